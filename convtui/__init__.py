@@ -1,0 +1,62 @@
+"""convtui: a terminal debugger for conversations between a simulated user and an LLM provider.
+
+The names below are the Python interface; each is imported when it is first used, so that
+`import convtui` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from convtui.engine.converse import converse
+    from convtui.errors import ConvtuiError, TransientProviderError, UserSimulatorError
+    from convtui.log.reader import open_log
+    from convtui.models.base import Delta, Reply, Usage
+    from convtui.providers.base import Provider, Request, SignalMatch
+    from convtui.scenario import Persona, Scenario
+    from convtui.transcript import Transcript
+
+_HOMES = {
+    "ConvtuiError": "convtui.errors",
+    "Delta": "convtui.models.base",
+    "Persona": "convtui.scenario",
+    "Provider": "convtui.providers.base",
+    "Reply": "convtui.models.base",
+    "Request": "convtui.providers.base",
+    "Scenario": "convtui.scenario",
+    "SignalMatch": "convtui.providers.base",
+    "Transcript": "convtui.transcript",
+    "TransientProviderError": "convtui.errors",
+    "Usage": "convtui.models.base",
+    "UserSimulatorError": "convtui.errors",
+    "converse": "convtui.engine.converse",
+    "open_log": "convtui.log.reader",
+}
+
+__all__ = [
+    "ConvtuiError",
+    "Delta",
+    "Persona",
+    "Provider",
+    "Reply",
+    "Request",
+    "Scenario",
+    "SignalMatch",
+    "Transcript",
+    "TransientProviderError",
+    "Usage",
+    "UserSimulatorError",
+    "converse",
+    "open_log",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'convtui' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

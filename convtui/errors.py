@@ -1,0 +1,252 @@
+"""Every error convtui raises on purpose, in one tree.
+
+    ConvtuiError
+    ├── UsageError                  bad usage, configuration or file; exit code 2
+    │   ├── FileError               a file that is missing, unreadable, of the wrong kind
+    │   │   ├── DataFileError       a scenario, persona, theme, keymap or config file with a mistake in it
+    │   │   └── LogError            a log that cannot be opened at all (damage is a finding, not an error)
+    │   ├── FilterError             a filter expression that does not parse
+    │   └── ProviderLoadError       a provider SPEC that names nothing usable
+    ├── ConversationError           the conversation itself failed; exit code 3
+    │   ├── ProviderError           provider code failed, or returned something that is no reply
+    │   │   ├── HookError           one of its hooks failed
+    │   │   └── TransientProviderError  the provider says: try again (the one a provider may raise itself)
+    │   ├── UserSimulatorError      the simulated user failed; never an ending in disguise
+    │   ├── ToolError               a tool could not be set up
+    │   └── ModelError              a model call failed
+    │       ├── TransientModelError     worth another attempt
+    │       │   ├── ModelTimeout        no answer within the deadline
+    │       │   ├── RateLimited         429; may carry `retry_after`
+    │       │   ├── ModelUnavailable    cannot connect, or a 5xx
+    │       │   └── StreamDropped       the stream died after it began
+    │       ├── AuthenticationFailed    missing or refused key; never retried
+    │       ├── QuotaExceeded           the account has no credit left; never retried
+    │       ├── BadModelRequest         the endpoint refused the request (400, 404, 422)
+    │       └── ContextTooLong          the request does not fit the model's context
+    ├── EngineError                 the engine process could not start, or died
+    └── CommandRefused              a debugger command that cannot be carried out now, with the reason
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class ConvtuiError(Exception):
+    """Base of all errors raised on purpose; its text is fit to be shown to a person."""
+
+    exit_code = 1
+
+
+class UsageError(ConvtuiError):
+    """Bad usage, configuration or file: says what, where and what to do. Exit code 2."""
+
+    exit_code = 2
+
+
+class FileError(UsageError):
+    """A file that is missing, unreadable or of the wrong kind."""
+
+
+class DataFileError(FileError):
+    """A mistake in a file that people write.
+
+    `problems` holds one sentence for each mistake found; `str()` prefixes each with
+    `file:line: key:` as far as they are known.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class Problem:
+    """One mistake in a file: where it is (`path`, 1-based `line`, dotted `key`) and what to do."""
+
+    __slots__ = ("key", "line", "message", "path")
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: Path | str | None = None,
+        line: int | None = None,
+        key: str | None = None,
+    ) -> None:
+        self.message = message
+        self.path = path
+        self.line = line
+        self.key = key
+
+    def __str__(self) -> str:
+        place = str(self.path) if self.path is not None else ""
+        if place and self.line is not None:
+            place += f":{self.line}"
+        parts = [place] if place else []
+        if self.key:
+            parts.append(self.key)
+        parts.append(self.message)
+        return ": ".join(parts)
+
+    def __repr__(self) -> str:
+        return f"Problem({str(self)!r})"
+
+
+class LogError(FileError):
+    """A log that cannot be opened at all: missing, a directory, empty or not a log."""
+
+
+class FilterError(UsageError):
+    """A filter expression that does not parse; `column` is 0-based into `expression`."""
+
+    def __init__(self, message: str, expression: str = "", column: int | None = None) -> None:
+        self.expression = expression
+        self.column = column
+        super().__init__(message)
+
+
+class ProviderLoadError(UsageError):
+    """A provider SPEC that names nothing usable.
+
+    `frames` are the traceback lines of the developer's own code, when importing it failed, and
+    `location` the `(file, line)` to look at.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        frames: Iterable[str] = (),
+        location: tuple[str, int] | None = None,
+    ) -> None:
+        self.message = message
+        self.frames = tuple(frames)
+        self.location = location
+        super().__init__("\n".join([message, *self.frames]))
+
+
+class ConversationError(ConvtuiError):
+    """The conversation failed. Exit code 3. `category` goes into the termination record."""
+
+    exit_code = 3
+    category = "other"
+
+
+class ProviderError(ConversationError):
+    """Provider code failed; `frames` are the developer's own traceback lines."""
+
+    category = "provider"
+
+    def __init__(self, message: str, *, frames: Iterable[str] = ()) -> None:
+        self.message = message
+        self.frames = tuple(frames)
+        super().__init__(message)
+
+
+class HookError(ProviderError):
+    """A provider or simulator hook failed; `hook` is its name."""
+
+    category = "hook"
+
+    def __init__(self, message: str, *, hook: str, frames: Iterable[str] = ()) -> None:
+        self.hook = hook
+        super().__init__(message, frames=frames)
+
+
+class TransientProviderError(ProviderError):
+    """Raise this from a provider's own code to have the call made again.
+
+    `retry_after` (seconds) is honoured when given. Nothing else a provider raises is taken
+    for transient.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, frames: Iterable[str] = ()
+    ) -> None:
+        self.retry_after = retry_after
+        super().__init__(message, frames=frames)
+
+
+class UserSimulatorError(ConversationError):
+    """The simulated user failed; recorded as `failed`, category `user_simulator`."""
+
+    category = "user_simulator"
+
+
+class ToolError(ConversationError):
+    """A tool could not be set up (a failing call is a result the model sees, not an error)."""
+
+    category = "tool"
+
+
+class ModelError(ConversationError):
+    """A model call failed. `status` is the HTTP status where one arrived."""
+
+    category = "llm"
+
+    def __init__(
+        self, message: str, *, status: int | None = None, retry_after: float | None = None
+    ) -> None:
+        self.status = status
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class TransientModelError(ModelError):
+    """A model call failed in a way that is worth another attempt."""
+
+
+class ModelTimeout(TransientModelError):
+    """No answer, or no end of it, within the deadline."""
+
+
+class RateLimited(TransientModelError):
+    """The endpoint answered 429; `retry_after` (seconds) when it said so."""
+
+
+class ModelUnavailable(TransientModelError):
+    """Nothing answers at the endpoint, or it answered 5xx."""
+
+
+class StreamDropped(TransientModelError):
+    """The stream died after it had begun; what had arrived is in the log."""
+
+
+class AuthenticationFailed(ModelError):
+    """The key is missing or was refused; trying again cannot help."""
+
+
+class QuotaExceeded(ModelError):
+    """The account has no credit left; trying again cannot help."""
+
+
+class BadModelRequest(ModelError):
+    """The endpoint refused the request as it is (400, 404, 422)."""
+
+
+class ContextTooLong(BadModelRequest):
+    """The request does not fit into the model's context."""
+
+
+class EngineError(ConvtuiError):
+    """The engine process could not start, or died."""
+
+    exit_code = 3
+
+
+class CommandRefused(ConvtuiError):
+    """A debugger command that cannot be carried out now; the text is the reason."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like `name`, or None when none is like it."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`, did you mean 'x'?` for the nearest known name, else an empty string."""
+    found = nearest(name, known)
+    return f", did you mean {found!r}?" if found else ""

@@ -1,0 +1,668 @@
+"""The records of a log: what the engine emits, what the log holds, what every screen reads.
+
+A record is a flat JSON object. It begins with `seq` (0, 1, 2 ... without gaps), `t` (seconds since
+the header's `created_at`), `type` and, where they apply, `session`, `turn`, `side`, `attempt`,
+`round`, `call` (the `seq` of its `llm.request`) and `revision`; then comes what the type carries.
+Readers keep records of unknown types and unknown fields of known ones.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+FORMAT = "convtui"
+VERSION = "1.0"
+MAJOR = 1
+
+Side = Literal["persona", "provider", "responder"]
+Speaker = Literal["persona", "provider"]
+TerminationKind = Literal[
+    "completed",
+    "early_termination",
+    "discarded",
+    "stopped",
+    "abstained",
+    "cap_exhausted",
+    "max_turns",
+    "word_limit",
+    "budget",
+    "interrupted",
+    "failed",
+]
+TerminationBy = Literal["persona", "provider", "responder", "simulator", "human", "harness"]
+Stage = Literal[
+    "request", "response", "tools", "signals", "post_process", "discard", "commit", "terminate"
+]
+STAGES: tuple[Stage, ...] = (
+    "request",
+    "response",
+    "tools",
+    "signals",
+    "post_process",
+    "discard",
+    "commit",
+    "terminate",
+)
+HoldReason = Literal[
+    "pause",
+    "step",
+    "breakpoint",
+    "error",
+    "budget",
+    "empty",
+    "tool_approval",
+    "human",
+    "ending",
+    "cannot_restore",
+]
+ENVELOPE = ("session", "turn", "side", "attempt", "round", "call", "revision")
+
+RecordDict = dict[str, Any]
+"""A record as plain JSON data."""
+
+
+class Termination(BaseModel):
+    """Why a session or a conversation ended."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: TerminationKind
+    by: TerminationBy
+    reason: str
+    at_turn: int
+    signal: str | None = None
+    detail: dict[str, Any] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record without the fields that do not apply."""
+        return {key: value for key, value in self if value is not None}
+
+
+EXIT_CODES: dict[str, int] = {
+    "completed": 0,
+    "early_termination": 0,
+    "stopped": 0,
+    "cap_exhausted": 0,
+    "max_turns": 0,
+    "word_limit": 0,
+    "failed": 3,
+    "abstained": 3,
+    "discarded": 3,
+    "budget": 3,
+    "interrupted": 3,
+}
+
+
+def exit_code(termination: dict[str, Any] | None) -> int:
+    """The exit code of `run` for an ending: 130 when a human interrupted it."""
+    if termination is None:
+        return 3
+    if termination.get("kind") == "interrupted" and termination.get("by") == "human":
+        return 130
+    return EXIT_CODES.get(str(termination.get("kind")), 3)
+
+
+class Record(BaseModel):
+    """The envelope; `seq` and `t` are set by the writer."""
+
+    model_config = ConfigDict(extra="allow")
+    TYPE: ClassVar[str] = ""
+
+    session: int | None = None
+    turn: int | None = None
+    side: Side | None = None
+    attempt: int | None = None
+    round: int | None = None
+    call: int | None = None
+    revision: int | None = None
+
+    def payload(self) -> RecordDict:
+        """The record without `seq` and `t`; fields that are None are left out."""
+        data: RecordDict = {"type": self.TYPE}
+        for key, value in self:
+            if value is not None:
+                data[key] = _plain(value)
+        return data
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return {key: _plain(item) for key, item in value if item is not None}
+    if isinstance(value, list) and value and isinstance(value[0], BaseModel):
+        return [_plain(item) for item in value]
+    return value
+
+
+class ParentRef(BaseModel):
+    """The log that a log continues: its id, file, the last record used and a digest up to it."""
+
+    id: str
+    file: str
+    seq: int
+    sha256: str
+
+
+class Header(Record):
+    """The first record of every log."""
+
+    TYPE = "header"
+    format: str = FORMAT
+    version: str = VERSION
+    id: str
+    created_at: str
+    """ISO 8601, UTC."""
+    origin: Literal["run", "continue", "import", "rehook", "compress"] = "run"
+    parents: list[ParentRef] = []
+    change: dict[str, Any] | None = None
+    """What a continuation changed: `{kind: resume|restart|reload|rewind|fork|..., ...}`."""
+    persona: str
+    provider: dict[str, Any]
+    """`{spec, name, kind}` and, where they are known, `{file, sha256, model}`."""
+    scenario: dict[str, Any]
+    """The resolved scenario, without secrets."""
+    environment: dict[str, str] = {}
+
+
+class HistorySeeded(Record):
+    """What a continued conversation starts from, by value. The second record of a child log."""
+
+    TYPE = "history.seeded"
+    turns: list[dict[str, Any]]
+    """Committed turns: `{session, turn, speaker, text, messages?, metadata?, human?}`."""
+    sessions: list[str]
+    current: int
+    counters: dict[str, Any]
+    messages: dict[str, list[dict[str, Any]]]
+    """Each side's message list as it stood."""
+    ended: list[dict[str, Any]] = []
+    """Sessions that are over: `{session, session_type, termination}`."""
+
+
+class ProviderSetup(Record):
+    """`provider.setup()` was called."""
+
+    TYPE = "provider.setup"
+    duration: float
+    outcome: Literal["ok", "failed"]
+    error: dict[str, Any] | None = None
+    hooks: dict[str, str] | None = None
+    """Hook name to `yours` or `default`."""
+    stateful: bool | None = None
+    termination_signals: list[str] = []
+    persona_signals: list[str] = []
+
+
+class SessionsPrepared(Record):
+    """`prepare_sessions()` was called."""
+
+    TYPE = "sessions.prepared"
+    requested: list[str]
+    prepared: list[str]
+    duration: float = 0.0
+
+
+class SessionEntered(Record):
+    """`enter_session()` was called."""
+
+    TYPE = "session.entered"
+    session_type: str
+    duration: float
+    outcome: Literal["ok", "failed"] = "ok"
+    error: dict[str, Any] | None = None
+
+
+class SessionReset(Record):
+    """`finish_and_reset_session()` was called, between two sessions."""
+
+    TYPE = "session.reset"
+    next_session_type: str
+    duration: float
+    outcome: Literal["ok", "failed"] = "ok"
+    error: dict[str, Any] | None = None
+
+
+class SessionStarted(Record):
+    """The turn loop of a session begins."""
+
+    TYPE = "session.started"
+    session_type: str
+    first_speaker: Speaker
+    max_turns: int
+    """The cap in force, after it was raised so that the provider has the last word."""
+    continued: bool | None = None
+
+
+class TurnStarted(Record):
+    """A turn begins: somebody is about to speak."""
+
+    TYPE = "turn.started"
+    speaker: Speaker
+    human: bool | None = None
+
+
+class LlmRequest(Record):
+    """What is sent: the messages of request `base` up to `keep`, then `append`.
+
+    `sha256` is taken over the whole list as canonical JSON (see `log.requests`).
+    """
+
+    TYPE = "llm.request"
+    base: int | None = None
+    keep: int = 0
+    append: list[dict[str, Any]]
+    params: dict[str, Any] = {}
+    model: str | None = None
+    sha256: str
+
+    def payload(self) -> RecordDict:
+        """As every record's, but `base` is written also when it is null."""
+        data = super().payload()
+        data.setdefault("base", None)
+        return data
+
+
+class LlmPartial(Record):
+    """The text that arrived since the last one, for replies that take longer than a second."""
+
+    TYPE = "llm.partial"
+    offset: int
+    text: str
+
+
+class LlmResponse(Record):
+    """A complete raw reply."""
+
+    TYPE = "llm.response"
+    raw: str
+    reasoning: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    finish_reason: str | None = None
+    usage: dict[str, Any] | None = None
+    response_id: str | None = None
+    model: str | None = None
+    ttft: float | None = None
+    """Seconds to the first token."""
+    duration: float | None = None
+    """Seconds."""
+    chunks: list[list[float]] | None = None
+    """`[seconds since the request, characters of text]` of each piece, merged to 50 a second."""
+    metadata: dict[str, Any] | None = None
+    reused: dict[str, Any] | None = None
+    """Where the reply was first received, when it was not asked for again: `{log, seq}`."""
+
+
+class LlmRetry(Record):
+    """An attempt failed in a way that is worth another; `n` counts from 1."""
+
+    TYPE = "llm.retry"
+    n: int
+    delay: float
+    error: dict[str, Any]
+    partial: str | None = None
+
+
+class LlmFailed(Record):
+    """A call failed for good; `partial` is what had arrived."""
+
+    TYPE = "llm.failed"
+    error: dict[str, Any]
+    partial: str | None = None
+    duration: float | None = None
+
+
+class ToolCalled(Record):
+    """A tool is about to run."""
+
+    TYPE = "tool.called"
+    id: str
+    name: str
+    arguments: dict[str, Any] | None = None
+    raw_arguments: str = ""
+
+
+class ToolReturned(Record):
+    """A tool's result, or its error as the model sees it."""
+
+    TYPE = "tool.returned"
+    id: str
+    name: str
+    ok: bool
+    result: Any = None
+    error_kind: str | None = None
+    duration: float = 0.0
+
+
+class SignalsExtracted(Record):
+    """Stage `signals`: what was found in the raw reply."""
+
+    TYPE = "signals.extracted"
+    matches: list[dict[str, Any]]
+    duration: float = 0.0
+    hook: str = "default"
+
+
+class ResponseProcessed(Record):
+    """Stage `post_process`: the text to be said."""
+
+    TYPE = "response.processed"
+    text: str
+    changed: bool
+    duration: float = 0.0
+    hook: str = "default"
+    metadata: dict[str, Any] | None = None
+
+
+class TurnDiscarded(Record):
+    """The turn was dropped: it is not said and does not enter the history."""
+
+    TYPE = "turn.discarded"
+    speaker: Speaker
+    text: str
+    raw: str
+    signals: list[dict[str, Any]]
+    hook: str
+    outcome: Literal["end", "retry", "skip"]
+    human: bool | None = None
+
+
+class TurnCommitted(Record):
+    """The turn was said."""
+
+    TYPE = "turn.committed"
+    speaker: Speaker
+    text: str
+    words: int
+    metadata: dict[str, Any] | None = None
+    human: bool | None = None
+    edited: bool | None = None
+    empty: bool | None = None
+    truncated: bool | None = None
+    would_have: str | None = None
+    """What an ignored or overridden signal would have done: `end` or `discard`."""
+
+
+class UserDecided(Record):
+    """A responder's decision (or its missing or invalid one)."""
+
+    TYPE = "user.decided"
+    kind: str
+    tool: str | None = None
+    arguments: dict[str, Any] | None = None
+    valid: bool = True
+    reason: str | None = None
+
+
+class UserEnded(Record):
+    """The simulator said it is done."""
+
+    TYPE = "user.ended"
+    simulator: str
+    reason: str
+    dropped_text: str | None = None
+    sentinel: str | None = None
+
+
+class SessionEnded(Record):
+    """A session is over, or was skipped."""
+
+    TYPE = "session.ended"
+    session_type: str
+    termination: dict[str, Any] | None = None
+    turns: int = 0
+    """Committed turns."""
+    duration: float | None = None
+    skipped: str | None = None
+    """The reason, for a session that was never held."""
+
+
+class BudgetCrossed(Record):
+    """A budget was crossed, once."""
+
+    TYPE = "budget.crossed"
+    what: Literal["tokens", "cost"]
+    limit: float
+    used: float
+
+
+class ContextSeeded(Record):
+    """Messages of a warm-session template were put before the history."""
+
+    TYPE = "context.seeded"
+    template: str
+    messages: list[dict[str, Any]]
+
+
+class ContextCompressed(Record):
+    """The history was summarised."""
+
+    TYPE = "context.compressed"
+    summary: str
+
+
+class ProviderOutput(Record):
+    """What provider code printed, logged or warned."""
+
+    TYPE = "provider.output"
+    stream: Literal["stdout", "stderr"]
+    text: str
+    dropped: int | None = None
+    """Characters left out because the cap was reached."""
+
+
+class ProviderRestored(Record):
+    """How a provider was brought to where the conversation stands."""
+
+    TYPE = "provider.restored"
+    mode: Literal["restore", "stateless", "replayed", "unrestored"]
+    duration: float = 0.0
+    drift: list[dict[str, Any]] | None = None
+    """Turns whose replayed answer differs: `{session, turn, recorded, replayed}`."""
+
+
+class ProviderReloadFailed(Record):
+    """A reload failed; the conversation goes on with what was there."""
+
+    TYPE = "provider.reload_failed"
+    error: dict[str, Any]
+
+
+class TurnCancelled(Record):
+    """The call of a turn was cancelled by hand; `partial` is what had arrived."""
+
+    TYPE = "turn.cancelled"
+    partial: str = ""
+    reason: str = ""
+
+
+class TurnSkipped(Record):
+    """A turn was given up without being said."""
+
+    TYPE = "turn.skipped"
+    reason: str
+
+
+class BudgetRaised(Record):
+    """A budget was raised by hand."""
+
+    TYPE = "budget.raised"
+    what: Literal["tokens", "cost"]
+    limit: float
+
+
+class ToolApproved(Record):
+    """A tool call was approved by hand."""
+
+    TYPE = "tool.approved"
+    id: str
+    name: str
+
+
+class ToolDenied(Record):
+    """A tool call was denied by hand."""
+
+    TYPE = "tool.denied"
+    id: str
+    name: str
+    reason: str = ""
+
+
+class UserClosed(Record):
+    """A responder's session was closed."""
+
+    TYPE = "user.closed"
+    duration: float = 0.0
+
+
+class UserCleanup(Record):
+    """The simulator's `cleanup()` was called."""
+
+    TYPE = "user.cleanup"
+    duration: float
+    outcome: Literal["ok", "failed"] = "ok"
+    error: dict[str, Any] | None = None
+
+
+class DebugHeld(Record):
+    """The engine waits for a word."""
+
+    TYPE = "debug.held"
+    hold: int
+    reason: HoldReason
+    stage: Stage | Literal["setup", "session", "restore"]
+    detail: str = ""
+    drafts: list[dict[str, Any]] = []
+    choices: list[dict[str, Any]] = []
+    """`{id, label}` in the order in which they are offered."""
+    error: dict[str, Any] | None = None
+
+
+class DebugReleased(Record):
+    """A hold was answered."""
+
+    TYPE = "debug.released"
+    hold: int
+    choice: str
+    by: Literal["human", "policy"] = "human"
+
+
+class DebugEdited(Record):
+    """What was held was edited; `before` is never lost."""
+
+    TYPE = "debug.edited"
+    hold: int | None = None
+    field: str
+    before: str
+    after: str
+
+
+class DebugOverrode(Record):
+    """A discard or an ending was overridden."""
+
+    TYPE = "debug.overrode"
+    what: Literal["discard", "ending", "empty"]
+    before: Any = None
+    after: Any = None
+
+
+class DebugInjected(Record):
+    """A fault was put into a call on purpose."""
+
+    TYPE = "debug.injected"
+    fault: str
+
+
+class DebugTookOver(Record):
+    """A human speaks for one side from here on."""
+
+    TYPE = "debug.took_over"
+
+
+class DebugHandedBack(Record):
+    """The simulator (or the provider) speaks for itself again."""
+
+    TYPE = "debug.handed_back"
+
+
+class ProviderCleanup(Record):
+    """`provider.cleanup()` was called."""
+
+    TYPE = "provider.cleanup"
+    duration: float
+    outcome: Literal["ok", "failed"] = "ok"
+    error: dict[str, Any] | None = None
+
+
+class Warned(Record):
+    """Something that the developer should know and that does not stop the conversation."""
+
+    TYPE = "warning"
+    message: str
+    code: str = ""
+    detail: dict[str, Any] | None = None
+
+
+class ConversationEnded(Record):
+    """The conversation is over."""
+
+    TYPE = "conversation.ended"
+    termination: dict[str, Any]
+
+
+class Trailer(Record):
+    """The last record of a log that was closed properly."""
+
+    TYPE = "trailer"
+    closed_at: str
+    records: int
+    """How many records the log has, the trailer included."""
+    termination: dict[str, Any] | None = None
+    totals: dict[str, Any] = {}
+    truncated: bool = False
+
+
+def _all(base: type[Record]) -> dict[str, type[Record]]:
+    return {kind.TYPE: kind for kind in base.__subclasses__() if kind.TYPE}
+
+
+RECORD_TYPES: dict[str, type[Record]] = _all(Record)
+"""Every known record type by its name."""
+
+
+def encode(record: RecordDict) -> bytes:
+    """One log line, newline included.
+
+    UTF-8 as it is; text with lone surrogates is written with JSON escapes, which read back the
+    same.
+    """
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return text.encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> RecordDict:
+    """The record of one log line. Raises ValueError for what is not a JSON object in UTF-8."""
+    record = json.loads(line)
+    if not isinstance(record, dict):
+        raise ValueError(f"a record must be an object, not {type(record).__name__}")
+    return record
+
+
+def address(record: RecordDict) -> str | None:
+    """The turn address `session:turn` of a record, where it has one."""
+    if record.get("turn") is None:
+        return None
+    return f"{record.get('session', 1)}:{record['turn']}"
+
+
+def parse_address(text: str, *, session: int = 1) -> tuple[int, int]:
+    """`2:7` as (2, 7); a bare number means `session`. Raises ValueError."""
+    first, colon, second = text.partition(":")
+    try:
+        return (int(first), int(second)) if colon else (session, int(first))
+    except ValueError:
+        raise ValueError(f"not a turn address: {text!r} (write 2:7, or 7)") from None

@@ -1,0 +1,154 @@
+"""What goes over the pipe between the screen and the engine process.
+
+Every message is a frame: four bytes of length (big-endian), one byte of kind, then the body. A
+`record` frame's body is eight bytes of byte offset in the log and the log line itself; every other
+body is a JSON object. Frames have no sequence number of their own: records carry theirs, and a
+`delta` or `gate` frame names the record it follows.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, BinaryIO
+
+_HEAD = struct.Struct(">IB")
+_OFFSET = struct.Struct(">Q")
+MAX_FRAME = 1 << 30
+HEARTBEAT_EVERY = 0.25
+"""Seconds between two heartbeats of a loop that is alive."""
+SILENT_AFTER = 1.0
+"""Seconds without a heartbeat after which an engine is called "not responding"."""
+QUEUE_LIMIT = 8 << 20
+"""Bytes queued for a screen that does not read, above which records are left to the log."""
+
+
+class Kind(IntEnum):
+    """Kinds of frames."""
+
+    # engine to screen
+    RECORD = 1
+    DELTA = 2
+    """`{after, call, session, turn, side, text, reasoning}`: text that arrived since the last."""
+    GATE = 3
+    """`{after, state, hold}`: the gate's state; `hold` as in `debug.held`, or null."""
+    ACK = 4
+    """`{id, ok, reason}`: a command was carried out, or refused with the reason."""
+    HEARTBEAT = 5
+    """`{busy}`: seconds the current call has been in flight, or null."""
+    CATCH_UP = 6
+    """`{from_seq}`: records from here on are to be read from the log."""
+    READY = 7
+    """`{log, id, pid}`: the log is open; the conversation is about to begin."""
+    FAILED = 8
+    """`{error}`: the engine cannot start; the error as `describe_error()` gives it."""
+    OUTPUT = 9
+    """`{stream, text}`: provider output that came before there was a log to keep it in."""
+    # screen to engine
+    START = 32
+    """What to run; the first frame. See `engine.process`."""
+    COMMAND = 33
+    """`{id, do, ...}`: a debugger command."""
+
+
+class Commands:
+    """Names of debugger commands (the `do` of a COMMAND frame) and their arguments."""
+
+    PAUSE = "pause"
+    RUN = "run"
+    """Go on, breakpoints or not disregarded: `{}`."""
+    STEP_TURN = "step_turn"
+    STEP_STAGE = "step_stage"
+    CONTINUE = "continue"
+    """Go on to the next breakpoint (the same as run; kept apart for the record of intent)."""
+    RELEASE = "release"
+    """`{hold, choice, edits}`: answers a hold."""
+    BREAK_ADD = "break_add"
+    """`{expression, once}`; answered with `{breakpoint}`."""
+    BREAK_REMOVE = "break_remove"
+    """`{breakpoint}`."""
+    BREAK_ENABLE = "break_enable"
+    """`{breakpoint, enabled}`."""
+    TAKE_OVER = "take_over"
+    """`{side}`: a human speaks for this side from the next turn boundary on."""
+    HAND_BACK = "hand_back"
+    """`{side}`."""
+    CANCEL = "cancel"
+    """Cancels the call in flight."""
+    STOP = "stop"
+    """`{reason}`: ends the conversation here, `interrupted` by the human."""
+    RETIRE = "retire"
+    """`{continued_as}`: the conversation goes on in another log; closes this one and exits."""
+
+
+def pack(kind: Kind, body: bytes) -> bytes:
+    """One frame. Raises ValueError for a body over `MAX_FRAME`."""
+    if len(body) > MAX_FRAME:
+        raise ValueError(f"a frame of {len(body)} bytes is over the limit of {MAX_FRAME}")
+    return _HEAD.pack(len(body), kind) + body
+
+
+def pack_json(kind: Kind, **fields: Any) -> bytes:
+    """One frame with a JSON body."""
+    return pack(kind, json.dumps(fields, separators=(",", ":")).encode())
+
+
+def pack_record(offset: int, line: bytes) -> bytes:
+    """A record frame: the log line and the byte offset at which it stands in the log."""
+    return pack(Kind.RECORD, _OFFSET.pack(offset) + line)
+
+
+def unpack_record(body: bytes) -> tuple[int, bytes]:
+    """The byte offset and the log line of a record frame's body."""
+    return _OFFSET.unpack_from(body)[0], body[_OFFSET.size :]
+
+
+def read_frame(stream: BinaryIO) -> tuple[Kind, bytes] | None:
+    """The next frame of a blocking stream, or None at its end (also in the middle of a frame).
+
+    Raises ValueError for a length over `MAX_FRAME` or an unknown kind: the stream is not ours.
+    """
+    head = _read_exactly(stream, _HEAD.size)
+    if head is None:
+        return None
+    length, kind = _HEAD.unpack(head)
+    if length > MAX_FRAME:
+        raise ValueError(f"a frame announces {length} bytes: this is not the engine's pipe")
+    body = _read_exactly(stream, length)
+    return None if body is None else (Kind(kind), body)
+
+
+def _read_exactly(stream: BinaryIO, size: int) -> bytes | None:
+    parts: list[bytes] = []
+    while size:
+        part = stream.read(min(size, 1 << 20))
+        if not part:
+            return None
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def describe_error(
+    error: BaseException, *, redact: Callable[[str], str] = str, frames: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """An error as it is written into records and frames.
+
+    `{type, message, category?, hook?, frames?, location?, status?}`; `frames` are the developer's
+    own traceback lines.
+    """
+    own = tuple(getattr(error, "frames", ())) or frames
+    message = getattr(error, "message", None) or str(error) or type(error).__name__
+    data: dict[str, Any] = {"type": type(error).__name__, "message": redact(str(message))}
+    for name in ("category", "hook", "status", "retry_after"):
+        value = getattr(error, name, None)
+        if value is not None:
+            data[name] = value
+    location = getattr(error, "location", None)
+    if location:
+        data["location"] = list(location)
+    if own:
+        data["frames"] = [redact(frame) for frame in own]
+    return data

@@ -1,0 +1,222 @@
+"""The provider's side: what a provider may define, and what convtui does where it does not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+from convtui.models.base import Delta, Message, ModelClients, Reply
+
+Speaker = Literal["persona", "provider"]
+
+
+@dataclass(slots=True, frozen=True)
+class SignalMatch:
+    """A declared signal found in a raw reply.
+
+    `signal` is the declared spelling, `matched` the text as it stands in the reply and
+    `start`/`end` its span there, in characters.
+    """
+
+    signal: str
+    matched: str
+    start: int
+    end: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The match as it is written into the log."""
+        return {
+            "signal": self.signal,
+            "matched": self.matched,
+            "start": self.start,
+            "end": self.end,
+        }
+
+
+@lru_cache(maxsize=256)
+def _pattern(signal: str) -> re.Pattern[str]:
+    return re.compile(re.escape(signal), re.IGNORECASE)
+
+
+def match_signals(raw: str, signals: Sequence[str]) -> list[SignalMatch]:
+    """Every occurrence of every declared signal in `raw`, by position, then by declaration.
+
+    Matching is case-insensitive and spans are exact in `raw`, also where a case mapping changes
+    the length of the text (the pattern is matched against `raw` itself, never against a
+    lower-cased copy). Different signals may overlap; one signal does not overlap itself. This is
+    the only place where signals are matched.
+    """
+    found: list[tuple[int, int, SignalMatch]] = []
+    for order, signal in enumerate(signals):
+        if not signal:
+            continue
+        for match in _pattern(signal).finditer(raw):
+            found.append(
+                (
+                    match.start(),
+                    order,
+                    SignalMatch(signal, match.group(), match.start(), match.end()),
+                )
+            )
+    found.sort(key=lambda item: item[:2])
+    return [item[2] for item in found]
+
+
+@dataclass(slots=True, frozen=True)
+class HistoryTurn:
+    """A committed turn as a provider or a simulator may see it."""
+
+    session: int
+    turn: int
+    speaker: Speaker
+    text: str
+    messages: tuple[Message, ...] = ()
+    """The tool messages that led to it (assistant calls and tool results), in order."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True, frozen=True)
+class Request:
+    """One question to a provider.
+
+    `messages` is the whole chat as the provider's model sees it: the system prompt first when
+    there is one, the persona as `user`, the provider as `assistant`.
+    """
+
+    messages: list[Message]
+    session: int
+    session_type: str
+    turn: int
+    history: Sequence[HistoryTurn] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class RestoreState:
+    """What `restore()` is given: the conversation so far, by value."""
+
+    sessions: list[str]
+    """The prepared session types, in order."""
+    session: int
+    """The session that goes on, from 1."""
+    histories: dict[int, list[HistoryTurn]]
+    """Committed turns by session."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """Metadata of the provider's last turn."""
+    conversation_id: str | None = None
+
+
+class Provider:
+    """Base class of providers; every part is optional but one of the two ways to answer.
+
+    Override `generate_response` (simple) or `respond` (streaming, usage, tool calls). Hooks work
+    on the provider's own replies: `extract_signals` and `post_process_response` both get the raw
+    text, once each, in that order.
+    """
+
+    name: str = ""
+    system_prompt: str = ""
+    tools: Sequence[Any] = ()
+    stateful: bool | None = None
+    """Whether it keeps anything between calls that `restore()` would have to bring back.
+    None is "unknown", and is said so before the first continuation."""
+    termination_signals: Sequence[str] = ()
+    """Strings in the provider's raw reply that end the session."""
+    first_speaker: Speaker | None = None
+    """Read after every `enter_session`; None leaves it to the scenario."""
+    params: Mapping[str, Any] = {}
+    models: ModelClients | None = None
+    """Set before `setup()`: makes model clients that share convtui's capture and settings."""
+
+    async def setup(self) -> None:
+        """Called exactly once, by the runner, before anything else."""
+
+    async def cleanup(self) -> None:
+        """Called once at the end, also after a failure."""
+
+    def prepare_sessions(self, session_types: list[str]) -> list[str]:
+        """The sessions to hold: may reorder the request or put a mandatory one before it."""
+        return session_types
+
+    async def enter_session(self, session_type: str) -> None:
+        """Called before every session, also the first."""
+
+    async def finish_and_reset_session(self, next_session_type: str) -> None:
+        """Called between two sessions: never before the first, never after the last."""
+
+    async def generate_response(self, messages: list[Message]) -> str | Reply:
+        """The reply to the chat so far. The simple way to answer."""
+        raise NotImplementedError(
+            f"{type(self).__name__} defines neither generate_response(messages) nor"
+            " respond(request)"
+        )
+
+    async def respond(self, request: Request) -> AsyncIterator[Delta]:
+        """The reply as a stream of deltas. By default: `generate_response` in one piece."""
+        yield as_delta(await self.generate_response(request.messages))
+
+    def extract_signals(self, raw: str) -> list[SignalMatch]:
+        """The signals in a raw reply. By default: every declared one, case-insensitively."""
+        return match_signals(raw, self.termination_signals)
+
+    def post_process_response(self, text: str) -> str:
+        """The text that is said, made from the raw reply."""
+        return text
+
+    def should_discard_response(self, signals: list[SignalMatch]) -> bool:
+        """Whether a reply that holds `signals` is dropped instead of said."""
+        return False
+
+
+HOOKS = (
+    "setup",
+    "cleanup",
+    "prepare_sessions",
+    "enter_session",
+    "finish_and_reset_session",
+    "generate_response",
+    "respond",
+    "extract_signals",
+    "post_process_response",
+    "should_discard_response",
+    "restore",
+)
+"""The names a provider class may define; used to tell which are the developer's own and to warn
+of names that are nearly one of these."""
+
+
+def as_delta(value: object) -> Delta:
+    """A `str` or `Reply` as one delta.
+
+    Raises `ProviderError` for anything else (None, bytes, numbers), naming what was returned.
+    """
+    from convtui.errors import ProviderError
+    from convtui.models.base import ToolCallDelta
+
+    if isinstance(value, str):
+        return Delta(text=value)
+    if isinstance(value, Reply):
+        if not isinstance(value.text, str):
+            raise ProviderError(f"Reply.text must be text, not {type(value.text).__name__}")
+        return Delta(
+            text=value.text,
+            reasoning=value.reasoning,
+            tool_calls=tuple(
+                ToolCallDelta(index=i, id=call.id, name=call.name, arguments=call.arguments)
+                for i, call in enumerate(value.tool_calls)
+            ),
+            finish_reason=value.finish_reason,
+            usage=value.usage,
+            response_id=value.response_id,
+            model=value.model,
+            metadata=value.metadata or None,
+        )
+    if value is None:
+        raise ProviderError(
+            "the provider returned None instead of text: is a `return` missing?"
+        )
+    hint = ": decode it first" if isinstance(value, bytes) else ""
+    raise ProviderError(f"the provider returned {type(value).__name__} instead of text{hint}")

@@ -1,0 +1,254 @@
+"""The boundary between foreign text and everything it could harm.
+
+`visible()` makes text safe to draw, `safe_name()` makes it safe as part of a file name and
+`redact()` takes secrets out of it. Stored text stays exact: none of these is applied to what a log
+keeps of a conversation, except `redact()`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# C0 controls have symbols of their own (U+2400 block); tab and newline are left to the caller.
+_SYMBOLS: dict[int, str] = {code: chr(0x2400 + code) for code in range(0x20)}
+_SYMBOLS[0x7F] = "␡"
+for _code in range(0x80, 0xA0):
+    _SYMBOLS[_code] = f"<{_code:02X}>"
+# Marks that reorder, join or hide neighbouring text; shown by number so that they can be named.
+_HIDDEN = [
+    0x00AD,
+    0x034F,
+    0x061C,
+    0x115F,
+    0x1160,
+    0x17B4,
+    0x17B5,
+    *range(0x180B, 0x1810),
+    *range(0x200B, 0x2010),
+    *range(0x2028, 0x202F),
+    *range(0x2060, 0x2070),
+    0x3164,
+    0xFEFF,
+    0xFFA0,
+    *range(0xFFF0, 0xFFFC),
+    *range(0x1D173, 0x1D17B),
+]
+for _code in _HIDDEN:
+    _SYMBOLS[_code] = f"<U+{_code:04X}>"
+_KEEP_LINES = {key: value for key, value in _SYMBOLS.items() if key != 0x0A}
+
+_SUSPECT = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff]"
+)
+_RUN_OF_MARKS = 4
+_TAB = "    "
+
+
+def _replace(match: re.Match[str]) -> str:
+    char = match.group()
+    code = ord(char)
+    if char == "\n":
+        return char
+    if char == "\t":
+        return _TAB
+    symbol = _SYMBOLS.get(code)
+    return symbol if symbol is not None else f"<U+{code:04X}>"
+
+
+def visible(text: str, *, lines: bool = True) -> str:
+    """`text` as it may be drawn on a terminal.
+
+    Control characters, C1, DEL, bidi overrides, zero-width and tag characters, variation selectors
+    and lone surrogates become visible symbols; a run of more than four combining marks is cut to
+    four and a count. Tabs become four spaces. Newlines are kept when `lines` is true and shown as a
+    symbol otherwise. Printable ASCII, which is most text, is returned as it is.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    if not lines and "\n" in text:
+        text = text.replace("\r\n", "␤").replace("\n", "␤")
+    elif "\r\n" in text:
+        text = text.replace("\r\n", "\n")
+    text = _SUSPECT.sub(_replace, text)
+    if text.isascii():
+        return text
+    return _limit_marks(text)
+
+
+def _limit_marks(text: str) -> str:
+    """Cuts runs of combining marks, which would otherwise climb over neighbouring lines."""
+    if not any(unicodedata.combining(char) for char in text):
+        return text
+    parts: list[str] = []
+    run = 0
+    dropped = 0
+    for char in text:
+        if unicodedata.combining(char):
+            run += 1
+            if run > _RUN_OF_MARKS:
+                dropped += 1
+                continue
+        else:
+            if dropped:
+                parts.append(f"<+{dropped} marks>")
+            run = dropped = 0
+        parts.append(char)
+    if dropped:
+        parts.append(f"<+{dropped} marks>")
+    return "".join(parts)
+
+
+def visible_line(text: str, limit: int | None = None) -> str:
+    """`visible()` on one line; cut to `limit` characters with an ellipsis when given."""
+    if limit is not None and len(text) > limit * 4:
+        text = text[: limit * 4]
+    text = visible(text, lines=False)
+    if limit is not None and len(text) > limit:
+        return text[: max(0, limit - 1)] + "…"
+    return text
+
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+def safe_name(text: str, *, limit: int = 48, default: str = "unnamed") -> str:
+    """`text` as one part of a file name: only `A-Za-z0-9_-`, runs collapsed, never empty.
+
+    Whatever is not on the allow-list becomes `_`; leading and trailing `_` and `-` are dropped, so
+    that `.`, `..` and option-like names cannot arise. The result has 1 to `limit` characters.
+    """
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+    name = re.sub(r"_{2,}", "_", _UNSAFE.sub("_", ascii_text)).strip("_-")
+    name = name[:limit].strip("_-")
+    return name or default
+
+
+REDACTED = "[redacted]"
+
+_KEY_NAME = re.compile(
+    r"(?:^|_)(?:API_?KEY|APIKEY|KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS?|AUTH)(?:$|_)", re.I
+)
+_NOT_SECRET = re.compile(r"(?:PATH|DIR|FILE|URL_?PREFIX|TOKENIZERS_PARALLELISM|MAX_TOKENS?)$", re.I)
+_PATTERNS = [
+    # scheme://user:password@host keeps the host
+    (re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/@:\"']*:[^\s/@\"']+@"), rf"\1{REDACTED}@"),
+    (
+        re.compile(
+            r"(?i)\b((?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?)"
+            r"(?:(?:bearer|basic|token)\s+)?[^\s\"',}]+"
+        ),
+        rf"\1{REDACTED}",
+    ),
+    (re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{8,}"), rf"\1{REDACTED}"),
+    (
+        re.compile(
+            r"(?i)\b((?:x-)?(?:api[-_]?key|access[-_]?token|auth[-_]?token|client[-_]?secret"
+            r"|goog-api-key)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}&]{4,}"
+        ),
+        rf"\1{REDACTED}",
+    ),
+    (re.compile(r"(?i)([?&](?:key|api_key|access_token|token|sig)=)[^&\s\"']+"), rf"\1{REDACTED}"),
+    (re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}"), REDACTED),
+    (re.compile(r"\b(?:ghp|gho|ghs|ghu|github_pat)_[A-Za-z0-9_]{20,}"), REDACTED),
+    (re.compile(r"\bAKIA[0-9A-Z]{16}\b"), REDACTED),
+    (re.compile(r"\bAIza[0-9A-Za-z_-]{30,}"), REDACTED),
+    (re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}"), REDACTED),
+]
+_HINT = re.compile(r"(?i)://[^/\s]*@|auth|bearer|key|token|secret|sk-|pk-|rk-|gh[pous]_|AKIA|AIza|xox")
+
+
+def secret_values(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Values of environment variables whose names look like keys, longest first.
+
+    Values shorter than eight characters are left out: taking `1` or `test` out of every text would
+    destroy what the log is for.
+    """
+    env = os.environ if environ is None else environ
+    found = {
+        value
+        for name, value in env.items()
+        if len(value) >= 8 and _KEY_NAME.search(name) and not _NOT_SECRET.search(name)
+    }
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+class Redactor:
+    """Takes secrets out of text and of JSON-like data.
+
+    Built once for an engine with the secrets known at that moment; `add()` for keys that a
+    provider's parameters name later. Text that holds no secret is returned as the same object.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets: list[str] = []
+        self._known: re.Pattern[str] | None = None
+        self.add(*secrets)
+
+    def add(self, *secrets: str) -> None:
+        """Takes `secrets` out from now on; values under eight characters are ignored."""
+        fresh = {s for s in secrets if len(s) >= 8} - set(self._secrets)
+        if fresh:
+            self._secrets = sorted({*self._secrets, *fresh}, key=len, reverse=True)
+            self._known = re.compile("|".join(re.escape(secret) for secret in self._secrets))
+
+    def text(self, text: str) -> str:
+        """`text` without secrets."""
+        if self._known is not None:
+            text = self._known.sub(REDACTED, text)
+        if _HINT.search(text):
+            for pattern, replacement in _PATTERNS:
+                text = pattern.sub(replacement, text)
+        return text
+
+    def data(self, value: Any) -> Any:
+        """JSON-like `value` without secrets, the values of key-like names included."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {
+                key: REDACTED
+                if isinstance(item, str) and item and is_secret_name(str(key))
+                else self.data(item)
+                for key, item in value.items()
+            }
+        if isinstance(value, (list, tuple)):
+            return [self.data(item) for item in value]
+        return value
+
+
+_SECRET_FIELD = re.compile(
+    r"(?i)^(?:x-|proxy-)?(?:authorization|api[-_]?key|apikey|goog-api-key|access[-_]?token"
+    r"|auth[-_]?token|client[-_]?secret|secret|password|passwd|cookie|set-cookie)$"
+)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a header, parameter or key of this name holds a secret."""
+    return _SECRET_FIELD.match(name) is not None
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """`text` with API keys, authorisation values and URL credentials replaced by `[redacted]`."""
+    return Redactor(secrets).text(text)
+
+
+def word_count(text: str) -> int:
+    """The number of white-space separated words."""
+    return len(text.split())
+
+
+def near_empty(text: str) -> bool:
+    """Whether a reply says nothing: no letter and no digit in it."""
+    return not any(char.isalnum() for char in text)
+
+
+def one_line(text: str, limit: int = 80) -> str:
+    """The first `limit` characters of `text` on one line, white space folded."""
+    folded = " ".join(text[: limit * 8].split())
+    return folded if len(folded) <= limit else folded[: limit - 1] + "…"
