@@ -1,30 +1,30 @@
 """Every error convtui raises on purpose, in one tree.
 
-    ConvtuiError
-    ├── UsageError                  bad usage, configuration or file; exit code 2
-    │   ├── FileError               a file that is missing, unreadable, of the wrong kind
-    │   │   ├── DataFileError       a scenario, persona, theme, keymap or config file with a mistake in it
-    │   │   └── LogError            a log that cannot be opened at all (damage is a finding, not an error)
-    │   ├── FilterError             a filter expression that does not parse
-    │   └── ProviderLoadError       a provider SPEC that names nothing usable
-    ├── ConversationError           the conversation itself failed; exit code 3
-    │   ├── ProviderError           provider code failed, or returned something that is no reply
-    │   │   ├── HookError           one of its hooks failed
-    │   │   └── TransientProviderError  the provider says: try again (the one a provider may raise itself)
-    │   ├── UserSimulatorError      the simulated user failed; never an ending in disguise
-    │   ├── ToolError               a tool could not be set up
-    │   └── ModelError              a model call failed
-    │       ├── TransientModelError     worth another attempt
-    │       │   ├── ModelTimeout        no answer within the deadline
-    │       │   ├── RateLimited         429; may carry `retry_after`
-    │       │   ├── ModelUnavailable    cannot connect, or a 5xx
-    │       │   └── StreamDropped       the stream died after it began
-    │       ├── AuthenticationFailed    missing or refused key; never retried
-    │       ├── QuotaExceeded           the account has no credit left; never retried
-    │       ├── BadModelRequest         the endpoint refused the request (400, 404, 422)
-    │       └── ContextTooLong          the request does not fit the model's context
-    ├── EngineError                 the engine process could not start, or died
-    └── CommandRefused              a debugger command that cannot be carried out now, with the reason
+ConvtuiError
+├── UsageError                  bad usage, configuration or file; exit code 2
+│   ├── FileError               a file that is missing, unreadable, of the wrong kind
+│   │   ├── DataFileError       a mistake in a scenario, persona, theme, keymap or config
+│   │   └── LogError            a log that cannot be opened (damage is a finding instead)
+│   ├── FilterError             a filter expression that does not parse
+│   └── ProviderLoadError       a provider SPEC that names nothing usable
+├── ConversationError           the conversation itself failed; exit code 3
+│   ├── ProviderError           provider code failed, or returned something that is no reply
+│   │   ├── HookError           one of its hooks failed
+│   │   └── TransientProviderError  the provider says: try again (providers may raise it)
+│   ├── UserSimulatorError      the simulated user failed; never an ending in disguise
+│   ├── ToolError               a tool could not be set up
+│   └── ModelError              a model call failed
+│       ├── TransientModelError     worth another attempt
+│       │   ├── ModelTimeout        no answer within the deadline
+│       │   ├── RateLimited         429; may carry `retry_after`
+│       │   ├── ModelUnavailable    cannot connect, or a 5xx
+│       │   └── StreamDropped       the stream died after it began
+│       ├── AuthenticationFailed    missing or refused key; never retried
+│       ├── QuotaExceeded           the account has no credit left; never retried
+│       ├── BadModelRequest         the endpoint refused the request (400, 404, 422)
+│       └── ContextTooLong          the request does not fit the model's context
+├── EngineError                 the engine process could not start, or died
+└── CommandRefused              a debugger command that cannot be carried out now, with the reason
 """
 
 from __future__ import annotations

@@ -160,7 +160,9 @@ _PATTERNS = [
     (re.compile(r"\bAIza[0-9A-Za-z_-]{30,}"), REDACTED),
     (re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}"), REDACTED),
 ]
-_HINT = re.compile(r"(?i)://[^/\s]*@|auth|bearer|key|token|secret|sk-|pk-|rk-|gh[pous]_|AKIA|AIza|xox")
+_HINT = re.compile(
+    r"(?i)://[^/\s]*@|auth|bearer|key|token|secret|sk-|pk-|rk-|gh[pous]_|AKIA|AIza|xox"
+)
 
 
 def secret_values(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:

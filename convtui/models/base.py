@@ -28,20 +28,17 @@ class Usage(BaseModel):
     def plus(self, other: Usage) -> Usage:
         """The sum; a figure known on one side only is kept as it is."""
 
-        def add(a: float | None, b: float | None) -> float | None:
-            return b if a is None else a if b is None else a + b
-
-        return Usage.model_construct(
-            **{
-                name: add(getattr(self, name), getattr(other, name))
-                for name in type(self).model_fields
-            }
-        )
+        total = self.model_copy()
+        for name in type(self).model_fields:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if theirs is not None:
+                setattr(total, name, theirs if mine is None else mine + theirs)
+        return total
 
 
 @dataclass(slots=True, frozen=True)
 class ToolCallDelta:
-    """A piece of a tool call. Pieces of one call share an `index`; the first has its id and name."""
+    """A piece of a tool call; pieces of one call share an `index`, the first has id and name."""
 
     index: int | None = None
     id: str | None = None

@@ -215,8 +215,6 @@ def as_delta(value: object) -> Delta:
             metadata=value.metadata or None,
         )
     if value is None:
-        raise ProviderError(
-            "the provider returned None instead of text: is a `return` missing?"
-        )
+        raise ProviderError("the provider returned None instead of text: is a `return` missing?")
     hint = ": decode it first" if isinstance(value, bytes) else ""
     raise ProviderError(f"the provider returned {type(value).__name__} instead of text{hint}")

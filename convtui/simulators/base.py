@@ -33,8 +33,14 @@ class View:
         return sum(turn.speaker == speaker for turn in self.turns)
 
 
-def user_visible(turns: Sequence[HistoryTurn], *, session: int, session_type: str, task: str = "",
-                 start_prompt: str | None = None) -> View:
+def user_visible(
+    turns: Sequence[HistoryTurn],
+    *,
+    session: int,
+    session_type: str,
+    task: str = "",
+    start_prompt: str | None = None,
+) -> View:
     """The view a simulated user gets: tool messages and metadata are taken out of every turn."""
     return View(
         turns=[

@@ -1,0 +1,251 @@
+"""Everything that a log says about one turn: read when somebody looks at it, not before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from convtui.errors import LogError
+from convtui.events import RecordDict, decode
+from convtui.log.requests import rebuild
+from convtui.transcript import Transcript, Turn
+
+
+class RecordFile:
+    """Single records of a log by their ordinal, through a file handle of its own.
+
+    `offsets` are those of a fold (`Transcript.offsets`), shared with it while it grows. Raises
+    `LogError` when the file cannot be opened.
+    """
+
+    def __init__(self, path: Path, offsets: Sequence[int]) -> None:
+        self.path = path
+        self._offsets = offsets
+        try:
+            self._file: BinaryIO = path.open("rb")
+        except OSError as error:
+            raise LogError(f"{path}: cannot be read: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def read(self, ordinal: int) -> RecordDict:
+        """One record. Raises IndexError or ValueError for one that is not there or damaged."""
+        if ordinal < 0:
+            raise IndexError(ordinal)
+        self._file.seek(self._offsets[ordinal])
+        return decode(self._file.readline())
+
+    def range(self, first: int, last: int) -> list[RecordDict]:
+        """The readable records from `first` to `last`, both included."""
+        found: list[RecordDict] = []
+        for ordinal in range(max(first, 0), min(last, len(self._offsets) - 1) + 1):
+            try:
+                found.append(self.read(ordinal))
+            except (ValueError, IndexError):
+                continue
+        return found
+
+    def by_seq(self, seq: int) -> RecordDict:
+        """The record whose `seq` this is. Raises ValueError when there is none."""
+        # In a whole log the ordinal is the seq; damaged lines can only make it smaller.
+        for ordinal in range(min(seq, len(self._offsets) - 1), -1, -1):
+            record = self.read(ordinal)
+            found = record.get("seq")
+            if found == seq:
+                return record
+            if isinstance(found, int) and found < seq:
+                break
+        raise ValueError(f"there is no record {seq}")
+
+
+@dataclass(slots=True)
+class Call:
+    """One call to a model (or to a provider's code) and what came back."""
+
+    seq: int
+    side: str
+    attempt: int
+    round: int
+    request: RecordDict
+    response: RecordDict | None = None
+    failed: RecordDict | None = None
+    retries: list[RecordDict] = field(default_factory=list)
+    partial: str = ""
+
+
+@dataclass(slots=True)
+class Take:
+    """One way through the stages after a reply: a new one for every attempt and revision."""
+
+    attempt: int
+    revision: int
+    signals: RecordDict | None = None
+    processed: RecordDict | None = None
+    discarded: RecordDict | None = None
+    committed: RecordDict | None = None
+
+
+@dataclass(slots=True)
+class TurnDetail:
+    """All records of one turn, sorted by what they are."""
+
+    session: int
+    number: int
+    speaker: str
+    records: list[RecordDict]
+    calls: list[Call] = field(default_factory=list)
+    takes: list[Take] = field(default_factory=list)
+    tools: list[tuple[RecordDict, RecordDict | None]] = field(default_factory=list)
+    outputs: list[RecordDict] = field(default_factory=list)
+    debug: list[RecordDict] = field(default_factory=list)
+    decisions: list[RecordDict] = field(default_factory=list)
+    warnings: list[RecordDict] = field(default_factory=list)
+
+    @property
+    def response(self) -> RecordDict | None:
+        """The last complete reply."""
+        for record in reversed(self.records):
+            if record.get("type") == "llm.response":
+                return record
+        return None
+
+    @property
+    def raw(self) -> str | None:
+        """The raw reply that counts: the last one, with edits of it applied."""
+        raw: str | None = None
+        for record in self.records:
+            kind = record.get("type")
+            if kind == "llm.response":
+                raw = record.get("raw")
+            elif kind == "debug.edited" and record.get("field") == "raw":
+                raw = record.get("after")
+        return raw
+
+    @property
+    def shown(self) -> str | None:
+        """The text that was said or dropped; the processed one before that is decided."""
+        for record in reversed(self.records):
+            if record.get("type") in ("turn.committed", "turn.discarded", "response.processed"):
+                return record.get("text")
+        return None
+
+    @property
+    def matches(self) -> list[dict[str, Any]]:
+        """The signals of the last extraction."""
+        for record in reversed(self.records):
+            if record.get("type") == "signals.extracted":
+                return list(record.get("matches", []))
+        return []
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Metadata of the turn, as committed or processed."""
+        for record in reversed(self.records):
+            if record.get("metadata") and record.get("type") in (
+                "turn.committed",
+                "response.processed",
+                "llm.response",
+            ):
+                return dict(record["metadata"])
+        return {}
+
+
+def sort_records(
+    session: int, number: int, speaker: str, records: Iterable[RecordDict]
+) -> TurnDetail:
+    """A turn's records, given in log order, sorted into a `TurnDetail`."""
+    detail = TurnDetail(session, number, speaker, list(records))
+    calls: dict[int, Call] = {}
+    open_tools: dict[str, int] = {}
+    for record in detail.records:
+        kind = record.get("type")
+        attempt = int(record.get("attempt") or 1)
+        call = calls.get(record.get("call", -1))
+        if kind == "llm.request":
+            call = Call(
+                int(record["seq"]),
+                str(record.get("side", "")),
+                attempt,
+                int(record.get("round") or 1),
+                record,
+            )
+            calls[call.seq] = call
+            detail.calls.append(call)
+        elif kind == "llm.partial" and call is not None:
+            call.partial = call.partial[: record.get("offset", 0)] + str(record.get("text", ""))
+        elif kind == "llm.response" and call is not None:
+            call.response = record
+        elif kind == "llm.failed" and call is not None:
+            call.failed = record
+        elif kind == "llm.retry" and call is not None:
+            call.retries.append(record)
+        elif kind in _TAKE_FIELDS:
+            take = _take(detail, attempt, int(record.get("revision") or 1))
+            setattr(take, _TAKE_FIELDS[kind], record)
+        elif kind == "tool.called":
+            open_tools[str(record.get("id"))] = len(detail.tools)
+            detail.tools.append((record, None))
+        elif kind == "tool.returned":
+            place = open_tools.pop(str(record.get("id")), None)
+            if place is None:
+                detail.tools.append((record, record))
+            else:
+                detail.tools[place] = (detail.tools[place][0], record)
+        elif kind == "provider.output":
+            detail.outputs.append(record)
+        elif kind == "warning":
+            detail.warnings.append(record)
+        elif kind in ("user.decided", "user.ended"):
+            detail.decisions.append(record)
+        elif isinstance(kind, str) and kind.startswith(("debug.", "turn.cancelled", "turn.skip")):
+            detail.debug.append(record)
+    return detail
+
+
+_TAKE_FIELDS = {
+    "signals.extracted": "signals",
+    "response.processed": "processed",
+    "turn.discarded": "discarded",
+    "turn.committed": "committed",
+}
+
+
+def _take(detail: TurnDetail, attempt: int, revision: int) -> Take:
+    for take in reversed(detail.takes):
+        if take.attempt == attempt and take.revision == revision:
+            return take
+    take = Take(attempt, revision)
+    detail.takes.append(take)
+    return take
+
+
+def read_turn(file: RecordFile, turn: Turn) -> TurnDetail:
+    """Everything the log says about a turn. Empty for a turn that was seeded."""
+    if turn.first < 0:
+        return TurnDetail(turn.session, turn.number, turn.speaker, [])
+    records = [
+        record
+        for record in file.range(turn.first, turn.last)
+        if record.get("turn") == turn.number and record.get("session", 1) == turn.session
+    ]
+    return sort_records(turn.session, turn.number, turn.speaker, records)
+
+
+def request_messages(file: RecordFile, request: RecordDict) -> list[Any]:
+    """The exact messages of an `llm.request`. Raises ValueError when its chain is broken."""
+    return rebuild(request, file.by_seq)
+
+
+def fold_until(records: Sequence[RecordDict], keep: Callable[[RecordDict], bool]) -> Turn | None:
+    """The summary of a turn as it stood after the records that `keep` says yes to."""
+    part = Transcript()
+    turn: Turn | None = None
+    for record in records:
+        if not keep(record):
+            break
+        turn = part.apply(record) or turn
+    return turn

@@ -1,0 +1,386 @@
+"""Reads logs: whole, in slices, or while somebody else writes them.
+
+Every damage is a finding with its line number; the rest still opens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from filelock import FileLock, Timeout
+
+from convtui.errors import LogError
+from convtui.events import FORMAT, MAJOR, RecordDict, decode
+from convtui.log.writer import lock_path
+from convtui.transcript import Transcript
+
+_CHUNK = 1 << 20
+MAX_LINE = 256 << 20
+"""Bytes a single record may have; longer ones are a finding, not a memory problem."""
+
+
+@dataclass(slots=True, frozen=True)
+class Finding:
+    """One damage of a log. `line` counts from 1; `code` is stable, `message` is for people."""
+
+    code: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.message} ({self.code})"
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether a live process holds the log's lock."""
+    lock = lock_path(path)
+    if not lock.exists():
+        return False
+    probe = FileLock(str(lock), timeout=0)
+    try:
+        probe.acquire()
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    probe.release()
+    return False
+
+
+class LogReader:
+    """Reads a log forward, folding as it goes, and single records by line afterwards.
+
+    `advance()` takes in what is there, up to a time limit, and can be called again when more has
+    been written. Raises `LogError` from the constructor when the file is missing, a folder,
+    unreadable, empty or no log at all.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.transcript = Transcript()
+        self.findings: list[Finding] = []
+        self.changed: set[int] = set()
+        """Indexes of turns that changed since the owner last cleared it."""
+        self._file: BinaryIO = _open(self.path)
+        self._position = 0
+        self._tail: list[bytes] = []
+        self._tail_size = 0
+        self._line = 0
+        self._next_seq = 0
+        self._trailers = 0
+        self._after_trailer = False
+        self._skipping = False
+        self.size = os.fstat(self._file.fileno()).st_size
+
+    def __enter__(self) -> LogReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    @property
+    def position(self) -> int:
+        """Bytes taken in so far."""
+        return self._position - self._tail_size
+
+    def advance(self, seconds: float | None = None) -> bool:
+        """Takes in what the file holds, at most for about `seconds`; whether more is waiting."""
+        deadline = None if seconds is None else time.perf_counter() + seconds
+        while True:
+            self._file.seek(self._position)
+            # Small reads keep a slice of a few milliseconds short; the kernel has them cached.
+            chunk = self._file.read(_CHUNK if deadline is None else 1 << 16)
+            if not chunk:
+                self.size = self._position
+                return False
+            self._position += len(chunk)
+            self._take(chunk)
+            if deadline is not None and time.perf_counter() >= deadline:
+                self.size = os.fstat(self._file.fileno()).st_size
+                return self._position < self.size
+
+    def _take(self, chunk: bytes) -> None:
+        end = chunk.find(b"\n")
+        if end < 0:
+            self._keep(chunk)
+            return
+        # Offsets are those of the file: `begin` is where the line in hand starts.
+        begin = self._position - len(chunk) - self._tail_size
+        first = b"".join([*self._tail, chunk[:end]])
+        self._tail.clear()
+        self._tail_size = 0
+        if self._skipping:
+            self._skipping = False
+        else:
+            self.take_line(first, begin)
+        start = end + 1
+        base = self._position - len(chunk)
+        while (end := chunk.find(b"\n", start)) >= 0:
+            self.take_line(chunk[start:end], base + start)
+            start = end + 1
+        if start < len(chunk):
+            self._keep(chunk[start:])
+
+    def _keep(self, piece: bytes) -> None:
+        """Holds the beginning of a line that is not there in full yet."""
+        if not self._skipping:
+            self._tail.append(piece)
+        self._tail_size += len(piece)
+        if self._tail_size > MAX_LINE and not self._skipping:
+            self._line += 1
+            self._find("huge_line", f"a record of more than {MAX_LINE >> 20} MB was passed over")
+            self._skipping = True
+            self._tail.clear()
+
+    def take_line(self, line: bytes, offset: int) -> RecordDict | None:
+        """Takes in one line that stands at `offset`; None when it is damaged."""
+        self._line += 1
+        if not line.strip():
+            if line or self._line > 1:
+                self._find("blank_line", "an empty line")
+            return None
+        try:
+            record = decode(line)
+        except (ValueError, RecursionError) as error:
+            if self._line == 1:
+                raise LogError(
+                    f"{self.path}: this is no convtui log: line 1 is not JSON"
+                ) from error
+            self._find("bad_json", f"this line is not a JSON record: {_short(error)}")
+            self._next_seq += 1
+            return None
+        self._verify(record)
+        turn = self.transcript.apply(record, offset)
+        if turn is not None:
+            self.changed.add(turn.index)
+        return record
+
+    def _verify(self, record: RecordDict) -> None:
+        kind = record.get("type")
+        if self._line == 1:
+            self._verify_header(record)
+        elif kind == "header":
+            self._find("second_header", "a second header")
+        seq = record.get("seq")
+        if seq != self._next_seq:
+            self._find("seq_gap", f"seq is {seq!r} where {self._next_seq} was expected")
+        self._next_seq = seq + 1 if isinstance(seq, int) else self._next_seq + 1
+        if self._after_trailer and kind != "trailer":
+            self._find("after_trailer", f"a {kind} record after the trailer")
+        if not isinstance(kind, str):
+            self._find("no_type", "a record without a type")
+        if kind == "trailer":
+            self._trailers += 1
+            self._after_trailer = True
+            if self._trailers > 1:
+                self._find("two_trailers", "a second trailer")
+            # Records are counted as lines: a line that is damaged is still one that was written.
+            if record.get("records") != self._line:
+                self._find(
+                    "wrong_count",
+                    f"the trailer counts {record.get('records')!r} records, there are {self._line}",
+                )
+
+    def _verify_header(self, record: RecordDict) -> None:
+        if record.get("type") != "header" or record.get("format") != FORMAT:
+            raise LogError(
+                f"{self.path}: this is no convtui log: line 1 is not a convtui header"
+                " (transcripts of other tools come in through `convtui import`)"
+            )
+        version = str(record.get("version", ""))
+        major = version.split(".", maxsplit=1)[0]
+        if not major.isdigit():
+            self._find("bad_version", f"the header's version {version!r} is unreadable")
+        elif int(major) > MAJOR:
+            raise LogError(
+                f"{self.path}: written by a newer convtui (log format {version}, this one reads"
+                f" up to {MAJOR}.x): update convtui"
+            )
+
+    def finish(self) -> list[Finding]:
+        """Judges the end of the file; returns all findings, in line order.
+
+        While somebody holds the log's lock an unterminated last line and a missing trailer are
+        "not yet" and no findings.
+        """
+        live = is_being_written(self.path)
+        found = list(self.findings)
+        line = self._line
+        if self._tail_size and not live:
+            line += 1
+            found.append(
+                Finding(
+                    "torn_line",
+                    line,
+                    f"the last line is torn ({self._tail_size} bytes without an end); it is left"
+                    " out",
+                )
+            )
+        if self.transcript.records == 0:
+            raise LogError(f"{self.path}: this log is empty")
+        if not self._trailers and not live:
+            found.append(
+                Finding(
+                    "no_trailer",
+                    max(1, line),
+                    "no trailer: the run crashed, or was killed, before it ended",
+                )
+            )
+        return sorted(found, key=lambda item: item.line)
+
+    @property
+    def running(self) -> bool:
+        """Whether the log is not closed and a live process writes it."""
+        return not self._trailers and is_being_written(self.path)
+
+    def _find(self, code: str, message: str) -> None:
+        self.findings.append(Finding(code, self._line, message))
+
+    # --- single records
+
+    def read(self, ordinal: int) -> RecordDict:
+        """The record with this ordinal (0 is the header), read from the file.
+
+        Raises IndexError for one that has not been taken in, ValueError for a damaged one.
+        """
+        offset = self.transcript.offsets[ordinal]
+        self._file.seek(offset)
+        return decode(self._file.readline())
+
+    def read_range(self, first: int, last: int) -> Iterator[RecordDict]:
+        """The records `first` to `last`, both included, that can be read."""
+        offsets = self.transcript.offsets
+        if first < 0 or first >= len(offsets):
+            return
+        self._file.seek(offsets[first])
+        last = min(last, len(offsets) - 1)
+        end = offsets[last]
+        position = offsets[first]
+        while position <= end:
+            self._file.seek(position)
+            line = self._file.readline()
+            if not line.endswith(b"\n"):
+                return
+            position += len(line)
+            try:
+                yield decode(line)
+            except ValueError:
+                continue
+
+    def by_seq(self, seq: int) -> RecordDict:
+        """The record whose `seq` this is. Raises ValueError when there is none."""
+        # In a whole log the ordinal is the seq; in a damaged one it can only be smaller.
+        for ordinal in range(min(seq, len(self.transcript.offsets) - 1), -1, -1):
+            record = self.read(ordinal)
+            found = record.get("seq")
+            if found == seq:
+                return record
+            if isinstance(found, int) and found < seq:
+                break
+        raise ValueError(f"there is no record {seq}")
+
+
+def _open(path: Path) -> BinaryIO:
+    if path.is_dir():
+        raise LogError(f"{path}: this is a folder; name a log in it (*.jsonl)")
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        raise LogError(f"{path}: there is no such log; `convtui runs` lists saved ones") from None
+    except OSError as error:
+        raise LogError(f"{path}: cannot be read: {error.strerror}") from error
+    head = file.read(64)
+    if not head.strip():
+        file.close()
+        if is_being_written(path):
+            raise LogError(f"{path}: nothing has been written to this log yet")
+        raise LogError(f"{path}: this log is empty")
+    if b"\0" in head or head.lstrip()[:1] != b"{":
+        file.close()
+        raise LogError(f"{path}: this is no convtui log (it does not begin with a JSON record)")
+    return file
+
+
+def _short(error: Exception) -> str:
+    return str(error).split(" (char")[0][:120]
+
+
+class Log:
+    """A log read to its end: the transcript, the findings, and single records by need."""
+
+    def __init__(self, reader: LogReader) -> None:
+        reader.advance()
+        self._reader = reader
+        self.path = reader.path
+        self.transcript = reader.transcript
+        self.findings = reader.finish()
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._reader.close()
+
+    @property
+    def reader(self) -> LogReader:
+        """The reader, for single records."""
+        return self._reader
+
+    @property
+    def running(self) -> bool:
+        """Whether a live process writes this log."""
+        return self._reader.running
+
+    def records(self) -> Iterator[RecordDict]:
+        """All readable records, in order."""
+        return self._reader.read_range(0, len(self.transcript.offsets) - 1)
+
+
+def open_log(path: Path | str) -> Log:
+    """Opens a log and reads it to its end.
+
+    Raises `LogError` when it cannot be opened at all; damage inside it is in `findings`.
+    """
+    reader = LogReader(path)
+    try:
+        return Log(reader)
+    except BaseException:
+        reader.close()
+        raise
+
+
+def digest_until(path: Path, seq: int) -> tuple[str, int]:
+    """SHA-256 of the bytes of a log up to and including record `seq`, and how many they are.
+
+    Raises `LogError` when the log has no such record.
+    """
+    running = hashlib.sha256()
+    size = 0
+    with _open(path) as file:
+        file.seek(0)
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            running.update(line)
+            size += len(line)
+            try:
+                found: Any = decode(line).get("seq")
+            except ValueError:
+                continue
+            if found == seq:
+                return running.hexdigest(), size
+    raise LogError(f"{path}: there is no record {seq} in this log")

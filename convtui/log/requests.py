@@ -1,0 +1,95 @@
+"""How requests are kept: each as the difference to an earlier one, so that a log grows linearly.
+
+An `llm.request` says "the first `keep` messages of request `base`, then `append`". Its `sha256` is
+the digest of the whole message list as canonical JSON: keys sorted, no white space, non-ASCII
+escaped, messages joined by commas inside brackets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from convtui.events import RecordDict
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+
+def canonical(message: Any) -> bytes:
+    """One message as canonical JSON."""
+    return json.dumps(message, sort_keys=True, separators=(",", ":")).encode()
+
+
+def digest(messages: Sequence[Any]) -> str:
+    """The digest of a whole message list, in hexadecimal."""
+    return hashlib.sha256(b"[" + b",".join(map(canonical, messages)) + b"]").hexdigest()
+
+
+class RequestChain:
+    """Turns message lists into differences to the one before, with digests.
+
+    The digest of the shared beginning is carried on instead of being computed again, so that the
+    cost of a request is that of its new messages.
+    """
+
+    def __init__(self) -> None:
+        self._base: int | None = None
+        self._messages: list[Any] = []
+        self._hashes: list[_Hash] = []
+
+    def add(self, messages: Sequence[Any]) -> dict[str, Any]:
+        """`{base, keep, append, sha256}` of the next request. `placed()` must follow."""
+        keep = 0
+        for old, new in zip(self._messages, messages, strict=False):
+            if old is not new and old != new:
+                break
+            keep += 1
+        del self._hashes[keep:]
+        running = self._hashes[-1].copy() if self._hashes else hashlib.sha256(b"[")
+        for number, message in enumerate(messages[keep:], keep):
+            if number:
+                running.update(b",")
+            running.update(canonical(message))
+            self._hashes.append(running.copy())
+        running.update(b"]")
+        # Messages are copied one level deep: a provider may change the dictionaries it was given.
+        append = [dict(m) if isinstance(m, dict) else m for m in messages[keep:]]
+        self._messages[keep:] = append
+        base = self._base if keep else None
+        return {"base": base, "keep": keep, "append": append, "sha256": running.hexdigest()}
+
+    def placed(self, seq: int) -> None:
+        """The request just added stands in the log as record `seq`."""
+        self._base = seq
+
+
+def rebuild(record: RecordDict, read: Callable[[int], RecordDict]) -> list[Any]:
+    """The whole message list of an `llm.request`; `read(seq)` gives an earlier one.
+
+    Raises ValueError when the chain is broken (a base that is missing or is no request).
+    """
+    tail: list[list[Any]] = []
+    keep: int | None = None
+    while True:
+        append = record.get("append")
+        if not isinstance(append, list):
+            raise ValueError(f"record {record.get('seq')} is no request")
+        start = int(record.get("keep") or 0)
+        if keep is None:
+            tail.append(append)
+            keep = start
+        elif keep > start:
+            tail.append(append[: keep - start])
+            keep = start
+        base = record.get("base")
+        if base is None or keep == 0:
+            if keep:
+                raise ValueError(f"record {record.get('seq')} keeps {keep} messages of nothing")
+            break
+        if not isinstance(base, int) or base >= int(record.get("seq", 0)):
+            raise ValueError(f"record {record.get('seq')} has an impossible base {base!r}")
+        record = read(base)
+    return [message for part in reversed(tail) for message in part]

@@ -1,0 +1,192 @@
+"""Writes one log. Only an engine does that, one engine a log."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from convtui.errors import FileError, LogError
+from convtui.events import Header, Record, RecordDict, Termination, Trailer, encode
+
+SYNC_EVERY = 1.0
+"""Seconds between two fsyncs at the most often."""
+
+
+def lock_path(path: Path) -> Path:
+    """The lock file of a log; whoever writes the log holds it."""
+    return path.with_name(path.name + ".lock")
+
+
+class LogWriter:
+    """Appends records to a new log file, thread-safe.
+
+    Every record is handed to the operating system before `write()` returns, which is what survives
+    a killed process; a thread of its own calls fsync, for power loss, at most once a second and at
+    the end. The file is created with mode 0600 and never overwritten. While it is open,
+    `<log>.lock` is held.
+
+    Raises `LogError` when the file exists already, cannot be created, or is being written by
+    another process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self.size = 0
+        self._lock = threading.RLock()
+        self._file_lock = FileLock(str(lock_path(path)), timeout=0)
+        self._broken: OSError | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file_lock.acquire()
+        except Timeout:
+            raise LogError(f"{path}: another process is writing this log") from None
+        except OSError as error:
+            raise LogError(_cannot_write(path, error)) from error
+        try:
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        except OSError as error:
+            self._release_lock()
+            raise LogError(_cannot_write(path, error)) from error
+        self._started = time.monotonic()
+        self.created_at = datetime.now(UTC)
+        self._dirty = threading.Event()
+        self._closed = False
+        self._sync_thread = threading.Thread(
+            target=self._sync_loop, name="convtui-fsync", daemon=True
+        )
+        self._sync_thread.start()
+        if hasattr(os, "register_at_fork"):
+            # A child that provider code forks must not keep our lock alive after we are gone.
+            os.register_at_fork(after_in_child=self._forget_in_child)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the trailer was written."""
+        return self._closed
+
+    @property
+    def broken(self) -> OSError | None:
+        """What made writing fail, if it did; nothing is written after that."""
+        return self._broken
+
+    def now(self) -> float:
+        """Seconds since the log was created."""
+        return time.monotonic() - self._started
+
+    def write(self, record: Record) -> tuple[RecordDict, int, bytes]:
+        """Appends a record; returns it with `seq` and `t`, its byte offset and its line.
+
+        Raises `FileError` when the disk refuses it (full, gone); what was written of the line is
+        taken back, so that the log stays well-formed.
+        """
+        payload = record.payload()
+        with self._lock:
+            if self._closed:
+                raise FileError(f"{self.path}: the log is closed")
+            if self._broken is not None:
+                raise FileError(_cannot_write(self.path, self._broken)) from self._broken
+            seq = self.count
+            data: RecordDict = {"seq": seq, "t": round(self.now(), 4), **payload}
+            line = encode(data)
+            offset = self.size
+            self._append(line)
+            self.count = seq + 1
+            self.size = offset + len(line)
+        self._dirty.set()
+        return data, offset, line
+
+    def _append(self, line: bytes) -> None:
+        view = memoryview(line)
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            self._broken = error
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, self.size)
+            raise FileError(_cannot_write(self.path, error)) from error
+
+    def close(
+        self,
+        termination: Termination | dict[str, Any] | None,
+        totals: dict[str, Any],
+        *,
+        truncated: bool = False,
+    ) -> tuple[RecordDict, int, bytes] | None:
+        """Writes the trailer, syncs and closes; does nothing the second time."""
+        with self._lock:
+            if self._closed:
+                return None
+            ending = termination.as_dict() if isinstance(termination, Termination) else termination
+            trailer = Trailer(
+                closed_at=datetime.now(UTC).isoformat(),
+                records=self.count + 1,
+                termination=ending,
+                totals=totals,
+                truncated=truncated,
+            )
+            try:
+                written = self.write(trailer)
+            finally:
+                self.abandon()
+            return written
+
+    def abandon(self) -> None:
+        """Closes the file without a trailer: it stays readable as an unfinished log."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            with contextlib.suppress(OSError):
+                os.fsync(self._fd)
+            os.close(self._fd)
+            self._release_lock()
+        self._dirty.set()
+
+    def _release_lock(self) -> None:
+        self._file_lock.release()
+        with contextlib.suppress(OSError):
+            lock_path(self.path).unlink()
+
+    def _sync_loop(self) -> None:
+        while True:
+            self._dirty.wait()
+            self._dirty.clear()
+            if self._closed:
+                return
+            with contextlib.suppress(OSError):
+                os.fsync(self._fd)
+            time.sleep(SYNC_EVERY)
+
+    def _forget_in_child(self) -> None:
+        fd = getattr(self._file_lock._context, "lock_file_fd", None)
+        if isinstance(fd, int):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+
+def _cannot_write(path: Path, error: OSError) -> str:
+    why = {
+        errno.ENOSPC: "the disk is full",
+        errno.EACCES: "no permission to write there",
+        errno.EPERM: "no permission to write there",
+        errno.EROFS: "the file system is read-only",
+        errno.EEXIST: "the file exists already, and logs are never overwritten",
+        errno.ENOTDIR: "a part of the path is a file, not a folder",
+        errno.ENAMETOOLONG: "the name is too long",
+    }.get(error.errno or 0, error.strerror or str(error))
+    return f"{path}: cannot write the log: {why}; choose another place with --out DIR"
+
+
+def header_time(header: Header) -> datetime:
+    """When a log was created, as its header says."""
+    return datetime.fromisoformat(header.created_at)

@@ -1,0 +1,662 @@
+"""The fold: what a log says, as a screen, a printer or a report needs it.
+
+`Transcript.apply()` takes in one record at a time, forward only, in constant time. It keeps the
+shown text of every turn and a fixed-size summary; raw replies, requests, tool results and the like
+stay in the file and are read by offset when somebody looks at a turn (`log.detail`).
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from enum import IntFlag
+from typing import Any, Final
+
+from convtui.events import STAGES, RecordDict
+
+
+class Flag(IntFlag):
+    """What happened to a turn."""
+
+    SIGNAL = 1
+    DISCARDED = 2
+    CHANGED = 4
+    """The raw reply differs from the shown text."""
+    EMPTY = 8
+    RETRY = 16
+    ERROR = 32
+    TOOL = 64
+    TOOL_ERROR = 128
+    DECISION = 256
+    OUTPUT = 512
+    EDITED = 1024
+    HUMAN = 2048
+    CANCELLED = 4096
+    SKIPPED = 8192
+    TRUNCATED = 16384
+    ENDED = 32768
+    """The session ended here."""
+    WOULD_END = 65536
+    """It would have ended here (or been dropped), but the ending was overridden or ignored."""
+    REUSED = 131072
+    """The raw reply was received earlier and not asked for again."""
+    SEEDED = 262144
+    """Committed before this log began; its evidence is in the parent log."""
+    HELD = 524288
+    REASONING = 1048576
+    WARNING = 2097152
+
+
+INTERESTING: Final = (
+    Flag.SIGNAL
+    | Flag.DISCARDED
+    | Flag.EMPTY
+    | Flag.RETRY
+    | Flag.ERROR
+    | Flag.TOOL_ERROR
+    | Flag.DECISION
+    | Flag.EDITED
+    | Flag.HUMAN
+    | Flag.CANCELLED
+    | Flag.SKIPPED
+    | Flag.TRUNCATED
+    | Flag.ENDED
+    | Flag.WOULD_END
+    | Flag.WARNING
+)
+"""What "next event of interest" stops at. A changed text alone is everyday: it is not in here."""
+
+OPEN, COMMITTED, GONE, FAILED = "open", "committed", "discarded", "failed"
+
+
+class Turn:
+    """The summary of one turn.
+
+    `first` and `last` are the ordinals (line numbers from 0) of its first and last record in this
+    log; -1 for a turn that was seeded. Times are seconds, `cost` US dollars; None is unknown.
+    """
+
+    __slots__ = (
+        "attempt",
+        "completion_tokens",
+        "cost",
+        "error",
+        "first",
+        "flags",
+        "index",
+        "last",
+        "latency",
+        "note",
+        "number",
+        "prompt_tokens",
+        "session",
+        "signals",
+        "speaker",
+        "stage",
+        "started",
+        "status",
+        "streamed",
+        "text",
+        "version",
+    )
+
+    def __init__(self, index: int, session: int, number: int, speaker: str, attempt: int) -> None:
+        self.index = index
+        self.session = session
+        self.number = number
+        self.speaker = speaker
+        self.attempt = attempt
+        self.status = OPEN
+        self.text = ""
+        self.flags = 0
+        self.first = -1
+        self.last = -1
+        self.signals: tuple[str, ...] = ()
+        self.latency: float | None = None
+        self.prompt_tokens: int | None = None
+        self.completion_tokens: int | None = None
+        self.cost: float | None = None
+        self.stage = "request"
+        self.started = 0.0
+        self.streamed = 0
+        """Characters of the reply taken in so far, while it is being streamed."""
+        self.note = ""
+        """One line for the row below the text: which hook dropped it, why it was overridden."""
+        self.error = ""
+        self.version = 0
+
+    @property
+    def address(self) -> str:
+        """`session:turn`."""
+        return f"{self.session}:{self.number}"
+
+    def __repr__(self) -> str:
+        return f"<Turn {self.address} {self.speaker} {self.status} {self.text[:30]!r}>"
+
+
+class Session:
+    """One session: its type, the indexes of its turns, its lifecycle and how it ended."""
+
+    __slots__ = (
+        "ended_at",
+        "first_speaker",
+        "index",
+        "max_turns",
+        "session_type",
+        "skipped",
+        "started_at",
+        "termination",
+        "turns",
+    )
+
+    def __init__(self, index: int, session_type: str) -> None:
+        self.index = index
+        self.session_type = session_type
+        self.turns: array[int] = array("L")
+        self.first_speaker: str | None = None
+        self.max_turns: int | None = None
+        self.termination: dict[str, Any] | None = None
+        self.skipped: str | None = None
+        self.started_at: float | None = None
+        self.ended_at: float | None = None
+
+
+class Totals:
+    """What one side has used. A figure is None while nobody has said anything about it."""
+
+    __slots__ = ("calls", "completion_tokens", "cost", "prompt_tokens", "retries", "seconds")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.retries = 0
+        self.seconds = 0.0
+        self.prompt_tokens: int | None = None
+        self.completion_tokens: int | None = None
+        self.cost: float | None = None
+
+    @property
+    def tokens(self) -> int | None:
+        """Prompt and completion tokens together."""
+        if self.prompt_tokens is None and self.completion_tokens is None:
+            return None
+        return (self.prompt_tokens or 0) + (self.completion_tokens or 0)
+
+    def add(self, usage: RecordDict) -> None:
+        """Adds one call's usage."""
+        for name in ("prompt_tokens", "completion_tokens", "cost"):
+            value = usage.get(name)
+            if isinstance(value, (int, float)):
+                setattr(self, name, (getattr(self, name) or 0) + value)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures that are known."""
+        found = {name: getattr(self, name) for name in self.__slots__}
+        found["seconds"] = round(self.seconds, 4)
+        found["tokens"] = self.tokens
+        return {name: value for name, value in found.items() if value is not None}
+
+
+_LIFECYCLE = {
+    "provider.setup",
+    "sessions.prepared",
+    "session.entered",
+    "session.reset",
+    "provider.cleanup",
+    "user.cleanup",
+    "user.closed",
+    "provider.restored",
+    "provider.reload_failed",
+    "context.seeded",
+    "context.compressed",
+    "budget.crossed",
+    "budget.raised",
+    "debug.took_over",
+    "debug.handed_back",
+}
+
+
+class Transcript:
+    """A conversation folded from its records."""
+
+    def __init__(self) -> None:
+        self.header: RecordDict = {}
+        self.seed: dict[str, Any] = {}
+        """Counters, sessions and sizes of `history.seeded`, without its texts."""
+        self.sessions: list[Session] = []
+        self.prepared: list[str] = []
+        self.turns: list[Turn] = []
+        self.lifecycle: list[RecordDict] = []
+        self.warnings: list[RecordDict] = []
+        self.outputs = 0
+        self.totals: dict[str, Totals] = {}
+        self.hold: RecordDict | None = None
+        self.taken_over: set[str] = set()
+        self.termination: RecordDict | None = None
+        self.trailer: RecordDict | None = None
+        self.records = 0
+        self.last_t = 0.0
+        self.offsets: array[int] = array("Q")
+        """Byte offset of every record's line."""
+        self.counts: dict[str, int] = {}
+        """Records by type."""
+        self._current: Turn | None = None
+
+    # --- looking things up
+
+    @property
+    def id(self) -> str:
+        """The conversation's id."""
+        return str(self.header.get("id", ""))
+
+    @property
+    def complete(self) -> bool:
+        """Whether the log was closed properly."""
+        return self.trailer is not None
+
+    def session(self, index: int) -> Session | None:
+        """The session with this number, from 1."""
+        if 0 < index <= len(self.sessions) and self.sessions[index - 1].index == index:
+            return self.sessions[index - 1]
+        return next((s for s in self.sessions if s.index == index), None)
+
+    def find(self, session: int, number: int) -> Turn | None:
+        """The turn at `session:number`."""
+        holder = self.session(session)
+        if holder is None:
+            return None
+        place = bisect_left(holder.turns, number, key=lambda index: self.turns[index].number)
+        if place < len(holder.turns):
+            turn = self.turns[holder.turns[place]]
+            if turn.number == number:
+                return turn
+        return None
+
+    @property
+    def current(self) -> Turn | None:
+        """The turn in progress."""
+        return self._current if self._current is not None and self._current.status == OPEN else None
+
+    def interesting(self) -> Iterator[Turn]:
+        """Turns that hold an event of interest, in order."""
+        return (turn for turn in self.turns if turn.flags & INTERESTING)
+
+    # --- taking records in
+
+    def apply(self, record: RecordDict, offset: int = 0) -> Turn | None:
+        """Takes in the next record, which stands at `offset`; returns the turn it changed."""
+        ordinal = self.records
+        self.records = ordinal + 1
+        self.offsets.append(offset)
+        kind = record.get("type")
+        t = record.get("t")
+        if isinstance(t, (int, float)):
+            self.last_t = t
+        if not isinstance(kind, str):
+            return None
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        handler = _HANDLERS.get(kind)
+        number = record.get("turn")
+        turn: Turn | None = None
+        if number is not None:
+            turn = self._current
+            session = record.get("session", 1)
+            if turn is None or turn.number != number or turn.session != session:
+                turn = self._turn(record, session, number)
+            if turn is not None:
+                if turn.first < 0 and not turn.flags & Flag.SEEDED:
+                    turn.first = ordinal
+                turn.last = ordinal
+                turn.version += 1
+        if handler is not None:
+            try:
+                handler(self, record, turn)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                # A damaged or foreign record must not stop the fold; `check` names what is wrong.
+                self.counts["(malformed)"] = self.counts.get("(malformed)", 0) + 1
+        if kind in _LIFECYCLE:
+            self.lifecycle.append(record)
+        return turn
+
+    def stream(self, session: int, number: int, text: str) -> Turn | None:
+        """Takes in streamed text that is not in the log yet; the response replaces it."""
+        turn = self._current
+        if turn is None or turn.session != session or turn.number != number:
+            turn = self.find(session, number)
+        if turn is None or turn.status != OPEN:
+            return None
+        turn.text += text
+        turn.streamed += len(text)
+        turn.version += 1
+        return turn
+
+    def _turn(self, record: RecordDict, session: Any, number: Any) -> Turn | None:
+        if not isinstance(session, int) or not isinstance(number, int):
+            return None
+        found = self.find(session, number)
+        if found is not None:
+            return found
+        if record.get("type") in ("session.ended", "session.started"):
+            return None
+        side = record.get("speaker") or record.get("side")
+        speaker = "provider" if side == "provider" else "persona"
+        return self._new_turn(session, number, speaker, int(record.get("attempt") or 1))
+
+    def _new_turn(self, session: int, number: int, speaker: str, attempt: int) -> Turn:
+        holder = self.session(session) or self._new_session(session, "")
+        turn = Turn(len(self.turns), session, number, speaker, attempt)
+        self.turns.append(turn)
+        holder.turns.append(turn.index)
+        self._current = turn
+        return turn
+
+    def _new_session(self, index: int, session_type: str) -> Session:
+        found = self.session(index)
+        if found is not None:
+            if session_type:
+                found.session_type = session_type
+            return found
+        session = Session(index, session_type)
+        self.sessions.append(session)
+        return session
+
+    def _side(self, record: RecordDict) -> Totals:
+        side = str(record.get("side") or "provider")
+        totals = self.totals.get(side)
+        if totals is None:
+            totals = self.totals[side] = Totals()
+        return totals
+
+    # --- one method a record type
+
+    def _header(self, record: RecordDict, turn: Turn | None) -> None:
+        if not self.header:
+            self.header = record
+
+    def _seeded(self, record: RecordDict, turn: Turn | None) -> None:
+        self.seed = {
+            "counters": record.get("counters", {}),
+            "current": record.get("current"),
+            "turns": len(record["turns"]),
+        }
+        self.prepared = [str(name) for name in record.get("sessions", [])]
+        ended = {item.get("session"): item for item in record.get("ended", [])}
+        for item in record["turns"]:
+            session = int(item["session"])
+            if self.session(session) is None:
+                name = self.prepared[session - 1] if session <= len(self.prepared) else ""
+                self._new_session(session, name)
+            seeded = self._new_turn(session, int(item["turn"]), item["speaker"], 1)
+            seeded.status = COMMITTED
+            seeded.stage = "terminate"
+            seeded.text = item["text"]
+            seeded.flags = Flag.SEEDED
+            if item.get("human"):
+                seeded.flags |= Flag.HUMAN
+            if item.get("edited"):
+                seeded.flags |= Flag.EDITED
+        for index, item in ended.items():
+            holder = self._new_session(int(index), str(item.get("session_type", "")))
+            holder.termination = item.get("termination")
+        self._current = None
+
+    def _prepared(self, record: RecordDict, turn: Turn | None) -> None:
+        self.prepared = [str(name) for name in record["prepared"]]
+
+    def _entered(self, record: RecordDict, turn: Turn | None) -> None:
+        self._new_session(int(record["session"]), str(record["session_type"]))
+
+    def _session_started(self, record: RecordDict, turn: Turn | None) -> None:
+        session = self._new_session(int(record["session"]), str(record["session_type"]))
+        session.first_speaker = record.get("first_speaker")
+        session.max_turns = record.get("max_turns")
+        session.started_at = record.get("t")
+        session.termination = None
+
+    def _session_ended(self, record: RecordDict, turn: Turn | None) -> None:
+        session = self._new_session(int(record["session"]), str(record.get("session_type", "")))
+        session.termination = record.get("termination")
+        session.skipped = record.get("skipped")
+        session.ended_at = record.get("t")
+        if session.turns and not session.skipped:
+            last = self.turns[session.turns[-1]]
+            last.flags |= Flag.ENDED
+            last.version += 1
+        self._current = None
+
+    def _turn_started(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is None:
+            return
+        turn.speaker = record.get("speaker", turn.speaker)
+        turn.attempt = record.get("attempt") or turn.attempt
+        turn.status = OPEN
+        turn.stage = "request"
+        turn.started = record.get("t", 0.0)
+        if turn.attempt > 1 and turn.text:
+            turn.text = ""
+            turn.streamed = 0
+        if record.get("human"):
+            turn.flags |= Flag.HUMAN
+
+    def _request(self, record: RecordDict, turn: Turn | None) -> None:
+        self._side(record).calls += 1
+        if turn is not None and turn.status == OPEN:
+            turn.stage = "response"
+            turn.text = ""
+            turn.streamed = 0
+
+    def _partial(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is None or turn.status != OPEN:
+            return
+        have = turn.streamed - record["offset"]
+        if have < len(record["text"]):
+            fresh = record["text"][max(0, have) :]
+            turn.text += fresh
+            turn.streamed += len(fresh)
+
+    def _response(self, record: RecordDict, turn: Turn | None) -> None:
+        totals = self._side(record)
+        usage = record.get("usage")
+        if usage:
+            totals.add(usage)
+        if record.get("duration"):
+            totals.seconds += record["duration"]
+        if turn is None:
+            return
+        if record.get("side") != "responder":
+            turn.text = record["raw"]
+            turn.stage = "signals"
+        if record.get("reasoning"):
+            turn.flags |= Flag.REASONING
+        if record.get("reused"):
+            turn.flags |= Flag.REUSED
+        if record.get("duration") is not None:
+            turn.latency = (turn.latency or 0.0) + record["duration"]
+        if usage:
+            for name in ("prompt_tokens", "completion_tokens", "cost"):
+                value = usage.get(name)
+                if value is not None:
+                    setattr(turn, name, (getattr(turn, name) or 0) + value)
+
+    def _retry(self, record: RecordDict, turn: Turn | None) -> None:
+        self._side(record).retries += 1
+        if turn is not None:
+            turn.flags |= Flag.RETRY
+            turn.text = ""
+            turn.streamed = 0
+
+    def _failed(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.flags |= Flag.ERROR
+            turn.error = str(record["error"].get("message", ""))
+            turn.status = FAILED
+            if record.get("partial"):
+                turn.text = record["partial"]
+
+    def _tool_called(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.flags |= Flag.TOOL
+            turn.stage = "tools"
+
+    def _tool_returned(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None and not record.get("ok", True):
+            turn.flags |= Flag.TOOL_ERROR
+
+    def _signals(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is None:
+            return
+        turn.stage = "post_process"
+        names = tuple(dict.fromkeys(match["signal"] for match in record["matches"]))
+        turn.signals = names
+        turn.flags = turn.flags | Flag.SIGNAL if names else turn.flags & ~Flag.SIGNAL
+
+    def _processed(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is None:
+            return
+        turn.stage = "discard" if turn.signals else "commit"
+        turn.text = record["text"]
+        changed = record["changed"]
+        turn.flags = turn.flags | Flag.CHANGED if changed else turn.flags & ~Flag.CHANGED
+
+    def _discarded(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is None:
+            return
+        turn.status = GONE
+        turn.flags |= Flag.DISCARDED
+        turn.text = record["text"]
+        turn.note = record.get("hook") or ""
+        turn.stage = "terminate"
+
+    def _committed(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is None:
+            return
+        turn.status = COMMITTED
+        turn.text = record["text"]
+        turn.speaker = record.get("speaker", turn.speaker)
+        turn.stage = "terminate"
+        flags = turn.flags
+        if record.get("human"):
+            flags |= Flag.HUMAN
+        if record.get("edited"):
+            flags |= Flag.EDITED
+        if record.get("empty"):
+            flags |= Flag.EMPTY
+        if record.get("truncated"):
+            flags |= Flag.TRUNCATED
+        if record.get("would_have"):
+            flags |= Flag.WOULD_END
+            turn.note = f"would have been {_PAST.get(record['would_have'], record['would_have'])}"
+        turn.flags = flags
+
+    def _decided(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.flags |= Flag.DECISION
+            turn.note = str(record.get("kind", ""))
+
+    def _user_ended(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.status = COMMITTED if turn.status == COMMITTED else "ended"
+            turn.note = str(record.get("reason", ""))
+            turn.text = str(record.get("dropped_text") or turn.text)
+
+    def _output(self, record: RecordDict, turn: Turn | None) -> None:
+        self.outputs += 1
+        if turn is not None:
+            turn.flags |= Flag.OUTPUT
+
+    def _cancelled(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.flags |= Flag.CANCELLED
+            turn.text = str(record.get("partial", ""))
+
+    def _skipped(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.flags |= Flag.SKIPPED
+            turn.status = "skipped"
+            turn.note = str(record.get("reason", ""))
+
+    def _held(self, record: RecordDict, turn: Turn | None) -> None:
+        self.hold = record
+        if turn is not None:
+            turn.flags |= Flag.HELD
+            if record.get("stage") in STAGES:
+                turn.stage = record["stage"]
+            if record.get("reason") == "error":
+                turn.flags |= Flag.ERROR
+                turn.error = str((record.get("error") or {}).get("message", ""))
+
+    def _released(self, record: RecordDict, turn: Turn | None) -> None:
+        self.hold = None
+        if turn is not None:
+            turn.flags &= ~Flag.HELD
+            if turn.status == FAILED:
+                turn.status = OPEN
+
+    def _edited(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.flags |= Flag.EDITED
+
+    def _overrode(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.flags |= Flag.WOULD_END
+            turn.note = {
+                "ending": "would have ended here",
+                "discard": "would have been discarded",
+            }.get(str(record.get("what")), turn.note)
+
+    def _took_over(self, record: RecordDict, turn: Turn | None) -> None:
+        self.taken_over.add(str(record.get("side", "persona")))
+
+    def _handed_back(self, record: RecordDict, turn: Turn | None) -> None:
+        self.taken_over.discard(str(record.get("side", "persona")))
+
+    def _warning(self, record: RecordDict, turn: Turn | None) -> None:
+        self.warnings.append(record)
+        if turn is not None:
+            turn.flags |= Flag.WARNING
+
+    def _ended(self, record: RecordDict, turn: Turn | None) -> None:
+        self.termination = record.get("termination")
+        self.hold = None
+
+    def _trailer(self, record: RecordDict, turn: Turn | None) -> None:
+        self.trailer = record
+        self.hold = None
+
+
+_PAST = {"end": "ended", "discard": "discarded"}
+
+_HANDLERS: Final = {
+    "header": Transcript._header,
+    "history.seeded": Transcript._seeded,
+    "sessions.prepared": Transcript._prepared,
+    "session.entered": Transcript._entered,
+    "session.started": Transcript._session_started,
+    "session.ended": Transcript._session_ended,
+    "turn.started": Transcript._turn_started,
+    "llm.request": Transcript._request,
+    "llm.partial": Transcript._partial,
+    "llm.response": Transcript._response,
+    "llm.retry": Transcript._retry,
+    "llm.failed": Transcript._failed,
+    "tool.called": Transcript._tool_called,
+    "tool.returned": Transcript._tool_returned,
+    "signals.extracted": Transcript._signals,
+    "response.processed": Transcript._processed,
+    "turn.discarded": Transcript._discarded,
+    "turn.committed": Transcript._committed,
+    "user.decided": Transcript._decided,
+    "user.ended": Transcript._user_ended,
+    "provider.output": Transcript._output,
+    "turn.cancelled": Transcript._cancelled,
+    "turn.skipped": Transcript._skipped,
+    "debug.held": Transcript._held,
+    "debug.released": Transcript._released,
+    "debug.edited": Transcript._edited,
+    "debug.overrode": Transcript._overrode,
+    "debug.took_over": Transcript._took_over,
+    "debug.handed_back": Transcript._handed_back,
+    "warning": Transcript._warning,
+    "conversation.ended": Transcript._ended,
+    "trailer": Transcript._trailer,
+}
