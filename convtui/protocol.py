@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from typing import Any, BinaryIO
 
@@ -152,3 +153,55 @@ def describe_error(
     if own:
         data["frames"] = [redact(frame) for frame in own]
     return data
+
+
+@dataclass(slots=True)
+class ContinueFrom:
+    """Which log goes on, from where, and what is different."""
+
+    log: str
+    """Path of the parent log."""
+    seq: int | None = None
+    """The last record of the parent that counts; None means its end."""
+    kind: str = "resume"
+    """resume, restart, reload, rewind, fork, go_on: what the user asked for, for the record."""
+    reuse_reply: bool = True
+    """Whether a raw reply that was received but not committed re-enters at `signals`."""
+    held: bool = False
+    """Whether the new engine holds where the old one stood."""
+
+
+@dataclass(slots=True)
+class StartSpec:
+    """All that an engine process needs to know to run one conversation."""
+
+    scenario: dict[str, Any]
+    """As `Scenario.public()` gives it, secrets included where the user wrote them in a file."""
+    out_dir: str
+    """Folder of the log; created when missing."""
+    watched: bool = False
+    """Whether somebody can answer holds; otherwise `on_pause` does."""
+    paused: bool = False
+    """Whether to hold before the first turn."""
+    on_pause: str = "end"
+    """`end` or `continue`: what happens to a hold that nobody watches."""
+    breakpoints: list[str] = field(default_factory=list)
+    wire: str = "last"
+    """`last` (the last 50 exchanges and every failure), `all` or `off`."""
+    speed: float = 1.0
+    """How fast the demo speaks; 0 is "at once"."""
+    trust: bool = False
+    """Whether code that a log names may be loaded although its digest has changed."""
+    env_file: str | None = None
+    continue_from: ContinueFrom | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for a START frame."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> StartSpec:
+        """The reverse of `as_dict()`."""
+        values = dict(data)
+        parent = values.pop("continue_from", None)
+        return cls(**values, continue_from=ContinueFrom(**parent) if parent else None)
