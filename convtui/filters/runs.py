@@ -1,0 +1,98 @@
+"""Atoms that ask about a run: answered by a row of the library, or by the header of a log."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from convtui.filters.tree import Atom
+from convtui.text import visible_line
+from convtui.transcript import Transcript
+
+Answer = bool | None
+"""True, False, or None: not known (yet)."""
+RunTest = Callable[[Any], Answer]
+OPS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "=": operator.eq,
+    ">=": operator.ge,
+    ">": operator.gt,
+}
+
+
+class BadValueError(Exception):
+    """A value that an atom cannot take; `offset` is into the value."""
+
+    def __init__(self, message: str, offset: int = 0) -> None:
+        self.offset = offset
+        super().__init__(message)
+
+
+def day(value: str) -> date:
+    today = date.today()
+    named = {"today": today, "yesterday": today - timedelta(days=1)}.get(value.lower())
+    if named is not None:
+        return named
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise BadValueError(
+            f"expected a day (2026-01-31, today or yesterday), not {visible_line(value, 40)!r}"
+        ) from None
+
+
+def contains(name: str) -> Callable[[Atom], RunTest]:
+    def build(atom: Atom) -> RunTest:
+        wanted = (atom.value or "").casefold()
+
+        def test(run: Any) -> Answer:
+            found = getattr(run, name, None)
+            if found is None:
+                return None
+            values = [found] if isinstance(found, str) else found
+            return any(wanted in str(value).casefold() for value in values)
+
+        return test
+
+    return build
+
+
+def date_of_run(atom: Atom) -> RunTest:
+    wanted = day(atom.value or "")
+    compare = OPS[atom.op or "="]
+
+    def test(run: Any) -> Answer:
+        created = getattr(run, "created_at", None)
+        if isinstance(created, (int, float)):
+            created = datetime.fromtimestamp(created)
+        if isinstance(created, str):
+            try:
+                created = datetime.fromisoformat(created)
+            except ValueError:
+                return None
+        if not isinstance(created, datetime):
+            return None
+        # A day is the user's own, as the list of runs shows it.
+        local = created.astimezone() if created.tzinfo else created
+        return compare(local.date(), wanted)
+
+    return test
+
+
+class HeaderRun:
+    """The run of a transcript, as its header tells it."""
+
+    __slots__ = ("created_at", "model", "persona", "provider", "tags")
+
+    def __init__(self, transcript: Transcript) -> None:
+        header = transcript.header
+        provider = header.get("provider") or {}
+        scenario = header.get("scenario") or {}
+        self.persona = str(header.get("persona", ""))
+        self.provider = [str(provider.get(key) or "") for key in ("name", "spec")]
+        self.model = str(provider.get("model") or "")
+        self.created_at = str(header.get("created_at", ""))
+        self.tags = [str(tag) for tag in scenario.get("tags") or ()]
