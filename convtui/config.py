@@ -1,0 +1,339 @@
+"""Settings and where each comes from.
+
+Nearest to the command wins: flags, then `CONVTUI_*` variables, then the project's `convtui.toml`
+(found upwards from the working directory), then the user's `config.toml`, then the defaults.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic.config import JsonDict
+
+from convtui.errors import DataFileError, Problem, UsageError, did_you_mean, nearest
+from convtui.paths import (
+    HOME_VARIABLE,
+    Paths,
+    builtin_dir,
+    read_state,
+    writable_dir,
+    write_state,
+)
+from convtui.validation import KeyPath, Lines, problems_of
+from convtui.yamlfile import read_text
+
+__all__ = [
+    "Config",
+    "Origin",
+    "Paths",
+    "builtin_dir",
+    "load_config",
+    "load_toml",
+    "project_file",
+    "read_state",
+    "writable_dir",
+    "write_state",
+]
+
+PROJECT_FILE = "convtui.toml"
+PREFIX = "CONVTUI_"
+
+_PATH: JsonDict = {"path": True}
+# What starts programs or widens what may run: a cloned project must not set it for its reader.
+_PERSONAL: JsonDict = {"personal": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a setting's value comes from.
+
+    `layer` is the kind of place, `where` the file, variable or flag, `line` its line in a file.
+    """
+
+    layer: Literal["default", "user", "project", "environment", "flag"]
+    where: str = ""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        if not self.where:
+            return self.layer
+        return f"{self.where}:{self.line}" if self.line is not None else self.where
+
+
+class Config(BaseModel):
+    """Every setting with its type, default and meaning."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    theme: str = "dark"
+    """The theme's name; `convtui themes` lists them."""
+    keymap: str | None = Field(None, json_schema_extra=_PATH)
+    """A keymap file; by default keymap.yaml beside config.toml, when it exists."""
+    out_dir: str | None = Field(None, json_schema_extra=_PATH)
+    """Where logs are written; by default the platform's data directory."""
+    speed: float = Field(1.0, gt=0, le=1000)
+    """Replay speed: 1 is as it happened, 4 is four times as fast."""
+    color: Literal["auto", "always", "never"] = "auto"
+    """Colour in printed output."""
+    mouse: bool = True
+    """Whether the TUI takes the mouse."""
+    wire: Literal["recent", "all", "off"] = "recent"
+    """HTTP exchanges to keep: the last 50 and every failure, all, or none."""
+    confirm_quit: bool = True
+    """Whether leaving asks while a run is live."""
+    editor: str | None = Field(None, json_schema_extra=_PERSONAL)
+    """The editor for E; by default VISUAL, then EDITOR."""
+    python: str | None = Field(None, json_schema_extra={**_PATH, **_PERSONAL})
+    """The interpreter that runs the engine and has the provider's packages."""
+    env_file: str | None = Field(None, json_schema_extra={**_PATH, **_PERSONAL})
+    """A file of KEY=value lines for the engine, for API keys."""
+    trust: list[str] = Field([], json_schema_extra={**_PATH, **_PERSONAL})
+    """Directories whose code a continued log may load without asking."""
+    provider: str | None = None
+    """The provider SPEC used when none is named."""
+    persona: str | None = None
+    """The persona SPEC used when none is named."""
+    user_model: str | None = None
+    """The model of llm and responder personas that name none."""
+    api_base: str | None = None
+    """The endpoint of the provider's model."""
+    user_api_base: str | None = None
+    """The endpoint of the persona's model."""
+
+    _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
+    _paths: Paths | None = PrivateAttr(default=None)
+    _warnings: list[Problem] = PrivateAttr(default_factory=list)
+
+    @property
+    def paths(self) -> Paths:
+        """The directories in use."""
+        return self._paths or Paths.find()
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What looks like a mistake but stops nothing: misspelt `CONVTUI_` variables."""
+        return tuple(self._warnings)
+
+    @property
+    def runs_dir(self) -> Path:
+        """Where logs go."""
+        return Path(self.out_dir) if self.out_dir else self.paths.runs_dir
+
+    @property
+    def keymap_file(self) -> Path | None:
+        """The keymap to load: the one that is set, or the user's own when it exists."""
+        if self.keymap:
+            return Path(self.keymap)
+        own = self.paths.keymap_file
+        return own if own.exists() else None
+
+    def origin(self, name: str) -> Origin:
+        """Where a setting comes from. Raises `UsageError` for an unknown one."""
+        if name not in type(self).model_fields:
+            near = did_you_mean(name, type(self).model_fields)
+            raise UsageError(f"unknown setting {name!r}{near}")
+        return self._origins.get(name, Origin("default"))
+
+    @classmethod
+    def describe(cls) -> dict[str, str]:
+        """Each setting's meaning in one sentence."""
+        return {name: info.description or "" for name, info in cls.model_fields.items()}
+
+
+def _marked(name: str, mark: str) -> bool:
+    extra = Config.model_fields[name].json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get(mark))
+
+
+def project_file(cwd: Path) -> Path | None:
+    """The nearest `convtui.toml` from `cwd` upwards."""
+    for folder in (cwd, *cwd.parents):
+        candidate = folder / PROJECT_FILE
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def load_config(
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Config:
+    """All settings, each from the nearest layer that names it.
+
+    `flags` may hold more than settings; only settings that are not None are taken. Raises
+    `DataFileError` with every mistake of every layer: file or variable, line, nearest name.
+    """
+    environ = os.environ if environ is None else environ
+    cwd = (Path.cwd() if cwd is None else cwd).absolute()
+    paths = Paths.find(environ)
+    problems: list[Problem] = []
+    warnings: list[Problem] = []
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+
+    layers: list[tuple[Literal["user", "project"], Path]] = []
+    if paths.config_file.exists():
+        layers.append(("user", paths.config_file))
+    project = project_file(cwd)
+    if project is not None and project != paths.config_file:
+        layers.append(("project", project))
+    for layer, file in layers:
+        try:
+            data, lines = load_toml(file)
+        except DataFileError as error:
+            problems.extend(error.problems)
+            continue
+        found = config_problems(data, lines, file, project=layer == "project")
+        problems.extend(found)
+        if not found:
+            _lay(values, data, file.parent)
+            origins.update({key: Origin(layer, str(file), lines.get((key,))) for key in data})
+    given: dict[str, Any] = {}
+    for variable, text in sorted(environ.items()):
+        name = variable.removeprefix(PREFIX).lower()
+        if not variable.startswith(PREFIX) or variable == HOME_VARIABLE or not text:
+            continue
+        if name not in Config.model_fields:
+            near = nearest(name, Config.model_fields)
+            if near:
+                message = f"unknown setting, did you mean {PREFIX}{near.upper()}?"
+                warnings.append(Problem(message, path=variable))
+            continue
+        given[name] = _from_text(name, text)
+        origins[name] = Origin("environment", variable)
+    found = [_of_variable(problem) for problem in config_problems(given, {}, None)]
+    problems.extend(found)
+    if not found:
+        _lay(values, given, cwd)
+    given = {
+        key: value
+        for key, value in (flags or {}).items()
+        if key in Config.model_fields and value is not None and value not in ((), [])
+    }
+    given = {key: list(item) if isinstance(item, tuple) else item for key, item in given.items()}
+    given = {key: str(item) if isinstance(item, Path) else item for key, item in given.items()}
+    found = [_of_flag(problem) for problem in config_problems(given, {}, None)]
+    problems.extend(found)
+    if not found:
+        _lay(values, given, cwd)
+    origins.update({key: Origin("flag", "--" + key.replace("_", "-")) for key in given})
+    if problems:
+        raise DataFileError(problems)
+    config = Config.model_validate(values)
+    config._origins.update(origins)
+    config._paths = paths
+    config._warnings.extend(warnings)
+    return config
+
+
+def _of_variable(problem: Problem) -> Problem:
+    return Problem(problem.message, path=f"{PREFIX}{str(problem.key).upper()}")
+
+
+def _of_flag(problem: Problem) -> Problem:
+    return Problem(problem.message, path="--" + str(problem.key).replace("_", "-"))
+
+
+def _lay(values: dict[str, Any], layer: Mapping[str, Any], base: Path) -> None:
+    for key, value in layer.items():
+        if not _marked(key, "path"):
+            values[key] = value
+        elif isinstance(value, list):
+            values[key] = [_absolute(item, base) for item in value]
+        else:
+            values[key] = _absolute(value, base)
+
+
+def _absolute(text: Any, base: Path) -> Any:
+    return str(base / Path(text).expanduser()) if isinstance(text, str) and text else text
+
+
+def _from_text(name: str, text: str) -> Any:
+    """A variable's text as the type of its setting; left as it is where it does not fit."""
+    kind = Config.model_fields[name].annotation
+    if kind is bool:
+        words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+        return words.get(text.lower(), text)
+    if kind is float:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    if kind == list[str]:
+        return [part for part in text.split(os.pathsep) if part]
+    return text
+
+
+def config_problems(
+    data: Mapping[str, Any], lines: Lines, path: Path | None, *, project: bool = False
+) -> list[Problem]:
+    """The mistakes in one layer of settings; `project` for a file that comes with a project."""
+    found: list[Problem] = []
+    try:
+        Config.model_validate(dict(data))
+    except ValidationError as error:
+        found = problems_of(error, Config, lines, path)
+    if project:
+        for key in data:
+            if key in Config.model_fields and _marked(key, "personal"):
+                message = "may run programs, so it belongs into your own config.toml, a variable"
+                found.append(
+                    Problem(f"{message} or a flag", path=path, line=lines.get((key,)), key=key)
+                )
+    return sorted(found, key=lambda problem: problem.line or 0)
+
+
+_SYNTAX = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)")
+_KEY = re.compile(
+    r"""\s*((?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)(?:\s*\.\s*(?:"[^"]*"|[A-Za-z0-9_-]+))*)\s*="""
+)
+_TABLE = re.compile(r"\s*\[{1,2}([^\[\]]+)\]{1,2}")
+
+
+def load_toml(path: Path) -> tuple[dict[str, Any], Lines]:
+    """The data of a TOML file and the line of each key.
+
+    Raises `FileError`, or `DataFileError` with the line for bad syntax.
+    """
+    import tomllib
+
+    text = read_text(path)
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        match = _SYNTAX.search(str(error))
+        line = int(match[1]) if match and match[1] else text.count("\n") + 1
+        message = _SYNTAX.sub("", str(error))
+        hint = "; text needs quotes" if "Invalid value" in message else ""
+        raise DataFileError(
+            [Problem(f"not valid TOML: {message}{hint}", path=path, line=line)]
+        ) from None
+    return data, _toml_lines(text)
+
+
+def _toml_lines(text: str) -> dict[KeyPath, int]:
+    """Where keys stand, found by looking at the beginnings of lines: enough to point at them."""
+    lines: dict[KeyPath, int] = {}
+    table: KeyPath = ()
+    for number, row in enumerate(text.splitlines(), 1):
+        key = _KEY.match(row)
+        header = None if key else _TABLE.match(row)
+        if header:
+            table = _parts(header[1])
+            lines.setdefault(table, number)
+        elif key:
+            lines.setdefault((*table, *_parts(key[1])), number)
+    return lines
+
+
+def _parts(text: str) -> KeyPath:
+    return tuple(part.strip().strip("\"'") for part in text.split("."))

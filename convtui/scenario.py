@@ -1,0 +1,385 @@
+"""Scenarios: everything needed to run one conversation.
+
+Only syntax is handled here. SPECs are taken apart and paths made absolute; importing what they
+name is the engine's business, so that reading a scenario never runs anybody's code.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+
+from convtui.errors import DataFileError, Problem, UsageError
+from convtui.flags import lay_over
+from convtui.persona import (
+    BuiltinPersona,
+    Persona,
+    ResponderBrief,
+    builtin_personas,
+    load_persona,
+    load_tsv_persona,
+)
+from convtui.scenario_parts import (
+    TERMINATION_SIGNAL,
+    Budget,
+    Limits,
+    McpServer,
+    OnDiscard,
+    OnDiscardField,
+    OnSignal,
+    Part,
+    ProviderConfig,
+    Retry,
+    ToolConfig,
+    base_of,
+    check_signals,
+    normal_tools,
+    not_blank,
+)
+from convtui.spec import ProviderSpec, absolute, parse_provider_spec
+from convtui.text import REDACTED, Redactor, secret_values
+from convtui.yamlfile import Lines, line_of, load_yaml, validate
+
+__all__ = [
+    "Budget",
+    "BuiltinPersona",
+    "Limits",
+    "McpServer",
+    "OnDiscard",
+    "Persona",
+    "ProviderConfig",
+    "ProviderSpec",
+    "ResponderBrief",
+    "Retry",
+    "Scenario",
+    "ToolConfig",
+    "builtin_personas",
+    "load_persona",
+    "load_tsv_persona",
+    "merge_flags",
+    "parse_provider_spec",
+]
+
+_DEMO_PERSONA = {"name": "Robin", "simulator": "demo"}
+
+
+class Scenario(Part):
+    """Everything needed to run one conversation. Without any key: the demo."""
+
+    name: str = "unnamed"
+    """Shown in lists; the file's name when left out."""
+    persona: Persona
+    """A persona file, a built-in name, personas.tsv:Name, or the mapping itself."""
+    persona_template: str | None = None
+    """The text file that turns a row of personas.tsv into a prompt."""
+    provider: ProviderConfig = ProviderConfig()
+    """The system under test: a SPEC, or a mapping with `use`."""
+    sessions: list[str] = Field([])
+    """Session types, in order; one session called default when empty."""
+    first_speaker: Literal["persona", "provider"] = "persona"
+    """Who speaks first, unless the provider says otherwise."""
+    follow_up_prompts: list[str] = Field([])
+    """What the persona says after its opening, in order. Not together with a responder."""
+    limits: Limits = Limits()
+    turns_scope: Literal["session", "conversation"] = "session"
+    """What max_turns counts."""
+    persona_memory: Literal["session", "conversation"] = "session"
+    """Whether the persona remembers earlier sessions."""
+    termination_signal: str = TERMINATION_SIGNAL
+    """Ends the session when the persona says it."""
+    on_discard: OnDiscardField = OnDiscard()
+    """What follows a discarded turn: end, skip or retry N."""
+    on_signal: dict[str, OnSignal] = Field({})
+    """What a matched signal does, by signal: end (default), pause or ignore."""
+    on_empty: Literal["retry", "pause", "fail", "keep"] = "pause"
+    """What an empty reply does."""
+    budget: Budget = Budget()
+    retry: Retry = Retry()
+    tools: list[ToolConfig] = Field([])
+    """Functions (module:function) and MCP servers ({mcp: {command: [...]}})."""
+    warm: str | None = None
+    """The name of a warm-session template."""
+    breakpoints: list[str] = Field([])
+    """Filter expressions that pause the run."""
+
+    _path: Path | None = PrivateAttr(default=None)
+    _base: Path | None = PrivateAttr(default=None)
+
+    @property
+    def path(self) -> Path | None:
+        """The file it was loaded from."""
+        return self._path
+
+    @property
+    def base(self) -> Path:
+        """The directory that its relative paths were relative to."""
+        return self._base or Path.cwd()
+
+    @property
+    def session_types(self) -> list[str]:
+        """The session types to ask the provider for; never empty."""
+        return list(self.sessions) or ["default"]
+
+    def signal_action(self, signal: str) -> OnSignal:
+        """What a matched signal does; case does not matter."""
+        folded = signal.casefold()
+        for declared, action in self.on_signal.items():
+            if declared.casefold() == folded:
+                return action
+        return "end"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        data = dict(data)
+        if isinstance(data.get("provider"), str):
+            data["provider"] = {"use": data["provider"]}
+        if "tools" in data:
+            data["tools"] = normal_tools(data["tools"])
+        # A key without a value is an unfinished line: the default stands.
+        for key in ("provider", "limits", "budget", "retry", "sessions", "breakpoints", "tools"):
+            if key in data and data[key] is None:
+                del data[key]
+        data.setdefault("persona", dict(_DEMO_PERSONA))
+        return data
+
+    _not_blank = field_validator("name", "termination_signal")(not_blank)
+
+    @field_validator("sessions", "breakpoints")
+    @classmethod
+    def _no_blanks(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        what = "session name" if info.field_name == "sessions" else "breakpoint"
+        if any(not item.strip() for item in value):
+            raise ValueError(f"a {what} must not be empty")
+        return value
+
+    @field_validator("follow_up_prompts")
+    @classmethod
+    def _not_with_responder(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        persona = info.data.get("persona")
+        if value and isinstance(persona, Persona) and persona.simulator == "responder":
+            raise ValueError("follow_up_prompts and a responder exclude each other; keep one")
+        if any(not item.strip() for item in value):
+            raise ValueError("a follow-up prompt must not be empty")
+        return value
+
+    @field_validator("on_signal")
+    @classmethod
+    def _signals(cls, value: dict[str, OnSignal]) -> dict[str, OnSignal]:
+        check_signals(list(value))
+        return value
+
+    @field_validator("warm", "persona_template")
+    @classmethod
+    def _located(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        not_blank(value)
+        base = base_of(info)
+        is_path = info.field_name == "persona_template" or "/" in value or value.endswith(".json")
+        return str(absolute(value, base)) if base is not None and is_path else value
+
+    @field_serializer("on_discard")
+    def _as_text(self, value: OnDiscard) -> str:
+        return str(value)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Scenario:
+        """The scenario in a YAML file.
+
+        Raises `FileError`, or `DataFileError` with every mistake in it and in its persona file.
+        """
+        path = Path(path)
+        document = load_yaml(path)
+        if document.data is None:
+            raise DataFileError([Problem("this scenario is empty", path=path)])
+        return cls.from_data(document.data, lines=document.lines, path=path)
+
+    @classmethod
+    def from_data(
+        cls,
+        data: Any,
+        *,
+        lines: Lines | None = None,
+        path: Path | None = None,
+        base: Path | None = None,
+    ) -> Scenario:
+        """A scenario from plain data as a file holds it.
+
+        Relative paths are below `base` (by default the directory of `path`, else the working
+        directory). `lines` and `path` place the mistakes. Raises `DataFileError`.
+        """
+        if base is None:
+            base = Path.cwd() if path is None else path.absolute().parent
+        base = base.absolute()
+        lines = lines or {}
+        problems: list[Problem] = []
+        source: str | None = None
+        if isinstance(data, dict):
+            data = dict(data)
+            template = data.get("persona_template")
+            template = template if isinstance(template, str) else None
+            ref = data.get("persona", "demo")
+            if ref is None:
+                ref = "demo"
+            if isinstance(ref, str):
+                try:
+                    persona = load_persona(ref, base, template)
+                    data["persona"] = persona.model_dump(exclude_unset=True)
+                    source = persona.source
+                except DataFileError as error:
+                    problems.extend(error.problems)
+                except UsageError as error:
+                    line = line_of(lines, ("persona",))
+                    problems.append(Problem(str(error), path=path, line=line, key="persona"))
+                if problems:
+                    data["persona"] = dict(_DEMO_PERSONA)
+            if data.get("name") is None:
+                data["name"] = path.stem if path is not None else "unnamed"
+        try:
+            scenario = validate(cls, data, lines, path, what="scenario", context={"base": base})
+        except DataFileError as error:
+            # The order of lines is per file: the scenario's own mistakes come first.
+            own = [problem for problem in problems if problem.path == path]
+            rest = [problem for problem in problems if problem.path != path]
+            own = sorted([*error.problems, *own], key=lambda problem: problem.line or 0)
+            raise DataFileError([*own, *rest]) from None
+        if problems:
+            raise DataFileError(problems)
+        return scenario._with(path, base, source)
+
+    def _with(self, path: Path | None, base: Path | None, source: str | None) -> Scenario:
+        scenario = self.model_copy(update={"persona": self.persona.with_source(source)})
+        scenario._path = None if path is None else path.absolute()
+        scenario._base = base
+        return scenario
+
+    def problems(self) -> list[Problem]:
+        """What still keeps this scenario from running, though each file in it is right."""
+        found = []
+        persona = self.persona
+        if persona.needs_model:
+            found.append(
+                Problem(
+                    f"persona {persona.name!r} ({persona.simulator}) needs a model: give"
+                    " --user-model PROVIDER/MODEL, or set 'model' in the persona",
+                    path=persona.source or self.path,
+                    key="model",
+                )
+            )
+        return found
+
+    def public(self, redactor: Redactor | None = None) -> dict[str, Any]:
+        """The whole scenario as plain JSON data without secrets, for a log's header.
+
+        Paths are absolute text. `redactor` is by default one that knows the environment's keys.
+        """
+        redactor = redactor or Redactor(secret_values())
+        data = self.model_dump(mode="json", exclude_none=True)
+        data["source"] = {
+            "base": str(self.base),
+            **({"file": str(self.path)} if self.path else {}),
+            **({"persona": self.persona.source} if self.persona.source else {}),
+        }
+        result: dict[str, Any] = redactor.data(data)
+        return result
+
+    @classmethod
+    def from_public(cls, data: Mapping[str, Any]) -> Scenario:
+        """The scenario that `public()` wrote.
+
+        Parameters that were redacted are left out, so that keys come from the environment again.
+        Raises `DataFileError`.
+        """
+        plain = copy.deepcopy(dict(data))
+        source = plain.pop("source", None)
+        source = source if isinstance(source, dict) else {}
+        for side in ("persona", "provider"):
+            part = plain.get(side)
+            if isinstance(part, dict):
+                for key in ("params", "options"):
+                    if isinstance(part.get(key), dict):
+                        part[key] = _without_redacted(part[key])
+        script = plain.get("persona", {}).get("script")
+        if isinstance(script, dict):
+            # JSON has no whole numbers as keys.
+            plain["persona"]["script"] = {
+                int(key) if str(key).isdigit() else key: value for key, value in script.items()
+            }
+        scenario = validate(cls, plain, what="recorded scenario")
+        file, base = source.get("file"), source.get("base")
+        persona = source.get("persona")
+        return scenario._with(
+            Path(file) if isinstance(file, str) else None,
+            Path(base) if isinstance(base, str) else None,
+            persona if isinstance(persona, str) else None,
+        )
+
+
+def _without_redacted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _without_redacted(item)
+            for key, item in value.items()
+            if not (isinstance(item, str) and REDACTED in item)
+        }
+    return [_without_redacted(item) for item in value] if isinstance(value, list) else value
+
+
+def merge_flags(
+    scenario: Scenario | None,
+    flags: Mapping[str, Any],
+    *,
+    cwd: Path | None = None,
+    ready: bool = True,
+) -> Scenario:
+    """`scenario` (the demo when None) with the common flags of `debug` and `run` laid over it.
+
+    `flags` maps flag names (`max_turns` or `max-turns`) to values; None means "not given". `set`
+    is a list of `key=value`, applied last, `break` a list of filter expressions added to the
+    scenario's. Relative paths in flags are below `cwd`. With `ready`, what would keep the result
+    from running is an error too. Raises `UsageError`, its mistakes named by flag.
+    """
+    cwd = Path.cwd() if cwd is None else cwd
+    data = {} if scenario is None else scenario.model_dump(exclude_unset=True)
+    laid = lay_over(data, flags, cwd, _settable())
+    base = cwd if scenario is None else scenario.base
+    try:
+        merged = Scenario.from_data(laid.data, base=base)
+    except DataFileError as error:
+        raise DataFileError([laid.at_flag(problem) for problem in error.problems]) from None
+    source = merged.persona.source or laid.persona_source
+    if source is None and scenario is not None:
+        source = scenario.persona.source
+    merged = merged._with(None if scenario is None else scenario.path, base, source)
+    if ready and merged.problems():
+        raise DataFileError(merged.problems())
+    return merged
+
+
+def _settable() -> list[str]:
+    """Every key that `--set` takes, dotted, so that `max_turns` leads to `limits.max_turns`."""
+    parts: dict[str, type[Part]] = {
+        "limits": Limits,
+        "budget": Budget,
+        "retry": Retry,
+        "provider": ProviderConfig,
+        "persona": Persona,
+    }
+    return [
+        *Scenario.model_fields,
+        *(f"{name}.{field}" for name, part in parts.items() for field in part.model_fields),
+    ]

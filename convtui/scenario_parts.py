@@ -1,0 +1,249 @@
+"""The parts of a scenario file: provider, limits, budget, retry, tools, and what a signal does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, core_schema
+
+from convtui.errors import ProviderLoadError
+from convtui.spec import ProviderSpec, parse_provider_spec
+
+START_PROMPT = "Start the conversation based on the system prompt"
+TERMINATION_SIGNAL = "<END OF CONVERSATION>"
+
+
+class Part(BaseModel):
+    """A mapping that people write: strict keys, strict types, not changed after loading."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        validate_default=False,
+    )
+
+
+def at_key(key: str, message: str) -> PydanticCustomError:
+    """A validation error of a whole mapping that is shown at one of its keys."""
+    return PydanticCustomError("at_key", "{message}", {"key": key, "message": message})
+
+
+def check_signals(values: list[str]) -> list[str]:
+    """`values` when none is empty and no two are the same but for upper and lower case."""
+    seen: dict[str, str] = {}
+    for value in values:
+        if not value.strip():
+            raise ValueError("an empty termination signal would match everything; take it out")
+        key = value.casefold()
+        if key in seen:
+            raise ValueError(
+                f"the termination signal {value!r} is there twice (as {seen[key]!r});"
+                " upper and lower case do not matter"
+            )
+        seen[key] = value
+    return values
+
+
+def not_blank(value: str) -> str:
+    """Text that says something."""
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+def base_of(info: ValidationInfo) -> Path | None:
+    """The directory that relative paths are relative to; None when they are resolved already."""
+    base = (info.context or {}).get("base")
+    return base if isinstance(base, Path) else None
+
+
+@dataclass(frozen=True, slots=True)
+class OnDiscard:
+    """What follows a discarded turn: `end`, `skip`, or asking again up to `retries` times."""
+
+    action: Literal["end", "skip", "retry"] = "end"
+    retries: int = 0
+
+    def __str__(self) -> str:
+        return f"retry {self.retries}" if self.action == "retry" else self.action
+
+    @classmethod
+    def parse(cls, text: object) -> OnDiscard:
+        """`end`, `skip` or `retry N`. Raises ValueError."""
+        if isinstance(text, cls):
+            return text
+        if text == "end":
+            return cls("end")
+        if text == "skip":
+            return cls("skip")
+        match = re.fullmatch(r"retry\s+(\d{1,6})", text) if isinstance(text, str) else None
+        if match and int(match[1]) >= 1:
+            return cls("retry", int(match[1]))
+        hint = "; say how often, as in retry 2" if text == "retry" else ""
+        raise ValueError(f"must be end, skip or retry N, not {text!r}{hint}")
+
+
+OnDiscardField = Annotated[
+    OnDiscard,
+    GetPydanticSchema(
+        lambda _source, _handler: core_schema.no_info_plain_validator_function(
+            OnDiscard.parse,
+            json_schema_input_schema=core_schema.str_schema(pattern=r"^(end|skip|retry\s+\d+)$"),
+            serialization=core_schema.to_string_ser_schema(),
+        )
+    ),
+]
+
+OnSignal = Literal["end", "pause", "ignore"]
+
+
+class ProviderConfig(Part):
+    """The system under test: what to use, and what it is given."""
+
+    use: str = "demo"
+    """A provider SPEC: demo, openai/gpt-4o, file.py:name, package.module:name, recorded:LOG."""
+    system_prompt: str | None = None
+    """Put before the history in every request."""
+    start_prompt: str = START_PROMPT
+    """Its only message when it speaks first."""
+    first_message: str | None = None
+    """Said without a model call when it speaks first."""
+    model: str | None = None
+    """Given to providers that take a model."""
+    params: dict[str, Any] = Field({})
+    """Parameters of its model calls, such as temperature or api_base."""
+    options: dict[str, Any] = Field({})
+    """Keyword arguments of the provider's class."""
+
+    _not_blank = field_validator("start_prompt")(not_blank)
+
+    @field_validator("use")
+    @classmethod
+    def _usable(cls, value: str, info: ValidationInfo) -> str:
+        base = base_of(info)
+        try:
+            spec = parse_provider_spec(value, base)
+        except ProviderLoadError as error:
+            raise ValueError(str(error)) from None
+        return str(spec if base is None else spec.resolved(base))
+
+    @property
+    def spec(self) -> ProviderSpec:
+        """`use`, taken apart."""
+        return parse_provider_spec(self.use)
+
+    @field_validator("options")
+    @classmethod
+    def _keywords(cls, value: dict[str, Any]) -> dict[str, Any]:
+        bad = [key for key in value if not str(key).isidentifier()]
+        if bad:
+            raise ValueError(f"{bad[0]!r} cannot be a keyword argument of a class")
+        return value
+
+
+class Limits(Part):
+    """When a session ends for its length alone."""
+
+    max_turns: int = Field(20, ge=1)
+    """Committed turns of both sides; raised by one where the provider would not have the last."""
+    max_total_words: int | None = Field(None, ge=1)
+    """Shown words of both sides."""
+    max_tool_rounds: int = Field(64, ge=1)
+    """Rounds of tool calls within one turn."""
+    turn_timeout: float = Field(120.0, gt=0)
+    """Seconds that one model call may take."""
+
+
+class Budget(Part):
+    """Limits on tokens and cost of the whole conversation; crossing one fires once."""
+
+    tokens: int | None = Field(None, ge=1)
+    """Tokens of both sides."""
+    cost: float | None = Field(None, gt=0)
+    """US dollars."""
+    on_exceeded: Literal["pause", "stop", "warn"] = "pause"
+    """What happens on the completion that crosses it."""
+
+
+class Retry(Part):
+    """How failed model calls are made again: full-jitter backoff."""
+
+    attempts: int = Field(4, ge=1, le=100)
+    """Attempts in all, the first included."""
+    base_delay: float = Field(0.75, ge=0)
+    """Seconds."""
+    max_delay: float = Field(8.0, ge=0)
+    """Seconds."""
+
+
+class McpServer(Part):
+    """A tool server that speaks MCP over its standard input and output."""
+
+    command: list[str] = Field(min_length=1)
+    """The program and its arguments; started in the scenario's directory."""
+
+    @field_validator("command")
+    @classmethod
+    def _program(cls, value: list[str]) -> list[str]:
+        not_blank(value[0])
+        return value
+
+
+class ToolConfig(Part):
+    """Where tools come from: a Python function or an MCP server."""
+
+    use: str | None = None
+    """`module:function` or `file.py:function`."""
+    mcp: McpServer | None = None
+    """A server to start."""
+
+    @field_validator("use")
+    @classmethod
+    def _named(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        try:
+            spec = parse_provider_spec(value, base_of(info))
+        except ProviderLoadError as error:
+            raise ValueError(str(error).replace("provider", "tool")) from None
+        if spec.kind not in ("file", "module"):
+            raise ValueError(f"write module:function or file.py:function, not {value!r}")
+        base = base_of(info)
+        return str(spec if base is None else spec.resolved(base))
+
+    @model_validator(mode="after")
+    def _one(self) -> ToolConfig:
+        if (self.use is None) == (self.mcp is None):
+            raise ValueError("a tool is either module:function or a mapping with mcp")
+        return self
+
+
+def normal_tools(value: object) -> object:
+    """`tools` with every bare `module:function` written as a mapping."""
+    if not isinstance(value, list):
+        return value
+    return [{"use": item} if isinstance(item, str) else item for item in value]
+
+
+def names(values: Iterable[str], what: str) -> list[str]:
+    """`values` when none is blank."""
+    result = list(values)
+    if any(not value.strip() for value in result):
+        raise ValueError(f"a {what} must not be empty")
+    return result

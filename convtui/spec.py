@@ -1,0 +1,224 @@
+"""Provider SPECs, by their syntax alone: nothing is imported, nothing is looked up.
+
+demo                        the built-in provider
+openai/gpt-4o               a litellm model
+file.py:name                a function or class in a file
+package.module:name         a function or class in an importable module
+name                        an entry point of the group `convtui.providers`
+recorded:LOG                answers from a log
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from convtui.errors import ProviderLoadError
+
+SpecKind = Literal["demo", "litellm", "file", "module", "entry_point", "recorded"]
+
+_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+_FILE = re.compile(r"(?P<path>.+\.pyi?w?)(?::(?P<name>.*))?", re.IGNORECASE | re.DOTALL)
+_MODULE = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>.*)", re.DOTALL)
+_PATH_LIKE = re.compile(r"\.{0,2}[/\\]|~|[A-Za-z]:[/\\]")
+_ENTRY = re.compile(r"[A-Za-z_][\w.-]*")
+
+# Bare model names that people type; litellm wants the provider's prefix.
+_PREFIXES = (
+    (re.compile(r"(?:gpt-|chatgpt|o[1-9](?:-|$)|text-davinci)", re.I), "openai"),
+    (re.compile(r"claude-?\d|claude-(?:opus|sonnet|haiku)", re.I), "anthropic"),
+    (re.compile(r"gemini-", re.I), "gemini"),
+    (re.compile(r"(?:mistral|codestral|ministral)-[\w.-]*$", re.I), "mistral"),
+    (re.compile(r"deepseek-", re.I), "deepseek"),
+    (re.compile(r"grok-", re.I), "xai"),
+    (re.compile(r"command-", re.I), "cohere"),
+    (re.compile(r"(?:llama|qwen|phi|gemma)-?\d|(?:mistral|mixtral):", re.I), "ollama"),
+)
+
+MAX_SOURCE_BYTES = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSpec:
+    """What a SPEC names.
+
+    `target` is the model, the file, the module, the entry point or the log (empty for `demo`) and
+    `name` the function or class in a file or module (None elsewhere).
+    """
+
+    kind: SpecKind
+    target: str = ""
+    name: str | None = None
+
+    def __str__(self) -> str:
+        if self.kind == "demo":
+            return "demo"
+        if self.kind == "recorded":
+            return f"recorded:{self.target}"
+        return f"{self.target}:{self.name}" if self.name else self.target
+
+    def resolved(self, base: Path) -> ProviderSpec:
+        """The same SPEC with its file or log made absolute, relative ones below `base`."""
+        if self.kind not in ("file", "recorded"):
+            return self
+        return replace(self, target=str(absolute(self.target, base)))
+
+    @property
+    def short(self) -> str:
+        """The SPEC for people: a file's name without its directories."""
+        if self.kind in ("file", "recorded"):
+            return str(replace(self, target=re.split(r"[/\\]", self.target)[-1]))
+        return str(self)
+
+
+def absolute(text: str, base: Path) -> Path:
+    """`text` as an absolute path: `~` expanded, relative paths below `base`, `..` folded."""
+    import os
+
+    path = Path(text)
+    if text.startswith("~"):
+        try:
+            path = path.expanduser()
+        except RuntimeError:
+            path = Path(text)
+    return Path(os.path.abspath(base / path))  # noqa: PTH100  (resolve() would follow links)
+
+
+def parse_provider_spec(text: str, base: Path | None = None) -> ProviderSpec:
+    """What the provider SPEC `text` names.
+
+    `base` is the directory against which a mistaken SPEC is looked up for advice (by default the
+    working directory). Raises `ProviderLoadError` with what to write instead.
+    """
+    text = text.strip()
+    base = Path.cwd() if base is None else base
+    if not text:
+        raise ProviderLoadError(
+            "a provider SPEC is empty; write demo, openai/gpt-4o or my_provider.py:Bot"
+        )
+    if text == "demo":
+        return ProviderSpec("demo")
+    if text.startswith("recorded:"):
+        log = text.removeprefix("recorded:").strip()
+        if not log:
+            raise ProviderLoadError("recorded: names no log; write recorded:LOG.jsonl")
+        return ProviderSpec("recorded", log)
+    file = _FILE.fullmatch(text)
+    if file:
+        return _file(text, file, base)
+    if _PATH_LIKE.match(text) or "\\" in text:
+        raise ProviderLoadError(_not_python(text))
+    if "/" in text:
+        return _model(text, base)
+    if ":" in text:
+        return _module(text)
+    return _bare(text, base)
+
+
+def _file(text: str, match: re.Match[str], base: Path) -> ProviderSpec:
+    path, name = match["path"], match["name"]
+    if name and _NAME.fullmatch(name):
+        return ProviderSpec("file", path, name)
+    found = source_names(absolute(path, base))
+    what = f"{name!r} is not a Python name" if name else f"{text!r} does not say what to use in it"
+    raise ProviderLoadError(f"{what}; write {path}:NAME{_listed(found, path)}")
+
+
+def _listed(found: list[str] | None, path: str) -> str:
+    if found is None:
+        return ""
+    if not found:
+        return f" ({path} defines no function or class at top level)"
+    return f", where NAME is one of: {', '.join(found)}"
+
+
+def source_names(path: Path) -> list[str] | None:
+    """Public functions and classes at the top level of a Python file, classes first.
+
+    The file is parsed, never imported; None when it is missing or not Python.
+    """
+    import ast
+    import warnings
+
+    try:
+        with path.open("rb") as file:
+            source = file.read(MAX_SOURCE_BYTES)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    named = [node for node in tree.body if isinstance(node, kinds) and node.name[:1] != "_"]
+    named.sort(key=lambda node: not isinstance(node, ast.ClassDef))
+    return list(dict.fromkeys(node.name for node in named))
+
+
+def _not_python(text: str) -> str:
+    if text.lower().endswith((".jsonl", ".json")):
+        return f"{text!r} looks like a log; write recorded:{text}"
+    if text.lower().endswith((".yaml", ".yml")):
+        return f"{text!r} looks like a scenario; give it without --provider"
+    drive = text[:2] if re.match(r"[A-Za-z]:", text) else ""
+    stem, _, name = text[len(drive) :].partition(":")
+    return f"{text!r} is no Python file; write {drive}{stem.rstrip('/')}.py:{name or 'NAME'}"
+
+
+def _model(text: str, base: Path) -> ProviderSpec:
+    if text.lower().endswith((".jsonl", ".json", ".yaml", ".yml")):
+        raise ProviderLoadError(_not_python(text))
+    if re.search(r"\s", text) or text.endswith("/"):
+        raise ProviderLoadError(
+            f"{text!r} is no litellm model; write PROVIDER/MODEL, as in openai/gpt-4o"
+        )
+    stem, _, name = text.partition(":")
+    if absolute(f"{stem}.py", base).is_file():
+        raise ProviderLoadError(
+            f"{text!r} would be a litellm model; did you mean {stem}.py:{name or 'NAME'}?"
+        )
+    return ProviderSpec("litellm", text)
+
+
+def _module(text: str) -> ProviderSpec:
+    match = _MODULE.fullmatch(text)
+    if match and _NAME.fullmatch(match["name"]):
+        return ProviderSpec("module", match["module"], match["name"])
+    prefix = _prefix(text)
+    if prefix:
+        raise ProviderLoadError(
+            f"{text!r} is no litellm model without its provider; did you mean {prefix}/{text}?"
+        )
+    if match and not match["name"]:
+        raise ProviderLoadError(
+            f"{text!r} does not say what to use in the module; write {match['module']}:NAME"
+        )
+    raise ProviderLoadError(
+        f"{text!r} names no provider; write file.py:name, package.module:name or PROVIDER/MODEL"
+    )
+
+
+def _bare(text: str, base: Path) -> ProviderSpec:
+    prefix = _prefix(text)
+    if prefix:
+        raise ProviderLoadError(
+            f"{text!r} is no litellm model without its provider; did you mean {prefix}/{text}?"
+        )
+    if text.lower().endswith((".jsonl", ".json", ".yaml", ".yml")):
+        raise ProviderLoadError(_not_python(text))
+    found = source_names(base / f"{text}.py")
+    if found is not None:
+        raise ProviderLoadError(
+            f"{text!r} names no provider; write {text}.py:NAME{_listed(found, text + '.py')}"
+        )
+    if not _ENTRY.fullmatch(text):
+        raise ProviderLoadError(
+            f"{text!r} names no provider; write demo, PROVIDER/MODEL, file.py:name,"
+            " package.module:name or the name of an installed provider"
+        )
+    return ProviderSpec("entry_point", text)
+
+
+def _prefix(text: str) -> str | None:
+    return next((prefix for pattern, prefix in _PREFIXES if pattern.match(text)), None)

@@ -1,0 +1,190 @@
+"""Checking data that people wrote against a model; saying in plain words what is wrong where."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
+
+from convtui.errors import DataFileError, Problem, did_you_mean
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+M = TypeVar("M", bound="BaseModel")
+
+KeyPath = tuple[str | int, ...]
+"""Where a value stands: mapping keys and list positions from the root."""
+Lines = Mapping[KeyPath, int]
+"""The 1-based line of each key path."""
+
+
+def dotted(where: Sequence[str | int]) -> str | None:
+    """`("limits", "max_turns")` as `limits.max_turns`, list positions as `[0]`; None for root."""
+    text = ""
+    for part in where:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+    return text or None
+
+
+def line_of(lines: Lines, where: KeyPath) -> int | None:
+    """The line of `where`, or of the nearest key around it that has one."""
+    while where and where not in lines:
+        where = where[:-1]
+    return lines.get(where)
+
+
+def validate(
+    model: type[M],
+    data: object,
+    lines: Lines | None = None,
+    path: Path | str | None = None,
+    *,
+    what: str = "file",
+    context: Mapping[str, Any] | None = None,
+) -> M:
+    """`data` as an instance of the pydantic `model`.
+
+    `what` names the kind of file in messages and `context` goes to the model's validators. Raises
+    `DataFileError` with every mistake at once, in line order, each with file, line, dotted key and,
+    for an unknown key, the nearest known one.
+    """
+    from pydantic import ValidationError
+
+    lines = lines or {}
+    if data is None and not lines:
+        raise DataFileError([Problem(f"this {what} is empty", path=path)])
+    if not isinstance(data, dict):
+        message = f"a {what} is a mapping of keys to values, not {kind_of(data)}"
+        raise DataFileError([Problem(message, path=path, line=lines.get(()))])
+    try:
+        return model.model_validate(data, context=dict(context or {}))
+    except ValidationError as error:
+        raise DataFileError(problems_of(error, model, lines, path)) from None
+
+
+def problems_of(
+    error: Any, model: type[BaseModel], lines: Lines, path: Path | str | None
+) -> list[Problem]:
+    """The mistakes of a pydantic `ValidationError` in plain words, in line order."""
+    found: list[Problem] = []
+    for item in error.errors(include_url=False, include_context=True):
+        where = tuple(part for part in item["loc"] if part != "[key]")
+        key = item.get("ctx", {}).get("key")
+        if isinstance(key, str):
+            where = (*where, key)
+        found.append(
+            Problem(
+                explain(item, known_keys(model, item["loc"][:-1])),
+                path=path,
+                line=line_of(lines, where),
+                key=dotted(where),
+            )
+        )
+    return sorted(found, key=lambda problem: problem.line or 0)
+
+
+def explain(item: Mapping[str, Any], known: Iterable[str]) -> str:
+    """One pydantic error in plain words; `known` are the keys allowed where it stands."""
+    kind, value = item["type"], item.get("input")
+    ctx = item.get("ctx", {})
+    name = str(item["loc"][-1]) if item["loc"] else ""
+    if kind == "extra_forbidden":
+        return f"unknown key {name!r}{did_you_mean(name, known)}"
+    if kind == "missing":
+        return f"the key {name!r} is required"
+    if kind == "literal_error":
+        expected = str(ctx.get("expected", "")).replace("'", "")
+        options = [part.strip() for part in re.split(r",| or ", expected) if part.strip()]
+        near = did_you_mean(value, options) if isinstance(value, str) else ""
+        return f"must be one of {', '.join(options)}, not {shown(value)}{near}"
+    if kind == "at_key":
+        return str(ctx.get("message", item["msg"]))
+    if kind == "value_error":
+        return str(ctx.get("error", item["msg"]))
+    wanted = {
+        "string_type": "text",
+        "int_type": "a whole number",
+        "int_from_float": "a whole number",
+        "float_type": "a number",
+        "bool_type": "true or false",
+        "list_type": "a list",
+        "dict_type": "a mapping of keys to values",
+        "model_type": "a mapping of keys to values",
+        "model_attributes_type": "a mapping of keys to values",
+        "finite_number": "a finite number",
+    }.get(kind)
+    if wanted:
+        quote = isinstance(value, (int, float)) and kind == "string_type"
+        advice = f'; put it in quotes: "{_yaml_word(value)}"' if quote else ""
+        return f"must be {wanted}, not {kind_of(value)}{advice}"
+    limits = {
+        "greater_than_equal": ("at least", "ge"),
+        "greater_than": ("more than", "gt"),
+        "less_than_equal": ("at most", "le"),
+        "less_than": ("less than", "lt"),
+    }
+    if kind in limits:
+        words, bound = limits[kind]
+        return f"must be {words} {ctx.get(bound)}, not {shown(value)}"
+    if kind in ("too_short", "string_too_short"):
+        return "must not be empty"
+    message = str(item["msg"])
+    return message[:1].lower() + message[1:]
+
+
+def _yaml_word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def kind_of(value: object) -> str:
+    """What a value is, in words: `a number`, `a list`, `nothing`."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return _yaml_word(value)
+    for kind, words in ((str, "text"), ((int, float), "a number"), (list, "a list")):
+        if isinstance(value, kind):
+            return words
+    return "a mapping" if isinstance(value, dict) else type(value).__name__
+
+
+def shown(value: object) -> str:
+    """A short, quoted form of a value for a message."""
+    if isinstance(value, (dict, list)) or value is None:
+        return kind_of(value)
+    text = _yaml_word(value) if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def known_keys(model: type[BaseModel], where: Sequence[str | int]) -> list[str]:
+    """The keys a mapping may have at `where` below `model`; empty when anything may stand there."""
+    kinds: list[Any] = [model]
+    for part in where:
+        kinds = [inner for kind in kinds for inner in _inside(kind, part)]
+    return [name for kind in kinds for name in (_fields(kind) or ())]
+
+
+def _fields(kind: Any) -> Mapping[str, Any] | None:
+    fields = getattr(kind, "model_fields", None)
+    return fields if isinstance(fields, dict) else None
+
+
+def _inside(kind: Any, part: str | int) -> list[Any]:
+    fields = _fields(kind)
+    if fields is not None:
+        field_info = fields.get(str(part))
+        return _unwrap(field_info.annotation) if field_info is not None else []
+    arguments = get_args(kind)
+    return _unwrap(arguments[-1]) if arguments else []
+
+
+def _unwrap(annotation: Any) -> list[Any]:
+    if get_origin(annotation) in (Union, UnionType):
+        return [kind for option in get_args(annotation) for kind in _unwrap(option)]
+    return [annotation]
