@@ -68,9 +68,10 @@ def turn(
     usage: dict[str, Any] | None = None,
     **commit: Any,
 ) -> list[Record]:
-    """The records of a whole turn of session 1 (`session()` moves it); `more` are put between its reply and its signals.
+    """The records of a whole turn of session 1; `session()` moves it.
 
-    `discard` is the outcome (`end`, `retry`, `skip`) of a turn that is dropped for its `signal`.
+    `more` are put between its reply and its signals. `discard` is the outcome (`end`, `retry`,
+    `skip`) of a turn that is dropped for its `signal`.
     """
     raw = text if raw is None else raw
     at: dict[str, Any] = {"session": 1, "turn": number, "side": speaker, "attempt": attempt}
@@ -97,7 +98,7 @@ def turn(
                 raw=raw,
                 signals=found,
                 hook="should_discard_response",
-                outcome=discard,  # type: ignore[arg-type]
+                outcome=discard,
             )
         )
     else:

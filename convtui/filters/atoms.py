@@ -275,22 +275,22 @@ def _repeat(_: Atom) -> Test:
     return _after("post_process", known)
 
 
-# Phrases by which a simulated user gives away that it has slipped into the assistant's role, and a
-# provider that it speaks as the user.
-_ASSISTANT_WORDS: Final = (
-    r"how (?:can|may) i (?:help|assist) you|is there anything else (?:that )?i can (?:help|assist)"
-    r"|as an ai (?:language )?(?:model|assistant)|i(?:'|’)?m (?:just )?an ai\b"
-    r"|^\s*(?:assistant|provider|chatbot)\s*:"
-)
-_USER_WORDS: Final = r"^\s*(?:user|human|persona|customer|patient)\s*:"
+# Phrases by which a simulated user gives away that it has slipped into the assistant's role, and
+# labels by which either side writes the other's lines.
+_ASSISTANT_PHRASES: Final = (
+    "how can i help you", "how may i help you", "how can i assist you", "how may i assist you",
+    "anything else i can help", "anything else i can assist", "as an ai", "i'm an ai", "i’m an ai",
+)  # fmt: skip
+_ASSISTANT_LABELS: Final = ("assistant:", "provider:", "chatbot:")
+_USER_LABELS: Final = ("user:", "human:", "persona:", "customer:", "patient:")
 
 
 def _role(_: Atom) -> Test:
-    persona = re.compile(_ASSISTANT_WORDS, re.IGNORECASE).search
-    provider = re.compile(_USER_WORDS, re.IGNORECASE).search
-
     def known(turn: Turn, _t: Transcript, _l: Lookup | None) -> Answer:
-        return (persona if turn.speaker == "persona" else provider)(turn.text) is not None
+        text = turn.text.lstrip().lower()
+        if turn.speaker == "provider":
+            return text.startswith(_USER_LABELS)
+        return text.startswith(_ASSISTANT_LABELS) or any(p in text for p in _ASSISTANT_PHRASES)
 
     return _after("post_process", known)
 

@@ -1,0 +1,121 @@
+"""A log as one JSON document: the folded transcript of `convtui show --json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convtui.events import RecordDict
+from convtui.log.detail import TurnDetail, sort_records
+from convtui.log.reader import Log
+from convtui.transcript import Flag, Session, Turn
+
+_STAGE_OF = {
+    "llm.request": "request",
+    "llm.response": "response",
+    "tool.returned": "tools",
+    "signals.extracted": "signals",
+    "response.processed": "post_process",
+    "turn.discarded": "discard",
+    "turn.committed": "commit",
+}
+_STAGE_FIELDS = ("attempt", "round", "revision", "hook", "duration", "ttft", "finish_reason")
+
+
+def folded(log: Log) -> dict[str, Any]:
+    """The whole conversation as plain data, texts exact; what is unknown is null."""
+    transcript = log.transcript
+    header = transcript.header
+    return {
+        "id": transcript.id,
+        "log": str(log.path),
+        "format": header.get("version"),
+        "created_at": header.get("created_at"),
+        "origin": header.get("origin"),
+        "persona": header.get("persona"),
+        "provider": header.get("provider"),
+        "environment": header.get("environment", {}),
+        "parents": header.get("parents", []),
+        "sessions": [_session(log, session) for session in transcript.sessions],
+        "termination": transcript.termination,
+        "totals": {side: totals.as_dict() for side, totals in transcript.totals.items()},
+        "warnings": [record.get("message") for record in transcript.warnings],
+        "running": log.running,
+        "complete": transcript.complete,
+        "findings": [
+            {"code": found.code, "line": found.line, "message": found.message}
+            for found in log.findings
+        ],
+    }
+
+
+def _session(log: Log, session: Session) -> dict[str, Any]:
+    return {
+        "index": session.index,
+        "type": session.session_type,
+        "first_speaker": session.first_speaker,
+        "max_turns": session.max_turns,
+        "turns": [_turn(log, log.transcript.turns[index]) for index in session.turns],
+        "termination": session.termination,
+        "skipped": session.skipped,
+    }
+
+
+def turn_detail(log: Log, turn: Turn) -> TurnDetail:
+    """Everything the log says about a turn; empty for a seeded one."""
+    records: list[RecordDict] = []
+    if turn.first >= 0:
+        records = [
+            record
+            for record in log.reader.read_range(turn.first, turn.last)
+            if record.get("turn") == turn.number and record.get("session", 1) == turn.session
+        ]
+    return sort_records(turn.session, turn.number, turn.speaker, records)
+
+
+def _turn(log: Log, turn: Turn) -> dict[str, Any]:
+    detail = turn_detail(log, turn)
+    return {
+        "session": turn.session,
+        "turn": turn.number,
+        "speaker": turn.speaker,
+        "status": turn.status,
+        "text": turn.text,
+        "raw": detail.raw,
+        "signals": detail.matches,
+        "discarded": bool(turn.flags & Flag.DISCARDED),
+        "changed": bool(turn.flags & Flag.CHANGED),
+        "attempt": turn.attempt,
+        "flags": [str(flag.name).lower() for flag in Flag if turn.flags & flag],
+        "note": turn.note or None,
+        "error": turn.error or None,
+        "latency": turn.latency,
+        "tokens": {"prompt": turn.prompt_tokens, "completion": turn.completion_tokens},
+        "cost": turn.cost,
+        "stages": [_stage(record) for record in detail.records if record["type"] in _STAGE_OF],
+        "tools": [_tool(called, returned) for called, returned in detail.tools],
+        "decisions": [
+            {key: record.get(key) for key in ("kind", "tool", "arguments", "valid", "reason")}
+            for record in detail.decisions
+            if record["type"] == "user.decided"
+        ],
+        "output": "".join(str(record.get("text", "")) for record in detail.outputs),
+        "metadata": detail.metadata,
+    }
+
+
+def _stage(record: RecordDict) -> dict[str, Any]:
+    stage: dict[str, Any] = {"stage": _STAGE_OF[record["type"]], "t": record.get("t")}
+    stage.update({key: record[key] for key in _STAGE_FIELDS if key in record})
+    return stage
+
+
+def _tool(called: RecordDict, returned: RecordDict | None) -> dict[str, Any]:
+    returned = returned or {}
+    return {
+        "name": called.get("name"),
+        "arguments": called.get("arguments"),
+        "ok": returned.get("ok"),
+        "result": returned.get("result"),
+        "error_kind": returned.get("error_kind"),
+        "duration": returned.get("duration"),
+    }

@@ -1,0 +1,462 @@
+"""The screen-less printer: what a conversation says, as lines of text.
+
+It reads the same records as every screen, live or from a file, and is used by `run` and `show`.
+Everything foreign goes through `visible()`; whatever colour says is also said in words.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from convtui.events import RecordDict, address
+from convtui.plain_words import (
+    count,
+    describe,
+    error_text,
+    span,
+    terminal_width,
+    totals_line,
+    wants_color,
+)
+from convtui.text import one_line, visible, visible_line
+from convtui.transcript import Transcript
+
+__all__ = [
+    "Printer",
+    "describe",
+    "folded",
+    "print_findings",
+    "print_log",
+    "terminal_width",
+    "totals_line",
+    "wants_color",
+]
+
+if TYPE_CHECKING:
+    from convtui.log.reader import Log
+
+_MARGIN = 16
+"""Columns before the text: number and speaker."""
+_BOLD, _DIM, _RED, _YELLOW, _CYAN, _GREEN = "1", "2", "31", "33", "36", "32"
+_AFTER_DISCARD = {
+    "end": "the session ends",
+    "retry": "asked again",
+    "skip": "skipped, the other side goes on",
+}
+
+
+class Printer:
+    """Prints a conversation from its records, in the order in which they are in the log.
+
+    Turns go to `out` (None prints none), progress (when `err` is a terminal) and, with `debug`, one
+    line for every hook and call go to `err`. `width` None wraps nothing. `plain` gives one line a
+    turn that needs no columns to be understood: for pipes and screen readers.
+    """
+
+    def __init__(
+        self,
+        out: TextIO | None,
+        err: TextIO | None = None,
+        *,
+        width: int | None = None,
+        color: bool = False,
+        debug: bool = False,
+        plain: bool = False,
+    ) -> None:
+        self.transcript = Transcript()
+        self._out = out
+        self._err = err
+        self._width = None if plain else width
+        self._color = color and not plain
+        self._debug = debug
+        self._plain = plain
+        self._marks: list[tuple[str, str]] = []
+        self._matches: list[dict[str, Any]] = []
+        self._printed = 0
+        self._open: tuple[int, int] | None = None
+        self._progress_shown = False
+        self._progress = err is not None and not debug and not plain and err.isatty()
+
+    # --- taking records in
+
+    def record(self, record: RecordDict) -> None:
+        """Takes in the next record and prints what it finishes."""
+        self.transcript.apply(record)
+        kind = str(record.get("type"))
+        number = record.get("turn")
+        if isinstance(number, int):
+            self._open = (int(record.get("session") or 1), number)
+        try:
+            handler = _HANDLERS.get(kind)
+            if handler is not None:
+                handler(self, record)
+            if self._debug:
+                self._debug_line(record)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            # A record of a damaged or foreign log; `check` names what is wrong with it.
+            self._line(f"(a {visible_line(kind, 40)} record that cannot be read)")
+        self._show_progress(record)
+
+    def finish(self) -> None:
+        """Prints what is left of a conversation that just stops."""
+        self._flush("the log ends here")
+        self._clear_progress()
+
+    # --- writing
+
+    def _paint(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self._color and code else text
+
+    def _line(self, text: str = "", code: str = "") -> None:
+        if self._out is None:
+            return
+        self._clear_progress()
+        self._out.write(self._paint(text, code) + "\n")
+
+    def _block(self, text: str, first: str, rest: str, code: str = "", head: str = "") -> None:
+        """Text, wrapped; `first` stands before its first line and `rest` before the others."""
+        lines: list[str] = []
+        for line in text.split("\n"):
+            if self._width is None:
+                lines.append(line)
+            else:
+                room = max(16, self._width - len(rest))
+                lines += textwrap.wrap(line, room, drop_whitespace=False) or [""]
+        for place, line in enumerate(lines):
+            before = self._paint(first, head) if place == 0 else rest
+            self._line(before + self._paint(line.rstrip(), code))
+
+    def _mark(self, text: str, code: str = _DIM) -> None:
+        self._marks.append((visible(text), code))
+
+    def _flush(self, instead: str = "", *, text: str | None = None, struck: bool = False) -> None:
+        """Prints the turn in hand: its text, then a line for each thing that happened to it."""
+        if self._open is None or (instead and not self._marks):
+            self._forget()
+            return
+        turn = self.transcript.find(*self._open)
+        if turn is not None:
+            shown = visible(turn.text if text is None else text)
+            if instead:
+                self._mark(instead)
+            if not shown.strip():
+                shown = "(nothing)" if not shown else repr(shown)
+            if self._plain or self._width is None:
+                first = f"{turn.address} {turn.speaker}: "
+                rest = "    "
+            else:
+                rest = " " * _MARGIN
+                first = f"{turn.number:>4} {turn.speaker:<9}  "
+            color = _CYAN if turn.speaker == "persona" else _GREEN
+            self._block(shown, first, rest, _DIM if struck else "", f"{_BOLD};{color}")
+            for mark, code in self._marks:
+                self._block(mark, rest, rest + "  ", code)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._marks.clear()
+        self._matches = []
+        self._printed = 0
+        self._open = None
+
+    # --- progress and stage lines
+
+    def _clear_progress(self) -> None:
+        if self._progress_shown and self._err is not None:
+            self._err.write("\r\x1b[K")
+            self._err.flush()
+            self._progress_shown = False
+
+    def _show_progress(self, record: RecordDict) -> None:
+        if not self._progress or self._err is None:
+            return
+        stage = _PROGRESS.get(str(record.get("type")))
+        if stage is None:
+            return
+        width = (self._width or 80) - 1
+        where = address(record) or ""
+        text = f"{record.get('t', 0.0):6.1f} s  {where} {record.get('side', '')} {stage}"
+        self._err.write("\r\x1b[K" + self._paint(visible_line(text, width), _DIM))
+        self._err.flush()
+        self._progress_shown = True
+
+    def _debug_line(self, record: RecordDict) -> None:
+        from convtui.plain_stages import stage_line
+
+        text = stage_line(record)
+        if text is None or self._err is None:
+            return
+        where = " ".join(filter(None, (address(record), str(record.get("side") or ""))))
+        line = f"{record.get('t', 0.0):8.3f} {where + ' ' if where else ''}{text}"
+        self._err.write(visible_line(line) + "\n")
+
+    # --- one method a record type
+
+    def _header(self, record: RecordDict) -> None:
+        provider = record.get("provider") or {}
+        arrow = "->" if self._plain else "→"
+        name = provider.get("spec") or provider.get("name") or "?"
+        versions = ", ".join(f"{k} {v}" for k, v in (record.get("environment") or {}).items())
+        title = f"{visible_line(str(record.get('persona')))} {arrow} {visible_line(str(name))}"
+        self._line(title, _BOLD)
+        facts = [str(record.get("created_at", ""))[:19].replace("T", " ") + " UTC"]
+        facts += [str(record.get("id", "")), versions]
+        self._line(visible_line("  ".join(filter(None, facts))), _DIM)
+        for parent in record.get("parents") or ():
+            change = (record.get("change") or {}).get("kind") or "continues"
+            origin = f"{change} of {parent.get('id')} after its record {parent.get('seq')}"
+            self._line(visible_line(f"{origin}: {parent.get('file')}"), _DIM)
+
+    def _seeded(self, record: RecordDict) -> None:
+        count = len(record["turns"])
+        self._line(f"{count} turn{'' if count == 1 else 's'} taken over from the parent", _DIM)
+        for turn in self.transcript.turns:
+            self._open = (turn.session, turn.number)
+            self._flush()
+
+    def _session(self, record: RecordDict) -> None:
+        self._flush("the turn was not finished")
+        index = record["session"]
+        total = len(self.transcript.prepared)
+        name = f"session {index}{f' of {total}' if total > 1 else ''}: {record['session_type']}"
+        first = f"{record.get('first_speaker')} first, up to {record.get('max_turns')} turns"
+        self._line()
+        self._line(visible_line(f"{name} ({first})"), _BOLD)
+
+    def _session_ended(self, record: RecordDict) -> None:
+        self._flush("the turn was not finished")
+        name = visible_line(f"session {record['session']} {record.get('session_type') or ''}")
+        if record.get("skipped"):
+            self._line(f"{name} skipped: {visible_line(str(record['skipped']))}", _YELLOW)
+        else:
+            self._line(f"{name} ended: {describe(record.get('termination'))}", _YELLOW)
+
+    def _ended(self, record: RecordDict) -> None:
+        self._flush("the turn was not finished")
+        self._line()
+        self._line(f"conversation ended: {describe(record.get('termination'))}", _BOLD)
+        self._failure(record.get("termination") or {})
+        self._line(totals_line(self.transcript.totals))
+
+    def _failure(self, termination: Mapping[str, Any]) -> None:
+        error = (termination.get("detail") or {}).get("error")
+        if isinstance(error, dict):
+            for frame in error.get("frames", ()):
+                self._line("  " + visible(str(frame).rstrip("\n")))
+
+    def _started(self, record: RecordDict) -> None:
+        if self._marks and record.get("attempt", 1) > 1:
+            self._mark(f"attempt {record['attempt']}")
+        if record.get("human"):
+            self._mark("spoken by a human")
+
+    def _setup(self, record: RecordDict) -> None:
+        if record.get("outcome") == "failed":
+            self._line(f"setup failed: {error_text(record.get('error'))}", _RED)
+            for frame in (record.get("error") or {}).get("frames", ()):
+                self._line("  " + visible(str(frame).rstrip("\n")))
+
+    def _lifecycle(self, record: RecordDict) -> None:
+        if record.get("outcome") == "failed":
+            self._line(f"{record['type']} failed: {error_text(record.get('error'))}", _RED)
+
+    def _retry(self, record: RecordDict) -> None:
+        self._mark(
+            f"retry {record['n']} after {record['delay']:.1f} s: {error_text(record['error'])}"
+        )
+
+    def _failed(self, record: RecordDict) -> None:
+        self._mark(f"error: {error_text(record['error'])}", _RED)
+        for frame in record["error"].get("frames", ()):
+            self._mark("  " + str(frame).rstrip("\n"))
+
+    def _held(self, record: RecordDict) -> None:
+        self._mark(f"held at {record['stage']}: {record['reason']} {record.get('detail') or ''}")
+        if record.get("error"):
+            self._failed(record)
+
+    def _tool(self, record: RecordDict) -> None:
+        arguments = record.get("arguments")
+        shown = record.get("raw_arguments") if arguments is None else arguments
+        self._mark(f"tool {record['name']} {one_line(str(shown), 120)}")
+
+    def _tool_result(self, record: RecordDict) -> None:
+        if record["ok"]:
+            self._mark(f"tool {record['name']} returned {one_line(str(record.get('result')), 120)}")
+        else:
+            why = (
+                f"{record.get('error_kind') or 'error'}: {one_line(str(record.get('result')), 120)}"
+            )
+            self._mark(f"tool {record['name']} failed: {why}", _RED)
+
+    def _decided(self, record: RecordDict) -> None:
+        valid = "" if record.get("valid", True) else ", invalid"
+        reason = f": {record['reason']}" if record.get("reason") else ""
+        arguments = one_line(str(record.get("arguments") or ""), 120)
+        by = " ".join(filter(None, (record.get("tool"), arguments)))
+        self._mark(f"decision {record['kind']}{valid}{f' ({by})' if by else ''}{reason}")
+
+    def _signals(self, record: RecordDict) -> None:
+        self._matches = list(record["matches"])
+
+    def _processed(self, record: RecordDict) -> None:
+        changed = ("raw differs from shown", _YELLOW)
+        if changed in self._marks:
+            self._marks.remove(changed)
+        if record["changed"]:
+            self._marks.append(changed)
+
+    def _output(self, record: RecordDict) -> None:
+        if self._open is None:
+            lines = record["text"].count("\n") + (not record["text"].endswith("\n"))
+            self._line(f"provider printed {count(lines, 'line')} ({record['stream']})", _DIM)
+        else:
+            self._printed += max(1, record["text"].count("\n"))
+
+    def _discarded(self, record: RecordDict) -> None:
+        after = _AFTER_DISCARD.get(str(record.get("outcome")), str(record.get("outcome")))
+        spans = ", ".join(map(span, record["signals"] or self._matches)) or "no signal"
+        self._mark(f"discarded: signal {spans} by {record['hook']}; {after}", _RED)
+        self._about(record)
+        self._flush(text=record["text"], struck=True)
+
+    def _committed(self, record: RecordDict) -> None:
+        if self._matches:
+            self._mark(f"signal {', '.join(map(span, self._matches))}", _YELLOW)
+        for name, words in _COMMIT_WORDS.items():
+            if record.get(name):
+                self._mark(words, _YELLOW)
+        if record.get("would_have"):
+            self._mark(f"would have {_WOULD.get(record['would_have'], 'ended here')}", _YELLOW)
+        self._about(record)
+        self._flush(text=record["text"])
+
+    def _about(self, record: RecordDict) -> None:
+        if self._printed:
+            self._mark(f"provider printed {count(self._printed, 'line')}")
+
+    def _user_ended(self, record: RecordDict) -> None:
+        dropped = record.get("dropped_text")
+        if dropped:
+            self._mark(f"not said: {one_line(dropped, 200)}")
+        self._mark(f"the user simulator ended it: {record['reason']}")
+        if dropped or len(self._marks) > 1:
+            self._flush(text="")
+        else:
+            self._line(visible_line(f"user simulator {record['simulator']}: {record['reason']}"))
+            self._forget()
+
+    def _cancelled(self, record: RecordDict) -> None:
+        self._mark(f"cancelled by hand {record.get('reason') or ''}".rstrip(), _YELLOW)
+
+    def _skipped(self, record: RecordDict) -> None:
+        self._mark(f"turn skipped: {record['reason']}", _YELLOW)
+        self._flush()
+
+    def _edited(self, record: RecordDict) -> None:
+        self._mark(f"{record['field']} edited by hand", _YELLOW)
+
+    def _overrode(self, record: RecordDict) -> None:
+        self._mark(f"{record['what']} overridden by hand", _YELLOW)
+
+    def _injected(self, record: RecordDict) -> None:
+        self._mark(f"fault injected: {record['fault']}", _YELLOW)
+
+    def _budget(self, record: RecordDict) -> None:
+        used, limit = f"{record['used']:g}", f"{record['limit']:g}"
+        self._mark(f"budget crossed: {used} of {limit} {record['what']}", _YELLOW)
+
+    def _warning(self, record: RecordDict) -> None:
+        if self._open is None:
+            self._line(f"warning: {visible(str(record['message']))}", _YELLOW)
+        else:
+            self._mark(f"warning: {record['message']}", _YELLOW)
+
+
+_COMMIT_WORDS: Final = {
+    "empty": "empty reply",
+    "truncated": "truncated: the tool rounds were used up",
+    "human": "spoken by a human",
+    "edited": "edited by hand",
+}
+_WOULD: Final = {"end": "ended here", "discard": "been discarded"}
+_PROGRESS: Final = {
+    "turn.started": "begins",
+    "llm.request": "waits for the reply",
+    "llm.partial": "is answering",
+    "llm.retry": "tries again",
+    "tool.called": "calls a tool",
+    "debug.held": "is held",
+}
+_HANDLERS: Final[Mapping[str, Callable[[Printer, RecordDict], None]]] = {
+    "header": Printer._header,
+    "history.seeded": Printer._seeded,
+    "provider.setup": Printer._setup,
+    "session.entered": Printer._lifecycle,
+    "session.reset": Printer._lifecycle,
+    "session.started": Printer._session,
+    "session.ended": Printer._session_ended,
+    "turn.started": Printer._started,
+    "llm.retry": Printer._retry,
+    "llm.failed": Printer._failed,
+    "tool.called": Printer._tool,
+    "tool.returned": Printer._tool_result,
+    "signals.extracted": Printer._signals,
+    "response.processed": Printer._processed,
+    "turn.discarded": Printer._discarded,
+    "turn.committed": Printer._committed,
+    "turn.cancelled": Printer._cancelled,
+    "turn.skipped": Printer._skipped,
+    "user.decided": Printer._decided,
+    "user.ended": Printer._user_ended,
+    "budget.crossed": Printer._budget,
+    "provider.output": Printer._output,
+    "provider.cleanup": Printer._lifecycle,
+    "user.cleanup": Printer._lifecycle,
+    "debug.held": Printer._held,
+    "debug.edited": Printer._edited,
+    "debug.overrode": Printer._overrode,
+    "debug.injected": Printer._injected,
+    "warning": Printer._warning,
+    "conversation.ended": Printer._ended,
+}
+
+
+def print_log(
+    log: Log,
+    out: TextIO,
+    err: TextIO,
+    *,
+    width: int | None = None,
+    color: bool = False,
+    plain: bool = False,
+    debug: bool = False,
+) -> None:
+    """Prints a log for people: what it is, its sessions and turns, why they ended, what was used.
+
+    Findings go to `err`.
+    """
+    printer = Printer(out, err, width=width, color=color, plain=plain, debug=debug)
+    printer._progress = False
+    for record in log.records():
+        printer.record(record)
+    printer.finish()
+    if log.transcript.termination is None:
+        state = "still running" if log.running else "crashed, or was killed, before it ended"
+        out.write(f"\nconversation: {state}\n{totals_line(log.transcript.totals)}\n")
+    print_findings(log, err)
+
+
+def print_findings(log: Log, err: TextIO) -> None:
+    """What is wrong with a log, a line each."""
+    for finding in log.findings:
+        err.write(f"convtui: {visible_line(str(log.path))}: {visible_line(str(finding))}\n")
+
+
+def folded(log: Log) -> dict[str, Any]:
+    """The log as one JSON document; see `convtui.folded`."""
+    from convtui.folded import folded as fold
+
+    return fold(log)

@@ -1,0 +1,67 @@
+"""Words and terminal facts that everything screen-less shares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from convtui.text import visible, visible_line
+from convtui.transcript import Totals
+
+
+def wants_color(stream: TextIO, *, plain: bool = False) -> bool:
+    """Whether colour may be used: on a terminal that has it, unless NO_COLOR or `plain` say no."""
+    if plain or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return stream.isatty()
+
+
+def terminal_width(stream: TextIO) -> int | None:
+    """The columns of the terminal behind a stream; None for a file or a pipe."""
+    try:
+        if not stream.isatty():
+            return None
+        return max(20, os.get_terminal_size(stream.fileno()).columns)
+    except (OSError, ValueError):
+        return 80
+
+
+def count(number: int, noun: str) -> str:
+    """`1 line`, `2 lines`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def span(match: Mapping[str, Any]) -> str:
+    """A signal with the place of its match in the raw reply."""
+    return f"{match.get('signal')} {match.get('start')}-{match.get('end')}"
+
+
+def error_text(error: Mapping[str, Any] | None) -> str:
+    """An error record in one line or more, fit to be shown."""
+    if not error:
+        return "for a reason that is not on record"
+    return visible(f"{error.get('type', 'error')}: {error.get('message', '')}")
+
+
+def describe(termination: Mapping[str, Any] | None) -> str:
+    """An ending in one line: kind, by whom, where and why."""
+    if not termination:
+        return "for a reason that is not on record"
+    text = f"{termination.get('kind')} by {termination.get('by')}"
+    if termination.get("at_turn"):
+        text += f" at turn {termination['at_turn']}"
+    if termination.get("reason"):
+        text += f": {termination['reason']}"
+    return visible_line(text)
+
+
+def totals_line(totals: Mapping[str, Totals]) -> str:
+    """What each side used; what nobody said anything about is `unknown`."""
+    parts = []
+    for side, used in totals.items():
+        tokens = "unknown" if used.tokens is None else f"{used.tokens:,}"
+        cost = "cost unknown" if used.cost is None else f"${used.cost:.4f}"
+        calls = count(used.calls, "call")
+        parts.append(f"{side} {calls}, {tokens} tokens, {cost}, {used.seconds:.1f} s")
+    return visible_line("totals: " + ("; ".join(parts) or "no calls on record"))
