@@ -1,0 +1,282 @@
+"""The wire log: the HTTP exchanges of a run, as they went over the connection.
+
+`<log>.wire.jsonl` holds one JSON object a line:
+
+    {"n": 7, "call": 41, "at": "...", "method": "POST", "url": "...", "status": 200,
+     "ttfb": 0.21, "duration": 1.9, "error": null, "cut_off": false,
+     "request": {"headers": [["host", "..."], ...], "body": BODY},
+     "response": {"headers": [...], "body": BODY}}
+
+`n` counts exchanges of the file, `call` is the `seq` of the `llm.request` it belongs to (null for
+other traffic), `ttfb` (to the response's headers) and `duration` are seconds. BODY is null or
+`{"size": bytes on the wire, "text": ...}`. What is not UTF-8 has `"base64": true`; a body that was
+longer than the cap has `"cut": true`; a decompressed one names its `"encoding"`. A text that begins
+like the one of an earlier exchange is stored as `{"base": n, "keep": characters, "text": the rest,
+"crc": CRC-32 of the whole}`: a chat request repeats everything that was said, so the file would
+otherwise grow with the square of the conversation.
+
+Secrets are masked before anything is written: `RawExchange.masked()` is the only way to an
+`Exchange`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+BODY_CAP = 4 << 20
+"""Bytes of one body that are kept."""
+KEEP_LAST = 50
+"""Exchanges kept besides the failures."""
+_RECENT = 8
+_LEAST_SHARED = 256
+Headers = list[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Body:
+    """A body as it can be shown. `size` is in bytes on the wire, before any decompression."""
+
+    text: str = ""
+    size: int = 0
+    cut: bool = False
+    """Only the beginning was kept."""
+    base64: bool = False
+    """`text` is base64: the body is not UTF-8."""
+    encoding: str | None = None
+    """The content encoding that was undone, for example `gzip`."""
+    damaged: str | None = None
+    """Why `text` is incomplete: the file is damaged before it."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and what came back, secrets masked. Times are seconds."""
+
+    method: str
+    url: str
+    at: str
+    """When the request was sent; ISO 8601, UTC."""
+    call: int | None = None
+    n: int = 0
+    status: int | None = None
+    """None: no response arrived."""
+    ttfb: float | None = None
+    duration: float | None = None
+    error: str | None = None
+    cut_off: bool = False
+    """The response was given up, or broke off, before its end."""
+    request_headers: Headers = field(default_factory=list)
+    request: Body | None = None
+    response_headers: Headers = field(default_factory=list)
+    response: Body | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is kept whatever comes after it."""
+        return self.status is None or self.status >= 400 or self.error is not None or self.cut_off
+
+
+class WireEncoder:
+    """Turns exchanges into lines; bodies are stored against those of the last few before them."""
+
+    def __init__(self) -> None:
+        self._recent: list[tuple[int, str, str]] = []
+
+    def line(self, exchange: Exchange) -> bytes:
+        """The line of one exchange, newline included."""
+        data = {
+            "n": exchange.n,
+            "call": exchange.call,
+            "at": exchange.at,
+            "method": exchange.method,
+            "url": exchange.url,
+            "status": exchange.status,
+            "ttfb": _rounded(exchange.ttfb),
+            "duration": _rounded(exchange.duration),
+            "error": exchange.error,
+            "cut_off": exchange.cut_off,
+            "request": {
+                "headers": exchange.request_headers,
+                "body": self._request(exchange),
+            },
+            "response": {
+                "headers": exchange.response_headers,
+                "body": _whole(exchange.response),
+            },
+        }
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        try:
+            return text.encode() + b"\n"
+        except UnicodeEncodeError:
+            return json.dumps(data, separators=(",", ":")).encode() + b"\n"
+
+    def _request(self, exchange: Exchange) -> dict[str, Any] | None:
+        body = exchange.request
+        data = _whole(body)
+        if body is None or data is None or body.base64:
+            return data
+        shared = [
+            (_shared(text, body.text), n)
+            for n, url, text in self._recent
+            if url == exchange.url and len(text) >= _LEAST_SHARED
+        ]
+        keep, base = max(shared, default=(0, 0))
+        self._recent = [
+            *self._recent[-_RECENT + 1 :],
+            (exchange.n, exchange.url, body.text),
+        ]
+        if keep < _LEAST_SHARED:
+            return data
+        crc = zlib.crc32(body.text.encode("utf-8", "surrogatepass"))
+        return {**data, "base": base, "keep": keep, "text": body.text[keep:], "crc": crc}
+
+
+def read_wire(path: Path, findings: list[str] | None = None) -> list[Exchange]:
+    """The exchanges of a wire log with their bodies rebuilt, in order; none when there is no file.
+
+    Lines that cannot be read are left out, and a body whose base is missing keeps only its own part
+    and says so in `damaged`; each such thing is a sentence in `findings`, with its line number.
+    Never raises for what is in the file; OSError when it cannot be read.
+    """
+    told = findings if findings is not None else []
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    lines = data.split(b"\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    exchanges: list[Exchange] = []
+    bodies: dict[int, str] = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            exchange = _decode(json.loads(line), bodies)
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            torn = number == len(lines) and not data.endswith(b"\n")
+            what = "the last line is torn" if torn else f"not a wire exchange ({error})"
+            told.append(f"line {number}: {what}")
+            continue
+        if exchange.request is not None:
+            if exchange.request.damaged:
+                told.append(f"line {number}: {exchange.request.damaged}")
+            else:
+                bodies[exchange.n] = exchange.request.text
+        exchanges.append(exchange)
+    return exchanges
+
+
+def _decode(data: Any, bodies: Mapping[int, str]) -> Exchange:
+    if not isinstance(data, dict):
+        raise ValueError(f"an object was expected, not {type(data).__name__}")
+    request, response = data.get("request") or {}, data.get("response") or {}
+    return Exchange(
+        method=_text(data["method"]),
+        url=_text(data["url"]),
+        at=_text(data.get("at", "")),
+        n=int(data["n"]),
+        call=_optional(data.get("call"), int),
+        status=_optional(data.get("status"), int),
+        ttfb=_optional(data.get("ttfb"), float),
+        duration=_optional(data.get("duration"), float),
+        error=_optional(data.get("error"), str),
+        cut_off=bool(data.get("cut_off")),
+        request_headers=[(str(name), str(value)) for name, value in request.get("headers", ())],
+        request=_body(request.get("body"), bodies),
+        response_headers=[(str(name), str(value)) for name, value in response.get("headers", ())],
+        response=_body(response.get("body"), bodies),
+    )
+
+
+def _body(data: Any, bodies: Mapping[int, str]) -> Body | None:
+    if data is None:
+        return None
+    body = Body(
+        text=_text(data["text"]),
+        size=int(data.get("size", 0)),
+        cut=bool(data.get("cut")),
+        base64=bool(data.get("base64")),
+        encoding=_optional(data.get("encoding"), str),
+    )
+    if "base" not in data:
+        return body
+    base = bodies.get(int(data["base"]))
+    if base is None:
+        body.damaged = f"the beginning of the body is missing (it is in exchange {data['base']})"
+        return body
+    body.text = base[: int(data["keep"])] + body.text
+    if zlib.crc32(body.text.encode("utf-8", "surrogatepass")) != data.get("crc"):
+        body.damaged = f"the body does not fit its beginning in exchange {data['base']}"
+    return body
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"text was expected, not {type(value).__name__}")
+    return value
+
+
+def _optional(value: Any, kind: Any) -> Any:
+    return None if value is None else kind(value)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+def _whole(body: Body | None) -> dict[str, Any] | None:
+    if body is None:
+        return None
+    data: dict[str, Any] = {"size": body.size, "text": body.text}
+    for name in ("cut", "base64", "encoding"):
+        if value := getattr(body, name):
+            data[name] = value
+    return data
+
+
+def _shared(a: str, b: str) -> int:
+    """How many characters `a` and `b` have in common at their beginning."""
+    end = min(len(a), len(b))
+    if a[:end] == b[:end]:
+        return end
+    low, high = 0, end
+    while high - low > 1:
+        middle = (low + high) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def keep_last(exchanges: Iterable[Exchange], last: int) -> Iterator[Exchange]:
+    """The last `last` exchanges and every failed one before them."""
+    items = list(exchanges)
+    border = len(items) - last
+    return (item for place, item in enumerate(items) if place >= border or item.failed)
+
+
+def rewrite(path: Path, exchanges: Iterable[Exchange]) -> WireEncoder:
+    """Replaces a wire log by these exchanges in one step; returns the encoder to go on with."""
+    encoder = WireEncoder()
+    temporary = path.with_name(path.name + ".tmp")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        for exchange in exchanges:
+            request = exchange.request
+            if request is not None and request.damaged:
+                request = replace(request, cut=True)
+            file.write(encoder.line(replace(exchange, request=request)))
+    temporary.replace(path)
+    return encoder
+
+
+def base64_text(data: bytes) -> str:
+    """Bytes that are no UTF-8, as they stand in a body."""
+    return base64.b64encode(data).decode("ascii")

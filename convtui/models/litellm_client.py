@@ -1,0 +1,288 @@
+"""Models through litellm: one attempt a call, everything that came back, nothing printed.
+
+litellm takes seconds to import, so it is loaded by `load_litellm()` alone, when a model is first
+called or when `LitellmClients.warm()` runs in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from convtui.errors import BadModelRequest, ModelError, UsageError
+from convtui.models.base import Delta, Message
+from convtui.models.chunks import ChunkReader, whole_delta
+from convtui.models.mapping import CallFacts, map_error, unknown_model
+from convtui.text import REDACTED, Redactor, is_secret_name
+
+_SECRET_PARAM = re.compile(r"(?i)(?:^|[_-])(?:key|token|secret|password|credentials?|cookies?)$")
+_ATTEMPT = {"max_retries": 0, "num_retries": 0}
+
+
+def load_litellm() -> Any:
+    """Imports litellm, quietly and offline, and returns the module. Takes seconds the first time.
+
+    It must not look for a newer price list on the network, read a `.env` of the working directory,
+    print banners, keep callbacks, or use another transport than httpx (which the wire capture
+    sees). Raises ImportError.
+    """
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    os.environ["LITELLM_MODE"] = "PRODUCTION"
+    os.environ["DISABLE_AIOHTTP_TRANSPORT"] = "True"
+    # Counting the tokens of some models would otherwise download a tokenizer first.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import litellm
+
+    litellm.suppress_debug_info = True
+    litellm.set_verbose = False
+    litellm.telemetry = False
+    # A parameter the model does not know is an error to be seen, not one to be dropped.
+    litellm.drop_params = False
+    litellm.modify_params = False
+    litellm.disable_aiohttp_transport = True
+    litellm.num_retries = 0
+    for name in (
+        "callbacks",
+        "input_callback",
+        "success_callback",
+        "failure_callback",
+        "service_callback",
+        "_async_input_callback",
+        "_async_success_callback",
+        "_async_failure_callback",
+    ):
+        setattr(litellm, name, [])
+    for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "LiteLLM Proxy.stdout"):
+        logger = logging.getLogger(name)
+        logger.handlers = [logging.NullHandler()]
+        logger.propagate = False
+        logger.setLevel(logging.CRITICAL + 1)
+    return litellm
+
+
+def public_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """`params` as they may be logged and shown: secrets redacted, everything JSON-like.
+
+    The values of key-like names are replaced at any depth, and also wherever else they stand;
+    URLs lose their credentials.
+    """
+    redactor = Redactor(secrets_of(params or {}))
+    return {str(name): _public(name, value, redactor) for name, value in (params or {}).items()}
+
+
+def secrets_of(value: Any) -> list[str]:
+    """The strings that stand under key-like names in `value`, at any depth."""
+    found: list[str] = []
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if _is_secret(name) and isinstance(item, str):
+                found.append(item.removeprefix("Bearer ").strip())
+            else:
+                found.extend(secrets_of(item))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            found.extend(secrets_of(item))
+    return found
+
+
+def _is_secret(name: Any) -> bool:
+    text = str(name)
+    return is_secret_name(text) or _SECRET_PARAM.search(text) is not None
+
+
+def _public(name: Any, value: Any, redactor: Redactor) -> Any:
+    if _is_secret(name) and value not in (None, "", False):
+        return REDACTED
+    if isinstance(value, Mapping):
+        return {str(key): _public(key, item, redactor) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_public("", item, redactor) for item in value]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return redactor.text(str(value))
+
+
+class LitellmClients:
+    """Makes clients for litellm model strings such as `openai/gpt-4o`.
+
+    `redactor` is told every key that parameters name, and takes secrets out of error messages.
+    `load` gives the litellm module; it is called once.
+    """
+
+    def __init__(
+        self, redactor: Redactor | None = None, *, load: Callable[[], Any] = load_litellm
+    ) -> None:
+        self.redactor = redactor if redactor is not None else Redactor()
+        self._load = load
+        self._lock = threading.Lock()
+        self._module: Any = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether litellm is loaded, so that a call starts at once."""
+        return self._module is not None
+
+    def module(self) -> Any:
+        """The litellm module, loaded when it is not yet; blocks for seconds then."""
+        with self._lock:
+            if self._module is None:
+                self._module = self._load()
+            return self._module
+
+    def warm(self) -> None:
+        """Loads litellm and what its first call would load; for a thread in the background.
+
+        Makes no request. Raises ImportError when litellm is not installed.
+        """
+        litellm = self.module()
+        # What the first call would otherwise stop for: the SDK's lazy parts, the certificates, and
+        # the tables for counting tokens. None of it is needed for the call to work.
+        with contextlib.suppress(Exception):
+            import openai
+
+            openai.AsyncOpenAI(api_key="none").chat.completions  # noqa: B018
+        with contextlib.suppress(Exception):
+            litellm.token_counter(model="openai/gpt-4o", text="warm")
+        with contextlib.suppress(Exception):
+            litellm.completion(
+                model="openai/gpt-4o",
+                messages=[{"role": "user", "content": "hi"}],
+                mock_response="ok",
+                api_key="none",
+                **_ATTEMPT,
+            )
+
+    async def loaded(self) -> Any:
+        """The litellm module; loads it in a thread, so that the event loop goes on."""
+        return self._module if self._module is not None else await asyncio.to_thread(self.module)
+
+    async def aclose(self) -> None:
+        """Closes the connections that litellm keeps for this event loop."""
+        if self._module is not None:
+            await self._module.close_litellm_async_clients()
+
+    def client(self, model: str, params: Mapping[str, Any] | None = None) -> LitellmClient:
+        """A client for a litellm model string.
+
+        Raises `UsageError` for a string that names no model. One that litellm does not know is
+        found here only when it is loaded already, otherwise by the first call.
+        """
+        if not model.strip():
+            raise UsageError("no model is named: write PROVIDER/NAME, for example openai/gpt-4o")
+        if self._module is not None:
+            try:
+                self._module.get_llm_provider(model=model, **_routing(params or {}))
+            except Exception as error:  # noqa: BLE001  # any other doubt is the call's to raise
+                message = unknown_model(model, error)
+                if message is not None:
+                    raise UsageError(message) from None
+        self.redactor.add(*secrets_of(params or {}))
+        return LitellmClient(self, model, params)
+
+
+class LitellmClient:
+    """One litellm model. `params` go to the endpoint as they are; see `stream()`."""
+
+    def __init__(
+        self, clients: LitellmClients, model: str, params: Mapping[str, Any] | None = None
+    ) -> None:
+        self.model = model
+        self.params: Mapping[str, Any] = dict(params or {})
+        self._clients = clients
+
+    def __repr__(self) -> str:
+        return f"LitellmClient({self.model!r}, {public_params(self.params)!r})"
+
+    async def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Mapping[str, Any]] = (),
+        params: Mapping[str, Any] | None = None,
+    ) -> AsyncIterator[Delta]:
+        """One attempt; the reply as deltas, as they arrive.
+
+        `params` are laid over the client's own: `api_base` and `api_key` (else the environment's),
+        and whatever the model takes (`temperature`, `extra_headers`, ...). `stream: false` asks for
+        the whole reply at once and yields one delta; `stream_options: null` sends none, for
+        endpoints that refuse them (usage is unknown then). The first delta's metadata has the
+        response headers worth keeping.
+
+        Raises `ModelError`s only, and CancelledError; cancelling, or closing the iterator, closes
+        the connection at once. Close it (`contextlib.aclosing`) when leaving it early.
+        """
+        asked = {**self.params, **(params or {})}
+        self._clients.redactor.add(*secrets_of(asked))
+        response: Any = None
+        started = False
+        try:
+            litellm = await self._clients.loaded()
+            response = await litellm.acompletion(**self._arguments(asked, messages, tools))
+            if not hasattr(response, "__aiter__"):
+                yield whole_delta(litellm, response, self.model)
+                return
+            reader = ChunkReader(litellm, self.model, response)
+            async for chunk in response:
+                delta = reader.delta(chunk)
+                started = True
+                if delta is not None:
+                    yield delta
+            reader.check_end()
+        except ModelError:
+            raise
+        except Exception as error:  # noqa: BLE001  # mapped, and raised again
+            # The cause's own text may hold a key; the sentence made from it does not.
+            raise map_error(error, self._facts(asked, started)) from None
+        finally:
+            close = getattr(response, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _arguments(
+        self, asked: Mapping[str, Any], messages: Sequence[Message], tools: Iterable[Any]
+    ) -> dict[str, Any]:
+        arguments = {**asked, **_ATTEMPT, "model": self.model, "messages": list(messages)}
+        arguments["stream"] = asked.get("stream") is not False
+        if arguments["stream"]:
+            arguments.setdefault("stream_options", {"include_usage": True})
+        if arguments.get("stream_options", "") is None or not arguments["stream"]:
+            arguments.pop("stream_options", None)
+        offered = [dict(tool) for tool in tools]
+        if offered:
+            arguments["tools"] = offered
+        # Canned answers and fallbacks of litellm would answer without the endpoint.
+        reserved = {"mock_response", "fallbacks", "caching"} & arguments.keys()
+        if reserved:
+            raise BadModelRequest(f"params: {', '.join(sorted(reserved))} cannot be used here")
+        return arguments
+
+    def _facts(self, asked: Mapping[str, Any], started: bool) -> CallFacts:
+        key_names: Sequence[str] = ()
+        with contextlib.suppress(Exception):
+            litellm = self._clients.module()
+            found = litellm.validate_environment(self.model)
+            key_names = [str(name) for name in found.get("missing_keys", ())]
+            if not key_names:
+                _, provider, *_ = litellm.get_llm_provider(model=self.model, **_routing(asked))
+                key_names = [f"{provider.upper()}_API_KEY"]
+        return CallFacts(
+            model=self.model,
+            api_base=str(asked["api_base"]) if asked.get("api_base") else None,
+            key_names=tuple(key_names),
+            key_given=bool(asked.get("api_key")),
+            started=started,
+            redactor=self._clients.redactor,
+        )
+
+
+def _routing(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that decide which provider litellm takes."""
+    names = ("custom_llm_provider", "api_base")
+    return {name: params[name] for name in names if params.get(name)}

@@ -1,0 +1,339 @@
+"""What went wrong in a model call, as an error of our own tree with its real cause in a sentence.
+
+litellm wraps the SDK's exceptions, and those wrap httpx's: a refused connection arrives as an
+"internal server error", a dropped stream as a "fallback error". So the whole chain is read, the
+network's own exceptions first. Classes of litellm and openai are told by name: nothing here
+imports them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from convtui.errors import (
+    AuthenticationFailed,
+    BadModelRequest,
+    ContextTooLong,
+    ModelError,
+    ModelTimeout,
+    ModelUnavailable,
+    QuotaExceeded,
+    RateLimited,
+    StreamDropped,
+)
+from convtui.text import Redactor, one_line
+
+_LIMIT = 400
+_PREFIX = re.compile(
+    r"^\s*(?:litellm\.\w+:\s*|[A-Z]\w*(?:Error|Exception|Timeout)(?::\s*|\s+-\s*)"
+    r"|\w+Exception\s*-\s*|Error code: \d+ - )"
+)
+_SUFFIX = re.compile(
+    r"\s*(?:Original exception: .*|Handle with `litellm\.\w+`\.?|Received Model Group=.*)$", re.S
+)
+_QUOTA = re.compile(
+    r"(?i)insufficient_quota|exceeded your current quota|billing_hard_limit|billing_not_active"
+    r"|credit balance is too low|insufficient (?:balance|credits?|funds)|out of credits"
+    r"|requires more credits"
+)
+_CONTEXT = re.compile(
+    r"(?i)context_length_exceeded|context window|maximum context length|prompt is too long"
+    r"|exceeds the (?:model'?s )?context|input is too long|too many tokens in the prompt"
+)
+_NO_KEY = re.compile(
+    r"(?i)missing credentials|api[_ -]?key\b.*\b(?:must be set|not set|missing|required)"
+    r"|missing .*api[_ -]?key|no api[_ -]?key|no key is set"
+)
+_NO_PROVIDER = re.compile(r"(?i)LLM Provider NOT provided|GetLLMProvider")
+_RETRY_AFTER_MAX = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What is known about the call that failed.
+
+    `key_names` are the environment variables that could hold its key, `key_given` says that the
+    parameters held one, `started` that a part of the reply had arrived.
+    """
+
+    model: str
+    api_base: str | None = None
+    key_names: tuple[str, ...] = ()
+    key_given: bool = False
+    started: bool = False
+    redactor: Redactor = field(default_factory=Redactor)
+
+
+def map_error(error: BaseException, facts: CallFacts) -> ModelError:
+    """The error of our tree for whatever litellm, openai or httpx raised. Never raises itself."""
+    chain = list(_chain(error))
+    found = _network(chain, facts) or _endpoint(chain, facts)
+    message = facts.redactor.text(str(found))
+    return type(found)(message, status=found.status, retry_after=found.retry_after)
+
+
+def unknown_model(model: str, error: BaseException) -> str | None:
+    """What to write instead, when `error` says that litellm knows no provider for `model`."""
+    if not _NO_PROVIDER.search(str(error)):
+        return None
+    name = model.rsplit("/", 1)[-1] or "NAME"
+    return (
+        f"{model!r} names no provider that litellm knows: write PROVIDER/NAME, for example "
+        f"openai/{name} (any OpenAI-compatible endpoint, with api_base)"
+    )
+
+
+def retry_after(headers: Mapping[str, Any], *, now: datetime | None = None) -> float | None:
+    """Seconds to wait, from `retry-after-ms`, or `retry-after` in seconds or as an HTTP date.
+
+    None when nothing sensible is said; never negative, at most a day.
+    """
+    lower = {str(name).lower(): str(value).strip() for name, value in headers.items()}
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(lower.get(name, "")) * scale
+        except ValueError:
+            continue
+        if math.isfinite(seconds):
+            return min(max(seconds, 0.0), _RETRY_AFTER_MAX)
+    try:
+        when = parsedate_to_datetime(lower.get("retry-after", ""))
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    seconds = (when - (now or datetime.now(UTC))).total_seconds()
+    return min(max(seconds, 0.0), _RETRY_AFTER_MAX)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception and what caused it, outermost first, each once."""
+    seen: set[int] = set()
+    queue: list[BaseException | None] = [error]
+    while queue:
+        item = queue.pop(0)
+        if item is None or id(item) in seen:
+            continue
+        seen.add(id(item))
+        yield item
+        original = getattr(item, "original_exception", None)
+        queue.append(original if isinstance(original, BaseException) else None)
+        queue += [item.__cause__, item.__context__]
+
+
+def _network(chain: list[BaseException], facts: CallFacts) -> ModelError | None:
+    """What the connection itself did; None when it was not at fault."""
+    broken = next((e for e in chain if isinstance(e, httpx.TransportError)), None)
+    where = _origin(broken, facts)
+    if isinstance(broken, httpx.UnsupportedProtocol):
+        return BadModelRequest(
+            f"api_base {facts.api_base or where!r} is no http:// or https:// URL"
+        )
+    if isinstance(broken, (httpx.ConnectError, httpx.ConnectTimeout)):
+        return ModelUnavailable(f"cannot connect to {where}: {_why_no_connection(chain)}")
+    if isinstance(broken, httpx.ProxyError):
+        return ModelUnavailable(f"cannot connect to {where}: proxy: {one_line(str(broken), 120)}")
+    timed_out = isinstance(broken, httpx.TimeoutException) or any(
+        _named(e, "APITimeoutError", "Timeout") for e in chain
+    )
+    if timed_out:
+        if facts.started:
+            return ModelTimeout(f"{facts.model} at {where} stopped in the middle of its reply")
+        return ModelTimeout(f"{facts.model} at {where} did not answer in time")
+    if broken is not None:
+        why = _lower_first(one_line(str(broken), 160)) or type(broken).__name__
+        if facts.started:
+            return StreamDropped(f"the stream of {facts.model} broke off: {why}")
+        return ModelUnavailable(f"{where} closed the connection without an answer: {why}")
+    garbled = next(
+        (e for e in chain if isinstance(e, (json.JSONDecodeError, httpx.DecodingError))), None
+    )
+    if garbled is not None and not _statuses(chain):
+        what = f"{facts.model} sent something that is no valid JSON ({one_line(str(garbled), 120)})"
+        return StreamDropped(what)
+    return None
+
+
+def _why_no_connection(chain: list[BaseException]) -> str:
+    for item in chain:
+        if isinstance(item, ConnectionRefusedError):
+            return "connection refused"
+        if isinstance(item, ssl.SSLError):
+            return f"TLS: {one_line(item.reason or str(item), 120)}"
+        # socket.gaierror, told by name so that no import of socket is needed for it
+        if _named(item, "gaierror"):
+            return "the host name cannot be resolved"
+        if isinstance(item, httpx.ConnectTimeout):
+            return "no answer in time"
+    inner = [str(item) for item in chain if isinstance(item, (OSError, httpx.TransportError))]
+    told = next((text for text in reversed(inner) if text), "")
+    return _lower_first(one_line(told, 120)) or "no connection"
+
+
+def _endpoint(chain: list[BaseException], facts: CallFacts) -> ModelError:
+    """What the endpoint answered, or what litellm refused before asking it."""
+    text = _text(chain)
+    codes = " ".join(_codes(chain))
+    statuses = _statuses(chain)
+    status = statuses[0] if statuses else None
+    if status is not None and status >= 500 and not _answered(chain):
+        status = None  # litellm's own way of saying that something went wrong
+    retry = next((s for e in chain if (s := _retry_of(e)) is not None), None)
+    if facts.started:
+        return StreamDropped(
+            f"{facts.model} ended its reply with an error: {text}",
+            status=status,
+            retry_after=retry,
+        )
+    wrong_name = next((m for e in chain if (m := unknown_model(facts.model, e))), None)
+    if wrong_name is not None:
+        return BadModelRequest(wrong_name)
+    if _NO_KEY.search(text) and not _answered(chain):
+        return AuthenticationFailed(f"there is no key for {facts.model}: {_key_help(facts)}")
+    answered = status is not None and _answered(chain)
+    said = f"{facts.model} answered {status}: {text}" if answered else f"{facts.model}: {text}"
+    if any(_named(e, "ContextWindowExceededError") for e in chain) or (
+        _CONTEXT.search(f"{codes} {text}") and status in (None, 400, 413, 422)
+    ):
+        return ContextTooLong(f"the request is too long for {facts.model}: {text}", status=status)
+    if status == 402 or _QUOTA.search(f"{codes} {text}"):
+        return QuotaExceeded(
+            f"the account for {facts.model} has no credit left: {text}", status=status
+        )
+    if status in (401, 403):
+        return AuthenticationFailed(
+            f"{facts.model} refused the key ({status}): {text} {_key_help(facts)}", status=status
+        )
+    if status == 429:
+        return RateLimited(said, status=status, retry_after=retry)
+    if status == 408:
+        return ModelTimeout(said, status=status, retry_after=retry)
+    bug = next((e for e in reversed(chain) if _foreign(e)), None)
+    if bug is not None and not _answered(chain):
+        return ModelError(f"{facts.model}: {type(bug).__name__}: {one_line(str(bug), _LIMIT)}")
+    if status is not None and status >= 500:
+        return ModelUnavailable(said, status=status, retry_after=retry)
+    if status is not None and 400 <= status < 500:
+        return BadModelRequest(said, status=status)
+    if statuses:
+        return ModelUnavailable(said, retry_after=retry)
+    return ModelError(said)
+
+
+def _key_help(facts: CallFacts) -> str:
+    names = " or ".join(facts.key_names) or "the provider's API key variable"
+    if facts.key_given:
+        return f"(the key came from params.api_key; or set {names})"
+    local = " (any value, if the server wants none)" if _is_compatible(facts) else ""
+    return f"set {names}{local}"
+
+
+def _is_compatible(facts: CallFacts) -> bool:
+    return bool(facts.api_base) and facts.model.startswith("openai/")
+
+
+def _text(chain: list[BaseException]) -> str:
+    """The endpoint's own words where there are any, else the outermost message without prefixes."""
+    for item in chain:
+        body = getattr(item, "body", None)
+        if isinstance(body, Mapping):
+            inner = body.get("error")
+            source = inner if isinstance(inner, Mapping) else body
+            if isinstance(source.get("message"), str) and source["message"].strip():
+                return one_line(source["message"], _LIMIT)
+    for item in chain:
+        text = _SUFFIX.sub("", str(item))
+        while (shorter := _PREFIX.sub("", text, count=1)) != text:
+            text = shorter
+        text = _message_in_json(text)
+        if text.strip():
+            return one_line(text, _LIMIT)
+    return type(chain[0]).__name__
+
+
+def _message_in_json(text: str) -> str:
+    """The message of an error object sent as JSON text; other text as it is."""
+    start = text.find("{")
+    if start < 0:
+        return text
+    try:
+        data = json.loads(text[start:])
+    except ValueError:
+        return text
+    inner = data.get("error", data) if isinstance(data, dict) else data
+    if isinstance(inner, dict) and isinstance(inner.get("message"), str):
+        return str(inner["message"])
+    return inner if isinstance(inner, str) else text
+
+
+def _codes(chain: list[BaseException]) -> Iterator[str]:
+    for item in chain:
+        yield from (str(getattr(item, name, None) or "") for name in ("code", "type"))
+        body = getattr(item, "body", None)
+        if isinstance(body, Mapping):
+            yield from (str(body.get(name) or "") for name in ("code", "type"))
+
+
+def _answered(chain: list[BaseException]) -> bool:
+    """Whether an HTTP error status really arrived; litellm makes up statuses of its own."""
+    return any(isinstance(e, httpx.HTTPStatusError) for e in chain)
+
+
+def _statuses(chain: list[BaseException]) -> list[int]:
+    """HTTP statuses, the one that really arrived first."""
+    real = [e.response.status_code for e in chain if isinstance(e, httpx.HTTPStatusError)]
+    claimed = [getattr(e, "status_code", None) for e in chain]
+    if not real and any(_foreign(e) or isinstance(e, json.JSONDecodeError) for e in chain):
+        return []
+    return real + [s for s in claimed if isinstance(s, int)]
+
+
+def _retry_of(error: BaseException) -> float | None:
+    for source in (error, getattr(error, "response", None)):
+        for name in ("litellm_response_headers", "headers"):
+            headers = getattr(source, name, None)
+            if isinstance(headers, Mapping) and (found := retry_after(headers)) is not None:
+                return found
+    return None
+
+
+def _foreign(error: BaseException) -> bool:
+    """An exception of Python itself, which no endpoint sends: something broke inside."""
+    kinds = (TypeError, AttributeError, KeyError, IndexError, ImportError, NameError)
+    return isinstance(error, kinds)
+
+
+def _named(error: BaseException, *names: str) -> bool:
+    return any(kind.__name__ in names for kind in type(error).__mro__)
+
+
+def _origin(error: BaseException | None, facts: CallFacts) -> str:
+    """`scheme://host:port` of the endpoint, without credentials and path."""
+    try:
+        url = str(error.request.url) if isinstance(error, httpx.RequestError) else ""
+    except RuntimeError:  # httpx: no request was attached
+        url = ""
+    parts = urlsplit(url or facts.api_base or "")
+    if not parts.hostname:
+        return facts.model.partition("/")[0]
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    try:
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        port = ""
+    return f"{parts.scheme}://{host}{port}"
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
