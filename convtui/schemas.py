@@ -1,0 +1,203 @@
+"""JSON Schemas of the files people write, and checking such files whatever their kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from convtui.actions import actions, read_keymap
+from convtui.config import Config, config_problems, load_toml
+from convtui.errors import DataFileError, FileError, Problem, UsageError, did_you_mean
+from convtui.events import RECORD_TYPES
+from convtui.paths import builtin_dir
+from convtui.persona import Persona, read_persona_table
+from convtui.scenario import Scenario
+from convtui.themes import ROLES, Theme, load_theme, load_themes
+from convtui.yamlfile import load_yaml
+
+Kind = Literal["persona", "scenario", "theme", "keymap", "config", "log"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+LogCheck = Callable[[Path], list[Problem]]
+"""Finds the damage in a log; handed in, since the log's reader lives a floor above."""
+
+
+def schema(kind: str) -> dict[str, Any]:
+    """The JSON Schema of a kind of file. Raises `UsageError` for an unknown kind."""
+    makers: dict[str, Callable[[], dict[str, Any]]] = {
+        "persona": lambda: _file_schema(Persona),
+        "scenario": _scenario,
+        "theme": _theme,
+        "keymap": _keymap,
+        "config": lambda: _file_schema(Config),
+        "log": _log,
+    }
+    if kind not in makers:
+        raise UsageError(
+            f"there is no schema {kind!r}{did_you_mean(kind, makers)}; kinds: {', '.join(makers)}"
+        )
+    return {"$schema": _DIALECT, "title": f"convtui {kind}", **makers[kind]()}
+
+
+def _file_schema(model: Any) -> dict[str, Any]:
+    made: dict[str, Any] = model.model_json_schema()
+    made.pop("title", None)
+    if model is Persona:
+        # Guessed from the other keys when it is left out.
+        made["required"] = ["name"]
+    return made
+
+
+def _scenario() -> dict[str, Any]:
+    made = _file_schema(Scenario)
+    made["required"] = []
+    definitions = made["$defs"]
+    definitions["Persona"]["required"] = ["name"]
+    properties = made["properties"]
+    for key in ("persona", "provider"):
+        about = properties[key].pop("description", "")
+        properties[key] = {
+            "anyOf": [{"type": "string", "minLength": 1}, properties[key]],
+            "description": about,
+        }
+    items = properties["tools"]["items"]
+    properties["tools"]["items"] = {"anyOf": [{"type": "string"}, items]}
+    return made
+
+
+def _theme() -> dict[str, Any]:
+    made = _file_schema(Theme)
+    made["required"] = []
+    color = {"type": "string", "pattern": "^#[0-9a-fA-F]{6}$"}
+    made["properties"]["colors"] = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": dict.fromkeys(ROLES, color),
+    }
+    made["properties"]["styles"]["propertyNames"] = {"enum": list(ROLES)}
+    return made
+
+
+def _keymap() -> dict[str, Any]:
+    key = {"type": ["string", "integer"]}
+    value = {"anyOf": [key, {"type": "array", "items": key}, {"type": "null"}]}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            name: {**value, "description": action.help} for name, action in actions().items()
+        },
+    }
+
+
+def _log() -> dict[str, Any]:
+    """One record, that is one line of a log."""
+    definitions: dict[str, Any] = {}
+    options = []
+    for name, model in RECORD_TYPES.items():
+        made = model.model_json_schema(ref_template="#/$defs/{model}")
+        definitions.update(made.pop("$defs", {}))
+        properties = {
+            "seq": {"type": "integer", "minimum": 0},
+            "t": {"type": "number"},
+            "type": {"const": name},
+            **made.get("properties", {}),
+        }
+        required = ["seq", "t", "type", *made.get("required", [])]
+        definitions[model.__name__] = {**made, "properties": properties, "required": required}
+        options.append({"$ref": f"#/$defs/{model.__name__}"})
+    # Readers keep records of unknown types, so the schema does too.
+    unknown = {
+        "type": "object",
+        "required": ["seq", "t", "type"],
+        "properties": {"type": {"type": "string", "not": {"enum": list(RECORD_TYPES)}}},
+    }
+    return {"anyOf": [*options, unknown], "$defs": definitions}
+
+
+def check_file(
+    path: Path, kind: str | None = None, *, check_log: LogCheck | None = None
+) -> list[Problem]:
+    """The mistakes in a file, none when it is right.
+
+    The kind is told by suffix and content when it is not given. Logs are checked by `check_log`.
+    Raises `UsageError` for an unknown kind, or a log without `check_log`; a file that cannot be
+    read is a mistake too.
+    """
+    if kind is not None and kind not in KINDS:
+        raise UsageError(
+            f"there is no kind {kind!r}{did_you_mean(kind, KINDS)}; kinds: {', '.join(KINDS)}"
+        )
+    try:
+        found = kind or recognise(path)
+        if found == "log":
+            if check_log is None:
+                raise UsageError(f"{path}: logs cannot be checked here")
+            return check_log(path)
+        return _check(path, found)
+    except DataFileError as error:
+        return list(error.problems)
+    except FileError as error:
+        return [Problem(str(error))]
+
+
+def _check(path: Path, kind: str) -> list[Problem]:
+    if kind == "scenario":
+        Scenario.load(path)
+    elif kind == "persona" and path.suffix.lower() == ".tsv":
+        read_persona_table(path)
+    elif kind == "persona":
+        Persona.load(path)
+    elif kind == "theme":
+        known, _ = load_themes([builtin_dir("themes")])
+        load_theme(path, known)
+    elif kind == "keymap":
+        document = load_yaml(path)
+        return read_keymap(document.data, document.lines, path)[1]
+    else:
+        data, lines = load_toml(path)
+        return config_problems(data, lines, path, project=path.name == "convtui.toml")
+    return []
+
+
+def recognise(path: Path) -> Kind:
+    """What kind of file it is. Raises `FileError`, or `UsageError` when it could be anything."""
+    suffix = path.suffix.lower()
+    if suffix in (".jsonl", ".json"):
+        return "log"
+    if suffix == ".toml":
+        return "config"
+    if suffix == ".tsv":
+        return "persona"
+    if suffix not in (".yaml", ".yml"):
+        raise UsageError(
+            f"{path}: cannot tell what this is; give YAML, TOML, a table (.tsv) or a log (.jsonl)"
+        )
+    data = load_yaml(path).data
+    keys = {str(key) for key in data} if isinstance(data, dict) else set()
+    scores: dict[Kind, int] = {
+        "scenario": len(keys & set(Scenario.model_fields)),
+        "persona": len(keys & set(Persona.model_fields)),
+        "theme": len(keys & set(Theme.model_fields)),
+        "keymap": sum(name in actions() or name.count(".") == 1 for name in keys),
+    }
+    # A key that one kind alone has says more than several that kinds share.
+    for telling, kind in (
+        ("persona", "scenario"),
+        ("provider", "scenario"),
+        ("colors", "theme"),
+        ("script", "persona"),
+        ("prompt", "persona"),
+        ("responder", "persona"),
+        ("simulator", "persona"),
+    ):
+        scores[kind] += 3 * (telling in keys)  # type: ignore[index]
+    best = max(scores, key=lambda kind: scores[kind])
+    if not scores[best]:
+        raise UsageError(
+            f"{path}: cannot tell whether this is a scenario, persona, theme or keymap;"
+            " it has none of their keys"
+        )
+    return best
