@@ -309,16 +309,17 @@ class Scenario(Part):
         source = source if isinstance(source, dict) else {}
         for side in ("persona", "provider"):
             part = plain.get(side)
-            if isinstance(part, dict):
-                for key in ("params", "options"):
-                    if isinstance(part.get(key), dict):
-                        part[key] = _without_redacted(part[key])
-        script = plain.get("persona", {}).get("script")
-        if isinstance(script, dict):
-            # JSON has no whole numbers as keys.
-            plain["persona"]["script"] = {
-                int(key) if str(key).isdigit() else key: value for key, value in script.items()
-            }
+            if not isinstance(part, dict):
+                continue
+            for key in ("params", "options"):
+                if isinstance(part.get(key), dict):
+                    part[key] = _without_redacted(part[key])
+            if isinstance(part.get("script"), dict):
+                # JSON has no whole numbers as keys.
+                part["script"] = {
+                    int(key) if str(key).isdecimal() else key: text
+                    for key, text in part["script"].items()
+                }
         scenario = validate(cls, plain, what="recorded scenario")
         file, base = source.get("file"), source.get("base")
         persona = source.get("persona")

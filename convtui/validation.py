@@ -131,7 +131,9 @@ def explain(item: Mapping[str, Any], known: Iterable[str]) -> str:
     }
     if kind in limits:
         words, bound = limits[kind]
-        return f"must be {words} {ctx.get(bound)}, not {shown(value)}"
+        least = ctx.get(bound)
+        number = f"{least:g}" if isinstance(least, (int, float)) else least
+        return f"must be {words} {number}, not {shown(value)}"
     if kind in ("too_short", "string_too_short"):
         return "must not be empty"
     message = str(item["msg"])

@@ -1,0 +1,105 @@
+"""JSON Schemas say the same as the checks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convtui.config import builtin_dir
+from convtui.errors import Problem, UsageError
+from convtui.scenario import builtin_personas
+from convtui.schemas import KINDS, check_file, recognise, schema
+from convtui.yamlfile import load_yaml, parse_yaml
+from tests.test_scenario import FULL, PERSONA
+
+jsonschema: Any = pytest.importorskip("jsonschema")
+
+
+def validator(kind: str) -> Any:
+    made = schema(kind)
+    jsonschema.Draft202012Validator.check_schema(made)
+    return jsonschema.Draft202012Validator(made)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_has_a_schema(kind: str) -> None:
+    assert validator(kind)
+    assert json.loads(json.dumps(schema(kind)))["title"] == f"convtui {kind}"
+
+
+def test_an_unknown_kind() -> None:
+    with pytest.raises(UsageError, match="did you mean 'persona'"):
+        schema("persons")
+
+
+def test_schemas_take_what_the_checks_take() -> None:
+    assert validator("scenario").is_valid(parse_yaml(FULL).data)
+    assert validator("scenario").is_valid({"persona": "demo", "provider": "demo"})
+    for persona in builtin_personas():
+        assert validator("persona").is_valid(load_yaml(persona.path).data)
+    for path in builtin_dir("themes").glob("*.yaml"):
+        assert validator("theme").is_valid(load_yaml(path).data)
+    assert validator("keymap").is_valid({"run.toggle": ["p", "space"]})
+    assert validator("config").is_valid({"theme": "mono"})
+
+
+def test_schemas_refuse_what_the_checks_refuse() -> None:
+    scenario = validator("scenario")
+    for bad in ({"limits": {"max_turn": 1}}, {"limits": {"max_turns": 0}}, {"on_discard": "retry"},
+                {"persona": {"prompt": "x"}}, {"nam": "x"}):  # fmt: skip
+        assert not scenario.is_valid(bad), bad
+    assert not validator("keymap").is_valid({"run.togle": "p"})
+    assert not validator("theme").is_valid({"colors": {"text": "red"}})
+
+
+def test_log_records() -> None:
+    log = validator("log")
+    good = {"seq": 1, "t": 0.5, "type": "sessions.prepared", "requested": ["a"], "prepared": ["a"]}
+    assert log.is_valid(good)
+    assert log.is_valid({"seq": 1, "t": 0.5, "type": "something.new", "x": 1})
+    del good["requested"]
+    assert not log.is_valid(good)
+
+
+def test_files_are_recognised_and_checked(tmp_path: Path) -> None:
+    texts = {
+        "s.yaml": ("scenario", "persona: demo\nlimits: {max_turn: 3}\n"),
+        "p.yaml": ("persona", PERSONA + "promt: x\n"),
+        "t.yaml": ("theme", "colors: {txt: '#123456'}\n"),
+        "k.yaml": ("keymap", "run.togle: p\n"),
+        "c.toml": ("config", 'them = "x"\n'),
+        "p.tsv": ("persona", "Name\nx\nx\n"),
+    }
+    for name, (kind, text) in texts.items():
+        path = tmp_path / name
+        path.write_text(text)
+        assert recognise(path) == kind
+        found = check_file(path)
+        assert len(found) == 1, found
+        assert found[0].line is not None
+        assert found[0].path == path
+    (tmp_path / "ok.yaml").write_text("provider: demo\n")
+    assert check_file(tmp_path / "ok.yaml") == []
+    assert "no such file" in str(check_file(tmp_path / "missing.yaml")[0])
+
+
+def test_what_cannot_be_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("foo: 1\n")
+    with pytest.raises(UsageError, match="none of their keys"):
+        check_file(path)
+    assert "unknown key 'foo'" in str(check_file(path, "scenario")[0])
+    with pytest.raises(UsageError, match="cannot tell"):
+        check_file(tmp_path / "x.bin")
+    with pytest.raises(UsageError, match="no kind 'themes', did you mean 'theme'"):
+        check_file(path, "themes")
+
+
+def test_logs_go_to_their_own_check(tmp_path: Path) -> None:
+    found = [Problem("torn")]
+    assert check_file(tmp_path / "x.jsonl", check_log=lambda _path: found) == found
+    with pytest.raises(UsageError, match="cannot be checked here"):
+        check_file(tmp_path / "x.jsonl")
