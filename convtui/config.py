@@ -25,7 +25,7 @@ from convtui.paths import (
     writable_dir,
     write_state,
 )
-from convtui.validation import KeyPath, Lines, problems_of
+from convtui.validation import KeyPath, Lines, attribute_docs, problems_of
 from convtui.yamlfile import read_text
 
 __all__ = [
@@ -70,7 +70,11 @@ class Config(BaseModel):
     """Every setting with its type, default and meaning."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        defer_build=True,
     )
 
     theme: str = "dark"
@@ -145,7 +149,8 @@ class Config(BaseModel):
     @classmethod
     def describe(cls) -> dict[str, str]:
         """Each setting's meaning in one sentence."""
-        return {name: info.description or "" for name, info in cls.model_fields.items()}
+        docs = attribute_docs(cls)
+        return {name: docs.get(name, "") for name in cls.model_fields}
 
 
 def _marked(name: str, mark: str) -> bool:

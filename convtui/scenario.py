@@ -83,7 +83,7 @@ class Scenario(Part):
     """A persona file, a built-in name, personas.tsv:Name, or the mapping itself."""
     persona_template: str | None = None
     """The text file that turns a row of personas.tsv into a prompt."""
-    provider: ProviderConfig = ProviderConfig()
+    provider: ProviderConfig = Field(default_factory=ProviderConfig)
     """The system under test: a SPEC, or a mapping with `use`."""
     sessions: list[str] = Field([])
     """Session types, in order; one session called default when empty."""
@@ -91,7 +91,7 @@ class Scenario(Part):
     """Who speaks first, unless the provider says otherwise."""
     follow_up_prompts: list[str] = Field([])
     """What the persona says after its opening, in order. Not together with a responder."""
-    limits: Limits = Limits()
+    limits: Limits = Field(default_factory=Limits)
     turns_scope: Literal["session", "conversation"] = "session"
     """What max_turns counts."""
     persona_memory: Literal["session", "conversation"] = "session"
@@ -104,8 +104,8 @@ class Scenario(Part):
     """What a matched signal does, by signal: end (default), pause or ignore."""
     on_empty: Literal["retry", "pause", "fail", "keep"] = "pause"
     """What an empty reply does."""
-    budget: Budget = Budget()
-    retry: Retry = Retry()
+    budget: Budget = Field(default_factory=Budget)
+    retry: Retry = Field(default_factory=Retry)
     tools: list[ToolConfig] = Field([])
     """Functions (module:function) and MCP servers ({mcp: {command: [...]}})."""
     warm: str | None = None

@@ -34,8 +34,8 @@ class Part(BaseModel):
         strict=True,
         frozen=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
-        validate_default=False,
+        # Built at first use, so that importing costs nothing.
+        defer_build=True,
     )
 
 

@@ -6,19 +6,42 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from pydantic import BaseModel
+
 from convtui.actions import actions, read_keymap
 from convtui.config import Config, config_problems, load_toml
 from convtui.errors import DataFileError, FileError, Problem, UsageError, did_you_mean
 from convtui.events import RECORD_TYPES
 from convtui.paths import builtin_dir
 from convtui.persona import Persona, read_persona_table
-from convtui.scenario import Scenario
+from convtui.scenario import (
+    Budget,
+    Limits,
+    McpServer,
+    ProviderConfig,
+    ResponderBrief,
+    Retry,
+    Scenario,
+    ToolConfig,
+)
 from convtui.themes import ROLES, Theme, load_theme, load_themes
+from convtui.validation import attribute_docs
 from convtui.yamlfile import load_yaml
 
 Kind = Literal["persona", "scenario", "theme", "keymap", "config", "log"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_PARTS = (
+    Budget,
+    Limits,
+    McpServer,
+    Persona,
+    ProviderConfig,
+    ResponderBrief,
+    Retry,
+    ToolConfig,
+)
 
 LogCheck = Callable[[Path], list[Problem]]
 """Finds the damage in a log; handed in, since the log's reader lives a floor above."""
@@ -44,10 +67,20 @@ def schema(kind: str) -> dict[str, Any]:
 def _file_schema(model: Any) -> dict[str, Any]:
     made: dict[str, Any] = model.model_json_schema()
     made.pop("title", None)
+    _describe(made, model)
+    for part in _PARTS:
+        _describe(made.get("$defs", {}).get(part.__name__, {}), part)
     if model is Persona:
         # Guessed from the other keys when it is left out.
         made["required"] = ["name"]
     return made
+
+
+def _describe(made: dict[str, Any], model: type[BaseModel]) -> None:
+    """Puts each field's docstring into its place in a schema."""
+    for name, text in attribute_docs(model).items() if made else ():
+        if name in made.get("properties", {}):
+            made["properties"][name].setdefault("description", text)
 
 
 def _scenario() -> dict[str, Any]:

@@ -40,9 +40,7 @@ StyleWord = Literal["bold", "dim", "italic", "underline", "strike", "reverse"]
 class Theme(BaseModel):
     """A theme: `#rrggbb` for every role, and style words for roles that need more than colour."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     name: str
     """Lower-case letters, digits and hyphens."""

@@ -190,3 +190,28 @@ def _unwrap(annotation: Any) -> list[Any]:
     if get_origin(annotation) in (Union, UnionType):
         return [kind for option in get_args(annotation) for kind in _unwrap(option)]
     return [annotation]
+
+
+def attribute_docs(model: type[BaseModel]) -> dict[str, str]:
+    """Field name to the string that stands below it in the class; empty without source code.
+
+    Read when asked for: doing so for every model would double the time that importing them takes.
+    """
+    import ast
+    import inspect
+    from textwrap import dedent
+
+    try:
+        body = ast.parse(dedent(inspect.getsource(model))).body[0]
+    except (OSError, SyntaxError, TypeError):
+        return {}
+    docs: dict[str, str] = {}
+    name = None
+    for node in body.body if isinstance(body, ast.ClassDef) else ():
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            name = node.target.id
+            continue
+        if name and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            docs[name] = inspect.cleandoc(str(node.value.value))
+        name = None
+    return docs

@@ -30,6 +30,14 @@ def test_each_kind_has_a_schema(kind: str) -> None:
     assert json.loads(json.dumps(schema(kind)))["title"] == f"convtui {kind}"
 
 
+def test_every_field_is_described() -> None:
+    for kind in ("persona", "scenario", "config"):
+        made = schema(kind)
+        for part in [made, *made.get("$defs", {}).values()]:
+            for name, about in part["properties"].items():
+                assert about.get("description") or "$ref" in about, name
+
+
 def test_an_unknown_kind() -> None:
     with pytest.raises(UsageError, match="did you mean 'persona'"):
         schema("persons")
