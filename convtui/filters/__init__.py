@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from convtui.filters.atoms import ATOMS, FullLookup, Lookup, Test, compile_atom
-from convtui.filters.runs import Answer, RunTest
+from convtui.filters.runs import Answer, HeaderRun, RunTest
 from convtui.filters.tree import And, Atom, Node, Not, Or
 from convtui.transcript import Transcript, Turn
 
@@ -58,6 +58,10 @@ class Filter:
         `created_at` and `tags`; what it lacks is unknown.
         """
         return self._run(run)
+
+    def on_header(self, transcript: Transcript) -> Answer:
+        """What the run-level atoms alone say of the run of a transcript."""
+        return self._run(HeaderRun(transcript))
 
     def atoms(self) -> Iterator[Atom]:
         """All atoms, from left to right."""

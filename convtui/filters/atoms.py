@@ -66,7 +66,7 @@ def _after(stage: str, known: Test) -> Test:
     limit = _RANK[stage]
 
     def test(turn: Turn, transcript: Transcript, lookup: Lookup | None) -> Answer:
-        if turn.status == OPEN and _RANK.get(turn.stage, 0) <= limit:
+        if turn.status == OPEN and _RANK.get(turn.stage, 0) < limit:
             return None
         return known(turn, transcript, lookup)
 

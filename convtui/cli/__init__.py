@@ -1,0 +1,152 @@
+"""The command line. Each command is a module of its own, imported when it runs or is asked about.
+
+Exit codes: 0 done; 1 a check found something, or a bug in convtui; 2 bad usage, configuration or
+file; 3 the conversation failed; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from convtui import __version__
+from convtui.errors import ConvtuiError, UsageError, did_you_mean, nearest
+
+_COMMANDS: Final[dict[str, str]] = {
+    "demo": "A live conversation at once: no key, no network.",
+    "debug": "Watch a scenario live: stop it, look inside, change it.",
+    "run": "The same conversation without a screen.",
+    "replay": "Watch a saved run again, or one that is being written.",
+    "show": "Print a log for people, pipes or programs.",
+    "runs": "List and search saved runs.",
+    "check": "Check scenarios, personas, themes, settings and logs.",
+    "init": "Write a provider, a persona and a scenario to begin with.",
+    "providers": "What can be debugged, and how to name it.",
+    "personas": "The simulated users that come with convtui.",
+    "themes": "The themes, and where each comes from.",
+    "config": "Every setting, its value and where it comes from.",
+    "where": "Every path in use.",
+    "schema": "A JSON Schema of a kind of file, for editors.",
+    "completion": "Shell completion for bash, zsh and fish.",
+}
+EPILOG: Final = """\b
+Example:
+  convtui demo                  watch a conversation now
+  convtui init mine             write a provider of your own
+  convtui debug mine/scenario.yaml
+"""
+
+
+class _Commands(click.Group):
+    """Knows the names and the short helps of all commands without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"convtui.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-"):
+            hint = did_you_mean(name, _COMMANDS) or "; `convtui --help` lists the commands"
+            raise UsageError(f"unknown command {name!r}{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "-V", "--version", message="convtui %(version)s")
+@click.pass_context
+def commands(ctx: click.Context) -> Any:
+    """A terminal debugger for conversations between a simulated user and an LLM provider.
+
+    Without a command: choose persona and provider on the screen.
+    """
+    if ctx.invoked_subcommand is None:
+        from convtui.cli.picker import pick
+
+        return pick()
+    return None
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        # Foreign text may hold what the terminal's encoding cannot say.
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.exit(_run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        result = commands.main(
+            args=None if argv is None else list(argv), prog_name="convtui", standalone_mode=False
+        )
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Nobody reads any more, as in `convtui show LOG | head`; the interpreter must not find out
+        # again when it flushes at exit.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted")
+        return 130
+    except click.ClickException as error:
+        _say(_usage(error))
+        return error.exit_code
+    except ConvtuiError as error:
+        _say(str(error) or type(error).__name__)
+        return error.exit_code
+    except Exception as error:
+        if os.environ.get("CONVTUI_TRACEBACK"):
+            raise
+        from convtui.cli.crash import write_crash
+
+        _say(write_crash(error))
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _say(message: str) -> None:
+    from convtui.text import visible
+
+    with contextlib.suppress(OSError):
+        click.echo(f"convtui: {visible(message)}", err=True)
+
+
+def _usage(error: click.ClickException) -> str:
+    """A mistake that the command-line library found, with the nearest name."""
+    message = error.format_message()
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "convtui"
+    if isinstance(error, click.NoSuchOption):
+        known = [
+            name
+            for parameter in (context.command.params if context is not None else ())
+            for name in (*parameter.opts, *parameter.secondary_opts)
+        ]
+        near = nearest(error.option_name, known)
+        message = f"unknown flag {error.option_name}" + (f", did you mean {near}?" if near else "")
+    return f"{message.rstrip()}\nSee `{path} --help`."

@@ -1,0 +1,5 @@
+"""`python -m convtui.cli`: the same as `convtui`."""
+
+from convtui.cli import main
+
+main()

@@ -1,0 +1,149 @@
+"""`convtui check`: validates the files people write, and logs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convtui.cli.common import example, json_flag, print_json
+from convtui.errors import LogError, Problem, UsageError, did_you_mean
+from convtui.text import visible
+
+if TYPE_CHECKING:
+    from convtui.log.reader import Log
+
+MAX_PROBLEMS = 50
+KINDS = ("persona", "scenario", "theme", "keymap", "config", "log")
+
+
+@click.command(
+    "check",
+    epilog=example("convtui check scenario.yaml persona.yaml", "convtui check runs/*.jsonl"),
+)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--kind", metavar="KIND", help=f"What it is, when that is unclear: {', '.join(KINDS)}."
+)
+@json_flag
+def command(files: tuple[str, ...], kind: str | None, as_json: bool) -> int:
+    """Checks files and names every mistake with file, line and key.
+
+    Of a log: damage, records of a wrong shape, and the digest of every request. Exit code 1 for a
+    log with findings, 2 for a wrong file.
+    """
+    if kind is not None and kind not in KINDS:
+        raise UsageError(f"there is no kind {kind!r}{did_you_mean(kind, KINDS)}")
+    code = 0
+    results: list[dict[str, Any]] = []
+    for file in files:
+        found, problems, result = _check(file, kind)
+        code = max(code, result)
+        results.append({"file": file, "kind": found, "problems": [_as_json(p) for p in problems]})
+        if as_json:
+            continue
+        for problem in problems[:MAX_PROBLEMS]:
+            click.echo(visible(str(problem)))
+        if len(problems) > MAX_PROBLEMS:
+            click.echo(f"{visible(file)}: and {len(problems) - MAX_PROBLEMS} more")
+        if not problems:
+            click.echo(f"{visible(file)}: {found}, nothing wrong")
+    if as_json:
+        print_json(results)
+    return code
+
+
+def _as_json(problem: Problem) -> dict[str, Any]:
+    return {"message": problem.message, "line": problem.line, "key": problem.key}
+
+
+def _check(file: str, kind: str | None) -> tuple[str | None, list[Problem], int]:
+    """What a file is, what is wrong with it, and the exit code of that."""
+    if re.search(r"\.py(:|$)", file):
+        raise UsageError(
+            f"{file}: providers are loaded by an engine; `convtui run --provider {file}"
+            " --max-turns 2` says at once what is wrong with one"
+        )
+    path = Path(file)
+    if kind == "log" or (kind is None and path.suffix.lower() in (".jsonl", ".json")):
+        try:
+            problems = check_log(path)
+        except LogError as error:
+            return "log", [Problem(str(error))], 2
+        return "log", problems, 1 if problems else 0
+    from convtui.errors import FileError
+    from convtui.schemas import check_file, recognise
+
+    try:
+        kind = kind or recognise(path)
+    except FileError as error:
+        return None, [Problem(str(error))], 2
+    except UsageError as error:
+        return None, [Problem(str(error))], 2
+    problems = check_file(path, kind)
+    return kind, problems, 2 if problems else 0
+
+
+def check_log(path: Path) -> list[Problem]:
+    """Everything that is wrong with a log. Raises `LogError` when it cannot be opened at all."""
+    from convtui.log.reader import open_log
+
+    with open_log(path) as log:
+        problems = [
+            Problem(f"{finding.message} ({finding.code})", path=path, line=finding.line)
+            for finding in log.findings
+        ]
+        problems += _records(log)
+    return sorted(problems, key=lambda problem: problem.line or 0)
+
+
+def _records(log: Log) -> list[Problem]:
+    """Records of a wrong shape, and requests whose digest is not that of their messages."""
+    from pydantic import ValidationError
+
+    from convtui.events import RECORD_TYPES
+    from convtui.log.requests import RequestChain, rebuild
+
+    problems: list[Problem] = []
+    messages: dict[int, list[Any]] = {}
+    chains: dict[Any, RequestChain] = {}
+    for record in log.records():
+        seq = record.get("seq")
+        # In a whole log the line is the seq plus one; damaged lines are counted in seq too.
+        line = seq + 1 if isinstance(seq, int) else None
+        kind = str(record.get("type"))
+        model = RECORD_TYPES.get(kind)
+        if model is None:
+            continue
+        fields = {key: value for key, value in record.items() if key not in ("seq", "t", "type")}
+        try:
+            model.model_validate(fields)
+        except ValidationError as error:
+            for wrong in error.errors(include_url=False)[:3]:
+                key = ".".join(map(str, wrong["loc"]))
+                text = f"{wrong['msg'].lower()} (bad_record)"
+                problems.append(Problem(text, path=log.path, line=line, key=f"{kind} {key}"))
+            continue
+        if kind != "llm.request" or not isinstance(seq, int):
+            continue
+
+        def read(base: int) -> Any:
+            if base in messages:
+                return {"seq": base, "append": messages[base], "keep": 0, "base": None}
+            return log.reader.by_seq(base)
+
+        try:
+            messages[seq] = rebuild(record, read)
+        except (ValueError, RecursionError) as error:
+            problems.append(Problem(f"{error} (broken_chain)", path=log.path, line=line, key=kind))
+            continue
+        chain = chains.setdefault(record.get("side"), RequestChain())
+        if chain.add(messages[seq])["sha256"] != record.get("sha256"):
+            text = "the digest is not that of its messages (wrong_digest)"
+            problems.append(Problem(text, path=log.path, line=line, key="llm.request sha256"))
+        # A request is built on one a few calls back; older ones are read again when they are not.
+        if len(messages) > 16:
+            del messages[next(iter(messages))]
+    return problems

@@ -1,0 +1,82 @@
+"""What several commands share: output as JSON and as tables, and what the terminal can do."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convtui.text import visible, visible_line
+
+if TYPE_CHECKING:
+    from convtui.config import Config
+
+json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+
+
+def example(*lines: str) -> str:
+    """The end of a command's help: commands as they are typed."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def print_json(data: Any) -> None:
+    """One JSON document on standard output."""
+    text = json.dumps(data, ensure_ascii=False, indent=2, default=str)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(data, indent=2, default=str)
+    sys.stdout.write(text + "\n")
+
+
+def say(message: str) -> None:
+    """A line for people, on standard error."""
+    sys.stderr.write(visible(message) + "\n")
+
+
+def table(rows: Sequence[Sequence[str]], *, limit: int = 60) -> None:
+    """Rows in columns as wide as their contents, on standard output; the last column is not cut."""
+    shown = [
+        [visible_line(cell, limit) for cell in row[:-1]] + [visible_line(row[-1])] for row in rows
+    ]
+    widths = [max(map(len, column), default=0) for column in zip(*shown, strict=True)]
+    for row in shown:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def has_screen() -> bool:
+    """Whether there is a terminal that the TUI can use."""
+    if os.environ.get("TERM", "") in ("dumb", "unknown"):
+        return False
+    return bool(sys.stdin and sys.stdout and sys.stdin.isatty() and sys.stdout.isatty())
+
+
+def no_screen(instead: str) -> None:
+    """Says why there is no TUI."""
+    say(f"convtui: no terminal to draw on, so {instead}")
+
+
+def settings(**flags: Any) -> Config:
+    """All settings, with what looks like a mistake said on standard error. Raises `UsageError`."""
+    from convtui.config import load_config
+
+    config = load_config(flags)
+    for warning in config.warnings:
+        say(f"convtui: {warning}")
+    return config
+
+
+def use_color(stream: Any, setting: str = "auto", *, plain: bool = False) -> bool:
+    """Whether printed output is coloured: the setting, then what the terminal and NO_COLOR say."""
+    from convtui.plain import wants_color
+
+    if setting == "never" or plain:
+        return False
+    if setting == "always" and not os.environ.get("NO_COLOR"):
+        return True
+    return wants_color(stream, plain=plain)

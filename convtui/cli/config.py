@@ -1,0 +1,37 @@
+"""`convtui config`: every setting, its value and where it comes from."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from convtui.cli.common import example, json_flag, print_json, settings, table
+
+
+@click.command("config", epilog=example("convtui config", "CONVTUI_THEME=light convtui config"))
+@json_flag
+def command(as_json: bool) -> int:
+    """Prints every setting. Nearest wins: flag, CONVTUI_ variable, convtui.toml, config.toml."""
+    config = settings()
+    about = config.describe()
+    if as_json:
+        print_json(
+            {
+                name: {
+                    "value": getattr(config, name),
+                    "origin": str(config.origin(name)),
+                    "layer": config.origin(name).layer,
+                    "help": text,
+                }
+                for name, text in about.items()
+            }
+        )
+        return 0
+    rows = []
+    for name, text in about.items():
+        value = getattr(config, name)
+        shown = "not set" if value is None else json.dumps(value, ensure_ascii=False)
+        rows.append([name, shown, str(config.origin(name)), text])
+    table([["SETTING", "VALUE", "FROM", "MEANING"], *rows])
+    return 0

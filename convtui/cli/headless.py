@@ -1,0 +1,175 @@
+"""Runs a conversation without a screen, in an engine process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import convtui.errors
+from convtui.cli.common import say
+from convtui.client import EngineHandle, EngineState
+from convtui.errors import CommandRefused, ConvtuiError, EngineError
+from convtui.events import RecordDict, exit_code
+from convtui.plain import Printer
+from convtui.protocol import Commands, StartSpec
+from convtui.transcript import COMMITTED, Transcript
+
+
+class Conductor:
+    """One headless conversation: feeds the printer, stops the engine when asked to.
+
+    `code` is the exit code once `run()` has returned.
+    """
+
+    def __init__(self, spec: StartSpec, printer: Printer, python: str | None = None) -> None:
+        self.handle = EngineHandle(python=python)
+        self.code = 0
+        self._spec = spec
+        self._printer = printer
+        self._interrupts = 0
+        self._error: BaseException | None = None
+        self._stopping: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Runs the conversation to its end. Raises `EngineError` when it cannot start."""
+        self.handle.on_record(self._print)
+        with self._signals():
+            try:
+                await self.handle.start(self._spec)
+                await self.handle.wait()
+            except EngineError:
+                if not self._interrupts:
+                    raise
+            finally:
+                await self.handle.close()
+        self._printer.finish()
+        if self._error is not None:
+            raise self._error
+        self.code = self._exit_code()
+
+    def _exit_code(self) -> int:
+        if self.handle.state is EngineState.CLOSED:
+            return exit_code(self.handle.transcript.termination)
+        if self._interrupts:
+            return 130
+        error = self.handle.error or {}
+        say(f"convtui: {error.get('message', 'the engine has gone')}")
+        for frame in error.get("frames", ()):
+            say(f"  {frame}")
+        return 3
+
+    def _print(self, record: RecordDict) -> None:
+        if self._error is not None:
+            return
+        try:
+            self._printer.record(record)
+        except BaseException as error:  # noqa: BLE001  (raised again by run())
+            # On the loop nobody would see it; a reader that has gone must not leave a paid
+            # conversation running either.
+            self._error = error
+            self._stop("its output is not read any more")
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        try:
+            for number in numbers:
+                loop.add_signal_handler(number, self._interrupt)
+        except (NotImplementedError, RuntimeError, ValueError):
+            # Windows, or not the main thread: ctrl+c arrives as KeyboardInterrupt instead.
+            numbers = []
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+    def _interrupt(self) -> None:
+        self._interrupts += 1
+        if self._interrupts == 1:
+            self._stop("interrupted at the keyboard")
+        else:
+            self.handle.kill()
+
+    def _stop(self, reason: str) -> None:
+        self._stopping = asyncio.ensure_future(self._ask_to_stop(reason))
+
+    async def _ask_to_stop(self, reason: str) -> None:
+        if self.handle.state in (EngineState.NEW, EngineState.STARTING):
+            self.handle.kill()
+            return
+        with contextlib.suppress(CommandRefused):
+            await self.handle.command(Commands.STOP, reason=reason)
+
+
+def conduct(spec: StartSpec, printer: Printer, python: str | None = None) -> Conductor:
+    """Runs one conversation to its end and returns what ran it.
+
+    Raises the error of an engine that could not start, with the exit code that is right for it.
+    """
+    conductor = Conductor(spec, printer, python)
+    try:
+        asyncio.run(conductor.run())
+    except EngineError as error:
+        raise startup_error(error, conductor.handle) from None
+    return conductor
+
+
+def startup_error(error: EngineError, handle: EngineHandle) -> ConvtuiError:
+    """What kept an engine from starting, as the kind of error that it was over there."""
+    described = handle.error or {}
+    kind = getattr(convtui.errors, str(described.get("type")), None)
+    text = str(error)
+    printed = "".join(piece for _, piece in handle.early_output[-20:]).strip()
+    if printed and printed not in text:
+        text = f"{text}\nIt printed:\n{printed}"
+    failure = EngineError(text)
+    if isinstance(kind, type) and issubclass(kind, ConvtuiError):
+        failure.exit_code = kind.exit_code
+    return failure
+
+
+def summary(transcript: Transcript, log: Path | None, code: int) -> dict[str, Any]:
+    """What `run --json` says about a conversation."""
+    sessions = []
+    for session in transcript.sessions:
+        times = (session.started_at, session.ended_at)
+        known = times[0] is not None and times[1] is not None
+        sessions.append(
+            {
+                "index": session.index,
+                "type": session.session_type,
+                "turns": sum(transcript.turns[i].status == COMMITTED for i in session.turns),
+                "duration": round(times[1] - times[0], 4) if known else None,  # type: ignore[operator]
+                "termination": session.termination,
+                "skipped": session.skipped,
+            }
+        )
+    return {
+        "id": transcript.id,
+        "log": str(log) if log is not None else None,
+        "sessions": sessions,
+        "termination": transcript.termination,
+        "totals": {side: totals.as_dict() for side, totals in transcript.totals.items()},
+        "exit_code": code,
+    }
+
+
+def printer(*, as_json: bool, debug: bool, color_setting: str = "auto") -> Printer:
+    """A printer for a live run: turns on standard output, progress and stages on standard error."""
+    from convtui.cli.common import use_color
+    from convtui.plain import terminal_width
+
+    return Printer(
+        None if as_json else sys.stdout,
+        sys.stderr,
+        width=terminal_width(sys.stdout),
+        color=use_color(sys.stdout, color_setting),
+        debug=debug,
+    )

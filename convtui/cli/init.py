@@ -1,0 +1,23 @@
+"""`convtui init`: something to begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from convtui.cli.common import example
+
+
+@click.command("init", epilog=example("convtui init mine", "convtui init mine --style class"))
+@click.argument("folder", default=".", metavar="[DIR]")
+@click.option("--style", default="function", metavar="STYLE", help="function, class or vera.")
+def command(folder: str, style: str) -> int:
+    """Writes a provider, a persona and a scenario that run at once; never overwrites anything."""
+    from convtui.starter import write_starter
+
+    starter = write_starter(Path(folder), style)
+    for file in starter.files:
+        click.echo(f"wrote {file}")
+    click.echo(f"\nNext: {starter.next_command}")
+    return 0

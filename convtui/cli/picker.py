@@ -1,0 +1,18 @@
+"""`convtui` without a command: choose on the screen."""
+
+from __future__ import annotations
+
+from convtui.cli.common import has_screen, settings
+from convtui.errors import UsageError
+
+
+def pick() -> int:
+    """Opens the picker. Raises `UsageError` without a terminal: there is nothing to choose on."""
+    if not has_screen():
+        raise UsageError(
+            "no terminal to draw the picker on; `convtui run SCENARIO` needs none,"
+            " `convtui --help` lists the commands"
+        )
+    from convtui.tui.app import run_picker
+
+    return run_picker(config=settings())

@@ -1,0 +1,39 @@
+"""`convtui replay`: the debugger's screen on a saved log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from convtui.cli.common import example, has_screen, no_screen
+from convtui.errors import UsageError
+
+
+@click.command(
+    "replay", epilog=example("convtui replay run.jsonl", "convtui replay run.jsonl --at 2:7")
+)
+@click.argument("log")
+@click.option("--at", metavar="TURN", help="Begin at this turn: 7, or 2:7 in session 2.")
+@click.option("--speed", type=click.FloatRange(0.05, 1000), help="1 is as it happened.")
+def command(log: str, at: str | None, speed: float | None) -> int:
+    """Shows a saved log on the screen, with transport keys; follows one that is being written."""
+    from convtui.events import parse_address
+
+    try:
+        place = parse_address(at) if at is not None else None
+    except ValueError as error:
+        raise UsageError(f"--at: {error}") from None
+    if not has_screen():
+        from convtui.cli.show import show_log
+
+        no_screen("the log is printed, as `convtui show` does")
+        return show_log(log)
+    from convtui.cli.common import settings
+    from convtui.log.reader import LogReader
+    from convtui.tui.app import run_replay
+
+    # A file that is no log is said before the screen opens.
+    LogReader(log).close()
+    config = settings(speed=speed)
+    return run_replay(Path(log), config=config, at=place, speed=config.speed)

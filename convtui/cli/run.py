@@ -1,0 +1,118 @@
+"""`convtui run`: a conversation without a screen."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from convtui.cli.common import example, json_flag, print_json, say
+from convtui.cli.flags import scenario_flags
+from convtui.errors import UsageError
+
+
+@click.command(
+    "run",
+    epilog=example(
+        "convtui run scenario.yaml",
+        "convtui run --provider demo --persona demo --max-turns 6",
+        "convtui run scenario.yaml --provider openai/gpt-4o --json --debug",
+    ),
+)
+@scenario_flags
+@click.option("--debug", is_flag=True, help="A line for every hook and call, on standard error.")
+@click.option("--runs", type=click.IntRange(1, 1000), default=1, help="How often, one by one.")
+@click.option(
+    "--on-pause",
+    type=click.Choice(["end", "continue"]),
+    default="end",
+    help="What would wait for somebody: ends the run, or goes on.",
+)
+@click.option("--in-process", is_flag=True, help="No engine process: breakpoint() and pdb work.")
+@json_flag
+def command(
+    *,
+    scenario: str | None,
+    debug: bool,
+    runs: int,
+    on_pause: str,
+    in_process: bool,
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    """Runs a scenario without a screen.
+
+    Turns go to standard output, progress to standard error, everything to the log, whose path is
+    the last line on standard error. Ctrl+c ends the conversation and closes its log; a second one
+    kills it.
+    """
+    if scenario is None and not any(flags[name] for name in ("provider", "persona", "resume")):
+        scenario = _default_scenario()
+    return run_headless(
+        scenario,
+        flags,
+        debug=debug,
+        runs=runs,
+        on_pause=on_pause,
+        in_process=in_process,
+        as_json=as_json,
+    )
+
+
+def _default_scenario() -> str:
+    from convtui.cli.start import DEFAULT_SCENARIO
+
+    if not Path(DEFAULT_SCENARIO).is_file():
+        raise UsageError(
+            f"what should run? Name a scenario, or a --provider; there is no {DEFAULT_SCENARIO}"
+            " here (`convtui init` writes one, `convtui demo` needs none)"
+        )
+    return DEFAULT_SCENARIO
+
+
+def run_headless(
+    scenario: str | None,
+    flags: dict[str, Any],
+    *,
+    debug: bool = False,
+    runs: int = 1,
+    on_pause: str = "end",
+    in_process: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Runs a scenario as `convtui run` does; returns the exit code, the worst of all runs."""
+    from convtui.cli.headless import conduct, printer, summary
+    from convtui.cli.start import plan
+
+    planned = plan(scenario, flags, watched=False, on_pause=on_pause, speed=0.0)
+    worst = 0
+    summaries: list[dict[str, Any]] = []
+    log: Path | None = None
+    for number in range(1, runs + 1):
+        if runs > 1 and not as_json:
+            sys.stdout.write(f"{'' if number == 1 else chr(10)}run {number} of {runs}\n")
+        shown = printer(as_json=as_json, debug=debug, color_setting=planned.config.color)
+        if in_process:
+            from convtui.cli.inprocess import conduct_here
+
+            code, log = conduct_here(planned, shown)
+        else:
+            done = conduct(planned.spec, shown, planned.python)
+            code, log = done.code, done.handle.log_path
+        summaries.append(summary(shown.transcript, log, code))
+        worst = max(worst, code)
+        sys.stdout.flush()
+        if number < runs and log is not None:
+            say(str(log))
+        if code == 130:
+            break
+    if as_json and runs == 1:
+        print_json(summaries[0])
+    elif as_json:
+        print_json({"runs": summaries, "exit_code": worst})
+    sys.stdout.flush()
+    if log is not None:
+        say(str(log))
+    return worst

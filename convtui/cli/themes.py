@@ -1,0 +1,39 @@
+"""`convtui themes`: what the screen can look like."""
+
+from __future__ import annotations
+
+import click
+
+from convtui.cli.common import example, json_flag, print_json, say, settings, table
+
+
+@click.command("themes", epilog=example("convtui themes", "CONVTUI_THEME=light convtui demo"))
+@json_flag
+def command(as_json: bool) -> int:
+    """Lists all themes and where each comes from; broken ones are named on standard error."""
+    from convtui.paths import builtin_dir
+    from convtui.themes import load_themes
+
+    config = settings()
+    themes, problems = load_themes([builtin_dir("themes"), config.paths.themes_dir])
+    for problem in problems:
+        say(str(problem))
+    found = [
+        {
+            "name": theme.name,
+            "description": theme.description,
+            "file": theme.source,
+            "in_use": theme.name == config.theme,
+        }
+        for theme in themes.values()
+    ]
+    if as_json:
+        print_json(found)
+        return 0
+    rows = [
+        [f"{t['name']}{' (in use)' if t['in_use'] else ''}", str(t["description"]), str(t["file"])]
+        for t in found
+    ]
+    table([["NAME", "", "FILE"], *rows])
+    click.echo(f"\nYour own go into {config.paths.themes_dir}")
+    return 0

@@ -1,0 +1,35 @@
+"""`convtui where`: every path in use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from convtui.cli.common import example, json_flag, print_json, settings, table
+
+
+@click.command("where", epilog=example("convtui where", "convtui where --json"))
+@json_flag
+def command(as_json: bool) -> int:
+    """Prints where settings, keys, themes, logs and crash reports are, and which of them exist."""
+    from convtui.config import project_file
+    from convtui.paths import builtin_dir
+
+    config = settings()
+    paths = config.paths.as_dict()
+    paths["runs_dir"] = config.runs_dir
+    if config.keymap_file is not None:
+        paths["keymap_file"] = config.keymap_file
+    paths["crash_dir"] = config.paths.state_dir / "crashes"
+    project = project_file(Path.cwd())
+    if project is not None:
+        paths["project_file"] = project
+    for name in ("themes", "sample_runs"):
+        paths[f"builtin_{name}"] = builtin_dir(name)
+    paths["builtin_personas"] = Path(__file__).parent.parent / "personas"
+    if as_json:
+        print_json({n: {"path": str(path), "exists": path.exists()} for n, path in paths.items()})
+        return 0
+    table([[n, "exists" if p.exists() else "not there", str(p)] for n, p in paths.items()])
+    return 0
