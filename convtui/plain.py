@@ -123,7 +123,7 @@ class Printer:
                 lines.append(line)
             else:
                 room = max(16, self._width - len(rest))
-                lines += textwrap.wrap(line, room, drop_whitespace=False) or [""]
+                lines += textwrap.wrap(line, room) or [""]
         for place, line in enumerate(lines):
             before = self._paint(first, head) if place == 0 else rest
             self._line(before + self._paint(line.rstrip(), code))
