@@ -288,14 +288,18 @@ class Scenario(Part):
         Paths are absolute text. `redactor` is by default one that knows the environment's keys.
         """
         redactor = redactor or Redactor(secret_values())
+        result: dict[str, Any] = redactor.data(self.for_engine())
+        return result
+
+    def for_engine(self) -> dict[str, Any]:
+        """As `public()`, with the secrets that a file holds: for the engine's pipe, never a log."""
         data = self.model_dump(mode="json", exclude_none=True)
         data["source"] = {
             "base": str(self.base),
             **({"file": str(self.path)} if self.path else {}),
             **({"persona": self.persona.source} if self.persona.source else {}),
         }
-        result: dict[str, Any] = redactor.data(data)
-        return result
+        return data
 
     @classmethod
     def from_public(cls, data: Mapping[str, Any]) -> Scenario:

@@ -199,6 +199,13 @@ class Redactor:
             self._secrets = sorted({*self._secrets, *fresh}, key=len, reverse=True)
             self._known = re.compile("|".join(re.escape(secret) for secret in self._secrets))
 
+    def suspects(self, line: bytes) -> bool:
+        """Whether a line of JSON may hold a secret: a cheap look before an expensive one."""
+        text = line.decode("utf-8", "replace")
+        return bool(_HINT.search(text)) or (
+            self._known is not None and self._known.search(text) is not None
+        )
+
     def text(self, text: str) -> str:
         """`text` without secrets."""
         if self._known is not None:

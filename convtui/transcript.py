@@ -73,6 +73,7 @@ OPEN, COMMITTED, GONE, FAILED = "open", "committed", "discarded", "failed"
 class Turn:
     """The summary of one turn.
 
+    `stage` is the last stage that has run, or the one that is held.
     `first` and `last` are the ordinals (line numbers from 0) of its first and last record in this
     log; -1 for a turn that was seeded. Times are seconds, `cost` US dollars; None is unknown.
     """
@@ -421,6 +422,7 @@ class Transcript:
         if session.turns and not session.skipped:
             last = self.turns[session.turns[-1]]
             last.flags |= Flag.ENDED
+            last.stage = "terminate"
             last.version += 1
         self._current = None
 
@@ -441,7 +443,7 @@ class Transcript:
     def _request(self, record: RecordDict, turn: Turn | None) -> None:
         self._side(record).calls += 1
         if turn is not None and turn.status == OPEN:
-            turn.stage = "response"
+            turn.stage = "request"
             turn.text = ""
             turn.streamed = 0
 
@@ -465,7 +467,7 @@ class Transcript:
             return
         if record.get("side") != "responder":
             turn.text = record["raw"]
-            turn.stage = "signals"
+            turn.stage = "response"
         if record.get("reasoning"):
             turn.flags |= Flag.REASONING
         if record.get("reused"):
@@ -505,7 +507,7 @@ class Transcript:
     def _signals(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is None:
             return
-        turn.stage = "post_process"
+        turn.stage = "signals"
         names = tuple(dict.fromkeys(match["signal"] for match in record["matches"]))
         turn.signals = names
         turn.flags = turn.flags | Flag.SIGNAL if names else turn.flags & ~Flag.SIGNAL
@@ -513,7 +515,7 @@ class Transcript:
     def _processed(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is None:
             return
-        turn.stage = "discard" if turn.signals else "commit"
+        turn.stage = "post_process"
         turn.text = record["text"]
         changed = record["changed"]
         turn.flags = turn.flags | Flag.CHANGED if changed else turn.flags & ~Flag.CHANGED
@@ -525,7 +527,7 @@ class Transcript:
         turn.flags |= Flag.DISCARDED
         turn.text = record["text"]
         turn.note = record.get("hook") or ""
-        turn.stage = "terminate"
+        turn.stage = "commit"
 
     def _committed(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is None:
@@ -533,7 +535,7 @@ class Transcript:
         turn.status = COMMITTED
         turn.text = record["text"]
         turn.speaker = record.get("speaker", turn.speaker)
-        turn.stage = "terminate"
+        turn.stage = "commit"
         flags = turn.flags
         if record.get("human"):
             flags |= Flag.HUMAN

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from convtui.errors import FileError, LogError
 from convtui.events import Header, Record, RecordDict, Termination, Trailer, encode
+from convtui.text import Redactor
 
 SYNC_EVERY = 1.0
 """Seconds between two fsyncs at the most often."""
@@ -25,20 +26,31 @@ def lock_path(path: Path) -> Path:
     return path.with_name(path.name + ".lock")
 
 
+def wire_path(path: Path) -> Path:
+    """Where the HTTP exchanges of a log are kept."""
+    return path.with_name(path.name + ".wire.jsonl")
+
+
+def notes_path(path: Path) -> Path:
+    """Where marks and notes on a log are kept."""
+    return path.with_name(path.name + ".notes.jsonl")
+
+
 class LogWriter:
     """Appends records to a new log file, thread-safe.
 
     Every record is handed to the operating system before `write()` returns, which is what survives
     a killed process; a thread of its own calls fsync, for power loss, at most once a second and at
     the end. The file is created with mode 0600 and never overwritten. While it is open,
-    `<log>.lock` is held.
+    `<log>.lock` is held. `redactor` takes secrets out of every record.
 
     Raises `LogError` when the file exists already, cannot be created, or is being written by
     another process.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, redactor: Redactor | None = None) -> None:
         self.path = path
+        self._redactor = redactor
         self.count = 0
         self.size = 0
         self._lock = threading.RLock()
@@ -97,6 +109,9 @@ class LogWriter:
             seq = self.count
             data: RecordDict = {"seq": seq, "t": round(self.now(), 4), **payload}
             line = encode(data)
+            if self._redactor is not None and self._redactor.suspects(line):
+                data = self._redactor.data(data)
+                line = encode(data)
             offset = self.size
             self._append(line)
             self.count = seq + 1

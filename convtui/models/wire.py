@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -20,9 +19,8 @@ import httpx
 
 from convtui.log.wire import BODY_CAP
 from convtui.log.wire_writer import RawBody, RawExchange
+from convtui.models.context import current_call
 
-current_call: ContextVar[int | None] = ContextVar("convtui_current_call", default=None)
-"""The `seq` of the `llm.request` that is in flight in this context."""
 # What a stream's last event says; SDKs close the connection when they have read it.
 _LAST_EVENTS = (b"data: [DONE]", b"event: message_stop", b'"type":"message_stop"', b'"done":true')
 
@@ -70,8 +68,8 @@ class WireCapture:
             except BaseException as error:
                 recording.end(error)
                 raise
-            recording.answered(response)
-            response.stream = _AsyncTap(cast(httpx.AsyncByteStream, response.stream), recording)
+            if recording.answered(response):
+                response.stream = _AsyncTap(cast(httpx.AsyncByteStream, response.stream), recording)
             if not stream:
                 try:
                     await response.aread()
@@ -89,8 +87,8 @@ class WireCapture:
             except BaseException as error:
                 recording.end(error)
                 raise
-            recording.answered(response)
-            response.stream = _SyncTap(cast(httpx.SyncByteStream, response.stream), recording)
+            if recording.answered(response):
+                response.stream = _SyncTap(cast(httpx.SyncByteStream, response.stream), recording)
             if not stream:
                 try:
                     response.read()
@@ -157,13 +155,21 @@ class _Recording:
             request=_request_body(request, cap),
         )
 
-    def answered(self, response: httpx.Response) -> None:
-        """The response's headers are here."""
+    def answered(self, response: httpx.Response) -> bool:
+        """The response's headers are here; returns whether its body is still to come."""
         exchange = self.exchange
         exchange.status = response.status_code
         exchange.ttfb = time.monotonic() - self._started
         exchange.response_headers = _headers(response.headers)
         exchange.response = RawBody()
+        try:
+            content = response.content
+        except httpx.ResponseNotRead:
+            return True
+        # An event hook or a mock transport has read it already.
+        self.chunk(content)
+        self.end(None)
+        return False
 
     def chunk(self, data: bytes) -> None:
         """A piece of the response's body went by."""

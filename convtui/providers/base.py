@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import contextvars
+import inspect
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
@@ -92,6 +97,8 @@ class Request:
     turn: int
     history: Sequence[HistoryTurn] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
+    tools: Sequence[Mapping[str, Any]] = ()
+    """JSON schemas of the tools that may be called, in the form of chat APIs."""
 
 
 @dataclass(slots=True)
@@ -156,7 +163,7 @@ class Provider:
 
     async def respond(self, request: Request) -> AsyncIterator[Delta]:
         """The reply as a stream of deltas. By default: `generate_response` in one piece."""
-        yield as_delta(await self.generate_response(request.messages))
+        yield as_delta(await call(self.generate_response, request.messages))
 
     def extract_signals(self, raw: str) -> list[SignalMatch]:
         """The signals in a raw reply. By default: every declared one, case-insensitively."""
@@ -169,6 +176,57 @@ class Provider:
     def should_discard_response(self, signals: list[SignalMatch]) -> bool:
         """Whether a reply that holds `signals` is dropped instead of said."""
         return False
+
+
+async def call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls provider code, `async def` or plain.
+
+    Plain functions run in a thread of their own, so that one that blocks stops nothing but its own
+    conversation; the thread is left behind when the call is cancelled.
+    """
+    if inspect.iscoroutinefunction(function):
+        return await function(*arguments)
+    result = await in_thread(function, *arguments)
+    return await result if inspect.isawaitable(result) else result
+
+
+async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Runs a function in a new daemon thread, with this task's context variables."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(value: Any, error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is None:
+            done.set_result(value)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        value: Any = None
+        error: BaseException | None = None
+        try:
+            value = context.run(function, *arguments)
+        except (SystemExit, KeyboardInterrupt, StopIteration) as failure:
+            # None of these may travel through a future: they would end the loop, or confuse it.
+            error = ThreadExit(failure)
+        except BaseException as failure:  # noqa: BLE001 - handed to the caller, whatever it is
+            error = failure
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, value, error)
+
+    threading.Thread(target=run, name="convtui-provider", daemon=True).start()
+    return await done
+
+
+class ThreadExit(Exception):  # noqa: N818 - carries what ended the thread; it is not the failure
+    """`sys.exit()` and the like in a thread; `cause` is what was raised."""
+
+    def __init__(self, cause: BaseException) -> None:
+        self.cause = cause
+        super().__init__(f"{type(cause).__name__}: {cause}")
 
 
 HOOKS = (
@@ -189,13 +247,15 @@ of names that are nearly one of these."""
 
 
 def as_delta(value: object) -> Delta:
-    """A `str` or `Reply` as one delta.
+    """A `str`, `Reply` or `Delta` as one delta.
 
     Raises `ProviderError` for anything else (None, bytes, numbers), naming what was returned.
     """
     from convtui.errors import ProviderError
     from convtui.models.base import ToolCallDelta
 
+    if isinstance(value, Delta):
+        return value
     if isinstance(value, str):
         return Delta(text=value)
     if isinstance(value, Reply):

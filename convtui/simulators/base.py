@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Literal
 
 from convtui.models.base import Delta, Message, Reply
-from convtui.providers.base import HistoryTurn
+from convtui.providers.base import HistoryTurn, SignalMatch, match_signals
 
 
 @dataclass(slots=True, frozen=True)
@@ -21,6 +21,8 @@ class View:
     session: int
     session_type: str
     task: str = ""
+    turn: int = 1
+    """The number of the turn that is about to be said, in its session."""
     start_prompt: str | None = None
     """Put to a model that has to speak first and has no provider message to answer."""
 
@@ -38,30 +40,35 @@ def user_visible(
     *,
     session: int,
     session_type: str,
+    turn: int = 1,
     task: str = "",
     start_prompt: str | None = None,
 ) -> View:
     """The view a simulated user gets: tool messages and metadata are taken out of every turn."""
     return View(
         turns=[
-            turn
-            if not turn.messages and not turn.metadata
-            else HistoryTurn(turn.session, turn.turn, turn.speaker, turn.text)
-            for turn in turns
+            item
+            if not item.messages and not item.metadata
+            else HistoryTurn(item.session, item.turn, item.speaker, item.text)
+            for item in turns
         ],
         session=session,
         session_type=session_type,
         task=task,
+        turn=turn,
         start_prompt=start_prompt,
     )
 
 
 @dataclass(slots=True, frozen=True)
-class Say:
-    """The user says `text`."""
+class Decision:
+    """What a responder chose: which tool it called, with which arguments, and whether validly."""
 
-    text: str
-    dropped_text: str = ""
+    kind: Literal["reply", "stop", "abstain", "error"]
+    tool: str | None = None
+    arguments: dict[str, Any] | None = None
+    valid: bool = True
+    reason: str | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -74,13 +81,31 @@ class EndConversation:
 
 
 @dataclass(slots=True, frozen=True)
+class Say:
+    """The user says `text`; with `then` it is done after that."""
+
+    text: str
+    then: EndConversation | None = None
+    decision: Decision | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Stop:
+    """A responder decided that the user has what it came for."""
+
+    reason: str
+    decision: Decision | None = None
+
+
+@dataclass(slots=True, frozen=True)
 class Abstain:
     """The user cannot go on from what it was told; the run counts as an error."""
 
     reason: str
+    decision: Decision | None = None
 
 
-UserAction = Say | EndConversation | Abstain
+UserAction = Say | EndConversation | Stop | Abstain
 
 
 @dataclass(slots=True)
@@ -98,30 +123,42 @@ class Asked:
     open: Callable[[], AsyncIterator[Delta]] | None = None
 
 
-class UserSimulator(Protocol):
-    """Speaks for a persona.
+class UserSimulator:
+    """Speaks for a persona. Base class of all kinds.
 
     `ask()` prepares the next utterance (and is where a model is called, through a stream that the
     engine drives, times and records); `interpret()` says what the raw reply means. Both raise
     `UserSimulatorError`. A simulator keeps no cursor of its own: everything follows from the view,
-    so that going back needs nothing from it.
+    so that going back needs nothing from it. Like a provider it may declare signals and have
+    hooks; `post_process_response` gives what is said of a raw reply.
     """
 
-    name: str
-    kind: str
+    name: str = ""
+    kind: str = ""
+    termination_signals: Sequence[str] = ()
 
     async def setup(self) -> None:
         """Called once before the first session."""
-        ...
 
     async def cleanup(self) -> None:
         """Called once at the end, also after a failure."""
-        ...
 
     def ask(self, view: View) -> Asked:
         """The next utterance: the opening when the view holds no persona turn."""
-        ...
+        raise NotImplementedError
 
     def interpret(self, reply: Reply, view: View) -> UserAction:
-        """What a model's reply means: say it, end, or abstain."""
-        ...
+        """What a model's reply means: say it, end, stop or abstain."""
+        return Say(reply.text)
+
+    def extract_signals(self, raw: str) -> list[SignalMatch]:
+        """The persona's own signals in its raw reply."""
+        return match_signals(raw, self.termination_signals)
+
+    def post_process_response(self, text: str) -> str:
+        """What is said of a raw reply."""
+        return text
+
+    def should_discard_response(self, signals: list[SignalMatch]) -> bool:
+        """Whether a reply with signals is dropped."""
+        return False

@@ -1,0 +1,57 @@
+"""Puts a conversation together from what a START frame (or a Python caller) says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from convtui.engine.runner import Conversation, Wiring
+from convtui.engine.seed import read_seed
+from convtui.errors import FileError, UsageError
+from convtui.protocol import StartSpec
+from convtui.scenario import Scenario
+
+
+def apply_env_file(spec: StartSpec) -> None:
+    """Puts the variables of `--env-file` into this process's environment.
+
+    Raises `FileError` when there is no such file.
+    """
+    if not spec.env_file:
+        return
+    from dotenv import dotenv_values
+
+    path = Path(spec.env_file)
+    if not path.is_file():
+        raise FileError(f"{path}: there is no such file (--env-file)")
+    found = dotenv_values(path, interpolate=False)
+    os.environ.update({name: value for name, value in found.items() if value is not None})
+
+
+def build(spec: StartSpec, wiring: Wiring) -> Conversation:
+    """A conversation, ready to run: both sides loaded, its log open.
+
+    Raises `UsageError`s: an unusable SPEC, a log that cannot be continued, an unwritable folder.
+    """
+    seed = read_seed(spec.continue_from) if spec.continue_from else None
+    scenario = Scenario.from_public(spec.scenario or (seed.scenario if seed else {}))
+    if seed is not None and not spec.trust and not spec.watched:
+        _check_trust(scenario, seed.provider)
+    return Conversation(scenario, spec, wiring, seed)
+
+
+def _check_trust(scenario: Scenario, recorded: dict[str, object]) -> None:
+    """Continuing a log must not run code that is not what the log was made with, unasked."""
+    import hashlib
+
+    file, digest = recorded.get("file"), recorded.get("sha256")
+    if not isinstance(file, str) or not isinstance(digest, str):
+        return
+    if str(scenario.provider.spec) != recorded.get("spec"):
+        return  # the user named another provider
+    path = Path(file)
+    if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        raise UsageError(
+            f"{path}: this file has changed since the log was written; look at it, then give"
+            " --trust to go on with it as it is now"
+        )

@@ -1,0 +1,440 @@
+"""Calls: whoever answers is asked in one place, timed, retried, cancelled and recorded.
+
+A call is a stream of deltas from a model or from provider code. Retries, the deadline, partial
+text and every `llm.*` record are here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from convtui.engine.journal import Journal
+from convtui.errors import (
+    ConversationError,
+    ModelTimeout,
+    ProviderError,
+    TransientModelError,
+    TransientProviderError,
+)
+from convtui.events import (
+    LlmFailed,
+    LlmPartial,
+    LlmRequest,
+    LlmResponse,
+    LlmRetry,
+    Side,
+    TurnCancelled,
+)
+from convtui.log.requests import RequestChain
+from convtui.models.base import Delta, Message, Reply, ReplyFold
+from convtui.models.context import current_call
+from convtui.protocol import describe_error
+from convtui.providers.base import ThreadExit, as_delta
+from convtui.providers.frames import describe, own_frames
+
+_CANCEL_WITHIN = 0.15
+"""Seconds that cancelled code gets to notice; after that it is left behind."""
+_PARTIAL_EVERY = 1.0
+_DELTA_EVERY = 0.05
+_CHUNK_EVERY = 0.02
+
+
+class CallCancelledError(ConversationError):
+    """The call was cancelled by hand; `partial` is what had arrived."""
+
+    category = "cancelled"
+
+    def __init__(self, partial: str) -> None:
+        self.partial = partial
+        super().__init__("the call was cancelled")
+
+
+@dataclass(slots=True, frozen=True)
+class RetryRules:
+    """How often and how long: full jitter between 0 and `base_delay * 2**n`, capped."""
+
+    attempts: int = 4
+    base_delay: float = 0.75
+    """Seconds."""
+    max_delay: float = 8.0
+    """Seconds."""
+
+    def wait(self, state: RetryCallState) -> float:
+        """Seconds to wait before the next attempt; what the endpoint asked for is honoured."""
+        error = state.outcome.exception() if state.outcome is not None else None
+        asked = getattr(error, "retry_after", None)
+        if isinstance(asked, (int, float)) and asked >= 0:
+            return float(asked)
+        jitter = wait_random_exponential(multiplier=self.base_delay, max=self.max_delay)
+        return float(jitter(state))
+
+
+@dataclass(slots=True)
+class Question:
+    """One call to make: what is sent, and how to open the stream of the answer."""
+
+    side: Side
+    open: Callable[[], AsyncIterator[Delta]]
+    messages: Sequence[Message]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    model: str | None = None
+    round: int = 1
+
+
+@dataclass(slots=True)
+class Answer:
+    """A complete reply and the `seq` of its request."""
+
+    reply: Reply
+    call: int
+
+
+DeltaSink = Callable[[dict[str, Any]], None]
+
+
+class Caller:
+    """Makes calls, one at a time, and records them."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        retry: RetryRules,
+        timeout: float,
+        publish_delta: DeltaSink | None = None,
+        redact: Callable[[str], str] = str,
+    ) -> None:
+        self._journal = journal
+        self._retry = retry
+        self._timeout = timeout
+        self._publish = publish_delta
+        self._redact = redact
+        self._chains: dict[str, RequestChain] = {}
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelled = False
+        self._started: float | None = None
+
+    @property
+    def busy(self) -> float | None:
+        """Seconds the call in flight has taken so far, or None."""
+        return None if self._started is None else time.monotonic() - self._started
+
+    def cancel(self) -> bool:
+        """Cancels the call in flight; whether there was one."""
+        if self._task is None or self._task.done():
+            return False
+        self._cancelled = True
+        self._task.cancel()
+        return True
+
+    async def ask(self, question: Question) -> Answer:
+        """Makes a call and returns the reply.
+
+        Raises `CallCancelledError` when it was cancelled by hand, and the last `ConversationError`
+        when it failed for good; both are in the log then, with the partial text.
+        """
+        chain = self._chains.setdefault(question.side, RequestChain())
+        seq = self._journal.emit_here(
+            LlmRequest,
+            side=question.side,
+            round=question.round if question.round > 1 else None,
+            params=dict(question.params),
+            model=question.model,
+            **chain.add(question.messages),
+        )
+        chain.placed(seq)
+        self._journal.place.call = seq
+        run = _Run(self._journal, seq, question, self._publish)
+        self._started = time.monotonic()
+        self._cancelled = False
+        try:
+            reply = await self._with_retries(run)
+        finally:
+            self._started = None
+            self._task = None
+            self._journal.place.call = None
+        self._record_reply(run, reply)
+        return Answer(reply, seq)
+
+    async def _with_retries(self, run: _Run) -> Reply:
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(self._retry.attempts),
+            wait=self._retry.wait,
+            retry=retry_if_exception_type((TransientModelError, TransientProviderError)),
+            before_sleep=lambda state: self._record_retry(run, state),
+            sleep=lambda seconds: self._sleep(run, seconds),
+            reraise=True,
+        )
+        try:
+            return await retrying(self._attempt, run)
+        except CallCancelledError:
+            raise
+        except ConversationError as error:
+            self._fail(run, error)
+            raise
+
+    def _record_retry(self, run: _Run, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome is not None else None
+        assert error is not None and state.next_action is not None
+        self._journal.emit_here(
+            LlmRetry,
+            call=run.seq,
+            side=run.question.side,
+            n=state.attempt_number,
+            delay=round(state.next_action.sleep, 4),
+            error=describe_error(error, redact=self._redact),
+            partial=run.fold.text or None,
+        )
+
+    async def _sleep(self, run: _Run, seconds: float) -> None:
+        self._task = asyncio.create_task(asyncio.sleep(seconds))
+        try:
+            await self._task
+        except asyncio.CancelledError:
+            if not self._cancelled:
+                raise
+            self._give_up(run)
+            raise CallCancelledError(run.fold.text) from None
+        run.restart()
+
+    async def _attempt(self, run: _Run) -> Reply:
+        task = self._task = asyncio.create_task(run.consume())
+        run.start_ticking()
+        try:
+            done, _ = await asyncio.wait({task}, timeout=self._timeout)
+            if not done:
+                task.cancel()
+                await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
+                raise ModelTimeout(f"no end of the reply within {self._timeout:g} s (turn_timeout)")
+            reply: Reply = task.result()
+            return reply
+        except asyncio.CancelledError:
+            if task.cancelled() or self._cancelled:
+                self._give_up(run)
+                raise CallCancelledError(run.fold.text) from None
+            # The whole engine is being stopped.
+            task.cancel()
+            await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
+            run.flush()
+            raise
+        finally:
+            run.stop_ticking()
+
+    def _give_up(self, run: _Run) -> None:
+        run.flush()
+        self._journal.emit_here(
+            TurnCancelled,
+            call=run.seq,
+            side=run.question.side,
+            partial=run.fold.text,
+            reason="cancelled by hand",
+        )
+
+    def _fail(self, run: _Run, error: ConversationError) -> None:
+        run.flush()
+        self._journal.emit_here(
+            LlmFailed,
+            call=run.seq,
+            side=run.question.side,
+            error=describe_error(error, redact=self._redact),
+            partial=run.fold.text or None,
+            duration=round(run.elapsed, 4),
+        )
+
+    def _record_reply(self, run: _Run, reply: Reply) -> None:
+        run.last_deltas()
+        self._journal.emit_here(
+            LlmResponse,
+            call=run.seq,
+            side=run.question.side,
+            round=run.question.round if run.question.round > 1 else None,
+            raw=reply.text,
+            reasoning=reply.reasoning or None,
+            tool_calls=[call.as_message() for call in reply.tool_calls] or None,
+            finish_reason=reply.finish_reason,
+            usage=reply.usage.model_dump(exclude_none=True) if reply.usage else None,
+            response_id=reply.response_id,
+            model=reply.model,
+            ttft=None if run.ttft is None else round(run.ttft, 4),
+            duration=round(run.elapsed, 4),
+            chunks=run.chunks if len(run.chunks) > 1 else None,
+            metadata=reply.metadata or None,
+        )
+
+
+class _Run:
+    """The state of one call: what has arrived, and what of it is already out."""
+
+    def __init__(
+        self, journal: Journal, seq: int, question: Question, publish: DeltaSink | None
+    ) -> None:
+        self._journal = journal
+        self.seq = seq
+        self.question = question
+        self._publish = publish
+        self.fold = ReplyFold()
+        self.started = time.perf_counter()
+        self.ttft: float | None = None
+        self.chunks: list[list[float]] = []
+        self._logged = 0
+        self._sent = 0
+        self._reasoning_out: list[str] = []
+        self._last_sent = 0.0
+        self._place = journal.place.fields()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = _PARTIAL_EVERY
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the call began."""
+        return time.perf_counter() - self.started
+
+    def restart(self) -> None:
+        """Forgets what a failed attempt has brought."""
+        self.fold = ReplyFold()
+        self.started = time.perf_counter()
+        self.ttft = None
+        self.chunks = []
+        self._logged = self._sent = 0
+        self._due = _PARTIAL_EVERY
+
+    async def consume(self) -> Reply:
+        """Takes the stream in to its end."""
+        token = current_call.set(self.seq)
+        try:
+            stream = guarded(self.question.open)
+            try:
+                async for delta in stream:
+                    self._take(delta)
+            finally:
+                await stream.aclose()
+            return self.fold.reply()
+        finally:
+            current_call.reset(token)
+
+    def _take(self, delta: Delta) -> None:
+        now = self.elapsed
+        size = len(delta.text)
+        if self.ttft is None and (delta.text or delta.reasoning or delta.tool_calls):
+            self.ttft = now
+        if size:
+            if self.chunks and now - self.chunks[-1][0] < _CHUNK_EVERY:
+                self.chunks[-1][1] += size
+            else:
+                self.chunks.append([round(now, 3), size])
+        self.fold.add(delta)
+        if self._publish is not None:
+            if delta.reasoning:
+                self._reasoning_out.append(delta.reasoning)
+            if now - self._last_sent >= _DELTA_EVERY:
+                self._send(now)
+
+    def _send(self, now: float) -> None:
+        text = self.fold.text
+        fresh = text[self._sent :]
+        if self._publish is None or not (fresh or self._reasoning_out):
+            return
+        self._sent = len(text)
+        self._last_sent = now
+        frame: dict[str, Any] = {
+            "after": self._journal.writer.count - 1,
+            "call": self.seq,
+            **{k: v for k, v in self._place.items() if v is not None},
+            "side": self.question.side,
+            "text": fresh,
+        }
+        if self._reasoning_out:
+            frame["reasoning"] = "".join(self._reasoning_out)
+            self._reasoning_out.clear()
+        self._publish(frame)
+
+    def last_deltas(self) -> None:
+        """Nothing is sent after the reply is complete: its record carries the text."""
+        self._sent = len(self.fold.text)
+
+    def start_ticking(self) -> None:
+        """20 times a second: what waits to be shown; once a second: the new text into the log."""
+        self._timer = asyncio.get_running_loop().call_later(_DELTA_EVERY, self._tick)
+
+    def stop_ticking(self) -> None:
+        """Ends that."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tick(self) -> None:
+        now = self.elapsed
+        self._send(now)
+        if now >= self._due:
+            self._due = now + _PARTIAL_EVERY
+            self.flush()
+        self.start_ticking()
+
+    def flush(self) -> None:
+        """Puts the text that is not in the log yet into it."""
+        text = self.fold.text
+        if len(text) > self._logged:
+            self._journal.emit_here(
+                LlmPartial,
+                call=self.seq,
+                side=self.question.side,
+                offset=self._logged,
+                text=text[self._logged :],
+            )
+            self._logged = len(text)
+
+
+async def guarded(open_stream: Callable[[], AsyncIterator[Delta]]) -> Any:
+    """A stream whose every failure is a `ConversationError` with the developer's own frames.
+
+    `sys.exit()` and friends in provider code must not end the engine, and a CancelledError that
+    nobody of us asked for is a failure too.
+    """
+    try:
+        stream = open_stream()
+        if not hasattr(stream, "__aiter__"):
+            # `async def respond(...)` with a return instead of a yield: the whole reply at once.
+            yield as_delta(await stream if inspect.isawaitable(stream) else stream)
+            return
+        try:
+            async for delta in stream:
+                # Provider code may yield anything; text is welcome.
+                yield as_delta(delta)
+        finally:
+            close = getattr(stream, "aclose", None)
+            if close is not None:
+                with contextlib.suppress(RuntimeError):
+                    await close()
+    except TransientProviderError as error:
+        error.frames = error.frames or own_frames(error)
+        raise
+    except (ConversationError, GeneratorExit):
+        raise
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise ProviderError("the provider raised CancelledError") from None
+    except (SystemExit, ThreadExit) as error:
+        cause = error.cause if isinstance(error, ThreadExit) else error
+        code = f"sys.exit({cause.code!r})" if isinstance(cause, SystemExit) else repr(cause)
+        raise ProviderError(f"the provider called {code}", frames=own_frames(cause)) from error
+    except KeyboardInterrupt as error:
+        raise ProviderError(
+            "the provider raised KeyboardInterrupt", frames=own_frames(error)
+        ) from error
+    except Exception as error:  # provider code may raise anything; it becomes a named failure
+        raise ProviderError(describe(error), frames=own_frames(error)) from error

@@ -1,0 +1,110 @@
+"""Debugger commands, carried out on a running conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from convtui.engine.gate import HAND_BACK
+from convtui.engine.runner import Conversation
+from convtui.errors import CommandRefused
+from convtui.events import DebugTookOver, Speaker
+from convtui.protocol import Commands
+
+
+class CommandDesk:
+    """Carries out commands by name; each answers with data or raises `CommandRefused`."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._gate = conversation.gate
+        self._known: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
+            Commands.PAUSE: self._pause,
+            Commands.RUN: lambda _: self._gate.go("run"),
+            Commands.CONTINUE: lambda _: self._gate.go("run"),
+            Commands.STEP_TURN: lambda _: self._gate.go("step_turn"),
+            Commands.STEP_STAGE: lambda _: self._gate.go("step_stage"),
+            Commands.RELEASE: self._release,
+            Commands.BREAK_ADD: self._break_add,
+            Commands.BREAK_REMOVE: self._break_remove,
+            Commands.BREAK_ENABLE: self._break_enable,
+            Commands.TAKE_OVER: self._take_over,
+            Commands.HAND_BACK: self._hand_back,
+            Commands.CANCEL: self._cancel,
+            Commands.STOP: self._stop,
+            Commands.RETIRE: self._retire,
+        }
+
+    def carry_out(self, do: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Carries out one command. Raises `CommandRefused` with the reason."""
+        command = self._known.get(do)
+        if command is None:
+            raise CommandRefused(f"unknown command {do!r}")
+        return command(arguments) or {}
+
+    def _pause(self, _: dict[str, Any]) -> None:
+        self._gate.pause()
+
+    def _release(self, arguments: dict[str, Any]) -> None:
+        self._gate.release(
+            int(arguments["hold"]), str(arguments["choice"]), dict(arguments.get("edits") or {})
+        )
+
+    def _break_add(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        points = self._conversation.breakpoints
+        added = points.command_add(
+            str(arguments["expression"]), once=bool(arguments.get("once", False))
+        )
+        return {"breakpoint": added.number, "breakpoints": points.listed()}
+
+    def _break_remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        points = self._conversation.breakpoints
+        points.remove(int(arguments["breakpoint"]))
+        return {"breakpoints": points.listed()}
+
+    def _break_enable(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        points = self._conversation.breakpoints
+        points.enable(int(arguments["breakpoint"]), bool(arguments["enabled"]))
+        return {"breakpoints": points.listed()}
+
+    def _take_over(self, arguments: dict[str, Any]) -> None:
+        side = self._side(arguments)
+        turns = self._conversation.turns
+        if side in turns.taken_over:
+            raise CommandRefused(f"you speak for the {side} already; t hands back")
+        turns.taken_over.add(side)
+        self._conversation.journal.emit(DebugTookOver(side=side))
+        hold = self._gate.hold
+        # Held just before this side speaks: it is the human's turn at once.
+        if hold is not None and hold.point.stage == "request" and hold.point.side == side:
+            self._gate.go("run")
+
+    def _hand_back(self, arguments: dict[str, Any]) -> None:
+        side = self._side(arguments)
+        turns = self._conversation.turns
+        if side not in turns.taken_over:
+            raise CommandRefused(f"nobody has taken over the {side}")
+        hold = self._gate.hold
+        if hold is not None and hold.reason == "human" and hold.point.side == side:
+            self._gate.release(hold.number, HAND_BACK.id, {})
+        else:
+            turns.hand_back(side)
+
+    @staticmethod
+    def _side(arguments: dict[str, Any]) -> Speaker:
+        side = arguments.get("side", "persona")
+        if side == "provider":
+            return "provider"
+        if side == "persona":
+            return "persona"
+        raise CommandRefused(f"there is no side {side!r}")
+
+    def _cancel(self, _: dict[str, Any]) -> None:
+        if not self._conversation.caller.cancel():
+            raise CommandRefused("no call is in flight")
+
+    def _stop(self, arguments: dict[str, Any]) -> None:
+        self._conversation.stop("human", str(arguments.get("reason") or "ended by hand"))
+
+    def _retire(self, arguments: dict[str, Any]) -> None:
+        self._conversation.stop("human", f"continued as {arguments.get('continued_as', '')}")

@@ -1,0 +1,76 @@
+"""The one place that writes records: to the log, into the engine's own fold, to whoever listens."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from convtui.events import Record, RecordDict, Side
+from convtui.log.writer import LogWriter
+from convtui.transcript import Flag, Transcript
+
+Sink = Callable[[RecordDict, int, bytes], None]
+"""Gets every record with its byte offset and its log line, after it is in the log."""
+
+
+class Place:
+    """Where the conversation stands; provider output is attributed to it."""
+
+    __slots__ = ("attempt", "call", "session", "side", "turn")
+
+    def __init__(self) -> None:
+        self.session: int | None = None
+        self.turn: int | None = None
+        self.side: Side | None = None
+        self.attempt: int | None = None
+        self.call: int | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """The envelope fields of the turn in progress."""
+        return {
+            "session": self.session,
+            "turn": self.turn,
+            "side": self.side,
+            "attempt": self.attempt,
+        }
+
+
+class Journal:
+    """Writes records and folds them. Thread-safe: output is captured by threads."""
+
+    def __init__(self, writer: LogWriter) -> None:
+        self.writer = writer
+        self.transcript = Transcript()
+        self.place = Place()
+        self._sinks: list[Sink] = []
+        self._lock = threading.RLock()
+
+    def listen(self, sink: Sink) -> None:
+        """Calls `sink` for every record from now on, in the thread that emitted it."""
+        self._sinks.append(sink)
+
+    def emit(self, record: Record) -> int:
+        """Writes a record and returns its `seq`. Raises `FileError` when the disk refuses it."""
+        with self._lock:
+            data, offset, line = self.writer.write(record)
+            self._spread(data, offset, line)
+        seq: int = data["seq"]
+        return seq
+
+    def emit_here(self, kind: type[Record], /, **fields: Any) -> int:
+        """Writes a record of the turn in progress."""
+        return self.emit(kind(**{**self.place.fields(), **fields}))
+
+    def close(self, termination: dict[str, Any] | None, totals: dict[str, Any]) -> None:
+        """Writes the trailer; does nothing the second time."""
+        with self._lock:
+            truncated = any(turn.flags & Flag.TRUNCATED for turn in self.transcript.turns)
+            written = self.writer.close(termination, totals, truncated=truncated)
+            if written is not None:
+                self._spread(*written)
+
+    def _spread(self, data: RecordDict, offset: int, line: bytes) -> None:
+        self.transcript.apply(data, offset)
+        for sink in self._sinks:
+            sink(data, offset, line)

@@ -1,0 +1,150 @@
+"""Captures what provider code prints, logs or warns.
+
+Python's own streams are replaced by ones that know which call they belong to; the process's file
+descriptors 1 and 2 are pipes read by threads, for what native code and child processes write.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+StreamName = Literal["stdout", "stderr"]
+Emit = Callable[[StreamName, str, int], None]
+"""Gets the stream, the text and how many characters were left out because of the cap."""
+
+CAP = 256 * 1024
+"""Characters kept of what one turn prints."""
+_HOLD = 8192
+
+
+class Captured(io.TextIOBase):
+    """A text stream whose complete lines are emitted, in the thread that writes them."""
+
+    def __init__(self, name: StreamName, emit: Callable[[StreamName, str], None], fd: int) -> None:
+        super().__init__()
+        self._name = name
+        self._emit = emit
+        self._fd = fd
+        self._pending = ""
+        self._lock = threading.RLock()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """UTF-8, always."""
+        return "utf-8"
+
+    @property
+    def buffer(self) -> io.BufferedIOBase:
+        """For code that writes bytes: goes through the process's own descriptor."""
+        return _Bytes(self)
+
+    def fileno(self) -> int:
+        """The descriptor that child processes inherit."""
+        return self._fd
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def isatty(self) -> bool:
+        """It is no terminal."""
+        return False
+
+    def write(self, text: str) -> int:
+        """Takes text in; complete lines go out."""
+        with self._lock:
+            self._pending += text
+            end = self._pending.rfind("\n") + 1
+            if not end and len(self._pending) > _HOLD:
+                end = len(self._pending)
+            if end:
+                out, self._pending = self._pending[:end], self._pending[end:]
+                self._emit(self._name, out)
+        return len(text)
+
+    def flush(self) -> None:
+        """Lets out what is pending."""
+        with self._lock:
+            if self._pending:
+                out, self._pending = self._pending, ""
+                self._emit(self._name, out)
+
+
+class _Bytes(io.BufferedIOBase):
+    def __init__(self, owner: Captured) -> None:
+        super().__init__()
+        self._owner = owner
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._owner.write(bytes(data).decode("utf-8", "replace"))
+        return len(data)
+
+    def flush(self) -> None:
+        self._owner.flush()
+
+
+class OutputCapture:
+    """Takes over descriptors 1 and 2 and Python's standard streams of this process.
+
+    `emit` is called in whichever thread the output appears in. `begin_turn()` starts a new count
+    for the cap.
+    """
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._kept = 0
+        self._dropped = 0
+        self._lock = threading.Lock()
+
+    def install(self) -> None:
+        """Replaces descriptors and streams, for good: the process ends with them."""
+        streams: tuple[tuple[int, StreamName], ...] = ((1, "stdout"), (2, "stderr"))
+        for fd, name in streams:
+            read_end, write_end = os.pipe()
+            os.dup2(write_end, fd, inheritable=True)
+            os.close(write_end)
+            threading.Thread(
+                target=self._drain, args=(read_end, name), name=f"convtui-{name}", daemon=True
+            ).start()
+        sys.stdout = Captured("stdout", self.take, 1)
+        sys.stderr = Captured("stderr", self.take, 2)
+
+    def begin_turn(self) -> None:
+        """What is printed from here on counts for a new turn."""
+        with self._lock:
+            self._kept = self._dropped = 0
+
+    @staticmethod
+    def flush() -> None:
+        """Lets out what has been printed without a line end."""
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(ValueError, OSError):
+                stream.flush()
+
+    def take(self, name: StreamName, text: str) -> None:
+        """Emits output as far as the cap allows; says once that more was left out."""
+        with self._lock:
+            room = CAP - self._kept
+            kept = text[:room] if room > 0 else ""
+            first_drop = self._dropped == 0 and len(kept) < len(text)
+            self._kept += len(kept)
+            self._dropped += len(text) - len(kept)
+        if kept or first_drop:
+            self._emit(name, kept, len(text) - len(kept))
+
+    def _drain(self, fd: int, name: StreamName) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        while data := os.read(fd, 1 << 16):
+            text = decoder.decode(data)
+            if text:
+                self.take(name, text)

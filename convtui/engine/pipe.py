@@ -1,0 +1,105 @@
+"""The engine's end of the pipe to the screen: frames out without ever waiting, commands in."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from typing import Any
+
+from convtui.events import RecordDict
+from convtui.protocol import QUEUE_LIMIT, Kind, pack_json, pack_record
+
+
+class FrameSender:
+    """Sends frames from a thread of its own.
+
+    When more than `QUEUE_LIMIT` bytes wait for a screen that does not read, records and deltas are
+    dropped; once there is room again one `CATCH_UP` tells the screen from which record on to read
+    the log.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._queue: deque[bytes] = deque()
+        self._size = 0
+        self._missed_from: int | None = None
+        self._closed = False
+        self._gone = False
+        self._condition = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="convtui-send", daemon=True)
+        self._thread.start()
+
+    def record(self, data: RecordDict, offset: int, line: bytes) -> None:
+        """A record that is in the log now."""
+        with self._condition:
+            if self._gone or self._missed_from is not None:
+                return
+            if self._size + len(line) > QUEUE_LIMIT and self._queue:
+                self._missed_from = int(data["seq"])
+                return
+        self._put(pack_record(offset, line))
+
+    def delta(self, fields: dict[str, Any]) -> None:
+        """Streamed text; dropped while the screen does not keep up."""
+        with self._condition:
+            if self._gone or self._missed_from is not None or self._size > QUEUE_LIMIT // 2:
+                return
+        self._put(pack_json(Kind.DELTA, **fields))
+
+    def send(self, kind: Kind, **fields: Any) -> None:
+        """Any other frame; never dropped."""
+        self._put(pack_json(kind, **fields))
+
+    def heartbeat(self, busy: float | None) -> None:
+        """A sign of life; left out while others wait, which are signs enough."""
+        with self._condition:
+            if self._queue:
+                return
+        self._put(pack_json(Kind.HEARTBEAT, busy=busy))
+
+    def _put(self, frame: bytes) -> None:
+        with self._condition:
+            if self._gone or self._closed:
+                return
+            self._queue.append(frame)
+            self._size += len(frame)
+            self._condition.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                while not self._queue and not self._closed:
+                    self._condition.wait()
+                if not self._queue:
+                    return
+                frame = self._queue.popleft()
+            try:
+                view = memoryview(frame)
+                while view:
+                    view = view[os.write(self._fd, view) :]
+            except OSError:
+                with self._condition:
+                    self._gone = True
+                    self._queue.clear()
+                    self._condition.notify_all()
+                return
+            with self._condition:
+                self._size -= len(frame)
+                missed = self._missed_from
+                if missed is not None and self._size < QUEUE_LIMIT // 4:
+                    self._missed_from = None
+                    late = pack_json(Kind.CATCH_UP, from_seq=missed)
+                    self._queue.append(late)
+                    self._size += len(late)
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Sends what is queued, at most for `timeout` seconds."""
+        with self._condition:
+            if self._missed_from is not None:
+                late = pack_json(Kind.CATCH_UP, from_seq=self._missed_from)
+                self._queue.append(late)
+                self._missed_from = None
+            self._closed = True
+            self._condition.notify()
+        self._thread.join(timeout)

@@ -1,0 +1,341 @@
+"""What happens to a reply: signals, post-process, discard, commit, terminate. One place, one order.
+
+`pipeline()` is a synchronous generator. It yields the draft of every stage that ran and gets it
+back, perhaps edited. The engine drives it through the gate, rehook drives it bare. It touches
+neither disk nor clock-driven state and calls nothing but the side's hooks.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal, Protocol
+
+from convtui.errors import HookError
+from convtui.events import Speaker, Stage, Termination
+from convtui.providers.base import SignalMatch, match_signals
+from convtui.text import near_empty
+
+SignalAction = Literal["end", "pause", "ignore"]
+
+
+class Hooks(Protocol):
+    """One side's hooks, checked: each raises `HookError` when the side's code fails."""
+
+    def extract_signals(self, raw: str) -> list[SignalMatch]:
+        """The signals in the raw reply."""
+        ...
+
+    def post_process(self, raw: str) -> str:
+        """The text to be said."""
+        ...
+
+    def should_discard(self, matches: Sequence[SignalMatch]) -> bool:
+        """Whether the reply is dropped."""
+        ...
+
+    def owner(self, hook: str) -> str:
+        """`yours` or `default`."""
+        ...
+
+    def metadata(self) -> dict[str, Any]:
+        """Metadata of the last reply; read once, after post-processing."""
+        ...
+
+
+@dataclass(slots=True, frozen=True)
+class Rules:
+    """What the scenario says about a reply, and what the conversation's counters say about ends."""
+
+    speaker: Speaker
+    on_signal: Mapping[str, SignalAction] = field(default_factory=dict)
+    on_discard: Literal["end", "retry", "skip"] = "end"
+    retries_left: int = 0
+    """Discards that may still be answered by asking again."""
+    skips_left: int = 1
+    """Discards in a row that may still be skipped."""
+    global_signal: str = ""
+    at_turn: int = 0
+    caps: Callable[[], Termination | None] = lambda: None
+    """Asked after the turn was committed."""
+
+    def action(self, signal: str) -> SignalAction:
+        """What a declared signal does; keys of `on_signal` are compared case-insensitively."""
+        if signal in self.on_signal:
+            return self.on_signal[signal]
+        folded = signal.casefold()
+        for name, action in self.on_signal.items():
+            if name.casefold() == folded:
+                return action
+        return "end"
+
+
+@dataclass(slots=True)
+class Draft:
+    """A stage's result, on its way to being final; the driver may change it before sending it back.
+
+    Changing `raw` runs the stages from `signals` again (`revision` + 1). `text` may be changed from
+    `post_process` on, `matches` at `signals`, `discard` at `discard`, `termination` at `terminate`.
+    """
+
+    stage: Stage
+    raw: str
+    revision: int = 1
+    matches: list[SignalMatch] = field(default_factory=list)
+    text: str | None = None
+    discard: bool | None = None
+    outcome: Literal["commit", "end", "retry", "skip"] | None = None
+    termination: Termination | None = None
+    would_have: str | None = None
+    empty: bool = False
+    hook: str = "default"
+    duration: float = 0.0
+    metadata: dict[str, Any] | None = None
+    error: HookError | None = None
+    again: bool = False
+    """Set by the driver: run this stage's hook once more (after an error was dealt with)."""
+    rerun: bool = False
+    """Whether this stage runs again because something upstream was edited."""
+
+
+@dataclass(slots=True, frozen=True)
+class Outcome:
+    """How the turn came out."""
+
+    result: Literal["commit", "end", "retry", "skip"]
+    raw: str
+    text: str
+    matches: list[SignalMatch]
+    termination: Termination | None
+    revision: int = 1
+    would_have: str | None = None
+
+
+@lru_cache(maxsize=32)
+def _global_pattern(signal: str) -> re.Pattern[str]:
+    return re.compile(re.escape(signal), re.IGNORECASE)
+
+
+def has_global_signal(signal: str, text: str) -> bool:
+    """Whether the global termination signal stands in a text (literally, case-insensitively)."""
+    return bool(signal) and _global_pattern(signal).search(text) is not None
+
+
+def pipeline(raw: str, hooks: Hooks, rules: Rules) -> Generator[Draft, Draft, Outcome]:
+    """Takes a raw reply through stages `signals` to `terminate`.
+
+    Yields one draft for every stage that runs: `signals`, `post_process`, `discard` (only when a
+    declared signal that is not ignored was found), `commit` (not for a discarded turn) and
+    `terminate` (only when something ends the session). The driver commits between receiving the
+    `commit` draft and sending it back, so that the caps count that turn. A failing hook is a draft
+    with `error`; sent back with `again` the hook is run once more, otherwise the fields the driver
+    has filled in count.
+    """
+    run = _Pass(raw, hooks, rules)
+    while True:
+        try:
+            return (yield from run.stages())
+        except _RawEditedError as edit:
+            run = _Pass(edit.draft.raw, hooks, rules, run.revision + 1, edit.draft.stage)
+
+
+class _RawEditedError(Exception):
+    def __init__(self, draft: Draft) -> None:
+        super().__init__()
+        self.draft = draft
+
+
+class _Pass:
+    """One way through the stages; an edit of the raw reply begins the next."""
+
+    def __init__(
+        self,
+        raw: str,
+        hooks: Hooks,
+        rules: Rules,
+        revision: int = 1,
+        until: Stage | None = None,
+    ) -> None:
+        self.raw = raw
+        self.hooks = hooks
+        self.rules = rules
+        self.revision = revision
+        self._until = until
+        """The stage at which the edit was made; those before it run again unheld."""
+
+    def _offer(
+        self, draft: Draft, hook: Callable[[Draft], None] | None = None
+    ) -> Generator[Draft, Draft, Draft]:
+        if draft.stage == self._until:
+            self._until = None
+        draft.rerun = self._until is not None
+        while True:
+            if hook is not None:
+                self._call(hook, draft)
+            draft = yield draft
+            if not draft.again:
+                break
+            draft.again = False
+        if draft.raw != self.raw and draft.stage != "terminate":
+            raise _RawEditedError(draft)
+        return draft
+
+    @staticmethod
+    def _call(hook: Callable[[Draft], None], draft: Draft) -> None:
+        started = time.perf_counter()
+        draft.error = None
+        try:
+            hook(draft)
+        except HookError as error:
+            draft.error = error
+        draft.duration = time.perf_counter() - started
+
+    def _draft(self, stage: Stage, **fields: Any) -> Draft:
+        return Draft(stage, self.raw, self.revision, **fields)
+
+    def stages(self) -> Generator[Draft, Draft, Outcome]:
+        """Signals to terminate, once."""
+        rules = self.rules
+        owner = self.hooks.owner
+        draft = yield from self._offer(
+            self._draft("signals", hook=owner("extract_signals")), self._extract
+        )
+        matches = draft.matches
+        draft = yield from self._offer(
+            self._draft("post_process", matches=matches, hook=owner("post_process_response")),
+            self._process,
+        )
+        text = self.raw if draft.text is None else draft.text
+
+        acting = [match for match in matches if rules.action(match.signal) != "ignore"]
+        would_have = "end" if matches and not acting else None
+        result: Literal["commit", "end", "retry", "skip"] = "commit"
+        if acting:
+            draft = self._draft(
+                "discard", matches=matches, text=text, hook=owner("should_discard_response")
+            )
+            draft = yield from self._offer(draft, self._judge)
+            text = text if draft.text is None else draft.text
+            if draft.discard:
+                result = after_discard(rules)
+            elif draft.outcome != "commit":
+                would_have = "discard"
+
+        if result == "commit":
+            draft = yield from self._offer(
+                self._draft(
+                    "commit",
+                    matches=matches,
+                    text=text,
+                    outcome="commit",
+                    empty=near_empty(text),
+                    would_have=would_have,
+                )
+            )
+            text = text if draft.text is None else draft.text
+            termination = ending(rules, acting, text)
+        else:
+            termination = _discarded(rules, acting) if result == "end" else None
+
+        if termination is not None:
+            draft = yield from self._offer(
+                self._draft(
+                    "terminate",
+                    matches=matches,
+                    text=text,
+                    outcome=result,
+                    termination=termination,
+                )
+            )
+            termination = draft.termination
+            if termination is None:
+                would_have = "end"
+                # An overridden discard that would have ended goes on as if nothing had been said.
+                result = "skip" if result == "end" else result
+        return Outcome(result, self.raw, text, matches, termination, self.revision, would_have)
+
+    def _extract(self, draft: Draft) -> None:
+        draft.matches = self.hooks.extract_signals(draft.raw)
+
+    def _process(self, draft: Draft) -> None:
+        draft.text = self.hooks.post_process(draft.raw)
+        draft.metadata = self.hooks.metadata() or None
+
+    def _judge(self, draft: Draft) -> None:
+        acting = [m for m in draft.matches if self.rules.action(m.signal) != "ignore"]
+        draft.discard = self.hooks.should_discard(acting)
+        draft.outcome = after_discard(self.rules) if draft.discard else "commit"
+
+
+def after_discard(rules: Rules) -> Literal["end", "retry", "skip"]:
+    """What follows a discarded turn."""
+    if rules.on_discard == "retry":
+        return "retry" if rules.retries_left > 0 else "end"
+    if rules.on_discard == "skip":
+        return "skip" if rules.skips_left > 0 else "end"
+    return "end"
+
+
+def _discarded(rules: Rules, acting: Sequence[SignalMatch]) -> Termination:
+    return Termination(
+        kind="discarded",
+        by=rules.speaker,
+        reason=f"a reply with {_named(acting)} was discarded",
+        at_turn=rules.at_turn,
+        signal=acting[0].signal,
+    )
+
+
+def ending(rules: Rules, acting: Sequence[SignalMatch], text: str) -> Termination | None:
+    """The first of: the speaker's own signals, the global signal, the caps."""
+    if acting:
+        return Termination(
+            kind="early_termination",
+            by=rules.speaker,
+            reason=f"the {rules.speaker} signalled {_named(acting)}",
+            at_turn=rules.at_turn,
+            signal=acting[0].signal,
+        )
+    if rules.speaker == "persona" and has_global_signal(rules.global_signal, text):
+        return Termination(
+            kind="early_termination",
+            by="persona",
+            reason=f"the persona said {rules.global_signal}",
+            at_turn=rules.at_turn,
+            signal=rules.global_signal,
+        )
+    return rules.caps()
+
+
+def _named(matches: Sequence[SignalMatch]) -> str:
+    return ", ".join(dict.fromkeys(match.signal for match in matches))
+
+
+class PlainHooks:
+    """Hooks of a side that has none of its own: declared signals are matched, text is kept."""
+
+    def __init__(self, signals: Sequence[str] = ()) -> None:
+        self._signals = signals
+
+    def extract_signals(self, raw: str) -> list[SignalMatch]:
+        """Every declared signal."""
+        return match_signals(raw, self._signals)
+
+    def post_process(self, raw: str) -> str:
+        """The raw text."""
+        return raw
+
+    def should_discard(self, matches: Sequence[SignalMatch]) -> bool:
+        """Never."""
+        return False
+
+    def owner(self, hook: str) -> str:
+        """`default`."""
+        return "default"
+
+    def metadata(self) -> dict[str, Any]:
+        """None."""
+        return {}

@@ -1,0 +1,290 @@
+"""The engine process: started by `client.EngineHandle`, speaks frames, runs one conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any, BinaryIO
+
+from convtui.engine.output import OutputCapture, StreamName
+from convtui.engine.pipe import FrameSender
+from convtui.protocol import (
+    HEARTBEAT_EVERY,
+    SILENT_AFTER,
+    Kind,
+    StartSpec,
+    describe_error,
+    read_frame,
+)
+
+EXIT_WITHIN = 2.0
+"""Seconds between the screen's going away and the end of the process."""
+
+
+class Engine:
+    """Everything of the process but the conversation: pipe, output, signals, the end."""
+
+    def __init__(self, commands: BinaryIO, frames_fd: int) -> None:
+        self._commands = commands
+        self.sender = FrameSender(frames_fd)
+        self.capture = OutputCapture(self._output)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._beat = time.monotonic()
+        self._conversation: Any = None
+        self._desk: Any = None
+        self._early: list[tuple[dict[str, Any], bytes]] = []
+        self._gone = False
+        self._current_turn: tuple[Any, Any] = (None, None)
+
+    # --- output
+
+    def _output(self, stream: StreamName, text: str, dropped: int) -> None:
+        conversation = self._conversation
+        if conversation is None:
+            self.sender.send(Kind.OUTPUT, stream=stream, text=text)
+            return
+        from convtui.events import ProviderOutput
+
+        journal = conversation.journal
+        if journal.writer.closed:
+            return
+        with contextlib.suppress(Exception):
+            journal.emit(
+                ProviderOutput(
+                    **journal.place.fields(),
+                    call=journal.place.call,
+                    stream=stream,
+                    text=text,
+                    dropped=dropped or None,
+                )
+            )
+
+    def breakpoint_hook(self, *_: Any, **__: Any) -> None:
+        """`breakpoint()` in provider code: there is no terminal here to debug on."""
+        frame = sys._getframe(1)
+        where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        message = (
+            f"breakpoint() at {where} was passed over: the engine has no terminal;"
+            " `convtui run --in-process` leaves it to pdb"
+        )
+        if self._conversation is None:
+            self.capture.take("stderr", message + "\n")
+            return
+        from convtui.events import Warned
+
+        journal = self._conversation.journal
+        journal.emit_here(Warned, code="breakpoint", message=message)
+
+    # --- commands, in a thread of its own: they must be seen while the loop is blocked
+
+    def listen(self) -> None:
+        """Reads frames until the screen is gone."""
+        while True:
+            try:
+                frame = read_frame(self._commands)
+            except (OSError, ValueError):
+                frame = None
+            if frame is None:
+                break
+            kind, body = frame
+            if kind is Kind.COMMAND:
+                self._command(json.loads(body))
+        self._screen_is_gone()
+
+    def _command(self, command: dict[str, Any]) -> None:
+        loop = self._loop
+        if loop is None or time.monotonic() - self._beat > SILENT_AFTER:
+            what = "it is starting" if loop is None else "it is blocked in provider code: K kills"
+            self.sender.send(
+                Kind.ACK,
+                id=command.get("id"),
+                ok=False,
+                reason=f"the engine does not answer; {what}",
+            )
+            return
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._carry_out, command)
+
+    def _carry_out(self, command: dict[str, Any]) -> None:
+        from convtui.errors import CommandRefused
+
+        number = command.pop("id", None)
+        do = str(command.pop("do", ""))
+        try:
+            if self._desk is None:
+                raise CommandRefused("the conversation has not begun")
+            answer = self._desk.carry_out(do, command)
+        except CommandRefused as refusal:
+            self.sender.send(Kind.ACK, id=number, ok=False, reason=str(refusal))
+        except (KeyError, TypeError, ValueError) as error:
+            self.sender.send(Kind.ACK, id=number, ok=False, reason=f"bad arguments: {error}")
+        else:
+            self.sender.send(Kind.ACK, id=number, ok=True, **answer)
+
+    def _screen_is_gone(self) -> None:
+        """Cancels; a loop that does not notice in time is left, with a whole log."""
+        self._gone = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._interrupt)
+        time.sleep(EXIT_WITHIN)
+        self._force_trailer()
+        os._exit(0)
+
+    def _interrupt(self) -> None:
+        if self._conversation is not None:
+            self._conversation.stop("human", "the screen was closed")
+        else:
+            os._exit(0)
+
+    def _force_trailer(self) -> None:
+        """Closes the log from this thread: the loop is blocked in provider code."""
+        conversation = self._conversation
+        if conversation is None or conversation.journal.writer.closed:
+            return
+        from convtui.events import ConversationEnded, Termination
+
+        journal = conversation.journal
+        termination = Termination(
+            kind="interrupted",
+            by="human",
+            reason="the screen was closed while provider code blocked the engine",
+            at_turn=journal.place.turn or 0,
+        ).as_dict()
+        with contextlib.suppress(Exception):
+            journal.emit(ConversationEnded(termination=termination))
+            journal.close(termination, {})
+
+    # --- the run
+
+    async def run(self, spec: StartSpec) -> int:
+        """Runs the conversation; the exit status."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._background_failure)
+        heart = asyncio.create_task(self._heartbeat())
+        try:
+            return await self._converse(spec)
+        finally:
+            heart.cancel()
+
+    def _background_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A task of the provider's failed and nobody looked: said where its output is seen."""
+        error = context.get("exception")
+        self.capture.take("stderr", f"{context.get('message')}: {error!r}\n")
+
+    async def _heartbeat(self) -> None:
+        while True:
+            self._beat = time.monotonic()
+            caller = getattr(self._conversation, "caller", None)
+            self.sender.heartbeat(caller.busy if caller is not None else None)
+            await asyncio.sleep(HEARTBEAT_EVERY)
+
+    async def _converse(self, spec: StartSpec) -> int:
+        from convtui.engine.build import apply_env_file, build
+        from convtui.engine.commands import CommandDesk
+        from convtui.engine.runner import Wiring
+        from convtui.errors import ConvtuiError
+        from convtui.providers.frames import own_frames
+        from convtui.text import Redactor, secret_values
+
+        try:
+            apply_env_file(spec)
+            redactor = Redactor(secret_values())
+            from convtui.engine.wiring import EngineModels
+
+            models = EngineModels(redactor)
+            conversation = build(
+                spec,
+                Wiring(
+                    models=models,
+                    publish_gate=self._publish_gate,
+                    publish_delta=self.sender.delta,
+                    redactor=redactor,
+                ),
+            )
+        except ConvtuiError as error:
+            self.capture.flush()
+            self.sender.send(
+                Kind.FAILED, error=describe_error(error) | {"exit_code": error.exit_code}
+            )
+            return error.exit_code
+        except Exception as error:  # noqa: BLE001 - told to the screen, which cannot see it otherwise
+            frames = own_frames(error)
+            self.sender.send(Kind.FAILED, error=describe_error(error, frames=frames))
+            return 1
+        self._conversation = conversation
+        conversation.journal.listen(self._on_record)
+        self._desk = CommandDesk(conversation)
+        log = conversation.journal.writer.path
+        models.capture(log, spec.wire)
+        self.sender.send(Kind.READY, log=str(log), id=conversation.id, pid=os.getpid())
+        # What has been loaded stays; the collector need not look at it again and again.
+        gc.freeze()
+        if self._gone:
+            conversation.stop("human", "the screen was closed")
+        try:
+            termination = await conversation.run()
+        finally:
+            self.capture.flush()
+            await models.close()
+        from convtui.events import exit_code
+
+        return exit_code(termination.as_dict())
+
+    def _on_record(self, data: dict[str, Any], offset: int, line: bytes) -> None:
+        where = (data.get("session"), data.get("turn"))
+        if where != self._current_turn and where[1] is not None:
+            self._current_turn = where
+            self.capture.begin_turn()
+        self.sender.record(data, offset, line)
+
+    def _publish_gate(self, state: str, hold: dict[str, Any] | None) -> None:
+        after = self._conversation.journal.writer.count - 1 if self._conversation else -1
+        self.sender.send(Kind.GATE, after=after, state=state, hold=hold)
+
+
+def _private(fd: int) -> int:
+    """A copy of a descriptor that nobody inherits."""
+    copy = os.dup(fd)
+    os.set_inheritable(copy, False)
+    return copy
+
+
+def main() -> None:
+    """The process's whole life. Called with the pipe on descriptors 0 and 1."""
+    commands_fd, frames_fd, crash_fd = _private(0), _private(1), _private(2)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    faulthandler.enable(file=crash_fd)
+    # Ctrl+C in the terminal is the screen's business; it tells us what it means.
+    with contextlib.suppress(ValueError, OSError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    commands = os.fdopen(commands_fd, "rb", buffering=1 << 16)
+    engine = Engine(commands, frames_fd)
+    first = read_frame(commands)
+    if first is None or first[0] is not Kind.START:
+        os._exit(0)
+    engine.capture.install()
+    sys.breakpointhook = engine.breakpoint_hook
+    threading.Thread(target=engine.listen, name="convtui-commands", daemon=True).start()
+    spec = StartSpec.from_dict(json.loads(first[1]))
+    status = 1
+    try:
+        # Not asyncio.run(): that would wait for tasks which provider code has left behind.
+        status = asyncio.new_event_loop().run_until_complete(engine.run(spec))
+    except BaseException as error:  # noqa: BLE001 - the last thing this process says
+        engine.sender.send(Kind.FAILED, error=describe_error(error))
+    finally:
+        engine.capture.flush()
+        engine.sender.close()
+        # Threads that provider code or libraries left behind must not keep the process.
+        os._exit(status)

@@ -1,0 +1,695 @@
+"""The runner: one conversation from `setup` to `cleanup`, its sessions in order."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from convtui import __version__
+from convtui.engine.breakpoints import Breakpoints
+from convtui.engine.calls import Caller, RetryRules
+from convtui.engine.gate import (
+    CONTINUE,
+    FAIL,
+    REPLAY,
+    RETRY,
+    Gate,
+    GateState,
+    Point,
+)
+from convtui.engine.journal import Journal
+from convtui.engine.pipeline import Rules, ending
+from convtui.engine.seed import Seed, bad_ending
+from convtui.engine.sides import SideHooks, Timed, checked_sessions, lifecycle
+from convtui.engine.state import ConversationState, SessionState
+from convtui.engine.tools import Toolbox
+from convtui.engine.turns import InterruptedRunError, Pending, TurnResult, Turns
+from convtui.errors import ConversationError, ConvtuiError, HookError, ProviderError, UsageError
+from convtui.events import (
+    ConversationEnded,
+    Header,
+    ProviderCleanup,
+    ProviderRestored,
+    ProviderSetup,
+    RecordDict,
+    SessionEnded,
+    SessionEntered,
+    SessionReset,
+    SessionsPrepared,
+    SessionStarted,
+    Speaker,
+    Termination,
+    TurnCommitted,
+    UserCleanup,
+    Warned,
+)
+from convtui.log.writer import LogWriter
+from convtui.models.base import ModelClients
+from convtui.protocol import StartSpec, describe_error
+from convtui.providers.base import HistoryTurn, Provider, Request
+from convtui.providers.loader import Loaded, ProviderSettings, load_provider
+from convtui.scenario import Scenario
+from convtui.simulators.base import UserSimulator
+from convtui.simulators.loader import load_simulator
+from convtui.text import Redactor, safe_name, secret_values
+
+_CLEANUP_WITHIN = 30.0
+"""Seconds that a cleanup may take; it survives cancellation that long."""
+
+
+@dataclass(slots=True)
+class Wiring:
+    """What the outside hands to a conversation."""
+
+    models: ModelClients
+    publish_gate: Callable[[GateState, RecordDict | None], None] = lambda state, hold: None
+    publish_delta: Callable[[dict[str, Any]], None] | None = None
+    redactor: Redactor = field(default_factory=lambda: Redactor(secret_values()))
+
+
+class Conversation:
+    """One conversation: loads both sides, opens the log, runs the sessions, closes the log.
+
+    The constructor loads and opens; it raises `UsageError`s (an unusable SPEC, an unwritable
+    folder) before there is a log. `run()` never raises what a conversation can die of: every
+    ending is in the log and in `termination`.
+    """
+
+    def __init__(
+        self, scenario: Scenario, spec: StartSpec, wiring: Wiring, seed: Seed | None = None
+    ) -> None:
+        self.scenario = scenario
+        self.spec = spec
+        self.seed = seed
+        self.redactor = wiring.redactor
+        self.termination: Termination | None = None
+        self._wiring = wiring
+        self.loaded = self._load()
+        provider = self.provider = self.loaded.provider
+        self.simulator = self._load_simulator()
+        self._check_signals()
+        self.toolbox = Toolbox(list(provider.tools))
+        self.state = ConversationState(scenario)
+        if seed is not None:
+            seed.fill(self.state)
+            self._check_can_go_on(seed)
+        self.breakpoints = Breakpoints([*scenario.breakpoints, *spec.breakpoints])
+        self.id = uuid.uuid4().hex
+        self.journal = Journal(self._open_log())
+        self.journal.listen(lambda record, offset, line: self.breakpoints.records.take(record))
+        self.gate = Gate(
+            self.journal,
+            watched=spec.watched,
+            on_pause=spec.on_pause,
+            publish=wiring.publish_gate,
+            breaks=lambda point: self.breakpoints.fires(point, self.journal.transcript),
+            paused=spec.paused,
+        )
+        retry = scenario.retry
+        self.caller = Caller(
+            self.journal,
+            retry=RetryRules(retry.attempts, retry.base_delay, retry.max_delay),
+            timeout=scenario.limits.turn_timeout,
+            publish_delta=wiring.publish_delta,
+            redact=self.redactor.text,
+        )
+        self.turns = Turns(
+            journal=self.journal,
+            gate=self.gate,
+            caller=self.caller,
+            state=self.state,
+            provider=provider,
+            simulator=self.simulator,
+            toolbox=self.toolbox,
+            redact=self.redactor.text,
+        )
+        self._task: asyncio.Task[None] | None = None
+        self._stop_reason: tuple[Literal["human", "harness"], str] | None = None
+        self._session_started = 0.0
+
+    # --- before the log
+
+    def _load(self) -> Loaded:
+        config = self.scenario.provider
+        return load_provider(
+            config.spec,
+            ProviderSettings(
+                system_prompt=config.system_prompt,
+                model=config.model,
+                params=config.params,
+                options=config.options,
+                speed=self.spec.speed,
+            ),
+            models=self._wiring.models,
+        )
+
+    def _load_simulator(self) -> UserSimulator:
+        try:
+            return load_simulator(
+                self.scenario.persona,
+                self._wiring.models,
+                follow_up_prompts=self.scenario.follow_up_prompts,
+                global_signal=self.scenario.termination_signal,
+                speed=self.spec.speed,
+            )
+        except ConversationError as error:
+            raise UsageError(str(error)) from error
+
+    def _check_signals(self) -> None:
+        for owner, target in (("provider", self.provider), ("persona", self.simulator)):
+            seen: set[str] = set()
+            declared: list[object] = list(target.termination_signals)
+            for signal in declared:
+                if not isinstance(signal, str) or not signal.strip():
+                    raise UsageError(
+                        f"the {owner} declares an empty termination signal; it would match"
+                        " everything: take it out of termination_signals"
+                    )
+                if signal.casefold() in seen:
+                    raise UsageError(
+                        f"the {owner} declares the termination signal {signal!r} twice (upper and"
+                        " lower case do not matter)"
+                    )
+                seen.add(signal.casefold())
+
+    def _check_can_go_on(self, seed: Seed) -> None:
+        session = self.state.current
+        if seed.reopened in ("max_turns", "word_limit") and session is not None:
+            again = self.state.caps(session, session.numbers)
+            if again is not None:
+                flag = "--max-turns" if again.kind == "max_turns" else "--max-total-words"
+                raise UsageError(
+                    f"{seed.parent.file}: this conversation ended because of its limit"
+                    f" ({again.reason}); give a higher {flag} to go on"
+                )
+
+    def _open_log(self) -> LogWriter:
+        scenario = self.scenario
+        workflow = scenario.provider.options.get("workflow")
+        folder = Path(self.spec.out_dir)
+        from datetime import UTC, datetime
+
+        parts = [
+            datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"),
+            safe_name(self.simulator.name, default="persona"),
+            safe_name(self.provider.name, default="provider"),
+        ]
+        if isinstance(workflow, str):
+            parts.append(safe_name(workflow, default="workflow"))
+        parts.append(self.id[:6])
+        return LogWriter(folder / ("_".join(parts) + ".jsonl"), self.redactor)
+
+    # --- the run
+
+    async def run(self) -> Termination:
+        """Runs to the end and closes the log; returns why it ended."""
+        self._task = asyncio.current_task()
+        journal = self.journal
+        journal.emit(self._header())
+        if self.seed is not None:
+            journal.emit(self.seed.record(self.state))
+            for side in self.seed.taken_over:
+                self.turns.taken_over.add(side)
+        try:
+            self.termination = await self._guarded()
+        finally:
+            await self._clean_up()
+            if self.termination is None:
+                self.termination = self._interrupted()
+            if not journal.writer.closed and journal.writer.broken is None:
+                journal.emit(ConversationEnded(termination=self.termination.as_dict()))
+                journal.close(self.termination.as_dict(), self._totals())
+            else:
+                journal.writer.abandon()
+            self.gate.close()
+        return self.termination
+
+    async def _guarded(self) -> Termination:
+        try:
+            return await self._sessions()
+        except asyncio.CancelledError:
+            termination = self._interrupted()
+            self._close_open_session(termination)
+            return termination
+        except InterruptedRunError as error:
+            termination = Termination(
+                kind="interrupted",
+                by="harness",
+                reason=str(error),
+                at_turn=self._at_turn,
+                signal=error.signal,
+            )
+            self._close_open_session(termination)
+            return termination
+        except ConversationError as error:
+            termination = self._failure(error)
+            self._close_open_session(termination)
+            return termination
+        except ConvtuiError:
+            raise
+        except Exception as error:
+            # A fault of ours must leave a whole log behind, too.
+            termination = Termination(
+                kind="failed",
+                by="harness",
+                reason=f"internal error: {type(error).__name__}: {error}",
+                at_turn=self._at_turn,
+                detail={"category": "internal"},
+            )
+            self._close_open_session(termination)
+            self.termination = termination
+            raise
+
+    def stop(self, by: Literal["human", "harness"], reason: str) -> None:
+        """Ends the conversation here, `interrupted`; the call in flight is cancelled."""
+        if self._stop_reason is None:
+            self._stop_reason = (by, reason)
+            if self._task is not None:
+                self._task.cancel()
+
+    def _interrupted(self) -> Termination:
+        by, reason = self._stop_reason or ("harness", "the engine was stopped")
+        return Termination(kind="interrupted", by=by, reason=reason, at_turn=self._at_turn)
+
+    def _failure(self, error: ConversationError) -> Termination:
+        place = self.journal.place
+        by = "simulator" if error.category == "user_simulator" else "provider"
+        if error.category == "llm":
+            by = "simulator" if place.side == "persona" else "provider"
+        detail = describe_error(error, redact=self.redactor.text)
+        category = error.category
+        if by == "simulator":
+            category = "user_simulator"
+        return Termination(
+            kind="failed",
+            by=by,
+            reason=self.redactor.text(str(error)).split("\n", 1)[0],
+            at_turn=place.turn or 0,
+            detail={**detail, "category": category},
+        )
+
+    @property
+    def _at_turn(self) -> int:
+        return self.journal.place.turn or 0
+
+    def _header(self) -> Header:
+        seed = self.seed
+        parent = self.spec.continue_from
+        return Header(
+            id=self.id,
+            created_at=self.journal.writer.created_at.isoformat(),
+            origin="run" if seed is None else "continue",
+            parents=[seed.parent] if seed else [],
+            change={"kind": parent.kind} if parent else None,
+            persona=self.simulator.name,
+            provider=self.redactor.data(self.loaded.identity()),
+            scenario=self.scenario.public(self.redactor),
+            environment={
+                "convtui": __version__,
+                "python": platform.python_version(),
+                "platform": platform.platform(terse=True),
+            },
+        )
+
+    # --- lifecycle
+
+    async def _sessions(self) -> Termination:
+        await self.simulator.setup()
+        await self._set_up()
+        if self.seed is None or not self.state.prepared:
+            await self._prepare()
+        for near, hook in self.loaded.near_names:
+            self._warn("near_name", f"{near}() is no hook; did you mean {hook}()?")
+        prepared = self.state.prepared
+        first = max(1, self.seed.current) if self.seed else 1
+        over = {int(item["session"]) for item in self.seed.ended} if self.seed else set()
+        last: Termination | None = None
+        bad: Termination | None = None
+        previous_held = False
+        for index, session_type in enumerate(prepared, 1):
+            if index < first or index in over:
+                continue
+            continued = self.seed is not None and index == self.seed.current
+            if previous_held or (index - 1) in over:
+                await self._reset(session_type, index)
+            await self._enter(session_type, index)
+            if continued:
+                await self._restore()
+            termination = await self._session(index, session_type, continued=continued)
+            previous_held = True
+            last = termination
+            if bad_ending(termination.as_dict()) and bad is None:
+                bad = termination
+            if termination.kind in ("failed", "interrupted", "abstained", "budget"):
+                self._skip_rest(index, f"session {index} ended: {termination.kind}")
+                break
+        if last is None:
+            raise ProviderError("there is no session left to hold")
+        return bad or last
+
+    async def _set_up(self) -> None:
+        while True:
+            timed = await lifecycle("setup", self.provider.setup)
+            hooks = SideHooks(self.simulator)
+            self.journal.emit(
+                ProviderSetup(
+                    duration=timed.seconds,
+                    outcome="failed" if timed.error else "ok",
+                    error=self._error(timed.error),
+                    hooks=self.loaded.hooks,
+                    stateful=self.provider.stateful,
+                    termination_signals=list(self.provider.termination_signals),
+                    persona_signals=hooks.signals,
+                )
+            )
+            if timed.error is None or not await self._try_again(timed.error, "setup"):
+                return
+
+    async def _prepare(self) -> None:
+        requested = self.scenario.session_types
+        while True:
+            timed = await lifecycle(
+                "prepare_sessions", self.provider.prepare_sessions, list(requested)
+            )
+            error = timed.error
+            prepared: list[str] = []
+            if error is None:
+                try:
+                    prepared = checked_sessions(timed.value)
+                except HookError as wrong:
+                    error = wrong
+            if error is None:
+                self.state.prepared = prepared
+                self.journal.emit(
+                    SessionsPrepared(requested=requested, prepared=prepared, duration=timed.seconds)
+                )
+                return
+            await self._try_again(error, "setup")
+
+    async def _enter(self, session_type: str, index: int) -> None:
+        while True:
+            timed = await lifecycle("enter_session", self.provider.enter_session, session_type)
+            self.journal.emit(
+                SessionEntered(
+                    session=index,
+                    session_type=session_type,
+                    duration=timed.seconds,
+                    outcome="failed" if timed.error else "ok",
+                    error=self._error(timed.error),
+                )
+            )
+            if timed.error is None or not await self._try_again(timed.error, "session", index):
+                return
+
+    async def _reset(self, next_type: str, index: int) -> None:
+        while True:
+            timed = await lifecycle(
+                "finish_and_reset_session", self.provider.finish_and_reset_session, next_type
+            )
+            self.journal.emit(
+                SessionReset(
+                    session=index - 1,
+                    next_session_type=next_type,
+                    duration=timed.seconds,
+                    outcome="failed" if timed.error else "ok",
+                    error=self._error(timed.error),
+                )
+            )
+            if timed.error is None or not await self._try_again(timed.error, "session", index):
+                return
+
+    async def _try_again(self, error: HookError, stage: str, index: int | None = None) -> bool:
+        """Holds on a failed lifecycle call; True when it is to be called again, else raises."""
+        if not self.gate.watched:
+            raise error
+        release = await self.gate.wait(
+            "error",
+            Point(index, None, stage),
+            [],
+            (RETRY, FAIL),
+            detail=str(error),
+            error=self._error(error),
+        )
+        if release.choice != RETRY.id:
+            raise error
+        return True
+
+    async def _restore(self) -> None:
+        """Brings the provider to where the conversation stands."""
+        assert self.seed is not None
+        provider = self.provider
+        restore = getattr(provider, "restore", None)
+        if callable(restore):
+            timed = await lifecycle("restore", restore, self.seed.restore_state())
+            if timed.error is not None:
+                raise timed.error
+            self.journal.emit(ProviderRestored(mode="restore", duration=timed.seconds))
+            return
+        if provider.stateful is False or not self.seed.turns:
+            self.journal.emit(ProviderRestored(mode="stateless"))
+            return
+        what = "keeps state" if provider.stateful else "may keep state"
+        detail = (
+            f"{provider.name} {what} and has no restore(): it does not know what was said before"
+        )
+        self._warn("cannot_restore", detail)
+        if not self.gate.watched:
+            if provider.stateful and self.gate.on_pause != "continue":
+                raise InterruptedRunError(detail)
+            self.journal.emit(ProviderRestored(mode="unrestored"))
+            return
+        release = await self.gate.wait(
+            "cannot_restore",
+            Point(self.seed.current, None, "restore"),
+            [],
+            (REPLAY, CONTINUE, FAIL),
+            detail=detail,
+        )
+        if release.choice == FAIL.id:
+            raise ProviderError(detail)
+        if release.choice == REPLAY.id:
+            await self._replay_prefix()
+        else:
+            self.journal.emit(ProviderRestored(mode="unrestored"))
+
+    async def _replay_prefix(self) -> None:
+        """Puts the current session to the provider again and compares what it answers now."""
+        assert self.seed is not None
+        session = self.state.sessions[self.seed.current]
+        probe = ConversationState(self.scenario)
+        replayed = probe.open_session(session.index, session.session_type, session.first_speaker)
+        drift: list[dict[str, Any]] = []
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        for turn in session.turns:
+            if turn.speaker == "provider":
+                answer = await self._answer_again(replayed, turn)
+                if answer != turn.text:
+                    drift.append(
+                        {
+                            "session": turn.session,
+                            "turn": turn.turn,
+                            "recorded": turn.text,
+                            "replayed": answer,
+                        }
+                    )
+            probe.commit(replayed, turn)
+        self.journal.emit(
+            ProviderRestored(
+                mode="replayed",
+                duration=round(loop.time() - started, 4),
+                drift=drift or None,
+            )
+        )
+
+    async def _answer_again(self, session: SessionState, turn: HistoryTurn) -> str:
+        from convtui.engine.calls import guarded
+        from convtui.models.base import ReplyFold
+
+        messages = [dict(message) for message in session.messages]
+        if self.provider.system_prompt:
+            messages.insert(0, {"role": "system", "content": self.provider.system_prompt})
+        request = Request(
+            messages=messages,
+            session=session.index,
+            session_type=session.session_type,
+            turn=turn.turn,
+            history=tuple(session.turns),
+            tools=self.toolbox.schemas,
+        )
+        fold = ReplyFold()
+        try:
+            async with asyncio.timeout(self.scenario.limits.turn_timeout):
+                async for delta in guarded(lambda: self.provider.respond(request)):
+                    fold.add(delta)
+        except (ConversationError, TimeoutError) as error:
+            return f"({type(error).__name__}: {error})"
+        return SideHooks(self.provider).post_process(fold.text)
+
+    # --- a session
+
+    async def _session(self, index: int, session_type: str, *, continued: bool) -> Termination:
+        declared = self.provider.first_speaker
+        speaker: Speaker = declared or self.scenario.first_speaker
+        if speaker not in ("persona", "provider"):
+            raise HookError(
+                f"first_speaker is {declared!r}; it must be 'persona', 'provider' or None",
+                hook="first_speaker",
+            )
+        if continued and self.state.current is not None:
+            session = self.state.current
+        else:
+            session = self.state.open_session(index, session_type, speaker)
+        place = self.journal.place
+        place.session, place.turn, place.side, place.attempt = index, None, None, None
+        self._session_started = self.journal.writer.now()
+        self.journal.emit(
+            SessionStarted(
+                session=index,
+                session_type=session_type,
+                first_speaker=session.first_speaker,
+                max_turns=self.state.cap(session),
+                continued=continued or None,
+            )
+        )
+        termination = await self._turn_loop(session, continued=continued)
+        self._end_session(session, termination)
+        return termination
+
+    async def _turn_loop(self, session: SessionState, *, continued: bool) -> Termination:
+        pending: Pending | None = None
+        if continued and self.seed is not None:
+            pending = self.seed.pending
+            if self.seed.after_turn and self.seed.reopened is None:
+                termination = self._after_last_turn(session)
+                if termination is not None:
+                    return termination
+        speaker = pending.speaker if pending else self._next_speaker(session)
+        while True:
+            result = await self.turns.take(speaker, pending)
+            pending = None
+            if result.termination is not None:
+                return result.termination
+            speaker = self._after(speaker, result)
+
+    def _next_speaker(self, session: SessionState) -> Speaker:
+        last = session.last_speaker
+        if last is None:
+            return session.first_speaker
+        other: Speaker = "provider" if last == "persona" else "persona"
+        # After a discard that is asked again the same side goes on.
+        return other
+
+    @staticmethod
+    def _after(speaker: Speaker, result: TurnResult) -> Speaker:
+        if result.result == "retry":
+            return speaker
+        return "provider" if speaker == "persona" else "persona"
+
+    def _after_last_turn(self, session: SessionState) -> Termination | None:
+        """What ends a session is looked at for a turn that was committed before a crash."""
+        assert self.seed is not None
+        if not session.turns:
+            return None
+        last = session.turns[-1]
+        rules = Rules(
+            speaker=last.speaker,
+            on_signal=self.scenario.on_signal,
+            global_signal=self.scenario.termination_signal,
+            at_turn=last.turn,
+            caps=lambda: self.state.caps(session, last.turn),
+        )
+        acting = [m for m in self.seed.matches if rules.action(m.signal) != "ignore"]
+        return ending(rules, acting, last.text)
+
+    def _end_session(self, session: SessionState, termination: Termination) -> None:
+        self.journal.emit(
+            SessionEnded(
+                session=session.index,
+                session_type=session.session_type,
+                termination=termination.as_dict(),
+                turns=len(session.turns),
+                duration=round(self.journal.writer.now() - self._session_started, 4),
+            )
+        )
+        self.state.current = None
+        place = self.journal.place
+        place.turn = place.side = place.attempt = None
+
+    def _close_open_session(self, termination: Termination) -> None:
+        session = self.state.current
+        index = 0
+        if self.journal.writer.broken is not None:
+            return
+        if session is not None and session.index not in {
+            s.index for s in self.journal.transcript.sessions if s.termination
+        }:
+            index = session.index
+            self._end_session(session, termination)
+        elif self.state.sessions:
+            index = max(self.state.sessions)
+        self._skip_rest(index, f"the conversation ended: {termination.kind}")
+
+    def _skip_rest(self, index: int, reason: str) -> None:
+        for later, session_type in enumerate(self.state.prepared, 1):
+            if later > index and later not in self.state.sessions:
+                self.journal.emit(
+                    SessionEnded(session=later, session_type=session_type, skipped=reason)
+                )
+
+    # --- the end
+
+    async def _clean_up(self) -> None:
+        for kind, target in ((ProviderCleanup, self.provider), (UserCleanup, self.simulator)):
+            timed = await self._shielded(target)
+            if self.journal.writer.closed or self.journal.writer.broken is not None:
+                continue
+            self.journal.emit(
+                kind(
+                    duration=timed.seconds,
+                    outcome="failed" if timed.error else "ok",
+                    error=self._error(timed.error),
+                )
+            )
+            if timed.error is not None:
+                self._warn("cleanup_failed", str(timed.error))
+
+    @staticmethod
+    async def _shielded(target: Provider | UserSimulator) -> Timed:
+        """Cleans up even while the conversation is being cancelled, within a time limit."""
+        task = asyncio.ensure_future(lifecycle("cleanup", target.cleanup))
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _CLEANUP_WITHIN
+        while not task.done():
+            try:
+                await asyncio.wait({task}, timeout=max(0.0, deadline - loop.time()))
+            except asyncio.CancelledError:
+                continue
+            if loop.time() >= deadline:
+                task.cancel()
+                error = HookError(
+                    f"cleanup() took longer than {_CLEANUP_WITHIN:g} s", hook="cleanup"
+                )
+                return Timed(None, _CLEANUP_WITHIN, error)
+        return task.result()
+
+    def _totals(self) -> dict[str, Any]:
+        transcript = self.journal.transcript
+        return {
+            "turns": transcript.counts.get(TurnCommitted.TYPE, 0),
+            "discarded": transcript.counts.get("turn.discarded", 0),
+            "sessions": len(transcript.sessions),
+            "seconds": round(self.journal.writer.now(), 4),
+            "usage": {side: totals.as_dict() for side, totals in transcript.totals.items()},
+        }
+
+    def _warn(self, code: str, message: str) -> None:
+        self.journal.emit(Warned(code=code, message=message))
+
+    def _error(self, error: Exception | None) -> dict[str, Any] | None:
+        return None if error is None else describe_error(error, redact=self.redactor.text)

@@ -1,0 +1,62 @@
+"""The engine's model clients and wire capture, each loaded when it is first needed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from convtui.log.writer import wire_path
+from convtui.models.base import ModelClient
+from convtui.text import Redactor
+
+if TYPE_CHECKING:
+    from convtui.log.wire_writer import WireLog, WireMode
+    from convtui.models.litellm_client import LitellmClients
+    from convtui.models.wire import WireCapture
+
+_MODES = {"last": "failures+last", "all": "all", "off": "off"}
+
+
+class EngineModels:
+    """Makes model clients (a `ModelClients`) and captures the process's HTTP traffic."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._clients: LitellmClients | None = None
+        self._capture: WireCapture | None = None
+        self._wire: WireLog | None = None
+
+    def client(self, model: str, params: Mapping[str, Any] | None = None) -> ModelClient:
+        """A client for a litellm model string. Raises `UsageError` for one it cannot call."""
+        if self._clients is None:
+            from convtui.models.litellm_client import LitellmClients
+
+            self._clients = LitellmClients(self._redactor)
+        return cast(ModelClient, self._clients.client(model, params))
+
+    def capture(self, log: Path, mode: str) -> None:
+        """Begins to write exchanges beside a log; `mode` is last, all or off."""
+        if mode == "off":
+            return
+        from convtui.log.wire_writer import WireLog
+        from convtui.models.wire import WireCapture
+
+        self._wire = WireLog(
+            wire_path(log),
+            self._redactor,
+            mode=cast("WireMode", _MODES.get(mode, "failures+last")),
+        )
+        self._capture = WireCapture(self._wire.add)
+        self._capture.install()
+
+    async def close(self) -> None:
+        """Closes connections and the wire log."""
+        if self._clients is not None:
+            with contextlib.suppress(Exception):
+                await self._clients.aclose()
+        if self._capture is not None:
+            self._capture.uninstall()
+        if self._wire is not None:
+            self._wire.close()

@@ -1,0 +1,375 @@
+"""Turns a provider SPEC into a provider, with errors a newcomer understands."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from convtui.errors import ProviderLoadError, did_you_mean
+from convtui.models.base import ModelClients
+from convtui.providers import frames
+from convtui.providers.base import HOOKS, Provider
+from convtui.providers.function import FunctionProvider
+from convtui.spec import ProviderSpec, source_names
+
+ENTRY_POINTS = "convtui.providers"
+_ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A provider and where it came from."""
+
+    provider: Provider
+    spec: ProviderSpec
+    kind: str
+    """demo, litellm, function or class."""
+    hooks: dict[str, str] = field(default_factory=dict)
+    """Hook name to `yours` or `default`."""
+    file: Path | None = None
+    sha256: str | None = None
+    near_names: list[tuple[str, str]] = field(default_factory=list)
+    """Methods that look like a misspelled hook: `(theirs, hook)`."""
+
+    def identity(self) -> dict[str, Any]:
+        """What a log's header says about the provider."""
+        found: dict[str, Any] = {
+            "spec": str(self.spec),
+            "name": self.provider.name,
+            "kind": self.kind,
+        }
+        if self.file is not None:
+            found["file"] = str(self.file)
+            found["sha256"] = self.sha256
+        model = getattr(self.provider, "model", None)
+        if isinstance(model, str):
+            found["model"] = model
+        return found
+
+
+@dataclass(slots=True, frozen=True)
+class ProviderSettings:
+    """What a scenario gives to a provider."""
+
+    system_prompt: str | None = None
+    model: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    speed: float = 1.0
+
+
+def load_provider(
+    spec: ProviderSpec,
+    settings: ProviderSettings,
+    *,
+    models: ModelClients | None = None,
+) -> Loaded:
+    """Loads what a SPEC names and makes a new instance of it.
+
+    Raises `ProviderLoadError` with the developer's own frames when importing or constructing
+    fails, and with the nearest known name when there is nothing of that name.
+    """
+    loaded = _load(spec, settings)
+    provider = loaded.provider
+    provider.models = models
+    if settings.system_prompt is not None and not provider.system_prompt:
+        provider.system_prompt = settings.system_prompt
+    if not provider.name:
+        provider.name = type(provider).__name__
+    loaded.hooks = {hook: owner(provider, hook) for hook in HOOKS}
+    return loaded
+
+
+def _load(spec: ProviderSpec, settings: ProviderSettings) -> Loaded:
+    if spec.kind == "demo":
+        from convtui.providers.demo import DemoProvider
+
+        return Loaded(DemoProvider(speed=settings.speed), spec, "demo")
+    if spec.kind == "litellm":
+        from convtui.providers.litellm import LitellmProvider
+
+        return Loaded(LitellmProvider(spec.target, params=settings.params), spec, "litellm")
+    if spec.kind == "recorded":
+        raise ProviderLoadError(
+            f"{spec}: answering from a record is not possible yet; `convtui replay` shows one"
+        )
+    module: ModuleType | None
+    if spec.kind == "file":
+        path = Path(spec.target)
+        module = import_file(path)
+        thing = pick(module, spec.name or "", str(path))
+    elif spec.kind == "module":
+        module = import_module(spec.target)
+        thing = pick(module, spec.name or "", spec.target)
+    else:
+        thing, module = _entry_point(spec.target)
+    file = _file_of(thing, module)
+    provider, kind = instantiate(thing, settings, spec)
+    loaded = Loaded(provider, spec, kind, file=file)
+    if file is not None:
+        with contextlib.suppress(OSError):
+            loaded.sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    if kind == "class":
+        loaded.near_names = near_names(type(provider))
+    return loaded
+
+
+def import_file(path: Path) -> ModuleType:
+    """Imports a Python file; one inside a package as `package.module`.
+
+    Its folder and the project's root go on `sys.path`. Raises `ProviderLoadError`.
+    """
+    if path.is_dir():
+        raise ProviderLoadError(f"{path}: this is a folder; write {path}/FILE.py:NAME")
+    if not path.is_file():
+        siblings = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        raise ProviderLoadError(f"{path}: there is no such file{did_you_mean(path.name, siblings)}")
+    path = path.resolve()
+    package_root = path.parent
+    parts = [path.stem]
+    while (package_root / "__init__.py").is_file() and package_root.parent != package_root:
+        parts.insert(0, package_root.name)
+        package_root = package_root.parent
+    _on_path(package_root)
+    if len(parts) == 1:
+        _on_path(path.parent)
+    root = next((p for p in path.parents if any((p / m).exists() for m in _ROOT_MARKS)), None)
+    if root is not None:
+        _on_path(root)
+    if len(parts) > 1:
+        return import_module(".".join(parts), path)
+    name = path.stem
+    known = sys.modules.get(name)
+    if known is not None and getattr(known, "__file__", None) != str(path):
+        # Their `json.py` must not replace the standard library's module of that name.
+        name = f"_convtui_provider_{name}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ProviderLoadError(f"{path}: this is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    loader = spec.loader
+
+    def run() -> None:
+        loader.exec_module(module)
+
+    try:
+        _importing(run, str(path))
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+def import_module(name: str, path: Path | None = None) -> ModuleType:
+    """Imports a module by its dotted name. Raises `ProviderLoadError`."""
+    found: list[ModuleType] = []
+    _importing(lambda: found.append(importlib.import_module(name)), str(path or name))
+    return found[0]
+
+
+def _importing(run: Callable[[], object], what: str) -> None:
+    try:
+        run()
+    except SystemExit as error:
+        raise ProviderLoadError(
+            f"{what}: calls sys.exit({error.code!r}) while it is imported; put that under"
+            ' `if __name__ == "__main__":`',
+            frames=frames.own_frames(error),
+            location=frames.location(error),
+        ) from error
+    except Exception as error:
+        raise ProviderLoadError(
+            f"{what}: cannot be imported",
+            frames=frames.own_frames(error),
+            location=frames.location(error),
+        ) from error
+
+
+def _on_path(folder: Path) -> None:
+    text = str(folder)
+    if text not in sys.path:
+        sys.path.insert(0, text)
+
+
+def pick(module: ModuleType, name: str, where: str) -> Any:
+    """What a module holds under a (dotted) name. Raises `ProviderLoadError`."""
+    thing: Any = module
+    for part in name.split("."):
+        if not hasattr(thing, part):
+            file = getattr(module, "__file__", None)
+            names = source_names(Path(file)) if file else None
+            known = names or [n for n in vars(module) if not n.startswith("_")]
+            listed = ", ".join(known[:12]) or "nothing that could be a provider"
+            raise ProviderLoadError(
+                f"{where}: there is no {name!r} in it{did_you_mean(name, known)} (it has: {listed})"
+            )
+        thing = getattr(thing, part)
+    return thing
+
+
+def _entry_point(name: str) -> tuple[Any, ModuleType | None]:
+    from importlib.metadata import entry_points
+
+    found = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name not in found:
+        known = ", ".join(sorted(found)) or "none are installed"
+        raise ProviderLoadError(
+            f"{name!r} is no installed provider{did_you_mean(name, found)} (entry points of the"
+            f" group {ENTRY_POINTS}: {known}); a file is named as file.py:name, a model as"
+            " PROVIDER/MODEL"
+        )
+    things: list[Any] = []
+    _importing(lambda: things.append(found[name].load()), f"entry point {name!r}")
+    return things[0], sys.modules.get(found[name].module)
+
+
+def _file_of(thing: Any, module: ModuleType | None) -> Path | None:
+    with contextlib.suppress(TypeError, OSError):
+        found = inspect.getsourcefile(inspect.unwrap(thing) if callable(thing) else type(thing))
+        if found:
+            return Path(found)
+    file = getattr(module, "__file__", None)
+    return Path(file) if file else None
+
+
+def instantiate(thing: Any, settings: ProviderSettings, spec: ProviderSpec) -> tuple[Provider, str]:
+    """A provider from a class, a function or a ready instance, and which of these it was.
+
+    Raises `ProviderLoadError` for anything else and for constructors that fail.
+    """
+    if isinstance(thing, Provider):
+        return thing, "class"
+    if inspect.isclass(thing):
+        return _construct(thing, settings, spec), "class"
+    if callable(thing):
+        _check_function(thing, spec)
+        return FunctionProvider(thing), "function"
+    raise ProviderLoadError(
+        f"{spec.short}: {spec.name} is a {type(thing).__name__}; a provider is a function"
+        " (messages -> str) or a class"
+    )
+
+
+def _construct(cls: type, settings: ProviderSettings, spec: ProviderSpec) -> Provider:
+    if not issubclass(cls, Provider) and not any(
+        callable(getattr(cls, name, None)) for name in ("generate_response", "respond")
+    ):
+        close = [
+            f"{theirs} (did you mean {ours}?)"
+            for theirs, ours in near_names(cls)
+            if ours in ("generate_response", "respond")
+        ]
+        raise ProviderLoadError(
+            f"{spec.short}: class {cls.__name__} cannot answer: define"
+            " generate_response(self, messages) or respond(self, request)"
+            + (f"; it has {', '.join(close)}" if close else "")
+        )
+    kind = cls
+    if not issubclass(cls, Provider):
+        # What the class does not define comes from Provider; what it defines is its own.
+        try:
+            kind = type(cls.__name__, (cls, Provider), {"__module__": cls.__module__})
+        except TypeError as error:
+            raise ProviderLoadError(
+                f"{spec.short}: class {cls.__name__} cannot be used as it is ({error}); derive it"
+                " from convtui.Provider"
+            ) from error
+    try:
+        signature = inspect.signature(cls)
+    except (TypeError, ValueError):
+        signature = inspect.Signature()
+    accepted = signature.parameters
+    any_keyword = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+    keywords = dict(settings.options)
+    for name in keywords:
+        if name not in accepted and not any_keyword:
+            raise ProviderLoadError(
+                f"{spec.short}: {cls.__name__}() takes no option {name!r}"
+                f"{did_you_mean(name, accepted)} (options of the scenario's provider)"
+            )
+    offered = {
+        "system_prompt": settings.system_prompt,
+        "model": settings.model,
+        "params": dict(settings.params) or None,
+    }
+    for name, value in offered.items():
+        if value is not None and name in accepted:
+            keywords.setdefault(name, value)
+    missing = [
+        name
+        for name, parameter in accepted.items()
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        and name not in keywords
+    ]
+    if missing:
+        raise ProviderLoadError(
+            f"{spec.short}: {cls.__name__}() needs {', '.join(missing)}: give them as `options` of"
+            " the scenario's provider, or a default"
+        )
+    try:
+        provider = kind(**keywords)
+    except SystemExit as error:
+        raise ProviderLoadError(
+            f"{spec.short}: {cls.__name__}() calls sys.exit({error.code!r})",
+            frames=frames.own_frames(error),
+            location=frames.location(error),
+        ) from error
+    except Exception as error:
+        raise ProviderLoadError(
+            f"{spec.short}: {cls.__name__}() failed",
+            frames=frames.own_frames(error),
+            location=frames.location(error),
+        ) from error
+    assert isinstance(provider, Provider)
+    for name, value in offered.items():
+        if value is not None and name not in keywords and name != "system_prompt":
+            with contextlib.suppress(AttributeError):
+                setattr(provider, name, value)
+    return provider
+
+
+def _check_function(function: Any, spec: ProviderSpec) -> None:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind([])
+    except TypeError as error:
+        name = getattr(function, "__name__", spec.name)
+        raise ProviderLoadError(
+            f"{spec.short}: {name}{signature} cannot be called with the messages alone ({error});"
+            f" a provider function is `def {name}(messages): ...`",
+        ) from error
+
+
+def owner(provider: Provider, hook: str) -> str:
+    """Whether a hook is the developer's (`yours`) or ours (`default`)."""
+    theirs = getattr(type(provider), hook, None)
+    ours = getattr(Provider, hook, None)
+    return "default" if theirs is None or theirs is ours else "yours"
+
+
+def near_names(cls: type) -> list[tuple[str, str]]:
+    """Methods of a class whose names are nearly those of hooks it does not define."""
+    found: list[tuple[str, str]] = []
+    wanted = [*HOOKS, "termination_signals", "first_speaker", "system_prompt"]
+    for name in dir(cls):
+        if name.startswith("__") or name in wanted or hasattr(Provider, name):
+            continue
+        close = difflib.get_close_matches(name.strip("_"), wanted, n=1, cutoff=0.86)
+        if close:
+            found.append((name, close[0]))
+    return found

@@ -1,0 +1,129 @@
+"""A model that plays the persona."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from convtui.errors import UserSimulatorError
+from convtui.models.base import Message, ModelClient, Reply
+from convtui.simulators.base import Asked, EndConversation, Say, UserAction, UserSimulator, View
+
+DEFAULT_TEMPLATE = """\
+You play the user in a conversation with an assistant. Stay in character the whole time.
+
+Who you are:
+{persona}
+
+What you want:
+{task}
+
+Write only what this person would type next: no name in front, no stage directions. Keep it short.
+Never help the assistant or take its part. When you have what you want, or it is clear that you
+will not get it, write {sentinel}."""
+
+_REASONING = re.compile(r"<(think|thinking|reasoning)>.*?</\1>\s*", re.DOTALL | re.IGNORECASE)
+_FIELDS = re.compile(r"\{(persona|task|sentinel)\}")
+
+
+class LlmSimulator(UserSimulator):
+    """Asks a model what the persona says next.
+
+    The history is mapped by side: the persona's own turns are the assistant's, the provider's are
+    the user's. `fixed` maps turn numbers to utterances that are said without a model call. Raises
+    `UserSimulatorError` for an empty sentinel.
+    """
+
+    kind = "llm"
+
+    def __init__(
+        self,
+        name: str,
+        client: ModelClient,
+        *,
+        prompt: str = "",
+        task: str = "",
+        template: str | None = None,
+        opening: str | None = None,
+        fixed: Mapping[int, str] | None = None,
+        end_sentinel: str = "<end>",
+        sentinel_keeps_text: bool = False,
+        global_signal: str = "",
+        reminder: str | None = None,
+    ) -> None:
+        if not end_sentinel.strip():
+            raise UserSimulatorError("an empty end sentinel would match everything")
+        self.name = name
+        self._client = client
+        self._task = task
+        self._opening = opening
+        self._fixed = dict(fixed or {})
+        self._keeps_text = sentinel_keeps_text
+        self._reminder = reminder
+        # Where both are the same string the global rule wins: the turn is said, then ends.
+        same = end_sentinel.casefold() == global_signal.casefold()
+        self._sentinel = None if same else re.compile(re.escape(end_sentinel), re.IGNORECASE)
+        self._system = self.render(template or DEFAULT_TEMPLATE, prompt, task, end_sentinel)
+
+    @staticmethod
+    def render(template: str, persona: str, task: str, sentinel: str) -> str:
+        """The system prompt: each field replaced once; what is put in is not expanded again."""
+        values = {"persona": persona, "task": task or "(see above)", "sentinel": sentinel}
+        return _FIELDS.sub(lambda match: values[match[1]], template)
+
+    def ask(self, view: View) -> Asked:
+        """The opening or a fixed utterance, else the model's next line."""
+        fixed = self._fixed.get(view.turn)
+        if fixed is not None:
+            return Asked(say=Say(fixed))
+        if self._opening is not None and not view.count_of("persona"):
+            text = self._task if self._opening == "task" and self._task else self._opening
+            return Asked(say=Say(text))
+        messages = self.messages(view)
+        return Asked(
+            messages=messages,
+            params=_public(self._client.params),
+            model=self._client.model,
+            open=lambda: self._client.stream(messages),
+        )
+
+    def messages(self, view: View) -> list[Message]:
+        """Exactly what the model is sent."""
+        messages: list[Message] = [{"role": "system", "content": self._system}]
+        if not view.turns or view.turns[0].speaker == "persona":
+            messages.append({"role": "user", "content": view.start_prompt or "Begin."})
+        for turn in view.turns:
+            role = "assistant" if turn.speaker == "persona" else "user"
+            messages.append({"role": role, "content": turn.text})
+        if self._reminder and view.turns and view.turns[-1].speaker == "provider":
+            last = messages[-1]
+            messages[-1] = {**last, "content": f"{self._reminder}\n\n{last['content']}"}
+        return messages
+
+    def interpret(self, reply: Reply, view: View) -> UserAction:
+        """Say it, or end where the sentinel stands; the text around it is kept on record."""
+        text = _REASONING.sub("", reply.text)
+        found = self._sentinel.search(text) if self._sentinel is not None else None
+        if found is None:
+            return Say(reply.text)
+        rest = self._without_sentinel(text)
+        end = EndConversation(
+            "the persona is done", dropped_text="" if self._keeps_text else rest, sentinel=found[0]
+        )
+        return Say(reply.text, then=end) if self._keeps_text and rest else end
+
+    def post_process_response(self, text: str) -> str:
+        """What is said: no reasoning, no sentinel."""
+        text = _REASONING.sub("", text)
+        if self._sentinel is not None and self._sentinel.search(text):
+            return self._without_sentinel(text)
+        return text
+
+    def _without_sentinel(self, text: str) -> str:
+        assert self._sentinel is not None
+        return self._sentinel.sub("", text).strip()
+
+
+def _public(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in params.items() if "key" not in key.lower()}

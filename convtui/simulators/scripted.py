@@ -1,0 +1,32 @@
+"""Fixed utterances, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convtui.errors import UserSimulatorError
+from convtui.simulators.base import Asked, EndConversation, Say, UserSimulator, View
+
+
+class ScriptedSimulator(UserSimulator):
+    """Says its script line by line and is done when it is exhausted.
+
+    The position is the number of persona turns that were committed, not a cursor: whatever is
+    rewound, repeated or said by somebody else, the next line follows from what was said. Raises
+    `UserSimulatorError` for an empty script.
+    """
+
+    kind = "scripted"
+
+    def __init__(self, name: str, script: Sequence[str], *, opening: str | None = None) -> None:
+        self.name = name
+        self._lines = [opening, *script] if opening is not None else list(script)
+        if not self._lines:
+            raise UserSimulatorError(f"empty script (persona {name})")
+
+    def ask(self, view: View) -> Asked:
+        """The next line, or the end."""
+        said = view.count_of("persona")
+        if said < len(self._lines):
+            return Asked(say=Say(self._lines[said]))
+        return Asked(say=EndConversation("the script is exhausted"))

@@ -1,0 +1,104 @@
+"""Roles of a theme as Rich styles, in colour or without any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from rich.color import Color, ColorParseError
+from rich.style import Style
+
+Span = tuple[str, str]
+"""A piece of text and the role it is drawn in."""
+
+DARK: Final[Mapping[str, str]] = {
+    "background": "#11151c",
+    "surface": "#161b24",
+    "panel": "#1e2530",
+    "text": "#d5dae3",
+    "muted": "#8391a5",
+    "border": "#34404f",
+    "accent": "#7aa2f7",
+    "persona": "#e0af68",
+    "provider": "#7dcfff",
+    "signal": "#ff9e64",
+    "discard": "#b4637a",
+    "changed": "#9ece6a",
+    "error": "#f7768e",
+    "warning": "#e0af68",
+    "ok": "#9ece6a",
+    "human": "#bb9af7",
+    "tool": "#73daca",
+    "held": "#f6c177",
+    "selection": "#25304a",
+    "reasoning": "#8f86b0",
+}
+"""The roles and the colours that stand in until a theme is given."""
+
+_MONO: Final[Mapping[str, str]] = {
+    "muted": "dim",
+    "border": "dim",
+    "accent": "bold",
+    "persona": "bold",
+    "provider": "bold",
+    "signal": "underline",
+    "discard": "dim",
+    "changed": "underline",
+    "error": "bold",
+    "warning": "bold",
+    "human": "bold",
+    "held": "bold",
+    "reasoning": "dim italic",
+}
+_EXTRA: Final[Mapping[str, str]] = {"struck": "strike", "bold": "bold", "under": "underline"}
+
+
+class Palette:
+    """Styles by role. `roles` maps role names to colours; `monochrome` uses attributes only.
+
+    A role that is missing or whose colour cannot be read takes the default palette's.
+    """
+
+    def __init__(self, roles: Mapping[str, str] | None = None, monochrome: bool = False) -> None:
+        self.roles: dict[str, str] = dict(DARK)
+        for role, colour in (roles or {}).items():
+            try:
+                Color.parse(colour)
+            except ColorParseError:
+                continue
+            self.roles[role] = colour
+        self.monochrome = monochrome
+        self._styles: dict[str, Style] = {}
+
+    def style(self, role: str) -> Style:
+        """The style of a role; several are joined by spaces (`"discard struck"`).
+
+        `mark:ROLE` is the inverse: the role as background. `on:ROLE` is the background alone.
+        """
+        found = self._styles.get(role)
+        if found is None:
+            found = self._styles[role] = Style.combine(self._one(name) for name in role.split())
+        return found
+
+    def background(self, role: str) -> Style:
+        """A role as background, for rows that are lit as a whole; nothing in monochrome."""
+        return self.style(f"on:{role}")
+
+    def _one(self, name: str) -> Style:
+        if name in _EXTRA:
+            return Style.parse(_EXTRA[name])
+        if name.startswith("mark:"):
+            if self.monochrome:
+                return Style(reverse=True, bold=True)
+            ground = self.roles.get(name[5:], self.roles["accent"])
+            return Style(color=self.roles["background"], bgcolor=ground, bold=True)
+        if name.startswith("on:"):
+            return Style() if self.monochrome else Style(bgcolor=self.roles.get(name[3:]))
+        if self.monochrome:
+            return Style.parse(_MONO[name]) if name in _MONO else Style()
+        return Style(color=self.roles.get(name, self.roles["text"]))
+
+
+def plain(spans: Iterable[Span]) -> str:
+    """The text of `spans`."""
+    return "".join(text for text, _ in spans)

@@ -1,0 +1,104 @@
+"""The heights of many items in lines, with their sums: where an item begins, what is at a line."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+
+_BLOCK = 512
+
+
+class Heights:
+    """Heights by item, summed up by blocks: a change costs nothing and a look-up little.
+
+    A height is exact or an estimate; `next_estimate` finds what is left to measure.
+    """
+
+    __slots__ = ("_blocks", "_exact", "_heights", "total")
+
+    def __init__(self, count: int = 0, estimate: int = 1) -> None:
+        self._heights = array("l", [estimate]) * count
+        self._exact = bytearray(count)
+        self._blocks: list[int] = []
+        self.total = 0
+        self._sum_up()
+
+    def __len__(self) -> int:
+        return len(self._heights)
+
+    def __getitem__(self, item: int) -> int:
+        return self._heights[item]
+
+    def _sum_up(self) -> None:
+        heights = self._heights
+        self._blocks = [
+            sum(heights[first : first + _BLOCK]) for first in range(0, len(heights), _BLOCK)
+        ]
+        self.total = sum(self._blocks)
+
+    def append(self, height: int, *, exact: bool) -> None:
+        """One item more."""
+        if len(self._heights) % _BLOCK == 0:
+            self._blocks.append(0)
+        self._heights.append(height)
+        self._exact.append(exact)
+        self._blocks[-1] += height
+        self.total += height
+
+    def put(self, item: int, height: int) -> int:
+        """Sets an exact height; returns by how much it differs from what was there."""
+        delta = height - self._heights[item]
+        self._exact[item] = 1
+        if delta:
+            self._heights[item] = height
+            self._blocks[item // _BLOCK] += delta
+            self.total += delta
+        return delta
+
+    def put_many(self, first: int, heights: Sequence[int]) -> None:
+        """Sets the exact heights of neighbours."""
+        last = first + len(heights)
+        self._heights[first:last] = array("l", heights)
+        self._exact[first:last] = b"\x01" * len(heights)
+        for block in range(first // _BLOCK, (last - 1) // _BLOCK + 1):
+            fresh = sum(self._heights[block * _BLOCK : (block + 1) * _BLOCK])
+            self.total += fresh - self._blocks[block]
+            self._blocks[block] = fresh
+
+    def forget(self) -> None:
+        """Makes every height an estimate."""
+        self._exact = bytearray(len(self._heights))
+
+    def is_exact(self, item: int) -> bool:
+        """Whether the height was measured."""
+        return bool(self._exact[item])
+
+    def next_estimate(self, start: int = 0) -> int:
+        """The first item from `start` on that was not measured, -1 for none."""
+        return self._exact.find(0, start)
+
+    def start(self, item: int) -> int:
+        """The lines before an item."""
+        block = item // _BLOCK
+        return sum(self._blocks[:block]) + sum(self._heights[block * _BLOCK : item])
+
+    def find(self, line: int) -> tuple[int, int]:
+        """The item at a line, and the line in it. The last item for a line beyond the end."""
+        if not self._heights:
+            return 0, 0
+        rest = max(0, line)
+        block = 0
+        for block, size in enumerate(self._blocks):  # noqa: B007
+            if rest < size:
+                break
+            rest -= size
+        else:
+            last = len(self._heights) - 1
+            return last, max(0, self._heights[last] - 1)
+        item = block * _BLOCK
+        for height in self._heights[item : item + _BLOCK]:
+            if rest < height:
+                break
+            rest -= height
+            item += 1
+        return item, rest

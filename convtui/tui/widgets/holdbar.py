@@ -1,0 +1,72 @@
+"""The bar above the footer while the engine waits: why, where, and what can be answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from convtui.events import RecordDict
+from convtui.text import visible_line
+from convtui.tui.words import error_lines, hold_reason, where
+
+FRAMES = 3
+"""Frames of the developer's code that are shown; the inspector has all of them."""
+
+
+def choices_of(hold: RecordDict | None) -> list[tuple[str, str]]:
+    """The choices of a hold as (id, label)."""
+    found: list[tuple[str, str]] = []
+    for choice in (hold or {}).get("choices") or ():
+        if isinstance(choice, dict) and choice.get("id"):
+            identity = str(choice["id"])
+            found.append((identity, visible_line(str(choice.get("label") or identity), 40)))
+    return found
+
+
+class HoldBar(Vertical):
+    """Says that the engine waits, in words that a newcomer understands."""
+
+    DEFAULT_CSS = """
+    HoldBar { height: auto; max-height: 9; display: none; background: $surface;
+              border-top: solid $warning; padding: 0 1; }
+    HoldBar.-held { display: block; }
+    HoldBar.-error { border-top: solid $error; }
+    HoldBar Static { height: auto; width: 1fr; }
+    HoldBar #hold-error { max-height: 5; }
+    """
+
+    def compose(self):  # type: ignore[no-untyped-def]
+        """Three parts: the reason, the error, the choices."""
+        yield Static(id="hold-reason", markup=False)
+        yield Static(id="hold-error", markup=False)
+        yield Static(id="hold-choices", markup=False)
+
+    def show(self, hold: RecordDict | None) -> None:
+        """Shows a hold; None puts the bar away."""
+        self.set_class(hold is not None, "-held")
+        if hold is None:
+            return
+        error: dict[str, Any] | None = hold.get("error")
+        bad = bool(error) or hold.get("reason") == "error"
+        self.set_class(bad, "-error")
+        mark = "bold reverse $text-error" if bad else "bold reverse $text-warning"
+        self.query_one("#hold-reason", Static).update(
+            Content.assemble(
+                (" HELD ", mark),
+                (f" {where(hold)} ", "bold"),
+                (hold_reason(hold), ""),
+            )
+        )
+        message, frames = error_lines(error)
+        failure = self.query_one("#hold-error", Static)
+        failure.display = bool(message or frames)
+        lines = [*([message] if message else []), *(f"  {line}" for line in frames[-FRAMES:])]
+        failure.update(Content("\n".join(lines)).stylize("$text-error", 0, len(message)))
+        parts: list[tuple[str, str]] = []
+        for number, (_, label) in enumerate(choices_of(hold), 1):
+            key = "enter" if number == 1 else str(number)
+            parts += [(key, "bold $text-accent"), (f" {label}   ", "")]
+        self.query_one("#hold-choices", Static).update(Content.assemble(*parts))

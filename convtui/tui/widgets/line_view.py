@@ -1,0 +1,417 @@
+"""The base of every view made of lines: draws what is visible, measures the rest in slices.
+
+A view has items, each of some lines. Heights start as estimates; what is on the screen is measured
+at once, the rest in slices of a few milliseconds, while what is on the screen stays where it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import ClassVar, NamedTuple
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.selection import Selection
+from textual.strip import Strip
+from textual.timer import Timer
+from textual.widget import Widget
+
+from convtui.tui.palette import Palette
+from convtui.tui.widgets.heights import Heights
+
+_SLICE = 0.004
+_CHUNK = 256
+_TELL = 0.05
+"""Seconds between two updates of the scroll bar while heights are being measured."""
+MAX_COPY_LINES = 100_000
+
+
+class CopyRow(NamedTuple):
+    """A row for the clipboard: its text, where the content begins, what joins it to the next."""
+
+    text: str
+    indent: int = 0
+    glue: str = "\n"
+
+
+class LineView(ScrollView, can_focus=True):
+    """Items of lines. Subclasses measure and draw them, and call `load()` and `holding()`."""
+
+    DEFAULT_CSS = """
+    LineView {
+        overflow-x: hidden;
+        overflow-y: scroll;
+        scrollbar-size-vertical: 1;
+        background: $background;
+        color: $foreground;
+    }
+    """
+    ALLOW_SELECT: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        palette: Palette | None = None,
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self._palette = palette
+        self._base: Style | None = None
+        self.heights = Heights()
+        self._width = 0
+        self._placing = False
+        self._timer: Timer | None = None
+        self._measured_to = 0
+        self._told = 0.0
+        self.stick_to_end = False
+        """Whether the last line stays in sight when lines come."""
+        self.follows = False
+        """Whether reaching the end by scrolling makes the view stick to it."""
+
+    # --- for subclasses
+
+    def measure(self, item: int) -> int:
+        """The exact height of an item."""
+        raise NotImplementedError
+
+    def measure_some(self, first: int, last: int) -> Sequence[int]:
+        """The exact heights from `first` up to `last`; views of many items make this fast."""
+        return [self.measure(item) for item in range(first, last)]
+
+    def row(self, item: int, row: int) -> Strip:
+        """One line, without the background."""
+        raise NotImplementedError
+
+    def row_style(self, item: int, row: int) -> Style | None:
+        """What is laid under a line: the light of the selected item."""
+        return None
+
+    def copy_row(self, item: int, row: int) -> CopyRow:
+        """One line for the clipboard."""
+        return CopyRow("".join(segment.text for segment in self.row(item, row)).rstrip())
+
+    def all_text(self) -> str:
+        """Everything, for the clipboard."""
+        return self._copy_lines(0, MAX_COPY_LINES, Selection(None, None))
+
+    def restyle(self) -> None:
+        """Forgets what was drawn: colours or highlights have changed."""
+        self.refresh()
+
+    def rewrap(self) -> None:
+        """Forgets what was wrapped: the width has changed."""
+
+    def anchor_item(self) -> int | None:
+        """The item that stays in place while heights change; None for the first visible one."""
+        return None
+
+    @property
+    def shown_items(self) -> int:
+        """How many items there are to be seen."""
+        return len(self.heights)
+
+    def empty_row(self, y: int) -> Strip:
+        """A line below the last one."""
+        return Strip.blank(self._width)
+
+    # --- colours
+
+    @property
+    def palette(self) -> Palette:
+        """The styles in use: what was set, else the app's, else the default ones."""
+        if self._palette is None:
+            found = getattr(self.app, "palette", None)
+            self._palette = found if isinstance(found, Palette) else Palette()
+        return self._palette
+
+    @palette.setter
+    def palette(self, palette: Palette) -> None:
+        self._palette = palette
+        self._base = None
+        self.restyle()
+
+    def notify_style_update(self) -> None:
+        """Called by Textual when styles change."""
+        super().notify_style_update()
+        self._base = None
+        self.refresh()
+
+    # --- geometry
+
+    @property
+    def view_height(self) -> int:
+        """Lines that can be seen at once."""
+        return int(self.scrollable_content_region.height)
+
+    @property
+    def view_width(self) -> int:
+        """Cells of a line; 0 until the first layout."""
+        return self._width
+
+    @property
+    def line_count(self) -> int:
+        """All lines, by what is known of them."""
+        items = self.shown_items
+        return self.heights.total if items >= len(self.heights) else self.heights.start(items)
+
+    @property
+    def measuring(self) -> bool:
+        """Whether some heights are still estimates."""
+        return self._timer is not None
+
+    def load(self, count: int, estimate: int = 1) -> None:
+        """Starts over with `count` items of about `estimate` lines."""
+        self.heights = Heights(count, estimate)
+        self._measured_to = 0
+        self._place(0)
+        self._settle(None if self.stick_to_end else (0, 0))
+        self._measure_later()
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Keeps what is on the screen in its place while heights change inside."""
+        anchor = self._anchor()
+        yield
+        self._settle(anchor)
+        self._measure_later()
+
+    def _anchor(self) -> tuple[int, int] | None:
+        if self.stick_to_end:
+            return None
+        if not self.shown_items:
+            return 0, 0
+        top = round(self.scroll_y)
+        item = self.anchor_item()
+        if item is not None and 0 <= item < self.shown_items:
+            row = self.heights.start(item) - top
+            if -self.heights[item] < row < self.view_height:
+                return item, row
+        item, inner = self.heights.find(top)
+        return item, -inner
+
+    def _settle(self, anchor: tuple[int, int] | None) -> None:
+        """Measures what is on the screen and scrolls to where `anchor` is in its row again."""
+        items = self.shown_items
+        if not self._width or not items:
+            self._place(0)
+            return
+        height = self.view_height
+        if anchor is None:
+            item = items - 1
+            self._exact(item)
+            row = height - self.heights[item]
+        else:
+            item, row = min(anchor[0], items - 1), anchor[1]
+        line = row
+        below = item
+        while line < height and below < items:
+            self._exact(below)
+            line += self.heights[below]
+            below += 1
+        line = row
+        above = item
+        while line > 0 and above > 0:
+            above -= 1
+            self._exact(above)
+            line -= self.heights[above]
+        self._place(self.heights.start(item) - row)
+
+    def _exact(self, item: int) -> None:
+        if not self.heights.is_exact(item):
+            self.heights.put(item, self.measure(item))
+
+    def _place(self, top: int, *, quiet: bool = False) -> None:
+        """Scrolls to a line. `quiet` when the same lines stay on the screen."""
+        if not self.is_mounted:
+            return
+        total = self.line_count
+        size = Size(self._width, total)
+        top = max(0, min(top, total - self.view_height))
+        # Not through the reactive's setter: it would lay out the whole screen for each new line.
+        self.set_reactive(Widget.virtual_size, size)
+        if quiet:
+            self.set_reactive(Widget.scroll_y, float(top))
+            self.set_reactive(Widget.scroll_target_y, float(top))
+            return
+        if self.show_vertical_scrollbar:
+            self.vertical_scrollbar.window_virtual_size = total
+            self.vertical_scrollbar.window_size = self.view_height
+            self.vertical_scrollbar.position = top
+        self._placing = True
+        try:
+            self.scroll_target_y = top
+            self.scroll_y = top
+        finally:
+            self._placing = False
+        self.refresh()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Measures what has come into sight."""
+        super().watch_scroll_y(old_value, new_value)
+        if self._placing or round(old_value) == round(new_value):
+            return
+        if self.follows:
+            self.stick_to_end = round(new_value) >= self.max_scroll_y
+            self.stuck(self.stick_to_end)
+        if self.shown_items:
+            item, inner = self.heights.find(round(new_value))
+            self._settle((item, -inner))
+
+    def stuck(self, value: bool) -> None:
+        """Called when scrolling has reached or left the end."""
+
+    def scroll_lines(self, lines: int) -> None:
+        """Scrolls by some lines, at once."""
+        self.scroll_to(y=round(self.scroll_y) + lines, animate=False)
+
+    def show_item(self, item: int) -> None:
+        """Scrolls as little as needed to show an item; a far one comes to a third of the height."""
+        if not self._width or not 0 <= item < self.shown_items:
+            return
+        self._exact(item)
+        top, height = round(self.scroll_y), self.view_height
+        start = self.heights.start(item)
+        end = start + self.heights[item]
+        if start >= top and end <= top + height:
+            return
+        if self.heights[item] >= height or (start < top and start > top - height):
+            anchor = (item, 0)
+        elif start < top or start > top + height + height // 2:
+            anchor = (item, min(height // 3, height - self.heights[item]))
+        else:
+            anchor = (item, height - self.heights[item])
+        self._settle(anchor)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Wraps again when the width has changed."""
+        width = self.scrollable_content_region.width
+        anchor = self._anchor() if self._width else None if self.stick_to_end else (0, 0)
+        if width != self._width:
+            self._width = width
+            self.rewrap()
+            self.heights.forget()
+            self._measured_to = 0
+        self._settle(anchor)
+        self._measure_later()
+
+    def remeasure(self) -> None:
+        """Measures everything again, the screen at once and the rest by and by."""
+        anchor = self._anchor()
+        self.rewrap()
+        self.heights.forget()
+        self._measured_to = 0
+        self._settle(anchor)
+        self._measure_later()
+
+    # --- measuring what is not seen
+
+    def _measure_later(self) -> None:
+        if self._timer is None and self._width and self.is_mounted:
+            self._measured_to = self.heights.next_estimate()
+            if self._measured_to >= 0:
+                self._told = time.perf_counter()
+                self._timer = self.set_timer(0.001, self._measure_slice)
+
+    def _measure_slice(self) -> None:
+        self._timer = None
+        if not self.is_mounted:
+            return
+        begin = time.perf_counter()
+        anchor = self._anchor()
+        item = self.heights.next_estimate(max(0, self._measured_to))
+        while item >= 0:
+            last = min(item + _CHUNK, len(self.heights))
+            self.heights.put_many(item, self.measure_some(item, last))
+            item = self.heights.next_estimate(last)
+            if time.perf_counter() - begin > _SLICE:
+                break
+        if item < 0:
+            item = self.heights.next_estimate()
+        self._measured_to = item
+        now = time.perf_counter()
+        if item < 0 or now - self._told > _TELL:
+            self._told = now
+            self._settle(anchor)
+        elif anchor is not None:
+            self._place(self.heights.start(anchor[0]) - anchor[1], quiet=True)
+        else:
+            self._place(self.line_count, quiet=True)
+        if item >= 0:
+            self._timer = self.set_timer(0.001, self._measure_slice)
+
+    # --- drawing
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen."""
+        base = self._base
+        if base is None:
+            base = self._base = self.rich_style
+        width = self.scrollable_content_region.width
+        line = round(self.scroll_y) + y
+        if line >= self.line_count:
+            strip = self.empty_row(y)
+            return strip.apply_style(base).crop_extend(0, width, base)
+        item, row = self.heights.find(line)
+        strip = self.row(item, row)
+        selection = self.text_selection
+        if selection is not None and (span := selection.get_span(line)) is not None:
+            strip = _selected(strip, *span, self.palette.style("mark:accent"))
+        under = self.row_style(item, row)
+        if under is not None:
+            base += under
+        return strip.apply_style(base).crop_extend(0, width, base).apply_offsets(0, line)
+
+    # --- selecting text
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        """Called by Textual while text is being selected."""
+        self.refresh()
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The selected text: soft line ends joined, without what stands beside the text."""
+        if selection.start is None and selection.end is None:
+            return self.all_text(), "\n"
+        first = selection.start.y if selection.start is not None else 0
+        last = selection.end.y if selection.end is not None else self.line_count
+        return self._copy_lines(first, last, selection), "\n"
+
+    def _copy_lines(self, first: int, last: int, selection: Selection) -> str:
+        parts: list[str] = []
+        last = min(last, self.line_count - 1, first + MAX_COPY_LINES)
+        for line in range(first, last + 1):
+            text, indent, glue = self.copy_row(*self.heights.find(line))
+            begin, end = selection.get_span(line) or (0, -1)
+            parts.append(text[max(begin, indent) : len(text) if end < 0 else end])
+            if line < last:
+                parts.append(glue)
+        return "".join(parts)
+
+
+def _selected(strip: Strip, start: int, end: int, style: Style) -> Strip:
+    """A strip with the characters from `start` to `end` (-1: the last) in `style`."""
+    segments: list[Segment] = []
+    position = 0
+    for text, own, _ in strip:
+        low = min(max(start - position, 0), len(text))
+        high = len(text) if end < 0 else min(max(end - position, 0), len(text))
+        high = max(low, high)
+        if low:
+            segments.append(Segment(text[:low], own))
+        if high > low:
+            segments.append(Segment(text[low:high], own + style if own else style))
+        if high < len(text):
+            segments.append(Segment(text[high:], own))
+        position += len(text)
+    return Strip(segments, strip.cell_length)
+
+
+def strip_of(spans: Sequence[tuple[str, str]], palette: Palette) -> Strip:
+    """A line of pieces of text with their roles."""
+    return Strip([Segment(text, palette.style(role)) for text, role in spans if text])

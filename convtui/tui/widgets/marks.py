@@ -1,0 +1,256 @@
+"""How a turn's state is told: a glyph, words, and rows below the text. Never colour alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from rich.cells import cell_len
+
+from convtui.log.detail import TurnDetail
+from convtui.text import visible_line
+from convtui.transcript import FAILED, OPEN, Flag, Turn
+from convtui.tui.palette import Span
+
+SEPARATOR: Final = " · "
+
+_CALLED: Final = (
+    Flag.SIGNAL | Flag.EMPTY | Flag.TOOL_ERROR | Flag.WARNING | Flag.TRUNCATED | Flag.WOULD_END
+)
+BADGES: Final = int(
+    Flag.SIGNAL
+    | Flag.CHANGED
+    | Flag.EMPTY
+    | Flag.RETRY
+    | Flag.TOOL
+    | Flag.TOOL_ERROR
+    | Flag.DECISION
+    | Flag.OUTPUT
+    | Flag.EDITED
+    | Flag.HUMAN
+    | Flag.TRUNCATED
+    | Flag.WOULD_END
+    | Flag.REUSED
+    | Flag.SEEDED
+    | Flag.HELD
+    | Flag.REASONING
+    | Flag.WARNING
+)
+"""Flags that are told in the badge rows."""
+ROWS: Final = int(Flag.DISCARDED | Flag.ERROR | Flag.SKIPPED | Flag.CANCELLED)
+"""Flags with a row of their own."""
+
+
+@dataclass(slots=True)
+class Extra:
+    """What the log says about a turn beyond its summary, for turns that are on the screen."""
+
+    matches: list[tuple[str, int, int]] = field(default_factory=list)
+    """Signal, start and end in the raw reply."""
+    raw: str | None = None
+    tools: list[str] = field(default_factory=list)
+    tool_errors: int = 0
+    outputs: int = 0
+    retries: int = 0
+    decision: str = ""
+    signal_of: str = ""
+    """Which hook dropped the turn."""
+
+
+def extra_of(detail: TurnDetail) -> Extra:
+    """The summary's details from the turn's records."""
+    extra = Extra(
+        matches=[
+            (str(match.get("signal", "")), int(match.get("start", 0)), int(match.get("end", 0)))
+            for match in detail.matches
+        ],
+        raw=detail.raw,
+        tools=[str(called.get("name", "")) for called, _ in detail.tools],
+        tool_errors=sum(1 for _, back in detail.tools if back and not back.get("ok", True)),
+        outputs=len(detail.outputs),
+        retries=sum(len(call.retries) for call in detail.calls),
+    )
+    for record in detail.decisions:
+        if record.get("type") == "user.decided":
+            arguments = record.get("arguments")
+            shown = "".join(f" {key}={value}" for key, value in (arguments or {}).items())
+            word = "" if record.get("valid", True) else " invalid"
+            extra.decision = f"{record.get('tool') or record.get('kind')}{shown}{word}"
+    return extra
+
+
+_SIGNS: Final = (
+    # Plain integers: the operators of IntFlag are slow, and every turn is asked.
+    (int(Flag.HELD), (">", "held")),
+    (int(Flag.DISCARDED), ("x", "discard")),
+    (int(Flag.ERROR), ("!", "error")),
+    (int(Flag.SKIPPED | Flag.CANCELLED), ("-", "muted")),
+    (int(Flag.SIGNAL), ("!", "signal")),
+    (int(_CALLED), ("!", "warning")),
+    (int(Flag.EDITED | Flag.HUMAN), ("*", "human")),
+)
+_SIGNED: Final = int(
+    _CALLED
+    | Flag.HELD
+    | Flag.DISCARDED
+    | Flag.ERROR
+    | Flag.SKIPPED
+    | Flag.CANCELLED
+    | Flag.EDITED
+    | Flag.HUMAN
+)
+
+
+def glyph(turn: Turn) -> Span:
+    """The sign beside a turn and its role: `.` stands for nothing special."""
+    flags = int(turn.flags)
+    if flags & _SIGNED:
+        for bits, sign in _SIGNS:
+            if flags & bits:
+                return sign
+    status = turn.status
+    if status == OPEN:
+        return "~", "accent"
+    return ("!", "error") if status == FAILED else (".", "muted")
+
+
+def badges(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> list[Span]:
+    """The words for a turn's flags, most urgent first. `short` for narrow screens."""
+    flags = turn.flags & BADGES
+    if not flags:
+        return []
+    found: list[Span] = []
+    add = found.append
+    if flags & Flag.HELD:
+        add((f"held at {turn.stage}", "held"))
+    if flags & Flag.SIGNAL and not turn.flags & Flag.DISCARDED:
+        spans = "" if extra is None else _spans(extra)
+        add((f"signal {_names(turn)}{spans}", "signal"))
+    if flags & Flag.WOULD_END:
+        note = turn.note if turn.note.startswith("would ") else "would have ended here"
+        add((visible_line(note, 40), "warning"))
+    if flags & Flag.CHANGED:
+        add(("raw differs" if short else "raw differs from shown", "changed"))
+    if flags & Flag.EMPTY:
+        blank = not turn.text.strip()
+        add(("empty reply" if blank else "near-empty reply", "warning"))
+    if flags & Flag.DECISION:
+        add(("decision " + _decision(turn, extra), "tool"))
+    if flags & Flag.TOOL:
+        names = "" if extra is None or not extra.tools else " " + _list(extra.tools)
+        add((f"tool call{names}", "tool"))
+    if flags & Flag.TOOL_ERROR:
+        add(("tool error", "error"))
+    if flags & Flag.EDITED:
+        add(("edited", "human"))
+    if flags & Flag.HUMAN:
+        add(("human", "human"))
+    if flags & Flag.RETRY:
+        add((_count("retry", extra.retries if extra else 0, "retries"), "warning"))
+    if flags & Flag.TRUNCATED:
+        add(("truncated" if short else "truncated: tool rounds used up", "warning"))
+    if flags & Flag.WARNING:
+        add(("warning", "warning"))
+    if flags & Flag.OUTPUT:
+        count = f" {extra.outputs}" if extra and extra.outputs else ""
+        add((f"printed{count}" if short else f"provider printed output{count}", "muted"))
+    if flags & Flag.REASONING:
+        add(("reasoning", "reasoning"))
+    if flags & Flag.REUSED:
+        add(("reply reused", "muted"))
+    if flags & Flag.SEEDED:
+        add(("parent log" if short else "from the parent log", "muted"))
+    return found
+
+
+def _decision(turn: Turn, extra: Extra | None) -> str:
+    if extra is not None and extra.decision:
+        return visible_line(extra.decision, 60)
+    return visible_line(turn.note, 24) or "made"
+
+
+def _names(turn: Turn) -> str:
+    return _list(turn.signals)
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = " ".join(visible_line(name, 24) for name in names[:3])
+    return shown + (f" +{len(names) - 3}" if len(names) > 3 else "")
+
+
+def _spans(extra: Extra) -> str:
+    shown = ", ".join(f"{start}-{end}" for _, start, end in extra.matches[:3])
+    more = f" +{len(extra.matches) - 3}" if len(extra.matches) > 3 else ""
+    return f" {shown}{more}" if shown else ""
+
+
+def _count(word: str, count: int, many: str) -> str:
+    return word if not count else f"1 {word}" if count == 1 else f"{count} {many}"
+
+
+def own_rows(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> list[list[Span]]:
+    """Rows of their own: how many depends on the summary alone, never on `extra`."""
+    rows: list[list[Span]] = []
+    flags = int(turn.flags)
+    if flags & Flag.DISCARDED:
+        spans = _spans(extra) if extra is not None else ""
+        why = f"signal {_names(turn)}{spans}" if turn.signals else "by its hook"
+        row = [("discarded: ", "discard bold"), (why, "signal" if turn.signals else "muted")]
+        hook = f"by {visible_line(turn.note, 60)}"
+        if turn.note and not short:
+            row.append((f" {hook}", "muted"))
+        rows.append(row)
+        if turn.note and short:
+            rows.append([(hook, "muted")])
+    if flags & Flag.ERROR:
+        message = visible_line(turn.error or "the call failed", 400)
+        rows.append([("error: ", "error bold"), (message, "error")])
+    if flags & Flag.SKIPPED:
+        note = f": {visible_line(turn.note, 200)}" if turn.note else ""
+        rows.append([("skipped", "warning bold"), (note, "muted")])
+    if flags & Flag.CANCELLED:
+        rows.append([("cancelled", "warning bold"), (": what had arrived is kept", "muted")])
+    if turn.status == "ended":
+        note = f": {visible_line(turn.note, 200)}" if turn.note else ""
+        rows.append([("the user is done", "muted bold"), (note, "muted")])
+    return rows
+
+
+def own_row_count(turn: Turn, *, short: bool = False) -> int:
+    """How many rows `own_rows` gives."""
+    flags = int(turn.flags)
+    count = (flags & ROWS).bit_count() + (turn.status == "ended")
+    return count + (1 if short and flags & Flag.DISCARDED and turn.note else 0)
+
+
+def pack(words: Sequence[Span], width: int) -> list[list[Span]]:
+    """Badges in as few rows as they need, none of them cut unless it is wider than a row."""
+    rows: list[list[Span]] = []
+    used = 0
+    for text, role in words:
+        size = cell_len(text)
+        if rows and used + len(SEPARATOR) + size <= width:
+            rows[-1] += [(SEPARATOR, "border"), (text, role)]
+            used += len(SEPARATOR) + size
+        else:
+            rows.append([(text, role)])
+            used = size
+    return rows
+
+
+def fit(spans: Sequence[Span], width: int) -> list[Span]:
+    """A row cut to `width` cells, with an ellipsis where it was cut."""
+    left = width
+    fitted: list[Span] = []
+    for text, role in spans:
+        size = cell_len(text)
+        if size <= left:
+            fitted.append((text, role))
+            left -= size
+            continue
+        while text and cell_len(text) > left - 1:
+            text = text[: min(len(text) - 1, max(0, left - 1))]  # noqa: PLW2901
+        fitted.append((text + "…" if left > 0 else "", role))
+        break
+    return fitted

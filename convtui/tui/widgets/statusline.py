@@ -1,0 +1,263 @@
+"""The rows above and below the debugger: who talks to whom, what is going on, what it has cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from rich.cells import cell_len
+from textual.strip import Strip
+from textual.widget import Widget
+
+from convtui.text import visible_line
+from convtui.tui.palette import Palette, Span
+from convtui.tui.widgets.line_view import strip_of
+from convtui.tui.widgets.marks import fit
+
+State = Literal[
+    "starting",
+    "running",
+    "pausing",
+    "held",
+    "your_turn",
+    "not_responding",
+    "dead",
+    "ended",
+    "replay",
+    "playing",
+    "loading",
+]
+_ROLES: Final = {
+    "starting": "accent",
+    "running": "ok",
+    "pausing": "warning",
+    "held": "held",
+    "your_turn": "human",
+    "not_responding": "error",
+    "dead": "error",
+    "ended": "accent",
+    "replay": "accent",
+    "playing": "ok",
+    "loading": "warning",
+}
+_FAILURES: Final = ("failed", "interrupted", "discarded", "abstained")
+
+
+@dataclass(slots=True, frozen=True)
+class Status:
+    """What is going on. Fields that do not apply to the state are left as they are."""
+
+    state: State = "starting"
+    address: str = ""
+    """Turn address of a hold, `2:7`."""
+    stage: str = ""
+    reason: str = ""
+    """Of a hold or an ending."""
+    detail: str = ""
+    seconds: float | None = None
+    """How long there has been no sign of life."""
+    kind: str = ""
+    by: str = ""
+    position: int = 0
+    count: int = 0
+    speed: float = 1.0
+    percent: float = 0.0
+
+
+def state_text(status: Status) -> tuple[str, str]:
+    """The state in words (the first is the one to be read from afar) and what is said beside it."""
+    state = status.state
+    reason = visible_line(status.reason, 120)
+    detail = visible_line(status.detail, 200)
+    if state == "running":
+        return "RUNNING", detail
+    if state == "starting":
+        return "STARTING", detail
+    if state == "pausing":
+        return "PAUSING", detail or "waits for the call"
+    if state == "held":
+        place = f"HELD at {visible_line(status.address, 20)}" if status.address else "HELD"
+        if status.stage:
+            place += f" {visible_line(status.stage, 20)}"
+        return place + (f" ({reason})" if reason else ""), detail
+    if state == "your_turn":
+        return "YOUR TURN", detail
+    if state == "not_responding":
+        waited = "" if status.seconds is None else f" {status.seconds:.0f} s"
+        return f"NOT RESPONDING{waited}", detail or "K kills"
+    if state == "dead":
+        return "ENGINE DIED", detail
+    if state == "ended":
+        kind = visible_line(status.kind, 30) or "unknown"
+        by = f" by {visible_line(status.by, 20)}" if status.by else ""
+        return f"ENDED {kind}{by}", reason or detail
+    if state == "loading":
+        return f"LOADING {status.percent:.0f}%", detail
+    word = "PLAYING" if state == "playing" else "REPLAY"
+    speed = f"{status.speed:g}x"
+    return f"{word} {status.position}/{status.count} {speed}", detail
+
+
+def state_role(status: Status) -> str:
+    """The role of the state's colour."""
+    if status.state == "ended" and status.kind in _FAILURES:
+        return "error"
+    return _ROLES.get(status.state, "accent")
+
+
+def title_spans(persona: str, provider: str, status: Status, width: int) -> list[Span]:
+    """The top row: the two sides, a line, the state in inverse. The state is never cut first."""
+    word, beside = state_text(status)
+    mark = f" {word} "
+    sides: list[Span] = [
+        (" ", "text"),
+        (visible_line(persona, 40), "persona bold"),
+        (" -> ", "muted"),
+        (visible_line(provider, 80), "provider bold"),
+        (" ", "text"),
+    ]
+    state: list[Span] = [(mark, f"mark:{state_role(status)}")]
+    room = width - cell_len(mark) - 1
+    if beside:
+        free = room - _cells(sides) - 4
+        if free >= min(12, cell_len(beside)):
+            state += fit([(f" {beside}", "muted")], free)
+    state.append((" ", "text"))
+    left = fit(sides, max(0, min(room, width - _cells(state) - 1)))
+    line = width - _cells(left) - _cells(state)
+    if line > 1:
+        left.append(("─" * (line - 1) + " ", "border"))
+    return fit([*left, *state], width)
+
+
+@dataclass(slots=True, frozen=True)
+class Figures:
+    """What the bottom row tells; None is unknown or not limited."""
+
+    turn: int | None = None
+    max_turns: int | None = None
+    session: int | None = None
+    sessions: int | None = None
+    tokens: int | None = None
+    max_tokens: int | None = None
+    cost: float | None = None
+    max_cost: float | None = None
+    elapsed: float | None = None
+    notes: Sequence[str] = ()
+    """More words, such as `follow` or `3 matches`."""
+
+
+def figures_text(figures: Figures, width: int) -> str:
+    """`turn 7/20  session 2/2  1,240/8,000 tok  $0.004  00:31`, the last parts left out first."""
+
+    def of(value: str, most: str | None) -> str:
+        return value if most is None else f"{value}/{most}"
+
+    parts: list[str] = []
+    if figures.turn is not None:
+        most = None if figures.max_turns is None else str(figures.max_turns)
+        parts.append("turn " + of(str(figures.turn), most))
+    if figures.session is not None:
+        most = None if figures.sessions is None else str(figures.sessions)
+        parts.append("session " + of(str(figures.session), most))
+    tokens = "tok unknown" if figures.tokens is None else f"{figures.tokens:,}"
+    if figures.tokens is None:
+        parts.append(tokens)
+    else:
+        most = None if figures.max_tokens is None else f"{figures.max_tokens:,}"
+        parts.append(of(tokens, most) + " tok")
+    cost = "cost unknown" if figures.cost is None else money(figures.cost)
+    parts.append(of(cost, None if figures.max_cost is None else money(figures.max_cost)))
+    if figures.elapsed is not None:
+        minutes, rest = divmod(int(figures.elapsed), 60)
+        hours, minutes = divmod(minutes, 60)
+        parts.append(f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}")
+    parts += [visible_line(note, 60) for note in figures.notes]
+    text = ""
+    for part in parts:
+        longer = f"{text}  {part}" if text else part
+        if cell_len(longer) > width and text:
+            break
+        text = longer
+    return text
+
+
+def money(value: float) -> str:
+    """Dollars: `$0.004`, `$1.20`."""
+    return f"${value:.2f}" if value >= 1 else f"${value:.3f}" if value >= 0.001 else f"${value:.5f}"
+
+
+def _cells(spans: Sequence[Span]) -> int:
+    return sum(cell_len(text) for text, _ in spans)
+
+
+class StatusLine(Widget):
+    """One row: the title (`edge="top"`) or the figures (`edge="bottom"`)."""
+
+    DEFAULT_CSS = """
+    StatusLine {
+        height: 1;
+        background: $panel;
+        color: $foreground;
+    }
+    """
+
+    def __init__(
+        self,
+        edge: Literal["top", "bottom"] = "top",
+        *,
+        palette: Palette | None = None,
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(name=name, id=id, classes=classes)
+        self.edge = edge
+        self._palette = palette
+        self._persona = self._provider = ""
+        self._status = Status()
+        self._figures = Figures()
+
+    @property
+    def palette(self) -> Palette:
+        """The styles in use."""
+        if self._palette is None:
+            found = getattr(self.app, "palette", None)
+            self._palette = found if isinstance(found, Palette) else Palette()
+        return self._palette
+
+    @palette.setter
+    def palette(self, palette: Palette) -> None:
+        self._palette = palette
+        self.refresh()
+
+    def show_status(
+        self, status: Status, *, persona: str | None = None, provider: str | None = None
+    ) -> None:
+        """Sets the state, and the two sides when given."""
+        before = (self._status, self._persona, self._provider)
+        self._status = status
+        self._persona = self._persona if persona is None else persona
+        self._provider = self._provider if provider is None else provider
+        if before != (status, self._persona, self._provider):
+            self.refresh()
+
+    def show_figures(self, figures: Figures) -> None:
+        """Sets the figures."""
+        if figures != self._figures:
+            self._figures = figures
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """The row."""
+        width = self.size.width
+        if y:
+            return Strip.blank(width, self.rich_style)
+        if self.edge == "top":
+            spans = title_spans(self._persona, self._provider, self._status, width)
+        else:
+            spans = [(" ", "text"), (figures_text(self._figures, width - 2), "text")]
+        base = self.rich_style
+        strip = strip_of(spans, self.palette).apply_style(base)
+        return strip.crop_extend(0, width, base)

@@ -1,0 +1,198 @@
+"""A pane of text of any length: wraps and draws what is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from rich.segment import Segment
+from textual.strip import Strip
+
+from convtui.tui.palette import Palette, Span
+from convtui.tui.widgets.line_view import CopyRow, LineView
+from convtui.tui.wrap import Wrapped, count_lines, paint
+
+_PIECE = 8_192
+_KEPT = 200
+
+Mark = tuple[int, int, str]
+
+
+@dataclass(slots=True)
+class Piece:
+    """Text that is wrapped as one; `marks` are spans of it with their roles."""
+
+    text: str
+    role: str = "text"
+    indent: int = 0
+    marks: list[Mark] = field(default_factory=list)
+    joined: bool = False
+    """Whether the text goes on in the next piece without a newline."""
+
+
+class Doc:
+    """What a pane shows, written from top to bottom."""
+
+    def __init__(self) -> None:
+        self.pieces: list[Piece] = []
+
+    def line(self, *spans: Span, indent: int = 0) -> Doc:
+        """One line of several roles."""
+        marks: list[Mark] = []
+        position = 0
+        for text, role in spans:
+            marks.append((position, position + len(text), role))
+            position += len(text)
+        self.pieces.append(Piece("".join(text for text, _ in spans), "text", indent, marks))
+        return self
+
+    def blank(self) -> Doc:
+        """An empty line."""
+        self.pieces.append(Piece(""))
+        return self
+
+    def head(self, title: str, note: str = "") -> Doc:
+        """A heading, after an empty line unless it is the first."""
+        if self.pieces:
+            self.blank()
+        return self.line((title, "accent bold"), (f"  {note}" if note else "", "muted"))
+
+    def field(self, name: str, value: str, role: str = "text", width: int = 14) -> Doc:
+        """A name and its value."""
+        return self.line((f"{name:<{width}} ", "muted"), (value, role))
+
+    def nothing(self, why: str) -> Doc:
+        """Says that there is nothing and why."""
+        return self.line(("nothing here", "muted bold")).line((why, "muted"))
+
+    def text(
+        self, text: str, role: str = "text", *, indent: int = 0, marks: Iterable[Mark] = ()
+    ) -> Doc:
+        """Text of any length; `marks` are spans of it."""
+        left = sorted(marks)
+        position = 0
+        while True:
+            end, gap = _piece_end(text, position)
+            inside = [
+                (max(start, position) - position, min(stop, end) - position, name)
+                for start, stop, name in left
+                if start < end and stop > position
+            ]
+            joined = end < len(text) and not gap
+            self.pieces.append(Piece(text[position:end], role, indent, inside, joined))
+            position = end + gap
+            if end >= len(text):
+                return self
+
+    def spans(self, spans: Sequence[Span], *, indent: int = 0) -> Doc:
+        """Text of several roles and any length."""
+        marks: list[Mark] = []
+        position = 0
+        for text, role in spans:
+            if role != "text":
+                marks.append((position, position + len(text), role))
+            position += len(text)
+        return self.text("".join(text for text, _ in spans), indent=indent, marks=marks)
+
+    def __str__(self) -> str:
+        return "".join(piece.text + ("" if piece.joined else "\n") for piece in self.pieces)
+
+
+def _piece_end(text: str, start: int) -> tuple[int, int]:
+    """Where a piece ends and how many characters there are between it and the next."""
+    if len(text) - start <= _PIECE:
+        return len(text), 0
+    end = text.rfind("\n", start, start + _PIECE)
+    if end > start:
+        return end, 1
+    end = text.rfind(" ", start, start + _PIECE)
+    return (end + 1, 0) if end > start else (start + _PIECE, 0)
+
+
+class TextPane(LineView):
+    """Shows a `Doc`."""
+
+    def __init__(
+        self,
+        doc: Doc | None = None,
+        *,
+        palette: Palette | None = None,
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(palette=palette, name=name, id=id, classes=classes)
+        self._doc = doc or Doc()
+        self._wrapped: dict[int, Wrapped] = {}
+
+    @property
+    def doc(self) -> Doc:
+        """What is shown."""
+        return self._doc
+
+    def show(self, doc: Doc, *, keep_place: bool = False) -> None:
+        """Shows a document from its beginning, or from where the last one was scrolled to."""
+        top = round(self.scroll_y)
+        self._doc = doc
+        self._wrapped.clear()
+        self.load(len(doc.pieces), 1)
+        if keep_place:
+            self.scroll_to(y=top, animate=False)
+
+    def on_mount(self) -> None:
+        """Shows what was given."""
+        super().on_mount()  # type: ignore[no-untyped-call]
+        self.load(len(self._doc.pieces), 1)
+
+    def rewrap(self) -> None:
+        """The width has changed."""
+        self._wrapped.clear()
+
+    def _room(self, piece: Piece) -> int:
+        return max(4, self.view_width - piece.indent - 1)
+
+    def measure(self, item: int) -> int:
+        """The lines of a piece."""
+        piece = self._doc.pieces[item]
+        return count_lines(piece.text, self._room(piece))
+
+    def _wrap(self, item: int) -> Wrapped:
+        found = self._wrapped.get(item)
+        if found is None:
+            if len(self._wrapped) > _KEPT:
+                self._wrapped.clear()
+            piece = self._doc.pieces[item]
+            found = self._wrapped[item] = Wrapped(piece.text, self._room(piece))
+        return found
+
+    def row(self, item: int, row: int) -> Strip:
+        """One line of a piece."""
+        piece = self._doc.pieces[item]
+        wrapped = self._wrap(item)
+        if row >= len(wrapped):
+            return Strip([])
+        marks = [(*wrapped.span(start, end), role) for start, end, role in piece.marks]
+        pieces = paint(wrapped.starts[row], wrapped.ends[row], marks, piece.role)
+        style = self.palette.style
+        segments = [Segment(" " * piece.indent)] if piece.indent else []
+        segments += [
+            Segment(wrapped.text[low:high], style(role)) for low, high, role in pieces if low < high
+        ]
+        return Strip(segments)
+
+    def copy_row(self, item: int, row: int) -> CopyRow:
+        """One line for the clipboard."""
+        piece = self._doc.pieces[item]
+        wrapped = self._wrap(item)
+        if row >= len(wrapped):
+            return CopyRow("")
+        glue = "\n"
+        if wrapped.is_soft(row):
+            glue = " " if wrapped.ends[row] < wrapped.starts[row + 1] else ""
+        elif row == len(wrapped) - 1 and piece.joined:
+            glue = ""
+        return CopyRow(" " * piece.indent + wrapped.line(row), piece.indent, glue)
+
+    def all_text(self) -> str:
+        """The document as stored."""
+        return str(self._doc)
