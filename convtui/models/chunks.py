@@ -177,7 +177,10 @@ def _cost(litellm: Any, model: str, answer: Any, usage: Any) -> float | None:
     provider, slash, _ = model.partition("/")
     names = [model] if used is None else [f"{provider}/{used}" if slash else used, model]
     for name in names:
-        with contextlib.suppress(Exception):  # not in the list: unknown, which is not zero
+        # litellm asks the endpoint itself about some models that are not in its list.
+        if not {name, name.partition("/")[2]} & litellm.model_cost.keys() or "ollama" in provider:
+            continue
+        with contextlib.suppress(Exception):  # unknown, which is not zero
             into, out = litellm.cost_per_token(
                 model=name,
                 prompt_tokens=usage.prompt_tokens or 0,

@@ -11,7 +11,9 @@ import contextlib
 import logging
 import os
 import re
+import sys
 import threading
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -48,6 +50,8 @@ def load_litellm() -> Any:
     litellm.modify_params = False
     litellm.disable_aiohttp_transport = True
     litellm.num_retries = 0
+    # A model that repeats itself is to be seen doing so; litellm would raise at the 100th time.
+    litellm.REPEATED_STREAMING_CHUNK_LIMIT = sys.maxsize
     for name in (
         "callbacks",
         "input_callback",
@@ -65,6 +69,16 @@ def load_litellm() -> Any:
         logger.propagate = False
         logger.setLevel(logging.CRITICAL + 1)
     return litellm
+
+
+def ignore_litellm_deprecations() -> None:
+    """Keeps litellm's use of old pydantic interfaces from being warned of, or from breaking calls.
+
+    Under "warnings are errors" each such warning would end a stream. Called for every call, because
+    filters are the process's and others reset them; only warnings that litellm's own modules cause
+    are meant.
+    """
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"litellm(\.|$)")
 
 
 def public_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -142,6 +156,7 @@ class LitellmClients:
         Makes no request. Raises ImportError when litellm is not installed.
         """
         litellm = self.module()
+        ignore_litellm_deprecations()
         # What the first call would otherwise stop for: the SDK's lazy parts, the certificates, and
         # the tables for counting tokens. None of it is needed for the call to work.
         with contextlib.suppress(Exception):
@@ -224,6 +239,7 @@ class LitellmClient:
         started = False
         try:
             litellm = await self._clients.loaded()
+            ignore_litellm_deprecations()
             response = await litellm.acompletion(**self._arguments(asked, messages, tools))
             if not hasattr(response, "__aiter__"):
                 yield whole_delta(litellm, response, self.model)

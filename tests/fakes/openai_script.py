@@ -151,8 +151,8 @@ def apply_directive(reply: FakeReply, directive: Directive) -> FakeReply:
             return replace(reply, text="", reasoning="", tool_calls=())
         case "huge":
             size = int(value or 1_000_000)
-            line = "Every seat on every flight is described here at length. "
-            return replace(reply, text=(line * (size // len(line) + 1))[:size])
+            word = "seat" * 250 + " "  # long words, so that the chunks are few
+            return replace(reply, text=(word * (size // len(word) + 1))[:size])
         case "usage-none":
             return replace(reply, usage=False)
     raise ValueError(f"unknown fault: {name!r}")
@@ -268,6 +268,7 @@ _CUSTOMER = (
     "All right, then please book the Friday flight.",
 )
 _AGENT = (
+    (("hello", "hi"), "Good morning, this is travel support. May I have your booking code?"),
     (
         ("refund", "cancel"),
         "A refund takes five working days and costs 30 euros. Shall I go ahead?",
@@ -275,7 +276,6 @@ _AGENT = (
     (("cost", "price", "much"), "The change costs 45 euros, the difference in fare included."),
     (("book", "friday"), "I have moved you to Friday, 09:40, seat 14C. Is there anything else?"),
     (("code", "morning"), "Thank you, I found it: there is a flight at 09:40 and one at 11:15."),
-    (("hello", "hi"), "Good morning, this is travel support. May I have your booking code?"),
 )
 
 

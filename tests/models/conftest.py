@@ -1,0 +1,28 @@
+"""litellm is imported once for the whole area: it takes seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from convtui.models.litellm_client import LitellmClients, load_litellm
+from convtui.text import Redactor
+from tests.fakes.openai_server import OpenAIServerThread
+
+KEY = "sk-planted-0123456789abcdef"
+
+
+@pytest.fixture(scope="session")
+def litellm_clients() -> LitellmClients:
+    """Clients with litellm loaded and warmed."""
+    clients = LitellmClients(Redactor([KEY]), load=load_litellm)
+    clients.warm()
+    return clients
+
+
+@pytest.fixture
+def server() -> Iterator[OpenAIServerThread]:
+    """A fresh loopback server."""
+    with OpenAIServerThread(persona_turns=2) as running:
+        yield running

@@ -1,0 +1,83 @@
+"""Folding deltas: order, shape and missing parts must not change what was said."""
+
+from __future__ import annotations
+
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convtui.models.base import Delta, ReplyFold, ToolCallDelta, Usage
+
+Calls = list[tuple[str, str]]
+calls = st.lists(st.tuples(st.sampled_from(["look_up", "book"]), st.text(max_size=30)), max_size=4)
+
+
+def fold(*deltas: Delta) -> ReplyFold:
+    folded = ReplyFold()
+    for delta in deltas:
+        folded.add(delta)
+    return folded
+
+
+def pieces(number: int, name: str, arguments: str, size: int, indexed: bool) -> list[ToolCallDelta]:
+    index = number if indexed else None
+    head = ToolCallDelta(index, f"call_{number}", name)
+    cut = [arguments[i : i + size] for i in range(0, len(arguments), size)]
+    return [head, *(ToolCallDelta(index, arguments=part) for part in cut)]
+
+
+def folded_calls(deltas: list[ToolCallDelta]) -> Calls:
+    reply = fold(*(Delta(tool_calls=(piece,)) for piece in deltas)).reply()
+    return [(call.name, call.arguments) for call in reply.tool_calls]
+
+
+@given(texts=st.lists(st.text()), thoughts=st.lists(st.text()))
+def test_text_and_reasoning_are_kept_apart(texts: list[str], thoughts: list[str]) -> None:
+    reply = fold(*map(Delta, texts), *(Delta(reasoning=t) for t in thoughts)).reply()
+    assert (reply.text, reply.reasoning) == ("".join(texts), "".join(thoughts))
+
+
+@given(wanted=calls, size=st.integers(1, 7))
+def test_calls_without_an_index_are_told_apart_by_id(wanted: Calls, size: int) -> None:
+    found = [p for n, (name, args) in enumerate(wanted) for p in pieces(n, name, args, size, False)]
+    assert folded_calls(found) == wanted
+
+
+@given(wanted=calls, size=st.integers(1, 7), random=st.randoms())
+def test_calls_with_an_index_may_interleave(wanted: Calls, size: int, random: Random) -> None:
+    queues = [pieces(n, name, args, size, True) for n, (name, args) in enumerate(wanted)]
+    mixed = []
+    while any(queues):
+        mixed.append(random.choice([queue for queue in queues if queue]).pop(0))
+    assert folded_calls(mixed) == wanted
+
+
+@given(cuts=st.lists(st.integers(1, 5), min_size=1, max_size=20), text=st.text(max_size=60))
+def test_chunking_does_not_matter(cuts: list[int], text: str) -> None:
+    parts, rest = [], text
+    for cut in cuts:
+        parts.append(rest[:cut])
+        rest = rest[cut:]
+    assert fold(*map(Delta, [*parts, rest])).text == text
+
+
+def test_an_id_repeated_in_every_piece_is_one_call() -> None:
+    found = [ToolCallDelta(None, "a", "f" if n == 0 else None, part) for n, part in enumerate("{}")]
+    assert folded_calls(found) == [("f", "{}")]
+
+
+def test_arguments_before_any_id_make_a_call() -> None:
+    reply = fold(Delta(tool_calls=(ToolCallDelta(arguments="{}"),))).reply()
+    assert (reply.tool_calls[0].id, reply.tool_calls[0].arguments) == ("call_0", "{}")
+
+
+def test_a_reply_without_a_finish_reason_has_none() -> None:
+    reply = fold(Delta("a"), Delta(metadata={"x": 1}), Delta(model="m", response_id="r")).reply()
+    assert reply.finish_reason is None
+    assert (reply.text, reply.model, reply.response_id, reply.metadata) == ("a", "m", "r", {"x": 1})
+
+
+def test_unknown_usage_stays_unknown() -> None:
+    total = Usage(prompt_tokens=3).plus(Usage(prompt_tokens=4, cost=0.5))
+    assert (total.prompt_tokens, total.completion_tokens, total.cost) == (7, None, 0.5)
