@@ -126,7 +126,7 @@ class Printer:
                 lines += textwrap.wrap(line, room) or [""]
         for place, line in enumerate(lines):
             before = self._paint(first, head) if place == 0 else rest
-            self._line(before + self._paint(line.rstrip(), code))
+            self._line((before + self._paint(line, code)).rstrip())
 
     def _mark(self, text: str, code: str = _DIM) -> None:
         self._marks.append((visible(text), code))

@@ -109,7 +109,7 @@ def _run(argv: Sequence[str] | None) -> int:
         # again when it flushes at exit.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 1
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted")
         return 130
@@ -144,7 +144,7 @@ def _usage(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption):
         known = [
             name
-            for parameter in (context.command.params if context is not None else ())
+            for parameter in (context.command.get_params(context) if context is not None else ())
             for name in (*parameter.opts, *parameter.secondary_opts)
         ]
         near = nearest(error.option_name, known)

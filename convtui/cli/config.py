@@ -33,5 +33,5 @@ def command(as_json: bool) -> int:
         value = getattr(config, name)
         shown = "not set" if value is None else json.dumps(value, ensure_ascii=False)
         rows.append([name, shown, str(config.origin(name)), text])
-    table([["SETTING", "VALUE", "FROM", "MEANING"], *rows])
+    table([["SETTING", "VALUE", "FROM", "MEANING"], *rows], limit=200)
     return 0
