@@ -242,7 +242,7 @@ def _lines(url: str) -> Iterator[str]:
     yield ""
     yield (
         f"  OPENAI_API_KEY=any convtui debug --provider openai/provider-1 --api-base {url} "
-        f"--user-model openai/persona-1 --user-api-base {url}"
+        f"--persona sam --user-model openai/persona-1 --user-api-base {url}"
     )
     yield f"  curl {url.removesuffix('/v1')}/__requests__"
 
