@@ -36,6 +36,7 @@ from typing import Any
 END = "<END OF CONVERSATION>"
 _DIRECTIVE = re.compile(r"([a-z]+(?:-[a-z]+)*|\d{3})(?:=([^!]*?))?(?:x(\d+))?")
 _IN_MESSAGE = re.compile(r"\[\[fault:([^\]]+)\]\]")
+_QUOTED = re.compile(r'^(?:You said|About) ".*"[.:] ')
 _TOKEN = re.compile(r"\s*\S+|\s+")
 
 
@@ -289,6 +290,7 @@ def default_reply(model: str, body: Mapping[str, Any], persona_turns: int) -> Fa
     """
     messages = body.get("messages") or []
     heard = " ".join(_IN_MESSAGE.sub("", last_user_text(messages)).split())
+    heard = _QUOTED.sub("", heard)  # what the other side quoted was ours
     spoken = sum(1 for m in messages if isinstance(m, dict) and m.get("role") == "assistant")
     offered = [
         str(tool.get("function", {}).get("name", ""))
