@@ -141,7 +141,7 @@ class EngineHandle:
             self._process = await asyncio.to_thread(_spawn, self.python)
         except OSError as error:
             self._fail(f"cannot start {self.python}: {error.strerror or error}")
-            raise EngineError(self._message()) from error
+            raise self._failure() from error
         self.pid = self._process.pid
         self._stdin = self._process.stdin
         threading.Thread(target=self._read, name="convtui-frames", daemon=True).start()
@@ -160,7 +160,7 @@ class EngineHandle:
             ready.cancel()
             over.cancel()
         if not self._ready.is_set():
-            raise EngineError(self._message())
+            raise self._failure()
 
     async def wait(self) -> None:
         """Waits until the engine process has ended."""
@@ -358,9 +358,9 @@ class EngineHandle:
             else:
                 self.state = EngineState.DEAD
                 self.error = {"type": "EngineDied", "message": describe_exit(status)}
-                tail = "".join(text for _, text in self.early_output[-20:]).strip()
-                if tail:
-                    self.error["frames"] = tail.splitlines()[-12:]
+                frames = crash_frames("".join(text for _, text in self.early_output))
+                if frames:
+                    self.error["frames"] = frames
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_result({"ok": False, "reason": "the engine has ended"})
@@ -374,10 +374,12 @@ class EngineHandle:
         self.error = {"type": "EngineError", "message": message}
         self._over.set()
 
-    def _message(self) -> str:
-        if self.error is None:
-            return "the engine did not start"
-        return "\n".join([str(self.error["message"]), *self.error.get("frames", ())])
+    def _failure(self) -> EngineError:
+        found = self.error or {"message": "the engine did not start"}
+        failure = EngineError("\n".join([str(found["message"]), *found.get("frames", ())]))
+        # A SPEC that names nothing is bad usage, whichever process has found that out.
+        failure.exit_code = int(found.get("exit_code", failure.exit_code))
+        return failure
 
 
 async def continue_live(
@@ -455,6 +457,20 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def crash_frames(text: str) -> list[str]:
+    """The lines of a crash report that are worth showing: what it was, and the user's own frames."""
+    ours = str(Path(__file__).resolve().parent)
+    library = str(Path(os.__file__).resolve().parent)
+    lines = [
+        line.rstrip()
+        for line in text.split("\n")
+        if line.startswith(("Fatal", "Current thread", "Traceback"))
+        or (line.startswith('  File "') and ours not in line and library not in line)
+        or (line and not line.startswith((" ", "Thread", "Extension modules")))
+    ]
+    return lines[:12]
 
 
 def describe_exit(status: int) -> str:

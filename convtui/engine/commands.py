@@ -69,7 +69,7 @@ class CommandDesk:
 
     def _take_over(self, arguments: dict[str, Any]) -> None:
         side = self._side(arguments)
-        turns = self._conversation.turns
+        turns = self._conversation.turns.speakers
         if side in turns.taken_over:
             raise CommandRefused(f"you speak for the {side} already; t hands back")
         turns.taken_over.add(side)
@@ -81,7 +81,7 @@ class CommandDesk:
 
     def _hand_back(self, arguments: dict[str, Any]) -> None:
         side = self._side(arguments)
-        turns = self._conversation.turns
+        turns = self._conversation.turns.speakers
         if side not in turns.taken_over:
             raise CommandRefused(f"nobody has taken over the {side}")
         hold = self._gate.hold

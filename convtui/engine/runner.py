@@ -27,8 +27,9 @@ from convtui.engine.pipeline import Rules, ending
 from convtui.engine.seed import Seed, bad_ending
 from convtui.engine.sides import SideHooks, Timed, checked_sessions, lifecycle
 from convtui.engine.state import ConversationState, SessionState
+from convtui.engine.table import InterruptedRunError, Pending, TurnResult
 from convtui.engine.tools import Toolbox
-from convtui.engine.turns import InterruptedRunError, Pending, TurnResult, Turns
+from convtui.engine.turns import Turns
 from convtui.errors import ConversationError, ConvtuiError, HookError, ProviderError, UsageError
 from convtui.events import (
     ConversationEnded,
@@ -210,11 +211,12 @@ class Conversation:
         """Runs to the end and closes the log; returns why it ended."""
         self._task = asyncio.current_task()
         journal = self.journal
+        journal.writer.start_clock()
         journal.emit(self._header())
         if self.seed is not None:
             journal.emit(self.seed.record(self.state))
             for side in self.seed.taken_over:
-                self.turns.taken_over.add(side)
+                self.turns.speakers.taken_over.add(side)
         try:
             self.termination = await self._guarded()
         finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from convtui.engine.state import ConversationState
-from convtui.engine.turns import Pending
+from convtui.engine.table import Pending
 from convtui.errors import UsageError
 from convtui.events import (
     EXIT_CODES,

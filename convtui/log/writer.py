@@ -90,6 +90,11 @@ class LogWriter:
         """What made writing fail, if it did; nothing is written after that."""
         return self._broken
 
+    def start_clock(self) -> None:
+        """The log begins now: what was loaded between opening it and the header does not count."""
+        self._started = time.monotonic()
+        self.created_at = datetime.now(UTC)
+
     def now(self) -> float:
         """Seconds since the log was created."""
         return time.monotonic() - self._started

@@ -1,0 +1,218 @@
+"""Holding at the stages after a reply: edits, overrides, failures, empty replies, endings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convtui.engine.gate import (
+    AGAIN,
+    EDIT,
+    END,
+    FAIL,
+    GO,
+    KEEP,
+    OVERRIDE,
+    RETRY,
+    SKIP,
+    SUPPLY,
+    Choice,
+    Release,
+)
+from convtui.engine.pipeline import Draft
+from convtui.engine.state import SessionState
+from convtui.engine.table import AskAgainError, InterruptedRunError, Table, Words
+from convtui.errors import ProviderError
+from convtui.events import DebugOverrode, HoldReason, ResponseProcessed, SignalsExtracted
+from convtui.transcript import Flag
+
+_EMPTY_RETRIES = 3
+
+
+class StageGate:
+    """Records what a stage gave and passes the gate with it."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.empties = 0
+        """How often an empty reply was asked for again in this turn."""
+
+    def record(self, draft: Draft) -> None:
+        """Writes the record of a stage that has run."""
+        revision = draft.revision if draft.revision > 1 else None
+        if draft.error is not None:
+            return
+        if draft.stage == "signals":
+            self._table.journal.emit_here(
+                SignalsExtracted,
+                revision=revision,
+                matches=[match.as_dict() for match in draft.matches],
+                duration=round(draft.duration, 6),
+                hook=draft.hook,
+            )
+        elif draft.stage == "post_process":
+            self._table.journal.emit_here(
+                ResponseProcessed,
+                revision=revision,
+                text=draft.text or "",
+                changed=draft.text != draft.raw,
+                duration=round(draft.duration, 6),
+                hook=draft.hook,
+                metadata=draft.metadata,
+            )
+
+    async def passed(
+        self, draft: Draft, session: SessionState, words: Words, holds_again: str | None
+    ) -> str | None:
+        """Holds at a stage where that is due; returns the stage that is to be held again.
+
+        That is this very stage when the raw reply was edited: the stages before it run again and
+        are not held.
+        """
+        if draft.error is not None:
+            return await self._hook_failed(draft)
+        if draft.rerun:
+            return holds_again
+        self._foresee(draft)
+        because: HoldReason | None = "step" if holds_again == draft.stage else None
+        detail = "edited" if because else ""
+        choices: tuple[Choice, ...] = (GO, EDIT, AGAIN, SKIP)
+        if draft.stage == "discard":
+            choices = (GO, OVERRIDE, EDIT, AGAIN, SKIP)
+        elif draft.stage == "commit" and draft.empty and because is None:
+            return await self._empty(draft, words)
+        elif draft.stage == "terminate":
+            return await self.ending(draft)
+        while True:
+            release = await self._table.gate.pass_through(
+                self._table.point(draft.stage),
+                drafts=lambda: _drafts(draft),
+                choices=choices,
+                because=because,
+                detail=detail,
+            )
+            self._table.answer_common(release)
+            if release.choice == OVERRIDE.id:
+                self._override_discard(draft)
+                return None
+            if release.choice != EDIT.id:
+                return None
+            if self._apply_edits(draft, release):
+                return draft.stage
+            because, detail = "step", "edited"
+
+    def _foresee(self, draft: Draft) -> None:
+        """Tells the engine's own fold what is about to be recorded, for breakpoints on it."""
+        turn = self._table.journal.transcript.current
+        if turn is not None and draft.stage == "discard":
+            turn.flags = (turn.flags & ~Flag.DISCARDED) | (Flag.DISCARDED * bool(draft.discard))
+        elif turn is not None and draft.stage == "commit":
+            turn.flags = (turn.flags & ~Flag.DISCARDED) | (Flag.EMPTY * draft.empty)
+
+    def _apply_edits(self, draft: Draft, release: Release) -> bool:
+        """Takes edits into a draft; whether stages have to run again for them."""
+        text = release.edits.get("text")
+        if isinstance(text, str) and draft.stage != "signals" and text != draft.text:
+            self._table.note_edit("text", draft.text or "", text)
+            draft.text = text
+        raw = release.edits.get("raw")
+        if isinstance(raw, str) and raw != draft.raw:
+            self._table.note_edit("raw", draft.raw, raw)
+            draft.raw = raw
+            return True
+        return False
+
+    def _override_discard(self, draft: Draft) -> None:
+        before = bool(draft.discard)
+        draft.discard = not before
+        self._table.journal.emit_here(
+            DebugOverrode, what="discard", before=before, after=not before
+        )
+
+    async def _empty(self, draft: Draft, words: Words) -> str | None:
+        """An empty or near-empty reply, about to be committed."""
+        if words.human:
+            return None
+        policy = self._table.scenario.on_empty
+        if policy == "keep":
+            return None
+        if policy == "fail":
+            raise ProviderError("the reply is empty (on_empty: fail)")
+        if policy == "retry" and self.empties < _EMPTY_RETRIES:
+            self.empties += 1
+            raise AskAgainError
+        if not self._table.gate.watched:
+            if self._table.gate.on_pause == "continue":
+                return None
+            raise InterruptedRunError("the reply is empty (on_empty: pause)")
+        release = await self._table.gate.wait(
+            "empty",
+            self._table.point("commit"),
+            _drafts(draft),
+            (AGAIN, KEEP, SUPPLY, SKIP, FAIL),
+            detail="the reply says nothing",
+        )
+        self._table.answer_common(release)
+        if release.choice == FAIL.id:
+            raise ProviderError("the reply is empty")
+        if release.choice == SUPPLY.id:
+            text = str(release.edits.get("text", release.edits.get("raw", "")))
+            self._table.note_edit("text", draft.text or "", text)
+            draft.text = text
+        else:
+            self._table.journal.emit_here(DebugOverrode, what="empty", before="pause", after="keep")
+        return None
+
+    async def ending(self, draft: Draft) -> str | None:
+        """Stage `terminate`: in the debugger every ending can be overridden in place."""
+        termination = draft.termination
+        assert termination is not None
+        pauses = (
+            termination.signal is not None
+            and self._table.scenario.signal_action(termination.signal) == "pause"
+        )
+        if not self._table.gate.watched:
+            if pauses and self._table.gate.on_pause != "continue":
+                raise InterruptedRunError(
+                    f"signal {termination.signal} pauses (on_signal)", termination.signal
+                )
+            if pauses:
+                draft.termination = None
+            return None
+        release = await self._table.gate.wait(
+            "ending",
+            self._table.point("terminate"),
+            [{"field": "termination", "label": "ending", "text": termination.reason}],
+            (END, OVERRIDE),
+            detail=f"{termination.kind} by {termination.by}: {termination.reason}",
+        )
+        if release.choice == OVERRIDE.id:
+            self._table.journal.emit_here(
+                DebugOverrode, what="ending", before=termination.as_dict(), after=None
+            )
+            draft.termination = None
+        return None
+
+    async def _hook_failed(self, draft: Draft) -> str | None:
+        error = draft.error
+        assert error is not None
+        release = await self._table.failed(error, stage=draft.stage, drafts=_drafts(draft))
+        self._table.answer_common(release)
+        if release.choice == RETRY.id:
+            draft.again = True
+        elif release.choice == SUPPLY.id:
+            draft.error = None
+            if draft.stage == "post_process":
+                text = str(release.edits.get("text", draft.raw))
+                self._table.note_edit("text", draft.raw, text)
+                draft.text = text
+            elif draft.stage == "discard":
+                draft.discard = False
+            self.record(draft)
+        return None
+
+
+def _drafts(draft: Draft) -> list[dict[str, Any]]:
+    drafts = [{"field": "raw", "label": "raw reply", "text": draft.raw}]
+    if draft.text is not None and draft.stage != "signals":
+        drafts.insert(0, {"field": "text", "label": "what is said", "text": draft.text})
+    return drafts

@@ -1,0 +1,142 @@
+"""What one turn is made of, and what all its parts work on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from convtui.engine.calls import Caller
+from convtui.engine.gate import AGAIN, FAIL, RETRY, SKIP, SUPPLY, Gate, Point, Release
+from convtui.engine.journal import Journal
+from convtui.engine.state import ConversationState
+from convtui.engine.tools import Toolbox
+from convtui.errors import ConversationError
+from convtui.events import DebugEdited, Speaker, Termination, Warned
+from convtui.models.base import Message, Reply
+from convtui.protocol import describe_error
+from convtui.providers.base import Provider
+from convtui.scenario import Scenario
+from convtui.simulators.base import EndConversation, UserSimulator
+
+
+class InterruptedRunError(Exception):
+    """The conversation cannot go on: nobody watches where somebody would have to decide."""
+
+    def __init__(self, reason: str, signal: str | None = None) -> None:
+        self.signal = signal
+        super().__init__(reason)
+
+
+@dataclass(slots=True, frozen=True)
+class Pending:
+    """A raw reply that was received but not committed; it re-enters at `signals`."""
+
+    speaker: Speaker
+    number: int
+    attempt: int
+    reply: Reply
+    source: dict[str, Any]
+    """Where it stands: `{log, seq}`."""
+    messages: tuple[Message, ...] = ()
+    """The tool messages that led to it."""
+    hold: bool = False
+
+
+@dataclass(slots=True)
+class Words:
+    """What somebody said, before the pipeline."""
+
+    raw: str
+    human: bool = False
+    metadata: dict[str, Any] = field(default_factory=dict)
+    messages: list[Message] = field(default_factory=list)
+    then: EndConversation | None = None
+    truncated: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class TurnResult:
+    """How a turn came out: who goes on, or why the session ends."""
+
+    result: Literal["commit", "retry", "skip", "end"]
+    termination: Termination | None = None
+
+
+class AskAgainError(Exception):
+    """The turn begins again: another attempt."""
+
+
+class SkipTurnError(Exception):
+    """The turn is given up without being said."""
+
+
+@dataclass(slots=True)
+class Table:
+    """What lies between the parts of a turn: journal, gate, both sides."""
+
+    journal: Journal
+    gate: Gate
+    caller: Caller
+    state: ConversationState
+    provider: Provider
+    simulator: UserSimulator
+    toolbox: Toolbox
+    redact: Callable[[str], str] = str
+    edited: bool = False
+    """Whether the turn in progress was edited by hand."""
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario that is being run."""
+        return self.state.scenario
+
+    def answer_common(self, release: Release) -> None:
+        """The answers that every hold on a turn may have: ask again, skip."""
+        if release.choice == AGAIN.id:
+            raise AskAgainError
+        if release.choice == SKIP.id:
+            raise SkipTurnError
+
+    async def failed(
+        self,
+        error: ConversationError,
+        *,
+        stage: str = "response",
+        drafts: list[dict[str, Any]] | None = None,
+    ) -> Release:
+        """Something failed: holds, or lets it fail when nobody watches."""
+        if not self.gate.watched:
+            raise error
+        again = RETRY if stage not in ("request", "response") else AGAIN
+        choices = (again, SUPPLY, SKIP, FAIL) if again is AGAIN else (again, SUPPLY, AGAIN, FAIL)
+        release = await self.gate.wait(
+            "error",
+            self.point(stage),
+            drafts or [{"field": "raw", "label": "raw reply", "text": ""}],
+            choices,
+            detail=str(error),
+            error=describe_error(error, redact=self.redact),
+        )
+        if release.choice == FAIL.id:
+            raise error
+        return release
+
+    def note_edit(self, what: str, before: str, after: str) -> None:
+        """Records an edit by hand."""
+        self.edited = True
+        self.journal.emit_here(DebugEdited, field=what, before=before, after=after)
+
+    def warn(self, code: str, message: str) -> None:
+        """Records a warning on the turn in progress."""
+        self.journal.emit_here(Warned, code=code, message=message)
+
+    def point(self, stage: str) -> Point:
+        """A stage of the turn in progress."""
+        place = self.journal.place
+        return Point(place.session, place.turn, stage, place.side, place.attempt)
+
+    @property
+    def number(self) -> int:
+        """The number of the turn in progress."""
+        return self.journal.place.turn or 0
