@@ -460,7 +460,7 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def crash_frames(text: str) -> list[str]:
-    """The lines of a crash report that are worth showing: what it was, and the user's own frames."""
+    """What of a crash report is worth showing: what it was, and the user's own frames."""
     ours = str(Path(__file__).resolve().parent)
     library = str(Path(os.__file__).resolve().parent)
     lines = [

@@ -346,6 +346,31 @@ class Speakers:
             )
         return None, ""
 
+    async def _cancelled(self, error: CallCancelledError) -> Release:
+        if not self._table.gate.watched:
+            raise error
+        release = await self._table.gate.wait(
+            "pause",
+            self._table.point("response"),
+            [{"field": "raw", "label": "what had arrived", "text": error.partial}],
+            (AGAIN, SUPPLY, SKIP, FAIL),
+            detail="the call was cancelled",
+        )
+        if release.choice == FAIL.id:
+            raise error
+        return release
+
+    def _record_decision(self, decision: Decision | None) -> None:
+        if decision is not None:
+            self._table.journal.emit_here(
+                UserDecided,
+                kind=decision.kind,
+                tool=decision.tool,
+                arguments=decision.arguments,
+                valid=decision.valid,
+                reason=decision.reason,
+            )
+
     def hand_back(self, speaker: Speaker) -> None:
         """The side speaks for itself again; does nothing when it already does."""
         if speaker in self.taken_over:
