@@ -129,14 +129,30 @@ class EngineHandle:
 
     # --- starting and ending
 
+    async def prepare(self) -> None:
+        """Starts the process and has it load what model calls need, before it is known what to run.
+
+        `start()` then goes on with that process. Raises `EngineError` when it cannot be started.
+        """
+        await self._spawn()
+        await self._send(pack_json(Kind.WARM))
+
     async def start(self, spec: StartSpec, *, wait: bool = True) -> None:
         """Starts the engine; returns when its log is open, or raises `EngineError`.
 
         With `wait=False` it returns as soon as the process runs; `state` tells the rest.
         """
         self.spec = spec
-        self._loop = asyncio.get_running_loop()
+        await self._spawn()
         self.state = EngineState.STARTING
+        await self._send(pack_json(Kind.START, **spec.as_dict()))
+        if wait:
+            await self.ready()
+
+    async def _spawn(self) -> None:
+        if self._process is not None:
+            return
+        self._loop = asyncio.get_running_loop()
         try:
             self._process = await asyncio.to_thread(_spawn, self.python)
         except OSError as error:
@@ -146,9 +162,6 @@ class EngineHandle:
         self._stdin = self._process.stdin
         threading.Thread(target=self._read, name="convtui-frames", daemon=True).start()
         threading.Thread(target=self._read_errors, name="convtui-stderr", daemon=True).start()
-        await self._send(pack_json(Kind.START, **spec.as_dict()))
-        if wait:
-            await self.ready()
 
     async def ready(self) -> None:
         """Waits until the log is open. Raises `EngineError` when that fails."""

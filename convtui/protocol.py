@@ -50,6 +50,8 @@ class Kind(IntEnum):
     # screen to engine
     START = 32
     """What to run; the first frame. See `engine.process`."""
+    WARM = 34
+    """`{}`: load what model calls need, in the background; may come before START."""
     COMMAND = 33
     """`{id, do, ...}`: a debugger command."""
 

@@ -258,6 +258,16 @@ def _private(fd: int) -> int:
     return copy
 
 
+def _warm() -> None:
+    """Imports what takes seconds, so that the first call does not wait for it."""
+    with contextlib.suppress(Exception):
+        # A failure here shows again, with a name, when a model is called.
+        import convtui.engine.commands  # noqa: F401
+        from convtui.models.litellm_client import LitellmClients
+
+        LitellmClients().warm()
+
+
 def main() -> None:
     """The process's whole life. Called with the pipe on descriptors 0 and 1."""
     commands_fd, frames_fd, crash_fd = _private(0), _private(1), _private(2)
@@ -270,11 +280,14 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     commands = os.fdopen(commands_fd, "rb", buffering=1 << 16)
     engine = Engine(commands, frames_fd)
-    first = read_frame(commands)
-    if first is None or first[0] is not Kind.START:
-        os._exit(0)
     engine.capture.install()
     sys.breakpointhook = engine.breakpoint_hook
+    first = read_frame(commands)
+    while first is not None and first[0] is Kind.WARM:
+        threading.Thread(target=_warm, name="convtui-warm", daemon=True).start()
+        first = read_frame(commands)
+    if first is None or first[0] is not Kind.START:
+        os._exit(0)
     threading.Thread(target=engine.listen, name="convtui-commands", daemon=True).start()
     spec = StartSpec.from_dict(json.loads(first[1]))
     status = 1

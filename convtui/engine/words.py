@@ -10,6 +10,7 @@ from convtui.engine.gate import (
     AGAIN,
     EDIT,
     END,
+    FAIL,
     GO,
     HAND_BACK,
     SAY,
@@ -17,6 +18,7 @@ from convtui.engine.gate import (
     SKIP,
     SUPPLY,
     Choice,
+    Release,
 )
 from convtui.engine.state import SessionState
 from convtui.engine.table import (
@@ -36,10 +38,11 @@ from convtui.events import (
     Termination,
     ToolCalled,
     ToolReturned,
+    UserDecided,
 )
 from convtui.models.base import Message, Reply
 from convtui.providers.base import Request
-from convtui.simulators.base import Say, UserAction, View, user_visible
+from convtui.simulators.base import Decision, Say, UserAction, View, user_visible
 
 
 class Speakers:
