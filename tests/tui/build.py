@@ -47,9 +47,7 @@ class Story:
     def skip(self, session_type: str, reason: str) -> None:
         """A session that is never held."""
         self.session = len(self.transcript.sessions) + 1
-        self.tell(
-            "session.ended", session=self.session, session_type=session_type, skipped=reason
-        )
+        self.tell("session.ended", session=self.session, session_type=session_type, skipped=reason)
 
     def on(self, kind: str, **fields: Any) -> Turn | None:
         """A record of the turn in hand."""
@@ -187,16 +185,14 @@ def ferry() -> Story:
     )
     story.on("signals.extracted", matches=[match("[[DONE]]", 11)])
     story.on("response.processed", text="Of course. [[DONE]] bye", changed=False)
-    story.on(
-        "debug.held", hold=1, reason="step", stage="post_process", detail="step", drafts=[]
-    )
+    story.on("debug.held", hold=1, reason="step", stage="post_process", detail="step", drafts=[])
     return story
 
 
 def many(count: int, words: int = 60, per_session: int = 0) -> Transcript:
     """A long transcript, one in fifty turns of interest, made without the fold."""
     rng = random.Random(1)
-    lexicon = "lorem ipsum dolor sit amet consectetur of the ferry refund, order trip.".split()
+    lexicon = ["lorem", "ipsum", "dolor", "sit", "amet", "of", "the", "ferry", "refund,", "order."]
     texts = [" ".join(rng.choice(lexicon) for _ in range(words)) for _ in range(200)]
     transcript = Transcript()
     size = per_session or count

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from typing import Any
 
+from rich.cells import cell_len
 from rich.style import Style
 from textual import events
 from textual.message import Message
@@ -46,7 +47,7 @@ def call_spans(record: dict[str, Any]) -> list[Span]:
         spans.append((" failed" if failed else " ok", "error" if failed else "muted"))
     duration = record.get("duration")
     if isinstance(duration, (int, float)):
-        spans.append((f" {seconds(duration)}", "muted"))
+        spans.append((f" {seconds(duration).replace(' ', '')}", "muted"))
     return spans
 
 
@@ -178,7 +179,7 @@ class Outline(LineView):
     def _cell(self, session: Session) -> tuple[int, int]:
         """The width of a cell and how many stand in a row."""
         last = self._transcript.turns[session.turns[-1]].number if session.turns else 1
-        width = max(2, len(str(last))) + 3
+        width = len(str(last)) + 3
         return width, max(1, (self.view_width - _INDENT + 1) // width)
 
     def _turns_of(self, session: Session) -> int:
@@ -227,7 +228,7 @@ class Outline(LineView):
         for index in session.turns[row * per_row : min(count, (row + 1) * per_row)]:
             turn = self._turn(index)
             sign, role = glyph(turn)
-            text = f"{sign}{turn.number:>{width - 2}}"
+            text = f"{sign} {turn.number:>{width - 3}}"
             number = "text" if sign != "." else "muted"
             if index == self._cursor:
                 spans += [(text, "mark:accent"), (" ", "muted")]
@@ -252,7 +253,9 @@ class Outline(LineView):
                     spans.append((f"  {sign} {found}", role))
         if session.termination is not None and self._limit is None:
             kind = visible_line(str(session.termination.get("kind", "")), 20)
-            spans.append((f"  {kind}", "muted"))
+            # A word cut in the middle says less than none: the transcript has it in full.
+            if sum(cell_len(text) for text, _ in spans) + cell_len(kind) + 2 < self.view_width:
+                spans.append((f"  {kind}", "muted"))
         return spans
 
     def _show_cursor(self) -> None:

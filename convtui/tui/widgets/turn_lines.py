@@ -29,6 +29,8 @@ from convtui.tui.wrap import MAX_CHARS, MAX_LINES, Wrapped, count_capped, paint
 OPEN_CHARS = 2_000_000
 _NARROW = 30
 _MAX_MARKS = 200
+_LEAST = 16
+"""Cells that a part of a rule needs to be worth cutting."""
 CURSOR = "▌"
 
 Content = str | Sequence[Span]
@@ -219,7 +221,7 @@ class TurnLines:
             first = row == 0 and not self.geometry.stacked
             lead: list[Span] = self._header() if first else [(pad, "text")]
             if self._placeholder is not None:
-                return lead + [self._placeholder]
+                return [*lead, self._placeholder]
             return lead + self._text(row)
         row -= lines
         if self._hidden:
@@ -307,9 +309,14 @@ def _signal_marks(wrapped: Wrapped, turn: Turn, extra: Extra | None) -> list[tup
 def rule(words: Sequence[Span], width: int) -> list[Span]:
     """`── words ───────`, filled to `width`."""
     line: list[Span] = [("── ", "border")]
+    used = 3
     for number, (text, role) in enumerate(words):
+        room = width - used - 3
+        if number and cell_len(text) > room and room < _LEAST:
+            break
         line += [(" · ", "border")] if number else []
         line.append((text, role))
+        used += cell_len(text) + (3 if number else 0)
     line = fit(line, width)
     rest = width - sum(cell_len(text) for text, _ in line) - 1
     line.append((" " + "─" * max(0, rest), "border"))
@@ -338,8 +345,9 @@ def session_end(session: Session, width: int) -> list[Span]:
         words[0] = (f"ended: {kind} by {visible_line(str(ending['by']), 20)}", f"{role} bold")
     if ending.get("signal"):
         words.append((f"signal {visible_line(str(ending['signal']), 40)}", "signal"))
-    if ending.get("reason"):
-        words.append((visible_line(str(ending["reason"]), 200), "muted"))
+    reason = visible_line(str(ending.get("reason") or ""), 200)
+    if reason and reason != f"signal {ending.get('signal')}":
+        words.append((reason, "muted"))
     return rule(words, width)
 
 
