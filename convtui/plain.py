@@ -139,6 +139,13 @@ class Printer:
         turn = self.transcript.find(*self._open)
         if turn is not None:
             shown = visible(turn.text if text is None else text)
+            if instead and not shown:
+                # Nobody spoke, as when a responder decides to stop: what happened is all there is.
+                for place, (mark, code) in enumerate(self._marks):
+                    first = "    " if place else f"{turn.address} {turn.speaker}: "
+                    self._block(mark, first, "    ", code)
+                self._forget()
+                return
             if instead:
                 self._mark(instead)
             if not shown.strip():
@@ -198,7 +205,9 @@ class Printer:
         provider = record.get("provider") or {}
         arrow = "->" if self._plain else "→"
         name = provider.get("spec") or provider.get("name") or "?"
-        versions = ", ".join(f"{k} {v}" for k, v in (record.get("environment") or {}).items())
+        versions = ", ".join(
+            f"{k} {v}" for k, v in (record.get("environment") or {}).items() if k != "platform"
+        )
         title = f"{visible_line(str(record.get('persona')))} {arrow} {visible_line(str(name))}"
         self._line(title, _BOLD)
         facts = [str(record.get("created_at", ""))[:19].replace("T", " ") + " UTC"]
@@ -254,7 +263,7 @@ class Printer:
 
     def _setup(self, record: RecordDict) -> None:
         if record.get("outcome") == "failed":
-            self._line(f"setup failed: {error_text(record.get('error'))}", _RED)
+            self._line(error_text(record.get("error")), _RED)
             for frame in (record.get("error") or {}).get("frames", ()):
                 self._line("  " + visible(str(frame).rstrip("\n")))
 

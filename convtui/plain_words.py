@@ -41,7 +41,11 @@ def error_text(error: Mapping[str, Any] | None) -> str:
     """An error record in one line or more, fit to be shown."""
     if not error:
         return "for a reason that is not on record"
-    return visible(f"{error.get('type', 'error')}: {error.get('message', '')}")
+    message = str(error.get("message", ""))
+    # These only say whose code it was; what went wrong is in their message.
+    if error.get("type") in ("ProviderError", "HookError", "UserSimulatorError"):
+        return visible(message)
+    return visible(f"{error.get('type', 'error')}: {message}")
 
 
 def describe(termination: Mapping[str, Any] | None) -> str:

@@ -178,6 +178,15 @@ def test_a_failed_turn_shows_the_developers_frames() -> None:
     assert "the turn was not finished" in out
 
 
+def test_a_decision_without_words_is_one_line() -> None:
+    at: dict[str, Any] = {"session": 1, "turn": 3, "side": "persona"}
+    begun = [*session(1, "a", []), TurnStarted(**at, speaker="persona")]
+    stop = UserDecided(**at, kind="stop", tool="responder_stop")
+    over = SessionEnded(session=1, session_type="a", termination=ending("stopped", "responder", 2))
+    out, _ = printed([header(), *begun, stop, over])
+    assert "\n1:3 persona: decision stop (responder_stop)\nsession 1 a ended: stopped" in out
+
+
 def test_cancelled_and_skipped_turns() -> None:
     at: dict[str, Any] = {"session": 1, "turn": 2, "side": "provider"}
     out, _ = printed(
@@ -236,7 +245,7 @@ def test_skipped_sessions_failed_setup_and_parents() -> None:
             ProviderSetup(
                 duration=0.1,
                 outcome="failed",
-                error={"type": "KeyError", "message": "'x'", "frames": ["here"]},
+                error={"type": "HookError", "message": "setup() failed: x", "frames": ["here"]},
             ),
             SessionEnded(session=2, session_type="b", skipped="the setup failed"),
             ConversationEnded(termination=ending("failed", "provider", 0)),
@@ -244,7 +253,7 @@ def test_skipped_sessions_failed_setup_and_parents() -> None:
     )
     assert "rewind of p1 after its record 9: old.jsonl" in out
     assert "1 turn taken over from the parent\n1:1 persona: before\n" in out
-    assert "setup failed: KeyError: 'x'\n  here\n" in out
+    assert "\nsetup() failed: x\n  here\n" in out
     assert "session 2 b skipped: the setup failed\n" in out
     assert "conversation ended: failed by provider: the reason of failed\n" in out
     assert "totals: no calls on record\n" in out

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -95,7 +96,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         # Foreign text may hold what the terminal's encoding cannot say.
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.exit(_run(argv))
+    code = _run(argv)
+    if argv is None:
+        # All is done: one more ctrl+c must not turn the exit code into a signal's.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def _run(argv: Sequence[str] | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from importlib import import_module
 from pathlib import Path
 
@@ -16,13 +17,19 @@ def conduct_here(planned: Plan, printer: Printer) -> tuple[int, Path | None]:
     # By name: the command line is on the screen's side of the house, which never imports engines.
     engine = import_module("convtui.engine.converse")
 
-    async def run() -> Path | None:
-        conversation = engine.converse(planned.scenario, spec=planned.spec)
-        async for record in conversation:
-            printer.record(record)
-        log: Path | None = getattr(conversation, "log_path", None)
-        return log
+    async def run() -> None:
+        async with contextlib.aclosing(
+            engine.converse(planned.scenario, spec=planned.spec)
+        ) as said:
+            async for record in said:
+                printer.record(record)
 
-    log = asyncio.run(run())
+    asyncio.run(run())
     printer.finish()
-    return exit_code(printer.transcript.termination), log
+    return exit_code(printer.transcript.termination), _log(planned, printer.transcript.id)
+
+
+def _log(planned: Plan, identity: str) -> Path | None:
+    """The log of a conversation: file names end in the first characters of its id."""
+    found = Path(planned.spec.out_dir).glob(f"*_{identity[:6]}.jsonl") if identity else ()
+    return next(iter(found), None)

@@ -13,7 +13,6 @@ from convtui.config import Config
 from convtui.errors import FileError, FilterError, UsageError
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario import Scenario, merge_flags
-from convtui.text import Redactor
 
 DEFAULT_SCENARIO: Final = "scenario.yaml"
 _HOW: Final = frozenset({"out", "resume", "trust", "python", "env_file", "wire"})
@@ -27,14 +26,6 @@ class Plan:
     config: Config
     spec: StartSpec
     python: str | None
-
-
-class _Keep(Redactor):
-    """Leaves secrets where they are: the engine needs the keys that a scenario names."""
-
-    def data(self, value: Any) -> Any:
-        """`value` itself."""
-        return value
 
 
 def plan(
@@ -61,7 +52,7 @@ def plan(
     if config.env_file and not Path(config.env_file).is_file():
         raise FileError(f"{config.env_file}: there is no such file of environment variables")
     spec = StartSpec(
-        scenario=scenario.public(_Keep()),
+        scenario=scenario.for_engine(),
         out_dir=str(config.runs_dir.absolute()),
         watched=watched,
         paused=paused,
