@@ -1,0 +1,45 @@
+# Every target sets up .venv first when it is missing or older than what it is made from.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.PHONY: demo run test check format bench soak samples schema wheel clean
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## a live conversation: no key, no network
+	@$(BIN)/convtui demo
+
+test: $(STAMP)  ## the whole suite
+	$(BIN)/python -m pytest -n 2
+
+check: $(STAMP)  ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)  ## a table of ratios; writes bench.json
+	$(BIN)/python -m tests.bench
+
+soak: $(STAMP)  ## kill -9 at 200 random points
+	$(BIN)/python -m tests.soak
+
+samples: $(STAMP)  ## makes sample_runs/ again, by running the program
+	$(BIN)/python -m tests.make_samples
+
+wheel: $(STAMP)
+	$(BIN)/python -m build --wheel --no-isolation
+
+clean:
+	rm -rf $(VENV) build dist bench.json
