@@ -7,6 +7,7 @@ import platform
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,18 +15,13 @@ from convtui import __version__
 from convtui.engine.breakpoints import Breakpoints
 from convtui.engine.calls import Caller, RetryRules
 from convtui.engine.gate import (
-    CONTINUE,
-    FAIL,
-    REPLAY,
-    RETRY,
     Gate,
     GateState,
-    Point,
 )
 from convtui.engine.journal import Journal
+from convtui.engine.lifecycle import Lifecycle
 from convtui.engine.pipeline import Rules, ending
 from convtui.engine.seed import Seed, bad_ending
-from convtui.engine.sides import SideHooks, Timed, checked_sessions, lifecycle
 from convtui.engine.state import ConversationState, SessionState
 from convtui.engine.table import InterruptedRunError, Pending, TurnResult
 from convtui.engine.tools import Toolbox
@@ -34,33 +30,22 @@ from convtui.errors import ConversationError, ConvtuiError, HookError, ProviderE
 from convtui.events import (
     ConversationEnded,
     Header,
-    ProviderCleanup,
-    ProviderRestored,
-    ProviderSetup,
     RecordDict,
     SessionEnded,
-    SessionEntered,
-    SessionReset,
-    SessionsPrepared,
     SessionStarted,
     Speaker,
     Termination,
     TurnCommitted,
-    UserCleanup,
     Warned,
 )
 from convtui.log.writer import LogWriter
 from convtui.models.base import ModelClients
 from convtui.protocol import StartSpec, describe_error
-from convtui.providers.base import HistoryTurn, Provider, Request
 from convtui.providers.loader import Loaded, ProviderSettings, load_provider
 from convtui.scenario import Scenario
 from convtui.simulators.base import UserSimulator
 from convtui.simulators.loader import load_simulator
 from convtui.text import Redactor, safe_name, secret_values
-
-_CLEANUP_WITHIN = 30.0
-"""Seconds that a cleanup may take; it survives cancellation that long."""
 
 
 @dataclass(slots=True)
@@ -129,6 +114,17 @@ class Conversation:
             toolbox=self.toolbox,
             redact=self.redactor.text,
         )
+        self._lifecycle = Lifecycle(
+            scenario=scenario,
+            journal=self.journal,
+            gate=self.gate,
+            state=self.state,
+            loaded=self.loaded,
+            simulator=self.simulator,
+            toolbox=self.toolbox,
+            seed=seed,
+            redact=self.redactor.text,
+        )
         self._task: asyncio.Task[None] | None = None
         self._stop_reason: tuple[Literal["human", "harness"], str] | None = None
         self._session_started = 0.0
@@ -193,8 +189,6 @@ class Conversation:
         scenario = self.scenario
         workflow = scenario.provider.options.get("workflow")
         folder = Path(self.spec.out_dir)
-        from datetime import UTC, datetime
-
         parts = [
             datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"),
             safe_name(self.simulator.name, default="persona"),
@@ -220,7 +214,7 @@ class Conversation:
         try:
             self.termination = await self._guarded()
         finally:
-            await self._clean_up()
+            await self._lifecycle.clean_up()
             if self.termination is None:
                 self.termination = self._interrupted()
             if not journal.writer.closed and journal.writer.broken is None:
@@ -318,13 +312,13 @@ class Conversation:
             },
         )
 
-    # --- lifecycle
+    # --- the sessions
 
     async def _sessions(self) -> Termination:
         await self.simulator.setup()
-        await self._set_up()
+        await self._lifecycle.set_up()
         if self.seed is None or not self.state.prepared:
-            await self._prepare()
+            await self._lifecycle.prepare()
         for near, hook in self.loaded.near_names:
             self._warn("near_name", f"{near}() is no hook; did you mean {hook}()?")
         prepared = self.state.prepared
@@ -338,10 +332,10 @@ class Conversation:
                 continue
             continued = self.seed is not None and index == self.seed.current
             if previous_held or (index - 1) in over:
-                await self._reset(session_type, index)
-            await self._enter(session_type, index)
+                await self._lifecycle.reset(session_type, index)
+            await self._lifecycle.enter(session_type, index)
             if continued:
-                await self._restore()
+                await self._lifecycle.restore()
             termination = await self._session(index, session_type, continued=continued)
             previous_held = True
             last = termination
@@ -353,185 +347,6 @@ class Conversation:
         if last is None:
             raise ProviderError("there is no session left to hold")
         return bad or last
-
-    async def _set_up(self) -> None:
-        while True:
-            timed = await lifecycle("setup", self.provider.setup)
-            hooks = SideHooks(self.simulator)
-            self.journal.emit(
-                ProviderSetup(
-                    duration=timed.seconds,
-                    outcome="failed" if timed.error else "ok",
-                    error=self._error(timed.error),
-                    hooks=self.loaded.hooks,
-                    stateful=self.provider.stateful,
-                    termination_signals=list(self.provider.termination_signals),
-                    persona_signals=hooks.signals,
-                )
-            )
-            if timed.error is None or not await self._try_again(timed.error, "setup"):
-                return
-
-    async def _prepare(self) -> None:
-        requested = self.scenario.session_types
-        while True:
-            timed = await lifecycle(
-                "prepare_sessions", self.provider.prepare_sessions, list(requested)
-            )
-            error = timed.error
-            prepared: list[str] = []
-            if error is None:
-                try:
-                    prepared = checked_sessions(timed.value)
-                except HookError as wrong:
-                    error = wrong
-            if error is None:
-                self.state.prepared = prepared
-                self.journal.emit(
-                    SessionsPrepared(requested=requested, prepared=prepared, duration=timed.seconds)
-                )
-                return
-            await self._try_again(error, "setup")
-
-    async def _enter(self, session_type: str, index: int) -> None:
-        while True:
-            timed = await lifecycle("enter_session", self.provider.enter_session, session_type)
-            self.journal.emit(
-                SessionEntered(
-                    session=index,
-                    session_type=session_type,
-                    duration=timed.seconds,
-                    outcome="failed" if timed.error else "ok",
-                    error=self._error(timed.error),
-                )
-            )
-            if timed.error is None or not await self._try_again(timed.error, "session", index):
-                return
-
-    async def _reset(self, next_type: str, index: int) -> None:
-        while True:
-            timed = await lifecycle(
-                "finish_and_reset_session", self.provider.finish_and_reset_session, next_type
-            )
-            self.journal.emit(
-                SessionReset(
-                    session=index - 1,
-                    next_session_type=next_type,
-                    duration=timed.seconds,
-                    outcome="failed" if timed.error else "ok",
-                    error=self._error(timed.error),
-                )
-            )
-            if timed.error is None or not await self._try_again(timed.error, "session", index):
-                return
-
-    async def _try_again(self, error: HookError, stage: str, index: int | None = None) -> bool:
-        """Holds on a failed lifecycle call; True when it is to be called again, else raises."""
-        if not self.gate.watched:
-            raise error
-        release = await self.gate.wait(
-            "error",
-            Point(index, None, stage),
-            [],
-            (RETRY, FAIL),
-            detail=str(error),
-            error=self._error(error),
-        )
-        if release.choice != RETRY.id:
-            raise error
-        return True
-
-    async def _restore(self) -> None:
-        """Brings the provider to where the conversation stands."""
-        assert self.seed is not None
-        provider = self.provider
-        restore = getattr(provider, "restore", None)
-        if callable(restore):
-            timed = await lifecycle("restore", restore, self.seed.restore_state())
-            if timed.error is not None:
-                raise timed.error
-            self.journal.emit(ProviderRestored(mode="restore", duration=timed.seconds))
-            return
-        if provider.stateful is False or not self.seed.turns:
-            self.journal.emit(ProviderRestored(mode="stateless"))
-            return
-        what = "keeps state" if provider.stateful else "may keep state"
-        detail = (
-            f"{provider.name} {what} and has no restore(): it does not know what was said before"
-        )
-        self._warn("cannot_restore", detail)
-        if not self.gate.watched:
-            if provider.stateful and self.gate.on_pause != "continue":
-                raise InterruptedRunError(detail)
-            self.journal.emit(ProviderRestored(mode="unrestored"))
-            return
-        release = await self.gate.wait(
-            "cannot_restore",
-            Point(self.seed.current, None, "restore"),
-            [],
-            (REPLAY, CONTINUE, FAIL),
-            detail=detail,
-        )
-        if release.choice == FAIL.id:
-            raise ProviderError(detail)
-        if release.choice == REPLAY.id:
-            await self._replay_prefix()
-        else:
-            self.journal.emit(ProviderRestored(mode="unrestored"))
-
-    async def _replay_prefix(self) -> None:
-        """Puts the current session to the provider again and compares what it answers now."""
-        assert self.seed is not None
-        session = self.state.sessions[self.seed.current]
-        probe = ConversationState(self.scenario)
-        replayed = probe.open_session(session.index, session.session_type, session.first_speaker)
-        drift: list[dict[str, Any]] = []
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        for turn in session.turns:
-            if turn.speaker == "provider":
-                answer = await self._answer_again(replayed, turn)
-                if answer != turn.text:
-                    drift.append(
-                        {
-                            "session": turn.session,
-                            "turn": turn.turn,
-                            "recorded": turn.text,
-                            "replayed": answer,
-                        }
-                    )
-            probe.commit(replayed, turn)
-        self.journal.emit(
-            ProviderRestored(
-                mode="replayed",
-                duration=round(loop.time() - started, 4),
-                drift=drift or None,
-            )
-        )
-
-    async def _answer_again(self, session: SessionState, turn: HistoryTurn) -> str:
-        from convtui.engine.calls import guarded
-        from convtui.models.base import ReplyFold
-
-        messages = [dict(message) for message in session.messages]
-        if self.provider.system_prompt:
-            messages.insert(0, {"role": "system", "content": self.provider.system_prompt})
-        request = Request(
-            messages=messages,
-            session=session.index,
-            session_type=session.session_type,
-            turn=turn.turn,
-            history=tuple(session.turns),
-            tools=self.toolbox.schemas,
-        )
-        fold = ReplyFold()
-        try:
-            async with asyncio.timeout(self.scenario.limits.turn_timeout):
-                async for delta in guarded(lambda: self.provider.respond(request)):
-                    fold.add(delta)
-        except (ConversationError, TimeoutError) as error:
-            return f"({type(error).__name__}: {error})"
-        return SideHooks(self.provider).post_process(fold.text)
 
     # --- a session
 
@@ -644,42 +459,6 @@ class Conversation:
                     SessionEnded(session=later, session_type=session_type, skipped=reason)
                 )
 
-    # --- the end
-
-    async def _clean_up(self) -> None:
-        for kind, target in ((ProviderCleanup, self.provider), (UserCleanup, self.simulator)):
-            timed = await self._shielded(target)
-            if self.journal.writer.closed or self.journal.writer.broken is not None:
-                continue
-            self.journal.emit(
-                kind(
-                    duration=timed.seconds,
-                    outcome="failed" if timed.error else "ok",
-                    error=self._error(timed.error),
-                )
-            )
-            if timed.error is not None:
-                self._warn("cleanup_failed", str(timed.error))
-
-    @staticmethod
-    async def _shielded(target: Provider | UserSimulator) -> Timed:
-        """Cleans up even while the conversation is being cancelled, within a time limit."""
-        task = asyncio.ensure_future(lifecycle("cleanup", target.cleanup))
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + _CLEANUP_WITHIN
-        while not task.done():
-            try:
-                await asyncio.wait({task}, timeout=max(0.0, deadline - loop.time()))
-            except asyncio.CancelledError:
-                continue
-            if loop.time() >= deadline:
-                task.cancel()
-                error = HookError(
-                    f"cleanup() took longer than {_CLEANUP_WITHIN:g} s", hook="cleanup"
-                )
-                return Timed(None, _CLEANUP_WITHIN, error)
-        return task.result()
-
     def _totals(self) -> dict[str, Any]:
         transcript = self.journal.transcript
         return {
@@ -692,6 +471,3 @@ class Conversation:
 
     def _warn(self, code: str, message: str) -> None:
         self.journal.emit(Warned(code=code, message=message))
-
-    def _error(self, error: Exception | None) -> dict[str, Any] | None:
-        return None if error is None else describe_error(error, redact=self.redactor.text)

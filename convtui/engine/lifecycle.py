@@ -1,0 +1,286 @@
+"""The provider's lifecycle: each call timed, recorded, and held on when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from convtui.engine.gate import CONTINUE, FAIL, REPLAY, RETRY, Gate, Point
+from convtui.engine.journal import Journal
+from convtui.engine.seed import Seed
+from convtui.engine.sides import SideHooks, Timed, checked_sessions, lifecycle
+from convtui.engine.state import ConversationState, SessionState
+from convtui.engine.table import InterruptedRunError
+from convtui.engine.tools import Toolbox
+from convtui.errors import ConversationError, HookError, ProviderError
+from convtui.events import (
+    ProviderCleanup,
+    ProviderRestored,
+    ProviderSetup,
+    SessionEntered,
+    SessionReset,
+    SessionsPrepared,
+    UserCleanup,
+    Warned,
+)
+from convtui.protocol import describe_error
+from convtui.providers.base import HistoryTurn, Provider, Request
+from convtui.providers.loader import Loaded
+from convtui.scenario import Scenario
+from convtui.simulators.base import UserSimulator
+
+_CLEANUP_WITHIN = 30.0
+"""Seconds that a cleanup may take; it survives cancellation that long."""
+
+
+class Lifecycle:
+    """Calls the lifecycle hooks of both sides in the places the runner says."""
+
+    def __init__(
+        self,
+        *,
+        scenario: Scenario,
+        journal: Journal,
+        gate: Gate,
+        state: ConversationState,
+        loaded: Loaded,
+        simulator: UserSimulator,
+        toolbox: Toolbox,
+        seed: Seed | None,
+        redact: Callable[[str], str],
+    ) -> None:
+        self._scenario = scenario
+        self._journal = journal
+        self._gate = gate
+        self._state = state
+        self._loaded = loaded
+        self._provider = loaded.provider
+        self._simulator = simulator
+        self._toolbox = toolbox
+        self._seed = seed
+        self._redact = redact
+
+    async def set_up(self) -> None:
+        """`setup()`: once, before anything else."""
+        while True:
+            timed = await lifecycle("setup", self._provider.setup)
+            hooks = SideHooks(self._simulator)
+            self._journal.emit(
+                ProviderSetup(
+                    duration=timed.seconds,
+                    outcome="failed" if timed.error else "ok",
+                    error=self._error(timed.error),
+                    hooks=self._loaded.hooks,
+                    stateful=self._provider.stateful,
+                    termination_signals=list(self._provider.termination_signals),
+                    persona_signals=hooks.signals,
+                )
+            )
+            if timed.error is None or not await self._try_again(timed.error, "setup"):
+                return
+
+    async def prepare(self) -> None:
+        """`prepare_sessions()`: which sessions are held, in which order."""
+        requested = self._scenario.session_types
+        while True:
+            timed = await lifecycle(
+                "prepare_sessions", self._provider.prepare_sessions, list(requested)
+            )
+            error = timed.error
+            prepared: list[str] = []
+            if error is None:
+                try:
+                    prepared = checked_sessions(timed.value)
+                except HookError as wrong:
+                    error = wrong
+            if error is None:
+                self._state.prepared = prepared
+                self._journal.emit(
+                    SessionsPrepared(requested=requested, prepared=prepared, duration=timed.seconds)
+                )
+                return
+            await self._try_again(error, "setup")
+
+    async def enter(self, session_type: str, index: int) -> None:
+        """`enter_session()`: before every session."""
+        while True:
+            timed = await lifecycle("enter_session", self._provider.enter_session, session_type)
+            self._journal.emit(
+                SessionEntered(
+                    session=index,
+                    session_type=session_type,
+                    duration=timed.seconds,
+                    outcome="failed" if timed.error else "ok",
+                    error=self._error(timed.error),
+                )
+            )
+            if timed.error is None or not await self._try_again(timed.error, "session", index):
+                return
+
+    async def reset(self, next_type: str, index: int) -> None:
+        """`finish_and_reset_session()`: between two sessions."""
+        while True:
+            timed = await lifecycle(
+                "finish_and_reset_session", self._provider.finish_and_reset_session, next_type
+            )
+            self._journal.emit(
+                SessionReset(
+                    session=index - 1,
+                    next_session_type=next_type,
+                    duration=timed.seconds,
+                    outcome="failed" if timed.error else "ok",
+                    error=self._error(timed.error),
+                )
+            )
+            if timed.error is None or not await self._try_again(timed.error, "session", index):
+                return
+
+    async def _try_again(self, error: HookError, stage: str, index: int | None = None) -> bool:
+        """Holds on a failed lifecycle call; True when it is to be called again, else raises."""
+        if not self._gate.watched:
+            raise error
+        release = await self._gate.wait(
+            "error",
+            Point(index, None, stage),
+            [],
+            (RETRY, FAIL),
+            detail=str(error),
+            error=self._error(error),
+        )
+        if release.choice != RETRY.id:
+            raise error
+        return True
+
+    async def restore(self) -> None:
+        """Brings the provider to where the conversation stands."""
+        assert self._seed is not None
+        provider = self._provider
+        restore = getattr(provider, "restore", None)
+        if callable(restore):
+            timed = await lifecycle("restore", restore, self._seed.restore_state())
+            if timed.error is not None:
+                raise timed.error
+            self._journal.emit(ProviderRestored(mode="restore", duration=timed.seconds))
+            return
+        if provider.stateful is False or not self._seed.turns:
+            self._journal.emit(ProviderRestored(mode="stateless"))
+            return
+        what = "keeps state" if provider.stateful else "may keep state"
+        detail = (
+            f"{provider.name} {what} and has no restore(): it does not know what was said before"
+        )
+        self._warn("cannot_restore", detail)
+        if not self._gate.watched:
+            if provider.stateful and self._gate.on_pause != "continue":
+                raise InterruptedRunError(detail)
+            self._journal.emit(ProviderRestored(mode="unrestored"))
+            return
+        release = await self._gate.wait(
+            "cannot_restore",
+            Point(self._seed.current, None, "restore"),
+            [],
+            (REPLAY, CONTINUE, FAIL),
+            detail=detail,
+        )
+        if release.choice == FAIL.id:
+            raise ProviderError(detail)
+        if release.choice == REPLAY.id:
+            await self._replay_prefix()
+        else:
+            self._journal.emit(ProviderRestored(mode="unrestored"))
+
+    async def _replay_prefix(self) -> None:
+        """Puts the current session to the provider again and compares what it answers now."""
+        assert self._seed is not None
+        session = self._state.sessions[self._seed.current]
+        probe = ConversationState(self._scenario)
+        replayed = probe.open_session(session.index, session.session_type, session.first_speaker)
+        drift: list[dict[str, Any]] = []
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        for turn in session.turns:
+            if turn.speaker == "provider":
+                answer = await self._answer_again(replayed, turn)
+                if answer != turn.text:
+                    drift.append(
+                        {
+                            "session": turn.session,
+                            "turn": turn.turn,
+                            "recorded": turn.text,
+                            "replayed": answer,
+                        }
+                    )
+            probe.commit(replayed, turn)
+        self._journal.emit(
+            ProviderRestored(
+                mode="replayed",
+                duration=round(loop.time() - started, 4),
+                drift=drift or None,
+            )
+        )
+
+    async def _answer_again(self, session: SessionState, turn: HistoryTurn) -> str:
+        from convtui.engine.calls import guarded
+        from convtui.models.base import ReplyFold
+
+        messages = [dict(message) for message in session.messages]
+        if self._provider.system_prompt:
+            messages.insert(0, {"role": "system", "content": self._provider.system_prompt})
+        request = Request(
+            messages=messages,
+            session=session.index,
+            session_type=session.session_type,
+            turn=turn.turn,
+            history=tuple(session.turns),
+            tools=self._toolbox.schemas,
+        )
+        fold = ReplyFold()
+        try:
+            async with asyncio.timeout(self._scenario.limits.turn_timeout):
+                async for delta in guarded(lambda: self._provider.respond(request)):
+                    fold.add(delta)
+        except (ConversationError, TimeoutError) as error:
+            return f"({type(error).__name__}: {error})"
+        return SideHooks(self._provider).post_process(fold.text)
+
+    async def clean_up(self) -> None:
+        """`cleanup()` of both sides, whatever has happened."""
+        for kind, target in ((ProviderCleanup, self._provider), (UserCleanup, self._simulator)):
+            timed = await self._shielded(target)
+            if self._journal.writer.closed or self._journal.writer.broken is not None:
+                continue
+            self._journal.emit(
+                kind(
+                    duration=timed.seconds,
+                    outcome="failed" if timed.error else "ok",
+                    error=self._error(timed.error),
+                )
+            )
+            if timed.error is not None:
+                self._warn("cleanup_failed", str(timed.error))
+
+    @staticmethod
+    async def _shielded(target: Provider | UserSimulator) -> Timed:
+        """Cleans up even while the conversation is being cancelled, within a time limit."""
+        task = asyncio.ensure_future(lifecycle("cleanup", target.cleanup))
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _CLEANUP_WITHIN
+        while not task.done():
+            try:
+                await asyncio.wait({task}, timeout=max(0.0, deadline - loop.time()))
+            except asyncio.CancelledError:
+                continue
+            if loop.time() >= deadline:
+                task.cancel()
+                error = HookError(
+                    f"cleanup() took longer than {_CLEANUP_WITHIN:g} s", hook="cleanup"
+                )
+                return Timed(None, _CLEANUP_WITHIN, error)
+        return task.result()
+
+    def _warn(self, code: str, message: str) -> None:
+        self._journal.emit(Warned(code=code, message=message))
+
+    def _error(self, error: Exception | None) -> dict[str, Any] | None:
+        return None if error is None else describe_error(error, redact=self._redact)
