@@ -139,27 +139,23 @@ class Printer:
         turn = self.transcript.find(*self._open)
         if turn is not None:
             shown = visible(turn.text if text is None else text)
-            if instead and not shown:
-                # Nobody spoke, as when a responder decides to stop: what happened is all there is.
-                for place, (mark, code) in enumerate(self._marks):
-                    first = "    " if place else f"{turn.address} {turn.speaker}: "
-                    self._block(mark, first, "    ", code)
-                self._forget()
-                return
-            if instead:
-                self._mark(instead)
-            if not shown.strip():
-                shown = "(nothing)" if not shown else repr(shown)
             if self._plain or self._width is None:
-                first = f"{turn.address} {turn.speaker}: "
-                rest = "    "
+                first, rest = f"{turn.address} {turn.speaker}: ", "    "
             else:
-                rest = " " * _MARGIN
-                first = f"{turn.number:>4} {turn.speaker:<9}  "
+                first, rest = f"{turn.number:>4} {turn.speaker:<9}  ", " " * _MARGIN
             color = _CYAN if turn.speaker == "persona" else _GREEN
-            self._block(shown, first, rest, _DIM if struck else "", f"{_BOLD};{color}")
+            head = f"{_BOLD};{color}"
+            if not (instead and not shown):
+                if instead:
+                    self._mark(instead)
+                if not shown.strip():
+                    shown = "(nothing)" if not shown else repr(shown)
+                self._block(shown, first, rest, _DIM if struck else "", head)
+                first = rest
+            # Where nobody spoke, as when a responder decides to stop, what happened is all there is.
             for mark, code in self._marks:
-                self._block(mark, rest, rest + "  ", code)
+                self._block(mark, first, rest + "  ", code, head if first != rest else "")
+                first = rest
         self._forget()
 
     def _forget(self) -> None:
