@@ -152,7 +152,7 @@ class Printer:
                     shown = "(nothing)" if not shown else repr(shown)
                 self._block(shown, first, rest, _DIM if struck else "", head)
                 first = rest
-            # Where nobody spoke, as when a responder decides to stop, what happened is all there is.
+            # Where nobody spoke (a responder decided to stop) what happened is all there is.
             for mark, code in self._marks:
                 self._block(mark, first, rest + "  ", code, head if first != rest else "")
                 first = rest
