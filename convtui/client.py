@@ -253,6 +253,7 @@ class EngineHandle:
         status = process.wait()
         # What a provider started must not outlive the engine.
         kill_group(process)
+        stream.close()
         with contextlib.suppress(RuntimeError):
             assert self._loop is not None
             self._loop.call_soon_threadsafe(self._ended, status)
@@ -263,6 +264,7 @@ class EngineHandle:
         for line in iter(process.stderr.readline, b""):
             self.early_output.append(("stderr", line.decode(errors="replace")))
             del self.early_output[:-200]
+        process.stderr.close()
 
     def _wake(self) -> None:
         with self._wake_lock:

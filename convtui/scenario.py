@@ -362,6 +362,9 @@ def merge_flags(
     data = {} if scenario is None else scenario.model_dump(exclude_unset=True)
     laid = lay_over(data, flags, cwd, _settable())
     base = cwd if scenario is None else scenario.base
+    if scenario is None and laid.data.get("provider", {}).get("use", "demo") == "demo":
+        # The demo fails once to show a discarded turn; it is asked again, or it would end there.
+        laid.data.setdefault("on_discard", "retry 2")
     try:
         merged = Scenario.from_data(laid.data, base=base)
     except DataFileError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -84,7 +85,9 @@ class Conversation:
         if seed is not None:
             seed.fill(self.state)
             self._check_can_go_on(seed)
-        self.breakpoints = Breakpoints([*scenario.breakpoints, *spec.breakpoints])
+        self.breakpoints = Breakpoints(
+            list(dict.fromkeys([*scenario.breakpoints, *spec.breakpoints]))
+        )
         self.id = uuid.uuid4().hex
         self.journal = Journal(self._open_log())
         self.journal.listen(lambda record, offset, line: self.breakpoints.records.take(record))
@@ -308,7 +311,7 @@ class Conversation:
             environment={
                 "convtui": __version__,
                 "python": platform.python_version(),
-                "platform": platform.platform(terse=True),
+                "platform": sys.platform,
             },
         )
 

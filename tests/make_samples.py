@@ -1,0 +1,163 @@
+"""Makes `sample_runs/` again, by running the program: `make samples`.
+
+Every log is written by a real engine process; the one with a model goes through litellm and real
+HTTP to the loopback server of the tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from convtui.client import EngineHandle
+from convtui.errors import CommandRefused
+from convtui.events import RecordDict
+from convtui.log.writer import wire_path
+from convtui.protocol import Commands, StartSpec
+from convtui.scenario import Scenario
+from tests.fakes.openai_server import OpenAIServer
+
+SAMPLES = Path(__file__).resolve().parent.parent / "sample_runs"
+_BASE = Path("/demo")
+
+Driver = Callable[[EngineHandle], Awaitable[None]]
+
+
+def _scenario(**keys: Any) -> Scenario:
+    data = {"persona": "demo", "provider": "demo", "on_discard": "retry 2", **keys}
+    return Scenario.from_data(data, base=_BASE)
+
+
+async def _run(scenario: Scenario, folder: Path, drive: Driver, **more: Any) -> Path:
+    handle = EngineHandle()
+    await handle.start(StartSpec(scenario=scenario.for_engine(), out_dir=str(folder), **more))
+    await drive(handle)
+    await handle.wait()
+    assert handle.log_path is not None
+    return handle.log_path
+
+
+async def _just_watch(handle: EngineHandle) -> None:
+    pass
+
+
+async def _until(handle: EngineHandle, seen: Callable[[RecordDict], bool]) -> None:
+    found = asyncio.Event()
+
+    def look(record: RecordDict) -> None:
+        if seen(record):
+            found.set()
+
+    handle.on_record(look)
+    await found.wait()
+
+
+async def _kill_while_it_speaks(handle: EngineHandle) -> None:
+    """Ends the engine with SIGKILL in the middle of a streamed reply."""
+    await _until(handle, lambda r: r["type"] == "llm.partial" and r.get("session") == 2)
+    handle.kill()
+
+
+async def _take_over(handle: EngineHandle) -> None:
+    """A human speaks for the persona twice, asks for the simulator once, and hands back."""
+    lines = iter(
+        [
+            "Wait, before we go on: can I bring a bicycle on the 09:15?",
+            None,
+            "Perfect. Then please book one for me, too.",
+        ]
+    )
+    taken = False
+    while not handle.over:
+        await asyncio.sleep(0.02)
+        hold = handle.hold
+        turn = handle.transcript.turns[-1] if handle.transcript.turns else None
+        try:
+            if not taken and turn is not None and (turn.session, turn.number) == (2, 2):
+                await handle.command(Commands.TAKE_OVER, side="persona")
+                taken = True
+            elif hold is not None and hold["reason"] == "human":
+                line = next(lines, "")
+                if line:
+                    await handle.release("say", {"text": line})
+                elif line is None:
+                    await handle.release("simulate")
+                else:
+                    await handle.release("hand_back")
+            elif hold is not None:
+                await handle.release(hold["choices"][0]["id"])
+        except CommandRefused:
+            continue
+
+
+async def make(out: Path) -> None:
+    """Writes all samples into `out`."""
+    folder = Path(tempfile.mkdtemp(prefix="convtui-samples-"))
+    try:
+        clean = _scenario(
+            name="clean",
+            persona={
+                "name": "Noa",
+                "script": [
+                    "Hello, which pier does the boat to Skarholm leave from?",
+                    "And how early should I be there?",
+                    "Thank you, that is all.",
+                ],
+            },
+            sessions=["questions"],
+            limits={"max_turns": 6},
+        )
+        logs = {
+            "clean.jsonl": await _run(clean, folder, _just_watch),
+            "discarded.jsonl": await _run(
+                _scenario(name="discarded", sessions=["rebooking"]), folder, _just_watch
+            ),
+            "crashed.jsonl": await _run(
+                _scenario(name="crashed", sessions=["rebooking"]), folder, _kill_while_it_speaks
+            ),
+            "taken-over.jsonl": await _run(
+                _scenario(name="taken-over", sessions=["rebooking"]),
+                folder,
+                _take_over,
+                watched=True,
+            ),
+        }
+        async with OpenAIServer(tokens_per_second=60) as server:
+            model = {"api_base": server.url}
+            os.environ.setdefault("OPENAI_API_KEY", "none-is-needed-here")
+            talk = _scenario(
+                name="litellm",
+                persona={
+                    "name": "Ida",
+                    "simulator": "llm",
+                    "prompt": "Ida, in a hurry, polite.",
+                    "task": "Move a flight to Friday.",
+                    "model": "openai/persona-1",
+                    "params": model,
+                },
+                provider={
+                    "use": "openai/provider-1",
+                    "system_prompt": "You are the travel desk of a small airline.",
+                    "params": {**model, "temperature": 0.2},
+                },
+                limits={"max_turns": 12},
+            )
+            logs["litellm.jsonl"] = await _run(talk, folder, _just_watch, wire="all")
+        out.mkdir(exist_ok=True)
+        for name, log in logs.items():
+            shutil.copyfile(log, out / name)
+            if wire_path(log).exists() and name == "litellm.jsonl":
+                shutil.copyfile(wire_path(log), wire_path(out / name))
+            print(f"{name:20} {log.stat().st_size:8,} bytes", file=sys.stderr)  # noqa: T201
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    asyncio.run(make(Path(sys.argv[1]) if len(sys.argv) > 1 else SAMPLES))
