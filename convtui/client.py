@@ -79,6 +79,8 @@ class EngineHandle:
         self.error: dict[str, Any] | None = None
         self.exit_status: int | None = None
         self.early_output: list[tuple[str, str]] = []
+        self.loaded: dict[str, Any] | None = None
+        """What `only_load` found out about the provider."""
         self.busy: float | None = None
         """Seconds the current call has been in flight, as the last heartbeat said."""
         self.spec: StartSpec | None = None
@@ -157,7 +159,7 @@ class EngineHandle:
             self._process = await asyncio.to_thread(_spawn, self.python)
         except OSError as error:
             self._fail(f"cannot start {self.python}: {error.strerror or error}")
-            raise self._failure() from error
+            raise self.failure() from error
         self.pid = self._process.pid
         self._stdin = self._process.stdin
         threading.Thread(target=self._read, name="convtui-frames", daemon=True).start()
@@ -173,7 +175,7 @@ class EngineHandle:
             ready.cancel()
             over.cancel()
         if not self._ready.is_set():
-            raise self._failure()
+            raise self.failure()
 
     async def wait(self) -> None:
         """Waits until the engine process has ended."""
@@ -328,6 +330,8 @@ class EngineHandle:
         elif kind is Kind.FAILED:
             self.error = data["error"]
             self.state = EngineState.FAILED
+        elif kind is Kind.LOADED:
+            self.loaded = data
         elif kind is Kind.OUTPUT:
             self.early_output.append((data["stream"], data["text"]))
 
@@ -389,12 +393,27 @@ class EngineHandle:
         self.error = {"type": "EngineError", "message": message}
         self._over.set()
 
-    def _failure(self) -> EngineError:
+    def failure(self) -> EngineError:
+        """Why the engine could not start, as an error to raise."""
         found = self.error or {"message": "the engine did not start"}
         failure = EngineError("\n".join([str(found["message"]), *found.get("frames", ())]))
         # A SPEC that names nothing is bad usage, whichever process has found that out.
         failure.exit_code = int(found.get("exit_code", failure.exit_code))
         return failure
+
+
+async def inspect_provider(spec: StartSpec, *, python: str | None = None) -> dict[str, Any]:
+    """Loads a provider in an engine process of its own and tells what it is.
+
+    `{identity, hooks, near_names, termination_signals, stateful}`. Raises `EngineError` with the
+    developer's own frames when it cannot be loaded.
+    """
+    handle = EngineHandle(python=python)
+    await handle.start(StartSpec.from_dict({**spec.as_dict(), "only_load": True}), wait=False)
+    await handle.wait()
+    if handle.loaded is None:
+        raise handle.failure()
+    return handle.loaded
 
 
 async def continue_live(
@@ -408,6 +427,8 @@ async def continue_live(
     fresh = EngineHandle(python=handle.python)
     child = StartSpec.from_dict({**spec.as_dict(), "continue_from": None})
     child.continue_from = parent
+    # The code is what the user has named in this very session, also when it was edited since.
+    child.trust = True
     try:
         await fresh.start(child)
     except BaseException:

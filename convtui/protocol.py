@@ -47,6 +47,8 @@ class Kind(IntEnum):
     """`{error}`: the engine cannot start; the error as `describe_error()` gives it."""
     OUTPUT = 9
     """`{stream, text}`: provider output that came before there was a log to keep it in."""
+    LOADED = 10
+    """What loading the provider showed; the answer to a START with `only_load`."""
     # screen to engine
     START = 32
     """What to run; the first frame. See `engine.process`."""
@@ -196,6 +198,8 @@ class StartSpec:
     """Whether code that a log names may be loaded although its digest has changed."""
     env_file: str | None = None
     continue_from: ContinueFrom | None = None
+    only_load: bool = False
+    """Loads the provider, tells what it is, and ends: no conversation, no log."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for a START frame."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
-from convtui.engine.runner import Conversation, Wiring
+from convtui.engine.runner import Conversation, Wiring, load_for
 from convtui.engine.seed import read_seed
 from convtui.errors import FileError, UsageError
+from convtui.models.base import ModelClients
 from convtui.protocol import StartSpec
 from convtui.scenario import Scenario
 
@@ -28,6 +30,21 @@ def apply_env_file(spec: StartSpec) -> None:
     os.environ.update({name: value for name, value in found.items() if value is not None})
 
 
+def describe_provider(spec: StartSpec, models: ModelClients) -> dict[str, Any]:
+    """What loading a provider shows of it, without a conversation.
+
+    `{identity, hooks, near_names, termination_signals, stateful}`. Raises `ProviderLoadError`.
+    """
+    loaded = load_for(Scenario.from_public(spec.scenario), spec, models)
+    return {
+        "identity": loaded.identity(),
+        "hooks": loaded.hooks,
+        "near_names": [list(pair) for pair in loaded.near_names],
+        "termination_signals": [str(signal) for signal in loaded.provider.termination_signals],
+        "stateful": loaded.provider.stateful,
+    }
+
+
 def build(spec: StartSpec, wiring: Wiring) -> Conversation:
     """A conversation, ready to run: both sides loaded, its log open.
 
@@ -35,7 +52,7 @@ def build(spec: StartSpec, wiring: Wiring) -> Conversation:
     """
     seed = read_seed(spec.continue_from) if spec.continue_from else None
     scenario = Scenario.from_public(spec.scenario or (seed.scenario if seed else {}))
-    if seed is not None and not spec.trust and not spec.watched:
+    if seed is not None and not spec.trust:
         _check_trust(scenario, seed.provider)
     return Conversation(scenario, spec, wiring, seed)
 

@@ -93,6 +93,9 @@ class Question:
     params: Mapping[str, Any] = field(default_factory=dict)
     model: str | None = None
     round: int = 1
+    own_code: bool = False
+    """Whether the developer's own code answers: nothing but `TransientProviderError` is transient
+    then, a timeout is not."""
 
 
 @dataclass(slots=True)
@@ -219,7 +222,8 @@ class Caller:
             if not done:
                 task.cancel()
                 await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
-                raise ModelTimeout(f"no end of the reply within {self._timeout:g} s (turn_timeout)")
+                late = f"no end of the reply within {self._timeout:g} s (turn_timeout)"
+                raise ProviderError(late) if run.question.own_code else ModelTimeout(late)
             reply: Reply = task.result()
             return reply
         except asyncio.CancelledError:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 from convtui.engine.output import OutputCapture, StreamName
 from convtui.engine.pipe import FrameSender
+from convtui.engine.watchdog import start_watchdog
 from convtui.protocol import (
     HEARTBEAT_EVERY,
     SILENT_AFTER,
@@ -40,7 +41,7 @@ class Engine:
         self._beat = time.monotonic()
         self._conversation: Any = None
         self._desk: Any = None
-        self._early: list[tuple[dict[str, Any], bytes]] = []
+        self._early: list[tuple[StreamName, str, int]] = []
         self._gone = False
         self._current_turn: tuple[Any, Any] = (None, None)
 
@@ -49,6 +50,7 @@ class Engine:
     def _output(self, stream: StreamName, text: str, dropped: int) -> None:
         conversation = self._conversation
         if conversation is None:
+            self._early.append((stream, text, dropped))
             self.sender.send(Kind.OUTPUT, stream=stream, text=text)
             return
         from convtui.events import ProviderOutput
@@ -82,6 +84,12 @@ class Engine:
 
         journal = self._conversation.journal
         journal.emit_here(Warned, code="breakpoint", message=message)
+
+    def _log_early_output(self) -> None:
+        """What was printed while the provider was imported belongs into the log, too."""
+        early, self._early = self._early, []
+        for stream, text, dropped in early:
+            self._output(stream, text, dropped)
 
     # --- commands, in a thread of its own: they must be seen while the loop is blocked
 
@@ -188,9 +196,10 @@ class Engine:
             await asyncio.sleep(HEARTBEAT_EVERY)
 
     async def _converse(self, spec: StartSpec) -> int:
-        from convtui.engine.build import apply_env_file, build
+        from convtui.engine.build import apply_env_file, build, describe_provider
         from convtui.engine.commands import CommandDesk
         from convtui.engine.runner import Wiring
+        from convtui.engine.wiring import EngineModels
         from convtui.errors import ConvtuiError
         from convtui.providers.frames import own_frames
         from convtui.text import Redactor, secret_values
@@ -198,9 +207,11 @@ class Engine:
         try:
             apply_env_file(spec)
             redactor = Redactor(secret_values())
-            from convtui.engine.wiring import EngineModels
-
             models = EngineModels(redactor)
+            if spec.only_load:
+                self.capture.flush()
+                self.sender.send(Kind.LOADED, **describe_provider(spec, models))
+                return 0
             conversation = build(
                 spec,
                 Wiring(
@@ -222,6 +233,7 @@ class Engine:
             return 1
         self._conversation = conversation
         conversation.journal.listen(self._on_record)
+        conversation.on_begin = self._log_early_output
         self._desk = CommandDesk(conversation)
         log = conversation.journal.writer.path
         models.capture(log, spec.wire)
@@ -274,6 +286,7 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
+    start_watchdog(commands_fd, EXIT_WITHIN * 1.5)
     faulthandler.enable(file=crash_fd)
     # Ctrl+C in the terminal is the screen's business; it tells us what it means.
     with contextlib.suppress(ValueError, OSError):

@@ -59,6 +59,19 @@ class Wiring:
     redactor: Redactor = field(default_factory=lambda: Redactor(secret_values()))
 
 
+def load_for(scenario: Scenario, spec: StartSpec, models: ModelClients) -> Loaded:
+    """A new instance of the provider that a scenario names. Raises `ProviderLoadError`."""
+    config = scenario.provider
+    settings = ProviderSettings(
+        system_prompt=config.system_prompt,
+        model=config.model,
+        params=config.params,
+        options=config.options,
+        speed=spec.speed,
+    )
+    return load_provider(config.spec, settings, models=models)
+
+
 class Conversation:
     """One conversation: loads both sides, opens the log, runs the sessions, closes the log.
 
@@ -131,22 +144,13 @@ class Conversation:
         self._task: asyncio.Task[None] | None = None
         self._stop_reason: tuple[Literal["human", "harness"], str] | None = None
         self._session_started = 0.0
+        self.on_begin: Callable[[], None] = lambda: None
+        """Called when the log has its first records."""
 
     # --- before the log
 
     def _load(self) -> Loaded:
-        config = self.scenario.provider
-        return load_provider(
-            config.spec,
-            ProviderSettings(
-                system_prompt=config.system_prompt,
-                model=config.model,
-                params=config.params,
-                options=config.options,
-                speed=self.spec.speed,
-            ),
-            models=self._wiring.models,
-        )
+        return load_for(self.scenario, self.spec, self._wiring.models)
 
     def _load_simulator(self) -> UserSimulator:
         try:
@@ -214,6 +218,7 @@ class Conversation:
             journal.emit(self.seed.record(self.state))
             for side in self.seed.taken_over:
                 self.turns.speakers.taken_over.add(side)
+        self.on_begin()
         try:
             self.termination = await self._guarded()
         finally:

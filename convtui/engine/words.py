@@ -42,6 +42,7 @@ from convtui.events import (
 )
 from convtui.models.base import Message, Reply
 from convtui.providers.base import Request
+from convtui.providers.litellm import LitellmProvider
 from convtui.simulators.base import Decision, Say, UserAction, View, user_visible
 
 
@@ -221,6 +222,7 @@ class Speakers:
             params,
             getattr(self._table.provider, "model", None),
             number,
+            own_code=not isinstance(self._table.provider, LitellmProvider),
         )
 
     def _provider_messages(
