@@ -1,0 +1,211 @@
+"""Saved runs: what a folder of logs holds, read from the first and the last lines only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from convtui.events import FORMAT, RecordDict
+from convtui.log.reader import is_being_written
+
+_HEAD = 1 << 16
+_HEAD_LIMIT = 4 << 20
+_TAIL = 4096
+_COMPANIONS = (".wire.jsonl", ".notes.jsonl")
+
+
+@dataclass(slots=True, frozen=True)
+class RunSummary:
+    """One saved run, as a list shows it. Texts are exact: make them `visible()` to draw them."""
+
+    path: Path
+    id: str = ""
+    persona: str = ""
+    provider: str = ""
+    origin: str = ""
+    created_at: datetime | None = None
+    modified: float = 0.0
+    """Seconds since the epoch at which the file was last written."""
+    size: int = 0
+    ending: str = ""
+    """Kind of the termination; empty while it runs and when it crashed."""
+    ended_by: str = ""
+    reason: str = ""
+    turns: int | None = None
+    records: int | None = None
+    parent: str = ""
+    """Id of the run that this one continues."""
+    running: bool = False
+    damaged: str = ""
+    """Why it cannot be opened; empty for a readable log."""
+
+    @property
+    def state(self) -> str:
+        """One word: the ending's kind, `running`, `crashed` or `damaged`."""
+        if self.damaged:
+            return "damaged"
+        if self.running:
+            return "running"
+        return self.ending or "crashed"
+
+    def matches(self, text: str) -> bool:
+        """Whether every word of `text` occurs in what a list shows of the run."""
+        shown = " ".join(
+            (self.path.name, self.persona, self.provider, self.state, self.reason, self.origin)
+        ).lower()
+        return all(word in shown for word in text.lower().split())
+
+
+def log_files(folder: Path) -> list[os.DirEntry[str]]:
+    """The logs of a folder, newest first; empty when there is no such folder."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [
+                entry
+                for entry in entries
+                if entry.name.endswith(".jsonl") and not entry.name.endswith(_COMPANIONS)
+            ]
+    except OSError:
+        return []
+    return sorted(found, key=_newest, reverse=True)
+
+
+def _newest(entry: os.DirEntry[str]) -> float:
+    try:
+        return entry.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def list_runs(folder: Path | str) -> Iterator[RunSummary]:
+    """The saved runs of a folder, newest first. Blocking: call it in a thread from a screen.
+
+    Only the header and the last few kilobytes of each log are read. What cannot be read is listed
+    with `damaged`, nothing is raised.
+    """
+    for entry in log_files(Path(folder)):
+        yield summarise(Path(entry.path))
+
+
+def summarise(path: Path) -> RunSummary:
+    """What one log is, from its first line and its end."""
+    try:
+        with path.open("rb") as file:
+            stat = os.fstat(file.fileno())
+            header = _header(file, stat.st_size)
+            tail = _tail(file, stat.st_size)
+    except (OSError, ValueError) as error:
+        modified = 0.0
+        with contextlib.suppress(OSError):
+            modified = path.stat().st_mtime
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return RunSummary(path=path, modified=modified, damaged=reason or type(error).__name__)
+    trailer = tail[-1] if tail and tail[-1].get("type") == "trailer" else None
+    ending = _ending(trailer, tail)
+    provider = header.get("provider")
+    provider = provider if isinstance(provider, dict) else {}
+    parents = header.get("parents")
+    parent = parents[0] if isinstance(parents, list) and parents else None
+    return RunSummary(
+        path=path,
+        id=str(header.get("id", "")),
+        persona=str(header.get("persona", "")),
+        provider=str(provider.get("spec") or provider.get("name") or ""),
+        origin=str(header.get("origin", "run")),
+        created_at=_time(header.get("created_at")),
+        modified=stat.st_mtime,
+        size=stat.st_size,
+        ending=str(ending.get("kind", "")),
+        ended_by=str(ending.get("by", "")),
+        reason=str(ending.get("reason", "")),
+        turns=_turns(trailer, tail),
+        records=_records(trailer, tail),
+        parent=str(parent.get("id", "")) if isinstance(parent, dict) else "",
+        running=trailer is None and is_being_written(path),
+    )
+
+
+def _header(file: BinaryIO, size: int) -> RecordDict:
+    if size == 0:
+        raise ValueError("empty")
+    line = file.readline(_HEAD)
+    if not line.endswith(b"\n") and len(line) == _HEAD:
+        line += file.readline(_HEAD_LIMIT)
+    try:
+        header = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("line 1 is not JSON") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ValueError("not a convtui log")
+    return header
+
+
+def _tail(file: BinaryIO, size: int) -> list[RecordDict]:
+    """The last records that lie whole in the last few kilobytes."""
+    start = max(0, size - _TAIL)
+    file.seek(start)
+    lines = file.read(_TAIL).split(b"\n")
+    # The first piece is cut, unless the window begins at the file's start; the last has no end.
+    lines = lines[1 if start else 0 : -1]
+    found: list[RecordDict] = []
+    for line in lines:
+        with contextlib.suppress(ValueError, RecursionError):
+            record = json.loads(line)
+            if isinstance(record, dict):
+                found.append(record)
+    return found
+
+
+def _ending(trailer: RecordDict | None, tail: list[RecordDict]) -> dict[str, Any]:
+    ended = [record for record in tail if record.get("type") == "conversation.ended"]
+    for record in (trailer, *reversed(ended)):
+        termination = record.get("termination") if record else None
+        if isinstance(termination, dict):
+            return termination
+    return {}
+
+
+def _turns(trailer: RecordDict | None, tail: list[RecordDict]) -> int | None:
+    totals = trailer.get("totals") if trailer else None
+    if isinstance(totals, dict) and isinstance(totals.get("turns"), int):
+        return int(totals["turns"])
+    last = [r["turn"] for r in tail if isinstance(r.get("turn"), int)]
+    sessions = [r["session"] for r in tail if isinstance(r.get("session"), int)]
+    # Turns are numbered in their session: with several of them the last number says too little.
+    return max(last) if last and max(sessions, default=1) == 1 else None
+
+
+def _records(trailer: RecordDict | None, tail: list[RecordDict]) -> int | None:
+    if trailer and isinstance(trailer.get("records"), int):
+        return int(trailer["records"])
+    seq = tail[-1].get("seq") if tail else None
+    return seq + 1 if isinstance(seq, int) else None
+
+
+def _time(text: Any) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def roots(runs: Iterable[RunSummary]) -> dict[str, str]:
+    """The id of the first ancestor of each run that is among `runs`, by the run's id."""
+    parents = {run.id: run.parent for run in runs if run.id}
+    found: dict[str, str] = {}
+    for start in parents:
+        seen = {start}
+        current = start
+        # A log that names itself as its ancestor must not hang the list.
+        while (parent := parents.get(current, "")) and parent in parents and parent not in seen:
+            current = parent
+            seen.add(current)
+        found[start] = current
+    return found

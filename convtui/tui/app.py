@@ -1,0 +1,311 @@
+"""The app: puts screens together, owns the run, the keys, the theme and what is remembered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from convtui.actions import Keymap, load_keymap
+from convtui.errors import ConvtuiError
+from convtui.text import visible
+from convtui.tui import theming
+from convtui.tui.keys import KeyScreen
+from convtui.tui.palette import DARK, Palette
+
+if TYPE_CHECKING:
+    from convtui.config import Config
+    from convtui.protocol import StartSpec
+    from convtui.themes import Theme
+    from convtui.tui.run import LiveRun
+
+First = Callable[["ConvtuiApp"], Screen[Any]]
+SMALLEST = (40, 10)
+HINT = "space pauses, s steps one stage, ? shows every key"
+
+
+class ConvtuiApp(App[int], inherit_bindings=False):
+    """convtui's screens. `first` makes the one that is opened."""
+
+    TITLE = "convtui"
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "f24"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "leave", "quit", show=False, priority=True),
+        Binding("ctrl+c", "interrupt", "copy", show=False, system=True),
+    ]
+    CSS = """
+    Toast { max-width: 64; }
+    CommandPalette { background: $background 60%; }
+    """
+
+    def __init__(
+        self,
+        first: First,
+        *,
+        config: Config | None = None,
+        keymap: Keymap | None = None,
+        state_file: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self._first = first
+        self.config = config
+        self.keymap_problem = ""
+        self.keymap = keymap or self._load_keymap()
+        self.palette = Palette(monochrome=self.monochrome)
+        self.run_in_progress: LiveRun | None = None
+        """The run; screens draw it, the app ends it."""
+        self.exit_status = 0
+        self._state_file = state_file
+        if state_file is None and config is not None:
+            self._state_file = config.paths.state_file
+        self._interrupted = float("-inf")
+        self._theme_problems: list[str] = []
+        self._take_theme(*self._load_theme())
+
+    # --- settings
+
+    @property
+    def monochrome(self) -> bool:
+        """Whether words are told apart without colour."""
+        return bool(os.environ.get("NO_COLOR"))
+
+    def _load_keymap(self) -> Keymap:
+        path = self.config.keymap_file if self.config is not None else None
+        try:
+            return load_keymap(path)
+        except ConvtuiError as error:
+            self.keymap_problem = str(error)
+            return Keymap()
+
+    @property
+    def themes_dir(self) -> Path | None:
+        """The user's themes."""
+        return self.config.paths.themes_dir if self.config is not None else None
+
+    def _load_theme(self) -> tuple[Theme | None, list[str]]:
+        if self.config is None:
+            return None, []
+        try:
+            found, problems = theming.load(self.config.theme, self.themes_dir)
+        except ConvtuiError as error:
+            return None, [str(error)]
+        theme = found.get(self.config.theme) or found.get(theming.DEFAULT)
+        return theme, [str(problem) for problem in problems]
+
+    def _take_theme(self, theme: Theme | None, problems: list[str]) -> None:
+        self.palette = theming.palette_of(theme, monochrome=self.monochrome)
+        made = theming.textual_theme(
+            theme.colors if theme is not None else DARK,
+            name=theme.name if theme is not None else theming.DEFAULT,
+            dark=theme.dark if theme is not None else True,
+            monochrome=self.palette.monochrome,
+        )
+        self.register_theme(made)
+        if self.theme == made.name:
+            self._invalidate_css()
+            self.refresh_css(animate=False)
+        else:
+            self.theme = made.name
+        self._theme_problems = problems
+
+    def _tell_problems(self, problems: list[str], what: str) -> None:
+        if problems:
+            text = "\n".join(visible(problem) for problem in problems[:4])
+            self.notify(text, title=what, severity="warning", markup=False, timeout=8)
+
+    async def _watch_themes(self) -> None:
+        from convtui.tui import watch
+
+        folder = self.themes_dir
+        if folder is None or not await asyncio.to_thread(folder.is_dir):
+            return
+        while True:
+            await watch.changed([folder])
+            theme, problems = await asyncio.to_thread(self._load_theme)
+            self._take_theme(theme, problems)
+            for screen in self.screen_stack:
+                restyle = getattr(screen, "restyle", None)
+                if restyle is not None:
+                    restyle()
+            self._tell_problems(problems, "Theme not loaded")
+
+    # --- screens
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The first screen is the lowest one: nothing is drawn twice at the start."""
+        return self._first(self)
+
+    def on_mount(self) -> None:
+        """Everything that can wait comes after the first frame."""
+        self.call_after_refresh(self._after_first_frame)
+
+    def _after_first_frame(self) -> None:
+        self._tell_problems(self._theme_problems, "Theme not loaded")
+        if self.keymap_problem:
+            self._tell_problems([self.keymap_problem], "Keys not loaded")
+        self.run_worker(self._watch_themes(), group="themes", exit_on_error=False)
+
+    def debug(  # type: ignore[override]
+        self, spec: StartSpec, *, python: str | None = None
+    ) -> None:
+        """Opens the debugger on a new run."""
+        self.push_screen(debugger(self, spec, python=python))
+
+    def replay(self, path: Path, *, at: tuple[int, int] | None = None) -> None:
+        """Opens a saved log."""
+        try:
+            screen = recording(self, path, at=at, speed=self.config.speed if self.config else 1.0)
+        except ConvtuiError as error:
+            self.notify(visible(str(error)), severity="error", markup=False)
+        else:
+            self.push_screen(screen)
+
+    def leave(self, screen: Screen[Any]) -> None:
+        """Back to the screen below, or out."""
+        if screen in self.screen_stack and self.screen_stack.index(screen) > 0:
+            while self.screen is not screen:
+                self.pop_screen()
+            self.pop_screen()
+            self.run_in_progress = None
+        else:
+            run = self.run_in_progress
+            failed = run is not None and run.handle.state.value == "failed"
+            self.exit(3 if failed else 0)
+
+    def _key_screen(self) -> KeyScreen | None:
+        return next((s for s in reversed(self.screen_stack) if isinstance(s, KeyScreen)), None)
+
+    def action_leave(self) -> None:
+        """ctrl+q: as `q`, wherever the keys go."""
+        screen = self._key_screen()
+        if screen is None:
+            self.exit(0)
+        else:
+            while self.screen is not screen:
+                self.pop_screen()
+            screen.perform("app.quit")
+
+    def action_interrupt(self) -> None:
+        """Copies the selection; a second press quits."""
+        again = time.monotonic() - self._interrupted < 3.0
+        selection = self.screen.get_selected_text()
+        if again:
+            self.action_leave()
+            return
+        self._interrupted = time.monotonic()
+        if selection:
+            self.copy_to_clipboard(selection)
+        copied = "Copied. " if selection else ""
+        self.notify(f"{copied}Press ctrl+c again to quit.", markup=False, timeout=3)
+
+    async def on_unmount(self) -> None:
+        """Whatever happens, no engine is left behind."""
+        if self.run_in_progress is not None:
+            await self.run_in_progress.close()
+
+    # --- what is remembered
+
+    async def recall(self) -> dict[str, Any]:
+        """What was remembered from last time."""
+        if self._state_file is None:
+            return {}
+        from convtui.paths import read_state
+
+        return await asyncio.to_thread(read_state, self._state_file)
+
+    async def remember(self, **what: Any) -> None:
+        """Remembers for next time; a disk that refuses it stops nothing."""
+        if self._state_file is None:
+            return
+        from convtui.paths import write_state
+
+        state = {**await self.recall(), **what}
+        with contextlib.suppress(ConvtuiError):
+            await asyncio.to_thread(write_state, self._state_file, state)
+
+    async def hint_once(self) -> None:
+        """The first-run hint."""
+        if not (await self.recall()).get("hinted"):
+            self.notify(HINT, title="Three keys to begin with", markup=False, timeout=12)
+            await self.remember(hinted=True)
+
+    # --- the command palette
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Every action that would do something now, by its name."""
+        keys = self._key_screen()
+        if keys is None:
+            return
+        for action in keys.available():
+            if action.id in ("app.palette", "app.interrupt"):
+                continue
+            key = self.keymap.shown(action)
+            title = f"{action.group}: {action.help.rstrip('.')}" + (f"  ({key})" if key else "")
+            yield SystemCommand(title, action.id, lambda name=action.id: keys.perform(name))
+
+
+def debugger(app: ConvtuiApp, spec: StartSpec, *, python: str | None = None) -> Screen[Any]:
+    """A debugger on a new run, which becomes the app's."""
+    from convtui.tui.run import LiveRun
+    from convtui.tui.screens.debugger import DebuggerScreen
+    from convtui.tui.source import LiveSource
+
+    run = app.run_in_progress = LiveRun(spec, python=python)
+    return DebuggerScreen(app.keymap, LiveSource(run.handle), run)
+
+
+def recording(
+    app: ConvtuiApp, path: Path, *, at: tuple[int, int] | None = None, speed: float = 1.0
+) -> Screen[Any]:
+    """A debugger on a saved log. Raises `LogError` when it cannot be opened."""
+    from convtui.tui.screens.debugger import DebuggerScreen
+    from convtui.tui.source import ReplaySource
+
+    return DebuggerScreen(app.keymap, ReplaySource(path, speed=speed), at=at)
+
+
+def _picker(app: ConvtuiApp) -> Screen[Any]:
+    from convtui.tui.screens.picker import PickerScreen
+
+    return PickerScreen(app.keymap)
+
+
+def _run(app: ConvtuiApp) -> int:
+    mouse = app.config.mouse if app.config is not None else True
+    status = app.run(mouse=mouse)
+    return status if status is not None else app.return_code or 0
+
+
+def run_picker(*, config: Config | None = None) -> int:
+    """Opens the picker; returns the exit code."""
+    return _run(ConvtuiApp(_picker, config=config))
+
+
+def run_debug(spec: StartSpec, *, config: Config | None = None, python: str | None = None) -> int:
+    """Opens the debugger on a new run; returns the exit code (3: it could not be set up)."""
+    return _run(ConvtuiApp(lambda app: debugger(app, spec, python=python), config=config))
+
+
+def run_demo(spec: StartSpec, *, config: Config | None = None, python: str | None = None) -> int:
+    """Opens the debugger on the demo; returns the exit code."""
+    return run_debug(spec, config=config, python=python)
+
+
+def run_replay(
+    path: Path,
+    *,
+    config: Config | None = None,
+    at: tuple[int, int] | None = None,
+    speed: float = 1.0,
+) -> int:
+    """Opens a saved log; returns the exit code. Raises `LogError` when it cannot be opened."""
+    return _run(ConvtuiApp(lambda app: recording(app, path, at=at, speed=speed), config=config))

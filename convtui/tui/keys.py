@@ -1,0 +1,184 @@
+"""Screens whose keys come from the action registry."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import time
+from collections.abc import Awaitable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from textual.actions import SkipAction
+from textual.screen import Screen
+
+from convtui.actions import Action, Keymap, actions
+from convtui.errors import ConvtuiError
+from convtui.text import visible, visible_line
+from convtui.tui.widgets.keybar import KeyBar, KeyItem
+
+if TYPE_CHECKING:
+    from convtui.tui.app import ConvtuiApp
+
+SECOND_PRESS = 4.0
+"""Seconds within which the second press of a key counts."""
+_FAMILY = re.compile(r"(.+)_(\d)")
+
+
+class KeyScreen(Screen[Any], inherit_bindings=False):
+    """A screen that is told which action a key means, in the contexts that apply just then.
+
+    An action is carried out by the method `do_<id>` (dots as underscores); `hold.choice_2` by
+    `do_hold_choice(2)`.
+    """
+
+    KEY_CONTEXTS: Sequence[str] = ()
+    """Every context this screen may be in."""
+
+    def __init__(self, keymap: Keymap) -> None:
+        super().__init__()
+        self.keymap = keymap
+        self._armed: tuple[str, float] = ("", 0.0)
+        self._found: dict[tuple[str, ...], dict[str, Action]] = {}
+        for action in keymap.heard_in(*self.KEY_CONTEXTS):
+            for key in keymap.keys(action):
+                if not self._bindings.key_to_bindings.get(key):
+                    self._bindings.bind(key, f"press('{key}')", show=False)
+
+    @property
+    def capp(self) -> ConvtuiApp:
+        """The app, by its own type."""
+        return cast("ConvtuiApp", self.app)
+
+    # --- for subclasses
+
+    def contexts(self) -> tuple[str, ...]:
+        """Where keys are heard now; the first that knows a key wins."""
+        return tuple(self.KEY_CONTEXTS)
+
+    def enabled(self, action_id: str) -> bool:
+        """Whether an action would do something now."""
+        return True
+
+    def label(self, action: Action) -> str:
+        """What an action is called now."""
+        return action.label
+
+    def footer_ids(self) -> Sequence[str]:
+        """The actions that the footer offers, most important first; the last always stays."""
+        return ()
+
+    def needs_second_press(self, action: Action) -> bool:
+        """Whether an action asks for a second press now."""
+        return action.confirm
+
+    def second_press_text(self, action: Action) -> str:
+        """What a second press will do."""
+        return action.help
+
+    # --- keys to actions
+
+    def action_press(self, key: str) -> None:
+        """A key that some action of this screen has."""
+        contexts = self.contexts()
+        found = self._found.setdefault(contexts, {})
+        if key not in found:
+            action = self.keymap.find(key, contexts)
+            if action is None:
+                raise SkipAction
+            found[key] = action
+        self.perform(found[key].id)
+
+    def perform(self, action_id: str) -> None:
+        """Carries an action out, or asks for the second press."""
+        action = actions()[action_id]
+        if self.needs_second_press(action) and not self._second_press(action):
+            return
+        family = _FAMILY.fullmatch(action_id)
+        name, arguments = action_id, ()
+        if family and hasattr(self, method_name(family[1])):
+            name, arguments = family[1], (int(family[2]),)  # type: ignore[assignment]
+        method = getattr(self, method_name(name), None)
+        if method is None:
+            return
+        result = method(*arguments)
+        if inspect.isawaitable(result):
+            self.spawn(result, name=action_id)
+        self.refresh_footer()
+
+    def _second_press(self, action: Action) -> bool:
+        name, since = self._armed
+        if name == action.id and time.monotonic() - since < SECOND_PRESS:
+            self._armed = ("", 0.0)
+            return True
+        self._armed = (action.id, time.monotonic())
+        self.tell(f"{self.second_press_text(action)} Press {self.keymap.shown(action)} again.")
+        return False
+
+    def available(self) -> Iterator[Action]:
+        """The actions that would do something now."""
+        for action in self.keymap.heard_in(*self.contexts()):
+            if self.enabled(action.id):
+                yield action
+
+    # --- the footer
+
+    def footer_items(self) -> list[KeyItem]:
+        """The footer's keys as they are now."""
+        items: list[KeyItem] = []
+        for action_id in self.footer_ids():
+            action = actions()[action_id]
+            key = self.keymap.shown(action)
+            if key and self.enabled(action_id):
+                items.append(KeyItem(key, visible_line(self.label(action), 24), action_id))
+        return items
+
+    def refresh_footer(self) -> None:
+        """Brings the footer up to date."""
+        for bar in self.query(KeyBar):
+            bar.items = self.footer_items()
+
+    def on_key_bar_chosen(self, event: KeyBar.Chosen) -> None:
+        """A key in the footer was clicked."""
+        event.stop()
+        self.perform(event.action)
+
+    # --- everywhere
+
+    def spawn(self, work: Awaitable[Any], *, name: str = "", group: str = "default") -> None:
+        """Runs `work`; an error that has words is told, never raised."""
+
+        async def guarded() -> None:
+            try:
+                await work
+            except ConvtuiError as error:
+                self.tell(str(error), "error")
+
+        self.run_worker(guarded(), name=name, group=group)
+
+    def tell(self, text: str, severity: str = "information") -> None:
+        """A notice."""
+        level = cast("Any", severity)
+        self.app.notify(visible(text)[:1500], severity=level, markup=False, timeout=5)
+
+    def do_app_help(self) -> None:
+        """The keys that work here."""
+        from convtui.tui.screens.help import HelpScreen
+
+        self.app.push_screen(HelpScreen(self.keymap, list(self.available())))
+
+    def do_app_palette(self) -> None:
+        """Any action by its name."""
+        self.app.action_command_palette()
+
+    def do_app_quit(self) -> None:
+        """Back, or out."""
+        self.app.exit(0)
+
+    def do_app_interrupt(self) -> None:
+        """Copies the selection; a second press quits."""
+        self.capp.action_interrupt()
+
+
+def method_name(action_id: str) -> str:
+    """The method that carries out an action."""
+    return "do_" + action_id.replace(".", "_")

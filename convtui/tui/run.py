@@ -1,0 +1,163 @@
+"""The run that an app owns: its engine's handle, and the ways to go on in another one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from convtui.errors import CommandRefused, EngineError, ProviderLoadError
+from convtui.protocol import Commands, ContinueFrom, StartSpec
+from convtui.spec import parse_provider_spec
+
+if TYPE_CHECKING:
+    from convtui.client import EngineHandle
+
+MakeHandle = Callable[[], "EngineHandle"]
+GoOn = Callable[["EngineHandle", StartSpec, ContinueFrom], Awaitable["EngineHandle"]]
+
+
+@dataclass(slots=True)
+class Breakpoint:
+    """A breakpoint as the screen knows it; `number` is the engine's."""
+
+    number: int
+    expression: str
+    enabled: bool = True
+
+
+class LiveRun:
+    """One conversation, in one engine after another.
+
+    `handle` changes when the conversation goes on in another engine; `subscribe()` tells. The
+    screens draw it, none of them owns it.
+    """
+
+    def __init__(
+        self,
+        spec: StartSpec,
+        *,
+        python: str | None = None,
+        make_handle: MakeHandle | None = None,
+        go_on: GoOn | None = None,
+    ) -> None:
+        self.spec = spec
+        self._python = python
+        self._make_handle = make_handle
+        self._go_on = go_on
+        self.handle = self._new_handle()
+        self.breakpoints: list[Breakpoint] = []
+        self.replaced = 0
+        """How often the conversation has moved to another engine."""
+
+    def _new_handle(self) -> EngineHandle:
+        if self._make_handle is not None:
+            return self._make_handle()
+        from convtui.client import EngineHandle
+
+        return EngineHandle(python=self._python)
+
+    async def start(self) -> None:
+        """Starts the engine; a second call starts a new one. Raises `EngineError`."""
+        from convtui.client import EngineState
+
+        if self.handle.state is not EngineState.NEW:
+            old = self.handle
+            self.handle = self._new_handle()
+            self.replaced += 1
+            if not old.over:
+                await old.close()
+        self._take_breakpoints()
+        await self.handle.start(self.spec)
+
+    def _take_breakpoints(self) -> None:
+        # The engine numbers those it starts with from 1, in their order.
+        self.breakpoints = [
+            Breakpoint(number, expression)
+            for number, expression in enumerate(self.spec.breakpoints, 1)
+        ]
+
+    async def go_on(self, kind: str, *, seq: int | None = None, held: bool = False) -> None:
+        """Goes on from this log in a new engine. Raises `EngineError`; nothing has changed then."""
+        log = self.handle.log_path
+        if log is None:
+            raise EngineError("there is no log to go on from")
+        expressions = [item.expression for item in self.breakpoints if item.enabled]
+        spec = replace(self.spec, paused=False, breakpoints=expressions)
+        parent = ContinueFrom(log=str(log), seq=seq, kind=kind, held=held)
+        go_on = self._go_on
+        if go_on is None:
+            from convtui.client import continue_live as go_on
+        self.handle = await go_on(self.handle, spec, parent)
+        self.spec = replace(spec, continue_from=None)
+        self.replaced += 1
+        self._take_breakpoints()
+
+    async def hold(self) -> None:
+        """Pauses and waits until the engine holds; a call in flight is waited for."""
+        from convtui.client import EngineState
+
+        handle = self.handle
+        if handle.over or handle.hold is not None:
+            return
+        if handle.state is not EngineState.PAUSING:
+            await handle.command(Commands.PAUSE)
+        held = asyncio.Event()
+
+        def look() -> None:
+            if handle.hold is not None or handle.over:
+                held.set()
+
+        forget = handle.subscribe(look)
+        try:
+            look()
+            await held.wait()
+        finally:
+            forget()
+
+    # --- breakpoints
+
+    async def add_breakpoint(self, expression: str) -> Breakpoint:
+        """Sets one. Raises `CommandRefused` with what is wrong with the expression."""
+        reply = await self.handle.command(Commands.BREAK_ADD, expression=expression, once=False)
+        number = reply.get("breakpoint")
+        if not isinstance(number, int):
+            raise CommandRefused("the engine gave the breakpoint no number")
+        added = Breakpoint(number, expression)
+        self.breakpoints.append(added)
+        return added
+
+    async def remove_breakpoint(self, found: Breakpoint) -> None:
+        """Takes one away."""
+        await self.handle.command(Commands.BREAK_REMOVE, breakpoint=found.number)
+        if found in self.breakpoints:
+            self.breakpoints.remove(found)
+
+    async def enable_breakpoint(self, found: Breakpoint, enabled: bool) -> None:
+        """Switches one on or off."""
+        await self.handle.command(Commands.BREAK_ENABLE, breakpoint=found.number, enabled=enabled)
+        found.enabled = enabled
+
+    # --- what it is made of
+
+    @property
+    def provider_files(self) -> list[Path]:
+        """The files of the provider's code, as far as its SPEC names them."""
+        provider = self.spec.scenario.get("provider")
+        use = provider.get("use") if isinstance(provider, dict) else provider
+        source = self.spec.scenario.get("source")
+        base = Path(str(source.get("base", "."))) if isinstance(source, dict) else Path()
+        if not isinstance(use, str):
+            return []
+        try:
+            spec = parse_provider_spec(use, base).resolved(base)
+        except ProviderLoadError:
+            return []
+        return [Path(spec.target)] if spec.kind == "file" else []
+
+    async def close(self) -> None:
+        """Ends the engine; what was said is in the log."""
+        if not self.handle.over:
+            await self.handle.close()

@@ -1,0 +1,191 @@
+"""The debugger's actions that go on in another engine: reload, restart, rewind; and leaving."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from convtui.errors import CommandRefused, EngineError
+from convtui.tui.screens.dialogs import Choose
+from convtui.tui.screens.driving import Driving
+from convtui.tui.screens.error import ErrorPane
+
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
+_PLACE = re.compile(r"(?P<file>\S+\.py):(?P<line>\d+)")
+
+
+def described(error: EngineError) -> dict[str, Any]:
+    """An engine's refusal to start as the error that it wrote down."""
+    first, *frames = str(error).splitlines() or [""]
+    data: dict[str, Any] = {"type": "EngineError", "message": first, "frames": frames}
+    for line in (*reversed(frames), first):
+        found = _FRAME.search(line) or _PLACE.search(line)
+        if found is not None:
+            data["location"] = [found["file"], int(found["line"])]
+            break
+    return data
+
+
+class Branching(Driving):
+    """Reload, restart, rewind, leave."""
+
+    async def start(self) -> None:
+        """Starts the run; an engine that cannot start opens the pane that says why."""
+        assert self.run is not None
+        try:
+            await self.run.start()
+        except EngineError as error:
+            run = self.run
+            self._last_error = run.handle.error or described(error)
+            self._open_error("cannot be set up", run.start, back="back")
+        finally:
+            self.attach(self.run)
+
+    _last_error: dict[str, Any] | None = None
+
+    def _open_error(self, what: str, again: Callable[[], Awaitable[None]], *, back: str) -> None:
+        run = self.run
+        assert run is not None
+
+        async def attempt() -> None:
+            try:
+                await again()
+            except EngineError as error:
+                own = run.handle.error if run.handle.state.value == "failed" else None
+                self._last_error = own or described(error)
+                raise
+
+        def closed(fixed: bool | None) -> None:
+            self.attach(run)
+            if fixed:
+                self.tell("It works again.")
+            elif run.handle.state.value == "failed":
+                self.capp.leave(self)
+
+        self.app.push_screen(
+            ErrorPane(
+                f"{self.provider_name} {what}",
+                error=lambda: self._last_error,
+                attempt=attempt,
+                files=run.provider_files,
+                back=back,
+            ),
+            closed,
+        )
+
+    @property
+    def provider_name(self) -> str:
+        """The provider's name for titles."""
+        raise NotImplementedError
+
+    async def do_provider_reload(self) -> None:
+        """Loads the provider's code again; a held reply goes through the new hooks."""
+        run = self.run
+        if run is None:
+            return
+        if self.over:
+            await self.restart()
+            return
+        if self.busy_with:
+            return
+        self.busy_with = "reloading the provider"
+        self.repaint()
+        try:
+            await run.hold()
+            if run.handle.over:
+                return
+            await run.go_on("reload", held=True)
+        except CommandRefused as refused:
+            self.refused(refused)
+        except EngineError as error:
+            self._last_error = described(error)
+            self._open_error(
+                "cannot be loaded", self._reload_again, back="back to the conversation"
+            )
+        else:
+            self.tell("Reloaded: what was held went through the new code.")
+        finally:
+            self.busy_with = ""
+            self.attach(run)
+
+    async def _reload_again(self) -> None:
+        assert self.run is not None
+        await self.run.go_on("reload", held=True)
+
+    async def restart(self) -> None:
+        """Goes on from the log after the engine has died."""
+        run = self.run
+        if run is None or not self.dead:
+            self.tell("The conversation is over.")
+            return
+        if self.busy_with:
+            return
+        self.busy_with = "starting a new engine"
+        self.repaint()
+        try:
+            await run.go_on("restart", held=True)
+        except EngineError as error:
+            self._last_error = described(error)
+            self._open_error(
+                "cannot be started again", self._restart_again, back="back to the conversation"
+            )
+        finally:
+            self.busy_with = ""
+            self.attach(run)
+
+    async def _restart_again(self) -> None:
+        assert self.run is not None
+        await self.run.go_on("restart", held=True)
+
+    async def do_branch_rewind(self) -> None:
+        """Goes back to before the selected turn, in a branch of its own."""
+        run, turn = self.run, self.selected
+        if run is None:
+            self.tell("Going back needs a live conversation: `convtui debug --resume LOG`.")
+            return
+        if turn is None:
+            return
+        if turn.first <= 0:
+            self.tell("This turn was said before this log began; its own log has it.", "warning")
+            return
+        if self.busy_with:
+            return
+        self.busy_with = f"going back to {turn.address}"
+        self.repaint()
+        try:
+            if not run.handle.over:
+                await run.hold()
+            await run.go_on("rewind", seq=turn.first - 1, held=True)
+        except CommandRefused as refused:
+            self.refused(refused)
+        finally:
+            self.busy_with = ""
+            self.attach(run)
+
+    # --- leaving
+
+    async def do_app_quit(self) -> None:
+        """Leaves; asks while a run is live."""
+        await self.leave()
+
+    async def leave(self) -> None:
+        """Ends the run when it is live, with the user's word, and goes back."""
+        handle = self.handle
+        config = self.capp.config
+        if handle is not None and not handle.over:
+            if config is None or config.confirm_quit:
+                answer = await self.app.push_screen_wait(
+                    Choose(
+                        "The conversation is still going on",
+                        [("end", "End it and save"), ("stay", "Stay")],
+                        "What was said is in the log; it can go on later with --resume.",
+                    )
+                )
+                if answer != "end":
+                    return
+            self.busy_with = "closing the log"
+            self.repaint()
+            assert self.run is not None
+            await self.run.close()
+        self.capp.leave(self)

@@ -1,0 +1,130 @@
+"""The breakpoints: switch on and off, remove, add a filter expression."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from convtui.errors import CommandRefused
+from convtui.text import visible, visible_line
+from convtui.tui.run import Breakpoint, LiveRun
+
+
+class BreakpointsScreen(ModalScreen[None]):
+    """Lists a run's breakpoints. What the engine refuses is said in place."""
+
+    DEFAULT_CSS = """
+    BreakpointsScreen { align: center middle; background: $background 60%; }
+    BreakpointsScreen > Vertical { width: 76; max-width: 96%; height: auto; max-height: 92%;
+                                   border: round $accent; background: $surface; padding: 0 1; }
+    BreakpointsScreen OptionList { height: auto; max-height: 12; border: none;
+                                   background: $surface; padding: 0; }
+    BreakpointsScreen Static { width: 1fr; height: auto; color: $text-muted; padding: 0 1; }
+    BreakpointsScreen #break-error { color: $text-error; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,B", "dismiss(None)", "close"),
+        Binding("delete,d,backspace", "remove", "remove"),
+        Binding("space", "switch", "on/off"),
+    ]
+
+    def __init__(self, run: LiveRun) -> None:
+        super().__init__()
+        self._run = run
+
+    def compose(self) -> ComposeResult:
+        """The list and a line to add one."""
+        box = Vertical()
+        box.border_title = Content("breakpoints")
+        box.border_subtitle = Content("space on/off  d remove  tab add  esc close")
+        with box:
+            yield OptionList(id="break-list")
+            yield Static(id="break-empty", markup=False)
+            yield Input(
+                id="break-new", placeholder="add one: ~discard, ~signal & ~turn > 3, ~end ..."
+            )
+            yield Static(id="break-error", markup=False)
+
+    def on_mount(self) -> None:
+        """Shows what there is."""
+        self._fill()
+        focus = OptionList if self._run.breakpoints else Input
+        self.query_one(focus).focus()
+
+    def _fill(self) -> None:
+        listed = self.query_one(OptionList)
+        place = listed.highlighted or 0
+        listed.clear_options()
+        for item in self._run.breakpoints:
+            mark = "[x]" if item.enabled else "[ ]"
+            text = f"{mark} {item.number}  {visible_line(item.expression, 200)}"
+            listed.add_option(Option(Content(text), id=str(item.number)))
+        found = bool(self._run.breakpoints)
+        listed.display = found
+        if found:
+            listed.highlighted = min(place, len(self._run.breakpoints) - 1)
+        empty = self.query_one("#break-empty", Static)
+        empty.display = not found
+        empty.update("No breakpoint yet. b sets one at the selected turn; a filter stops anywhere.")
+        self.query_one("#break-error", Static).display = False
+
+    def _chosen(self) -> Breakpoint | None:
+        place = self.query_one(OptionList).highlighted
+        if place is None or place >= len(self._run.breakpoints):
+            return None
+        return self._run.breakpoints[place]
+
+    def _refused(self, error: CommandRefused) -> None:
+        place = self.query_one("#break-error", Static)
+        place.display = True
+        place.update(Content(visible(str(error))))
+
+    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Enter switches it on or off."""
+        event.stop()
+        await self.action_switch()
+
+    async def action_switch(self) -> None:
+        """On or off."""
+        found = self._chosen()
+        if found is None:
+            return
+        try:
+            await self._run.enable_breakpoint(found, not found.enabled)
+        except CommandRefused as error:
+            self._refused(error)
+        else:
+            self._fill()
+
+    async def action_remove(self) -> None:
+        """Takes it away."""
+        found = self._chosen()
+        if found is None:
+            return
+        try:
+            await self._run.remove_breakpoint(found)
+        except CommandRefused as error:
+            self._refused(error)
+        else:
+            self._fill()
+
+    async def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Adds one."""
+        event.stop()
+        text = event.value.strip()
+        if not text:
+            return
+        try:
+            await self._run.add_breakpoint(text)
+        except CommandRefused as error:
+            self._refused(error)
+        else:
+            event.input.value = ""
+            self._fill()

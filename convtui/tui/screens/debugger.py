@@ -1,0 +1,517 @@
+"""The debugger: a conversation, live or recorded, on one screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Input
+
+from convtui.actions import Action, Keymap
+from convtui.log.detail import Call, TurnDetail
+from convtui.text import visible_line
+from convtui.transcript import Flag, Turn
+from convtui.tui import status
+from convtui.tui.details import DetailCache
+from convtui.tui.screens.base import NARROW
+from convtui.tui.screens.branching import Branching
+from convtui.tui.source import Source
+from convtui.tui.widgets.holdbar import HoldBar, choices_of
+from convtui.tui.widgets.inspector import Inspector
+from convtui.tui.widgets.inspector_tabs import Context
+from convtui.tui.widgets.keybar import KeyBar, KeyItem
+from convtui.tui.widgets.marks import Extra, extra_of
+from convtui.tui.widgets.outline import Outline
+from convtui.tui.widgets.statusline import StatusLine
+from convtui.tui.widgets.takeover import TakeOverInput
+from convtui.tui.widgets.transcript_view import Mode, TranscriptView
+
+if TYPE_CHECKING:
+    from convtui.tui.run import LiveRun
+
+FRAME = 0.05
+"""Seconds between two repaints at the most often."""
+TICK = 0.25
+_TOLD_BY_LOG = int(
+    Flag.SIGNAL
+    | Flag.DISCARDED
+    | Flag.CHANGED
+    | Flag.TOOL
+    | Flag.TOOL_ERROR
+    | Flag.DECISION
+    | Flag.OUTPUT
+    | Flag.RETRY
+)
+"""What happened to a turn of which the log says more than its summary."""
+
+_LIVE = (
+    "run.toggle", "run.step_turn", "run.step_stage", "take_over.toggle", "run.cancel_call",
+    "break.here", "provider.reload", "view.cycle", "inspector.toggle", "search.open",
+    "app.quit", "app.help",
+)  # fmt: skip
+_HELD = (
+    "run.toggle", "run.step_turn", "run.step_stage", "hold.edit", "hold.ask_again",
+    "hold.override", "take_over.toggle", "provider.reload", "branch.rewind", "view.cycle",
+    "break.here", "search.open", "app.quit", "app.help",
+)  # fmt: skip
+_REPLAY = (
+    "replay.toggle", "replay.previous_turn", "replay.next_turn", "run.step_stage",
+    "replay.faster", "move.next_event", "view.cycle", "inspector.toggle", "search.open",
+    "replay.go_to", "app.quit", "app.help",
+)  # fmt: skip
+_OVER = (
+    "provider.reload", "branch.rewind", "move.next_event", "view.cycle", "inspector.toggle",
+    "search.open", "copy.transcript", "app.quit", "app.help",
+)  # fmt: skip
+
+
+class DebuggerScreen(Branching):
+    """Outline, transcript and inspector between two status lines; holds and keys below."""
+
+    DEFAULT_CSS = """
+    DebuggerScreen { layout: vertical; }
+    DebuggerScreen #body { height: 1fr; }
+    DebuggerScreen Outline { width: 24; border-right: solid $border; padding: 0; }
+    DebuggerScreen TranscriptView { width: 1fr; }
+    DebuggerScreen Inspector { width: 38%; min-width: 36; border-left: solid $border; }
+    DebuggerScreen.-no-inspector Inspector { display: none; }
+    DebuggerScreen.-narrow Outline { display: none; }
+    DebuggerScreen.-narrow Inspector { display: none; width: 1fr; border-left: none; }
+    DebuggerScreen.-narrow.-inspecting Inspector { display: block; }
+    DebuggerScreen.-narrow.-inspecting TranscriptView { display: none; }
+    DebuggerScreen #search { display: none; height: 1; border: none; padding: 0 1;
+                             background: $panel; }
+    """
+    AUTO_FOCUS: ClassVar[str | None] = "TranscriptView"
+
+    def __init__(
+        self,
+        keymap: Keymap,
+        source: Source,
+        run: LiveRun | None = None,
+        *,
+        at: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__(keymap, source, run)
+        self._at = at
+        self._forget: Callable[[], None] = lambda: None
+        self._pending: Timer | None = None
+        self._painted = 0.0
+        self._shown_transcript: object = None
+        self._shown_limit: tuple[object, ...] = (None, None)
+        self._details = DetailCache(source, self._detail_loaded)
+        self._messages: dict[int, list[Any]] = {}
+        self._began: float | None = None
+
+    def compose(self) -> ComposeResult:
+        """The screen of the debugger."""
+        yield StatusLine("top", id="top")
+        with Horizontal(id="body"):
+            yield Outline(id="outline", empty_message="no session yet")
+            yield TranscriptView(id="transcript", empty_message=self._empty_text())
+            yield Inspector(id="inspector")
+        yield HoldBar(id="hold")
+        yield TakeOverInput(
+            id="take-over",
+            keys={
+                name: self.keymap.keys(name)
+                for name in ("take_over.send", "take_over.newline", "take_over.leave")
+            },
+        )
+        search = Input(id="search", placeholder="text, or a filter such as ~signal or ~discard")
+        search.compact = True
+        yield search
+        yield StatusLine("bottom", id="bottom")
+        yield KeyBar(id="keys")
+
+    def on_mount(self) -> None:
+        """Begins to draw."""
+        view = self.view
+        view.extra_of = self._extra
+        view.text_of = self._text
+        # Enter is an action of the registry: in a hold it is the hold's first choice.
+        view._bindings = view._bindings.copy()
+        view._bindings.key_to_bindings.pop("enter", None)
+        self._watch_source()
+        self.set_interval(TICK, self._tick)
+        if self.run is not None:
+            self.spawn(self.start())
+        elif self.replay is not None:
+            self.replay.start()
+        self.repaint()
+
+    def on_unmount(self) -> None:
+        """Lets go of the log."""
+        self._forget()
+        self._details.close()
+        self.source.close()
+
+    def _empty_text(self) -> str:
+        if self.run is not None:
+            return "The engine is starting. The first turn appears here."
+        return "This recording has no turns."
+
+    # --- sources
+
+    def attach(self, run: LiveRun) -> None:
+        """Shows the engine that the run has now."""
+        old = self.source
+        if getattr(old, "handle", None) is not run.handle:
+            self._forget()
+            self.source = self.live_source(run)
+            self._details.close()
+            self._details = DetailCache(self.source, self._detail_loaded)
+            self._messages.clear()
+            self._began = None
+            old.close()
+            self._watch_source()
+        if self.is_mounted:
+            self.repaint()
+
+    def _watch_source(self) -> None:
+        self._forget = self.source.subscribe(self._changed)
+
+    def _changed(self) -> None:
+        """Something is new: it is drawn with the next frame."""
+        if self._pending is None and self.is_mounted:
+            wait = max(0.001, FRAME - (time.monotonic() - self._painted))
+            self._pending = self.set_timer(wait, self.repaint)
+
+    def _tick(self) -> None:
+        if self.source.live and not self.over:
+            self._show_status()
+
+    # --- drawing
+
+    def repaint(self) -> None:
+        """Brings everything up to date."""
+        if self._pending is not None:
+            self._pending.stop()
+            self._pending = None
+        if not self.is_mounted or not self.query(KeyBar):
+            return
+        self._painted = time.monotonic()
+        source, view, outline = self.source, self.view, self.outline
+        if self._shown_transcript is not source.transcript:
+            self._shown_transcript = source.transcript
+            source.changed.clear()
+            view.set_transcript(source.transcript)
+            outline.set_transcript(source.transcript)
+        else:
+            taken = set(source.changed)
+            source.changed.clear()
+            view.refresh_turns(taken)
+            outline.refresh_turns(taken)
+        limit = (source.limit, source.limit_turn)
+        if limit != self._shown_limit:
+            self._shown_limit = limit
+            view.set_limit(*limit)
+            outline.set_limit(*limit)
+        outline.cursor = view.cursor
+        self._go_to_first()
+        self._show_hold()
+        self._show_status()
+        self.refresh_inspector()
+        self.refresh_footer()
+
+    def _go_to_first(self) -> None:
+        """Where `--at` asked to begin, as soon as that turn has been read."""
+        if self._at is None:
+            return
+        turn = self.transcript.find(*self._at)
+        replay = self.replay
+        if turn is not None:
+            self._at = None
+            self.view.go_to(turn.index)
+        elif replay is not None and not replay.loading:
+            self.tell(f"There is no turn {self._at[0]}:{self._at[1]} in this log.", "warning")
+            self._at = None
+
+    def _show_hold(self) -> None:
+        hold = self.hold
+        human = hold is not None and hold.get("reason") == "human"
+        self.hold_bar.show(None if human else hold)
+        box = self.take_over_input
+        was = box.has_class("-shown")
+        box.set_class(human or (self.taken_over and not self.over), "-shown")
+        box.my_turn = human
+        if human and not was:
+            box.focus()
+        elif was and not box.has_class("-shown") and box.has_focus:
+            self.view.focus()
+
+    def _show_status(self) -> None:
+        replay, handle = self.replay, self.handle
+        persona, provider = status.sides(self.transcript, self.run.spec if self.run else None)
+        if handle is not None:
+            now = status.live_status(
+                handle,
+                busy_with=self.busy_with,
+                kill_key=self.keymap.shown("run.kill_engine"),
+            )
+        else:
+            assert replay is not None
+            now = status.replay_status(replay)
+        top = self.query_one("#top", StatusLine)
+        top.show_status(now, persona=persona, provider=provider)
+        scenario = self.transcript.header.get("scenario")
+        self.query_one("#bottom", StatusLine).show_figures(
+            status.figures(
+                self.transcript,
+                scenario=scenario if isinstance(scenario, dict) else {},
+                position=self.source.limit,
+                elapsed=self._elapsed(),
+                notes=self._notes(),
+            )
+        )
+
+    def _elapsed(self) -> float | None:
+        if not self.source.live or self.over or not self.transcript.records:
+            return None
+        if self._began is None:
+            self._began = time.monotonic() - self.transcript.last_t
+        return time.monotonic() - self._began
+
+    def _notes(self) -> list[str]:
+        view = self.view
+        notes = []
+        if view.mode != "shown":
+            notes.append(f"showing {view.mode}")
+        if self.searching:
+            at = view.search_position
+            notes.append(f"match {at or '-'} of {view.search_count}")
+        if self.source.live and not self.over and not view.follow:
+            notes.append("not following")
+        if self.taken_over:
+            notes.append("you are the user")
+        if self.replay is not None and self.replay.findings:
+            count = len(self.replay.findings)
+            notes.append(f"{count} damage{'s' if count > 1 else ''} in the log")
+        if self.run is not None and self.run.breakpoints:
+            count = sum(item.enabled for item in self.run.breakpoints)
+            notes.append(f"{count} breakpoint{'s' if count != 1 else ''}")
+        return notes
+
+    @property
+    def provider_name(self) -> str:
+        """The provider's name for titles."""
+        spec = self.run.spec if self.run else None
+        return visible_line(status.sides(self.transcript, spec)[1], 60)
+
+    # --- the selected turn
+
+    def on_transcript_view_turn_selected(self, event: TranscriptView.TurnSelected) -> None:
+        """Another turn is selected."""
+        self.outline.cursor = event.turn_index
+        self.refresh_inspector()
+        self.refresh_footer()
+
+    def on_transcript_view_turn_opened(self, event: TranscriptView.TurnOpened) -> None:
+        """A double click."""
+        self.do_inspector_open()
+
+    async def on_outline_turn_selected(self, event: Outline.TurnSelected) -> None:
+        """A click in the outline."""
+        await self.jump(event.turn_index)
+
+    def refresh_inspector(self) -> None:
+        """Shows what is known of the selected turn; the rest follows when it has been read."""
+        if not self.inspecting:
+            return
+        turn = self.selected
+        detail = self._detail(turn) if turn is not None else None
+        inspector = self.inspector
+        held = self.hold
+        mine = held is not None and turn is not None and held.get("turn") == turn.number
+        setup = next(
+            (r for r in self.transcript.lifecycle if r.get("type") == "provider.setup"), {}
+        )
+        hooks = setup.get("hooks")
+        path = self.source.path
+        inspector.show(
+            detail,
+            turn,
+            Context(
+                messages=self._call_messages,
+                totals=self.transcript.totals,
+                log_file=str(path) if path is not None else "",
+                conversation=self.transcript.id,
+                hold=held if mine else None,
+                hooks=hooks if isinstance(hooks, dict) else {},
+            ),
+        )
+
+    def _detail(self, turn: Turn) -> TurnDetail | None:
+        replay = self.replay
+        if replay is not None and replay.stage is not None and turn.index == replay.position:
+            return replay.partial_detail()
+        if turn.first < 0:
+            return TurnDetail(turn.session, turn.number, turn.speaker, [])
+        return self._details.get(turn)
+
+    def _detail_loaded(self, index: int) -> None:
+        if self.is_mounted:
+            self.source.changed.add(index)
+            self._changed()
+
+    def _extra(self, turn: Turn) -> Extra | None:
+        if not int(turn.flags) & _TOLD_BY_LOG:
+            return None
+        detail = self._detail(turn)
+        return extra_of(detail) if detail is not None else None
+
+    def _text(self, turn: Turn, mode: Mode) -> str | Sequence[tuple[str, str]] | None:
+        detail = self._detail(turn)
+        if detail is None or detail.raw is None:
+            return None
+        if mode == "raw":
+            return detail.raw
+        from convtui.tui.diff import diff_spans
+
+        shown = detail.shown if detail.shown is not None else turn.text
+        return diff_spans(detail.raw, shown)
+
+    def _call_messages(self, call: Call) -> list[Any]:
+        if call.seq in self._messages:
+            return self._messages[call.seq]
+
+        async def read() -> None:
+            try:
+                self._messages[call.seq] = await self.source.messages(call.request)
+            except (ValueError, OSError, IndexError) as error:
+                self._messages[call.seq] = [{"role": "error", "content": str(error)}]
+            self.refresh_inspector()
+
+        self.spawn(read())
+        raise ValueError("the request is being read")
+
+    # --- keys
+
+    def footer_ids(self) -> Sequence[str]:
+        """What can be done now."""
+        if self.replay is not None:
+            ids: tuple[str, ...] = _REPLAY
+        elif self.over:
+            ids = _OVER
+        else:
+            ids = _HELD if self.hold is not None else _LIVE
+        if self.searching:
+            ids = ("search.next", "search.previous", "search.close", *ids)
+        return ids
+
+    def footer_items(self) -> list[KeyItem]:
+        """The hold's choices first; the take-over's keys while its input has the focus."""
+        if self.take_over_input.has_focus:
+            from convtui.actions import actions
+
+            ids = ("take_over.send", "take_over.newline", "take_over.leave")
+            return [KeyItem(self.keymap.shown(name), actions()[name].label, name) for name in ids]
+        items = super().footer_items()
+        choices = choices_of(self.hold)
+        first = self.keymap.shown("hold.first")
+        if choices and first:
+            items.insert(0, KeyItem(first, choices[0][1], "hold.first"))
+        return items
+
+    def on_descendant_focus(self) -> None:
+        """Other keys may do something now."""
+        self.refresh_footer()
+
+    def on_descendant_blur(self) -> None:
+        """Other keys may do something now."""
+        self.refresh_footer()
+
+    def label(self, action: Action) -> str:
+        """What an action does now."""
+        if action.id == "run.toggle":
+            handle = self.handle
+            held = self.hold is not None or (handle and handle.state.value == "pausing")
+            return "run" if held else "pause"
+        if action.id == "replay.toggle" and self.replay is not None:
+            return "pause" if self.replay.playing else "play"
+        if action.id == "take_over.toggle":
+            return "hand back" if self.taken_over else "take over"
+        if action.id == "provider.reload" and self.over:
+            return "go on from the log"
+        return action.label
+
+    def enabled(self, action_id: str) -> bool:
+        """Whether an action would do something now."""
+        hold, turn = self.hold, self.selected
+        kind = action_id.partition(".")[0]
+        if action_id == "provider.reload":
+            return self.run is not None and (not self.over or self.dead)
+        if action_id == "branch.rewind":
+            return self.run is not None and turn is not None and turn.first > 0
+        if kind == "break":
+            return self.run is not None and not self.over and turn is not None
+        if action_id == "run.cancel_call":
+            return not self.over and hold is None and self.transcript.current is not None
+        if action_id in ("run.step_turn", "run.step_stage", "run.continue") and self.replay:
+            return bool(self.transcript.turns)
+        if kind in ("run", "take_over"):
+            return self.run is not None and not self.over
+        if action_id in ("hold.edit", "hold.open_editor"):
+            return self.offers("edit", "supply") is not None
+        if action_id == "hold.ask_again":
+            return self.offers("again", "retry") is not None
+        if action_id == "hold.override":
+            return self.offers("override", "keep") is not None
+        if action_id.startswith("hold.choice_"):
+            return int(action_id[-1]) <= len(choices_of(hold))
+        if kind in ("move", "copy", "view", "search", "inspector", "replay"):
+            return bool(self.transcript.turns)
+        return True
+
+    def needs_second_press(self, action: Action) -> bool:
+        """Asking again for what is still held takes nothing away."""
+        return action.confirm and action.id != "hold.ask_again"
+
+    def second_press_text(self, action: Action) -> str:
+        """What the second press will do."""
+        turn = self.selected
+        if action.id == "branch.rewind" and turn is not None:
+            return f"Goes back to before turn {turn.address}, in a new branch."
+        return action.help
+
+    def action_press(self, key: str) -> None:
+        """A dead engine has one key: Enter goes on from its log."""
+        if key == "enter" and self.dead:
+            self.spawn(self.restart())
+            return
+        if key == "escape" and not self.searching:
+            self._step_back()
+            return
+        super().action_press(key)
+
+    def _step_back(self) -> None:
+        if self.narrow and self.inspecting:
+            self.show_inspector(False)
+        self.view.focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """Escape also leaves the search line."""
+        if event.key == "escape" and isinstance(self.focused, Input):
+            event.stop()
+            self.do_search_close()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """One column, or three."""
+        self.set_class(event.size.width < NARROW, "-narrow")
+        self.refresh_inspector()
+
+    def restyle(self) -> None:
+        """Another theme."""
+        palette = self.capp.palette
+        for widget in (self.view, self.outline, self.inspector, *self.query(StatusLine)):
+            widget.palette = palette
+
+    def hint(self, text: str) -> None:
+        """A hint for a newcomer."""
+        self.tell(str(Content(text)))

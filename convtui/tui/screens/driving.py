@@ -1,0 +1,294 @@
+"""The debugger's actions on a running conversation: pausing, holds, breakpoints, cancelling."""
+
+from __future__ import annotations
+
+from convtui.errors import CommandRefused
+from convtui.events import RecordDict
+from convtui.protocol import Commands
+from convtui.text import visible_line
+from convtui.transcript import Turn
+from convtui.tui.screens.dialogs import Edit, editor_command, edit_outside
+from convtui.tui.screens.transport import Transport
+from convtui.tui.widgets.holdbar import choices_of
+from convtui.tui.widgets.takeover import TakeOverInput
+
+EDITS = frozenset({"edit", "supply"})
+"""Choices that need a text."""
+
+
+class Driving(Transport):
+    """Pausing, stepping, holds, breakpoints, cancelling, taking over."""
+
+    # --- running
+
+    async def do_run_toggle(self) -> None:
+        """Pauses, or lets it go on."""
+        handle = self.handle
+        if handle is None or handle.over:
+            self.tell("The conversation is over.")
+        elif self.hold is not None or handle.state.value == "pausing":
+            await self._order(Commands.RUN)
+        else:
+            await self._order(Commands.PAUSE)
+
+    async def do_run_step_turn(self) -> None:
+        """Goes on by one turn."""
+        if self.replay is not None:
+            await self.do_replay_next_turn()
+        else:
+            await self._order(Commands.STEP_TURN)
+
+    async def do_run_step_stage(self) -> None:
+        """Goes on by one stage."""
+        if self.replay is not None:
+            await self.replay_step_stage()
+        else:
+            await self._order(Commands.STEP_STAGE)
+
+    async def do_run_continue(self) -> None:
+        """Goes on to the next breakpoint; to the end of a recording."""
+        if self.replay is not None:
+            await self.replay_continue()
+        else:
+            await self._order(Commands.CONTINUE)
+
+    async def _order(self, do: str, **arguments: object) -> bool:
+        """Sends a command; a refusal is told. Whether it was carried out."""
+        handle = self.handle
+        if handle is None:
+            return False
+        try:
+            await handle.command(do, **arguments)
+        except CommandRefused as refused:
+            self.refused(refused)
+            return False
+        return True
+
+    def refused(self, refused: CommandRefused) -> None:
+        """Tells why the engine did not do it."""
+        text = str(refused)
+        self.tell(f"{text[:1].upper()}{text[1:]}.", "warning")
+
+    async def do_run_cancel_call(self) -> None:
+        """Cancels the call in flight."""
+        handle = self.handle
+        if handle is not None and handle.silent_for > 0:
+            kill = self.keymap.shown("run.kill_engine")
+            self.tell(f"The provider's code blocks the engine: only {kill} kills it.", "warning")
+            return
+        await self._order(Commands.CANCEL)
+
+    def do_run_kill_engine(self) -> None:
+        """Kills the engine process."""
+        handle = self.handle
+        if handle is None or handle.over:
+            self.tell("There is no engine to kill: the conversation is over.")
+        else:
+            handle.kill()
+
+    # --- holds
+
+    async def do_hold_first(self) -> None:
+        """The hold's first choice."""
+        await self.choose_number(1)
+
+    async def do_hold_choice(self, number: int) -> None:
+        """A choice by its number."""
+        await self.choose_number(number)
+
+    async def choose_number(self, number: int) -> None:
+        """Takes the choice with this number, from 1."""
+        choices = choices_of(self.hold)
+        if 1 <= number <= len(choices):
+            await self.choose(choices[number - 1][0])
+        elif self.hold is not None:
+            self.tell(f"This hold has {len(choices)} choices.")
+
+    async def choose(self, choice: str) -> None:
+        """Takes a choice; one that needs a text asks for it."""
+        hold = self.hold
+        if hold is None:
+            self.nothing_held()
+        elif choice in EDITS:
+            await self.edit_held(choice)
+        elif choice == "say":
+            self.take_over_input.focus()
+        else:
+            await self.release(choice)
+
+    async def release(self, choice: str, edits: dict[str, str] | None = None) -> bool:
+        """Answers the hold; a refusal is told. Whether it was taken."""
+        handle = self.handle
+        if handle is None:
+            return False
+        try:
+            await handle.release(choice, dict(edits or {}))
+        except CommandRefused as refused:
+            self.refused(refused)
+            return False
+        return True
+
+    def nothing_held(self) -> None:
+        """What to press first."""
+        self.tell(f"Nothing is held: {self.keymap.shown('run.toggle')} pauses.")
+
+    def offers(self, *choices: str) -> str | None:
+        """The first of `choices` that the hold offers."""
+        offered = {identity for identity, _ in choices_of(self.hold)}
+        return next((choice for choice in choices if choice in offered), None)
+
+    async def _take(self, *choices: str, what: str) -> None:
+        if self.hold is None:
+            self.nothing_held()
+            return
+        choice = self.offers(*choices)
+        if choice is None:
+            labels = ", ".join(label for _, label in choices_of(self.hold))
+            self.tell(f"{what} is not possible here; this hold offers: {labels}.", "warning")
+        else:
+            await self.choose(choice)
+
+    async def do_hold_ask_again(self) -> None:
+        """Asks the model again."""
+        await self._take("again", "retry", what="Asking again")
+
+    async def do_hold_override(self) -> None:
+        """Overrides the discard or the ending."""
+        await self._take("override", "keep", what="Overriding")
+
+    async def do_hold_edit(self) -> None:
+        """Edits what is held."""
+        await self.edit_held(self.offers("edit", "supply") or "edit")
+
+    async def do_hold_open_editor(self) -> None:
+        """Opens what is held in an editor of its own."""
+        await self.edit_held(self.offers("edit", "supply") or "edit", outside=True)
+
+    async def edit_held(self, choice: str, *, outside: bool = False) -> None:
+        """Edits the held draft; the engine runs the stages between again and holds again."""
+        hold = self.hold
+        if hold is None:
+            self.nothing_held()
+            return
+        if self.offers(choice) is None:
+            self.tell("There is nothing to edit at this stage.", "warning")
+            return
+        drafts = drafts_of(hold)
+        if not drafts:
+            drafts = [("text", "what is said", "")]
+        edits = await (self._outside(drafts) if outside else self._inside(hold, drafts))
+        if not edits:
+            return
+        now = self.hold
+        if now is None or now.get("hold") != hold.get("hold"):
+            self.tell("It went on meanwhile: nothing was changed.", "warning")
+            return
+        await self.release(choice, edits)
+
+    async def _inside(
+        self, hold: RecordDict, drafts: list[tuple[str, str, str]]
+    ) -> dict[str, str] | None:
+        place = f"{hold.get('session') or 1}:{hold.get('turn')}" if hold.get("turn") else "held"
+        return await self.app.push_screen_wait(Edit(f"edit {place}", drafts))
+
+    async def _outside(self, drafts: list[tuple[str, str, str]]) -> dict[str, str] | None:
+        from textual.app import SuspendNotSupported
+
+        command = editor_command(self.capp.config.editor if self.capp.config else None)
+        if command is None:
+            self.tell("No editor is set: set VISUAL or EDITOR, or press e.", "warning")
+            return None
+        field, _, text = drafts[0]
+        try:
+            after = await edit_outside(self.app, command, text)
+        except (OSError, SuspendNotSupported) as error:
+            self.tell(f"The editor could not be opened: {error}.", "error")
+            return None
+        self.refresh()
+        return {field: after} if after is not None else None
+
+    # --- breakpoints
+
+    def here(self, turn: Turn) -> str:
+        """The expression of a breakpoint at a turn."""
+        session = self.transcript.session(turn.session)
+        name = session.session_type if session is not None else ""
+        plain = name and all(char.isalnum() or char in "_-" for char in name)
+        if len(self.transcript.prepared) > 1 and plain:
+            return f"~turn = {turn.number} & ~session {name}"
+        return f"~turn = {turn.number}"
+
+    async def do_break_here(self) -> None:
+        """Sets or clears a breakpoint at the selected turn."""
+        turn = self.selected
+        if self.run is None or turn is None:
+            self.tell("Breakpoints are for a live conversation.")
+            return
+        expression = self.here(turn)
+        found = next((b for b in self.run.breakpoints if b.expression == expression), None)
+        try:
+            if found is None:
+                await self.run.add_breakpoint(expression)
+                self.tell(f"Breakpoint set: {expression}")
+            else:
+                await self.run.remove_breakpoint(found)
+                self.tell(f"Breakpoint removed: {expression}")
+        except CommandRefused as refused:
+            self.refused(refused)
+
+    def do_break_list(self) -> None:
+        """The list of breakpoints."""
+        from convtui.tui.screens.breakpoints import BreakpointsScreen
+
+        if self.run is None:
+            self.tell("Breakpoints are for a live conversation.")
+        else:
+            self.app.push_screen(BreakpointsScreen(self.run))
+
+    # --- taking over
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether a human speaks for the persona."""
+        return "persona" in self.transcript.taken_over and not self.over
+
+    async def do_take_over_toggle(self) -> None:
+        """Takes over as the user, or hands back."""
+        handle = self.handle
+        if handle is None or handle.over:
+            self.tell("The conversation is over.")
+            return
+        if self.taken_over or (self.hold or {}).get("reason") == "human":
+            if await self._order(Commands.HAND_BACK, side="persona"):
+                self.view.focus()
+                self.tell("The simulator speaks again.")
+        elif await self._order(Commands.TAKE_OVER, side="persona"):
+            self.tell("You are the user from the next turn on.")
+
+    async def on_take_over_input_sent(self, event: TakeOverInput.Sent) -> None:
+        """The human has spoken."""
+        event.stop()
+        box = self.take_over_input
+        if await self.release("say", {"text": event.text}) and box.text == event.text:
+            box.accepted()
+
+    async def on_take_over_input_simulator_asked(self, event: TakeOverInput.SimulatorAsked) -> None:
+        """The simulator speaks this once."""
+        event.stop()
+        await self._take("simulate", what="Letting the simulator speak")
+
+    def on_take_over_input_left(self, event: TakeOverInput.Left) -> None:
+        """Back to the keys."""
+        event.stop()
+        self.view.focus()
+
+
+def drafts_of(hold: RecordDict) -> list[tuple[str, str, str]]:
+    """The drafts of a hold as (field, label, text)."""
+    found: list[tuple[str, str, str]] = []
+    for draft in hold.get("drafts") or ():
+        if isinstance(draft, dict) and draft.get("field"):
+            field = str(draft["field"])
+            label = visible_line(str(draft.get("label") or field), 80)
+            found.append((field, label, str(draft.get("text") or "")))
+    return found

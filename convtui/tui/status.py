@@ -1,0 +1,154 @@
+"""From a source and an engine's handle to what the status lines say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convtui.transcript import Transcript
+from convtui.tui.source import ReplaySource
+from convtui.tui.widgets.statusline import Figures, Status
+from convtui.tui.words import ending
+
+if TYPE_CHECKING:
+    from convtui.client import EngineHandle
+    from convtui.protocol import StartSpec
+
+
+def live_status(handle: EngineHandle, *, busy_with: str = "", kill_key: str = "K") -> Status:
+    """What a running conversation is doing."""
+    state = handle.state.value
+    hold = handle.hold
+    if busy_with:
+        return Status("pausing" if hold is None else "held", detail=f"{busy_with} ...")
+    if state == "failed":
+        return Status("ended", kind="not started", detail="the engine could not start")
+    if state == "dead":
+        message = str((handle.error or {}).get("message", ""))
+        return Status("dead", detail=message or "Enter goes on from the log")
+    if state == "closed":
+        return ended_status(handle.transcript)
+    if state in ("new", "starting"):
+        return Status("starting", detail="the engine is starting")
+    if handle.silent_for:
+        return Status(
+            "not_responding",
+            seconds=handle.silent_for,
+            detail=f"provider code blocks the engine; {kill_key} kills it",
+        )
+    if hold is not None:
+        human = hold.get("reason") == "human"
+        place = f"{hold.get('session') or 1}:{hold['turn']}" if hold.get("turn") else ""
+        return Status(
+            "your_turn" if human else "held",
+            address=place,
+            stage=str(hold.get("stage", "")),
+            reason=str(hold.get("reason", "")),
+            detail="write what the user says" if human else "",
+        )
+    if state == "pausing":
+        return Status("pausing")
+    busy = handle.busy
+    detail = f"waiting for the reply, {busy:.0f} s" if busy is not None and busy >= 2 else ""
+    return Status("running", detail=detail)
+
+
+def ended_status(transcript: Transcript) -> Status:
+    """How a conversation ended."""
+    termination = transcript.termination or {}
+    return Status(
+        "ended",
+        kind=str(termination.get("kind", "")),
+        by=str(termination.get("by", "")),
+        reason=str(termination.get("reason", "")),
+    )
+
+
+def replay_status(replay: ReplaySource) -> Status:
+    """Where a recording stands."""
+    count = len(replay.transcript.turns)
+    if replay.loading:
+        return Status("loading", percent=replay.progress * 100, detail=f"{count:,} turns so far")
+    position = count if replay.position is None else replay.position + 1
+    if replay.stage is not None:
+        detail = f"at {replay.stage}"
+    elif replay.position is not None:
+        detail = ""
+    elif replay.running:
+        detail = "following: another process is writing this log"
+    elif replay.findings and replay.transcript.trailer is None:
+        # Gate state is never resumed: without a writer nothing waits any more.
+        was = "it was paused when " if replay.transcript.hold is not None else ""
+        detail = f"{was}the run stopped before its log was closed"
+    else:
+        detail = ending(replay.transcript.termination)
+    return Status(
+        "playing" if replay.playing else "replay",
+        position=position,
+        count=count,
+        speed=replay.speed,
+        detail=detail,
+    )
+
+
+def figures(
+    transcript: Transcript,
+    *,
+    scenario: dict[str, Any],
+    position: int | None = None,
+    elapsed: float | None = None,
+    notes: Sequence[str] = (),
+) -> Figures:
+    """The figures of the bottom row."""
+    turns = transcript.turns
+    place = len(turns) - 1 if position is None else min(position, len(turns) - 1)
+    turn = turns[place] if place >= 0 else None
+    session = transcript.session(turn.session) if turn is not None else None
+    tokens = [t.tokens for t in transcript.totals.values() if t.tokens is not None]
+    costs = [t.cost for t in transcript.totals.values() if t.cost is not None]
+    budget = scenario.get("budget")
+    budget = budget if isinstance(budget, dict) else {}
+    count = len(transcript.prepared) or len(transcript.sessions)
+    return Figures(
+        turn=turn.number if turn is not None else None,
+        max_turns=session.max_turns if session is not None else None,
+        session=turn.session if turn is not None else None,
+        sessions=count or None,
+        tokens=sum(tokens) if tokens else None,
+        max_tokens=_number(budget.get("tokens"), int),
+        cost=sum(costs) if costs else None,
+        max_cost=_number(budget.get("cost"), float),
+        elapsed=transcript.last_t if elapsed is None else elapsed,
+        notes=notes,
+    )
+
+
+def _number(value: Any, kind: type[Any]) -> Any:
+    return kind(value) if isinstance(value, (int, float)) else None
+
+
+def sides(transcript: Transcript, spec: StartSpec | None) -> tuple[str, str]:
+    """The names of persona and provider, from the log's header or from what was asked for."""
+    header = transcript.header
+    scenario = header.get("scenario") or (spec.scenario if spec is not None else {})
+    persona = header.get("persona")
+    if not persona:
+        found = scenario.get("persona")
+        persona = found.get("name") if isinstance(found, dict) else found
+    provider = header.get("provider")
+    use = provider.get("spec") or provider.get("name") if isinstance(provider, dict) else None
+    if not use:
+        found = scenario.get("provider")
+        use = found.get("use") if isinstance(found, dict) else found
+    return str(persona or "persona"), short_spec(str(use or "demo"))
+
+
+def short_spec(spec: str) -> str:
+    """A provider SPEC for people: a file's name without its folders."""
+    path, colon, name = spec.rpartition(":")
+    if colon and path.endswith(".py"):
+        return f"{Path(path).name}:{name}"
+    if spec.startswith("recorded:"):
+        return f"recorded:{Path(path if colon and not name else name).name}"
+    return spec
