@@ -20,7 +20,7 @@ class Story:
         self.session = 1
         self.number = 0
 
-    def tell(self, kind: str, **fields: Any) -> Turn | None:
+    def tell(self, kind: str, /, **fields: Any) -> Turn | None:
         """One record."""
         record = {"seq": len(self.records), "t": len(self.records) * 0.1, "type": kind, **fields}
         self.records.append(record)
@@ -49,7 +49,7 @@ class Story:
         self.session = len(self.transcript.sessions) + 1
         self.tell("session.ended", session=self.session, session_type=session_type, skipped=reason)
 
-    def on(self, kind: str, **fields: Any) -> Turn | None:
+    def on(self, kind: str, /, **fields: Any) -> Turn | None:
         """A record of the turn in hand."""
         return self.tell(kind, session=self.session, turn=self.number, **fields)
 

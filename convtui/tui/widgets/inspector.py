@@ -124,6 +124,7 @@ class Inspector(Vertical):
         self._turn: Turn | None = None
         self._given = Context()
         self._shown: tuple[object, ...] = ()
+        self._ready = False
 
     def compose(self) -> ComposeResult:
         """The tabs and the pane."""
@@ -136,6 +137,7 @@ class Inspector(Vertical):
             found = getattr(self.app, "palette", None)
             self._palette = found if isinstance(found, Palette) else Palette()
         self.palette = self._palette
+        self._ready = True
         self._fill()
 
     @property
@@ -212,7 +214,7 @@ class Inspector(Vertical):
         return str(self._pane.doc)
 
     def _fill(self) -> None:
-        if not self.is_mounted:
+        if not self._ready:
             return
         turn = self._turn
         if turn is None:

@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from convtui.events import RecordDict
-from convtui.log.detail import Call, Take, TurnDetail
-from convtui.text import visible_line
-from convtui.transcript import FAILED, OPEN, Flag, Totals, Turn
+from convtui.log.detail import Call, TurnDetail
+from convtui.transcript import OPEN, Flag, Turn
 from convtui.tui.diff import diff_spans
 from convtui.tui.palette import Span
+from convtui.tui.widgets.inspector_stages import UNKNOWN, Context, message_of, placing, stages
 from convtui.tui.widgets.outline import seconds
 from convtui.tui.widgets.statusline import money
 from convtui.tui.widgets.text_pane import Doc
 
 TABS: Final = ("Stages", "Raw", "Diff", "Request", "Wire", "Tools", "Output", "Usage", "Meta")
-UNKNOWN: Final = "unknown"
-
-
-@dataclass(slots=True)
-class Context:
-    """What the tabs need beyond the records; the callables are asked when a tab is opened."""
-
-    messages: Callable[[Call], list[Any]] | None = None
-    """The exact messages of a call. May raise ValueError."""
-    wire: list[dict[str, Any]] | None = None
-    """HTTP exchanges; None when none were kept."""
-    totals: Mapping[str, Totals] = field(default_factory=dict)
-    log_file: str = ""
-    conversation: str = ""
-    hold: RecordDict | None = None
-    """The hold in force, when it is this turn's."""
-    hooks: Mapping[str, str] = field(default_factory=dict)
-    """Hook name to `yours` or `default`."""
 
 
 def build(tab: str, detail: TurnDetail | None, turn: Turn, context: Context) -> Doc:
@@ -71,215 +51,7 @@ def pretty(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
-def _message(error: object) -> str:
-    if isinstance(error, Mapping):
-        return str(error.get("message") or error.get("kind") or "failed")
-    return str(error or "failed")
-
-
-# --- stages
-
-
-def placing(raw: str, start: int, end: int) -> str:
-    """Whether a match stands alone, inside a word or inside a sentence."""
-    if not raw[:start].strip() and not raw[end:].strip():
-        return "stands alone"
-    left, right = raw[max(0, start - 1) : start], raw[end : end + 1]
-    edge_left, edge_right = raw[start : start + 1], raw[max(0, end - 1) : end]
-    if (left.isalnum() and edge_left.isalnum()) or (right.isalnum() and edge_right.isalnum()):
-        return "inside a word"
-    line = raw[raw.rfind("\n", 0, start) + 1 : start] + raw[end:].partition("\n")[0]
-    return "inside a sentence" if line.strip() else "on a line of its own"
-
-
-def _stages(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
-    doc = Doc()
-    held = str(context.hold.get("stage", "")) if context.hold else ""
-    attempts = sorted({call.attempt for call in detail.calls} | {t.attempt for t in detail.takes})
-    for attempt in attempts or [turn.attempt]:
-        if len(attempts) > 1:
-            doc.head(f"attempt {attempt} of {attempts[-1]}")
-        last = attempt == (attempts[-1] if attempts else attempt)
-        now = held if last else ""
-        for call in (c for c in detail.calls if c.attempt == attempt):
-            _call_stages(doc, call, now, context)
-        if attempt == 1 or last:
-            _tool_stage(doc, detail, now)
-        takes = [take for take in detail.takes if take.attempt == attempt]
-        for number, take in enumerate(takes, 1):
-            if len(takes) > 1:
-                count = " (counts)" if number == len(takes) else ""
-                doc.line((f"revision {take.revision}{count}", "muted bold"))
-            raw = _raw_of(detail, attempt)
-            _take_stages(doc, take, raw, now if number == len(takes) else "", context)
-        if last and now and not takes and now not in ("request", "response", "tools"):
-            _stage(doc, now, "", [("is held before it runs", "held")], held=True)
-    for record in detail.debug:
-        _debug(doc, record)
-    if turn.flags & Flag.ENDED:
-        _stage(doc, "terminate", "!", [("the session ended here", "warning")])
-    elif turn.flags & Flag.WOULD_END:
-        note = turn.note or "would have ended here"
-        _stage(doc, "terminate", "!", [(visible_line(note, 120), "warning")])
-    elif turn.status not in (OPEN, FAILED) and detail.takes:
-        _stage(doc, "terminate", ".", [("goes on", "muted")], held=held == "terminate")
-    if context.hold:
-        detail_text = str(context.hold.get("detail") or context.hold.get("reason") or "")
-        doc.blank().line(("> held: ", "held bold"), (detail_text, "text"))
-    return doc
-
-
-def _stage(doc: Doc, name: str, sign: str, spans: Sequence[Span], *, held: bool = False) -> None:
-    mark: Span = ("> ", "held bold") if held else (f"{sign or ' '} ", "muted bold")
-    title: Span = (f"{name:<13}", "held bold" if held else "text bold")
-    doc.line(mark, title, *spans)
-    if held:
-        doc.line(("held here", "held"), indent=15)
-
-
-def _call_stages(doc: Doc, call: Call, held: str, context: Context) -> None:
-    request = call.request
-    kept, fresh = request.get("keep") or 0, request.get("append") or []
-    count = int(kept) + len(fresh)
-    side = f"  {call.side}" if call.side == "responder" else ""
-    again = f"  round {call.round}" if call.round > 1 else ""
-    words = f"{count} message{'' if count == 1 else 's'}{again}{side}"
-    _stage(doc, "request", ".", [(words, "text")], held=held == "request")
-    for retry in call.retries:
-        delay = retry.get("delay")
-        wait = f", again after {seconds(delay)}" if isinstance(delay, (int, float)) else ""
-        doc.line(
-            (f"retry {retry.get('n', '')}: ", "warning"),
-            (_message(retry.get("error")) + wait, "muted"),
-            indent=15,
-        )
-    if call.failed is not None:
-        took = call.failed.get("duration")
-        after = f"{seconds(took)}, " if isinstance(took, (int, float)) else ""
-        spans = [("failed: ", "error bold"), (after + _message(call.failed.get("error")), "error")]
-        _stage(doc, "response", "!", spans, held=held == "response")
-    elif call.response is None:
-        _stage(doc, "response", "~", [("is on its way", "accent")], held=held == "response")
-    else:
-        _stage(doc, "response", ".", _response_spans(call.response), held=held == "response")
-
-
-def _response_spans(response: RecordDict) -> list[Span]:
-    usage = response.get("usage") or {}
-    parts: list[str] = []
-    if isinstance(response.get("duration"), (int, float)):
-        parts.append(seconds(response["duration"]))
-    tokens = usage.get("completion_tokens")
-    parts.append(f"{tokens:,} tok" if isinstance(tokens, int) else "tok unknown")
-    if isinstance(response.get("ttft"), (int, float)):
-        parts.append(f"first token {seconds(response['ttft'])}")
-    finish = response.get("finish_reason")
-    if finish and finish != "stop":
-        parts.append(str(finish))
-    spans: list[Span] = [(", ".join(parts), "text")]
-    if response.get("reasoning"):
-        spans.append((", reasoning kept apart", "reasoning"))
-    if response.get("reused"):
-        spans.append((", reply reused", "muted"))
-    return spans
-
-
-def _tool_stage(doc: Doc, detail: TurnDetail, held: str) -> None:
-    if not detail.tools:
-        if held == "tools":
-            _stage(doc, "tools", "", [], held=True)
-        return
-    failed = sum(1 for _, back in detail.tools if back is not None and not back.get("ok", True))
-    count = len(detail.tools)
-    spans: list[Span] = [(f"{count} call{'' if count == 1 else 's'}", "tool")]
-    if failed:
-        spans.append((f", {failed} failed", "error"))
-    _stage(doc, "tools", "!" if failed else ".", spans, held=held == "tools")
-
-
-def _hook(record: RecordDict, name: str, context: Context) -> Span:
-    whose = str(record.get("hook") or context.hooks.get(name) or "default")
-    role = "accent" if whose == "yours" else "muted"
-    took = record.get("duration")
-    shown = f", {seconds(took)}" if isinstance(took, (int, float)) and took >= 0.001 else ""
-    return f"  {whose} hook{shown}" if whose in ("yours", "default") else f"  {whose}{shown}", role
-
-
-def _raw_of(detail: TurnDetail, attempt: int) -> str:
-    for call in reversed(detail.calls):
-        if call.attempt == attempt and call.response is not None and call.side != "responder":
-            return str(call.response.get("raw", ""))
-    return detail.raw or ""
-
-
-def _take_stages(doc: Doc, take: Take, raw: str, held: str, context: Context) -> None:
-    if take.signals is not None:
-        matches = take.signals.get("matches") or []
-        hook = _hook(take.signals, "extract_signals", context)
-        none: Span = (
-            f"{len(matches)} found" if matches else "none",
-            "signal" if matches else "muted",
-        )
-        _stage(doc, "signals", "!" if matches else ".", [none, hook], held=held == "signals")
-        for match in matches[:20]:
-            start, end = int(match.get("start", 0)), int(match.get("end", 0))
-            doc.line(
-                (str(match.get("signal", "")), "signal bold"),
-                (f" {start}-{end} ", "signal"),
-                (placing(raw, start, end), "muted"),
-                indent=15,
-            )
-    elif held == "signals":
-        _stage(doc, "signals", "", [], held=True)
-    if take.processed is not None:
-        hook = _hook(take.processed, "post_process_response", context)
-        text = str(take.processed.get("text", ""))
-        if take.processed.get("changed"):
-            change = f"changed, {len(raw):,} -> {len(text):,} characters"
-            spans: list[Span] = [(change, "changed"), hook]
-        else:
-            spans = [("unchanged", "muted"), hook]
-        _stage(doc, "post_process", ".", spans, held=held == "post_process")
-    elif held == "post_process":
-        _stage(doc, "post_process", "", [], held=True)
-    if take.discarded is not None:
-        outcome = str(take.discarded.get("outcome", ""))
-        spans = [
-            ("dropped", "discard bold"),
-            (f" by {take.discarded.get('hook') or 'hook'}", "text"),
-        ]
-        _stage(doc, "discard", "x", [*spans, (f", then {outcome}", "muted")])
-    elif take.committed is not None and take.signals and take.signals.get("matches"):
-        would = take.committed.get("would_have")
-        words = f"not asked: would have been a {would}" if would else "kept"
-        _stage(doc, "discard", ".", [(words, "muted")], held=held == "discard")
-    elif held == "discard":
-        _stage(doc, "discard", "", [], held=True)
-    if take.committed is not None:
-        count = take.committed.get("words")
-        spans = [(f"{count} words" if count is not None else "said", "ok")]
-        for name, role in (("human", "human"), ("edited", "human"), ("empty", "warning")):
-            if take.committed.get(name):
-                spans.append((f", {name}", role))
-        _stage(doc, "commit", ".", spans, held=held == "commit")
-    elif held == "commit":
-        _stage(doc, "commit", "", [], held=True)
-
-
-def _debug(doc: Doc, record: RecordDict) -> None:
-    kind = str(record.get("type", ""))
-    if kind == "debug.edited":
-        doc.line(("* edited ", "human bold"), (str(record.get("field", "")), "text"))
-    elif kind == "debug.overrode":
-        doc.line(("* overrode ", "human bold"), (str(record.get("what", "")), "text"))
-    elif kind == "debug.injected":
-        doc.line(("* fault injected ", "warning bold"), (str(record.get("fault", "")), "text"))
-    elif kind in ("turn.cancelled", "turn.skipped"):
-        word = kind.removeprefix("turn.")
-        doc.line((f"- {word} ", "warning bold"), (str(record.get("reason") or ""), "muted"))
-
-
-# --- texts
+__all__ = ["TABS", "Context", "build", "has_content", "messages_of", "placing", "pretty"]
 
 
 def _raw(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
@@ -385,7 +157,7 @@ def _wire(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
         took = exchange.get("duration")
         doc.field("duration", seconds(took) if isinstance(took, (int, float)) else UNKNOWN)
         if exchange.get("error"):
-            doc.field("error", _message(exchange["error"]), "error")
+            doc.field("error", message_of(exchange["error"]), "error")
         if exchange.get("cut_off"):
             doc.field("cut off", "the body was longer than what is kept", "warning")
         for part, role in (("request", "persona"), ("response", "error" if failed else "provider")):
@@ -506,7 +278,7 @@ def _meta(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
 
 
 _BUILDERS: Final[Mapping[str, Callable[[TurnDetail, Turn, Context], Doc]]] = {
-    "Stages": _stages,
+    "Stages": stages,
     "Raw": _raw,
     "Diff": _diff,
     "Request": _request,

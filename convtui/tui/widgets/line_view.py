@@ -21,6 +21,7 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
+from convtui.text import visible
 from convtui.tui.palette import Palette
 from convtui.tui.widgets.heights import Heights
 
@@ -289,11 +290,15 @@ class LineView(ScrollView, can_focus=True):
             anchor = (item, height - self.heights[item])
         self._settle(anchor)
 
+    def needs_rewrap(self) -> bool:
+        """Whether another height changes the heights of items."""
+        return False
+
     def on_resize(self, event: events.Resize) -> None:
         """Wraps again when the width has changed."""
         width = self.scrollable_content_region.width
         anchor = self._anchor() if self._width else None if self.stick_to_end else (0, 0)
-        if width != self._width:
+        if width != self._width or self.needs_rewrap():
             self._width = width
             self.rewrap()
             self.heights.forget()
@@ -413,5 +418,11 @@ def _selected(strip: Strip, start: int, end: int, style: Style) -> Strip:
 
 
 def strip_of(spans: Sequence[tuple[str, str]], palette: Palette) -> Strip:
-    """A line of pieces of text with their roles."""
-    return Strip([Segment(text, palette.style(role)) for text, role in spans if text])
+    """A line of pieces of text with their roles.
+
+    The last gate before the terminal: text that came here by a way that forgot `visible()` is made
+    visible all the same.
+    """
+    return Strip(
+        [Segment(visible(text, lines=False), palette.style(role)) for text, role in spans if text]
+    )

@@ -288,7 +288,9 @@ class Outline(LineView):
     def empty_row(self, y: int) -> Strip:
         """The message while there is nothing."""
         if y == 1 and not self._transcript.sessions and not self._calls:
-            return strip_of(fit([(self.empty_message, "muted")], self.view_width), self.palette)
+            return strip_of(
+                fit([(visible_line(self.empty_message), "muted")], self.view_width), self.palette
+            )
         return Strip.blank(self.view_width)
 
     def turn_under(self, x: int, line: int) -> int | None:

@@ -141,7 +141,6 @@ class TextPane(LineView):
 
     def on_mount(self) -> None:
         """Shows what was given."""
-        super().on_mount()  # type: ignore[no-untyped-call]
         self.load(len(self._doc.pieces), 1)
 
     def rewrap(self) -> None:

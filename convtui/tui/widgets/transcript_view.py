@@ -19,15 +19,13 @@ from textual.timer import Timer
 from convtui.transcript import INTERESTING, OPEN, Transcript, Turn
 from convtui.tui.palette import Palette
 from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
-from convtui.tui.widgets.marks import Extra, badges, own_rows
+from convtui.tui.widgets.marks import Extra
+from convtui.tui.widgets.session_rows import Frame, SessionFrames, plain_turn, session_head
 from convtui.tui.widgets.turn_lines import (
     Content,
-    Frame,
     Geometry,
     TurnLines,
-    frames,
     measure_turn,
-    session_head,
 )
 from convtui.tui.widgets.turn_search import TurnSearch, Wanted
 from convtui.tui.wrap import Wrapped
@@ -99,9 +97,7 @@ class TranscriptView(LineView):
         self._mode: Mode = "shown"
         self._limit: int | None = None
         self._limit_turn: Turn | None = None
-        self._frames: dict[int, Frame] = {}
-        self._closed_sessions = 0
-        self._sessions_seen: list[object] = []
+        self._frames = SessionFrames(self._transcript)
         self._largest = 0
         self._counted = 0
         self._search: TurnSearch | None = None
@@ -120,10 +116,9 @@ class TranscriptView(LineView):
         self._transcript = transcript
         self._limit = self._limit_turn = None
         self._cache.clear()
-        self._frames.clear()
-        self._closed_sessions = self._largest = self._counted = 0
-        self._sessions_seen = []
-        self._take_sessions()
+        self._frames = SessionFrames(transcript)
+        self._frames.take()
+        self._largest = self._counted = 0
         self._count_digits()
         self._make_geometry()
         self.set_reactive(TranscriptView.cursor, -1)
@@ -137,7 +132,10 @@ class TranscriptView(LineView):
         count = len(turns)
         with self.holding():
             touched = {index for index in changed if 0 <= index < len(self.heights)}
-            touched |= self._take_sessions()
+            framed = self._frames.take()
+            if framed:
+                self._generation += 1
+                touched |= framed
             fresh = count - len(self.heights)
             for _ in range(fresh):
                 self.heights.append(6, exact=False)
@@ -377,21 +375,9 @@ class TranscriptView(LineView):
 
     def copy_transcript(self) -> str:
         """The whole transcript as plain text: turns, what happened to them, sessions."""
-        parts: list[str] = []
-        for index in range(self.shown_items):
-            turn = self.turn_at(index)
-            frame = self._frame(index)
-            parts += ["".join(t for t, _ in session_head(s, 76)) + "\n" for s in frame.before]
-            parts.append(f"{turn.number} {turn.speaker}: {turn.text}\n")
-            notes = ["".join(text for text, _ in row) for row in own_rows(turn)]
-            notes += [text for text, _ in badges(turn)]
-            parts.append(f"    [{'; '.join(notes)}]\n" if notes else "")
-            for session, end in frame.after:
-                reason = (session.termination or {}).get("reason", "")
-                kind = (session.termination or {}).get("kind", "")
-                parts.append(f"-- ended: {kind}: {reason}\n" if end else "")
-            parts.append("\n")
-        return "".join(parts)
+        return "".join(
+            plain_turn(self.turn_at(index), self._frame(index)) for index in range(self.shown_items)
+        )
 
     def all_text(self) -> str:
         """What "select all" copies."""
@@ -408,11 +394,9 @@ class TranscriptView(LineView):
         """The width, the height or the mode has changed."""
         self._make_geometry()
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Leaves room between turns only where there is room."""
-        if self._width and (self._geometry.gap > 0) != (self.view_height >= _ROOMY):
-            self._width = 0
-        super().on_resize(event)
+    def needs_rewrap(self) -> bool:
+        """Room is left between turns only where there is room."""
+        return (self._geometry.gap > 0) != (self.view_height >= _ROOMY)
 
     def anchor_item(self) -> int | None:
         """The selected turn stays where it is."""
@@ -432,7 +416,7 @@ class TranscriptView(LineView):
 
     def measure_some(self, first: int, last: int) -> Sequence[int]:
         """The heights of neighbours."""
-        geometry, with_frame = self._geometry, self._frames
+        geometry, with_frame = self._geometry, self._frames.by_turn
         turns = self._transcript.turns[first:last]
         found = [measure_turn(turn, geometry) for turn in turns]
         for index, turn in enumerate(turns, first):
@@ -468,7 +452,7 @@ class TranscriptView(LineView):
         """The message of an empty transcript, below the sessions that have begun."""
         if self.shown_items or not self._width:
             return Strip.blank(self._width)
-        frame = self._frames.get(-1)
+        frame = self._frames.by_turn.get(-1)
         heads = [session for session, _ in frame.after] if frame else []
         if y < len(heads):
             return strip_of([(" ", "text"), *session_head(heads[y], self._width - 2)], self.palette)
@@ -499,7 +483,7 @@ class TranscriptView(LineView):
         return lines
 
     def _frame(self, item: int) -> Frame:
-        frame = self._frames.get(item, _NO_FRAME)
+        frame = self._frames.by_turn.get(item, _NO_FRAME)
         if item == self._limit and self._limit_turn is not None and frame.after:
             return Frame(frame.before, [])
         return frame
@@ -514,36 +498,3 @@ class TranscriptView(LineView):
             fresh = max(turn.number for turn in turns[self._counted :])
             self._largest = max(self._largest, fresh)
             self._counted = len(turns)
-
-    def _take_sessions(self) -> set[int]:
-        """Finds session rows that are new or different; returns the turns they stand at."""
-        transcript = self._transcript
-        sessions = transcript.sessions
-        first = self._closed_sessions
-        seen: list[object] = [
-            (s.session_type, s.first_speaker, s.skipped, s.termination, bool(s.turns))
-            for s in sessions[first:]
-        ]
-        if seen == self._sessions_seen:
-            return set()
-        # Sessions without turns stand with the last turn before them: begin there.
-        first = max(0, first - 1)
-        while first > 0 and not sessions[first].turns:
-            first -= 1
-        touched: set[int] = {-1} if first == 0 else set()
-        for session in sessions[first:]:
-            if session.turns:
-                touched |= {session.turns[0], session.turns[-1]}
-        for index in touched:
-            self._frames.pop(index, None)
-        fresh = frames(transcript, first)
-        self._frames.update(fresh)
-        touched |= fresh.keys()
-        while self._closed_sessions < len(sessions):
-            session = sessions[self._closed_sessions]
-            if session.termination is None and session.skipped is None:
-                break
-            self._closed_sessions += 1
-        self._sessions_seen = seen[self._closed_sessions - len(sessions) + len(seen) :]
-        self._generation += 1
-        return touched - {-1}

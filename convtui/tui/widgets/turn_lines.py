@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from rich.cells import cell_len
 from textual.strip import Strip
 
-from convtui.text import visible_line
-from convtui.transcript import OPEN, Flag, Session, Transcript, Turn
+from convtui.transcript import OPEN, Flag, Turn
 from convtui.tui.palette import Palette, Span
 from convtui.tui.widgets.line_view import CopyRow, strip_of
 from convtui.tui.widgets.marks import (
@@ -24,13 +21,12 @@ from convtui.tui.widgets.marks import (
     own_rows,
     pack,
 )
+from convtui.tui.widgets.session_rows import Frame, session_end, session_head
 from convtui.tui.wrap import MAX_CHARS, MAX_LINES, Wrapped, count_capped, paint
 
 OPEN_CHARS = 2_000_000
 _NARROW = 30
 _MAX_MARKS = 200
-_LEAST = 16
-"""Cells that a part of a rule needs to be worth cutting."""
 CURSOR = "▌"
 
 Content = str | Sequence[Span]
@@ -62,20 +58,6 @@ class Geometry:
         self.text_width = max(4, width - self.indent - 1)
         self.short = self.text_width < 56
         self.badge_counts: dict[tuple[int, tuple[str, ...]], int] = {}
-
-
-@dataclass(slots=True)
-class Frame:
-    """Rows of sessions around a turn: what stands before it and after it."""
-
-    before: list[Session] = field(default_factory=list)
-    after: list[tuple[Session, bool]] = field(default_factory=list)
-    """With whether it is the row that tells the session's end."""
-
-    @property
-    def height(self) -> int:
-        """Rows together."""
-        return len(self.before) + len(self.after)
 
 
 def badge_rows(turn: Turn, extra: Extra | None, geometry: Geometry) -> list[list[Span]]:
@@ -152,7 +134,8 @@ class TurnLines:
         self._hidden = len(text) - len(source) + wrapped.cut
         self._placeholder = None
         if not text:
-            waits = f"waits for the {'reply' if turn.stage == 'response' else turn.stage} {CURSOR}"
+            early = turn.stage in ("request", "response")
+            waits = f"waits for the {'reply' if early else turn.stage} {CURSOR}"
             self._placeholder = (waits if streaming else "(nothing)", "muted")
         marks = [(*wrapped.span(start, end), role) for start, end, role in roles]
         marks += _signal_marks(wrapped, turn, extra)
@@ -300,73 +283,4 @@ def _signal_marks(wrapped: Wrapped, turn: Turn, extra: Extra | None) -> list[tup
         found.append((*wrapped.span(*match.span()), "mark:signal"))
         if len(found) >= _MAX_MARKS:
             break
-    return found
-
-
-# --- rows of sessions
-
-
-def rule(words: Sequence[Span], width: int) -> list[Span]:
-    """`── words ───────`, filled to `width`."""
-    line: list[Span] = [("── ", "border")]
-    used = 3
-    for number, (text, role) in enumerate(words):
-        room = width - used - 3
-        if number and cell_len(text) > room and room < _LEAST:
-            break
-        line += [(" · ", "border")] if number else []
-        line.append((text, role))
-        used += cell_len(text) + (3 if number else 0)
-    line = fit(line, width)
-    rest = width - sum(cell_len(text) for text, _ in line) - 1
-    line.append((" " + "─" * max(0, rest), "border"))
-    return line
-
-
-def session_head(session: Session, width: int) -> list[Span]:
-    """`── session 2 · coaching · provider speaks first ──`."""
-    words: list[Span] = [(f"session {session.index}", "accent bold")]
-    if session.session_type:
-        words.append((visible_line(session.session_type, 40), "text bold"))
-    if session.first_speaker in ("persona", "provider"):
-        words.append((f"{session.first_speaker} speaks first", "muted"))
-    if session.skipped:
-        words.append((f"skipped: {visible_line(session.skipped, 200)}", "warning"))
-    return rule(words, width)
-
-
-def session_end(session: Session, width: int) -> list[Span]:
-    """`── ended: early_termination by persona · reason · signal <X> ──`."""
-    ending = session.termination or {}
-    kind = visible_line(str(ending.get("kind", "unknown")), 30)
-    role = "error" if kind in ("failed", "discarded", "interrupted", "abstained") else "ok"
-    words: list[Span] = [(f"ended: {kind}", f"{role} bold")]
-    if ending.get("by"):
-        words[0] = (f"ended: {kind} by {visible_line(str(ending['by']), 20)}", f"{role} bold")
-    if ending.get("signal"):
-        words.append((f"signal {visible_line(str(ending['signal']), 40)}", "signal"))
-    reason = visible_line(str(ending.get("reason") or ""), 200)
-    if reason and reason != f"signal {ending.get('signal')}":
-        words.append((reason, "muted"))
-    return rule(words, width)
-
-
-def frames(transcript: Transcript, first: int) -> dict[int, Frame]:
-    """Session rows by the turn they stand at, for the sessions from place `first` on.
-
-    A session without turns stands after the last turn before it; before the first turn, or at -1
-    when there is none, if it comes before all of them.
-    """
-    found: dict[int, Frame] = {}
-    last = -1
-    for session in transcript.sessions[first:]:
-        if session.turns:
-            found.setdefault(session.turns[0], Frame()).before.append(session)
-            last = session.turns[-1]
-        else:
-            found.setdefault(last, Frame()).after.append((session, False))
-        if session.termination is not None and not session.skipped:
-            found.setdefault(last, Frame()).after.append((session, True))
-    if -1 in found and transcript.turns:
-        found[0].before[:0] = [session for session, end in found.pop(-1).after if not end]
     return found

@@ -1,0 +1,45 @@
+"""Heights by item are what a plain list of them would say."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convtui.tui.widgets.heights import Heights
+
+SIZES = st.lists(st.integers(0, 9), max_size=1500)
+
+
+@given(SIZES, st.lists(st.tuples(st.integers(0, 1499), st.integers(0, 9)), max_size=20))
+def test_sums_and_places(sizes: list[int], changes: list[tuple[int, int]]) -> None:
+    heights = Heights()
+    for size in sizes:
+        heights.append(size, exact=False)
+    for item, size in changes:
+        if item < len(sizes):
+            heights.put(item, size)
+            sizes[item] = size
+            assert heights.is_exact(item)
+    assert heights.total == sum(sizes)
+    line = 0
+    for item, size in enumerate(sizes[:50]):
+        assert heights.start(item) == line
+        for row in range(size):
+            assert heights.find(line + row) == (item, row)
+        line += size
+
+
+def test_many_at_once() -> None:
+    heights = Heights(2000, 3)
+    heights.put_many(500, list(range(100)))
+    assert heights.total == 1900 * 3 + sum(range(100))
+    assert heights.next_estimate() == 0
+    assert heights.next_estimate(500) == 600
+    heights.forget()
+    assert heights.next_estimate(500) == 500
+
+
+def test_beyond_the_end_is_the_last_line() -> None:
+    heights = Heights(3, 2)
+    assert heights.find(100) == (2, 1)
+    assert Heights().find(5) == (0, 0)
