@@ -26,7 +26,6 @@ from convtui.tui.palette import Palette
 from convtui.tui.widgets.heights import Heights
 
 _SLICE = 0.004
-_CHUNK = 256
 _TELL = 0.05
 """Seconds between two updates of the scroll bar while heights are being measured."""
 MAX_COPY_LINES = 100_000
@@ -53,6 +52,8 @@ class LineView(ScrollView, can_focus=True):
     }
     """
     ALLOW_SELECT: ClassVar[bool] = True
+    CHUNK: ClassVar[int] = 256
+    """Items that are measured between two looks at the clock."""
 
     def __init__(
         self,
@@ -332,7 +333,7 @@ class LineView(ScrollView, can_focus=True):
         anchor = self._anchor()
         item = self.heights.next_estimate(max(0, self._measured_to))
         while item >= 0:
-            last = min(item + _CHUNK, len(self.heights))
+            last = min(item + self.CHUNK, len(self.heights))
             self.heights.put_many(item, self.measure_some(item, last))
             item = self.heights.next_estimate(last)
             if time.perf_counter() - begin > _SLICE:

@@ -216,14 +216,14 @@ class Outline(LineView):
         calls = self._calls.get(session.index, [])
         before = 1 if calls and calls[0].get("type") == "session.entered" else 0
         if row < before:
-            return [("  ", "muted"), *call_spans(calls[0])]
+            return [(" ", "muted"), *call_spans(calls[0])]
         row -= before
         width, per_row = self._cell(session)
         count = self._turns_of(session)
         rows = -(-count // per_row)
         if row >= rows:
             rest = row - rows + before
-            return [("  ", "muted"), *call_spans(calls[rest])] if rest < len(calls) else []
+            return [(" ", "muted"), *call_spans(calls[rest])] if rest < len(calls) else []
         spans: list[Span] = [(" " * _INDENT, "muted")]
         for index in session.turns[row * per_row : min(count, (row + 1) * per_row)]:
             turn = self._turn(index)

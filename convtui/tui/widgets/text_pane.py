@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from rich.segment import Segment
 from textual.strip import Strip
@@ -12,7 +13,7 @@ from convtui.tui.palette import Palette, Span
 from convtui.tui.widgets.line_view import CopyRow, LineView
 from convtui.tui.wrap import Wrapped, count_lines, paint
 
-_PIECE = 8_192
+_PIECE = 4_096
 _KEPT = 200
 
 Mark = tuple[int, int, str]
@@ -111,6 +112,9 @@ def _piece_end(text: str, start: int) -> tuple[int, int]:
 
 class TextPane(LineView):
     """Shows a `Doc`."""
+
+    # A piece can take a millisecond.
+    CHUNK: ClassVar[int] = 2
 
     def __init__(
         self,
