@@ -79,6 +79,8 @@ def ignore_litellm_deprecations() -> None:
     are meant.
     """
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"litellm(\.|$)")
+    # pydantic, of types that litellm takes from the openai package, whenever it builds a schema.
+    warnings.filterwarnings("ignore", r"Item '\w+' on TypedDict class", category=UserWarning)
 
 
 def public_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
