@@ -122,10 +122,17 @@ class Record(BaseModel):
     def payload(self) -> RecordDict:
         """The record without `seq` and `t`; fields that are None are left out."""
         data: RecordDict = {"type": self.TYPE}
-        for key, value in self:
+        for key, value in self.__dict__.items():
             if value is not None:
-                data[key] = _plain(value)
+                data[key] = value if type(value) in _ATOMS else _plain(value)
+        if self.__pydantic_extra__:
+            for key, value in self.__pydantic_extra__.items():
+                if value is not None:
+                    data[key] = _plain(value)
         return data
+
+
+_ATOMS = frozenset({str, int, float, bool})
 
 
 def _plain(value: Any) -> Any:
@@ -631,13 +638,16 @@ RECORD_TYPES: dict[str, type[Record]] = _all(Record)
 """Every known record type by its name."""
 
 
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def encode(record: RecordDict) -> bytes:
     """One log line, newline included.
 
     UTF-8 as it is; text with lone surrogates is written with JSON escapes, which read back the
     same.
     """
-    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    text = _to_json(record)
     try:
         return text.encode() + b"\n"
     except UnicodeEncodeError:

@@ -7,6 +7,7 @@ keeps of a conversation, except `redact()`.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import unicodedata
@@ -163,6 +164,12 @@ _PATTERNS = [
 _HINT = re.compile(
     r"(?i)://[^/\s]*@|auth|bearer|key|token|secret|sk-|pk-|rk-|gh[pous]_|AKIA|AIza|xox"
 )
+# Where none of these stands, in lower case, `_HINT` finds nothing; looking for them is ten times
+# as fast.
+_SIGNS = (
+    b"://", b"auth", b"bearer", b"key", b"token", b"secret", b"sk-", b"pk-", b"rk-",
+    b"ghp_", b"gho_", b"ghu_", b"ghs_", b"akia", b"aiza", b"xox",
+)  # fmt: skip
 
 
 def secret_values(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -190,6 +197,8 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: list[str] = []
         self._known: re.Pattern[str] | None = None
+        self._in_lines: list[bytes] = []
+        """The secrets as they stand in a line of JSON."""
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
@@ -198,13 +207,22 @@ class Redactor:
         if fresh:
             self._secrets = sorted({*self._secrets, *fresh}, key=len, reverse=True)
             self._known = re.compile("|".join(re.escape(secret) for secret in self._secrets))
+            self._in_lines = [
+                json.dumps(secret, ensure_ascii=ascii_only)[1:-1].encode(errors="surrogatepass")
+                for secret in self._secrets
+                for ascii_only in ((False,) if secret.isascii() else (False, True))
+            ]
 
     def suspects(self, line: bytes) -> bool:
         """Whether a line of JSON may hold a secret: a cheap look before an expensive one."""
-        text = line.decode("utf-8", "replace")
-        return bool(_HINT.search(text)) or (
-            self._known is not None and self._known.search(text) is not None
-        )
+        for secret in self._in_lines:
+            if secret in line:
+                return True
+        lowered = line.lower()
+        for sign in _SIGNS:
+            if sign in lowered:
+                return _HINT.search(line.decode("utf-8", "replace")) is not None
+        return False
 
     def text(self, text: str) -> str:
         """`text` without secrets."""

@@ -128,7 +128,7 @@ class Caller:
         self._redact = redact
         self._chains: dict[str, RequestChain] = {}
         self._task: asyncio.Task[Any] | None = None
-        self._cancelled = False
+        self._cancelled: asyncio.Event = asyncio.Event()
         self._started: float | None = None
 
     @property
@@ -140,7 +140,7 @@ class Caller:
         """Cancels the call in flight; whether there was one."""
         if self._task is None or self._task.done():
             return False
-        self._cancelled = True
+        self._cancelled.set()
         self._task.cancel()
         return True
 
@@ -163,7 +163,7 @@ class Caller:
         self._journal.place.call = seq
         run = _Run(self._journal, seq, question, self._publish)
         self._started = time.monotonic()
-        self._cancelled = False
+        self._cancelled.clear()
         try:
             reply = await self._with_retries(run)
         finally:
@@ -174,6 +174,26 @@ class Caller:
         return Answer(reply, seq)
 
     async def _with_retries(self, run: _Run) -> Reply:
+        try:
+            try:
+                return await self._attempt(run)
+            except (TransientModelError, TransientProviderError) as error:
+                return await self._again(run, error)
+        except CallCancelledError:
+            raise
+        except ConversationError as error:
+            self._fail(run, error)
+            raise
+
+    async def _again(self, run: _Run, error: Exception) -> Reply:
+        """Retries; the attempt that failed with `error` counts as the first of them."""
+        failed: list[Exception] = [error]
+
+        async def attempt() -> Reply:
+            if failed:
+                raise failed.pop()
+            return await self._attempt(run)
+
         retrying = AsyncRetrying(
             stop=stop_after_attempt(self._retry.attempts),
             wait=self._retry.wait,
@@ -182,13 +202,7 @@ class Caller:
             sleep=lambda seconds: self._sleep(run, seconds),
             reraise=True,
         )
-        try:
-            return await retrying(self._attempt, run)
-        except CallCancelledError:
-            raise
-        except ConversationError as error:
-            self._fail(run, error)
-            raise
+        return await retrying(attempt)
 
     def _record_retry(self, run: _Run, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None
@@ -208,7 +222,7 @@ class Caller:
         try:
             await self._task
         except asyncio.CancelledError:
-            if not self._cancelled:
+            if not self._cancelled.is_set():
                 raise
             self._give_up(run)
             raise CallCancelledError(run.fold.text) from None
@@ -216,27 +230,35 @@ class Caller:
 
     async def _attempt(self, run: _Run) -> Reply:
         task = self._task = asyncio.create_task(run.consume())
+        cancelled = asyncio.create_task(self._cancelled.wait())
         run.start_ticking()
         try:
-            done, _ = await asyncio.wait({task}, timeout=self._timeout)
-            if not done:
-                task.cancel()
+            await asyncio.wait(
+                {task, cancelled}, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED
+            )
+            if self._cancelled.is_set():
+                # Code that takes no notice is left behind.
                 await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
-                late = f"no end of the reply within {self._timeout:g} s (turn_timeout)"
-                raise ProviderError(late) if run.question.own_code else ModelTimeout(late)
+                self._give_up(run)
+                raise CallCancelledError(run.fold.text)
+            if not task.done():
+                await self._leave(task)
+                raise ModelTimeout(f"no end of the reply within {self._timeout:g} s (turn_timeout)")
             reply: Reply = task.result()
             return reply
         except asyncio.CancelledError:
-            if task.cancelled() or self._cancelled:
-                self._give_up(run)
-                raise CallCancelledError(run.fold.text) from None
             # The whole engine is being stopped.
-            task.cancel()
-            await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
+            await self._leave(task)
             run.flush()
             raise
         finally:
+            cancelled.cancel()
             run.stop_ticking()
+
+    @staticmethod
+    async def _leave(task: asyncio.Task[Any]) -> None:
+        task.cancel()
+        await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
 
     def _give_up(self, run: _Run) -> None:
         run.flush()
@@ -440,5 +462,5 @@ async def guarded(open_stream: Callable[[], AsyncIterator[Delta]]) -> Any:
         raise ProviderError(
             "the provider raised KeyboardInterrupt", frames=own_frames(error)
         ) from error
-    except Exception as error:  # provider code may raise anything; it becomes a named failure
+    except BaseException as error:  # provider code may raise anything; it becomes a named failure
         raise ProviderError(describe(error), frames=own_frames(error)) from error

@@ -121,7 +121,8 @@ class LogWriter:
             self._append(line)
             self.count = seq + 1
             self.size = offset + len(line)
-        self._dirty.set()
+        if not self._dirty.is_set():
+            self._dirty.set()
         return data, offset, line
 
     def _append(self, line: bytes) -> None:
