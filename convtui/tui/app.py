@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.app import App, SystemCommand
+from textual import events
+from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
 
 from convtui.actions import Keymap, load_keymap
 from convtui.errors import ConvtuiError
@@ -30,6 +32,16 @@ if TYPE_CHECKING:
 First = Callable[["ConvtuiApp"], Screen[Any]]
 SMALLEST = (40, 10)
 HINT = "space pauses, s steps one stage, ? shows every key"
+
+
+class TooSmall(ModalScreen[None]):
+    """Says that the terminal is too small."""
+
+    DEFAULT_CSS = "TooSmall { align: center middle; } TooSmall Static { width: auto; }"
+
+    def compose(self) -> ComposeResult:
+        """The advice."""
+        yield Static(f"make the terminal larger\n(at least {SMALLEST[0]}x{SMALLEST[1]})")
 
 
 class ConvtuiApp(App[int], inherit_bindings=False):
@@ -63,7 +75,8 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self.palette = Palette(monochrome=self.monochrome)
         self.run_in_progress: LiveRun | None = None
         """The run; screens draw it, the app ends it."""
-        self.exit_status = 0
+        self.last_failure = ""
+        """Why the last run could not be set up, for the picker."""
         self._state_file = state_file
         if state_file is None and config is not None:
             self._state_file = config.paths.state_file
@@ -171,6 +184,9 @@ class ConvtuiApp(App[int], inherit_bindings=False):
 
     def leave(self, screen: Screen[Any]) -> None:
         """Back to the screen below, or out."""
+        failed_run = self.run_in_progress
+        if failed_run is not None and failed_run.handle.state.value == "failed":
+            self.last_failure = str((failed_run.handle.error or {}).get("message", ""))
         if screen in self.screen_stack and self.screen_stack.index(screen) > 0:
             while self.screen is not screen:
                 self.pop_screen()
@@ -211,6 +227,14 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         """Whatever happens, no engine is left behind."""
         if self.run_in_progress is not None:
             await self.run_in_progress.close()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Below a certain size there is nothing but the advice to enlarge it."""
+        small = event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1]
+        if small and not isinstance(self.screen, TooSmall):
+            self.push_screen(TooSmall())
+        elif not small and isinstance(self.screen, TooSmall):
+            self.pop_screen()
 
     # --- what is remembered
 

@@ -94,9 +94,10 @@ class KeyScreen(Screen[Any], inherit_bindings=False):
         if self.needs_second_press(action) and not self._second_press(action):
             return
         family = _FAMILY.fullmatch(action_id)
-        name, arguments = action_id, ()
+        name = action_id
+        arguments: tuple[int, ...] = ()
         if family and hasattr(self, method_name(family[1])):
-            name, arguments = family[1], (int(family[2]),)  # type: ignore[assignment]
+            name, arguments = family[1], (int(family[2]),)
         method = getattr(self, method_name(name), None)
         if method is None:
             return
@@ -170,9 +171,10 @@ class KeyScreen(Screen[Any], inherit_bindings=False):
         """Any action by its name."""
         self.app.action_command_palette()
 
-    def do_app_quit(self) -> None:
+    def do_app_quit(self) -> Awaitable[None] | None:
         """Back, or out."""
         self.app.exit(0)
+        return None
 
     def do_app_interrupt(self) -> None:
         """Copies the selection; a second press quits."""

@@ -89,7 +89,9 @@ class LiveRun:
         parent = ContinueFrom(log=str(log), seq=seq, kind=kind, held=held)
         go_on = self._go_on
         if go_on is None:
-            from convtui.client import continue_live as go_on
+            from convtui.client import continue_live
+
+            go_on = continue_live
         self.handle = await go_on(self.handle, spec, parent)
         self.spec = replace(spec, continue_from=None)
         self.replaced += 1

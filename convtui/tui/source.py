@@ -43,10 +43,17 @@ Notify = Callable[[], None]
 class Source(Protocol):
     """What a screen needs of a conversation."""
 
-    live: bool
-    transcript: Transcript
-    changed: set[int]
-    """Indexes of turns that changed; whoever draws them clears it."""
+    @property
+    def live(self) -> bool:
+        """Whether there is an engine behind it."""
+
+    @property
+    def transcript(self) -> Transcript:
+        """The fold."""
+
+    @property
+    def changed(self) -> set[int]:
+        """Indexes of turns that changed; whoever draws them clears it."""
 
     @property
     def path(self) -> Path | None:
@@ -141,8 +148,15 @@ class LiveSource:
         """Where the log is, once it is open."""
         return self.handle.log_path
 
-    limit: int | None = None
-    limit_turn: Turn | None = None
+    @property
+    def limit(self) -> int | None:
+        """Nothing is hidden."""
+        return None
+
+    @property
+    def limit_turn(self) -> Turn | None:
+        """Nothing is hidden."""
+        return None
 
     def subscribe(self, callback: Notify) -> Callable[[], None]:
         """Calls back on the loop after changes; returns what ends that."""

@@ -13,9 +13,7 @@ from convtui.events import encode
 Record = dict[str, Any]
 
 
-async def until(
-    pilot: Pilot[Any], predicate: Callable[[], object], *, tries: int = 2000
-) -> None:
+async def until(pilot: Pilot[Any], predicate: Callable[[], object], *, tries: int = 2000) -> None:
     """Lets the app run until `predicate` holds."""
     for _ in range(tries):
         if predicate():
@@ -133,9 +131,7 @@ def write_log(path: Path, records: Iterable[Record], *, closed: bool = True) -> 
     """Writes a log; half a second passes with every record."""
     items = [dict(record) for record in records]
     if closed:
-        ending = next(
-            (r["termination"] for r in items if r["type"] == "conversation.ended"), None
-        )
+        ending = next((r["termination"] for r in items if r["type"] == "conversation.ended"), None)
         items.append(
             {"type": "trailer", "closed_at": "2026-03-01T10:05:00+00:00",
              "records": len(items) + 1, "termination": ending, "totals": {}}

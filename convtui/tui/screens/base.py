@@ -37,7 +37,6 @@ class DebuggerBase(KeyScreen):
         self.busy_with = ""
         """What is being waited for, in words for the status line."""
         self.searching = ""
-        self.editing_log_note = ""
 
     # --- widgets
 
@@ -111,10 +110,8 @@ class DebuggerBase(KeyScreen):
 
     def contexts(self) -> tuple[str, ...]:
         """Search while its matches are lit, then one of the debugger's three states."""
-        if self.handle is None:
-            state = "replay"
-        else:
-            state = "held" if self.hold is not None else "live"
+        live = "held" if self.hold is not None else "live"
+        state = "replay" if self.handle is None else live
         return ("search", state) if self.searching else (state,)
 
     # --- talking to the engine

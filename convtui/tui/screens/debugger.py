@@ -102,6 +102,7 @@ class DebuggerScreen(Branching):
         self._at = at
         self._forget: Callable[[], None] = lambda: None
         self._pending: Timer | None = None
+        self._planned = False
         self._painted = 0.0
         self._shown_transcript: object = None
         self._shown_limit: tuple[object, ...] = (None, None)
@@ -179,9 +180,13 @@ class DebuggerScreen(Branching):
 
     def _changed(self) -> None:
         """Something is new: it is drawn with the next frame."""
-        if self._pending is None and self.is_mounted:
-            wait = max(0.001, FRAME - (time.monotonic() - self._painted))
-            self._pending = self.set_timer(wait, self.repaint)
+        if not self._planned and self.is_mounted:
+            # Engines call from outside of Textual's context, in which no timer may be made.
+            self._planned = self.call_later(self._plan)
+
+    def _plan(self) -> None:
+        wait = max(0.001, FRAME - (time.monotonic() - self._painted))
+        self._pending = self.set_timer(wait, self.repaint)
 
     def _tick(self) -> None:
         if self.source.live and not self.over:
@@ -194,7 +199,8 @@ class DebuggerScreen(Branching):
         if self._pending is not None:
             self._pending.stop()
             self._pending = None
-        if not self.is_mounted or not self.query(KeyBar):
+            self._planned = False
+        if not self.query(KeyBar):
             return
         self._painted = time.monotonic()
         source, view, outline = self.source, self.view, self.outline

@@ -1,0 +1,110 @@
+"""What the picker offers: personas, providers, and the check of a choice. Blocking; for threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convtui.errors import ConvtuiError, UsageError
+from convtui.protocol import StartSpec
+from convtui.text import Redactor, visible_line
+
+if TYPE_CHECKING:
+    from convtui.config import Config
+    from convtui.scenario import Scenario
+
+MOST_FILES = 40
+"""Python files of the working directory that are looked at for providers."""
+
+
+@dataclass(slots=True, frozen=True)
+class Offer:
+    """Something to choose: the SPEC, and what is said about it."""
+
+    spec: str
+    about: str
+
+    @property
+    def label(self) -> str:
+        """One line for a list."""
+        name = visible_line(Path(self.spec).name if "/" in self.spec else self.spec, 40)
+        return f"{name}  ({self.about})" if self.about else name
+
+
+def personas(cwd: Path, own: Path | None) -> list[Offer]:
+    """Built-in personas, those in ./personas and the user's own; broken files say so."""
+    from convtui.persona import Persona, builtin_personas
+
+    found: list[Offer] = []
+    listed = [(item.name, item.path, "built in") for item in builtin_personas()]
+    for folder, where in ((cwd / "personas", "./personas"), (own, "yours")):
+        if folder is None:
+            continue
+        try:
+            files = sorted(p for p in folder.iterdir() if p.suffix in (".yaml", ".yml"))
+        except OSError:
+            continue
+        listed += [(str(path), path, where) for path in files]
+    for spec, path, where in listed:
+        try:
+            simulator = Persona.load(path).simulator
+        except ConvtuiError:
+            simulator = "cannot be read"  # type: ignore[assignment]
+        found.append(Offer(spec, f"{simulator}, {where}"))
+    return found
+
+
+def providers(cwd: Path) -> list[Offer]:
+    """The demo, installed entry points, and what Python files here define."""
+    from importlib.metadata import entry_points
+
+    from convtui.spec import source_names
+
+    found = [Offer("demo", "built in")]
+    found += [Offer(entry.name, "installed") for entry in entry_points(group="convtui.providers")]
+    try:
+        files = sorted(cwd.glob("*.py"))[:MOST_FILES]
+    except OSError:
+        files = []
+    for path in files:
+        for name in (source_names(path) or [])[:8]:
+            found.append(Offer(f"{path.name}:{name}", "this folder"))
+    return found
+
+
+def check(flags: dict[str, Any], cwd: Path) -> Scenario:
+    """The scenario of a choice. Raises `UsageError` with what is wrong."""
+    from convtui.scenario import merge_flags
+    from convtui.spec import absolute
+
+    scenario = merge_flags(None, flags, cwd=cwd)
+    spec = scenario.provider.spec
+    if spec.kind == "file" and not absolute(spec.target, cwd).is_file():
+        raise UsageError(f"{spec.target}: there is no such file")
+    return scenario
+
+
+class _Keep(Redactor):
+    """Leaves secrets where they are: the engine needs the keys that a file names."""
+
+    def data(self, value: Any) -> Any:
+        """`value` itself."""
+        return value
+
+
+def start_spec(scenario: Scenario, config: Config | None, *, paused: bool = False) -> StartSpec:
+    """What an engine needs to know to run `scenario`."""
+    from convtui.paths import Paths
+
+    runs = config.runs_dir if config is not None else Paths.find().runs_dir
+    wire = config.wire if config is not None else "recent"
+    return StartSpec(
+        scenario=scenario.public(_Keep()),
+        out_dir=str(runs.absolute()),
+        watched=True,
+        paused=paused,
+        breakpoints=list(scenario.breakpoints),
+        wire="last" if wire == "recent" else wire,
+        env_file=config.env_file if config is not None else None,
+    )

@@ -1,0 +1,317 @@
+"""Home: choose who talks to whom and start; or open a saved run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Container, Horizontal, VerticalScroll
+from textual.content import Content
+from textual.suggester import SuggestFromList
+from textual.timer import Timer
+from textual.widgets import Button, Input, OptionList, Select, Static
+
+from convtui.actions import Keymap
+from convtui.errors import UsageError
+from convtui.text import visible
+from convtui.tui.keys import KeyScreen
+from convtui.tui.widgets.keybar import KeyBar
+
+if TYPE_CHECKING:
+    from convtui.tui.choices import Offer
+
+RECENT = 30
+CHECK_AFTER = 0.15
+"""Seconds without a change after which a choice is checked."""
+_FIELDS = ("provider", "sessions", "user_model", "max_turns", "max_total_words")
+
+
+class PickerScreen(KeyScreen):
+    """Persona, provider, sessions, limits; recent runs beside or below them."""
+
+    KEY_CONTEXTS = ("picker",)
+    AUTO_FOCUS = "#start"
+    DEFAULT_CSS = """
+    PickerScreen { layout: vertical; }
+    PickerScreen #home-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
+    PickerScreen #home { height: 1fr; layout: horizontal; }
+    PickerScreen #new { width: 1fr; padding: 1 2 0 2; border-right: solid $border; }
+    PickerScreen #recent { width: 1fr; padding: 1 1 0 1; }
+    PickerScreen .head { height: 1; margin-bottom: 1; text-style: bold; color: $text-accent; }
+    PickerScreen Horizontal { height: auto; }
+    PickerScreen Horizontal > Select > SelectCurrent { padding: 0 1; }
+    PickerScreen Horizontal > Select > SelectOverlay { border: round $border; }
+    PickerScreen .name { width: 13; height: 1; color: $text-muted; }
+    PickerScreen Horizontal > Input, PickerScreen Horizontal > Select { width: 1fr; }
+    PickerScreen Horizontal > Input { height: 1; border: none; padding: 0 1; background: $surface; }
+    PickerScreen Horizontal > Input:focus { background: $panel; }
+    PickerScreen .about { color: $text-muted; height: auto; margin: 0 0 1 13; }
+    PickerScreen #check { height: auto; margin: 1 0; }
+    PickerScreen #start { margin: 0; min-width: 22; }
+    PickerScreen #no-runs { color: $text-muted; height: auto; }
+    PickerScreen.-narrow #home { layout: vertical; }
+    PickerScreen.-narrow #new { height: auto; max-height: 70%; border-right: none;
+                                padding: 0 1; }
+    PickerScreen.-narrow #recent { height: 1fr; padding: 0 1; border-top: solid $border; }
+    PickerScreen.-narrow .about { display: none; }
+    PickerScreen.-narrow .head { margin: 0; }
+    PickerScreen.-narrow #check { margin: 0; }
+    """
+
+    def __init__(self, keymap: Keymap, *, cwd: Path | None = None) -> None:
+        super().__init__(keymap)
+        self._cwd = cwd or Path.cwd()
+        self._timer: Timer | None = None
+        self._ready = False
+        self._starting = False
+        self.problem = ""
+
+    def compose(self) -> ComposeResult:
+        """The choice, and what was run before."""
+        yield Static(
+            Content.assemble(
+                (" convtui ", "bold $text-accent"),
+                (" a simulated user talks to your provider; watch it, stop it, change it",
+                 "$text-muted"),
+            ),
+            id="home-title",
+            markup=False,
+        )  # fmt: skip
+        with Container(id="home"):
+            with VerticalScroll(id="new", can_focus=False):
+                yield Static("new conversation", classes="head", markup=False)
+                with Horizontal():
+                    yield Static("persona", classes="name", markup=False)
+                    yield Select(
+                        [(Content("demo"), "demo")], value="demo", allow_blank=False,
+                        compact=True, id="persona",
+                    )  # fmt: skip
+                yield Static("who the simulated user is", classes="about", markup=False)
+                yield from self._line("provider", "demo", "demo")
+                yield Static(
+                    "demo, a model (openai/gpt-4o), file.py:name, or an installed provider",
+                    classes="about",
+                    markup=False,
+                )
+                yield from self._line("user_model", "", "only for personas that need one")
+                yield from self._line("sessions", "", "one; or several: intake, refund")
+                with Horizontal():
+                    yield Static("first", classes="name", markup=False)
+                    yield Select(
+                        [("the persona speaks first", "persona"),
+                         ("the provider speaks first", "provider")],
+                        value="persona", allow_blank=False, compact=True, id="first",
+                    )  # fmt: skip
+                yield from self._line("max_turns", "20", "20")
+                yield from self._line("max_total_words", "", "no limit")
+                yield Static(id="check", markup=False)
+                yield Button("Start  (enter)", variant="primary", id="start", compact=True)
+            with Container(id="recent"):
+                yield Static("recent runs", classes="head", markup=False)
+                yield Static(id="no-runs", markup=False)
+        yield KeyBar()
+
+    def _line(self, field: str, value: str, hint: str) -> ComposeResult:
+        names = {"user_model": "user's model", "max_turns": "turns", "max_total_words": "words"}
+        with Horizontal():
+            yield Static(names.get(field, field), classes="name", markup=False)
+            yield Input(value, placeholder=hint, id=field)
+
+    def on_mount(self) -> None:
+        """What is on disk is looked for after the first frame, in threads."""
+        self.refresh_footer()
+        self.call_after_refresh(lambda: self.spawn(self._load()))
+
+    async def _load(self) -> None:
+        from convtui.tui import choices
+        from convtui.tui.screens.run_list import RunList
+
+        config = self.capp.config
+        own = config.paths.config_dir / "personas" if config is not None else None
+        remembered = (await self.capp.recall()).get("picker")
+        remembered = remembered if isinstance(remembered, dict) else {}
+        await self.query_one("#recent").mount(RunList(id="recent-list"))
+        found = await asyncio.to_thread(choices.personas, self._cwd, own)
+        self._take_personas(found, str(remembered.get("persona") or "demo"))
+        for field in _FIELDS:
+            value = remembered.get(field)
+            if isinstance(value, str):
+                self.query_one(f"#{field}", Input).value = value
+        if remembered.get("first") in ("persona", "provider"):
+            self.query_one("#first", Select).value = remembered["first"]
+        self._ready = True
+        await self._check()
+        await self._load_runs()
+        offers = await asyncio.to_thread(choices.providers, self._cwd)
+        self.query_one("#provider", Input).suggester = SuggestFromList(
+            [offer.spec for offer in offers]
+        )
+
+    def _take_personas(self, found: list[Offer], chosen: str) -> None:
+        select = self.query_one("#persona", Select)
+        select.set_options([(Content(offer.label), offer.spec) for offer in found])
+        specs = [offer.spec for offer in found]
+        if specs:
+            select.value = chosen if chosen in specs else "demo" if "demo" in specs else specs[0]
+
+    async def _load_runs(self) -> None:
+        from convtui.log.library import list_runs
+        from convtui.tui.screens.run_list import RunList
+
+        folder = self._runs_dir()
+        runs = await asyncio.to_thread(lambda: list(islice(list_runs(folder), RECENT)))
+        for listed in self.query(RunList):
+            listed.show(runs)
+            listed.display = bool(runs)
+        empty = self.query_one("#no-runs", Static)
+        empty.display = not runs
+        empty.update("None yet. Every conversation is saved and listed here.")
+
+    def _runs_dir(self) -> Path:
+        from convtui.paths import Paths
+
+        config = self.capp.config
+        return config.runs_dir if config is not None else Paths.find().runs_dir
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Two columns, or one."""
+        self.set_class(event.size.width < 100, "-narrow")
+
+    # --- the choice
+
+    def choice(self) -> dict[str, str]:
+        """What is chosen, by field."""
+        chosen = {field: self.query_one(f"#{field}", Input).value.strip() for field in _FIELDS}
+        chosen["persona"] = str(self.query_one("#persona", Select).value)
+        chosen["first"] = str(self.query_one("#first", Select).value)
+        return chosen
+
+    def flags(self) -> dict[str, Any]:
+        """The choice as the flags of `convtui debug`. Raises `UsageError` for a bad number."""
+        chosen = self.choice()
+        flags: dict[str, Any] = {
+            "persona": chosen["persona"],
+            "provider": chosen["provider"] or "demo",
+            "user_model": chosen["user_model"] or None,
+            "provider_speaks_first": True if chosen["first"] == "provider" else None,
+        }
+        sessions = [name.strip() for name in chosen["sessions"].split(",") if name.strip()]
+        flags["sessions"] = sessions or None
+        for field, word in (("max_turns", "turns"), ("max_total_words", "words")):
+            text = chosen[field]
+            if text and not text.isdecimal():
+                raise UsageError(f"{word}: write a whole number, not {text!r}")
+            flags[field] = int(text) if text else None
+        config = self.capp.config
+        if config is not None:
+            flags["user_model"] = flags["user_model"] or config.user_model
+            flags["api_base"], flags["user_api_base"] = config.api_base, config.user_api_base
+        return flags
+
+    async def _check(self) -> None:
+        """Says at once whether the choice can run."""
+        from convtui.tui import choices
+
+        try:
+            scenario = await asyncio.to_thread(choices.check, self.flags(), self._cwd)
+        except UsageError as error:
+            self.problem = str(error)
+            text = Content.assemble(("not yet: ", "bold $text-error"), visible(self.problem))
+        else:
+            self.problem = ""
+            persona = scenario.persona
+            text = Content.assemble(
+                ("ready: ", "bold $text-success"),
+                f"{visible(persona.name)} ({persona.simulator}) talks to"
+                f" {visible(scenario.provider.spec.short)}",
+            )
+        failed = self.capp.last_failure
+        if failed and not self.problem:
+            text = Content.assemble(("setup failed: ", "bold $text-error"), visible(failed))
+        self.query_one("#check", Static).update(text)
+        self.query_one("#start", Button).disabled = bool(self.problem)
+
+    def _changed(self) -> None:
+        if not self._ready:
+            return
+        self.capp.last_failure = ""
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(CHECK_AFTER, lambda: self.spawn(self._check()))
+
+    def on_input_changed(self) -> None:
+        """Another choice."""
+        self._changed()
+
+    def on_select_changed(self) -> None:
+        """Another choice."""
+        self._changed()
+
+    # --- starting
+
+    async def on_input_submitted(self) -> None:
+        """Enter starts."""
+        await self.start()
+
+    async def on_button_pressed(self) -> None:
+        """Enter starts."""
+        await self.start()
+
+    async def do_picker_start(self) -> None:
+        """Enter starts."""
+        await self.start()
+
+    async def start(self) -> None:
+        """Starts the conversation, when the choice can run."""
+        from convtui.tui import choices
+
+        if self._starting:
+            return
+        self._starting = True
+        try:
+            self.capp.last_failure = ""
+            await self._check()
+            if self.problem:
+                return
+            scenario = await asyncio.to_thread(choices.check, self.flags(), self._cwd)
+            await self.capp.remember(picker=self.choice())
+            config = self.capp.config
+            spec = await asyncio.to_thread(choices.start_spec, scenario, config)
+            self.capp.debug(spec, python=config.python if config is not None else None)
+        finally:
+            self._starting = False
+
+    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Opens a saved run."""
+        from convtui.tui.screens.run_list import RunList
+
+        if isinstance(event.option_list, RunList):
+            event.stop()
+            run = event.option_list.chosen(event.option_index)
+            if run is not None:
+                self.capp.replay(run.path)
+
+    async def on_screen_resume(self) -> None:
+        """A run has been added, or could not be set up."""
+        if self._ready:
+            await self._check()
+            await self._load_runs()
+
+    # --- keys
+
+    def footer_ids(self) -> Sequence[str]:
+        """What can be done here."""
+        return ("picker.start", "picker.next_field", "app.palette", "app.quit", "app.help")
+
+    def do_picker_next_field(self) -> None:
+        """The next field."""
+        self.focus_next()
+
+    def do_picker_previous_field(self) -> None:
+        """The field before."""
+        self.focus_previous()

@@ -1,0 +1,129 @@
+"""The saved runs, with a filter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.widgets import Input, OptionList, Static
+
+from convtui.actions import Keymap
+from convtui.log.library import RunSummary, list_runs
+from convtui.tui.keys import KeyScreen
+from convtui.tui.screens.run_list import RunList
+from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.words import short_path
+
+MOST_ROWS = 2000
+
+
+class RunsScreen(KeyScreen):
+    """Every saved run of a folder; Enter opens one."""
+
+    KEY_CONTEXTS = ("runs",)
+    AUTO_FOCUS = "RunList"
+    DEFAULT_CSS = """
+    RunsScreen { layout: vertical; }
+    RunsScreen #runs-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
+    RunsScreen Input { height: 1; border: none; padding: 0 1; background: $surface; }
+    RunsScreen RunList { padding: 1 0; }
+    RunsScreen #runs-empty { height: auto; padding: 1 2; color: $text-muted; }
+    """
+
+    def __init__(self, keymap: Keymap, folder: Path) -> None:
+        super().__init__(keymap)
+        self._folder = folder
+        self._all: list[RunSummary] = []
+
+    def compose(self) -> ComposeResult:
+        """A title, a filter, the list."""
+        yield Static(id="runs-title", markup=False)
+        yield Input(placeholder="filter: words of the persona, provider, ending or file name")
+        yield Static(id="runs-empty", markup=False)
+        yield RunList()
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Reads the folder in a thread."""
+        self.query_one("#runs-empty").display = False
+        self.query_one("#runs-title", Static).update(
+            Content.assemble((" saved runs ", "bold"), (short_path(self._folder), "$text-muted"))
+        )
+        self.spawn(self._load())
+        self.refresh_footer()
+
+    async def _load(self) -> None:
+        self._all = await asyncio.to_thread(lambda: list(list_runs(self._folder)))
+        self._fill(self.query_one(Input).value)
+
+    def _fill(self, text: str) -> None:
+        found = [run for run in self._all if run.matches(text)]
+        self.query_one(RunList).show(islice(found, MOST_ROWS))
+        empty = self.query_one("#runs-empty", Static)
+        empty.display = not found
+        empty.update(
+            "No run matches this filter."
+            if self._all
+            else "No saved runs yet. Every conversation is saved here by itself."
+        )
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Fewer, or more."""
+        self._fill(event.value)
+
+    def on_input_submitted(self) -> None:
+        """To the list."""
+        self.query_one(RunList).focus()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Opens a run."""
+        event.stop()
+        run = self.query_one(RunList).chosen(event.option_index)
+        if run is not None:
+            self.capp.replay(run.path)
+
+    # --- keys
+
+    def footer_ids(self) -> Sequence[str]:
+        """What can be done here."""
+        return ("runs.open", "search.open", "app.quit", "app.help")
+
+    def do_runs_open(self) -> None:
+        """Opens the selected run."""
+        listed = self.query_one(RunList)
+        run = listed.chosen(listed.highlighted or 0)
+        if run is not None:
+            self.capp.replay(run.path)
+
+    def do_search_open(self) -> None:
+        """To the filter."""
+        self.query_one(Input).focus()
+
+    def do_move_up(self) -> None:
+        """The run above."""
+        self.query_one(RunList).action_cursor_up()
+
+    def do_move_down(self) -> None:
+        """The run below."""
+        self.query_one(RunList).action_cursor_down()
+
+    def do_move_first(self) -> None:
+        """The newest run."""
+        self.query_one(RunList).action_first()
+
+    def do_move_last(self) -> None:
+        """The oldest run."""
+        self.query_one(RunList).action_last()
+
+    def do_app_quit(self) -> None:
+        """Back."""
+        self.capp.leave(self)
+
+    def on_screen_resume(self) -> None:
+        """A run may have been added."""
+        if self._all:
+            self.spawn(self._load())
