@@ -128,7 +128,8 @@ class Caller:
         self._redact = redact
         self._chains: dict[str, RequestChain] = {}
         self._task: asyncio.Task[Any] | None = None
-        self._cancelled: asyncio.Event = asyncio.Event()
+        self._cancelled: asyncio.Future[None] | None = None
+        """Done when the call in flight was cancelled by hand."""
         self._started: float | None = None
 
     @property
@@ -140,7 +141,8 @@ class Caller:
         """Cancels the call in flight; whether there was one."""
         if self._task is None or self._task.done():
             return False
-        self._cancelled.set()
+        if self._cancelled is not None and not self._cancelled.done():
+            self._cancelled.set_result(None)
         self._task.cancel()
         return True
 
@@ -163,7 +165,7 @@ class Caller:
         self._journal.place.call = seq
         run = _Run(self._journal, seq, question, self._publish)
         self._started = time.monotonic()
-        self._cancelled.clear()
+        self._cancelled = asyncio.get_running_loop().create_future()
         try:
             reply = await self._with_retries(run)
         finally:
@@ -222,7 +224,7 @@ class Caller:
         try:
             await self._task
         except asyncio.CancelledError:
-            if not self._cancelled.is_set():
+            if self._cancelled is None or not self._cancelled.done():
                 raise
             self._give_up(run)
             raise CallCancelledError(run.fold.text) from None
@@ -230,13 +232,14 @@ class Caller:
 
     async def _attempt(self, run: _Run) -> Reply:
         task = self._task = asyncio.create_task(run.consume())
-        cancelled = asyncio.create_task(self._cancelled.wait())
+        by_hand = self._cancelled
+        assert by_hand is not None
         run.start_ticking()
         try:
             await asyncio.wait(
-                {task, cancelled}, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED
+                {task, by_hand}, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED
             )
-            if self._cancelled.is_set():
+            if by_hand.done():
                 # Code that takes no notice is left behind.
                 await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
                 self._give_up(run)
@@ -252,7 +255,6 @@ class Caller:
             run.flush()
             raise
         finally:
-            cancelled.cancel()
             run.stop_ticking()
 
     @staticmethod

@@ -40,6 +40,8 @@ class CommandDesk:
         command = self._known.get(do)
         if command is None:
             raise CommandRefused(f"unknown command {do!r}")
+        if self._gate.state == "closed":
+            raise CommandRefused("the conversation is over")
         return command(arguments) or {}
 
     def _pause(self, _: dict[str, Any]) -> None:

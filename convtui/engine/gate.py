@@ -223,10 +223,15 @@ class Gate:
 
     def pause(self) -> None:
         """Holds at the next stage; the call in flight is not touched."""
+        self._refuse_when_closed()
         if self.state == "held":
             raise CommandRefused("it is held already")
         self._wish = "pause"
         self._set("pausing")
+
+    def _refuse_when_closed(self) -> None:
+        if self.state == "closed":
+            raise CommandRefused("the conversation is over")
 
     def go(self, wish: Wish) -> None:
         """Runs, or steps. Answers the hold that is there when its first choice is to go on.
@@ -235,8 +240,10 @@ class Gate:
         """
         hold = self.hold
         if hold is None:
+            self._refuse_when_closed()
             self._wish = wish
-            self._stepped_from = None
+            place = self._journal.place
+            self._stepped_from = (place.session, place.turn, place.attempt)
             if self.state == "pausing" and wish == "run":
                 self._set("running")
             return

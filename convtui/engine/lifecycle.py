@@ -152,15 +152,17 @@ class Lifecycle:
             raise error
         return True
 
-    async def restore(self) -> None:
-        """Brings the provider to where the conversation stands."""
+    async def restore(self, index: int) -> None:
+        """Brings the provider to where the conversation stands, before session `index` goes on."""
         assert self._seed is not None
         provider = self._provider
         restore = getattr(provider, "restore", None)
         if callable(restore):
-            timed = await lifecycle("restore", restore, self._seed.restore_state())
-            if timed.error is not None:
-                raise timed.error
+            while True:
+                timed = await lifecycle("restore", restore, self._seed.restore_state(index))
+                if timed.error is None:
+                    break
+                await self._try_again(timed.error, "restore", index)
             self._journal.emit(ProviderRestored(mode="restore", duration=timed.seconds))
             return
         if provider.stateful is False or not self._seed.turns:
@@ -178,7 +180,7 @@ class Lifecycle:
             return
         release = await self._gate.wait(
             "cannot_restore",
-            Point(self._seed.current, None, "restore"),
+            Point(index, None, "restore"),
             [],
             (REPLAY, CONTINUE, FAIL),
             detail=detail,
@@ -186,21 +188,24 @@ class Lifecycle:
         if release.choice == FAIL.id:
             raise ProviderError(detail)
         if release.choice == REPLAY.id:
-            await self._replay_prefix()
+            await self._replay_prefix(index)
         else:
             self._journal.emit(ProviderRestored(mode="unrestored"))
 
-    async def _replay_prefix(self) -> None:
+    async def _replay_prefix(self, index: int) -> None:
         """Puts the current session to the provider again and compares what it answers now."""
-        assert self._seed is not None
-        session = self._state.sessions[self._seed.current]
+        session = self._state.sessions.get(index)
+        if session is None:
+            self._journal.emit(ProviderRestored(mode="replayed"))
+            return
         probe = ConversationState(self._scenario)
         replayed = probe.open_session(session.index, session.session_type, session.first_speaker)
         drift: list[dict[str, Any]] = []
         loop = asyncio.get_running_loop()
         started = loop.time()
         for turn in session.turns:
-            if turn.speaker == "provider":
+            said_unasked = not replayed.turns and self._scenario.provider.first_message is not None
+            if turn.speaker == "provider" and not said_unasked:
                 answer = await self._answer_again(replayed, turn)
                 if answer != turn.text:
                     drift.append(
@@ -225,6 +230,9 @@ class Lifecycle:
         from convtui.models.base import ReplyFold
 
         messages = [dict(message) for message in session.messages]
+        if not session.turns:
+            prompt = self._scenario.provider.start_prompt
+            messages.append({"role": "user", "content": prompt})
         if self._provider.system_prompt:
             messages.insert(0, {"role": "system", "content": self._provider.system_prompt})
         request = Request(
@@ -240,9 +248,9 @@ class Lifecycle:
             async with asyncio.timeout(self._scenario.limits.turn_timeout):
                 async for delta in guarded(lambda: self._provider.respond(request)):
                     fold.add(delta)
+            return SideHooks(self._provider).post_process(fold.text)
         except (ConversationError, TimeoutError) as error:
             return f"({type(error).__name__}: {error})"
-        return SideHooks(self._provider).post_process(fold.text)
 
     async def clean_up(self) -> None:
         """`cleanup()` of both sides, whatever has happened."""

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 from convtui.errors import HookError
-from convtui.events import Speaker, Stage, Termination
+from convtui.events import STAGES, Speaker, Stage, Termination
 from convtui.providers.base import SignalMatch, match_signals
 from convtui.text import near_empty
 
@@ -169,12 +169,10 @@ class _Pass:
     def _offer(
         self, draft: Draft, hook: Callable[[Draft], None] | None = None
     ) -> Generator[Draft, Draft, Draft]:
-        if draft.stage == self._until:
-            self._until = None
-        draft.rerun = self._until is not None
         while True:
             if hook is not None:
                 self._call(hook, draft)
+            draft.rerun = self._is_on_the_way(draft)
             draft = yield draft
             if not draft.again:
                 break
@@ -182,6 +180,18 @@ class _Pass:
         if draft.raw != self.raw and draft.stage != "terminate":
             raise _RawEditedError(draft)
         return draft
+
+    def _is_on_the_way(self, draft: Draft) -> bool:
+        """Whether a stage only runs again so that the one at which the edit was made is reached.
+
+        A reply that is dropped now never gets there, and one without signals passes by `discard`:
+        what comes instead of the stage counts as that stage.
+        """
+        if self._until is None:
+            return False
+        if STAGES.index(draft.stage) >= STAGES.index(self._until) or draft.discard:
+            self._until = None
+        return self._until is not None
 
     @staticmethod
     def _call(hook: Callable[[Draft], None], draft: Draft) -> None:
@@ -221,10 +231,13 @@ class _Pass:
             text = text if draft.text is None else draft.text
             if draft.discard:
                 result = after_discard(rules)
-            elif draft.outcome != "commit":
+            elif draft.outcome is not None and draft.outcome != "commit":
                 would_have = "discard"
 
         if result == "commit":
+            if not acting and _says_the_end(rules, text):
+                ignored = rules.action(rules.global_signal) == "ignore"
+                would_have = "end" if ignored else would_have
             draft = yield from self._offer(
                 self._draft(
                     "commit",
@@ -238,7 +251,7 @@ class _Pass:
             text = text if draft.text is None else draft.text
             termination = ending(rules, acting, text)
         else:
-            termination = _discarded(rules, acting) if result == "end" else None
+            termination = discarded(rules, acting) if result == "end" else None
 
         if termination is not None:
             draft = yield from self._offer(
@@ -279,27 +292,30 @@ def after_discard(rules: Rules) -> Literal["end", "retry", "skip"]:
     return "end"
 
 
-def _discarded(rules: Rules, acting: Sequence[SignalMatch]) -> Termination:
+def discarded(rules: Rules, acting: Sequence[SignalMatch]) -> Termination:
+    """The ending of a session whose last reply was dropped."""
     return Termination(
         kind="discarded",
         by=rules.speaker,
         reason=f"a reply with {_named(acting)} was discarded",
         at_turn=rules.at_turn,
-        signal=acting[0].signal,
+        signal=acting[0].signal if acting else None,
     )
 
 
 def ending(rules: Rules, acting: Sequence[SignalMatch], text: str) -> Termination | None:
     """The first of: the speaker's own signals, the global signal, the caps."""
     if acting:
+        # One that ends outranks one that pauses.
+        first = next((m for m in acting if rules.action(m.signal) == "end"), acting[0])
         return Termination(
             kind="early_termination",
             by=rules.speaker,
             reason=f"the {rules.speaker} signalled {_named(acting)}",
             at_turn=rules.at_turn,
-            signal=acting[0].signal,
+            signal=first.signal,
         )
-    if rules.speaker == "persona" and has_global_signal(rules.global_signal, text):
+    if _says_the_end(rules, text) and rules.action(rules.global_signal) != "ignore":
         return Termination(
             kind="early_termination",
             by="persona",
@@ -308,6 +324,10 @@ def ending(rules: Rules, acting: Sequence[SignalMatch], text: str) -> Terminatio
             signal=rules.global_signal,
         )
     return rules.caps()
+
+
+def _says_the_end(rules: Rules, text: str) -> bool:
+    return rules.speaker == "persona" and has_global_signal(rules.global_signal, text)
 
 
 def _named(matches: Sequence[SignalMatch]) -> str:

@@ -21,15 +21,17 @@ from convtui.engine.gate import (
 )
 from convtui.engine.journal import Journal
 from convtui.engine.lifecycle import Lifecycle
-from convtui.engine.pipeline import Rules, ending
+from convtui.engine.pipeline import Rules, discarded, ending
 from convtui.engine.seed import Seed, bad_ending
 from convtui.engine.state import ConversationState, SessionState
 from convtui.engine.table import InterruptedRunError, Pending, TurnResult
 from convtui.engine.tools import Toolbox
-from convtui.engine.turns import Turns
+from convtui.engine.turns import Turns, user_is_done
+from convtui.engine.words import exceeded, used_before
 from convtui.errors import ConversationError, ConvtuiError, HookError, ProviderError, UsageError
 from convtui.events import (
     ConversationEnded,
+    DebugTookOver,
     Header,
     RecordDict,
     SessionEnded,
@@ -42,6 +44,7 @@ from convtui.events import (
 from convtui.log.writer import LogWriter
 from convtui.models.base import ModelClients
 from convtui.protocol import StartSpec, describe_error
+from convtui.providers.frames import describe, own_frames
 from convtui.providers.loader import Loaded, ProviderSettings, load_provider
 from convtui.scenario import Scenario
 from convtui.simulators.base import UserSimulator
@@ -191,6 +194,14 @@ class Conversation:
                     f"{seed.parent.file}: this conversation ended because of its limit"
                     f" ({again.reason}); give a higher {flag} to go on"
                 )
+        if seed.reopened == "budget":
+            budget = self.scenario.budget
+            if exceeded(budget, *used_before(seed.inherited.values())):
+                flag = "tokens" if budget.tokens is not None else "cost"
+                raise UsageError(
+                    f"{seed.parent.file}: this conversation ended because of its budget; raise it"
+                    f" (--set budget.{flag}=N) to go on"
+                )
 
     def _open_log(self) -> LogWriter:
         scenario = self.scenario
@@ -218,6 +229,9 @@ class Conversation:
             journal.emit(self.seed.record(self.state))
             for side in self.seed.taken_over:
                 self.turns.speakers.taken_over.add(side)
+                journal.emit(DebugTookOver(side="provider" if side == "provider" else "persona"))
+        if self._stop_reason is not None and self._task is not None:
+            self._task.cancel()  # it was stopped before it began
         self.on_begin()
         try:
             self.termination = await self._guarded()
@@ -283,8 +297,8 @@ class Conversation:
     def _failure(self, error: ConversationError) -> Termination:
         place = self.journal.place
         by = "simulator" if error.category == "user_simulator" else "provider"
-        if error.category == "llm":
-            by = "simulator" if place.side == "persona" else "provider"
+        if place.side == "persona" and error.category in ("llm", "provider", "hook"):
+            by = "simulator"
         detail = describe_error(error, redact=self.redactor.text)
         category = error.category
         if by == "simulator":
@@ -338,18 +352,21 @@ class Conversation:
         for index, session_type in enumerate(prepared, 1):
             if index < first or index in over:
                 continue
-            continued = self.seed is not None and index == self.seed.current
-            if previous_held or (index - 1) in over:
+            entered = self.seed is not None and index == self.seed.current
+            continued = entered and self.seed is not None and self.seed.started
+            was_reset = entered or (self.seed is not None and index in self.seed.was_reset)
+            if previous_held or ((index - 1) in over and not was_reset):
                 await self._lifecycle.reset(session_type, index)
             await self._lifecycle.enter(session_type, index)
-            if continued:
-                await self._lifecycle.restore()
+            if self.seed is not None and self.seed.current and not previous_held:
+                await self._lifecycle.restore(index)
             termination = await self._session(index, session_type, continued=continued)
             previous_held = True
             last = termination
             if bad_ending(termination.as_dict()) and bad is None:
                 bad = termination
-            if termination.kind in ("failed", "interrupted", "abstained", "budget"):
+            used_up = termination.kind == "max_turns" and self.scenario.turns_scope != "session"
+            if used_up or termination.kind in ("failed", "interrupted", "abstained", "budget"):
                 self._skip_rest(index, f"session {index} ended: {termination.kind}")
                 break
         if last is None:
@@ -359,7 +376,14 @@ class Conversation:
     # --- a session
 
     async def _session(self, index: int, session_type: str, *, continued: bool) -> Termination:
-        declared = self.provider.first_speaker
+        try:
+            declared = self.provider.first_speaker
+        except Exception as error:
+            raise HookError(
+                f"first_speaker failed: {describe(error)}",
+                hook="first_speaker",
+                frames=own_frames(error),
+            ) from error
         speaker: Speaker = declared or self.scenario.first_speaker
         if speaker not in ("persona", "provider"):
             raise HookError(
@@ -390,11 +414,12 @@ class Conversation:
         pending: Pending | None = None
         if continued and self.seed is not None:
             pending = self.seed.pending
-            if self.seed.after_turn and self.seed.reopened is None:
-                termination = self._after_last_turn(session)
-                if termination is not None:
-                    return termination
+            termination = await self._settle(session)
+            if termination is not None:
+                return termination
         speaker = pending.speaker if pending else self._next_speaker(session)
+        if continued and pending is None and self.seed is not None:
+            speaker = self.seed.speaks_next or speaker
         while True:
             result = await self.turns.take(speaker, pending)
             pending = None
@@ -416,21 +441,39 @@ class Conversation:
             return speaker
         return "provider" if speaker == "persona" else "persona"
 
-    def _after_last_turn(self, session: SessionState) -> Termination | None:
-        """What ends a session is looked at for a turn that was committed before a crash."""
+    async def _settle(self, session: SessionState) -> Termination | None:
+        """What ends a session is looked at for what was said or dropped before the log ended."""
         assert self.seed is not None
-        if not session.turns:
+        left = self.seed.unsettled
+        if left is None:
             return None
-        last = session.turns[-1]
-        rules = Rules(
-            speaker=last.speaker,
-            on_signal=self.scenario.on_signal,
-            global_signal=self.scenario.termination_signal,
-            at_turn=last.turn,
-            caps=lambda: self.state.caps(session, last.turn),
-        )
-        acting = [m for m in self.seed.matches if rules.action(m.signal) != "ignore"]
-        return ending(rules, acting, last.text)
+        last = session.turns[-1] if session.turns else None
+        speaker: Speaker = "persona"
+        number = 0
+        found: Termination | None = None
+        if left["kind"] == "user":
+            found = user_is_done(left["reason"], left.get("sentinel"), last.turn if last else 0)
+            number = int(left["turn"])
+        else:
+            if left["kind"] == "discard":
+                speaker, number = left["speaker"], int(left["turn"])
+            elif last is not None:
+                speaker, number = last.speaker, last.turn
+            rules = Rules(
+                speaker=speaker,
+                on_signal=self.scenario.on_signal,
+                global_signal=self.scenario.termination_signal,
+                at_turn=number,
+                caps=lambda: self.state.caps(session, number),
+            )
+            acting = [m for m in self.seed.matches if rules.action(m.signal) != "ignore"]
+            if left["kind"] == "discard":
+                found = discarded(rules, acting)
+            elif last is not None:
+                found = ending(rules, acting, last.text)
+        if found is None:
+            return None
+        return await self.turns.settle(session, speaker, number, found)
 
     def _end_session(self, session: SessionState, termination: Termination) -> None:
         self.journal.emit(

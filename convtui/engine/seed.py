@@ -12,7 +12,7 @@ from typing import Any
 
 from convtui.engine.state import ConversationState
 from convtui.engine.table import Pending
-from convtui.errors import UsageError
+from convtui.errors import LogError, UsageError
 from convtui.events import (
     EXIT_CODES,
     HistorySeeded,
@@ -26,8 +26,10 @@ from convtui.protocol import ContinueFrom
 from convtui.providers.base import HistoryTurn, RestoreState, SignalMatch
 from convtui.scenario import Scenario
 
-_GO_ON_KINDS = frozenset({"max_turns", "word_limit", "budget", "interrupted", "failed"})
-"""Endings after which the last session can be gone on with as it is."""
+_STOPPED = frozenset({"budget", "interrupted", "failed"})
+"""Endings that stop the whole conversation where it is; the session goes on from there."""
+_LIMITS = frozenset({"max_turns", "word_limit"})
+"""Endings that a higher limit takes back."""
 
 
 @dataclass(slots=True)
@@ -48,10 +50,13 @@ class Seed:
     retries: int = 0
     skips: int = 0
     pending: Pending | None = None
-    after_turn: bool = False
-    """Whether the last turn was committed but what ends a session was not looked at yet."""
-    matches: list[SignalMatch] = field(default_factory=list)
-    """The signals of that turn."""
+    unsettled: dict[str, Any] | None = None
+    """The last thing that was said or dropped, while what ends a session was not looked at yet:
+    `{kind: commit|discard|user, ...}`."""
+    speaks_next: Speaker | None = None
+    """Who speaks next, where that does not follow from the last committed turn."""
+    was_reset: set[int] = field(default_factory=set)
+    """Sessions before which `finish_and_reset_session()` was called already."""
     reopened: str | None = None
     """The kind of the ending that was taken back because the session can go on after it."""
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -73,6 +78,10 @@ class Seed:
                 "usage": self.inherited,
                 "metadata": self.metadata,
                 "conversation_id": self.conversation_id,
+                **({"unsettled": self.unsettled} if self.unsettled else {}),
+                **({"speaks_next": self.speaks_next} if self.speaks_next else {}),
+                **({"pending": _as_data(self.pending)} if self.pending else {}),
+                **({"taken_over": self.taken_over} if self.taken_over else {}),
             },
             messages=state.message_lists(),
             ended=self.ended,
@@ -99,19 +108,31 @@ class Seed:
         if self.pending is not None and state.current is not None:
             state.current.numbers = self.pending.number - 1
 
+    @property
+    def started(self) -> bool:
+        """Whether the turn loop of the session that goes on had begun."""
+        return self.current in self.first_speakers
+
+    @property
+    def matches(self) -> list[SignalMatch]:
+        """The signals of the turn that is unsettled."""
+        found = (self.unsettled or {}).get("matches", ())
+        names = ("signal", "matched", "start", "end")
+        return [SignalMatch(*(match[name] for name in names)) for match in found]
+
     def _open(self, state: ConversationState, index: int) -> None:
         name = self.prepared[index - 1] if index <= len(self.prepared) else "default"
         speaker = self.first_speakers.get(index, state.scenario.first_speaker)
         state.open_session(index, name, speaker)
 
-    def restore_state(self) -> RestoreState:
-        """What a provider's `restore()` is given."""
+    def restore_state(self, session: int) -> RestoreState:
+        """What a provider's `restore()` is given before `session` goes on."""
         histories: dict[int, list[HistoryTurn]] = {}
         for item in self.turns:
             histories.setdefault(int(item["session"]), []).append(as_history(item))
         return RestoreState(
             sessions=list(self.prepared),
-            session=self.current,
+            session=session,
             histories=histories,
             metadata=dict(self.metadata),
             conversation_id=self.conversation_id,
@@ -147,7 +168,10 @@ class _Collector:
         self.open: RecordDict | None = None
         self.reply: RecordDict | None = None
         self.edited_raw: str | None = None
-        self.after_turn = False
+        self.unsettled: dict[str, Any] | None = None
+        self.speaks_next: Speaker | None = None
+        self.was_reset: set[int] = set()
+        self.waiting: dict[str, Any] | None = None
         self.metadata: dict[str, Any] = {}
         self.usage: dict[str, dict[str, Any]] = {}
         self.tools: list[Message] = []
@@ -178,7 +202,12 @@ class _Collector:
         self.retries = int(counters.get("retries", 0))
         self.skips = int(counters.get("skips", 0))
         self.metadata = dict(counters.get("metadata") or {})
-        self.in_session = bool(self.current)
+        self.usage = {side: dict(used) for side, used in counters.get("usage", {}).items()}
+        self.unsettled = counters.get("unsettled")
+        self.speaks_next = counters.get("speaks_next")
+        self.waiting = counters.get("pending")
+        self.taken_over = set(counters.get("taken_over", ()))
+        self.in_session = bool(self.current) and self.current in self.first
 
     def on_sessions_prepared(self, record: RecordDict) -> None:
         self.prepared = list(record["prepared"])
@@ -191,14 +220,20 @@ class _Collector:
         self.current = int(record["session"])
         self.first[self.current] = record["first_speaker"]
         self.in_session = True
+        if not record.get("continued"):
+            self.retries = self.skips = 0
+            self.unsettled = self.speaks_next = self.waiting = None
         self.ended = [item for item in self.ended if item["session"] != self.current]
 
     def on_session_ended(self, record: RecordDict) -> None:
         if record.get("skipped"):
             return
         self.in_session = False
-        self.after_turn = False
-        self._close_turn()
+        kind = (record.get("termination") or {}).get("kind")
+        if kind not in _STOPPED | _LIMITS:
+            self.unsettled = None
+        if kind not in _STOPPED:
+            self._close_turn()
         self.ended.append(
             {
                 "session": record["session"],
@@ -207,17 +242,27 @@ class _Collector:
             }
         )
 
+    def on_session_reset(self, record: RecordDict) -> None:
+        if record.get("outcome", "ok") == "ok":
+            self.was_reset.add(int(record["session"]) + 1)
+
     def on_turn_started(self, record: RecordDict) -> None:
         self.open = record
         self.reply = None
         self.edited_raw = None
-        self.after_turn = False
+        self.unsettled = None
         self.tools = []
         self.matches = []
         session = int(record.get("session", 1))
         self.numbers[session] = max(self.numbers.get(session, 0), int(record["turn"]))
 
+    def on_llm_request(self, record: RecordDict) -> None:
+        if record.get("side") != "responder":
+            self.waiting = None
+
     def on_llm_response(self, record: RecordDict) -> None:
+        if record.get("reused") and self.waiting is not None:
+            self.tools = list(self.waiting.get("messages", ()))
         usage = record.get("usage")
         if usage:
             side = self.usage.setdefault(str(record.get("side", "provider")), {})
@@ -232,6 +277,7 @@ class _Collector:
             self.reply = None
         elif record.get("side") != "responder":
             self.reply = record
+            self.waiting = None
         self.edited_raw = None
 
     def on_tool_returned(self, record: RecordDict) -> None:
@@ -270,22 +316,48 @@ class _Collector:
             self.metadata = dict(record["metadata"])
         self.turns.append(turn)
         self.retries = self.skips = 0
-        self.after_turn = True
+        self.speaks_next = None
+        self.unsettled = {"kind": "commit", "matches": self.matches}
         self._close_turn()
 
     def on_turn_discarded(self, record: RecordDict) -> None:
+        speaker: Speaker = record["speaker"]
+        self.speaks_next = _other(speaker)
         if record.get("outcome") == "retry":
             self.retries += 1
+            self.speaks_next = speaker
         elif record.get("outcome") == "skip":
             self.skips += 1
             self.retries = 0
+        else:
+            self.unsettled = {
+                "kind": "discard",
+                "speaker": speaker,
+                "turn": int(record["turn"]),
+                "matches": list(record.get("signals", [])),
+            }
         self._close_turn()
 
     def on_turn_skipped(self, record: RecordDict) -> None:
+        if self.open is not None:
+            self.speaks_next = _other(self.open["speaker"])
         self._close_turn()
 
     def on_user_ended(self, record: RecordDict) -> None:
+        committed = self.unsettled is not None
+        self.unsettled = {
+            "kind": "user",
+            "turn": int(record.get("turn") or 0),
+            "reason": str(record.get("reason", "")),
+            "sentinel": record.get("sentinel"),
+        }
+        # With its last words said the other side goes on, if this is no ending after all.
+        self.speaks_next = "provider" if committed else "persona"
         self._close_turn()
+
+    def on_debug_overrode(self, record: RecordDict) -> None:
+        if record.get("what") == "ending":
+            self.unsettled = None
 
     def on_debug_took_over(self, record: RecordDict) -> None:
         self.taken_over.add(str(record.get("side", "persona")))
@@ -299,9 +371,12 @@ class _Collector:
     def _close_turn(self) -> None:
         self.open = None
         self.reply = None
+        self.waiting = None
 
     def pending(self, log: str, hold: bool) -> Pending | None:
         """The reply that was received but not committed."""
+        if self.waiting is not None:
+            return _pending(self.waiting, hold)
         if self.open is None or self.reply is None:
             return None
         record = self.reply
@@ -310,18 +385,49 @@ class _Collector:
             speaker=self.open["speaker"],
             number=int(self.open["turn"]),
             attempt=int(self.open.get("attempt") or 1) + 1,
-            reply=Reply(
-                text=raw,
-                reasoning=record.get("reasoning") or "",
-                finish_reason=record.get("finish_reason"),
-                response_id=record.get("response_id"),
-                model=record.get("model"),
-                metadata=record.get("metadata") or {},
-            ),
+            reply=_reply({**record, "raw": raw}),
             source={"log": log, "seq": record.get("seq")},
             messages=tuple(self.tools),
             hold=hold,
         )
+
+
+_REPLY = ("reasoning", "finish_reason", "response_id", "model", "metadata")
+
+
+def _other(speaker: Speaker) -> Speaker:
+    return "provider" if speaker == "persona" else "persona"
+
+
+def _reply(record: RecordDict) -> Reply:
+    known = {name: record[name] for name in _REPLY if record.get(name)}
+    return Reply(text=record["raw"], **known)
+
+
+def _as_data(pending: Pending) -> dict[str, Any]:
+    """A reply that waits, for `history.seeded`: a child that dies at once must not lose it."""
+    reply = pending.reply
+    return {
+        "speaker": pending.speaker,
+        "turn": pending.number,
+        "attempt": pending.attempt,
+        "source": pending.source,
+        "messages": list(pending.messages),
+        "raw": reply.text,
+        **{name: getattr(reply, name) for name in _REPLY if getattr(reply, name)},
+    }
+
+
+def _pending(data: dict[str, Any], hold: bool) -> Pending:
+    return Pending(
+        speaker=data["speaker"],
+        number=int(data["turn"]),
+        attempt=int(data["attempt"]),
+        reply=_reply(data),
+        source=dict(data["source"]),
+        messages=tuple(data.get("messages", ())),
+        hold=hold,
+    )
 
 
 def read_seed(parent: ContinueFrom) -> Seed:
@@ -338,15 +444,23 @@ def read_seed(parent: ContinueFrom) -> Seed:
         for record in reader.read_range(0, last):
             if parent.seq is not None and int(record.get("seq", 0)) > parent.seq:
                 break
-            collector.take(record)
-    reopened = _reopen(collector, path, explicit=parent.seq is not None)
+            try:
+                collector.take(record)
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                raise LogError(
+                    f"{path}: record {record.get('seq')} ({record.get('type')}) is damaged; this"
+                    " conversation cannot be gone on with past it"
+                ) from error
+    reopened = _reopen(collector, path, any_ending=parent.kind == "go_on")
     sha256, _ = digest_until(path, collector.last_seq)
     header = collector.header
     pending = collector.pending(str(header.get("id", "")), parent.held)
     if not parent.reuse_reply:
         pending = None
     interrupted_turn = collector.open
-    if pending is None and interrupted_turn is not None:
+    if pending is not None:
+        collector.numbers[collector.current] = pending.number - 1
+    elif interrupted_turn is not None:
         # The turn was never said; its number is given out again.
         session = int(interrupted_turn.get("session", 1))
         collector.numbers[session] = int(interrupted_turn["turn"]) - 1
@@ -368,8 +482,9 @@ def read_seed(parent: ContinueFrom) -> Seed:
         retries=collector.retries,
         skips=collector.skips,
         pending=pending,
-        after_turn=collector.after_turn,
-        matches=[SignalMatch(**match) for match in collector.matches],
+        unsettled=collector.unsettled,
+        speaks_next=collector.speaks_next,
+        was_reset=collector.was_reset,
         reopened=reopened,
         metadata=collector.metadata,
         conversation_id=collector.metadata.get("conversation_id"),
@@ -378,21 +493,25 @@ def read_seed(parent: ContinueFrom) -> Seed:
     )
 
 
-def _reopen(collector: _Collector, path: Path, *, explicit: bool) -> str | None:
+def _reopen(collector: _Collector, path: Path, *, any_ending: bool) -> str | None:
     """Opens the last session again where its ending allows that; returns the ending's kind."""
     if collector.in_session or not collector.ended:
         return None
     last = collector.ended[-1]
-    kind = (last.get("termination") or {}).get("kind")
+    kind = str((last.get("termination") or {}).get("kind"))
+    whole = collector.termination or {}
     more = len(collector.prepared) > int(last["session"])
-    if kind in _GO_ON_KINDS:
+    # A limit ends a session, and the next one is held; only where it ended all is it taken back.
+    ended_all = not more or whole.get("kind") == kind
+    if any_ending or kind in _STOPPED or (kind in _LIMITS and ended_all):
+        if kind not in _STOPPED | _LIMITS:
+            collector.unsettled = None
         collector.ended.pop()
         collector.current = int(last["session"])
         collector.in_session = True
-        collector.after_turn = bool(collector.turns)
-        return str(kind)
-    if not more and not explicit:
-        over = collector.termination or last.get("termination") or {}
+        return kind
+    if not more:
+        over = whole or last.get("termination") or {}
         raise UsageError(
             f"{path}: this conversation is over ({over.get('kind')}: {over.get('reason')}); there"
             " is nothing to resume"

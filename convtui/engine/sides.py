@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import time
 from collections.abc import Callable, Sequence
@@ -112,7 +113,11 @@ async def lifecycle(hook: str, function: Callable[..., Any], *arguments: Any) ->
     error: HookError | None = None
     try:
         value = await call(function, *arguments)
-    except (Exception, SystemExit) as failure:  # noqa: BLE001 - becomes a named, recorded failure
+    except (Exception, SystemExit, asyncio.CancelledError) as failure:
+        task = asyncio.current_task()
+        if isinstance(failure, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
+        # It becomes a named, recorded failure.
         cause = failure.cause if isinstance(failure, ThreadExit) else failure
         error = HookError(
             f"{hook}() failed: {describe(cause)}", hook=hook, frames=own_frames(cause)

@@ -21,7 +21,7 @@ from convtui.engine.gate import (
 from convtui.engine.pipeline import Draft
 from convtui.engine.state import SessionState
 from convtui.engine.table import AskAgainError, InterruptedRunError, Table, Words
-from convtui.errors import ProviderError
+from convtui.errors import ProviderError, UserSimulatorError
 from convtui.events import DebugOverrode, HoldReason, ResponseProcessed, SignalsExtracted
 from convtui.transcript import Flag
 
@@ -73,12 +73,13 @@ class StageGate:
         if draft.rerun:
             return holds_again
         self._foresee(draft)
-        because: HoldReason | None = "step" if holds_again == draft.stage else None
+        # What comes instead of the stage at which the edit was made is held like that stage.
+        because: HoldReason | None = "step" if holds_again is not None else None
         detail = "edited" if because else ""
         choices: tuple[Choice, ...] = (GO, EDIT, AGAIN, SKIP)
         if draft.stage == "discard":
             choices = (GO, OVERRIDE, EDIT, AGAIN, SKIP)
-        elif draft.stage == "commit" and draft.empty and because is None:
+        elif draft.stage == "commit" and draft.empty and because is None and not words.truncated:
             return await self._empty(draft, words)
         elif draft.stage == "terminate":
             return await self.ending(draft)
@@ -99,6 +100,11 @@ class StageGate:
             if self._apply_edits(draft, release):
                 return draft.stage
             because, detail = "step", "edited"
+
+    def _nothing_said(self, detail: str) -> ProviderError | UserSimulatorError:
+        if self._table.journal.place.side == "persona":
+            return UserSimulatorError(f"the persona's {detail}")
+        return ProviderError(f"the {detail}")
 
     def _foresee(self, draft: Draft) -> None:
         """Tells the engine's own fold what is about to be recorded, for breakpoints on it."""
@@ -136,14 +142,14 @@ class StageGate:
         if policy == "keep":
             return None
         if policy == "fail":
-            raise ProviderError("the reply is empty (on_empty: fail)")
+            raise self._nothing_said("reply is empty (on_empty: fail)")
         if policy == "retry" and self.empties < _EMPTY_RETRIES:
             self.empties += 1
             raise AskAgainError
         if not self._table.gate.watched:
             if self._table.gate.on_pause == "continue":
                 return None
-            raise InterruptedRunError("the reply is empty (on_empty: pause)")
+            raise InterruptedRunError(f"the reply is empty (on_empty: {policy})")
         release = await self._table.gate.wait(
             "empty",
             self._table.point("commit"),
@@ -153,7 +159,7 @@ class StageGate:
         )
         self._table.answer_common(release)
         if release.choice == FAIL.id:
-            raise ProviderError("the reply is empty")
+            raise self._nothing_said("reply is empty")
         if release.choice == SUPPLY.id:
             text = str(release.edits.get("text", release.edits.get("raw", "")))
             self._table.note_edit("text", draft.text or "", text)

@@ -87,6 +87,15 @@ class Turns:
                 self._table.journal.emit_here(TurnSkipped, reason="skipped by hand")
                 return TurnResult("skip")
 
+    async def settle(
+        self, session: SessionState, speaker: Speaker, number: int, termination: Termination
+    ) -> Termination | None:
+        """Stage `terminate` of a turn that was said or dropped in the parent log."""
+        self._place(session, number, speaker, 1)
+        draft = Draft("terminate", "", termination=termination)
+        await self._stages.ending(draft)
+        return draft.termination
+
     def _place(self, session: SessionState, number: int, speaker: Speaker, attempt: int) -> None:
         place = self._table.journal.place
         place.session, place.turn = session.index, number
@@ -184,11 +193,19 @@ class Turns:
             session.skips += 1
             session.retries = 0
         if outcome.result == "commit" and words.then is not None and outcome.termination is None:
-            return await self._user_is_done(session, words.then)
+            return await self._user_is_done(session, words.then, said=True)
+        if outcome.termination is None:
+            # Its ending was overridden; it does not come back with every turn.
+            self.speakers.out_of_budget = None
         return TurnResult(outcome.result, outcome.termination)
 
-    async def _user_is_done(self, session: SessionState, action: UserAction) -> TurnResult:
-        """The simulated user ends, stops or abstains instead of speaking."""
+    async def _user_is_done(
+        self, session: SessionState, action: UserAction, *, said: bool = False
+    ) -> TurnResult:
+        """The simulated user ends, stops or abstains; with `said` after its last words.
+
+        Where that is overridden the provider answers those words, else the user is asked again.
+        """
         at_turn = session.turns[-1].turn if session.turns else 0
         if isinstance(action, EndConversation):
             self._table.journal.emit_here(
@@ -198,13 +215,7 @@ class Turns:
                 dropped_text=action.dropped_text or None,
                 sentinel=action.sentinel or None,
             )
-            termination = Termination(
-                kind="completed",
-                by="simulator",
-                reason=action.reason,
-                at_turn=at_turn,
-                signal=action.sentinel or None,
-            )
+            termination = user_is_done(action.reason, action.sentinel or None, at_turn)
         elif isinstance(action, Stop):
             termination = Termination(
                 kind="stopped", by="responder", reason=action.reason, at_turn=at_turn
@@ -216,4 +227,13 @@ class Turns:
             )
         draft = Draft("terminate", "", termination=termination)
         await self._stages.ending(draft)
-        return TurnResult("skip" if draft.termination is None else "end", draft.termination)
+        if draft.termination is None:
+            return TurnResult("commit" if said else "retry")
+        return TurnResult("end", draft.termination)
+
+
+def user_is_done(reason: str, sentinel: str | None, at_turn: int) -> Termination:
+    """The simulated user said that it is done."""
+    return Termination(
+        kind="completed", by="simulator", reason=reason, at_turn=at_turn, signal=sentinel
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from convtui.engine.calls import Answer, CallCancelledError, Question
@@ -43,6 +43,7 @@ from convtui.events import (
 from convtui.models.base import Message, Reply
 from convtui.providers.base import Request
 from convtui.providers.litellm import LitellmProvider
+from convtui.scenario import Budget
 from convtui.simulators.base import Decision, Say, UserAction, View, user_visible
 
 
@@ -56,7 +57,8 @@ class Speakers:
         if table.simulator.kind == "human":
             self.taken_over.add("persona")
         self.out_of_budget: Termination | None = None
-        self._budget_fired = False
+        self._budget_fired: bool | None = None
+        """None until it was looked at whether an earlier log of the conversation had crossed it."""
         self._simulate_once = False
         self._raw = ""
 
@@ -189,8 +191,8 @@ class Speakers:
                 if reply.finish_reason == "tool_calls":
                     self._table.warn("no_tool_calls", "the model said tool_calls and made none")
                 return Words(self._raw, metadata=reply.metadata, messages=extra)
-            if not len(self._table.toolbox) or number >= rounds:
-                if len(self._table.toolbox):
+            if not len(self._table.toolbox) or number >= rounds or self.out_of_budget:
+                if number >= rounds:
                     self._table.warn("tool_rounds", f"all {rounds} tool rounds are used up")
                 return Words(
                     self._raw,
@@ -328,9 +330,15 @@ class Speakers:
         budget = self._table.scenario.budget
         if self._budget_fired or (budget.tokens is None and budget.cost is None):
             return None, ""
-        totals = self._table.journal.transcript.totals.values()
-        tokens = sum(total.tokens or 0 for total in totals)
-        cost = sum(total.cost or 0.0 for total in totals)
+        transcript = self._table.journal.transcript
+        before = list((transcript.seed.get("counters") or {}).get("usage", {}).values())
+        tokens, cost = used_before(before)
+        if self._budget_fired is None:
+            self._budget_fired = exceeded(budget, tokens, cost)
+            if self._budget_fired:
+                return None, ""
+        tokens += sum(total.tokens or 0 for total in transcript.totals.values())
+        cost += sum(total.cost or 0.0 for total in transcript.totals.values())
         if budget.tokens is not None and tokens > budget.tokens:
             detail = f"{tokens:,} tokens, the budget is {budget.tokens:,}"
             crossed: dict[str, Any] = {"what": "tokens", "limit": budget.tokens, "used": tokens}
@@ -383,3 +391,18 @@ class Speakers:
             self._table.journal.emit(
                 DebugHandedBack(side="provider" if speaker == "provider" else "persona")
             )
+
+
+def used_before(usage: Iterable[Mapping[str, Any]]) -> tuple[int, float]:
+    """Tokens and cost that each side's `usage` names, together."""
+    sides = list(usage)
+    tokens = sum(side.get("prompt_tokens") or 0 for side in sides) + sum(
+        side.get("completion_tokens") or 0 for side in sides
+    )
+    return tokens, sum(side.get("cost") or 0.0 for side in sides)
+
+
+def exceeded(budget: Budget, tokens: int, cost: float) -> bool:
+    """Whether so much is over a budget."""
+    over_tokens = budget.tokens is not None and tokens > budget.tokens
+    return over_tokens or (budget.cost is not None and cost > budget.cost)

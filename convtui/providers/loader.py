@@ -150,7 +150,8 @@ def import_file(path: Path) -> ModuleType:
         return import_module(".".join(parts), path)
     name = path.stem
     known = sys.modules.get(name)
-    if known is not None and getattr(known, "__file__", None) != str(path):
+    taken = known is not None and getattr(known, "__file__", None) != str(path)
+    if taken or name in sys.stdlib_module_names:
         # Their `json.py` must not replace the standard library's module of that name.
         name = f"_convtui_provider_{name}"
     spec = importlib.util.spec_from_file_location(name, path)
