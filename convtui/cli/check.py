@@ -21,7 +21,11 @@ KINDS = ("persona", "scenario", "theme", "keymap", "config", "log")
 
 @click.command(
     "check",
-    epilog=example("convtui check scenario.yaml persona.yaml", "convtui check runs/*.jsonl"),
+    epilog=example(
+        "convtui check scenario.yaml persona.yaml",
+        "convtui check runs/*.jsonl",
+        "convtui check my_provider.py:Bot",
+    ),
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
@@ -31,15 +35,16 @@ KINDS = ("persona", "scenario", "theme", "keymap", "config", "log")
 def command(files: tuple[str, ...], kind: str | None, as_json: bool) -> int:
     """Checks files and names every mistake with file, line and key.
 
-    Of a log: damage, records of a wrong shape, and the digest of every request. Exit code 1 for a
-    log with findings, 2 for a wrong file.
+    Of a log: damage, records of a wrong shape, and the digest of every request. Of a provider
+    (file.py:NAME): that it loads, which hooks are its own, and names that are nearly a hook's.
+    Exit code 1 for a log or a provider with findings, 2 for a wrong file.
     """
     if kind is not None and kind not in KINDS:
         raise UsageError(f"there is no kind {kind!r}{did_you_mean(kind, KINDS)}")
     code = 0
     results: list[dict[str, Any]] = []
     for file in files:
-        found, problems, result = _check(file, kind)
+        found, problems, result = _check(file, kind, quiet=as_json)
         code = max(code, result)
         results.append({"file": file, "kind": found, "problems": [_as_json(p) for p in problems]})
         if as_json:
@@ -59,13 +64,14 @@ def _as_json(problem: Problem) -> dict[str, Any]:
     return {"message": problem.message, "line": problem.line, "key": problem.key}
 
 
-def _check(file: str, kind: str | None) -> tuple[str | None, list[Problem], int]:
+def _check(
+    file: str, kind: str | None, *, quiet: bool = False
+) -> tuple[str | None, list[Problem], int]:
     """What a file is, what is wrong with it, and the exit code of that."""
-    if re.search(r"\.py(:|$)", file):
-        raise UsageError(
-            f"{file}: providers are loaded by an engine; `convtui run --provider {file}"
-            " --max-turns 2` says at once what is wrong with one"
-        )
+    if kind is None and re.search(r"\.py(:|$)", file):
+        from convtui.cli.check_provider import check_provider
+
+        return "provider", *check_provider(file, quiet=quiet)
     path = Path(file)
     if kind == "log" or (kind is None and path.suffix.lower() in (".jsonl", ".json")):
         try:

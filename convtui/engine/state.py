@@ -117,10 +117,11 @@ class ConversationState:
             )
         count = self.counted(session)
         if count >= limits.max_turns and (last == "provider" or count > limits.max_turns):
+            more = " and one more for the provider's last word" * (count > limits.max_turns)
             return Termination(
                 kind="max_turns",
                 by="harness",
-                reason=f"{count} turns, the limit is {limits.max_turns}",
+                reason=f"{count} turns, the limit is {limits.max_turns}{more}",
                 at_turn=at_turn,
             )
         return None
