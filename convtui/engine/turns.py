@@ -96,6 +96,24 @@ class Turns:
         await self._stages.ending(draft)
         return draft.termination
 
+    async def settle(
+        self, session: SessionState, speaker: Speaker, number: int, termination: Termination
+    ) -> Termination | None:
+        """Stage `terminate` of a turn that was said or dropped in the parent log."""
+        self._place(session, number, speaker, 1)
+        draft = Draft("terminate", "", termination=termination)
+        await self._stages.ending(draft)
+        return draft.termination
+
+    async def settle(
+        self, session: SessionState, speaker: Speaker, number: int, termination: Termination
+    ) -> Termination | None:
+        """Stage `terminate` of a turn that was said or dropped in the parent log."""
+        self._place(session, number, speaker, 1)
+        draft = Draft("terminate", "", termination=termination)
+        await self._stages.ending(draft)
+        return draft.termination
+
     def _place(self, session: SessionState, number: int, speaker: Speaker, attempt: int) -> None:
         place = self._table.journal.place
         place.session, place.turn = session.index, number
