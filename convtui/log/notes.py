@@ -1,4 +1,4 @@
-"""Marks and notes on the turns of a log: kept beside it, written by the screen, also on closed logs.
+"""Marks and notes on the turns of a log: kept beside it, written by the screen at any time.
 
 `<log>.notes.jsonl` holds one JSON object a line, appended as they are made; the last word on a turn
 counts:
