@@ -168,13 +168,21 @@ class Lifecycle:
         if provider.stateful is False or not self._seed.turns:
             self._journal.emit(ProviderRestored(mode="stateless"))
             return
-        what = "keeps state" if provider.stateful else "may keep state"
-        detail = (
-            f"{provider.name} {what} and has no restore(): it does not know what was said before"
+        known = provider.stateful is True
+        what = (
+            "keeps state and has no restore(): it does not know what was said before"
+            if known
+            else "does not say whether it keeps state between calls, and has no restore();"
+            " `stateful = False` in the class says that it gets all it needs in its arguments"
         )
+        detail = f"{provider.name} {what}"
+        if not known and self._seed.accepted_unrestored:
+            # Asked and answered when this conversation was first gone on with.
+            self._journal.emit(ProviderRestored(mode="unrestored"))
+            return
         self._warn("cannot_restore", detail)
         if not self._gate.watched:
-            if provider.stateful and self._gate.on_pause != "continue":
+            if known and self._gate.on_pause != "continue":
                 raise InterruptedRunError(detail)
             self._journal.emit(ProviderRestored(mode="unrestored"))
             return
@@ -182,7 +190,7 @@ class Lifecycle:
             "cannot_restore",
             Point(index, None, "restore"),
             [],
-            (REPLAY, CONTINUE, FAIL),
+            (REPLAY, CONTINUE, FAIL) if known else (CONTINUE, REPLAY, FAIL),
             detail=detail,
         )
         if release.choice == FAIL.id:

@@ -49,6 +49,7 @@ class Seed:
     ended: list[dict[str, Any]] = field(default_factory=list)
     retries: int = 0
     skips: int = 0
+    skipped: Speaker | None = None
     pending: Pending | None = None
     unsettled: dict[str, Any] | None = None
     """The last thing that was said or dropped, while what ends a session was not looked at yet:
@@ -62,6 +63,9 @@ class Seed:
     metadata: dict[str, Any] = field(default_factory=dict)
     conversation_id: str | None = None
     inherited: dict[str, Any] = field(default_factory=dict)
+    """Tokens and cost by side that were used before."""
+    accepted_unrestored: bool = False
+    """Whether it was accepted before that the provider is not brought back to where it stood."""
     taken_over: list[str] = field(default_factory=list)
 
     def record(self, state: ConversationState) -> HistorySeeded:
@@ -75,6 +79,7 @@ class Seed:
                 "first_speakers": {str(k): v for k, v in self.first_speakers.items()},
                 "retries": self.retries,
                 "skips": self.skips,
+                **({"skipped": self.skipped} if self.skipped else {}),
                 "usage": self.inherited,
                 "metadata": self.metadata,
                 "conversation_id": self.conversation_id,
@@ -90,6 +95,7 @@ class Seed:
     def fill(self, state: ConversationState) -> None:
         """Puts the history into a fresh state."""
         state.prepared = list(self.prepared)
+        state.inherited_usage = self.inherited
         for item in self.turns:
             index = int(item["session"])
             if index not in state.sessions:
@@ -102,6 +108,7 @@ class Seed:
                 self._open(state, self.current)
             state.current = session = state.sessions[self.current]
             session.retries, session.skips = self.retries, self.skips
+            session.skipped = self.skipped
         for index, number in self.numbers.items():
             if index in state.sessions:
                 state.sessions[index].numbers = max(state.sessions[index].numbers, number)
@@ -189,6 +196,7 @@ class _Collector:
         self.ended: list[dict[str, Any]] = []
         self.retries = 0
         self.skips = 0
+        self.skipped: Speaker | None = None
         self.open: RecordDict | None = None
         self.reply: RecordDict | None = None
         self.edited_raw: str | None = None
@@ -198,6 +206,7 @@ class _Collector:
         self.waiting: dict[str, Any] | None = None
         self.metadata: dict[str, Any] = {}
         self.usage: dict[str, dict[str, Any]] = {}
+        self.unrestored = False
         self.tools: list[Message] = []
         self.matches: list[dict[str, Any]] = []
         self.last_seq = -1
@@ -225,6 +234,7 @@ class _Collector:
         self.first = {int(k): v for k, v in counters.get("first_speakers", {}).items()}
         self.retries = int(counters.get("retries", 0))
         self.skips = int(counters.get("skips", 0))
+        self.skipped = counters.get("skipped")
         self.metadata = dict(counters.get("metadata") or {})
         self.usage = {side: dict(used) for side, used in counters.get("usage", {}).items()}
         self.unsettled = counters.get("unsettled")
@@ -246,6 +256,7 @@ class _Collector:
         self.in_session = True
         if not record.get("continued"):
             self.retries = self.skips = 0
+            self.skipped = None
             self.unsettled = self.speaks_next = self.waiting = None
         if not record.get("continued"):
             self.retries = self.skips = 0
@@ -289,6 +300,9 @@ class _Collector:
     def on_llm_request(self, record: RecordDict) -> None:
         if record.get("side") != "responder":
             self.waiting = None
+
+    def on_provider_restored(self, record: RecordDict) -> None:
+        self.unrestored = record.get("mode") == "unrestored"
 
     def on_llm_response(self, record: RecordDict) -> None:
         if record.get("reused") and self.waiting is not None:
@@ -345,7 +359,9 @@ class _Collector:
         if record["speaker"] == "provider" and record.get("metadata"):
             self.metadata = dict(record["metadata"])
         self.turns.append(turn)
-        self.retries = self.skips = 0
+        self.retries = 0
+        if record["speaker"] == self.skipped:
+            self.skips, self.skipped = 0, None
         self.speaks_next = None
         self.unsettled = {"kind": "commit", "matches": self.matches}
         self._close_turn()
@@ -358,6 +374,7 @@ class _Collector:
             self.speaks_next = speaker
         elif record.get("outcome") == "skip":
             self.skips += 1
+            self.skipped = speaker
             self.retries = 0
         else:
             self.unsettled = {
@@ -513,6 +530,7 @@ def read_seed(parent: ContinueFrom) -> Seed:
         ended=collector.ended,
         retries=collector.retries,
         skips=collector.skips,
+        skipped=collector.skipped,
         pending=pending,
         unsettled=collector.unsettled,
         speaks_next=collector.speaks_next,
@@ -521,6 +539,7 @@ def read_seed(parent: ContinueFrom) -> Seed:
         metadata=collector.metadata,
         conversation_id=collector.metadata.get("conversation_id"),
         inherited=collector.usage,
+        accepted_unrestored=collector.unrestored,
         taken_over=sorted(collector.taken_over),
     )
 

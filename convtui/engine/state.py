@@ -26,7 +26,9 @@ class SessionState:
     words: int = 0
     """Shown words of both sides."""
     skips: int = 0
-    """Discarded turns skipped in a row."""
+    """Discarded turns skipped in a row, by a side that has not been heard since the first."""
+    skipped: Speaker | None = None
+    """Which side that is."""
     retries: int = 0
     """Discards in a row that were answered by asking again."""
     messages: list[Message] = field(default_factory=list)
@@ -47,6 +49,8 @@ class ConversationState:
         self.sessions: dict[int, SessionState] = {}
         self.current: SessionState | None = None
         self.provider_metadata: dict[str, Any] = {}
+        self.inherited_usage: dict[str, dict[str, Any]] = {}
+        """What was used by side before this log began."""
 
     def open_session(self, index: int, session_type: str, first_speaker: Speaker) -> SessionState:
         """A new session with an empty history."""
@@ -63,7 +67,9 @@ class ConversationState:
             session.messages.append({"role": "user", "content": prompt})
         session.turns.append(turn)
         session.words += word_count(turn.text)
-        session.skips = session.retries = 0
+        session.retries = 0
+        if turn.speaker == session.skipped:
+            session.skips, session.skipped = 0, None
         session.messages.extend(turn.messages)
         role = "user" if turn.speaker == "persona" else "assistant"
         session.messages.append({"role": role, "content": turn.text})
