@@ -22,7 +22,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from convtui.engine.journal import Journal
+from convtui.engine.journal import Journal, jsonable
 from convtui.errors import (
     ConversationError,
     ModelTimeout,
@@ -157,7 +157,7 @@ class Caller:
             LlmRequest,
             side=question.side,
             round=question.round if question.round > 1 else None,
-            params=dict(question.params),
+            params=jsonable(question.params),
             model=question.model,
             **chain.add(question.messages),
         )
@@ -350,7 +350,9 @@ class _Run:
                     self._take(delta)
             finally:
                 await stream.aclose()
-            return self.fold.reply()
+            reply = self.fold.reply()
+            reply.metadata = jsonable(reply.metadata)
+            return reply
         finally:
             current_call.reset(token)
 

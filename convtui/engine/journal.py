@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from convtui.events import Record, RecordDict, Side
@@ -12,6 +12,20 @@ from convtui.transcript import Flag, Transcript
 
 Sink = Callable[[RecordDict, int, bytes], None]
 """Gets every record with its byte offset and its log line, after it is in the log."""
+
+
+def jsonable(value: Any, depth: int = 8) -> Any:
+    """`value` as plain JSON data; what is none becomes its `repr()`, also what nests too deep."""
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if depth and isinstance(value, Mapping):
+        return {str(key): jsonable(item, depth - 1) for key, item in value.items()}
+    if depth and isinstance(value, (list, tuple, set, frozenset)):
+        return [jsonable(item, depth - 1) for item in value]
+    try:
+        return repr(value)[:2000]
+    except Exception as error:  # noqa: BLE001 - whatever somebody's __repr__ does
+        return f"<{type(value).__name__}: {type(error).__name__}>"
 
 
 class Place:

@@ -127,30 +127,6 @@ class Seed:
         names = ("signal", "matched", "start", "end")
         return [SignalMatch(*(match[name] for name in names)) for match in found]
 
-    @property
-    def started(self) -> bool:
-        """Whether the turn loop of the session that goes on had begun."""
-        return self.current in self.first_speakers
-
-    @property
-    def matches(self) -> list[SignalMatch]:
-        """The signals of the turn that is unsettled."""
-        found = (self.unsettled or {}).get("matches", ())
-        names = ("signal", "matched", "start", "end")
-        return [SignalMatch(*(match[name] for name in names)) for match in found]
-
-    @property
-    def started(self) -> bool:
-        """Whether the turn loop of the session that goes on had begun."""
-        return self.current in self.first_speakers
-
-    @property
-    def matches(self) -> list[SignalMatch]:
-        """The signals of the turn that is unsettled."""
-        found = (self.unsettled or {}).get("matches", ())
-        names = ("signal", "matched", "start", "end")
-        return [SignalMatch(*(match[name] for name in names)) for match in found]
-
     def _open(self, state: ConversationState, index: int) -> None:
         name = self.prepared[index - 1] if index <= len(self.prepared) else "default"
         speaker = self.first_speakers.get(index, state.scenario.first_speaker)
@@ -257,12 +233,6 @@ class _Collector:
         if not record.get("continued"):
             self.retries = self.skips = 0
             self.skipped = None
-            self.unsettled = self.speaks_next = self.waiting = None
-        if not record.get("continued"):
-            self.retries = self.skips = 0
-            self.unsettled = self.speaks_next = self.waiting = None
-        if not record.get("continued"):
-            self.retries = self.skips = 0
             self.unsettled = self.speaks_next = self.waiting = None
         self.ended = [item for item in self.ended if item["session"] != self.current]
 
@@ -418,8 +388,6 @@ class _Collector:
     def _close_turn(self) -> None:
         self.open = None
         self.reply = None
-        self.waiting = None
-        self.waiting = None
         self.waiting = None
 
     def pending(self, log: str, hold: bool) -> Pending | None:

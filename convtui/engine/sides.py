@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from convtui.engine.journal import jsonable
 from convtui.errors import HookError
 from convtui.providers.base import Provider, SignalMatch, ThreadExit, call, match_signals
 from convtui.providers.frames import describe, own_frames
@@ -77,7 +78,7 @@ class SideHooks:
     def metadata(self) -> dict[str, Any]:
         """`last_response_metadata` of the side, where it has such a thing."""
         found = getattr(self.target, "last_response_metadata", None)
-        return dict(found) if isinstance(found, dict) else {}
+        return jsonable(found) if found and isinstance(found, dict) else {}
 
     @staticmethod
     def _run(hook: str, function: Callable[..., Any], *arguments: Any) -> Any:

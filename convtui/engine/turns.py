@@ -96,24 +96,6 @@ class Turns:
         await self._stages.ending(draft)
         return draft.termination
 
-    async def settle(
-        self, session: SessionState, speaker: Speaker, number: int, termination: Termination
-    ) -> Termination | None:
-        """Stage `terminate` of a turn that was said or dropped in the parent log."""
-        self._place(session, number, speaker, 1)
-        draft = Draft("terminate", "", termination=termination)
-        await self._stages.ending(draft)
-        return draft.termination
-
-    async def settle(
-        self, session: SessionState, speaker: Speaker, number: int, termination: Termination
-    ) -> Termination | None:
-        """Stage `terminate` of a turn that was said or dropped in the parent log."""
-        self._place(session, number, speaker, 1)
-        draft = Draft("terminate", "", termination=termination)
-        await self._stages.ending(draft)
-        return draft.termination
-
     def _place(self, session: SessionState, number: int, speaker: Speaker, attempt: int) -> None:
         place = self._table.journal.place
         place.session, place.turn = session.index, number
@@ -209,6 +191,7 @@ class Turns:
     ) -> TurnResult:
         if outcome.result == "skip":
             session.skips += 1
+            session.skipped = speaker
             session.retries = 0
         if outcome.result == "commit" and words.then is not None and outcome.termination is None:
             return await self._user_is_done(session, words.then, said=True)

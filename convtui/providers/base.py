@@ -255,6 +255,8 @@ def as_delta(value: object) -> Delta:
     from convtui.models.base import ToolCallDelta
 
     if isinstance(value, Delta):
+        if not isinstance(value.text, str):
+            raise ProviderError(f"Delta.text must be text, not {type(value.text).__name__}")
         return value
     if isinstance(value, str):
         return Delta(text=value)
