@@ -55,6 +55,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         Binding("ctrl+c", "interrupt", "copy", show=False, system=True),
     ]
     CSS = """
+    ToastRack { dock: top; align: right top; margin-top: 1; }
     Toast { max-width: 64; }
     CommandPalette { background: $background 60%; }
     """

@@ -91,7 +91,8 @@ class KeyScreen(Screen[Any], inherit_bindings=False):
     def perform(self, action_id: str) -> None:
         """Carries an action out, or asks for the second press."""
         action = actions()[action_id]
-        if self.needs_second_press(action) and not self._second_press(action):
+        asks = self.enabled(action_id) and self.needs_second_press(action)
+        if asks and not self._second_press(action):
             return
         family = _FAMILY.fullmatch(action_id)
         name = action_id
@@ -157,7 +158,8 @@ class KeyScreen(Screen[Any], inherit_bindings=False):
         self.run_worker(guarded(), name=name, group=group)
 
     def tell(self, text: str, severity: str = "information") -> None:
-        """A notice."""
+        """A notice; it takes the place of the one before."""
+        self.app.clear_notifications()
         level = cast("Any", severity)
         self.app.notify(visible(text)[:1500], severity=level, markup=False, timeout=5)
 

@@ -46,7 +46,7 @@ async def changed(paths: Iterable[Path], before: Stamp | None = None) -> None:
     folders = {path if path.is_dir() else path.parent for path in paths}
     folders = {folder for folder in folders if folder.is_dir()}
     if not folders:
-        while await asyncio.to_thread(stamp, paths) == before:
+        while await asyncio.to_thread(stamp, paths) == before:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_EVERY / 1000)
         return
     if await asyncio.to_thread(stamp, paths) != before:

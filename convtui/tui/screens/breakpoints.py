@@ -24,7 +24,8 @@ class BreakpointsScreen(ModalScreen[None]):
     BreakpointsScreen { align: center middle; background: $background 60%; }
     BreakpointsScreen > Vertical { width: 76; max-width: 96%; height: auto; max-height: 92%;
                                    border: round $accent; background: $surface; padding: 0 1; }
-    BreakpointsScreen OptionList { height: auto; max-height: 12; border: none;
+    BreakpointsScreen OptionList, BreakpointsScreen OptionList:focus {
+                                   height: auto; max-height: 12; border: none;
                                    background: $surface; padding: 0; }
     BreakpointsScreen Static { width: 1fr; height: auto; color: $text-muted; padding: 0 1; }
     BreakpointsScreen #break-error { color: $text-error; }

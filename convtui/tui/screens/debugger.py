@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Input
 
@@ -143,6 +142,7 @@ class DebuggerScreen(Branching):
         self.set_interval(TICK, self._tick)
         if self.run is not None:
             self.spawn(self.start())
+            self.spawn(self.capp.hint_once())
         elif self.replay is not None:
             self.replay.start()
         self.repaint()
@@ -246,8 +246,8 @@ class DebuggerScreen(Branching):
         box = self.take_over_input
         was = box.has_class("-shown")
         box.set_class(human or (self.taken_over and not self.over), "-shown")
-        box.my_turn = human
-        if human and not was:
+        waiting, box.my_turn = box.my_turn, human
+        if human and not waiting:
             box.focus()
         elif was and not box.has_class("-shown") and box.has_focus:
             self.view.focus()
@@ -423,6 +423,9 @@ class DebuggerScreen(Branching):
         first = self.keymap.shown("hold.first")
         if choices and first:
             items.insert(0, KeyItem(first, choices[0][1], "hold.first"))
+        if self.dead:
+            items = [item for item in items if item.action != "provider.reload"]
+            items.insert(0, KeyItem("enter", "go on from the log", "provider.reload"))
         return items
 
     def on_descendant_focus(self) -> None:
@@ -517,7 +520,3 @@ class DebuggerScreen(Branching):
         palette = self.capp.palette
         for widget in (self.view, self.outline, self.inspector, *self.query(StatusLine)):
             widget.palette = palette
-
-    def hint(self, text: str) -> None:
-        """A hint for a newcomer."""
-        self.tell(str(Content(text)))

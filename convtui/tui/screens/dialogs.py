@@ -7,7 +7,7 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -31,7 +31,8 @@ class Choose(ModalScreen[str | None]):
     Choose > Vertical { width: 64; max-width: 96%; height: auto; max-height: 96%;
                         border: round $accent; background: $surface; padding: 0 1; }
     Choose Static { width: 1fr; height: auto; padding: 0 1 1 1; }
-    Choose OptionList { height: auto; border: none; background: $surface; padding: 0; }
+    Choose OptionList, Choose OptionList:focus {
+                        height: auto; border: none; background: $surface; padding: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "stay")]
 

@@ -85,10 +85,10 @@ class Transport(Looking):
         if replay is None:
             return
         replay.pause()
+        # Everything is shown: stepping begins at the turn that is looked at.
+        index = max(0, self.view.cursor)
         self.view.follow = True
         if replay.at_end:
-            # Everything is shown: stepping begins at the turn that is looked at.
-            index = max(0, self.view.cursor)
             await replay.go_to(index + 1 if turn else index, None if turn else 0)
             return
         moved = await (replay.next_turn() if turn else replay.next_stage())

@@ -17,7 +17,7 @@ def one_for_one(line: str) -> str:
     drawn: list[str] = []
     for char in line:
         shown = visible(char)
-        if char == "\t" or shown == char:
+        if char in ("\t", shown):
             drawn.append(char)
         else:
             # Columns must stay where the cursor thinks they are.

@@ -1,0 +1,133 @@
+"""Home: the choice, its check, and saved runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.widgets import Input, Select, Static
+
+from convtui.config import load_config
+from convtui.protocol import StartSpec
+from convtui.tui import choices
+from convtui.tui.app import ConvtuiApp
+from convtui.tui.screens.debugger import DebuggerScreen
+from convtui.tui.screens.picker import PickerScreen
+from convtui.tui.screens.run_list import RunList
+from convtui.tui.screens.runs import RunsScreen
+from tests.tui.sample import refund, until, write_log
+
+
+class Picking(ConvtuiApp):
+    """Starts nothing: keeps what would have been started."""
+
+    started: StartSpec | None = None
+
+    def debug(self, spec: StartSpec, *, python: str | None = None) -> None:
+        self.started = spec
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    runs = tmp_path / "home" / "data" / "runs"
+    runs.mkdir(parents=True)
+    write_log(runs / "a.jsonl", refund())
+    (runs / "b.jsonl").write_text("[b] not a log")
+    (tmp_path / "bot.py").write_text("class Bot: ...\n")
+    (tmp_path / "personas").mkdir()
+    (tmp_path / "personas" / "kim.yaml").write_text("name: Kim\nscript: [hello]\n")
+    (tmp_path / "personas" / "bad.yaml").write_text("name: [\n")
+    return tmp_path
+
+
+@pytest.fixture
+def app(folder: Path) -> Picking:
+    config = load_config(environ={"CONVTUI_HOME": str(folder / "home")}, cwd=folder)
+    return Picking(lambda app: PickerScreen(app.keymap, cwd=folder), config=config)
+
+
+def check(app: ConvtuiApp) -> str:
+    return str(app.screen.query_one("#check", Static).content)
+
+
+async def ready(app: ConvtuiApp, pilot: Any) -> None:
+    await until(pilot, lambda: check(app).startswith("ready"))
+    await until(pilot, lambda: app.screen.query(RunList) and app.screen.query_one(RunList).runs)
+
+
+def test_personas_say_where_they_come_from(folder: Path) -> None:
+    found = {offer.label for offer in choices.personas(folder, None)}
+    assert "kim.yaml  (scripted, ./personas)" in found
+    assert "bad.yaml  (cannot be read, ./personas)" in found
+    assert any("built in" in label for label in found)
+    assert "bot.py:Bot" in {offer.spec for offer in choices.providers(folder)}
+
+
+async def test_enter_starts_and_is_remembered(app: Picking) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(app, pilot)
+        app.screen.query_one("#sessions", Input).value = "intake, refund"
+        await pilot.press("enter")
+        await until(pilot, lambda: app.started is not None)
+        assert app.started is not None
+        assert app.started.watched
+        assert app.started.scenario["sessions"] == ["intake", "refund"]
+        assert app.started.scenario["limits"]["max_turns"] == 20
+        assert (await app.recall())["picker"]["sessions"] == "intake, refund"
+
+
+async def test_a_mistake_is_said_at_once_and_does_not_start(app: Picking) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app, pilot)
+        app.screen.query_one("#provider", Input).value = "gpt-4o"
+        await until(pilot, lambda: check(app).startswith("not yet"))
+        assert "openai/gpt-4o" in check(app)
+        app.screen.query_one("#provider", Input).focus()
+        await pilot.press("enter")
+        assert app.started is None
+        app.screen.query_one("#provider", Input).value = "none.py:Bot"
+        await until(pilot, lambda: "no such file" in check(app))
+        app.screen.query_one("#provider", Input).value = "demo"
+        app.screen.query_one("#max_turns", Input).value = "many"
+        await until(pilot, lambda: "whole number" in check(app))
+
+
+async def test_a_persona_that_needs_a_model_says_so(app: Picking) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(app, pilot)
+        app.screen.query_one("#persona", Select).value = "maya"
+        await until(pilot, lambda: check(app).startswith(("not yet", "ready: Maya")))
+        if check(app).startswith("not yet"):
+            assert "model" in check(app)
+
+
+async def test_saved_runs_are_listed_and_open(app: Picking) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(app, pilot)
+        listed = app.screen.query_one(RunList)
+        assert {run.state for run in listed.runs} == {"completed", "damaged"}
+        listed.focus()
+        listed.highlighted = [run.state for run in listed.runs].index("completed")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, PickerScreen))
+        listed.highlighted = [run.state for run in listed.runs].index("damaged")
+        listed.focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: app._notifications)
+        assert isinstance(app.screen, PickerScreen)
+
+
+async def test_the_list_of_runs_filters(app: Picking, folder: Path) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app, pilot)
+        app.push_screen(RunsScreen(app.keymap, folder / "home" / "data" / "runs"))
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        listed = app.screen.query_one(RunList)
+        await until(pilot, lambda: len(listed.runs) == 2)
+        await pilot.press("slash", *"maya", "enter")
+        assert [run.persona for run in listed.runs] == ["maya"]
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
