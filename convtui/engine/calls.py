@@ -246,7 +246,8 @@ class Caller:
                 raise CallCancelledError(run.fold.text)
             if not task.done():
                 await self._leave(task)
-                raise ModelTimeout(f"no end of the reply within {self._timeout:g} s (turn_timeout)")
+                late = f"no end of the reply within {self._timeout:g} s (turn_timeout)"
+                raise ProviderError(late) if run.question.own_code else ModelTimeout(late)
             reply: Reply = task.result()
             return reply
         except asyncio.CancelledError:

@@ -43,6 +43,7 @@ from convtui.events import (
 )
 from convtui.log.writer import LogWriter
 from convtui.models.base import ModelClients
+from convtui.paths import writable_dir
 from convtui.protocol import StartSpec, describe_error
 from convtui.providers.frames import describe, own_frames
 from convtui.providers.loader import Loaded, ProviderSettings, load_provider
@@ -206,7 +207,7 @@ class Conversation:
     def _open_log(self) -> LogWriter:
         scenario = self.scenario
         workflow = scenario.provider.options.get("workflow")
-        folder = Path(self.spec.out_dir)
+        folder = writable_dir(Path(self.spec.out_dir))
         parts = [
             datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"),
             safe_name(self.simulator.name, default="persona"),
