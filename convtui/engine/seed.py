@@ -95,7 +95,6 @@ class Seed:
     def fill(self, state: ConversationState) -> None:
         """Puts the history into a fresh state."""
         state.prepared = list(self.prepared)
-        state.inherited_usage = self.inherited
         for item in self.turns:
             index = int(item["session"])
             if index not in state.sessions:

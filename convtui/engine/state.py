@@ -49,8 +49,6 @@ class ConversationState:
         self.sessions: dict[int, SessionState] = {}
         self.current: SessionState | None = None
         self.provider_metadata: dict[str, Any] = {}
-        self.inherited_usage: dict[str, dict[str, Any]] = {}
-        """What was used by side before this log began."""
 
     def open_session(self, index: int, session_type: str, first_speaker: Speaker) -> SessionState:
         """A new session with an empty history."""
