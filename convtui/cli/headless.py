@@ -20,6 +20,10 @@ from convtui.protocol import Commands, StartSpec
 from convtui.transcript import COMMITTED, Transcript
 
 
+STOP_WITHIN = 3.0
+"""Seconds that an engine gets to end a conversation when it is asked to."""
+
+
 class Conductor:
     """One headless conversation: feeds the printer, stops the engine when asked to.
 
@@ -104,8 +108,13 @@ class Conductor:
         if self.handle.state in (EngineState.NEW, EngineState.STARTING):
             self.handle.kill()
             return
-        with contextlib.suppress(CommandRefused):
-            await self.handle.command(Commands.STOP, reason=reason)
+        with contextlib.suppress(CommandRefused, TimeoutError):
+            async with asyncio.timeout(STOP_WITHIN):
+                await self.handle.command(Commands.STOP, reason=reason)
+                await self.handle.wait()
+            return
+        # Provider code blocks the engine: without a screen it closes its log by itself and ends.
+        await self.handle.close()
 
 
 def conduct(spec: StartSpec, printer: Printer, python: str | None = None) -> Conductor:
