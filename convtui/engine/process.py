@@ -158,18 +158,8 @@ class Engine:
         conversation = self._conversation
         if conversation is None or conversation.journal.writer.closed:
             return
-        from convtui.events import ConversationEnded, Termination
-
-        journal = conversation.journal
-        termination = Termination(
-            kind="interrupted",
-            by="human",
-            reason="the screen was closed while provider code blocked the engine",
-            at_turn=journal.place.turn or 0,
-        ).as_dict()
         with contextlib.suppress(Exception):
-            journal.emit(ConversationEnded(termination=termination))
-            journal.close(termination, {})
+            conversation.force_close("the screen was closed while provider code blocked the engine")
 
     # --- the run
 

@@ -291,6 +291,15 @@ class Conversation:
             if self._task is not None:
                 self._task.cancel()
 
+    def force_close(self, reason: str) -> None:
+        """Closes the log from another thread while provider code blocks the loop for good."""
+        termination = Termination(
+            kind="interrupted", by="human", reason=reason, at_turn=self._at_turn
+        )
+        self._close_open_session(termination)
+        self.journal.emit(ConversationEnded(termination=termination.as_dict()))
+        self.journal.close(termination.as_dict(), self._totals())
+
     def _interrupted(self) -> Termination:
         by, reason = self._stop_reason or ("harness", "the engine was stopped")
         return Termination(kind="interrupted", by=by, reason=reason, at_turn=self._at_turn)
