@@ -639,6 +639,7 @@ RECORD_TYPES: dict[str, type[Record]] = _all(Record)
 
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_scan = json.JSONDecoder().raw_decode
 
 
 def encode(record: RecordDict) -> bytes:
@@ -656,7 +657,14 @@ def encode(record: RecordDict) -> bytes:
 
 def decode(line: bytes) -> RecordDict:
     """The record of one log line. Raises ValueError for what is not a JSON object in UTF-8."""
-    record = json.loads(line)
+    # The scanner itself: finding out which encoding it is costs as much as the parsing.
+    text = str(line, "utf-8", "surrogatepass")
+    if text[:1] == "{":
+        record, end = _scan(text)
+        if end != len(text) and text[end:].strip():
+            raise ValueError("more than one JSON value")
+    else:
+        record = json.loads(text)
     if not isinstance(record, dict):
         raise ValueError(f"a record must be an object, not {type(record).__name__}")
     return record

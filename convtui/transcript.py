@@ -268,8 +268,11 @@ class Transcript:
     def find(self, session: int, number: int) -> Turn | None:
         """The turn at `session:number`."""
         holder = self.session(session)
-        if holder is None:
+        if holder is None or not holder.turns:
             return None
+        last = self.turns[holder.turns[-1]]
+        if last.number <= number:
+            return last if last.number == number else None
         place = bisect_left(holder.turns, number, key=lambda index: self.turns[index].number)
         if place < len(holder.turns):
             turn = self.turns[holder.turns[place]]

@@ -192,19 +192,21 @@ class Terminal:
 
     def until_raw(self, data: bytes, *, timeout: float = 20.0, begin: int = 0) -> float:
         """Waits for bytes after chunk `begin`; when the chunk that completed them came."""
-        done = [0.0]
+        place, tail = begin, b""
 
         def found() -> bool:
+            nonlocal place, tail
             with self._changed:
-                chunks = self.chunks[begin:]
-            seen = b""
-            for moment, piece in chunks:
-                seen += piece
-                if data in seen:
-                    done[0] = moment
+                fresh = self.chunks[place:]
+            for moment, piece in fresh:
+                place += 1
+                if data in tail + piece:
+                    done.append(moment)
                     return True
+                tail = (tail + piece)[-len(data) :]
             return False
 
+        done: list[float] = []
         self.wait_for(found, f"waiting for the bytes {data!r}", timeout=timeout)
         return done[0]
 
