@@ -168,9 +168,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             self._tell_problems([self.keymap_problem], "Keys not loaded")
         self.run_worker(self._watch_themes(), group="themes", exit_on_error=False)
 
-    def debug(  # type: ignore[override]
-        self, spec: StartSpec, *, python: str | None = None
-    ) -> None:
+    def start_run(self, spec: StartSpec, *, python: str | None = None) -> None:
         """Opens the debugger on a new run."""
         self.push_screen(debugger(self, spec, python=python))
 
@@ -292,8 +290,8 @@ def recording(
     app: ConvtuiApp, path: Path, *, at: tuple[int, int] | None = None, speed: float = 1.0
 ) -> Screen[Any]:
     """A debugger on a saved log. Raises `LogError` when it cannot be opened."""
+    from convtui.tui.replay import ReplaySource
     from convtui.tui.screens.debugger import DebuggerScreen
-    from convtui.tui.source import ReplaySource
 
     return DebuggerScreen(app.keymap, ReplaySource(path, speed=speed), at=at)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convtui.transcript import Transcript
-from convtui.tui.source import ReplaySource
+from convtui.tui.replay import ReplaySource
 from convtui.tui.widgets.statusline import Figures, Status
 from convtui.tui.words import ending
 

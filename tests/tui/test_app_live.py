@@ -69,8 +69,7 @@ class Live:
 
     @property
     def screen(self) -> DebuggerScreen:
-        screen = next(s for s in self.app.screen_stack if isinstance(s, DebuggerScreen))
-        return screen
+        return next(s for s in self.app.screen_stack if isinstance(s, DebuggerScreen))
 
     def footer(self) -> list[str]:
         return [item.label for item in self.screen.query_one(KeyBar).items]

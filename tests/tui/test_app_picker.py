@@ -24,7 +24,7 @@ class Picking(ConvtuiApp):
 
     started: StartSpec | None = None
 
-    def debug(self, spec: StartSpec, *, python: str | None = None) -> None:
+    def start_run(self, spec: StartSpec, *, python: str | None = None) -> None:
         self.started = spec
 
 
@@ -48,6 +48,8 @@ def app(folder: Path) -> Picking:
 
 
 def check(app: ConvtuiApp) -> str:
+    if not app.screen.query("#check"):
+        return ""
     return str(app.screen.query_one("#check", Static).content)
 
 
@@ -120,11 +122,14 @@ async def test_saved_runs_are_listed_and_open(app: Picking) -> None:
         assert isinstance(app.screen, PickerScreen)
 
 
-async def test_the_list_of_runs_filters(app: Picking, folder: Path) -> None:
+async def test_the_list_of_runs_filters(app: Picking) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(app, pilot)
-        app.push_screen(RunsScreen(app.keymap, folder / "home" / "data" / "runs"))
+        recent = app.screen.query_one(RunList)
+        recent.focus()
+        await pilot.press("end", "enter")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        await until(pilot, lambda: app.screen.query(RunList))
         listed = app.screen.query_one(RunList)
         await until(pilot, lambda: len(listed.runs) == 2)
         await pilot.press("slash", *"maya", "enter")

@@ -10,7 +10,7 @@ import pytest
 from convtui.errors import LogError
 from convtui.events import Header, TurnCommitted, TurnStarted
 from convtui.log.writer import LogWriter
-from convtui.tui.source import ReplaySource, steps_of
+from convtui.tui.replay import ReplaySource, steps_of
 from tests.tui.sample import refund, turn, write_log
 
 
@@ -58,8 +58,8 @@ async def test_the_cursor_hides_what_comes_after(tmp_path: Path) -> None:
     assert len(versions) >= 3
     assert replay.position == 6
     assert await replay.next_turn()
-    assert replay.stage is None
     assert not await replay.next_turn()
+    assert replay.step == len(replay.steps) - 1
     assert await replay.previous_turn()
     assert replay.position == 5
     await replay.go_to(None)
@@ -125,3 +125,17 @@ def test_steps_end_with_the_turn() -> None:
         "request", "response", "signals", "post_process", "commit",
     ]  # fmt: skip
     assert steps_of([]) == []
+
+
+async def test_a_long_log_is_read_in_slices_with_progress(tmp_path: Path) -> None:
+    turns = [turn(n, "persona" if n % 2 else "provider", "word " * 40) for n in range(1, 2000)]
+    opening = refund()[:1]
+    log = write_log(tmp_path / "a.jsonl", [*opening, *(r for one in turns for r in one)])
+    replay = ReplaySource(log)
+    seen: list[float] = []
+    replay.subscribe(lambda: seen.append(replay.progress))
+    await replay.load()
+    assert len(replay.transcript.turns) == 1999
+    assert seen[0] < 1.0
+    assert seen == sorted(seen)
+    replay.close()

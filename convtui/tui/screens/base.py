@@ -10,7 +10,8 @@ from convtui.errors import CommandRefused
 from convtui.events import RecordDict
 from convtui.transcript import Transcript, Turn
 from convtui.tui.keys import KeyScreen
-from convtui.tui.source import LiveSource, ReplaySource, Source
+from convtui.tui.replay import ReplaySource
+from convtui.tui.source import LiveSource, Source
 from convtui.tui.widgets.holdbar import HoldBar
 from convtui.tui.widgets.inspector import Inspector
 from convtui.tui.widgets.outline import Outline

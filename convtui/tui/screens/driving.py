@@ -7,7 +7,7 @@ from convtui.events import RecordDict
 from convtui.protocol import Commands
 from convtui.text import visible_line
 from convtui.transcript import Turn
-from convtui.tui.screens.dialogs import Edit, editor_command, edit_outside
+from convtui.tui.screens.dialogs import Edit, edit_outside, editor_command
 from convtui.tui.screens.transport import Transport
 from convtui.tui.widgets.holdbar import choices_of
 from convtui.tui.widgets.takeover import TakeOverInput

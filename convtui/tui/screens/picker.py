@@ -6,15 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Container, Horizontal, VerticalScroll
+from textual.containers import Container, VerticalScroll
 from textual.content import Content
-from textual.suggester import SuggestFromList
 from textual.timer import Timer
-from textual.widgets import Button, Input, OptionList, Select, Static
+from textual.widgets import Static
 
 from convtui.actions import Keymap
 from convtui.errors import UsageError
@@ -23,6 +22,8 @@ from convtui.tui.keys import KeyScreen
 from convtui.tui.widgets.keybar import KeyBar
 
 if TYPE_CHECKING:
+    from textual.widgets import Input, OptionList, Select
+
     from convtui.tui.choices import Offer
 
 RECENT = 30
@@ -35,7 +36,7 @@ class PickerScreen(KeyScreen):
     """Persona, provider, sessions, limits; recent runs beside or below them."""
 
     KEY_CONTEXTS = ("picker",)
-    AUTO_FOCUS = "#start"
+    AUTO_FOCUS = None
     DEFAULT_CSS = """
     PickerScreen { layout: vertical; }
     PickerScreen #home-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
@@ -83,44 +84,15 @@ class PickerScreen(KeyScreen):
             markup=False,
         )  # fmt: skip
         with Container(id="home"):
-            with VerticalScroll(id="new", can_focus=False):
-                yield Static("new conversation", classes="head", markup=False)
-                with Horizontal():
-                    yield Static("persona", classes="name", markup=False)
-                    yield Select(
-                        [(Content("demo"), "demo")], value="demo", allow_blank=False,
-                        compact=True, id="persona",
-                    )  # fmt: skip
-                yield Static("who the simulated user is", classes="about", markup=False)
-                yield from self._line("provider", "demo", "demo")
-                yield Static(
-                    "demo, a model (openai/gpt-4o), file.py:name, or an installed provider",
-                    classes="about",
-                    markup=False,
-                )
-                yield from self._line("user_model", "", "only for personas that need one")
-                yield from self._line("sessions", "", "one; or several: intake, refund")
-                with Horizontal():
-                    yield Static("first", classes="name", markup=False)
-                    yield Select(
-                        [("the persona speaks first", "persona"),
-                         ("the provider speaks first", "provider")],
-                        value="persona", allow_blank=False, compact=True, id="first",
-                    )  # fmt: skip
-                yield from self._line("max_turns", "20", "20")
-                yield from self._line("max_total_words", "", "no limit")
-                yield Static(id="check", markup=False)
-                yield Button("Start  (enter)", variant="primary", id="start", compact=True)
+            yield VerticalScroll(
+                Static("new conversation", classes="head", markup=False),
+                id="new",
+                can_focus=False,
+            )
             with Container(id="recent"):
                 yield Static("recent runs", classes="head", markup=False)
                 yield Static(id="no-runs", markup=False)
         yield KeyBar()
-
-    def _line(self, field: str, value: str, hint: str) -> ComposeResult:
-        names = {"user_model": "user's model", "max_turns": "turns", "max_total_words": "words"}
-        with Horizontal():
-            yield Static(names.get(field, field), classes="name", markup=False)
-            yield Input(value, placeholder=hint, id=field)
 
     def on_mount(self) -> None:
         """What is on disk is looked for after the first frame, in threads."""
@@ -128,9 +100,15 @@ class PickerScreen(KeyScreen):
         self.call_after_refresh(lambda: self.spawn(self._load()))
 
     async def _load(self) -> None:
+        # Loading and styling these widgets costs more than the first frame.
+        from textual.suggester import SuggestFromList
+
         from convtui.tui import choices
+        from convtui.tui.screens.form import ChoiceForm
         from convtui.tui.screens.run_list import RunList
 
+        await self.query_one("#new").mount(ChoiceForm())
+        self.query_one("#start").focus()
         config = self.capp.config
         own = config.paths.config_dir / "personas" if config is not None else None
         remembered = (await self.capp.recall()).get("picker")
@@ -141,19 +119,17 @@ class PickerScreen(KeyScreen):
         for field in _FIELDS:
             value = remembered.get(field)
             if isinstance(value, str):
-                self.query_one(f"#{field}", Input).value = value
+                self._input(field).value = value
         if remembered.get("first") in ("persona", "provider"):
-            self.query_one("#first", Select).value = remembered["first"]
+            self._select("first").value = remembered["first"]
         self._ready = True
         await self._check()
         await self._load_runs()
         offers = await asyncio.to_thread(choices.providers, self._cwd)
-        self.query_one("#provider", Input).suggester = SuggestFromList(
-            [offer.spec for offer in offers]
-        )
+        self._input("provider").suggester = SuggestFromList([offer.spec for offer in offers])
 
     def _take_personas(self, found: list[Offer], chosen: str) -> None:
-        select = self.query_one("#persona", Select)
+        select = self._select("persona")
         select.set_options([(Content(offer.label), offer.spec) for offer in found])
         specs = [offer.spec for offer in found]
         if specs:
@@ -166,7 +142,7 @@ class PickerScreen(KeyScreen):
         folder = self._runs_dir()
         runs = await asyncio.to_thread(lambda: list(islice(list_runs(folder), RECENT)))
         for listed in self.query(RunList):
-            listed.show(runs)
+            listed.show(runs, more="all saved runs ...")
             listed.display = bool(runs)
         empty = self.query_one("#no-runs", Static)
         empty.display = not runs
@@ -184,11 +160,21 @@ class PickerScreen(KeyScreen):
 
     # --- the choice
 
+    def _input(self, field: str) -> Input:
+        from textual.widgets import Input
+
+        return self.query_one(f"#{field}", Input)
+
+    def _select(self, field: str) -> Select[str]:
+        from textual.widgets import Select
+
+        return cast("Select[str]", self.query_one(f"#{field}", Select))
+
     def choice(self) -> dict[str, str]:
         """What is chosen, by field."""
-        chosen = {field: self.query_one(f"#{field}", Input).value.strip() for field in _FIELDS}
-        chosen["persona"] = str(self.query_one("#persona", Select).value)
-        chosen["first"] = str(self.query_one("#first", Select).value)
+        chosen = {field: self._input(field).value.strip() for field in _FIELDS}
+        chosen["persona"] = str(self._select("persona").value)
+        chosen["first"] = str(self._select("first").value)
         return chosen
 
     def flags(self) -> dict[str, Any]:
@@ -234,7 +220,7 @@ class PickerScreen(KeyScreen):
         if failed and not self.problem:
             text = Content.assemble(("setup failed: ", "bold $text-error"), visible(failed))
         self.query_one("#check", Static).update(text)
-        self.query_one("#start", Button).disabled = bool(self.problem)
+        self.query_one("#start").disabled = bool(self.problem)
 
     def _changed(self) -> None:
         if not self._ready:
@@ -270,7 +256,7 @@ class PickerScreen(KeyScreen):
         """Starts the conversation, when the choice can run."""
         from convtui.tui import choices
 
-        if self._starting:
+        if self._starting or not self._ready:
             return
         self._starting = True
         try:
@@ -282,7 +268,7 @@ class PickerScreen(KeyScreen):
             await self.capp.remember(picker=self.choice())
             config = self.capp.config
             spec = await asyncio.to_thread(choices.start_spec, scenario, config)
-            self.capp.debug(spec, python=config.python if config is not None else None)
+            self.capp.start_run(spec, python=config.python if config is not None else None)
         finally:
             self._starting = False
 
@@ -295,6 +281,10 @@ class PickerScreen(KeyScreen):
             run = event.option_list.chosen(event.option_index)
             if run is not None:
                 self.capp.replay(run.path)
+            else:
+                from convtui.tui.screens.runs import RunsScreen
+
+                self.app.push_screen(RunsScreen(self.keymap, self._runs_dir()))
 
     async def on_screen_resume(self) -> None:
         """A run has been added, or could not be set up."""

@@ -48,12 +48,16 @@ class RunList(OptionList):
         super().__init__(id=id)
         self.runs: list[RunSummary] = []
 
-    def show(self, runs: Iterable[RunSummary], now: datetime | None = None) -> None:
-        """Shows these runs, in this order."""
+    def show(
+        self, runs: Iterable[RunSummary], now: datetime | None = None, *, more: str = ""
+    ) -> None:
+        """Shows these runs, in this order; `more` is a last row that stands for all others."""
         now = now or datetime.now(UTC)
         self.runs = list(runs)
         self.clear_options()
         self.add_options([Option(row(run, now)) for run in self.runs])
+        if more:
+            self.add_option(Option(Content.assemble((f"{'':>12}{more}", "$text-accent"))))
         if self.runs:
             self.highlighted = 0
 

@@ -1,0 +1,114 @@
+"""What the debugger offers now: which actions would do something, and what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convtui.actions import Action, actions
+from convtui.tui.screens.branching import Branching
+from convtui.tui.widgets.holdbar import choices_of
+from convtui.tui.widgets.keybar import KeyItem
+
+_LIVE = (
+    "run.toggle", "run.step_turn", "run.step_stage", "take_over.toggle", "run.cancel_call",
+    "break.here", "provider.reload", "view.cycle", "inspector.toggle", "search.open",
+    "app.quit", "app.help",
+)  # fmt: skip
+_HELD = (
+    "run.toggle", "run.step_turn", "run.step_stage", "hold.edit", "hold.ask_again",
+    "hold.override", "take_over.toggle", "provider.reload", "branch.rewind", "view.cycle",
+    "break.here", "search.open", "app.quit", "app.help",
+)  # fmt: skip
+_REPLAY = (
+    "replay.toggle", "replay.previous_turn", "replay.next_turn", "run.step_stage",
+    "replay.faster", "move.next_event", "view.cycle", "inspector.toggle", "search.open",
+    "replay.go_to", "app.quit", "app.help",
+)  # fmt: skip
+_OVER = (
+    "provider.reload", "branch.rewind", "move.next_event", "view.cycle", "inspector.toggle",
+    "search.open", "copy.transcript", "app.quit", "app.help",
+)  # fmt: skip
+
+
+class Offering(Branching):
+    """The footer, the names of actions, and whether they would do something."""
+
+    def footer_ids(self) -> Sequence[str]:
+        """What can be done now."""
+        if self.replay is not None:
+            ids: tuple[str, ...] = _REPLAY
+        elif self.over:
+            ids = _OVER
+        else:
+            ids = _HELD if self.hold is not None else _LIVE
+        if self.searching:
+            ids = ("search.next", "search.previous", "search.close", *ids)
+        return ids
+
+    def footer_items(self) -> list[KeyItem]:
+        """The hold's choices first; the take-over's keys while its input has the focus."""
+        if self.take_over_input.has_focus:
+            ids = ("take_over.send", "take_over.newline", "take_over.leave")
+            return [KeyItem(self.keymap.shown(name), actions()[name].label, name) for name in ids]
+        items = super().footer_items()
+        choices = choices_of(self.hold)
+        first = self.keymap.shown("hold.first")
+        if choices and first:
+            items.insert(0, KeyItem(first, choices[0][1], "hold.first"))
+        if self.dead:
+            items = [item for item in items if item.action != "provider.reload"]
+            items.insert(0, KeyItem("enter", "go on from the log", "provider.reload"))
+        return items
+
+    def label(self, action: Action) -> str:
+        """What an action does now."""
+        if action.id == "run.toggle":
+            handle = self.handle
+            held = self.hold is not None or (handle and handle.state.value == "pausing")
+            return "run" if held else "pause"
+        if action.id == "replay.toggle" and self.replay is not None:
+            return "pause" if self.replay.playing else "play"
+        if action.id == "take_over.toggle":
+            return "hand back" if self.taken_over else "take over"
+        if action.id == "provider.reload" and self.over:
+            return "go on from the log"
+        return action.label
+
+    def enabled(self, action_id: str) -> bool:
+        """Whether an action would do something now."""
+        hold, turn = self.hold, self.selected
+        kind = action_id.partition(".")[0]
+        if action_id == "provider.reload":
+            return self.run is not None and (not self.over or self.dead)
+        if action_id == "branch.rewind":
+            return self.run is not None and turn is not None and turn.first > 0
+        if kind == "break":
+            return self.run is not None and not self.over and turn is not None
+        if action_id == "run.cancel_call":
+            return not self.over and hold is None and self.transcript.current is not None
+        if action_id in ("run.step_turn", "run.step_stage", "run.continue") and self.replay:
+            return bool(self.transcript.turns)
+        if kind in ("run", "take_over"):
+            return self.run is not None and not self.over
+        if action_id in ("hold.edit", "hold.open_editor"):
+            return self.offers("edit", "supply") is not None
+        if action_id == "hold.ask_again":
+            return self.offers("again", "retry") is not None
+        if action_id == "hold.override":
+            return self.offers("override", "keep") is not None
+        if action_id.startswith("hold.choice_"):
+            return int(action_id[-1]) <= len(choices_of(hold))
+        if kind in ("move", "copy", "view", "search", "inspector", "replay"):
+            return bool(self.transcript.turns)
+        return True
+
+    def needs_second_press(self, action: Action) -> bool:
+        """Asking again for what is still held takes nothing away."""
+        return action.confirm and action.id != "hold.ask_again"
+
+    def second_press_text(self, action: Action) -> str:
+        """What the second press will do."""
+        turn = self.selected
+        if action.id == "branch.rewind" and turn is not None:
+            return f"Goes back to before turn {turn.address}, in a new branch."
+        return action.help
