@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from convtui.errors import LogError
 from convtui.events import RecordDict, decode
 from convtui.log.requests import rebuild
+from convtui.log.wire import Exchange
 from convtui.transcript import Transcript, Turn
 
 
@@ -104,6 +105,12 @@ class TurnDetail:
     debug: list[RecordDict] = field(default_factory=list)
     decisions: list[RecordDict] = field(default_factory=list)
     warnings: list[RecordDict] = field(default_factory=list)
+    wire: list[Exchange] = field(default_factory=list)
+    """HTTP exchanges of its calls, where they were kept."""
+    log: Path | None = None
+    """The log that the records stand in, when it is a parent of the one that is looked at."""
+    missing: str = ""
+    """Why there are no records of it."""
 
     @property
     def response(self) -> RecordDict | None:

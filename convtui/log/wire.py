@@ -82,6 +82,37 @@ class Exchange:
         """Whether it is kept whatever comes after it."""
         return self.status is None or self.status >= 400 or self.error is not None or self.cut_off
 
+    def as_dict(self) -> dict[str, Any]:
+        """The exchange for a screen or a report: bodies as text, with what was left out of them."""
+        return {
+            "call": self.call,
+            "method": self.method,
+            "url": self.url,
+            "status": self.status,
+            "duration": self.duration,
+            "error": self.error,
+            "cut_off": self.cut_off,
+            "request_headers": self.request_headers,
+            "request_body": _shown(self.request),
+            "response_headers": self.response_headers,
+            "response_body": _shown(self.response),
+        }
+
+
+def _shown(body: Body | None) -> str:
+    if body is None:
+        return ""
+    notes = [
+        note
+        for note in (
+            f"({body.size:,} bytes, shown as base64)" if body.base64 else "",
+            f"(cut: {body.size:,} bytes on the wire)" if body.cut else "",
+            f"({body.damaged})" if body.damaged else "",
+        )
+        if note
+    ]
+    return "\n".join([*notes, body.text])
+
 
 class WireEncoder:
     """Turns exchanges into lines; bodies are stored against those of the last few before them."""

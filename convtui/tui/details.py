@@ -27,7 +27,7 @@ class DetailCache:
     def get(self, turn: Turn) -> TurnDetail | None:
         """What is known; asks for more when the turn has gone on since."""
         found = self._kept.get(turn.index)
-        if turn.last >= 0 and (found is None or found[0] != turn.last):
+        if found is None or found[0] != turn.last:
             self._wanted[turn.index] = turn
             if self._task is None or self._task.done():
                 self._task = asyncio.ensure_future(self._read())

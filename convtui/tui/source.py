@@ -19,6 +19,9 @@ from convtui.log.detail import (
     read_turn,
     request_messages,
 )
+from convtui.log.parents import Ancestry
+from convtui.log.wire import Exchange, read_wire
+from convtui.log.writer import wire_path
 from convtui.transcript import Transcript, Turn
 
 if TYPE_CHECKING:
@@ -73,6 +76,8 @@ class Records:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._file: RecordFile | None = None
+        self._ancestry = Ancestry()
+        self._exchanges: tuple[Path, int, list[Exchange]] | None = None
 
     async def detail(self, path: Path | None, transcript: Transcript, turn: Turn) -> TurnDetail:
         if path is None:
@@ -87,7 +92,32 @@ class Records:
 
     def _detail(self, path: Path, transcript: Transcript, turn: Turn) -> TurnDetail:
         with self._lock:
-            return read_turn(self._open(path, transcript), turn)
+            detail = read_turn(self._open(path, transcript), turn)
+            if turn.first < 0:
+                found = self._ancestry.find(transcript, turn)
+                if found is None:
+                    detail.missing = self._ancestry.problem
+                    return detail
+                path, detail = found
+                detail.log = path
+            calls = {call.seq for call in detail.calls}
+            if calls:
+                detail.wire = [each for each in self._wire(path) if each.call in calls]
+            return detail
+
+    def _wire(self, log: Path) -> list[Exchange]:
+        """The kept HTTP exchanges of a log; read again only when there are more."""
+        path = wire_path(log)
+        try:
+            size = path.stat().st_size
+        except OSError:
+            return []
+        if self._exchanges is None or self._exchanges[:2] != (path, size):
+            try:
+                self._exchanges = (path, size, read_wire(path))
+            except OSError:
+                return []
+        return self._exchanges[2]
 
     async def messages(
         self, path: Path | None, transcript: Transcript, request: RecordDict
@@ -109,6 +139,7 @@ class Records:
     def close(self) -> None:
         with self._lock:
             self._close()
+            self._ancestry.close()
 
 
 class LiveSource:

@@ -38,7 +38,7 @@ def has_content(tab: str, detail: TurnDetail | None, context: Context) -> bool:
         "Raw": detail.raw is not None or any(call.partial for call in detail.calls),
         "Diff": detail.raw is not None and detail.shown is not None and detail.raw != detail.shown,
         "Request": bool(detail.calls),
-        "Wire": bool(context.wire),
+        "Wire": bool(detail.wire or context.wire),
         "Tools": bool(detail.tools or detail.decisions),
         "Output": bool(detail.outputs or detail.warnings),
     }.get(tab, True)
@@ -145,11 +145,12 @@ def _one_message(doc: Doc, number: int, message: Any) -> None:
 
 
 def _wire(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
-    if not context.wire:
+    exchanges = [exchange.as_dict() for exchange in detail.wire] or context.wire
+    if not exchanges:
         why = "No HTTP exchange of this turn was kept"
         return Doc().nothing(f"{why} (the last 50 and every failure are; --wire all keeps all).")
     doc = Doc()
-    for exchange in context.wire:
+    for exchange in exchanges:
         status = exchange.get("status")
         failed = bool(exchange.get("error")) or (isinstance(status, int) and status >= 400)
         doc.head(f"{exchange.get('method', '?')} {status if status is not None else 'no answer'}")
@@ -159,7 +160,7 @@ def _wire(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
         if exchange.get("error"):
             doc.field("error", message_of(exchange["error"]), "error")
         if exchange.get("cut_off"):
-            doc.field("cut off", "the body was longer than what is kept", "warning")
+            doc.field("cut off", "the answer was given up, or broke off, before its end", "warning")
         for part, role in (("request", "persona"), ("response", "error" if failed else "provider")):
             doc.blank().line((part, f"{role} bold"))
             headers = exchange.get(f"{part}_headers") or {}
