@@ -76,6 +76,7 @@ class Records:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._file: RecordFile | None = None
+        self._closed = False
         self._ancestry = Ancestry()
         self._exchanges: tuple[Path, int, list[Exchange]] | None = None
 
@@ -85,6 +86,9 @@ class Records:
         return await asyncio.to_thread(self._detail, path, transcript, turn)
 
     def _open(self, path: Path, transcript: Transcript) -> RecordFile:
+        if self._closed:
+            # A thread that was waiting when the screen went away must not open the file again.
+            raise ValueError("the log was closed")
         if self._file is None or self._file.path != path:
             self._close()
             self._file = RecordFile(path, transcript.offsets)
@@ -138,6 +142,7 @@ class Records:
 
     def close(self) -> None:
         with self._lock:
+            self._closed = True
             self._close()
             self._ancestry.close()
 

@@ -59,6 +59,7 @@ def textual_theme(
             "scrollbar-background-hover": c["background"],
             "scrollbar-background-active": c["background"],
             "scrollbar-corner-color": c["background"],
+            "button-focus-text-style": "bold underline",
             **mono,
         },
     )

@@ -30,6 +30,10 @@ _OVER = (
 )  # fmt: skip
 
 
+_PASSABLE = ("pause", "step", "breakpoint", "ending")
+"""Reasons of holds that need no decision: running and stepping answer them."""
+
+
 class Offering(Branching):
     """The footer, the names of actions, and whether they would do something."""
 
@@ -88,6 +92,9 @@ class Offering(Branching):
             return not self.over and hold is None and self.transcript.current is not None
         if action_id in ("run.step_turn", "run.step_stage", "run.continue") and self.replay:
             return bool(self.transcript.turns)
+        going = ("run.toggle", "run.step_turn", "run.step_stage", "run.continue")
+        if action_id in going and hold is not None and hold.get("reason") not in _PASSABLE:
+            return False
         if kind in ("run", "take_over"):
             return self.run is not None and not self.over
         if action_id in ("hold.edit", "hold.open_editor"):

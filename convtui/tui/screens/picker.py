@@ -45,7 +45,7 @@ class PickerScreen(KeyScreen):
     PickerScreen #recent { width: 1fr; padding: 1 1 0 1; }
     PickerScreen .head { height: 1; margin-bottom: 1; text-style: bold; color: $text-accent; }
     PickerScreen Horizontal { height: auto; }
-    PickerScreen Horizontal > Select > SelectCurrent { padding: 0 1; }
+    PickerScreen Horizontal > Select SelectCurrent { padding: 0 1; }
     PickerScreen Horizontal > Select > SelectOverlay { border: round $border; }
     PickerScreen .name { width: 13; height: 1; color: $text-muted; }
     PickerScreen Horizontal > Input, PickerScreen Horizontal > Select { width: 1fr; }
@@ -53,6 +53,7 @@ class PickerScreen(KeyScreen):
     PickerScreen Horizontal > Input:focus { background: $panel; }
     PickerScreen .about { color: $text-muted; height: auto; margin: 0 0 1 13; }
     PickerScreen #check { height: auto; margin: 1 0; }
+    PickerScreen #start:focus { text-style: bold; }
     PickerScreen #start { margin: 0; min-width: 22; }
     PickerScreen #no-runs { color: $text-muted; height: auto; }
     PickerScreen.-narrow #home { layout: vertical; }
