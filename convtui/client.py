@@ -399,6 +399,7 @@ class EngineHandle:
         failure = EngineError("\n".join([str(found["message"]), *found.get("frames", ())]))
         # A SPEC that names nothing is bad usage, whichever process has found that out.
         failure.exit_code = int(found.get("exit_code", failure.exit_code))
+        failure.error = dict(found)
         return failure
 
 

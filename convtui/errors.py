@@ -32,6 +32,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 
 class ConvtuiError(Exception):
@@ -231,9 +232,16 @@ class ContextTooLong(BadModelRequest):
 
 
 class EngineError(ConvtuiError):
-    """The engine process could not start, or died."""
+    """The engine process could not start, or died.
+
+    `error` is what it said of that itself: `{type, message, frames?, location?}`.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, error: dict[str, Any] | None = None) -> None:
+        self.error = error or {}
+        super().__init__(message)
 
 
 class CommandRefused(ConvtuiError):

@@ -607,6 +607,8 @@ class Transcript:
     def _edited(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is not None:
             turn.flags |= Flag.EDITED
+            if record.get("field") in ("raw", "text"):
+                turn.text = str(record["after"])
 
     def _overrode(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is not None:
