@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from convtui.errors import CommandRefused, EngineError
-from convtui.events import RecordDict, decode
 from convtui.protocol import (
     SILENT_AFTER,
     Commands,
@@ -33,6 +32,7 @@ from convtui.protocol import (
     read_frame,
     unpack_record,
 )
+from convtui.records import RecordDict, decode
 from convtui.transcript import Transcript
 
 _SLICE = 0.005

@@ -8,60 +8,101 @@ Readers keep records of unknown types and unknown fields of known ones.
 
 from __future__ import annotations
 
-import json
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-FORMAT = "convtui"
-VERSION = "1.0"
-MAJOR = 1
-
-Side = Literal["persona", "provider", "responder"]
-Speaker = Literal["persona", "provider"]
-TerminationKind = Literal[
-    "completed",
-    "early_termination",
-    "discarded",
-    "stopped",
-    "abstained",
-    "cap_exhausted",
-    "max_turns",
-    "word_limit",
-    "budget",
-    "interrupted",
-    "failed",
-]
-TerminationBy = Literal["persona", "provider", "responder", "simulator", "human", "harness"]
-Stage = Literal[
-    "request", "response", "tools", "signals", "post_process", "discard", "commit", "terminate"
-]
-STAGES: tuple[Stage, ...] = (
-    "request",
-    "response",
-    "tools",
-    "signals",
-    "post_process",
-    "discard",
-    "commit",
-    "terminate",
+from convtui.records import (
+    ENVELOPE,
+    EXIT_CODES,
+    FORMAT,
+    MAJOR,
+    STAGES,
+    VERSION,
+    HoldReason,
+    RecordDict,
+    Side,
+    Speaker,
+    Stage,
+    TerminationBy,
+    TerminationKind,
+    address,
+    decode,
+    encode,
+    exit_code,
+    parse_address,
 )
-HoldReason = Literal[
-    "pause",
-    "step",
-    "breakpoint",
-    "error",
-    "budget",
-    "empty",
-    "tool_approval",
-    "human",
-    "ending",
-    "cannot_restore",
-]
-ENVELOPE = ("session", "turn", "side", "attempt", "round", "call", "revision")
 
-RecordDict = dict[str, Any]
-"""A record as plain JSON data."""
+__all__ = [
+    "ENVELOPE",
+    "EXIT_CODES",
+    "FORMAT",
+    "MAJOR",
+    "RECORD_TYPES",
+    "STAGES",
+    "VERSION",
+    "BudgetCrossed",
+    "BudgetRaised",
+    "ContextCompressed",
+    "ContextSeeded",
+    "ConversationEnded",
+    "DebugEdited",
+    "DebugHandedBack",
+    "DebugHeld",
+    "DebugInjected",
+    "DebugOverrode",
+    "DebugReleased",
+    "DebugTookOver",
+    "Header",
+    "HistorySeeded",
+    "HoldReason",
+    "LlmFailed",
+    "LlmPartial",
+    "LlmRequest",
+    "LlmResponse",
+    "LlmRetry",
+    "ParentRef",
+    "ProviderCleanup",
+    "ProviderOutput",
+    "ProviderReloadFailed",
+    "ProviderRestored",
+    "ProviderSetup",
+    "Record",
+    "RecordDict",
+    "ResponseProcessed",
+    "SessionEnded",
+    "SessionEntered",
+    "SessionReset",
+    "SessionStarted",
+    "SessionsPrepared",
+    "Side",
+    "SignalsExtracted",
+    "Speaker",
+    "Stage",
+    "Termination",
+    "TerminationBy",
+    "TerminationKind",
+    "ToolApproved",
+    "ToolCalled",
+    "ToolDenied",
+    "ToolReturned",
+    "Trailer",
+    "TurnCancelled",
+    "TurnCommitted",
+    "TurnDiscarded",
+    "TurnSkipped",
+    "TurnStarted",
+    "UserCleanup",
+    "UserClosed",
+    "UserDecided",
+    "UserEnded",
+    "Warned",
+    "address",
+    "decode",
+    "encode",
+    "exit_code",
+    "parse_address",
+]
 
 
 class Termination(BaseModel):
@@ -79,30 +120,6 @@ class Termination(BaseModel):
     def as_dict(self) -> dict[str, Any]:
         """The record without the fields that do not apply."""
         return {key: value for key, value in self if value is not None}
-
-
-EXIT_CODES: dict[str, int] = {
-    "completed": 0,
-    "early_termination": 0,
-    "stopped": 0,
-    "cap_exhausted": 0,
-    "max_turns": 0,
-    "word_limit": 0,
-    "failed": 3,
-    "abstained": 3,
-    "discarded": 3,
-    "budget": 3,
-    "interrupted": 3,
-}
-
-
-def exit_code(termination: dict[str, Any] | None) -> int:
-    """The exit code of `run` for an ending: 130 when a human interrupted it."""
-    if termination is None:
-        return 3
-    if termination.get("kind") == "interrupted" and termination.get("by") == "human":
-        return 130
-    return EXIT_CODES.get(str(termination.get("kind")), 3)
 
 
 class Record(BaseModel):
@@ -237,7 +254,8 @@ class SessionStarted(Record):
     TYPE = "session.started"
     session_type: str
     first_speaker: Speaker
-    max_turns: int
+    max_turns: int | None = None
+    """The cap in force; None where an imported file does not tell."""
     """The cap in force, after it was raised so that the provider has the last word."""
     continued: bool | None = None
 
@@ -636,51 +654,3 @@ def _all(base: type[Record]) -> dict[str, type[Record]]:
 
 RECORD_TYPES: dict[str, type[Record]] = _all(Record)
 """Every known record type by its name."""
-
-
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_scan = json.JSONDecoder().raw_decode
-
-
-def encode(record: RecordDict) -> bytes:
-    """One log line, newline included.
-
-    UTF-8 as it is; text with lone surrogates is written with JSON escapes, which read back the
-    same.
-    """
-    text = _to_json(record)
-    try:
-        return text.encode() + b"\n"
-    except UnicodeEncodeError:
-        return json.dumps(record, separators=(",", ":")).encode() + b"\n"
-
-
-def decode(line: bytes) -> RecordDict:
-    """The record of one log line. Raises ValueError for what is not a JSON object in UTF-8."""
-    # The scanner itself: finding out which encoding it is costs as much as the parsing.
-    text = str(line, "utf-8", "surrogatepass")
-    if text[:1] == "{":
-        record, end = _scan(text)
-        if end != len(text) and text[end:].strip():
-            raise ValueError("more than one JSON value")
-    else:
-        record = json.loads(text)
-    if not isinstance(record, dict):
-        raise ValueError(f"a record must be an object, not {type(record).__name__}")
-    return record
-
-
-def address(record: RecordDict) -> str | None:
-    """The turn address `session:turn` of a record, where it has one."""
-    if record.get("turn") is None:
-        return None
-    return f"{record.get('session', 1)}:{record['turn']}"
-
-
-def parse_address(text: str, *, session: int = 1) -> tuple[int, int]:
-    """`2:7` as (2, 7); a bare number means `session`. Raises ValueError."""
-    first, colon, second = text.partition(":")
-    try:
-        return (int(first), int(second)) if colon else (session, int(first))
-    except ValueError:
-        raise ValueError(f"not a turn address: {text!r} (write 2:7, or 7)") from None

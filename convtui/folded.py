@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from convtui.events import RecordDict
 from convtui.log.detail import TurnDetail, sort_records
 from convtui.log.reader import Log
+from convtui.records import RecordDict
 from convtui.transcript import Flag, Session, Turn
 
 _STAGE_OF = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from convtui.events import RecordDict
+from convtui.records import RecordDict
 from convtui.text import one_line
 
 

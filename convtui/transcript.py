@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from enum import IntFlag
 from typing import Any, Final
 
-from convtui.events import STAGES, RecordDict
+from convtui.records import STAGES, RecordDict
 
 
 class Flag(IntFlag):

@@ -18,7 +18,7 @@ from typing import Any
 from convtui.client import EngineHandle
 from convtui.errors import CommandRefused
 from convtui.events import RecordDict
-from convtui.log.writer import wire_path
+from convtui.log.names import wire_path
 from convtui.protocol import Commands, StartSpec
 from convtui.scenario import Scenario
 from tests.fakes.openai_server import OpenAIServer
@@ -154,7 +154,7 @@ async def make(out: Path) -> None:
             shutil.copyfile(log, out / name)
             if wire_path(log).exists() and name == "litellm.jsonl":
                 shutil.copyfile(wire_path(log), wire_path(out / name))
-            print(f"{name:20} {log.stat().st_size:8,} bytes", file=sys.stderr)  # noqa: T201
+            print(f"{name:20} {log.stat().st_size:8,} bytes", file=sys.stderr)
     finally:
         shutil.rmtree(folder)
 

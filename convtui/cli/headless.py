@@ -14,11 +14,10 @@ import convtui.errors
 from convtui.cli.common import say
 from convtui.client import EngineHandle, EngineState
 from convtui.errors import CommandRefused, ConvtuiError, EngineError
-from convtui.events import RecordDict, exit_code
 from convtui.plain import Printer
 from convtui.protocol import Commands, StartSpec
+from convtui.records import RecordDict, exit_code
 from convtui.transcript import COMMITTED, Transcript
-
 
 STOP_WITHIN = 3.0
 """Seconds that an engine gets to end a conversation when it is asked to."""

@@ -8,8 +8,8 @@ from importlib import import_module
 from pathlib import Path
 
 from convtui.cli.start import Plan
-from convtui.events import exit_code
 from convtui.plain import Printer
+from convtui.records import exit_code
 
 
 def conduct_here(planned: Plan, printer: Printer) -> tuple[int, Path | None]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from convtui.events import RecordDict
 from convtui.folded import turn_detail
 from convtui.log.reader import Log
+from convtui.records import RecordDict
 from convtui.transcript import Turn
 
 

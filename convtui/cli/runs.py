@@ -112,7 +112,7 @@ def _since(text: str) -> datetime:
 
 
 def _known_ending(kind: str) -> None:
-    from convtui.events import TerminationKind
+    from convtui.records import TerminationKind
 
     known = (*get_args(TerminationKind), "running", "crashed", "damaged")
     if kind not in known:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from convtui.log.writer import wire_path
+from convtui.log.names import wire_path
 from convtui.models.base import ModelClient
 from convtui.text import Redactor
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, get_args
 
 from convtui.errors import did_you_mean
-from convtui.events import STAGES, RecordDict, Speaker, TerminationKind
 from convtui.filters.runs import (
     OPS,
     Answer,
@@ -21,6 +20,7 @@ from convtui.filters.runs import (
     date_of_run,
 )
 from convtui.filters.tree import Atom
+from convtui.records import STAGES, RecordDict, Speaker, TerminationKind
 from convtui.text import near_empty, visible_line
 from convtui.transcript import GONE, OPEN, Flag, Transcript, Turn
 

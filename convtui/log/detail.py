@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from convtui.errors import LogError
-from convtui.events import RecordDict, decode
 from convtui.log.requests import rebuild
 from convtui.log.wire import Exchange
+from convtui.records import RecordDict, decode
 from convtui.transcript import Transcript, Turn
 
 

@@ -11,8 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from convtui.events import FORMAT, RecordDict
 from convtui.log.reader import is_being_written
+from convtui.records import FORMAT, RecordDict
 
 _HEAD = 1 << 16
 _HEAD_LIMIT = 4 << 20

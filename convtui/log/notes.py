@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from convtui.errors import FileError
-from convtui.events import encode
-from convtui.log.writer import notes_path
+from convtui.log.names import notes_path
+from convtui.records import encode
 
 Address = tuple[int, int]
 """Session and turn."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from convtui.errors import LogError
-from convtui.events import RecordDict
 from convtui.log.detail import RecordFile, TurnDetail, read_turn
 from convtui.log.reader import LogReader, digest_until
+from convtui.records import RecordDict
 from convtui.transcript import Transcript, Turn
 
 _DEPTH = 100

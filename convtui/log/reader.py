@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from filelock import FileLock, Timeout
-
 from convtui.errors import LogError
-from convtui.events import FORMAT, MAJOR, RecordDict, decode
-from convtui.log.writer import lock_path
+from convtui.log.names import lock_path
+from convtui.records import FORMAT, MAJOR, RecordDict, decode
 from convtui.transcript import Transcript
 
 _CHUNK = 1 << 20
@@ -42,6 +40,8 @@ def is_being_written(path: Path) -> bool:
     lock = lock_path(path)
     if not lock.exists():
         return False
+    from filelock import FileLock, Timeout
+
     probe = FileLock(str(lock), timeout=0)
     try:
         probe.acquire()

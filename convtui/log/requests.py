@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from convtui.events import RecordDict
+from convtui.records import RecordDict
 
 if TYPE_CHECKING:
     from hashlib import _Hash

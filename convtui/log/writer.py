@@ -15,25 +15,11 @@ from filelock import FileLock, Timeout
 
 from convtui.errors import FileError, LogError
 from convtui.events import Header, Record, RecordDict, Termination, Trailer, encode
+from convtui.log.names import lock_path
 from convtui.text import Redactor
 
 SYNC_EVERY = 1.0
 """Seconds between two fsyncs at the most often."""
-
-
-def lock_path(path: Path) -> Path:
-    """The lock file of a log; whoever writes the log holds it."""
-    return path.with_name(path.name + ".lock")
-
-
-def wire_path(path: Path) -> Path:
-    """Where the HTTP exchanges of a log are kept."""
-    return path.with_name(path.name + ".wire.jsonl")
-
-
-def notes_path(path: Path) -> Path:
-    """Where marks and notes on a log are kept."""
-    return path.with_name(path.name + ".notes.jsonl")
 
 
 class LogWriter:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convtui.events import RecordDict
 from convtui.log.detail import TurnDetail, fold_until, sort_records
 from convtui.log.reader import LogReader
+from convtui.records import RecordDict
 from convtui.transcript import OPEN, Turn
 from convtui.tui.source import Notify, Records
 

@@ -12,16 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from convtui.events import RecordDict
 from convtui.log.detail import (
     RecordFile,
     TurnDetail,
     read_turn,
     request_messages,
 )
+from convtui.log.names import wire_path
 from convtui.log.parents import Ancestry
 from convtui.log.wire import Exchange, read_wire
-from convtui.log.writer import wire_path
+from convtui.records import RecordDict
 from convtui.transcript import Transcript, Turn
 
 if TYPE_CHECKING:

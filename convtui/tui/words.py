@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from convtui.text import visible_line
 
 if TYPE_CHECKING:
-    from convtui.events import RecordDict
+    from convtui.records import RecordDict
 
 HOLD_REASONS: Final = {
     "pause": "paused by you",

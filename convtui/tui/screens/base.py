@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from convtui.actions import Keymap
 from convtui.errors import CommandRefused
-from convtui.events import RecordDict
+from convtui.records import RecordDict
 from convtui.transcript import Transcript, Turn
 from convtui.tui.keys import KeyScreen
 from convtui.tui.replay import ReplaySource

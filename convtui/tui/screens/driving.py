@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from convtui.errors import CommandRefused
-from convtui.events import RecordDict
 from convtui.protocol import Commands
+from convtui.records import RecordDict
 from convtui.text import visible_line
 from convtui.transcript import Turn
 from convtui.tui.screens.dialogs import Edit, edit_outside, editor_command

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convtui.events import parse_address
+from convtui.records import parse_address
 from convtui.tui.screens.look import Looking
 
 

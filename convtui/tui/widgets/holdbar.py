@@ -8,7 +8,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from convtui.events import RecordDict
+from convtui.records import RecordDict
 from convtui.text import visible_line
 from convtui.tui.words import error_lines, hold_reason, where
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from convtui.events import RecordDict
 from convtui.log.detail import Call, Take, TurnDetail
+from convtui.records import RecordDict
 from convtui.text import visible_line
 from convtui.transcript import FAILED, OPEN, Flag, Totals, Turn
 from convtui.tui.palette import Span
