@@ -9,12 +9,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
-from pydantic.config import JsonDict
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 from convtui.errors import DataFileError, Problem, UsageError, did_you_mean, nearest
 from convtui.paths import (
@@ -27,6 +25,9 @@ from convtui.paths import (
 )
 from convtui.validation import KeyPath, Lines, attribute_docs, problems_of
 from convtui.yamlfile import read_text
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 __all__ = [
     "Config",
@@ -44,9 +45,9 @@ __all__ = [
 PROJECT_FILE = "convtui.toml"
 PREFIX = "CONVTUI_"
 
-_PATH: JsonDict = {"path": True}
+_PATH = {"path": True}
 # What starts programs or widens what may run: a cloned project must not set it for its reader.
-_PERSONAL: JsonDict = {"personal": True}
+_PERSONAL = {"personal": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +67,21 @@ class Origin:
         return f"{self.where}:{self.line}" if self.line is not None else self.where
 
 
-class Config(BaseModel):
-    """Every setting with its type, default and meaning."""
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Every setting with its type, default and meaning.
 
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        allow_inf_nan=False,
-        defer_build=True,
-    )
+    A plain class: the first frame waits for the settings, and pydantic takes longer to import than
+    everything else that the frame needs. `config_model()` is the same as a pydantic model.
+    """
 
     theme: str = "dark"
     """The theme's name; `convtui themes` lists them."""
-    keymap: str | None = Field(None, json_schema_extra=_PATH)
+    keymap: str | None = field(default=None, metadata=_PATH)
     """A keymap file; by default keymap.yaml beside config.toml, when it exists."""
-    out_dir: str | None = Field(None, json_schema_extra=_PATH)
+    out_dir: str | None = field(default=None, metadata=_PATH)
     """Where logs are written; by default the platform's data directory."""
-    speed: float = Field(1.0, gt=0, le=1000)
+    speed: float = field(default=1.0, metadata={"gt": 0, "le": 1000})
     """Replay speed: 1 is as it happened, 4 is four times as fast."""
     color: Literal["auto", "always", "never"] = "auto"
     """Colour in printed output."""
@@ -93,13 +91,13 @@ class Config(BaseModel):
     """HTTP exchanges to keep: the last 50 and every failure, all, or none."""
     confirm_quit: bool = True
     """Whether leaving asks while a run is live."""
-    editor: str | None = Field(None, json_schema_extra=_PERSONAL)
+    editor: str | None = field(default=None, metadata=_PERSONAL)
     """The editor for E; by default VISUAL, then EDITOR."""
-    python: str | None = Field(None, json_schema_extra={**_PATH, **_PERSONAL})
+    python: str | None = field(default=None, metadata={**_PATH, **_PERSONAL})
     """The interpreter that runs the engine and has the provider's packages."""
-    env_file: str | None = Field(None, json_schema_extra={**_PATH, **_PERSONAL})
+    env_file: str | None = field(default=None, metadata={**_PATH, **_PERSONAL})
     """A file of KEY=value lines for the engine, for API keys."""
-    trust: list[str] = Field([], json_schema_extra={**_PATH, **_PERSONAL})
+    trust: list[str] = field(default_factory=list, metadata={**_PATH, **_PERSONAL})
     """Directories whose code a continued log may load without asking."""
     provider: str | None = None
     """The provider SPEC used when none is named."""
@@ -112,19 +110,22 @@ class Config(BaseModel):
     user_api_base: str | None = None
     """The endpoint of the persona's model."""
 
-    _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
-    _paths: Paths | None = PrivateAttr(default=None)
-    _warnings: list[Problem] = PrivateAttr(default_factory=list)
+    def __post_init__(self) -> None:
+        """Room for what is not a setting."""
+        about: dict[str, Any] = {"_origins": {}, "_paths": None, "_warnings": ()}
+        for name, value in about.items():
+            object.__setattr__(self, name, value)
 
     @property
     def paths(self) -> Paths:
         """The directories in use."""
-        return self._paths or Paths.find()
+        paths: Paths | None = self.__dict__["_paths"]
+        return paths or Paths.find()
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """What looks like a mistake but stops nothing: misspelt `CONVTUI_` variables."""
-        return tuple(self._warnings)
+        return tuple(self.__dict__["_warnings"])
 
     @property
     def runs_dir(self) -> Path:
@@ -141,21 +142,66 @@ class Config(BaseModel):
 
     def origin(self, name: str) -> Origin:
         """Where a setting comes from. Raises `UsageError` for an unknown one."""
-        if name not in type(self).model_fields:
-            near = did_you_mean(name, type(self).model_fields)
-            raise UsageError(f"unknown setting {name!r}{near}")
-        return self._origins.get(name, Origin("default"))
+        if name not in settings():
+            raise UsageError(f"unknown setting {name!r}{did_you_mean(name, settings())}")
+        origins: dict[str, Origin] = self.__dict__["_origins"]
+        return origins.get(name, Origin("default"))
 
     @classmethod
     def describe(cls) -> dict[str, str]:
         """Each setting's meaning in one sentence."""
         docs = attribute_docs(cls)
-        return {name: docs.get(name, "") for name in cls.model_fields}
+        return {name: docs.get(name, "") for name in settings()}
+
+
+@lru_cache(1)
+def settings() -> Mapping[str, Field[Any]]:
+    """Every setting by its name."""
+    return {setting.name: setting for setting in fields(Config)}
+
+
+@lru_cache(1)
+def _types() -> Mapping[str, Any]:
+    return get_type_hints(Config)
+
+
+@lru_cache(1)
+def config_model() -> type[BaseModel]:
+    """`Config` as a pydantic model: finds the words for mistakes, and is the JSON Schema."""
+    from pydantic import ConfigDict, create_model
+    from pydantic import Field as ModelField
+
+    def of(setting: Field[Any]) -> Any:
+        marks = {key: True for key in ("path", "personal") if key in setting.metadata}
+        return ModelField(
+            setting.default if setting.default is not MISSING else [],
+            json_schema_extra=marks or None,  # type: ignore[arg-type]
+            gt=setting.metadata.get("gt"),
+            le=setting.metadata.get("le"),
+        )
+
+    made: Any = {name: (_types()[name], of(setting)) for name, setting in settings().items()}
+    how = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    return create_model("Config", __config__=how, __doc__=Config.__doc__, **made)
 
 
 def _marked(name: str, mark: str) -> bool:
-    extra = Config.model_fields[name].json_schema_extra
-    return isinstance(extra, dict) and bool(extra.get(mark))
+    return mark in settings()[name].metadata
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Whether a value is certainly right; if not, the model says whether it is, and why not."""
+    kind = _types().get(name)
+    if kind in (str, str | None):
+        return type(value) is str
+    if kind is bool:
+        return type(value) is bool
+    if kind is float:
+        bounds = settings()[name].metadata
+        return type(value) in (int, float) and bounds["gt"] < value <= bounds["le"]
+    if kind == list[str]:
+        return type(value) is list and all(type(item) is str for item in value)
+    return type(value) is str and value in get_args(kind)
 
 
 def project_file(cwd: Path) -> Path | None:
@@ -207,8 +253,8 @@ def load_config(
         name = variable.removeprefix(PREFIX).lower()
         if not variable.startswith(PREFIX) or variable == HOME_VARIABLE or not text:
             continue
-        if name not in Config.model_fields:
-            near = nearest(name, Config.model_fields)
+        if name not in settings():
+            near = nearest(name, settings())
             if near:
                 message = f"unknown setting, did you mean {PREFIX}{near.upper()}?"
                 warnings.append(Problem(message, path=variable))
@@ -222,7 +268,7 @@ def load_config(
     given = {
         key: value
         for key, value in (flags or {}).items()
-        if key in Config.model_fields and value is not None and value not in ((), [])
+        if key in settings() and value is not None and value not in ((), [])
     }
     given = {key: list(item) if isinstance(item, tuple) else item for key, item in given.items()}
     given = {key: str(item) if isinstance(item, Path) else item for key, item in given.items()}
@@ -233,10 +279,12 @@ def load_config(
     origins.update({key: Origin("flag", "--" + key.replace("_", "-")) for key in given})
     if problems:
         raise DataFileError(problems)
-    config = Config.model_validate(values)
-    config._origins.update(origins)
-    config._paths = paths
-    config._warnings.extend(warnings)
+    if isinstance(values.get("speed"), int):
+        values["speed"] = float(values["speed"])
+    config = Config(**values)
+    about: dict[str, Any] = {"_origins": origins, "_paths": paths, "_warnings": tuple(warnings)}
+    for name, value in about.items():
+        object.__setattr__(config, name, value)
     return config
 
 
@@ -264,7 +312,7 @@ def _absolute(text: Any, base: Path) -> Any:
 
 def _from_text(name: str, text: str) -> Any:
     """A variable's text as the type of its setting; left as it is where it does not fit."""
-    kind = Config.model_fields[name].annotation
+    kind = _types()[name]
     if kind is bool:
         words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
         return words.get(text.lower(), text)
@@ -283,13 +331,17 @@ def config_problems(
 ) -> list[Problem]:
     """The mistakes in one layer of settings; `project` for a file that comes with a project."""
     found: list[Problem] = []
-    try:
-        Config.model_validate(dict(data))
-    except ValidationError as error:
-        found = problems_of(error, Config, lines, path)
+    if not all(_fits(key, value) for key, value in data.items()):
+        from pydantic import ValidationError
+
+        model = config_model()
+        try:
+            model.model_validate(dict(data))
+        except ValidationError as error:
+            found = problems_of(error, model, lines, path)
     if project:
         for key in data:
-            if key in Config.model_fields and _marked(key, "personal"):
+            if key in settings() and _marked(key, "personal"):
                 message = "may run programs, so it belongs into your own config.toml, a variable"
                 found.append(
                     Problem(f"{message} or a flag", path=path, line=lines.get((key,)), key=key)

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel
-
 from convtui.actions import actions, read_keymap
-from convtui.config import Config, config_problems, load_toml
+from convtui.config import Config, config_model, config_problems, load_toml
 from convtui.errors import DataFileError, FileError, Problem, UsageError, did_you_mean
 from convtui.events import RECORD_TYPES
 from convtui.paths import builtin_dir
@@ -54,7 +52,7 @@ def schema(kind: str) -> dict[str, Any]:
         "scenario": _scenario,
         "theme": _theme,
         "keymap": _keymap,
-        "config": lambda: _file_schema(Config),
+        "config": lambda: _file_schema(config_model(), Config),
         "log": _log,
     }
     if kind not in makers:
@@ -64,10 +62,11 @@ def schema(kind: str) -> dict[str, Any]:
     return {"$schema": _DIALECT, "title": f"convtui {kind}", **makers[kind]()}
 
 
-def _file_schema(model: Any) -> dict[str, Any]:
+def _file_schema(model: Any, written: type | None = None) -> dict[str, Any]:
+    """The schema of a model, described with the docstrings of the class as `written`."""
     made: dict[str, Any] = model.model_json_schema()
     made.pop("title", None)
-    _describe(made, model)
+    _describe(made, written or model)
     for part in _PARTS:
         _describe(made.get("$defs", {}).get(part.__name__, {}), part)
     if model is Persona:
@@ -76,7 +75,7 @@ def _file_schema(model: Any) -> dict[str, Any]:
     return made
 
 
-def _describe(made: dict[str, Any], model: type[BaseModel]) -> None:
+def _describe(made: dict[str, Any], model: type) -> None:
     """Puts each field's docstring into its place in a schema."""
     for name, text in attribute_docs(model).items() if made else ():
         if name in made.get("properties", {}):

@@ -192,7 +192,7 @@ def _unwrap(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def attribute_docs(model: type[BaseModel]) -> dict[str, str]:
+def attribute_docs(model: type) -> dict[str, str]:
     """Field name to the string that stands below it in the class; empty without source code.
 
     Read when asked for: doing so for every model would double the time that importing them takes.
