@@ -1,0 +1,260 @@
+"""What the engine adds to what the provider costs."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from convtui.client import EngineHandle
+from convtui.engine.build import build
+from convtui.engine.pipeline import Rules, pipeline
+from convtui.engine.runner import Wiring
+from convtui.engine.sides import SideHooks
+from convtui.models.base import Delta, Message
+from convtui.protocol import StartSpec
+from convtui.providers.base import Provider, SignalMatch
+from convtui.scenario import Scenario
+from tests.bench.measure import Row, median
+from tests.e2e.terminal import until
+from tests.fakes.openai_server import OpenAIServerThread
+
+REPLY = "I see. Let me look into that for you; it will not take long, and it costs you nothing."
+_BOT = f'''
+import asyncio
+
+
+async def reply(messages):
+    """Takes a millisecond."""
+    await asyncio.sleep(0.001)
+    return {REPLY!r}
+'''
+
+
+async def _reply(messages: Sequence[Message]) -> str:
+    await asyncio.sleep(0.001)
+    return REPLY
+
+
+class _Client:
+    """A model that takes a millisecond."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.params: Mapping[str, Any] = {}
+
+    async def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Mapping[str, Any]] = (),
+        params: Mapping[str, Any] | None = None,
+    ) -> AsyncIterator[Delta]:
+        yield Delta(text=await _reply(messages))
+
+
+class _Clients:
+    def client(self, model: str, params: Mapping[str, Any] | None = None) -> _Client:
+        return _Client(model)
+
+
+async def _bare(turns: int) -> float:
+    """Both sides' replies, one after the other, and nothing else."""
+    history: list[Message] = []
+    started = time.perf_counter()
+    for number in range(turns):
+        role = "assistant" if number % 2 else "user"
+        history.append({"role": role, "content": await _reply(list(history))})
+    return (time.perf_counter() - started) / turns
+
+
+async def _engine(folder: Path, turns: int, *, scripted: bool) -> float:
+    """The same conversation held by the engine: pipeline, gate, fold, log."""
+    file = folder / "bot.py"
+    file.write_text(_BOT)
+    persona: dict[str, Any] = {"name": "Bench"}
+    if scripted:
+        persona["script"] = [f"{number}: {REPLY}" for number in range(turns // 2)]
+    else:
+        persona |= {"simulator": "llm", "prompt": "Somebody.", "model": "any", "task": "Talk."}
+    scenario = Scenario.from_data(
+        {"persona": persona, "provider": f"{file}:reply", "limits": {"max_turns": turns}},
+        base=folder,
+    )
+    spec = StartSpec(scenario=scenario.for_engine(), out_dir=str(folder))
+    conversation = build(spec, Wiring(models=_Clients()))
+    moments: list[float] = []
+    committed = [0]
+
+    def look(record: dict[str, Any], offset: int, line: bytes) -> None:
+        if record["type"] in ("turn.started", "turn.committed"):
+            moments.append(time.perf_counter())
+            committed[0] += record["type"] == "turn.committed"
+
+    conversation.journal.listen(look)
+    await conversation.run()
+    assert committed[0] == turns, committed
+    return (moments[-1] - moments[0]) / turns
+
+
+def per_turn(home: Path, times: int, turns: int = 100) -> list[Row]:
+    """A turn of a conversation in which both sides take a millisecond, and what a script adds."""
+    bare, both, script = [], [], []
+    for _ in range(times):
+        folder = Path(tempfile.mkdtemp(dir=home))
+        gc.collect()
+        bare.append(asyncio.run(_bare(turns)))
+        both.append(asyncio.run(_engine(folder, turns, scripted=False)))
+        script.append(asyncio.run(_engine(folder, turns, scripted=True)) - bare[-1] / 2)
+        shutil.rmtree(folder)
+    reference = median(bare)
+    return [
+        Row(
+            "a turn in the engine, 1 ms replies",
+            median(both),
+            reference=reference,
+            reference_is="bare loop",
+            bar=1.15,
+            bar_is="ratio",
+            note=f"in process, both sides, {turns} turns, median of {times}",
+        ),
+        Row(
+            "the engine's own part of a turn, scripted persona",
+            median(script),
+            reference=reference,
+            reference_is="bare turn",
+            note="in process; half of these turns make no call",
+        ),
+    ]
+
+
+def growth(home: Path, turns: int) -> Row:
+    """Whether late turns cost more than early ones."""
+    folder = Path(tempfile.mkdtemp(dir=home))
+    file = folder / "bot.py"
+    file.write_text(_BOT)
+    script = [f"{number}: {REPLY}" for number in range(turns // 2)]
+    scenario = Scenario.from_data(
+        {
+            "persona": {"name": "Bench", "script": script},
+            "provider": f"{file}:reply",
+            "limits": {"max_turns": turns},
+        },
+        base=folder,
+    )
+    spec = StartSpec(scenario=scenario.for_engine(), out_dir=str(folder))
+    conversation = build(spec, Wiring(models=_Clients()))
+    moments: list[float] = []
+
+    def look(record: dict[str, Any], offset: int, line: bytes) -> None:
+        if record["type"] == "turn.committed":
+            moments.append(time.perf_counter())
+
+    conversation.journal.listen(look)
+    asyncio.run(conversation.run())
+    shutil.rmtree(folder)
+    pairs = [late - early for early, late in itertools.pairwise(moments[::2])]
+    part = max(20, len(pairs) // 10)
+    return Row(
+        f"a pair of turns at the end of {turns:,}",
+        median(pairs[-part:]),
+        reference=median(pairs[:part]),
+        reference_is="at the beginning",
+        note="in process; the growth is the request body",
+    )
+
+
+class _Hooked(Provider):
+    name = "hooked"
+    termination_signals = ("[[END]]",)
+
+    def post_process_response(self, text: str) -> str:
+        return text.replace("  ", " ")
+
+    def should_discard_response(self, signals: list[SignalMatch]) -> bool:
+        return False
+
+
+def throughput(times: int, turns: int = 10_000) -> Row:
+    """The pipeline alone, as replaying hooks over recorded replies drives it."""
+    hooks, rules = SideHooks(_Hooked()), Rules("provider")
+    raws = [f"{number}: {REPLY}" + (" [[END]]" * (number % 20 == 0)) for number in range(turns)]
+    rates = []
+    for _ in range(times):
+        started = time.perf_counter()
+        for raw in raws:
+            stages = pipeline(raw, hooks, rules)
+            draft = next(stages)
+            while True:
+                try:
+                    draft = stages.send(draft)
+                except StopIteration:
+                    break
+        rates.append(turns / (time.perf_counter() - started))
+    return Row(
+        "the bare pipeline",
+        median(rates),
+        unit="turns/s",
+        bar=10_000,
+        bar_is="at least",
+        note=f"in process, no gate, median of {times}",
+    )
+
+
+def _idle(pid: int) -> bool:
+    """Whether a process has stopped using the CPU for a third of a second (Linux)."""
+
+    def used() -> int:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    before = used()
+    end = time.monotonic() + 0.35
+    until(lambda: time.monotonic() >= end, "time passes")
+    return before > 100 and used() == before
+
+
+async def _first_request(home: Path, server: OpenAIServerThread) -> float:
+    scenario = Scenario.from_data(
+        {
+            "persona": {"name": "Ida", "script": ["Hello?"]},
+            "provider": {
+                "use": "openai/provider-1",
+                "params": {"api_base": server.url, "api_key": "none-is-needed"},
+            },
+            "limits": {"max_turns": 2},
+        },
+        base=home,
+    )
+    handle = EngineHandle()
+    try:
+        await handle.prepare()
+        assert handle.pid is not None
+        pid = handle.pid
+        await asyncio.to_thread(until, lambda: _idle(pid), "the engine is warm", timeout=60)
+        before = len(server.requests)
+        started = time.perf_counter()
+        spec = StartSpec(scenario=scenario.for_engine(), out_dir=str(home / "runs"))
+        await handle.start(spec, wait=False)
+        await asyncio.to_thread(server.until, lambda requests: len(requests) > before)
+        return time.perf_counter() - started
+    finally:
+        await handle.close()
+
+
+def warm_start(home: Path, times: int) -> Row:
+    """From "go" to the first request of a litellm model, in an engine that has warmed up."""
+    with OpenAIServerThread() as server:
+        taken = [asyncio.run(_first_request(home, server)) for _ in range(times)]
+    return Row(
+        "warmed engine: from start to the first request",
+        median(taken),
+        bar=0.5,
+        note=f"litellm, loopback server, engine process, median of {times}",
+    )

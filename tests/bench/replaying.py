@@ -1,0 +1,191 @@
+"""A recording of 100,000 turns on the screen: loading, memory, moving, searching."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from convtui.log.reader import LogReader
+from tests.bench import longlog
+from tests.bench.measure import Row, median, p95
+from tests.e2e.terminal import KEYS, Terminal, clean_environment, convtui
+
+TURNS = 100_000
+_HOW = "pty, from the key to the frame that shows it"
+
+
+def peak_memory(pid: int) -> int:
+    """The most memory a process has had at once, in bytes (Linux)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise ValueError(f"no memory figure of process {pid}")
+
+
+def fold_time(log: Path, times: int) -> float:
+    """Seconds in which a log is read and folded, without a screen."""
+    taken = []
+    for _ in range(times):
+        started = time.perf_counter()
+        with LogReader(log) as reader:
+            reader.advance()
+        taken.append(time.perf_counter() - started)
+    return median(taken)
+
+
+def bare_read(log: Path) -> float:
+    """Seconds in which the file's lines are read and nothing is done with them."""
+    started = time.perf_counter()
+    with log.open("rb") as file:
+        for _ in file:
+            pass
+    return time.perf_counter() - started
+
+
+class _Keys:
+    """Presses keys and times the frames they bring."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+
+    def timed(self, key: str, shows: bytes) -> float:
+        """Seconds from a key to the frame that has `shows` in it."""
+        begin = len(self.terminal.chunks)
+        pressed = self.terminal.send(KEYS.get(key, key))
+        taken = self.terminal.until_raw(shows, begin=begin) - pressed
+        self.terminal.quiet(0.06)
+        return taken
+
+    def resized(self, columns: int, rows: int) -> float:
+        """Seconds from a change of size to a frame with turns in it."""
+        begin = len(self.terminal.chunks)
+        changed = time.perf_counter()
+        self.terminal.resize(columns, rows)
+        taken = self.terminal.until_raw(b"T0", begin=begin) - changed
+        self.terminal.quiet(0.1)
+        return taken
+
+    def jump(self, turn: int) -> float:
+        """Seconds from Enter in "go to turn" to that turn."""
+        self.terminal.send("#")
+        self.terminal.until("a turn's number")
+        self.terminal.send(str(turn))
+        self.terminal.until(str(turn))
+        taken = self.timed("enter", longlog.marker(turn).encode())
+        self.terminal.until_gone("a turn's number")
+        return taken
+
+    def search(self, text: str, count: int) -> float:
+        """Seconds from Enter in the search line to the number of matches."""
+        self.terminal.send("/")
+        self.terminal.quiet(0.2)
+        self.terminal.send(text)
+        self.terminal.until(text)
+        taken = self.timed("enter", f" of {count}".encode())
+        self.terminal.press("escape")
+        self.terminal.until_gone(f" of {count}")
+        return taken
+
+
+def rows(home: Path, times: int) -> list[Row]:
+    """Everything about the long log."""
+    log = longlog.cached(TURNS)
+    size = log.stat().st_size
+    found = [
+        Row(
+            "100,000 turns: fold",
+            fold_time(log, max(1, times // 3)),
+            reference=bare_read(log),
+            reference_is="reading lines",
+            note="in process, no screen",
+        )
+    ]
+    with Terminal(convtui("replay", log), env=clean_environment(home), cwd=home) as terminal:
+        keys = _Keys(terminal)
+        terminal.until_raw(b"LOADING")
+        terminal.until_raw(b"T0", timeout=30)
+        loading = _while_loading(terminal, keys)
+        loaded = terminal.until_raw(b"REPLAY", timeout=60) - terminal.started
+        terminal.quiet(0.5)
+        found.append(Row("100,000 turns: all on the screen", loaded, note="pty, from the start"))
+        if loading:
+            found.append(
+                Row(
+                    "100,000 turns: a key while loading, p95",
+                    p95(loading),
+                    bar=0.1,
+                    note=f"{_HOW}, {len(loading)} times",
+                )
+            )
+        memory = peak_memory(terminal.process.pid) - size
+        measured = {name: [act() for _ in range(times)] for name, act in _moves(keys).items()}
+        memory = max(memory, peak_memory(terminal.process.pid) - size)
+        found += [
+            Row(
+                f"100,000 turns: {name}, p95",
+                p95(values),
+                bar=1.0 if name in ("search", "filter") else 0.05,
+                note=f"{_HOW}, {times} times",
+            )
+            for name, values in measured.items()
+        ]
+    found.append(
+        Row(
+            "100,000 turns: memory over the file's size",
+            memory / 1e6,
+            unit="MB",
+            bar=100,
+            note=f"peak of the process; the file has {size / 1e6:.0f} MB",
+        )
+    )
+    return found
+
+
+def _while_loading(terminal: Terminal, keys: _Keys) -> list[float]:
+    """The frames that Home and End bring while the rest is being read."""
+    taken = []
+    for _ in range(8):
+        taken.append(keys.timed("home", longlog.marker(1).encode()))
+        begin = len(terminal.chunks)
+        terminal.press("end")
+        terminal.until_raw(b"T0", begin=begin)
+        if b"REPLAY" in terminal.raw:
+            return taken[:-1]
+    return taken
+
+
+def _moves(keys: _Keys) -> dict[str, Callable[[], float]]:
+    places = itertools.cycle([54_321, 12_345, 98_765, 4_321])
+    sizes = itertools.cycle([(100, 30), (120, 36), (80, 24), (120, 36)])
+    last = longlog.marker(TURNS).encode()
+    first = longlog.marker(1).encode()
+
+    def end() -> float:
+        keys.timed("home", first)
+        return keys.timed("end", last)
+
+    def home() -> float:
+        keys.timed("end", last)
+        return keys.timed("home", first)
+
+    def resize() -> float:
+        return keys.resized(*next(sizes))
+
+    def event() -> float:
+        place = next(places)
+        keys.jump(place)
+        following = (place // longlog.SIGNAL_EVERY + 1) * longlog.SIGNAL_EVERY
+        return keys.timed("]", longlog.marker(following).encode())
+
+    return {
+        "End": end,
+        "Home": home,
+        "PageDown": lambda: keys.timed("pagedown", b"T0"),
+        "jump": lambda: keys.jump(next(places)),
+        "next event": event,
+        "search": lambda: keys.search(longlog.NEEDLE, TURNS // longlog.RARE),
+        "filter": lambda: keys.search("~signal", TURNS // longlog.SIGNAL_EVERY),
+        "resize": resize,
+    }
