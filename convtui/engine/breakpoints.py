@@ -10,7 +10,7 @@ from convtui.engine.gate import Point
 from convtui.errors import CommandRefused, FilterError
 from convtui.events import RecordDict
 from convtui.filters import Filter, decide, parse
-from convtui.transcript import Transcript, Turn
+from convtui.transcript import GONE, Flag, Transcript, Turn
 
 
 @dataclass(slots=True)
@@ -123,11 +123,14 @@ class Breakpoints:
         if turn is None:
             return None
         # The fold knows what has been recorded; at a stage's gate that stage has run.
-        recorded, turn.stage = turn.stage, point.stage
+        stage, status = turn.stage, turn.status
+        turn.stage = point.stage
+        if point.stage == "discard" and turn.flags & Flag.DISCARDED:
+            turn.status = GONE  # about to be; the gate of this stage has foreseen it
         try:
             return self._first(point, turn, transcript)
         finally:
-            turn.stage = recorded
+            turn.stage, turn.status = stage, status
 
     def _first(self, point: Point, turn: Turn, transcript: Transcript) -> str | None:
         for candidate in list(self._all.values()):
