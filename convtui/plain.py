@@ -10,7 +10,6 @@ import textwrap
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from convtui.events import RecordDict, address
 from convtui.plain_words import (
     count,
     describe,
@@ -20,6 +19,7 @@ from convtui.plain_words import (
     totals_line,
     wants_color,
 )
+from convtui.records import RecordDict, address
 from convtui.text import one_line, visible, visible_line
 from convtui.transcript import Transcript
 
@@ -226,7 +226,9 @@ class Printer:
         index = record["session"]
         total = len(self.transcript.prepared)
         name = f"session {index}{f' of {total}' if total > 1 else ''}: {record['session_type']}"
-        first = f"{record.get('first_speaker')} first, up to {record.get('max_turns')} turns"
+        first = f"{record.get('first_speaker')} first"
+        if record.get("max_turns") is not None:
+            first += f", up to {record['max_turns']} turns"
         self._line()
         self._line(visible_line(f"{name} ({first})"), _BOLD)
 

@@ -19,7 +19,6 @@ from tenacity import (
     RetryCallState,
     retry_if_exception_type,
     stop_after_attempt,
-    wait_random_exponential,
 )
 
 from convtui.engine.journal import Journal, jsonable
@@ -42,6 +41,7 @@ from convtui.events import (
 from convtui.log.requests import RequestChain
 from convtui.models.base import Delta, Message, Reply, ReplyFold
 from convtui.models.context import current_call
+from convtui.models.retry import RetryDesk, current_retry, full_jitter
 from convtui.protocol import describe_error
 from convtui.providers.base import ThreadExit, as_delta
 from convtui.providers.frames import describe, own_frames
@@ -76,11 +76,14 @@ class RetryRules:
     def wait(self, state: RetryCallState) -> float:
         """Seconds to wait before the next attempt; what the endpoint asked for is honoured."""
         error = state.outcome.exception() if state.outcome is not None else None
+        return self.delay(state.attempt_number, error)
+
+    def delay(self, n: int, error: BaseException | None) -> float:
+        """Seconds to wait after attempt `n` failed with `error`."""
         asked = getattr(error, "retry_after", None)
         if isinstance(asked, (int, float)) and asked >= 0:
             return float(asked)
-        jitter = wait_random_exponential(multiplier=self.base_delay, max=self.max_delay)
-        return float(jitter(state))
+        return full_jitter(n, self.base_delay, self.max_delay)
 
 
 @dataclass(slots=True)
@@ -152,7 +155,9 @@ class Caller:
         Raises `CallCancelledError` when it was cancelled by hand, and the last `ConversationError`
         when it failed for good; both are in the log then, with the partial text.
         """
-        chain = self._chains.setdefault(question.side, RequestChain())
+        chain = self._chains.setdefault(
+            question.side, RequestChain(self._journal.clean)
+        )
         seq = self._journal.emit_here(
             LlmRequest,
             side=question.side,
@@ -164,6 +169,11 @@ class Caller:
         chain.placed(seq)
         self._journal.place.call = seq
         run = _Run(self._journal, seq, question, self._publish)
+        run.desk = RetryDesk(
+            attempts=self._retry.attempts,
+            delay=self._retry.delay,
+            failed=lambda n, delay, error: self._retries_itself(run, n, delay, error),
+        )
         self._started = time.monotonic()
         self._cancelled = asyncio.get_running_loop().create_future()
         try:
@@ -209,12 +219,21 @@ class Caller:
     def _record_retry(self, run: _Run, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None
         assert error is not None and state.next_action is not None
+        self._retry_recorded(run, state.attempt_number, state.next_action.sleep, error)
+
+    def _retries_itself(self, run: _Run, n: int, delay: float, error: BaseException) -> None:
+        """Provider code tries again by itself: recorded, and its deadline begins again."""
+        self._retry_recorded(run, n, delay, error)
+        run.restart()
+        run.deadline = time.monotonic() + delay + self._timeout
+
+    def _retry_recorded(self, run: _Run, n: int, delay: float, error: BaseException) -> None:
         self._journal.emit_here(
             LlmRetry,
             call=run.seq,
             side=run.question.side,
-            n=state.attempt_number,
-            delay=round(state.next_action.sleep, 4),
+            n=n,
+            delay=round(delay, 4),
             error=describe_error(error, redact=self._redact),
             partial=run.fold.text or None,
         )
@@ -235,10 +254,14 @@ class Caller:
         by_hand = self._cancelled
         assert by_hand is not None
         run.start_ticking()
+        run.deadline = time.monotonic() + self._timeout
         try:
-            await asyncio.wait(
-                {task, by_hand}, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED
-            )
+            while not (task.done() or by_hand.done()) and run.deadline > time.monotonic():
+                await asyncio.wait(
+                    {task, by_hand},
+                    timeout=run.deadline - time.monotonic(),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
             if by_hand.done():
                 # Code that takes no notice is left behind.
                 await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
@@ -317,6 +340,9 @@ class _Run:
         self._publish = publish
         self.fold = ReplyFold()
         self.started = time.perf_counter()
+        self.deadline = 0.0
+        """Of the attempt in progress, by the monotonic clock."""
+        self.desk: RetryDesk | None = None
         self.ttft: float | None = None
         self.chunks: list[list[float]] = []
         self._logged = 0
@@ -344,6 +370,7 @@ class _Run:
     async def consume(self) -> Reply:
         """Takes the stream in to its end."""
         token = current_call.set(self.seq)
+        rules = current_retry.set(self.desk)
         try:
             stream = guarded(self.question.open)
             try:
@@ -355,6 +382,7 @@ class _Run:
             reply.metadata = jsonable(reply.metadata)
             return reply
         finally:
+            current_retry.reset(rules)
             current_call.reset(token)
 
     def _take(self, delta: Delta) -> None:

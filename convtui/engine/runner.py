@@ -72,8 +72,20 @@ def load_for(scenario: Scenario, spec: StartSpec, models: ModelClients) -> Loade
         params=config.params,
         options=config.options,
         speed=spec.speed,
+        first_message=config.first_message,
+        start_prompt=config.start_prompt,
+        opening_prompt=_opening_prompt(scenario),
     )
     return load_provider(config.spec, settings, models=models)
+
+
+def _opening_prompt(scenario: Scenario) -> str | None:
+    """What a persona that speaks first is asked with; None when its first words are fixed."""
+    persona = scenario.persona
+    fixed = persona.opening is not None or (
+        isinstance(persona.script, dict) and 1 in persona.script
+    )
+    return scenario.provider.start_prompt if persona.simulator == "llm" and not fixed else None
 
 
 class Conversation:
@@ -114,7 +126,8 @@ class Conversation:
             on_pause=spec.on_pause,
             publish=wiring.publish_gate,
             breaks=lambda point: self.breakpoints.fires(point, self.journal.transcript),
-            paused=spec.paused,
+            # What goes on where another engine was held is held there, too.
+            paused=spec.paused or (spec.continue_from is not None and spec.continue_from.held),
         )
         retry = scenario.retry
         self.caller = Caller(

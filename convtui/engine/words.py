@@ -177,6 +177,7 @@ class Speakers:
             not session.turns
             and config.first_message is not None
             and session.first_speaker == ("provider")
+            and not self._table.provider.opens_itself
         ):
             return Words(config.first_message)
         extra: list[Message] = []

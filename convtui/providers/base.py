@@ -134,6 +134,9 @@ class Provider:
     """Strings in the provider's raw reply that end the session."""
     first_speaker: Speaker | None = None
     """Read after every `enter_session`; None leaves it to the scenario."""
+    opens_itself: bool = False
+    """Whether it is asked for its first words even where the scenario has a `first_message`: it
+    was given that message and knows what to do with it."""
     params: Mapping[str, Any] = {}
     models: ModelClients | None = None
     """Set before `setup()`: makes model clients that share convtui's capture and settings."""

@@ -66,6 +66,10 @@ class ProviderSettings:
     params: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     speed: float = 1.0
+    first_message: str | None = None
+    start_prompt: str | None = None
+    opening_prompt: str | None = None
+    """What the persona is asked with when it speaks first; None when its first words are fixed."""
 
 
 def load_provider(
