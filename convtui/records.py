@@ -104,12 +104,15 @@ def decode(line: bytes) -> RecordDict:
     """The record of one log line. Raises ValueError for what is not a JSON object in UTF-8."""
     # The scanner itself: finding out which encoding it is costs as much as the parsing.
     text = str(line, "utf-8", "surrogatepass")
-    if text[:1] == "{":
-        record, end = _scan(text)
-        if end != len(text) and text[end:].strip():
-            raise ValueError("more than one JSON value")
-    else:
-        record = json.loads(text)
+    try:
+        if text[:1] == "{":
+            record, end = _scan(text)
+            if end != len(text) and text[end:].strip():
+                raise ValueError("more than one JSON value")
+        else:
+            record = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
     if not isinstance(record, dict):
         raise ValueError(f"a record must be an object, not {type(record).__name__}")
     return record

@@ -319,7 +319,7 @@ class Transcript:
         if handler is not None:
             try:
                 handler(self, record, turn)
-            except (KeyError, TypeError, ValueError, AttributeError):
+            except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
                 # A damaged or foreign record must not stop the fold; `check` names what is wrong.
                 self.counts["(malformed)"] = self.counts.get("(malformed)", 0) + 1
         if kind in _LIFECYCLE:
@@ -348,7 +348,10 @@ class Transcript:
             return None
         side = record.get("speaker") or record.get("side")
         speaker = "provider" if side == "provider" else "persona"
-        return self._new_turn(session, number, speaker, int(record.get("attempt") or 1))
+        attempt = record.get("attempt")
+        return self._new_turn(
+            session, number, speaker, attempt if isinstance(attempt, int) and attempt else 1
+        )
 
     def _new_turn(self, session: int, number: int, speaker: str, attempt: int) -> Turn:
         holder = self.session(session) or self._new_session(session, "")
@@ -394,10 +397,10 @@ class Transcript:
             if self.session(session) is None:
                 name = self.prepared[session - 1] if session <= len(self.prepared) else ""
                 self._new_session(session, name)
-            seeded = self._new_turn(session, int(item["turn"]), item["speaker"], 1)
+            seeded = self._new_turn(session, int(item["turn"]), _text(item, "speaker"), 1)
             seeded.status = COMMITTED
             seeded.stage = "terminate"
-            seeded.text = item["text"]
+            seeded.text = _text(item, "text")
             seeded.flags = Flag.SEEDED
             if item.get("human"):
                 seeded.flags |= Flag.HUMAN
@@ -405,7 +408,7 @@ class Transcript:
                 seeded.flags |= Flag.EDITED
         for index, item in ended.items():
             holder = self._new_session(int(index), str(item.get("session_type", "")))
-            holder.termination = item.get("termination")
+            holder.termination = _mapping(item.get("termination"))
         self._current = None
 
     def _prepared(self, record: RecordDict, turn: Turn | None) -> None:
@@ -417,14 +420,14 @@ class Transcript:
     def _session_started(self, record: RecordDict, turn: Turn | None) -> None:
         session = self._new_session(int(record["session"]), str(record["session_type"]))
         session.first_speaker = record.get("first_speaker")
-        session.max_turns = record.get("max_turns")
+        session.max_turns = None if record.get("max_turns") is None else int(record["max_turns"])
         session.started_at = record.get("t")
         session.termination = None
 
     def _session_ended(self, record: RecordDict, turn: Turn | None) -> None:
         session = self._new_session(int(record["session"]), str(record.get("session_type", "")))
-        session.termination = record.get("termination")
-        session.skipped = record.get("skipped")
+        session.termination = _mapping(record.get("termination"))
+        session.skipped = None if record.get("skipped") is None else str(record["skipped"])
         session.ended_at = record.get("t")
         if session.turns and not session.skipped:
             last = self.turns[session.turns[-1]]
@@ -439,11 +442,11 @@ class Transcript:
     def _turn_started(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is None:
             return
-        turn.speaker = record.get("speaker", turn.speaker)
-        turn.attempt = record.get("attempt") or turn.attempt
         turn.status = OPEN
         turn.stage = "request"
-        turn.started = record.get("t", 0.0)
+        turn.started = self.last_t
+        turn.speaker = _text(record, "speaker")
+        turn.attempt = int(record.get("attempt") or turn.attempt)
         if turn.attempt > 1 and turn.text:
             turn.text = ""
             turn.streamed = 0
@@ -476,7 +479,7 @@ class Transcript:
         if turn is None:
             return
         if record.get("side") != "responder":
-            turn.text = record["raw"]
+            turn.text = _text(record, "raw")
             turn.stage = "response"
         if record.get("reasoning"):
             turn.flags |= Flag.REASONING
@@ -503,7 +506,7 @@ class Transcript:
             turn.error = str(record["error"].get("message", ""))
             turn.status = FAILED
             if record.get("partial"):
-                turn.text = record["partial"]
+                turn.text = _text(record, "partial")
 
     def _tool_called(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is not None:
@@ -518,7 +521,7 @@ class Transcript:
         if turn is None:
             return
         turn.stage = "signals"
-        names = tuple(dict.fromkeys(match["signal"] for match in record["matches"]))
+        names = tuple(dict.fromkeys(str(match["signal"]) for match in record["matches"]))
         turn.signals = names
         turn.flags = turn.flags | _SIGNAL if names else turn.flags & ~_SIGNAL
 
@@ -526,7 +529,7 @@ class Transcript:
         if turn is None:
             return
         turn.stage = "post_process"
-        turn.text = record["text"]
+        turn.text = _text(record, "text")
         changed = record["changed"]
         turn.flags = turn.flags | _CHANGED if changed else turn.flags & ~_CHANGED
 
@@ -535,16 +538,16 @@ class Transcript:
             return
         turn.status = GONE
         turn.flags |= Flag.DISCARDED
-        turn.text = record["text"]
-        turn.note = record.get("hook") or ""
+        turn.text = _text(record, "text")
+        turn.note = str(record.get("hook") or "")
         turn.stage = "commit"
 
     def _committed(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is None:
             return
         turn.status = COMMITTED
-        turn.text = record["text"]
-        turn.speaker = record.get("speaker", turn.speaker)
+        turn.text = _text(record, "text")
+        turn.speaker = _text(record, "speaker")
         turn.stage = "commit"
         flags = turn.flags
         if record.get("human"):
@@ -630,12 +633,24 @@ class Transcript:
             turn.flags |= Flag.WARNING
 
     def _ended(self, record: RecordDict, turn: Turn | None) -> None:
-        self.termination = record.get("termination")
+        self.termination = _mapping(record.get("termination"))
         self.hold = None
 
     def _trailer(self, record: RecordDict, turn: Turn | None) -> None:
         self.trailer = record
         self.hold = None
+
+
+def _text(record: RecordDict, name: str) -> str:
+    """A field that is text, or TypeError: what draws and searches it relies on that."""
+    value = record[name]
+    if isinstance(value, str):
+        return value
+    raise TypeError(f"{name} is no text")
+
+
+def _mapping(value: Any) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) else None
 
 
 _PAST = {"end": "ended", "discard": "discarded"}

@@ -60,6 +60,10 @@ class Journal:
         self._sinks: list[Sink] = []
         self._lock = threading.RLock()
 
+    def clean(self, data: Any) -> Any:
+        """`data` as it will stand in the log: without secrets."""
+        return self.writer.clean(data)
+
     def listen(self, sink: Sink) -> None:
         """Calls `sink` for every record from now on, in the thread that emitted it."""
         self._sinks.append(sink)

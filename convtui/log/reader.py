@@ -146,15 +146,14 @@ class LogReader:
         """Takes in one line that stands at `offset`; None when it is damaged."""
         self._line += 1
         if not line.strip():
-            if line or self._line > 1:
-                self._find("blank_line", "an empty line")
+            self._find("blank_line", "an empty line")
             return None
         try:
             record = decode(line)
         except (ValueError, RecursionError) as error:
-            if self._line == 1:
+            if not self.transcript.records:
                 raise LogError(
-                    f"{self.path}: this is no convtui log: line 1 is not JSON"
+                    f"{self.path}: this is no convtui log: line {self._line} is not JSON"
                 ) from error
             self._find("bad_json", f"this line is not a JSON record: {_short(error)}")
             self._next_seq += 1
@@ -167,7 +166,7 @@ class LogReader:
 
     def _verify(self, record: RecordDict) -> None:
         kind = record.get("type")
-        if self._line == 1:
+        if not self.transcript.records:
             self._verify_header(record)
         elif kind == "header":
             self._find("second_header", "a second header")
@@ -194,7 +193,7 @@ class LogReader:
     def _verify_header(self, record: RecordDict) -> None:
         if record.get("type") != "header" or record.get("format") != FORMAT:
             raise LogError(
-                f"{self.path}: this is no convtui log: line 1 is not a convtui header"
+                f"{self.path}: this is no convtui log: line {self._line} is not a convtui header"
                 " (transcripts of other tools come in through `convtui import`)"
             )
         version = str(record.get("version", ""))
@@ -227,7 +226,8 @@ class LogReader:
                 )
             )
         if self.transcript.records == 0:
-            raise LogError(f"{self.path}: this log is empty")
+            what = "its header has not been written to the end" if self._tail_size else "it is empty"
+            raise LogError(f"{self.path}: there is nothing to read in this log: {what}")
         if not self._trailers and not live:
             found.append(
                 Finding(

@@ -32,10 +32,12 @@ class RequestChain:
     """Turns message lists into differences to the one before, with digests.
 
     The digest of the shared beginning is carried on instead of being computed again, so that the
-    cost of a request is that of its new messages.
+    cost of a request is that of its new messages. `clean` is what is done to a message before it
+    is written (secrets are taken out): the digest is that of what is written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clean: Callable[[Any], Any] = lambda message: message) -> None:
+        self._clean = clean
         self._base: int | None = None
         self._messages: list[Any] = []
         self._hashes: list[_Hash] = []
@@ -49,15 +51,17 @@ class RequestChain:
             keep += 1
         del self._hashes[keep:]
         running = self._hashes[-1].copy() if self._hashes else hashlib.sha256(b"[")
+        append: list[Any] = []
         for number, message in enumerate(messages[keep:], keep):
+            cleaned = self._clean(message)
             if number:
                 running.update(b",")
-            running.update(canonical(message))
+            running.update(canonical(cleaned))
             self._hashes.append(running.copy())
+            append.append(dict(cleaned) if isinstance(cleaned, dict) else cleaned)
         running.update(b"]")
         # Messages are copied one level deep: a provider may change the dictionaries it was given.
-        append = [dict(m) if isinstance(m, dict) else m for m in messages[keep:]]
-        self._messages[keep:] = append
+        self._messages[keep:] = [dict(m) if isinstance(m, dict) else m for m in messages[keep:]]
         base = self._base if keep else None
         return {"base": base, "keep": keep, "append": append, "sha256": running.hexdigest()}
 

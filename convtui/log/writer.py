@@ -76,6 +76,10 @@ class LogWriter:
         """What made writing fail, if it did; nothing is written after that."""
         return self._broken
 
+    def clean(self, data: Any) -> Any:
+        """`data` as it will stand in the log: without secrets."""
+        return data if self._redactor is None else self._redactor.data(data)
+
     def start_clock(self) -> None:
         """The log begins now: what was loaded between opening it and the header does not count."""
         self._started = time.monotonic()
