@@ -55,7 +55,6 @@ def test_version(convtui: Run) -> None:
         (["runs", "--ended", "faild"], "there is no such ending, did you mean 'failed'?"),
         (["runs", "--since", "soon"], "--since soon: write a day"),
         (["check", "--kind", "them", "x"], "there is no kind 'them', did you mean 'theme'?"),
-        (["check", "bot.py:Bot"], "convtui run --provider bot.py:Bot"),
         (["init", "--style", "clas"], "there is no style 'clas', did you mean 'class'?"),
         (["run"], "what should run?"),
         (["run", "nope.yaml"], "nope.yaml"),
