@@ -239,7 +239,7 @@ class Redactor:
             return self.text(value)
         if isinstance(value, Mapping):
             return {
-                key: REDACTED
+                self.text(key) if isinstance(key, str) else key: REDACTED
                 if isinstance(item, str) and item and is_secret_name(str(key))
                 else self.data(item)
                 for key, item in value.items()

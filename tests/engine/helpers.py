@@ -318,3 +318,9 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0)
+
+
+async def cut_turn(parent: Ran, number: int, folder: Path, what: Scenario) -> Ran:
+    """Goes on with a conversation from before a turn."""
+    started = next(r for r in parent.of("turn.started") if r["turn"] == number)
+    return await resume(parent.path, folder, what, seq=started["seq"] - 1, kind="rewind")

@@ -1,0 +1,135 @@
+"""What a log says about one turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from convtui.errors import LogError
+from convtui.events import (
+    DebugEdited,
+    LlmPartial,
+    LlmRetry,
+    ProviderOutput,
+    ToolCalled,
+    ToolReturned,
+    Warned,
+)
+from convtui.log.detail import RecordFile, TurnDetail, fold_until, read_turn, request_messages
+from convtui.log.reader import open_log
+from tests.engine.helpers import Bot, calls, cut_turn, run, scenario
+from tests.logs import as_records, conversation, sample, session, turn, write_log
+
+
+def details(path: Path) -> dict[str, TurnDetail]:
+    """Every turn of a log by its address."""
+    with open_log(path) as log:
+        file = RecordFile(path, log.transcript.offsets)
+        try:
+            return {each.address: read_turn(file, each) for each in log.transcript.turns}
+        finally:
+            file.close()
+
+
+def test_stages_of_a_plain_and_a_discarded_turn(tmp_path: Path) -> None:
+    found = details(write_log(tmp_path / "a.jsonl", sample()))
+    dropped = found["2:2"]
+    assert dropped.takes[0].discarded is not None
+    assert dropped.matches[0]["signal"] == "[[ERROR]]"
+    last = found["2:4"]
+    assert last.raw == "<think>hm</think>Of course. [[DONE]]"
+    assert last.shown == "Of course."
+    assert last.calls[0].side == "provider"
+
+
+def test_records_are_sorted_by_what_they_are(tmp_path: Path) -> None:
+    more = [
+        ToolCalled(id="c1", name="f", raw_arguments="{}"),
+        ToolReturned(id="c1", name="f", ok=True, result=1),
+        ToolReturned(id="c9", name="g", ok=True, result=2),
+        ProviderOutput(stream="stdout", text="hi\n"),
+        Warned(message="careful"),
+        DebugEdited(field="raw", before="x", after="y"),
+    ]
+    turns = [turn(1, "persona", "hi"), turn(2, "provider", "x", more=more)]
+    path = write_log(tmp_path / "a.jsonl", conversation(session(1, "s", turns)), close=False)
+    detail = details(path)["1:2"]
+    assert [(a["id"], (b or {}).get("result")) for a, b in detail.tools] == [("c1", 1), ("c9", 2)]
+    assert [o["text"] for o in detail.outputs] == ["hi\n"]
+    assert [w["message"] for w in detail.warnings] == ["careful"]
+    assert detail.raw == "y"
+    assert detail.response is not None
+    assert detail.response["raw"] == "x"
+
+
+def test_partials_and_retries_belong_to_their_call(tmp_path: Path) -> None:
+    plain = conversation(session(1, "s", [turn(1, "provider", "whole")]))
+    records = as_records(plain)
+    request = next(r["seq"] for r in records if r["type"] == "llm.request")
+    at = {"session": 1, "turn": 1, "side": "provider", "call": request}
+    place = request + 1
+    plain[place:place] = [
+        LlmPartial(**at, offset=0, text="ha"),
+        LlmPartial(**at, offset=2, text="lf"),
+        LlmRetry(**at, n=1, delay=0.1, error={"message": "gone"}),
+    ]
+    call = details(write_log(tmp_path / "a.jsonl", plain, close=False))["1:1"].calls[0]
+    assert call.partial == "half"
+    assert len(call.retries) == 1
+
+
+async def test_edits_make_takes(tmp_path: Path) -> None:
+    ran = await run(
+        scenario(Bot("first"), ["a"], breakpoints=["~stage commit & ~speaker provider"]),
+        tmp_path,
+        plan=[("edit", {"raw": "second"}), "go"],
+    )
+    detail = details(ran.path)["1:2"]
+    assert [take.revision for take in detail.takes] == [1, 2]
+    assert detail.takes[1].committed is not None
+    assert detail.raw == "second"
+
+
+async def test_the_exact_messages_of_a_request(tmp_path: Path) -> None:
+    def look() -> int:
+        return 3
+
+    bot = Bot(calls(("look", "")), "three", "ok", tools=[look])
+    ran = await run(scenario(bot, ["a", "b"]), tmp_path)
+    with open_log(ran.path) as log:
+        file = RecordFile(ran.path, log.transcript.offsets)
+        sent = [request_messages(file, request) for request in ran.of("llm.request")]
+        file.close()
+    assert sent == bot.sent
+
+
+async def test_a_seeded_turn_has_no_records_here(tmp_path: Path) -> None:
+    parent = await run(scenario(Bot(), ["a", "b"]), tmp_path)
+    child = await cut_turn(parent, 3, tmp_path, scenario(Bot(), ["a", "b"]))
+    found = details(child.path)
+    assert found["1:1"].records == []
+    assert found["1:3"].records
+
+
+def test_the_summary_of_a_turn_as_it_stood() -> None:
+    records = as_records(turn(1, "provider", "clean", raw="raw"))
+    found = fold_until(records, lambda record: record["type"] != "response.processed")
+    assert found is not None
+    assert (found.text, found.stage) == ("raw", "signals")
+
+
+def test_files_and_records_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(LogError, match="cannot be read"):
+        RecordFile(tmp_path / "nope.jsonl", [])
+    path = write_log(tmp_path / "a.jsonl", sample())
+    with open_log(path) as log:
+        file = RecordFile(path, log.transcript.offsets)
+        with pytest.raises(IndexError):
+            file.read(-1)
+        with pytest.raises(IndexError):
+            file.read(10_000)
+        with pytest.raises(ValueError, match="no record"):
+            file.by_seq(10_000)
+        assert len(file.range(-5, 10_000)) == log.transcript.records
+        file.close()
