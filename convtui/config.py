@@ -182,7 +182,8 @@ def config_model() -> type[BaseModel]:
 
     made: Any = {name: (_types()[name], of(setting)) for name, setting in settings().items()}
     how = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-    return create_model("Config", __config__=how, __doc__=Config.__doc__, **made)
+    about = (Config.__doc__ or "").split("\n")[0]
+    return create_model("Config", __config__=how, __doc__=about, **made)
 
 
 def _marked(name: str, mark: str) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from convtui.config import builtin_dir
 from convtui.themes import FIELD_ROLES, ROLES, TEXT_ROLES, contrast, load_theme, load_themes
+from convtui.tui.theming import builtin_look, look_of
 
 BUILT_IN = ("dark", "light", "high-contrast", "mono")
 
@@ -79,3 +80,10 @@ def test_a_theme_alone_must_be_whole(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("colors: {text: '#123456'}\n")
     with pytest.raises(Exception, match="colours are missing for: background"):
         load_theme(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_the_first_frame_reads_built_in_themes_as_they_are(name: str) -> None:
+    theme = load_themes([builtin_dir("themes")])[0][name]
+    assert builtin_look(name) == look_of(theme)
+    assert builtin_look(f"../{name}") is None

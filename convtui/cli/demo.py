@@ -21,8 +21,17 @@ def command(speed: float, paused: bool, out: str | None) -> int:
 
         no_screen("the demo runs without one, as `convtui run` does")
         return run_headless(None, flags)
-    from convtui.cli.start import plan
-    from convtui.tui.app import run_demo
+    from convtui.cli.common import settings
+    from convtui.protocol import StartSpec
+    from convtui.tui.app import run_debug
 
-    planned = plan(None, flags, watched=True, paused=paused, speed=speed)
-    return run_demo(planned.spec, config=planned.config, python=planned.python)
+    config = settings(out_dir=out)
+
+    def spec() -> StartSpec:
+        # Scenarios take longer to import than the screen to draw.
+        from convtui.cli.start import plan
+
+        return plan(None, flags, watched=True, paused=paused, speed=speed).spec
+
+    known = StartSpec(scenario={"persona": "demo", "provider": "demo"}, out_dir="")
+    return run_debug(known, config=config, python=config.python, plan=spec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -26,8 +27,8 @@ from convtui.tui.palette import DARK, Palette
 if TYPE_CHECKING:
     from convtui.config import Config
     from convtui.protocol import StartSpec
-    from convtui.themes import Theme
-    from convtui.tui.run import LiveRun
+    from convtui.tui.run import LiveRun, Plan
+    from convtui.tui.theming import Look
 
 First = Callable[["ConvtuiApp"], Screen[Any]]
 SMALLEST = (40, 10)
@@ -76,14 +77,17 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self.palette = Palette(monochrome=self.monochrome)
         self.run_in_progress: LiveRun | None = None
         """The run; screens draw it, the app ends it."""
+        self.failed_with: ConvtuiError | None = None
+        """What the app was left with, for whoever opened it."""
         self.last_failure = ""
         """Why the last run could not be set up, for the picker."""
         self._state_file = state_file
         if state_file is None and config is not None:
             self._state_file = config.paths.state_file
         self._interrupted = float("-inf")
+        self.look: Look | None = None
         self._theme_problems: list[str] = []
-        self._take_theme(*self._load_theme())
+        self._first_theme()
 
     # --- settings
 
@@ -105,17 +109,25 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         """The user's themes."""
         return self.config.paths.themes_dir if self.config is not None else None
 
-    def _load_theme(self) -> tuple[Theme | None, list[str]]:
+    def _load_theme(self) -> tuple[Look | None, list[str]]:
         if self.config is None:
             return None, []
         try:
-            found, problems = theming.load(self.config.theme, self.themes_dir)
+            theme, problems = theming.load(self.config.theme, self.themes_dir)
         except ConvtuiError as error:
             return None, [str(error)]
-        theme = found.get(self.config.theme) or found.get(theming.DEFAULT)
         return theme, [str(problem) for problem in problems]
 
-    def _take_theme(self, theme: Theme | None, problems: list[str]) -> None:
+    def _first_theme(self) -> None:
+        """The theme of the first frame; whether the user's themes say otherwise is seen later."""
+        look = theming.builtin_look(self.config.theme) if self.config is not None else None
+        if look is not None or self.config is None:
+            self._take_theme(look, [])
+        else:
+            self._take_theme(*self._load_theme())
+
+    def _take_theme(self, theme: Look | None, problems: list[str]) -> None:
+        self.look = theme
         self.palette = theming.palette_of(theme, monochrome=self.monochrome)
         made = theming.textual_theme(
             theme.colors if theme is not None else DARK,
@@ -142,15 +154,20 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         folder = self.themes_dir
         if folder is None or not await asyncio.to_thread(folder.is_dir):
             return
+        told = self._theme_problems
         while True:
-            await watch.changed([folder])
+            before = await asyncio.to_thread(watch.stamp, [folder])
             theme, problems = await asyncio.to_thread(self._load_theme)
-            self._take_theme(theme, problems)
-            for screen in self.screen_stack:
-                restyle = getattr(screen, "restyle", None)
-                if restyle is not None:
-                    restyle()
-            self._tell_problems(problems, "Theme not loaded")
+            if theme != self.look:
+                self._take_theme(theme, problems)
+                for screen in self.screen_stack:
+                    restyle = getattr(screen, "restyle", None)
+                    if restyle is not None:
+                        restyle()
+            if problems != told:
+                self._tell_problems(problems, "Theme not loaded")
+            told = []
+            await watch.changed([folder], before)
 
     # --- screens
 
@@ -163,6 +180,9 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self.call_after_refresh(self._after_first_frame)
 
     def _after_first_frame(self) -> None:
+        # What is there now stays: no collection has to look at it again.
+        gc.freeze()
+        gc.enable()
         self._tell_problems(self._theme_problems, "Theme not loaded")
         if self.keymap_problem:
             self._tell_problems([self.keymap_problem], "Keys not loaded")
@@ -195,6 +215,11 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             run = self.run_in_progress
             failed = run is not None and run.handle.state.value == "failed"
             self.exit(3 if failed else 0)
+
+    def fail(self, error: ConvtuiError) -> None:
+        """Leaves the app; the error is for the command line to tell."""
+        self.failed_with = error
+        self.exit(error.exit_code)
 
     def _key_screen(self) -> KeyScreen | None:
         return next((s for s in reversed(self.screen_stack) if isinstance(s, KeyScreen)), None)
@@ -276,13 +301,15 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             yield SystemCommand(title, action.id, lambda name=action.id: keys.perform(name))
 
 
-def debugger(app: ConvtuiApp, spec: StartSpec, *, python: str | None = None) -> Screen[Any]:
+def debugger(
+    app: ConvtuiApp, spec: StartSpec, *, python: str | None = None, plan: Plan | None = None
+) -> Screen[Any]:
     """A debugger on a new run, which becomes the app's."""
     from convtui.tui.run import LiveRun
     from convtui.tui.screens.debugger import DebuggerScreen
     from convtui.tui.source import LiveSource
 
-    run = app.run_in_progress = LiveRun(spec, python=python)
+    run = app.run_in_progress = LiveRun(spec, python=python, plan=plan)
     return DebuggerScreen(app.keymap, LiveSource(run.handle), run)
 
 
@@ -304,7 +331,14 @@ def _picker(app: ConvtuiApp) -> Screen[Any]:
 
 def _run(app: ConvtuiApp) -> int:
     mouse = app.config.mouse if app.config is not None else True
-    status = app.run(mouse=mouse)
+    # Until the first frame next to nothing becomes garbage.
+    gc.disable()
+    try:
+        status = app.run(mouse=mouse)
+    finally:
+        gc.enable()
+    if app.failed_with is not None:
+        raise app.failed_with
     return status if status is not None else app.return_code or 0
 
 
@@ -313,14 +347,21 @@ def run_picker(*, config: Config | None = None) -> int:
     return _run(ConvtuiApp(_picker, config=config))
 
 
-def run_debug(spec: StartSpec, *, config: Config | None = None, python: str | None = None) -> int:
-    """Opens the debugger on a new run; returns the exit code (3: it could not be set up)."""
-    return _run(ConvtuiApp(lambda app: debugger(app, spec, python=python), config=config))
+def run_debug(
+    spec: StartSpec,
+    *,
+    config: Config | None = None,
+    python: str | None = None,
+    plan: Plan | None = None,
+) -> int:
+    """Opens the debugger on a new run; returns the exit code (3: it could not be set up).
 
-
-def run_demo(spec: StartSpec, *, config: Config | None = None, python: str | None = None) -> int:
-    """Opens the debugger on the demo; returns the exit code."""
-    return run_debug(spec, config=config, python=python)
+    A `plan` makes the whole spec when the first frame has been drawn; `spec` then says what is
+    known before. Raises what the plan raises.
+    """
+    return _run(
+        ConvtuiApp(lambda app: debugger(app, spec, python=python, plan=plan), config=config)
+    )
 
 
 def run_replay(

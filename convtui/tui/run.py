@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from convtui.client import EngineHandle
 
 MakeHandle = Callable[[], "EngineHandle"]
+Plan = Callable[[], StartSpec]
 GoOn = Callable[["EngineHandle", StartSpec, ContinueFrom], Awaitable["EngineHandle"]]
 
 
@@ -32,7 +33,8 @@ class LiveRun:
     """One conversation, in one engine after another.
 
     `handle` changes when the conversation goes on in another engine; `subscribe()` tells. The
-    screens draw it, none of them owns it.
+    screens draw it, none of them owns it. With a `plan` (blocking, run in a thread when the run
+    starts) `spec` only says until then what is known.
     """
 
     def __init__(
@@ -40,10 +42,12 @@ class LiveRun:
         spec: StartSpec,
         *,
         python: str | None = None,
+        plan: Plan | None = None,
         make_handle: MakeHandle | None = None,
         go_on: GoOn | None = None,
     ) -> None:
         self.spec = spec
+        self._plan = plan
         self._python = python
         self._make_handle = make_handle
         self._go_on = go_on
@@ -60,9 +64,15 @@ class LiveRun:
         return EngineHandle(python=self._python)
 
     async def start(self) -> None:
-        """Starts the engine; a second call starts a new one. Raises `EngineError`."""
+        """Starts the engine; a second call starts a new one.
+
+        Raises `EngineError`, or what the plan raises.
+        """
         from convtui.client import EngineState
 
+        if self._plan is not None:
+            self.spec = await asyncio.to_thread(self._plan)
+            self._plan = None
         if self.handle.state is not EngineState.NEW:
             old = self.handle
             self.handle = self._new_handle()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,43 @@ if TYPE_CHECKING:
     from convtui.themes import Theme
 
 DEFAULT = "dark"
+_COLOR = re.compile(r"^  (\w+): '(#[0-9a-fA-F]{6})'$", re.MULTILINE)
+
+
+@dataclass(slots=True, frozen=True)
+class Look:
+    """What the screens need of a theme."""
+
+    name: str
+    dark: bool
+    monochrome: bool
+    colors: Mapping[str, str]
+
+
+def look_of(theme: Theme) -> Look:
+    """The look of a theme."""
+    return Look(theme.name, theme.dark, theme.monochrome, theme.colors)
+
+
+def builtin_look(name: str) -> Look | None:
+    """A built-in theme, for the first frame; None when there is none of that name.
+
+    Reads the plain form in which the built-in files are written: YAML and the models that check
+    a user's theme take longer to import than the frame takes to draw.
+    """
+    from convtui.errors import FileError
+    from convtui.paths import builtin_dir
+
+    if not re.fullmatch(r"[a-z0-9-]+", name):
+        return None
+    try:
+        text = (builtin_dir("themes") / f"{name}.yaml").read_text(encoding="utf-8")
+    except (OSError, ValueError, FileError):
+        return None
+    lines = text.splitlines()
+    return Look(
+        name, "dark: true" in lines, "monochrome: true" in lines, dict(_COLOR.findall(text))
+    )
 
 
 def textual_theme(
@@ -65,10 +104,11 @@ def textual_theme(
     )
 
 
-def load(name: str, user_dir: Path | None) -> tuple[dict[str, Theme], list[Problem]]:
-    """The theme `name` (a built-in one, or one of the user's) with those it builds on.
+def load(name: str, user_dir: Path | None) -> tuple[Look | None, list[Problem]]:
+    """The theme `name` (a built-in one, or one of the user's), else the default one.
 
-    Blocking. A broken or missing theme is among the problems; the default is there in any case.
+    Blocking. A broken or missing theme is among the problems. Raises `FileError` when the built-in
+    ones are missing.
     """
     from convtui.errors import Problem, did_you_mean
     from convtui.paths import builtin_dir
@@ -80,10 +120,11 @@ def load(name: str, user_dir: Path | None) -> tuple[dict[str, Theme], list[Probl
     found, problems = load_themes(dirs)
     if name not in found:
         problems.append(Problem(f"there is no theme {name!r}{did_you_mean(name, found)}"))
-    return found, problems
+    theme = found.get(name) or found.get(DEFAULT)
+    return look_of(theme) if theme is not None else None, problems
 
 
-def palette_of(theme: Theme | None, *, monochrome: bool) -> Palette:
+def palette_of(theme: Look | None, *, monochrome: bool) -> Palette:
     """The palette of a theme; the default one for None."""
     if theme is None:
         return Palette(monochrome=monochrome)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from convtui.errors import CommandRefused, EngineError
+from convtui.errors import CommandRefused, ConvtuiError, EngineError
 from convtui.tui.screens.dialogs import Choose
 from convtui.tui.screens.driving import Driving
 from convtui.tui.screens.error import ErrorPane
@@ -39,6 +39,8 @@ class Branching(Driving):
             run = self.run
             self._last_error = run.handle.error or described(error)
             self._open_error("cannot be set up", run.start, back="back")
+        except ConvtuiError as error:
+            self.capp.fail(error)
         finally:
             self.attach(self.run)
 

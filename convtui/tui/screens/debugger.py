@@ -121,8 +121,9 @@ class DebuggerScreen(Offering):
         self._watch_source()
         self.set_interval(TICK, self._tick)
         if self.run is not None:
-            self.spawn(self.start())
-            self.spawn(self.capp.hint_once())
+            # The process is started when the first frame has been drawn: both want the processor.
+            self.call_after_refresh(lambda: self.spawn(self.start()))
+            self.call_after_refresh(lambda: self.spawn(self.capp.hint_once()))
         elif self.replay is not None:
             self.replay.start()
         self.repaint()
