@@ -17,7 +17,7 @@ from typing import Any
 
 from convtui.errors import ProviderLoadError, did_you_mean
 from convtui.models.base import ModelClients
-from convtui.providers import frames
+from convtui.providers import frames, vera, vera_interface, vera_load
 from convtui.providers.base import HOOKS, Provider
 from convtui.providers.function import FunctionProvider
 from convtui.spec import ProviderSpec, source_names
@@ -33,7 +33,7 @@ class Loaded:
     provider: Provider
     spec: ProviderSpec
     kind: str
-    """demo, litellm, function or class."""
+    """demo, litellm, function, class or vera (a class written for VERA-MH)."""
     hooks: dict[str, str] = field(default_factory=dict)
     """Hook name to `yours` or `default`."""
     file: Path | None = None
@@ -90,7 +90,8 @@ def load_provider(
         provider.system_prompt = settings.system_prompt
     if not provider.name:
         provider.name = type(provider).__name__
-    loaded.hooks = {hook: owner(provider, hook) for hook in HOOKS}
+    known = vera.HOOKS if loaded.kind == "vera" else HOOKS
+    loaded.hooks = {hook: owner(provider, hook) for hook in known}
     return loaded
 
 
@@ -107,6 +108,7 @@ def _load(spec: ProviderSpec, settings: ProviderSettings) -> Loaded:
         raise ProviderLoadError(
             f"{spec}: answering from a record is not possible yet; `convtui replay` shows one"
         )
+    vera_interface.offer()
     module: ModuleType | None
     if spec.kind == "file":
         path = Path(spec.target)
@@ -125,6 +127,8 @@ def _load(spec: ProviderSpec, settings: ProviderSettings) -> Loaded:
             loaded.sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     if kind == "class":
         loaded.near_names = near_names(type(provider))
+    elif isinstance(provider, vera.VeraProvider):
+        loaded.near_names = vera_load.near_names(type(provider.client))
     return loaded
 
 
@@ -255,6 +259,8 @@ def instantiate(thing: Any, settings: ProviderSettings, spec: ProviderSpec) -> t
     """
     if isinstance(thing, Provider):
         return thing, "class"
+    if vera_load.is_vera(thing if inspect.isclass(thing) else type(thing)):
+        return vera_load.adapt(thing, settings, spec.short), "vera"
     if inspect.isclass(thing):
         return _construct(thing, settings, spec), "class"
     if callable(thing):
@@ -362,6 +368,8 @@ def _check_function(function: Any, spec: ProviderSpec) -> None:
 
 def owner(provider: Provider, hook: str) -> str:
     """Whether a hook is the developer's (`yours`) or ours (`default`)."""
+    if isinstance(provider, vera.VeraProvider):
+        return provider.hook_owner(hook)
     theirs = getattr(type(provider), hook, None)
     ours = getattr(Provider, hook, None)
     return "default" if theirs is None or theirs is ours else "yours"
