@@ -25,9 +25,10 @@ from convtui.tui.keys import KeyScreen
 from convtui.tui.palette import DARK, Palette
 
 if TYPE_CHECKING:
+    from convtui.client import EngineHandle
     from convtui.config import Config
     from convtui.protocol import StartSpec
-    from convtui.tui.run import LiveRun, Plan
+    from convtui.tui.run import LiveRun, Plan, WarmEngine
     from convtui.tui.theming import Look
 
 First = Callable[["ConvtuiApp"], Screen[Any]]
@@ -77,6 +78,8 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self.palette = Palette(monochrome=self.monochrome)
         self.run_in_progress: LiveRun | None = None
         """The run; screens draw it, the app ends it."""
+        self.warm: WarmEngine | None = None
+        """An engine that is ready for the next run."""
         self.failed_with: ConvtuiError | None = None
         """What the app was left with, for whoever opened it."""
         self.last_failure = ""
@@ -188,9 +191,20 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             self._tell_problems([self.keymap_problem], "Keys not loaded")
         self.run_worker(self._watch_themes(), group="themes", exit_on_error=False)
 
-    def start_run(self, spec: StartSpec, *, python: str | None = None) -> None:
+    def warm_up(self) -> None:
+        """Makes an engine ready in the background, so that the next run starts at once."""
+        if not self.is_running or self._exit:
+            return
+        from convtui.tui.run import WarmEngine
+
+        if self.warm is None:
+            self.warm = WarmEngine(self.config.python if self.config is not None else None)
+        self.warm.begin()
+
+    async def start_run(self, spec: StartSpec, *, python: str | None = None) -> None:
         """Opens the debugger on a new run."""
-        self.push_screen(debugger(self, spec, python=python))
+        warm = await self.warm.take(python) if self.warm is not None else None
+        self.push_screen(debugger(self, spec, python=python, warm=warm))
 
     def replay(self, path: Path, *, at: tuple[int, int] | None = None) -> None:
         """Opens a saved log."""
@@ -251,6 +265,8 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         """Whatever happens, no engine is left behind."""
         if self.run_in_progress is not None:
             await self.run_in_progress.close()
+        if self.warm is not None:
+            await self.warm.close()
 
     def on_resize(self, event: events.Resize) -> None:
         """Below a certain size there is nothing but the advice to enlarge it."""
@@ -302,14 +318,19 @@ class ConvtuiApp(App[int], inherit_bindings=False):
 
 
 def debugger(
-    app: ConvtuiApp, spec: StartSpec, *, python: str | None = None, plan: Plan | None = None
+    app: ConvtuiApp,
+    spec: StartSpec,
+    *,
+    python: str | None = None,
+    plan: Plan | None = None,
+    warm: EngineHandle | None = None,
 ) -> Screen[Any]:
     """A debugger on a new run, which becomes the app's."""
     from convtui.tui.run import LiveRun
     from convtui.tui.screens.debugger import DebuggerScreen
     from convtui.tui.source import LiveSource
 
-    run = app.run_in_progress = LiveRun(spec, python=python, plan=plan)
+    run = app.run_in_progress = LiveRun(spec, python=python, plan=plan, warm=warm)
     return DebuggerScreen(app.keymap, LiveSource(run.handle), run)
 
 

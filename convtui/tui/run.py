@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,6 +44,7 @@ class LiveRun:
         *,
         python: str | None = None,
         plan: Plan | None = None,
+        warm: EngineHandle | None = None,
         make_handle: MakeHandle | None = None,
         go_on: GoOn | None = None,
     ) -> None:
@@ -51,7 +53,7 @@ class LiveRun:
         self._python = python
         self._make_handle = make_handle
         self._go_on = go_on
-        self.handle = self._new_handle()
+        self.handle = warm or self._new_handle()
         self.breakpoints: list[Breakpoint] = []
         self.replaced = 0
         """How often the conversation has moved to another engine."""
@@ -173,3 +175,45 @@ class LiveRun:
         """Ends the engine; what was said is in the log."""
         if not self.handle.over:
             await self.handle.close()
+
+
+class WarmEngine:
+    """An engine process that is made ready before it is known what to run."""
+
+    def __init__(self, python: str | None = None) -> None:
+        self.python = python
+        self._handle: EngineHandle | None = None
+        self._made: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Starts a process in the background, unless there is one."""
+        if self._made is None:
+            from convtui.client import EngineHandle
+
+            self._handle = EngineHandle(python=self.python)
+            self._made = asyncio.ensure_future(self._prepare(self._handle))
+
+    @staticmethod
+    async def _prepare(handle: EngineHandle) -> None:
+        # Whoever starts the run is told why no engine can be started.
+        with contextlib.suppress(EngineError):
+            await handle.prepare()
+
+    async def take(self, python: str | None) -> EngineHandle | None:
+        """The engine, for the one who uses it; None when there is none that fits."""
+        handle, made = self._handle, self._made
+        if handle is None or made is None or python != self.python:
+            return None
+        self._handle = self._made = None
+        await made
+        if handle.over or handle.pid is None:
+            return None
+        return handle
+
+    async def close(self) -> None:
+        """Ends a process that nobody has used."""
+        handle = await self.take(self.python)
+        if handle is not None:
+            # It holds nothing that would have to be written.
+            handle.kill()
+            await handle.close()

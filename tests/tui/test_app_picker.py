@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from textual.widgets import Input, Select, Static
 
+from convtui.client import EngineState
 from convtui.config import load_config
+from convtui.errors import EngineError
 from convtui.protocol import StartSpec
 from convtui.tui import choices
 from convtui.tui.app import ConvtuiApp
+from convtui.tui.run import WarmEngine
 from convtui.tui.screens.debugger import DebuggerScreen
 from convtui.tui.screens.picker import PickerScreen
 from convtui.tui.screens.run_list import RunList
 from convtui.tui.screens.runs import RunsScreen
+from tests.tui.fake_handle import FakeHandle
 from tests.tui.sample import refund, until, write_log
 
 
@@ -23,9 +27,13 @@ class Picking(ConvtuiApp):
     """Starts nothing: keeps what would have been started."""
 
     started: StartSpec | None = None
+    warmed = False
 
-    def start_run(self, spec: StartSpec, *, python: str | None = None) -> None:
+    async def start_run(self, spec: StartSpec, *, python: str | None = None) -> None:
         self.started = spec
+
+    def warm_up(self) -> None:
+        self.warmed = True
 
 
 @pytest.fixture
@@ -70,6 +78,7 @@ async def test_enter_starts_and_is_remembered(app: Picking) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await ready(app, pilot)
         app.screen.query_one("#sessions", Input).value = "intake, refund"
+        assert app.warmed
         await pilot.press("enter")
         await until(pilot, lambda: app.started is not None)
         assert app.started is not None
@@ -136,3 +145,50 @@ async def test_the_list_of_runs_filters(app: Picking) -> None:
         assert [run.persona for run in listed.runs] == ["maya"]
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
+
+
+class WarmHandle(FakeHandle):
+    """A process that can be prepared."""
+
+    pid: int | None = None
+
+    async def prepare(self) -> None:
+        if self.fails is not None:
+            self.state = EngineState.FAILED
+            raise self.fails
+        self.pid = 1
+
+
+@pytest.fixture
+def handles(monkeypatch: pytest.MonkeyPatch) -> list[WarmHandle]:
+    made: list[WarmHandle] = []
+
+    def make(*, python: str | None = None) -> WarmHandle:
+        made.append(WarmHandle())
+        return made[-1]
+
+    monkeypatch.setattr("convtui.client.EngineHandle", make)
+    return made
+
+
+async def test_a_warm_engine_is_used_once(handles: list[WarmHandle]) -> None:
+    warm = WarmEngine()
+    warm.begin()
+    warm.begin()
+    assert await warm.take("/another/python") is None
+    assert cast(object, await warm.take(None)) is handles[0]
+    assert await warm.take(None) is None
+    warm.begin()
+    await warm.close()
+    assert [handle.killed for handle in handles] == [False, True]
+    await warm.close()
+
+
+async def test_an_engine_that_cannot_be_warmed_is_nobodys_business_yet(
+    handles: list[WarmHandle],
+) -> None:
+    warm = WarmEngine()
+    warm.begin()
+    handles[0].fails = EngineError("cannot start it")
+    assert await warm.take(None) is None
+    await warm.close()

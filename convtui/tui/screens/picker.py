@@ -126,6 +126,8 @@ class PickerScreen(KeyScreen):
         self._ready = True
         await self._check()
         await self._load_runs()
+        if self.is_current:
+            self.capp.warm_up()
         offers = await asyncio.to_thread(choices.providers, self._cwd)
         self._input("provider").suggester = SuggestFromList([offer.spec for offer in offers])
 
@@ -269,7 +271,7 @@ class PickerScreen(KeyScreen):
             await self.capp.remember(picker=self.choice())
             config = self.capp.config
             spec = await asyncio.to_thread(choices.start_spec, scenario, config)
-            self.capp.start_run(spec, python=config.python if config is not None else None)
+            await self.capp.start_run(spec, python=config.python if config is not None else None)
         finally:
             self._starting = False
 
@@ -290,6 +292,7 @@ class PickerScreen(KeyScreen):
     async def on_screen_resume(self) -> None:
         """A run has been added, or could not be set up."""
         if self._ready:
+            self.capp.warm_up()
             await self._check()
             await self._load_runs()
 
