@@ -155,9 +155,7 @@ class Caller:
         Raises `CallCancelledError` when it was cancelled by hand, and the last `ConversationError`
         when it failed for good; both are in the log then, with the partial text.
         """
-        chain = self._chains.setdefault(
-            question.side, RequestChain(self._journal.clean)
-        )
+        chain = self._chains.setdefault(question.side, RequestChain(self._journal.clean))
         seq = self._journal.emit_here(
             LlmRequest,
             side=question.side,

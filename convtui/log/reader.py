@@ -226,7 +226,9 @@ class LogReader:
                 )
             )
         if self.transcript.records == 0:
-            what = "its header has not been written to the end" if self._tail_size else "it is empty"
+            what = (
+                "its header has not been written to the end" if self._tail_size else "it is empty"
+            )
             raise LogError(f"{self.path}: there is nothing to read in this log: {what}")
         if not self._trailers and not live:
             found.append(
