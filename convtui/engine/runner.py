@@ -496,7 +496,8 @@ class Conversation:
                 found = ending(rules, acting, last.text)
         if found is None:
             return None
-        return await self.turns.settle(session, speaker, number, found)
+        # A dropped turn is not in this log: the hold stands at the last one that is.
+        return await self.turns.settle(session, speaker, last.turn if last else 0, found)
 
     def _end_session(self, session: SessionState, termination: Termination) -> None:
         self.journal.emit(

@@ -90,8 +90,9 @@ class Turns:
     async def settle(
         self, session: SessionState, speaker: Speaker, number: int, termination: Termination
     ) -> Termination | None:
-        """Stage `terminate` of a turn that was said or dropped in the parent log."""
-        self._place(session, number, speaker, 1)
+        """Stage `terminate` of what was said or dropped in the parent log, after turn `number`."""
+        if number:
+            self._place(session, number, speaker, 1)
         draft = Draft("terminate", "", termination=termination)
         await self._stages.ending(draft)
         return draft.termination
