@@ -32,6 +32,8 @@ _PLACES: dict[str, tuple[str, ...]] = {
 _NAMED = (
     "persona",
     "persona_template",
+    "persona_context_template",
+    "persona_reminder",
     "provider",
     "sessions",
     "persona_speaks_first",
@@ -90,7 +92,13 @@ def lay_over(
     source: str | None = None
 
     if "persona" in given:
-        persona = load_persona(str(given["persona"]), cwd, _text(given.get("persona_template")))
+        persona = load_persona(
+            str(given["persona"]),
+            cwd,
+            _text(given.get("persona_template")),
+            context_template=_text(given.get("persona_context_template")),
+            reminder=_text(given.get("persona_reminder")),
+        )
         data["persona"], source = persona.model_dump(exclude_unset=True), persona.source
     elif "persona" not in data:
         persona = load_persona("demo", cwd)

@@ -171,12 +171,20 @@ def builtin_personas() -> list[BuiltinPersona]:
 _TSV = re.compile(r"(?P<path>.*\.tsv|tsv)(?::(?P<name>.*))?", re.IGNORECASE | re.DOTALL)
 
 
-def load_persona(ref: str, base: Path | None = None, template: str | None = None) -> Persona:
+def load_persona(
+    ref: str,
+    base: Path | None = None,
+    template: str | None = None,
+    *,
+    context_template: str | None = None,
+    reminder: str | None = None,
+) -> Persona:
     """The persona that a SPEC names: a built-in name, a YAML file, or `personas.tsv:Name`.
 
     Relative paths are below `base` (the working directory by default); `tsv:Name` means
-    `personas.tsv` there. `template` is the file that turns a table's row into a prompt. Raises
-    `UsageError`, `FileError` or `DataFileError`.
+    `personas.tsv` there. `template`, `context_template` and `reminder` are the files that turn a
+    table's row into a persona, as in `load_tsv_persona`. Raises `UsageError`, `FileError` or
+    `DataFileError`.
     """
     base = Path.cwd() if base is None else base
     ref = ref.strip()
@@ -185,10 +193,15 @@ def load_persona(ref: str, base: Path | None = None, template: str | None = None
         name = (table["name"] or "").strip()
         file = "personas.tsv" if table["path"].lower() == "tsv" else table["path"]
         return load_tsv_persona(
-            absolute(file, base), name, absolute(template, base) if template else None
+            absolute(file, base),
+            name,
+            absolute(template, base) if template else None,
+            context_template=absolute(context_template, base) if context_template else None,
+            reminder=absolute(reminder, base) if reminder else None,
         )
-    if template:
-        raise UsageError("a persona template is for personas from a table (personas.tsv:Name)")
+    if template or context_template or reminder:
+        what = "template" if template or context_template else "reminder file"
+        raise UsageError(f"a persona {what} is for personas from a table (personas.tsv:Name)")
     built_in = {persona.name: persona.path for persona in builtin_personas()}
     if ref in built_in:
         return Persona.load(built_in[ref]).with_source(ref)
@@ -248,13 +261,23 @@ def read_persona_table(path: Path) -> dict[str, dict[str, str]]:
     return rows
 
 
-def load_tsv_persona(path: Path, name: str, template: Path | None = None) -> Persona:
+def load_tsv_persona(
+    path: Path,
+    name: str,
+    template: Path | None = None,
+    *,
+    context_template: Path | None = None,
+    reminder: Path | None = None,
+) -> Persona:
     """The llm persona in the row `name` of a table.
 
     `template` is a text file in which `{column name}` (spaces and slashes included) is replaced by
-    the row's cell; `{{` and `}}` are braces. Without one the prompt lists every column. Raises
-    `UsageError` for an unknown name, `DataFileError` for columns that the template needs and the
-    table does not have, all of them in one message.
+    the row's cell; `{{` and `}}` are braces. It gives the whole system prompt. Without one the
+    prompt lists every column. With a `context_template` the columns go into that one, and what
+    comes of it into the `{persona_context}` of `template`. `reminder` is a text file with what is
+    put before the last provider message. Raises `UsageError` for an unknown name and for a context
+    that has no place, `DataFileError` for columns that a template needs and the table does not
+    have, all of them in one message. Both layouts are VERA-MH's.
     """
     rows = read_persona_table(path)
     if name not in rows:
@@ -262,14 +285,32 @@ def load_tsv_persona(path: Path, name: str, template: Path | None = None) -> Per
         what = f"no persona {name!r}{did_you_mean(name, rows)}" if name else "which persona?"
         raise UsageError(f"{path}: {what} It has: {known}")
     row = rows[name]
+    data: dict[str, Any] = {"name": name, "simulator": "llm"}
     if template is None:
-        prompt = "\n".join(f"{column}: {cell}" for column, cell in row.items() if cell)
+        if context_template is not None:
+            raise UsageError(
+                f"{context_template}: a context template goes into a general one; name that, too"
+                " (persona_template)"
+            )
+        data["prompt"] = "\n".join(f"{column}: {cell}" for column, cell in row.items() if cell)
     else:
-        prompt = fill_template(read_text(template), row, template, path)
-    persona = validate(
-        Persona, {"name": name, "simulator": "llm", "prompt": prompt}, what="persona"
-    )
+        text = read_text(template)
+        if context_template is not None:
+            context = fill_template(read_text(context_template), row, context_template, path)
+            if f"{{{_CONTEXT}}}" not in text:
+                raise UsageError(
+                    f"{template}: it has no {{{_CONTEXT}}}, where {context_template.name} goes"
+                )
+            row = {**row, _CONTEXT: context}
+        data["prompt"] = fill_template(text, row, template, path)
+        data["template"] = "{persona}"
+    if reminder is not None:
+        data["reminder"] = read_text(reminder).rstrip()
+    persona = validate(Persona, data, what="persona")
     return persona.with_source(f"{path}:{name}")
+
+
+_CONTEXT = "persona_context"
 
 
 def fill_template(text: str, row: Mapping[str, str], path: Path, table: Path) -> str:
@@ -296,6 +337,8 @@ def fill_template(text: str, row: Mapping[str, str], path: Path, table: Path) ->
         raise DataFileError([Problem(message, path=path)]) from None
     if missing:
         near = did_you_mean(missing[0], row) if len(missing) == 1 else ""
+        if _CONTEXT in missing:
+            near = f"; {{{_CONTEXT}}} comes from a context template (persona_context_template)"
         listed = ", ".join(dict.fromkeys(missing))
         raise DataFileError(
             [Problem(f"needs columns that {table.name} does not have: {listed}{near}", path=path)]

@@ -83,6 +83,10 @@ class Scenario(Part):
     """A persona file, a built-in name, personas.tsv:Name, or the mapping itself."""
     persona_template: str | None = None
     """The text file that turns a row of personas.tsv into a prompt."""
+    persona_context_template: str | None = None
+    """The text file that turns a row into what persona_template has as {persona_context}."""
+    persona_reminder: str | None = None
+    """The text file with the reminder of a persona from personas.tsv."""
     provider: ProviderConfig = Field(default_factory=ProviderConfig)
     """The system under test: a SPEC, or a mapping with `use`."""
     sessions: list[str] = Field([])
@@ -182,14 +186,14 @@ class Scenario(Part):
         check_signals(list(value))
         return value
 
-    @field_validator("warm", "persona_template")
+    @field_validator("warm", "persona_template", "persona_context_template", "persona_reminder")
     @classmethod
     def _located(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
             return None
         not_blank(value)
         base = base_of(info)
-        is_path = info.field_name == "persona_template" or "/" in value or value.endswith(".json")
+        is_path = info.field_name != "warm" or "/" in value or value.endswith(".json")
         return str(absolute(value, base)) if base is not None and is_path else value
 
     @field_serializer("on_discard")
@@ -230,14 +234,16 @@ class Scenario(Part):
         source: str | None = None
         if isinstance(data, dict):
             data = dict(data)
-            template = data.get("persona_template")
-            template = template if isinstance(template, str) else None
+            names = ("persona_template", "persona_context_template", "persona_reminder")
+            files = [data[name] if isinstance(data.get(name), str) else None for name in names]
             ref = data.get("persona", "demo")
             if ref is None:
                 ref = "demo"
             if isinstance(ref, str):
                 try:
-                    persona = load_persona(ref, base, template)
+                    persona = load_persona(
+                        ref, base, files[0], context_template=files[1], reminder=files[2]
+                    )
                     data["persona"] = persona.model_dump(exclude_unset=True)
                     source = persona.source
                 except DataFileError as error:

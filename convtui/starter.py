@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from convtui.errors import FileError, UsageError, did_you_mean
 from convtui.paths import writable_dir
 
-Style = Literal["function", "class"]
+Style = Literal["function", "class", "vera"]
 STYLES: tuple[Style, ...] = get_args(Style)
 
 _FUNCTION = '''\
@@ -100,6 +100,96 @@ class Bot(Provider):
         """Brings a new object to where a conversation stands; state.histories has what was said."""
 '''
 
+_VERA = '''\
+"""A provider as VERA-MH wants it: this very file also works there.
+
+VERA-MH does not have to be installed to debug it. Every hook is optional; delete what you do not
+need.
+"""
+
+import re
+
+from llm_clients.llm_interface import LLMInterface, Role
+
+
+class Bot(LLMInterface):
+    def __init__(self, name, role, system_prompt=None, desk="ferry desk", **kwargs):
+        """Keyword arguments come from `provider.options` in the scenario."""
+        super().__init__(name, role, system_prompt, **kwargs)
+        self.desk = desk
+
+    # Strings in a raw reply that end the session.
+    @property
+    def bespoke_termination_signals(self):
+        return ["[CASE CLOSED]", "[UPSTREAM ERROR]"]
+
+    # Read after every enter_session: Role.PERSONA, Role.PROVIDER, or None for the usual order.
+    @property
+    def first_speaker(self):
+        return None
+
+    def set_system_prompt(self, system_prompt):
+        self.system_prompt = system_prompt
+
+    async def setup(self):
+        """Called once, before anything else: open connections here."""
+
+    async def cleanup(self):
+        """Called once at the end, also after a failure: close them here."""
+
+    def prepare_sessions(self, session_types):
+        """The sessions to hold: may reorder them or put one before them."""
+        return session_types
+
+    async def enter_session(self, session_type):
+        """Called before every session, also the first: forget the one before."""
+
+    async def start_conversation(self):
+        """The first words, where this side speaks first."""
+        if self.first_message is not None:
+            return self.first_message
+        return await self.generate_response(self.get_initial_prompt_turns())
+
+    async def generate_response(self, conversation_history=None):
+        """The raw reply to all turns so far; each has `turn`, `speaker` and `response`."""
+        said = conversation_history[-1]["response"].lower() if conversation_history else ""
+
+        async def ask():
+            # Call your model here; when it fails it is asked again.
+            return self.look_up(said)
+
+        reply = await self._run_with_retry(ask)
+        self._last_response_metadata = {
+            "model": "ferry-desk-1",
+            "usage": {"input_tokens": len(said.split()), "output_tokens": len(reply.split())},
+        }
+        return reply
+
+    def look_up(self, said):
+        if "confirm" in said or "done" in said:
+            return "You will get a confirmation by mail. Have a good trip! [CASE CLOSED]"
+        if "refund" in said or "money back" in said:
+            return "<think>Cancelled trips are refunded.</think>I have asked for the refund."
+        if any(char.isdigit() for char in said):
+            return "<think>A booking number.</think>Thank you, I have found your booking."
+        return f"Hello, this is the {self.desk}. What is your booking number?"
+
+    def _extract_signals(self, raw_response):
+        """The signals in the raw reply; by default every declared one, upper or lower case."""
+        return super()._extract_signals(raw_response)
+
+    def _post_process_response(self, response):
+        """What is said, made from the raw reply: here, without thoughts and signals."""
+        text = re.sub(r"<think>.*?</think>", "", response, flags=re.DOTALL)
+        for signal in self.bespoke_termination_signals:
+            text = text.replace(signal, "")
+        return text.strip()
+
+    def _should_discard_response(self, signals):
+        """Whether a reply with these signals is dropped: here, replies that are errors."""
+        return "[UPSTREAM ERROR]" in signals
+'''
+
 _PERSONA = """\
 # Who the simulated user is. `script` needs no model; with `prompt` and `model` (any litellm name,
 # key in the environment) a model plays the persona instead.
@@ -148,9 +238,9 @@ def starter_files(style: str = "function") -> dict[str, str]:
         raise UsageError(
             f"there is no style {style!r}{did_you_mean(style, STYLES)}; styles: {', '.join(STYLES)}"
         )
-    is_class = style == "class"
+    is_class = style != "function"
     return {
-        "my_provider.py": _CLASS if is_class else _FUNCTION,
+        "my_provider.py": {"function": _FUNCTION, "class": _CLASS, "vera": _VERA}[style],
         "persona.yaml": _PERSONA,
         "scenario.yaml": _SCENARIO.format(
             target="Bot" if is_class else "answer",

@@ -46,4 +46,4 @@ def _print(found: dict[str, Any]) -> None:
     click.echo(f"  stateful  {stateful}")
     click.echo("  hooks")
     for hook, owner in found["hooks"].items():
-        click.echo(f"    {hook:26} {owner}")
+        click.echo(f"    {hook:27} {owner}")

@@ -13,6 +13,10 @@ _FLAGS: Final = (
     click.option("--provider", metavar="SPEC", help="demo, openai/gpt-4o, file.py:Name, ..."),
     click.option("--persona", metavar="SPEC", help="A built-in name, a YAML file, table.tsv:Name."),
     click.option("--persona-template", metavar="FILE", help="Makes a table's row into a prompt."),
+    click.option(
+        "--persona-context-template", metavar="FILE", help="Fills its {persona_context} first."
+    ),
+    click.option("--persona-reminder", metavar="FILE", help="Put before the last message."),
     click.option("--model", metavar="MODEL", help="Given to providers that take a model."),
     click.option("--user-model", metavar="MODEL", help="The model of the simulated user."),
     click.option("--api-base", metavar="URL", help="The endpoint of the provider's model."),
