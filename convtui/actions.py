@@ -282,6 +282,22 @@ def _actions() -> Iterator[Action]:
     group = "Copy"
     yield Action("copy.turn", ("y",), "copy turn", "Copy the selected turn.", group, DEBUGGER)
     yield Action("copy.transcript", ("Y",), "copy all", "Copy the transcript.", group, DEBUGGER)
+    yield Action(
+        "copy.python",
+        ("P",),
+        "copy Python",
+        "Copy the turn's last model call as a Python script.",
+        group,
+        DEBUGGER,
+    )
+    yield Action(
+        "copy.curl",
+        ("U",),
+        "copy curl",
+        "Copy the turn's last model call as a curl command.",
+        group,
+        DEBUGGER,
+    )
 
     group = "Start"
     yield Action("picker.start", ("enter",), "start", "Start the conversation.", group, PICKER)

@@ -552,6 +552,9 @@ class Transcript:
         flags = turn.flags
         if record.get("human"):
             flags |= Flag.HUMAN
+        else:
+            # It was the human's turn, who let the simulator speak.
+            flags &= ~Flag.HUMAN
         if record.get("edited"):
             flags |= Flag.EDITED
         if record.get("empty"):

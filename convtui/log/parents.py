@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from convtui.errors import LogError
-from convtui.log.detail import RecordFile, TurnDetail, read_turn
+from convtui.log.detail import RecordFile, TurnDetail, read_turn, request_messages
 from convtui.log.reader import LogReader, digest_until
 from convtui.records import RecordDict
 from convtui.transcript import Transcript, Turn
@@ -56,6 +56,17 @@ class Ancestry:
                     return reader.path, read_turn(file, there)
                 header = reader.transcript.header
         return None
+
+    def messages(self, log: Path, request: RecordDict) -> list[Any]:
+        """The exact messages of an `llm.request` of a log that `find()` has named.
+
+        Raises ValueError for a broken chain.
+        """
+        with self._lock:
+            for found in self._logs.values():
+                if found is not None and found[0].path == log:
+                    return request_messages(found[1], request)
+        raise ValueError(f"the parent log {log} is not open")
 
     def _parent(self, header: RecordDict) -> tuple[LogReader, RecordFile] | None:
         parents = header.get("parents")

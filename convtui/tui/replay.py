@@ -196,9 +196,13 @@ class ReplaySource:
         kept = [r for r in self._cursor_records if int(r.get("seq", 0)) <= end]
         return sort_records(turn.session, turn.number, turn.speaker, kept)
 
-    async def messages(self, request: RecordDict) -> list[Any]:
+    async def messages(self, request: RecordDict, log: Path | None = None) -> list[Any]:
         """The exact messages of an `llm.request`."""
-        return await self._records.messages(self.path, self.transcript, request)
+        return await self._records.messages(self.path, self.transcript, request, log)
+
+    def records(self, turn: Turn) -> TurnDetail:
+        """What the log says about a turn, without the wire. Blocking, for threads."""
+        return self._records.read(self.path, self.transcript, turn)
 
     def close(self) -> None:
         """Stops reading and playing and closes the file."""

@@ -63,8 +63,14 @@ class Source(Protocol):
     async def detail(self, turn: Turn) -> TurnDetail:
         """Everything the log says about a turn. Raises `LogError` without a log."""
 
-    async def messages(self, request: RecordDict) -> list[Any]:
-        """The exact messages of an `llm.request`. Raises ValueError for a broken chain."""
+    async def messages(self, request: RecordDict, log: Path | None = None) -> list[Any]:
+        """The exact messages of an `llm.request`, of a turn that stands in `log` when it is given.
+
+        Raises ValueError for a broken chain.
+        """
+
+    def records(self, turn: Turn) -> TurnDetail:
+        """What the log says about a turn, without the wire. Blocking, for threads."""
 
     def close(self) -> None:
         """Lets go of the log."""
@@ -94,16 +100,28 @@ class Records:
             self._file = RecordFile(path, transcript.offsets)
         return self._file
 
+    def read(self, path: Path | None, transcript: Transcript, turn: Turn) -> TurnDetail:
+        """What the log, or one it goes back to, says about a turn. Blocking."""
+        if path is None:
+            return TurnDetail(turn.session, turn.number, turn.speaker, [])
+        with self._lock:
+            return self._read(path, transcript, turn)
+
+    def _read(self, path: Path, transcript: Transcript, turn: Turn) -> TurnDetail:
+        detail = read_turn(self._open(path, transcript), turn)
+        if turn.first < 0:
+            found = self._ancestry.find(transcript, turn)
+            if found is None:
+                detail.missing = self._ancestry.problem
+                return detail
+            log, detail = found
+            detail.log = log
+        return detail
+
     def _detail(self, path: Path, transcript: Transcript, turn: Turn) -> TurnDetail:
         with self._lock:
-            detail = read_turn(self._open(path, transcript), turn)
-            if turn.first < 0:
-                found = self._ancestry.find(transcript, turn)
-                if found is None:
-                    detail.missing = self._ancestry.problem
-                    return detail
-                path, detail = found
-                detail.log = path
+            detail = self._read(path, transcript, turn)
+            path = detail.log or path
             calls = {call.seq for call in detail.calls}
             if calls:
                 detail.wire = [each for each in self._wire(path) if each.call in calls]
@@ -124,13 +142,19 @@ class Records:
         return self._exchanges[2]
 
     async def messages(
-        self, path: Path | None, transcript: Transcript, request: RecordDict
+        self,
+        path: Path | None,
+        transcript: Transcript,
+        request: RecordDict,
+        log: Path | None = None,
     ) -> list[Any]:
         if path is None:
             return []
 
         def read() -> list[Any]:
             with self._lock:
+                if log is not None and log != path:
+                    return self._ancestry.messages(log, request)
                 return request_messages(self._open(path, transcript), request)
 
         return await asyncio.to_thread(read)
@@ -189,9 +213,13 @@ class LiveSource:
         """Everything the log says about a turn."""
         return await self._records.detail(self.path, self.transcript, turn)
 
-    async def messages(self, request: RecordDict) -> list[Any]:
+    async def messages(self, request: RecordDict, log: Path | None = None) -> list[Any]:
         """The exact messages of an `llm.request`."""
-        return await self._records.messages(self.path, self.transcript, request)
+        return await self._records.messages(self.path, self.transcript, request, log)
+
+    def records(self, turn: Turn) -> TurnDetail:
+        """What the log says about a turn, without the wire. Blocking, for threads."""
+        return self._records.read(self.path, self.transcript, turn)
 
     def close(self) -> None:
         """Lets go of the log; the engine is not touched."""

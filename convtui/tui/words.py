@@ -51,6 +51,8 @@ def hold_reason(hold: RecordDict) -> str:
     reason = str(hold.get("reason", ""))
     words = HOLD_REASONS.get(reason, visible_line(reason, 40))
     detail = visible_line(str(hold.get("detail") or ""), 300)
+    if detail.startswith(words):
+        return detail
     return f"{words}: {detail}" if detail else words
 
 

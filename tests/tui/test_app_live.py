@@ -96,7 +96,7 @@ async def test_space_pauses_and_runs(live: Live) -> None:
         await pilot.press("space")
         assert live.handle.orders[-1][0] == "pause"
         live.handle.held(*CHOICES)
-        await until(pilot, lambda: live.footer()[:2] == ["go on", "run"])
+        await until(pilot, lambda: live.footer()[:2] == ["run", "turn"])
         await pilot.press("space")
         assert live.handle.orders[-1][0] == "run"
 

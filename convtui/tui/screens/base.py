@@ -38,6 +38,8 @@ class DebuggerBase(KeyScreen):
         self.busy_with = ""
         """What is being waited for, in words for the status line."""
         self.searching = ""
+        self.looking_through: float | None = None
+        """How much of the log has been searched, while it is being read."""
 
     # --- widgets
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
@@ -13,12 +15,14 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from convtui.actions import Keymap
+from convtui.errors import LogError
 from convtui.log.detail import Call, TurnDetail
 from convtui.text import visible_line
 from convtui.transcript import Flag, Turn
 from convtui.tui import status
 from convtui.tui.details import DetailCache
 from convtui.tui.screens.base import NARROW
+from convtui.tui.screens.driving import HOLD_KEYS
 from convtui.tui.screens.offering import Offering
 from convtui.tui.source import Source
 from convtui.tui.widgets.holdbar import HoldBar
@@ -86,7 +90,8 @@ class DebuggerScreen(Offering):
         self._shown_transcript: object = None
         self._shown_limit: tuple[object, ...] = (None, None)
         self._details = DetailCache(source, self._detail_loaded)
-        self._messages: dict[int, list[Any]] = {}
+        self._messages: dict[tuple[Path | None, int], list[Any] | str] = {}
+        """By log and call; a text says why there are none yet."""
         self._began: float | None = None
 
     def compose(self) -> ComposeResult:
@@ -223,13 +228,21 @@ class DebuggerScreen(Offering):
     def _show_hold(self) -> None:
         hold = self.hold
         human = hold is not None and hold.get("reason") == "human"
-        self.hold_bar.show(None if human else hold)
+        letters = {
+            choice: self.keymap.shown(action)
+            for action, choices in HOLD_KEYS.items()
+            for choice in choices
+        }
+        self.hold_bar.show(None if human else hold, letters)
         box = self.take_over_input
         was = box.has_class("-shown")
         box.set_class(human or (self.taken_over and not self.over), "-shown")
         waiting, box.my_turn = box.my_turn, human
         if human and not waiting:
             box.focus()
+        elif hold is not None and not human and box.has_focus and not box.text:
+            # Something else wants an answer: Enter is for its first choice.
+            self.view.focus()
         elif was and not box.has_class("-shown") and box.has_focus:
             self.view.focus()
 
@@ -272,7 +285,10 @@ class DebuggerScreen(Offering):
             notes.append(f"showing {view.mode}")
         if self.searching:
             at = view.search_position
-            notes.append(f"match {at or '-'} of {view.search_count}")
+            if self.looking_through is not None:
+                notes.append(f"searching the log, {self.looking_through:.0%}")
+            else:
+                notes.append(f"match {at or '-'} of {view.search_count}")
         if self.source.live and not self.over and not view.follow:
             notes.append("not following")
         if self.taken_over:
@@ -325,20 +341,29 @@ class DebuggerScreen(Offering):
             detail,
             turn,
             Context(
-                messages=self._call_messages,
+                messages=partial(self._call_messages, log=detail.log if detail else None),
                 totals=self.transcript.totals,
                 log_file=str(path) if path is not None else "",
                 conversation=self.transcript.id,
                 hold=held if mine else None,
                 hooks=hooks if isinstance(hooks, dict) else {},
+                copy_keys=self._copy_keys(),
             ),
         )
+
+    def _copy_keys(self) -> str:
+        keys = [
+            f"{self.keymap.shown(f'copy.{kind}')} copies it as {words}"
+            for kind, words in (("python", "a Python script"), ("curl", "a curl command"))
+            if self.keymap.shown(f"copy.{kind}")
+        ]
+        return ", ".join(keys)
 
     def _detail(self, turn: Turn) -> TurnDetail | None:
         replay = self.replay
         if replay is not None and replay.stage is not None and turn.index == replay.position:
             return replay.partial_detail()
-        if turn.first < 0:
+        if turn.first < 0 and not turn.flags & Flag.SEEDED:
             return TurnDetail(turn.session, turn.number, turn.speaker, [])
         return self._details.get(turn)
 
@@ -364,15 +389,20 @@ class DebuggerScreen(Offering):
         shown = detail.shown if detail.shown is not None else turn.text
         return diff_spans(detail.raw, shown)
 
-    def _call_messages(self, call: Call) -> list[Any]:
-        if call.seq in self._messages:
-            return self._messages[call.seq]
+    def _call_messages(self, call: Call, log: Path | None = None) -> list[Any]:
+        key = (log, call.seq)
+        found = self._messages.get(key)
+        if isinstance(found, str):
+            raise ValueError(found)
+        if found is not None:
+            return found
+        self._messages[key] = "the request is being read"
 
         async def read() -> None:
             try:
-                self._messages[call.seq] = await self.source.messages(call.request)
-            except (ValueError, OSError, IndexError) as error:
-                self._messages[call.seq] = [{"role": "error", "content": str(error)}]
+                self._messages[key] = await self.source.messages(call.request, log)
+            except (LogError, ValueError, OSError, IndexError) as error:
+                self._messages[key] = str(error) or type(error).__name__
             self.refresh_inspector()
 
         self.spawn(read())

@@ -12,6 +12,12 @@ from convtui.tui.screens.transport import Transport
 from convtui.tui.widgets.holdbar import choices_of
 from convtui.tui.widgets.takeover import TakeOverInput
 
+HOLD_KEYS = {
+    "hold.edit": ("edit", "supply"),
+    "hold.ask_again": ("again", "retry"),
+    "hold.override": ("override", "keep"),
+}
+"""The choices of a hold that have a key of their own, whatever their number."""
 EDITS = frozenset({"edit", "supply"})
 """Choices that need a text."""
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from textual.widgets import Input
 
-from convtui.errors import FilterError
+from convtui.errors import FilterError, LogError
 from convtui.transcript import Turn
+from convtui.tui.lookup import SourceLookup
 from convtui.tui.screens.base import NARROW, DebuggerBase
+from convtui.tui.widgets.repro import repro
 from convtui.tui.widgets.transcript_view import Mode
 
+if TYPE_CHECKING:
+    from convtui.filters import Filter
+
+SLICE = 0.1
+"""Seconds that a thread reads the log before the screen is told."""
 MODES: tuple[Mode, ...] = ("shown", "raw", "diff")
 
 
@@ -140,16 +149,54 @@ class Looking(DebuggerBase):
         self.searching = text
         event.input.display = False
         self.view.focus()
-        self.view.search(wanted)
-        self.call_after_refresh(self._to_match)
+        if not isinstance(wanted, str) and not callable(wanted):
+            self.view.search(None)
+            self.spawn(self._search_log(text, wanted), group="search")
+        else:
+            self.view.search(wanted)
+            self.call_after_refresh(self._to_match)
         self.refresh_footer()
+
+    async def _search_log(self, text: str, wanted: Filter) -> None:
+        """Searches for what only the log tells, in a thread, some turns at a time."""
+        source, transcript = self.source, self.transcript
+        from convtui.filters import decide
+
+        asked = await asyncio.to_thread(SourceLookup, source)
+        found: set[int] = set()
+        position = 0
+
+        def some(first: int, end: int) -> None:
+            deadline = time.monotonic() + SLICE
+            nonlocal position
+            for index in range(first, end):
+                turn = transcript.turns[index]
+                if decide(wanted.on_turn(turn, transcript, asked)):
+                    found.add(index)
+                position = index + 1
+                if time.monotonic() > deadline:
+                    return
+
+        while position < (end := len(transcript.turns)):
+            try:
+                await asyncio.to_thread(some, position, end)
+            except (LogError, ValueError, OSError) as error:
+                self.tell(f"The log cannot be searched: {error}.", "error")
+                return
+            if self.searching != text or self.source is not source:
+                return
+            self.looking_through = position / max(1, end)
+            self.repaint()
+        self.looking_through = None
+        self.view.search(lambda turn: turn.index in found)
+        self.call_after_refresh(self._to_match)
 
     def _to_match(self) -> None:
         if not self.view.next_match(1):
             self.tell(f"No turn matches {self.searching!r} so far.")
         self.repaint()
 
-    def _wanted(self, text: str) -> str | Callable[[Turn], bool] | None:
+    def _wanted(self, text: str) -> str | Callable[[Turn], bool] | Filter | None:
         if not any(sign in text for sign in "~&|!()"):
             return text
         from convtui.filters import decide, parse
@@ -159,6 +206,8 @@ class Looking(DebuggerBase):
         except FilterError as error:
             self.tell(str(error), "error")
             return None
+        if found.needs_raw:
+            return found
         transcript = self.transcript
         return lambda turn: decide(found.on_turn(turn, transcript))
 
@@ -175,6 +224,7 @@ class Looking(DebuggerBase):
     def do_search_close(self) -> None:
         """Puts the search out."""
         self.searching = ""
+        self.looking_through = None
         box = self.query_one("#search", Input)
         box.display = False
         self.view.search(None)
@@ -194,12 +244,30 @@ class Looking(DebuggerBase):
         """Copies the whole transcript."""
         self._copy(self.view.copy_transcript(), "the transcript")
 
-    def copy_repro(self, kind: Literal["python", "curl"]) -> None:
-        """Copies a runnable snippet of the selected turn's last call."""
+    async def do_copy_python(self) -> None:
+        """Copies the last model call of the selected turn as a Python script."""
+        await self._copy_repro("python")
+
+    async def do_copy_curl(self) -> None:
+        """Copies the last model call of the selected turn as a curl command."""
+        await self._copy_repro("curl")
+
+    async def _copy_repro(self, kind: Literal["python", "curl"]) -> None:
+        turn = self.selected
+        if turn is None:
+            return
         try:
-            self._copy(self.inspector.repro(kind), f"a {kind} snippet of this call")
-        except ValueError as error:
+            detail = await self.source.detail(turn)
+            if not detail.calls:
+                self.tell("No snippet: no model was called in this turn.", "warning")
+                return
+            request = detail.calls[-1].request
+            messages = await self.source.messages(request, detail.log)
+        except (LogError, ValueError, OSError, IndexError) as error:
             self.tell(f"No snippet: {error}.", "warning")
+            return
+        what = "a Python script" if kind == "python" else "a curl command"
+        self._copy(repro(kind, request, messages), what)
 
     def _copy(self, text: str, what: str) -> None:
         self.app.copy_to_clipboard(text)

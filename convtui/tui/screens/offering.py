@@ -50,15 +50,14 @@ class Offering(Branching):
         return ids
 
     def footer_items(self) -> list[KeyItem]:
-        """The hold's choices first; the take-over's keys while its input has the focus."""
+        """Without what the hold bar lists; the take-over's keys while its input has the focus."""
         if self.take_over_input.has_focus:
             ids = ("take_over.send", "take_over.newline", "take_over.leave")
             return [KeyItem(self.keymap.shown(name), actions()[name].label, name) for name in ids]
         items = super().footer_items()
-        choices = choices_of(self.hold)
-        first = self.keymap.shown("hold.first")
-        if choices and first:
-            items.insert(0, KeyItem(first, choices[0][1], "hold.first"))
+        if self.hold is not None:
+            # The hold bar lists these, with the same keys.
+            items = [item for item in items if not item.action.startswith("hold.")]
         if self.dead:
             items = [item for item in items if item.action != "provider.reload"]
             items.insert(0, KeyItem("enter", "go on from the log", "provider.reload"))

@@ -53,8 +53,11 @@ class PickerScreen(KeyScreen):
     PickerScreen Horizontal > Input:focus { background: $panel; }
     PickerScreen .about { color: $text-muted; height: auto; margin: 0 0 1 13; }
     PickerScreen #check { height: auto; margin: 1 0; }
-    PickerScreen #start:focus { text-style: bold; }
-    PickerScreen #start { margin: 0; min-width: 22; }
+    PickerScreen #start, PickerScreen #start:focus, PickerScreen #start:hover {
+        margin: 0; width: auto; min-width: 22; text-style: bold;
+        background: $primary; color: $background; background-tint: $primary 0%;
+    }
+    PickerScreen #start:disabled { background: $panel; color: $text-muted; }
     PickerScreen #no-runs { color: $text-muted; height: auto; }
     PickerScreen.-narrow #home { layout: vertical; }
     PickerScreen.-narrow #new { height: auto; max-height: 70%; border-right: none;

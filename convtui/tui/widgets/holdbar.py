@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from textual.containers import Vertical
@@ -44,8 +45,8 @@ class HoldBar(Vertical):
         yield Static(id="hold-error", markup=False)
         yield Static(id="hold-choices", markup=False)
 
-    def show(self, hold: RecordDict | None) -> None:
-        """Shows a hold; None puts the bar away."""
+    def show(self, hold: RecordDict | None, keys: Mapping[str, str] | None = None) -> None:
+        """Shows a hold; None puts the bar away. `keys` are the letters of choices, by id."""
         self.set_class(hold is not None, "-held")
         if hold is None:
             return
@@ -66,7 +67,10 @@ class HoldBar(Vertical):
         lines = [*([message] if message else []), *(f"  {line}" for line in frames[-FRAMES:])]
         failure.update(Content("\n".join(lines)).stylize("$text-error", 0, len(message)))
         parts: list[tuple[str, str]] = []
-        for number, (_, label) in enumerate(choices_of(hold), 1):
+        for number, (identity, label) in enumerate(choices_of(hold), 1):
             key = "enter" if number == 1 else str(number)
+            letter = (keys or {}).get(identity, "")
+            if letter:
+                key = f"{key} or {letter}"
             parts += [(key, "bold $text-accent"), (f" {label}   ", "")]
         self.query_one("#hold-choices", Static).update(Content.assemble(*parts))

@@ -32,6 +32,8 @@ class Context:
     """The hold in force, when it is this turn's."""
     hooks: Mapping[str, str] = field(default_factory=dict)
     """Hook name to `yours` or `default`."""
+    copy_keys: str = ""
+    """Which keys copy a request, in words."""
 
 
 def message_of(error: object) -> str:

@@ -25,7 +25,8 @@ def build(tab: str, detail: TurnDetail | None, turn: Turn, context: Context) -> 
     if not detail.records:
         why = "The log has no records of this turn."
         if turn.flags & Flag.SEEDED:
-            why = "This turn was said before this log began; its records are in the parent log."
+            why = "This turn was said before this log began; its records are in the parent log"
+            why += f": {detail.missing}." if detail.missing else "."
         return Doc().nothing(why)
     return _BUILDERS[tab](detail, turn, context)
 
@@ -95,6 +96,10 @@ def _request(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
     if not detail.calls:
         return Doc().nothing("No model was called in this turn.")
     doc = Doc()
+    if context.copy_keys:
+        doc.line((context.copy_keys, "muted"))
+    if detail.log is not None:
+        doc.line(("from the parent log ", "muted"), (str(detail.log), "muted"))
     for call in detail.calls:
         of = f"{call.side}, attempt {call.attempt}, round {call.round}"
         doc.head(f"request {call.seq}", of)

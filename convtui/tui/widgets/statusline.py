@@ -68,7 +68,7 @@ class Status:
 def state_text(status: Status) -> tuple[str, str]:
     """The state in words (the first is the one to be read from afar) and what is said beside it."""
     state = status.state
-    reason = visible_line(status.reason, 120)
+    reason = visible_line(status.reason, 120).replace("_", " ")
     detail = visible_line(status.detail, 200)
     if state == "running":
         return "RUNNING", detail

@@ -1,0 +1,35 @@
+"""Answers filter atoms that need more than the fold, from the log behind a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convtui.log.notes import Notes
+from convtui.records import RecordDict
+from convtui.transcript import Turn
+from convtui.tui.source import Source
+
+
+class SourceLookup:
+    """Reads raw replies, records, marks and notes. Blocking: for threads."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        path = source.path
+        self._notes = Notes(path) if path is not None else None
+
+    def raw(self, turn: Turn) -> str | None:
+        """The raw reply of a turn; None for one without, such as a script's."""
+        return self._source.records(turn).raw
+
+    def records(self, turn: Turn) -> Sequence[RecordDict]:
+        """All records of a turn."""
+        return self._source.records(turn).records
+
+    def marked(self, turn: Turn) -> bool:
+        """Whether the turn is marked."""
+        return self._notes is not None and self._notes.on(turn.session, turn.number).mark
+
+    def noted(self, turn: Turn) -> bool:
+        """Whether there is a note on the turn."""
+        return self._notes is not None and bool(self._notes.on(turn.session, turn.number).note)
