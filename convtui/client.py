@@ -75,6 +75,8 @@ class EngineHandle:
         self.changed: set[int] = set()
         """Indexes of turns that changed; whoever draws them clears it."""
         self.log_path: Path | None = None
+        self.log_id = ""
+        """The conversation's id, known before its header has arrived."""
         self.pid: int | None = None
         self.error: dict[str, Any] | None = None
         self.exit_status: int | None = None
@@ -324,6 +326,7 @@ class EngineHandle:
             self._catch_up()
         elif kind is Kind.READY:
             self.log_path = Path(data["log"])
+            self.log_id = str(data["id"])
             self.state = EngineState.RUNNING
             self._last_beat = time.monotonic()
             self._ready.set()
@@ -432,12 +435,18 @@ async def continue_live(
     child.trust = True
     try:
         await fresh.start(child)
+    except EngineError as error:
+        await fresh.close()
+        if not handle.over and parent.kind == "reload":
+            with contextlib.suppress(CommandRefused):
+                await handle.command(Commands.RELOAD_FAILED, error=error.error)
+        raise
     except BaseException:
         await fresh.close()
         raise
     if not handle.over:
         with contextlib.suppress(CommandRefused):
-            await handle.command(Commands.RETIRE, continued_as=fresh.transcript.id)
+            await handle.command(Commands.RETIRE, continued_as=fresh.log_id)
         await handle.close()
     return fresh
 

@@ -84,6 +84,8 @@ class Commands:
     """Cancels the call in flight."""
     STOP = "stop"
     """`{reason}`: ends the conversation here, `interrupted` by the human."""
+    RELOAD_FAILED = "reload_failed"
+    """`{error}`: a reload failed; for the record, the conversation stays as it is."""
     RETIRE = "retire"
     """`{continued_as}`: the conversation goes on in another log; closes this one and exits."""
 

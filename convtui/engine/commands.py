@@ -8,7 +8,7 @@ from typing import Any
 from convtui.engine.gate import HAND_BACK
 from convtui.engine.runner import Conversation
 from convtui.errors import CommandRefused
-from convtui.events import DebugTookOver, Speaker
+from convtui.events import DebugTookOver, ProviderReloadFailed, Speaker
 from convtui.protocol import Commands
 
 
@@ -32,6 +32,7 @@ class CommandDesk:
             Commands.HAND_BACK: self._hand_back,
             Commands.CANCEL: self._cancel,
             Commands.STOP: self._stop,
+            Commands.RELOAD_FAILED: self._reload_failed,
             Commands.RETIRE: self._retire,
         }
 
@@ -107,6 +108,10 @@ class CommandDesk:
 
     def _stop(self, arguments: dict[str, Any]) -> None:
         self._conversation.stop("human", str(arguments.get("reason") or "ended by hand"))
+
+    def _reload_failed(self, arguments: dict[str, Any]) -> None:
+        error = self._conversation.redactor.data(dict(arguments.get("error") or {}))
+        self._conversation.journal.emit_here(ProviderReloadFailed, error=error)
 
     def _retire(self, arguments: dict[str, Any]) -> None:
         self._conversation.stop("human", f"continued as {arguments.get('continued_as', '')}")

@@ -46,10 +46,11 @@ from convtui.models.base import ModelClients
 from convtui.paths import writable_dir
 from convtui.protocol import StartSpec, describe_error
 from convtui.providers.frames import describe, own_frames
-from convtui.providers.loader import Loaded, ProviderSettings, load_provider
+from convtui.providers.loader import Loaded, ProviderSettings, load_function, load_provider
 from convtui.scenario import Scenario
 from convtui.simulators.base import UserSimulator
 from convtui.simulators.loader import load_simulator
+from convtui.spec import parse_provider_spec
 from convtui.text import Redactor, safe_name, secret_values
 
 
@@ -109,7 +110,7 @@ class Conversation:
         provider = self.provider = self.loaded.provider
         self.simulator = self._load_simulator()
         self._check_signals()
-        self.toolbox = Toolbox(list(provider.tools))
+        self.toolbox = Toolbox([*provider.tools, *self._scenario_tools()])
         self.state = ConversationState(scenario)
         if seed is not None:
             seed.fill(self.state)
@@ -216,6 +217,20 @@ class Conversation:
                     f"{seed.parent.file}: this conversation ended because of its budget; raise it"
                     f" (--set budget.{flag}=N) to go on"
                 )
+
+    def _scenario_tools(self) -> list[Callable[..., Any]]:
+        """The functions that the scenario's `tools` name. Raises `UsageError`."""
+        if self.scenario.warm is not None:
+            raise UsageError("warm-session templates cannot be used by this version: take out warm")
+        found: list[Callable[..., Any]] = []
+        for tool in self.scenario.tools:
+            if tool.use is None:
+                raise UsageError(
+                    "tools of MCP servers cannot be used by this version; functions can"
+                    " (module:function or file.py:function)"
+                )
+            found.append(load_function(parse_provider_spec(tool.use)))
+        return found
 
     def _open_log(self) -> LogWriter:
         scenario = self.scenario

@@ -135,7 +135,12 @@ class StageGate:
         )
 
     async def _empty(self, draft: Draft, words: Words) -> str | None:
-        """An empty or near-empty reply, about to be committed."""
+        """A reply that says nothing, about to be committed.
+
+        A persona's "?" is flagged and said: people write such things.
+        """
+        if self._table.journal.place.side == "persona" and (draft.text or "").strip():
+            return None
         if words.human:
             return None
         policy = self._table.scenario.on_empty

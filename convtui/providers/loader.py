@@ -132,6 +132,21 @@ def _load(spec: ProviderSpec, settings: ProviderSettings) -> Loaded:
     return loaded
 
 
+def load_function(spec: ProviderSpec) -> Callable[..., Any]:
+    """The function that a `file.py:name` or `module:name` names, for tools.
+
+    Raises `ProviderLoadError`.
+    """
+    if spec.kind == "file":
+        thing = pick(import_file(Path(spec.target)), spec.name or "", spec.target)
+    else:
+        thing = pick(import_module(spec.target), spec.name or "", spec.target)
+    if not callable(thing):
+        raise ProviderLoadError(f"{spec.short} is a {type(thing).__name__}; a tool is a function")
+    found: Callable[..., Any] = thing
+    return found
+
+
 def import_file(path: Path) -> ModuleType:
     """Imports a Python file; one inside a package as `package.module`.
 

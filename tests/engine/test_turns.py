@@ -16,6 +16,7 @@ from convtui.errors import (
     QuotaExceeded,
     RateLimited,
     TransientProviderError,
+    UsageError,
 )
 from convtui.models.base import Delta, Reply, ToolCallDelta
 from convtui.providers.base import Request, SignalMatch
@@ -292,8 +293,33 @@ async def test_empty_replies_are_asked_again(tmp_path: Path) -> None:
 async def test_empty_replies_fail(tmp_path: Path) -> None:
     ran = await run(scenario(Bot(""), ["hi"], on_empty="fail"), tmp_path)
     assert ran.ended == ("failed", "provider")
-    ran = await run(scenario(Bot(), ["."], on_empty="fail"), tmp_path)
+    ran = await run(scenario(Bot(), [" "], on_empty="fail"), tmp_path)
     assert ran.ended == ("failed", "simulator")
+
+
+async def test_a_question_mark_of_the_persona_is_flagged_and_said(tmp_path: Path) -> None:
+    ran = await run(scenario(Bot("well"), ["?"], on_empty="fail"), tmp_path)
+    assert ran.said == ["?", "well"]
+    assert ran.of("turn.committed")[0]["empty"] is True
+
+
+async def test_tools_of_the_scenario_are_called(tmp_path: Path) -> None:
+    (tmp_path / "trips.py").write_text("def seats(day: str) -> int:\n    return len(day)\n")
+    bot = Bot(calls(("seats", '{"day": "Friday"}')), "six seats")
+    what = scenario(bot, ["hi"], tools=[f"{tmp_path / 'trips.py'}:seats"])
+    ran = await run(what, tmp_path)
+    assert [r["result"] for r in ran.of("tool.returned")] == [6]
+    assert ran.said == ["hi", "six seats"]
+
+
+async def test_what_cannot_be_run_yet_is_refused_not_ignored(tmp_path: Path) -> None:
+    refused: list[dict[str, Any]] = [
+        {"tools": [{"mcp": {"command": ["server"]}}]},
+        {"warm": "experienced"},
+    ]
+    for keys in refused:
+        with pytest.raises(UsageError, match="cannot be used by this version"):
+            await run(scenario(Bot("x"), ["hi"], **keys), tmp_path)
 
 
 async def test_empty_replies_are_kept(tmp_path: Path) -> None:
