@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, Final
 
 import click
@@ -26,6 +27,8 @@ _COMMANDS: Final[dict[str, str]] = {
     "replay": "Watch a saved run again, or one that is being written.",
     "show": "Print a log for people, pipes or programs.",
     "runs": "List and search saved runs.",
+    "import": "Other tools' transcripts become logs.",
+    "export": "A log in the format of another tool.",
     "check": "Check scenarios, personas, themes, settings and logs.",
     "init": "Write a provider, a persona and a scenario to begin with.",
     "providers": "What can be debugged, and how to name it.",
@@ -53,7 +56,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"convtui.cli.{cmd_name}").command
+        command: click.Command = import_module(f"convtui.cli.{_module(cmd_name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -68,6 +71,11 @@ class _Commands(click.Group):
             hint = did_you_mean(name, _COMMANDS) or "; `convtui --help` lists the commands"
             raise UsageError(f"unknown command {name!r}{hint}")
         return super().resolve_command(ctx, args)
+
+
+def _module(command: str) -> str:
+    """The module of a command; one that Python reserves the name of has an underscore."""
+    return f"{command}_" if iskeyword(command) else command
 
 
 @click.group(

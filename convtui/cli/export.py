@@ -1,0 +1,48 @@
+"""`convtui export`: a log in the format of another tool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from convtui.cli.common import example, json_flag, print_json, say
+from convtui.errors import UsageError
+from convtui.text import visible
+
+
+@click.command(
+    "export",
+    epilog=example(
+        "convtui export run.jsonl --to vera",
+        "convtui export run.jsonl --to vera --out exported --json",
+    ),
+)
+@click.argument("log")
+@click.option("--to", "format_name", metavar="FORMAT", required=True, help="vera.")
+@click.option("--out", metavar="DIR", default=".", help="Where the files go.")
+@json_flag
+def command(log: str, format_name: str, out: str, as_json: bool) -> int:
+    """Writes a log as another tool would have written it; never overwrites anything.
+
+    What was said is the same when it is imported again; what the format has no place for is said
+    on standard error.
+    """
+    from convtui.log.formats.registry import by_name
+    from convtui.log.reader import open_log
+
+    found = by_name(format_name)
+    if found.write is None:
+        raise UsageError(f"{format_name} can be read, not written")
+    with open_log(log) as opened:
+        for finding in opened.findings:
+            say(f"{log}: {finding}")
+        written = found.write(opened, Path(out))
+    if as_json:
+        print_json({"files": [str(file) for file in written.files], "notes": written.notes})
+    else:
+        for file in written.files:
+            click.echo(f"wrote {visible(str(file))}")
+    for note in written.notes:
+        say(note)
+    return 0
