@@ -6,6 +6,7 @@ from typing import Any
 
 from convtui.log.detail import TurnDetail, sort_records
 from convtui.log.reader import Log
+from convtui.log.spans import session_spans
 from convtui.records import RecordDict
 from convtui.transcript import Flag, Session, Turn
 
@@ -25,6 +26,7 @@ def folded(log: Log) -> dict[str, Any]:
     """The whole conversation as plain data, texts exact; what is unknown is null."""
     transcript = log.transcript
     header = transcript.header
+    spans = session_spans(log.path)
     return {
         "id": transcript.id,
         "log": str(log.path),
@@ -35,7 +37,9 @@ def folded(log: Log) -> dict[str, Any]:
         "provider": header.get("provider"),
         "environment": header.get("environment", {}),
         "parents": header.get("parents", []),
-        "sessions": [_session(log, session) for session in transcript.sessions],
+        "sessions": [
+            _session(log, session, spans.get(session.index)) for session in transcript.sessions
+        ],
         "termination": transcript.termination,
         "totals": {side: totals.as_dict() for side, totals in transcript.totals.items()},
         "warnings": [record.get("message") for record in transcript.warnings],
@@ -48,16 +52,29 @@ def folded(log: Log) -> dict[str, Any]:
     }
 
 
-def _session(log: Log, session: Session) -> dict[str, Any]:
+def _session(log: Log, session: Session, span: dict[str, int] | None) -> dict[str, Any]:
     return {
         "index": session.index,
         "type": session.session_type,
         "first_speaker": session.first_speaker,
         "max_turns": session.max_turns,
         "turns": [_turn(log, log.transcript.turns[index]) for index in session.turns],
+        "duration": duration(session),
         "termination": session.termination,
         "skipped": session.skipped,
+        "log_span": span,
     }
+
+
+def duration(session: Session) -> float | None:
+    """Seconds from a session's beginning to its end, when the log tells the two apart.
+
+    Imported logs without times do not.
+    """
+    if session.started_at is None or session.ended_at in (None, session.started_at):
+        return None
+    assert session.ended_at is not None
+    return round(session.ended_at - session.started_at, 4)
 
 
 def turn_detail(log: Log, turn: Turn) -> TurnDetail:

@@ -145,18 +145,21 @@ def startup_error(error: EngineError, handle: EngineHandle) -> ConvtuiError:
 
 def summary(transcript: Transcript, log: Path | None, code: int) -> dict[str, Any]:
     """What `run --json` says about a conversation."""
+    from convtui.folded import duration
+    from convtui.log.spans import session_spans
+
     sessions = []
+    spans = session_spans(log) if log is not None and log.exists() else {}
     for session in transcript.sessions:
-        times = (session.started_at, session.ended_at)
-        known = times[0] is not None and times[1] is not None
         sessions.append(
             {
                 "index": session.index,
                 "type": session.session_type,
                 "turns": sum(transcript.turns[i].status == COMMITTED for i in session.turns),
-                "duration": round(times[1] - times[0], 4) if known else None,  # type: ignore[operator]
+                "duration": duration(session),
                 "termination": session.termination,
                 "skipped": session.skipped,
+                "log_span": spans.get(session.index),
             }
         )
     return {

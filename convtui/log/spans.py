@@ -1,0 +1,38 @@
+"""Where each session stands in a log file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from convtui.records import decode
+
+
+def session_spans(path: Path) -> dict[int, dict[str, int]]:
+    """The part of a log that is about each session, from its first record to its last.
+
+    Session number to `{first_seq, last_seq, start, end}`; `start` and `end` are byte offsets, `end`
+    is after the last line. Damaged lines are passed over.
+    """
+    spans: dict[int, dict[str, int]] = {}
+    offset = 0
+    with path.open("rb") as file:
+        for line in file:
+            start, offset = offset, offset + len(line)
+            if b'"session":' not in line:
+                continue
+            record = _record(line)
+            session, seq = record.get("session"), record.get("seq")
+            if not isinstance(session, int) or not isinstance(seq, int):
+                continue
+            span = spans.setdefault(session, {"first_seq": seq, "last_seq": seq, "start": start})
+            span["last_seq"] = seq
+            span["end"] = offset
+    return spans
+
+
+def _record(line: bytes) -> dict[str, Any]:
+    try:
+        return decode(line)
+    except (ValueError, RecursionError):
+        return {}
