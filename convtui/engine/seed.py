@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from convtui.engine.collector import LIMITS, STOPPED, Collector, pending_data
 from convtui.engine.state import ConversationState
 from convtui.engine.table import Pending
 from convtui.errors import LogError, UsageError
@@ -17,19 +18,12 @@ from convtui.events import (
     EXIT_CODES,
     HistorySeeded,
     ParentRef,
-    RecordDict,
     Speaker,
 )
 from convtui.log.reader import LogReader, digest_until
-from convtui.models.base import Message, Reply
 from convtui.protocol import ContinueFrom
 from convtui.providers.base import HistoryTurn, RestoreState, SignalMatch
 from convtui.scenario import Scenario
-
-_STOPPED = frozenset({"budget", "interrupted", "failed"})
-"""Endings that stop the whole conversation where it is; the session goes on from there."""
-_LIMITS = frozenset({"max_turns", "word_limit"})
-"""Endings that a higher limit takes back."""
 
 
 @dataclass(slots=True)
@@ -85,7 +79,7 @@ class Seed:
                 "conversation_id": self.conversation_id,
                 **({"unsettled": self.unsettled} if self.unsettled else {}),
                 **({"speaks_next": self.speaks_next} if self.speaks_next else {}),
-                **({"pending": _as_data(self.pending)} if self.pending else {}),
+                **({"pending": pending_data(self.pending)} if self.pending else {}),
                 **({"taken_over": self.taken_over} if self.taken_over else {}),
             },
             messages=state.message_lists(),
@@ -157,295 +151,6 @@ def as_history(item: dict[str, Any]) -> HistoryTurn:
     )
 
 
-class _Collector:
-    """Folds a log's records into a seed, by value."""
-
-    def __init__(self) -> None:
-        self.header: RecordDict = {}
-        self.prepared: list[str] = []
-        self.current = 0
-        self.in_session = False
-        self.first: dict[int, Speaker] = {}
-        self.turns: list[dict[str, Any]] = []
-        self.numbers: dict[int, int] = {}
-        self.ended: list[dict[str, Any]] = []
-        self.retries = 0
-        self.skips = 0
-        self.skipped: Speaker | None = None
-        self.open: RecordDict | None = None
-        self.reply: RecordDict | None = None
-        self.edited_raw: str | None = None
-        self.unsettled: dict[str, Any] | None = None
-        self.speaks_next: Speaker | None = None
-        self.was_reset: set[int] = set()
-        self.waiting: dict[str, Any] | None = None
-        self.metadata: dict[str, Any] = {}
-        self.usage: dict[str, dict[str, Any]] = {}
-        self.unrestored = False
-        self.tools: list[Message] = []
-        self.matches: list[dict[str, Any]] = []
-        self.last_seq = -1
-        self.termination: RecordDict | None = None
-        self.taken_over: set[str] = set()
-
-    def take(self, record: RecordDict) -> None:
-        """Takes in the next record."""
-        self.last_seq = int(record.get("seq", self.last_seq + 1))
-        kind = str(record.get("type")).replace(".", "_")
-        handler = getattr(self, f"on_{kind}", None)
-        if handler is not None:
-            handler(record)
-
-    def on_header(self, record: RecordDict) -> None:
-        self.header = record
-
-    def on_history_seeded(self, record: RecordDict) -> None:
-        counters = record.get("counters", {})
-        self.turns = list(record["turns"])
-        self.prepared = list(record["sessions"])
-        self.current = int(record["current"])
-        self.ended = list(record.get("ended", []))
-        self.numbers = {int(k): int(v) for k, v in counters.get("numbers", {}).items()}
-        self.first = {int(k): v for k, v in counters.get("first_speakers", {}).items()}
-        self.retries = int(counters.get("retries", 0))
-        self.skips = int(counters.get("skips", 0))
-        self.skipped = counters.get("skipped")
-        self.metadata = dict(counters.get("metadata") or {})
-        self.usage = {side: dict(used) for side, used in counters.get("usage", {}).items()}
-        self.unsettled = counters.get("unsettled")
-        self.speaks_next = counters.get("speaks_next")
-        self.waiting = counters.get("pending")
-        self.taken_over = set(counters.get("taken_over", ()))
-        self.in_session = bool(self.current) and self.current in self.first
-
-    def on_sessions_prepared(self, record: RecordDict) -> None:
-        self.prepared = list(record["prepared"])
-
-    def on_session_entered(self, record: RecordDict) -> None:
-        if record.get("outcome", "ok") == "ok":
-            self.current = int(record["session"])
-
-    def on_session_started(self, record: RecordDict) -> None:
-        self.current = int(record["session"])
-        self.first[self.current] = record["first_speaker"]
-        self.in_session = True
-        if not record.get("continued"):
-            self.retries = self.skips = 0
-            self.skipped = None
-            self.unsettled = self.speaks_next = self.waiting = None
-        self.ended = [item for item in self.ended if item["session"] != self.current]
-
-    def on_session_ended(self, record: RecordDict) -> None:
-        if record.get("skipped"):
-            return
-        self.in_session = False
-        kind = (record.get("termination") or {}).get("kind")
-        if kind not in _STOPPED | _LIMITS:
-            self.unsettled = None
-        if kind not in _STOPPED:
-            self._close_turn()
-        self.ended.append(
-            {
-                "session": record["session"],
-                "session_type": record.get("session_type", ""),
-                "termination": record.get("termination"),
-            }
-        )
-
-    def on_session_reset(self, record: RecordDict) -> None:
-        if record.get("outcome", "ok") == "ok":
-            self.was_reset.add(int(record["session"]) + 1)
-
-    def on_turn_started(self, record: RecordDict) -> None:
-        self.open = record
-        self.reply = None
-        self.edited_raw = None
-        self.unsettled = None
-        self.tools = []
-        self.matches = []
-        session = int(record.get("session", 1))
-        self.numbers[session] = max(self.numbers.get(session, 0), int(record["turn"]))
-
-    def on_llm_request(self, record: RecordDict) -> None:
-        if record.get("side") != "responder":
-            self.waiting = None
-
-    def on_provider_restored(self, record: RecordDict) -> None:
-        self.unrestored = record.get("mode") == "unrestored"
-
-    def on_llm_response(self, record: RecordDict) -> None:
-        if record.get("reused") and self.waiting is not None:
-            self.tools = list(self.waiting.get("messages", ()))
-        usage = record.get("usage")
-        if usage:
-            side = self.usage.setdefault(str(record.get("side", "provider")), {})
-            for name in ("prompt_tokens", "completion_tokens", "cost"):
-                if usage.get(name) is not None:
-                    side[name] = side.get(name, 0) + usage[name]
-        calls = record.get("tool_calls")
-        if calls:
-            self.tools.append(
-                {"role": "assistant", "content": record.get("raw") or None, "tool_calls": calls}
-            )
-            self.reply = None
-        elif record.get("side") != "responder":
-            self.reply = record
-            self.waiting = None
-        self.edited_raw = None
-
-    def on_tool_returned(self, record: RecordDict) -> None:
-        import json
-
-        body = record.get("result")
-        self.tools.append(
-            {
-                "role": "tool",
-                "tool_call_id": record.get("id"),
-                "name": record.get("name"),
-                "content": body if isinstance(body, str) else json.dumps(body),
-            }
-        )
-
-    def on_signals_extracted(self, record: RecordDict) -> None:
-        self.matches = list(record.get("matches", []))
-
-    def on_debug_edited(self, record: RecordDict) -> None:
-        if record.get("field") == "raw" and self.open is not None:
-            self.edited_raw = record.get("after")
-
-    def on_turn_committed(self, record: RecordDict) -> None:
-        turn: dict[str, Any] = {
-            "session": int(record.get("session", 1)),
-            "turn": int(record["turn"]),
-            "speaker": record["speaker"],
-            "text": record["text"],
-        }
-        if self.tools:
-            turn["messages"] = list(self.tools)
-        for name in ("metadata", "human", "edited"):
-            if record.get(name):
-                turn[name] = record[name]
-        if record["speaker"] == "provider" and record.get("metadata"):
-            self.metadata = dict(record["metadata"])
-        self.turns.append(turn)
-        self.retries = 0
-        if record["speaker"] == self.skipped:
-            self.skips, self.skipped = 0, None
-        self.speaks_next = None
-        self.unsettled = {"kind": "commit", "matches": self.matches}
-        self._close_turn()
-
-    def on_turn_discarded(self, record: RecordDict) -> None:
-        speaker: Speaker = record["speaker"]
-        self.speaks_next = _other(speaker)
-        if record.get("outcome") == "retry":
-            self.retries += 1
-            self.speaks_next = speaker
-        elif record.get("outcome") == "skip":
-            self.skips += 1
-            self.skipped = speaker
-            self.retries = 0
-        else:
-            self.unsettled = {
-                "kind": "discard",
-                "speaker": speaker,
-                "turn": int(record["turn"]),
-                "matches": list(record.get("signals", [])),
-            }
-        self._close_turn()
-
-    def on_turn_skipped(self, record: RecordDict) -> None:
-        if self.open is not None:
-            self.speaks_next = _other(self.open["speaker"])
-        self._close_turn()
-
-    def on_user_ended(self, record: RecordDict) -> None:
-        committed = self.unsettled is not None
-        self.unsettled = {
-            "kind": "user",
-            "turn": int(record.get("turn") or 0),
-            "reason": str(record.get("reason", "")),
-            "sentinel": record.get("sentinel"),
-        }
-        # With its last words said the other side goes on, if this is no ending after all.
-        self.speaks_next = "provider" if committed else "persona"
-        self._close_turn()
-
-    def on_debug_overrode(self, record: RecordDict) -> None:
-        if record.get("what") == "ending":
-            self.unsettled = None
-
-    def on_debug_took_over(self, record: RecordDict) -> None:
-        self.taken_over.add(str(record.get("side", "persona")))
-
-    def on_debug_handed_back(self, record: RecordDict) -> None:
-        self.taken_over.discard(str(record.get("side", "persona")))
-
-    def on_conversation_ended(self, record: RecordDict) -> None:
-        self.termination = record.get("termination")
-
-    def _close_turn(self) -> None:
-        self.open = None
-        self.reply = None
-        self.waiting = None
-
-    def pending(self, log: str, hold: bool) -> Pending | None:
-        """The reply that was received but not committed."""
-        if self.waiting is not None:
-            return _pending(self.waiting, hold)
-        if self.open is None or self.reply is None:
-            return None
-        record = self.reply
-        raw = self.edited_raw if self.edited_raw is not None else record["raw"]
-        return Pending(
-            speaker=self.open["speaker"],
-            number=int(self.open["turn"]),
-            attempt=int(self.open.get("attempt") or 1) + 1,
-            reply=_reply({**record, "raw": raw}),
-            source={"log": log, "seq": record.get("seq")},
-            messages=tuple(self.tools),
-            hold=hold,
-        )
-
-
-_REPLY = ("reasoning", "finish_reason", "response_id", "model", "metadata")
-
-
-def _other(speaker: Speaker) -> Speaker:
-    return "provider" if speaker == "persona" else "persona"
-
-
-def _reply(record: RecordDict) -> Reply:
-    known = {name: record[name] for name in _REPLY if record.get(name)}
-    return Reply(text=record["raw"], **known)
-
-
-def _as_data(pending: Pending) -> dict[str, Any]:
-    """A reply that waits, for `history.seeded`: a child that dies at once must not lose it."""
-    reply = pending.reply
-    return {
-        "speaker": pending.speaker,
-        "turn": pending.number,
-        "attempt": pending.attempt,
-        "source": pending.source,
-        "messages": list(pending.messages),
-        "raw": reply.text,
-        **{name: getattr(reply, name) for name in _REPLY if getattr(reply, name)},
-    }
-
-
-def _pending(data: dict[str, Any], hold: bool) -> Pending:
-    return Pending(
-        speaker=data["speaker"],
-        number=int(data["turn"]),
-        attempt=int(data["attempt"]),
-        reply=_reply(data),
-        source=dict(data["source"]),
-        messages=tuple(data.get("messages", ())),
-        hold=hold,
-    )
-
-
 def read_seed(parent: ContinueFrom) -> Seed:
     """Reads a parent log up to the record from which it is gone on with.
 
@@ -453,7 +158,7 @@ def read_seed(parent: ContinueFrom) -> Seed:
     over and has nothing to go on with.
     """
     path = Path(parent.log)
-    collector = _Collector()
+    collector = Collector()
     with LogReader(path) as reader:
         reader.advance()
         last = len(reader.transcript.offsets) - 1
@@ -511,7 +216,7 @@ def read_seed(parent: ContinueFrom) -> Seed:
     )
 
 
-def _reopen(collector: _Collector, path: Path, *, any_ending: bool) -> str | None:
+def _reopen(collector: Collector, path: Path, *, any_ending: bool) -> str | None:
     """Opens the last session again where its ending allows that; returns the ending's kind."""
     if collector.in_session or not collector.ended:
         return None
@@ -521,8 +226,8 @@ def _reopen(collector: _Collector, path: Path, *, any_ending: bool) -> str | Non
     more = len(collector.prepared) > int(last["session"])
     # A limit ends a session, and the next one is held; only where it ended all is it taken back.
     ended_all = not more or whole.get("kind") == kind
-    if any_ending or kind in _STOPPED or (kind in _LIMITS and ended_all):
-        if kind not in _STOPPED | _LIMITS:
+    if any_ending or kind in STOPPED or (kind in LIMITS and ended_all):
+        if kind not in STOPPED | LIMITS:
             collector.unsettled = None
         collector.ended.pop()
         collector.current = int(last["session"])
