@@ -152,10 +152,10 @@ def _check(point: Point, log: Log) -> list[tuple[int, int, str]] | None:
     for seq, text in point.seen.items():
         if seq not in written or written[seq]["text"] != text:
             point.problems.append(f"a committed turn is lost: record {seq}, {text[:40]!r}")
-    trailer = log.transcript.trailer
-    if point.victim == "screen" and trailer is None:
+    transcript = log.transcript
+    if point.victim == "screen" and transcript.trailer is None:
         point.problems.append("the engine did not close its log when its screen had gone")
-    if trailer is not None and (trailer.get("termination") or {}).get("kind") != "interrupted":
+    if transcript.termination is not None and transcript.termination["kind"] != "interrupted":
         return None  # it was over before the kill
     return [(r["session"], r["turn"], r["text"]) for r in written.values()]
 

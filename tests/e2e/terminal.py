@@ -54,7 +54,8 @@ def clean_environment(home: Path | None = None, **more: str) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("CONVTUI_", "TEXTUAL", "COVERAGE")) and name != "NO_COLOR"
+        if not name.startswith(("CONVTUI_", "TEXTUAL", "COVERAGE", "PYTEST"))
+        and name not in ("NO_COLOR", "COLUMNS", "LINES")
     }
     kept |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
     if home is not None:

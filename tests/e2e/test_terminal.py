@@ -1,0 +1,219 @@
+"""The program in a real terminal: sizes, quitting, killing, and terminals that can do little."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convtui.log.reader import open_log
+from convtui.paths import builtin_dir
+from tests.e2e.terminal import Terminal, alive, children, clean_environment, convtui, until
+
+pytestmark = pytest.mark.slow
+SAMPLE = builtin_dir("sample_runs") / "discarded.jsonl"
+_SGR = re.compile(rb"\x1b\[([0-9;:]*)m")
+
+
+def start(home: Path, *arguments: str | Path, size: tuple[int, int] = (120, 36), **env: str) -> Any:
+    """convtui in a terminal."""
+    columns, rows = size
+    environment = clean_environment(home, **env)
+    command = convtui(*arguments)
+    return Terminal(command, columns=columns, rows=rows, env=environment, cwd=home)
+
+
+def demo(home: Path) -> Any:
+    """The demo, with its log in `home/runs`."""
+    return start(home, "demo", "--out", home / "runs")
+
+
+def only_log(home: Path) -> Path:
+    """The one log in `home/runs`."""
+    found = [p for p in (home / "runs").glob("*.jsonl") if not p.name.endswith(".wire.jsonl")]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def hues(raw: bytes) -> set[bytes]:
+    """The colours in what was written that are no shade of grey."""
+    found = set()
+    for sequence in _SGR.finditer(raw):
+        codes = [int(code or 0) for code in re.split(rb"[;:]", sequence[1])]
+        while codes:
+            code = codes.pop(0)
+            if code in (38, 48) and codes[:1] == [2]:
+                if len(set(codes[1:4])) > 1:
+                    found.add(sequence[0])
+                del codes[:4]
+            elif code in (38, 48):
+                found.add(sequence[0])
+                del codes[:2]
+            elif 31 <= code <= 36 or 41 <= code <= 46 or 91 <= code <= 96 or 101 <= code <= 106:
+                found.add(sequence[0])
+    return found
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 16)])
+def test_starts_in_every_size(home: Path, size: tuple[int, int]) -> None:
+    with start(home, "replay", SAMPLE, size=size) as terminal:
+        shown = terminal.until("Robin", "REPLAY", "session")
+        assert "Traceback" not in shown
+        assert all(len(line) == size[0] for line in terminal.lines)
+        terminal.press("q")
+        assert terminal.wait() == 0
+
+
+def test_a_terminal_that_is_too_small_is_told_so_until_it_grows(home: Path) -> None:
+    with start(home, "replay", SAMPLE, size=(20, 5)) as terminal:
+        terminal.until("make the terminal")
+        terminal.resize(80, 24)
+        terminal.until("REPLAY")
+        terminal.resize(20, 5)
+        terminal.until("make the terminal")
+        terminal.press("ctrl+q")
+        assert terminal.wait() == 0
+
+
+def test_the_picker_opens_and_leaves(home: Path) -> None:
+    with start(home) as terminal:
+        terminal.until("convtui")
+        terminal.quiet()
+        terminal.press("escape", "ctrl+q")
+        assert terminal.wait() == 0
+        assert b"Traceback" not in terminal.raw
+
+
+def test_resizing_while_it_runs(home: Path) -> None:
+    with demo(home) as terminal:
+        terminal.until("cancelled?")
+        for columns, rows in [(80, 24), (60, 16), (140, 50), (100, 30)]:
+            begin = len(terminal.chunks)
+            terminal.resize(columns, rows)
+            terminal.until_raw(b"Robin", begin=begin)
+            terminal.until_raw(f"\x1b[{rows};1H".encode(), begin=begin)
+        assert "Traceback" not in terminal.text
+
+
+def test_the_first_keys_pause_and_step(home: Path) -> None:
+    with demo(home) as terminal:
+        terminal.until("RUNNING")
+        terminal.press(" ")
+        terminal.until("HELD")
+        first = terminal.until("held at").split("HELD at ", 1)[1].split("\n", 1)[0]
+        terminal.press("s")
+        terminal.wait_for(
+            lambda: (
+                "HELD at " in terminal.text
+                and terminal.text.split("HELD at ", 1)[1].split("\n", 1)[0] != first
+            ),
+            "the next stage is held",
+        )
+        terminal.press(" ")
+        terminal.until("RUNNING")
+
+
+def test_quitting_asks_while_a_run_is_live(home: Path) -> None:
+    with demo(home) as terminal:
+        terminal.until("cancelled?")
+        terminal.press("q")
+        terminal.until("still going on")
+        terminal.press("escape")
+        terminal.until_gone("still going on")
+        terminal.press("q")
+        terminal.until("still going on")
+        terminal.press("enter")
+        assert terminal.wait() == 0
+    with open_log(only_log(home)) as log:
+        assert log.findings == []
+        assert log.transcript.termination is not None
+        assert log.transcript.termination["kind"] == "interrupted"
+
+
+def test_ctrl_c_copies_first_and_quits_then(home: Path) -> None:
+    with start(home, "replay", SAMPLE) as terminal:
+        terminal.until("REPLAY")
+        terminal.press("ctrl+c")
+        terminal.until("ctrl+c again")
+        terminal.press("ctrl+c")
+        assert terminal.wait() == 0
+
+
+def engine_of(terminal: Terminal) -> int:
+    """The engine process of a debugger."""
+    until(lambda: children(terminal.process.pid), "an engine")
+    return children(terminal.process.pid)[0]
+
+
+def test_a_killed_engine_is_told_and_one_key_goes_on(home: Path) -> None:
+    with demo(home) as terminal:
+        terminal.until("cancelled?")
+        engine = engine_of(terminal)
+        os.kill(engine, signal.SIGKILL)
+        terminal.until("SIGKILL")
+        terminal.press("enter")
+        until(lambda: any(pid != engine for pid in children(terminal.process.pid)), "a new engine")
+        terminal.until_gone("SIGKILL")
+        terminal.until("Robin ->", "cancelled?")
+        fresh = engine_of(terminal)
+    until(lambda: not alive(fresh), "the engine has gone, too")
+
+
+def test_a_killed_screen_leaves_a_closed_log_and_no_process(home: Path) -> None:
+    with demo(home) as terminal:
+        terminal.until("cancelled?")
+        engine = engine_of(terminal)
+        terminal.hang_up()
+        terminal.wait()
+        until(lambda: not alive(engine), "the engine has gone, too")
+    with open_log(only_log(home)) as log:
+        assert log.findings == []
+        assert log.transcript.trailer is not None
+        assert log.transcript.trailer["termination"]["kind"] == "interrupted"
+
+
+def test_a_dumb_terminal_gets_plain_output(home: Path) -> None:
+    with start(home, "replay", SAMPLE, TERM="dumb") as terminal:
+        assert terminal.wait() == 0
+        assert b"\x1b" not in terminal.raw
+        assert b"Robin" in terminal.raw
+        assert b"no terminal to draw on" in terminal.raw
+
+
+@pytest.mark.parametrize("command", ["show", "replay"])
+def test_a_pipe_gets_plain_output(home: Path, command: str) -> None:
+    done = subprocess.run(
+        convtui(command, SAMPLE), capture_output=True, env=clean_environment(home), check=True
+    )
+    assert b"\x1b" not in done.stdout + done.stderr
+    assert b"Robin" in done.stdout
+
+
+def test_no_color_means_no_colour(home: Path) -> None:
+    with start(home, "replay", SAMPLE, NO_COLOR="1") as terminal:
+        terminal.until("REPLAY")
+        terminal.quiet()
+        assert hues(terminal.raw) == set()
+        terminal.press("?")
+        terminal.quiet()
+        assert hues(terminal.raw) == set()
+    with start(home, "replay", SAMPLE) as terminal:
+        terminal.until("REPLAY")
+        assert hues(terminal.raw)
+
+
+def test_an_unwritable_folder_is_said(home: Path) -> None:
+    file = home / "file"
+    file.write_text("in the way")
+    with start(home, "demo", "--out", file / "runs") as terminal:
+        terminal.until("cannot be set up", "is a file")
+        assert b"Traceback" not in terminal.raw
+        terminal.press("escape")
+        terminal.quiet()
+        terminal.press("q")
+        assert terminal.wait() != 0
