@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo run test check format bench soak samples schema wheel clean
+.PHONY: demo run test check format bench soak samples screenshot schema wheel clean
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -37,6 +37,9 @@ soak: $(STAMP)  ## kill -9 at 200 random points
 
 samples: $(STAMP)  ## makes sample_runs/ again, by running the program
 	$(BIN)/python -m tests.make_samples
+
+screenshot: $(STAMP)  ## draws .github/screenshot.svg again
+	$(BIN)/python -m tests.make_screenshot
 
 wheel: $(STAMP)
 	$(BIN)/python -m build --wheel --no-isolation

@@ -188,8 +188,10 @@ class EngineHandle:
 
         Raises `CommandRefused` with the reason when the engine refuses it or is gone.
         """
-        if self.over or self._loop is None:
+        if self.over:
             raise CommandRefused("the conversation is over")
+        if self._loop is None:
+            raise CommandRefused("the engine is starting")
         self._command_id += 1
         number = self._command_id
         answer: asyncio.Future[dict[str, Any]] = self._loop.create_future()

@@ -117,6 +117,7 @@ class DebuggerScreen(Offering):
 
     def on_mount(self) -> None:
         """Begins to draw."""
+        self.set_class(self.app.size.width < NARROW, "-narrow")
         view = self.view
         view.extra_of = self._extra
         view.text_of = self._text
@@ -177,6 +178,7 @@ class DebuggerScreen(Offering):
     def _tick(self) -> None:
         if self.source.live and not self.over:
             self._show_status()
+            self.refresh_footer()
 
     # --- drawing
 

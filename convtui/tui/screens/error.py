@@ -103,7 +103,8 @@ class ErrorPane(Screen[bool]):
     def on_mount(self) -> None:
         """Shows the error and begins to watch."""
         self.query_one(VerticalScroll).focus()
-        self.run_worker(self._show(), group="show")
+        # What is inside the scroll is mounted after the screen.
+        self.call_after_refresh(lambda: self.run_worker(self._show(), group="show"))
         self.run_worker(self._watch(), group="watch", exclusive=True)
 
     @property

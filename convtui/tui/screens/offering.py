@@ -45,6 +45,8 @@ class Offering(Branching):
             ids = _OVER
         else:
             ids = _HELD if self.hold is not None else _LIVE
+        if self.handle is not None and self.handle.silent_for > 0 and not self.over:
+            ids = ("run.kill_engine", *ids)
         if self.searching:
             ids = ("search.next", "search.previous", "search.close", *ids)
         return ids

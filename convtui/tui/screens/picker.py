@@ -45,7 +45,7 @@ class PickerScreen(KeyScreen):
     PickerScreen #recent { width: 1fr; padding: 1 1 0 1; }
     PickerScreen .head { height: 1; margin-bottom: 1; text-style: bold; color: $text-accent; }
     PickerScreen Horizontal { height: auto; }
-    PickerScreen Horizontal > Select SelectCurrent { padding: 0 1; }
+    PickerScreen Horizontal > Select SelectCurrent { padding: 0 1 !important; }
     PickerScreen Horizontal > Select > SelectOverlay { border: round $border; }
     PickerScreen .name { width: 13; height: 1; color: $text-muted; }
     PickerScreen Horizontal > Input, PickerScreen Horizontal > Select { width: 1fr; }
@@ -100,6 +100,7 @@ class PickerScreen(KeyScreen):
 
     def on_mount(self) -> None:
         """What is on disk is looked for after the first frame, in threads."""
+        self.set_class(self.app.size.width < 100, "-narrow")
         self.refresh_footer()
         self.call_after_refresh(lambda: self.spawn(self._load()))
 

@@ -95,7 +95,7 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
 def _stage(doc: Doc, name: str, sign: str, spans: Sequence[Span], *, held: bool = False) -> None:
     mark: Span = ("> ", "held bold") if held else (f"{sign or ' '} ", "muted bold")
     title: Span = (f"{name:<13}", "held bold" if held else "text bold")
-    doc.line(mark, title, *spans)
+    doc.line(*spans, label=(mark, title))
     if held:
         doc.line(("held here", "held"), indent=15)
 

@@ -9,7 +9,8 @@ from typing import ClassVar
 from rich.segment import Segment
 from textual.strip import Strip
 
-from convtui.tui.palette import Palette, Span
+from convtui.text import visible
+from convtui.tui.palette import Palette, Span, plain
 from convtui.tui.widgets.line_view import CopyRow, LineView
 from convtui.tui.wrap import Wrapped, count_lines, paint
 
@@ -29,6 +30,8 @@ class Piece:
     marks: list[Mark] = field(default_factory=list)
     joined: bool = False
     """Whether the text goes on in the next piece without a newline."""
+    label: Sequence[Span] = ()
+    """Stands in the indent of the first line and is as wide as that."""
 
 
 class Doc:
@@ -37,14 +40,17 @@ class Doc:
     def __init__(self) -> None:
         self.pieces: list[Piece] = []
 
-    def line(self, *spans: Span, indent: int = 0) -> Doc:
-        """One line of several roles."""
+    def line(self, *spans: Span, indent: int = 0, label: Sequence[Span] = ()) -> Doc:
+        """One line of several roles; what does not fit goes on below, right of `label`."""
+        if label:
+            indent = sum(len(text) for text, _ in label)
         marks: list[Mark] = []
         position = 0
         for text, role in spans:
             marks.append((position, position + len(text), role))
             position += len(text)
-        self.pieces.append(Piece("".join(text for text, _ in spans), "text", indent, marks))
+        text = "".join(text for text, _ in spans)
+        self.pieces.append(Piece(text, "text", indent, marks, label=label))
         return self
 
     def blank(self) -> Doc:
@@ -60,7 +66,7 @@ class Doc:
 
     def field(self, name: str, value: str, role: str = "text", width: int = 14) -> Doc:
         """A name and its value."""
-        return self.line((f"{name:<{width}} ", "muted"), (value, role))
+        return self.line((value, role), label=[(f"{name:<{width}} ", "muted")])
 
     def nothing(self, why: str) -> Doc:
         """Says that there is nothing and why."""
@@ -96,7 +102,10 @@ class Doc:
         return self.text("".join(text for text, _ in spans), indent=indent, marks=marks)
 
     def __str__(self) -> str:
-        return "".join(piece.text + ("" if piece.joined else "\n") for piece in self.pieces)
+        return "".join(
+            plain(piece.label) + piece.text + ("" if piece.joined else "\n")
+            for piece in self.pieces
+        )
 
 
 def _piece_end(text: str, start: int) -> tuple[int, int]:
@@ -178,6 +187,8 @@ class TextPane(LineView):
         pieces = paint(wrapped.starts[row], wrapped.ends[row], marks, piece.role)
         style = self.palette.style
         segments = [Segment(" " * piece.indent)] if piece.indent else []
+        if row == 0 and piece.label:
+            segments = [Segment(visible(text), style(role)) for text, role in piece.label]
         segments += [
             Segment(wrapped.text[low:high], style(role)) for low, high, role in pieces if low < high
         ]
@@ -194,7 +205,8 @@ class TextPane(LineView):
             glue = " " if wrapped.ends[row] < wrapped.starts[row + 1] else ""
         elif row == len(wrapped) - 1 and piece.joined:
             glue = ""
-        return CopyRow(" " * piece.indent + wrapped.line(row), piece.indent, glue)
+        before = plain(piece.label) if row == 0 and piece.label else " " * piece.indent
+        return CopyRow(before + wrapped.line(row), piece.indent, glue)
 
     def all_text(self) -> str:
         """The document as stored."""

@@ -209,7 +209,7 @@ class TurnLines:
         row -= lines
         if self._hidden:
             if row == 0:
-                more = f"… {self._hidden:,} more characters: Enter opens the turn"
+                more = f"… {self._hidden:,} more characters: the inspector has them"
                 return [(pad, "text"), *fit([(more, "muted")], self.geometry.text_width)]
             row -= 1
         if row < len(self._tail):

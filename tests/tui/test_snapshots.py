@@ -1,0 +1,234 @@
+"""Pictures of the screens: three sizes, the themes, and every state that one has to recognise.
+
+`pytest --snapshot-update` takes them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, TextArea
+
+from convtui.client import EngineHandle, EngineState
+from convtui.config import Config, load_config
+from convtui.log.reader import open_log
+from convtui.protocol import StartSpec
+from convtui.tui.app import ConvtuiApp, recording
+from convtui.tui.run import LiveRun
+from convtui.tui.screens.debugger import DebuggerScreen
+from convtui.tui.screens.dialogs import Edit
+from convtui.tui.screens.error import ErrorPane
+from convtui.tui.screens.help import HelpScreen
+from convtui.tui.screens.picker import PickerScreen
+from convtui.tui.source import LiveSource
+from convtui.tui.widgets.inspector import Inspector
+from tests.tui.fake_handle import FakeHandle
+from tests.tui.sample import header, refund, turn, until, write_log
+
+Compare = Callable[..., bool]
+Before = Callable[[Pilot[Any]], Awaitable[None]]
+WIDE, USUAL, SMALL = (120, 36), (80, 24), (60, 16)
+
+
+def settings(folder: Path, theme: str = "dark") -> Config:
+    return load_config({"theme": theme}, {"CONVTUI_HOME": str(folder / "home")}, folder)
+
+
+async def still(pilot: Pilot[Any]) -> None:
+    """Nothing blinks, and everything that was asked for has been drawn."""
+    for screen in pilot.app.screen_stack:
+        for widget in screen.query("Input, TextArea").results():
+            if isinstance(widget, Input | TextArea):
+                widget.cursor_blink = False
+    await pilot.pause()
+    await pilot.pause()
+
+
+def loaded(screen: DebuggerScreen) -> bool:
+    replay = screen.replay
+    read = replay is not None and not replay.loading and not replay.running
+    return read and bool(screen.query(Inspector)) and inspected(screen)
+
+
+def inspected(screen: DebuggerScreen) -> bool:
+    """Whether the inspector, when it is to be seen, shows what the log says."""
+    detail = screen.query_one(Inspector)._detail
+    return not screen.inspecting or (detail is not None and bool(detail.records))
+
+
+@pytest.fixture
+def replayed(tmp_path: Path) -> Callable[..., tuple[ConvtuiApp, Before]]:
+    """An app on a recording, and what brings it to its discarded turn."""
+    log = write_log(tmp_path / "a.jsonl", refund())
+
+    def make(*keys: str, theme: str = "dark") -> tuple[ConvtuiApp, Before]:
+        app = ConvtuiApp(
+            lambda app: recording(app, log, at=(2, 2)), config=settings(tmp_path, theme)
+        )
+
+        async def before(pilot: Pilot[Any]) -> None:
+            screen = cast(DebuggerScreen, app.screen)
+            await until(pilot, lambda: loaded(screen) and screen.view.cursor == 4)
+            await pilot.press(*keys)
+            await until(pilot, lambda: loaded(screen))
+            await still(pilot)
+
+        return app, before
+
+    return make
+
+
+@pytest.mark.parametrize("size", [WIDE, USUAL, SMALL], ids=["wide", "usual", "small"])
+def test_a_discarded_turn(
+    size: tuple[int, int], replayed: Callable[..., Any], snap_compare: Compare
+) -> None:
+    app, before = replayed()
+    assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("theme", ["light", "mono", "high-contrast"])
+def test_themes(theme: str, replayed: Callable[..., Any], snap_compare: Compare) -> None:
+    app, before = replayed("down", "2", theme=theme)
+    assert snap_compare(app, terminal_size=WIDE, run_before=before)
+
+
+def test_the_inspector_alone(replayed: Callable[..., Any], snap_compare: Compare) -> None:
+    app, before = replayed("enter")
+    assert snap_compare(app, terminal_size=USUAL, run_before=before)
+
+
+def test_help(replayed: Callable[..., Any], snap_compare: Compare) -> None:
+    app, before = replayed()
+
+    async def opened(pilot: Pilot[Any]) -> None:
+        await before(pilot)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        await still(pilot)
+
+    assert snap_compare(app, terminal_size=WIDE, run_before=opened)
+
+
+class Held:
+    """An app on a fake engine that holds."""
+
+    def __init__(self, folder: Path) -> None:
+        records = [
+            header(),
+            {"type": "session.started", "session": 1, "session_type": "intake",
+             "first_speaker": "persona", "max_turns": 20},
+            *turn(1, "persona", "Hello, where is my refund?"),
+            *turn(2, "provider", "Let me look.", raw="<think>where?</think>Let me look.")[:-1],
+        ]  # fmt: skip
+        log = write_log(folder / "a.jsonl", records, closed=False)
+        with open_log(log) as found:
+            self.transcript = found.transcript
+        self.handle = FakeHandle(log)
+        spec = StartSpec(
+            scenario={"persona": {"name": "maya"}, "provider": {"use": "bot.py:Bot"}},
+            out_dir=str(folder),
+        )
+        self.run = LiveRun(spec, make_handle=lambda: cast(EngineHandle, self.handle))
+        (folder / "state.json").write_text('{"hinted": true}')
+        self.app = ConvtuiApp(
+            lambda app: DebuggerScreen(app.keymap, LiveSource(self.run.handle), self.run),
+            state_file=folder / "state.json",
+        )
+        self.app.run_in_progress = self.run
+
+    @property
+    def screen(self) -> DebuggerScreen:
+        return next(s for s in self.app.screen_stack if isinstance(s, DebuggerScreen))
+
+    async def hold(self, pilot: Pilot[Any], reason: str = "step", **more: Any) -> None:
+        await until(pilot, lambda: self.handle.state is EngineState.RUNNING)
+        self.handle.transcript = self.transcript
+        self.handle.held(
+            ("go", "go on"), ("edit", "edit"), ("again", "ask again"), reason=reason,
+            drafts=[{"field": "raw", "label": "raw reply", "text": "<think>where?</think>Let"}],
+            **more,
+        )  # fmt: skip
+        await until(pilot, lambda: inspected(self.screen))
+        await still(pilot)
+
+
+@pytest.fixture
+def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Held:
+    monkeypatch.setattr(DebuggerScreen, "_elapsed", lambda _: 31.0)
+    return Held(tmp_path)
+
+
+@pytest.mark.parametrize("size", [WIDE, SMALL], ids=["wide", "small"])
+def test_held(size: tuple[int, int], live: Held, snap_compare: Compare) -> None:
+    assert snap_compare(live.app, terminal_size=size, run_before=live.hold)
+
+
+def test_your_turn(live: Held, snap_compare: Compare) -> None:
+    async def before(pilot: Pilot[Any]) -> None:
+        await live.hold(pilot, "human", stage="request")
+        await until(pilot, lambda: live.screen.take_over_input.has_focus)
+        await still(pilot)
+
+    assert snap_compare(live.app, terminal_size=USUAL, run_before=before)
+
+
+def test_editing(live: Held, snap_compare: Compare) -> None:
+    async def before(pilot: Pilot[Any]) -> None:
+        await live.hold(pilot)
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(live.app.screen, Edit))
+        await still(pilot)
+
+    assert snap_compare(live.app, terminal_size=USUAL, run_before=before)
+
+
+def test_an_error_of_the_provider(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snap_compare: Compare
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "bot.py"
+    file.write_text("import os\n\n\ndef bot(messages):\n    return message[-1]\n")
+    error = {
+        "type": "NameError", "message": "name 'message' is not defined",
+        "location": [str(file), 5], "frames": ["bot.py:5 in bot", "    return message[-1]"],
+    }  # fmt: skip
+
+    async def attempt() -> None:
+        """Never tried."""
+
+    app = ConvtuiApp(
+        lambda _: ErrorPane("bot.py:bot cannot be set up", error=lambda: error, attempt=attempt)
+    )
+
+    async def before(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: app.screen.query("#error-source"))
+        source = app.screen.query_one("#error-source")
+        await until(pilot, lambda: "message[-1]" in str(source.render()))
+        await still(pilot)
+
+    assert snap_compare(app, terminal_size=USUAL, run_before=before)
+
+
+class Picking(ConvtuiApp):
+    """Starts no engine."""
+
+    def warm_up(self) -> None:
+        """Nothing to do."""
+
+
+@pytest.mark.parametrize("size", [WIDE, SMALL], ids=["wide", "small"])
+def test_home_without_any_run(size: tuple[int, int], tmp_path: Path, snap_compare: Compare) -> None:
+    app = Picking(lambda app: PickerScreen(app.keymap, cwd=tmp_path), config=settings(tmp_path))
+
+    async def before(pilot: Pilot[Any]) -> None:
+        screen = cast(PickerScreen, app.screen)
+        await until(pilot, lambda: screen._ready)
+        await until(pilot, lambda: "None yet" in str(screen.query_one("#no-runs").render()))
+        await until(pilot, lambda: "ready" in str(screen.query_one("#check").render()))
+        await still(pilot)
+
+    assert snap_compare(app, terminal_size=size, run_before=before)
