@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal, cast
 
+from convtui.log.formats.vera_log import usage_figures
 from convtui.models.base import Delta, Usage
 from convtui.providers import vera_interface
 from convtui.providers.base import Provider, Request, SignalMatch, as_delta, call, match_signals
@@ -259,26 +260,8 @@ def hook_owner(cls: type, hook: str) -> Literal["yours", "default"]:
 
 def usage_of(found: Any) -> Usage | None:
     """Usage as such classes note it, in either of the two usual vocabularies; None for none."""
-    if not isinstance(found, Mapping):
-        return None
-    names = {
-        "prompt_tokens": ("prompt_tokens", "input_tokens"),
-        "completion_tokens": ("completion_tokens", "output_tokens"),
-        "total_tokens": ("total_tokens",),
-        "reasoning_tokens": ("reasoning_tokens",),
-        "cached_tokens": ("cached_tokens", "cache_read_input_tokens"),
-    }
-    figures: dict[str, int] = {}
-    for name, known in names.items():
-        for key in known:
-            value = found.get(key)
-            if isinstance(value, int) and not isinstance(value, bool):
-                figures[name] = value
-                break
-    cost = found.get("cost")
-    if isinstance(cost, (int, float)) and not isinstance(cost, bool):
-        return Usage(**figures, cost=float(cost))
-    return Usage(**figures) if figures else None
+    figures = usage_figures(found)
+    return Usage.model_validate(figures) if figures else None
 
 
 def _text(value: Any) -> str | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -17,18 +16,11 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.events import (
-    LlmResponse,
     Record,
-    ResponseProcessed,
-    SessionEnded,
-    SessionStarted,
-    TurnCommitted,
-    TurnStarted,
-    Warned,
 )
 from convtui.log.formats.registry import Format, Imported
 from convtui.log.formats.vera_export import write
-from convtui.log.formats.vera_log import LoggedTurn, ParsedLog, is_log, parse_log, usage_figures
+from convtui.log.formats.vera_log import ParsedLog, is_log, parse_log
 from convtui.log.formats.vera_names import (
     FileName,
     Middle,
@@ -38,9 +30,8 @@ from convtui.log.formats.vera_names import (
     parse_folder,
     split_middle,
 )
+from convtui.log.formats.vera_records import Files, Said, Session, session_records
 from convtui.log.formats.vera_text import is_transcript, parse
-from convtui.records import Speaker
-from convtui.text import near_empty, word_count
 
 _HEAD: Final = 4096
 MAX_FILE: Final = 64 << 20
@@ -71,7 +62,7 @@ def read(path: Path) -> Iterator[Imported]:
     if not path.is_dir():
         yield _conversation([_pair(path)])
         return
-    groups: dict[tuple[str, ...], list[_Files]] = {}
+    groups: dict[tuple[str, ...], list[Files]] = {}
     for file in _files(path):
         if not detect(file):
             continue
@@ -89,32 +80,19 @@ def read(path: Path) -> Iterator[Imported]:
         yield _conversation(sorted(group, key=lambda pair: pair.name.index or 1))
 
 
-@dataclass(slots=True)
-class _Files:
-    """The two files of one session."""
-
-    name: FileName
-    text: Path | None
-    log: Path | None
-
-    @property
-    def sources(self) -> list[Path]:
-        return [path for path in (self.text, self.log) if path is not None]
-
-
 def _files(folder: Path) -> list[Path]:
     found = [path for path in folder.rglob("*") if path.suffix.lower() in (".txt", ".log")]
     return sorted(path for path in found if path.is_file() and "evaluations" not in path.parts)
 
 
-def _pair(path: Path) -> _Files:
+def _pair(path: Path) -> Files:
     name = parse_file(path.stem)
     if path.suffix.lower() == ".log":
         texts = (path.with_suffix(".txt"), path.parent.parent / f"{path.stem}.txt")
         text = texts[0] if path.parent.name != "logs" else texts[1]
-        return _Files(name, text if text.is_file() else None, path)
+        return Files(name, text if text.is_file() else None, path)
     beside = (path.parent / "logs" / f"{path.stem}.log", path.with_suffix(".log"))
-    return _Files(name, path, next((log for log in beside if log.is_file()), None))
+    return Files(name, path, next((log for log in beside if log.is_file()), None))
 
 
 def _read(path: Path) -> str:
@@ -126,35 +104,12 @@ def _read(path: Path) -> str:
         raise FileError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-@dataclass(slots=True)
-class _Said:
-    """One turn, from whichever file has it."""
-
-    speaker: Speaker
-    text: str
-    logged: LoggedTurn | None = None
-    line: int = 0
-    ended_by: str | None = None
-
-
-@dataclass(slots=True)
-class _Session:
-    """One session, from both files."""
-
-    index: int
-    session_type: str
-    turns: list[_Said]
-    log: ParsedLog
-    files: _Files
-    warnings: list[str] = field(default_factory=list)
-
-
-def _session(files: _Files) -> _Session:
+def _session(files: Files) -> Session:
     log = parse_log(_read(files.log)) if files.log is not None else ParsedLog()
     warnings: list[str] = []
     if files.text is None:
         turns = [
-            _Said(turn.speaker, turn.response or "", turn, ended_by=turn.ended_by)
+            Said(turn.speaker, turn.response or "", turn, ended_by=turn.ended_by)
             for turn in log.turns
             if turn.response is not None
         ]
@@ -166,7 +121,7 @@ def _session(files: _Files) -> _Session:
             blocks = parse(text)
         except ValueError as error:
             raise FileError(f"{files.text}: {error}: no transcript of VERA-MH") from None
-        turns = [_Said(b.speaker, b.text, None, b.line, b.ended_by) for b in blocks]
+        turns = [Said(b.speaker, b.text, None, b.line, b.ended_by) for b in blocks]
         warnings += _match(turns, log, files)
     for earlier, later in pairwise(turns):
         if earlier.speaker == later.speaker:
@@ -176,10 +131,10 @@ def _session(files: _Files) -> _Session:
                 " the first that looks like a turn"
             )
     name = files.name
-    return _Session(name.index or 1, name.session_type or "default", turns, log, files, warnings)
+    return Session(name.index or 1, name.session_type or "default", turns, log, files, warnings)
 
 
-def _match(turns: list[_Said], log: ParsedLog, files: _Files) -> list[str]:
+def _match(turns: list[Said], log: ParsedLog, files: Files) -> list[str]:
     """Gives turns what the log says about them; a sentence where the two files disagree."""
     if not log.turns:
         return []
@@ -199,7 +154,7 @@ def _match(turns: list[_Said], log: ParsedLog, files: _Files) -> list[str]:
     return [f"{apart} of {len(turns)} turns are not the same in {files.log.name}; left as they are"]
 
 
-def _conversation(group: Sequence[_Files]) -> Imported:
+def _conversation(group: Sequence[Files]) -> Imported:
     sessions = [_session(files) for files in group]
     name = group[0].name
     place = group[0].sources[0]
@@ -208,7 +163,7 @@ def _conversation(group: Sequence[_Files]) -> Imported:
     records: list[tuple[float, Record]] = []
     termination: dict[str, Any] | None = None
     for session in sessions:
-        termination = _records(session, created, records)
+        termination = session_records(session, created, records)
     return Imported(
         id=_identity(group),
         created_at=created,
@@ -221,7 +176,7 @@ def _conversation(group: Sequence[_Files]) -> Imported:
     )
 
 
-def _middle(name: FileName, sessions: list[_Session], place: Path) -> Middle:
+def _middle(name: FileName, sessions: list[Session], place: Path) -> Middle:
     logged = next((s.log.persona for s in sessions if s.log.persona), {})
     folder = folder_of(place)
     personas = [str(logged["Prompt"])] if "Prompt" in logged else known_personas(place.parent)
@@ -231,7 +186,7 @@ def _middle(name: FileName, sessions: list[_Session], place: Path) -> Middle:
     return split_middle(name.middle, personas, model)
 
 
-def _provider(sessions: list[_Session], place: Path) -> dict[str, Any]:
+def _provider(sessions: list[Session], place: Path) -> dict[str, Any]:
     logged = next((s.log.provider for s in sessions if s.log.provider), {})
     folder = folder_of(place)
     model = logged.get("Model") or (folder.chatbot if folder is not None else None)
@@ -239,7 +194,7 @@ def _provider(sessions: list[_Session], place: Path) -> dict[str, Any]:
     return {**found, "model": model} if model else found
 
 
-def _created(sessions: list[_Session], name: FileName, place: Path) -> tuple[datetime, str]:
+def _created(sessions: list[Session], name: FileName, place: Path) -> tuple[datetime, str]:
     """When it began, and which of the things that tell was asked."""
     started = next((s.log.started for s in sessions if s.log.started is not None), None)
     folder = folder_of(place)
@@ -253,7 +208,7 @@ def _created(sessions: list[_Session], name: FileName, place: Path) -> tuple[dat
 
 
 def _told(
-    name: FileName, middle: Middle, sessions: list[_Session], place: Path, whence: str
+    name: FileName, middle: Middle, sessions: list[Session], place: Path, whence: str
 ) -> dict[str, Any]:
     folder = folder_of(place)
     told: dict[str, Any] = {
@@ -269,7 +224,7 @@ def _told(
     return {key: value for key, value in told.items() if value is not None}
 
 
-def _told_session(session: _Session) -> dict[str, Any]:
+def _told_session(session: Session) -> dict[str, Any]:
     log, files = session.log, session.files
     told: dict[str, Any] = {
         "index": files.name.index,
@@ -284,7 +239,7 @@ def _told_session(session: _Session) -> dict[str, Any]:
     return {key: value for key, value in told.items() if value}
 
 
-def _identity(group: Sequence[_Files]) -> str:
+def _identity(group: Sequence[Files]) -> str:
     """Follows from the names and the contents, so that the same files are the same conversation."""
     digest = hashlib.sha256()
     for files in group:
@@ -292,132 +247,6 @@ def _identity(group: Sequence[_Files]) -> str:
             digest.update(path.name.encode("utf-8", "surrogateescape") + b"\0")
             digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()[:32]
-
-
-# --- records
-
-
-def _records(
-    session: _Session, created: datetime, records: list[tuple[float, Record]]
-) -> dict[str, Any]:
-    """Appends a session's records; returns its ending."""
-    index, log = session.index, session.log
-    last = records[-1][0] if records else 0.0
-
-    def add(record: Record, at: datetime | None = None) -> None:
-        nonlocal last
-        if at is not None:
-            last = max(last, (at - created).total_seconds())
-        records.append((last, record))
-
-    folder = folder_of(session.files.sources[0])
-    stated = log.settings.get("Persona speaks first")
-    first: Speaker = "provider" if stated == "False" else "persona"
-    add(
-        SessionStarted(
-            session=index,
-            session_type=session.session_type,
-            first_speaker=session.turns[0].speaker if session.turns else first,
-            max_turns=log.max_turns or (folder.turns if folder is not None else None),
-        ),
-        log.started,
-    )
-    for number, said in enumerate(session.turns, 1):
-        at = said.logged.at if said.logged is not None else None
-        for record in _turn(index, number, said):
-            add(record, at)
-    for text in [*session.warnings, *log.failures]:
-        code = "import" if text in session.warnings else "failed_there"
-        add(Warned(session=index, code=code, message=text))
-    termination = _ending(session)
-    add(
-        SessionEnded(
-            session=index,
-            session_type=session.session_type,
-            termination=termination,
-            turns=len(session.turns),
-            duration=log.duration,
-        )
-    )
-    return termination
-
-
-def _turn(session: int, number: int, said: _Said) -> Iterator[Record]:
-    at: dict[str, Any] = {"session": session, "turn": number, "side": said.speaker}
-    yield TurnStarted(**at, speaker=said.speaker)
-    logged = said.logged
-    metadata = dict((logged.metadata if logged is not None else None) or {})
-    raw = metadata.pop("raw_response", None)
-    if logged is not None and logged.unreadable is not None:
-        metadata["logging"] = logged.unreadable
-    if isinstance(raw, str):
-        usage = usage_figures(metadata.get("usage"))
-        yield LlmResponse(
-            **at,
-            raw=raw,
-            usage=dict(usage) or None,
-            response_id=_text(metadata.get("response_id")),
-            model=_text(metadata.get("model")),
-            reasoning=_text(metadata.get("reasoning_content")),
-            finish_reason=_text(metadata.get("stop_reason")),
-            duration=_seconds(metadata.get("response_time_seconds")),
-        )
-        if raw != said.text:
-            yield ResponseProcessed(**at, text=said.text, changed=True, hook="not recorded")
-    yield TurnCommitted(
-        **at,
-        speaker=said.speaker,
-        text=said.text,
-        words=word_count(said.text),
-        metadata=_plain(metadata) or None,
-        empty=near_empty(said.text) or None,
-    )
-
-
-def _ending(session: _Session) -> dict[str, Any]:
-    """Why a session ended, as far as its files say."""
-    turns, log = session.turns, session.log
-    if log.failures:
-        text = log.failures[-1] if len(log.failures) == 1 else log.failures[0]
-        return {
-            "kind": "failed",
-            "by": "harness",
-            "reason": text.split("\n", 1)[0],
-            "at_turn": len(turns),
-        }
-    if turns and turns[-1].ended_by is not None:
-        # The line stands after the turn that ended it; older files name a model and a persona.
-        return {
-            "kind": "early_termination",
-            "by": turns[-1].speaker,
-            "reason": f"{turns[-1].ended_by} signaled termination (the signal is not recorded)",
-            "at_turn": len(turns),
-        }
-    nothing = "" if turns else "No conversation recorded; "
-    return {
-        "kind": "completed",
-        "by": "harness",
-        "reason": f"{nothing}the file does not say why it ended",
-        "at_turn": len(turns),
-        "detail": {"recorded": False},
-    }
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _seconds(value: Any) -> float | None:
-    return float(value) if type(value) in (int, float) else None
-
-
-def _plain(value: Any) -> Any:
-    """What a literal holds as JSON data."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, (str, int, float, bool)) else repr(value)
 
 
 FORMAT = Format(
