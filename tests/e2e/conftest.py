@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from convtui.paths import write_state
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """`CONVTUI_HOME` and the working directory's parent."""
+    """`CONVTUI_HOME`, and the working directory. The hint for newcomers was seen already."""
     folder = tmp_path / "home"
     folder.mkdir()
+    write_state(folder / "state" / "state.json", {"hinted": True})
     return folder

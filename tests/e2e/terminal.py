@@ -26,7 +26,8 @@ _BOOT = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
     " os.execvp(sys.argv[1], sys.argv[1:])"
 )
-_UNKNOWN_TO_PYTE = re.compile(rb"\x1b\[[<>=][0-9;]*[A-Za-z]")
+# What pyte does not know, and colours: they are most of the bytes, and it is slow with them.
+_LEFT_OUT = re.compile(rb"\x1b\[(?:[<>=][0-9;]*[A-Za-z]|[0-9;:]*m)")
 _QUERIES = {
     b"\x1b[?2026$p": b"\x1b[?2026;2$y",
     b"\x1b[6n": b"\x1b[1;1R",
@@ -149,7 +150,7 @@ class Terminal:
             fresh = b"".join(data for _, data in self.chunks[self._fed :])
             self._fed = len(self.chunks)
         if fresh:
-            self._stream.feed(_UNKNOWN_TO_PYTE.sub(b"", fresh))
+            self._stream.feed(_LEFT_OUT.sub(b"", fresh))
         return [str(line) for line in self._screen.display]
 
     @property

@@ -50,7 +50,9 @@ def below(names: set[str], *packages: str) -> list[str]:
 
 def test_the_screen_of_a_live_run_imports_no_engine(home: Path) -> None:
     environment = telling(home)
-    with Terminal(convtui("demo", "--out", home / "runs"), env=environment, cwd=home) as terminal:
+    with Terminal(
+        convtui("demo", "--out", home / "runs", "--speed", "6"), env=environment, cwd=home
+    ) as terminal:
         terminal.until("cancelled?")
         until(lambda: children(terminal.process.pid), "an engine")
         for key in ("?", "escape", " ", "1", "2", "r"):

@@ -28,9 +28,9 @@ def start(home: Path, *arguments: str | Path, size: tuple[int, int] = (120, 36),
     return Terminal(command, columns=columns, rows=rows, env=environment, cwd=home)
 
 
-def demo(home: Path) -> Any:
-    """The demo, with its log in `home/runs`."""
-    return start(home, "demo", "--out", home / "runs")
+def demo(home: Path, *, speed: float = 6) -> Any:
+    """The demo, with its log in `home/runs`; it is held where its first session would end."""
+    return start(home, "demo", "--out", home / "runs", "--speed", str(speed))
 
 
 def only_log(home: Path) -> Path:
@@ -101,7 +101,7 @@ def test_resizing_while_it_runs(home: Path) -> None:
 
 
 def test_the_first_keys_pause_and_step(home: Path) -> None:
-    with demo(home) as terminal:
+    with demo(home, speed=1) as terminal:
         terminal.until("RUNNING")
         terminal.press(" ")
         terminal.until("HELD")
