@@ -19,6 +19,7 @@ from textual.widgets import Static
 
 from convtui.actions import Keymap, load_keymap
 from convtui.errors import ConvtuiError
+from convtui.records import exit_code
 from convtui.text import visible
 from convtui.tui import theming
 from convtui.tui.keys import KeyScreen
@@ -215,8 +216,11 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         else:
             self.push_screen(screen)
 
-    def leave(self, screen: Screen[Any]) -> None:
-        """Back to the screen below, or out."""
+    def leave(self, screen: Screen[Any], *, ended: bool = False) -> None:
+        """Back to the screen below, or out.
+
+        A run that had `ended` of its own accord gives the exit code; leaving one is no failure.
+        """
         failed_run = self.run_in_progress
         if failed_run is not None and failed_run.handle.state.value == "failed":
             self.last_failure = str((failed_run.handle.error or {}).get("message", ""))
@@ -227,8 +231,14 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             self.run_in_progress = None
         else:
             run = self.run_in_progress
-            failed = run is not None and run.handle.state.value == "failed"
-            self.exit(3 if failed else 0)
+            code = 0
+            if run is not None and run.handle.state.value == "failed":
+                code = 3
+            elif run is not None and ended:
+                termination = run.handle.transcript.termination
+                human = (termination or {}).get("by") == "human"
+                code = 0 if human else exit_code(termination)
+            self.exit(code)
 
     def fail(self, error: ConvtuiError) -> None:
         """Leaves the app; the error is for the command line to tell."""

@@ -371,7 +371,7 @@ async def test_a_huge_line_is_cut_and_says_so() -> None:
     app = Stage(story.transcript)
     async with app.run_test(size=(60, 16)) as pilot:
         await settled(pilot, app.view)
-        assert any("more characters: Enter" in line for line in screen(app.view))
+        assert any("more characters: the inspector" in line for line in screen(app.view))
 
 
 async def test_clicks_select_and_open() -> None:

@@ -175,6 +175,7 @@ class Branching(Driving):
         """Ends the run when it is live, with the user's word, and goes back."""
         handle = self.handle
         config = self.capp.config
+        ended = handle is not None and handle.over
         if handle is not None and not handle.over:
             if config is None or config.confirm_quit:
                 answer = await self.app.push_screen_wait(
@@ -190,4 +191,4 @@ class Branching(Driving):
             self.repaint()
             assert self.run is not None
             await self.run.close()
-        self.capp.leave(self)
+        self.capp.leave(self, ended=ended)

@@ -65,6 +65,7 @@ class PickerScreen(KeyScreen):
     PickerScreen.-narrow #recent { height: 1fr; padding: 0 1; border-top: solid $border; }
     PickerScreen.-narrow .about { display: none; }
     PickerScreen.-narrow .head { margin: 0; }
+    PickerScreen.-narrow #new .head { display: none; }
     PickerScreen.-narrow #check { margin: 0; }
     """
 
