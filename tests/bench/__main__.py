@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from convtui.paths import write_state
 from tests.bench import costs, liveness, replaying, startup
 from tests.bench.measure import Row, table, write_json
 
@@ -19,6 +20,8 @@ def _groups(home: Path, *, quick: bool) -> dict[str, Callable[[], list[Row]]]:
     def folder(name: str) -> Path:
         place = home / name
         place.mkdir()
+        # The hint for newcomers was seen already.
+        write_state(place / "state" / "state.json", {"hinted": True})
         return place
 
     return {

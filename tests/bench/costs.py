@@ -108,7 +108,9 @@ def per_turn(home: Path, times: int, turns: int = 100) -> list[Row]:
     bare, both, script = [], [], []
     for _ in range(times):
         folder = Path(tempfile.mkdtemp(dir=home))
+        # As the engine process does once it has loaded.
         gc.collect()
+        gc.freeze()
         bare.append(asyncio.run(_bare(turns)))
         both.append(asyncio.run(_engine(folder, turns, scripted=False)))
         script.append(asyncio.run(_engine(folder, turns, scripted=True)) - bare[-1] / 2)
