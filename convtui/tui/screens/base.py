@@ -38,6 +38,10 @@ class DebuggerBase(KeyScreen):
         self.busy_with = ""
         """What is being waited for, in words for the status line."""
         self.searching = ""
+        self.seeking = False
+        """Whether the first match is to be selected once all turns were looked at."""
+        self.matches_shown = -1
+        """The number of matches that the status line shows."""
         self.looking_through: float | None = None
         """How much of the log has been searched, while it is being read."""
 

@@ -14,7 +14,7 @@ from convtui.transcript import Turn
 from convtui.tui.lookup import SourceLookup
 from convtui.tui.screens.base import NARROW, DebuggerBase
 from convtui.tui.widgets.repro import repro
-from convtui.tui.widgets.transcript_view import Mode
+from convtui.tui.widgets.transcript_view import Mode, TranscriptView
 
 if TYPE_CHECKING:
     from convtui.filters import Filter
@@ -153,8 +153,8 @@ class Looking(DebuggerBase):
             self.view.search(None)
             self.spawn(self._search_log(text, wanted), group="search")
         else:
+            self.seeking = True
             self.view.search(wanted)
-            self.call_after_refresh(self._to_match)
         self.refresh_footer()
 
     async def _search_log(self, text: str, wanted: Filter) -> None:
@@ -188,12 +188,20 @@ class Looking(DebuggerBase):
             self.looking_through = position / max(1, end)
             self.repaint()
         self.looking_through = None
+        self.seeking = True
         self.view.search(lambda turn: turn.index in found)
-        self.call_after_refresh(self._to_match)
 
-    def _to_match(self) -> None:
-        if not self.view.next_match(1):
-            self.tell(f"No turn matches {self.searching!r} so far.")
+    def on_transcript_view_search_progress(self, event: TranscriptView.SearchProgress) -> None:
+        """Shows the number of matches; the nearest is known when every turn was looked at."""
+        if not self.searching:
+            return
+        if self.seeking and event.done:
+            self.seeking = False
+            if not self.view.next_match(1):
+                self.tell(f"No turn matches {self.searching!r} so far.")
+        elif event.count == self.matches_shown:
+            return
+        self.matches_shown = event.count
         self.repaint()
 
     def _wanted(self, text: str) -> str | Callable[[Turn], bool] | Filter | None:
