@@ -175,6 +175,8 @@ class ContinueFrom:
     """Whether a raw reply that was received but not committed re-enters at `signals`."""
     held: bool = False
     """Whether the new engine holds where the old one stood."""
+    stage: str | None = None
+    """The stage at which it stood; those before it are passed without holding."""
 
 
 @dataclass(slots=True)

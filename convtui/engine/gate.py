@@ -13,10 +13,18 @@ from typing import Any, Literal
 
 from convtui.engine.journal import Journal
 from convtui.errors import CommandRefused
-from convtui.events import DebugHeld, DebugReleased, HoldReason, RecordDict
+from convtui.events import STAGES, DebugHeld, DebugReleased, HoldReason, RecordDict
 
 GateState = Literal["running", "pausing", "held", "closed"]
 Wish = Literal["run", "pause", "step_turn", "step_stage"]
+
+
+class InterruptedRunError(Exception):
+    """The conversation cannot go on: nobody watches where somebody would have to decide."""
+
+    def __init__(self, reason: str, signal: str | None = None) -> None:
+        self.signal = signal
+        super().__init__(reason)
 
 
 @dataclass(slots=True, frozen=True)
@@ -89,7 +97,8 @@ class Gate:
 
     `watched` says whether somebody is there to answer; without one `policy` decides. `publish` is
     called with the state and the hold's record whenever either changes. `breaks` is asked at each
-    stage for a breakpoint that fires there and answers with its text, or None.
+    stage for a breakpoint that fires there and answers with its text, or None. `paused` holds at
+    the first stage, or at the first from stage `not_before` on.
     """
 
     def __init__(
@@ -101,8 +110,10 @@ class Gate:
         publish: Callable[[GateState, RecordDict | None], None] = lambda state, hold: None,
         breaks: Callable[[Point], str | None] = lambda point: None,
         paused: bool = False,
+        not_before: str | None = None,
     ) -> None:
         self._journal = journal
+        self._not_before = STAGES.index(not_before) if not_before in STAGES else None
         self.watched = watched
         self.on_pause = on_pause
         self._publish = publish
@@ -128,14 +139,17 @@ class Gate:
         reason, text = (because, detail) if because else self._wants_hold(point)
         if reason is None:
             return PASSED
-        return await self.wait(reason, point, drafts(), choices, detail=text)
+        release = await self.wait(reason, point, drafts(), choices, detail=text)
+        if reason == "breakpoint" and not self.watched and self.on_pause != "continue":
+            raise InterruptedRunError(text)
+        return release
 
     def _wants_hold(self, point: Point) -> tuple[HoldReason | None, str]:
-        if not self.watched:
-            return None, ""
         broke = self._breaks(point)
         if broke is not None:
             return "breakpoint", broke
+        if not self.watched or self._is_before(point):
+            return None, ""
         if self._wish == "pause":
             return "pause", ""
         if self._wish == "step_stage":
@@ -143,6 +157,15 @@ class Gate:
         if self._wish == "step_turn" and point.of_turn != self._stepped_from:
             return "step", ""
         return None, ""
+
+    def _is_before(self, point: Point) -> bool:
+        """Whether the stage up to which nothing is held has not been reached yet."""
+        if self._not_before is None:
+            return False
+        if point.stage in STAGES and STAGES.index(point.stage) < self._not_before:
+            return True
+        self._not_before = None
+        return False
 
     async def wait(
         self,

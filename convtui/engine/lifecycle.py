@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from convtui.engine.gate import CONTINUE, FAIL, REPLAY, RETRY, Gate, Point
+from convtui.engine.gate import CONTINUE, FAIL, REPLAY, RETRY, Gate, InterruptedRunError, Point
 from convtui.engine.journal import Journal
 from convtui.engine.seed import Seed
 from convtui.engine.sides import SideHooks, Timed, checked_sessions, lifecycle
 from convtui.engine.state import ConversationState, SessionState
-from convtui.engine.table import InterruptedRunError
 from convtui.engine.tools import Toolbox
 from convtui.errors import ConversationError, HookError, ProviderError
 from convtui.events import (

@@ -18,13 +18,14 @@ from convtui.engine.calls import Caller, RetryRules
 from convtui.engine.gate import (
     Gate,
     GateState,
+    InterruptedRunError,
 )
 from convtui.engine.journal import Journal
 from convtui.engine.lifecycle import Lifecycle
 from convtui.engine.pipeline import Rules, discarded, ending
 from convtui.engine.seed import Seed, bad_ending
 from convtui.engine.state import ConversationState, SessionState
-from convtui.engine.table import InterruptedRunError, Pending, TurnResult
+from convtui.engine.table import Pending, TurnResult
 from convtui.engine.tools import Toolbox
 from convtui.engine.turns import Turns, user_is_done
 from convtui.engine.words import exceeded, used_before
@@ -129,6 +130,7 @@ class Conversation:
             breaks=lambda point: self.breakpoints.fires(point, self.journal.transcript),
             # What goes on where another engine was held is held there, too.
             paused=spec.paused or (spec.continue_from is not None and spec.continue_from.held),
+            not_before=spec.continue_from.stage if spec.continue_from is not None else None,
         )
         retry = scenario.retry
         self.caller = Caller(
@@ -185,6 +187,11 @@ class Conversation:
     def _check_signals(self) -> None:
         for owner, target in (("provider", self.provider), ("persona", self.simulator)):
             seen: set[str] = set()
+            if isinstance(target.termination_signals, str):
+                raise UsageError(
+                    f"termination_signals of the {owner} must be a list of strings, not text:"
+                    f" write [{target.termination_signals!r}]"
+                )
             declared: list[object] = list(target.termination_signals)
             for signal in declared:
                 if not isinstance(signal, str) or not signal.strip():

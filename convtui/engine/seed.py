@@ -175,7 +175,9 @@ def read_seed(parent: ContinueFrom) -> Seed:
     reopened = _reopen(collector, path, any_ending=parent.kind == "go_on")
     sha256, _ = digest_until(path, collector.last_seq)
     header = collector.header
-    pending = collector.pending(str(header.get("id", "")), parent.held)
+    # Where the stage is known at which it stood, the gate holds there.
+    hold_at_once = parent.held and parent.stage is None
+    pending = collector.pending(str(header.get("id", "")), hold_at_once)
     if not parent.reuse_reply:
         pending = None
     interrupted_turn = collector.open

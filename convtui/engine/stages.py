@@ -16,11 +16,12 @@ from convtui.engine.gate import (
     SKIP,
     SUPPLY,
     Choice,
+    InterruptedRunError,
     Release,
 )
 from convtui.engine.pipeline import Draft
 from convtui.engine.state import SessionState
-from convtui.engine.table import AskAgainError, InterruptedRunError, Table, Words
+from convtui.engine.table import AskAgainError, Table, Words
 from convtui.errors import ProviderError, UserSimulatorError
 from convtui.events import DebugOverrode, HoldReason, ResponseProcessed, SignalsExtracted
 from convtui.transcript import Flag

@@ -20,14 +20,6 @@ from convtui.scenario import Scenario
 from convtui.simulators.base import EndConversation, UserSimulator
 
 
-class InterruptedRunError(Exception):
-    """The conversation cannot go on: nobody watches where somebody would have to decide."""
-
-    def __init__(self, reason: str, signal: str | None = None) -> None:
-        self.signal = signal
-        super().__init__(reason)
-
-
 @dataclass(slots=True, frozen=True)
 class Pending:
     """A raw reply that was received but not committed; it re-enters at `signals`."""

@@ -18,11 +18,11 @@ from convtui.engine.gate import (
     SKIP,
     SUPPLY,
     Choice,
+    InterruptedRunError,
     Release,
 )
 from convtui.engine.state import SessionState
 from convtui.engine.table import (
-    InterruptedRunError,
     Pending,
     SkipTurnError,
     Table,

@@ -13,6 +13,7 @@ from convtui.engine.commands import CommandDesk
 from convtui.errors import CommandRefused
 from convtui.events import RecordDict
 from convtui.models.base import Delta
+from convtui.protocol import ContinueFrom
 from convtui.providers.base import Request, SignalMatch
 from tests.engine.helpers import (
     Answer,
@@ -554,10 +555,30 @@ async def test_breakpoints_are_added_switched_and_removed(tmp_path: Path) -> Non
     assert [h["reason"] for h in ran.driver.holds] == ["pause", "breakpoint", "ending"]
 
 
-async def test_headless_runs_do_not_stop_at_breakpoints(tmp_path: Path) -> None:
-    ran = await run(scenario(Bot(), ["a"], breakpoints=["~speaker provider"]), tmp_path)
-    assert not ran.of("debug.held")
-    assert ran.said == ["a", "fine"]
+async def test_a_breakpoint_ends_a_headless_run(tmp_path: Path) -> None:
+    what = scenario(Bot("x"), ["a"], breakpoints=["~speaker provider"])
+    ran = await run(what, tmp_path)
+    assert ran.ended == ("interrupted", "harness")
+    assert ran.termination.reason == "breakpoint 1: ~speaker provider"
+    assert [record["reason"] for record in ran.of("debug.held")] == ["breakpoint"]
+    ran = await run(what, tmp_path, on_pause="continue")
+    assert ran.ended == ("completed", "simulator")
+    assert [record["by"] for record in ran.of("debug.released")] == ["policy"]
+
+
+async def test_what_goes_on_held_is_held_at_the_same_stage(tmp_path: Path) -> None:
+    ran = await run(scenario(Bot("x"), ["a"]), tmp_path, plan=["end"])
+    seq = next(r["seq"] for r in ran.of("llm.response") if r["side"] == "provider")
+    parent = ContinueFrom(
+        str(ran.conversation.journal.writer.path), seq, "reload", held=True, stage="post_process"
+    )
+    conversation, driver, _ = prepare(
+        scenario(Bot("y"), ["a"]), tmp_path, plan=["go", "end"], continue_from=parent
+    )
+    await conversation.run()
+    first = driver.holds[0]
+    assert (first["stage"], first["turn"], first["reason"]) == ("post_process", 2, "pause")
+    assert first["drafts"][0]["text"] == "x", "the reply of the parent, through the hooks of now"
 
 
 async def test_streamed_text_is_published_with_its_place(tmp_path: Path) -> None:
