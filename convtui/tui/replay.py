@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -161,8 +162,12 @@ class ReplaySource:
             if time.monotonic() - told >= PROGRESS_EVERY or not told:
                 self._notify()
                 told = time.monotonic()
-            await asyncio.sleep(0)
+                # What was read stays; looking at it for cycles again and again stops the screen.
+                gc.freeze()
+            # A key takes many turns of the loop until it is seen: they all fit in here.
+            await asyncio.sleep(0.001)
         self.loading = False
+        gc.freeze()
         await self._judge()
         while self.running and not self._closed:
             await asyncio.sleep(FOLLOW_EVERY)

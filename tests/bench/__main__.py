@@ -26,7 +26,7 @@ def _groups(home: Path, *, quick: bool) -> dict[str, Callable[[], list[Row]]]:
 
     return {
         "startup": lambda: startup.rows(folder("startup"), 3 if quick else 7),
-        "replay": lambda: replaying.rows(folder("replay"), 3 if quick else 12),
+        "replay": lambda: replaying.rows(folder("replay"), 5 if quick else 25),
         "liveness": lambda: liveness.rows(folder("liveness"), 8 if quick else 40),
         "turn": lambda: costs.per_turn(folder("turn"), 5 if quick else 11),
         "growth": lambda: [costs.growth(folder("growth"), 500 if quick else 2000)],
