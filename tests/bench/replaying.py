@@ -114,9 +114,20 @@ def minimal_key(home: Path, times: int) -> float:
     return p95(taken)
 
 
+def short_resize(home: Path, times: int) -> float:
+    """A change of size with a log of 100 turns. 95 of 100."""
+    log = longlog.cached(100)
+    with Terminal(convtui("replay", log), env=clean_environment(home), cwd=home) as terminal:
+        terminal.until_raw(b"REPLAY")
+        terminal.quiet(0.5)
+        resize = _moves(_Keys(terminal))["resize"]
+        return p95([resize() for _ in range(times)])
+
+
 def rows(home: Path, times: int) -> list[Row]:
     """Everything about the long log."""
     minimal = minimal_key(home, times)
+    short = short_resize(home, times)
     log = longlog.cached(TURNS)
     size = log.stat().st_size
     found = [
@@ -154,8 +165,8 @@ def rows(home: Path, times: int) -> list[Row]:
             Row(
                 f"100,000 turns: {name}, p95",
                 p95(values),
-                reference=minimal,
-                reference_is="minimal app",
+                reference=short if name == "resize" else minimal,
+                reference_is="100 turns" if name == "resize" else "minimal app",
                 bar=1.0 if name in ("search", "filter") else 0.05,
                 note=f"{_HOW}, {times} times, median {median(values) * 1000:.0f} ms",
             )
