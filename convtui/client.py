@@ -381,6 +381,9 @@ class EngineHandle:
                 self.state = EngineState.CLOSED
             else:
                 self.state = EngineState.DEAD
+                left = self.transcript.abandon("the engine ended here")
+                if left is not None:
+                    self.changed.add(left.index)
                 self.error = {"type": "EngineDied", "message": describe_exit(status)}
                 frames = crash_frames("".join(text for _, text in self.early_output))
                 if frames:

@@ -316,6 +316,10 @@ class Printer:
             self._marks.append(changed)
 
     def _output(self, record: RecordDict) -> None:
+        dropped = record.get("dropped")
+        if dropped and not record["text"]:
+            self._line(f"the provider printed {dropped:,} characters more than are kept", _YELLOW)
+            return
         if self._open is None:
             lines = record["text"].count("\n") + (not record["text"].endswith("\n"))
             self._line(f"provider printed {count(lines, 'line')} ({record['stream']})", _DIM)

@@ -338,6 +338,21 @@ class Transcript:
         turn.version += 1
         return turn
 
+    def abandon(self, reason: str) -> Turn | None:
+        """Nobody writes this log any more: a turn in progress will not come to an end.
+
+        For whoever knows that there is no live writer; the log itself cannot say so. Returns the
+        turn that was left open.
+        """
+        turn = self.current
+        if turn is not None:
+            turn.status = FAILED
+            turn.flags |= Flag.ERROR
+            turn.error = reason
+            turn.version += 1
+        self.hold = None
+        return turn
+
     def _turn(self, record: RecordDict, session: Any, number: Any) -> Turn | None:
         if not isinstance(session, int) or not isinstance(number, int):
             return None
@@ -450,6 +465,10 @@ class Transcript:
         if turn.attempt > 1 and turn.text:
             turn.text = ""
             turn.streamed = 0
+        if turn.attempt > 1:
+            # These belong to the attempt before, whose records tell of it.
+            turn.flags &= ~(Flag.CANCELLED | Flag.ERROR)
+            turn.error = ""
         if record.get("human"):
             turn.flags |= Flag.HUMAN
 

@@ -80,13 +80,24 @@ def problems_of(
             where = (*where, key)
         found.append(
             Problem(
-                explain(item, known_keys(model, item["loc"][:-1])),
+                explain(item, known_keys(model, item["loc"][:-1])) + _elsewhere(item, model),
                 path=path,
                 line=line_of(lines, where),
                 key=dotted(where),
             )
         )
     return sorted(found, key=lambda problem: problem.line or 0)
+
+
+def _elsewhere(item: Mapping[str, Any], model: type[BaseModel]) -> str:
+    """Where an unknown key would be known: a key of a part that was written one level too high."""
+    if item["type"] != "extra_forbidden" or len(item["loc"]) != 1:
+        return ""
+    name = str(item["loc"][0])
+    for part in model.model_fields:
+        if name in known_keys(model, (part,)):
+            return f"; it stands under {part!r}"
+    return ""
 
 
 def explain(item: Mapping[str, Any], known: Iterable[str]) -> str:

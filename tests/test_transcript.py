@@ -323,3 +323,23 @@ def test_a_record_with_one_wrong_field_never_raises(data: st.DataObject) -> None
     for record in records:
         transcript.apply(record)
     looked_at(transcript)
+
+
+def test_a_turn_left_open_by_a_dead_writer_is_no_longer_waiting() -> None:
+    transcript = Transcript()
+    where: dict[str, Any] = {"session": 1, "turn": 1, "side": "provider", "attempt": 1}
+    transcript.apply({"seq": 0, "type": "turn.started", "speaker": "provider", **where})
+    left = transcript.abandon("the engine ended here")
+    assert left is transcript.turns[0]
+    assert (left.status, left.error) == ("failed", "the engine ended here")
+    assert transcript.abandon("again") is None
+
+
+def test_marks_of_an_attempt_that_was_cancelled_do_not_stay_on_the_next() -> None:
+    transcript = Transcript()
+    where: dict[str, Any] = {"session": 1, "turn": 1, "side": "provider"}
+    transcript.apply({"type": "turn.started", "speaker": "provider", "attempt": 1, **where})
+    transcript.apply({"type": "turn.cancelled", "partial": "half", "attempt": 1, **where})
+    assert transcript.turns[0].flags & Flag.CANCELLED
+    transcript.apply({"type": "turn.started", "speaker": "provider", "attempt": 2, **where})
+    assert not transcript.turns[0].flags & Flag.CANCELLED

@@ -7,6 +7,7 @@ file; 3 the conversation failed; 130 interrupted.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -132,14 +133,26 @@ def _run(argv: Sequence[str] | None) -> int:
     except ConvtuiError as error:
         _say(str(error) or type(error).__name__)
         return error.exit_code
-    except Exception as error:
-        if os.environ.get("CONVTUI_TRACEBACK"):
-            raise
-        from convtui.cli.crash import write_crash
-
-        _say(write_crash(error))
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
+            return _crashed(error)
+        _say(f"standard output: {error.strerror}")
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Exception as error:  # noqa: BLE001 - told and written to a crash file
+        return _crashed(error)
     return result if isinstance(result, int) else 0
+
+
+def _crashed(error: Exception) -> int:
+    """A bug of ours: told in one line, the traceback in a file."""
+    if os.environ.get("CONVTUI_TRACEBACK"):
+        raise error
+    from convtui.cli.crash import write_crash
+
+    _say(write_crash(error))
+    return 1
 
 
 def _say(message: str) -> None:

@@ -104,6 +104,7 @@ class OutputCapture:
         self._emit = emit
         self._kept = 0
         self._dropped = 0
+        self._untold = 0
         self._lock = threading.Lock()
 
     def install(self) -> None:
@@ -122,7 +123,15 @@ class OutputCapture:
     def begin_turn(self) -> None:
         """What is printed from here on counts for a new turn."""
         with self._lock:
-            self._kept = self._dropped = 0
+            self._kept = self._dropped = self._untold = 0
+
+    def settle(self) -> None:
+        """Says how much more was left out of what the turn has printed."""
+        self.flush()
+        with self._lock:
+            untold, self._untold = self._untold, 0
+        if untold:
+            self._emit("stdout", "", untold)
 
     @staticmethod
     def flush() -> None:
@@ -132,15 +141,18 @@ class OutputCapture:
                 stream.flush()
 
     def take(self, name: StreamName, text: str) -> None:
-        """Emits output as far as the cap allows; says once that more was left out."""
+        """Emits output as far as the cap allows; `settle()` tells how much more there was."""
         with self._lock:
             room = CAP - self._kept
             kept = text[:room] if room > 0 else ""
-            first_drop = self._dropped == 0 and len(kept) < len(text)
+            lost = len(text) - len(kept)
+            first_drop = self._dropped == 0 and lost > 0
             self._kept += len(kept)
-            self._dropped += len(text) - len(kept)
+            self._dropped += lost
+            if not (kept or first_drop):
+                self._untold += lost
         if kept or first_drop:
-            self._emit(name, kept, len(text) - len(kept))
+            self._emit(name, kept, lost)
 
     def _drain(self, fd: int, name: StreamName) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")

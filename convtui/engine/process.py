@@ -30,6 +30,9 @@ EXIT_WITHIN = 2.0
 """Seconds between the screen's going away and the end of the process."""
 
 
+_TURN_ENDS = frozenset({"turn.committed", "turn.discarded", "turn.skipped", "llm.failed"})
+
+
 class Engine:
     """Everything of the process but the conversation: pipe, output, signals, the end."""
 
@@ -247,6 +250,8 @@ class Engine:
             self._current_turn = where
             self.capture.begin_turn()
         self.sender.record(data, offset, line)
+        if data.get("type") in _TURN_ENDS:
+            self.capture.settle()
 
     def _publish_gate(self, state: str, hold: dict[str, Any] | None) -> None:
         after = self._conversation.journal.writer.count - 1 if self._conversation else -1

@@ -39,7 +39,6 @@ from convtui.events import (
     SessionStarted,
     Speaker,
     Termination,
-    TurnCommitted,
     Warned,
 )
 from convtui.log.writer import LogWriter
@@ -559,7 +558,8 @@ class Conversation:
     def _totals(self) -> dict[str, Any]:
         transcript = self.journal.transcript
         return {
-            "turns": transcript.counts.get(TurnCommitted.TYPE, 0),
+            "turns": sum(len(session.turns) for session in self.state.sessions.values()),
+            "inherited_turns": len(self.seed.turns) if self.seed is not None else 0,
             "discarded": transcript.counts.get("turn.discarded", 0),
             "sessions": len(transcript.sessions),
             "seconds": round(self.journal.writer.now(), 4),

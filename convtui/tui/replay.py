@@ -185,6 +185,10 @@ class ReplaySource:
         self.running = await asyncio.to_thread(lambda: self.reader.running)
         findings = await asyncio.to_thread(self.reader.finish)
         self.findings = [str(finding) for finding in findings]
+        if not self.running and not self.transcript.complete:
+            left = self.transcript.abandon("the run ended here")
+            if left is not None:
+                self.changed.add(left.index)
         self._notify()
 
     async def detail(self, turn: Turn) -> TurnDetail:

@@ -91,9 +91,14 @@ class LiveRun:
             for number, expression in enumerate(self.spec.breakpoints, 1)
         ]
 
-    async def go_on(self, kind: str, *, seq: int | None = None, held: bool = False) -> None:
-        """Goes on from this log in a new engine. Raises `EngineError`; nothing has changed then."""
-        log = self.handle.log_path
+    async def go_on(
+        self, kind: str, *, log: Path | None = None, seq: int | None = None, held: bool = False
+    ) -> None:
+        """Goes on from this log, or from one it goes back to, in a new engine.
+
+        Raises `EngineError`; nothing has changed then.
+        """
+        log = log or self.handle.log_path
         if log is None:
             raise EngineError("there is no log to go on from")
         expressions = [item.expression for item in self.breakpoints if item.enabled]

@@ -106,7 +106,7 @@ class Branching(Driving):
                 "cannot be loaded", self._reload_again, back="back to the conversation"
             )
         else:
-            self.tell("Reloaded: what was held went through the new code.")
+            self.tell("Reloaded: the new code has taken over.")
         finally:
             self.busy_with = ""
             self.attach(run)
@@ -148,19 +148,27 @@ class Branching(Driving):
             return
         if turn is None:
             return
-        if turn.first <= 0:
-            self.tell("This turn was said before this log began; its own log has it.", "warning")
-            return
         if self.busy_with:
             return
+        log, seq = None, turn.first - 1
+        if turn.first <= 0:
+            # It was said before this log began: the branch grows from the log that has it.
+            detail = await self.source.detail(turn)
+            if detail.log is None or not detail.records:
+                missing = detail.missing or "its records are in a log that is not known"
+                self.tell(f"Cannot go back there: {missing}.", "warning")
+                return
+            log, seq = detail.log, int(detail.records[0]["seq"]) - 1
         self.busy_with = f"going back to {turn.address}"
         self.repaint()
         try:
             if not run.handle.over:
                 await run.hold()
-            await run.go_on("rewind", seq=turn.first - 1, held=True)
+            await run.go_on("rewind", log=log, seq=seq, held=True)
         except CommandRefused as refused:
             self.refused(refused)
+        except EngineError as error:
+            self.tell(str(error), "error")
         finally:
             self.busy_with = ""
             self.attach(run)
