@@ -436,7 +436,7 @@ async def continue_live(
     fresh = EngineHandle(python=handle.python)
     child = StartSpec.from_dict({**spec.as_dict(), "continue_from": None})
     child.continue_from = parent
-    if parent.held and parent.stage is None and handle.hold is not None:
+    if parent.held and parent.seq is None and handle.hold is not None:
         parent.stage = str(handle.hold.get("stage") or "") or None
     # The code is what the user has named in this very session, also when it was edited since.
     child.trust = True
