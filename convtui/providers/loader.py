@@ -19,6 +19,7 @@ from convtui.errors import ProviderLoadError, did_you_mean
 from convtui.models.base import ModelClients
 from convtui.providers import frames, vera, vera_interface, vera_load
 from convtui.providers.base import HOOKS, Provider
+from convtui.providers.construct import Accepted
 from convtui.providers.function import FunctionProvider
 from convtui.spec import ProviderSpec, source_names
 
@@ -311,53 +312,18 @@ def _construct(cls: type, settings: ProviderSettings, spec: ProviderSpec) -> Pro
                 f"{spec.short}: class {cls.__name__} cannot be used as it is ({error}); derive it"
                 " from convtui.Provider"
             ) from error
-    try:
-        signature = inspect.signature(cls)
-    except (TypeError, ValueError):
-        signature = inspect.Signature()
-    accepted = signature.parameters
-    any_keyword = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+    accepted = Accepted(cls)
     keywords = dict(settings.options)
-    for name in keywords:
-        if name not in accepted and not any_keyword:
-            raise ProviderLoadError(
-                f"{spec.short}: {cls.__name__}() takes no option {name!r}"
-                f"{did_you_mean(name, accepted)} (options of the scenario's provider)"
-            )
+    accepted.refuse_unknown(keywords, spec.short, "option")
     offered = {
         "system_prompt": settings.system_prompt,
         "model": settings.model,
         "params": dict(settings.params) or None,
     }
     for name, value in offered.items():
-        if value is not None and name in accepted:
+        if value is not None and name in accepted.names:
             keywords.setdefault(name, value)
-    missing = [
-        name
-        for name, parameter in accepted.items()
-        if parameter.default is parameter.empty
-        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        and name not in keywords
-    ]
-    if missing:
-        raise ProviderLoadError(
-            f"{spec.short}: {cls.__name__}() needs {', '.join(missing)}: give them as `options` of"
-            " the scenario's provider, or a default"
-        )
-    try:
-        provider = kind(**keywords)
-    except SystemExit as error:
-        raise ProviderLoadError(
-            f"{spec.short}: {cls.__name__}() calls sys.exit({error.code!r})",
-            frames=frames.own_frames(error),
-            location=frames.location(error),
-        ) from error
-    except Exception as error:
-        raise ProviderLoadError(
-            f"{spec.short}: {cls.__name__}() failed",
-            frames=frames.own_frames(error),
-            location=frames.location(error),
-        ) from error
+    provider = accepted.construct(keywords, spec.short, kind)
     assert isinstance(provider, Provider)
     for name, value in offered.items():
         if value is not None and name not in keywords and name != "system_prompt":

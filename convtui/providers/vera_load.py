@@ -6,13 +6,14 @@ import contextlib
 import difflib
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final
 
-from convtui.errors import ProviderLoadError, did_you_mean
+from convtui.errors import ProviderLoadError
 from convtui.providers import frames, vera_interface
 from convtui.providers.base import Provider
+from convtui.providers.construct import Accepted
 from convtui.providers.vera import HOOKS, VeraProvider, base_of
 
 if TYPE_CHECKING:
@@ -100,51 +101,27 @@ def adapt(thing: Any, settings: ProviderSettings, where: str) -> VeraProvider:
 
 
 def _construct(cls: type, settings: ProviderSettings, where: str) -> Any:
-    try:
-        accepted: Mapping[str, inspect.Parameter] = inspect.signature(cls).parameters
-    except (TypeError, ValueError):
-        accepted = {}
-    any_keyword = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+    accepted = Accepted(cls)
     given = {**settings.params, **settings.options}
-    for name in given:
-        if name not in accepted and not any_keyword:
-            what = "option" if name in settings.options else "parameter"
-            raise ProviderLoadError(
-                f"{where}: {cls.__name__}() takes no {what} {name!r}"
-                f"{did_you_mean(name, accepted)} ({what}s of the scenario's provider)"
-            )
+    accepted.refuse_unknown(settings.params, where, "parameter")
+    accepted.refuse_unknown(settings.options, where, "option")
     offered: dict[str, Any] = {"name": cls.__name__, "role": _provider_role(cls)}
     offered["system_prompt"] = settings.system_prompt or _SYSTEM_PROMPT
-    keywords = {name: value for name, value in offered.items() if name in accepted or any_keyword}
+    keywords = {
+        name: value
+        for name, value in offered.items()
+        if name in accepted.names or accepted.any_keyword
+    }
     spoken = {"first_message": settings.first_message, "start_prompt": settings.start_prompt}
     if settings.start_prompt == vera_interface.DEFAULT_START_PROMPT:
         spoken["start_prompt"] = None  # a class may have another default
     model = {"model_name": settings.model, "model": settings.model}
     for name, value in {**spoken, **model}.items():
-        takes = name in accepted or (any_keyword and name in (*spoken, "model_name"))
+        takes = name in accepted.names or (accepted.any_keyword and name in (*spoken, "model_name"))
         if value is not None and takes:
             keywords[name] = value
     keywords.update(given)
-    missing = [
-        name
-        for name, parameter in accepted.items()
-        if parameter.default is parameter.empty
-        and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        and name not in keywords
-    ]
-    if missing:
-        raise ProviderLoadError(
-            f"{where}: {cls.__name__}() needs {', '.join(missing)}: give them as `options` of the"
-            " scenario's provider, or a default"
-        )
-    try:
-        client = cls(**keywords)
-    except (Exception, SystemExit) as error:
-        raise ProviderLoadError(
-            f"{where}: {cls.__name__}() failed",
-            frames=frames.own_frames(error),
-            location=frames.location(error),
-        ) from error
+    client = accepted.construct(keywords, where)
     for name, value in spoken.items():
         # A constructor that does not hand them on to its base must not make them silently void.
         if value is not None and name not in given and getattr(client, name, None) != value:
