@@ -40,7 +40,9 @@ HINT = "space pauses, s steps one stage, ? shows every key"
 class TooSmall(ModalScreen[None]):
     """Says that the terminal is too small."""
 
-    DEFAULT_CSS = "TooSmall { align: center middle; } TooSmall Static { width: auto; }"
+    DEFAULT_CSS = (
+        "TooSmall { align: center middle; } TooSmall Static { width: 1fr; text-align: center; }"
+    )
 
     def compose(self) -> ComposeResult:
         """The advice."""

@@ -153,6 +153,15 @@ class ReplaySource:
         """Begins to read, on the running loop."""
         if self._load_task is None:
             self._load_task = asyncio.ensure_future(self.load())
+            self._load_task.add_done_callback(self._load_ended)
+
+    def _load_ended(self, task: asyncio.Task[None]) -> None:
+        """A log that cannot be read any more is said so; what was read stays."""
+        if task.cancelled() or task.exception() is None:
+            return
+        self.loading = self.running = False
+        self.findings = [f"reading stopped: {task.exception()}"]
+        self._notify()
 
     async def load(self) -> None:
         """Reads what is there in slices, then follows the log while somebody writes it."""

@@ -139,3 +139,23 @@ async def test_a_long_log_is_read_in_slices_with_progress(tmp_path: Path) -> Non
     assert seen[0] < 1.0
     assert seen == sorted(seen)
     replay.close()
+
+
+async def test_a_log_that_stops_being_readable_is_said_and_not_loading_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_log(tmp_path / "run.jsonl", refund())
+    source = ReplaySource(path)
+
+    def broken(seconds: float | None = None) -> bool:
+        raise OSError("the disk went away")
+
+    monkeypatch.setattr(source.reader, "advance", broken)
+    told = asyncio.Event()
+    source.subscribe(told.set)
+    source.start()
+    async with asyncio.timeout(5):
+        await told.wait()
+    assert not source.loading
+    assert source.findings == ["reading stopped: the disk went away"]
+    source.close()
