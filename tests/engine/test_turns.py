@@ -661,3 +661,19 @@ async def test_signals_may_be_given_as_declared_strings(tmp_path: Path) -> None:
     (match,) = ran.of("signals.extracted")[1]["matches"]
     assert match == {"signal": "[end]", "matched": "[END]", "start": 3, "end": 8}
     assert ran.ended == ("early_termination", "provider")
+
+
+async def test_a_retry_and_a_discard_are_told_apart_and_never_multiply(tmp_path: Path) -> None:
+    busy = TransientProviderError("busy")
+    bot = Drops(busy, "[ERROR] upstream failed", "well", signals=["[ERROR]"])
+    ran = await run(scenario(bot, ["hi"], on_discard="retry 2"), tmp_path)
+    assert ran.said == ["hi", "well"]
+    assert bot.answered == 3
+    (again,) = ran.of("llm.retry")
+    (dropped,) = ran.of("turn.discarded")
+    # The call is made again within turn 2; the reply that arrived is dropped, and the same side
+    # is asked again as turn 3.
+    assert (again["turn"], again["n"], again["attempt"]) == (2, 1, 1)
+    assert (dropped["turn"], dropped["outcome"], dropped["attempt"]) == (2, "retry", 1)
+    (said,) = (r for r in ran.of("turn.committed") if r["speaker"] == "provider")
+    assert (said["turn"], said["attempt"]) == (3, 2)
