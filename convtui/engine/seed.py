@@ -23,7 +23,6 @@ from convtui.events import (
 from convtui.log.reader import LogReader, digest_until
 from convtui.protocol import ContinueFrom
 from convtui.providers.base import HistoryTurn, RestoreState, SignalMatch
-from convtui.scenario import Scenario
 
 
 @dataclass(slots=True)
@@ -247,8 +246,3 @@ def _reopen(collector: Collector, path: Path, *, any_ending: bool) -> str | None
 def bad_ending(termination: dict[str, Any] | None) -> bool:
     """Whether an ending makes the whole run fail."""
     return bool(termination) and EXIT_CODES.get(str((termination or {}).get("kind")), 3) != 0
-
-
-def scenario_of(seed: Seed) -> Scenario:
-    """The scenario that a parent log names."""
-    return Scenario.from_public(seed.scenario)

@@ -5,62 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from convtui.errors import LogError
+from convtui.log.recordfile import RecordFile
 from convtui.log.requests import rebuild
 from convtui.log.wire import Exchange
-from convtui.records import RecordDict, decode
+from convtui.records import RecordDict
 from convtui.transcript import Transcript, Turn
-
-
-class RecordFile:
-    """Single records of a log by their ordinal, through a file handle of its own.
-
-    `offsets` are those of a fold (`Transcript.offsets`), shared with it while it grows. Raises
-    `LogError` when the file cannot be opened.
-    """
-
-    def __init__(self, path: Path, offsets: Sequence[int]) -> None:
-        self.path = path
-        self._offsets = offsets
-        try:
-            self._file: BinaryIO = path.open("rb")
-        except OSError as error:
-            raise LogError(f"{path}: cannot be read: {error.strerror}") from error
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
-
-    def read(self, ordinal: int) -> RecordDict:
-        """One record. Raises IndexError or ValueError for one that is not there or damaged."""
-        if ordinal < 0:
-            raise IndexError(ordinal)
-        self._file.seek(self._offsets[ordinal])
-        return decode(self._file.readline())
-
-    def range(self, first: int, last: int) -> list[RecordDict]:
-        """The readable records from `first` to `last`, both included."""
-        found: list[RecordDict] = []
-        for ordinal in range(max(first, 0), min(last, len(self._offsets) - 1) + 1):
-            try:
-                found.append(self.read(ordinal))
-            except (ValueError, IndexError):
-                continue
-        return found
-
-    def by_seq(self, seq: int) -> RecordDict:
-        """The record whose `seq` this is. Raises ValueError when there is none."""
-        # In a whole log the ordinal is the seq; damaged lines can only make it smaller.
-        for ordinal in range(min(seq, len(self._offsets) - 1), -1, -1):
-            record = self.read(ordinal)
-            found = record.get("seq")
-            if found == seq:
-                return record
-            if isinstance(found, int) and found < seq:
-                break
-        raise ValueError(f"there is no record {seq}")
 
 
 @dataclass(slots=True)

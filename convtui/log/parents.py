@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from convtui.errors import LogError
-from convtui.log.detail import RecordFile, TurnDetail, read_turn, request_messages
+from convtui.log.detail import TurnDetail, read_turn, request_messages
 from convtui.log.reader import LogReader, digest_until
+from convtui.log.recordfile import RecordFile
 from convtui.records import RecordDict
 from convtui.transcript import Transcript, Turn
 

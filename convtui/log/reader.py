@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from convtui.errors import LogError
 from convtui.log.names import lock_path
+from convtui.log.recordfile import RecordFile
 from convtui.records import FORMAT, MAJOR, RecordDict, decode
 from convtui.transcript import Transcript
 
@@ -68,6 +69,7 @@ class LogReader:
         self.changed: set[int] = set()
         """Indexes of turns that changed since the owner last cleared it."""
         self._file: BinaryIO = _open(self.path)
+        self._records = RecordFile(self.path, self.transcript.offsets, self._file)
         self._position = 0
         self._tail: list[bytes] = []
         self._tail_size = 0
@@ -251,45 +253,19 @@ class LogReader:
     # --- single records
 
     def read(self, ordinal: int) -> RecordDict:
-        """The record with this ordinal (0 is the header), read from the file.
+        """The record with this ordinal, read from the file.
 
         Raises IndexError for one that has not been taken in, ValueError for a damaged one.
         """
-        offset = self.transcript.offsets[ordinal]
-        self._file.seek(offset)
-        return decode(self._file.readline())
+        return self._records.read(ordinal)
 
     def read_range(self, first: int, last: int) -> Iterator[RecordDict]:
         """The records `first` to `last`, both included, that can be read."""
-        offsets = self.transcript.offsets
-        if first < 0 or first >= len(offsets):
-            return
-        self._file.seek(offsets[first])
-        last = min(last, len(offsets) - 1)
-        end = offsets[last]
-        position = offsets[first]
-        while position <= end:
-            self._file.seek(position)
-            line = self._file.readline()
-            if not line.endswith(b"\n"):
-                return
-            position += len(line)
-            try:
-                yield decode(line)
-            except ValueError:
-                continue
+        return self._records.range(first, last)
 
     def by_seq(self, seq: int) -> RecordDict:
         """The record whose `seq` this is. Raises ValueError when there is none."""
-        # In a whole log the ordinal is the seq; in a damaged one it can only be smaller.
-        for ordinal in range(min(seq, len(self.transcript.offsets) - 1), -1, -1):
-            record = self.read(ordinal)
-            found = record.get("seq")
-            if found == seq:
-                return record
-            if isinstance(found, int) and found < seq:
-                break
-        raise ValueError(f"there is no record {seq}")
+        return self._records.by_seq(seq)
 
 
 def _open(path: Path) -> BinaryIO:

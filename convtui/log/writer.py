@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from convtui.errors import FileError, LogError
-from convtui.events import Header, Record, RecordDict, Termination, Trailer, encode
+from convtui.events import Record, RecordDict, Termination, Trailer, encode
 from convtui.log.names import lock_path
 from convtui.text import Redactor
 
@@ -196,8 +196,3 @@ def _cannot_write(path: Path, error: OSError) -> str:
         errno.ENAMETOOLONG: "the name is too long",
     }.get(error.errno or 0, error.strerror or str(error))
     return f"{path}: cannot write the log: {why}; choose another place with --out DIR"
-
-
-def header_time(header: Header) -> datetime:
-    """When a log was created, as its header says."""
-    return datetime.fromisoformat(header.created_at)

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from convtui.log.detail import (
-    RecordFile,
     TurnDetail,
     read_turn,
     request_messages,
 )
 from convtui.log.names import wire_path
 from convtui.log.parents import Ancestry
+from convtui.log.recordfile import RecordFile
 from convtui.log.wire import Exchange, read_wire
 from convtui.records import RecordDict
 from convtui.transcript import Transcript, Turn
