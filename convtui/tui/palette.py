@@ -102,3 +102,9 @@ class Palette:
 def plain(spans: Iterable[Span]) -> str:
     """The text of `spans`."""
     return "".join(text for text, _ in spans)
+
+
+def palette_of(app: object) -> Palette:
+    """The styles of an app that has some, else the default ones."""
+    found = getattr(app, "palette", None)
+    return found if isinstance(found, Palette) else Palette()

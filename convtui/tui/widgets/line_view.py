@@ -22,7 +22,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from convtui.text import visible
-from convtui.tui.palette import Palette
+from convtui.tui.palette import Palette, palette_of
 from convtui.tui.widgets.heights import Heights
 
 _SLICE = 0.004
@@ -129,8 +129,7 @@ class LineView(ScrollView, can_focus=True):
     def palette(self) -> Palette:
         """The styles in use: what was set, else the app's, else the default ones."""
         if self._palette is None:
-            found = getattr(self.app, "palette", None)
-            self._palette = found if isinstance(found, Palette) else Palette()
+            self._palette = palette_of(self.app)
         return self._palette
 
     @palette.setter

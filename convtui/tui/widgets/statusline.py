@@ -11,7 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from convtui.text import visible_line
-from convtui.tui.palette import Palette, Span
+from convtui.tui.palette import Palette, Span, palette_of
 from convtui.tui.widgets.line_view import strip_of
 from convtui.tui.widgets.marks import fit
 
@@ -223,8 +223,7 @@ class StatusLine(Widget):
     def palette(self) -> Palette:
         """The styles in use."""
         if self._palette is None:
-            found = getattr(self.app, "palette", None)
-            self._palette = found if isinstance(found, Palette) else Palette()
+            self._palette = palette_of(self.app)
         return self._palette
 
     @palette.setter
