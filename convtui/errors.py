@@ -176,6 +176,12 @@ class UserSimulatorError(ConversationError):
     category = "user_simulator"
 
 
+class ResponderError(UserSimulatorError):
+    """A responder made no decision that counts; recorded as `failed`, category `responder`."""
+
+    category = "responder"
+
+
 class ToolError(ConversationError):
     """A tool could not be set up (a failing call is a result the model sees, not an error)."""
 

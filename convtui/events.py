@@ -407,17 +407,43 @@ class TurnCommitted(Record):
     truncated: bool | None = None
     would_have: str | None = None
     """What an ignored or overridden signal would have done: `end` or `discard`."""
+    draft: Literal["sent", "edited", "replaced"] | None = None
+    """What a human did with the draft that the side had made for this turn, if there was one."""
+    flags: list[dict[str, Any]] | None = None
+    """What the free heuristics noticed: `{flag: role|repeat|leak, rule, matched?, start?, end?}`
+    (see `heuristics`)."""
 
 
 class UserDecided(Record):
-    """A responder's decision (or its missing or invalid one)."""
+    """A responder's decision, or why there is none that counts.
+
+    Recorded under `side: responder`, with `call` where a model was asked.
+    """
 
     TYPE = "user.decided"
-    kind: str
+    kind: Literal["reply", "stop", "abstain", "error"]
     tool: str | None = None
+    """The tool of the decision that stands; of an error, the tool that was called wrongly."""
     arguments: dict[str, Any] | None = None
+    raw_arguments: str | None = None
+    """The arguments as the model wrote them, where they could not be decoded."""
     valid: bool = True
     reason: str | None = None
+    """Why it abstained or stopped, or what is wrong with the decision."""
+    calls: list[dict[str, Any]] | None = None
+    """Every tool call of the reply, in order, where it was not exactly one:
+    `{tool, arguments?, raw_arguments?, error?}`."""
+    latency: float | None = None
+    """Seconds from the request to the decision."""
+    by: Literal["responder", "human"] = "responder"
+    """`human`: the decision was forced by hand; the responder's own is the record before it."""
+    followup: int | None = None
+    """Which follow-up a reply is, from 1, or would have been."""
+    max_followups: int | None = None
+    for_record: bool | None = None
+    """All follow-ups are used up: what it would have decided; nothing is sent."""
+    brief_edited: bool | None = None
+    """Asked with instructions that were edited by hand."""
 
 
 class UserEnded(Record):
@@ -535,10 +561,14 @@ class ToolDenied(Record):
 
 
 class UserClosed(Record):
-    """A responder's session was closed."""
+    """A responder's session was closed: it remembers nothing of it any more."""
 
     TYPE = "user.closed"
     duration: float = 0.0
+    calls: int = 0
+    """How many decisions were asked for in it."""
+    outcome: Literal["ok", "failed"] = "ok"
+    error: dict[str, Any] | None = None
 
 
 class UserCleanup(Record):

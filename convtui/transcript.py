@@ -474,13 +474,13 @@ class Transcript:
 
     def _request(self, record: RecordDict, turn: Turn | None) -> None:
         self._side(record).calls += 1
-        if turn is not None and turn.status == OPEN:
+        if turn is not None and turn.status == OPEN and record.get("side") != "responder":
             turn.stage = "request"
             turn.text = ""
             turn.streamed = 0
 
     def _partial(self, record: RecordDict, turn: Turn | None) -> None:
-        if turn is None or turn.status != OPEN:
+        if turn is None or turn.status != OPEN or record.get("side") == "responder":
             return
         have = turn.streamed - record["offset"]
         if have < len(record["text"]):
@@ -516,15 +516,16 @@ class Transcript:
         self._side(record).retries += 1
         if turn is not None:
             turn.flags |= Flag.RETRY
-            turn.text = ""
-            turn.streamed = 0
+            if record.get("side") != "responder":
+                turn.text = ""
+                turn.streamed = 0
 
     def _failed(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is not None:
             turn.flags |= Flag.ERROR
             turn.error = str(record["error"].get("message", ""))
             turn.status = FAILED
-            if record.get("partial"):
+            if record.get("partial") and record.get("side") != "responder":
                 turn.text = _text(record, "partial")
 
     def _tool_called(self, record: RecordDict, turn: Turn | None) -> None:

@@ -62,13 +62,19 @@ def user_visible(
 
 @dataclass(slots=True, frozen=True)
 class Decision:
-    """What a responder chose: which tool it called, with which arguments, and whether validly."""
+    """What a responder chose: which tool it called, with which arguments, and whether validly.
+
+    The fields are those of `user.decided`.
+    """
 
     kind: Literal["reply", "stop", "abstain", "error"]
     tool: str | None = None
     arguments: dict[str, Any] | None = None
+    raw_arguments: str | None = None
     valid: bool = True
     reason: str | None = None
+    calls: tuple[dict[str, Any], ...] = ()
+    """Every tool call, where it was not exactly one."""
 
 
 @dataclass(slots=True, frozen=True)
