@@ -1,0 +1,197 @@
+"""What a fold keeps of a conversation: a fixed-size summary of each turn, the sessions, the totals.
+
+Raw replies, requests, tool results and the like stay in the file and are read by offset when
+somebody looks at a turn (`log.detail`).
+"""
+
+from __future__ import annotations
+
+from array import array
+from enum import IntFlag
+from typing import Any, Final
+
+from convtui.records import RecordDict
+
+
+class Flag(IntFlag):
+    """What happened to a turn."""
+
+    SIGNAL = 1
+    DISCARDED = 2
+    CHANGED = 4
+    """The raw reply differs from the shown text."""
+    EMPTY = 8
+    RETRY = 16
+    ERROR = 32
+    TOOL = 64
+    TOOL_ERROR = 128
+    DECISION = 256
+    OUTPUT = 512
+    EDITED = 1024
+    HUMAN = 2048
+    CANCELLED = 4096
+    SKIPPED = 8192
+    TRUNCATED = 16384
+    ENDED = 32768
+    """The session ended here."""
+    WOULD_END = 65536
+    """It would have ended here (or been dropped), but the ending was overridden or ignored."""
+    REUSED = 131072
+    """The raw reply was received earlier and not asked for again."""
+    SEEDED = 262144
+    """Committed before this log began; its evidence is in the parent log."""
+    HELD = 524288
+    REASONING = 1048576
+    WARNING = 2097152
+
+
+INTERESTING: Final = (
+    Flag.SIGNAL
+    | Flag.DISCARDED
+    | Flag.EMPTY
+    | Flag.RETRY
+    | Flag.ERROR
+    | Flag.TOOL_ERROR
+    | Flag.DECISION
+    | Flag.EDITED
+    | Flag.HUMAN
+    | Flag.CANCELLED
+    | Flag.SKIPPED
+    | Flag.TRUNCATED
+    | Flag.ENDED
+    | Flag.WOULD_END
+    | Flag.WARNING
+)
+"""What "next event of interest" stops at. A changed text alone is everyday: it is not in here."""
+
+OPEN, COMMITTED, GONE, FAILED = "open", "committed", "discarded", "failed"
+ENDED = "ended"
+"""A turn in which the session ended before anything was said."""
+
+
+class Turn:
+    """The summary of one turn.
+
+    `stage` is the last stage that has run, or the one that is held.
+    `first` and `last` are the ordinals (line numbers from 0) of its first and last record in this
+    log; -1 for a turn that was seeded. Times are seconds, `cost` US dollars; None is unknown.
+    """
+
+    __slots__ = (
+        "attempt",
+        "completion_tokens",
+        "cost",
+        "error",
+        "first",
+        "flags",
+        "index",
+        "last",
+        "latency",
+        "note",
+        "number",
+        "prompt_tokens",
+        "session",
+        "signals",
+        "speaker",
+        "stage",
+        "started",
+        "status",
+        "streamed",
+        "text",
+        "version",
+    )
+
+    def __init__(self, index: int, session: int, number: int, speaker: str, attempt: int) -> None:
+        self.index = index
+        self.session = session
+        self.number = number
+        self.speaker = speaker
+        self.attempt = attempt
+        self.status = OPEN
+        self.text = ""
+        self.flags = 0
+        self.first = -1
+        self.last = -1
+        self.signals: tuple[str, ...] = ()
+        self.latency: float | None = None
+        self.prompt_tokens: int | None = None
+        self.completion_tokens: int | None = None
+        self.cost: float | None = None
+        self.stage = "request"
+        self.started = 0.0
+        self.streamed = 0
+        """Characters of the reply taken in so far, while it is being streamed."""
+        self.note = ""
+        """One line for the row below the text: which hook dropped it, why it was overridden."""
+        self.error = ""
+        self.version = 0
+
+    @property
+    def address(self) -> str:
+        """`session:turn`."""
+        return f"{self.session}:{self.number}"
+
+    def __repr__(self) -> str:
+        return f"<Turn {self.address} {self.speaker} {self.status} {self.text[:30]!r}>"
+
+
+class Session:
+    """One session: its type, the indexes of its turns, its lifecycle and how it ended."""
+
+    __slots__ = (
+        "ended_at",
+        "first_speaker",
+        "index",
+        "max_turns",
+        "session_type",
+        "skipped",
+        "started_at",
+        "termination",
+        "turns",
+    )
+
+    def __init__(self, index: int, session_type: str) -> None:
+        self.index = index
+        self.session_type = session_type
+        self.turns: array[int] = array("L")
+        self.first_speaker: str | None = None
+        self.max_turns: int | None = None
+        self.termination: dict[str, Any] | None = None
+        self.skipped: str | None = None
+        self.started_at: float | None = None
+        self.ended_at: float | None = None
+
+
+class Totals:
+    """What one side has used. A figure is None while nobody has said anything about it."""
+
+    __slots__ = ("calls", "completion_tokens", "cost", "prompt_tokens", "retries", "seconds")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.retries = 0
+        self.seconds = 0.0
+        self.prompt_tokens: int | None = None
+        self.completion_tokens: int | None = None
+        self.cost: float | None = None
+
+    @property
+    def tokens(self) -> int | None:
+        """Prompt and completion tokens together."""
+        if self.prompt_tokens is None and self.completion_tokens is None:
+            return None
+        return (self.prompt_tokens or 0) + (self.completion_tokens or 0)
+
+    def add(self, usage: RecordDict) -> None:
+        """Adds one call's usage."""
+        for name in ("prompt_tokens", "completion_tokens", "cost"):
+            value = usage.get(name)
+            if isinstance(value, (int, float)):
+                setattr(self, name, (getattr(self, name) or 0) + value)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures that are known."""
+        found = {name: getattr(self, name) for name in self.__slots__}
+        found["seconds"] = round(self.seconds, 4)
+        found["tokens"] = self.tokens
+        return {name: value for name, value in found.items() if value is not None}
