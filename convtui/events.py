@@ -280,6 +280,8 @@ class LlmRequest(Record):
     append: list[dict[str, Any]]
     params: dict[str, Any] = {}
     model: str | None = None
+    tools: list[str] | None = None
+    """Names of the tools that were offered."""
     sha256: str
 
     def payload(self) -> RecordDict:
@@ -317,6 +319,8 @@ class LlmResponse(Record):
     metadata: dict[str, Any] | None = None
     reused: dict[str, Any] | None = None
     """Where the reply was first received, when it was not asked for again: `{log, seq}`."""
+    error: dict[str, Any] | None = None
+    """The call failed after this had arrived, and this was enough: a decision stands."""
 
 
 class LlmRetry(Record):

@@ -99,6 +99,10 @@ class Question:
     own_code: bool = False
     """Whether the developer's own code answers: nothing but `TransientProviderError` is transient
     then, a timeout is not."""
+    tools: list[str] | None = None
+    """Names of the tools that are offered."""
+    stands: Callable[[Reply], bool] | None = None
+    """Whether what had arrived when an attempt failed is enough: it is the reply then."""
 
 
 @dataclass(slots=True)
@@ -162,6 +166,7 @@ class Caller:
             round=question.round if question.round > 1 else None,
             params=jsonable(question.params),
             model=question.model,
+            tools=question.tools,
             **chain.add(question.messages),
         )
         chain.placed(seq)
@@ -186,7 +191,7 @@ class Caller:
     async def _with_retries(self, run: _Run) -> Reply:
         try:
             try:
-                return await self._attempt(run)
+                return await self._attempt_or_standing(run)
             except (TransientModelError, TransientProviderError) as error:
                 return await self._again(run, error)
         except CallCancelledError:
@@ -202,7 +207,7 @@ class Caller:
         async def attempt() -> Reply:
             if failed:
                 raise failed.pop()
-            return await self._attempt(run)
+            return await self._attempt_or_standing(run)
 
         retrying = AsyncRetrying(
             stop=stop_after_attempt(self._retry.attempts),
@@ -246,6 +251,20 @@ class Caller:
             self._give_up(run)
             raise CallCancelledError(run.fold.text) from None
         run.restart()
+
+    async def _attempt_or_standing(self, run: _Run) -> Reply:
+        try:
+            return await self._attempt(run)
+        except CallCancelledError:
+            raise
+        except ConversationError as error:
+            stands = run.question.stands
+            reply = run.fold.reply()
+            if stands is None or not stands(reply):
+                raise
+            run.error = error
+            reply.metadata = jsonable(reply.metadata)
+            return reply
 
     async def _attempt(self, run: _Run) -> Reply:
         task = self._task = asyncio.create_task(run.consume())
@@ -323,6 +342,7 @@ class Caller:
             duration=round(run.elapsed, 4),
             chunks=run.chunks if len(run.chunks) > 1 else None,
             metadata=reply.metadata or None,
+            error=None if run.error is None else describe_error(run.error, redact=self._redact),
         )
 
 
@@ -341,6 +361,8 @@ class _Run:
         self.deadline = 0.0
         """Of the attempt in progress, by the monotonic clock."""
         self.desk: RetryDesk | None = None
+        self.error: ConversationError | None = None
+        """What the call failed of after a reply that stands had arrived."""
         self.ttft: float | None = None
         self.chunks: list[list[float]] = []
         self._logged = 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from convtui.engine.responder_memory import ResponderMemory
 from convtui.engine.table import Pending
-from convtui.events import RecordDict, Speaker
-from convtui.models.base import Message, Reply
+from convtui.events import RecordDict, Side, Speaker
+from convtui.models.base import Message, Reply, ToolCall
 
 STOPPED = frozenset({"budget", "interrupted", "failed"})
 """Endings that stop the whole conversation where it is; the session goes on from there."""
@@ -48,6 +49,9 @@ class Collector:
         self.last_seq = -1
         self.termination: RecordDict | None = None
         self.taken_over: set[str] = set()
+        self.responder = ResponderMemory()
+        self.closed_responder: ResponderMemory | None = None
+        """The responder's session that was closed with the last session, which may be reopened."""
 
     def take(self, record: RecordDict) -> None:
         """Takes in the next record."""
@@ -77,6 +81,8 @@ class Collector:
         self.speaks_next = counters.get("speaks_next")
         self.waiting = counters.get("pending")
         self.taken_over = set(counters.get("taken_over", ()))
+        messages = record.get("messages", {}).get("responder")
+        self.responder.seeded(counters.get("responder"), messages)
         self.in_session = bool(self.current) and self.current in self.first
 
     def on_sessions_prepared(self, record: RecordDict) -> None:
@@ -90,6 +96,7 @@ class Collector:
         self.current = int(record["session"])
         self.first[self.current] = record["first_speaker"]
         self.in_session = True
+        self.closed_responder = None
         if not record.get("continued"):
             self.retries = self.skips = 0
             self.skipped = None
@@ -128,15 +135,20 @@ class Collector:
         self.numbers[session] = max(self.numbers.get(session, 0), int(record["turn"]))
 
     def on_llm_request(self, record: RecordDict) -> None:
-        if record.get("side") != "responder":
-            self.waiting = None
+        self.waiting = None
+        if record.get("side") == "responder":
+            self.responder.asked(record)
 
     def on_provider_restored(self, record: RecordDict) -> None:
         self.unrestored = record.get("mode") == "unrestored"
 
     def on_llm_response(self, record: RecordDict) -> None:
         if record.get("reused") and self.waiting is not None:
-            self.tools = list(self.waiting.get("messages", ()))
+            before = list(self.waiting.get("messages", ()))
+            if record.get("side") == "responder":
+                self.responder.asked({"append": before})
+            else:
+                self.tools = before
         usage = record.get("usage")
         if usage:
             side = self.usage.setdefault(str(record.get("side", "provider")), {})
@@ -144,15 +156,31 @@ class Collector:
                 if usage.get(name) is not None:
                     side[name] = side.get(name, 0) + usage[name]
         calls = record.get("tool_calls")
-        if calls:
+        if record.get("side") == "responder":
+            self.responder.answered(record)
+            self.reply = record
+            self.waiting = None
+        elif calls:
             self.tools.append(
                 {"role": "assistant", "content": record.get("raw") or None, "tool_calls": calls}
             )
             self.reply = None
-        elif record.get("side") != "responder":
+        else:
             self.reply = record
             self.waiting = None
         self.edited_raw = None
+
+    def on_user_decided(self, record: RecordDict) -> None:
+        self.responder.decided(record)
+        if record.get("kind") == "error" or record.get("for_record"):
+            # Nothing to go on from: it is asked again.
+            self.reply = None
+        elif record.get("by") == "human" and self.reply is not None:
+            self.reply = {**self.reply, "forced": record}
+
+    def on_user_closed(self, record: RecordDict) -> None:
+        self.closed_responder = self.responder
+        self.responder = ResponderMemory()
 
     def on_tool_returned(self, record: RecordDict) -> None:
         import json
@@ -189,6 +217,8 @@ class Collector:
         if record["speaker"] == "provider" and record.get("metadata"):
             self.metadata = dict(record["metadata"])
         self.turns.append(turn)
+        if record["speaker"] == "persona":
+            self.responder.said(record)
         self.retries = 0
         if record["speaker"] == self.skipped:
             self.skips, self.skipped = 0, None
@@ -258,14 +288,17 @@ class Collector:
             return None
         record = self.reply
         raw = self.edited_raw if self.edited_raw is not None else record["raw"]
+        side = _side(record.get("side"))
         return Pending(
             speaker=self.open["speaker"],
             number=int(self.open["turn"]),
             attempt=int(self.open.get("attempt") or 1) + 1,
             reply=_reply({**record, "raw": raw}),
             source={"log": log, "seq": record.get("seq")},
-            messages=tuple(self.tools),
+            messages=tuple(self.responder.request if side == "responder" else self.tools),
             hold=hold,
+            side=side,
+            forced=record.get("forced"),
         )
 
 
@@ -278,7 +311,16 @@ def _other(speaker: Speaker) -> Speaker:
 
 def _reply(record: RecordDict) -> Reply:
     known = {name: record[name] for name in _REPLY if record.get(name)}
-    return Reply(text=record["raw"], **known)
+    calls = [
+        ToolCall(str(call.get("id", "")), str(call["function"]["name"]),
+                 str(call["function"].get("arguments", "")))
+        for call in record.get("tool_calls") or ()
+    ]  # fmt: skip
+    return Reply(text=record["raw"], tool_calls=calls, **known)
+
+
+def _side(value: Any) -> Side:
+    return value if value in ("persona", "provider", "responder") else "persona"
 
 
 def pending_data(pending: Pending) -> dict[str, Any]:
@@ -291,6 +333,9 @@ def pending_data(pending: Pending) -> dict[str, Any]:
         "source": pending.source,
         "messages": list(pending.messages),
         "raw": reply.text,
+        "side": pending.side,
+        **({"forced": pending.forced} if pending.forced else {}),
+        **({"tool_calls": [c.as_message() for c in reply.tool_calls]} if reply.tool_calls else {}),
         **{name: getattr(reply, name) for name in _REPLY if getattr(reply, name)},
     }
 
@@ -305,4 +350,6 @@ def pending_of(data: dict[str, Any], hold: bool) -> Pending:
         source=dict(data["source"]),
         messages=tuple(data.get("messages", ())),
         hold=hold,
+        side=_side(data.get("side")),
+        forced=data.get("forced"),
     )

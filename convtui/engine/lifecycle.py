@@ -12,7 +12,7 @@ from convtui.engine.seed import Seed
 from convtui.engine.sides import SideHooks, Timed, checked_sessions, lifecycle
 from convtui.engine.state import ConversationState, SessionState
 from convtui.engine.tools import Toolbox
-from convtui.errors import ConversationError, HookError, ProviderError
+from convtui.errors import ConversationError, HookError, ProviderError, UserSimulatorError
 from convtui.events import (
     ProviderCleanup,
     ProviderRestored,
@@ -21,10 +21,11 @@ from convtui.events import (
     SessionReset,
     SessionsPrepared,
     UserCleanup,
+    UserClosed,
     Warned,
 )
 from convtui.protocol import describe_error
-from convtui.providers.base import HistoryTurn, Provider, Request
+from convtui.providers.base import HistoryTurn, Request
 from convtui.providers.loader import Loaded
 from convtui.scenario import Scenario
 from convtui.simulators.base import UserSimulator
@@ -61,7 +62,10 @@ class Lifecycle:
         self._redact = redact
 
     async def set_up(self) -> None:
-        """`setup()`: once, before anything else."""
+        """`setup()` of both sides: once, before anything else. Raises `UserSimulatorError`."""
+        user = await lifecycle("setup", self._simulator.setup)
+        if user.error is not None:
+            raise UserSimulatorError(f"the user simulator's {user.error}") from user.error
         while True:
             timed = await lifecycle("setup", self._provider.setup)
             hooks = SideHooks(self._simulator)
@@ -259,11 +263,34 @@ class Lifecycle:
         except (ConversationError, TimeoutError) as error:
             return f"({type(error).__name__}: {error})"
 
+    async def close_user(self, session: int | None = None) -> None:
+        """Closes the session of its own that a responder has; also while being cancelled."""
+        timed = await self._shielded("close", self._simulator.close)
+        if (timed.value is None and timed.error is None) or not self._can_write:
+            return
+        self._journal.emit(
+            UserClosed(
+                session=session,
+                side="responder",
+                calls=timed.value or 0,
+                duration=timed.seconds,
+                outcome="failed" if timed.error else "ok",
+                error=self._error(timed.error),
+            )
+        )
+        if timed.error is not None:
+            self._warn("close_failed", str(timed.error))
+
+    @property
+    def _can_write(self) -> bool:
+        return not self._journal.writer.closed and self._journal.writer.broken is None
+
     async def clean_up(self) -> None:
         """`cleanup()` of both sides, whatever has happened."""
+        await self.close_user()
         for kind, target in ((ProviderCleanup, self._provider), (UserCleanup, self._simulator)):
-            timed = await self._shielded(target)
-            if self._journal.writer.closed or self._journal.writer.broken is not None:
+            timed = await self._shielded("cleanup", target.cleanup)
+            if not self._can_write:
                 continue
             self._journal.emit(
                 kind(
@@ -276,9 +303,9 @@ class Lifecycle:
                 self._warn("cleanup_failed", str(timed.error))
 
     @staticmethod
-    async def _shielded(target: Provider | UserSimulator) -> Timed:
-        """Cleans up even while the conversation is being cancelled, within a time limit."""
-        task = asyncio.ensure_future(lifecycle("cleanup", target.cleanup))
+    async def _shielded(hook: str, function: Callable[[], Any]) -> Timed:
+        """Calls it even while the conversation is being cancelled, within a time limit."""
+        task = asyncio.ensure_future(lifecycle(hook, function))
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _CLEANUP_WITHIN
         while not task.done():
@@ -288,9 +315,7 @@ class Lifecycle:
                 continue
             if loop.time() >= deadline:
                 task.cancel()
-                error = HookError(
-                    f"cleanup() took longer than {_CLEANUP_WITHIN:g} s", hook="cleanup"
-                )
+                error = HookError(f"{hook}() took longer than {_CLEANUP_WITHIN:g} s", hook=hook)
                 return Timed(None, _CLEANUP_WITHIN, error)
         return task.result()
 

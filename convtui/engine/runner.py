@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from convtui import __version__
 from convtui.engine.breakpoints import Breakpoints
+from convtui.engine.budget import exceeded, used_before
 from convtui.engine.calls import Caller, RetryRules
 from convtui.engine.gate import (
     Gate,
@@ -28,7 +29,6 @@ from convtui.engine.state import ConversationState, SessionState
 from convtui.engine.table import Pending, TurnResult
 from convtui.engine.tools import Toolbox
 from convtui.engine.turns import Turns, user_is_done
-from convtui.engine.words import exceeded, used_before
 from convtui.errors import ConversationError, ConvtuiError, HookError, ProviderError, UsageError
 from convtui.events import (
     ConversationEnded,
@@ -114,6 +114,7 @@ class Conversation:
         self.state = ConversationState(scenario)
         if seed is not None:
             seed.fill(self.state)
+            self._restore_simulator(seed)
             self._check_can_go_on(seed)
         self.breakpoints = Breakpoints(
             list(dict.fromkeys([*scenario.breakpoints, *spec.breakpoints]))
@@ -182,6 +183,13 @@ class Conversation:
             )
         except ConversationError as error:
             raise UsageError(str(error)) from error
+
+    def _restore_simulator(self, seed: Seed) -> None:
+        try:
+            if seed.responder is not None:
+                self.simulator.restore(seed.responder)
+        except ConversationError as error:
+            raise UsageError(f"{seed.parent.file}: {error}") from error
 
     def _check_signals(self) -> None:
         for owner, target in (("provider", self.provider), ("persona", self.simulator)):
@@ -340,7 +348,9 @@ class Conversation:
 
     def _failure(self, error: ConversationError) -> Termination:
         place = self.journal.place
-        by = "simulator" if error.category == "user_simulator" else "provider"
+        by = {"user_simulator": "simulator", "responder": "responder"}.get(
+            error.category, "provider"
+        )
         if place.side == "persona" and error.category in ("llm", "provider", "hook"):
             by = "simulator"
         detail = describe_error(error, redact=self.redactor.text)
@@ -381,7 +391,6 @@ class Conversation:
     # --- the sessions
 
     async def _sessions(self) -> Termination:
-        await self.simulator.setup()
         await self._lifecycle.set_up()
         if self.seed is None or not self.state.prepared:
             await self._lifecycle.prepare()
@@ -452,6 +461,8 @@ class Conversation:
         )
         termination = await self._turn_loop(session, continued=continued)
         self._end_session(session, termination)
+        if self.scenario.persona_memory == "session":
+            await self._lifecycle.close_user(index)
         return termination
 
     async def _turn_loop(self, session: SessionState, *, continued: bool) -> Termination:

@@ -60,6 +60,8 @@ class Seed:
     accepted_unrestored: bool = False
     """Whether it was accepted before that the provider is not brought back to where it stood."""
     taken_over: list[str] = field(default_factory=list)
+    responder: dict[str, Any] | None = None
+    """The responder's own session, as its `restore()` takes it."""
 
     def record(self, state: ConversationState) -> HistorySeeded:
         """The second record of the child log."""
@@ -80,8 +82,12 @@ class Seed:
                 **({"speaks_next": self.speaks_next} if self.speaks_next else {}),
                 **({"pending": pending_data(self.pending)} if self.pending else {}),
                 **({"taken_over": self.taken_over} if self.taken_over else {}),
+                **({"responder": _without_messages(self.responder)} if self.responder else {}),
             },
-            messages=state.message_lists(),
+            messages={
+                **state.message_lists(),
+                **({"responder": self.responder["messages"]} if self.responder else {}),
+            },
             ended=self.ended,
         )
 
@@ -136,6 +142,10 @@ class Seed:
             metadata=dict(self.metadata),
             conversation_id=self.conversation_id,
         )
+
+
+def _without_messages(memory: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in memory.items() if name != "messages"}
 
 
 def as_history(item: dict[str, Any]) -> HistoryTurn:
@@ -214,6 +224,7 @@ def read_seed(parent: ContinueFrom) -> Seed:
         inherited=collector.usage,
         accepted_unrestored=collector.unrestored,
         taken_over=sorted(collector.taken_over),
+        responder=collector.responder.as_data(),
     )
 
 
@@ -231,6 +242,7 @@ def _reopen(collector: Collector, path: Path, *, any_ending: bool) -> str | None
         if kind not in STOPPED | LIMITS:
             collector.unsettled = None
         collector.ended.pop()
+        collector.responder = collector.closed_responder or collector.responder
         collector.current = int(last["session"])
         collector.in_session = True
         return kind

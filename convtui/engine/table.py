@@ -12,7 +12,7 @@ from convtui.engine.journal import Journal
 from convtui.engine.state import ConversationState
 from convtui.engine.tools import Toolbox
 from convtui.errors import ConversationError
-from convtui.events import DebugEdited, Speaker, Termination, Warned
+from convtui.events import DebugEdited, Side, Speaker, Termination, Warned
 from convtui.models.base import Message, Reply
 from convtui.protocol import describe_error
 from convtui.providers.base import Provider
@@ -33,6 +33,10 @@ class Pending:
     messages: tuple[Message, ...] = ()
     """The tool messages that led to it."""
     hold: bool = False
+    side: Side = "persona"
+    """Under which side it was received: a responder's decision is not yet what is said."""
+    forced: dict[str, Any] | None = None
+    """The `user.decided` that a human put in place of a responder's decision."""
 
 
 @dataclass(slots=True)
@@ -45,6 +49,8 @@ class Words:
     messages: list[Message] = field(default_factory=list)
     then: EndConversation | None = None
     truncated: bool = False
+    draft: Literal["sent", "edited", "replaced"] | None = None
+    """What a human did with the draft that there was."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from convtui.engine.calls import Caller
 from convtui.engine.gate import Gate
@@ -32,7 +32,14 @@ from convtui.events import (
     UserEnded,
 )
 from convtui.providers.base import HistoryTurn, Provider
-from convtui.simulators.base import Abstain, EndConversation, Stop, UserAction, UserSimulator
+from convtui.simulators.base import (
+    Abstain,
+    CapExhausted,
+    EndConversation,
+    Stop,
+    UserAction,
+    UserSimulator,
+)
 from convtui.text import near_empty, word_count
 
 
@@ -135,7 +142,7 @@ class Turns:
             skips_left=max(0, 1 - session.skips),
             global_signal=scenario.termination_signal,
             at_turn=number,
-            caps=lambda: self.speakers.out_of_budget or self._table.state.caps(session, number),
+            caps=lambda: self.speakers.budget.out or self._table.state.caps(session, number),
         )
 
     # --- how it came out
@@ -163,6 +170,7 @@ class Turns:
             empty=near_empty(text) or None,
             truncated=words.truncated or None,
             would_have=draft.would_have,
+            draft=words.draft,
         )
 
     def _discard(
@@ -198,7 +206,7 @@ class Turns:
             return await self._user_is_done(session, words.then, said=True)
         if outcome.termination is None:
             # Its ending was overridden; it does not come back with every turn.
-            self.speakers.out_of_budget = None
+            self.speakers.budget.out = None
         return TurnResult(outcome.result, outcome.termination)
 
     async def _user_is_done(
@@ -222,6 +230,14 @@ class Turns:
             termination = Termination(
                 kind="stopped", by="responder", reason=action.reason, at_turn=at_turn
             )
+        elif isinstance(action, CapExhausted):
+            termination = Termination(
+                kind="cap_exhausted",
+                by="responder",
+                reason=action.reason,
+                at_turn=at_turn,
+                detail=would_have_decided(action),
+            )
         else:
             assert isinstance(action, Abstain)
             termination = Termination(
@@ -230,8 +246,20 @@ class Turns:
         draft = Draft("terminate", "", termination=termination)
         await self._stages.ending(draft)
         if draft.termination is None:
+            responder = self.speakers.persona.responder
+            if isinstance(action, CapExhausted) and responder is not None:
+                responder.allow_more()
             return TurnResult("commit" if said else "retry")
         return TurnResult("end", draft.termination)
+
+
+def would_have_decided(action: CapExhausted) -> dict[str, Any] | None:
+    """What a responder without follow-ups would have decided, for the record of the ending."""
+    decision = action.decision
+    if decision is None:
+        return None
+    told = {"kind": decision.kind, "arguments": decision.arguments, "reason": decision.reason}
+    return {"would_have_decided": {name: value for name, value in told.items() if value}}
 
 
 def user_is_done(reason: str, sentinel: str | None, at_turn: int) -> Termination:

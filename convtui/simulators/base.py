@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from convtui.errors import ConversationError
 from convtui.models.base import Delta, Message, Reply
 from convtui.providers.base import HistoryTurn, SignalMatch, match_signals
 
@@ -111,7 +112,23 @@ class Abstain:
     decision: Decision | None = None
 
 
-UserAction = Say | EndConversation | Stop | Abstain
+@dataclass(slots=True, frozen=True)
+class CapExhausted:
+    """A responder has no follow-up left; `decision` is what it would have decided."""
+
+    reason: str
+    decision: Decision | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Undecided:
+    """A responder made no decision that counts; `reason` is what is wrong."""
+
+    reason: str
+    decision: Decision | None = None
+
+
+UserAction = Say | EndConversation | Stop | Abstain | CapExhausted | Undecided
 
 
 @dataclass(slots=True)
@@ -125,8 +142,21 @@ class Asked:
     messages: list[Message] = field(default_factory=list)
     params: dict[str, object] = field(default_factory=dict)
     model: str | None = None
+    tools: list[str] | None = None
+    """Names of the tools that are offered."""
     say: UserAction | None = None
     open: Callable[[], AsyncIterator[Delta]] | None = None
+    side: Literal["persona", "responder"] = "persona"
+    """Under which side the call is recorded: a responder's decision is not yet what is said."""
+    stands: Callable[[Reply], bool] | None = None
+    """Whether what arrived before a call failed is enough: a decision stands then."""
+    for_record: bool = False
+    """Nothing is said of the answer, whatever it is."""
+
+
+def public_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's parameters without those that are named like keys."""
+    return {key: value for key, value in params.items() if "key" not in key.lower()}
 
 
 class UserSimulator:
@@ -148,6 +178,24 @@ class UserSimulator:
 
     async def cleanup(self) -> None:
         """Called once at the end, also after a failure."""
+
+    async def close(self) -> int | None:
+        """Ends the session of its own that a simulator has with its model.
+
+        Returns how many questions were asked in it; None where there was none.
+        """
+        return None
+
+    def memory(self) -> dict[str, Any] | None:
+        """What it would have to know again when the conversation goes on elsewhere."""
+        return None
+
+    def restore(self, memory: Mapping[str, Any]) -> None:
+        """Takes back what `memory()` gave. Raises `UserSimulatorError`."""
+
+    def another_way(self, error: ConversationError) -> str | None:
+        """Asked when a call failed: a sentence when asking again will be done differently."""
+        return None
 
     def ask(self, view: View) -> Asked:
         """The next utterance: the opening when the view holds no persona turn."""

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from convtui.errors import UserSimulatorError
 from convtui.models.base import Message, ModelClient, Reply
-from convtui.simulators.base import Asked, EndConversation, Say, UserAction, UserSimulator, View
+from convtui.simulators.base import (
+    Asked,
+    EndConversation,
+    Say,
+    UserAction,
+    UserSimulator,
+    View,
+    public_params,
+)
 
 DEFAULT_TEMPLATE = """\
 You play the user in a conversation with an assistant. Stay in character the whole time.
@@ -31,8 +38,8 @@ class LlmSimulator(UserSimulator):
     """Asks a model what the persona says next.
 
     The history is mapped by side: the persona's own turns are the assistant's, the provider's are
-    the user's. `fixed` maps turn numbers to utterances that are said without a model call. Raises
-    `UserSimulatorError` for an empty sentinel.
+    the user's. `lead` are utterances that are said first, in order, and `fixed` maps turn numbers
+    to utterances; neither calls the model. Raises `UserSimulatorError` for an empty sentinel.
     """
 
     kind = "llm"
@@ -46,6 +53,7 @@ class LlmSimulator(UserSimulator):
         task: str = "",
         template: str | None = None,
         opening: str | None = None,
+        lead: Sequence[str] = (),
         fixed: Mapping[int, str] | None = None,
         end_sentinel: str = "<end>",
         sentinel_keeps_text: bool = False,
@@ -56,8 +64,8 @@ class LlmSimulator(UserSimulator):
             raise UserSimulatorError("an empty end sentinel would match everything")
         self.name = name
         self._client = client
-        self._task = task
-        self._opening = opening
+        opening = task if opening == "task" and task else opening
+        self._lead = [opening, *lead] if opening is not None else list(lead)
         self._fixed = dict(fixed or {})
         self._keeps_text = sentinel_keeps_text
         self._reminder = reminder
@@ -73,17 +81,17 @@ class LlmSimulator(UserSimulator):
         return _FIELDS.sub(lambda match: values[match[1]], template)
 
     def ask(self, view: View) -> Asked:
-        """The opening or a fixed utterance, else the model's next line."""
+        """A fixed utterance, else the model's next line."""
         fixed = self._fixed.get(view.turn)
         if fixed is not None:
             return Asked(say=Say(fixed))
-        if self._opening is not None and not view.count_of("persona"):
-            text = self._task if self._opening == "task" and self._task else self._opening
-            return Asked(say=Say(text))
+        said = view.count_of("persona")
+        if said < len(self._lead):
+            return Asked(say=Say(self._lead[said]))
         messages = self.messages(view)
         return Asked(
             messages=messages,
-            params=_public(self._client.params),
+            params=public_params(self._client.params),
             model=self._client.model,
             open=lambda: self._client.stream(messages),
         )
@@ -123,7 +131,3 @@ class LlmSimulator(UserSimulator):
     def _without_sentinel(self, text: str) -> str:
         assert self._sentinel is not None
         return self._sentinel.sub("", text).strip()
-
-
-def _public(params: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in params.items() if "key" not in key.lower()}

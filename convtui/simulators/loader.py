@@ -10,6 +10,7 @@ from convtui.scenario import Persona
 from convtui.simulators.base import Asked, Say, UserSimulator, View
 from convtui.simulators.demo import DemoSimulator
 from convtui.simulators.llm import LlmSimulator
+from convtui.simulators.responder import ResponderSimulator
 from convtui.simulators.scripted import ScriptedSimulator
 
 
@@ -29,6 +30,27 @@ class HumanSimulator(UserSimulator):
         raise UserSimulatorError(
             f"persona {self.name} is played by a human: somebody has to take over"
         )
+
+
+def _responder(persona: Persona, models: ModelClients) -> ResponderSimulator:
+    brief = persona.responder
+    if brief is None:
+        raise UserSimulatorError(f"persona {persona.name} is a responder without a brief")
+    model = brief.model or persona.model
+    if not model:
+        raise UserSimulatorError(
+            f"persona {persona.name} needs a model: `model:` in the brief or the persona, or"
+            " --user-model"
+        )
+    opening = persona.opening if persona.opening not in (None, "task") else persona.task
+    return ResponderSimulator(
+        persona.name,
+        models.client(model, persona.params),
+        instructions=brief.instructions,
+        max_followups=brief.max_followups,
+        opening=opening or "",
+        decide_with=getattr(brief, "decide_with", "auto"),
+    )
 
 
 def load_simulator(
@@ -65,6 +87,7 @@ def load_simulator(
             task=persona.task,
             template=persona.template,
             opening=persona.opening,
+            lead=persona.script if isinstance(persona.script, list) else (),
             fixed=persona.script if isinstance(persona.script, dict) else None,
             end_sentinel=persona.end_sentinel,
             sentinel_keeps_text=persona.sentinel_keeps_text,
@@ -72,9 +95,6 @@ def load_simulator(
             reminder=persona.reminder,
         )
     else:
-        raise UserSimulatorError(
-            f"persona {persona.name}: simulator {persona.simulator!r} cannot be run by this"
-            " version; scripted, llm, demo and human can"
-        )
+        simulator = _responder(persona, models)
     simulator.termination_signals = list(persona.termination_signals)
     return simulator

@@ -1,0 +1,76 @@
+"""Stage `response`: a raw reply is there; it is held where that is due, and may be edited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from convtui.engine.budget import BudgetGuard
+from convtui.engine.calls import Answer
+from convtui.engine.gate import AGAIN, EDIT, END, GO, SKIP, Choice, Release
+from convtui.engine.table import Table
+from convtui.events import HoldReason
+
+
+class ResponseGate:
+    """Passes the gate with a raw reply, after a look at the budget."""
+
+    def __init__(self, table: Table, budget: BudgetGuard) -> None:
+        self._table = table
+        self._budget = budget
+
+    async def after(self, answer: Answer) -> str:
+        """The raw reply of a call, perhaps edited."""
+        because, detail = self._budget.check()
+        choices = (GO, END) if because else (GO, EDIT, AGAIN, SKIP)
+        return await self.passed(answer.reply.text, because=because, detail=detail, choices=choices)
+
+    async def passed(
+        self,
+        raw: str,
+        *,
+        because: HoldReason | None = None,
+        detail: str = "",
+        choices: tuple[Choice, ...] = (GO, EDIT, AGAIN, SKIP),
+    ) -> str:
+        """A raw reply, wherever it came from, perhaps edited."""
+        while True:
+            release = await self.hold(partial(_drafts, raw), choices, because, detail)
+            if release is None or release.choice != EDIT.id:
+                return raw
+            edited = str(release.edits.get("raw", raw))
+            self._table.note_edit("raw", raw, edited)
+            raw = edited
+            because, detail = because or "step", "edited"
+
+    async def hold(
+        self,
+        drafts: Callable[[], list[dict[str, Any]]],
+        choices: tuple[Choice, ...],
+        because: HoldReason | None = None,
+        detail: str = "",
+        *,
+        answered: Callable[[Release], None] = lambda release: None,
+    ) -> Release | None:
+        """Passes the gate at this stage; None when the budget ends the session with this reply.
+
+        `answered` is told of the answer first. Raises `AskAgainError` and `SkipTurnError`.
+        """
+        release = await self._table.gate.pass_through(
+            self._table.point("response"),
+            drafts=drafts,
+            choices=choices,
+            because=because,
+            detail=detail,
+        )
+        answered(release)
+        self._table.answer_common(release)
+        if because == "budget" and (release.choice == END.id or not self._table.gate.watched):
+            self._budget.end(detail)
+            return None
+        return release
+
+
+def _drafts(raw: str) -> list[dict[str, Any]]:
+    return [{"field": "raw", "label": "raw reply", "text": raw}]
