@@ -6,18 +6,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from string import Formatter
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
+    ModelWrapValidatorHandler,
     PrivateAttr,
     Strict,
     field_validator,
     model_validator,
 )
 
-from convtui.errors import DataFileError, Problem, UsageError, did_you_mean
+from convtui.brief import ResponderBrief
+from convtui.errors import UsageError, did_you_mean
+from convtui.persona_table import CONTEXT, fill_template, read_persona_table
 from convtui.scenario_parts import Part, at_key, check_signals, not_blank
 from convtui.spec import absolute
 from convtui.yamlfile import load_yaml, read_text, validate
@@ -26,32 +28,22 @@ SimulatorKind = Literal["scripted", "llm", "responder", "demo", "human"]
 TurnNumber = Annotated[int, Strict(), Field(ge=1)]
 
 
-class ResponderBrief(Part):
-    """What a responder is told: it answers, stops or abstains after each provider message."""
-
-    instructions: str
-    """What the user knows and wants, and when to stop."""
-    max_followups: int = Field(ge=1)
-    """Answers it may give at most."""
-    model: str | None = None
-    """A litellm model; the persona's when left out."""
-
-    _said = field_validator("instructions")(not_blank)
-
-
 class Persona(Part):
     """Who the simulated user is: name, prompt or brief, opening, kind of simulator."""
 
     name: str
     """Shown everywhere; part of log file names."""
     simulator: SimulatorKind
-    """What speaks for it: guessed from the other keys when left out."""
+    """What speaks for it. Guessed when left out: a responder by its brief, scripted by a list in
+    `script`, else llm."""
     task: str = ""
     """What the user wants."""
     opening: str | None = None
     """The first message, said without a model call."""
     script: list[str] | dict[TurnNumber, str] | None = None
-    """Utterances in order (the first is the opening), or single turns of an llm persona."""
+    """Utterances in order; the first is the opening, unless there is one. They are all that a
+    scripted persona says, and what an llm persona (with `simulator: llm` written out) says before
+    its model goes on. Or single turns of an llm persona, by turn number: {3: text}."""
     prompt: str | None = None
     """Who an llm persona is."""
     template: str | None = None
@@ -87,12 +79,20 @@ class Persona(Part):
             return self.model is None and (self.responder is None or self.responder.model is None)
         return False
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _guess(cls, data: object) -> object:
-        if isinstance(data, dict) and data.get("simulator") is None:
-            return {**data, "simulator": guess_simulator(data)}
-        return data
+    def _guess(cls, data: object, handler: ModelWrapValidatorHandler[Persona]) -> Persona:
+        if not isinstance(data, dict) or data.get("simulator") is not None:
+            return handler(data)
+        persona = handler({**data, "simulator": guess_simulator(data)})
+        # A guess is none of the keys that somebody wrote: it is made again when they change.
+        persona.model_fields_set.discard("simulator")
+        return persona
+
+    @property
+    def guessed(self) -> bool:
+        """Whether its simulator was guessed from its keys, not written."""
+        return "simulator" not in self.model_fields_set
 
     _name = field_validator("name")(not_blank)
     _signals = field_validator("termination_signals")(check_signals)
@@ -126,9 +126,28 @@ class Persona(Part):
             raise at_key("simulator", "a responder needs the key 'responder' with its instructions")
         if self.simulator != "responder" and self.responder is not None:
             raise at_key("responder", f"a brief is for simulator: responder, not {self.simulator}")
-        if self.simulator == "scripted" and not isinstance(self.script, list):
-            raise at_key("simulator", "a scripted persona needs the key 'script' with a list")
+        if isinstance(self.script, dict) and self.simulator != "llm":
+            raise at_key(
+                "script",
+                "a mapping fixes single turns of an llm persona, not of a"
+                f" {self.simulator} one; write a list of utterances",
+            )
+        if self.script is not None and self.simulator == "responder":
+            raise at_key(
+                "script", "a script and a responder exclude each other; use one or the other"
+            )
+        if self.simulator == "scripted" and not self.says_first:
+            raise at_key(
+                "simulator",
+                "a scripted persona needs the key 'script' with a list (or 'opening' or 'task',"
+                " and follow_up_prompts in the scenario)",
+            )
         return self
+
+    @property
+    def says_first(self) -> bool:
+        """Whether its first words are written down, so that no model is needed for them."""
+        return isinstance(self.script, list) or bool(self.opening or self.task)
 
     @classmethod
     def load(cls, path: Path | str) -> Persona:
@@ -152,6 +171,42 @@ def guess_simulator(data: Mapping[Any, Any]) -> SimulatorKind:
     if isinstance(script, list):
         return "scripted"
     return "llm"
+
+
+def with_follow_ups(persona: object) -> object:
+    """A persona of a scenario with follow-up prompts: scripted, when its simulator is guessed.
+
+    `persona` is a `Persona`, or what a file holds in its place, right or wrong.
+    """
+    if isinstance(persona, Persona):
+        follows = persona.guessed and persona.simulator == "llm" and persona.says_first
+        follows = follows and not persona.script
+        return persona.model_copy(update={"simulator": "scripted"}) if follows else persona
+    if not isinstance(persona, dict) or persona.get("simulator") is not None:
+        return persona
+    first = any(isinstance(persona.get(key), str) and persona[key] for key in ("opening", "task"))
+    if first and persona.get("script") is None and persona.get("responder") is None:
+        return {**persona, "simulator": "scripted"}
+    return persona
+
+
+def check_follow_ups(persona: Persona) -> None:
+    """Whether somebody says follow-up prompts. Raises ValueError when nobody can."""
+    if persona.simulator == "responder":
+        raise ValueError(
+            "responder and follow_up_prompts are mutually exclusive; use one or the other"
+        )
+    if persona.simulator == "scripted":
+        return
+    if persona.simulator == "llm" and persona.guessed and persona.script is None:
+        raise ValueError(
+            "follow_up_prompts come after the persona's opening: give it 'opening' (or 'task',"
+            " said as it stands)"
+        )
+    raise ValueError(
+        f"follow_up_prompts are said as they stand, which persona {persona.name!r}"
+        f" (simulator: {persona.simulator}) contradicts; use one or the other"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,48 +274,6 @@ def load_persona(
     )
 
 
-def read_persona_table(path: Path) -> dict[str, dict[str, str]]:
-    """The rows of a tab-separated table with a header, by their `Name`, in order.
-
-    Raises `FileError` or `DataFileError` (no `Name` column, a name twice, a row with too many
-    cells), with lines.
-    """
-    import csv
-    from io import StringIO
-
-    reader = csv.DictReader(StringIO(read_text(path), newline=""), delimiter="\t")
-    rows: dict[str, dict[str, str]] = {}
-    problems: list[Problem] = []
-    try:
-        columns = [column.strip() for column in reader.fieldnames or []]
-        reader.fieldnames = columns
-        if "Name" not in columns:
-            near = did_you_mean("Name", columns)
-            message = f"the first line must name the columns, 'Name' among them{near}"
-            raise DataFileError([Problem(message, path=path, line=1)])
-        for row in reader:
-            line = reader.line_num
-            if None in row:
-                problems.append(
-                    Problem(f"more cells than the {len(columns)} columns", path=path, line=line)
-                )
-                continue
-            name = (row["Name"] or "").strip()
-            if not name:
-                problems.append(Problem("a row without a Name", path=path, line=line))
-            elif name in rows:
-                problems.append(Problem(f"the name {name!r} is there twice", path=path, line=line))
-            else:
-                rows[name] = {key: value or "" for key, value in row.items()}
-    except csv.Error as error:
-        raise DataFileError(
-            [Problem(f"not a table: {error}", path=path, line=reader.line_num)]
-        ) from None
-    if problems:
-        raise DataFileError(problems)
-    return rows
-
-
 def load_tsv_persona(
     path: Path,
     name: str,
@@ -285,7 +298,7 @@ def load_tsv_persona(
         what = f"no persona {name!r}{did_you_mean(name, rows)}" if name else "which persona?"
         raise UsageError(f"{path}: {what} It has: {known}")
     row = rows[name]
-    data: dict[str, Any] = {"name": name, "simulator": "llm"}
+    data: dict[str, Any] = {"name": name}
     if template is None:
         if context_template is not None:
             raise UsageError(
@@ -297,50 +310,14 @@ def load_tsv_persona(
         text = read_text(template)
         if context_template is not None:
             context = fill_template(read_text(context_template), row, context_template, path)
-            if f"{{{_CONTEXT}}}" not in text:
+            if f"{{{CONTEXT}}}" not in text:
                 raise UsageError(
-                    f"{template}: it has no {{{_CONTEXT}}}, where {context_template.name} goes"
+                    f"{template}: it has no {{{CONTEXT}}}, where {context_template.name} goes"
                 )
-            row = {**row, _CONTEXT: context}
+            row = {**row, CONTEXT: context}
         data["prompt"] = fill_template(text, row, template, path)
         data["template"] = "{persona}"
     if reminder is not None:
         data["reminder"] = read_text(reminder).rstrip()
     persona = validate(Persona, data, what="persona")
     return persona.with_source(f"{path}:{name}")
-
-
-_CONTEXT = "persona_context"
-
-
-def fill_template(text: str, row: Mapping[str, str], path: Path, table: Path) -> str:
-    """`text` with each `{column}` replaced by the row's cell.
-
-    A field is looked up by its whole text: `{Name.x}` is the column `Name.x`, never an attribute.
-    """
-    parts: list[str] = []
-    missing: list[str] = []
-    try:
-        for literal, field, spec, conversion in Formatter().parse(text):
-            parts.append(literal)
-            if field is None:
-                continue
-            column = field
-            column += f"!{conversion}" if conversion else ""
-            column += f":{spec}" if spec else ""
-            column = column.strip()
-            if column not in row:
-                missing.append(column)
-            parts.append(row.get(column, ""))
-    except ValueError as error:
-        message = f"not a template: {error}; write {{{{ and }}}} for braces"
-        raise DataFileError([Problem(message, path=path)]) from None
-    if missing:
-        near = did_you_mean(missing[0], row) if len(missing) == 1 else ""
-        if _CONTEXT in missing:
-            near = f"; {{{_CONTEXT}}} comes from a context template (persona_context_template)"
-        listed = ", ".join(dict.fromkeys(missing))
-        raise DataFileError(
-            [Problem(f"needs columns that {table.name} does not have: {listed}{near}", path=path)]
-        )
-    return "".join(parts)

@@ -20,15 +20,17 @@ from pydantic import (
     model_validator,
 )
 
+from convtui.brief import ResponderBrief
 from convtui.errors import DataFileError, Problem, UsageError
 from convtui.flags import lay_over
 from convtui.persona import (
     BuiltinPersona,
     Persona,
-    ResponderBrief,
     builtin_personas,
+    check_follow_ups,
     load_persona,
     load_tsv_persona,
+    with_follow_ups,
 )
 from convtui.scenario_parts import (
     TERMINATION_SIGNAL,
@@ -94,7 +96,8 @@ class Scenario(Part):
     first_speaker: Literal["persona", "provider"] = "persona"
     """Who speaks first, unless the provider says otherwise."""
     follow_up_prompts: list[str] = Field([])
-    """What the persona says after its opening, in order. Not together with a responder."""
+    """What the persona says after its opening, in order; then it ends. It is scripted, then: not
+    together with a responder, nor with `simulator: llm`."""
     limits: Limits = Field(default_factory=Limits)
     turns_scope: Literal["session", "conversation"] = "session"
     """What max_turns counts."""
@@ -158,6 +161,8 @@ class Scenario(Part):
             if key in data and data[key] is None:
                 del data[key]
         data.setdefault("persona", dict(_DEMO_PERSONA))
+        if data.get("follow_up_prompts"):
+            data["persona"] = with_follow_ups(data["persona"])
         return data
 
     _not_blank = field_validator("name", "termination_signal")(not_blank)
@@ -172,12 +177,12 @@ class Scenario(Part):
 
     @field_validator("follow_up_prompts")
     @classmethod
-    def _not_with_responder(cls, value: list[str], info: ValidationInfo) -> list[str]:
+    def _somebody_says_them(cls, value: list[str], info: ValidationInfo) -> list[str]:
         persona = info.data.get("persona")
-        if value and isinstance(persona, Persona) and persona.simulator == "responder":
-            raise ValueError("follow_up_prompts and a responder exclude each other; keep one")
         if any(not item.strip() for item in value):
             raise ValueError("a follow-up prompt must not be empty")
+        if value and isinstance(persona, Persona):
+            check_follow_ups(persona)
         return value
 
     @field_validator("on_signal")

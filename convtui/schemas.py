@@ -11,7 +11,8 @@ from convtui.config import Config, config_model, config_problems, load_toml
 from convtui.errors import DataFileError, FileError, Problem, UsageError, did_you_mean
 from convtui.events import RECORD_TYPES
 from convtui.paths import builtin_dir
-from convtui.persona import Persona, read_persona_table
+from convtui.persona import Persona
+from convtui.persona_table import read_persona_table
 from convtui.scenario import (
     Budget,
     Limits,
@@ -70,9 +71,55 @@ def _file_schema(model: Any, written: type | None = None) -> dict[str, Any]:
     for part in _PARTS:
         _describe(made.get("$defs", {}).get(part.__name__, {}), part)
     if model is Persona:
-        # Guessed from the other keys when it is left out.
-        made["required"] = ["name"]
+        _persona_rules(made)
     return made
+
+
+def _given(key: str, kind: str | list[str], **more: Any) -> dict[str, Any]:
+    """A schema of mappings in which `key` has a value of a kind."""
+    return {"required": [key], "properties": {key: {"type": kind, **more}}}
+
+
+# Personas whose first words are written down.
+_SAYS_FIRST = {
+    "anyOf": [
+        _given("script", "array"),
+        _given("opening", "string", minLength=1),
+        _given("task", "string", minLength=1),
+    ]
+}
+
+
+def _persona_rules(made: dict[str, Any]) -> None:
+    """What a persona's keys say about each other."""
+    # The simulator is guessed from the other keys when it is left out.
+    made["required"] = ["name"]
+    brief = _given("responder", "object")
+    made["properties"]["script"]["anyOf"][1]["propertyNames"] = {"pattern": "^0*[1-9][0-9]*$"}
+    made["properties"]["script"]["anyOf"][1]["minProperties"] = 1
+    made["properties"]["script"]["anyOf"][0]["minItems"] = 1
+
+    def is_kind(kind: str) -> dict[str, Any]:
+        return {"required": ["simulator"], "properties": {"simulator": {"const": kind}}}
+
+    made["allOf"] = [
+        {
+            "if": brief,
+            "then": {
+                "properties": {"simulator": {"const": "responder"}},
+                "not": _given("script", ["array", "object"]),
+            },
+        },
+        {
+            "if": _given("script", "object"),
+            "then": {"properties": {"simulator": {"const": "llm"}}},
+        },
+        {"if": is_kind("responder"), "then": brief},
+        {
+            "if": is_kind("scripted"),
+            "then": _SAYS_FIRST,
+        },
+    ]
 
 
 def _describe(made: dict[str, Any], model: type) -> None:
@@ -86,7 +133,7 @@ def _scenario() -> dict[str, Any]:
     made = _file_schema(Scenario)
     made["required"] = []
     definitions = made["$defs"]
-    definitions["Persona"]["required"] = ["name"]
+    _persona_rules(definitions["Persona"])
     properties = made["properties"]
     for key in ("persona", "provider"):
         about = properties[key].pop("description", "")
@@ -96,6 +143,18 @@ def _scenario() -> dict[str, Any]:
         }
     items = properties["tools"]["items"]
     properties["tools"]["items"] = {"anyOf": [{"type": "string"}, items]}
+    # Follow-up prompts are what a scripted persona says. One in a file of its own is not seen here.
+    unable = [
+        _given("responder", "object"),
+        _given("script", "object"),
+        {"required": ["simulator"], "properties": {"simulator": {"not": {"const": "scripted"}}}},
+        {"not": _SAYS_FIRST},
+    ]
+    made["if"] = _given("follow_up_prompts", "array", minItems=1)
+    made["then"] = {
+        "required": ["persona"],
+        "properties": {"persona": {"not": {"type": "object", "anyOf": unable}}},
+    }
     return made
 
 

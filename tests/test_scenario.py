@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from convtui.errors import DataFileError, FileError, ProviderLoadError, UsageError
-from convtui.persona import fill_template, read_persona_table
+from convtui.persona_table import fill_template, read_persona_table
 from convtui.scenario import (
     OnDiscard,
     Persona,
@@ -166,7 +166,8 @@ def test_a_missing_persona_file_is_told_at_its_line(tmp_path: Path) -> None:
         ({"persona": {"name": "x", "end_sentinel": ""}}, "empty end_sentinel"),
         ({"persona": {"name": "x", "termination_signals": ["A", "a"]}}, "twice"),
         ({"persona": {"name": "x", "termination_signals": [""]}}, "match everything"),
-        ({"persona": {"name": "x", "responder": {"instructions": "y"}}}, "'max_followups'"),
+        ({"persona": {"name": "x", "simulator": "demo", "script": {2: "a"}}}, "not of a demo one"),
+        ({"persona": {"name": "x", "simulator": "scripted", "script": {2: "a"}}}, "a list of"),
         ({"persona": {"name": "x", "simulater": "llm"}}, "did you mean 'simulator'"),
         ({"persona": "demmo"}, "did you mean 'demo'"),
     ],
@@ -175,13 +176,126 @@ def test_mistakes(data: dict[str, Any], words: str) -> None:
     assert words in mistakes(data)
 
 
-def test_follow_ups_and_a_responder_exclude_each_other() -> None:
-    brief = {"instructions": "y", "max_followups": 2}
-    text = mistakes(
-        {"persona": {"name": "x", "responder": brief}, "follow_up_prompts": ["go"], "limits": 3}
+BRIEF = {"instructions": "y", "max_followups": 2}
+
+
+@pytest.mark.parametrize(
+    ("brief", "words"),
+    [
+        ({"max_followups": 2}, "instructions: responder.instructions is required"),
+        ({**BRIEF, "instructions": " "}, "instructions: responder.instructions is required"),
+        ({**BRIEF, "instructions": None}, "instructions: responder.instructions is required"),
+        ({"instructions": "y"}, "responder.max_followups is required, at least 1"),
+        (
+            {**BRIEF, "max_followups": 0},
+            "max_followups: responder.max_followups must be at least 1, got 0",
+        ),
+        ({**BRIEF, "max_followups": -3}, "at least 1, got -3"),
+        ({**BRIEF, "max_followups": True}, "must be a whole number, not true"),
+        ({**BRIEF, "max_followup": 2}, "did you mean 'max_followups'"),
+        ({**BRIEF, "decide_with": "tool"}, "auto, tools, json, not 'tool', did you mean 'tools'"),
+    ],
+)
+def test_mistakes_of_a_brief(brief: dict[str, Any], words: str) -> None:
+    text = mistakes({"persona": {"name": "x", "responder": brief}, "limits": 3})
+    assert f"persona.responder.{words}" in text or words in text
+    assert text.count("\n") == 1, "the other mistake, and nothing twice"
+
+
+def test_mistakes_of_a_brief_have_file_line_and_key(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        p="name: Maya\nresponder:\n  instructions: ' '\n  max_followups: 0\n  modle: x\n",
     )
-    assert "follow_up_prompts: follow_up_prompts and a responder exclude each other" in text
-    assert "limits: must be a mapping" in text
+    with pytest.raises(DataFileError) as caught:
+        Persona.load(path)
+    assert str(caught.value).splitlines() == [
+        f"{path}:3: responder.instructions: responder.instructions is required",
+        f"{path}:4: responder.max_followups: responder.max_followups must be at least 1, got 0",
+        f"{path}:5: responder.modle: unknown key 'modle', did you mean 'model'?",
+    ]
+
+
+def test_follow_ups_and_a_responder_exclude_each_other(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        scenario="persona:\n  name: x\n  responder: {instructions: y, max_followups: 2}\n"
+        "follow_up_prompts: [go]\nlimits: 3\n",
+    )
+    with pytest.raises(DataFileError) as caught:
+        Scenario.load(path)
+    assert str(caught.value).splitlines()[0] == (
+        f"{path}:4: follow_up_prompts: responder and follow_up_prompts are mutually exclusive;"
+        " use one or the other"
+    )
+    assert "limits: must be a mapping" in str(caught.value)
+    Scenario.from_data({"persona": {"name": "x", "responder": BRIEF}, "follow_up_prompts": []})
+
+
+def test_a_script_and_a_responder_exclude_each_other() -> None:
+    text = mistakes({"persona": {"name": "x", "responder": BRIEF, "script": ["a"]}})
+    assert "persona.script: a script and a responder exclude each other; use one or the" in text
+
+
+@pytest.mark.parametrize(
+    "persona",
+    [
+        {"opening": "Hi", "prompt": "You are x.", "model": "openai/x"},
+        {"task": "Wants out."},
+        {"script": ["Hi"]},
+        {"simulator": "scripted", "opening": "Hi"},
+    ],
+)
+def test_follow_ups_make_a_persona_scripted(persona: dict[str, Any]) -> None:
+    scenario = Scenario.from_data(
+        {"persona": {"name": "x", **persona}, "follow_up_prompts": ["And?"]}
+    )
+    assert scenario.persona.simulator == "scripted"
+    assert not scenario.problems()
+    assert merge_flags(scenario, {"max_turns": 4}).persona.simulator == "scripted"
+    assert Scenario.from_public(scenario.public()).persona.simulator == "scripted"
+
+
+@pytest.mark.parametrize(
+    ("persona", "words"),
+    [
+        ({"simulator": "llm", "opening": "Hi"}, "(simulator: llm) contradicts; use one or the oth"),
+        ({"simulator": "human"}, "(simulator: human) contradicts"),
+        ({"script": {2: "Hi"}, "opening": "Hi"}, "(simulator: llm) contradicts"),
+        ({"prompt": "You are x."}, "come after the persona's opening: give it 'opening'"),
+    ],
+)
+def test_follow_ups_that_nobody_says(persona: dict[str, Any], words: str) -> None:
+    data = {"persona": {"name": "x", **persona}, "follow_up_prompts": ["And?"]}
+    text = mistakes(data)
+    assert text.startswith("follow_up_prompts: ")
+    assert words in text
+    assert "\n" not in text
+    assert "persona 'Robin' (simulator: demo)" in mistakes({"follow_up_prompts": ["And?"]})
+
+
+def test_follow_ups_and_a_flag_that_contradicts_them() -> None:
+    scenario = Scenario.from_data(
+        {"persona": {"name": "x", "opening": "Hi"}, "follow_up_prompts": ["And?"]}
+    )
+    with pytest.raises(UsageError, match="contradicts"):
+        merge_flags(scenario, {"set": ["persona.simulator=llm"]})
+
+
+def test_a_list_script_of_an_llm_persona_is_said_first() -> None:
+    data = {"name": "x", "script": ["a", "b"], "prompt": "You are x."}
+    assert Persona.model_validate(data).simulator == "scripted"
+    explicit = Scenario.from_data({"persona": {**data, "simulator": "llm", "model": "openai/x"}})
+    for scenario in (explicit, merge_flags(explicit, {"max_turns": 4})):
+        assert (scenario.persona.simulator, scenario.persona.script) == ("llm", ["a", "b"])
+    again = Scenario.from_public(json.loads(json.dumps(explicit.public())))
+    assert again.persona.simulator == "llm"
+
+
+def test_a_guess_is_made_again_when_its_keys_change() -> None:
+    scenario = Scenario.from_data({"persona": {"name": "x", "prompt": "You are x."}})
+    changed = merge_flags(scenario, {"set": ["persona.script=[a]"]})
+    assert (scenario.persona.simulator, changed.persona.simulator) == ("llm", "scripted")
 
 
 @pytest.mark.parametrize(

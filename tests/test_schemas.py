@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from convtui.config import builtin_dir
-from convtui.errors import Problem, UsageError
-from convtui.scenario import builtin_personas
+from convtui.errors import DataFileError, Problem, UsageError
+from convtui.scenario import Scenario, builtin_personas
 from convtui.schemas import KINDS, check_file, recognise, schema
 from convtui.yamlfile import load_yaml, parse_yaml
 from tests.test_scenario import FULL, PERSONA
@@ -61,6 +61,82 @@ def test_schemas_refuse_what_the_checks_refuse() -> None:
         assert not scenario.is_valid(bad), bad
     assert not validator("keymap").is_valid({"run.togle": "p"})
     assert not validator("theme").is_valid({"colors": {"text": "red"}})
+
+
+BRIEF = {"instructions": "y", "max_followups": 2}
+PERSONAS: list[tuple[dict[str, Any], bool]] = [
+    ({"responder": BRIEF}, True),
+    ({"responder": {**BRIEF, "decide_with": "json", "model": "openai/x"}}, True),
+    ({"responder": {**BRIEF, "decide_with": "text"}}, False),
+    ({"responder": {**BRIEF, "instructions": " \n"}}, False),
+    ({"responder": {**BRIEF, "max_followups": 0}}, False),
+    ({"responder": {"instructions": "y"}}, False),
+    ({"responder": {"max_followups": 1}}, False),
+    ({"responder": {**BRIEF, "followups": 1}}, False),
+    ({"responder": BRIEF, "simulator": "llm"}, False),
+    ({"responder": BRIEF, "script": ["a"]}, False),
+    ({"simulator": "responder"}, False),
+    ({"script": ["a"]}, True),
+    ({"script": ["a"], "simulator": "llm"}, True),
+    ({"script": {"2": "a"}}, True),
+    ({"script": {"2": "a"}, "simulator": "llm"}, True),
+    ({"script": {"2": "a"}, "simulator": "scripted"}, False),
+    ({"script": {"two": "a"}}, False),
+    ({"script": []}, False),
+    ({"script": {}}, False),
+    ({"simulator": "scripted"}, False),
+    ({"simulator": "scripted", "opening": "a"}, True),
+]
+
+
+def as_written(persona: dict[str, Any]) -> dict[str, Any]:
+    """A persona as YAML gives it: whole numbers as keys, which JSON does not have."""
+    loaded: dict[str, Any] = parse_yaml(json.dumps(persona)).data
+    script = loaded.get("script")
+    if isinstance(script, dict):
+        loaded["script"] = {int(k) if k.isdecimal() else k: text for k, text in script.items()}
+    return loaded
+
+
+def accepted(data: dict[str, Any]) -> bool:
+    try:
+        Scenario.from_data(data)
+    except DataFileError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("keys", "good"), PERSONAS)
+def test_the_rules_between_a_personas_keys(keys: dict[str, Any], good: bool) -> None:
+    persona = {"name": "x", **keys}
+    assert accepted({"persona": as_written(persona)}) is good
+    assert validator("persona").is_valid(persona) is good
+    assert validator("scenario").is_valid({"persona": persona}) is good
+
+
+@pytest.mark.parametrize(
+    ("persona", "good"),
+    [
+        ({"responder": BRIEF}, False),
+        ({"simulator": "llm", "opening": "a"}, False),
+        ({"script": {"2": "a"}, "opening": "a"}, False),
+        ({"prompt": "a"}, False),
+        (None, False),
+        ({"opening": "a", "prompt": "a"}, True),
+        ({"task": "a"}, True),
+        ({"script": ["a"]}, True),
+        ({"simulator": "scripted", "script": ["a"]}, True),
+    ],
+)
+def test_follow_up_prompts_and_who_says_them(persona: dict[str, Any] | None, good: bool) -> None:
+    scenario: dict[str, Any] = {"follow_up_prompts": ["go"]}
+    loaded: dict[str, Any] = {"follow_up_prompts": ["go"]}
+    if persona is not None:
+        scenario["persona"] = {"name": "x", **persona}
+        loaded["persona"] = as_written(scenario["persona"])
+    assert accepted(loaded) is good
+    assert validator("scenario").is_valid(scenario) is good
+    assert validator("scenario").is_valid({**scenario, "follow_up_prompts": []})
 
 
 def test_log_records() -> None:
