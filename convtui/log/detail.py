@@ -62,6 +62,11 @@ class TurnDetail:
     """The log that the records stand in, when it is a parent of the one that is looked at."""
     missing: str = ""
     """Why there are no records of it."""
+    parent: TurnDetail | None = None
+    """The turn of the same number in the log that this one continues, where something was decided
+    in both."""
+    parent_missing: str = ""
+    """Why the parent log cannot be looked at."""
 
     @property
     def response(self) -> RecordDict | None:
@@ -73,12 +78,18 @@ class TurnDetail:
 
     @property
     def raw(self) -> str | None:
-        """The raw reply that counts: the last one, with edits of it applied."""
+        """The raw reply that counts: the last one, with edits of it applied.
+
+        Of a responder's decision it is the answer: its model's own words are not said.
+        """
         raw: str | None = None
         for record in self.records:
             kind = record.get("type")
-            if kind == "llm.response":
+            if kind == "llm.response" and record.get("side") != "responder":
                 raw = record.get("raw")
+            elif kind == "user.decided" and record.get("kind") == "reply":
+                answer = (record.get("arguments") or {}).get("answer")
+                raw = answer if isinstance(answer, str) else raw
             elif kind == "debug.edited" and record.get("field") == "raw":
                 raw = record.get("after")
         return raw
@@ -90,6 +101,24 @@ class TurnDetail:
             if record.get("type") in ("turn.committed", "turn.discarded", "response.processed"):
                 return record.get("text")
         return None
+
+    @property
+    def decided(self) -> list[RecordDict]:
+        """Every decision of a responder and those forced by hand, in order."""
+        return [record for record in self.decisions if record.get("type") == "user.decided"]
+
+    @property
+    def draft(self) -> str:
+        """What a human did with the draft made for the turn: sent, edited, replaced; or nothing."""
+        for record in reversed(self.records):
+            if record.get("type") == "turn.committed":
+                return str(record.get("draft") or "")
+        return ""
+
+    def call_of(self, record: RecordDict) -> Call | None:
+        """The call that a decision came of."""
+        number = record.get("call")
+        return next((call for call in self.calls if call.seq == number), None)
 
     @property
     def matches(self) -> list[dict[str, Any]]:

@@ -116,6 +116,13 @@ class Records:
                 return detail
             log, detail = found
             detail.log = log
+        elif detail.decided and transcript.header.get("parents"):
+            found = self._ancestry.find(transcript, turn)
+            if found is not None and found[1].decided:
+                detail.parent = found[1]
+                detail.parent.log = found[0]
+            elif found is None:
+                detail.parent_missing = self._ancestry.problem
         return detail
 
     def _detail(self, path: Path, transcript: Transcript, turn: Turn) -> TurnDetail:

@@ -37,6 +37,26 @@ STAGES: Final = {
     "terminate": "before the ending is decided",
 }
 
+_DECISIONS: Final = {
+    "reply": ("+", "ok"),
+    "stop": ("#", "accent"),
+    "abstain": ("?", "warning"),
+    "error": ("!", "error"),
+}
+
+
+def decision_sign(kind: str) -> tuple[str, str]:
+    """A decision's glyph and the role of its colour."""
+    return _DECISIONS.get(kind, ("!", "error"))
+
+
+def decision_text(record: RecordDict) -> str:
+    """What a decision says: the answer of a reply, else its reason; empty where there is none."""
+    answer = (record.get("arguments") or {}).get("answer")
+    if record.get("kind") == "reply" and isinstance(answer, str):
+        return answer
+    return str(record.get("reason") or "")
+
 
 def where(hold: RecordDict) -> str:
     """`2:7 post_process`, as far as a hold says it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from rich.cells import cell_len
 from textual import events
@@ -16,7 +16,14 @@ from textual.widget import Widget
 from convtui.log.detail import Call, TurnDetail
 from convtui.transcript import Turn
 from convtui.tui.palette import Palette, Span
-from convtui.tui.widgets.inspector_tabs import TABS, Context, build, has_content, messages_of
+from convtui.tui.widgets.inspector_tabs import (
+    DECIDING,
+    TABS,
+    Context,
+    build,
+    has_content,
+    messages_of,
+)
 from convtui.tui.widgets.line_view import strip_of
 from convtui.tui.widgets.repro import Kind, repro
 from convtui.tui.widgets.text_pane import Doc, TextPane
@@ -40,6 +47,7 @@ class TabBar(Widget):
     def __init__(self) -> None:
         super().__init__()
         self.palette = Palette()
+        self.tabs: Sequence[str] = TABS
         self.active = TABS[0]
         self.filled: Collection[str] = ()
 
@@ -47,7 +55,7 @@ class TabBar(Widget):
         """The tabs by row."""
         rows: list[list[str]] = [[]]
         used = 0
-        for tab in TABS:
+        for tab in self.tabs:
             size = cell_len(tab) + 2
             if used + size > width and rows[-1]:
                 rows.append([])
@@ -163,25 +171,31 @@ class Inspector(Vertical):
         return "inspector" if self._turn is None else f"inspector: {self._turn.address}"
 
     @property
+    def tabs(self) -> Sequence[str]:
+        """The names of all tabs: two more where a responder decides."""
+        return DECIDING if self._given.deciding else TABS
+
+    @property
     def tab(self) -> str:
         """The name of the tab that is shown."""
         return self._tab
 
     @tab.setter
     def tab(self, tab: str) -> None:
-        if tab in TABS and tab != self._tab:
+        if tab in self.tabs and tab != self._tab:
             self._tab = tab
             self._fill()
             self.post_message(self.TabChanged(self, tab))
 
     def show_tab(self, number: int) -> None:
         """Shows a tab by its place, from 1."""
-        if 1 <= number <= len(TABS):
-            self.tab = TABS[number - 1]
+        if 1 <= number <= len(self.tabs):
+            self.tab = self.tabs[number - 1]
 
     def next_tab(self, direction: int = 1) -> None:
         """Shows the tab beside."""
-        self.tab = TABS[(TABS.index(self._tab) + direction) % len(TABS)]
+        tabs = self.tabs
+        self.tab = tabs[(tabs.index(self._tab) + direction) % len(tabs)]
 
     def show(
         self, detail: TurnDetail | None, turn: Turn | None, context: Context | None = None
@@ -189,7 +203,14 @@ class Inspector(Vertical):
         """Shows a turn; None for `detail` says that its records are being read."""
         self._detail, self._turn = detail, turn
         self._given = context or Context()
+        if self._tab not in self.tabs:
+            self._tab = TABS[0]
         self._fill()
+
+    def on_resize(self) -> None:
+        """What stands side by side may have to stand below each other now."""
+        if self._given.width != self.size.width:
+            self._fill()
 
     @property
     def call(self) -> Call | None:
@@ -217,6 +238,7 @@ class Inspector(Vertical):
         if not self._ready:
             return
         turn = self._turn
+        self._given.width = self.size.width
         if turn is None:
             doc = Doc().line((self.empty_message, "muted"))
         else:
@@ -225,7 +247,10 @@ class Inspector(Vertical):
         self._pane.show(doc, keep_place=what == self._shown)
         self._shown = what
         self._bar.active = self._tab
-        self._bar.filled = [t for t in TABS if has_content(t, self._detail, self._given)]
+        self._bar.filled = [t for t in self.tabs if has_content(t, self._detail, self._given)]
+        if self._bar.tabs != self.tabs:
+            self._bar.tabs = self.tabs
+            self._bar.refresh(layout=True)
         self._bar.refresh()
 
     def on_tab_bar_chosen(self, event: TabBar.Chosen) -> None:

@@ -34,6 +34,14 @@ class Context:
     """Hook name to `yours` or `default`."""
     copy_keys: str = ""
     """Which keys copy a request, in words."""
+    simulator: str = ""
+    """What speaks for the persona: scripted, llm, responder, demo, human."""
+    deciding: bool = False
+    """Whether a responder decides what the user says."""
+    asked: TurnDetail | None = None
+    """The last turn, up to the one shown, in which the responder was asked."""
+    width: int = 0
+    """Cells across."""
 
 
 def message_of(error: object) -> str:

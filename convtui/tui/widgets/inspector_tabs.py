@@ -6,16 +6,20 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from convtui.log.detail import Call, TurnDetail
+from convtui.log.detail import TurnDetail
 from convtui.transcript import OPEN, Flag, Turn
 from convtui.tui.diff import diff_spans
-from convtui.tui.palette import Span
+from convtui.tui.widgets.inspector_decisions import decisions, responder
+from convtui.tui.widgets.inspector_requests import messages_of, pretty, request
 from convtui.tui.widgets.inspector_stages import UNKNOWN, Context, message_of, placing, stages
 from convtui.tui.widgets.outline import seconds
 from convtui.tui.widgets.statusline import money
 from convtui.tui.widgets.text_pane import Doc
 
 TABS: Final = ("Stages", "Raw", "Diff", "Request", "Wire", "Tools", "Output", "Usage", "Meta")
+DECISION, RESPONDER = "Decision", "Responder"
+DECIDING: Final = (*TABS, DECISION, RESPONDER)
+"""The tabs of a conversation whose user decides before it speaks."""
 
 
 def build(tab: str, detail: TurnDetail | None, turn: Turn, context: Context) -> Doc:
@@ -40,19 +44,23 @@ def has_content(tab: str, detail: TurnDetail | None, context: Context) -> bool:
         "Diff": detail.raw is not None and detail.shown is not None and detail.raw != detail.shown,
         "Request": bool(detail.calls),
         "Wire": bool(detail.wire or context.wire),
-        "Tools": bool(detail.tools or detail.decisions),
+        "Tools": bool(detail.tools),
+        DECISION: bool(detail.decided),
+        RESPONDER: any(call.side == "responder" for call in detail.calls) or bool(context.asked),
         "Output": bool(detail.outputs or detail.warnings),
     }.get(tab, True)
 
 
-def pretty(value: Any) -> str:
-    """JSON-like data for reading."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
-
-
-__all__ = ["TABS", "Context", "build", "has_content", "messages_of", "placing", "pretty"]
+__all__ = [
+    "DECIDING",
+    "TABS",
+    "Context",
+    "build",
+    "has_content",
+    "messages_of",
+    "placing",
+    "pretty",
+]
 
 
 def _raw(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
@@ -71,7 +79,8 @@ def _raw(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
         doc.head("reasoning", "kept apart, not part of the reply")
         doc.text(str(reasoning), "reasoning").blank()
     edited = any(r.get("type") == "debug.edited" and r.get("field") == "raw" for r in detail.debug)
-    doc.head("raw reply", f"{len(raw):,} characters{', edited' if edited else ''}")
+    what = "the draft" if detail.draft else "the answer" if detail.decided else "raw reply"
+    doc.head(what, f"{len(raw):,} characters{', edited' if edited else ''}")
     marks = [
         (int(match.get("start", 0)), int(match.get("end", 0)), "mark:signal")
         for match in detail.matches
@@ -87,66 +96,9 @@ def _diff(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
         return Doc().nothing("The reply was not processed yet.")
     if raw == shown:
         return Doc().nothing("The shown text is the raw reply, unchanged.")
-    doc = Doc().head("raw -> shown", "")
+    doc = Doc().head("draft -> said" if detail.draft else "raw -> shown", "")
     doc.line(("[-removed-]", "error"), ("  ", "text"), ("{+added+}", "ok")).blank()
     return doc.spans(diff_spans(raw, shown))
-
-
-def _request(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
-    if not detail.calls:
-        return Doc().nothing("No model was called in this turn.")
-    doc = Doc()
-    if context.copy_keys:
-        doc.line((context.copy_keys, "muted"))
-    if detail.log is not None:
-        doc.line(("from the parent log ", "muted"), (str(detail.log), "muted"))
-    for call in detail.calls:
-        of = f"{call.side}, attempt {call.attempt}, round {call.round}"
-        doc.head(f"request {call.seq}", of)
-        doc.field("model", str(call.request.get("model") or UNKNOWN))
-        params = call.request.get("params") or {}
-        for name, value in params.items():
-            doc.field(str(name), pretty(value))
-        messages, problem = messages_of(call, context)
-        if problem:
-            doc.line(("! ", "error bold"), (problem, "error"))
-        for number, message in enumerate(messages, 1):
-            doc.blank()
-            _one_message(doc, number, message)
-    return doc
-
-
-def messages_of(call: Call, context: Context) -> tuple[list[Any], str]:
-    """The messages of a call and what was wrong in getting them."""
-    if context.messages is None:
-        return list(
-            call.request.get("append") or []
-        ), "Only the messages new to this call are known."
-    try:
-        return context.messages(call), ""
-    except (ValueError, IndexError, OSError) as error:
-        fresh = list(call.request.get("append") or [])
-        return fresh, f"The whole list cannot be read ({error}); these are the new ones."
-
-
-def _one_message(doc: Doc, number: int, message: Any) -> None:
-    if not isinstance(message, Mapping):
-        doc.line((f"{number} ", "muted"), ("not a message", "warning")).text(pretty(message))
-        return
-    role = str(message.get("role", "?"))
-    colour = {"assistant": "provider", "user": "persona", "tool": "tool"}.get(role, "accent")
-    extra = [str(message[k]) for k in ("name", "tool_call_id") if message.get(k)]
-    spans: list[Span] = [(f"{number:>2} ", "muted"), (role, f"{colour} bold")]
-    if extra:
-        spans.append(("  " + " ".join(extra), "muted"))
-    doc.line(*spans)
-    content = message.get("content")
-    if content is not None:
-        doc.text(pretty(content), indent=3)
-    for key, value in message.items():
-        if key not in ("role", "content", "name", "tool_call_id"):
-            doc.line((str(key), "muted"), indent=3)
-            doc.text(pretty(value), indent=5)
 
 
 def _wire(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
@@ -188,22 +140,14 @@ def _body(body: Any) -> str:
     return pretty(body)
 
 
+_ELSEWHERE: Final = "What the responder decided stands in the tab Decision."
+
+
 def _tools(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
-    if not detail.tools and not detail.decisions:
-        return Doc().nothing("No tool was called and nothing was decided in this turn.")
+    if not detail.tools:
+        why = "No tool was called in this turn."
+        return Doc().nothing(f"{why} {_ELSEWHERE}" if detail.decided else why)
     doc = Doc()
-    for record in detail.decisions:
-        if record.get("type") == "user.ended":
-            doc.head("the user is done", str(record.get("simulator", "")))
-            doc.line((str(record.get("reason", "")), "text"))
-            continue
-        valid = record.get("valid", True)
-        doc.head(f"decision {record.get('kind', '')}", "valid" if valid else "invalid")
-        doc.field("tool", str(record.get("tool") or "none was called"))
-        if record.get("reason"):
-            doc.field("reason", str(record["reason"]), "text" if valid else "error")
-        if record.get("arguments"):
-            doc.text(pretty(record["arguments"]), indent=2)
     for called, back in detail.tools:
         ok = back is not None and back.get("ok", True)
         took = back.get("duration") if back is not None else None
@@ -287,10 +231,12 @@ _BUILDERS: Final[Mapping[str, Callable[[TurnDetail, Turn, Context], Doc]]] = {
     "Stages": stages,
     "Raw": _raw,
     "Diff": _diff,
-    "Request": _request,
+    "Request": request,
     "Wire": _wire,
     "Tools": _tools,
     "Output": _output,
     "Usage": _usage,
     "Meta": _meta,
+    DECISION: decisions,
+    RESPONDER: responder,
 }

@@ -9,9 +9,11 @@ from typing import Final
 from rich.cells import cell_len
 
 from convtui.log.detail import TurnDetail
+from convtui.records import RecordDict
 from convtui.text import visible_line
 from convtui.transcript import FAILED, OPEN, Flag, Turn
 from convtui.tui.palette import Span
+from convtui.tui.words import decision_sign, decision_text
 
 SEPARATOR: Final = " · "
 
@@ -54,6 +56,13 @@ class Extra:
     outputs: int = 0
     retries: int = 0
     decision: str = ""
+    """The last decision in words: kind, tool, validity."""
+    said: str = ""
+    """The answer of the last decision, or its reason."""
+    for_record: bool = False
+    """Whether the last decision was asked for only for the record."""
+    draft: str = ""
+    """What a human did with the draft of the turn: sent, edited, replaced."""
     signal_of: str = ""
     """Which hook dropped the turn."""
 
@@ -71,13 +80,31 @@ def extra_of(detail: TurnDetail) -> Extra:
         outputs=len(detail.outputs),
         retries=sum(len(call.retries) for call in detail.calls),
     )
-    for record in detail.decisions:
-        if record.get("type") == "user.decided":
-            arguments = record.get("arguments")
-            shown = "".join(f" {key}={value}" for key, value in (arguments or {}).items())
-            word = "" if record.get("valid", True) else " invalid"
-            extra.decision = f"{record.get('tool') or record.get('kind')}{shown}{word}"
+    extra.draft = detail.draft
+    decided = detail.decided
+    if decided:
+        extra.decision = _in_words(decided)
+        extra.said = decision_text(decided[-1])
+        extra.for_record = bool(decided[-1].get("for_record"))
     return extra
+
+
+def _in_words(decided: Sequence[RecordDict]) -> str:
+    """`? abstain, valid (responder_abstain)`; of several what came before the last, too."""
+    last = decided[-1]
+    sign, _ = decision_sign(str(last.get("kind", "")))
+    parts = [f"{sign} {last.get('kind', '')}"]
+    if last.get("by") == "human":
+        parts.append("by hand")
+    elif last.get("kind") != "error":
+        parts.append(str(last.get("tool") or ""))
+        parts.append("valid" if last.get("valid", True) else "invalid")
+    if last.get("brief_edited"):
+        parts.append("brief edited")
+    if len(decided) > 1:
+        before = str(decided[-2].get("kind", ""))
+        parts.append(f"before: {decision_sign(before)[0]} {before}")
+    return ", ".join(part for part in parts if part)
 
 
 _SIGNS: Final = (
@@ -145,7 +172,9 @@ def badges(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> li
     if flags & Flag.EDITED:
         add(("edited", "human"))
     if flags & Flag.HUMAN:
-        add(("human", "human"))
+        add((_HUMAN.get(extra.draft if extra else "", "human"), "human"))
+        if turn.status == OPEN and turn.text:
+            add(("draft, not said yet", "warning"))
     if flags & Flag.RETRY:
         add((_count("retry", extra.retries if extra else 0, "retries"), "warning"))
     if flags & Flag.TRUNCATED:
@@ -164,10 +193,44 @@ def badges(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> li
     return found
 
 
+_HUMAN: Final = {
+    "sent": "human, from a draft",
+    "edited": "human, from an edited draft",
+    "replaced": "human, in place of a draft",
+}
+
+
 def _decision(turn: Turn, extra: Extra | None) -> str:
     if extra is not None and extra.decision:
         return visible_line(extra.decision, 60)
-    return visible_line(turn.note, 24) or "made"
+    if turn.note in DECIDED:
+        return f"{decision_sign(turn.note)[0]} {turn.note}"
+    return "made"
+
+
+DECIDED: Final = ("reply", "stop", "abstain", "error")
+_OUTCOMES: Final = {
+    "stop": "stopped",
+    "abstain": "abstained",
+    "error": "no decision",
+    "reply": "follow-ups used up",
+}
+
+
+def _decided_rows(turn: Turn, extra: Extra | None, *, short: bool) -> list[list[Span]]:
+    """How a responder ended the session: its reason in plain sight."""
+    sign, role = decision_sign(turn.note)
+    word = _OUTCOMES[turn.note]
+    said = visible_line(extra.said, 400) if extra is not None else ""
+    if extra is not None and extra.for_record:
+        word = _OUTCOMES["reply"]
+        kind = turn.note if turn.note != "error" else "fail"
+        said = f"for the record only, it would {kind}" + (f": {said}" if said else "")
+    first: list[Span] = [(f"{sign} {word}", f"{role} bold")]
+    if not short:
+        return [[*first, (f": {said}" if said else " by the responder", "text")]]
+    # Here a reason has a row of its own, whether it is known yet or not.
+    return [[*first, (" by the responder", "muted")], [(said or "nothing was said", "text")]]
 
 
 def _names(turn: Turn) -> str:
@@ -211,16 +274,23 @@ def own_rows(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> 
         rows.append([("skipped", "warning bold"), (note, "muted")])
     if flags & Flag.CANCELLED:
         rows.append([("cancelled", "warning bold"), (": what had arrived is kept", "muted")])
-    if turn.status == "ended":
+    if _decided_end(turn):
+        rows += _decided_rows(turn, extra, short=short)
+    elif turn.status == "ended":
         note = f": {visible_line(turn.note, 200)}" if turn.note else ""
         rows.append([("the user is done", "muted bold"), (note, "muted")])
     return rows
+
+
+def _decided_end(turn: Turn) -> bool:
+    return turn.status == "ended" and bool(turn.flags & Flag.DECISION) and turn.note in DECIDED
 
 
 def own_row_count(turn: Turn, *, short: bool = False) -> int:
     """How many rows `own_rows` gives."""
     flags = int(turn.flags)
     count = (flags & ROWS).bit_count() + (turn.status == "ended")
+    count += 1 if short and _decided_end(turn) else 0
     return count + (1 if short and flags & Flag.DISCARDED and turn.note else 0)
 
 

@@ -69,7 +69,7 @@ def badge_rows(turn: Turn, extra: Extra | None, geometry: Geometry) -> list[list
     return rich if len(rich) == len(plain) else plain
 
 
-_WORDED = int(Flag.HELD | Flag.WOULD_END | Flag.EMPTY | Flag.DECISION)
+_WORDED = int(Flag.HELD | Flag.WOULD_END | Flag.EMPTY | Flag.DECISION | Flag.HUMAN)
 
 
 def measure_turn(turn: Turn, geometry: Geometry) -> int:
@@ -265,6 +265,9 @@ def _text_role(turn: Turn) -> str:
     if turn.flags & Flag.DISCARDED:
         return "discard struck"
     if turn.flags & (Flag.SKIPPED | Flag.CANCELLED) or turn.status == "ended":
+        return "muted"
+    if turn.flags & Flag.HUMAN and turn.status == OPEN:
+        # A draft: nobody has said it.
         return "muted"
     return "text"
 
