@@ -7,6 +7,7 @@ HTTP to the loopback server of the tests.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import sys
@@ -21,6 +22,7 @@ from convtui.events import RecordDict
 from convtui.log.names import wire_path
 from convtui.protocol import Commands, StartSpec
 from convtui.scenario import Scenario
+from tests.fakes.openai_script import FakeCall, FakeReply
 from tests.fakes.openai_server import OpenAIServer
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_runs"
@@ -96,6 +98,66 @@ async def _take_over(handle: EngineHandle) -> None:
             continue
 
 
+_BRIEF = """\
+You booked HT-2291, Friday 18:40 from Marholm to Skarholm, one person, no vehicle. It was cancelled.
+You want any crossing on Saturday before noon, and no refund. You know nothing else.
+When the new crossing is confirmed, stop."""
+
+
+def _decides(tool: str, **arguments: str) -> FakeReply:
+    return FakeReply(tool_calls=(FakeCall(tool, json.dumps(arguments)),))
+
+
+_REPLIES = (
+    _decides("responder_reply", answer="Yes: HT-2291, Friday 18:40, just me."),
+    _decides("responder_reply", answer="Saturday morning please, anything before noon."),
+    _decides("responder_reply", answer="The 09:15 is fine."),
+)
+_DESK = (
+    FakeReply("I am sorry about that. Which booking is it, and how many of you travel?"),
+    FakeReply("Thank you, I have it. When would you like to cross instead?"),
+    FakeReply("On Saturday there are boats at 07:30, 09:15 and 11:00. Which one?"),
+    FakeReply("You are on the 09:15 on Saturday; the code stays HT-2291. Anything else?"),
+)
+
+
+async def _responders(folder: Path) -> dict[str, Path]:
+    """One run for each way in which a responder's conversation ends."""
+    document = FakeReply("Before I can change it: the number of your identity document, please?")
+    abstains = _decides("responder_abstain", reason="the brief does not name an identity document")
+    outcomes = {
+        "stopped": (5, [*_REPLIES, _decides("responder_stop")], list(_DESK)),
+        "abstained": (5, [_REPLIES[0], abstains], [_DESK[0], document]),
+        # It would have gone on: the last decision is asked for the record only.
+        "cap-exhausted": (2, list(_REPLIES), list(_DESK)),
+        "error": (5, [_REPLIES[0], FakeReply("Saturday would suit me, I suppose.")], list(_DESK)),
+    }
+    logs = {}
+    for name, (cap, decisions, answers) in outcomes.items():
+        async with OpenAIServer(tokens_per_second=120) as server:
+            server.script(*decisions, model="responder-1")
+            server.script(*answers, model="provider-1")
+            params = {"api_base": server.url}
+            scenario = _scenario(
+                name=f"responder-{name}",
+                persona={
+                    "name": "Ida",
+                    "task": "Hello, my ferry on Friday was cancelled. Can I take another one?",
+                    "model": "openai/responder-1",
+                    "params": params,
+                    "responder": {"instructions": _BRIEF, "max_followups": cap},
+                },
+                provider={
+                    "use": "openai/provider-1",
+                    "system_prompt": "You are the service desk of a ferry company.",
+                    "params": params,
+                },
+            )
+            log = await _run(scenario, folder, _just_watch)
+            logs[f"responder-{name}.jsonl"] = log
+    return logs
+
+
 async def make(out: Path) -> None:
     """Writes all samples into `out`."""
     folder = Path(tempfile.mkdtemp(prefix="convtui-samples-"))
@@ -149,6 +211,7 @@ async def make(out: Path) -> None:
                 limits={"max_turns": 12},
             )
             logs["litellm.jsonl"] = await _run(talk, folder, _just_watch, wire="all")
+        logs.update(await _responders(folder))
         out.mkdir(exist_ok=True)
         for name, log in logs.items():
             shutil.copyfile(log, out / name)
