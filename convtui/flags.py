@@ -44,7 +44,7 @@ _NAMED = (
 )
 # Flags of the same commands that say how to run, not what.
 _ELSEWHERE = ("out", "resume", "trust", "python", "env_file", "wire", "paused", "debug", "runs",
-              "on_pause", "in_process")  # fmt: skip
+              "on_pause", "in_process", "task")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,15 @@ from convtui.scenario import (
 )
 from convtui.themes import ROLES, Theme, load_theme, load_themes
 from convtui.validation import attribute_docs
+from convtui.waza_keys import waza_kind
+from convtui.waza_task import read_waza
 from convtui.yamlfile import load_yaml
 
 Kind = Literal["persona", "scenario", "theme", "keymap", "config", "log"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+CheckKind = Kind | Literal["waza"]
+CHECK_KINDS: tuple[CheckKind, ...] = (*KINDS, "waza")
+"""What can be checked; files of waza (tasks and evals) have no schema here."""
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _PARTS = (
@@ -217,10 +222,9 @@ def check_file(
     Raises `UsageError` for an unknown kind, or a log without `check_log`; a file that cannot be
     read is a mistake too.
     """
-    if kind is not None and kind not in KINDS:
-        raise UsageError(
-            f"there is no kind {kind!r}{did_you_mean(kind, KINDS)}; kinds: {', '.join(KINDS)}"
-        )
+    if kind is not None and kind not in CHECK_KINDS:
+        near = did_you_mean(kind, CHECK_KINDS)
+        raise UsageError(f"there is no kind {kind!r}{near}; kinds: {', '.join(CHECK_KINDS)}")
     try:
         found = kind or recognise(path)
         if found == "log":
@@ -241,6 +245,8 @@ def _check(path: Path, kind: str) -> list[Problem]:
         read_persona_table(path)
     elif kind == "persona":
         Persona.load(path)
+    elif kind == "waza":
+        read_waza(path)
     elif kind == "theme":
         known, _ = load_themes([builtin_dir("themes")])
         load_theme(path, known)
@@ -253,7 +259,7 @@ def _check(path: Path, kind: str) -> list[Problem]:
     return []
 
 
-def recognise(path: Path) -> Kind:
+def recognise(path: Path) -> CheckKind:
     """What kind of file it is. Raises `FileError`, or `UsageError` when it could be anything."""
     suffix = path.suffix.lower()
     if suffix in (".jsonl", ".json"):
@@ -267,6 +273,8 @@ def recognise(path: Path) -> Kind:
             f"{path}: cannot tell what this is; give YAML, TOML, a table (.tsv) or a log (.jsonl)"
         )
     data = load_yaml(path).data
+    if waza_kind(data) is not None:
+        return "waza"
     keys = {str(key) for key in data} if isinstance(data, dict) else set()
     scores: dict[Kind, int] = {
         "scenario": len(keys & set(Scenario.model_fields)),

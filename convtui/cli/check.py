@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json
+from convtui.cli.common import example, json_flag, print_json, say
 from convtui.errors import LogError, Problem, UsageError, did_you_mean
 from convtui.text import visible
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from convtui.log.reader import Log
 
 MAX_PROBLEMS = 50
-KINDS = ("persona", "scenario", "theme", "keymap", "config", "log")
+KINDS = ("persona", "scenario", "theme", "keymap", "config", "log", "waza")
 
 
 @click.command(
@@ -37,6 +37,7 @@ def command(files: tuple[str, ...], kind: str | None, as_json: bool) -> int:
 
     Of a log: damage, records of a wrong shape, and the digest of every request. Of a provider
     (file.py:NAME): that it loads, which hooks are its own, and names that are nearly a hook's.
+    Of a waza task or eval, with all of its tasks: also what in it means nothing here.
     Exit code 1 for a log or a provider with findings, 2 for a wrong file.
     """
     if kind is not None and kind not in KINDS:
@@ -89,6 +90,11 @@ def _check(
     except UsageError as error:
         return None, [Problem(str(error))], 2
     problems = check_file(path, kind)
+    if kind == "waza" and not problems:
+        from convtui.waza_task import read_waza
+
+        for note in read_waza(path).notes():
+            say(f"convtui: {note}")
     return kind, problems, 2 if problems else 0
 
 

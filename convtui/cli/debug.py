@@ -24,6 +24,8 @@ from convtui.cli.flags import scenario_flags
 def command(scenario: str | None, paused: bool, **flags: Any) -> int:
     """Watches a scenario live: stop it, look at what every hook did, change it, go on.
 
+    SCENARIO may be a task or an eval of waza, too.
+
     Without arguments: ./scenario.yaml, else the picker.
     """
     from convtui.cli.start import DEFAULT_SCENARIO

@@ -10,6 +10,7 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FLAGS: Final = (
+    click.option("--task", metavar="ID", help="Which task of a waza eval."),
     click.option("--provider", metavar="SPEC", help="demo, openai/gpt-4o, file.py:Name, ..."),
     click.option("--persona", metavar="SPEC", help="A built-in name, a YAML file, table.tsv:Name."),
     click.option("--persona-template", metavar="FILE", help="Makes a table's row into a prompt."),
@@ -42,7 +43,10 @@ _FLAGS: Final = (
 
 
 def scenario_flags(command: Command) -> Command:
-    """Adds the scenario argument and the common flags to a command."""
+    """Adds the scenario argument and the common flags to a command.
+
+    The argument is a scenario, or a waza task or eval.
+    """
     for flag in reversed(_FLAGS):
         command = flag(command)
     return click.argument("scenario", required=False, metavar="[SCENARIO]")(command)

@@ -42,7 +42,7 @@ def command(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    """Runs a scenario without a screen.
+    """Runs a scenario, or a task or an eval of waza, without a screen.
 
     Turns go to standard output, progress to standard error, everything to the log, whose path is
     the last line on standard error. Ctrl+c ends the conversation and closes its log; a second one

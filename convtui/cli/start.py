@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.cli.common import settings
+from convtui.cli.common import say, settings
 from convtui.config import Config
 from convtui.errors import FileError, FilterError, UsageError
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario import Scenario, merge_flags
+from convtui.waza_task import WazaTask, load_scenario
 
 DEFAULT_SCENARIO: Final = "scenario.yaml"
-_HOW: Final = frozenset({"out", "resume", "trust", "python", "env_file", "wire"})
+_HOW: Final = frozenset({"out", "resume", "trust", "python", "env_file", "wire", "task"})
 
 
 @dataclass(slots=True)
@@ -37,7 +38,10 @@ def plan(
     on_pause: str = "end",
     speed: float = 1.0,
 ) -> Plan:
-    """Resolves files, flags and settings. Raises `UsageError` for any mistake in them."""
+    """Resolves files, flags and settings. Raises `UsageError` for any mistake in them.
+
+    What a waza file has that means nothing here is said on standard error.
+    """
     config = settings(
         out_dir=flags.get("out"),
         python=_interpreter(flags.get("python")),
@@ -45,8 +49,13 @@ def plan(
         wire=flags.get("wire"),
     )
     parent = _parent(flags.get("resume"))
-    base = _scenario(scenario_file, parent)
-    scenario = _resolve(base, flags, config)
+    provider = flags.get("provider") or config.provider
+    base, waza, notes = _scenario(scenario_file, parent, flags.get("task"), provider)
+    scenario = _resolve(base, flags, config, provider_open=base is None or waza is not None)
+    if waza is not None:
+        notes += _waza_choices(waza, flags, provider)
+    for note in notes:
+        say(f"convtui: {note}")
     for expression in scenario.breakpoints:
         _check_breakpoint(expression)
     if config.env_file and not Path(config.env_file).is_file():
@@ -82,32 +91,52 @@ def _parent(log: str | None) -> ContinueFrom | None:
     return ContinueFrom(log=str(Path(log).absolute()), kind="resume")
 
 
-def _scenario(file: str | None, parent: ContinueFrom | None) -> Scenario | None:
+def _scenario(
+    file: str | None, parent: ContinueFrom | None, task: str | None, provider: str | None
+) -> tuple[Scenario | None, WazaTask | None, list[str]]:
+    """The scenario that a file or a log names, and the waza task that it was made from."""
     if file is not None:
         if file.endswith((".jsonl", ".json")):
             raise UsageError(f"{file} is a log: `convtui replay {file}` shows it, --resume goes on")
-        return Scenario.load(Path(file))
+        return load_scenario(Path(file), task, demo=provider in (None, "demo"))
+    if task is not None:
+        raise UsageError(f"--task {task}: name the waza eval that has this task")
     if parent is None:
-        return None
+        return None, None, []
     from convtui.log.reader import open_log
 
     with open_log(parent.log) as log:
         recorded = log.transcript.header.get("scenario")
     if not isinstance(recorded, dict):
         raise UsageError(f"{parent.log}: the log does not say which scenario it ran; name it")
-    return Scenario.from_public(recorded)
+    return Scenario.from_public(recorded), None, []
 
 
-def _resolve(base: Scenario | None, flags: Mapping[str, Any], config: Config) -> Scenario:
+def _waza_choices(task: WazaTask, flags: Mapping[str, Any], provider: str | None) -> list[str]:
+    """What a waza task leaves open, and what was taken in its place."""
+    notes = []
+    if flags.get("provider") is None:
+        taken = f"{provider}, from the settings" if provider else "the built-in demo"
+        notes.append(
+            f"{task.path}: a waza task names no provider; this is {taken};"
+            " --provider SPEC takes another"
+        )
+    model = task.model_note()
+    if model is not None and flags.get("user_model") is None:
+        notes.append(model)
+    return notes
+
+
+def _resolve(
+    base: Scenario | None, flags: Mapping[str, Any], config: Config, *, provider_open: bool
+) -> Scenario:
     laid = {key: value for key, value in flags.items() if key not in _HOW and value is not False}
-    if base is None:
-        for name in ("provider", "persona"):
+    if base is None and laid.get("persona") is None:
+        laid["persona"] = config.persona
+    if provider_open:
+        for name in ("provider", "api_base", "user_api_base"):
             if laid.get(name) is None:
                 laid[name] = getattr(config, name)
-        if laid.get("api_base") is None:
-            laid["api_base"] = config.api_base
-        if laid.get("user_api_base") is None:
-            laid["user_api_base"] = config.user_api_base
     scenario = merge_flags(base, laid, ready=False)
     if scenario.persona.needs_model and config.user_model:
         laid["user_model"] = config.user_model
