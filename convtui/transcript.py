@@ -42,6 +42,8 @@ __all__ = [
 
 # Plain numbers where every turn passes: operators of an IntFlag are fifty times as slow.
 _SEEDED, _SIGNAL, _CHANGED = int(Flag.SEEDED), int(Flag.SIGNAL), int(Flag.CHANGED)
+_NOTICED: Final = {"role": int(Flag.ROLE), "repeat": int(Flag.REPEAT), "leak": int(Flag.LEAK)}
+_ALL_NOTICED: Final = sum(_NOTICED.values())
 
 _LIFECYCLE = {
     "provider.setup",
@@ -190,6 +192,7 @@ class Transcript:
             turn.status = FAILED
             turn.flags |= Flag.ERROR
             turn.error = reason
+            turn.code("end:abandoned")
             turn.version += 1
         self.hold = None
         return turn
@@ -262,6 +265,7 @@ class Transcript:
                 seeded.flags |= Flag.HUMAN
             if item.get("edited"):
                 seeded.flags |= Flag.EDITED
+            _notice(seeded, item.get("flags"))
         for index, item in ended.items():
             holder = self._new_session(int(index), str(item.get("session_type", "")))
             holder.termination = _mapping(item.get("termination"))
@@ -292,6 +296,7 @@ class Transcript:
             if last.status == OPEN:
                 # Nothing was said in it: the simulated user was done, or the run was stopped.
                 last.status = ENDED
+            _ending(last, session.termination or {})
             last.version += 1
         self._current = None
 
@@ -310,6 +315,7 @@ class Transcript:
             # These belong to the attempt before, whose records tell of it.
             turn.flags &= ~(Flag.CANCELLED | Flag.ERROR)
             turn.error = ""
+            turn.codes = tuple(code for code in turn.codes if not code.startswith("error:"))
         if record.get("human"):
             turn.flags |= Flag.HUMAN
 
@@ -357,6 +363,7 @@ class Transcript:
         self._side(record).retries += 1
         if turn is not None:
             turn.flags |= Flag.RETRY
+            turn.code(f"retry:{record.get('side') or turn.speaker}")
             if record.get("side") != "responder":
                 turn.text = ""
                 turn.streamed = 0
@@ -366,6 +373,7 @@ class Transcript:
             turn.flags |= Flag.ERROR
             turn.error = str(record["error"].get("message", ""))
             turn.status = FAILED
+            _error(turn, record, record["error"])
             if record.get("partial") and record.get("side") != "responder":
                 turn.text = _text(record, "partial")
 
@@ -377,6 +385,7 @@ class Transcript:
     def _tool_returned(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is not None and not record.get("ok", True):
             turn.flags |= Flag.TOOL_ERROR
+            turn.code(f"tool:{record.get('error_kind') or 'failed'}")
 
     def _signals(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is None:
@@ -426,11 +435,22 @@ class Transcript:
             flags |= Flag.WOULD_END
             turn.note = f"would have been {_PAST.get(record['would_have'], record['would_have'])}"
         turn.flags = flags
+        noticed = record.get("flags")
+        if noticed or flags & _ALL_NOTICED:
+            _notice(turn, noticed)
 
     def _decided(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is not None:
             turn.flags |= Flag.DECISION
             turn.note = str(record.get("kind", ""))
+            code = f"decided:{turn.note}"
+            if not record.get("valid", True) and turn.note != "error":
+                code += ":invalid"
+            if record.get("for_record"):
+                code += ":record"
+            elif record.get("by") == "human":
+                code += ":human"
+            turn.code(code)
 
     def _user_ended(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is not None:
@@ -463,6 +483,7 @@ class Transcript:
             if record.get("reason") == "error":
                 turn.flags |= Flag.ERROR
                 turn.error = str((record.get("error") or {}).get("message", ""))
+                _error(turn, record, record.get("error") or {})
 
     def _released(self, record: RecordDict, turn: Turn | None) -> None:
         self.hold = None
@@ -495,6 +516,16 @@ class Transcript:
         self.warnings.append(record)
         if turn is not None:
             turn.flags |= Flag.WARNING
+            if record.get("code"):
+                turn.code(f"warning:{record['code']}")
+
+    def _crossed(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.code("budget")
+
+    def _injected(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.code(f"injected:{record.get('side') or turn.speaker}")
 
     def _ended(self, record: RecordDict, turn: Turn | None) -> None:
         self.termination = _mapping(record.get("termination"))
@@ -511,6 +542,38 @@ def _text(record: RecordDict, name: str) -> str:
     if isinstance(value, str):
         return value
     raise TypeError(f"{name} is no text")
+
+
+def _notice(turn: Turn, noticed: Any) -> None:
+    """What the heuristics noticed about the text that was said, and of no earlier one."""
+    flags = int(turn.flags) & ~_ALL_NOTICED
+    turn.codes = tuple(code for code in turn.codes if code.partition(":")[0] not in _NOTICED)
+    for entry in noticed if isinstance(noticed, list) else ():
+        if isinstance(entry, dict) and entry.get("flag") in _NOTICED:
+            flags |= _NOTICED[entry["flag"]]
+            turn.code(f"{entry['flag']}:{entry.get('rule') or ''}")
+    turn.flags = flags
+
+
+def _error(turn: Turn, record: RecordDict, error: dict[str, Any]) -> None:
+    message = str(error.get("message", ""))
+    late = error.get("type") == "ModelTimeout" or "(turn_timeout)" in message
+    kind = "timeout" if late else error.get("category") or "other"
+    turn.code(f"error:{record.get('side') or turn.speaker}:{kind}")
+
+
+def _ending(turn: Turn, termination: dict[str, Any]) -> None:
+    """What an ending that is no ordinary one says about its last turn."""
+    kind, by = termination.get("kind"), termination.get("by")
+    if kind == "abstained" and not any(code.startswith("decided:") for code in turn.codes):
+        turn.code("decided:abstain")
+    elif kind == "budget" or (kind == "interrupted" and by == "harness"):
+        turn.code(f"end:{kind}")
+    elif kind == "failed" and by == "harness":
+        turn.code("end:internal")
+    elif kind == "failed" and not any(code.startswith("error:") for code in turn.codes):
+        category = (_mapping(termination.get("detail")) or {}).get("category") or "other"
+        turn.code(f"error:{'provider' if by == 'provider' else 'persona'}:{category}")
 
 
 def _mapping(value: Any) -> dict[str, Any] | None:
@@ -547,9 +610,11 @@ _HANDLERS: Final = {
     "debug.released": Transcript._released,
     "debug.edited": Transcript._edited,
     "debug.overrode": Transcript._overrode,
+    "debug.injected": Transcript._injected,
     "debug.took_over": Transcript._took_over,
     "debug.handed_back": Transcript._handed_back,
     "warning": Transcript._warning,
+    "budget.crossed": Transcript._crossed,
     "conversation.ended": Transcript._ended,
     "trailer": Transcript._trailer,
 }

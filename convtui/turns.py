@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from enum import IntFlag
+from sys import intern
 from typing import Any, Final
 
 from convtui.records import RecordDict
@@ -43,6 +44,12 @@ class Flag(IntFlag):
     HELD = 524288
     REASONING = 1048576
     WARNING = 2097152
+    ROLE = 4194304
+    """A heuristic found that the side speaks as if it were the other one."""
+    REPEAT = 8388608
+    """A heuristic found that the side has said this before in the session."""
+    LEAK = 16777216
+    """A reasoning tag stands in the shown text."""
 
 
 INTERESTING: Final = (
@@ -61,12 +68,21 @@ INTERESTING: Final = (
     | Flag.ENDED
     | Flag.WOULD_END
     | Flag.WARNING
+    | Flag.ROLE
+    | Flag.REPEAT
+    | Flag.LEAK
 )
 """What "next event of interest" stops at. A changed text alone is everyday: it is not in here."""
 
 OPEN, COMMITTED, GONE, FAILED = "open", "committed", "discarded", "failed"
 ENDED = "ended"
 """A turn in which the session ended before anything was said."""
+
+
+MAX_CODES: Final = 24
+"""Codes that are kept of a turn."""
+MAX_CODE: Final = 80
+"""Characters that are kept of a code, parts of which come from files."""
 
 
 class Turn:
@@ -79,6 +95,7 @@ class Turn:
 
     __slots__ = (
         "attempt",
+        "codes",
         "completion_tokens",
         "cost",
         "error",
@@ -124,7 +141,17 @@ class Turn:
         self.note = ""
         """One line for the row below the text: which hook dropped it, why it was overridden."""
         self.error = ""
+        self.codes: tuple[str, ...] = ()
+        """What the flags do not say and `faults` needs, in order: `error:SIDE:KIND`,
+        `retry:SIDE`, `tool:KIND`, `warning:CODE`, `decided:KIND[:invalid][:human|:record]`,
+        `end:KIND`, `budget`, `injected:SIDE`, and `role:RULE`, `repeat:RULE`, `leak:RULE`."""
         self.version = 0
+
+    def code(self, code: str) -> None:
+        """Keeps a code, once."""
+        code = code[:MAX_CODE]
+        if code not in self.codes and len(self.codes) < MAX_CODES:
+            self.codes = (*self.codes, intern(code))
 
     @property
     def address(self) -> str:

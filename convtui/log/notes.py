@@ -1,27 +1,32 @@
-"""Marks and notes on the turns of a log: kept beside it, written by the screen at any time.
+"""Marks, notes and corrections on the turns of a log: kept beside it, written at any time.
 
 `<log>.notes.jsonl` holds one JSON object a line, appended as they are made; the last word on a turn
 counts:
 
     {"t": ISO time, "session": 2, "turn": 7, "mark": true}
     {"t": ISO time, "session": 2, "turn": 7, "note": "asks for the booking again"}
+    {"t": ISO time, "session": 2, "turn": 7, "flag": "role", "value": false}
+    {"t": ISO time, "session": 2, "turn": 7, "fault": "provider"}
 
-An empty note takes the note away. Lines that cannot be read are passed over: a damaged note must
+An empty note takes the note away. A flag's value is true (added by hand), false (taken away by
+hand) or null (as the log has it); a fault is one of `corrections.FAULT_LABELS`, or empty or null
+for what the rules say. Lines that cannot be read are passed over: a damaged note must
 not keep anybody from the log.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from convtui.corrections import CORRECTABLE, FAULT_LABELS
 from convtui.errors import FileError
 from convtui.log.names import notes_path
-from convtui.records import encode
+from convtui.records import decode, encode
 
 Address = tuple[int, int]
 """Session and turn."""
@@ -33,10 +38,22 @@ class TurnNote:
 
     mark: bool = False
     note: str = ""
+    flags: Mapping[str, bool] = field(default_factory=dict)
+    """Flags by name that were added (True) or taken away (False) by hand."""
+    fault: str = ""
+    """Whose fault it is, as labelled by hand; empty leaves it to the rules."""
+
+    @property
+    def corrects(self) -> bool:
+        """Whether something is corrected."""
+        return bool(self.flags or self.fault)
+
+
+_NOTHING: Final = TurnNote()
 
 
 class Notes:
-    """The marks and notes of one log."""
+    """The marks, notes and corrections of one log."""
 
     def __init__(self, log: Path) -> None:
         self.path = notes_path(log)
@@ -48,7 +65,7 @@ class Notes:
 
     def on(self, session: int, turn: int) -> TurnNote:
         """What was noted on a turn."""
-        return self._notes.get((session, turn), TurnNote())
+        return self._notes.get((session, turn), _NOTHING)
 
     def all(self) -> dict[Address, TurnNote]:
         """Everything that was noted, by address, in order."""
@@ -61,6 +78,16 @@ class Notes:
     def note(self, session: int, turn: int, text: str) -> None:
         """Writes a note; an empty one takes it away. Raises `FileError`."""
         self._write({"session": session, "turn": turn, "note": text})
+
+    def correct_flag(self, session: int, turn: int, flag: str, value: bool | None) -> None:
+        """Adds (True) or takes away (False) a flag of `corrections.CORRECTABLE`; None takes the
+        correction back. Raises `FileError`."""
+        self._write({"session": session, "turn": turn, "flag": flag, "value": value})
+
+    def correct_fault(self, session: int, turn: int, fault: str) -> None:
+        """Labels whose fault it is, one of `corrections.FAULT_LABELS`; empty takes the label back.
+        Raises `FileError`."""
+        self._write({"session": session, "turn": turn, "fault": fault})
 
     def _write(self, entry: dict[str, Any]) -> None:
         line = encode({"t": datetime.now(UTC).isoformat(timespec="seconds"), **entry})
@@ -83,20 +110,29 @@ class Notes:
             return
         for line in data.split(b"\n"):
             try:
-                entry = json.loads(line)
+                entry = decode(line)
             except ValueError:
                 continue
-            if isinstance(entry, dict):
-                self._take(entry)
+            self._take(entry)
 
     def _take(self, entry: dict[str, Any]) -> None:
         session, turn = entry.get("session"), entry.get("turn")
         if not isinstance(session, int) or not isinstance(turn, int):
             return
         before = self.on(session, turn)
-        mark, note = entry.get("mark", before.mark), entry.get("note", before.note)
-        after = TurnNote(bool(mark), note if isinstance(note, str) else before.note)
-        if after == TurnNote():
+        after = replace(before, mark=bool(entry.get("mark", before.mark)))
+        if isinstance(entry.get("note"), str):
+            after = replace(after, note=entry["note"])
+        flag, value = entry.get("flag"), entry.get("value")
+        if isinstance(flag, str) and flag in CORRECTABLE:
+            flags = {name: set_ for name, set_ in after.flags.items() if name != flag}
+            if isinstance(value, bool):
+                flags[flag] = value
+            after = replace(after, flags=flags)
+        fault = entry.get("fault", before.fault)
+        if fault in ("", None, *FAULT_LABELS):
+            after = replace(after, fault=fault or "")
+        if after == _NOTHING:
             self._notes.pop((session, turn), None)
         else:
             self._notes[session, turn] = after

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from convtui import __version__
-from convtui.events import ConversationEnded, Header, TurnCommitted
+from convtui.events import ConversationEnded, Header, Record, TurnCommitted
+from convtui.heuristics import Noticer
 from convtui.log.formats.registry import Imported
 from convtui.log.writer import LogWriter
 from convtui.text import Redactor, safe_name
@@ -56,9 +57,10 @@ def store(imported: Imported, folder: Path, redactor: Redactor | None = None) ->
             )
         )
         totals: dict[str, Any] = {"turns": 0, "sessions": 0}
+        noticer = Noticer()
         for seconds, record in imported.records:
             writer.seconds = max(writer.seconds, seconds)
-            writer.write(record)
+            writer.write(_with_flags(record, noticer, redactor))
             totals["turns"] += isinstance(record, TurnCommitted)
             totals["sessions"] += record.TYPE == "session.started"
         if imported.termination is not None:
@@ -70,3 +72,15 @@ def store(imported: Imported, folder: Path, redactor: Redactor | None = None) ->
         path.unlink(missing_ok=True)
         raise
     return path
+
+
+def _with_flags(record: Record, noticer: Noticer, redactor: Redactor | None) -> Record:
+    """What is said, with what the heuristics notice about it; a file's own word on it counts."""
+    if not isinstance(record, TurnCommitted):
+        return record
+    # Spans are those of the text as it is written.
+    text = record.text if redactor is None else redactor.text(record.text)
+    noticed = noticer.notice(record.session or 1, record.speaker, text)
+    if not noticed or record.flags is not None:
+        return record
+    return record.model_copy(update={"flags": noticed})
