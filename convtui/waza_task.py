@@ -86,9 +86,8 @@ class WazaTask:
         if self.follow_ups:
             data["follow_up_prompts"] = list(self.follow_ups)
         if demo:
-            # The demo fails once to show a discarded turn; it is asked again, or it would end. Left
-            # to itself it also holds two sessions; a task is one.
-            data |= {"on_discard": "retry 2", "sessions": ["task"]}
+            # The demo fails once to show a discarded turn; it is asked again, or it would end.
+            data["on_discard"] = "retry 2"
         return Scenario.from_data(data, path=self.path)
 
     def notes(self) -> list[str]:
