@@ -17,7 +17,7 @@ from convtui.errors import FileError, UsageError, did_you_mean
 from convtui.events import Record
 from convtui.log.reader import Log
 
-NAMES: Final = ("vera",)
+NAMES: Final = ("vera", "waza", "oharness")
 """Every known format, in the order in which files are shown to them."""
 
 
@@ -27,7 +27,8 @@ class Imported:
 
     What the files do not say is absent. `records` are those between header and trailer, each with
     the seconds since `created_at` at which it happened; `id` follows from the files' contents, so
-    that the same conversation is not imported twice.
+    that the same conversation is not imported twice. Of long files `records` are read while they
+    are gone through, and `termination` is known after that.
     """
 
     id: str
@@ -35,7 +36,7 @@ class Imported:
     persona: str
     provider: dict[str, Any]
     """`{spec, name, kind}` and `model` where it is known, as in a log's header."""
-    records: list[tuple[float, Record]]
+    records: Iterable[tuple[float, Record]]
     sources: list[Path]
     told: dict[str, Any] = field(default_factory=dict)
     """What else the files say; the header's `imported`."""

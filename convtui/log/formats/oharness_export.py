@@ -1,0 +1,535 @@
+"""Writes a log as oharness' event JSONL, schema 1.0.
+
+One log is one run. What oharness has no event for and what a reader of ours needs (human turns,
+decisions, shown texts, sessions, endings) goes in as `user.log` under `convtui.`, a namespace that
+is not reserved. `run.finished` has its termination as JSON, and the capabilities of a model that
+nobody told us of are false and zero.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from convtui import __version__
+from convtui.errors import FileError
+from convtui.log.formats.oharness_blocks import (
+    USAGE,
+    as_text,
+    messages_out,
+    params_out,
+    response_blocks,
+    stop_reason,
+    tool_input,
+    usage_out,
+)
+from convtui.log.formats.oharness_endings import ending_out
+from convtui.log.formats.oharness_events import NAMESPACE
+from convtui.log.formats.registry import Written
+from convtui.log.reader import Log
+from convtui.log.requests import rebuild
+from convtui.records import ENVELOPE, RecordDict, encode
+from convtui.text import safe_name
+from convtui.transcript import COMMITTED
+
+SCHEMA: Final = "1.0"
+_RUN: Final = "run-0"
+_CAPABILITIES: Final = {
+    **dict.fromkeys(
+        (
+            "streaming", "prompt_caching", "parallel_tool_use", "vision", "thinking",
+            "structured_output",
+        ),
+        False,
+    ),
+    "max_context_tokens": 0,
+    "max_output_tokens": 0,
+}  # fmt: skip
+_LEFT_OUT: Final = {
+    "signals.extracted": "extracted signals",
+    "llm.partial": "partial replies",
+    "provider.output": "captured outputs",
+    "turn.cancelled": "cancelled calls",
+    "turn.skipped": "skipped turns",
+    "warning": "warnings",
+    "debug.held": "holds",
+    "debug.edited": "edits in the debugger (the texts are those after them)",
+    "debug.injected": "injected faults",
+    "debug.overrode": "overridden endings and discards",
+}
+
+
+def write(log: Log, out: Path) -> Written:
+    """Writes one event file below `out`, named after the log.
+
+    Raises `FileError` when it is there already or cannot be written.
+    """
+    stem = log.path.name.removesuffix(".jsonl")
+    path = out / f"{safe_name(stem, limit=120, default='run')}.oharness.jsonl"
+    if path.exists() or path.is_symlink():
+        raise FileError(f"{path}: is there already, and nothing is overwritten; see --out DIR")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            try:
+                exporter = _Export(log, file)
+                exporter.run()
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error.strerror}") from error
+    return Written((path,), tuple(exporter.notes()))
+
+
+@dataclass(slots=True)
+class _Turn:
+    """The turn that is open, in their words: a reply of the model."""
+
+    key: tuple[Any, Any]
+    opened: int
+    """The `seq` of its `turn.started`."""
+    raw: str | None = None
+    finish: Any = None
+    usage: dict[str, Any] = field(default_factory=dict)
+    tools: int = 0
+
+
+class _Export:
+    """One way through a log, writing as it goes."""
+
+    def __init__(self, log: Log, file: BinaryIO) -> None:
+        self._log = log
+        self._file = file
+        transcript = log.transcript
+        self._header = transcript.header
+        self._run_id = _uuid(transcript.id)
+        self._created = _created(self._header)
+        self._seq = 0
+        self._t = 0.0
+        self._opened = 0
+        """The `seq` of `run.started`."""
+        self._index = -1
+        self._finished = 0
+        self._calls = 0
+        self._tools: dict[str, str] = {}
+        """The span of every tool call that has not returned."""
+        self._tool_calls = 0
+        self._turn: _Turn | None = None
+        self._said = 0
+        self._messages: tuple[int, list[Any]] = (-1, [])
+        """The last request and its messages: the next one mostly builds on it."""
+        self._termination: dict[str, Any] | None = None
+        self._counts: dict[str, int] = {}
+
+    # --- writing
+
+    def _emit(
+        self, kind: str, payload: dict[str, Any], span: str = _RUN, parent: int | None = None
+    ) -> int:
+        at = (self._created + timedelta(seconds=self._t)).isoformat(timespec="microseconds")
+        event: dict[str, Any] = {
+            "v": SCHEMA,
+            "seq": self._seq,
+            "run_id": self._run_id,
+            "timestamp": at.replace("+00:00", "Z"),
+            "span_id": span,
+        }
+        if parent is not None:
+            event["parent"] = parent
+        self._file.write(encode({**event, "type": kind, "payload": payload}))
+        self._seq += 1
+        return self._seq - 1
+
+    def _log_own(self, name: str, payload: dict[str, Any], span: str | None = None) -> None:
+        """An event that only we have, in the span of the open turn."""
+        told = {key: value for key, value in payload.items() if value is not None}
+        parent = self._turn.opened if self._turn is not None else self._opened
+        self._emit("user.log", {"namespace": NAMESPACE + name, **told}, span or self._span, parent)
+
+    @property
+    def _span(self) -> str:
+        return f"turn-{self._index}" if self._turn is not None else _RUN
+
+    def _count(self, what: str) -> None:
+        self._counts[what] = self._counts.get(what, 0) + 1
+
+    # --- the run
+
+    def run(self) -> None:
+        """Writes everything."""
+        self._meta()
+        self._opened = self._emit("run.started", {})
+        for record in self._log.records():
+            t = record.get("t")
+            if isinstance(t, (int, float)) and 0 <= t < 1e9:
+                self._t = max(self._t, t)
+            handler = _HANDLERS.get(str(record.get("type")))
+            if handler is not None:
+                handler(self, record)
+            elif (left := _LEFT_OUT.get(str(record.get("type")))) is not None:
+                self._count(left)
+        self._end()
+
+    def _meta(self) -> None:
+        scenario = _object(self._header.get("scenario"))
+        persona = _object(scenario.get("persona"))
+        provider = _object(self._header.get("provider"))
+        task: dict[str, Any] = {"instruction": self._instruction(persona)}
+        if isinstance(scenario.get("name"), str):
+            task["id"] = scenario["name"]
+        told = {
+            "log": self._log.transcript.id,
+            "persona": self._header.get("persona"),
+            "provider": provider.get("name"),
+            "task": persona.get("task"),
+        }
+        task["metadata"] = {
+            NAMESPACE + name: value for name, value in told.items() if isinstance(value, str)
+        }
+        self._emit(
+            "meta",
+            {
+                "schema_version": SCHEMA,
+                "harness_version": f"convtui {__version__}",
+                "task_snapshot": task,
+                "llm_capabilities": _CAPABILITIES,
+            },
+        )
+
+    def _instruction(self, persona: dict[str, Any]) -> str:
+        """What the user says first: theirs is the task word for word."""
+        turns = self._log.transcript.turns
+        first = next((turn for turn in turns if turn.status == COMMITTED), None)
+        if first is not None and first.speaker != "provider":
+            return first.text
+        return str(persona.get("task") or "")
+
+    def _end(self) -> None:
+        termination = self._termination or self._log.transcript.termination
+        if termination is None:
+            return
+        self._turn = None
+        self._log_own("ended", {"termination": termination})
+        shape = ending_out(termination, at_turn=max(self._index, 0), turns=self._finished)
+        payload = {"termination": shape, "turns": self._finished, "tool_calls": self._tool_calls}
+        self._emit("run.finished", payload, _RUN, self._opened)
+
+    # --- sessions
+
+    def _on_seeded(self, record: RecordDict) -> None:
+        sessions = self._log.transcript.sessions
+        last: Any = None
+        for turn in record.get("turns", []):
+            if turn.get("session") != last:
+                last = turn.get("session")
+                found = next((s for s in sessions if s.index == last), None)
+                self._session(found.session_type if found is not None else "", turn["speaker"])
+            speaker, text = str(turn["speaker"]), str(turn["text"])
+            self._count("turns said before this log began (their replies are in its parent)")
+            if speaker == "provider":
+                self._start((turn.get("session"), turn.get("turn")))
+            self._commit(speaker, text, {"human": turn.get("human"), "edited": turn.get("edited")})
+        self._seeded_session = last
+
+    _seeded_session: Any = None
+
+    def _session(self, session_type: str, first: Any, max_turns: Any = None) -> None:
+        self._turn = None
+        told = {"session_type": session_type, "first_speaker": first, "max_turns": max_turns}
+        self._log_own("session", told)
+
+    def _on_session_started(self, record: RecordDict) -> None:
+        if record.get("session") == self._seeded_session:
+            self._seeded_session = None
+            return
+        self._session(
+            str(record.get("session_type", "")),
+            record.get("first_speaker"),
+            record.get("max_turns"),
+        )
+
+    def _on_session_ended(self, record: RecordDict) -> None:
+        self._turn = None
+        if record.get("skipped") is None:
+            self._log_own("session.ended", {"termination": record.get("termination")})
+
+    def _on_ended(self, record: RecordDict) -> None:
+        self._termination = _object(record.get("termination")) or None
+
+    # --- turns
+
+    def _start(self, key: tuple[Any, Any]) -> _Turn:
+        if self._turn is None or self._turn.key != key:
+            self._index += 1
+            self._turn = None
+            payload = {"turn_index": self._index}
+            seq = self._emit("turn.started", payload, f"turn-{self._index}", self._opened)
+            self._turn = _Turn(key, seq)
+        return self._turn
+
+    def _open(self, record: RecordDict) -> _Turn:
+        return self._start((record.get("session"), record.get("turn")))
+
+    def _on_turn_started(self, record: RecordDict) -> None:
+        if record.get("speaker") == "provider":
+            self._open(record)
+        else:
+            self._turn = None
+
+    def _on_committed(self, record: RecordDict) -> None:
+        if record.get("speaker") == "provider":
+            self._open(record)
+        marks = {name: record.get(name) for name in ("human", "edited", "truncated", "draft")}
+        self._commit(str(record.get("speaker")), str(record.get("text", "")), marks)
+
+    def _commit(self, speaker: str, text: str, marks: dict[str, Any]) -> None:
+        marks = {name: value for name, value in marks.items() if value}
+        if marks.get("human"):
+            self._count("turns said by a human (marked in user.log events)")
+        told: dict[str, Any] = {"speaker": speaker, **marks}
+        self._said += 1
+        if speaker != "provider":
+            self._turn = None
+            if self._said == 1:
+                # The user's first words have no event of their own there.
+                self._log_own("turn", {**told, "text": text, "said": True})
+                return
+            if marks:
+                self._log_own("turn", told)
+            simulator = "human" if marks.get("human") else str(self._header.get("persona") or "")
+            span = f"turn-{self._index}" if self._index >= 0 else _RUN
+            payload = {"simulator": simulator, "text": text}
+            self._emit("user.simulated.message", payload, span, self._opened)
+            return
+        turn = self._turn
+        assert turn is not None
+        if turn.raw is None and not marks.get("human"):
+            self._unrecorded(turn, text)
+        if marks or turn.raw != text:
+            self._log_own("turn", {**told, "text": text})
+        finished: dict[str, Any] = {
+            "turn_index": self._index,
+            "stop_reason": stop_reason(turn.finish),
+            "usage": usage_out(turn.usage),
+            "tool_calls": turn.tools,
+        }
+        self._emit("turn.finished", finished, f"turn-{self._index}", turn.opened)
+        self._finished += 1
+        self._turn = None
+
+    def _unrecorded(self, turn: _Turn, text: str) -> None:
+        """The log has what was said and no reply: a reply is written that says so."""
+        self._count("replies that the log does not have (the text that was said is there)")
+        provider = _object(self._header.get("provider"))
+        response = {
+            "id": "",
+            "model": str(provider.get("model") or provider.get("name") or ""),
+            "content": response_blocks(text, None, None),
+            "stop_reason": stop_reason(None),
+            "usage": usage_out(None),
+        }
+        payload = {"response": response, "not_recorded": True}
+        self._emit("llm.response", payload, f"llm-{self._calls}", turn.opened)
+        self._calls += 1
+
+    def _on_discarded(self, record: RecordDict) -> None:
+        speaker = record.get("speaker")
+        if speaker == "provider":
+            self._open(record)
+        names = ("speaker", "text", "raw", "signals", "hook", "outcome", "human")
+        self._log_own("turn", {**{name: record.get(name) for name in names}, "discarded": True})
+        self._count("discarded turns (in user.log events)")
+        self._turn = None
+
+    # --- calls
+
+    def _on_request(self, record: RecordDict) -> None:
+        if record.get("side") not in (None, "provider"):
+            self._count(f"requests to the {record.get('side')}'s model")
+            return
+        turn = self._open(record)
+        seq = int(record.get("seq") or 0)
+        base, known = self._messages
+        if record.get("base") == base:
+            messages = [*known[: int(record.get("keep") or 0)], *record.get("append", [])]
+        else:
+            try:
+                messages = rebuild(record, self._log.reader.by_seq)
+            except ValueError:
+                self._count("requests that the log no longer has in full")
+                messages = list(record.get("append", []))
+        self._messages = (seq, messages)
+        system, written = messages_out(messages)
+        request: dict[str, Any] = {"messages": written}
+        if system is not None:
+            request["system"] = system
+        request.update(params_out(record.get("params"), record.get("tools")))
+        provider = _object(self._header.get("provider")).get("name")
+        payload = {"request": request, "provider": provider if provider else None}
+        self._emit("llm.request", payload, f"llm-{self._calls}", turn.opened)
+        turn.raw = None
+
+    def _answer(
+        self, kind: str, record: RecordDict, payload: dict[str, Any], *, over: bool = True
+    ) -> None:
+        turn = self._open(record)
+        self._emit(kind, payload, f"llm-{self._calls}", turn.opened)
+        self._calls += over
+
+    def _on_response(self, record: RecordDict) -> None:
+        if record.get("side") not in (None, "provider"):
+            self._log_own("reply", _told(record, "side"))
+            self._count(f"replies of the {record.get('side')}'s model (in user.log events)")
+            return
+        turn = self._open(record)
+        turn.raw = str(record.get("raw", ""))
+        stop = record.get("stop_reason")
+        turn.finish = record.get("finish_reason")
+        usage = record.get("usage")
+        response = {
+            "id": str(record.get("response_id") or ""),
+            "model": str(record.get("model") or ""),
+            "content": response_blocks(turn.raw, record.get("tool_calls"), record.get("reasoning")),
+            "stop_reason": stop if isinstance(stop, dict) else stop_reason(turn.finish),
+            "usage": usage_out(usage if isinstance(usage, dict) else None),
+        }
+        payload: dict[str, Any] = {"response": response}
+        if not isinstance(usage, dict):
+            self._count("replies without usage (zero there, marked usage_unknown)")
+            payload["usage_unknown"] = True
+        else:
+            for name in USAGE.values():
+                value = usage.get(name)
+                if isinstance(value, (int, float)):
+                    turn.usage[name] = turn.usage.get(name, 0) + value
+        self._answer("llm.response", record, payload)
+
+    def _on_retry(self, record: RecordDict) -> None:
+        if record.get("side") in (None, "provider"):
+            payload = {"attempt": record.get("n") or 1, "reason": _message(record)}
+            if record.get("delay"):
+                payload["delay"] = record["delay"]
+            self._answer("llm.retry", record, payload, over=False)
+
+    def _on_failed(self, record: RecordDict) -> None:
+        if record.get("side") in (None, "provider"):
+            payload = {"reason": _message(record)}
+            if record.get("partial"):
+                payload["partial"] = str(record["partial"])
+            self._answer("llm.failed", record, payload)
+
+    # --- tools
+
+    def _on_called(self, record: RecordDict) -> None:
+        turn = self._open(record)
+        span = f"tool-{self._tool_calls}"
+        self._tool_calls += 1
+        turn.tools += 1
+        self._tools[str(record.get("id"))] = span
+        arguments = record.get("arguments")
+        given = arguments if isinstance(arguments, dict) else record.get("raw_arguments")
+        self._emit("tool.call.started", {**_tool(record), "input": tool_input(given)},
+                   span, turn.opened)  # fmt: skip
+
+    def _on_returned(self, record: RecordDict) -> None:
+        turn = self._open(record)
+        span = self._tools.pop(str(record.get("id")), None) or f"tool-{self._tool_calls}"
+        result = record.get("result")
+        payload = _tool(record)
+        if not isinstance(result, str) and result is not None:
+            payload["value"] = result
+        if record.get("ok", True):
+            output = [] if result is None else [{"type": "text", "text": as_text(result)}]
+            payload |= {"output": output, "truncated": False}
+            self._emit("tool.call.finished", payload, span, turn.opened)
+            return
+        reason = "" if result is None else as_text(result)
+        payload |= {"reason": reason, "recoverable": True}
+        if isinstance(record.get("error_kind"), str):
+            payload["error_kind"] = record["error_kind"]
+        self._emit("tool.call.failed", payload, span, turn.opened)
+
+    # --- the user
+
+    def _on_decided(self, record: RecordDict) -> None:
+        self._log_own("decision", _told(record))
+        self._count("decisions of the responder (in user.log events)")
+
+    def _on_user_ended(self, record: RecordDict) -> None:
+        payload = {"simulator": str(record.get("simulator", "")), "at_turn": max(self._index, 0)}
+        for name in ("reason", "dropped_text", "sentinel"):
+            if isinstance(record.get(name), str):
+                payload[name] = record[name]
+        span = f"turn-{self._index}" if self._index >= 0 else _RUN
+        self._emit("user.simulated.ended", payload, span, self._opened)
+
+    # --- afterwards
+
+    def notes(self) -> Iterator[str]:
+        """What the format has no place for, and where it went."""
+        sessions = [s for s in self._log.transcript.sessions if not s.skipped]
+        if len(sessions) > 1:
+            yield f"{len(sessions)} sessions are one run there (user.log events tell them apart)"
+        for what, count in self._counts.items():
+            where = "" if "(" in what else " left out"
+            yield f"{count} {what}{where}"
+        if self._log.transcript.termination is None and self._termination is None:
+            yield "the log has no ending: there is no run.finished"
+
+
+def _uuid(text: str) -> str:
+    """The log's id as a UUID; of one that is none, a UUID that follows from it."""
+    if re.fullmatch(r"[0-9a-fA-F]{32}", text):
+        return str(uuid.UUID(text))
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"convtui:{text}"))
+
+
+def _created(header: RecordDict) -> datetime:
+    try:
+        found = datetime.fromisoformat(str(header.get("created_at")))
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return datetime.fromtimestamp(0, UTC)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _told(record: RecordDict, *also: str) -> dict[str, Any]:
+    """What a record carries beside its envelope."""
+    left = {"seq", "t", "type", *ENVELOPE} - set(also)
+    return {key: value for key, value in record.items() if key not in left}
+
+
+def _message(record: RecordDict) -> str:
+    return str(_object(record.get("error")).get("message") or "no reason is recorded")
+
+
+def _tool(record: RecordDict) -> dict[str, Any]:
+    return {"tool_name": str(record.get("name", "")), "tool_use_id": str(record.get("id", ""))}
+
+
+_HANDLERS: Final = {
+    "history.seeded": _Export._on_seeded,
+    "session.started": _Export._on_session_started,
+    "session.ended": _Export._on_session_ended,
+    "conversation.ended": _Export._on_ended,
+    "turn.started": _Export._on_turn_started,
+    "turn.committed": _Export._on_committed,
+    "turn.discarded": _Export._on_discarded,
+    "llm.request": _Export._on_request,
+    "llm.response": _Export._on_response,
+    "llm.retry": _Export._on_retry,
+    "llm.failed": _Export._on_failed,
+    "tool.called": _Export._on_called,
+    "tool.returned": _Export._on_returned,
+    "user.decided": _Export._on_decided,
+    "user.ended": _Export._on_user_ended,
+}
