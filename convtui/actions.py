@@ -101,7 +101,14 @@ def _actions() -> Iterator[Action]:
     group = "Held"
     yield Action("hold.first", ("enter",), "go on", "Take the hold's first choice.", group, HELD)
     yield Action("hold.edit", ("e",), "edit", "Edit what is held.", group, HELD)
-    yield Action("hold.open_editor", ("E",), "editor", "Open what is held in $EDITOR.", group, HELD)
+    yield Action(
+        "hold.open_editor",
+        ("E",),
+        "editor",
+        "Open what is held, or what you are about to say, in $EDITOR.",
+        group,
+        HELD,
+    )
     yield Action(
         "hold.ask_again",
         ("a",),
@@ -113,6 +120,15 @@ def _actions() -> Iterator[Action]:
     )
     yield Action(
         "hold.override", ("o",), "override", "Override the discard or the ending.", group, HELD
+    )
+    yield Action(
+        "hold.edit_brief",
+        ("A",),
+        "edit brief",
+        "Edit the responder's brief and have it decide again.",
+        group,
+        DEBUGGER,
+        confirm=True,
     )
     for digit in range(1, 10):
         yield Action(
@@ -130,6 +146,14 @@ def _actions() -> Iterator[Action]:
         ("t",),
         "take over",
         "Take over as the user, or hand back.",
+        group,
+        RUNNING,
+    )
+    yield Action(
+        "take_over.provider",
+        ("T",),
+        "be provider",
+        "Take over as the provider, or hand back.",
         group,
         RUNNING,
     )
@@ -158,6 +182,22 @@ def _actions() -> Iterator[Action]:
         ("alt+enter", "ctrl+j"),
         "new line",
         "Begin a new line.",
+        group,
+        TAKE_OVER,
+    )
+    yield Action(
+        "take_over.draft",
+        ("ctrl+g",),
+        "draft",
+        "Have the side you speak for make a draft.",
+        group,
+        TAKE_OVER,
+    )
+    yield Action(
+        "take_over.editor",
+        ("ctrl+o",),
+        "editor",
+        "Write the text in $EDITOR.",
         group,
         TAKE_OVER,
     )
@@ -215,6 +255,14 @@ def _actions() -> Iterator[Action]:
             group,
             LIVE | REPLAY,
         )
+    yield Action(
+        "inspector.decision",
+        ("d",),
+        "decision",
+        "Show the turn's decisions; again, the responder's own conversation.",
+        group,
+        DEBUGGER,
+    )
     yield Action("view.follow", ("F",), "follow", "Follow the newest turn.", group, DEBUGGER)
 
     group = "Move"

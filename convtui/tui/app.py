@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from convtui.config import Config
     from convtui.protocol import StartSpec
     from convtui.tui.run import LiveRun, Plan, WarmEngine
+    from convtui.tui.screens.debugger import DebuggerScreen
     from convtui.tui.theming import Look
 
 First = Callable[["ConvtuiApp"], Screen[Any]]
@@ -204,10 +205,18 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             self.warm = WarmEngine(self.config.python if self.config is not None else None)
         self.warm.begin()
 
-    async def start_run(self, spec: StartSpec, *, python: str | None = None) -> None:
-        """Opens the debugger on a new run."""
+    async def start_run(
+        self,
+        spec: StartSpec,
+        *,
+        python: str | None = None,
+        again: tuple[str, tuple[int, int]] | None = None,
+    ) -> None:
+        """Opens the debugger on a new run; `again` is a decision's new brief and its turn."""
         warm = await self.warm.take(python) if self.warm is not None else None
-        self.push_screen(debugger(self, spec, python=python, warm=warm))
+        screen = debugger(self, spec, python=python, warm=warm)
+        screen.again = again
+        self.push_screen(screen)
 
     def replay(self, path: Path, *, at: tuple[int, int] | None = None) -> None:
         """Opens a saved log."""
@@ -336,7 +345,7 @@ def debugger(
     python: str | None = None,
     plan: Plan | None = None,
     warm: EngineHandle | None = None,
-) -> Screen[Any]:
+) -> DebuggerScreen:
     """A debugger on a new run, which becomes the app's."""
     from convtui.tui.run import LiveRun
     from convtui.tui.screens.debugger import DebuggerScreen

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from convtui.log.notes import Notes
+from convtui.log.notes import Notes, TurnNote
 from convtui.records import RecordDict
 from convtui.transcript import Turn
 from convtui.tui.source import Source
 
 
 class SourceLookup:
-    """Reads raw replies, records, marks and notes. Blocking: for threads."""
+    """Reads raw replies, records, marks, notes and corrections. Blocking: for threads."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -33,3 +33,10 @@ class SourceLookup:
     def noted(self, turn: Turn) -> bool:
         """Whether there is a note on the turn."""
         return self._notes is not None and bool(self._notes.on(turn.session, turn.number).note)
+
+    def correction(self, turn: Turn) -> TurnNote | None:
+        """What was corrected on the turn by hand."""
+        if self._notes is None:
+            return None
+        note = self._notes.on(turn.session, turn.number)
+        return note if note.corrects else None

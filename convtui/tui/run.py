@@ -15,6 +15,7 @@ from convtui.spec import parse_provider_spec
 
 if TYPE_CHECKING:
     from convtui.client import EngineHandle
+    from convtui.records import RecordDict
 
 MakeHandle = Callable[[], "EngineHandle"]
 Plan = Callable[[], StartSpec]
@@ -123,10 +124,17 @@ class LiveRun:
             return
         if handle.state is not EngineState.PAUSING:
             await handle.command(Commands.PAUSE)
+        await self.next_hold()
+
+    async def next_hold(self, after: RecordDict | None = None) -> RecordDict | None:
+        """Waits for a hold other than `after`; None when the engine is over instead."""
+        handle = self.handle
+        number = None if after is None else after.get("hold")
         held = asyncio.Event()
 
         def look() -> None:
-            if handle.hold is not None or handle.over:
+            there = handle.hold is not None and handle.hold.get("hold") != number
+            if there or handle.over:
                 held.set()
 
         forget = handle.subscribe(look)
@@ -135,6 +143,7 @@ class LiveRun:
             await held.wait()
         finally:
             forget()
+        return handle.hold
 
     # --- breakpoints
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convtui.transcript import Transcript
+from convtui.transcript import COMMITTED, Flag, Transcript, Turn
 from convtui.tui.replay import ReplaySource
 from convtui.tui.widgets.statusline import Figures, Status
 from convtui.tui.words import ending
@@ -14,6 +15,7 @@ from convtui.tui.words import ending
 if TYPE_CHECKING:
     from convtui.client import EngineHandle
     from convtui.protocol import StartSpec
+    from convtui.records import RecordDict
 
 
 def live_status(handle: EngineHandle, *, busy_with: str = "", kill_key: str = "K") -> Status:
@@ -45,13 +47,17 @@ def live_status(handle: EngineHandle, *, busy_with: str = "", kill_key: str = "K
             address=place,
             stage=str(hold.get("stage", "")),
             reason=str(hold.get("reason", "")),
-            detail="write what the user says" if human else "",
+            detail=_your_turn(hold) if human else "",
         )
     if state == "pausing":
         return Status("pausing")
     busy = handle.busy
     detail = f"waiting for the reply, {busy:.0f} s" if busy is not None and busy >= 2 else ""
     return Status("running", detail=detail)
+
+
+def _your_turn(hold: RecordDict) -> str:
+    return f"write what the {'provider' if hold.get('side') == 'provider' else 'user'} says"
 
 
 def ended_status(transcript: Transcript) -> Status:
@@ -92,10 +98,66 @@ def replay_status(replay: ReplaySource) -> Status:
     )
 
 
+def responder_of(scenario: Any) -> dict[str, Any] | None:
+    """The responder's part of a scenario; None where nobody decides."""
+    persona = scenario.get("persona") if isinstance(scenario, dict) else None
+    found = persona.get("responder") if isinstance(persona, dict) else None
+    return found if isinstance(found, dict) else None
+
+
+def simulator_of(scenario: Any) -> str:
+    """What speaks for the persona, as far as the scenario says so."""
+    persona = scenario.get("persona") if isinstance(scenario, dict) else None
+    return str(persona.get("simulator") or "") if isinstance(persona, dict) else ""
+
+
+class Followups:
+    """How many answers of a responder were said by each turn, in its session.
+
+    Every turn is counted once: `at()` takes constant time however long the conversation is.
+    """
+
+    def __init__(self, transcript: Transcript, *, whole: bool = False) -> None:
+        """With `whole` the count goes on from session to session, as the responder's memory."""
+        self.transcript = transcript
+        self._whole = whole
+        self._counts = array("L")
+
+    def at(self, index: int) -> int:
+        """The count after the turn at `index`."""
+        turns = self.transcript.turns
+        if not 0 <= index < len(turns):
+            return 0
+        # The last turn may still change; those before it are what they are.
+        while len(self._counts) < min(index + 1, len(turns) - 1):
+            self._counts.append(self._next(len(self._counts)))
+        return self._counts[index] if index < len(self._counts) else self._next(index)
+
+    def _next(self, index: int) -> int:
+        turns = self.transcript.turns
+        turn = turns[index]
+        goes_on = index > 0 and (self._whole or turns[index - 1].session == turn.session)
+        before = self._counts[index - 1] if goes_on else 0
+        if turn.flags & Flag.SEEDED and self._is_last_seeded(index):
+            counters = self.transcript.seed.get("counters") or {}
+            sent = (counters.get("responder") or {}).get("sent", 0)
+            return sent if isinstance(sent, int) else 0
+        return before + self._is_answer(turn)
+
+    def _is_last_seeded(self, index: int) -> bool:
+        return index == int(self.transcript.seed.get("turns") or 0) - 1
+
+    @staticmethod
+    def _is_answer(turn: Turn) -> bool:
+        said = turn.speaker == "persona" and turn.status == COMMITTED
+        return said and bool(turn.flags & Flag.DECISION)
+
+
 def figures(
     transcript: Transcript,
     *,
     scenario: dict[str, Any],
+    followups: Followups | None = None,
     position: int | None = None,
     elapsed: float | None = None,
     notes: Sequence[str] = (),
@@ -110,11 +172,15 @@ def figures(
     budget = scenario.get("budget")
     budget = budget if isinstance(budget, dict) else {}
     count = len(transcript.prepared) or len(transcript.sessions)
+    responder = responder_of(scenario)
+    answers = followups.at(place) if followups is not None and responder is not None else None
     return Figures(
         turn=turn.number if turn is not None else None,
         max_turns=session.max_turns if session is not None else None,
         session=turn.session if turn is not None else None,
         sessions=count or None,
+        followups=answers,
+        max_followups=_number((responder or {}).get("max_followups"), int),
         tokens=sum(tokens) if tokens else None,
         max_tokens=_number(budget.get("tokens"), int),
         cost=sum(costs) if costs else None,

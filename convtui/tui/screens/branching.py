@@ -8,8 +8,8 @@ from typing import Any
 
 from convtui.errors import CommandRefused, ConvtuiError, EngineError
 from convtui.tui.screens.dialogs import Choose
-from convtui.tui.screens.driving import Driving
 from convtui.tui.screens.error import ErrorPane
+from convtui.tui.screens.taking_over import TakingOver
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _PLACE = re.compile(r"(?P<file>\S+\.py):(?P<line>\d+)")
@@ -27,7 +27,7 @@ def described(error: EngineError) -> dict[str, Any]:
     return data
 
 
-class Branching(Driving):
+class Branching(TakingOver):
     """Reload, restart, rewind, leave."""
 
     async def start(self) -> None:

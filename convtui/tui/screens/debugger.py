@@ -24,14 +24,16 @@ from convtui.tui.details import DetailCache
 from convtui.tui.screens.base import NARROW
 from convtui.tui.screens.driving import HOLD_KEYS
 from convtui.tui.screens.offering import Offering
+from convtui.tui.screens.taking_over import WHO
 from convtui.tui.source import Source
 from convtui.tui.widgets.holdbar import HoldBar
 from convtui.tui.widgets.inspector import Inspector
-from convtui.tui.widgets.inspector_tabs import Context
+from convtui.tui.widgets.inspector_tabs import RESPONDER, Context
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.marks import Extra, extra_of
 from convtui.tui.widgets.outline import Outline
 from convtui.tui.widgets.statusline import StatusLine
+from convtui.tui.widgets.takeover import KEYS as TAKE_OVER_KEYS
 from convtui.tui.widgets.takeover import TakeOverInput
 from convtui.tui.widgets.transcript_view import Mode, TranscriptView
 
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 FRAME = 0.05
 """Seconds between two repaints at the most often."""
 TICK = 0.25
+LOOK_BACK = 40
+"""Turns that are looked through for the last one in which the responder was asked."""
 _TOLD_BY_LOG = int(
     Flag.SIGNAL
     | Flag.DISCARDED
@@ -50,8 +54,10 @@ _TOLD_BY_LOG = int(
     | Flag.DECISION
     | Flag.OUTPUT
     | Flag.RETRY
+    | Flag.HUMAN
 )
 """What happened to a turn of which the log says more than its summary."""
+_NO = TurnDetail(0, 0, "", [])
 
 
 class DebuggerScreen(Offering):
@@ -93,6 +99,7 @@ class DebuggerScreen(Offering):
         self._messages: dict[tuple[Path | None, int], list[Any] | str] = {}
         """By log and call; a text says why there are none yet."""
         self._began: float | None = None
+        self._followups: status.Followups | None = None
 
     def compose(self) -> ComposeResult:
         """The screen of the debugger."""
@@ -104,10 +111,7 @@ class DebuggerScreen(Offering):
         yield HoldBar(id="hold")
         yield TakeOverInput(
             id="take-over",
-            keys={
-                name: self.keymap.keys(name)
-                for name in ("take_over.send", "take_over.newline", "take_over.leave")
-            },
+            keys={name: self.keymap.keys(name) for name in TAKE_OVER_KEYS},
         )
         search = Input(id="search", placeholder="text, or a filter such as ~signal or ~discard")
         search.compact = True
@@ -229,24 +233,17 @@ class DebuggerScreen(Offering):
 
     def _show_hold(self) -> None:
         hold = self.hold
-        human = hold is not None and hold.get("reason") == "human"
         letters = {
             choice: self.keymap.shown(action)
             for action, choices in HOLD_KEYS.items()
             for choice in choices
         }
-        self.hold_bar.show(None if human else hold, letters)
-        box = self.take_over_input
-        was = box.has_class("-shown")
-        box.set_class(human or (self.taken_over and not self.over), "-shown")
-        waiting, box.my_turn = box.my_turn, human
-        if human and not waiting:
-            box.focus()
-        elif hold is not None and not human and box.has_focus and not box.text:
-            # Something else wants an answer: Enter is for its first choice.
-            self.view.focus()
-        elif was and not box.has_class("-shown") and box.has_focus:
-            self.view.focus()
+        more = []
+        if self.decision_held:
+            more.append((self.keymap.shown("hold.edit_brief"), "edit the brief, ask again"))
+        # In the input digits are text: its footer has the keys, and Escape brings the choices.
+        speaks = self.show_take_over()
+        self.hold_bar.show(None if speaks else hold, letters, more)
 
     def _show_status(self) -> None:
         replay, handle = self.replay, self.handle
@@ -267,11 +264,21 @@ class DebuggerScreen(Offering):
             status.figures(
                 self.transcript,
                 scenario=scenario if isinstance(scenario, dict) else {},
+                followups=self._counted(scenario),
                 position=self.source.limit,
                 elapsed=self._elapsed(),
                 notes=self._notes(),
             )
         )
+
+    def _counted(self, scenario: object) -> status.Followups | None:
+        """The follow-ups of the conversation that is shown."""
+        if status.responder_of(scenario) is None:
+            return None
+        if self._followups is None or self._followups.transcript is not self.transcript:
+            whole = isinstance(scenario, dict) and scenario.get("persona_memory") == "conversation"
+            self._followups = status.Followups(self.transcript, whole=whole)
+        return self._followups
 
     def _elapsed(self) -> float | None:
         if not self.source.live or self.over or not self.transcript.records:
@@ -294,7 +301,7 @@ class DebuggerScreen(Offering):
         if self.source.live and not self.over and not view.follow:
             notes.append("not following")
         if self.taken_over:
-            notes.append("you are the user")
+            notes.append(f"you are {' and '.join(f'the {WHO[side]}' for side in self.taken_over)}")
         if self.replay is not None and self.replay.findings:
             count = len(self.replay.findings)
             notes.append(f"{count} damage{'s' if count > 1 else ''} in the log")
@@ -321,6 +328,11 @@ class DebuggerScreen(Offering):
         """A double click."""
         self.do_inspector_open()
 
+    def on_inspector_tab_changed(self, event: Inspector.TabChanged) -> None:
+        """Some tabs tell of more than the selected turn."""
+        event.stop()
+        self.refresh_inspector()
+
     async def on_outline_turn_selected(self, event: Outline.TurnSelected) -> None:
         """A click in the outline."""
         await self.jump(event.turn_index)
@@ -334,24 +346,43 @@ class DebuggerScreen(Offering):
         inspector = self.inspector
         held = self.hold
         mine = held is not None and turn is not None and held.get("turn") == turn.number
+        scenario = self.transcript.header.get("scenario")
         setup = next(
             (r for r in self.transcript.lifecycle if r.get("type") == "provider.setup"), {}
         )
         hooks = setup.get("hooks")
+        asked = None
+        if self.deciding and turn is not None and inspector.tab == RESPONDER:
+            asked = self._asked(turn, detail)
         path = self.source.path
         inspector.show(
             detail,
             turn,
             Context(
-                messages=partial(self._call_messages, log=detail.log if detail else None),
+                messages=partial(self._call_messages, log=(asked or detail or _NO).log),
                 totals=self.transcript.totals,
                 log_file=str(path) if path is not None else "",
                 conversation=self.transcript.id,
                 hold=held if mine else None,
                 hooks=hooks if isinstance(hooks, dict) else {},
                 copy_keys=self._copy_keys(),
+                simulator=status.simulator_of(scenario),
+                deciding=self.deciding,
+                asked=asked,
             ),
         )
+
+    def _asked(self, turn: Turn, detail: TurnDetail | None) -> TurnDetail | None:
+        """The last turn before this one in which the responder was asked."""
+        if detail is None or any(call.side == "responder" for call in detail.calls):
+            return None
+        turns = self.transcript.turns
+        for index in range(turn.index, max(-1, turn.index - LOOK_BACK), -1):
+            if turns[index].flags & (Flag.DECISION | Flag.SEEDED):
+                before = self._detail(turns[index])
+                if before is not None and any(c.side == "responder" for c in before.calls):
+                    return before
+        return None
 
     def _copy_keys(self) -> str:
         keys = [
@@ -414,10 +445,15 @@ class DebuggerScreen(Offering):
 
     def on_descendant_focus(self) -> None:
         """Other keys may do something now."""
-        self.refresh_footer()
+        self._refocused()
 
     def on_descendant_blur(self) -> None:
         """Other keys may do something now."""
+        self._refocused()
+
+    def _refocused(self) -> None:
+        if self.speaks_for and self.query(HoldBar):
+            self._show_hold()
         self.refresh_footer()
 
     def action_press(self, key: str) -> None:

@@ -10,20 +10,19 @@ from convtui.transcript import Turn
 from convtui.tui.screens.dialogs import Edit, edit_outside, editor_command
 from convtui.tui.screens.transport import Transport
 from convtui.tui.widgets.holdbar import choices_of
-from convtui.tui.widgets.takeover import TakeOverInput
 
 HOLD_KEYS = {
-    "hold.edit": ("edit", "supply"),
+    "hold.edit": ("edit", "supply", "reply"),
     "hold.ask_again": ("again", "retry"),
     "hold.override": ("override", "keep"),
 }
 """The choices of a hold that have a key of their own, whatever their number."""
-EDITS = frozenset({"edit", "supply"})
+EDITS = frozenset({"edit", "supply", "reply"})
 """Choices that need a text."""
 
 
 class Driving(Transport):
-    """Pausing, stepping, holds, breakpoints, cancelling, taking over."""
+    """Pausing, stepping, holds, breakpoints, cancelling."""
 
     # --- running
 
@@ -117,8 +116,6 @@ class Driving(Transport):
             self.nothing_held()
         elif choice in EDITS:
             await self.edit_held(choice)
-        elif choice == "say":
-            self.take_over_input.focus()
         else:
             await self.release(choice)
 
@@ -164,11 +161,11 @@ class Driving(Transport):
 
     async def do_hold_edit(self) -> None:
         """Edits what is held."""
-        await self.edit_held(self.offers("edit", "supply") or "edit")
+        await self.edit_held(self.offers(*HOLD_KEYS["hold.edit"]) or "edit")
 
     async def do_hold_open_editor(self) -> None:
         """Opens what is held in an editor of its own."""
-        await self.edit_held(self.offers("edit", "supply") or "edit", outside=True)
+        await self.edit_held(self.offers(*HOLD_KEYS["hold.edit"]) or "edit", outside=True)
 
     async def edit_held(self, choice: str, *, outside: bool = False) -> None:
         """Edits the held draft; the engine runs the stages between again and holds again."""
@@ -179,17 +176,32 @@ class Driving(Transport):
         if self.offers(choice) is None:
             self.tell("There is nothing to edit at this stage.", "warning")
             return
-        drafts = drafts_of(hold)
-        if not drafts:
-            drafts = [("text", "what is said", "")]
+        drafts = self.drafts_for(choice, hold)
         edits = await (self._outside(drafts) if outside else self._inside(hold, drafts))
-        if not edits:
+        if not edits or not self.still(hold):
             return
-        now = self.hold
-        if now is None or now.get("hold") != hold.get("hold"):
-            self.tell("It went on meanwhile: nothing was changed.", "warning")
+        if choice == "reply" and not edits.get("raw", "").strip():
+            self.tell("An answer cannot be empty: stop or abstain instead.", "warning")
             return
         await self.release(choice, edits)
+
+    def drafts_for(self, choice: str, hold: RecordDict) -> list[tuple[str, str, str]]:
+        """What a choice edits, as (field, label, text)."""
+        drafts = drafts_of(hold)
+        if choice == "reply":
+            # The text of another decision is a reason, no answer.
+            kind = next((text for field, _, text in drafts if field == "decision"), "reply")
+            text = next((text for field, _, text in drafts if field == "raw"), "")
+            return [("raw", "what the user answers", text if kind == "reply" else "")]
+        return drafts or [("text", "what is said", "")]
+
+    def still(self, hold: RecordDict) -> bool:
+        """Whether it is still held there; tells when it is not."""
+        now = self.hold
+        if now is not None and now.get("hold") == hold.get("hold"):
+            return True
+        self.tell("It went on meanwhile: nothing was changed.", "warning")
+        return False
 
     async def _inside(
         self, hold: RecordDict, drafts: list[tuple[str, str, str]]
@@ -198,20 +210,28 @@ class Driving(Transport):
         return await self.app.push_screen_wait(Edit(f"edit {place}", drafts))
 
     async def _outside(self, drafts: list[tuple[str, str, str]]) -> dict[str, str] | None:
+        field, _, text = drafts[0]
+        after = await self.write_outside(text)
+        return {field: after} if after is not None else None
+
+    async def write_outside(self, text: str) -> str | None:
+        """A text as it comes back from the user's editor; None when it is the same, or told why."""
         from textual.app import SuspendNotSupported
 
         command = editor_command(self.capp.config.editor if self.capp.config else None)
         if command is None:
-            self.tell("No editor is set: set VISUAL or EDITOR, or press e.", "warning")
+            self.tell("No editor is set: set VISUAL or EDITOR, or write it here.", "warning")
             return None
-        field, _, text = drafts[0]
         try:
             after = await edit_outside(self.app, command, text)
-        except (OSError, SuspendNotSupported) as error:
+        except SuspendNotSupported:
+            self.tell("This terminal cannot be given to an editor: write it here.", "warning")
+            return None
+        except OSError as error:
             self.tell(f"The editor could not be opened: {error}.", "error")
             return None
         self.refresh()
-        return {field: after} if after is not None else None
+        return after
 
     # --- breakpoints
 
@@ -250,43 +270,6 @@ class Driving(Transport):
             self.tell("Breakpoints are for a live conversation.")
         else:
             self.app.push_screen(BreakpointsScreen(self.run))
-
-    # --- taking over
-
-    @property
-    def taken_over(self) -> bool:
-        """Whether a human speaks for the persona."""
-        return "persona" in self.transcript.taken_over and not self.over
-
-    async def do_take_over_toggle(self) -> None:
-        """Takes over as the user, or hands back."""
-        handle = self.handle
-        if handle is None or handle.over:
-            self.tell("The conversation is over.")
-            return
-        if self.taken_over or (self.hold or {}).get("reason") == "human":
-            if await self._order(Commands.HAND_BACK, side="persona"):
-                self.view.focus()
-                self.tell("The simulator speaks again.")
-        elif await self._order(Commands.TAKE_OVER, side="persona"):
-            self.tell("You are the user from the next turn on.")
-
-    async def on_take_over_input_sent(self, event: TakeOverInput.Sent) -> None:
-        """The human has spoken."""
-        event.stop()
-        box = self.take_over_input
-        if await self.release("say", {"text": event.text}) and box.text == event.text:
-            box.accepted()
-
-    async def on_take_over_input_simulator_asked(self, event: TakeOverInput.SimulatorAsked) -> None:
-        """The simulator speaks this once."""
-        event.stop()
-        await self._take("simulate", what="Letting the simulator speak")
-
-    def on_take_over_input_left(self, event: TakeOverInput.Left) -> None:
-        """Back to the keys."""
-        event.stop()
-        self.view.focus()
 
 
 def drafts_of(hold: RecordDict) -> list[tuple[str, str, str]]:

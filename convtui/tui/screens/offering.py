@@ -5,28 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from convtui.actions import Action, actions
-from convtui.tui.screens.branching import Branching
+from convtui.transcript import Flag
+from convtui.tui.screens.briefs import Briefs
 from convtui.tui.widgets.holdbar import choices_of
 from convtui.tui.widgets.keybar import KeyItem
 
 _LIVE = (
     "run.toggle", "run.step_turn", "run.step_stage", "take_over.toggle", "run.cancel_call",
-    "break.here", "provider.reload", "view.cycle", "inspector.toggle", "search.open",
-    "app.quit", "app.help",
+    "break.here", "inspector.decision", "provider.reload", "view.cycle", "inspector.toggle",
+    "search.open", "take_over.provider", "app.quit", "app.help",
 )  # fmt: skip
 _HELD = (
     "run.toggle", "run.step_turn", "run.step_stage", "hold.edit", "hold.ask_again",
-    "hold.override", "take_over.toggle", "provider.reload", "branch.rewind", "view.cycle",
-    "break.here", "search.open", "app.quit", "app.help",
+    "hold.override", "take_over.toggle", "inspector.decision", "provider.reload", "branch.rewind",
+    "view.cycle", "break.here", "search.open", "take_over.provider", "app.quit", "app.help",
 )  # fmt: skip
 _REPLAY = (
     "replay.toggle", "replay.previous_turn", "replay.next_turn", "run.step_stage",
-    "replay.faster", "move.next_event", "view.cycle", "inspector.toggle", "search.open",
-    "replay.go_to", "app.quit", "app.help",
+    "replay.faster", "move.next_event", "inspector.decision", "hold.edit_brief", "view.cycle",
+    "inspector.toggle", "search.open", "replay.go_to", "app.quit", "app.help",
 )  # fmt: skip
 _OVER = (
-    "provider.reload", "branch.rewind", "move.next_event", "view.cycle", "inspector.toggle",
-    "search.open", "copy.transcript", "app.quit", "app.help",
+    "provider.reload", "branch.rewind", "move.next_event", "inspector.decision",
+    "hold.edit_brief", "view.cycle", "inspector.toggle", "search.open", "copy.transcript",
+    "app.quit", "app.help",
 )  # fmt: skip
 
 
@@ -34,7 +36,7 @@ _PASSABLE = ("pause", "step", "breakpoint", "ending")
 """Reasons of holds that need no decision: running and stepping answer them."""
 
 
-class Offering(Branching):
+class Offering(Briefs):
     """The footer, the names of actions, and whether they would do something."""
 
     def footer_ids(self) -> Sequence[str]:
@@ -54,8 +56,12 @@ class Offering(Branching):
     def footer_items(self) -> list[KeyItem]:
         """Without what the hold bar lists; the take-over's keys while its input has the focus."""
         if self.take_over_input.has_focus:
-            ids = ("take_over.send", "take_over.newline", "take_over.leave")
-            return [KeyItem(self.keymap.shown(name), actions()[name].label, name) for name in ids]
+            ids = ["take_over.send", "take_over.newline", "take_over.editor", "take_over.leave"]
+            if self.offers("draft") is not None:
+                ids.insert(1, "take_over.draft")
+            return [
+                KeyItem(self.keymap.shown(name), self.label(actions()[name]), name) for name in ids
+            ]
         items = super().footer_items()
         if self.hold is not None:
             # The hold bar lists these, with the same keys.
@@ -74,7 +80,11 @@ class Offering(Branching):
         if action.id == "replay.toggle" and self.replay is not None:
             return "pause" if self.replay.playing else "play"
         if action.id == "take_over.toggle":
-            return "hand back" if self.taken_over else "take over"
+            return "hand back" if "persona" in self.taken_over else "take over"
+        if action.id == "take_over.provider" and "provider" in self.taken_over:
+            return "hand back"
+        if action.id == "take_over.draft" and self.drafted:
+            return "other draft"
         if action.id == "provider.reload" and self.over:
             return "go on from the log"
         return action.label
@@ -98,8 +108,16 @@ class Offering(Branching):
             return False
         if kind in ("run", "take_over"):
             return self.run is not None and not self.over
+        if action_id == "hold.open_editor" and self.taken_over:
+            return True
         if action_id in ("hold.edit", "hold.open_editor"):
-            return self.offers("edit", "supply") is not None
+            return self.offers("edit", "supply", "reply") is not None
+        if action_id == "inspector.decision":
+            return self.deciding
+        if action_id == "hold.edit_brief":
+            return self.decision_held or (
+                bool(self.brief) and turn is not None and bool(turn.flags & Flag.DECISION)
+            )
         if action_id == "hold.ask_again":
             return self.offers("again", "retry") is not None
         if action_id == "hold.override":
@@ -112,6 +130,8 @@ class Offering(Branching):
 
     def needs_second_press(self, action: Action) -> bool:
         """Asking again for what is still held takes nothing away."""
+        if action.id == "hold.edit_brief" and self.decision_held:
+            return False
         return action.confirm and action.id != "hold.ask_again"
 
     def second_press_text(self, action: Action) -> str:
@@ -119,4 +139,6 @@ class Offering(Branching):
         turn = self.selected
         if action.id == "branch.rewind" and turn is not None:
             return f"Goes back to before turn {turn.address}, in a new branch."
+        if action.id == "hold.edit_brief" and turn is not None:
+            return f"Edits the brief and asks again at turn {turn.address}, in a new branch."
         return action.help

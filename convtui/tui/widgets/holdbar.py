@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from textual.containers import Vertical
@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from convtui.records import RecordDict
 from convtui.text import visible_line
-from convtui.tui.words import error_lines, hold_reason, where
+from convtui.tui.words import decision_sign, decision_text, error_lines, hold_reason, where
 
 FRAMES = 3
 """Frames of the developer's code that are shown; the inspector has all of them."""
@@ -27,6 +27,14 @@ def choices_of(hold: RecordDict | None) -> list[tuple[str, str]]:
     return found
 
 
+def decision_of(hold: RecordDict) -> dict[str, Any] | None:
+    """The responder's decision that is held, when it is one."""
+    for draft in hold.get("drafts") or ():
+        if isinstance(draft, dict) and isinstance(draft.get("decision"), dict):
+            return dict(draft["decision"])
+    return None
+
+
 class HoldBar(Vertical):
     """Says that the engine waits, in words that a newcomer understands."""
 
@@ -36,17 +44,27 @@ class HoldBar(Vertical):
     HoldBar.-held { display: block; }
     HoldBar.-error { border-top: solid $error; }
     HoldBar Static { height: auto; width: 1fr; }
+    HoldBar #hold-decision { max-height: 3; }
     HoldBar #hold-error { max-height: 5; }
     """
 
     def compose(self):  # type: ignore[no-untyped-def]
-        """Three parts: the reason, the error, the choices."""
+        """Four parts: the reason, the decision, the error, the choices."""
         yield Static(id="hold-reason", markup=False)
+        yield Static(id="hold-decision", markup=False)
         yield Static(id="hold-error", markup=False)
         yield Static(id="hold-choices", markup=False)
 
-    def show(self, hold: RecordDict | None, keys: Mapping[str, str] | None = None) -> None:
-        """Shows a hold; None puts the bar away. `keys` are the letters of choices, by id."""
+    def show(
+        self,
+        hold: RecordDict | None,
+        keys: Mapping[str, str] | None = None,
+        more: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Shows a hold; None puts the bar away.
+
+        `keys` are the letters of choices, by id; `more` are keys with what they do here.
+        """
         self.set_class(hold is not None, "-held")
         if hold is None:
             return
@@ -61,6 +79,7 @@ class HoldBar(Vertical):
                 (hold_reason(hold), ""),
             )
         )
+        self._show_decision(decision_of(hold))
         message, frames = error_lines(error)
         failure = self.query_one("#hold-error", Static)
         failure.display = bool(message or frames)
@@ -73,4 +92,17 @@ class HoldBar(Vertical):
             if letter:
                 key = f"{key} or {letter}"
             parts += [(key, "bold $text-accent"), (f" {label}   ", "")]
+        for key, label in more:
+            parts += [(key, "bold $text-accent"), (f" {label}   ", "")]
         self.query_one("#hold-choices", Static).update(Content.assemble(*parts))
+
+    def _show_decision(self, decision: dict[str, Any] | None) -> None:
+        line = self.query_one("#hold-decision", Static)
+        line.display = decision is not None
+        if decision is None:
+            return
+        kind = str(decision.get("kind", ""))
+        said = visible_line(decision_text(decision), 300)
+        tool = visible_line(str(decision.get("tool") or "no tool was called"), 40)
+        head = f"{decision_sign(kind)[0]} {visible_line(kind, 20)}"
+        line.update(Content.assemble((head, "bold"), (f" ({tool})", "$text-muted"), f": {said}"))

@@ -146,34 +146,19 @@ class Figures:
     elapsed: float | None = None
     notes: Sequence[str] = ()
     """More words, such as `follow` or `3 matches`."""
+    followups: int | None = None
+    """Answers of a responder that were said."""
+    max_followups: int | None = None
 
 
 def figures_text(figures: Figures, width: int) -> str:
-    """`turn 7/20  session 2/2  1,240/8,000 tok  $0.004  00:31`, the last parts left out first."""
+    """`turn 7/20  session 2/2  1,240/8,000 tok  $0.004  00:31`, the last parts left out first.
 
-    def of(value: str, most: str | None) -> str:
-        return value if most is None else f"{value}/{most}"
-
-    parts: list[str] = []
-    if figures.turn is not None:
-        most = None if figures.max_turns is None else str(figures.max_turns)
-        parts.append("turn " + of(str(figures.turn), most))
-    if figures.session is not None:
-        most = None if figures.sessions is None else str(figures.sessions)
-        parts.append("session " + of(str(figures.session), most))
-    tokens = "tok unknown" if figures.tokens is None else f"{figures.tokens:,}"
-    if figures.tokens is None:
-        parts.append(tokens)
-    else:
-        most = None if figures.max_tokens is None else f"{figures.max_tokens:,}"
-        parts.append(of(tokens, most) + " tok")
-    cost = "cost unknown" if figures.cost is None else money(figures.cost)
-    parts.append(of(cost, None if figures.max_cost is None else money(figures.max_cost)))
-    if figures.elapsed is not None:
-        minutes, rest = divmod(int(figures.elapsed), 60)
-        hours, minutes = divmod(minutes, 60)
-        parts.append(f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}")
-    parts += [visible_line(note, 60) for note in figures.notes]
+    Where that is too wide, what has a shorter name is called by that.
+    """
+    parts = _figures(figures, "follow-ups")
+    if sum(cell_len(part) + 2 for part in parts) - 2 > width:
+        parts = _figures(figures, "f/u")
     text = ""
     for part in parts:
         longer = f"{text}  {part}" if text else part
@@ -181,6 +166,33 @@ def figures_text(figures: Figures, width: int) -> str:
             break
         text = longer
     return text
+
+
+def _figures(figures: Figures, followups: str) -> list[str]:
+    def of(value: str, most: str | None) -> str:
+        return value if most is None else f"{value}/{most}"
+
+    parts: list[str] = []
+    for name, value, most in (
+        ("turn", figures.turn, figures.max_turns),
+        ("session", figures.session, figures.sessions),
+        (followups, figures.followups, figures.max_followups),
+    ):
+        if value is not None:
+            parts.append(f"{name} " + of(str(value), None if most is None else str(most)))
+    tokens = "tok unknown" if figures.tokens is None else f"{figures.tokens:,}"
+    if figures.tokens is None:
+        parts.append(tokens)
+    else:
+        limit = None if figures.max_tokens is None else f"{figures.max_tokens:,}"
+        parts.append(of(tokens, limit) + " tok")
+    cost = "cost unknown" if figures.cost is None else money(figures.cost)
+    parts.append(of(cost, None if figures.max_cost is None else money(figures.max_cost)))
+    if figures.elapsed is not None:
+        minutes, rest = divmod(int(figures.elapsed), 60)
+        hours, minutes = divmod(minutes, 60)
+        parts.append(f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}")
+    return [*parts, *(visible_line(note, 60) for note in figures.notes)]
 
 
 def money(value: float) -> str:

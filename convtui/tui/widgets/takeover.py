@@ -6,21 +6,33 @@ import time
 from collections.abc import Callable
 
 from textual import events
+from textual.content import Content
 from textual.message import Message
 
+from convtui.text import visible_line
 from convtui.tui.widgets.safe_area import SafeTextArea
 
 PAUSE_BEFORE_EMPTY = 0.3
 """Seconds after a send during which an empty Enter does nothing: a second press of the same key
-must not let the simulator speak."""
+must not let the simulator speak. A draft that has just come in is not sent either."""
 HISTORY = 100
+
+KEYS = {
+    "take_over.send": ("enter",),
+    "take_over.newline": ("alt+enter", "ctrl+j"),
+    "take_over.draft": ("ctrl+g",),
+    "take_over.editor": ("ctrl+o",),
+    "take_over.leave": ("escape",),
+}
+"""The actions that are heard here, with their usual keys."""
 
 
 class TakeOverInput(SafeTextArea):
     """A few lines of text: Enter sends, alt+enter or ctrl+j begins a new line.
 
     `my_turn` says whether the human is to speak now. `keys` maps the ids of the registry's
-    take-over actions to the keys that do them.
+    take-over actions to the keys that do them. What was sent, and what a draft took the place of,
+    comes back with the up key.
     """
 
     DEFAULT_CSS = """
@@ -38,7 +50,13 @@ class TakeOverInput(SafeTextArea):
             self.text = text
 
     class SimulatorAsked(Message):
-        """The simulator is to speak this once."""
+        """The side is to speak for itself this once."""
+
+    class DraftAsked(Message):
+        """The side is to make a draft."""
+
+    class EditorAsked(Message):
+        """The text is to be written in an editor of its own."""
 
     class Left(Message):
         """Escape: the text stays."""
@@ -50,48 +68,37 @@ class TakeOverInput(SafeTextArea):
         clock: Callable[[], float] = time.monotonic,
         id: str | None = None,
     ) -> None:
-        super().__init__(
-            id=id,
-            show_line_numbers=False,
-            soft_wrap=True,
-            compact=False,
-            placeholder="Say something as the user, or press Enter to let the simulator speak",
-        )
+        super().__init__(id=id, show_line_numbers=False, soft_wrap=True, compact=False)
         self.my_turn = False
         self._clock = clock
         self._sent_at = float("-inf")
+        self._filled_at = float("-inf")
+        self._filled = ""
+        """The draft that was put in, as it was put in."""
         self._said: list[str] = []
         self._recalled: int | None = None
         self._draft = ""
-        self._keys = keys or {
-            "take_over.send": ("enter",),
-            "take_over.newline": ("alt+enter", "ctrl+j"),
-            "take_over.leave": ("escape",),
-        }
+        self._keys = keys or KEYS
+
+    def label(self, title: str, hint: str, placeholder: str) -> None:
+        """Says whose words these are, what can be pressed, and what an empty text does."""
+        self.border_title = Content(visible_line(title, 100))
+        self.border_subtitle = Content(visible_line(hint, 100))
+        self.placeholder = visible_line(placeholder, 200)
 
     def _does(self, action: str, key: str) -> bool:
         return key in self._keys.get(action, ())
 
     async def _on_key(self, event: events.Key) -> None:
+        action = next((name for name in self._keys if self._does(name, event.key)), None)
+        if action is not None:
+            event.prevent_default()
+            event.stop()
+            self._do(action)
+            return
         key = event.key
-        if self._does("take_over.send", key):
-            event.prevent_default()
-            event.stop()
-            self.send()
-            return
-        if self._does("take_over.newline", key):
-            event.prevent_default()
-            event.stop()
-            self.insert("\n")
-            return
-        if self._does("take_over.leave", key):
-            event.prevent_default()
-            event.stop()
-            self.post_message(self.Left())
-            return
         row, _ = self.cursor_location
-        recalls = self._recalled is not None or not self.text
-        if key == "up" and row == 0 and self._said and (recalls or row == 0):
+        if key == "up" and row == 0 and self._said:
             event.prevent_default()
             event.stop()
             self._recall(-1)
@@ -103,23 +110,68 @@ class TakeOverInput(SafeTextArea):
             return
         await super()._on_key(event)
 
+    async def _on_paste(self, event: events.Paste) -> None:
+        """Keeps the lines of what is pasted, and never sends it."""
+        event.stop()
+        event.prevent_default()
+        # Terminals paste a line's end as the key Enter would send it.
+        text = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        if result := self._replace_via_keyboard(text, *self.selection):
+            self.move_cursor(result.end_location)
+
+    def _do(self, action: str) -> None:
+        if action == "take_over.send":
+            self.send()
+        elif action == "take_over.newline":
+            self.insert("\n")
+        elif action == "take_over.draft":
+            self.post_message(self.DraftAsked())
+        elif action == "take_over.editor":
+            self.post_message(self.EditorAsked())
+        elif action == "take_over.leave":
+            self.post_message(self.Left())
+
     def send(self) -> None:
-        """Says what was written; an empty text lets the simulator speak."""
+        """Says what was written; an empty text lets the side speak for itself."""
         text = self.text
-        if text.strip():
-            if self.my_turn:
-                self._said = [*self._said[-HISTORY:], text]
-                self._recalled = None
-                self._sent_at = self._clock()
-                self.post_message(self.Sent(text))
+        now = self._clock()
+        if not self.my_turn or now - self._filled_at < PAUSE_BEFORE_EMPTY:
             return
-        if self.my_turn and self._clock() - self._sent_at >= PAUSE_BEFORE_EMPTY:
-            self._sent_at = self._clock()
+        if text.strip():
+            self.keep(text)
+            self._sent_at = now
+            self.post_message(self.Sent(text))
+        elif now - self._sent_at >= PAUSE_BEFORE_EMPTY:
+            self._sent_at = now
             self.post_message(self.SimulatorAsked())
 
     def accepted(self) -> None:
         """What was sent has been said: the input is empty again."""
         self.text = ""
+
+    def keep(self, text: str) -> None:
+        """Keeps a text for the up key."""
+        if text.strip() and text not in self._said[-1:]:
+            self._said = [*self._said[-HISTORY + 1 :], text]
+        self._recalled = None
+
+    def fill(self, draft: str) -> bool:
+        """Puts a draft in; whether a text of the human's gave way to it (the up key has it)."""
+        before = self.text
+        gave_way = bool(before.strip()) and before not in (draft, self._filled)
+        if gave_way:
+            self.keep(before)
+        self._recalled = None
+        self.text = self._filled = draft
+        self._filled_at = self._clock()
+        self.move_cursor(self.document.end)
+        return gave_way
+
+    def forget_draft(self) -> None:
+        """Takes a draft out that nobody has touched: its turn is over."""
+        if self._filled and self.text == self._filled:
+            self.text = ""
+        self._filled = ""
 
     def _recall(self, direction: int) -> None:
         if self._recalled is None:
