@@ -185,10 +185,16 @@ class Noticer:
     def __init__(self) -> None:
         self._said: dict[tuple[int, str], _Said] = {}
 
-    def notice(self, session: int, speaker: str, text: str) -> list[Noticed]:
-        """What is to be noticed about the next text of a side; it is remembered for the next."""
+    def notice(
+        self, session: int, speaker: str, text: str, *, remember: bool = True
+    ) -> list[Noticed]:
+        """What is to be noticed about the next text of a side.
+
+        It is remembered for those after it, unless it is not said yet (`remember`).
+        """
         lowered = _lowered(text)
-        found = (_role(speaker, text, lowered), self._repeat(session, speaker, text, lowered))
+        repeat = self._repeat(session, speaker, text, lowered, remember=remember)
+        found = (_role(speaker, text, lowered), repeat)
         leak = _leak(text, lowered)
         return [each for each in (*found, leak) if each is not None]
 
@@ -198,14 +204,16 @@ class Noticer:
         for session, speaker, text in turns:
             self._repeat(session, speaker, text, _lowered(text))
 
-    def _repeat(self, session: int, speaker: str, text: str, lowered: str) -> Noticed | None:
+    def _repeat(
+        self, session: int, speaker: str, text: str, lowered: str, *, remember: bool = True
+    ) -> Noticed | None:
         key = (session, speaker)
         said = self._said.get(key)
         if said is None:
             said = self._said[key] = _Said()
             if len(self._said) > _SIDES:
                 del self._said[next(iter(self._said))]
-        return said.again(len(text), lowered)
+        return said.again(len(text), lowered, remember=remember)
 
 
 class _Said:
@@ -218,27 +226,31 @@ class _Said:
         self._hashes: dict[int, int] = {}
         self._recent: deque[tuple[int, frozenset[str], frozenset[str]]] = deque(maxlen=_RECENT)
 
-    def again(self, length: int, lowered: str) -> Noticed | None:
-        self._count += 1
+    def again(self, length: int, lowered: str, *, remember: bool) -> Noticed | None:
+        count = self._count + 1
+        if remember:
+            self._count = count
         words = _words(lowered[:_COMPARED])
         if not words:
             return None
         # The length tells texts apart that differ only after what is compared.
         mark = hash((tuple(words), length if length > _COMPARED else 0))
-        before = self._hashes.pop(mark, None)
-        self._hashes[mark] = self._count
-        if len(self._hashes) > _REMEMBERED:
-            del self._hashes[next(iter(self._hashes))]
-        near = self._near(words, lowered)
+        before = self._hashes.get(mark)
+        if remember:
+            self._hashes.pop(mark, None)
+            self._hashes[mark] = count
+            if len(self._hashes) > _REMEMBERED:
+                del self._hashes[next(iter(self._hashes))]
+        near = self._near(words, lowered, count, remember)
         if before is not None:
-            ago = self._count - before
+            ago = count - before
             long_enough = len(words) >= _SAME_WORDS or len(lowered) >= _SAME_WORDS * 6
             if long_enough or (ago == 1 and not _ROUTINE.issuperset(words)):
                 return {"flag": "repeat", "rule": "same-words", "ago": ago}
             return None
         return near
 
-    def _near(self, words: list[str], lowered: str) -> Noticed | None:
+    def _near(self, words: list[str], lowered: str, place: int, remember: bool) -> Noticed | None:
         distinct = frozenset(words)
         if len(distinct) < _NEAR_WORDS:
             return None
@@ -254,10 +266,11 @@ class _Said:
                 continue
             common = len(distinct & others)
             if common >= _NEAR * (size + len(others) - common):
-                ago = self._count - count
+                ago = place - count
                 found = {"flag": "repeat", "rule": "nearly-same-words", "ago": ago}
                 break
-        self._recent.append((self._count, distinct, numbers))
+        if remember:
+            self._recent.append((place, distinct, numbers))
         return found
 
 

@@ -265,7 +265,7 @@ class Transcript:
                 seeded.flags |= Flag.HUMAN
             if item.get("edited"):
                 seeded.flags |= Flag.EDITED
-            _notice(seeded, item.get("flags"))
+            take_noticed(seeded, item.get("flags"))
         for index, item in ended.items():
             holder = self._new_session(int(index), str(item.get("session_type", "")))
             holder.termination = _mapping(item.get("termination"))
@@ -437,7 +437,7 @@ class Transcript:
         turn.flags = flags
         noticed = record.get("flags")
         if noticed or flags & _ALL_NOTICED:
-            _notice(turn, noticed)
+            take_noticed(turn, noticed)
 
     def _decided(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is not None:
@@ -544,7 +544,7 @@ def _text(record: RecordDict, name: str) -> str:
     raise TypeError(f"{name} is no text")
 
 
-def _notice(turn: Turn, noticed: Any) -> None:
+def take_noticed(turn: Turn, noticed: Any) -> None:
     """What the heuristics noticed about the text that was said, and of no earlier one."""
     flags = int(turn.flags) & ~_ALL_NOTICED
     turn.codes = tuple(code for code in turn.codes if code.partition(":")[0] not in _NOTICED)

@@ -211,7 +211,7 @@ class Collector:
         }
         if self.tools:
             turn["messages"] = list(self.tools)
-        for name in ("metadata", "human", "edited"):
+        for name in ("metadata", "human", "edited", "draft", "flags"):
             if record.get(name):
                 turn[name] = record[name]
         if record["speaker"] == "provider" and record.get("metadata"):

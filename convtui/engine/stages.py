@@ -24,7 +24,7 @@ from convtui.engine.state import SessionState
 from convtui.engine.table import AskAgainError, Table, Words
 from convtui.errors import ProviderError, UserSimulatorError
 from convtui.events import DebugOverrode, HoldReason, ResponseProcessed, SignalsExtracted
-from convtui.transcript import Flag
+from convtui.transcript import Flag, take_noticed
 
 _EMPTY_RETRIES = 3
 
@@ -113,7 +113,11 @@ class StageGate:
         if turn is not None and draft.stage == "discard":
             turn.flags = (turn.flags & ~Flag.DISCARDED) | (Flag.DISCARDED * bool(draft.discard))
         elif turn is not None and draft.stage == "commit":
+            noticed = self._table.noticer.notice(
+                turn.session, turn.speaker, draft.text or "", remember=False
+            )
             turn.flags = (turn.flags & ~Flag.DISCARDED) | (Flag.EMPTY * draft.empty)
+            take_noticed(turn, noticed)
 
     def _apply_edits(self, draft: Draft, release: Release) -> bool:
         """Takes edits into a draft; whether stages have to run again for them."""

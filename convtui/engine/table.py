@@ -13,6 +13,7 @@ from convtui.engine.state import ConversationState
 from convtui.engine.tools import Toolbox
 from convtui.errors import ConversationError
 from convtui.events import DebugEdited, Side, Speaker, Termination, Warned
+from convtui.heuristics import Noticer
 from convtui.models.base import Message, Reply
 from convtui.protocol import describe_error
 from convtui.providers.base import Provider
@@ -81,6 +82,7 @@ class Table:
     simulator: UserSimulator
     toolbox: Toolbox
     redact: Callable[[str], str] = str
+    noticer: Noticer = field(default_factory=Noticer)
     edited: bool = False
     """Whether the turn in progress was edited by hand."""
 

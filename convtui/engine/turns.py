@@ -59,6 +59,12 @@ class Turns:
         redact: Callable[[str], str] = str,
     ) -> None:
         self._table = Table(journal, gate, caller, state, provider, simulator, toolbox, redact)
+        # What was said before a continuation can be repeated, too.
+        self._table.noticer.restore(
+            (turn.session, turn.speaker, turn.text)
+            for index in sorted(state.sessions)
+            for turn in state.sessions[index].turns
+        )
         self.speakers = Speakers(self._table)
         self._stages = StageGate(self._table)
         self._hooks = {"provider": SideHooks(provider), "persona": SideHooks(simulator)}
@@ -152,6 +158,7 @@ class Turns:
         metadata = {**words.metadata, **(draft.metadata or {})}
         hooks = self._hooks[speaker]
         metadata.update(hooks.metadata())
+        noticed = self._table.noticer.notice(session.index, speaker, text)
         self._table.state.commit(
             session,
             HistoryTurn(
@@ -171,6 +178,7 @@ class Turns:
             truncated=words.truncated or None,
             would_have=draft.would_have,
             draft=words.draft,
+            flags=noticed or None,
         )
 
     def _discard(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from convtui.engine.wiring import EngineModels
+from convtui.models.litellm_client import load_litellm
 from convtui.text import Redactor
 from tests.engine.helpers import Bot, Ran, run, scenario
 from tests.fakes.openai_script import FakeCall, FakeReply
@@ -22,6 +23,12 @@ KEY = "sk-planted-9876543210fedcba"
 def server() -> Iterator[OpenAIServerThread]:
     with OpenAIServerThread(persona_turns=2) as running:
         yield running
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _litellm() -> None:
+    """Imported once, outside of any conversation's time limit."""
+    load_litellm()
 
 
 @pytest.fixture
