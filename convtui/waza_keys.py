@@ -20,7 +20,7 @@ def _name(value: object) -> object:
 
 
 Name = Annotated[str | None, BeforeValidator(_name)]
-Seconds = Annotated[int, Field(ge=1)]
+Seconds = Annotated[int, Field(ge=1, le=10**9)]
 
 
 class ResponderKeys(Part):

@@ -198,8 +198,14 @@ def _files(parsed: EvalKeys, document: Document, path: Path) -> list[Path]:
     files: dict[Path, None] = {}
     problems: list[Problem] = []
     for number, pattern in enumerate(parsed.tasks):
-        found = sorted(islice(_matches(pattern, path.parent), MAX_TASKS + 1))
-        message = "" if found else f"no file matches {pattern!r} (relative to {path.name})"
+        message = ""
+        found: list[str] = []
+        try:
+            found = sorted(islice(_matches(pattern, path.parent), MAX_TASKS + 1))
+        except (OSError, ValueError) as error:
+            message = f"{pattern!r} is no pattern of files: {error}"
+        if not message and not found:
+            message = f"no file matches {pattern!r} (relative to {path.name})"
         if len(found) > MAX_TASKS:
             message = f"{pattern!r} matches more than {MAX_TASKS:,} files"
         if message:

@@ -248,6 +248,7 @@ def test_message_of_waza_about_both(tmp_path: Path) -> None:
         ("id: x\ninputs: {prompt: a, follow_up_prompts: ['']}\n", "must not be empty"),
         ("id: x\ninputs: {prompt: a, follow_up_prompts: go}\n", "must be a list, not text"),
         ("id: x\ninputs: {prompt: a}\ntimeout_seconds: 0\n", ":3: timeout_seconds: must be at le"),
+        (f"id: x\ninputs: {{prompt: a}}\ntimeout_seconds: 1{'0' * 400}\n", "must be at most"),
         ("id: x\ninputs: {prompt: a}\nenabled: maybe\n", "must be true or false"),
         ("id: x\ninputs: [a]\n", "inputs: must be a mapping"),
         ("id: x\nresponder: {}\ninputs: {prompt: a}\n", "it stands under 'inputs'"),
@@ -284,6 +285,12 @@ def test_mistakes_in_an_eval_and_in_all_of_its_tasks(tmp_path: Path) -> None:
     assert "needs the key 'tasks'" in mistakes(path)[0]
     an_eval(tmp_path, text="name: x\ntasks_from: rows.csv\ntasks: [a]\n")
     assert "tasks_from: tasks from a table are not supported" in mistakes(path)[0]
+    an_eval(tmp_path, text='tasks: ["a\\0/*.yaml", "[", ""]\nname: x\n')
+    assert [line.partition(": ")[2][:8] for line in mistakes(path)] == [
+        "tasks[0]",
+        "tasks[1]",
+        "tasks[2]",
+    ]
     (tmp_path / "folder").mkdir()
     an_eval(tmp_path, text="name: x\ntasks: [folder]\n")
     assert "this is a directory" in mistakes(path)[0]

@@ -6,14 +6,16 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from convtui.cli.common import say, settings
 from convtui.config import Config
 from convtui.errors import FileError, FilterError, UsageError
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario import Scenario, merge_flags
-from convtui.waza_task import WazaTask, load_scenario
+
+if TYPE_CHECKING:
+    from convtui.waza_task import WazaTask
 
 DEFAULT_SCENARIO: Final = "scenario.yaml"
 _HOW: Final = frozenset({"out", "resume", "trust", "python", "env_file", "wire", "task"})
@@ -98,6 +100,8 @@ def _scenario(
     if file is not None:
         if file.endswith((".jsonl", ".json")):
             raise UsageError(f"{file} is a log: `convtui replay {file}` shows it, --resume goes on")
+        from convtui.waza_task import load_scenario
+
         return load_scenario(Path(file), task, demo=provider in (None, "demo"))
     if task is not None:
         raise UsageError(f"--task {task}: name the waza eval that has this task")
