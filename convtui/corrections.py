@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from convtui.faults import RULES, SIDES, Fault, faults_of
 from convtui.turns import Flag, Turn
@@ -14,6 +14,11 @@ CORRECTABLE: Final[Mapping[str, Flag]] = {
     "leak": Flag.LEAK,
 }
 """The flags that can be taken away or added by hand."""
+FLAG_WORDS: Final[Mapping[str, str]] = {
+    "role": "role inversion",
+    "repeat": "repetition",
+    "leak": "reasoning leak",
+}
 NOBODY: Final = "none"
 FAULT_LABELS: Final = (*SIDES, NOBODY)
 """What a fault can be labelled by hand."""
@@ -31,6 +36,38 @@ class Correction(Protocol):
         """One of `FAULT_LABELS`; empty leaves it to the rules."""
 
 
+def noticed_words(entry: Mapping[str, Any]) -> str:
+    """What a heuristic noticed, in words: the flag, its rule and what matched. Not safe to show
+    as it is: what matched comes from the text."""
+    flag, rule = str(entry.get("flag")), str(entry.get("rule") or "rule unknown")
+    words = f"{FLAG_WORDS.get(flag, flag)} ({rule})"
+    if entry.get("matched"):
+        return f"{words}: {entry['matched']!s}"
+    ago = entry.get("ago")
+    if isinstance(ago, int):
+        times = "the time before" if ago == 1 else f"{ago} of its turns ago"
+        return f"{words}: as said {times}"
+    return words
+
+
+def corrected_words(correction: Correction) -> list[str]:
+    """What was corrected, in words."""
+    found = [
+        f"{FLAG_WORDS.get(name, name)} {'added' if value else 'taken away'} by hand"
+        for name, value in correction.flags.items()
+    ]
+    if correction.fault:
+        found.append(
+            "labelled by hand: "
+            + (
+                "nobody's fault"
+                if correction.fault == NOBODY
+                else f"the fault of the {correction.fault}"
+            )
+        )
+    return found
+
+
 def corrected_flags(turn: Turn, correction: Correction | None) -> int:
     """The turn's flags with the corrections laid over them."""
     flags = int(turn.flags)
@@ -40,13 +77,13 @@ def corrected_flags(turn: Turn, correction: Correction | None) -> int:
     return flags
 
 
-def corrected_faults(turn: Turn, correction: Correction | None) -> list[Fault]:
+def corrected_faults(turn: Turn, correction: Correction | None) -> tuple[Fault, ...]:
     """The turn's faults with the corrections laid over them."""
     if correction is None:
         return faults_of(turn)
     if correction.fault == NOBODY:
-        return []
+        return ()
     for side in SIDES:
         if side == correction.fault:
-            return [Fault(side, "by-hand", RULES["by-hand"])]
+            return (Fault(side, "by-hand", RULES["by-hand"]),)
     return faults_of(turn, corrected_flags(turn, correction))

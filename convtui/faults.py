@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 from convtui.turns import Flag, Turn
@@ -88,6 +89,7 @@ _FLAGGED: Final = (
 )
 _FROM_FLAGS: Final = sum(bit for bit, _ in _FLAGGED) | int(Flag.TRUNCATED)
 _BY_A_HUMAN: Final = int(Flag.HUMAN | Flag.EDITED)
+_TELLING: Final = _FROM_FLAGS | _BY_A_HUMAN
 _CODES: Final[dict[str, tuple[FaultSide, str]]] = {
     "warning:no_tool_calls": ("provider", "no-tool-calls"),
     "warning:tool_rounds": ("harness", "tool-rounds"),
@@ -102,36 +104,41 @@ _CODES: Final[dict[str, tuple[FaultSide, str]]] = {
 }
 
 
-def faults_of(turn: Turn, flags: int | None = None) -> list[Fault]:
+def faults_of(turn: Turn, flags: int | None = None) -> tuple[Fault, ...]:
     """What went wrong in a turn and whose fault it is; empty when nothing did.
 
     `flags` stand in for the turn's own, for flags that were corrected by hand.
     """
-    bits = int(turn.flags) if flags is None else flags
+    bits = (int(turn.flags) if flags is None else flags) & _TELLING
     if not bits & _FROM_FLAGS and not turn.codes:
-        return []
+        return ()
+    return _faults(turn.speaker, bits, turn.codes)
+
+
+@lru_cache(maxsize=512)
+def _faults(speaker: str, bits: int, codes: tuple[str, ...]) -> tuple[Fault, ...]:
     found: dict[tuple[FaultSide, str], Fault] = {}
-    excused = {code.partition(":")[2] for code in turn.codes if code.startswith("injected:")}
-    for side, blamed, rule in _all(turn, bits):
+    excused = {code.partition(":")[2] for code in codes if code.startswith("injected:")}
+    for side, blamed, rule in _all(speaker, bits, codes):
         if blamed in excused and rule in _CAUSED_BY_INJECTION:
             continue
         found.setdefault((side, rule), Fault(side, rule, RULES[rule]))
-    return list(found.values())
+    return tuple(found.values())
 
 
 _CAUSED_BY_INJECTION: Final = {"empty-reply", "call-retried", "tool-rounds", *_ERRORS.values()}
 
 
-def _all(turn: Turn, bits: int) -> Iterator[tuple[FaultSide, str, str]]:
+def _all(speaker: str, bits: int, codes: tuple[str, ...]) -> Iterator[tuple[FaultSide, str, str]]:
     """The side at fault, the side of the conversation that it came from, and the rule."""
-    speaker = _side(turn.speaker)
+    own = _side(speaker)
     if not bits & _BY_A_HUMAN:
         for bit, rule in _FLAGGED:
             if bits & bit:
-                yield speaker, turn.speaker, rule
+                yield own, speaker, rule
     if bits & Flag.TRUNCATED:
-        yield "harness", turn.speaker, "tool-rounds"
-    for code in turn.codes:
+        yield "harness", speaker, "tool-rounds"
+    for code in codes:
         kind, _, rest = code.partition(":")
         if code in _CODES:
             side, rule = _CODES[code]

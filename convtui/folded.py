@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from convtui.corrections import corrected_faults, corrected_flags
 from convtui.log.detail import TurnDetail, sort_records
+from convtui.log.notes import Notes, TurnNote
 from convtui.log.reader import Log
 from convtui.log.spans import session_spans
 from convtui.records import RecordDict
@@ -27,6 +29,7 @@ def folded(log: Log) -> dict[str, Any]:
     transcript = log.transcript
     header = transcript.header
     spans = session_spans(log.path)
+    notes = Notes(log.path)
     return {
         "id": transcript.id,
         "log": str(log.path),
@@ -38,7 +41,8 @@ def folded(log: Log) -> dict[str, Any]:
         "environment": header.get("environment", {}),
         "parents": header.get("parents", []),
         "sessions": [
-            _session(log, session, spans.get(session.index)) for session in transcript.sessions
+            _session(log, session, spans.get(session.index), notes)
+            for session in transcript.sessions
         ],
         "termination": transcript.termination,
         "totals": {side: totals.as_dict() for side, totals in transcript.totals.items()},
@@ -52,13 +56,16 @@ def folded(log: Log) -> dict[str, Any]:
     }
 
 
-def _session(log: Log, session: Session, span: dict[str, int] | None) -> dict[str, Any]:
+def _session(
+    log: Log, session: Session, span: dict[str, int] | None, notes: Notes
+) -> dict[str, Any]:
+    turns = (log.transcript.turns[index] for index in session.turns)
     return {
         "index": session.index,
         "type": session.session_type,
         "first_speaker": session.first_speaker,
         "max_turns": session.max_turns,
-        "turns": [_turn(log, log.transcript.turns[index]) for index in session.turns],
+        "turns": [_turn(log, turn, notes.on(turn.session, turn.number)) for turn in turns],
         "duration": duration(session),
         "termination": session.termination,
         "skipped": session.skipped,
@@ -89,8 +96,9 @@ def turn_detail(log: Log, turn: Turn) -> TurnDetail:
     return sort_records(turn.session, turn.number, turn.speaker, records)
 
 
-def _turn(log: Log, turn: Turn) -> dict[str, Any]:
+def _turn(log: Log, turn: Turn, note: TurnNote) -> dict[str, Any]:
     detail = turn_detail(log, turn)
+    flags = corrected_flags(turn, note)
     return {
         "session": turn.session,
         "turn": turn.number,
@@ -102,7 +110,10 @@ def _turn(log: Log, turn: Turn) -> dict[str, Any]:
         "discarded": bool(turn.flags & Flag.DISCARDED),
         "changed": bool(turn.flags & Flag.CHANGED),
         "attempt": turn.attempt,
-        "flags": [str(flag.name).lower() for flag in Flag if turn.flags & flag],
+        "flags": [str(flag.name).lower() for flag in Flag if flags & flag],
+        "noticed": _noticed(detail),
+        "faults": [fault.as_dict() for fault in corrected_faults(turn, note)],
+        "corrected": {**note.flags, **({"fault": note.fault} if note.fault else {})} or None,
         "note": turn.note or None,
         "error": turn.error or None,
         "latency": turn.latency,
@@ -118,6 +129,15 @@ def _turn(log: Log, turn: Turn) -> dict[str, Any]:
         "output": "".join(str(record.get("text", "")) for record in detail.outputs),
         "metadata": detail.metadata,
     }
+
+
+def _noticed(detail: TurnDetail) -> list[Any]:
+    """What the heuristics noticed about the text that was said, with their rules and spans."""
+    for record in reversed(detail.records):
+        if record.get("type") == "turn.committed":
+            found = record.get("flags")
+            return found if isinstance(found, list) else []
+    return []
 
 
 def _stage(record: RecordDict) -> dict[str, Any]:

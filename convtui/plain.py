@@ -10,6 +10,13 @@ import textwrap
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from convtui.corrections import (
+    Correction,
+    corrected_faults,
+    corrected_words,
+    noticed_words,
+)
+from convtui.faults import Fault
 from convtui.plain_words import (
     count,
     describe,
@@ -21,7 +28,7 @@ from convtui.plain_words import (
 )
 from convtui.records import RecordDict, address
 from convtui.text import one_line, visible, visible_line
-from convtui.transcript import Transcript
+from convtui.transcript import Transcript, Turn
 
 __all__ = [
     "Printer",
@@ -64,6 +71,7 @@ class Printer:
         color: bool = False,
         debug: bool = False,
         plain: bool = False,
+        corrections: Callable[[Turn], Correction | None] = lambda turn: None,
     ) -> None:
         self.transcript = Transcript()
         self._out = out
@@ -72,6 +80,9 @@ class Printer:
         self._color = color and not plain
         self._debug = debug
         self._plain = plain
+        self._correction = corrections
+        self._faulted: tuple[str, set[Fault]] = ("", set())
+        """The turn whose faults were told last, and which: a second attempt has its own."""
         self._marks: list[tuple[str, str]] = []
         self._matches: list[dict[str, Any]] = []
         self._printed = 0
@@ -138,6 +149,7 @@ class Printer:
             return
         turn = self.transcript.find(*self._open)
         if turn is not None:
+            self._faults(turn)
             shown = visible(turn.text if text is None else text)
             if self._plain or self._width is None:
                 first, rest = f"{turn.address} {turn.speaker}: ", "    "
@@ -157,6 +169,17 @@ class Printer:
                 self._block(mark, first, rest + "  ", code, head if first != rest else "")
                 first = rest
         self._forget()
+
+    def _faults(self, turn: Turn) -> None:
+        correction = self._correction(turn)
+        for words in corrected_words(correction) if correction is not None else ():
+            self._mark(words, _YELLOW)
+        if self._faulted[0] != turn.address:
+            self._faulted = (turn.address, set())
+        faults = corrected_faults(turn, correction)
+        for fault in (each for each in faults if each not in self._faulted[1]):
+            self._faulted[1].add(fault)
+            self._mark(f"fault: {fault.side}, by rule {fault.rule}: {fault.why}")
 
     def _forget(self) -> None:
         self._marks.clear()
@@ -339,6 +362,8 @@ class Printer:
         for name, words in _COMMIT_WORDS.items():
             if record.get(name):
                 self._mark(words, _YELLOW)
+        for entry in record.get("flags") or ():
+            self._mark(one_line(noticed_words(entry), 200), _YELLOW)
         if record.get("would_have"):
             self._mark(f"would have {_WOULD.get(record['would_have'], 'ended here')}", _YELLOW)
         self._about(record)
@@ -449,7 +474,22 @@ def print_log(
 
     Findings go to `err`.
     """
-    printer = Printer(out, err, width=width, color=color, plain=plain, debug=debug)
+    from convtui.log.notes import Notes
+
+    notes = Notes(log.path)
+
+    def corrections(turn: Turn) -> Correction:
+        return notes.on(turn.session, turn.number)
+
+    printer = Printer(
+        out,
+        err,
+        width=width,
+        color=color,
+        plain=plain,
+        debug=debug,
+        corrections=corrections,
+    )
     printer._progress = False
     for record in log.records():
         printer.record(record)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ from convtui.events import (
     UserDecided,
 )
 from convtui.filters import ATOMS, And, Atom, Node, Not, Or, decide, parse
+from convtui.log.notes import TurnNote
 from convtui.transcript import Transcript, Turn
 from tests.logs import (
     USAGE,
@@ -41,8 +43,11 @@ from tests.logs import (
 class Everything:
     """A lookup over records in memory."""
 
-    def __init__(self, records: Sequence[Record]) -> None:
+    def __init__(
+        self, records: Sequence[Record], corrected: Mapping[str, TurnNote] | None = None
+    ) -> None:
         self._records = as_records(records)
+        self.corrected = corrected or {}
 
     def raw(self, turn: Turn) -> str | None:
         raws = [r["raw"] for r in self.records(turn) if r["type"] == "llm.response"]
@@ -57,6 +62,9 @@ class Everything:
 
     def noted(self, turn: Turn) -> bool:
         return turn.number == 3
+
+    def correction(self, turn: Turn) -> TurnNote | None:
+        return self.corrected.get(turn.address)
 
 
 RICH = conversation(
@@ -78,16 +86,26 @@ RICH = conversation(
                     ProviderOutput(stream="stdout", text="loading the index\n"),
                 ],
             ),
-            turn(3, "persona", "How can I help you today?", more=[UserDecided(kind="reply")]),
+            turn(
+                3,
+                "persona",
+                "How can I help you today?",
+                more=[
+                    UserDecided(kind="error", valid=False, reason="two calls"),
+                    UserDecided(kind="reply", by="human"),
+                ],
+                flags=[{"flag": "role", "rule": "offers-help"}],
+            ),
             turn(4, "provider", "...", more=[DebugInjected(fault="empty")], empty=True),
             turn(5, "persona", "  HELLO there "),
             turn(
                 6,
                 "provider",
                 "User: See you",
+                flags=[{"flag": "role", "rule": "other-label"}],
                 more=[DebugEdited(field="raw", before="", after="x")],
             ),
-            turn(7, "persona", "hello there"),
+            turn(7, "persona", "hello there", flags=[{"flag": "repeat", "rule": "same-words"}]),
             turn(8, "provider", "[[ERROR]] no", signal="[[ERROR]]", discard="end"),
         ],
         ending("discarded", "provider", 8),
@@ -117,6 +135,7 @@ RICH = conversation(
         ("~turn > 7", "1:8"),
         ("~decision", "1:3"),
         ("~decision reply", "1:3"),
+        ("~decision error", "1:3"),
         ("~decision stop", ""),
         ("~tool", "1:2"),
         ("~tool find_trip", "1:2"),
@@ -140,8 +159,10 @@ RICH = conversation(
         ("~output", "1:2"),
         ('~output "the index"', "1:2"),
         ("~output nothing", ""),
-        ("~fault provider", "1:4"),
-        ("~fault persona", ""),
+        ("~fault", "1:2 1:3 1:4 1:7 1:8"),
+        ("~fault simulator", "1:3 1:7"),
+        ("~fault provider", "1:2 1:8"),
+        ("~fault harness", "1:4"),
         ("~note", "1:3"),
         ("~mark & ~session intake", "1:2"),
         ("~stage commit & ~turn = 1", "1:1 2:1"),
@@ -257,11 +278,73 @@ REPLY = [
         ("~stage signals", [False, False, False, True, True, True]),
         ("~signal & ~turn > 3", [False] * 6),
         ("~signal | ~turn < 3", [True] * 6),
+        ("~role", [None, None, None, None, None, False]),
+        ("~repeat", [None, None, None, None, None, False]),
+        ("~fault", [None, None, None, None, None, True]),
+        ("~fault harness", [None, None, None, None, None, False]),
+        ("~decision stop", [None, None, None, None, None, False]),
         ("!~signal", [None, None, None, False, False, False]),
     ],
 )
 def test_unknown_until_the_stage_has_run(expression: str, expected: list[bool | None]) -> None:
     assert answers(expression, REPLY) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "firing"),
+    [
+        ("How may I assist you today?", ["~role", "~fault", "~fault simulator"]),
+        ("Where is my refund, please?", ["~repeat", "~fault", "~fault simulator"]),
+        ("<think>they ask</think>Well.", ["~fault", "~fault simulator"]),
+        ("...", ["~fault", "~fault simulator"]),
+        ("I will wait, then.", []),
+    ],
+)
+def test_at_commit_the_text_is_looked_at_before_it_is_recorded(
+    said: str, firing: list[str]
+) -> None:
+    """As a breakpoint asks: the stage is the gate's, the record is not written yet."""
+    before = turn(1, "persona", "Where is my refund, please?")
+    now = turn(3, "persona", said)[:-1]
+    transcript = fold([header(), *session(1, "a", [before, turn(2, "provider", "Soon."), now])])
+    current = transcript.turns[-1]
+    asked = {each: parse(each) for each in ("~role", "~repeat", "~fault", "~fault simulator")}
+    assert [each for each in asked if asked[each].on_turn(current, transcript)] == []
+    current.stage = "commit"
+    assert [each for each in asked if asked[each].on_turn(current, transcript)] == firing
+    assert parse("~fault provider").on_turn(current, transcript) is None, "it is not over yet"
+
+
+def test_corrections_count_in_place_of_what_the_log_says() -> None:
+    transcript = fold(RICH)
+    lookup = Everything(
+        RICH,
+        {
+            "1:3": TurnNote(flags={"role": False}, fault="harness"),
+            "1:5": TurnNote(flags={"role": True}),
+            "1:7": TurnNote(fault="none"),
+        },
+    )
+
+    def found(expression: str) -> str:
+        asked = parse(expression)
+        turns = transcript.turns
+        return " ".join(t.address for t in turns if decide(asked.on_turn(t, transcript, lookup)))
+
+    assert found("~role") == "1:5 1:6"
+    assert found("~repeat") == "1:7"
+    assert found("~fault simulator") == "1:5"
+    assert found("~fault harness") == "1:3 1:4"
+
+
+def test_faults_of_a_long_log_are_found_in_less_than_a_second() -> None:
+    transcript = fold(RICH)
+    turns = transcript.turns * 11_112
+    asked = parse("~role | ~repeat | ~fault provider")
+    started = time.perf_counter()
+    count = sum(decide(asked.on_turn(each, transcript)) for each in turns)
+    assert time.perf_counter() - started < 1.0
+    assert count == 11_112 * 5
 
 
 def test_a_second_attempt_does_not_inherit_the_discard() -> None:
@@ -345,6 +428,8 @@ def test_what_needs_a_lookup() -> None:
         ("~end discarde", "~end: unknown ending 'discarde', did you mean 'discarded'?", 5),
         ("~stage singals", "~stage: unknown stage 'singals', did you mean 'signals'?", 7),
         ("~fault me", "~fault: unknown side 'me'", 7),
+        ("~fault provder", "~fault: unknown side 'provder', did you mean 'provider'?", 7),
+        ("~decision stp", "~decision: unknown decision 'stp', did you mean 'stop'?", 10),
         ("(a", "expected & or | or ), found the end", 2),
         ("a)", "expected & or | or the end, found )", 1),
         ("a &", "expected an atom such as ~signal, a word, ! or (, found the end", 3),

@@ -31,6 +31,7 @@ from convtui.events import (
     UserEnded,
     Warned,
 )
+from convtui.log.notes import Notes
 from convtui.log.reader import open_log
 from convtui.plain import Printer, describe, folded, print_log, totals_line, wants_color
 from convtui.transcript import Totals
@@ -85,6 +86,8 @@ def test_the_whole_sample() -> None:
         "2:2 provider: [[ERROR]] upstream failed\n"
         "    discarded: signal [[ERROR]] 0-9 by should_discard_response;"
         " skipped, the other side goes on\n"
+        "    fault: provider, by rule discarded-signal:"
+        " The turn was dropped for what its own speaker said.\n"
         "2:3 persona: Are you there?\n"
         "2:4 provider: Of course.\n"
         "    raw differs from shown\n"
@@ -129,8 +132,8 @@ def test_columns_wrap_at_the_width() -> None:
             "decision reply (responder_reply {'answer': 'x'})",
         ),
         (
-            UserDecided(kind="none", valid=False, reason="no call"),
-            "decision none, invalid: no call",
+            UserDecided(kind="error", valid=False, reason="no call"),
+            "decision error, invalid: no call",
         ),
         (ProviderOutput(stream="stdout", text="a\nb\n"), "provider printed 2 lines"),
         (Warned(message="odd"), "warning: odd"),
@@ -216,7 +219,9 @@ def test_a_retried_discard_prints_both_attempts() -> None:
         )
     )
     assert "1:1 provider: [[E]] no\n    discarded: signal [[E]] 0-5" in out
-    assert "; asked again\n1:1 provider: yes\n" in out
+    fault = "fault: provider, by rule discarded-signal: "
+    assert out.index("; asked again\n") < out.index(fault) < out.index("1:1 provider: yes\n")
+    assert out.count(fault) == 1, "what the first attempt did is told once"
 
 
 def test_the_simulators_end_with_and_without_words() -> None:
@@ -414,3 +419,50 @@ def test_the_folded_transcript(tmp_path: Path) -> None:
     assert data["findings"] == []
     assert data["complete"] is True
     assert data["sessions"][0]["turns"][0]["latency"] is None
+
+
+def test_what_the_heuristics_noticed_and_whose_fault_it_is() -> None:
+    flags = [
+        {"flag": "role", "rule": "other-label", "matched": "User\x1b[31m:", "start": 0, "end": 5},
+        {"flag": "repeat", "rule": "same-words", "ago": 2},
+    ]
+    lines = marks(text="User: hello", flags=flags).splitlines()
+    assert "    role inversion (other-label): User␛[31m:" in lines
+    assert "    repetition (same-words): as said 2 of its turns ago" in lines
+    faults = [line.strip() for line in lines if "fault:" in line]
+    assert [each.partition(": The")[0] for each in faults] == [
+        "fault: provider, by rule role-inversion",
+        "fault: provider, by rule repetition",
+    ]
+    assert all(each.endswith(".") for each in faults)
+
+
+def test_corrections_are_shown_in_place_of_what_the_rules_say(tmp_path: Path) -> None:
+    flags = [{"flag": "role", "rule": "other-label"}]
+    log = write_log(
+        tmp_path / "run.jsonl",
+        conversation(session(1, "a", [turn(1, "provider", "User: hello", flags=flags)])),
+    )
+    notes = Notes(log)
+    notes.correct_flag(1, 1, "role", False)
+    notes.correct_flag(1, 1, "leak", True)
+    out = io.StringIO()
+    with open_log(log) as opened:
+        print_log(opened, out, io.StringIO())
+        data = folded(opened)["sessions"][0]["turns"][0]
+    assert "role inversion taken away by hand" in out.getvalue()
+    assert "reasoning leak added by hand" in out.getvalue()
+    assert "rule reasoning-leak" in out.getvalue()
+    assert "rule role-inversion" not in out.getvalue()
+    assert "leak" in data["flags"]
+    assert "role" not in data["flags"]
+    assert data["noticed"] == flags
+    assert [(each["side"], each["rule"]) for each in data["faults"]] == [
+        ("provider", "reasoning-leak")
+    ]
+    assert data["corrected"] == {"role": False, "leak": True}
+    notes.correct_fault(1, 1, "none")
+    with open_log(log) as opened:
+        data = folded(opened)["sessions"][0]["turns"][0]
+    assert data["faults"] == []
+    assert data["corrected"]["fault"] == "none"

@@ -45,7 +45,7 @@ from tests.logs import (
 
 SLOTS = ("session", "number", "speaker", "attempt", "status", "text", "flags", "signals",
          "latency", "prompt_tokens", "completion_tokens", "cost", "stage", "note", "error",
-         "first", "last", "index", "version", "streamed", "started")  # fmt: skip
+         "first", "last", "index", "version", "streamed", "started", "codes")  # fmt: skip
 
 
 def state(transcript: Transcript) -> Any:

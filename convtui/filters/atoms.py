@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, get_args
+from typing import Any, Final, get_args
 
-from convtui.errors import did_you_mean
+from convtui.filters.basics import (
+    RANK,
+    FullLookup,
+    Lookup,
+    Test,
+    after,
+    flagged,
+    happened,
+    one_of,
+    records,
+)
+from convtui.filters.findings import decision, fault, noticed
 from convtui.filters.runs import (
     OPS,
     Answer,
@@ -24,70 +35,9 @@ from convtui.records import STAGES, RecordDict, Speaker, TerminationKind
 from convtui.text import near_empty, visible_line
 from convtui.transcript import GONE, OPEN, Flag, Transcript, Turn
 
+__all__ = ["ATOMS", "MAX_REGEX", "AtomKind", "FullLookup", "Lookup", "Test", "compile_atom"]
+
 MAX_REGEX: Final = 500
-
-
-class Lookup(Protocol):
-    """Reads what the fold does not keep. Answers None for what cannot be had.
-
-    `raw` is all that most expressions need. An object that also has `records` answers for tool
-    names, outputs and injected faults; one that has `marked` and `noted` for marks and notes.
-    """
-
-    def raw(self, turn: Turn) -> str | None:
-        """The raw reply of a turn."""
-        ...
-
-
-class FullLookup(Lookup, Protocol):
-    """A lookup that can answer every atom."""
-
-    def records(self, turn: Turn) -> Sequence[RecordDict]:
-        """All records of a turn."""
-        ...
-
-    def marked(self, turn: Turn) -> bool:
-        """Whether the turn is marked."""
-        ...
-
-    def noted(self, turn: Turn) -> bool:
-        """Whether there is a note on the turn."""
-        ...
-
-
-Test = Callable[[Turn, Transcript, Lookup | None], Answer]
-
-
-_RANK: Final[Mapping[str, int]] = {stage: place for place, stage in enumerate(STAGES)}
-
-
-def _after(stage: str, known: Test) -> Test:
-    """`known`, but unknown while the turn in progress has not been through `stage`."""
-    limit = _RANK[stage]
-
-    def test(turn: Turn, transcript: Transcript, lookup: Lookup | None) -> Answer:
-        if turn.status == OPEN and _RANK.get(turn.stage, 0) < limit:
-            return None
-        return known(turn, transcript, lookup)
-
-    return test
-
-
-def _flag(flag: Flag, stage: str) -> Test:
-    bit = int(flag)
-    return _after(stage, lambda turn, _t, _l: bool(int(turn.flags) & bit))
-
-
-def _happened(flag: Flag) -> Test:
-    """True as soon as it happened; not known to be false before the turn is over."""
-    bit = int(flag)
-
-    def test(turn: Turn, _t: Transcript, _l: Lookup | None) -> Answer:
-        if int(turn.flags) & bit:
-            return True
-        return None if turn.status == OPEN else False
-
-    return test
 
 
 def _regex(value: str) -> re.Pattern[str]:
@@ -101,13 +51,6 @@ def _regex(value: str) -> re.Pattern[str]:
         raise BadValueError("not a regular expression that can be used") from None
 
 
-def _one_of(value: str, known: Sequence[str], what: str) -> str:
-    if value.lower() in known:
-        return value.lower()
-    hint = did_you_mean(value.lower(), known) or f": expected one of {' '.join(known)}"
-    raise BadValueError(f"unknown {what} {visible_line(value, 40)!r}{hint}")
-
-
 def _number(value: str) -> float:
     with suppress(ValueError):
         number = float(value)
@@ -118,15 +61,15 @@ def _number(value: str) -> float:
 
 def _signal(atom: Atom) -> Test:
     if atom.value is None:
-        return _flag(Flag.SIGNAL, "signals")
+        return flagged(Flag.SIGNAL, "signals")
     wanted = atom.value.casefold()
-    return _after(
+    return after(
         "signals", lambda turn, _t, _l: any(wanted in name.casefold() for name in turn.signals)
     )
 
 
 def _changed(_: Atom) -> Test:
-    return _flag(Flag.CHANGED, "post_process")
+    return flagged(Flag.CHANGED, "post_process")
 
 
 def _discard(_: Atom) -> Test:
@@ -136,12 +79,12 @@ def _discard(_: Atom) -> Test:
         # On an attempt in progress the flag still tells of the attempt before.
         return turn.status == GONE or (turn.status != OPEN and bool(int(turn.flags) & bit))
 
-    return _after("discard", known)
+    return after("discard", known)
 
 
 def _said(atom: Atom) -> Test:
     search = _regex(atom.value or "").search
-    return _after("post_process", lambda turn, _t, _l: search(turn.text) is not None)
+    return after("post_process", lambda turn, _t, _l: search(turn.text) is not None)
 
 
 def _raw(atom: Atom) -> Test:
@@ -151,11 +94,11 @@ def _raw(atom: Atom) -> Test:
         raw = lookup.raw(turn) if lookup is not None else None
         return None if raw is None else search(raw) is not None
 
-    return _after("response", known)
+    return after("response", known)
 
 
 def _speaker(atom: Atom) -> Test:
-    wanted = _one_of(atom.value or "", get_args(Speaker), "speaker")
+    wanted = one_of(atom.value or "", get_args(Speaker), "speaker")
     return lambda turn, _t, _l: turn.speaker == wanted
 
 
@@ -171,8 +114,8 @@ def _session(atom: Atom) -> Test:
 
 
 def _stage(atom: Atom) -> Test:
-    rank = _RANK[_one_of(atom.value or "", STAGES, "stage")]
-    return lambda turn, _t, _l: _RANK.get(turn.stage, 0) >= rank
+    rank = RANK[one_of(atom.value or "", STAGES, "stage")]
+    return lambda turn, _t, _l: RANK.get(turn.stage, 0) >= rank
 
 
 def _measure(stage: str | None, of: Callable[[Turn], float | None]) -> Callable[[Atom], Test]:
@@ -184,7 +127,7 @@ def _measure(stage: str | None, of: Callable[[Turn], float | None]) -> Callable[
             value = of(turn)
             return None if value is None else compare(value, limit)
 
-        return _after(stage, known) if stage else known
+        return after(stage, known) if stage else known
 
     return build
 
@@ -195,35 +138,14 @@ def _tokens(turn: Turn) -> float | None:
     return (turn.prompt_tokens or 0) + (turn.completion_tokens or 0)
 
 
-def _decision(atom: Atom) -> Test:
-    wanted = atom.value.casefold() if atom.value is not None else None
-    any_decision = _happened(Flag.DECISION)
-
-    def test(turn: Turn, transcript: Transcript, lookup: Lookup | None) -> Answer:
-        made = any_decision(turn, transcript, lookup)
-        if not made or wanted is None:
-            return made
-        kinds = [turn.note, *(r.get("kind") for r in _records(turn, lookup, "user.decided") or ())]
-        return any(wanted == str(kind).casefold() for kind in kinds)
-
-    return test
-
-
-def _records(turn: Turn, lookup: Lookup | None, kind: str) -> list[RecordDict] | None:
-    read = getattr(lookup, "records", None)
-    if read is None:
-        return None
-    return [record for record in read(turn) if record.get("type") == kind]
-
-
 def _recorded(kind: str, flag: Flag | None, matches: Callable[[RecordDict], bool]) -> Test:
     """Whether some record of `kind` matches; `flag`, where there is one, saves the look."""
-    may = _happened(flag) if flag is not None else None
+    may = happened(flag) if flag is not None else None
 
     def test(turn: Turn, transcript: Transcript, lookup: Lookup | None) -> Answer:
         if may is not None and not (possible := may(turn, transcript, lookup)):
             return possible
-        found = _records(turn, lookup, kind)
+        found = records(turn, lookup, kind)
         if found is None:
             return None
         if any(matches(record) for record in found):
@@ -235,68 +157,29 @@ def _recorded(kind: str, flag: Flag | None, matches: Callable[[RecordDict], bool
 
 def _tool(atom: Atom) -> Test:
     if atom.value is None:
-        return _happened(Flag.TOOL)
+        return happened(Flag.TOOL)
     wanted = atom.value.casefold()
     return _recorded("tool.called", Flag.TOOL, lambda r: wanted in str(r.get("name")).casefold())
 
 
 def _output(atom: Atom) -> Test:
     if atom.value is None:
-        return _happened(Flag.OUTPUT)
+        return happened(Flag.OUTPUT)
     search = _regex(atom.value).search
     return _recorded(
         "provider.output", Flag.OUTPUT, lambda r: search(str(r.get("text"))) is not None
     )
 
 
-def _fault(atom: Atom) -> Test:
-    side = _one_of(atom.value or "", ("persona", "provider", "responder"), "side")
-    return _recorded("debug.injected", None, lambda r: r.get("side", "provider") == side)
-
-
 def _empty(_: Atom) -> Test:
     bit = int(Flag.EMPTY)
-    return _after(
+    return after(
         "post_process", lambda turn, _t, _l: bool(int(turn.flags) & bit) or near_empty(turn.text)
     )
 
 
-def _repeat(_: Atom) -> Test:
-    def known(turn: Turn, transcript: Transcript, _l: Lookup | None) -> Answer:
-        for index in range(turn.index - 1, max(-1, turn.index - 6), -1):
-            other = transcript.turns[index]
-            if other.session != turn.session:
-                return False
-            if other.speaker == turn.speaker:
-                text = turn.text.strip().casefold()
-                return bool(text) and text == other.text.strip().casefold()
-        return False
-
-    return _after("post_process", known)
-
-
-# Phrases by which a simulated user gives away that it has slipped into the assistant's role, and
-# labels by which either side writes the other's lines.
-_ASSISTANT_PHRASES: Final = (
-    "how can i help you", "how may i help you", "how can i assist you", "how may i assist you",
-    "anything else i can help", "anything else i can assist", "as an ai", "i'm an ai", "i’m an ai",
-)  # fmt: skip
-_ASSISTANT_LABELS: Final = ("assistant:", "provider:", "chatbot:")
-_USER_LABELS: Final = ("user:", "human:", "persona:", "customer:", "patient:")
-
-
-def _role(_: Atom) -> Test:
-    def known(turn: Turn, _t: Transcript, _l: Lookup | None) -> Answer:
-        text = turn.text.lstrip().lower()
-        if turn.speaker == "provider":
-            return text.startswith(_USER_LABELS)
-        return text.startswith(_ASSISTANT_LABELS) or any(p in text for p in _ASSISTANT_PHRASES)
-
-    return _after("post_process", known)
-
-
 def _end(atom: Atom) -> Test:
-    kind = atom.value and _one_of(atom.value, get_args(TerminationKind), "ending")
+    kind = atom.value and one_of(atom.value, get_args(TerminationKind), "ending")
     bit = int(Flag.ENDED)
 
     def test(turn: Turn, transcript: Transcript, _l: Lookup | None) -> Answer:
@@ -362,16 +245,20 @@ ATOMS: Final[Mapping[str, AtomKind]] = {
         "OP N", "the turn's number in its session", _measure(None, lambda t: t.number)
     ),
     "stage": AtomKind("NAME", "the turn in progress has reached this stage", _stage),
-    "decision": AtomKind("[KIND]", "the responder decided: reply, stop, abstain", _decision),
+    "decision": AtomKind("[KIND]", "the responder decided: reply, stop, abstain, error", decision),
     "tool": AtomKind("[NAME]", "a tool was called", _tool, needs=_named),
-    "toolerror": AtomKind("", "a tool call failed", _simple(_happened(Flag.TOOL_ERROR))),
-    "error": AtomKind("", "something failed in the turn", _simple(_happened(Flag.ERROR))),
-    "retry": AtomKind("", "a call was made again", _simple(_happened(Flag.RETRY))),
+    "toolerror": AtomKind("", "a tool call failed", _simple(happened(Flag.TOOL_ERROR))),
+    "error": AtomKind("", "something failed in the turn", _simple(happened(Flag.ERROR))),
+    "retry": AtomKind("", "a call was made again", _simple(happened(Flag.RETRY))),
     "empty": AtomKind("", "the reply says nothing", _empty),
-    "repeat": AtomKind("", "the speaker said the same as the time before", _repeat),
-    "role": AtomKind("", "the speaker talks as if it were the other side", _role),
-    "edited": AtomKind("", "a human edited the turn", _simple(_happened(Flag.EDITED))),
-    "human": AtomKind("", "a human spoke", _simple(_happened(Flag.HUMAN))),
+    "repeat": AtomKind(
+        "", "the speaker said (nearly) the same before", noticed("repeat"), needs=_always
+    ),
+    "role": AtomKind(
+        "", "the speaker talks as if it were the other side", noticed("role"), needs=_always
+    ),
+    "edited": AtomKind("", "a human edited the turn", _simple(happened(Flag.EDITED))),
+    "human": AtomKind("", "a human spoke", _simple(happened(Flag.HUMAN))),
     "end": AtomKind("[KIND]", "the session ended here", _end),
     "latency": AtomKind(
         "OP SECONDS", "how long the reply took", _measure("response", lambda t: t.latency)
@@ -379,7 +266,9 @@ ATOMS: Final[Mapping[str, AtomKind]] = {
     "tokens": AtomKind("OP N", "prompt and completion tokens", _measure("response", _tokens)),
     "cost": AtomKind("OP USD", "what the turn cost", _measure("response", lambda t: t.cost)),
     "output": AtomKind("[REGEX]", "the provider printed something", _output, needs=_named),
-    "fault": AtomKind("SIDE", "a fault was injected on this side", _fault, needs=_always),
+    "fault": AtomKind(
+        "[SIDE]", "whose fault it is: simulator, provider, harness", fault, needs=_always
+    ),
     "note": AtomKind("", "there is a note on it", _notes("noted"), needs=_always, breaks=False),
     "mark": AtomKind("", "it is marked", _notes("marked"), needs=_always, breaks=False),
     "persona": AtomKind("NAME", "the run's persona", run=contains("persona")),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,3 +63,51 @@ def test_only_the_owner_can_read_them(log: Path) -> None:
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="the note was not kept"):
         Notes(tmp_path / "missing" / "run.jsonl").mark(1, 1, True)
+
+
+def test_corrections_are_kept_and_taken_back(log: Path) -> None:
+    notes = Notes(log)
+    notes.correct_flag(2, 7, "role", False)
+    notes.correct_flag(2, 7, "leak", True)
+    notes.correct_fault(2, 7, "provider")
+    notes.mark(2, 7, True)
+    again = Notes(log).on(2, 7)
+    assert again == TurnNote(mark=True, flags={"role": False, "leak": True}, fault="provider")
+    assert again.corrects
+    notes.correct_flag(2, 7, "role", None)
+    notes.correct_flag(2, 7, "leak", False)
+    notes.correct_fault(2, 7, "")
+    again = Notes(log).on(2, 7)
+    assert again == TurnNote(mark=True, flags={"leak": False})
+    notes.correct_flag(2, 7, "leak", None)
+    assert not Notes(log).on(2, 7).corrects
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"flag": "nonsense", "value": True},
+        {"flag": ["role"], "value": True},
+        {"flag": "role", "value": "yes"},
+        {"fault": "the weather"},
+        {"fault": ["provider"]},
+        {"fault": 3},
+    ],
+)
+def test_a_correction_that_says_nothing_known_changes_nothing(
+    log: Path, line: dict[str, Any]
+) -> None:
+    notes = Notes(log)
+    notes.correct_fault(1, 2, "harness")
+    with notes.path.open("ab") as file:
+        file.write(json.dumps({"session": 1, "turn": 2, **line}).encode() + b"\n")
+        file.write(b"[" * 100_000 + b"\n")
+    assert Notes(log).on(1, 2) == TurnNote(fault="harness")
+
+
+def test_a_null_takes_a_label_back(log: Path) -> None:
+    notes = Notes(log)
+    notes.correct_fault(1, 2, "harness")
+    with notes.path.open("ab") as file:
+        file.write(b'{"session": 1, "turn": 2, "fault": null}\n')
+    assert Notes(log).all() == {}
