@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from convtui.errors import DataFileError, FileError, UsageError
 from convtui.scenario import Scenario, merge_flags
 from convtui.schemas import check_file, recognise
-from convtui.waza_keys import waza_kind
+from convtui.waza_keys import ConfigKeys, EvalKeys, InputsKeys, ResponderKeys, TaskKeys, waza_kind
 from convtui.waza_task import load_scenario, read_waza
 from convtui.yamlfile import parse_yaml
 
@@ -331,6 +335,40 @@ def test_our_own_scenarios_are_read_as_before(tmp_path: Path) -> None:
         load_scenario(path, "x")
     with pytest.raises(FileError, match="no such file"):
         load_scenario(tmp_path / "nothing.yaml")
+
+
+KEYS = sorted(
+    {
+        name
+        for model in (TaskKeys, EvalKeys, ConfigKeys, InputsKeys, ResponderKeys)
+        for name in model.model_fields
+    }
+    | {"unknown", "persona"}
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("*"),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6)
+    ),
+    max_leaves=20,
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.dictionaries(st.sampled_from(KEYS), VALUES, min_size=1, max_size=8))
+def test_whatever_stands_in_a_file_is_a_scenario_or_a_mistake(
+    tmp_path: Path, data: dict[str, Any]
+) -> None:
+    path = task(tmp_path / "fuzz", json.dumps(data))
+    try:
+        scenario, _, notes = load_scenario(path)
+    except UsageError as error:
+        assert str(error)
+    else:
+        assert Scenario.from_public(scenario.public()).persona == scenario.persona
+        assert all(note.startswith(str(path)) for note in notes)
 
 
 @samples
