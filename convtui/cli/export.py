@@ -15,11 +15,11 @@ from convtui.text import visible
     "export",
     epilog=example(
         "convtui export run.jsonl --to vera",
-        "convtui export run.jsonl --to vera --out exported --json",
+        "convtui export run.jsonl --to oharness --out exported --json",
     ),
 )
 @click.argument("log")
-@click.option("--to", "format_name", metavar="FORMAT", required=True, help="vera.")
+@click.option("--to", "format_name", metavar="FORMAT", required=True, help="vera, oharness.")
 @click.option("--out", metavar="DIR", default=".", help="Where the files go.")
 @json_flag
 def command(log: str, format_name: str, out: str, as_json: bool) -> int:

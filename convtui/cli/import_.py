@@ -17,17 +17,22 @@ from convtui.text import visible
     epilog=example(
         "convtui import run/conversations/0a1b2c_Maya_gpt-4o_run1.txt",
         "convtui import p_gpt_4o__a_bot__t20__r3__20260304_101112 --out logs",
+        "convtui import results.json --from waza",
     ),
 )
 @click.argument("path", metavar="FILE|DIR")
-@click.option("--from", "format_name", metavar="FORMAT", help="vera; guessed when left out.")
+@click.option(
+    "--from", "format_name", metavar="FORMAT", help="vera, waza, oharness; guessed when left out."
+)
 @click.option("--out", metavar="DIR", help="Where the logs go; the runs folder by default.")
 @json_flag
 def command(path: str, format_name: str | None, out: str | None, as_json: bool) -> int:
     """Reads transcripts of another tool and writes each conversation as a log.
 
-    Sessions of one conversation go into one log. What the files do not say is left out. A
-    conversation that was imported before is passed over; nothing in the files is executed.
+    Known are VERA-MH's transcripts, waza's results and transcripts (a log for each run of a task)
+    and oharness' event files. Sessions of one conversation go into one log. What the files do not
+    say is left out. A conversation that was imported before is passed over; nothing in the files
+    is executed.
     """
     from convtui.log.formats.registry import reader_for
     from convtui.log.formats.store import log_name, store

@@ -411,18 +411,22 @@ class _Export:
         self._answer("llm.response", record, payload)
 
     def _on_retry(self, record: RecordDict) -> None:
-        if record.get("side") in (None, "provider"):
-            payload = {"attempt": record.get("n") or 1, "reason": _message(record)}
-            if record.get("delay"):
-                payload["delay"] = record["delay"]
-            self._answer("llm.retry", record, payload, over=False)
+        if record.get("side") not in (None, "provider"):
+            self._count(f"retries of calls to the {record.get('side')}'s model")
+            return
+        payload = {"attempt": record.get("n") or 1, "reason": _message(record)}
+        if record.get("delay"):
+            payload["delay"] = record["delay"]
+        self._answer("llm.retry", record, payload, over=False)
 
     def _on_failed(self, record: RecordDict) -> None:
-        if record.get("side") in (None, "provider"):
-            payload = {"reason": _message(record)}
-            if record.get("partial"):
-                payload["partial"] = str(record["partial"])
-            self._answer("llm.failed", record, payload)
+        if record.get("side") not in (None, "provider"):
+            self._count(f"failed calls to the {record.get('side')}'s model")
+            return
+        payload = {"reason": _message(record)}
+        if record.get("partial"):
+            payload["partial"] = str(record["partial"])
+        self._answer("llm.failed", record, payload)
 
     # --- tools
 

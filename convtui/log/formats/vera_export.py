@@ -171,6 +171,8 @@ class _Run:
             say(f"Input: {_START_PROMPT if before is None else before}")
             say(f"Response: {text}")
             logging = _logging(detail, speaker)
+            if turn.flags & Flag.HUMAN:
+                logging["human"] = True
             say(f"response_id: {logging.get('response_id')}")
             say(f"logging: {logging!r}")
             if number == len(said) and ended_by is not None:
@@ -203,6 +205,15 @@ class _Run:
             yield (
                 f"{self._changed} turns were changed where they would have been taken for other"
                 " turns, or hold what is no text"
+            )
+        human = sum(
+            turn.status == COMMITTED and bool(turn.flags & Flag.HUMAN)
+            for turn in self._log.transcript.turns
+        )
+        if human:
+            yield (
+                f"{human} turns were said by a human: marked 'human': True in the logging of the"
+                " .log files, for which transcripts have no place"
             )
         dropped = sum(bool(t.flags & Flag.DISCARDED) for t in self._log.transcript.turns)
         if dropped:
