@@ -126,16 +126,24 @@ def _validity(fields: dict[str, Span], record: RecordDict, *, by_hand: bool) -> 
         fields["tool"] = (tool, "tool")
     reason = str(record.get(_REASON) or "")
     if not valid:
-        fields["valid"] = (f"! invalid: {reason}" if reason else "! invalid", "error")
+        fields["validity"] = (f"! invalid: {reason}" if reason else "! invalid", "error")
     elif not by_hand:
-        fields["valid"] = ("valid", "ok")
-    arguments = arguments_text(record)
-    if arguments and arguments != "{}":
+        fields["validity"] = ("valid", "ok")
+    arguments = _flat(record)
+    if arguments and arguments not in ("{}", f"reason: {reason}"):
         fields["arguments"] = (arguments, "text")
         if record.get("arguments") is None:
             fields["arguments"] = (f"{arguments}\n(as written; they cannot be decoded)", "warning")
     if reason and valid:
         fields[_REASON] = (reason, "text")
+
+
+def _flat(record: RecordDict) -> str:
+    """Arguments for reading: `answer: ...` where they are only texts."""
+    arguments = record.get("arguments")
+    if isinstance(arguments, dict) and all(isinstance(v, str) for v in arguments.values()):
+        return "\n".join(f"{name}: {value}" for name, value in arguments.items())
+    return arguments_text(record)
 
 
 def _one_call(number: int, call: dict[str, Any]) -> str:
@@ -181,8 +189,8 @@ def _differs(cards: Sequence[Card], name: str) -> bool:
 
 
 def _names(cards: Sequence[Card]) -> list[str]:
-    order = ("decision", "tool", "valid", "arguments", _REASON, "all calls", "counts", "follow-up",
-             "by", "brief", "latency", "tokens", "model")  # fmt: skip
+    order = ("decision", "tool", "validity", "arguments", _REASON, "all calls", "counts",
+             "follow-up", "by", "brief", "latency", "tokens", "model")  # fmt: skip
     return [name for name in order if any(name in card.fields for card in cards)]
 
 
@@ -252,7 +260,7 @@ def responder(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
         )
     call = calls[-1]
     messages, problem = messages_of(call, context)
-    doc.head("the responder's own conversation", f"up to turn {detail.session}:{detail.number}")
+    doc.head("responder's conversation", f"up to {detail.session}:{detail.number}")
     if len(calls) > 1:
         doc.line((f"It was asked {len(calls)} times in this turn; this is the last time.", "muted"))
     if detail.log is not None:

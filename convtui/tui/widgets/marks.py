@@ -14,6 +14,7 @@ from convtui.text import visible_line
 from convtui.transcript import FAILED, OPEN, Flag, Turn
 from convtui.tui.palette import Span
 from convtui.tui.words import decision_sign, decision_text
+from convtui.tui.wrap import Wrapped
 
 SEPARATOR: Final = " · "
 
@@ -57,6 +58,7 @@ class Extra:
     retries: int = 0
     decision: str = ""
     """The last decision in words: kind, tool, validity."""
+    decision_short: str = ""
     said: str = ""
     """The answer of the last decision, or its reason."""
     for_record: bool = False
@@ -84,20 +86,21 @@ def extra_of(detail: TurnDetail) -> Extra:
     decided = detail.decided
     if decided:
         extra.decision = _in_words(decided)
+        extra.decision_short = _in_words(decided, short=True)
         extra.said = decision_text(decided[-1])
         extra.for_record = bool(decided[-1].get("for_record"))
     return extra
 
 
-def _in_words(decided: Sequence[RecordDict]) -> str:
-    """`? abstain, valid (responder_abstain)`; of several what came before the last, too."""
+def _in_words(decided: Sequence[RecordDict], *, short: bool = False) -> str:
+    """`? abstain, responder_abstain, valid`; of several what came before the last, too."""
     last = decided[-1]
     sign, _ = decision_sign(str(last.get("kind", "")))
     parts = [f"{sign} {last.get('kind', '')}"]
     if last.get("by") == "human":
         parts.append("by hand")
     elif last.get("kind") != "error":
-        parts.append(str(last.get("tool") or ""))
+        parts.append("" if short else str(last.get("tool") or ""))
         parts.append("valid" if last.get("valid", True) else "invalid")
     if last.get("brief_edited"):
         parts.append("brief edited")
@@ -163,7 +166,7 @@ def badges(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> li
         blank = not turn.text.strip()
         add(("empty reply" if blank else "near-empty reply", "warning"))
     if flags & Flag.DECISION:
-        add(("decision " + _decision(turn, extra), "tool"))
+        add(("decision " + _decision(turn, extra, short=short), "tool"))
     if flags & Flag.TOOL:
         names = "" if extra is None or not extra.tools else " " + _list(extra.tools)
         add((f"tool call{names}", "tool"))
@@ -200,9 +203,9 @@ _HUMAN: Final = {
 }
 
 
-def _decision(turn: Turn, extra: Extra | None) -> str:
+def _decision(turn: Turn, extra: Extra | None, *, short: bool) -> str:
     if extra is not None and extra.decision:
-        return visible_line(extra.decision, 60)
+        return visible_line(extra.decision_short if short else extra.decision, 70)
     if turn.note in DECIDED:
         return f"{decision_sign(turn.note)[0]} {turn.note}"
     return "made"
@@ -217,20 +220,43 @@ _OUTCOMES: Final = {
 }
 
 
-def _decided_rows(turn: Turn, extra: Extra | None, *, short: bool) -> list[list[Span]]:
-    """How a responder ended the session: its reason in plain sight."""
+_AFTER: Final = {
+    "stop": "nothing more was sent",
+    "abstain": "nothing was sent; the run counts as an error",
+    "error": "nothing was sent; the run failed",
+    "reply": "it was not sent",
+}
+
+
+def _decided_rows(turn: Turn, extra: Extra | None, *, short: bool, width: int) -> list[list[Span]]:
+    """How a responder ended the session, its reason in plain sight: a row more on a narrow screen.
+
+    The rows are as many whether the reason is known yet or not.
+    """
     sign, role = decision_sign(turn.note)
     word = _OUTCOMES[turn.note]
+    after = _AFTER[turn.note]
     said = visible_line(extra.said, 400) if extra is not None else ""
     if extra is not None and extra.for_record:
-        word = _OUTCOMES["reply"]
+        word, after = _OUTCOMES["reply"], _AFTER["reply"]
         kind = turn.note if turn.note != "error" else "fail"
         said = f"for the record only, it would {kind}" + (f": {said}" if said else "")
-    first: list[Span] = [(f"{sign} {word}", f"{role} bold")]
-    if not short:
-        return [[*first, (f": {said}" if said else " by the responder", "text")]]
-    # Here a reason has a row of its own, whether it is known yet or not.
-    return [[*first, (" by the responder", "muted")], [(said or "nothing was said", "text")]]
+    head = f"{sign} {word}: "
+    lines = Wrapped(head + (said or "by the responder"), max(8, width)).lines()
+    most = _decided_row_count(short=short)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], " ".join(lines[most - 1 :])]
+    elif len(lines) < most:
+        lines.append(after)
+    lines += [""] * (most - len(lines))
+    first = lines[0].removeprefix(head.rstrip())
+    rows: list[list[Span]] = [[(lines[0][: len(lines[0]) - len(first)], f"{role} bold"),
+                               (first, "text")]]  # fmt: skip
+    return rows + [[(line, "muted" if line == after else "text")] for line in lines[1:]]
+
+
+def _decided_row_count(*, short: bool) -> int:
+    return 3 if short else 2
 
 
 def _names(turn: Turn) -> str:
@@ -252,7 +278,9 @@ def _count(word: str, count: int, many: str) -> str:
     return word if not count else f"1 {word}" if count == 1 else f"{count} {many}"
 
 
-def own_rows(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> list[list[Span]]:
+def own_rows(
+    turn: Turn, extra: Extra | None = None, *, short: bool = False, width: int = 76
+) -> list[list[Span]]:
     """Rows of their own: how many depends on the summary alone, never on `extra`."""
     rows: list[list[Span]] = []
     flags = int(turn.flags)
@@ -275,7 +303,7 @@ def own_rows(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> 
     if flags & Flag.CANCELLED:
         rows.append([("cancelled", "warning bold"), (": what had arrived is kept", "muted")])
     if _decided_end(turn):
-        rows += _decided_rows(turn, extra, short=short)
+        rows += _decided_rows(turn, extra, short=short, width=width)
     elif turn.status == "ended":
         note = f": {visible_line(turn.note, 200)}" if turn.note else ""
         rows.append([("the user is done", "muted bold"), (note, "muted")])
@@ -290,7 +318,7 @@ def own_row_count(turn: Turn, *, short: bool = False) -> int:
     """How many rows `own_rows` gives."""
     flags = int(turn.flags)
     count = (flags & ROWS).bit_count() + (turn.status == "ended")
-    count += 1 if short and _decided_end(turn) else 0
+    count += _decided_row_count(short=short) - 1 if _decided_end(turn) else 0
     return count + (1 if short and flags & Flag.DISCARDED and turn.note else 0)
 
 

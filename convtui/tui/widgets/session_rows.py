@@ -142,7 +142,8 @@ def plain_turn(turn: Turn, frame: Frame) -> str:
     """A turn for the clipboard: its stored text, what happened to it, the sessions around it."""
     parts = [plain(session_head(session, 76)) + "\n" for session in frame.before]
     parts.append(f"{turn.number} {turn.speaker}: {turn.text}\n")
-    notes = [plain(row) for row in own_rows(turn)] + [text for text, _ in badges(turn)]
+    notes = [text for row in own_rows(turn) if (text := plain(row))]
+    notes += [text for text, _ in badges(turn)]
     if notes:
         parts.append(f"    [{'; '.join(notes)}]\n")
     for session, end in frame.after:

@@ -135,7 +135,8 @@ class TurnLines:
         self._placeholder = None
         if not text:
             early = turn.stage in ("request", "response")
-            waits = f"waits for the {'reply' if early else turn.stage} {CURSOR}"
+            what = "reply" if early else "ending" if turn.stage == "terminate" else turn.stage
+            waits = f"waits for the {what} {CURSOR}"
             self._placeholder = (waits if streaming else "(nothing)", "muted")
         marks = [(*wrapped.span(start, end), role) for start, end, role in roles]
         marks += _signal_marks(wrapped, turn, extra)
@@ -144,7 +145,8 @@ class TurnLines:
                 if number > _MAX_MARKS:
                     break
                 marks.append((match.start(), match.end(), "mark:accent"))
-        tail = [*own_rows(turn, extra, short=geometry.short), *badge_rows(turn, extra, geometry)]
+        own = own_rows(turn, extra, short=geometry.short, width=geometry.text_width)
+        tail = [*own, *badge_rows(turn, extra, geometry)]
         same = (
             streaming
             and self._turn is turn
