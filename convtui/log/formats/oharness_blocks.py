@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from convtui.log.formats.foreign import Fields
@@ -29,11 +30,13 @@ USAGE: Final = {
     "tokens_cache_read": "cached_tokens",
     "tokens_cache_create": "cache_created_tokens",
     "tokens_reasoning": "reasoning_tokens",
+    "tokens_total": "total_tokens",
     "cost_usd": "cost",
 }
-"""Their name to ours. The last two are additions: their 1.0 has no place for them."""
-_REQUIRED: Final = 4
-"""The first names of `USAGE` are always written."""
+"""Their name to ours. The last three are additions: their 1.0 has no place for them."""
+_REQUIRED: Final = ("tokens_input", "tokens_output", "tokens_cache_read", "tokens_cache_create")
+UNKNOWN: Final = "usage_unknown"
+"""The field beside a usage of ours that names the figures that are zero because nobody knows."""
 
 
 def finish_reason(stop: Fields | None) -> tuple[str | None, dict[str, Any] | None]:
@@ -57,30 +60,33 @@ def stop_reason(reason: Any) -> dict[str, Any]:
     return {"kind": "error", "value": str(reason)}
 
 
-def usage_in(usage: Fields | None) -> dict[str, Any] | None:
-    """Usage in our words; figures that we have no name for keep theirs."""
+def usage_in(usage: Fields | None, unknown: Sequence[Any] = ()) -> dict[str, Any] | None:
+    """Usage in our words without the `unknown` figures; those we have no name for keep theirs."""
     if usage is None:
         return None
     found: dict[str, Any] = {}
     for theirs, ours in USAGE.items():
         value = usage.number(theirs) if theirs == "cost_usd" else usage.whole(theirs)
-        # Their writer puts zeros where nothing was cached.
-        if value is not None and (value or theirs in ("tokens_input", "tokens_output")):
+        # Their own writer puts zeros where a model told nothing about its cache.
+        silent = not value and theirs.startswith("tokens_cache") and not unknown
+        if value is not None and theirs not in unknown and not silent:
             found[ours] = value
     return {**found, **usage.rest(*USAGE)} or None
 
 
-def usage_out(usage: dict[str, Any] | None) -> dict[str, Any]:
-    """Usage in their words; figures that are not known are zero there."""
-    usage = usage or {}
+def usage_out(usage: Any) -> tuple[dict[str, Any], list[str]]:
+    """Usage in their words, and the figures that are zero there because they are not known."""
+    given = usage if isinstance(usage, dict) else {}
     found: dict[str, Any] = {}
-    for place, (theirs, ours) in enumerate(USAGE.items()):
-        value = usage.get(ours)
+    unknown: list[str] = []
+    for theirs, ours in USAGE.items():
+        value = given.get(ours)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             found[theirs] = value
-        elif place < _REQUIRED:
+        elif theirs in _REQUIRED:
             found[theirs] = 0
-    return found
+            unknown.append(theirs)
+    return found, unknown
 
 
 # --- messages

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final
 from convtui import __version__
 from convtui.errors import FileError
 from convtui.log.formats.oharness_blocks import (
-    USAGE,
+    UNKNOWN,
     as_text,
     messages_out,
     params_out,
@@ -316,7 +316,7 @@ class _Export:
         finished: dict[str, Any] = {
             "turn_index": self._index,
             "stop_reason": stop_reason(turn.finish),
-            "usage": usage_out(turn.usage),
+            "usage": turn.usage or usage_out(None)[0],
             "tool_calls": turn.tools,
         }
         self._emit("turn.finished", finished, f"turn-{self._index}", turn.opened)
@@ -332,7 +332,7 @@ class _Export:
             "model": str(provider.get("model") or provider.get("name") or ""),
             "content": response_blocks(text, None, None),
             "stop_reason": stop_reason(None),
-            "usage": usage_out(None),
+            "usage": usage_out(None)[0],
         }
         payload = {"response": response, "not_recorded": True}
         self._emit("llm.response", payload, f"llm-{self._calls}", turn.opened)
@@ -391,23 +391,21 @@ class _Export:
         turn.raw = str(record.get("raw", ""))
         stop = record.get("stop_reason")
         turn.finish = record.get("finish_reason")
-        usage = record.get("usage")
+        usage, unknown = usage_out(record.get("usage"))
         response = {
             "id": str(record.get("response_id") or ""),
             "model": str(record.get("model") or ""),
             "content": response_blocks(turn.raw, record.get("tool_calls"), record.get("reasoning")),
             "stop_reason": stop if isinstance(stop, dict) else stop_reason(turn.finish),
-            "usage": usage_out(usage if isinstance(usage, dict) else None),
+            "usage": usage,
         }
         payload: dict[str, Any] = {"response": response}
-        if not isinstance(usage, dict):
-            self._count("replies without usage (zero there, marked usage_unknown)")
-            payload["usage_unknown"] = True
-        else:
-            for name in USAGE.values():
-                value = usage.get(name)
-                if isinstance(value, (int, float)):
-                    turn.usage[name] = turn.usage.get(name, 0) + value
+        if unknown:
+            payload[UNKNOWN] = unknown
+        if "tokens_input" in unknown:
+            self._count(f"replies without usage (zero there, named in {UNKNOWN})")
+        for name, value in usage.items():
+            turn.usage[name] = turn.usage.get(name, 0) + value
         self._answer("llm.response", record, payload)
 
     def _on_retry(self, record: RecordDict) -> None:
@@ -462,7 +460,7 @@ class _Export:
     # --- the user
 
     def _on_decided(self, record: RecordDict) -> None:
-        self._log_own("decision", _told(record))
+        self._log_own("decision", _told(record, "side"))
         self._count("decisions of the responder (in user.log events)")
 
     def _on_user_ended(self, record: RecordDict) -> None:

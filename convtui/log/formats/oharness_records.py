@@ -35,6 +35,7 @@ from convtui.events import (
 )
 from convtui.log.formats.foreign import Fields, Foreign, arguments_of
 from convtui.log.formats.oharness_blocks import (
+    UNKNOWN,
     blocks_of,
     finish_reason,
     messages_in,
@@ -389,13 +390,13 @@ class Teller:
         self._failed = False
         self._texts.append(text_of(blocks))
         finish, stop = finish_reason(response.inner("stop_reason"))
-        usage = None if payload.flag("usage_unknown") else usage_in(response.inner("usage"))
+        usage = usage_in(response.inner("usage"), payload.items(UNKNOWN))
         took = None
         if self._call is not None and self._asked_at is not None and event.at is not None:
             took = round(self._t - self._asked_at, 6)
         more = {
             **response.rest("id", "model", "content", "stop_reason", "usage"),
-            **payload.rest("response", "usage_unknown"),
+            **payload.rest("response", UNKNOWN),
         }
         self._add(
             LlmResponse(
