@@ -111,6 +111,7 @@ class KeyScreen(Screen[Any], inherit_bindings=False):
         name, since = self._armed
         if name == action.id and time.monotonic() - since < SECOND_PRESS:
             self._armed = ("", 0.0)
+            self.app.clear_notifications()
             return True
         self._armed = (action.id, time.monotonic())
         self.tell(f"{self.second_press_text(action)} Press {self.keymap.shown(action)} again.")

@@ -369,6 +369,7 @@ class DebuggerScreen(Offering):
                 simulator=status.simulator_of(scenario),
                 deciding=self.deciding,
                 asked=asked,
+                correction=self.correction_of(turn) if turn is not None else None,
             ),
         )
 
@@ -406,10 +407,13 @@ class DebuggerScreen(Offering):
             self._changed()
 
     def _extra(self, turn: Turn) -> Extra | None:
-        if not int(turn.flags) & _TOLD_BY_LOG:
-            return None
-        detail = self._detail(turn)
-        return extra_of(detail) if detail is not None else None
+        correction = self.correction_of(turn)
+        detail = self._detail(turn) if int(turn.flags) & _TOLD_BY_LOG else None
+        extra = extra_of(detail) if detail is not None else None
+        if correction is not None:
+            extra = extra or Extra()
+            extra.correction = correction
+        return extra
 
     def _text(self, turn: Turn, mode: Mode) -> str | Sequence[tuple[str, str]] | None:
         detail = self._detail(turn)

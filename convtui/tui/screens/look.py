@@ -12,7 +12,8 @@ from textual.widgets import Input
 from convtui.errors import FilterError, LogError
 from convtui.transcript import Turn
 from convtui.tui.lookup import SourceLookup
-from convtui.tui.screens.base import NARROW, DebuggerBase
+from convtui.tui.screens.base import NARROW
+from convtui.tui.screens.correcting import Correcting
 from convtui.tui.widgets.repro import repro
 from convtui.tui.widgets.transcript_view import Mode, TranscriptView
 
@@ -24,7 +25,7 @@ SLICE = 0.1
 MODES: tuple[Mode, ...] = ("shown", "raw", "diff")
 
 
-class Looking(DebuggerBase):
+class Looking(Correcting):
     """Moving, searching, copying, views, the inspector."""
 
     # --- moving

@@ -39,13 +39,14 @@ class HoldBar(Vertical):
     """Says that the engine waits, in words that a newcomer understands."""
 
     DEFAULT_CSS = """
-    HoldBar { height: auto; max-height: 9; display: none; background: $surface;
+    HoldBar { height: auto; max-height: 12; display: none; background: $surface;
               border-top: solid $warning; padding: 0 1; }
     HoldBar.-held { display: block; }
     HoldBar.-error { border-top: solid $error; }
     HoldBar Static { height: auto; width: 1fr; }
-    HoldBar #hold-decision { max-height: 3; }
-    HoldBar #hold-error { max-height: 5; }
+    HoldBar #hold-reason { max-height: 3; }
+    HoldBar #hold-decision { max-height: 2; }
+    HoldBar #hold-error { max-height: 4; }
     """
 
     def compose(self):  # type: ignore[no-untyped-def]
@@ -72,15 +73,18 @@ class HoldBar(Vertical):
         bad = bool(error) or hold.get("reason") == "error"
         self.set_class(bad, "-error")
         mark = "bold reverse $text-error" if bad else "bold reverse $text-warning"
+        told = hold_reason(hold)
         self.query_one("#hold-reason", Static).update(
             Content.assemble(
                 (" HELD ", mark),
                 (f" {where(hold)} ", "bold"),
-                (hold_reason(hold), ""),
+                (told, ""),
             )
         )
-        self._show_decision(decision_of(hold))
+        self._show_decision(decision_of(hold), told)
         message, frames = error_lines(error)
+        if error is not None and visible_line(str(error.get("message") or "-"), 2000) in told:
+            message = ""
         failure = self.query_one("#hold-error", Static)
         failure.display = bool(message or frames)
         lines = [*([message] if message else []), *(f"  {line}" for line in frames[-FRAMES:])]
@@ -96,7 +100,7 @@ class HoldBar(Vertical):
             parts += [(key, "bold $text-accent"), (f" {label}   ", "")]
         self.query_one("#hold-choices", Static).update(Content.assemble(*parts))
 
-    def _show_decision(self, decision: dict[str, Any] | None) -> None:
+    def _show_decision(self, decision: dict[str, Any] | None, told: str) -> None:
         line = self.query_one("#hold-decision", Static)
         line.display = decision is not None
         if decision is None:
@@ -105,4 +109,5 @@ class HoldBar(Vertical):
         said = visible_line(decision_text(decision), 300)
         tool = visible_line(str(decision.get("tool") or "no tool was called"), 40)
         head = f"{decision_sign(kind)[0]} {visible_line(kind, 20)}"
-        line.update(Content.assemble((head, "bold"), (f" ({tool})", "$text-muted"), f": {said}"))
+        said = f": {said}" if said and said not in told else ""
+        line.update(Content.assemble((head, "bold"), (f" ({tool})", "$text-muted"), said))

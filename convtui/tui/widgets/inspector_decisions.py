@@ -76,23 +76,22 @@ def decisions(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
 
 
 def _cards(detail: TurnDetail) -> list[Card]:
-    own = [_card(detail, record) for record in detail.decided]
-    if detail.parent is not None:
-        said = {_what(card.record) for card in own}
-        before = [
-            _card(detail.parent, record, "in the parent log")
-            for record in detail.parent.decided
-            if _what(record) not in said
-        ]
-        own = [*before, *own]
-    for number, card in enumerate(own, 1):
-        if len(own) > 1:
+    before = detail.parent.decided if detail.parent is not None else []
+    known = {_what(record) for record in before}
+    # Where a branch begins at a decision, the parent has it with all its figures.
+    own = [r for r in detail.decided if r.get("call") is not None or _what(r) not in known]
+    cards = [
+        *(_card(detail.parent, record, "in the parent log") for record in before if detail.parent),
+        *(_card(detail, record) for record in own),
+    ]
+    for number, card in enumerate(cards, 1):
+        if len(cards) > 1:
             card.title = f"{number} {card.title}"
-    return own
+    return cards
 
 
 def _what(record: RecordDict) -> tuple[object, ...]:
-    return (record.get("kind"), record.get("by"), record.get("latency"), decision_text(record))
+    return (record.get("kind"), record.get("by"), decision_text(record))
 
 
 def _card(detail: TurnDetail, record: RecordDict, note: str = "") -> Card:
@@ -147,7 +146,7 @@ def _flat(record: RecordDict) -> str:
 
 
 def _one_call(number: int, call: dict[str, Any]) -> str:
-    line = f"{number} {call.get('tool')} {arguments_text(call)}"
+    line = f"{number} {call.get('tool')} {_flat(call)}"
     return f"{line}\n  ! {call['error']}" if call.get("error") else line
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from convtui.corrections import Correction, corrected_faults, corrected_words, noticed_words
 from convtui.log.detail import Call, Take, TurnDetail
 from convtui.records import RecordDict
 from convtui.text import visible_line
@@ -42,6 +43,8 @@ class Context:
     """The last turn, up to the one shown, in which the responder was asked."""
     width: int = 0
     """Cells across."""
+    correction: Correction | None = None
+    """What was corrected on the turn by hand."""
 
 
 def message_of(error: object) -> str:
@@ -97,7 +100,30 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
     if context.hold:
         detail_text = str(context.hold.get("detail") or context.hold.get("reason") or "")
         doc.blank().line(("> held: ", "held bold"), (detail_text, "text"))
+    _faults(doc, detail, turn, context.correction)
     return doc
+
+
+def _faults(doc: Doc, detail: TurnDetail, turn: Turn, correction: Correction | None) -> None:
+    """What the heuristics noticed, what was corrected by hand, and whose fault it is."""
+    take = next((take for take in reversed(detail.takes) if take.committed), None)
+    entries = (take.committed or {}).get("flags") if take is not None else None
+    noticed = [noticed_words(each) for each in entries or () if isinstance(each, Mapping)]
+    by_hand = corrected_words(correction) if correction is not None else []
+    faults = corrected_faults(turn, correction)
+    if noticed or by_hand or faults:
+        doc.blank()
+    for words in noticed:
+        doc.line(("! ", "warning bold"), (visible_line(words, 200), "warning"))
+    for words in by_hand:
+        doc.line(("* ", "human bold"), (words, "human"))
+    for fault in faults:
+        doc.line(
+            ("whose fault: ", "muted bold"),
+            (fault.side, "warning bold"),
+            (f", rule {fault.rule}", "text"),
+        )
+        doc.line((fault.why, "muted"), indent=2)
 
 
 def _stage(doc: Doc, name: str, sign: str, spans: Sequence[Span], *, held: bool = False) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
+from convtui.corrections import CORRECTABLE, FLAG_WORDS, Correction
 from convtui.log.detail import TurnDetail
 from convtui.records import RecordDict
 from convtui.text import visible_line
@@ -19,7 +20,15 @@ from convtui.tui.wrap import Wrapped
 SEPARATOR: Final = " · "
 
 _CALLED: Final = (
-    Flag.SIGNAL | Flag.EMPTY | Flag.TOOL_ERROR | Flag.WARNING | Flag.TRUNCATED | Flag.WOULD_END
+    Flag.SIGNAL
+    | Flag.EMPTY
+    | Flag.TOOL_ERROR
+    | Flag.WARNING
+    | Flag.TRUNCATED
+    | Flag.WOULD_END
+    | Flag.ROLE
+    | Flag.REPEAT
+    | Flag.LEAK
 )
 BADGES: Final = int(
     Flag.SIGNAL
@@ -39,6 +48,9 @@ BADGES: Final = int(
     | Flag.HELD
     | Flag.REASONING
     | Flag.WARNING
+    | Flag.ROLE
+    | Flag.REPEAT
+    | Flag.LEAK
 )
 """Flags that are told in the badge rows."""
 ROWS: Final = int(Flag.DISCARDED | Flag.ERROR | Flag.SKIPPED | Flag.CANCELLED)
@@ -48,6 +60,9 @@ ROWS: Final = int(Flag.DISCARDED | Flag.ERROR | Flag.SKIPPED | Flag.CANCELLED)
 @dataclass(slots=True)
 class Extra:
     """What the log says about a turn beyond its summary, for turns that are on the screen."""
+
+    correction: Correction | None = None
+    """What was corrected by hand, which does not stand in the log."""
 
     matches: list[tuple[str, int, int]] = field(default_factory=list)
     """Signal, start and end in the raw reply."""
@@ -165,6 +180,8 @@ def badges(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> li
     if flags & Flag.EMPTY:
         blank = not turn.text.strip()
         add(("empty reply" if blank else "near-empty reply", "warning"))
+    if flags & _CORRECTABLE or (extra is not None and extra.correction is not None):
+        found += _noticed(flags, extra.correction if extra is not None else None)
     if flags & Flag.DECISION:
         add(("decision " + _decision(turn, extra, short=short), "tool"))
     if flags & Flag.TOOL:
@@ -193,6 +210,24 @@ def badges(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> li
         add(("reply reused", "muted"))
     if flags & Flag.SEEDED:
         add(("parent log" if short else "from the parent log", "muted"))
+    return found
+
+
+_CORRECTABLE: Final = int(Flag.ROLE | Flag.REPEAT | Flag.LEAK)
+
+
+def _noticed(flags: int, correction: Correction | None) -> list[Span]:
+    """What the heuristics noticed, as it was corrected by hand."""
+    found: list[Span] = []
+    for name, flag in CORRECTABLE.items():
+        by_hand = correction.flags.get(name) if correction is not None else None
+        if by_hand is None:
+            if flags & flag:
+                found.append((FLAG_WORDS[name], "warning"))
+        elif by_hand:
+            found.append((f"{FLAG_WORDS[name]} by hand", "warning"))
+        elif flags & flag:
+            found.append((f"no {FLAG_WORDS[name]}", "human"))
     return found
 
 
