@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from convtui.engine.converse import converse
+    from convtui.engine.tools import serial_tool
     from convtui.errors import ConvtuiError, TransientProviderError, UserSimulatorError
     from convtui.log.reader import open_log
     from convtui.models.base import Delta, Reply, Usage
@@ -34,6 +35,7 @@ _HOMES = {
     "UserSimulatorError": "convtui.errors",
     "converse": "convtui.engine.converse",
     "open_log": "convtui.log.reader",
+    "serial_tool": "convtui.engine.tools",
 }
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "UserSimulatorError",
     "converse",
     "open_log",
+    "serial_tool",
 ]
 
 

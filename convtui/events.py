@@ -343,17 +343,25 @@ class LlmFailed(Record):
 
 
 class ToolCalled(Record):
-    """A tool is about to run."""
+    """A tool is about to run, with these arguments; `round` counts from 1."""
 
     TYPE = "tool.called"
     id: str
     name: str
     arguments: dict[str, Any] | None = None
     raw_arguments: str = ""
+    edited: bool | None = None
+    """The arguments were edited by hand; `debug.edited` has those of the model."""
+    max_rounds: int | None = None
+    """How many rounds the turn may have."""
 
 
 class ToolReturned(Record):
-    """A tool's result, or its error as the model sees it."""
+    """A tool's result, or its error as the model sees it.
+
+    Calls of one round run together: their records stand in the order in which they came back, the
+    messages of the model in the order in which they were called.
+    """
 
     TYPE = "tool.returned"
     id: str
@@ -362,6 +370,12 @@ class ToolReturned(Record):
     result: Any = None
     error_kind: str | None = None
     duration: float = 0.0
+    truncated: bool | None = None
+    """`result` is cut; the whole stands in `<log>.tools.jsonl` (see `log.tool_results`)."""
+    size: int | None = None
+    """Characters of the whole, where it is cut."""
+    reused: dict[str, Any] | None = None
+    """Where it first stood, when the call was not made again: `{log, seq}`."""
 
 
 class SignalsExtracted(Record):
@@ -505,6 +519,8 @@ class ProviderOutput(Record):
     text: str
     dropped: int | None = None
     """Characters left out because the cap was reached."""
+    source: str | None = None
+    """The tool server that printed it."""
 
 
 class ProviderRestored(Record):
@@ -562,6 +578,8 @@ class ToolDenied(Record):
     id: str
     name: str
     reason: str = ""
+    arguments: dict[str, Any] | None = None
+    raw_arguments: str = ""
 
 
 class UserClosed(Record):
@@ -621,7 +639,7 @@ class DebugOverrode(Record):
     """A discard or an ending was overridden."""
 
     TYPE = "debug.overrode"
-    what: Literal["discard", "ending", "empty"]
+    what: Literal["discard", "ending", "empty", "approve_tools"]
     before: Any = None
     after: Any = None
 

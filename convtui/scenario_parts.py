@@ -168,6 +168,10 @@ class Limits(Part):
     """Rounds of tool calls within one turn."""
     turn_timeout: float = Field(120.0, gt=0)
     """Seconds that one model call may take."""
+    tool_timeout: float = Field(60.0, gt=0)
+    """Seconds that one tool call may take."""
+    max_tool_result: int = Field(48_000, ge=1)
+    """Characters of a tool's result that the model sees; the whole is kept beside the log."""
 
 
 class Budget(Part):
@@ -193,16 +197,48 @@ class Retry(Part):
 
 
 class McpServer(Part):
-    """A tool server that speaks MCP over its standard input and output."""
+    """A tool server that speaks MCP: a program over standard input and output, or a URL."""
 
-    command: list[str] = Field(min_length=1)
-    """The program and its arguments; started in the scenario's directory."""
+    command: list[str] | None = Field(None, min_length=1)
+    """The program and its arguments; started with the conversation, stopped with it."""
+    env: dict[str, str] = Field({})
+    """Environment variables for the program; of ours it gets none but PATH, HOME and the like."""
+    cwd: str | None = Field(None, validate_default=True)
+    """The directory it is started in; by default the scenario's."""
+    url: str | None = None
+    """A server that runs already and speaks streamable HTTP, as in http://127.0.0.1:8000/mcp."""
+    headers: dict[str, str] = Field({})
+    """HTTP headers for every request to `url`, such as Authorization."""
 
     @field_validator("command")
     @classmethod
-    def _program(cls, value: list[str]) -> list[str]:
-        not_blank(value[0])
+    def _program(cls, value: list[str] | None) -> list[str] | None:
+        if value is not None:
+            not_blank(value[0])
         return value
+
+    @field_validator("cwd")
+    @classmethod
+    def _located(cls, value: str | None, info: ValidationInfo) -> str | None:
+        base = base_of(info)
+        return value if base is None else str(base / (value or "."))
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"https?://[^/\s]", value):
+            raise ValueError(f"must be an http:// or https:// address, not {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _one(self) -> McpServer:
+        if (self.command is None) == (self.url is None):
+            raise ValueError("an MCP server has either a command or a url")
+        if self.url is not None and self.env:
+            raise at_key("env", "a server with a url is not started here and gets no environment")
+        if self.command is not None and self.headers:
+            raise at_key("headers", "headers are for a server with a url; a program has env")
+        return self
 
 
 class ToolConfig(Part):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import inspect
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -16,62 +17,109 @@ from convtui.errors import ToolError
 from convtui.models.base import Message, ToolCall
 from convtui.providers.base import ThreadExit, call
 from convtui.providers.frames import describe, own_frames
+from convtui.simulators.decisions import ABSTAIN_TOOL, REPLY_TOOL, STOP_TOOL
 
+TRUNCATED = "...(truncated)"
+_RESERVED = frozenset({REPLY_TOOL, STOP_TOOL, ABSTAIN_TOOL})
 _DETAIL_LIMIT = 4000
 _ECHO_LIMIT = 2000
+_CANCEL_WITHIN = 0.15
+"""Seconds that a cancelled call gets to notice; after that it is left behind."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-@dataclass(slots=True)
-class Tool:
-    """A Python callable with the schema of its arguments."""
+def serial_tool(function: Function) -> Function:
+    """Marks a tool whose calls do not bear company.
+
+    Calls of one round run together; those of all tools marked so run one after the other, in the
+    order in which the model made them. `function.serial = "NAME"` makes a group of its own.
+    """
+    function.serial = True  # type: ignore[attr-defined]
+    return function
+
+
+class ToolFailure(Exception):  # noqa: N818 - it is a result that the model sees
+    """A call failed: becomes the error result `{ok: false, error_kind, message, detail}`."""
+
+    def __init__(self, kind: str, message: str, detail: str = "") -> None:
+        self.kind = kind
+        self.detail = detail
+        super().__init__(message)
+
+
+class Tool(Protocol):
+    """Something that the model can call, wherever it runs."""
 
     name: str
-    description: str
-    function: Callable[..., Any]
-    arguments: type[BaseModel]
+    origin: str
+    """Where it comes from, in words."""
+    serial: str | None
+    """Calls of tools with the same text here run one after the other."""
 
     @property
     def schema(self) -> dict[str, Any]:
         """The tool in the form of chat APIs."""
-        parameters = self.arguments.model_json_schema()
-        parameters.pop("title", None)
-        return {
-            "type": "function",
-            "function": {
-                "name": self.name,
-                "description": self.description,
-                "parameters": parameters,
-            },
-        }
+
+    async def run(self, arguments: dict[str, Any]) -> Any:
+        """Runs one call. Raises `ToolFailure`."""
 
 
-@dataclass(slots=True)
-class ToolResult:
-    """What one call gave. `body` is what the model sees."""
-
-    call: ToolCall
-    ok: bool
-    body: Any
-    error_kind: str | None = None
-    duration: float = 0.0
-
-    def as_message(self) -> Message:
-        """The result as a message of the chat."""
-        body = self.body
-        return {
-            "role": "tool",
-            "tool_call_id": self.call.id,
-            "name": self.call.name,
-            "content": body if isinstance(body, str) else json.dumps(body, default=repr),
-        }
-
-
-def make_tool(function: Callable[..., Any]) -> Tool:
-    """A tool from a callable; the schema comes from its signature and docstring.
+class FunctionTool:
+    """A Python callable; the schema comes from its signature and docstring.
 
     Raises `ToolError` for a signature that has no schema.
     """
-    name = getattr(function, "__name__", type(function).__name__)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.name = getattr(function, "__name__", type(function).__name__)
+        self.origin = f"the function {getattr(function, '__module__', '?')}.{self.name}"
+        self.description = inspect.getdoc(function) or ""
+        serial = getattr(function, "serial", None)
+        self.serial = serial if isinstance(serial, str) else ("" if serial is True else None)
+        self._function = function
+        self._arguments = _model_of(self.name, function)
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The tool in the form of chat APIs."""
+        parameters = self._arguments.model_json_schema()
+        parameters.pop("title", None)
+        return tool_schema(self.name, self.description, parameters)
+
+    async def run(self, arguments: dict[str, Any]) -> Any:
+        """Calls the function. Raises `ToolFailure`."""
+        try:
+            checked = self._arguments.model_validate(arguments)
+        except ValidationError as error:
+            raise ToolFailure(
+                "invalid_tool_arguments", "the arguments do not fit", str(error)
+            ) from error
+        values = {name: getattr(checked, name) for name in checked.model_fields_set}
+        try:
+            if inspect.iscoroutinefunction(self._function):
+                return await self._function(**values)
+            return await call(lambda: self._function(**values))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            what = "the tool raised CancelledError"
+            raise ToolFailure("tool_execution_exception", what) from None
+        except (Exception, SystemExit) as error:
+            cause = error.cause if isinstance(error, ThreadExit) else error
+            raise ToolFailure(
+                "tool_execution_exception", describe(cause), "\n".join(own_frames(cause))
+            ) from error
+
+
+def tool_schema(name: str, description: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool in the form of chat APIs."""
+    function = {"name": name, "description": description, "parameters": dict(parameters)}
+    return {"type": "function", "function": function}
+
+
+def _model_of(name: str, function: Callable[..., Any]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     try:
         signature = inspect.signature(function, eval_str=True)
@@ -85,100 +133,343 @@ def make_tool(function: Callable[..., Any]) -> Tool:
         fields[parameter.name] = (kind, default)
     try:
         model = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+        model.model_json_schema()
     except Exception as error:
         raise ToolError(f"tool {name}: no schema for its signature ({error})") from error
-    return Tool(name, inspect.getdoc(function) or "", function, model)
+    return model
+
+
+@dataclass(slots=True)
+class ToolResult:
+    """What one call gave. `body` is what the model sees."""
+
+    call: ToolCall
+    ok: bool
+    body: Any
+    error_kind: str | None = None
+    duration: float = 0.0
+    """Seconds."""
+    whole: str | None = None
+    """The whole text, where `body` is cut."""
+
+    @property
+    def content(self) -> str:
+        """The result as text."""
+        return as_text(self.body)
+
+    def as_message(self) -> Message:
+        """The result as a message of the chat."""
+        return {
+            "role": "tool",
+            "tool_call_id": self.call.id,
+            "name": self.call.name,
+            "content": self.content,
+        }
+
+
+def as_text(body: Any) -> str:
+    """A result's body as the model is given it."""
+    return body if isinstance(body, str) else json.dumps(body, default=repr)
+
+
+@dataclass(slots=True, frozen=True)
+class Cut:
+    """A result of which the model sees `shown` only; `whole` is kept beside the log."""
+
+    shown: Any
+    whole: str
+
+
+class ToolServer(Protocol):
+    """A source of tools that has to be started."""
+
+    label: str
+    tools: list[Tool]
+
+    async def start(self) -> None:
+        """Starts it and learns its tools. Raises `ToolError`."""
+
+    async def stop(self) -> None:
+        """Stops it; does nothing when it is not running."""
+
+    async def refresh(self) -> bool:
+        """Learns its tools again where it said that they changed; whether they did."""
+
+
+@dataclass(slots=True)
+class Approval:
+    """Which calls wait for a human's word: none, all, or those of some tools."""
+
+    of: bool | frozenset[str] = False
+
+    @classmethod
+    def parse(cls, value: Any) -> Approval:
+        """`True`, `False` or a list of names. Raises ValueError."""
+        if isinstance(value, bool):
+            return cls(value)
+        if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
+            return cls(frozenset(value) or False)
+        raise ValueError("write true, false or a list of tools")
+
+    def needed(self, calls: Iterable[ToolCall]) -> list[ToolCall]:
+        """Those of `calls` that have to wait."""
+        if isinstance(self.of, bool):
+            return list(calls) if self.of else []
+        return [each for each in calls if each.name in self.of]
+
+    def as_data(self) -> bool | list[str]:
+        """The reverse of `parse()`."""
+        return self.of if isinstance(self.of, bool) else sorted(self.of)
 
 
 class Toolbox:
-    """The tools of one conversation. Raises `ToolError` for two tools of one name."""
+    """The tools of one conversation. Raises `ToolError` for two tools of one name.
 
-    def __init__(self, functions: Sequence[Callable[..., Any]] = ()) -> None:
+    `timeout` (seconds) and `max_result` (characters that the model sees) hold for each call.
+    """
+
+    def __init__(
+        self,
+        functions: Sequence[Callable[..., Any]] = (),
+        servers: Sequence[ToolServer] = (),
+        *,
+        timeout: float = 60.0,
+        max_result: int = 48_000,
+        approval: Approval | None = None,
+    ) -> None:
+        self.servers = list(servers)
+        self.approval = approval or Approval()
+        self._timeout = timeout
+        self._max_result = max_result
+        self._own: list[Tool] = [FunctionTool(function) for function in functions]
         self._tools: dict[str, Tool] = {}
-        for function in functions:
-            tool = make_tool(function)
-            if tool.name in self._tools:
-                raise ToolError(f"two tools are called {tool.name!r}; rename one of them")
-            self._tools[tool.name] = tool
-        self.schemas = [tool.schema for tool in self._tools.values()]
+        self._running: set[asyncio.Task[Any]] = set()
+        self._by_hand: asyncio.Future[None] | None = None
+        self.schemas: list[dict[str, Any]] = []
+        self._collect()
 
     def __len__(self) -> int:
         return len(self._tools)
 
+    def _collect(self) -> None:
+        found: dict[str, Tool] = {}
+        for tool in (*self._own, *(tool for server in self.servers for tool in server.tools)):
+            if tool.name in _RESERVED:
+                raise ToolError(
+                    f"{tool.origin} cannot be a tool: {tool.name!r} is what a responder decides"
+                    " with; rename it"
+                )
+            other = found.get(tool.name)
+            if other is not None:
+                raise ToolError(
+                    f"two tools are called {tool.name!r}: {other.origin} and {tool.origin}; rename"
+                    " one of them or take it out"
+                )
+            found[tool.name] = tool
+        self._tools = found
+        self.schemas = [tool.schema for tool in found.values()]
+
+    # --- servers
+
+    async def start(self) -> None:
+        """Starts the tool servers together. Raises `ToolError`; those that run are stopped then."""
+        if not self.servers:
+            return
+        done = await asyncio.gather(
+            *(server.start() for server in self.servers), return_exceptions=True
+        )
+        try:
+            for outcome in done:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+            self._collect()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stops the tool servers together."""
+        await asyncio.gather(*(server.stop() for server in self.servers))
+
+    async def refresh(self) -> str | None:
+        """Takes in what servers have changed of their tools; in words, None where nothing has.
+
+        A change that makes two tools of one name is not taken in.
+        """
+        if not self.servers:
+            return None
+        before = set(self._tools)
+        changed = await asyncio.gather(*(server.refresh() for server in self.servers))
+        if not any(changed):
+            return None
+        try:
+            self._collect()
+        except ToolError as error:
+            return f"the tools that were there stay: {error}"
+        come, gone = sorted(set(self._tools) - before), sorted(before - set(self._tools))
+        parts = [f"{word} {', '.join(names)}" for word, names in (("new:", come), ("gone:", gone))
+                 if names]  # fmt: skip
+        return "; ".join(parts) or "their descriptions or arguments changed"
+
+    # --- calls
+
     def arguments(self, tool_call: ToolCall) -> dict[str, Any] | None:
         """The call's arguments as far as they can be read; empty text means none."""
-        if not tool_call.arguments.strip():
-            return {}
-        try:
-            found = json.loads(tool_call.arguments)
-        except ValueError:
-            return None
-        return found if isinstance(found, dict) else None
+        return read_arguments(tool_call.arguments)
 
-    async def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
-        """Runs the calls of one round together; results come in call order."""
-        return list(await asyncio.gather(*(self._run(each) for each in calls)))
+    async def run(
+        self,
+        calls: Sequence[ToolCall],
+        came: Callable[[ToolResult], None] = lambda result: None,
+    ) -> list[ToolResult]:
+        """Runs the calls of one round together; results come in call order.
+
+        `came` is told of each as soon as it is there.
+        """
+        self._by_hand = asyncio.get_running_loop().create_future()
+        queues: dict[str, asyncio.Lock] = {}
+
+        async def one(tool_call: ToolCall) -> ToolResult:
+            tool = self._tools.get(tool_call.name)
+            if tool is None or tool.serial is None:
+                result = await self._run(tool_call)
+            else:
+                async with queues.setdefault(tool.serial, asyncio.Lock()):
+                    result = await self._run(tool_call)
+            came(result)
+            return result
+
+        tasks = [asyncio.ensure_future(one(each)) for each in calls]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+            self._by_hand = None
+
+    def cancel(self) -> bool:
+        """Cancels the calls of the round in progress; whether there was one."""
+        if self._by_hand is None or self._by_hand.done():
+            return False
+        self._by_hand.set_result(None)
+        return True
 
     async def _run(self, tool_call: ToolCall) -> ToolResult:
         started = time.perf_counter()
-        result = await self._result(tool_call)
+        try:
+            value = await self._guarded(tool_call)
+        except ToolFailure as failure:
+            result = failed(tool_call, failure.kind, str(failure), failure.detail)
+        else:
+            result = self._given(tool_call, value)
         result.duration = round(time.perf_counter() - started, 4)
         return result
 
-    async def _result(self, tool_call: ToolCall) -> ToolResult:
+    async def _guarded(self, tool_call: ToolCall) -> Any:
+        """What the tool returns within the time that it has."""
+        by_hand = self._by_hand
+        assert by_hand is not None
+        if by_hand.done():
+            raise ToolFailure("tool_cancelled", "the call was cancelled by hand before it ran")
+        task = asyncio.ensure_future(self._value(tool_call))
+        try:
+            await asyncio.wait(
+                {task, by_hand}, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED
+            )
+            if task.done():
+                return task.result()
+            if by_hand.done():
+                raise ToolFailure("tool_cancelled", "the call was cancelled by hand")
+            raise ToolFailure(
+                "tool_timeout", f"no result within {self._timeout:g} s (limits.tool_timeout)"
+            )
+        finally:
+            if not task.done():
+                # Code that takes no notice is left behind.
+                task.cancel()
+                await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
+            if task.done() and not task.cancelled():
+                task.exception()  # looked at: a result that came too late is nobody's
+
+    async def _value(self, tool_call: ToolCall) -> Any:
         tool = self._tools.get(tool_call.name)
         if tool is None:
             known = ", ".join(self._tools) or "none"
-            return _failed(
-                tool_call, "unknown_tool", f"there is no tool {tool_call.name!r}", f"known: {known}"
+            raise ToolFailure(
+                "unknown_tool", f"there is no tool {tool_call.name!r}", f"known: {known}"
             )
         arguments = self.arguments(tool_call)
         if arguments is None:
-            return _failed(
-                tool_call,
+            raise ToolFailure(
                 "invalid_tool_arguments",
                 "the arguments are not a JSON object",
                 tool_call.arguments[:_ECHO_LIMIT],
             )
-        try:
-            checked = tool.arguments.model_validate(arguments)
-        except ValidationError as error:
-            return _failed(
-                tool_call, "invalid_tool_arguments", "the arguments do not fit", str(error)
-            )
-        values = {name: getattr(checked, name) for name in checked.model_fields_set}
+        return await tool.run(arguments)
 
-        def invoke() -> Any:
-            return tool.function(**values)
+    def _given(self, tool_call: ToolCall, value: Any) -> ToolResult:
+        """A value as a result, cut where it is too long."""
+        whole: str | None = None
+        if isinstance(value, Cut):
+            value, whole = value.shown, value.whole
+        body = _plain(value)
+        text = as_text(body)
+        if len(text) > self._max_result:
+            body = text[: self._max_result] + TRUNCATED
+            whole = text if whole is None else whole
+        return ToolResult(tool_call, True, body, whole=whole)
 
-        try:
-            if inspect.iscoroutinefunction(tool.function):
-                value = await tool.function(**values)
-            else:
-                value = await call(invoke)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the model sees it as a result
-            cause = error.cause if isinstance(error, ThreadExit) else error
-            return _failed(
-                tool_call,
-                "tool_execution_exception",
-                describe(cause),
-                "\n".join(own_frames(cause)),
-            )
-        return ToolResult(tool_call, True, _plain(value))
+
+def read_arguments(text: str) -> dict[str, Any] | None:
+    """Arguments as a model writes them; empty text means none, None that it is no JSON object."""
+    if not text.strip():
+        return {}
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def distinct(calls: Sequence[ToolCall]) -> list[ToolCall]:
+    """The calls of a reply, each with an id of its own; endpoints may leave it out or repeat it."""
+    seen: set[str] = set()
+    result = []
+    for number, each in enumerate(calls, 1):
+        name = each.id or f"call_{number}"
+        while name in seen:
+            name += f"_{number}"
+        seen.add(name)
+        result.append(each if name == each.id else dataclasses.replace(each, id=name))
+    return result
+
+
+def failed(tool_call: ToolCall, kind: str, message: str, detail: str = "") -> ToolResult:
+    """An error result: `{ok: false, error_kind, message, detail}`."""
+    body = {"ok": False, "error_kind": kind, "message": message, "detail": detail}
+    whole: str | None = None
+    if len(message) > _DETAIL_LIMIT or len(detail) > _DETAIL_LIMIT:
+        whole = as_text(body)
+        body = {**body, "message": _cut(message), "detail": _cut(detail)}
+    return ToolResult(tool_call, False, body, error_kind=kind, whole=whole)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _DETAIL_LIMIT else text[:_DETAIL_LIMIT] + TRUNCATED
 
 
 def _plain(value: Any) -> Any:
+    """A value as JSON; what is none becomes `{repr, type}`."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
     try:
-        json.dumps(value)
-    except (TypeError, ValueError):
-        return {"repr": repr(value), "type": type(value).__name__}
-    return value
-
-
-def _failed(tool_call: ToolCall, kind: str, message: str, detail: str = "") -> ToolResult:
-    body: dict[str, Any] = {"ok": False, "error_kind": kind, "message": message}
-    if detail:
-        body["detail"] = detail[:_DETAIL_LIMIT]
-    return ToolResult(tool_call, False, body, error_kind=kind)
+        # There and back: what a log and a model get is the same, keys that are no text included.
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        try:
+            shown = repr(value)
+        except Exception as error:  # noqa: BLE001 - whatever somebody's __repr__ does
+            shown = f"<{type(error).__name__} in __repr__>"
+        return {"repr": shown, "type": type(value).__name__}

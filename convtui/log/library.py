@@ -17,7 +17,7 @@ from convtui.records import FORMAT, RecordDict
 _HEAD = 1 << 16
 _HEAD_LIMIT = 4 << 20
 _TAIL = 4096
-_COMPANIONS = (".wire.jsonl", ".notes.jsonl")
+_COMPANIONS = (".wire.jsonl", ".notes.jsonl", ".tools.jsonl")
 
 
 @dataclass(slots=True, frozen=True)

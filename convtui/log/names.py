@@ -15,6 +15,11 @@ def wire_path(path: Path) -> Path:
     return path.with_name(path.name + ".wire.jsonl")
 
 
+def tool_results_path(path: Path) -> Path:
+    """Where the tool results of a log are kept that are too long for it."""
+    return path.with_name(path.name + ".tools.jsonl")
+
+
 def notes_path(path: Path) -> Path:
     """Where marks and notes on a log are kept."""
     return path.with_name(path.name + ".notes.jsonl")
