@@ -152,7 +152,10 @@ class Edit(ModalScreen[dict[str, str] | None]):
         self.query(SafeTextArea).first().focus()
 
     def action_apply(self) -> None:
-        """Takes over what is different."""
+        """Takes over what is different, as soon as the keys before this one are in the text."""
+        (self.focused or self).call_later(self._apply)
+
+    def _apply(self) -> None:
         areas = self.query(SafeTextArea)
         found = {
             field: area.text
