@@ -282,6 +282,10 @@ class LlmRequest(Record):
     model: str | None = None
     tools: list[str] | None = None
     """Names of the tools that were offered."""
+    estimate: dict[str, Any] | None = None
+    """What the call is expected to use, where a budget is set: `{prompt_tokens,
+    completion_tokens?, cost?}`; from the size of the messages and what earlier calls of the side
+    have used."""
     sha256: str
 
     def payload(self) -> RecordDict:
@@ -491,6 +495,7 @@ class BudgetCrossed(Record):
     """A budget was crossed, once."""
 
     TYPE = "budget.crossed"
+    scope: Literal["conversation", "provider", "persona"] = "conversation"
     what: Literal["tokens", "cost"]
     limit: float
     used: float
@@ -559,8 +564,10 @@ class BudgetRaised(Record):
     """A budget was raised by hand."""
 
     TYPE = "budget.raised"
+    scope: Literal["conversation", "provider", "persona"] = "conversation"
     what: Literal["tokens", "cost"]
     limit: float
+    before: float | None = None
 
 
 class ToolApproved(Record):

@@ -174,13 +174,26 @@ class Limits(Part):
     """Characters of a tool's result that the model sees; the whole is kept beside the log."""
 
 
+class SideBudget(Part):
+    """Limits on what one side uses."""
+
+    tokens: int | None = Field(None, ge=1)
+    """Prompt and completion tokens of its calls."""
+    cost: float | None = Field(None, gt=0)
+    """US dollars."""
+
+
 class Budget(Part):
-    """Limits on tokens and cost of the whole conversation; crossing one fires once."""
+    """Limits on tokens and cost, of the whole conversation and of each side; each fires once."""
 
     tokens: int | None = Field(None, ge=1)
     """Tokens of both sides."""
     cost: float | None = Field(None, gt=0)
-    """US dollars."""
+    """US dollars, of both sides."""
+    provider: SideBudget | None = None
+    """The provider's share."""
+    persona: SideBudget | None = None
+    """The persona's share, a responder's decisions included."""
     on_exceeded: Literal["pause", "stop", "warn"] = "pause"
     """What happens on the completion that crosses it."""
 

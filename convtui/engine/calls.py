@@ -101,6 +101,8 @@ class Question:
     then, a timeout is not."""
     tools: list[str] | None = None
     """Names of the tools that are offered."""
+    estimate: dict[str, Any] | None = None
+    """What the call is expected to use."""
     stands: Callable[[Reply], bool] | None = None
     """Whether what had arrived when an attempt failed is enough: it is the reply then."""
 
@@ -167,6 +169,7 @@ class Caller:
             params=jsonable(question.params),
             model=question.model,
             tools=question.tools,
+            estimate=question.estimate,
             **chain.add(question.messages),
         )
         chain.placed(seq)

@@ -49,6 +49,7 @@ class Collector:
         self.last_seq = -1
         self.termination: RecordDict | None = None
         self.taken_over: set[str] = set()
+        self.budget: list[dict[str, Any]] = []
         self.responder = ResponderMemory()
         self.closed_responder: ResponderMemory | None = None
         """The responder's session that was closed with the last session, which may be reopened."""
@@ -81,6 +82,7 @@ class Collector:
         self.speaks_next = counters.get("speaks_next")
         self.waiting = counters.get("pending")
         self.taken_over = set(counters.get("taken_over", ()))
+        self.budget = list(counters.get("budget", ()))
         messages = record.get("messages", {}).get("responder")
         self.responder.seeded(counters.get("responder"), messages)
         self.in_session = bool(self.current) and self.current in self.first
@@ -265,6 +267,10 @@ class Collector:
     def on_debug_overrode(self, record: RecordDict) -> None:
         if record.get("what") == "ending":
             self.unsettled = None
+
+    def on_budget_raised(self, record: RecordDict) -> None:
+        names = ("scope", "what", "limit")
+        self.budget.append({name: record[name] for name in names if name in record})
 
     def on_debug_took_over(self, record: RecordDict) -> None:
         self.taken_over.add(str(record.get("side", "persona")))

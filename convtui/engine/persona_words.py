@@ -58,7 +58,7 @@ class PersonaWords:
             return said(asked.say, asked.say.text if isinstance(asked.say, Say) else "", {})
         if asked.side == "responder":
             return await self._decide(view, asked)
-        answer = await self._table.caller.ask(_question(asked))
+        answer = await self._answer(asked)
         reply = answer.reply
         reply.text = await self._response.after(answer)
         return said(self._table.simulator.interpret(reply, view), reply.text, reply.metadata)
@@ -94,10 +94,28 @@ class PersonaWords:
         action = self._table.simulator.interpret(answer.reply, view)
         return await self.decided(action, answer.reply, call=answer.call, latency=latency)
 
+    def _question(self, asked: Asked) -> Question:
+        assert asked.open is not None
+        return Question(
+            asked.side,
+            asked.open,
+            asked.messages,
+            asked.params,
+            asked.model,
+            stands=asked.stands,
+            tools=asked.tools,
+            estimate=self._budget.estimate(asked.side, asked.messages),
+        )
+
+    async def _answer(self, asked: Asked) -> Answer:
+        answer = await self._table.caller.ask(self._question(asked))
+        self._budget.learn(asked.side, asked.messages, answer.reply.usage)
+        return answer
+
     async def _ask(self, view: View, asked: Asked) -> Answer:
         while True:
             try:
-                return await self._table.caller.ask(_question(asked))
+                return await self._answer(asked)
             except CallCancelledError:
                 raise
             except ConversationError as error:
@@ -253,19 +271,6 @@ def said(
     if isinstance(action, Say):
         return Words(raw or action.text, metadata=metadata, then=action.then, human=human)
     return action
-
-
-def _question(asked: Asked) -> Question:
-    assert asked.open is not None
-    return Question(
-        asked.side,
-        asked.open,
-        asked.messages,
-        asked.params,
-        asked.model,
-        stands=asked.stands,
-        tools=asked.tools,
-    )
 
 
 def _drafts(decision: Decision) -> list[dict[str, Any]]:

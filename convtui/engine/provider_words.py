@@ -40,7 +40,9 @@ class ProviderWords:
         number = 0
         while True:
             number += 1
-            answer = await self._table.caller.ask(self._question(session, extra, number))
+            question = self._question(session, extra, number)
+            answer = await self._table.caller.ask(question)
+            self._budget.learn("provider", question.messages, answer.reply.usage)
             raw = await self._response.after(answer)
             reply = answer.reply
             if not reply.tool_calls:
@@ -82,6 +84,7 @@ class ProviderWords:
             number,
             own_code=not isinstance(provider, LitellmProvider),
             tools=[str(tool["function"]["name"]) for tool in tools] or None,
+            estimate=self._budget.estimate("provider", messages),
         )
 
     def messages(self, session: SessionState, extra: Sequence[Message] = ()) -> list[Message]:
@@ -97,8 +100,14 @@ class ProviderWords:
 
     def request_drafts(self, session: SessionState) -> list[dict[str, Any]]:
         """What is about to be sent, for a hold."""
-        text = "\n".join(f"{m['role']}: {m.get('content') or ''}" for m in self.messages(session))
-        return [{"field": "messages", "label": "about to be sent", "text": text}]
+        messages = self.messages(session)
+        text = "\n".join(f"{m['role']}: {m.get('content') or ''}" for m in messages)
+        drafts = [{"field": "messages", "label": "about to be sent", "text": text}]
+        estimate = self._budget.estimate("provider", messages)
+        if estimate is not None:
+            words = self._budget.in_words(estimate)
+            drafts.append({"field": "estimate", "label": "expected to use", "text": words})
+        return drafts
 
     async def _run_tools(self, reply: Reply, seq: int, number: int) -> list[Message]:
         calls = reply.tool_calls

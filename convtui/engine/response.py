@@ -8,7 +8,7 @@ from typing import Any
 
 from convtui.engine.budget import BudgetGuard
 from convtui.engine.calls import Answer
-from convtui.engine.gate import AGAIN, EDIT, END, GO, SKIP, Choice, Release
+from convtui.engine.gate import AGAIN, EDIT, END, GO, RAISE, SKIP, Choice, Release
 from convtui.engine.table import Table
 from convtui.events import HoldReason
 
@@ -23,8 +23,7 @@ class ResponseGate:
     async def after(self, answer: Answer) -> str:
         """The raw reply of a call, perhaps edited."""
         because, detail = self._budget.check()
-        choices = (GO, END) if because else (GO, EDIT, AGAIN, SKIP)
-        return await self.passed(answer.reply.text, because=because, detail=detail, choices=choices)
+        return await self.passed(answer.reply.text, because=because, detail=detail)
 
     async def passed(
         self,
@@ -57,6 +56,11 @@ class ResponseGate:
 
         `answered` is told of the answer first. Raises `AskAgainError` and `SkipTurnError`.
         """
+        if because == "budget" and not await self._goes_on(detail, drafts):
+            self._budget.end(detail)
+            return None
+        if because == "budget":
+            because, detail = None, ""
         release = await self._table.gate.pass_through(
             self._table.point("response"),
             drafts=drafts,
@@ -66,10 +70,26 @@ class ResponseGate:
         )
         answered(release)
         self._table.answer_common(release)
-        if because == "budget" and (release.choice == END.id or not self._table.gate.watched):
-            self._budget.end(detail)
-            return None
         return release
+
+    async def _goes_on(self, detail: str, drafts: Callable[[], list[dict[str, Any]]]) -> bool:
+        """Holds on a budget that was crossed; whether the conversation goes on all the same."""
+        said = detail
+        while True:
+            release = await self._table.gate.wait(
+                "budget",
+                self._table.point("response"),
+                [{"field": "limit", "label": "the new budget", "text": ""}, *drafts()],
+                (RAISE, GO, END),
+                detail=said,
+                unattended=Release(END.id, by="policy"),
+            )
+            if release.choice != RAISE.id:
+                return release.choice == GO.id
+            wrong = self._budget.raise_to(release.edits.get("limit"))
+            if wrong is None:
+                return True
+            said = f"{detail}; {wrong}"
 
 
 def _drafts(raw: str) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from convtui import __version__
 from convtui.engine.breakpoints import Breakpoints
-from convtui.engine.budget import exceeded, used_before
+from convtui.engine.budget import still_over, unknown_usage
 from convtui.engine.calls import Caller, RetryRules
 from convtui.engine.gate import (
     Gate,
@@ -83,8 +83,11 @@ def load_for(scenario: Scenario, spec: StartSpec, models: ModelClients) -> Loade
 def _opening_prompt(scenario: Scenario) -> str | None:
     """What a persona that speaks first is asked with; None when its first words are fixed."""
     persona = scenario.persona
-    fixed = persona.opening is not None or (
-        isinstance(persona.script, dict) and 1 in persona.script
+    first = persona.script
+    fixed = (
+        persona.opening is not None
+        or (isinstance(first, dict) and 1 in first)
+        or isinstance(first, list)
     )
     return scenario.provider.start_prompt if persona.simulator == "llm" and not fixed else None
 
@@ -224,12 +227,12 @@ class Conversation:
                     f" ({again.reason}); give a higher {flag} to go on"
                 )
         if seed.reopened == "budget":
-            budget = self.scenario.budget
-            if exceeded(budget, *used_before(seed.inherited.values())):
-                flag = "tokens" if budget.tokens is not None else "cost"
+            over = still_over(self.scenario.budget, seed.inherited, seed.budget)
+            if over is not None:
+                scope = "" if over.scope == "conversation" else f"{over.scope}."
                 raise UsageError(
                     f"{seed.parent.file}: this conversation ended because of its budget; raise it"
-                    f" (--set budget.{flag}=N) to go on"
+                    f" (--set budget.{scope}{over.what}=N) to go on"
                 )
 
     def _scenario_tools(self) -> list[Callable[..., Any]]:
@@ -396,6 +399,7 @@ class Conversation:
             await self._lifecycle.prepare()
         for near, hook in self.loaded.near_names:
             self._warn("near_name", f"{near}() is no hook; did you mean {hook}()?")
+        await self._say_what_is_not_counted()
         prepared = self.state.prepared
         first = max(1, self.seed.current) if self.seed else 1
         over = {int(item["session"]) for item in self.seed.ended} if self.seed else set()
@@ -425,6 +429,19 @@ class Conversation:
         if last is None:
             raise ProviderError("there is no session left to hold")
         return bad or last
+
+    async def _say_what_is_not_counted(self) -> None:
+        persona = self.scenario.persona
+        model = (persona.responder.model if persona.responder else None) or persona.model
+        asks = self.simulator.kind in ("llm", "responder") and model is not None
+        user = (f"{self.simulator.kind} persona", model) if asks and model else None
+        for sentence in await unknown_usage(
+            self.scenario.budget,
+            provider=self.loaded,
+            user=user,
+            priced=self._wiring.models.priced,
+        ):
+            self._warn("budget_unknown", sentence)
 
     # --- a session
 

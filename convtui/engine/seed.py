@@ -60,6 +60,8 @@ class Seed:
     accepted_unrestored: bool = False
     """Whether it was accepted before that the provider is not brought back to where it stood."""
     taken_over: list[str] = field(default_factory=list)
+    budget: list[dict[str, Any]] = field(default_factory=list)
+    """Limits that were raised by hand: `{scope, what, limit}`."""
     responder: dict[str, Any] | None = None
     """The responder's own session, as its `restore()` takes it."""
 
@@ -82,6 +84,7 @@ class Seed:
                 **({"speaks_next": self.speaks_next} if self.speaks_next else {}),
                 **({"pending": pending_data(self.pending)} if self.pending else {}),
                 **({"taken_over": self.taken_over} if self.taken_over else {}),
+                **({"budget": self.budget} if self.budget else {}),
                 **({"responder": _without_messages(self.responder)} if self.responder else {}),
             },
             messages={
@@ -224,6 +227,7 @@ def read_seed(parent: ContinueFrom) -> Seed:
         inherited=collector.usage,
         accepted_unrestored=collector.unrestored,
         taken_over=sorted(collector.taken_over),
+        budget=collector.budget,
         responder=collector.responder.as_data(),
     )
 

@@ -30,11 +30,18 @@ class EngineModels:
 
     def client(self, model: str, params: Mapping[str, Any] | None = None) -> ModelClient:
         """A client for a litellm model string. Raises `UsageError` for one it cannot call."""
+        return cast(ModelClient, self._litellm().client(model, params))
+
+    async def priced(self, model: str) -> bool:
+        """Whether what a model costs is known before it is called."""
+        return await self._litellm().priced(model)
+
+    def _litellm(self) -> LitellmClients:
         if self._clients is None:
             from convtui.models.litellm_client import LitellmClients
 
             self._clients = LitellmClients(self._redactor)
-        return cast(ModelClient, self._clients.client(model, params))
+        return self._clients
 
     def capture(self, log: Path, mode: str) -> None:
         """Begins to write exchanges beside a log; `mode` is last, all or off."""

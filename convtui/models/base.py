@@ -200,3 +200,7 @@ class ModelClients(Protocol):
     def client(self, model: str, params: Mapping[str, Any] | None = None) -> ModelClient:
         """A client for a litellm model string. Raises `UsageError` for a model it cannot call."""
         ...
+
+    async def priced(self, model: str) -> bool:
+        """Whether what a model costs is known before it is called. May take seconds."""
+        ...

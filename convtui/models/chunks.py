@@ -168,6 +168,15 @@ def _usage(litellm: Any, model: str, answer: Any, usage: Any) -> Usage:
     )
 
 
+def is_priced(litellm: Any, model: str) -> bool:
+    """Whether the local price list knows a model.
+
+    litellm asks the endpoint itself about some models that are not in it; those are not asked for.
+    """
+    provider, _, name = model.partition("/")
+    return bool({model, name} & litellm.model_cost.keys()) and "ollama" not in provider
+
+
 def _cost(litellm: Any, model: str, answer: Any, usage: Any) -> float | None:
     """US dollars: what the endpoint says, else the local price list; None when neither knows."""
     said = getattr(usage, "cost", None)
@@ -177,8 +186,7 @@ def _cost(litellm: Any, model: str, answer: Any, usage: Any) -> float | None:
     provider, slash, _ = model.partition("/")
     names = [model] if used is None else [f"{provider}/{used}" if slash else used, model]
     for name in names:
-        # litellm asks the endpoint itself about some models that are not in its list.
-        if not {name, name.partition("/")[2]} & litellm.model_cost.keys() or "ollama" in provider:
+        if not is_priced(litellm, name):
             continue
         with contextlib.suppress(Exception):  # unknown, which is not zero
             into, out = litellm.cost_per_token(

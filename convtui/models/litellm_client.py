@@ -19,7 +19,7 @@ from typing import Any
 
 from convtui.errors import BadModelRequest, ModelError, UsageError
 from convtui.models.base import Delta, Message
-from convtui.models.chunks import ChunkReader, whole_delta
+from convtui.models.chunks import ChunkReader, is_priced, whole_delta
 from convtui.models.mapping import CallFacts, map_error, unknown_model
 from convtui.text import REDACTED, Redactor, is_secret_name
 
@@ -179,6 +179,10 @@ class LitellmClients:
     async def loaded(self) -> Any:
         """The litellm module; loads it in a thread, so that the event loop goes on."""
         return self._module if self._module is not None else await asyncio.to_thread(self.module)
+
+    async def priced(self, model: str) -> bool:
+        """Whether the local price list knows a model; an endpoint may still name what it costs."""
+        return is_priced(await self.loaded(), model)
 
     async def aclose(self) -> None:
         """Closes the connections that litellm keeps for this event loop."""

@@ -49,7 +49,7 @@ def _responder(persona: Persona, models: ModelClients) -> ResponderSimulator:
         instructions=brief.instructions,
         max_followups=brief.max_followups,
         opening=opening or "",
-        decide_with=getattr(brief, "decide_with", "auto"),
+        decide_with=brief.decide_with,
     )
 
 

@@ -136,6 +136,10 @@ class FakeModels:
         """The client of `fake/NAME`."""
         return self.clients[model.rpartition("/")[2]]
 
+    async def priced(self, model: str) -> bool:
+        """Nobody knows the price of a script."""
+        return False
+
 
 Answer = str | tuple[str, dict[str, Any]] | Callable[[CommandDesk, RecordDict], None] | None
 """What to do at a hold: a choice, a choice with edits, a command of its own, or nothing."""
