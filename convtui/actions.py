@@ -263,6 +263,14 @@ def _actions() -> Iterator[Action]:
         group,
         DEBUGGER,
     )
+    yield Action(
+        "turn.correct",
+        ("l",),
+        "correct",
+        "Correct the selected turn's flags, or whose fault it is.",
+        group,
+        DEBUGGER,
+    )
     yield Action("view.follow", ("F",), "follow", "Follow the newest turn.", group, DEBUGGER)
 
     group = "Move"
