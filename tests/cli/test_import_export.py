@@ -91,6 +91,73 @@ def test_a_log_goes_out_and_comes_in_again(convtui: Run, log: Path, tmp_path: Pa
         ]
 
 
+def test_results_of_waza_come_in(convtui: Run, tmp_path: Path) -> None:
+    talk = [
+        {"type": "user.message", "content": "Add an agent"},
+        {"type": "assistant.message", "content": "Which handoffs?"},
+    ]
+    summary = {"followups_sent": 0, "outcome": "abstained", "reason": "no handoff list"}
+    runs = [{"run_number": n, "transcript": talk, "responder": summary} for n in (1, 2)]
+    task = {"test_id": "t-1", "display_name": "Add an agent", "runs": runs}
+    data = {"schemaVersion": "1.4", "eval_id": "e", "tasks": [task]}
+    Path("results.json").write_text(json.dumps(data))
+    code, out, err = convtui("import", "results.json", "--out", tmp_path / "logs")
+    assert code == 0
+    assert out.count("imported ") == 2
+    assert err.startswith("2 imported, 0 there already")
+    logs = sorted((tmp_path / "logs").glob("*.jsonl"))
+    assert convtui("check", *logs).code == 0
+    shown = convtui("show", logs[0])
+    assert shown.code == 0
+    assert "1:2 provider: Which handoffs?" in shown.out
+    assert "no handoff list" in shown.out
+    folded = json.loads(convtui("show", logs[0], "--json").out)
+    assert folded["termination"]["kind"] == "abstained"
+    Path("results.json").write_text(json.dumps({**data, "tasks": []}))
+    code, _, err = convtui("import", "results.json")
+    assert code == 2
+    assert "there is no conversation in it" in err
+
+
+def test_event_files_go_out_and_come_in(convtui: Run, log: Path, tmp_path: Path) -> None:
+    code, out, err = convtui("export", log, "--to", "oharness", "--out", tmp_path / "out")
+    assert code == 0
+    assert "discarded turns (in user.log events)" in err
+    (file,) = (tmp_path / "out").glob("*.jsonl")
+    assert out == f"wrote {file}\n"
+    assert convtui("import", file, "--out", tmp_path / "back").code == 0
+    (back,) = (tmp_path / "back").glob("*.jsonl")
+    assert convtui("check", back).code == 0
+    one, two = (convtui("show", path, "--plain").out for path in (log, back))
+    spoken = [line for line in one.splitlines() if " persona: " in line or " provider: " in line]
+    assert spoken
+    assert spoken == [
+        line for line in two.splitlines() if " persona: " in line or " provider: " in line
+    ]
+    assert convtui("show", back, "--json").code == 0
+
+
+def test_what_cannot_go_out(convtui: Run, log: Path) -> None:
+    code, _, err = convtui("export", log, "--to", "waza")
+    assert code == 2
+    assert "waza can be read, not written" in err
+
+
+def test_a_broken_event_file_leaves_no_log(convtui: Run, tmp_path: Path) -> None:
+    line = {"v": "1.0", "seq": 0, "run_id": "r", "type": "meta", "payload": {}}
+    Path("e.jsonl").write_text(f"{json.dumps(line)}\n{{broken\n")
+    code, out, err = convtui("import", "e.jsonl", "--out", tmp_path / "logs")
+    assert (code, out) == (2, "")
+    assert "e.jsonl: line 2: is not JSON" in err
+    assert "Traceback" not in err
+    bad = {**line, "seq": 1, "type": "user.simulated.message", "payload": {"text": 5}}
+    Path("e.jsonl").write_text(f"{json.dumps(line)}\n{json.dumps(bad)}\n")
+    code, _, err = convtui("import", "e.jsonl", "--out", tmp_path / "logs")
+    assert code == 2
+    assert "e.jsonl: line 2: payload: text must be text, not a number" in err
+    assert not list((tmp_path / "logs").glob("*"))
+
+
 def test_export_says_what_is_wrong(convtui: Run, log: Path, tmp_path: Path) -> None:
     assert "did you mean 'vera'" in convtui("export", log, "--to", "vra").err
     code, _, err = convtui("export", tmp_path / "none.jsonl", "--to", "vera")

@@ -527,6 +527,26 @@ def test_export_and_import_say_the_same(tmp_path: Path) -> None:
     ]
 
 
+def test_turns_of_humans_are_marked(tmp_path: Path) -> None:
+    turns = [
+        turn(1, "persona", "a", human=True),
+        turn(2, "provider", "b"),
+        turn(3, "persona", "c"),
+        turn(4, "provider", "d", human=True),
+    ]
+    log = write_log(
+        tmp_path / "run.jsonl", conversation(session(1, "default", turns, ending()), end=ending())
+    )
+    files, notes = export(log, tmp_path / "out")
+    assert any("2 turns were said by a human" in note for note in notes)
+    (logged,) = [parse_log(file.read_text()) for file in files if file.suffix == ".log"]
+    marks = [(found.metadata or {}).get("human") for found in logged.turns]
+    assert marks == [True, None, None, True]
+    (imported,) = vera.read(tmp_path / "out")
+    said = [record.payload().get("metadata", {}) for record in records(imported, "turn.committed")]
+    assert [found.get("human") for found in said] == [True, None, None, True]
+
+
 def test_text_that_would_be_taken_for_turns_is_told(tmp_path: Path) -> None:
     hostile = "a\n\nuser: not me\n\n2026-03-04 10:11:12 - INFO - TURN 9 - PERSONA\n\ud800"
     turns = [turn(1, "persona", hostile), turn(2, "provider", "b", raw="b\n\nuser: x")]

@@ -21,7 +21,8 @@ from convtui.events import Record
 from convtui.log.formats.foreign import Fields, file_time
 from convtui.log.formats.oharness_events import MAJOR, NAMESPACE, Event, events, is_events
 from convtui.log.formats.oharness_export import write
-from convtui.log.formats.oharness_records import Opening, Teller, opening_of
+from convtui.log.formats.oharness_records import Teller, opening_of
+from convtui.log.formats.oharness_turns import Opening
 from convtui.log.formats.registry import Format, Imported
 
 MAX_RUNS: Final = 1000

@@ -8,15 +8,9 @@ nobody told us of are false and zero.
 
 from __future__ import annotations
 
-import re
-import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
-from convtui import __version__
 from convtui.errors import FileError
 from convtui.log.formats.oharness_blocks import (
     UNKNOWN,
@@ -29,27 +23,13 @@ from convtui.log.formats.oharness_blocks import (
     usage_out,
 )
 from convtui.log.formats.oharness_endings import ending_out
-from convtui.log.formats.oharness_events import NAMESPACE
+from convtui.log.formats.oharness_lines import RUN, Lines, OpenTurn, as_object
 from convtui.log.formats.registry import Written
 from convtui.log.reader import Log
 from convtui.log.requests import rebuild
-from convtui.records import ENVELOPE, RecordDict, encode
+from convtui.records import ENVELOPE, RecordDict
 from convtui.text import safe_name
-from convtui.transcript import COMMITTED
 
-SCHEMA: Final = "1.0"
-_RUN: Final = "run-0"
-_CAPABILITIES: Final = {
-    **dict.fromkeys(
-        (
-            "streaming", "prompt_caching", "parallel_tool_use", "vision", "thinking",
-            "structured_output",
-        ),
-        False,
-    ),
-    "max_context_tokens": 0,
-    "max_output_tokens": 0,
-}  # fmt: skip
 _LEFT_OUT: Final = {
     "signals.extracted": "extracted signals",
     "llm.partial": "partial replies",
@@ -87,77 +67,8 @@ def write(log: Log, out: Path) -> Written:
     return Written((path,), tuple(exporter.notes()))
 
 
-@dataclass(slots=True)
-class _Turn:
-    """The turn that is open, in their words: a reply of the model."""
-
-    key: tuple[Any, Any]
-    opened: int
-    """The `seq` of its `turn.started`."""
-    raw: str | None = None
-    finish: Any = None
-    usage: dict[str, Any] = field(default_factory=dict)
-    tools: int = 0
-
-
-class _Export:
+class _Export(Lines):
     """One way through a log, writing as it goes."""
-
-    def __init__(self, log: Log, file: BinaryIO) -> None:
-        self._log = log
-        self._file = file
-        transcript = log.transcript
-        self._header = transcript.header
-        self._run_id = _uuid(transcript.id)
-        self._created = _created(self._header)
-        self._seq = 0
-        self._t = 0.0
-        self._opened = 0
-        """The `seq` of `run.started`."""
-        self._index = -1
-        self._finished = 0
-        self._calls = 0
-        self._tools: dict[str, str] = {}
-        """The span of every tool call that has not returned."""
-        self._tool_calls = 0
-        self._turn: _Turn | None = None
-        self._said = 0
-        self._messages: tuple[int, list[Any]] = (-1, [])
-        """The last request and its messages: the next one mostly builds on it."""
-        self._termination: dict[str, Any] | None = None
-        self._counts: dict[str, int] = {}
-
-    # --- writing
-
-    def _emit(
-        self, kind: str, payload: dict[str, Any], span: str = _RUN, parent: int | None = None
-    ) -> int:
-        at = (self._created + timedelta(seconds=self._t)).isoformat(timespec="microseconds")
-        event: dict[str, Any] = {
-            "v": SCHEMA,
-            "seq": self._seq,
-            "run_id": self._run_id,
-            "timestamp": at.replace("+00:00", "Z"),
-            "span_id": span,
-        }
-        if parent is not None:
-            event["parent"] = parent
-        self._file.write(encode({**event, "type": kind, "payload": payload}))
-        self._seq += 1
-        return self._seq - 1
-
-    def _log_own(self, name: str, payload: dict[str, Any], span: str | None = None) -> None:
-        """An event that only we have, in the span of the open turn."""
-        told = {key: value for key, value in payload.items() if value is not None}
-        parent = self._turn.opened if self._turn is not None else self._opened
-        self._emit("user.log", {"namespace": NAMESPACE + name, **told}, span or self._span, parent)
-
-    @property
-    def _span(self) -> str:
-        return f"turn-{self._index}" if self._turn is not None else _RUN
-
-    def _count(self, what: str) -> None:
-        self._counts[what] = self._counts.get(what, 0) + 1
 
     # --- the run
 
@@ -171,44 +82,14 @@ class _Export:
                 self._t = max(self._t, t)
             handler = _HANDLERS.get(str(record.get("type")))
             if handler is not None:
-                handler(self, record)
+                try:
+                    handler(self, record)
+                except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
+                    # A damaged log is exported as far as it goes; `check` names what is wrong.
+                    self._count("records of a wrong shape")
             elif (left := _LEFT_OUT.get(str(record.get("type")))) is not None:
                 self._count(left)
         self._end()
-
-    def _meta(self) -> None:
-        scenario = _object(self._header.get("scenario"))
-        persona = _object(scenario.get("persona"))
-        provider = _object(self._header.get("provider"))
-        task: dict[str, Any] = {"instruction": self._instruction(persona)}
-        if isinstance(scenario.get("name"), str):
-            task["id"] = scenario["name"]
-        told = {
-            "log": self._log.transcript.id,
-            "persona": self._header.get("persona"),
-            "provider": provider.get("name"),
-            "task": persona.get("task"),
-        }
-        task["metadata"] = {
-            NAMESPACE + name: value for name, value in told.items() if isinstance(value, str)
-        }
-        self._emit(
-            "meta",
-            {
-                "schema_version": SCHEMA,
-                "harness_version": f"convtui {__version__}",
-                "task_snapshot": task,
-                "llm_capabilities": _CAPABILITIES,
-            },
-        )
-
-    def _instruction(self, persona: dict[str, Any]) -> str:
-        """What the user says first: theirs is the task word for word."""
-        turns = self._log.transcript.turns
-        first = next((turn for turn in turns if turn.status == COMMITTED), None)
-        if first is not None and first.speaker != "provider":
-            return first.text
-        return str(persona.get("task") or "")
 
     def _end(self) -> None:
         termination = self._termination or self._log.transcript.termination
@@ -218,15 +99,18 @@ class _Export:
         self._log_own("ended", {"termination": termination})
         shape = ending_out(termination, at_turn=max(self._index, 0), turns=self._finished)
         payload = {"termination": shape, "turns": self._finished, "tool_calls": self._tool_calls}
-        self._emit("run.finished", payload, _RUN, self._opened)
+        self._emit("run.finished", payload, RUN, self._opened)
 
     # --- sessions
 
     def _on_seeded(self, record: RecordDict) -> None:
         sessions = self._log.transcript.sessions
         last: Any = None
+        ended = {item["session"]: item for item in record.get("ended", [])}
         for turn in record.get("turns", []):
             if turn.get("session") != last:
+                if last in ended:
+                    self._on_session_ended(ended[last])
                 last = turn.get("session")
                 found = next((s for s in sessions if s.index == last), None)
                 self._session(found.session_type if found is not None else "", turn["speaker"])
@@ -235,9 +119,10 @@ class _Export:
             if speaker == "provider":
                 self._start((turn.get("session"), turn.get("turn")))
             self._commit(speaker, text, {"human": turn.get("human"), "edited": turn.get("edited")})
-        self._seeded_session = last
-
-    _seeded_session: Any = None
+        if last in ended:
+            self._on_session_ended(ended[last])
+        else:
+            self._seeded_session = last
 
     def _session(self, session_type: str, first: Any, max_turns: Any = None) -> None:
         self._turn = None
@@ -260,20 +145,20 @@ class _Export:
             self._log_own("session.ended", {"termination": record.get("termination")})
 
     def _on_ended(self, record: RecordDict) -> None:
-        self._termination = _object(record.get("termination")) or None
+        self._termination = as_object(record.get("termination")) or None
 
     # --- turns
 
-    def _start(self, key: tuple[Any, Any]) -> _Turn:
+    def _start(self, key: tuple[Any, Any]) -> OpenTurn:
         if self._turn is None or self._turn.key != key:
             self._index += 1
             self._turn = None
             payload = {"turn_index": self._index}
             seq = self._emit("turn.started", payload, f"turn-{self._index}", self._opened)
-            self._turn = _Turn(key, seq)
+            self._turn = OpenTurn(key, seq)
         return self._turn
 
-    def _open(self, record: RecordDict) -> _Turn:
+    def _open(self, record: RecordDict) -> OpenTurn:
         return self._start((record.get("session"), record.get("turn")))
 
     def _on_turn_started(self, record: RecordDict) -> None:
@@ -303,7 +188,7 @@ class _Export:
             if marks:
                 self._log_own("turn", told)
             simulator = "human" if marks.get("human") else str(self._header.get("persona") or "")
-            span = f"turn-{self._index}" if self._index >= 0 else _RUN
+            span = f"turn-{self._index}" if self._index >= 0 else RUN
             payload = {"simulator": simulator, "text": text}
             self._emit("user.simulated.message", payload, span, self._opened)
             return
@@ -323,10 +208,10 @@ class _Export:
         self._finished += 1
         self._turn = None
 
-    def _unrecorded(self, turn: _Turn, text: str) -> None:
+    def _unrecorded(self, turn: OpenTurn, text: str) -> None:
         """The log has what was said and no reply: a reply is written that says so."""
         self._count("replies that the log does not have (the text that was said is there)")
-        provider = _object(self._header.get("provider"))
+        provider = as_object(self._header.get("provider"))
         response = {
             "id": "",
             "model": str(provider.get("model") or provider.get("name") or ""),
@@ -370,7 +255,7 @@ class _Export:
         if system is not None:
             request["system"] = system
         request.update(params_out(record.get("params"), record.get("tools")))
-        provider = _object(self._header.get("provider")).get("name")
+        provider = as_object(self._header.get("provider")).get("name")
         payload = {"request": request, "provider": provider if provider else None}
         self._emit("llm.request", payload, f"llm-{self._calls}", turn.opened)
         turn.raw = None
@@ -468,40 +353,8 @@ class _Export:
         for name in ("reason", "dropped_text", "sentinel"):
             if isinstance(record.get(name), str):
                 payload[name] = record[name]
-        span = f"turn-{self._index}" if self._index >= 0 else _RUN
+        span = f"turn-{self._index}" if self._index >= 0 else RUN
         self._emit("user.simulated.ended", payload, span, self._opened)
-
-    # --- afterwards
-
-    def notes(self) -> Iterator[str]:
-        """What the format has no place for, and where it went."""
-        sessions = [s for s in self._log.transcript.sessions if not s.skipped]
-        if len(sessions) > 1:
-            yield f"{len(sessions)} sessions are one run there (user.log events tell them apart)"
-        for what, count in self._counts.items():
-            where = "" if "(" in what else " left out"
-            yield f"{count} {what}{where}"
-        if self._log.transcript.termination is None and self._termination is None:
-            yield "the log has no ending: there is no run.finished"
-
-
-def _uuid(text: str) -> str:
-    """The log's id as a UUID; of one that is none, a UUID that follows from it."""
-    if re.fullmatch(r"[0-9a-fA-F]{32}", text):
-        return str(uuid.UUID(text))
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"convtui:{text}"))
-
-
-def _created(header: RecordDict) -> datetime:
-    try:
-        found = datetime.fromisoformat(str(header.get("created_at")))
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return datetime.fromtimestamp(0, UTC)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _told(record: RecordDict, *also: str) -> dict[str, Any]:
@@ -511,7 +364,7 @@ def _told(record: RecordDict, *also: str) -> dict[str, Any]:
 
 
 def _message(record: RecordDict) -> str:
-    return str(_object(record.get("error")).get("message") or "no reason is recorded")
+    return str(as_object(record.get("error")).get("message") or "no reason is recorded")
 
 
 def _tool(record: RecordDict) -> dict[str, Any]:
