@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from convtui.cli.check import check_log
 from convtui.errors import FileError
-from convtui.events import LlmResponse, ToolCalled, ToolReturned, UserDecided
+from convtui.events import HistorySeeded, LlmResponse, ToolCalled, ToolReturned, UserDecided
 from convtui.log.detail import request_messages
 from convtui.log.formats import oharness, oharness_events
 from convtui.log.formats.oharness_endings import ending_in, ending_out, from_debug
@@ -814,6 +814,49 @@ def test_sample_runs_come_back(log: Path, tmp_path: Path) -> None:
     agree(log, tmp_path)
 
 
+def test_a_continued_log_begins_with_what_was_said(tmp_path: Path) -> None:
+    talk = [
+        {"session": 1, "turn": 1, "speaker": "persona", "text": "Hi", "human": True},
+        {"session": 1, "turn": 2, "speaker": "provider", "text": "Hello"},
+        {"session": 2, "turn": 1, "speaker": "persona", "text": "Again"},
+        {"session": 2, "turn": 2, "speaker": "provider", "text": "Yes?", "human": True},
+    ]
+    over = [{"session": 1, "session_type": "intake", "termination": ending()}]
+    seeded = HistorySeeded(
+        turns=talk, sessions=["intake", "refund"], current=2, counters={}, messages={}, ended=over
+    )
+    rest = session(2, "refund", [turn(3, "persona", "Bye"), turn(4, "provider", "Bye.")], ending())
+    records = conversation(rest, end=ending())
+    log = write_log(tmp_path / "run.jsonl", [records[0], seeded, *records[1:]])
+    file, notes = export(log, tmp_path / "out")
+    assert any("4 turns said before this log began" in note for note in notes)
+    with opened(only(file), tmp_path / "back") as back:
+        assert [found[:5] for found in turns(back)] == [
+            ("1:1", "persona", "committed", "Hi", True),
+            ("1:2", "provider", "committed", "Hello", False),
+            ("2:1", "persona", "committed", "Again", False),
+            ("2:2", "provider", "committed", "Yes?", True),
+            ("2:3", "persona", "committed", "Bye", False),
+            ("2:4", "provider", "committed", "Bye.", False),
+        ]
+        types = [(s.session_type, s.termination) for s in back.transcript.sessions]
+        assert types == [("intake", ending()), ("refund", ending())]
+        assert [reply["turn"] for reply in payloads(only(file), "llm.response")] == [4]
+
+
+def test_a_log_with_records_of_a_wrong_shape_is_written_as_far_as_it_goes(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "run.jsonl", sample())
+    lines = log.read_bytes().split(b"\n")
+    broken = [
+        line.replace(b'"keep":0', b'"keep":"x"').replace(b'"signals":[', b'"signals":7,"x":[')
+        for line in lines
+    ]
+    log.write_bytes(b"\n".join(broken))
+    file, notes = export(log, tmp_path / "out")
+    assert read_lines(file)[-1]["type"] == "run.finished"
+    assert any("no longer has in full" in note for note in notes)
+
+
 def test_a_log_without_an_end_has_no_run_finished(tmp_path: Path) -> None:
     file, notes = export(RUNS / "crashed.jsonl", tmp_path / "out")
     assert read_lines(file)[-1]["type"] != "run.finished"
@@ -845,6 +888,52 @@ def test_any_conversation_comes_back(
     back = store(only(file), folder / "back")
     with open_log(log) as one, open_log(back) as two:
         assert [t[:5] for t in turns(one)] == [t[:5] for t in turns(two)]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["type", "text", "content", "role", "kind"]), inner)
+    ),
+    max_leaves=8,
+)
+SPACES = ["session", "session.ended", "ended", "turn", "decision", "reply", "x"]
+FIELDS: dict[str, Any] = {
+    "request": VALUES | st.fixed_dictionaries({"messages": st.lists(VALUES, max_size=2)}),
+    "response": VALUES | st.fixed_dictionaries({"content": VALUES, "usage": VALUES}),
+    "termination": VALUES | st.sampled_from(["Completed { reason: EndTurn }", "Failed"]),
+    "namespace": st.sampled_from([f"convtui.{name}" for name in SPACES]),
+    "speaker": st.sampled_from(["persona", "provider"]) | VALUES,
+    **dict.fromkeys(
+        (
+            "text", "simulator", "turn_index", "stop_reason", "usage", "tool_use_id", "tool_name",
+            "input", "output", "reason", "attempt", "kind", "said", "discarded", "human", "raw",
+            "signals", "session_type", "first_speaker", "outcome", "side", "task_snapshot",
+        ),
+        VALUES,
+    ),
+}  # fmt: skip
+PAYLOADS = st.lists(st.sampled_from(sorted(FIELDS)), max_size=6, unique=True).flatmap(
+    lambda names: st.fixed_dictionaries({name: FIELDS[name] for name in names})
+)
+KINDS = sorted({kind for kind, _ in TALK} | {"llm.retry", "llm.failed", "tool.call.started",
+    "tool.call.finished", "tool.call.failed", "user.log", "x"})  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(KINDS), PAYLOADS), min_size=1, max_size=8))
+def test_any_file_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[Line]
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    path = folder / "events.jsonl"
+    path.write_text("".join(f"{json.dumps(event)}\n" for event in events(lines)))
+    try:
+        for imported in oharness.read(path):
+            opened(imported, folder / "logs").close()
+    except FileError as error:
+        assert f"{path}: line " in str(error)
 
 
 # --- published files
