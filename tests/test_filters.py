@@ -26,7 +26,7 @@ from convtui.events import (
 )
 from convtui.filters import ATOMS, And, Atom, Node, Not, Or, decide, parse
 from convtui.log.notes import TurnNote
-from convtui.transcript import Transcript, Turn
+from convtui.transcript import Transcript, Turn, take_noticed
 from tests.logs import (
     USAGE,
     as_records,
@@ -290,29 +290,18 @@ def test_unknown_until_the_stage_has_run(expression: str, expected: list[bool | 
     assert answers(expression, REPLY) == expected
 
 
-@pytest.mark.parametrize(
-    ("said", "firing"),
-    [
-        ("How may I assist you today?", ["~role", "~fault", "~fault simulator"]),
-        ("Where is my refund, please?", ["~repeat", "~fault", "~fault simulator"]),
-        ("<think>they ask</think>Well.", ["~fault", "~fault simulator"]),
-        ("...", ["~fault", "~fault simulator"]),
-        ("I will wait, then.", []),
-    ],
-)
-def test_at_commit_the_text_is_looked_at_before_it_is_recorded(
-    said: str, firing: list[str]
-) -> None:
-    """As a breakpoint asks: the stage is the gate's, the record is not written yet."""
-    before = turn(1, "persona", "Where is my refund, please?")
-    now = turn(3, "persona", said)[:-1]
-    transcript = fold([header(), *session(1, "a", [before, turn(2, "provider", "Soon."), now])])
+def test_what_was_noticed_is_unknown_before_commit() -> None:
+    """As a breakpoint asks: at the gate the stage is reached, the record is not written yet."""
+    now = turn(3, "persona", "How may I assist you today?")[:-1]
+    transcript = fold([header(), *session(1, "a", [now])])
     current = transcript.turns[-1]
-    asked = {each: parse(each) for each in ("~role", "~repeat", "~fault", "~fault simulator")}
-    assert [each for each in asked if asked[each].on_turn(current, transcript)] == []
+    asked = {each: parse(each) for each in ("~role", "~repeat", "~fault", "~fault provider")}
+    assert [each.on_turn(current, transcript) for each in asked.values()] == [None] * 4
     current.stage = "commit"
-    assert [each for each in asked if asked[each].on_turn(current, transcript)] == firing
-    assert parse("~fault provider").on_turn(current, transcript) is None, "it is not over yet"
+    take_noticed(current, [{"flag": "role", "rule": "offers-help"}])
+    assert [each.on_turn(current, transcript) for each in asked.values()] == [
+        True, False, True, None,
+    ], "what else goes wrong in it is not known yet"  # fmt: skip
 
 
 def test_corrections_count_in_place_of_what_the_log_says() -> None:

@@ -9,23 +9,20 @@ from collections.abc import Callable
 from typing import Final
 
 from convtui.corrections import CORRECTABLE, Correction, corrected_faults
-from convtui.faults import SIDES, faults_of
-from convtui.filters.basics import RANK, Lookup, Test, after, happened, one_of
+from convtui.faults import SIDES
+from convtui.filters.basics import Lookup, Test, after, happened, one_of
 from convtui.filters.runs import Answer
 from convtui.filters.tree import Atom
-from convtui.heuristics import Noticer, notice_leak, notice_role
-from convtui.text import near_empty
-from convtui.transcript import GONE, OPEN, Flag, Transcript, Turn
+from convtui.transcript import OPEN, Flag, Transcript, Turn
 
 DECISIONS: Final = ("reply", "stop", "abstain", "error")
-_LOOKED_BACK: Final = 80
-"""Earlier turns that are compared with what is about to be said."""
 
 
 def noticed(name: str) -> Callable[[Atom], Test]:
     """Whether a heuristic raised the flag `name`, one of `corrections.CORRECTABLE`.
 
-    Where a turn is about to be committed its text is looked at: a breakpoint can fire there.
+    The engine's own fold knows at the gate of `commit` what is about to be recorded: a breakpoint
+    fires there.
     """
     bit = int(CORRECTABLE[name])
 
@@ -33,13 +30,7 @@ def noticed(name: str) -> Callable[[Atom], Test]:
         correction = _correction(turn, lookup)
         if correction is not None and name in correction.flags:
             return correction.flags[name]
-        if turn.status != OPEN:
-            return bool(int(turn.flags) & bit)
-        if name == "role":
-            return notice_role(turn.speaker, turn.text) is not None
-        if name == "leak":
-            return notice_leak(turn.text) is not None
-        return bool(_about_to_be_said(turn, transcript) & bit)
+        return bool(int(turn.flags) & bit)
 
     test = after("commit", known)
     return lambda _: test
@@ -50,16 +41,7 @@ def fault(atom: Atom) -> Test:
     wanted = one_of(atom.value, SIDES, "side") if atom.value is not None else None
 
     def test(turn: Turn, transcript: Transcript, lookup: Lookup | None) -> Answer:
-        correction = _correction(turn, lookup)
-        if correction is not None:
-            found = corrected_faults(turn, correction)
-        elif turn.status == OPEN:
-            flags = int(turn.flags)
-            if RANK.get(turn.stage, 0) >= RANK["commit"]:
-                flags |= _about_to_be_said(turn, transcript)
-            found = faults_of(turn, flags)
-        else:
-            found = faults_of(turn)
+        found = corrected_faults(turn, _correction(turn, lookup))
         if any(wanted in (None, each.side) for each in found):
             return True
         return None if turn.status == OPEN else False
@@ -88,17 +70,3 @@ def _correction(turn: Turn, lookup: Lookup | None) -> Correction | None:
     ask = getattr(lookup, "correction", None)
     found: Correction | None = None if ask is None else ask(turn)
     return found
-
-
-def _about_to_be_said(turn: Turn, transcript: Transcript) -> int:
-    """The flags that the text of a turn in progress would get if it were committed."""
-    holder = transcript.session(turn.session)
-    noticer = Noticer()
-    for index in holder.turns[-_LOOKED_BACK:] if holder is not None else ():
-        earlier = transcript.turns[index]
-        if earlier.index < turn.index and earlier.status not in (OPEN, GONE):
-            noticer.restore([(earlier.session, earlier.speaker, earlier.text)])
-    flags = int(Flag.EMPTY) if near_empty(turn.text) else 0
-    for entry in noticer.notice(turn.session, turn.speaker, turn.text):
-        flags |= int(CORRECTABLE[entry["flag"]])
-    return flags

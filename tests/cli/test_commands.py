@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from convtui.events import LlmRequest, TurnCommitted
+from convtui.log.notes import Notes
 from tests.cli.conftest import Run
 from tests.logs import conversation, ending, header, sample, session, turn, write_log
 
@@ -208,6 +209,18 @@ def test_runs_are_listed_and_searched(
     code, out, _ = convtui("runs", "--json", *arguments)
     assert code == 0
     assert sorted(row["name"].removesuffix(".jsonl") for row in json.loads(out)) == expected.split()
+
+
+def test_marks_and_corrections_are_found_in_the_runs(convtui: Run, library: Path) -> None:
+    path = library / "one.jsonl"
+    notes = Notes(path)
+    notes.mark(1, 1, True)
+    notes.correct_flag(1, 1, "role", True)
+    for expression in ("~mark", "~role", "~fault simulator"):
+        code, out, _ = convtui("runs", "--json", expression)
+        assert (code, [row["name"] for row in json.loads(out)]) == (0, ["one.jsonl"])
+    notes.correct_fault(1, 1, "none")
+    assert json.loads(convtui("runs", "--json", "~fault simulator").out) == []
 
 
 def test_runs_as_a_table(convtui: Run, library: Path) -> None:
