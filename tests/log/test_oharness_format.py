@@ -405,6 +405,14 @@ def test_a_decision_of_ours_that_is_malformed(write: Write, tmp_path: Path) -> N
         payloads(only(path))
 
 
+@pytest.mark.parametrize("space", ["convtui.ended", "convtui.session.ended"])
+def test_an_ending_of_ours_that_is_malformed(write: Write, space: str) -> None:
+    note = ("user.log", {"namespace": space, "termination": {"kind": 5}})
+    path = write(events([*TALK[:6], note, *TALK[6:]]))
+    with pytest.raises(FileError, match=r"line 7: payload: termination: kind: input should be"):
+        payloads(only(path))
+
+
 def test_a_newer_schema_in_meta(write: Write) -> None:
     meta = ("meta", {**META[1], "schema_version": "3.1"})
     with pytest.raises(FileError, match=r"line 1: payload: .*newer oharness .*3\.1"):

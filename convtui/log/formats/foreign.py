@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from convtui.errors import FileError
 from convtui.events import Record, RecordDict
 
@@ -121,6 +123,12 @@ class Fields:
 def kind_of(value: Any) -> str:
     """What a JSON value is, in words."""
     return _KINDS.get(type(value), type(value).__name__)
+
+
+def in_words(error: ValidationError) -> str:
+    """The first thing that is wrong with a record, and where."""
+    wrong = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg'].lower()}"
 
 
 def parse_json(raw: bytes, where: str) -> Any:

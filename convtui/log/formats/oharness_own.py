@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from convtui.events import (
-    Speaker,
-    TurnDiscarded,
-)
-from convtui.log.formats.foreign import Fields
+from pydantic import ValidationError
+
+from convtui.errors import FileError
+from convtui.events import Speaker, Termination, TurnDiscarded
+from convtui.log.formats.foreign import Fields, in_words
 from convtui.log.formats.oharness_events import NAMESPACE, Event
 from convtui.log.formats.oharness_turns import Turns
 
@@ -40,13 +40,10 @@ class OwnEvents(Turns):
 
     def _note_session_ended(self, note: Fields) -> None:
         if self._in_session:
-            ending = note.inner("termination")
-            self._finish(ending.data if ending is not None else None)
+            self._finish(_termination(note))
 
     def _note_ended(self, note: Fields) -> None:
-        ending = note.inner("termination")
-        if ending is not None:
-            self.termination = ending.data
+        self.termination = _termination(note) or self.termination
 
     def _note_turn(self, note: Fields) -> None:
         speaker = note.text("speaker")
@@ -96,6 +93,17 @@ class OwnEvents(Turns):
     def _note_reply(self, note: Fields) -> None:
         self._begin()
         self._held.append(("reply", note))
+
+
+def _termination(note: Fields) -> dict[str, Any] | None:
+    ending = note.inner("termination")
+    if ending is None:
+        return None
+    try:
+        Termination.model_validate(ending.data)
+    except ValidationError as error:
+        raise FileError(f"{ending.where}: {in_words(error)}") from None
+    return ending.data
 
 
 _NOTES: Final[dict[str, Callable[[OwnEvents, Fields], None]]] = {

@@ -19,7 +19,7 @@ from convtui.events import (
     UserDecided,
     Warned,
 )
-from convtui.log.formats.foreign import Fields
+from convtui.log.formats.foreign import Fields, in_words
 from convtui.log.requests import RequestChain
 from convtui.records import ENVELOPE
 from convtui.text import Redactor, near_empty, secret_values, word_count
@@ -142,9 +142,7 @@ class Turns:
             try:
                 record = kind.model_validate(fields)
             except ValidationError as error:
-                wrong = error.errors(include_url=False)[0]
-                key = ".".join(map(str, wrong["loc"]))
-                raise FileError(f"{note.where}: {key}: {wrong['msg'].lower()}") from None
+                raise FileError(f"{note.where}: {in_words(error)}") from None
             self._add(record)
 
     def _say(self, at: dict[str, Any], text: str, **more: Any) -> None:
