@@ -179,7 +179,7 @@ def _actions() -> Iterator[Action]:
     )
     yield Action(
         "take_over.newline",
-        ("alt+enter", "ctrl+j"),
+        ("ctrl+j", "alt+enter"),
         "new line",
         "Begin a new line.",
         group,

@@ -95,9 +95,8 @@ class TakingOver(Driving):
     async def on_take_over_input_sent(self, event: TakeOverInput.Sent) -> None:
         """The human has spoken."""
         event.stop()
-        box = self.take_over_input
-        if await self.release("say", {"text": event.text}) and box.text == event.text:
-            box.accepted()
+        if not await self.release("say", {"text": event.text}):
+            self.take_over_input.refused(event.text)
 
     async def on_take_over_input_simulator_asked(self, event: TakeOverInput.SimulatorAsked) -> None:
         """The side speaks for itself this once."""

@@ -116,7 +116,8 @@ def _in_words(decided: Sequence[RecordDict], *, short: bool = False) -> str:
         parts.append("by hand")
     elif last.get("kind") != "error":
         parts.append("" if short else str(last.get("tool") or ""))
-        parts.append("valid" if last.get("valid", True) else "invalid")
+        valid = bool(last.get("valid", True))
+        parts.append("invalid" if not valid else "" if short else "valid")
     if last.get("brief_edited"):
         parts.append("brief edited")
     if len(decided) > 1:
@@ -192,7 +193,8 @@ def badges(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> li
     if flags & Flag.EDITED:
         add(("edited", "human"))
     if flags & Flag.HUMAN:
-        add((_HUMAN.get(extra.draft if extra else "", "human"), "human"))
+        words = _HUMAN.get(extra.draft if extra else "", ("human", "human"))
+        add((words[1 if short else 0], "human"))
         if turn.status == OPEN and turn.text:
             add(("draft, not said yet", "warning"))
     if flags & Flag.RETRY:
@@ -232,9 +234,9 @@ def _noticed(flags: int, correction: Correction | None) -> list[Span]:
 
 
 _HUMAN: Final = {
-    "sent": "human, from a draft",
-    "edited": "human, from an edited draft",
-    "replaced": "human, in place of a draft",
+    "sent": ("human, from a draft", "human, from draft"),
+    "edited": ("human, from an edited draft", "human, edited draft"),
+    "replaced": ("human, in place of a draft", "human, not draft"),
 }
 
 

@@ -19,7 +19,7 @@ HISTORY = 100
 
 KEYS = {
     "take_over.send": ("enter",),
-    "take_over.newline": ("alt+enter", "ctrl+j"),
+    "take_over.newline": ("ctrl+j", "alt+enter"),
     "take_over.draft": ("ctrl+g",),
     "take_over.editor": ("ctrl+o",),
     "take_over.leave": ("escape",),
@@ -28,7 +28,8 @@ KEYS = {
 
 
 class TakeOverInput(SafeTextArea):
-    """A few lines of text: Enter sends, alt+enter or ctrl+j begins a new line.
+    """A few lines of text: Enter sends, ctrl+j begins a new line
+    (alt+enter too, where the terminal tells it from Enter).
 
     `my_turn` says whether the human is to speak now. `keys` maps the ids of the registry's
     take-over actions to the keys that do them. What was sent, and what a draft took the place of,
@@ -140,14 +141,19 @@ class TakeOverInput(SafeTextArea):
         if text.strip():
             self.keep(text)
             self._sent_at = now
+            # What is typed from here on is the next thing to say.
+            self.text = self._filled = ""
             self.post_message(self.Sent(text))
         elif now - self._sent_at >= PAUSE_BEFORE_EMPTY:
             self._sent_at = now
             self.post_message(self.SimulatorAsked())
 
-    def accepted(self) -> None:
-        """What was sent has been said: the input is empty again."""
-        self.text = ""
+    def refused(self, text: str) -> None:
+        """What was sent was not said: it comes back, or waits behind the up key."""
+        if not self.text:
+            self.text = text
+            self._recalled = None
+            self.move_cursor(self.document.end)
 
     def keep(self, text: str) -> None:
         """Keeps a text for the up key."""

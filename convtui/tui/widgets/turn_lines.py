@@ -136,7 +136,8 @@ class TurnLines:
         if not text:
             early = turn.stage in ("request", "response")
             what = "reply" if early else "ending" if turn.stage == "terminate" else turn.stage
-            waits = f"waits for the {what} {CURSOR}"
+            yours = turn.flags & Flag.HUMAN and turn.flags & Flag.HELD and early
+            waits = f"waits for {'your words' if yours else f'the {what}'} {CURSOR}"
             self._placeholder = (waits if streaming else "(nothing)", "muted")
         marks = [(*wrapped.span(start, end), role) for start, end, role in roles]
         marks += _signal_marks(wrapped, turn, extra)
