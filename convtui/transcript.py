@@ -42,6 +42,7 @@ __all__ = [
 
 # Plain numbers where every turn passes: operators of an IntFlag are fifty times as slow.
 _SEEDED, _SIGNAL, _CHANGED = int(Flag.SEEDED), int(Flag.SIGNAL), int(Flag.CHANGED)
+_HUMAN: Final = int(Flag.HUMAN)
 _NOTICED: Final = {"role": int(Flag.ROLE), "repeat": int(Flag.REPEAT), "leak": int(Flag.LEAK)}
 _ALL_NOTICED: Final = sum(_NOTICED.values())
 
@@ -419,20 +420,20 @@ class Transcript:
         turn.text = _text(record, "text")
         turn.speaker = _text(record, "speaker")
         turn.stage = "commit"
-        flags = turn.flags
+        flags = int(turn.flags)
         if record.get("human"):
-            flags |= Flag.HUMAN
+            flags |= _HUMAN
         else:
             # It was the human's turn, who let the simulator speak.
-            flags &= ~Flag.HUMAN
+            flags &= ~_HUMAN
         if record.get("edited"):
-            flags |= Flag.EDITED
+            flags |= int(Flag.EDITED)
         if record.get("empty"):
-            flags |= Flag.EMPTY
+            flags |= int(Flag.EMPTY)
         if record.get("truncated"):
-            flags |= Flag.TRUNCATED
+            flags |= int(Flag.TRUNCATED)
         if record.get("would_have"):
-            flags |= Flag.WOULD_END
+            flags |= int(Flag.WOULD_END)
             turn.note = f"would have been {_PAST.get(record['would_have'], record['would_have'])}"
         turn.flags = flags
         noticed = record.get("flags")
