@@ -17,7 +17,7 @@ from convtui.errors import FileError, UsageError, did_you_mean
 from convtui.events import Record
 from convtui.log.reader import Log
 
-NAMES: Final = ("vera", "waza", "oharness")
+NAMES: Final = ("vera", "waza", "oharness", "rath")
 """Every known format, in the order in which files are shown to them."""
 
 
