@@ -21,6 +21,7 @@ from convtui.scenario import (
     ResponderBrief,
     Retry,
     Scenario,
+    SideBudget,
     ToolConfig,
 )
 from convtui.themes import ROLES, Theme, load_theme, load_themes
@@ -44,6 +45,7 @@ _PARTS = (
     ProviderConfig,
     ResponderBrief,
     Retry,
+    SideBudget,
     ToolConfig,
 )
 
