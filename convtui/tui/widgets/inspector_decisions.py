@@ -146,7 +146,7 @@ def _flat(record: RecordDict) -> str:
 
 
 def _one_call(number: int, call: dict[str, Any]) -> str:
-    line = f"{number} {call.get('tool')} {_flat(call)}"
+    line = f"{number} {call.get('tool')} {_flat(call)}".rstrip()
     return f"{line}\n  ! {call['error']}" if call.get("error") else line
 
 

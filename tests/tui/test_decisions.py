@@ -1,0 +1,637 @@
+"""Decisions of a responder on the screen: cards, rows, the meter, by hand, asked again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from convtui.client import EngineHandle, EngineState
+from convtui.log.detail import TurnDetail
+from convtui.log.reader import digest_until, open_log
+from convtui.protocol import ContinueFrom, StartSpec
+from convtui.transcript import Transcript, Turn
+from convtui.tui import status
+from convtui.tui.app import ConvtuiApp, recording
+from convtui.tui.palette import plain
+from convtui.tui.run import LiveRun
+from convtui.tui.screens.debugger import DebuggerScreen
+from convtui.tui.screens.dialogs import Ask, Edit
+from convtui.tui.source import LiveSource, Records
+from convtui.tui.widgets.inspector_tabs import DECIDING, Context, build, has_content
+from convtui.tui.widgets.marks import badges, extra_of, own_row_count, own_rows
+from convtui.tui.widgets.safe_area import SafeTextArea
+from convtui.tui.widgets.statusline import Figures, figures_text
+from tests.tui.build import Story
+from tests.tui.fake_handle import FakeHandle
+from tests.tui.sample import header, turn, until, write_log
+
+SCENARIO = {
+    "persona": {
+        "name": "Ida",
+        "simulator": "responder",
+        "responder": {"instructions": "Order 17.", "max_followups": 5},
+    }
+}
+ANSWER = "Order 17, the 9:40."
+REASON = "the brief does not tell the ferry from the train"
+
+
+def asked(story: Story, *, base: int | None = None, **reply: Any) -> int:
+    """A responder's call and its reply; returns the call."""
+    call = len(story.records)
+    question = [{"role": "user", "content": "The assistant just said: which order?"}]
+    story.on("llm.request", side="responder", base=base, keep=0, append=question,
+             model="openai/responder-1", tools=["responder_reply", "responder_stop"],
+             sha256="0")  # fmt: skip
+    story.on("llm.response", side="responder", call=call, raw="", duration=0.25,
+             usage={"prompt_tokens": 170, "completion_tokens": 12},
+             tool_calls=[{"id": "1", "type": "function",
+                          "function": {"name": "responder_reply",
+                                       "arguments": '{"answer": "Order 17"}'}}],
+             **reply)  # fmt: skip
+    return call
+
+
+def decided(story: Story, kind: str, call: int | None = None, **more: Any) -> None:
+    tool = None if more.get("by") == "human" else f"responder_{kind}"
+    arguments = {"reply": {"answer": ANSWER}, "abstain": {"reason": REASON}}.get(kind, {})
+    fields: dict[str, Any] = {"tool": tool, "arguments": arguments, "latency": 0.26,
+                              "followup": 2, "max_followups": 5}  # fmt: skip
+    if kind == "abstain":
+        fields["reason"] = REASON
+    told = {name: value for name, value in {**fields, **more}.items() if value is not None}
+    story.on("user.decided", side="responder", kind=kind, call=call, **told)
+
+
+def opened() -> Story:
+    story = Story()
+    story.tell("header", id="r1", persona="Ida", provider={"name": "demo"}, scenario=SCENARIO)
+    story.begin()
+    story.number = 1
+    story.on("turn.started", speaker="persona")
+    return story
+
+
+def card(story: Story, *, width: int = 40) -> str:
+    found = story.transcript.turns[-1]
+    return str(build("Decision", story.detail(found), found, Context(width=width, deciding=True)))
+
+
+def field(text: str, name: str) -> list[str]:
+    """The values of a field, one for each card."""
+    lines = [line.strip("* ") for line in text.splitlines()]
+    return [line[len(name) :].strip() for line in lines if line.startswith(name + " ")]
+
+
+# --- cards
+
+
+def test_a_decision_tells_all_about_itself() -> None:
+    story = opened()
+    decided(story, "reply", asked(story))
+    text = card(story)
+    assert field(text, "decision") == ["+ reply"]
+    assert field(text, "tool") == ["responder_reply"]
+    assert field(text, "validity") == ["valid"]
+    assert field(text, "arguments") == [f"answer: {ANSWER}"]
+    assert field(text, "follow-up") == ["2 of 5"]
+    assert field(text, "by") == ["the responder"]
+    assert field(text, "latency") == ["260 ms"]
+    assert field(text, "tokens") == ["170 in, 12 out"]
+    assert field(text, "model") == ["openai/responder-1"]
+
+
+def test_an_invalid_decision_says_what_is_wrong_and_shows_every_call() -> None:
+    story = opened()
+    late = "responder called responder_stop after a decision was already recorded"
+    decided(
+        story, "error", asked(story), tool="responder_stop", valid=False, reason=late,
+        calls=[{"tool": "responder_reply", "arguments": {"answer": ANSWER}},
+               {"tool": "responder_stop", "arguments": {}, "error": late}],
+    )  # fmt: skip
+    text = card(story)
+    assert field(text, "validity") == [f"! invalid: {late}"]
+    assert field(text, "all calls") == [f"1 responder_reply answer: {ANSWER}"]
+    assert "2 responder_stop\n" in text
+    assert text.count(late) == 2
+
+
+def test_arguments_that_cannot_be_decoded_are_shown_as_written() -> None:
+    story = opened()
+    decided(story, "error", asked(story), tool="responder_reply", arguments=None, valid=False,
+            raw_arguments='{"answer": "Order', reason="decode")  # fmt: skip
+    assert '{"answer": "Order\n' in card(story)
+    assert "they cannot be decoded" in card(story)
+
+
+def test_what_counts_for_nothing_and_what_was_forced_says_so() -> None:
+    story = opened()
+    decided(story, "stop", asked(story), for_record=True, brief_edited=True)
+    text = card(story)
+    assert "for the record only: nothing was sent" in text
+    assert field(text, "follow-up") == ["would be 2 of 5"]
+    assert field(text, "brief") == ["edited by hand"]
+    story = opened()
+    decided(story, "abstain", by="human", latency=None)
+    text = card(story)
+    assert field(text, "by") == ["a human, by hand"]
+    assert "latency" not in text
+    assert field(text, "reason") == [REASON]
+
+
+def test_two_decisions_stand_side_by_side_where_there_is_room() -> None:
+    story = opened()
+    decided(story, "abstain", asked(story))
+    decided(story, "reply", by="human", latency=None)
+    wide = card(story, width=90)
+    row = next(line for line in wide.splitlines() if "? abstain" in line)
+    assert "+ reply" in row
+    assert row.startswith("* decision")
+    follow = next(line for line in wide.splitlines() if "by " in line and "responder" in line)
+    assert follow.startswith("* by")
+    narrow = card(story, width=40)
+    assert not any("? abstain" in line and "+ reply" in line for line in narrow.splitlines())
+    assert field(narrow, "decision") == ["? abstain", "+ reply"]
+    assert "1 decision" in narrow
+    assert "2 forced by hand" in narrow
+
+
+def test_two_answers_are_compared_word_by_word() -> None:
+    story = opened()
+    decided(story, "reply", asked(story))
+    decided(story, "reply", asked(story), arguments={"answer": "Order 18, the 9:40."})
+    text = card(story)
+    assert "Order [-17-]{+18+}, the 9:40." in text
+
+
+def test_a_turn_without_a_decision_says_why() -> None:
+    story = opened()
+    story.finish("Hello", speaker="persona")
+    assert "it was said without asking it" in card(story)
+    story.number = 2
+    story.on("turn.started", speaker="provider")
+    story.finish("Which order?")
+    assert "the provider's" in card(story)
+
+
+# --- beside the parent's
+
+
+def branch(folder: Path, *, altered: bool = False) -> tuple[Path, Transcript]:
+    """A child log in which a decision was made again, and its fold."""
+    story = opened()
+    story.records[0] = {"seq": 0, "t": 0.0, **header(scenario=SCENARIO)}
+    decided(story, "abstain", asked(story))
+    parent = write_log(folder / "parent.jsonl", story.records, closed=False)
+    last = len(story.records) - 1
+    sha256, _ = digest_until(parent, last)
+    child = Story()
+    link = {"id": "r1", "file": str(parent), "seq": last, "sha256": "0" if altered else sha256}
+    child.tell("header", id="r2", persona="Ida", provider={"name": "demo"}, scenario=SCENARIO,
+               parents=[link], change={"kind": "rewind"})  # fmt: skip
+    child.begin()
+    child.number = 1
+    child.on("turn.started", speaker="persona")
+    # Where the branch begins at the decision, that is there once more, without its call.
+    decided(child, "abstain", latency=None)
+    decided(child, "reply", asked(child), brief_edited=True)
+    path = write_log(folder / "child.jsonl", child.records, closed=False)
+    fold = Transcript()
+    offset = 0
+    lines = path.read_bytes().splitlines(keepends=True)
+    for line, record in zip(lines, child.records, strict=True):
+        fold.apply(record, offset)
+        offset += len(line)
+    return path, fold
+
+
+async def test_the_parents_decision_stands_beside(tmp_path: Path) -> None:
+    path, fold = branch(tmp_path)
+    records = Records()
+    detail = await records.detail(path, fold, fold.turns[0])
+    records.close()
+    text = str(build("Decision", detail, fold.turns[0], Context(width=90, deciding=True)))
+    assert "1 decision, in the parent log" in text
+    row = next(line for line in text.splitlines() if "decision " in line and "? abstain" in line)
+    assert "+ reply" in row
+    assert text.count("? abstain") == 1
+
+
+async def test_a_parent_that_is_not_there_is_said(tmp_path: Path) -> None:
+    path, fold = branch(tmp_path, altered=True)
+    records = Records()
+    detail = await records.detail(path, fold, fold.turns[0])
+    records.close()
+    text = str(build("Decision", detail, fold.turns[0], Context(width=90, deciding=True)))
+    assert "What was decided before cannot be shown: the parent log" in text
+    assert "has been altered" in text
+
+
+# --- the responder's own conversation
+
+
+def test_the_responders_conversation_up_to_a_turn() -> None:
+    story = opened()
+    decided(story, "reply", asked(story))
+    decided(story, "stop", by="human", latency=None, reason="enough")
+    first = story.transcript.turns[-1]
+    context = Context(deciding=True, messages=lambda call: [{"role": "user", "content": "brief"}])
+    text = str(build("Responder", story.detail(first), first, context))
+    assert " 1 user\nbrief\n" in text
+    assert " 2 assistant  reply\ncalls responder_reply\n" in text
+    assert "* instead, by hand: # stop enough" in text
+    story.number = 2
+    story.on("turn.started", speaker="provider")
+    later = story.transcript.turns[-1]
+    assert "not been asked anything yet" in str(
+        build("Responder", story.detail(later), later, context)
+    )
+    context.asked = story.detail(first)
+    text = str(build("Responder", story.detail(later), later, context))
+    assert "up to 1:1" in text
+    assert " 1 user\n" in text
+
+
+def test_the_tabs_of_a_deciding_user_are_full_where_something_was_decided() -> None:
+    story = opened()
+    decided(story, "reply", asked(story))
+    found = story.transcript.turns[-1]
+    context = Context(deciding=True)
+    for tab in DECIDING:
+        doc = str(build(tab, story.detail(found), found, context))
+        full = has_content(tab, story.detail(found), context)
+        assert full or doc.startswith("nothing here\n"), tab
+    assert has_content("Decision", story.detail(found), context)
+    assert has_content("Responder", story.detail(found), context)
+    assert "tab Decision" in str(build("Tools", story.detail(found), found, context))
+
+
+def test_the_raw_text_of_a_responders_turn_is_its_answer() -> None:
+    story = opened()
+    decided(story, "reply", asked(story))
+    story.finish(ANSWER, speaker="persona")
+    found = story.transcript.turns[-1]
+    assert story.detail(found).raw == ANSWER
+    assert "raw differs from shown" not in [text for text, _ in badges(found)]
+
+
+# --- in the transcript
+
+
+def ended(kind: str, **more: Any) -> tuple[Turn, TurnDetail]:
+    story = opened()
+    decided(story, kind, asked(story), **more)
+    story.end("abstained", "responder", reason=REASON)
+    found = story.transcript.turns[-1]
+    return found, story.detail(found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "first"),
+    [
+        ("abstain", {}, f"? abstained: {REASON}"),
+        ("stop", {"reason": "done"}, "# stopped: done"),
+        ("error", {"valid": False, "reason": "no tool"}, "! no decision: no tool"),
+        (
+            "reply",
+            {"for_record": True},
+            "+ follow-ups used up: for the record only, it would reply",
+        ),
+    ],
+)
+def test_how_a_responder_ended_it_is_in_plain_sight(
+    kind: str, more: dict[str, Any], first: str
+) -> None:
+    found, detail = ended(kind, **more)
+    shown = " ".join(plain(row) for row in own_rows(found, extra_of(detail), width=100))
+    assert shown.startswith(first)
+    for short in (True, False):
+        for extra in (None, extra_of(detail)):
+            for width in (20, 40, 100):
+                rows = own_rows(found, extra, short=short, width=width)
+                assert len(rows) == own_row_count(found, short=short)
+    narrow = " ".join(plain(r) for r in own_rows(found, extra_of(detail), short=True, width=34))
+    assert narrow.startswith(first)
+
+
+def test_badges_of_decisions_and_drafts() -> None:
+    story = opened()
+    decided(story, "abstain", asked(story))
+    decided(story, "reply", by="human", latency=None)
+    story.finish(ANSWER, speaker="persona", human=True, draft="edited")
+    found = story.transcript.turns[-1]
+    words = [text for text, _ in badges(found, extra_of(story.detail(found)))]
+    assert "decision + reply, by hand, before: ? abstain" in words
+    assert "human, from an edited draft" in words
+
+
+def test_a_draft_is_not_said_yet() -> None:
+    story = opened()
+    found = story.tell("turn.started", session=1, turn=3, speaker="persona", human=True)
+    assert found is not None
+    assert ("draft, not said yet", "warning") not in badges(found)
+    story.transcript.stream(1, 3, "Well")
+    assert ("draft, not said yet", "warning") in badges(found)
+
+
+# --- the meter
+
+
+def meter(turns: int = 0) -> Story:
+    story = opened()
+    story.finish("Hello", speaker="persona")
+    for _ in range(turns):
+        story.reply("And?")
+        story.number += 1
+        story.on("turn.started", speaker="persona")
+        decided(story, "reply", asked(story))
+        story.finish(ANSWER, speaker="persona")
+    return story
+
+
+def test_follow_ups_are_counted_by_session() -> None:
+    story = meter(2)
+    count = status.Followups(story.transcript)
+    assert [count.at(index) for index in range(5)] == [0, 0, 1, 1, 2]
+    story.end()
+    story.begin("second")
+    story.reply("Hello again", speaker="persona")
+    assert count.at(5) == 0
+    assert status.Followups(story.transcript, whole=True).at(5) == 2
+    assert count.at(99) == 0
+
+
+def test_a_child_goes_on_counting() -> None:
+    fold = Transcript()
+    said = [("persona", "Hello"), ("provider", "?"), ("persona", "17"), ("provider", "?")]
+    turns = [{"session": 1, "turn": n, "speaker": who, "text": text}
+             for n, (who, text) in enumerate(said, 1)]  # fmt: skip
+    fold.apply({"seq": 0, "type": "header", "scenario": SCENARIO})
+    fold.apply({"seq": 1, "type": "history.seeded", "turns": turns, "sessions": ["a"],
+                "current": 1, "counters": {"responder": {"sent": 1}}, "messages": {}})  # fmt: skip
+    count = status.Followups(fold)
+    assert count.at(3) == 1
+    fold.apply({"seq": 2, "type": "turn.started", "session": 1, "turn": 5, "speaker": "persona"})
+    assert count.at(4) == 1
+    fold.apply({"seq": 3, "type": "user.decided", "session": 1, "turn": 5, "kind": "reply"})
+    fold.apply({"seq": 4, "type": "turn.committed", "session": 1, "turn": 5,
+                "speaker": "persona", "text": "x", "words": 1})  # fmt: skip
+    assert count.at(4) == 2
+
+
+def test_every_turn_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    story = meter(50)
+    seen: list[int] = []
+    first = status.Followups._next
+
+    def counting(self: status.Followups, index: int) -> int:
+        seen.append(index)
+        return first(self, index)
+
+    monkeypatch.setattr(status.Followups, "_next", counting)
+    count = status.Followups(story.transcript)
+    for _ in range(20):
+        assert count.at(100) == 50
+    # The last turn may still change: it alone is looked at again.
+    assert len(seen) == 100 + 20
+
+
+def test_the_meter_is_shorter_where_there_is_no_room() -> None:
+    figures = Figures(7, 20, 1, 2, 1240, 8000, 0.004, None, 31, followups=2, max_followups=5)
+    assert "session 1/2  follow-ups 2/5  1,240/8,000 tok" in figures_text(figures, 100)
+    assert "session 1/2  f/u 2/5  1,240/8,000 tok" in figures_text(figures, 60)
+    scenario: dict[str, Any] = SCENARIO
+    story = meter(1)
+    made = status.figures(
+        story.transcript, scenario=scenario, followups=status.Followups(story.transcript)
+    )
+    assert (made.followups, made.max_followups) == (1, 5)
+    plain_one = status.figures(story.transcript, scenario={}, followups=None)
+    assert plain_one.followups is None
+
+
+# --- by hand
+
+
+def told(number: int) -> list[dict[str, Any]]:
+    """The records of a turn that a responder decided."""
+    at = {"session": 1, "turn": number}
+    records = turn(number, "persona", ANSWER)
+    for record in records:
+        if record["type"].startswith("llm."):
+            record["side"] = "responder"
+    decision = {"type": "user.decided", **at, "side": "responder", "kind": "reply",
+                "tool": "responder_reply", "arguments": {"answer": ANSWER}}  # fmt: skip
+    return [*records[:3], decision, *records[3:]]
+
+
+OPENING = [
+    header(scenario=SCENARIO, persona="Ida"),
+    {"type": "session.entered", "session": 1, "session_type": "intake", "duration": 0.1},
+    {"type": "session.started", "session": 1, "session_type": "intake",
+     "first_speaker": "provider", "max_turns": 20},
+    *turn(1, "provider", "Which order?"),
+    *told(2),
+]  # fmt: skip
+CHOICES = (("go", "go on"), ("reply", "reply by hand"), ("stop", "stop by hand"),
+           ("abstain", "abstain by hand"), ("again", "ask again"), ("skip", "skip"))  # fmt: skip
+
+
+def drafts(kind: str, text: str) -> list[dict[str, Any]]:
+    decision = {"kind": kind, "tool": f"responder_{kind}", "valid": True}
+    key = "answer" if kind == "reply" else "reason"
+    decision |= {"arguments": {key: text}, "reason": text if key == "reason" else None}
+    return [{"field": "decision", "label": "decision", "text": kind, "decision": decision},
+            {"field": "raw", "label": "answer", "text": text}]  # fmt: skip
+
+
+class Deciding:
+    """An app on a fake engine whose user decides."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = write_log(folder / "a.jsonl", OPENING, closed=False)
+        self.handle = FakeHandle(self.log)
+        self.next = FakeHandle(self.log)
+        self.continued: list[ContinueFrom] = []
+        spec = StartSpec(scenario={**SCENARIO, "provider": "demo"}, out_dir=str(folder))
+        self.run = LiveRun(
+            spec, make_handle=lambda: cast(EngineHandle, self.handle), go_on=self._go_on
+        )
+        self.app = ConvtuiApp(
+            lambda app: DebuggerScreen(app.keymap, LiveSource(self.run.handle), self.run),
+            state_file=folder / "state.json",
+        )
+        self.app.run_in_progress = self.run
+
+    async def _go_on(
+        self, handle: EngineHandle, spec: StartSpec, parent: ContinueFrom
+    ) -> EngineHandle:
+        self.continued.append(replace(parent))
+        self.handle.state = EngineState.CLOSED
+        self.next.transcript = self.fold()
+        self.next.held(*CHOICES, reason="pause", stage="response", side="persona",
+                       drafts=drafts("reply", ANSWER))  # fmt: skip
+        return cast(EngineHandle, self.next)
+
+    @property
+    def screen(self) -> DebuggerScreen:
+        return next(s for s in self.app.screen_stack if isinstance(s, DebuggerScreen))
+
+    async def begin(self, pilot: Any) -> None:
+        await until(pilot, lambda: self.handle.state is EngineState.RUNNING)
+        self.handle.transcript = self.fold()
+        self.handle.notify()
+        await until(pilot, lambda: self.screen.view.shown_items == 2)
+
+    def fold(self) -> Transcript:
+        with open_log(self.log) as found:
+            return found.transcript
+
+    async def hold(self, pilot: Any, kind: str = "reply", text: str = ANSWER) -> None:
+        self.handle.held(*CHOICES, stage="response", side="persona", drafts=drafts(kind, text))
+        await until(pilot, lambda: self.screen.hold_bar.display)
+
+    @property
+    def last(self) -> tuple[str, dict[str, Any]]:
+        return self.handle.orders[-1]
+
+
+@pytest.fixture
+def deciding(tmp_path: Path) -> Deciding:
+    return Deciding(tmp_path)
+
+
+async def test_a_held_decision_is_told_and_can_be_replaced(deciding: Deciding) -> None:
+    async with deciding.app.run_test(size=(120, 36)) as pilot:
+        await deciding.begin(pilot)
+        await deciding.hold(pilot)
+        bar = deciding.screen.hold_bar
+        assert "+ reply (responder_reply): Order 17" in str(
+            bar.query_one("#hold-decision").render()
+        )
+        assert "A edit the brief" in str(bar.query_one("#hold-choices").render())
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(deciding.app.screen, Edit))
+        area = deciding.app.screen.query_one(SafeTextArea)
+        assert area.text == ANSWER
+        area.text = "Order 18."
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: deciding.handle.orders)
+        assert deciding.last == ("release", {"choice": "reply", "edits": {"raw": "Order 18."}})
+
+
+async def test_an_answer_in_place_of_an_abstention_begins_empty(deciding: Deciding) -> None:
+    async with deciding.app.run_test(size=(120, 36)) as pilot:
+        await deciding.begin(pilot)
+        await deciding.hold(pilot, "abstain", REASON)
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(deciding.app.screen, Edit))
+        area = deciding.app.screen.query_one(SafeTextArea)
+        assert area.text == ""
+        area.text = "  "
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: any("cannot be empty" in n.message
+                                       for n in deciding.app._notifications))  # fmt: skip
+        assert not deciding.handle.orders
+
+
+async def test_stopping_at_once_and_abstaining_with_a_reason(deciding: Deciding) -> None:
+    async with deciding.app.run_test(size=(120, 36)) as pilot:
+        await deciding.begin(pilot)
+        await deciding.hold(pilot)
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(deciding.app.screen, Ask))
+        await pilot.press("enter")
+        assert isinstance(deciding.app.screen, Ask)
+        await pilot.press(*"why", "enter")
+        await until(pilot, lambda: deciding.handle.orders)
+        assert deciding.last == ("release", {"choice": "abstain", "edits": {"reason": "why"}})
+        await deciding.hold(pilot)
+        await pilot.press("3")
+        assert deciding.last == ("release", {"choice": "stop", "edits": {}})
+
+
+async def test_a_held_decision_is_asked_again_with_another_brief(deciding: Deciding) -> None:
+    async with deciding.app.run_test(size=(120, 36)) as pilot:
+        await deciding.begin(pilot)
+        await deciding.hold(pilot)
+        await pilot.press("A")
+        await until(pilot, lambda: isinstance(deciding.app.screen, Edit))
+        area = deciding.app.screen.query_one(SafeTextArea)
+        assert area.text == "Order 17."
+        area.text = "Order 17 and 18."
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: deciding.handle.orders)
+        edits = {"instructions": "Order 17 and 18."}
+        assert deciding.last == ("release", {"choice": "again", "edits": edits})
+        assert deciding.screen.brief == "Order 17 and 18."
+        assert deciding.screen.inspector.tab == "Decision"
+
+
+async def test_a_decision_gone_by_is_asked_again_in_a_branch(deciding: Deciding) -> None:
+    async with deciding.app.run_test(size=(120, 36)) as pilot:
+        await deciding.begin(pilot)
+        await pilot.press("A")
+        assert any("Press A again" in n.message for n in deciding.app._notifications)
+        await pilot.press("A")
+        await until(pilot, lambda: isinstance(deciding.app.screen, Edit))
+        deciding.app.screen.query_one(SafeTextArea).text = "Order 18."
+        deciding.handle.held(("go", "go on"), reason="pause")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: deciding.continued)
+        # Up to the reply that the old decision came of: that is held again without a call.
+        reply = next(n for n, r in enumerate(OPENING)
+                     if r["type"] == "llm.response" and r.get("side") == "responder")  # fmt: skip
+        assert deciding.continued[-1].seq == reply
+        assert deciding.continued[-1].held
+        await until(pilot, lambda: deciding.next.orders)
+        edits = {"instructions": "Order 18."}
+        assert deciding.next.orders[0] == ("release", {"choice": "again", "edits": edits})
+        deciding.next.held(("go", "go on"), stage="request", hold=99)
+        await until(pilot, lambda: len(deciding.next.orders) > 1)
+        assert deciding.next.orders[1][0] == "step_stage"
+
+
+async def test_a_recorded_decision_is_asked_again_in_a_run_of_its_own(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "a.jsonl", OPENING)
+    started: list[tuple[StartSpec, Any]] = []
+
+    class Recorded(ConvtuiApp):
+        async def start_run(
+            self, spec: StartSpec, *, python: str | None = None, again: Any = None
+        ) -> None:
+            started.append((spec, again))
+
+    app = Recorded(lambda app: recording(app, log))
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = cast(DebuggerScreen, app.screen)
+        await until(pilot, lambda: screen.view.shown_items == 2)
+        await until(pilot, lambda: screen.brief and screen.view.cursor >= 0)
+        screen.view.go_to(1)
+        await pilot.press("A", "A")
+        await until(pilot, lambda: isinstance(app.screen, Edit))
+        app.screen.query_one(SafeTextArea).text = "Order 18."
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: started)
+    spec, again = started[0]
+    assert again == ("Order 18.", (1, 2))
+    assert spec.continue_from is not None
+    assert spec.continue_from.held
+    assert spec.scenario["persona"]["name"] == "Ida"
+
+
+async def test_d_opens_the_decision_then_the_responders_conversation(deciding: Deciding) -> None:
+    async with deciding.app.run_test(size=(80, 24)) as pilot:
+        await deciding.begin(pilot)
+        await pilot.press("d")
+        screen = deciding.screen
+        assert screen.inspecting
+        assert screen.inspector.tab == "Decision"
+        await until(pilot, lambda: "responder_reply" in screen.inspector.copy_text())
+        await pilot.press("d")
+        await until(pilot, lambda: "responder's conversation" in screen.inspector.copy_text())
+        screen.view.go_to(0)
+        await until(pilot, lambda: "not been asked" in screen.inspector.copy_text())
