@@ -543,7 +543,7 @@ def test_turns_of_humans_are_marked(tmp_path: Path) -> None:
     marks = [(found.metadata or {}).get("human") for found in logged.turns]
     assert marks == [True, None, None, True]
     (imported,) = vera.read(tmp_path / "out")
-    said = [record.payload().get("metadata", {}) for record in records(imported, "turn.committed")]
+    said = [record.payload() for record in records(imported, "turn.committed")]
     assert [found.get("human") for found in said] == [True, None, None, True]
 
 

@@ -112,6 +112,7 @@ def _turn(session: int, number: int, said: Said) -> Iterator[Record]:
     logged = said.logged
     metadata = dict((logged.metadata if logged is not None else None) or {})
     raw = metadata.pop("raw_response", None)
+    human = metadata.pop("human", None) is True
     if logged is not None and logged.unreadable is not None:
         metadata["logging"] = logged.unreadable
     if isinstance(raw, str):
@@ -134,6 +135,7 @@ def _turn(session: int, number: int, said: Said) -> Iterator[Record]:
         text=said.text,
         words=word_count(said.text),
         metadata=_plain(metadata) or None,
+        human=human or None,
         empty=near_empty(said.text) or None,
     )
 
