@@ -81,7 +81,10 @@ class Commands:
     HAND_BACK = "hand_back"
     """`{side}`."""
     CANCEL = "cancel"
-    """Cancels the call in flight."""
+    """Cancels the call in flight, or the tools that run."""
+    APPROVE_TOOLS = "approve_tools"
+    """`{on}`: whether calls of tools wait for approval: true, false or a list of tools; answered
+    with `{approve_tools}`."""
     STOP = "stop"
     """`{reason}`: ends the conversation here, `interrupted` by the human."""
     RELOAD_FAILED = "reload_failed"

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import inspect
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,6 +140,8 @@ class Caller:
         self._cancelled: asyncio.Future[None] | None = None
         """Done when the call in flight was cancelled by hand."""
         self._started: float | None = None
+        self._others: Callable[[], bool] | None = None
+        """Cancels what is in flight that is no call to anybody: tools."""
 
     @property
     def busy(self) -> float | None:
@@ -147,13 +149,24 @@ class Caller:
         return None if self._started is None else time.monotonic() - self._started
 
     def cancel(self) -> bool:
-        """Cancels the call in flight; whether there was one."""
+        """Cancels the call in flight, or the tools; whether there was something."""
+        if self._others is not None:
+            return self._others()
         if self._task is None or self._task.done():
             return False
         if self._cancelled is not None and not self._cancelled.done():
             self._cancelled.set_result(None)
         self._task.cancel()
         return True
+
+    @contextlib.contextmanager
+    def busy_with(self, cancel: Callable[[], bool]) -> Iterator[None]:
+        """While tools run: `busy` counts them, `cancel()` calls `cancel`."""
+        self._started, self._others = time.monotonic(), cancel
+        try:
+            yield
+        finally:
+            self._started = self._others = None
 
     async def ask(self, question: Question) -> Answer:
         """Makes a call and returns the reply.

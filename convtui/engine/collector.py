@@ -6,8 +6,9 @@ from typing import Any
 
 from convtui.engine.responder_memory import ResponderMemory
 from convtui.engine.table import Pending
+from convtui.engine.tool_memory import ToolMemory, calls_of
 from convtui.events import RecordDict, Side, Speaker
-from convtui.models.base import Message, Reply, ToolCall
+from convtui.models.base import Reply
 
 STOPPED = frozenset({"budget", "interrupted", "failed"})
 """Endings that stop the whole conversation where it is; the session goes on from there."""
@@ -44,7 +45,9 @@ class Collector:
         self.metadata: dict[str, Any] = {}
         self.usage: dict[str, dict[str, Any]] = {}
         self.unrestored = False
-        self.tools: list[Message] = []
+        self.tools = ToolMemory()
+        self.approve_tools: bool | list[str] | None = None
+        """Which calls wait for approval, where that was changed by hand."""
         self.matches: list[dict[str, Any]] = []
         self.last_seq = -1
         self.termination: RecordDict | None = None
@@ -81,6 +84,7 @@ class Collector:
         self.unsettled = counters.get("unsettled")
         self.speaks_next = counters.get("speaks_next")
         self.waiting = counters.get("pending")
+        self.approve_tools = counters.get("approve_tools")
         self.taken_over = set(counters.get("taken_over", ()))
         self.budget = list(counters.get("budget", ()))
         messages = record.get("messages", {}).get("responder")
@@ -131,7 +135,7 @@ class Collector:
         self.reply = None
         self.edited_raw = None
         self.unsettled = None
-        self.tools = []
+        self.tools.clear()
         self.matches = []
         session = int(record.get("session", 1))
         self.numbers[session] = max(self.numbers.get(session, 0), int(record["turn"]))
@@ -150,24 +154,20 @@ class Collector:
             if record.get("side") == "responder":
                 self.responder.asked({"append": before})
             else:
-                self.tools = before
+                self.tools.seeded(before, self.waiting.get("tools"))
         usage = record.get("usage")
         if usage:
             side = self.usage.setdefault(str(record.get("side", "provider")), {})
             for name in ("prompt_tokens", "completion_tokens", "cost"):
                 if usage.get(name) is not None:
                     side[name] = side.get(name, 0) + usage[name]
-        calls = record.get("tool_calls")
         if record.get("side") == "responder":
             self.responder.answered(record)
             self.reply = record
             self.waiting = None
-        elif calls:
-            self.tools.append(
-                {"role": "assistant", "content": record.get("raw") or None, "tool_calls": calls}
-            )
-            self.reply = None
         else:
+            if record.get("side") == "provider":
+                self.tools.answered(record)
             self.reply = record
             self.waiting = None
         self.edited_raw = None
@@ -184,18 +184,14 @@ class Collector:
         self.closed_responder = self.responder
         self.responder = ResponderMemory()
 
-    def on_tool_returned(self, record: RecordDict) -> None:
-        import json
+    def on_tool_called(self, record: RecordDict) -> None:
+        self.tools.called(record)
 
-        body = record.get("result")
-        self.tools.append(
-            {
-                "role": "tool",
-                "tool_call_id": record.get("id"),
-                "name": record.get("name"),
-                "content": body if isinstance(body, str) else json.dumps(body),
-            }
-        )
+    def on_tool_denied(self, record: RecordDict) -> None:
+        self.tools.was_denied(record)
+
+    def on_tool_returned(self, record: RecordDict) -> None:
+        self.tools.returned(record)
 
     def on_signals_extracted(self, record: RecordDict) -> None:
         self.matches = list(record.get("matches", []))
@@ -211,8 +207,9 @@ class Collector:
             "speaker": record["speaker"],
             "text": record["text"],
         }
-        if self.tools:
-            turn["messages"] = list(self.tools)
+        messages = self.tools.all_messages()
+        if messages:
+            turn["messages"] = messages
         for name in ("metadata", "human", "edited", "draft", "flags"):
             if record.get(name):
                 turn[name] = record[name]
@@ -267,6 +264,8 @@ class Collector:
     def on_debug_overrode(self, record: RecordDict) -> None:
         if record.get("what") == "ending":
             self.unsettled = None
+        elif record.get("what") == "approve_tools":
+            self.approve_tools = record.get("after")
 
     def on_budget_raised(self, record: RecordDict) -> None:
         names = ("scope", "what", "limit")
@@ -301,10 +300,11 @@ class Collector:
             attempt=int(self.open.get("attempt") or 1) + 1,
             reply=_reply({**record, "raw": raw}),
             source={"log": log, "seq": record.get("seq")},
-            messages=tuple(self.responder.request if side == "responder" else self.tools),
+            messages=tuple(self.responder.request if side == "responder" else self.tools.messages),
             hold=hold,
             side=side,
             forced=record.get("forced"),
+            tools=self.tools.open_round(log) if side == "provider" else None,
         )
 
 
@@ -317,12 +317,7 @@ def _other(speaker: Speaker) -> Speaker:
 
 def _reply(record: RecordDict) -> Reply:
     known = {name: record[name] for name in _REPLY if record.get(name)}
-    calls = [
-        ToolCall(str(call.get("id", "")), str(call["function"]["name"]),
-                 str(call["function"].get("arguments", "")))
-        for call in record.get("tool_calls") or ()
-    ]  # fmt: skip
-    return Reply(text=record["raw"], tool_calls=calls, **known)
+    return Reply(text=record["raw"], tool_calls=calls_of(record), **known)
 
 
 def _side(value: Any) -> Side:
@@ -341,6 +336,7 @@ def pending_data(pending: Pending) -> dict[str, Any]:
         "raw": reply.text,
         "side": pending.side,
         **({"forced": pending.forced} if pending.forced else {}),
+        **({"tools": pending.tools} if pending.tools else {}),
         **({"tool_calls": [c.as_message() for c in reply.tool_calls]} if reply.tool_calls else {}),
         **{name: getattr(reply, name) for name in _REPLY if getattr(reply, name)},
     }
@@ -358,4 +354,5 @@ def pending_of(data: dict[str, Any], hold: bool) -> Pending:
         hold=hold,
         side=_side(data.get("side")),
         forced=data.get("forced"),
+        tools=data.get("tools"),
     )

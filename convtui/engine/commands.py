@@ -7,8 +7,9 @@ from typing import Any
 
 from convtui.engine.gate import HAND_BACK
 from convtui.engine.runner import Conversation
+from convtui.engine.tools import Approval
 from convtui.errors import CommandRefused
-from convtui.events import DebugTookOver, ProviderReloadFailed, Speaker
+from convtui.events import DebugOverrode, DebugTookOver, ProviderReloadFailed, Speaker
 from convtui.protocol import Commands
 
 
@@ -31,6 +32,7 @@ class CommandDesk:
             Commands.TAKE_OVER: self._take_over,
             Commands.HAND_BACK: self._hand_back,
             Commands.CANCEL: self._cancel,
+            Commands.APPROVE_TOOLS: self._approve_tools,
             Commands.STOP: self._stop,
             Commands.RELOAD_FAILED: self._reload_failed,
             Commands.RETIRE: self._retire,
@@ -105,6 +107,17 @@ class CommandDesk:
     def _cancel(self, _: dict[str, Any]) -> None:
         if not self._conversation.caller.cancel():
             raise CommandRefused("no call is in flight")
+
+    def _approve_tools(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        toolbox = self._conversation.toolbox
+        before = toolbox.approval.as_data()
+        toolbox.approval = Approval.parse(arguments["on"])
+        after = toolbox.approval.as_data()
+        if after != before:
+            self._conversation.journal.emit(
+                DebugOverrode(what="approve_tools", before=before, after=after)
+            )
+        return {"approve_tools": after}
 
     def _stop(self, arguments: dict[str, Any]) -> None:
         self._conversation.stop("human", str(arguments.get("reason") or "ended by hand"))

@@ -37,6 +37,7 @@ class Choice:
 
 GO = Choice("go", "go on")
 EDIT = Choice("edit", "edit")
+DENY = Choice("deny", "deny")
 AGAIN = Choice("again", "ask again")
 SKIP = Choice("skip", "skip this turn")
 SUPPLY = Choice("supply", "write it by hand")
@@ -145,7 +146,8 @@ class Gate:
         if reason is None:
             return PASSED
         release = await self.wait(reason, point, drafts(), choices, detail=text)
-        if reason == "breakpoint" and not self.watched and self.on_pause != "continue":
+        decides = reason in ("breakpoint", "tool_approval")
+        if decides and not self.watched and self.on_pause != "continue":
             raise InterruptedRunError(text)
         return release
 

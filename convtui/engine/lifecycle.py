@@ -12,7 +12,13 @@ from convtui.engine.seed import Seed
 from convtui.engine.sides import SideHooks, Timed, checked_sessions, lifecycle
 from convtui.engine.state import ConversationState, SessionState
 from convtui.engine.tools import Toolbox
-from convtui.errors import ConversationError, HookError, ProviderError, UserSimulatorError
+from convtui.errors import (
+    ConversationError,
+    HookError,
+    ProviderError,
+    ToolError,
+    UserSimulatorError,
+)
 from convtui.events import (
     ProviderCleanup,
     ProviderRestored,
@@ -62,7 +68,17 @@ class Lifecycle:
         self._redact = redact
 
     async def set_up(self) -> None:
-        """`setup()` of both sides: once, before anything else. Raises `UserSimulatorError`."""
+        """Starts the tool servers, then `setup()` of both sides: once, before anything else.
+
+        Raises `ToolError` and `UserSimulatorError`.
+        """
+        self._toolbox.connect(self._journal)
+        while True:
+            try:
+                await self._toolbox.start()
+                break
+            except ToolError as error:
+                await self._try_again(error, "setup")
         user = await lifecycle("setup", self._simulator.setup)
         if user.error is not None:
             raise UserSimulatorError(f"the user simulator's {user.error}") from user.error
@@ -139,7 +155,9 @@ class Lifecycle:
             if timed.error is None or not await self._try_again(timed.error, "session", index):
                 return
 
-    async def _try_again(self, error: HookError, stage: str, index: int | None = None) -> bool:
+    async def _try_again(
+        self, error: ConversationError, stage: str, index: int | None = None
+    ) -> bool:
         """Holds on a failed lifecycle call; True when it is to be called again, else raises."""
         if not self._gate.watched:
             raise error
@@ -301,6 +319,9 @@ class Lifecycle:
             )
             if timed.error is not None:
                 self._warn("cleanup_failed", str(timed.error))
+        timed = await self._shielded("stop_tools", self._toolbox.stop)
+        if timed.error is not None and self._can_write:
+            self._warn("cleanup_failed", str(timed.error))
 
     @staticmethod
     async def _shielded(hook: str, function: Callable[[], Any]) -> Timed:

@@ -9,8 +9,8 @@ from convtui.engine.budget import BudgetGuard
 from convtui.engine.calls import Question
 from convtui.engine.response import ResponseGate
 from convtui.engine.state import SessionState
-from convtui.engine.table import Table, Words
-from convtui.events import ToolCalled, ToolReturned
+from convtui.engine.table import Pending, Table, Words
+from convtui.engine.tool_rounds import ToolRounds
 from convtui.models.base import Message, Reply
 from convtui.providers.base import Request
 from convtui.providers.litellm import LitellmProvider
@@ -23,6 +23,7 @@ class ProviderWords:
         self._table = table
         self._response = response
         self._budget = budget
+        self._tools = ToolRounds(table)
 
     async def words(self, session: SessionState) -> Words:
         """What the provider says. Raises `ConversationError`."""
@@ -34,31 +35,48 @@ class ProviderWords:
             and not self._table.provider.opens_itself
         ):
             return Words(config.first_message)
-        extra: list[Message] = []
-        toolbox = self._table.toolbox
-        rounds = self._table.scenario.limits.max_tool_rounds
-        number = 0
+        return await self._rounds(session, [], 1)
+
+    async def go_on(self, session: SessionState, pending: Pending, raw: str) -> Words:
+        """What the provider says after a reply of an earlier log that called tools.
+
+        The model is not asked for that reply again. Raises `ConversationError`.
+        """
+        before = pending.tools or {}
+        extra = list(pending.messages)
+        number = int(before.get("round") or 1)
+        words = self._last(pending.reply, raw, extra, number)
+        if words is not None:
+            return words
+        extra += await self._tools.run(pending.reply, raw, None, number, before)
+        return await self._rounds(session, extra, number + 1)
+
+    async def _rounds(self, session: SessionState, extra: list[Message], number: int) -> Words:
         while True:
-            number += 1
+            await self._tools.refresh()
             question = self._question(session, extra, number)
             answer = await self._table.caller.ask(question)
             self._budget.learn("provider", question.messages, answer.reply.usage)
             raw = await self._response.after(answer)
-            reply = answer.reply
-            if not reply.tool_calls:
-                if reply.finish_reason == "tool_calls":
-                    self._table.warn("no_tool_calls", "the model said tool_calls and made none")
-                return Words(raw, metadata=reply.metadata, messages=extra)
-            if not len(toolbox) or number >= rounds or self._budget.out:
-                if number >= rounds:
-                    self._table.warn("tool_rounds", f"all {rounds} tool rounds are used up")
-                return Words(
-                    raw,
-                    metadata=reply.metadata,
-                    messages=extra,
-                    truncated=bool(len(toolbox)),
-                )
-            extra += await self._run_tools(reply, answer.call, number)
+            words = self._last(answer.reply, raw, extra, number)
+            if words is not None:
+                return words
+            extra += await self._tools.run(answer.reply, raw, answer.call, number)
+            number += 1
+
+    def _last(self, reply: Reply, raw: str, extra: list[Message], number: int) -> Words | None:
+        """The words of a reply with which the turn's rounds end; None when its tools are to run."""
+        metadata = dict(reply.metadata)
+        if not reply.tool_calls:
+            if reply.finish_reason == "tool_calls":
+                self._table.warn("no_tool_calls", "the model said tool_calls and made none")
+            return Words(raw, metadata=metadata, messages=extra)
+        offered = bool(len(self._table.toolbox))
+        if offered and number < self._tools.most and not self._budget.out:
+            return None
+        if number >= self._tools.most:
+            self._table.warn("tool_rounds", f"all {self._tools.most} tool rounds are used up")
+        return Words(raw, metadata=metadata, messages=extra, truncated=offered)
 
     def _question(self, session: SessionState, extra: Sequence[Message], number: int) -> Question:
         messages = self.messages(session, extra)
@@ -108,43 +126,3 @@ class ProviderWords:
             words = self._budget.in_words(estimate)
             drafts.append({"field": "estimate", "label": "expected to use", "text": words})
         return drafts
-
-    async def _run_tools(self, reply: Reply, seq: int, number: int) -> list[Message]:
-        calls = reply.tool_calls
-        for tool_call in calls:
-            self._table.journal.emit_here(
-                ToolCalled,
-                round=number,
-                call=seq,
-                id=tool_call.id,
-                name=tool_call.name,
-                arguments=self._table.toolbox.arguments(tool_call),
-                raw_arguments=tool_call.arguments,
-            )
-        await self._table.gate.pass_through(
-            self._table.point("tools"),
-            drafts=lambda: [
-                {"field": c.id, "label": f"call of {c.name}", "text": c.arguments} for c in calls
-            ],
-        )
-        results = await self._table.toolbox.run(calls)
-        for result in results:
-            self._table.journal.emit_here(
-                ToolReturned,
-                round=number,
-                call=seq,
-                id=result.call.id,
-                name=result.call.name,
-                ok=result.ok,
-                result=result.body,
-                error_kind=result.error_kind,
-                duration=result.duration,
-            )
-        return [
-            {
-                "role": "assistant",
-                "content": reply.text or None,
-                "tool_calls": [tool_call.as_message() for tool_call in calls],
-            },
-            *(result.as_message() for result in results),
-        ]

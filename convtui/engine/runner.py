@@ -23,13 +23,21 @@ from convtui.engine.gate import (
 )
 from convtui.engine.journal import Journal
 from convtui.engine.lifecycle import Lifecycle
+from convtui.engine.mcp_tools import McpToolServer
 from convtui.engine.pipeline import Rules, discarded, ending
 from convtui.engine.seed import Seed, bad_ending
 from convtui.engine.state import ConversationState, SessionState
 from convtui.engine.table import Pending, TurnResult
-from convtui.engine.tools import Toolbox
+from convtui.engine.tools import Approval, Toolbox
 from convtui.engine.turns import Turns, user_is_done
-from convtui.errors import ConversationError, ConvtuiError, HookError, ProviderError, UsageError
+from convtui.errors import (
+    ConversationError,
+    ConvtuiError,
+    HookError,
+    ProviderError,
+    ToolError,
+    UsageError,
+)
 from convtui.events import (
     ConversationEnded,
     DebugTookOver,
@@ -113,7 +121,7 @@ class Conversation:
         provider = self.provider = self.loaded.provider
         self.simulator = self._load_simulator()
         self._check_signals()
-        self.toolbox = Toolbox([*provider.tools, *self._scenario_tools()])
+        self.toolbox = self._toolbox()
         self.state = ConversationState(scenario)
         if seed is not None:
             seed.fill(self.state)
@@ -239,15 +247,26 @@ class Conversation:
         """The functions that the scenario's `tools` name. Raises `UsageError`."""
         if self.scenario.warm is not None:
             raise UsageError("warm-session templates cannot be used by this version: take out warm")
-        found: list[Callable[..., Any]] = []
-        for tool in self.scenario.tools:
-            if tool.use is None:
-                raise UsageError(
-                    "tools of MCP servers cannot be used by this version; functions can"
-                    " (module:function or file.py:function)"
-                )
-            found.append(load_function(parse_provider_spec(tool.use)))
-        return found
+        used = [tool.use for tool in self.scenario.tools if tool.use is not None]
+        return [load_function(parse_provider_spec(use)) for use in used]
+
+    def _toolbox(self) -> Toolbox:
+        """The provider's own tools and those of the scenario. Raises `UsageError`."""
+        scenario = self.scenario
+        servers = [McpToolServer(tool.mcp, self.redactor) for tool in scenario.tools if tool.mcp]
+        approval = scenario.approve_tools
+        if self.seed is not None and self.seed.approve_tools is not None:
+            approval = self.seed.approve_tools
+        try:
+            return Toolbox(
+                [*self.provider.tools, *self._scenario_tools()],
+                servers,
+                timeout=scenario.limits.tool_timeout,
+                max_result=scenario.limits.max_tool_result,
+                approval=Approval.parse(approval),
+            )
+        except ToolError as error:
+            raise UsageError(str(error)) from error
 
     def _open_log(self) -> LogWriter:
         scenario = self.scenario
@@ -351,7 +370,7 @@ class Conversation:
 
     def _failure(self, error: ConversationError) -> Termination:
         place = self.journal.place
-        by = {"user_simulator": "simulator", "responder": "responder"}.get(
+        by = {"user_simulator": "simulator", "responder": "responder", "tool": "harness"}.get(
             error.category, "provider"
         )
         if place.side == "persona" and error.category in ("llm", "provider", "hook"):

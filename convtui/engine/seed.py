@@ -60,6 +60,8 @@ class Seed:
     accepted_unrestored: bool = False
     """Whether it was accepted before that the provider is not brought back to where it stood."""
     taken_over: list[str] = field(default_factory=list)
+    approve_tools: bool | list[str] | None = None
+    """Which calls of tools wait for approval, where that was changed by hand."""
     budget: list[dict[str, Any]] = field(default_factory=list)
     """Limits that were raised by hand: `{scope, what, limit}`."""
     responder: dict[str, Any] | None = None
@@ -84,6 +86,7 @@ class Seed:
                 **({"speaks_next": self.speaks_next} if self.speaks_next else {}),
                 **({"pending": pending_data(self.pending)} if self.pending else {}),
                 **({"taken_over": self.taken_over} if self.taken_over else {}),
+                **({"approve_tools": self.approve_tools} if self.approve_tools is not None else {}),
                 **({"budget": self.budget} if self.budget else {}),
                 **({"responder": _without_messages(self.responder)} if self.responder else {}),
             },
@@ -227,6 +230,7 @@ def read_seed(parent: ContinueFrom) -> Seed:
         inherited=collector.usage,
         accepted_unrestored=collector.unrestored,
         taken_over=sorted(collector.taken_over),
+        approve_tools=collector.approve_tools,
         budget=collector.budget,
         responder=collector.responder.as_data(),
     )

@@ -38,6 +38,9 @@ class Pending:
     """Under which side it was received: a responder's decision is not yet what is said."""
     forced: dict[str, Any] | None = None
     """The `user.decided` that a human put in place of a responder's decision."""
+    tools: dict[str, Any] | None = None
+    """Where the provider's reply called tools: how far they got, as `ToolMemory.open_round()`
+    tells it."""
 
 
 @dataclass(slots=True)

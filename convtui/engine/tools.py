@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from convtui.engine.journal import Journal
 from convtui.errors import ToolError
 from convtui.models.base import Message, ToolCall
 from convtui.providers.base import ThreadExit, call
@@ -186,6 +187,9 @@ class ToolServer(Protocol):
     label: str
     tools: list[Tool]
 
+    def connect(self, journal: Journal) -> None:
+        """What it prints and what happens to it is recorded there from now on."""
+
     async def start(self) -> None:
         """Starts it and learns its tools. Raises `ToolError`."""
 
@@ -270,6 +274,11 @@ class Toolbox:
         self.schemas = [tool.schema for tool in found.values()]
 
     # --- servers
+
+    def connect(self, journal: Journal) -> None:
+        """Where the tool servers are recorded."""
+        for server in self.servers:
+            server.connect(journal)
 
     async def start(self) -> None:
         """Starts the tool servers together. Raises `ToolError`; those that run are stopped then."""
@@ -452,6 +461,12 @@ def failed(tool_call: ToolCall, kind: str, message: str, detail: str = "") -> To
         whole = as_text(body)
         body = {**body, "message": _cut(message), "detail": _cut(detail)}
     return ToolResult(tool_call, False, body, error_kind=kind, whole=whole)
+
+
+def denied(tool_call: ToolCall, reason: str) -> ToolResult:
+    """The result of a call that a human denied."""
+    message = "the call was denied" + (f": {reason}" if reason else "")
+    return failed(tool_call, "tool_denied", message)
 
 
 def _cut(text: str) -> str:

@@ -66,7 +66,7 @@ class Speakers:
         Raises `AskAgainError`, `SkipTurnError`, `ConversationError` or `InterruptedRunError`.
         """
         if pending is not None:
-            return await self._reuse(session, pending)
+            return await self._said(session, speaker, pending)
         release = await self._table.gate.pass_through(
             self._table.point("request"),
             drafts=lambda: self._provider.request_drafts(session) if speaker == "provider" else [],
@@ -78,8 +78,16 @@ class Speakers:
             human = await self._human(session, speaker)
             if human is not None:
                 return human
+        return await self._said(session, speaker, None)
+
+    async def _said(
+        self, session: SessionState, speaker: Speaker, pending: Pending | None
+    ) -> Words | UserAction:
+        """The side's own words; where that fails, whatever comes in their place."""
         while True:
             try:
+                if pending is not None:
+                    return await self._reuse(session, pending)
                 return await self._own_words(session, speaker)
             except CallCancelledError as error:
                 release = await self._cancelled(error)
@@ -163,6 +171,7 @@ class Speakers:
         self._table.journal.emit_here(
             LlmResponse,
             side=pending.side,
+            round=(pending.tools or {}).get("round"),
             raw=reply.text,
             reasoning=reply.reasoning or None,
             tool_calls=[call.as_message() for call in reply.tool_calls] or None,
@@ -187,6 +196,8 @@ class Speakers:
             reply.text = raw
             action = simulator.interpret(reply, self.persona.view(session))
             return said(action, raw, dict(reply.metadata))
+        if pending.tools is not None:
+            return await self._provider.go_on(session, pending, raw)
         return Words(raw, metadata=dict(reply.metadata), messages=list(pending.messages))
 
     async def _cancelled(self, error: CallCancelledError) -> Release:
