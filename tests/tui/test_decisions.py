@@ -21,7 +21,7 @@ from convtui.tui.screens.debugger import DebuggerScreen
 from convtui.tui.screens.dialogs import Ask, Edit
 from convtui.tui.source import LiveSource, Records
 from convtui.tui.widgets.inspector_tabs import DECIDING, Context, build, has_content
-from convtui.tui.widgets.marks import badges, extra_of, own_row_count, own_rows
+from convtui.tui.widgets.marks import badges, extra_of, glyph, own_row_count, own_rows
 from convtui.tui.widgets.safe_area import SafeTextArea
 from convtui.tui.widgets.statusline import Figures, figures_text
 from tests.tui.build import Story
@@ -315,6 +315,23 @@ def test_how_a_responder_ended_it_is_in_plain_sight(
                 assert len(rows) == own_row_count(found, short=short)
     narrow = " ".join(plain(r) for r in own_rows(found, extra_of(detail), short=True, width=34))
     assert narrow.startswith(first)
+
+
+def test_what_is_wrong_with_a_last_decision_is_told_once() -> None:
+    story = opened()
+    decided(story, "error", asked(story), valid=False, reason="no tool was called")
+    story.on("debug.held", hold=1, reason="error", stage="response", error={"message": "no tool"})
+    story.on("debug.released", hold=1, choice="fail")
+    story.end("failed", "responder", reason="no tool")
+    found = story.transcript.turns[-1]
+    rows = own_rows(found, extra_of(story.detail(found)), width=100)
+    assert len(rows) == own_row_count(found) == 2
+    assert " ".join(map(plain, rows)).count("no tool") == 1
+
+
+def test_a_turn_that_ended_by_a_decision_has_its_sign() -> None:
+    assert glyph(ended("abstain")[0]) == ("?", "warning")
+    assert glyph(ended("stop")[0]) == ("#", "accent")
 
 
 def test_badges_of_decisions_and_drafts() -> None:

@@ -158,6 +158,8 @@ def glyph(turn: Turn) -> Span:
     status = turn.status
     if status == OPEN:
         return "~", "accent"
+    if _decided_end(turn):
+        return decision_sign(turn.note)
     return ("!", "error") if status == FAILED else (".", "muted")
 
 
@@ -331,7 +333,7 @@ def own_rows(
         rows.append(row)
         if turn.note and short:
             rows.append([(hook, "muted")])
-    if flags & Flag.ERROR:
+    if flags & Flag.ERROR and not _says_error(turn):
         message = visible_line(turn.error or "the call failed", 400)
         rows.append([("error: ", "error bold"), (message, "error")])
     if flags & Flag.SKIPPED:
@@ -351,11 +353,17 @@ def _decided_end(turn: Turn) -> bool:
     return turn.status == "ended" and bool(turn.flags & Flag.DECISION) and turn.note in DECIDED
 
 
+def _says_error(turn: Turn) -> bool:
+    """Whether how it ended tells the error, so that no row of its own has to."""
+    return _decided_end(turn) and turn.note == "error"
+
+
 def own_row_count(turn: Turn, *, short: bool = False) -> int:
     """How many rows `own_rows` gives."""
     flags = int(turn.flags)
     count = (flags & ROWS).bit_count() + (turn.status == "ended")
     count += _decided_row_count(short=short) - 1 if _decided_end(turn) else 0
+    count -= 1 if flags & Flag.ERROR and _says_error(turn) else 0
     return count + (1 if short and flags & Flag.DISCARDED and turn.note else 0)
 
 
