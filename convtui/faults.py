@@ -50,6 +50,7 @@ RULES: Final[dict[str, str]] = {
     "tool-exception": "The provider's tool raised.",
     "unknown-tool": "The provider's model called a tool that there is not.",
     "tool-arguments": "The provider's model called a tool with arguments that do not fit.",
+    "tool-timeout": "The provider's tool gave no result within its time.",
     "tool-failed": "A tool call of the provider failed.",
     "no-tool-calls": "The provider's model announced tool calls and made none.",
     "invalid-decision": "The responder's decision breaks its rules.",
@@ -79,7 +80,9 @@ _TOOLS: Final = {
     "tool_execution_exception": "tool-exception",
     "unknown_tool": "unknown-tool",
     "invalid_tool_arguments": "tool-arguments",
+    "tool_timeout": "tool-timeout",
 }
+_TOOLS_BY_HAND: Final = ("tool_denied", "tool_cancelled")
 _FLAGGED: Final = (
     (int(Flag.EMPTY), "empty-reply"),
     (int(Flag.ROLE), "role-inversion"),
@@ -149,7 +152,7 @@ def _all(speaker: str, bits: int, codes: tuple[str, ...]) -> Iterator[tuple[Faul
             yield from _error(*rest.partition(":")[::2])
         elif kind == "retry":
             yield _side(rest), rest, "call-retried"
-        elif kind == "tool" and not rest.startswith("denied"):
+        elif kind == "tool" and rest not in _TOOLS_BY_HAND:
             yield "provider", "", _TOOLS.get(rest, "tool-failed")
         elif kind == "injected":
             yield "harness", "", "fault-injected"

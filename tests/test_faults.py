@@ -83,6 +83,8 @@ def test_what_is_said_is_the_speakers(
          "provider tool-arguments"),
         (ToolReturned(id="1", name="x", ok=False, error_kind="tool_execution_exception"),
          "provider tool-exception"),
+        (ToolReturned(id="1", name="x", ok=False, error_kind="tool_timeout"),
+         "provider tool-timeout"),
         (ToolReturned(id="1", name="x", ok=False), "provider tool-failed"),
         (Warned(code="no_tool_calls", message="m"), "provider no-tool-calls"),
         (Warned(code="tool_rounds", message="m"), "harness tool-rounds"),
@@ -166,6 +168,8 @@ def test_what_humans_do_is_nobodys_fault() -> None:
     assert told(one(speaker="persona", human=True, flags=ROLE, empty=True)) == []
     assert told(one(DebugEdited(field="text", before="a", after="b"), flags=ROLE)) == []
     assert told(one(TurnCancelled(partial="I was"), TurnSkipped(reason="by hand"))) == []
+    for kind in ("tool_denied", "tool_cancelled"):
+        assert told(one(ToolReturned(id="1", name="x", ok=False, error_kind=kind))) == []
 
 
 def test_a_fault_put_in_on_purpose_excuses_what_it_caused() -> None:
