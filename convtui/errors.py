@@ -182,6 +182,12 @@ class ResponderError(UserSimulatorError):
     category = "responder"
 
 
+class CompressionError(ConversationError):
+    """The history was not summarised: the model's answer is no summary."""
+
+    category = "llm"
+
+
 class ToolError(ConversationError):
     """A tool could not be set up (a failing call is a result the model sees, not an error)."""
 

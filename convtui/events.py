@@ -510,10 +510,15 @@ class ContextSeeded(Record):
 
 
 class ContextCompressed(Record):
-    """The history was summarised."""
+    """What the provider is sent of a session was replaced by a summary; what was said stays."""
 
     TYPE = "context.compressed"
     summary: str
+    upto: int = 0
+    """The last turn that the summary stands for."""
+    rows_in: int = 0
+    """Messages of the session before."""
+    rows_out: int = 1
 
 
 class ProviderOutput(Record):

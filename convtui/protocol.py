@@ -173,13 +173,15 @@ class ContinueFrom:
     seq: int | None = None
     """The last record of the parent that counts; None means its end."""
     kind: str = "resume"
-    """resume, restart, reload, rewind, fork, go_on: what the user asked for, for the record."""
+    """resume, restart, reload, rewind, fork, go_on, compress: what the user asked for."""
     reuse_reply: bool = True
     """Whether a raw reply that was received but not committed re-enters at `signals`."""
     held: bool = False
     """Whether the new engine holds where the old one stood."""
     stage: str | None = None
     """The stage at which it stood; those before it are passed without holding."""
+    stop: bool = False
+    """Whether nothing is said in the new log: it only stands where the conversation goes on."""
 
 
 @dataclass(slots=True)

@@ -29,6 +29,7 @@ _COMMANDS: Final[dict[str, str]] = {
     "show": "Print a log for people, pipes or programs.",
     "runs": "List and search saved runs.",
     "import": "Other tools' transcripts become logs.",
+    "compress": "A saved conversation with its history summarised.",
     "export": "A log in the format of another tool.",
     "check": "Check scenarios, personas, themes, settings and logs.",
     "init": "Write a provider, a persona and a scenario to begin with.",

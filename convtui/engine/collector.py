@@ -53,6 +53,7 @@ class Collector:
         self.termination: RecordDict | None = None
         self.taken_over: set[str] = set()
         self.budget: list[dict[str, Any]] = []
+        self.compressed: dict[int, dict[str, Any]] = {}
         self.responder = ResponderMemory()
         self.closed_responder: ResponderMemory | None = None
         """The responder's session that was closed with the last session, which may be reopened."""
@@ -87,6 +88,8 @@ class Collector:
         self.approve_tools = counters.get("approve_tools")
         self.taken_over = set(counters.get("taken_over", ()))
         self.budget = list(counters.get("budget", ()))
+        compressed = counters.get("compressed", {})
+        self.compressed = {int(session): dict(data) for session, data in compressed.items()}
         messages = record.get("messages", {}).get("responder")
         self.responder.seeded(counters.get("responder"), messages)
         self.in_session = bool(self.current) and self.current in self.first
@@ -266,6 +269,12 @@ class Collector:
             self.unsettled = None
         elif record.get("what") == "approve_tools":
             self.approve_tools = record.get("after")
+
+    def on_context_compressed(self, record: RecordDict) -> None:
+        self.compressed[int(record["session"])] = {
+            "summary": str(record["summary"]),
+            "upto": int(record["upto"]),
+        }
 
     def on_budget_raised(self, record: RecordDict) -> None:
         names = ("scope", "what", "limit")

@@ -16,6 +16,7 @@ from convtui import __version__
 from convtui.engine.breakpoints import Breakpoints
 from convtui.engine.budget import still_over, unknown_usage
 from convtui.engine.calls import Caller, RetryRules
+from convtui.engine.compress import Compressor
 from convtui.engine.gate import (
     Gate,
     GateState,
@@ -52,7 +53,7 @@ from convtui.events import (
 from convtui.log.writer import LogWriter
 from convtui.models.base import ModelClients
 from convtui.paths import writable_dir
-from convtui.protocol import StartSpec, describe_error
+from convtui.protocol import ContinueFrom, StartSpec, describe_error
 from convtui.providers.frames import describe, own_frames
 from convtui.providers.loader import Loaded, ProviderSettings, load_function, load_provider
 from convtui.scenario import Scenario
@@ -100,6 +101,12 @@ def _opening_prompt(scenario: Scenario) -> str | None:
     return scenario.provider.start_prompt if persona.simulator == "llm" and not fixed else None
 
 
+def _origin(parent: ContinueFrom | None) -> Literal["run", "continue", "compress"]:
+    if parent is None:
+        return "run"
+    return "compress" if parent.kind == "compress" else "continue"
+
+
 class Conversation:
     """One conversation: loads both sides, opens the log, runs the sessions, closes the log.
 
@@ -126,7 +133,10 @@ class Conversation:
         if seed is not None:
             seed.fill(self.state)
             self._restore_simulator(seed)
-            self._check_can_go_on(seed)
+            if spec.continue_from is not None and spec.continue_from.kind == "compress":
+                self._check_compressible(seed)
+            if spec.continue_from is None or not spec.continue_from.stop:
+                self._check_can_go_on(seed)
         self.breakpoints = Breakpoints(
             list(dict.fromkeys([*scenario.breakpoints, *spec.breakpoints]))
         )
@@ -223,6 +233,14 @@ class Conversation:
                         " lower case do not matter)"
                     )
                 seen.add(signal.casefold())
+
+    def _check_compressible(self, seed: Seed) -> None:
+        session = self.state.current
+        if session is None or not session.turns:
+            raise UsageError(
+                f"{seed.parent.file}: there is nothing to compress: no session is open in which"
+                " something was said"
+            )
 
     def _check_can_go_on(self, seed: Seed) -> None:
         session = self.state.current
@@ -397,7 +415,7 @@ class Conversation:
         return Header(
             id=self.id,
             created_at=self.journal.writer.created_at.isoformat(),
-            origin="run" if seed is None else "continue",
+            origin=_origin(parent),
             parents=[seed.parent] if seed else [],
             change={"kind": parent.kind} if parent else None,
             persona=self.simulator.name,
@@ -436,6 +454,7 @@ class Conversation:
             await self._lifecycle.enter(session_type, index)
             if self.seed is not None and self.seed.current and not previous_held:
                 await self._lifecycle.restore(index)
+                await self._compress()
             termination = await self._session(index, session_type, continued=continued)
             previous_held = True
             last = termination
@@ -448,6 +467,25 @@ class Conversation:
         if last is None:
             raise ProviderError("there is no session left to hold")
         return bad or last
+
+    async def _compress(self) -> None:
+        """What a continuation of kind `compress` is for; ends there when it is for nothing else."""
+        parent = self.spec.continue_from
+        session = self.state.current
+        if parent is None or session is None:
+            return
+        if parent.kind == "compress":
+            compressor = Compressor(
+                journal=self.journal,
+                gate=self.gate,
+                caller=self.caller,
+                state=self.state,
+                provider=self.provider,
+                redact=self.redactor.text,
+            )
+            await compressor.compress(session)
+        if parent.stop:
+            raise InterruptedRunError("stands where the conversation can be gone on with")
 
     async def _say_what_is_not_counted(self) -> None:
         persona = self.scenario.persona

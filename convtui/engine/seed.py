@@ -64,6 +64,8 @@ class Seed:
     """Which calls of tools wait for approval, where that was changed by hand."""
     budget: list[dict[str, Any]] = field(default_factory=list)
     """Limits that were raised by hand: `{scope, what, limit}`."""
+    compressed: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """What the provider is sent in place of earlier turns, by session: `{summary, upto}`."""
     responder: dict[str, Any] | None = None
     """The responder's own session, as its `restore()` takes it."""
 
@@ -88,6 +90,11 @@ class Seed:
                 **({"taken_over": self.taken_over} if self.taken_over else {}),
                 **({"approve_tools": self.approve_tools} if self.approve_tools is not None else {}),
                 **({"budget": self.budget} if self.budget else {}),
+                **(
+                    {"compressed": {str(k): v for k, v in self.compressed.items()}}
+                    if self.compressed
+                    else {}
+                ),
                 **({"responder": _without_messages(self.responder)} if self.responder else {}),
             },
             messages={
@@ -107,6 +114,9 @@ class Seed:
             session = state.sessions[index]
             state.commit(session, as_history(item))
             session.numbers = max(session.numbers, int(item["turn"]))
+            summary = self.compressed.get(index)
+            if summary is not None and int(summary["upto"]) == int(item["turn"]):
+                state.compress(session, str(summary["summary"]))
         if self.current:
             if self.current not in state.sessions:
                 self._open(state, self.current)
@@ -187,7 +197,7 @@ def read_seed(parent: ContinueFrom) -> Seed:
                     f"{path}: record {record.get('seq')} ({record.get('type')}) is damaged; this"
                     " conversation cannot be gone on with past it"
                 ) from error
-    reopened = _reopen(collector, path, any_ending=parent.kind == "go_on")
+    reopened = _reopen(collector, path, any_ending=parent.kind in ("go_on", "compress"))
     sha256, _ = digest_until(path, collector.last_seq)
     header = collector.header
     # Where the stage is known at which it stood, the gate holds there.
@@ -232,6 +242,7 @@ def read_seed(parent: ContinueFrom) -> Seed:
         taken_over=sorted(collector.taken_over),
         approve_tools=collector.approve_tools,
         budget=collector.budget,
+        compressed=collector.compressed,
         responder=collector.responder.as_data(),
     )
 

@@ -11,6 +11,8 @@ from convtui.providers.base import HistoryTurn
 from convtui.scenario import Scenario
 from convtui.text import word_count
 
+_SUMMARY = "Summary of the conversation so far:"
+
 
 @dataclass(slots=True)
 class SessionState:
@@ -73,6 +75,10 @@ class ConversationState:
         session.messages.append({"role": role, "content": turn.text})
         if turn.speaker == "provider" and turn.metadata:
             self.provider_metadata = dict(turn.metadata)
+
+    def compress(self, session: SessionState, summary: str) -> None:
+        """What the provider is sent of a session is a summary from here on."""
+        session.messages = [{"role": "user", "content": f"{_SUMMARY}\n\n{summary}"}]
 
     def remembered(self, session: SessionState) -> list[HistoryTurn]:
         """The turns that the simulated user remembers."""
