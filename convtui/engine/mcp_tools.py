@@ -55,6 +55,10 @@ class McpTool:
         """The tool in the form of chat APIs."""
         return tool_schema(self.name, self._description, self._parameters)
 
+    async def prepare(self) -> None:
+        """Sees that the server is there. Raises `ToolFailure`."""
+        await self._server.prepare()
+
     async def run(self, arguments: dict[str, Any]) -> Any:
         """Runs one call on the server. Raises `ToolFailure`."""
         return await self._server.call(self.name, arguments)
@@ -70,12 +74,13 @@ class McpToolServer:
         self._redactor = redactor
         self._journal: Journal | None = None
         self._capture = OutputCapture(self._printed)
-        self._lock = asyncio.Lock()
+        self._restarting: asyncio.Task[None] | None = None
         self._life: asyncio.Task[None] | None = None
         self._ending = asyncio.Event()
         self._client: Client | None = None
         self._process: ServerProcess | None = None
         self._stale = False
+        self._changed = False
         # What a file holds for a server is nothing for a log.
         redactor.add(*secret_values({**config.env, **config.headers}))
         for name, value in config.headers.items():
@@ -111,13 +116,22 @@ class McpToolServer:
             failure = life.exception() if life.done() and not life.cancelled() else None
             why = await self._why_not(failure, late=not life.done())
         except asyncio.CancelledError:
-            await self.stop()
+            life.cancel()
+            await self._stop()
             raise
-        await self.stop()
+        life.cancel()
+        await self._stop()
         raise ToolError(f"the MCP server {self.named} {why}")
 
     async def stop(self) -> None:
         """Stops it, within a time limit; does nothing when it is not running."""
+        restart = self._restarting
+        if restart is not None and not restart.done():
+            restart.cancel()
+            await asyncio.wait({restart})
+        await self._stop()
+
+    async def _stop(self) -> None:
         self._ending.set()
         life, self._life = self._life, None
         if life is not None:
@@ -126,7 +140,7 @@ class McpToolServer:
                 life.cancel()
                 await asyncio.wait({life}, timeout=1.0)
             if life.done() and not life.cancelled():
-                life.exception()
+                life.exception()  # looked at: it has been told where it mattered
         process, self._process = self._process, None
         if process is not None:
             await process.stop()
@@ -244,8 +258,9 @@ class McpToolServer:
     async def refresh(self) -> bool:
         """Learns its tools again where it said that they changed; whether they did."""
         client = self._client
+        changed, self._changed = self._changed, False
         if not self._stale or client is None:
-            return False
+            return changed
         self._stale = False
         before = [tool.schema for tool in self.tools]
         try:
@@ -253,19 +268,25 @@ class McpToolServer:
                 self.tools = await self._list(client)
         except Exception as error:  # noqa: BLE001 - whatever a server answers; the old ones stay
             self._warn("mcp_list", f"its tools changed and cannot be listed: {_cause(error)}")
-        return before != [tool.schema for tool in self.tools]
+        return changed or before != [tool.schema for tool in self.tools]
 
     # --- calls
 
-    async def call(self, name: str, arguments: dict[str, Any]) -> Any:
-        """Makes one call; a server that has ended is started again first, once.
-
-        A call during which it ends is not made again: nobody knows how far it got. Raises
-        `ToolFailure`.
-        """
+    async def prepare(self) -> None:
+        """Before a call: a server that has ended is started again, once. Raises `ToolFailure`."""
         self._capture.begin_turn()
         if self._over:
-            await self._restart()
+            # One restart serves all calls of a round, and goes on when one of them is cancelled.
+            if self._restarting is None or self._restarting.done():
+                self._restarting = asyncio.create_task(self._restart())
+            await asyncio.shield(self._restarting)
+
+    async def call(self, name: str, arguments: dict[str, Any]) -> Any:
+        """Makes one call.
+
+        A call during which the server ends is not made again: nobody knows how far it got. Raises
+        `ToolFailure`.
+        """
         client = self._client
         life = self._life
         if client is None or life is None:
@@ -313,26 +334,24 @@ class McpToolServer:
         return ToolFailure("tool_execution_exception", str(cause) or type(cause).__name__)
 
     async def _restart(self) -> None:
-        async with self._lock:
-            if not self._over:
-                return  # another call of the round was faster
-            process = self._process
-            if process is not None:
-                await process.settled()
-            code = None if process is None else process.exit_code
-            how = "" if code is None else f" (exit code {code})"
-            await self.stop()
-            try:
-                await self.start()
-            except ToolError as error:
-                self._warn("mcp_restart", f"it had ended{how} and does not start again: {error}")
-                raise ToolFailure(
-                    "tool_execution_exception",
-                    f"the MCP server {self.label} had ended{how} and does not start again",
-                    str(error),
-                ) from error
-            self._stale = True
-            self._warn("mcp_restart", f"it had ended{how} and was started again")
+        process = self._process
+        if process is not None:
+            await process.settled()
+        code = None if process is None else process.exit_code
+        how = "" if code is None else f" (exit code {code})"
+        await self._stop()
+        before = [tool.schema for tool in self.tools]
+        try:
+            await self.start()
+        except ToolError as error:
+            self._warn("mcp_restart", f"it had ended{how} and does not start again: {error}")
+            raise ToolFailure(
+                "tool_execution_exception",
+                f"the MCP server {self.label} had ended{how} and does not start again",
+                str(error),
+            ) from error
+        self._changed = before != [tool.schema for tool in self.tools]
+        self._warn("mcp_restart", f"it had ended{how} and was started again")
 
     # --- records
 

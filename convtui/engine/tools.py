@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -62,6 +62,9 @@ class Tool(Protocol):
     def schema(self) -> dict[str, Any]:
         """The tool in the form of chat APIs."""
 
+    async def prepare(self) -> None:
+        """Sees that a call can be made; not part of the time that it has. Raises `ToolFailure`."""
+
     async def run(self, arguments: dict[str, Any]) -> Any:
         """Runs one call. Raises `ToolFailure`."""
 
@@ -87,6 +90,9 @@ class FunctionTool:
         parameters = self._arguments.model_json_schema()
         parameters.pop("title", None)
         return tool_schema(self.name, self.description, parameters)
+
+    async def prepare(self) -> None:
+        """A function is always there."""
 
     async def run(self, arguments: dict[str, Any]) -> Any:
         """Calls the function. Raises `ToolFailure`."""
@@ -366,7 +372,9 @@ class Toolbox:
     async def _run(self, tool_call: ToolCall) -> ToolResult:
         started = time.perf_counter()
         try:
-            value = await self._guarded(tool_call)
+            tool, arguments = self._chosen(tool_call)
+            await self._guarded(tool.prepare(), None)
+            value = await self._guarded(tool.run(arguments), self._timeout)
         except ToolFailure as failure:
             result = failed(tool_call, failure.kind, str(failure), failure.detail)
         else:
@@ -374,23 +382,19 @@ class Toolbox:
         result.duration = round(time.perf_counter() - started, 4)
         return result
 
-    async def _guarded(self, tool_call: ToolCall) -> Any:
-        """What the tool returns within the time that it has."""
+    async def _guarded(self, work: Coroutine[Any, Any, Any], within: float | None) -> Any:
+        """What a tool returns within the time that it has, unless it is cancelled by hand."""
         by_hand = self._by_hand
         assert by_hand is not None
-        if by_hand.done():
-            raise ToolFailure("tool_cancelled", "the call was cancelled by hand before it ran")
-        task = asyncio.ensure_future(self._value(tool_call))
+        task = asyncio.ensure_future(work)
         try:
-            await asyncio.wait(
-                {task, by_hand}, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait({task, by_hand}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
             if by_hand.done():
                 raise ToolFailure("tool_cancelled", "the call was cancelled by hand")
             raise ToolFailure(
-                "tool_timeout", f"no result within {self._timeout:g} s (limits.tool_timeout)"
+                "tool_timeout", f"no result within {within:g} s (limits.tool_timeout)"
             )
         finally:
             if not task.done():
@@ -400,7 +404,10 @@ class Toolbox:
             if task.done() and not task.cancelled():
                 task.exception()  # looked at: a result that came too late is nobody's
 
-    async def _value(self, tool_call: ToolCall) -> Any:
+    def _chosen(self, tool_call: ToolCall) -> tuple[Tool, dict[str, Any]]:
+        """The tool of a call, and its arguments. Raises `ToolFailure`."""
+        if self._by_hand is not None and self._by_hand.done():
+            raise ToolFailure("tool_cancelled", "the call was cancelled by hand before it ran")
         tool = self._tools.get(tool_call.name)
         if tool is None:
             known = ", ".join(self._tools) or "none"
@@ -414,7 +421,7 @@ class Toolbox:
                 "the arguments are not a JSON object",
                 tool_call.arguments[:_ECHO_LIMIT],
             )
-        return await tool.run(arguments)
+        return tool, arguments
 
     def _given(self, tool_call: ToolCall, value: Any) -> ToolResult:
         """A value as a result, cut where it is too long."""
