@@ -308,9 +308,10 @@ class EngineHandle:
             return
         data = json.loads(body)
         if kind is Kind.DELTA:
-            text = data.get("text")
-            if text and data.get("side") != "responder":
-                turn = self.transcript.stream(data["session"], data["turn"], text)
+            text, number = data.get("text"), data.get("turn")
+            # A responder's decision is not what is said, and a summary belongs to no turn.
+            if text and number is not None and data.get("side") != "responder":
+                turn = self.transcript.stream(data["session"], number, text)
                 if turn is not None:
                     self.changed.add(turn.index)
         elif kind is Kind.GATE:

@@ -22,6 +22,7 @@ from convtui.text import visible
 @click.option("--env-file", metavar="FILE", help="Environment variables, such as API keys.")
 @json_flag
 def command(
+    *,
     log: str,
     provider: str | None,
     api_base: str | None,

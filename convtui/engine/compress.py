@@ -13,6 +13,7 @@ from typing import Final
 from convtui.engine.calls import CallCancelledError, Caller, Question
 from convtui.engine.gate import CONTINUE, FAIL, RETRY, Gate, Point
 from convtui.engine.journal import Journal
+from convtui.engine.sides import SideHooks
 from convtui.engine.state import ConversationState, SessionState
 from convtui.errors import CompressionError, ConversationError
 from convtui.events import ContextCompressed, Warned
@@ -29,10 +30,11 @@ was tried and what came of it, and what is still open. Write the summary only; c
 _FINISHED: Final = frozenset({None, "stop", "end_turn", "eos", "completed"})
 
 
-def summary_of(reply: Reply) -> str:
-    """The summary in a reply. Raises `CompressionError` for one that is none.
+def summary_of(reply: Reply, post_process: Callable[[str], str] = str) -> str:
+    """The summary in a reply, as the provider would say it.
 
-    The rules are those of rath's compression: no tool calls, an ordinary end, and some text.
+    Raises `CompressionError` for one that is none. The rules are those of rath's compression: no
+    tool calls, an ordinary end, and some text.
     """
     if reply.tool_calls:
         names = ", ".join(call.name for call in reply.tool_calls)
@@ -41,9 +43,10 @@ def summary_of(reply: Reply) -> str:
         raise CompressionError(
             f"the summary has no proper end (finish_reason {reply.finish_reason})"
         )
-    if not reply.text.strip():
+    text = post_process(reply.text).strip()
+    if not text:
         raise CompressionError("the summary is empty")
-    return reply.text.strip()
+    return text
 
 
 class Compressor:
@@ -126,7 +129,7 @@ class Compressor:
                 own_code=not isinstance(self._provider, LitellmProvider),
             )
         )
-        summary = summary_of(answer.reply)
+        summary = summary_of(answer.reply, SideHooks(self._provider).post_process)
         before = len(session.messages)
         self._state.compress(session, summary)
         self._journal.emit_here(

@@ -92,6 +92,18 @@ async def test_rewinding_to_before_it_brings_the_whole_history_back(tmp_path: Pa
     assert len(bot.requests[0].messages) == 6
 
 
+async def test_the_summary_is_what_the_provider_would_say(tmp_path: Path) -> None:
+    parent, _ = await half(tmp_path)
+    what = scenario(
+        Bot(
+            "<think>hm</think> short ", post_process_response=lambda raw: raw.split("</think>")[-1]
+        ),
+        SCRIPT,
+    )
+    child = await resume(parent.path, tmp_path, what, kind="compress")
+    assert child.one("context.compressed")["summary"] == "short"
+
+
 async def test_its_usage_counts_as_the_providers(tmp_path: Path) -> None:
     from tests.engine.helpers import costing
 
