@@ -160,7 +160,8 @@ class TakingOver(Driving):
         human = bool(self.speaks_for)
         box = self.take_over_input
         was = box.has_class("-shown")
-        box.set_class(human or bool(self.taken_over), "-shown")
+        drafting = bool(self._drafting) and not self.over
+        box.set_class(human or drafting or bool(self.taken_over), "-shown")
         waiting, box.my_turn = box.my_turn, human
         if human and hold is not None and hold.get("hold") != self._hold_seen:
             self._hold_seen = hold.get("hold")

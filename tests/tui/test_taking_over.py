@@ -1,0 +1,307 @@
+"""Taking over on the screen: whose words, drafts, what was typed, history, paste, editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from textual import events
+from textual.app import SuspendNotSupported
+
+from convtui.client import EngineHandle, EngineState
+from convtui.protocol import StartSpec
+from convtui.tui.app import ConvtuiApp
+from convtui.tui.run import LiveRun
+from convtui.tui.screens import driving
+from convtui.tui.screens.debugger import DebuggerScreen
+from convtui.tui.screens.dialogs import Ask
+from convtui.tui.source import LiveSource
+from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.takeover import TakeOverInput
+from tests.tui.fake_handle import FakeHandle
+from tests.tui.sample import header, turn, until, write_log
+
+OPENING = [
+    header(persona="Ida"),
+    {"type": "session.started", "session": 1, "session_type": "intake",
+     "first_speaker": "persona", "max_turns": 20},
+    *turn(1, "persona", "Hello there."),
+    *turn(2, "provider", "Good day."),
+]  # fmt: skip
+SAYS = (("say", "say it"), ("draft", "have a draft made"), ("simulate", "let it speak"))
+DECIDES = (("stop", "stop by hand"), ("abstain", "abstain by hand"))
+BACK = (("hand_back", "hand back"),)
+
+
+class Taken:
+    """An app on a fake engine in which a human speaks."""
+
+    def __init__(self, folder: Path) -> None:
+        self.handle = FakeHandle(write_log(folder / "a.jsonl", OPENING, closed=False))
+        spec = StartSpec(scenario={"persona": {"name": "Ida"}}, out_dir=str(folder))
+        run = LiveRun(spec, make_handle=lambda: cast(EngineHandle, self.handle))
+        self.app = ConvtuiApp(
+            lambda app: DebuggerScreen(app.keymap, LiveSource(run.handle), run),
+            state_file=folder / "state.json",
+        )
+        self.app.run_in_progress = run
+        self.holds = 0
+
+    @property
+    def screen(self) -> DebuggerScreen:
+        return next(s for s in self.app.screen_stack if isinstance(s, DebuggerScreen))
+
+    @property
+    def box(self) -> TakeOverInput:
+        return self.screen.take_over_input
+
+    @property
+    def title(self) -> str:
+        return str(self.box.border_title)
+
+    @property
+    def last(self) -> tuple[str, dict[str, Any]]:
+        return self.handle.orders[-1]
+
+    def footer(self) -> list[str]:
+        return [item.label for item in self.screen.query_one(KeyBar).items]
+
+    def notices(self) -> str:
+        return " ".join(notice.message for notice in self.app._notifications)
+
+    async def begin(self, pilot: Any) -> None:
+        await until(pilot, lambda: self.handle.state is EngineState.RUNNING)
+        self.handle.tell(*OPENING)
+        await until(pilot, lambda: self.screen.view.shown_items == 2)
+
+    async def turn(
+        self,
+        pilot: Any,
+        text: str = "",
+        *,
+        choices: tuple[tuple[str, str], ...] = SAYS,
+        side: str = "persona",
+        **more: Any,
+    ) -> None:
+        """It is the human's turn; `draft=True` says that `text` is a draft."""
+        draft = {"field": "text", "label": "x", "text": text, "draft": more.pop("draft", False)}
+        self.holds += 1
+        self.handle.held(*choices, *BACK, reason="human", stage="request", side=side,
+                         drafts=[draft], hold=self.holds, **more)  # fmt: skip
+        await until(pilot, lambda: self.box.my_turn and self.box.has_focus)
+        self.box._filled_at = self.box._sent_at = float("-inf")
+
+
+@pytest.fixture
+def taken(tmp_path: Path) -> Taken:
+    return Taken(tmp_path)
+
+
+async def test_whose_words_these_are_is_said(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 36)) as pilot:
+        await taken.begin(pilot)
+        await pilot.press("t")
+        assert taken.last == ("take_over", {"side": "persona"})
+        await pilot.press("T")
+        assert taken.last == ("take_over", {"side": "provider"})
+        taken.handle.tell({"type": "debug.took_over", "side": "provider"})
+        await until(pilot, lambda: taken.title == "you are the provider: not your turn yet")
+        await taken.turn(pilot, side="provider")
+        assert taken.title == "you speak for the provider"
+        assert "as the provider" in str(taken.box.placeholder)
+        await pilot.press("escape", "T")
+        await until(pilot, lambda: taken.last == ("hand_back", {"side": "provider"}))
+        await taken.turn(pilot)
+        assert taken.title == "you speak for the user, Ida"
+        await pilot.press("escape", "t")
+        await until(pilot, lambda: taken.last == ("hand_back", {"side": "persona"}))
+
+
+async def test_a_draft_fills_the_input_and_is_sent_as_it_is(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 36)) as pilot:
+        await taken.begin(pilot)
+        await taken.turn(pilot)
+        await until(pilot, lambda: "draft" in taken.footer())
+        await pilot.press("ctrl+g")
+        assert taken.last == ("release", {"choice": "draft", "edits": {}})
+        await until(pilot, lambda: taken.title == "the user's draft is being made")
+        # The keys of a call in flight work meanwhile.
+        assert not taken.box.has_focus
+        assert str(taken.box.border_subtitle) == "x cancels it"
+        await taken.turn(pilot, "Where is it?", draft=True)
+        assert taken.box.text == "Where is it?"
+        assert taken.title.endswith("from a draft")
+        await until(pilot, lambda: "other draft" in taken.footer())
+        await pilot.press("enter")
+        await until(pilot, lambda: taken.last[1].get("choice") == "say")
+        assert taken.last[1]["edits"] == {"text": "Where is it?"}
+        assert taken.box.text == ""
+
+
+async def test_what_was_typed_before_the_draft_comes_back(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 36)) as pilot:
+        await taken.begin(pilot)
+        await taken.turn(pilot)
+        await pilot.press(*"mine", "ctrl+g")
+        await taken.turn(pilot, "Its draft.", draft=True)
+        assert taken.box.text == "Its draft."
+        assert "up key" in taken.notices()
+        await pilot.press("up")
+        assert taken.box.text == "mine"
+        await pilot.press("down")
+        assert taken.box.text == "Its draft."
+
+
+async def test_a_draft_that_nobody_touched_goes_with_its_turn(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 36)) as pilot:
+        await taken.begin(pilot)
+        await taken.turn(pilot, "Its draft.", draft=True)
+        await pilot.press("escape", "4")
+        await until(pilot, lambda: taken.last[1].get("choice") == "hand_back")
+        await until(pilot, lambda: taken.box.text == "")
+        await taken.turn(pilot, "Another.", draft=True)
+        await pilot.press("x", "escape", "4")
+        await until(pilot, lambda: not taken.box.my_turn)
+        assert taken.box.text == "Another.x"
+
+
+async def test_a_draft_that_ends_it_says_so(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 36)) as pilot:
+        await taken.begin(pilot)
+        await taken.turn(pilot)
+        await pilot.press(*"hm", "ctrl+g")
+        detail = "the simulator would stop here: it has what it came for"
+        await taken.turn(pilot, draft=True, detail=detail)
+        assert taken.box.text == "hm"
+        assert "The simulator would stop here" in taken.notices()
+        assert "would stop here" in str(taken.box.placeholder)
+        assert "Enter lets it" in str(taken.box.placeholder)
+        taken.box.text = ""
+        await pilot.press("enter")
+        await until(pilot, lambda: taken.last[1].get("choice") == "simulate")
+
+
+async def test_a_draft_that_could_not_be_made_loses_nothing(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 36)) as pilot:
+        await taken.begin(pilot)
+        await taken.turn(pilot)
+        await pilot.press(*"mine", "ctrl+g")
+        await taken.turn(pilot, detail="no draft: 401, the key is wrong")
+        assert taken.box.text == "mine"
+        assert "No draft: 401" in taken.notices()
+
+
+async def test_a_draft_is_for_the_one_whose_turn_it_is(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 36)) as pilot:
+        await taken.begin(pilot)
+        taken.handle.tell({"type": "debug.took_over", "side": "persona"})
+        await until(pilot, lambda: taken.box.has_class("-shown"))
+        taken.box.focus()
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: "when it is your turn" in taken.notices())
+        await taken.turn(pilot, choices=SAYS[:1])
+        assert "draft" not in taken.footer()
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: "Nobody else speaks" in taken.notices())
+        assert not taken.handle.orders
+
+
+async def test_a_draft_just_come_in_is_not_sent_by_the_key_before(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 36)) as pilot:
+        await taken.begin(pilot)
+        await taken.turn(pilot, "Its draft.", draft=True)
+        taken.box._filled_at = taken.box._clock()
+        await pilot.press("enter")
+        assert not taken.handle.orders
+
+
+async def test_a_responders_choices_are_behind_escape(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 36)) as pilot:
+        await taken.begin(pilot)
+        await taken.turn(pilot, choices=(*SAYS, *DECIDES))
+        assert str(taken.box.border_subtitle) == "esc: stop, abstain and more"
+        assert not taken.screen.hold_bar.display
+        await pilot.press("escape")
+        await until(pilot, lambda: taken.screen.hold_bar.display)
+        assert "4 stop by hand" in str(taken.screen.query_one("#hold-choices").render())
+        await pilot.press("5")
+        await until(pilot, lambda: isinstance(taken.app.screen, Ask))
+        await pilot.press(*"why", "enter")
+        await until(pilot, lambda: taken.handle.orders)
+        assert taken.last[1] == {"choice": "abstain", "edits": {"reason": "why"}}
+        await taken.turn(pilot, choices=(*SAYS, *DECIDES))
+        await until(pilot, lambda: not taken.screen.hold_bar.display)
+
+
+async def test_what_is_refused_comes_back(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 36)) as pilot:
+        await taken.begin(pilot)
+        await taken.turn(pilot)
+        taken.handle.refuse = "that hold is over"
+        await pilot.press(*"hello", "enter")
+        await until(pilot, lambda: taken.box.text == "hello")
+        assert "That hold is over" in taken.notices()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+async def test_pasted_lines_are_kept_and_never_sent(taken: Taken, end: str) -> None:
+    async with taken.app.run_test(size=(120, 36)) as pilot:
+        await taken.begin(pilot)
+        await taken.turn(pilot)
+        taken.box.post_message(events.Paste(f"one{end}two{end}"))
+        await until(pilot, lambda: taken.box.text == "one\ntwo\n")
+        await pilot.pause()
+        assert not taken.handle.orders
+
+
+async def test_the_text_is_written_in_an_editor(
+    taken: Taken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[str] = []
+
+    async def edited(app: object, command: object, text: str) -> str:
+        given.append(text)
+        return text + " and more"
+
+    monkeypatch.setenv("EDITOR", "vi")
+    monkeypatch.setattr(driving, "edit_outside", edited)
+    async with taken.app.run_test(size=(120, 36)) as pilot:
+        await taken.begin(pilot)
+        await taken.turn(pilot)
+        await pilot.press(*"hi", "ctrl+o")
+        await until(pilot, lambda: taken.box.text == "hi and more")
+        await pilot.press("escape", "E")
+        await until(pilot, lambda: taken.box.text == "hi and more and more")
+        assert given == ["hi", "hi and more"]
+        assert not taken.handle.orders
+
+
+async def test_where_no_editor_can_be_opened_it_says_so(
+    taken: Taken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(app: object, command: object, text: str) -> str:
+        raise SuspendNotSupported
+
+    monkeypatch.setenv("EDITOR", "vi")
+    monkeypatch.setattr(driving, "edit_outside", refused)
+    async with taken.app.run_test(size=(120, 36)) as pilot:
+        await taken.begin(pilot)
+        await taken.turn(pilot)
+        await pilot.press(*"hi", "ctrl+o")
+        await until(pilot, lambda: "cannot be given to an editor" in taken.notices())
+        assert taken.box.text == "hi"
+        monkeypatch.delenv("EDITOR")
+        monkeypatch.delenv("VISUAL", raising=False)
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: "No editor is set" in taken.notices())
+
+
+async def test_labels_are_text_and_nothing_else(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 36)) as pilot:
+        await taken.begin(pilot)
+        bad = "\x1b]52;c;AAAA\x07[/] [@click=app.quit]x[/]"
+        taken.box.label(bad, bad, bad)
+        for text in (taken.box.border_title, taken.box.border_subtitle, taken.box.placeholder):
+            assert not any(char in str(text) for char in "\x1b\x07")
+            assert "[@click=app.quit]" in str(text)
