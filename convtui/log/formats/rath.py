@@ -20,7 +20,8 @@ from typing import Any, Final
 from convtui.errors import FileError
 from convtui.events import Record
 from convtui.log.formats.foreign import Fields, file_time, parse_time
-from convtui.log.formats.rath_export import PERSONA, PROVIDER, write
+from convtui.log.formats.rath_export import write
+from convtui.log.formats.rath_files import PERSONA, PROVIDER
 from convtui.log.formats.rath_records import Ending, Teller
 from convtui.log.formats.rath_rows import (
     LINEAGE_KINDS,

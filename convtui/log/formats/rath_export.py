@@ -10,18 +10,24 @@ for its file, and in the trailer's, which is an addition.
 from __future__ import annotations
 
 import json
-import re
-import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.log.formats.foreign import parse_time
+from convtui.log.formats.rath_files import (
+    Round,
+    SessionFile,
+    as_list,
+    as_object,
+    lineage,
+    rounds_in,
+    session_id,
+)
 from convtui.log.formats.rath_records import SYSTEM, content_of, is_error_body
-from convtui.log.formats.rath_rows import PARTIAL, SCHEMA, TRUNCATED, line_of
+from convtui.log.formats.rath_rows import PARTIAL, TRUNCATED
 from convtui.log.formats.registry import Written
 from convtui.log.reader import Log
 from convtui.log.requests import rebuild
@@ -29,8 +35,6 @@ from convtui.records import RecordDict
 from convtui.text import safe_name
 from convtui.transcript import Flag, Session
 
-PERSONA: Final = "convtui.persona"
-PROVIDER: Final = "convtui.provider"
 _USAGE: Final = ("prompt_tokens", "completion_tokens")
 _LEFT_OUT: Final = {
     "turn.skipped": "skipped turns",
@@ -45,7 +49,6 @@ _LEFT_OUT: Final = {
     "debug.injected": "injected faults",
     "debug.overrode": "overridden endings and discards",
 }
-_OF_A_CONTINUATION: Final = {"fork": "op_fork", "compress": "op_session_compress"}
 
 
 def write(log: Log, out: Path) -> Written:
@@ -63,66 +66,6 @@ def write(log: Log, out: Path) -> Written:
     return Written(tuple(exporter.written), tuple(exporter.notes()))
 
 
-@dataclass(slots=True)
-class _Round:
-    """A reply and what its tools gave."""
-
-    raw: str
-    calls: list[dict[str, Any]]
-    results: list[dict[str, Any]] = field(default_factory=list)
-    more: dict[str, Any] = field(default_factory=dict)
-
-
-class _File:
-    """The file of one session, written row by row.
-
-    Rows wait until the system prompt is known, which is when the provider is first asked.
-    """
-
-    def __init__(self, path: Path, header: dict[str, Any]) -> None:
-        self.path = path
-        self._file = path.open("xb")
-        self._count = 0
-        self._waiting: list[tuple[str, dict[str, Any]]] | None = []
-        self._write({"record_type": "header", "schema_version": SCHEMA, **header})
-
-    def _write(self, row: dict[str, Any]) -> None:
-        self._file.write(line_of(row))
-
-    def chunk(self, kind: str, payload: dict[str, Any]) -> None:
-        if self._waiting is not None:
-            self._waiting.append((kind, payload))
-            return
-        row = {"record_type": "chunk", "index": self._count, "kind": kind, "payload": payload}
-        self._write(row)
-        self._count += 1
-
-    def begin(self, system: str | None) -> None:
-        """The system prompt is known, or known to be none; does nothing the second time."""
-        if self._waiting is None:
-            return
-        waiting, self._waiting = self._waiting, None
-        if system is not None:
-            self.chunk("system", {"content": system})
-        for kind, payload in waiting:
-            self.chunk(kind, payload)
-
-    def close(self, trailer: dict[str, Any] | None) -> None:
-        """The session is over; without a trailer where nobody knows how."""
-        if self._file.closed:
-            return
-        self.begin(None)
-        if trailer is not None:
-            closed_at = {"closed_at": trailer.pop("closed_at")}
-            count = {"final_chunk_count": self._count}
-            self._write({"record_type": "trailer", **closed_at, **count, **trailer})
-        self._file.close()
-
-    def drop(self) -> None:
-        self._file.close()
-        self.path.unlink(missing_ok=True)
-
-
 class _Export:
     """One way through a log, writing as it goes."""
 
@@ -130,7 +73,7 @@ class _Export:
         self._log = log
         transcript = log.transcript
         self._header = transcript.header
-        told = _object(self._header.get("imported"))
+        told = as_object(self._header.get("imported"))
         imported = self._header.get("origin") == "import" and told.get("format") == "rath"
         self._told: dict[str, Any] = told if imported else {}
         """What the file of rath said from which this log was imported."""
@@ -149,9 +92,9 @@ class _Export:
                         f"{there}: is there already, and nothing is overwritten; see --out DIR"
                     )
         self.written: list[Path] = []
-        self._file: _File | None = None
+        self._file: SessionFile | None = None
         self._session: Session | None = None
-        self._rounds: list[_Round] = []
+        self._rounds: list[Round] = []
         self._prompt: str | None = None
         self._asked: int | None = None
         """The `seq` of the last request, of which `_prompt` is the system prompt."""
@@ -167,10 +110,7 @@ class _Export:
         told = self._told.get("session_id")
         if isinstance(told, str) and len(self._held) == 1:
             return told
-        own = self._log.transcript.id
-        if len(self._held) == 1 and re.fullmatch(r"[0-9a-fA-F]{32}", own):
-            return str(uuid.UUID(own))
-        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"convtui:{own}:{session.index}"))
+        return session_id(self._log.transcript.id, session.index)
 
     def _name(self, session: Session) -> str:
         name = safe_name(self._id(session), limit=120, default="session")
@@ -192,43 +132,25 @@ class _Export:
         head: dict[str, Any] = {
             "id": self._id(session),
             "created_at": self._created.isoformat(),
-            "parent_session_ids": told.get("parent_session_ids", []),
+            "parent_session_ids": as_list(told.get("parent_session_ids")),
             "lineage_operator": told.get("lineage_operator"),
             "lineage_kind": told.get("lineage_kind", "unknown"),
-            "lineage_extras": [list(pair) for pair in told.get("lineage_extras", [])],
+            "lineage_extras": as_list(told.get("lineage_extras")),
             "sandbox_backend": told.get("sandbox_backend"),
             "sandbox_spec": told.get("sandbox_spec"),
             "sandbox_handle_id": told.get("sandbox_handle_id"),
         }
         if not told:
-            self._lineage(head)
+            head |= lineage(self._header, session.index)
+            begun = self._log.transcript.seed.get("current")
+            if isinstance(begun, int) and session.index > begun:
+                # The parent never came to this session.
+                head["parent_session_ids"] = []
         elif isinstance(told.get("lineage_kind_in_file"), str):
             head["lineage_kind"] = told["lineage_kind_in_file"]
         if self._is_truncated(session) and [TRUNCATED, True] not in head["lineage_extras"]:
             head["lineage_extras"].append([TRUNCATED, True])
-        return {**head, **_object(told.get("header"))}
-
-    def _lineage(self, head: dict[str, Any]) -> None:
-        header = self._header
-        origin = str(header.get("origin") or "run")
-        change = str(_object(header.get("change")).get("kind") or origin)
-        parents = header.get("parents")
-        head["parent_session_ids"] = [
-            str(parent["id"])
-            for parent in (parents if isinstance(parents, list) else [])
-            if isinstance(parent, dict) and parent.get("id")
-        ]
-        head["lineage_operator"] = f"convtui.{origin if change == origin else change}"
-        if origin in ("run", "continue", "compress"):
-            head["lineage_kind"] = _OF_A_CONTINUATION.get(change, "op_session_loop")
-        names = {
-            PERSONA: header.get("persona"),
-            PROVIDER: _object(header.get("provider")).get("name"),
-            "convtui.log": self._log.transcript.id,
-        }
-        head["lineage_extras"] = [
-            [name, value] for name, value in names.items() if isinstance(value, str) and value
-        ]
+        return {**head, **as_object(told.get("header"))}
 
     # --- the way through
 
@@ -261,7 +183,7 @@ class _Export:
     def _count(self, what: str, times: int = 1) -> None:
         self._counts[what] = self._counts.get(what, 0) + times
 
-    def _open(self, index: Any) -> _File | None:
+    def _open(self, index: Any) -> SessionFile | None:
         """The file of the session with this number; None for one that was never held."""
         if self._session is not None and self._session.index == index:
             return self._file
@@ -269,7 +191,7 @@ class _Export:
         session = next((s for s in self._held if s.index == index), None)
         if session is None or self._paths[session.index] in self.written:
             return None
-        self._file = _File(self._paths[session.index], self._head(session))
+        self._file = SessionFile(self._paths[session.index], self._head(session))
         self.written.append(self._file.path)
         self._session = session
         self._usage, self._replies, self._unknown = {}, 0, 0
@@ -292,22 +214,27 @@ class _Export:
 
     def _trailer(self, session: Session) -> dict[str, Any]:
         told = self._told.get("closed_at")
-        closed_at = (self._created + timedelta(seconds=self._t)).isoformat()
         trailer: dict[str, Any] = {
-            "closed_at": told if isinstance(told, str) else closed_at,
+            "closed_at": told if isinstance(told, str) else self._now(),
             "cumulative_usage": self._cumulative(),
         }
-        extras = [list(pair) for pair in self._told.get("trailer_extras", [])]
+        extras = as_list(self._told.get("trailer_extras"))
         if self._is_truncated(session) and [TRUNCATED, True] not in extras:
             extras.append([TRUNCATED, True])
         if extras:
             trailer["extras"] = extras
-        return {**trailer, **_object(self._told.get("trailer"))}
+        return {**trailer, **as_object(self._told.get("trailer"))}
+
+    def _now(self) -> str:
+        try:
+            return (self._created + timedelta(seconds=self._t)).isoformat()
+        except OverflowError:
+            return self._created.isoformat()
 
     def _cumulative(self) -> dict[str, Any] | None:
         """What all replies used; None where that is not known of every one of them."""
         if self._told:
-            return _object(self._told.get("cumulative_usage")) or None
+            return as_object(self._told.get("cumulative_usage")) or None
         if not self._replies:
             return None
         if self._unknown:
@@ -319,13 +246,13 @@ class _Export:
     # --- sessions
 
     def _on_seeded(self, record: RecordDict) -> None:
-        for turn in record.get("turns", []):
+        for turn in map(as_object, as_list(record.get("turns"))):
             file = self._open(turn.get("session"))
             if file is None:
                 continue
             text = str(turn.get("text", ""))
             if turn.get("speaker") == "provider":
-                self._rounds = _rounds_in(turn.get("messages"))
+                self._rounds = rounds_in(turn.get("messages"))
                 self._say(file, text, turn)
             else:
                 file.chunk("user", {"content": text})
@@ -347,9 +274,13 @@ class _Export:
     def _on_system(self, record: RecordDict) -> None:
         """A system row of the file that was imported."""
         file = self._open(record.get("session"))
-        if file is not None:
-            file.begin(None)
-            file.chunk("system", _object(record.get("data")))
+        if file is None:
+            return
+        file.begin(None)
+        if self._rounds:
+            self._rounds[-1].after.append((SYSTEM, as_object(record.get("data"))))
+        else:
+            file.chunk(SYSTEM, as_object(record.get("data")))
 
     # --- turns
 
@@ -375,7 +306,7 @@ class _Export:
         except ValueError:
             self._count("requests that the log no longer has in full")
             return self._prompt
-        first = _object(messages[0]) if messages else {}
+        first = as_object(messages[0]) if messages else {}
         content = first.get("content")
         return content if first.get("role") == "system" and isinstance(content, str) else None
 
@@ -385,19 +316,18 @@ class _Export:
             return
         if (record.get("round") or 1) == 1:
             self._rounds = []
-        calls = record.get("tool_calls")
         self._rounds.append(
-            _Round(
+            Round(
                 str(record.get("raw", "")),
-                [call for call in (calls if isinstance(calls, list) else []) if _object(call)],
-                more=_object(record.get("source")) if self._told else {},
+                [call for call in as_list(record.get("tool_calls")) if as_object(call)],
+                more=as_object(record.get("source")) if self._told else {},
             )
         )
         self._use(record.get("usage"))
 
     def _use(self, usage: Any) -> None:
         self._replies += 1
-        figures = {name: _object(usage).get(name) for name in _USAGE}
+        figures = {name: as_object(usage).get(name) for name in _USAGE}
         if not all(isinstance(value, int) for value in figures.values()):
             self._unknown += 1
         for name, value in figures.items():
@@ -406,7 +336,7 @@ class _Export:
 
     def _on_called(self, record: RecordDict) -> None:
         if not self._rounds:
-            self._rounds.append(_Round("", []))
+            self._rounds.append(Round("", []))
         calls = self._rounds[-1].calls
         call_id = str(record.get("id", ""))
         if any(str(call.get("id") or "") == call_id for call in calls):
@@ -419,23 +349,22 @@ class _Export:
 
     def _on_returned(self, record: RecordDict) -> None:
         if not self._rounds:
-            self._rounds.append(_Round("", []))
+            self._rounds.append(Round("", []))
         result = record.get("result")
-        more = dict(_object(record.get("source"))) if self._told else {}
+        more = dict(as_object(record.get("source"))) if self._told else {}
         content = more.pop("content", None)
         if not record.get("ok", True) and not is_error_body(result):
             kind = str(record.get("error_kind") or "tool_execution_exception")
             message = result if isinstance(result, str) else content_of(result)
             result = {"ok": False, "error_kind": kind, "message": message}
             self._count("errors of tools put into rath's words")
-        self._rounds[-1].results.append(
-            {
-                "tool_call_id": str(record.get("id", "")),
-                "name": str(record.get("name", "")),
-                "content": content if isinstance(content, str) else content_of(result),
-                **more,
-            }
-        )
+        payload = {
+            "tool_call_id": str(record.get("id", "")),
+            "name": str(record.get("name", "")),
+            "content": content if isinstance(content, str) else content_of(result),
+            **more,
+        }
+        self._rounds[-1].after.append(("tool_result", payload))
 
     def _on_signals(self, record: RecordDict) -> None:
         if record.get("matches"):
@@ -455,7 +384,7 @@ class _Export:
             file.begin(None)
             self._say(file, text, record)
         else:
-            more = _object(record.get("source")) if self._told else {}
+            more = as_object(record.get("source")) if self._told else {}
             file.chunk("user", {"content": text, **more})
             self._marks(record)
 
@@ -467,26 +396,26 @@ class _Export:
         if record.get("metadata"):
             self._count("turns have metadata, which is left out")
 
-    def _say(self, file: _File, text: str, record: RecordDict) -> None:
+    def _say(self, file: SessionFile, text: str, record: RecordDict) -> None:
         rounds, self._rounds = self._rounds, []
         self._marks(record)
         last = rounds[-1] if rounds else None
         if last is not None and last.raw != text and not record.get("human"):
             self._count("turns whose shown text is not the reply (the shown text is there)")
-        if last is None or (last.results and last.raw != text):
-            rounds.append(_Round(text, []))
+        if last is None or (last.after and last.raw != text):
+            rounds.append(Round(text, []))
         else:
             last.raw = text
-        if rounds[-1].calls and not rounds[-1].results:
+        if rounds[-1].calls and not rounds[-1].after:
             self._count("turns whose last calls were never made (they have no result)")
         self._write_rounds(file, rounds)
 
-    def _write_rounds(self, file: _File, rounds: list[_Round]) -> None:
+    def _write_rounds(self, file: SessionFile, rounds: list[Round]) -> None:
         for one in rounds:
             payload = {"content": one.raw or None, "tool_calls": one.calls or None, **one.more}
             file.chunk("assistant", payload)
-            for result in one.results:
-                file.chunk("tool_result", result)
+            for kind, after in one.after:
+                file.chunk(kind, after)
 
     # --- afterwards
 
@@ -501,34 +430,6 @@ class _Export:
             yield f"a session without an end is a {PARTIAL} file without a trailer"
         for what, count in self._counts.items():
             yield f"{count} {what}"
-
-
-def _rounds_in(messages: Any) -> list[_Round]:
-    """The rounds of a turn whose messages are known by value."""
-    found: list[_Round] = []
-    for message in messages if isinstance(messages, list) else []:
-        given = _object(message)
-        content = given.get("content")
-        if given.get("role") == "assistant":
-            calls = given.get("tool_calls")
-            found.append(
-                _Round(
-                    content if isinstance(content, str) else "",
-                    [call for call in (calls if isinstance(calls, list) else []) if _object(call)],
-                )
-            )
-        elif given.get("role") == "tool" and found:
-            id_ = str(given.get("tool_call_id", ""))
-            names = {c.get("id"): _object(c.get("function")).get("name") for c in found[-1].calls}
-            text = content if isinstance(content, str) else content_of(content)
-            found[-1].results.append(
-                {"tool_call_id": id_, "name": str(names.get(id_) or "unknown"), "content": text}
-            )
-    return found
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 _HANDLERS: Final = {

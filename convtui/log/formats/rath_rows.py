@@ -81,7 +81,7 @@ def rows(path: Path) -> Iterator[tuple[Row | None, bytes]]:
                 raise FileError(f"{where}: there is no header: the first line is torn")
             yield None, line
             return
-        row = _row(Fields(parse_json(line, where), where), number)
+        row = _row(Fields(parse_json(line.rstrip(b"\r\n"), where), where), number)
         if row.type != "header" and not header:
             raise FileError(f"{where}: a {row.type} stands before the header")
         if row.type == "header":
