@@ -179,6 +179,30 @@ def test_a_damaged_log_is_exported_as_far_as_it_goes(
     assert "torn" in err
 
 
+def test_a_log_goes_out_to_rath_and_comes_in_again(convtui: Run, log: Path, tmp_path: Path) -> None:
+    code, out, err = convtui("export", log, "--to", "rath", "--out", tmp_path / "out")
+    assert (code, out.count("wrote ")) == (0, 2)
+    assert "2 sessions are 2 files" in err
+    assert "1 discarded turns left out" in err
+    assert (
+        "nothing is overwritten"
+        in convtui("export", log, "--to", "rath", "--out", tmp_path / "out").err
+    )
+    code, out, err = convtui("import", tmp_path / "out", "--out", tmp_path / "back")
+    assert (code, out.count("imported ")) == (0, 2)
+    for back in (tmp_path / "back").glob("*.jsonl"):
+        assert convtui("check", back).code == 0
+
+
+def test_a_row_of_rath_that_is_none_is_named(convtui: Run, tmp_path: Path) -> None:
+    path = tmp_path / "s.jsonl.__partial__"
+    path.write_text('{"record_type": "header", "schema_version": 1, "id": "s-1"}\n[1]\n')
+    code, out, err = convtui("import", path, "--out", tmp_path / "back")
+    assert (code, out) == (2, "")
+    assert f"{path}: line 2: must be an object, not a list" in err
+    assert "Traceback" not in err
+
+
 def test_help_has_examples(convtui: Run) -> None:
     for name in ("import", "export"):
         done = convtui(name, "--help")
