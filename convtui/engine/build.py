@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from convtui.engine.runner import Conversation, Wiring, load_for
+from convtui.engine.prepare import load_for
+from convtui.engine.runner import Conversation, Wiring
 from convtui.engine.seed import read_seed
 from convtui.errors import FileError, UsageError
 from convtui.models.base import ModelClients

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from convtui import __version__
 from convtui.engine.breakpoints import Breakpoints
-from convtui.engine.budget import still_over, unknown_usage
+from convtui.engine.budget import unknown_usage
 from convtui.engine.calls import Caller, RetryRules
 from convtui.engine.compress import Compressor
 from convtui.engine.gate import (
@@ -24,20 +24,24 @@ from convtui.engine.gate import (
 )
 from convtui.engine.journal import Journal
 from convtui.engine.lifecycle import Lifecycle
-from convtui.engine.mcp_tools import McpToolServer
 from convtui.engine.pipeline import Rules, discarded, ending
+from convtui.engine.prepare import (
+    check_can_go_on,
+    check_signals,
+    load_for,
+    restore_simulator,
+    simulator_for,
+    toolbox_for,
+)
 from convtui.engine.seed import Seed, bad_ending
 from convtui.engine.state import ConversationState, SessionState
 from convtui.engine.table import Pending, TurnResult
-from convtui.engine.tools import Approval, Toolbox
 from convtui.engine.turns import Turns, user_is_done
 from convtui.errors import (
     ConversationError,
     ConvtuiError,
     HookError,
     ProviderError,
-    ToolError,
-    UsageError,
 )
 from convtui.events import (
     ConversationEnded,
@@ -55,11 +59,7 @@ from convtui.models.base import ModelClients
 from convtui.paths import writable_dir
 from convtui.protocol import ContinueFrom, StartSpec, describe_error
 from convtui.providers.frames import describe, own_frames
-from convtui.providers.loader import Loaded, ProviderSettings, load_function, load_provider
 from convtui.scenario import Scenario
-from convtui.simulators.base import UserSimulator
-from convtui.simulators.loader import load_simulator
-from convtui.spec import parse_provider_spec
 from convtui.text import Redactor, safe_name, secret_values
 
 
@@ -71,34 +71,6 @@ class Wiring:
     publish_gate: Callable[[GateState, RecordDict | None], None] = lambda state, hold: None
     publish_delta: Callable[[dict[str, Any]], None] | None = None
     redactor: Redactor = field(default_factory=lambda: Redactor(secret_values()))
-
-
-def load_for(scenario: Scenario, spec: StartSpec, models: ModelClients) -> Loaded:
-    """A new instance of the provider that a scenario names. Raises `ProviderLoadError`."""
-    config = scenario.provider
-    settings = ProviderSettings(
-        system_prompt=config.system_prompt,
-        model=config.model,
-        params=config.params,
-        options=config.options,
-        speed=spec.speed,
-        first_message=config.first_message,
-        start_prompt=config.start_prompt,
-        opening_prompt=_opening_prompt(scenario),
-    )
-    return load_provider(config.spec, settings, models=models)
-
-
-def _opening_prompt(scenario: Scenario) -> str | None:
-    """What a persona that speaks first is asked with; None when its first words are fixed."""
-    persona = scenario.persona
-    first = persona.script
-    fixed = (
-        persona.opening is not None
-        or (isinstance(first, dict) and 1 in first)
-        or isinstance(first, list)
-    )
-    return scenario.provider.start_prompt if persona.simulator == "llm" and not fixed else None
 
 
 def _origin(parent: ContinueFrom | None) -> Literal["run", "continue", "compress"]:
@@ -124,19 +96,16 @@ class Conversation:
         self.redactor = wiring.redactor
         self.termination: Termination | None = None
         self._wiring = wiring
-        self.loaded = self._load()
+        self.loaded = load_for(scenario, spec, wiring.models)
         provider = self.provider = self.loaded.provider
-        self.simulator = self._load_simulator()
-        self._check_signals()
-        self.toolbox = self._toolbox()
+        self.simulator = simulator_for(scenario, spec, wiring.models)
+        check_signals(provider, self.simulator)
+        self.toolbox = toolbox_for(scenario, provider, seed, self.redactor)
         self.state = ConversationState(scenario)
         if seed is not None:
             seed.fill(self.state)
-            self._restore_simulator(seed)
-            if spec.continue_from is not None and spec.continue_from.kind == "compress":
-                self._check_compressible(seed)
-            if spec.continue_from is None or not spec.continue_from.stop:
-                self._check_can_go_on(seed)
+            restore_simulator(self.simulator, seed)
+            check_can_go_on(self.state, seed, spec.continue_from)
         self.breakpoints = Breakpoints(
             list(dict.fromkeys([*scenario.breakpoints, *spec.breakpoints]))
         )
@@ -187,104 +156,6 @@ class Conversation:
         self._session_started = 0.0
         self.on_begin: Callable[[], None] = lambda: None
         """Called when the log has its first records."""
-
-    # --- before the log
-
-    def _load(self) -> Loaded:
-        return load_for(self.scenario, self.spec, self._wiring.models)
-
-    def _load_simulator(self) -> UserSimulator:
-        try:
-            return load_simulator(
-                self.scenario.persona,
-                self._wiring.models,
-                follow_up_prompts=self.scenario.follow_up_prompts,
-                global_signal=self.scenario.termination_signal,
-                speed=self.spec.speed,
-            )
-        except ConversationError as error:
-            raise UsageError(str(error)) from error
-
-    def _restore_simulator(self, seed: Seed) -> None:
-        try:
-            if seed.responder is not None:
-                self.simulator.restore(seed.responder)
-        except ConversationError as error:
-            raise UsageError(f"{seed.parent.file}: {error}") from error
-
-    def _check_signals(self) -> None:
-        for owner, target in (("provider", self.provider), ("persona", self.simulator)):
-            seen: set[str] = set()
-            if isinstance(target.termination_signals, str):
-                raise UsageError(
-                    f"termination_signals of the {owner} must be a list of strings, not text:"
-                    f" write [{target.termination_signals!r}]"
-                )
-            declared: list[object] = list(target.termination_signals)
-            for signal in declared:
-                if not isinstance(signal, str) or not signal.strip():
-                    raise UsageError(
-                        f"the {owner} declares an empty termination signal; it would match"
-                        " everything: take it out of termination_signals"
-                    )
-                if signal.casefold() in seen:
-                    raise UsageError(
-                        f"the {owner} declares the termination signal {signal!r} twice (upper and"
-                        " lower case do not matter)"
-                    )
-                seen.add(signal.casefold())
-
-    def _check_compressible(self, seed: Seed) -> None:
-        session = self.state.current
-        if session is None or not session.turns:
-            raise UsageError(
-                f"{seed.parent.file}: there is nothing to compress: no session is open in which"
-                " something was said"
-            )
-
-    def _check_can_go_on(self, seed: Seed) -> None:
-        session = self.state.current
-        if seed.reopened in ("max_turns", "word_limit") and session is not None:
-            again = self.state.caps(session, session.numbers)
-            if again is not None:
-                flag = "--max-turns" if again.kind == "max_turns" else "--max-total-words"
-                raise UsageError(
-                    f"{seed.parent.file}: this conversation ended because of its limit"
-                    f" ({again.reason}); give a higher {flag} to go on"
-                )
-        if seed.reopened == "budget":
-            over = still_over(self.scenario.budget, seed.inherited, seed.budget)
-            if over is not None:
-                scope = "" if over.scope == "conversation" else f"{over.scope}."
-                raise UsageError(
-                    f"{seed.parent.file}: this conversation ended because of its budget; raise it"
-                    f" (--set budget.{scope}{over.what}=N) to go on"
-                )
-
-    def _scenario_tools(self) -> list[Callable[..., Any]]:
-        """The functions that the scenario's `tools` name. Raises `UsageError`."""
-        if self.scenario.warm is not None:
-            raise UsageError("warm-session templates cannot be used by this version: take out warm")
-        used = [tool.use for tool in self.scenario.tools if tool.use is not None]
-        return [load_function(parse_provider_spec(use)) for use in used]
-
-    def _toolbox(self) -> Toolbox:
-        """The provider's own tools and those of the scenario. Raises `UsageError`."""
-        scenario = self.scenario
-        servers = [McpToolServer(tool.mcp, self.redactor) for tool in scenario.tools if tool.mcp]
-        approval = scenario.approve_tools
-        if self.seed is not None and self.seed.approve_tools is not None:
-            approval = self.seed.approve_tools
-        try:
-            return Toolbox(
-                [*self.provider.tools, *self._scenario_tools()],
-                servers,
-                timeout=scenario.limits.tool_timeout,
-                max_result=scenario.limits.max_tool_result,
-                approval=Approval.parse(approval),
-            )
-        except ToolError as error:
-            raise UsageError(str(error)) from error
 
     def _open_log(self) -> LogWriter:
         scenario = self.scenario
