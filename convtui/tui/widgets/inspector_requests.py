@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,6 +49,8 @@ def request(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
         doc.line((context.copy_keys, "muted"))
     if detail.log is not None:
         doc.line(("from the parent log ", "muted"), (str(detail.log), "muted"))
+    ends = [r for r in detail.decisions if r.get("type") == "user.ended"]
+    sentinel = str(ends[-1].get("sentinel") or "") if ends else ""
     for call in detail.calls:
         of = f"{call.side}, attempt {call.attempt}, round {call.round}"
         doc.head(f"request {call.seq}", of)
@@ -64,7 +67,7 @@ def request(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
         for number, message in enumerate(messages, 1):
             doc.blank()
             one_message(doc, number, message)
-        _reply(doc, call)
+        _reply(doc, call, sentinel)
     _user_ended(doc, detail)
     return doc
 
@@ -78,7 +81,7 @@ def _why_none(detail: TurnDetail, turn: Turn, context: Context) -> str:
     return f"No model was asked: {_WITHOUT_A_MODEL.get(context.simulator, 'none was needed.')}"
 
 
-def _reply(doc: Doc, call: Call) -> None:
+def _reply(doc: Doc, call: Call, sentinel: str) -> None:
     response = call.response
     if response is None:
         if call.failed is not None:
@@ -97,18 +100,20 @@ def _reply(doc: Doc, call: Call) -> None:
     if response.get("error"):
         words = "the call failed after this had arrived: " + message_of(response["error"])
         doc.line(("! ", "error bold"), (words, "error"))
-    reply_body(doc, response)
+    reply_body(doc, response, sentinel)
 
 
-def reply_body(doc: Doc, response: RecordDict) -> None:
-    """Reasoning, text and tool calls of a reply, as they came."""
+def reply_body(doc: Doc, response: RecordDict, sentinel: str = "") -> None:
+    """Reasoning, text and tool calls of a reply, as they came; `sentinel` is lit where it hit."""
     if response.get("reasoning"):
         doc.line(("reasoning", "muted"), (" kept apart, never said", "muted"), indent=3)
         doc.text(str(response["reasoning"]), "reasoning", indent=5)
     raw = str(response.get("raw") or "")
     calls = [call for call in response.get("tool_calls") or () if isinstance(call, dict)]
+    hits = re.finditer(re.escape(sentinel), raw, re.IGNORECASE) if sentinel else ()
+    marks = [(*hit.span(), "mark:signal") for hit in hits]
     if raw or not calls:
-        doc.text(raw or "(no text)", "text" if raw else "muted", indent=3)
+        doc.text(raw or "(no text)", "text" if raw else "muted", indent=3, marks=marks)
     for call in calls:
         function = call.get("function")
         called: Mapping[str, Any] = function if isinstance(function, dict) else call
