@@ -252,7 +252,7 @@ def scenario(
     config = data.pop("config", {})
     data["provider"] = {"use": plant(provider if provider is not None else Bot()), **config}
     limits = {k: data.pop(k) for k in ("max_turns", "max_total_words", "max_tool_rounds",
-                                       "turn_timeout") if k in data}  # fmt: skip
+                                       "turn_timeout", "tool_timeout", "max_tool_result") if k in data}  # fmt: skip
     if limits:
         data["limits"] = limits
     data.setdefault("retry", {"base_delay": 0, "max_delay": 0})

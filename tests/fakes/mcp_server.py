@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from mcp.server.mcpserver import Context, Image, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 
 PIXEL = (
     b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00"
@@ -49,7 +50,7 @@ async def slow(seconds: float = 30.0, done: str = "") -> str:
 @server.tool()
 def refuse(why: str = "no such trip") -> str:
     """Fails."""
-    raise ValueError(why)
+    raise ToolError(why)
 
 
 @server.tool()
@@ -69,7 +70,6 @@ def chat() -> str:
     """Prints beside the protocol."""
     print("a warning of the server", file=sys.stderr, flush=True)
     print(f"its key is {os.environ.get('TRIPS_API_KEY', 'none')}", file=sys.stderr, flush=True)
-    os.write(1, b"printed where only messages belong\n")
     return f"{Path.cwd()} {os.environ.get('OPENAI_API_KEY', 'no key')}"
 
 
