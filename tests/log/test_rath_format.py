@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -770,6 +771,18 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(write: Write, tmp_path:
         (tmp_path / "file").write_text("")
         with pytest.raises(FileError, match="cannot be written"):
             export(log, tmp_path / "file")
+
+
+def test_what_rath_would_refuse_is_not_written(write: Write, tmp_path: Path) -> None:
+    made = rows(*TALK, head={"id": "../s-1", "lineage_operator": None})
+    with opened(write(made), tmp_path / "logs") as log:
+        (back,) = export(log, tmp_path / "out").files
+        assert log.transcript.header["imported"]["session_id"] == "../s-1"
+    assert back.parent == tmp_path / "out"
+    found = parsed(back)[0]
+    assert back.name == f"{uuid.UUID(found['id'])}.jsonl"
+    # rath reads null as the text None.
+    assert "lineage_operator" not in found
 
 
 def test_a_log_that_broke_off_is_partial(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ for its file, and in the trailer's, which is an addition.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,9 +33,10 @@ from convtui.log.formats.registry import Written
 from convtui.log.reader import Log
 from convtui.log.requests import rebuild
 from convtui.records import RecordDict
-from convtui.text import safe_name
 from convtui.transcript import Flag, Session
 
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+"""What rath accepts as the id of a session."""
 _USAGE: Final = ("prompt_tokens", "completion_tokens")
 _LEFT_OUT: Final = {
     "turn.skipped": "skipped turns",
@@ -108,13 +110,12 @@ class _Export:
 
     def _id(self, session: Session) -> str:
         told = self._told.get("session_id")
-        if isinstance(told, str) and len(self._held) == 1:
+        if isinstance(told, str) and len(self._held) == 1 and _UUID.fullmatch(told):
             return told
         return session_id(self._log.transcript.id, session.index)
 
     def _name(self, session: Session) -> str:
-        name = safe_name(self._id(session), limit=120, default="session")
-        return f"{name}.jsonl" + ("" if self._is_closed(session) else PARTIAL)
+        return f"{self._id(session)}.jsonl" + ("" if self._is_closed(session) else PARTIAL)
 
     def _is_closed(self, session: Session) -> bool:
         if self._told:
@@ -150,6 +151,8 @@ class _Export:
             head["lineage_kind"] = told["lineage_kind_in_file"]
         if self._is_truncated(session) and [TRUNCATED, True] not in head["lineage_extras"]:
             head["lineage_extras"].append([TRUNCATED, True])
+        if head["lineage_operator"] is None:
+            del head["lineage_operator"]
         return {**head, **as_object(told.get("header"))}
 
     # --- the way through
