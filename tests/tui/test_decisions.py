@@ -341,7 +341,7 @@ def test_badges_of_decisions_and_drafts() -> None:
     story.finish(ANSWER, speaker="persona", human=True, draft="edited")
     found = story.transcript.turns[-1]
     words = [text for text, _ in badges(found, extra_of(story.detail(found)))]
-    assert "decision + reply, by hand, before: ? abstain" in words
+    assert "decision ? abstain -> + reply, by hand" in words
     assert "human, from an edited draft" in words
 
 

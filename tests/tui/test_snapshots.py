@@ -176,6 +176,85 @@ def test_your_turn(live: Held, snap_compare: Compare) -> None:
     assert snap_compare(live.app, terminal_size=USUAL, run_before=before)
 
 
+def test_a_draft(live: Held, snap_compare: Compare) -> None:
+    async def before(pilot: Pilot[Any]) -> None:
+        await live.hold(pilot)
+        live.handle.held(
+            ("say", "say it"), ("draft", "have a draft made"), ("simulate", "let it speak"),
+            ("stop", "stop by hand"), ("abstain", "abstain by hand"), ("hand_back", "hand back"),
+            reason="human", stage="request", side="persona", hold=7,
+            drafts=[{"field": "text", "label": "x", "text": "Where is it?", "draft": True}],
+        )  # fmt: skip
+        await until(pilot, lambda: live.screen.take_over_input.has_focus)
+        await still(pilot)
+
+    assert snap_compare(live.app, terminal_size=USUAL, run_before=before)
+
+
+BRIEF = {"name": "maya", "responder": {"instructions": "Order 17.", "max_followups": 5}}
+WRONG = "responder called responder_stop after a decision was already recorded"
+
+
+def decided(number: int) -> list[dict[str, Any]]:
+    """The records of a turn that was decided wrongly, and then by hand."""
+    records = turn(number, "persona", "Order 17, the 9:40 from Holyhead.")
+    for record in records:
+        if record["type"].startswith("llm."):
+            record["side"] = "responder"
+    at = {"session": 1, "turn": number, "side": "responder", "followup": 1, "max_followups": 5}
+    calls = [
+        {"tool": "responder_reply", "arguments": {"answer": "Order 17."}},
+        {"tool": "responder_stop", "arguments": {}, "error": WRONG},
+    ]
+    return [
+        *records[:3],
+        {"type": "user.decided", **at, "kind": "error", "tool": "responder_stop", "valid": False,
+         "reason": WRONG, "calls": calls, "latency": 0.52},
+        {"type": "user.decided", **at, "kind": "reply", "by": "human",
+         "arguments": {"answer": "Order 17, the 9:40 from Holyhead."}},
+        *records[3:],
+    ]  # fmt: skip
+
+
+def gave_up(number: int) -> list[dict[str, Any]]:
+    """The records of a turn in which the responder abstains, and of the session's end."""
+    reason = "the brief does not say whether Maya wants her money back or another crossing"
+    at = {"session": 1, "turn": number}
+    return [
+        {"type": "turn.started", **at, "side": "persona", "speaker": "persona"},
+        {"type": "user.decided", **at, "side": "responder", "kind": "abstain", "followup": 2,
+         "tool": "responder_abstain", "arguments": {"reason": reason}, "reason": reason,
+         "max_followups": 5},
+        {"type": "session.ended", "session": 1, "session_type": "intake", "turns": 4,
+         "termination": {"kind": "abstained", "by": "responder", "reason": reason, "at_turn": 4}},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [WIDE, USUAL, SMALL], ids=["wide", "usual", "small"])
+def test_decisions(size: tuple[int, int], tmp_path: Path, snap_compare: Compare) -> None:
+    log = write_log(tmp_path / "a.jsonl", [
+        header(scenario={"persona": BRIEF}),
+        {"type": "session.started", "session": 1, "session_type": "intake",
+         "first_speaker": "persona", "max_turns": 20},
+        *turn(1, "persona", "Hello, where is my refund?"),
+        *turn(2, "provider", "Which order is it?"),
+        *decided(3),
+        *turn(4, "provider", "Money, or another crossing?"),
+        *gave_up(5),
+    ])  # fmt: skip
+    app = ConvtuiApp(lambda app: recording(app, log, at=(1, 3)), config=settings(tmp_path))
+
+    async def before(pilot: Pilot[Any]) -> None:
+        screen = cast(DebuggerScreen, app.screen)
+        await until(pilot, lambda: loaded(screen) and screen.view.cursor == 2)
+        if size != SMALL:
+            await pilot.press("d")
+        await until(pilot, lambda: loaded(screen))
+        await still(pilot)
+
+    assert snap_compare(app, terminal_size=size, run_before=before)
+
+
 def test_editing(live: Held, snap_compare: Compare) -> None:
     async def before(pilot: Pilot[Any]) -> None:
         await live.hold(pilot)

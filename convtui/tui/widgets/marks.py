@@ -108,22 +108,24 @@ def extra_of(detail: TurnDetail) -> Extra:
 
 
 def _in_words(decided: Sequence[RecordDict], *, short: bool = False) -> str:
-    """`? abstain, responder_abstain, valid`; of several what came before the last, too."""
+    """`? abstain, responder_abstain, valid`; `! error -> + reply, by hand` where there are two."""
     last = decided[-1]
-    sign, _ = decision_sign(str(last.get("kind", "")))
-    parts = [f"{sign} {last.get('kind', '')}"]
+    parts = [_signed(last)]
     if last.get("by") == "human":
         parts.append("by hand")
     elif last.get("kind") != "error":
-        parts.append("" if short else str(last.get("tool") or ""))
         valid = bool(last.get("valid", True))
+        parts.append("" if short else str(last.get("tool") or ""))
         parts.append("invalid" if not valid else "" if short else "valid")
     if last.get("brief_edited"):
         parts.append("brief edited")
-    if len(decided) > 1:
-        before = str(decided[-2].get("kind", ""))
-        parts.append(f"before: {decision_sign(before)[0]} {before}")
-    return ", ".join(part for part in parts if part)
+    words = ", ".join(part for part in parts if part)
+    return f"{_signed(decided[-2])} -> {words}" if len(decided) > 1 else words
+
+
+def _signed(record: RecordDict) -> str:
+    kind = str(record.get("kind", ""))
+    return f"{decision_sign(kind)[0]} {kind}"
 
 
 _SIGNS: Final = (
