@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from textual.widgets import Static
 
 from convtui.client import EngineHandle, EngineState
 from convtui.log.detail import TurnDetail
@@ -20,13 +21,17 @@ from convtui.tui.run import LiveRun
 from convtui.tui.screens.debugger import DebuggerScreen
 from convtui.tui.screens.dialogs import Ask, Edit
 from convtui.tui.source import LiveSource, Records
+from convtui.tui.widgets.holdbar import HoldBar
+from convtui.tui.widgets.inspector import Inspector
 from convtui.tui.widgets.inspector_tabs import DECIDING, Context, build, has_content
 from convtui.tui.widgets.marks import badges, extra_of, glyph, own_row_count, own_rows
 from convtui.tui.widgets.safe_area import SafeTextArea
 from convtui.tui.widgets.statusline import Figures, figures_text
+from convtui.tui.widgets.transcript_view import TranscriptView
 from tests.tui.build import Story
 from tests.tui.fake_handle import FakeHandle
 from tests.tui.sample import header, turn, until, write_log
+from tests.tui.test_panes import FORBIDDEN, HOSTILE, Bench, lines
 
 SCENARIO = {
     "persona": {
@@ -652,3 +657,37 @@ async def test_d_opens_the_decision_then_the_responders_conversation(deciding: D
         await until(pilot, lambda: "responder's conversation" in screen.inspector.copy_text())
         screen.view.go_to(0)
         await until(pilot, lambda: "not been asked" in screen.inspector.copy_text())
+
+
+# --- hostile text
+
+
+async def test_no_control_character_of_a_decision_reaches_the_screen() -> None:
+    story = opened()
+    call = asked(story)
+    decided(story, HOSTILE, call, tool=HOSTILE, valid=False, reason=HOSTILE,
+            arguments={HOSTILE: HOSTILE}, followup=1, max_followups=2,
+            calls=[{"tool": HOSTILE, "arguments": {HOSTILE: [1]}, "error": HOSTILE}])  # fmt: skip
+    decided(story, "reply", call, arguments={"answer": HOSTILE}, tool=HOSTILE)
+    story.on("user.ended", simulator=HOSTILE, reason=HOSTILE, sentinel=HOSTILE, dropped_text="x")
+    story.end("abstained", "responder", reason=HOSTILE)
+    found = story.transcript.turns[-1]
+    detail = story.detail(found)
+    view, inspector, bar = TranscriptView(), Inspector(), HoldBar()
+    view.extra_of = lambda turn: extra_of(detail)
+    app = Bench(view, inspector, bar)
+    async with app.run_test(size=(100, 130)) as pilot:
+        view.set_transcript(story.transcript)
+        hold = {"reason": "step", "stage": "response", "drafts": drafts(HOSTILE, HOSTILE),
+                "choices": [{"id": "go", "label": HOSTILE}]}  # fmt: skip
+        bar.show(hold, {"go": "x"}, [("A", "edit")])
+        context = Context(deciding=True, messages=lambda call: [{"role": HOSTILE}])
+        for tab in DECIDING:
+            inspector.show(detail, found, context)
+            inspector.tab = tab
+            await pilot.pause()
+            for widget in (view, inspector.pane):
+                for strip in lines(widget):
+                    assert not FORBIDDEN.search(strip.text), (tab, strip.text)
+        for static in bar.query(Static):
+            assert not FORBIDDEN.search(str(static.render()).replace("\n", ""))
