@@ -828,6 +828,17 @@ def test_a_retried_reply_is_there_once(tmp_path: Path) -> None:
     assert parsed(back)[-1]["cumulative_usage"]["total_tokens"] == 2 * 88
 
 
+@pytest.mark.parametrize("end", [ending("discarded"), None])
+def test_a_reply_that_was_dropped_at_the_end_is_not_there(tmp_path: Path, end: Any) -> None:
+    dropped = turn(2, "provider", "[[E]]", signal="[[E]]", discard="end", usage=USAGE)
+    talk = conversation(session(1, "default", [turn(1, "persona", "Hi"), dropped], end), end=end)
+    with open_log(write_log(tmp_path / "run.jsonl", talk, close=end is not None)) as log:
+        written = export(log, tmp_path / "out")
+    assert [c["payload"]["content"] for c in chunks(written.files[0])] == ["Hi"]
+    assert "1 discarded turns left out" in written.notes
+    assert not any("never finished" in note for note in written.notes)
+
+
 def test_what_a_child_log_began_with_goes_out(tmp_path: Path) -> None:
     tool_calls = [call("c1", "find")]
     seeded = HistorySeeded(
