@@ -53,7 +53,7 @@ async def test_a_value_that_is_no_json_is_told_by_its_repr(tmp_path: Path) -> No
 
     values = [{1: float("nan")}, Odd(), {1: "one"}, b"raw", None]
     bot = Bot(calls(*[("give", "")] * 5), "ok", tools=[lambda: values.pop(0)])
-    bot.tools[0].__name__ = "give"  # type: ignore[attr-defined]
+    bot.tools[0].__name__ = "give"
     ran = await run(scenario(bot, ["hi"]), tmp_path)
     found = results(ran)
     assert {"repr": "{1: nan}", "type": "dict"} in found
@@ -223,7 +223,7 @@ async def test_a_long_result_is_cut_for_the_model_and_kept_whole_beside_the_log(
 
 async def test_a_short_result_leaves_no_file(tmp_path: Path) -> None:
     bot = Bot(calls(("short", "")), "ok", tools=[lambda: "short"])
-    bot.tools[0].__name__ = "short"  # type: ignore[attr-defined]
+    bot.tools[0].__name__ = "short"
     ran = await run(scenario(bot, ["hi"]), tmp_path)
     assert "truncated" not in ran.one("tool.returned")
     assert not tool_results_path(ran.path).exists()
@@ -245,7 +245,7 @@ async def test_a_long_error_is_cut_and_kept_too(tmp_path: Path) -> None:
 
 async def test_a_disk_that_refuses_long_results_is_said_once(tmp_path: Path) -> None:
     bot = Bot(calls(("big", ""), ("big", "")), "ok", tools=[lambda: "z" * 50])
-    bot.tools[0].__name__ = "big"  # type: ignore[attr-defined]
+    bot.tools[0].__name__ = "big"
     conversation, _, _ = prepare(scenario(bot, ["hi"], max_tool_result=10), tmp_path)
     tool_results_path(conversation.journal.writer.path).mkdir()
     records: list[RecordDict] = []
