@@ -30,6 +30,7 @@ def _groups(home: Path, *, quick: bool) -> dict[str, Callable[[], list[Row]]]:
         "liveness": lambda: liveness.rows(folder("liveness"), 8 if quick else 40),
         "turn": lambda: costs.per_turn(folder("turn"), 5 if quick else 11),
         "growth": lambda: [costs.growth(folder("growth"), 500 if quick else 2000)],
+        "long": lambda: costs.long_talk(folder("long"), 400 if quick else 2000),
         "pipeline": lambda: [costs.throughput(5)],
         "warm": lambda: [costs.warm_start(folder("warm"), 1 if quick else 5)],
     }

@@ -8,6 +8,7 @@ import itertools
 import shutil
 import tempfile
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,9 @@ class _Client:
 class _Clients:
     def client(self, model: str, params: Mapping[str, Any] | None = None) -> _Client:
         return _Client(model)
+
+    async def priced(self, model: str) -> bool:
+        return False
 
 
 async def _bare(turns: int) -> float:
@@ -170,6 +174,94 @@ def growth(home: Path, turns: int) -> Row:
         reference_is="at the beginning",
         note="in process; the growth is the request body",
     )
+
+
+_TOOLS = f'''
+from convtui import Provider
+from convtui.models.base import Reply, ToolCall
+
+
+def look_up(code: str) -> str:
+    """Looks up a code."""
+    return code + " " + "found. " * 20
+
+
+class Bot(Provider):
+    """Looks something up for every answer."""
+
+    stateful = False
+    tools = (look_up,)
+
+    async def generate_response(self, messages):
+        if messages[-1]["role"] == "user":
+            call = ToolCall(f"c{{len(messages)}}", "look_up", '{{"code": "HT-2291"}}')
+            return Reply("", tool_calls=[call], finish_reason="tool_calls")
+        return {REPLY!r}
+'''
+
+
+def long_talk(home: Path, turns: int) -> list[Row]:
+    """A long conversation with a tool call in every answer: what a turn keeps, and what it takes.
+
+    What a turn keeps is measured between the first tenth and the middle, and between the middle and
+    the end: the text, its messages and their digests, and nothing that grows faster.
+    """
+    folder = Path(tempfile.mkdtemp(dir=home))
+    file = folder / "bot.py"
+    file.write_text(_TOOLS)
+    script = [f"{number}: {REPLY}" for number in range(turns // 2)]
+    scenario = Scenario.from_data(
+        {
+            "persona": {"name": "Bench", "script": script},
+            "provider": f"{file}:Bot",
+            "limits": {"max_turns": turns},
+        },
+        base=folder,
+    )
+    spec = StartSpec(scenario=scenario.for_engine(), out_dir=str(folder))
+    conversation = build(spec, Wiring(models=_Clients()))
+    moments: list[float] = []
+    kept: dict[int, int] = {}
+    at = (turns // 10, turns // 2 + turns // 20, turns)
+
+    def look(record: dict[str, Any], offset: int, line: bytes) -> None:
+        if record["type"] != "turn.committed":
+            return
+        moments.append(time.perf_counter())
+        if len(moments) in at:
+            gc.collect()
+            kept[len(moments)] = tracemalloc.get_traced_memory()[0]
+
+    conversation.journal.listen(look)
+    tracemalloc.start()
+    try:
+        asyncio.run(conversation.run())
+    finally:
+        tracemalloc.stop()
+    shutil.rmtree(folder)
+    early = (kept[at[1]] - kept[at[0]]) / (at[1] - at[0])
+    late = (kept[at[2]] - kept[at[1]]) / (at[2] - at[1])
+    pairs = [after - before for before, after in itertools.pairwise(moments[::2])]
+    part = max(20, len(pairs) // 10)
+    return [
+        Row(
+            f"memory kept per turn, second half of {turns:,} with tools",
+            late,
+            unit="bytes",
+            reference=early,
+            reference_is="first half",
+            bar=1.1,
+            bar_is="ratio",
+            note=f"in process; a turn's text is {len(REPLY)} characters, a tool's result 150",
+        ),
+        Row(
+            f"a pair of turns with tools at the end of {turns:,}",
+            median(pairs[-part:]),
+            reference=median(pairs[:part]),
+            reference_is="at the beginning",
+            note="in process, memory being traced; the growth is the request body",
+        ),
+    ]
 
 
 class _Hooked(Provider):
