@@ -29,7 +29,9 @@ class Picking(ConvtuiApp):
     started: StartSpec | None = None
     warmed = False
 
-    async def start_run(self, spec: StartSpec, *, python: str | None = None) -> None:
+    async def start_run(
+        self, spec: StartSpec, *, python: str | None = None, again: object = None
+    ) -> None:
         self.started = spec
 
     def warm_up(self) -> None:

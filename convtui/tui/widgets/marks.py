@@ -10,12 +10,18 @@ from rich.cells import cell_len
 
 from convtui.corrections import CORRECTABLE, FLAG_WORDS, Correction
 from convtui.log.detail import TurnDetail
-from convtui.records import RecordDict
 from convtui.text import visible_line
 from convtui.transcript import FAILED, OPEN, Flag, Turn
 from convtui.tui.palette import Span
+from convtui.tui.widgets.decision_marks import (
+    DECIDED,
+    ended_by_decision,
+    ended_row_count,
+    ended_rows,
+    in_words,
+    says_error,
+)
 from convtui.tui.words import decision_sign, decision_text
-from convtui.tui.wrap import Wrapped
 
 SEPARATOR: Final = " · "
 
@@ -100,32 +106,11 @@ def extra_of(detail: TurnDetail) -> Extra:
     extra.draft = detail.draft
     decided = detail.decided
     if decided:
-        extra.decision = _in_words(decided)
-        extra.decision_short = _in_words(decided, short=True)
+        extra.decision = in_words(decided)
+        extra.decision_short = in_words(decided, short=True)
         extra.said = decision_text(decided[-1])
         extra.for_record = bool(decided[-1].get("for_record"))
     return extra
-
-
-def _in_words(decided: Sequence[RecordDict], *, short: bool = False) -> str:
-    """`? abstain, responder_abstain, valid`; `! error -> + reply, by hand` where there are two."""
-    last = decided[-1]
-    parts = [_signed(last)]
-    if last.get("by") == "human":
-        parts.append("by hand")
-    elif last.get("kind") != "error":
-        valid = bool(last.get("valid", True))
-        parts.append("" if short else str(last.get("tool") or ""))
-        parts.append("invalid" if not valid else "" if short else "valid")
-    if last.get("brief_edited"):
-        parts.append("brief edited")
-    words = ", ".join(part for part in parts if part)
-    return f"{_signed(decided[-2])} -> {words}" if len(decided) > 1 else words
-
-
-def _signed(record: RecordDict) -> str:
-    kind = str(record.get("kind", ""))
-    return f"{decision_sign(kind)[0]} {kind}"
 
 
 _SIGNS: Final = (
@@ -160,7 +145,7 @@ def glyph(turn: Turn) -> Span:
     status = turn.status
     if status == OPEN:
         return "~", "accent"
-    if _decided_end(turn):
+    if ended_by_decision(turn):
         return decision_sign(turn.note)
     return ("!", "error") if status == FAILED else (".", "muted")
 
@@ -252,54 +237,6 @@ def _decision(turn: Turn, extra: Extra | None, *, short: bool) -> str:
     return "made"
 
 
-DECIDED: Final = ("reply", "stop", "abstain", "error")
-_OUTCOMES: Final = {
-    "stop": "stopped",
-    "abstain": "abstained",
-    "error": "no decision",
-    "reply": "follow-ups used up",
-}
-
-
-_AFTER: Final = {
-    "stop": "nothing more was sent",
-    "abstain": "nothing was sent; the run counts as an error",
-    "error": "nothing was sent; the run failed",
-    "reply": "it was not sent",
-}
-
-
-def _decided_rows(turn: Turn, extra: Extra | None, *, short: bool, width: int) -> list[list[Span]]:
-    """How a responder ended the session, its reason in plain sight: a row more on a narrow screen.
-
-    The rows are as many whether the reason is known yet or not.
-    """
-    sign, role = decision_sign(turn.note)
-    word = _OUTCOMES[turn.note]
-    after = _AFTER[turn.note]
-    said = visible_line(extra.said, 400) if extra is not None else ""
-    if extra is not None and extra.for_record:
-        word, after = _OUTCOMES["reply"], _AFTER["reply"]
-        kind = turn.note if turn.note != "error" else "fail"
-        said = f"for the record only, it would {kind}" + (f": {said}" if said else "")
-    head = f"{sign} {word}: "
-    lines = Wrapped(head + (said or "by the responder"), max(8, width)).lines()
-    most = _decided_row_count(short=short)
-    if len(lines) > most:
-        lines = [*lines[: most - 1], " ".join(lines[most - 1 :])]
-    elif len(lines) < most:
-        lines.append(after)
-    lines += [""] * (most - len(lines))
-    first = lines[0].removeprefix(head.rstrip())
-    rows: list[list[Span]] = [[(lines[0][: len(lines[0]) - len(first)], f"{role} bold"),
-                               (first, "text")]]  # fmt: skip
-    return rows + [[(line, "muted" if line == after else "text")] for line in lines[1:]]
-
-
-def _decided_row_count(*, short: bool) -> int:
-    return 3 if short else 2
-
-
 def _names(turn: Turn) -> str:
     return _list(turn.signals)
 
@@ -335,7 +272,7 @@ def own_rows(
         rows.append(row)
         if turn.note and short:
             rows.append([(hook, "muted")])
-    if flags & Flag.ERROR and not _says_error(turn):
+    if flags & Flag.ERROR and not says_error(turn):
         message = visible_line(turn.error or "the call failed", 400)
         rows.append([("error: ", "error bold"), (message, "error")])
     if flags & Flag.SKIPPED:
@@ -343,29 +280,21 @@ def own_rows(
         rows.append([("skipped", "warning bold"), (note, "muted")])
     if flags & Flag.CANCELLED:
         rows.append([("cancelled", "warning bold"), (": what had arrived is kept", "muted")])
-    if _decided_end(turn):
-        rows += _decided_rows(turn, extra, short=short, width=width)
+    if ended_by_decision(turn):
+        said, for_record = (extra.said, extra.for_record) if extra else ("", False)
+        rows += ended_rows(turn.note, said, for_record=for_record, short=short, width=width)
     elif turn.status == "ended":
         note = f": {visible_line(turn.note, 200)}" if turn.note else ""
         rows.append([("the user is done", "muted bold"), (note, "muted")])
     return rows
 
 
-def _decided_end(turn: Turn) -> bool:
-    return turn.status == "ended" and bool(turn.flags & Flag.DECISION) and turn.note in DECIDED
-
-
-def _says_error(turn: Turn) -> bool:
-    """Whether how it ended tells the error, so that no row of its own has to."""
-    return _decided_end(turn) and turn.note == "error"
-
-
 def own_row_count(turn: Turn, *, short: bool = False) -> int:
     """How many rows `own_rows` gives."""
     flags = int(turn.flags)
     count = (flags & ROWS).bit_count() + (turn.status == "ended")
-    count += _decided_row_count(short=short) - 1 if _decided_end(turn) else 0
-    count -= 1 if flags & Flag.ERROR and _says_error(turn) else 0
+    count += ended_row_count(short=short) - 1 if ended_by_decision(turn) else 0
+    count -= 1 if flags & Flag.ERROR and says_error(turn) else 0
     return count + (1 if short and flags & Flag.DISCARDED and turn.note else 0)
 
 
