@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
 from convtui.engine.prepare import load_for
 from convtui.engine.runner import Conversation, Wiring
-from convtui.engine.seed import read_seed
-from convtui.errors import FileError, UsageError
+from convtui.engine.seed import Seed, read_seed
+from convtui.errors import ConvtuiError, FileError, UsageError
 from convtui.models.base import ModelClients
 from convtui.protocol import StartSpec
 from convtui.scenario import Scenario
@@ -55,6 +57,7 @@ def build(spec: StartSpec, wiring: Wiring) -> Conversation:
     scenario = Scenario.from_public(spec.scenario or (seed.scenario if seed else {}))
     if seed is not None and not spec.trust:
         _check_trust(scenario, seed.provider)
+        _check_servers(scenario, seed)
     return Conversation(scenario, spec, wiring, seed)
 
 
@@ -73,3 +76,27 @@ def _check_trust(scenario: Scenario, recorded: dict[str, object]) -> None:
             f"{path}: this file has changed since the log was written; look at it, then give"
             " --trust to go on with it as it is now"
         )
+
+
+def _check_servers(scenario: Scenario, seed: Seed) -> None:
+    """A log must not start programs by itself: only what a scenario file of the user's names."""
+    recorded = _commands(Scenario.from_public(seed.scenario))
+    unasked = [command for command in _commands(scenario) if command in recorded]
+    if not unasked:
+        return
+    named: list[list[str]] = []
+    if scenario.path is not None:
+        with contextlib.suppress(ConvtuiError):
+            named = _commands(Scenario.load(scenario.path))
+    for command in unasked:
+        if command not in named:
+            program = f"{shlex.join(command[:-1])} (in {command[-1]})"
+            raise UsageError(
+                f"{seed.parent.file}: this log names a program to start for its tools: {program};"
+                " look at it, then give --trust to start it, or the scenario file that names it"
+            )
+
+
+def _commands(scenario: Scenario) -> list[list[str]]:
+    servers = [tool.mcp for tool in scenario.tools if tool.mcp is not None]
+    return [[*server.command, server.cwd or ""] for server in servers if server.command]

@@ -20,7 +20,7 @@ import pytest
 
 from convtui.engine.mcp_tools import McpToolServer
 from convtui.engine.tools import Toolbox
-from convtui.errors import DataFileError, ToolError
+from convtui.errors import DataFileError, ToolError, UsageError
 from convtui.log.tool_results import whole_result
 from convtui.models.base import Reply
 from convtui.scenario import McpServer, Scenario
@@ -350,7 +350,9 @@ async def test_names_that_shadow_each_other_are_refused(tmp_path: Path) -> None:
 async def test_a_server_over_http(tmp_path: Path, http_url: str) -> None:
     bot, what = talk(
         calls(("seats", '{"day": "Friday"}'), ("picture", ""), ("refuse", "")),
-        calls(("learn", "")), calls(("fly", '{"to": "Rome"}')), "done",
+        # What changed is told on a stream of its own, which may be behind that of the result.
+        calls(("learn", "")), calls(("slow", '{"seconds": 0.4}')), calls(("fly", '{"to": "Rome"}')),
+        "done",
         tools=[{"mcp": {"url": http_url, "headers": {"Authorization": "Bearer abcdefgh12345"}}}],
     )  # fmt: skip
     ran = await run(what, tmp_path)
@@ -360,7 +362,7 @@ async def test_a_server_over_http(tmp_path: Path, http_url: str) -> None:
     assert results["refuse"]["error_kind"] == "tool_execution_exception"
     assert results["fly"] == "flown to Rome"
     assert "abcdefgh12345" not in ran.path.read_text()
-    assert bot.answered == 4
+    assert bot.answered == 5
 
 
 async def test_an_http_server_that_dies_is_connected_to_again() -> None:
@@ -419,7 +421,7 @@ async def test_what_the_log_has_without_its_secret_comes_from_the_environment(
     assert "first-secret" not in parent.path.read_text()
     monkeypatch.setenv("TRIPS_API_KEY", "other-9")
     before = parent.of("turn.started")[1]["seq"] - 1
-    ran = await resume(parent.path, tmp_path, seq=before, kind="rewind")
+    ran = await resume(parent.path, tmp_path, seq=before, kind="rewind", trust=True)
     assert back(ran)["ping"] == "other-9"
     assert bot.answered == 4
 
@@ -436,3 +438,26 @@ async def test_signals_reach_only_the_server(tmp_path: Path) -> None:
     (result,) = await box.run(calls(("ping", "")).tool_calls)
     assert result.body == "pong", "found dead before the call: started again, and called"
     await box.stop()
+
+
+async def test_a_log_starts_no_program_that_no_scenario_file_names(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    config = noisy(tmp_path, f"open({str(started)!r}, 'a').write('x')\n" + NOISY)
+    _, what = talk("x", tools=[{"mcp": config}])
+    parent = await run(what, tmp_path)
+    before = parent.of("turn.started")[1]["seq"] - 1
+    assert started.read_text() == "x"
+    with pytest.raises(UsageError, match=r"names a program to start .*noisy\.py .*--trust"):
+        await resume(parent.path, tmp_path, seq=before)
+    assert started.read_text() == "x"
+    file = tmp_path / "scenario.yaml"
+    data = {"persona": {"name": "A", "script": ["hi"]}, "tools": [{"mcp": config}]}
+    use = what.provider.use
+    file.write_text(json.dumps({**data, "provider": {"use": use}}))
+    parent = await run(Scenario.load(file), tmp_path)
+    before = parent.of("turn.started")[1]["seq"] - 1
+    ran = await resume(parent.path, tmp_path, seq=before)
+    assert ran.ended == ("completed", "simulator"), "the file that the log names has it"
+    file.write_text(json.dumps({**data, "provider": {"use": use}, "tools": []}))
+    with pytest.raises(UsageError, match="--trust"):
+        await resume(parent.path, tmp_path, seq=before)
