@@ -25,7 +25,6 @@ from convtui.simulators.base import (
     Undecided,
     UserAction,
     View,
-    user_visible,
 )
 from convtui.simulators.responder import ResponderSimulator
 
@@ -65,8 +64,8 @@ class PersonaWords:
 
     def view(self, session: SessionState) -> View:
         """What a user could see by now."""
-        return user_visible(
-            self._table.state.remembered(session),
+        return View(
+            turns=self._table.state.visible(session),
             session=session.index,
             session_type=session.session_type,
             turn=session.numbers,

@@ -9,6 +9,7 @@ from convtui.events import Speaker, Termination
 from convtui.models.base import Message
 from convtui.providers.base import HistoryTurn
 from convtui.scenario import Scenario
+from convtui.simulators.base import user_visible
 from convtui.text import word_count
 
 _SUMMARY = "Summary of the conversation so far:"
@@ -23,6 +24,8 @@ class SessionState:
     first_speaker: Speaker
     turns: list[HistoryTurn] = field(default_factory=list)
     """Committed turns."""
+    visible: list[HistoryTurn] = field(default_factory=list)
+    """The same as a user could see them."""
     numbers: int = 0
     """Turn numbers given out, discarded turns included."""
     words: int = 0
@@ -66,6 +69,7 @@ class ConversationState:
             prompt = self.scenario.provider.start_prompt
             session.messages.append({"role": "user", "content": prompt})
         session.turns.append(turn)
+        session.visible.append(user_visible(turn))
         session.words += word_count(turn.text)
         session.retries = 0
         if turn.speaker == session.skipped:
@@ -80,15 +84,15 @@ class ConversationState:
         """What the provider is sent of a session is a summary from here on."""
         session.messages = [{"role": "user", "content": f"{_SUMMARY}\n\n{summary}"}]
 
-    def remembered(self, session: SessionState) -> list[HistoryTurn]:
-        """The turns that the simulated user remembers."""
+    def visible(self, session: SessionState) -> list[HistoryTurn]:
+        """The turns that the simulated user remembers, as it could see them. Not to be changed."""
         if self.scenario.persona_memory == "session":
-            return list(session.turns)
+            return session.visible
         return [
             turn
             for index in sorted(self.sessions)
             if index <= session.index
-            for turn in self.sessions[index].turns
+            for turn in self.sessions[index].visible
         ]
 
     def counted(self, session: SessionState) -> int:
@@ -147,7 +151,7 @@ class ConversationState:
                     "role": "assistant" if turn.speaker == "persona" else "user",
                     "content": turn.text,
                 }
-                for turn in self.remembered(session)
+                for turn in self.visible(session)
             ],
             "provider": list(session.messages),
         }

@@ -40,13 +40,15 @@ class RequestChain:
         self._clean = clean
         self._base: int | None = None
         self._messages: list[Any] = []
+        self._sources: list[Any] = []
+        """The very objects that were handed in; they are not changed by whoever hands them in."""
         self._hashes: list[_Hash] = []
 
     def add(self, messages: Sequence[Any]) -> dict[str, Any]:
         """`{base, keep, append, sha256}` of the next request. `placed()` must follow."""
         keep = 0
-        for old, new in zip(self._messages, messages, strict=False):
-            if old is not new and old != new:
+        for source, old, new in zip(self._sources, self._messages, messages, strict=False):
+            if source is not new and old != new:
                 break
             keep += 1
         del self._hashes[keep:]
@@ -61,6 +63,7 @@ class RequestChain:
             append.append(dict(cleaned) if isinstance(cleaned, dict) else cleaned)
         running.update(b"]")
         # Messages are copied one level deep: a provider may change the dictionaries it was given.
+        self._sources[keep:] = messages[keep:]
         self._messages[keep:] = [dict(m) if isinstance(m, dict) else m for m in messages[keep:]]
         base = self._base if keep else None
         return {"base": base, "keep": keep, "append": append, "sha256": running.hexdigest()}

@@ -36,29 +36,11 @@ class View:
         return sum(turn.speaker == speaker for turn in self.turns)
 
 
-def user_visible(
-    turns: Sequence[HistoryTurn],
-    *,
-    session: int,
-    session_type: str,
-    turn: int = 1,
-    task: str = "",
-    start_prompt: str | None = None,
-) -> View:
-    """The view a simulated user gets: tool messages and metadata are taken out of every turn."""
-    return View(
-        turns=[
-            item
-            if not item.messages and not item.metadata
-            else HistoryTurn(item.session, item.turn, item.speaker, item.text)
-            for item in turns
-        ],
-        session=session,
-        session_type=session_type,
-        task=task,
-        turn=turn,
-        start_prompt=start_prompt,
-    )
+def user_visible(turn: HistoryTurn) -> HistoryTurn:
+    """A turn as a simulated user may see it: tool messages and metadata are taken out."""
+    if not turn.messages and not turn.metadata:
+        return turn
+    return HistoryTurn(turn.session, turn.turn, turn.speaker, turn.text)
 
 
 @dataclass(slots=True, frozen=True)
