@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from convtui.records import RecordDict
@@ -46,11 +47,7 @@ class RequestChain:
 
     def add(self, messages: Sequence[Any]) -> dict[str, Any]:
         """`{base, keep, append, sha256}` of the next request. `placed()` must follow."""
-        keep = 0
-        for source, old, new in zip(self._sources, self._messages, messages, strict=False):
-            if source is not new and old != new:
-                break
-            keep += 1
+        keep = self._shared(messages)
         del self._hashes[keep:]
         running = self._hashes[-1].copy() if self._hashes else hashlib.sha256(b"[")
         append: list[Any] = []
@@ -67,6 +64,18 @@ class RequestChain:
         self._messages[keep:] = [dict(m) if isinstance(m, dict) else m for m in messages[keep:]]
         base = self._base if keep else None
         return {"base": base, "keep": keep, "append": append, "sha256": running.hexdigest()}
+
+    def _shared(self, messages: Sequence[Any]) -> int:
+        """How many messages are those of the request before."""
+        if len(self._sources) <= len(messages) and all(map(is_, self._sources, messages)):
+            # A history that only grows is recognised without a look into its messages.
+            return len(self._sources)
+        keep = 0
+        for source, old, new in zip(self._sources, self._messages, messages, strict=False):
+            if source is not new and old != new:
+                break
+            keep += 1
+        return keep
 
     def placed(self, seq: int) -> None:
         """The request just added stands in the log as record `seq`."""
