@@ -27,6 +27,8 @@ class Call:
     failed: RecordDict | None = None
     retries: list[RecordDict] = field(default_factory=list)
     partial: str = ""
+    cancelled: bool = False
+    """Whether it was cancelled by hand; `partial` is what had arrived."""
 
 
 @dataclass(slots=True)
@@ -190,7 +192,16 @@ def sort_records(
             detail.decisions.append(record)
         elif isinstance(kind, str) and kind.startswith(("debug.", "turn.cancelled", "turn.skip")):
             detail.debug.append(record)
+            if kind == "turn.cancelled":
+                _cancel(detail.calls, record)
     return detail
+
+
+def _cancel(calls: Sequence[Call], record: RecordDict) -> None:
+    """The call in flight, the last one without an end, is the one that was cancelled."""
+    if calls and calls[-1].response is None and calls[-1].failed is None:
+        calls[-1].cancelled = True
+        calls[-1].partial = str(record.get("partial") or calls[-1].partial)
 
 
 _TAKE_FIELDS = {

@@ -109,3 +109,19 @@ def test_what_a_decision_was_asked_with() -> None:
     assert "tools          responder_reply, responder_stop" in text
     assert "calls responder_stop\n{}\n" in text
     assert "the call failed after this had arrived: the connection was closed" in text
+
+
+def test_a_cancelled_call_is_not_on_its_way() -> None:
+    story = begun()
+    call = story.open("persona")
+    story.on("turn.cancelled", partial="We c", reason="cancelled by hand")
+    assert f"reply to {call}  was cancelled by hand\nWe c\n" in tab(story)
+    turn = story.transcript.turns[-1]
+    stages = str(build("Stages", story.detail(turn), turn, Context()))
+    assert "on its way" not in stages
+    assert "cancelled by hand" in stages
+    again = story.open("persona")
+    assert f"reply to {again}  is on its way" in str(
+        build("Request", story.detail(story.transcript.turns[-1]), story.transcript.turns[-1],
+              Context())
+    )  # fmt: skip

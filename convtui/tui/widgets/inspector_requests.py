@@ -91,7 +91,8 @@ def _reply(doc: Doc, call: Call, sentinel: str) -> None:
             if partial:
                 doc.line(("what had arrived", "muted")).text(partial, indent=3)
         else:
-            doc.head(f"reply to {call.seq}", "is on its way")
+            word = "was cancelled by hand" if call.cancelled else "is on its way"
+            doc.head(f"reply to {call.seq}", word)
             if call.partial:
                 doc.text(call.partial, indent=3)
         return

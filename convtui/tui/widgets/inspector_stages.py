@@ -158,6 +158,8 @@ def _call_stages(doc: Doc, call: Call, held: str, context: Context) -> None:
             (after + message_of(call.failed.get("error")), "error"),
         ]
         _stage(doc, "response", "!", spans, held=held == "response")
+    elif call.cancelled:
+        _stage(doc, "response", "-", [("cancelled by hand", "warning")], held=held == "response")
     elif call.response is None:
         _stage(doc, "response", "~", [("is on its way", "accent")], held=held == "response")
     else:
