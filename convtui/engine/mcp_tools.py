@@ -36,6 +36,8 @@ _START_WITHIN = 30.0
 _STOP_WITHIN = 8.0
 _LIST_WITHIN = 10.0
 _MOST_PAGES = 100
+_MOST_BYTES = 64 << 20
+"""Of one message over HTTP."""
 
 
 class McpTool:
@@ -75,6 +77,7 @@ class McpToolServer:
         self._journal: Journal | None = None
         self._capture = OutputCapture(self._printed)
         self._restarting: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Lock()
         self._life: asyncio.Task[None] | None = None
         self._ending = asyncio.Event()
         self._client: Client | None = None
@@ -132,6 +135,10 @@ class McpToolServer:
         await self._stop()
 
     async def _stop(self) -> None:
+        async with self._stopping:
+            await self._stop_alone()
+
+    async def _stop_alone(self) -> None:
         self._ending.set()
         life, self._life = self._life, None
         if life is not None:
@@ -176,7 +183,9 @@ class McpToolServer:
             from mcp.shared._httpx_utils import create_mcp_http_client
 
             async with create_mcp_http_client(headers=self._kept(config.headers)) as http:
-                yield streamable_http_client(str(config.url), http_client=http)
+                yield streamable_http_client(
+                    str(config.url), http_client=http, max_sse_event_size=_MOST_BYTES
+                )
             return
         from convtui.engine.mcp_process import ServerProcess
 

@@ -259,6 +259,75 @@ async def test_a_server_that_does_not_end_by_itself_is_killed(tmp_path: Path) ->
     assert not alive(pid)
 
 
+async def test_an_older_server_says_that_its_tools_changed(tmp_path: Path) -> None:
+    said = '{"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}'
+    learns = NOISY.replace(
+        'print("no message either", flush=True)', f"print({said!r}, flush=True); known = 'other'"
+    ).replace('"name": "ping"', '"name": known')
+    config = noisy(tmp_path, "known = 'ping'\n" + learns)
+    bot, what = talk(calls(("ping", "")), calls(("other", "")), "done", tools=[{"mcp": config}])
+    ran = await run(what, tmp_path)
+    assert back(ran) == {"ping": "pong", "other": "pong"}
+    assert [t["function"]["name"] for t in bot.requests[1].tools] == ["other"]
+    (warning,) = ran.of("warning")
+    assert warning["message"] == "the tools have changed; new: other; gone: ping"
+
+
+async def test_a_change_that_shadows_a_tool_is_not_taken_in(tmp_path: Path) -> None:
+    said = '{"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}'
+    learns = NOISY.replace(
+        'print("no message either", flush=True)', f"print({said!r}, flush=True); known = 'mine'"
+    ).replace('"name": "ping"', '"name": known')
+
+    def mine() -> str:
+        return "mine"
+
+    bot = Bot(calls(("ping", "")), calls(("mine", "")), "done", tools=[mine])
+    config = noisy(tmp_path, "known = 'ping'\n" + learns)
+    ran = await run(scenario(bot, ["hi"], tools=[{"mcp": config}]), tmp_path)
+    assert back(ran)["mine"] == "mine"
+    (warning,) = ran.of("warning")
+    assert "the tools that were there stay: two tools are called 'mine'" in warning["message"]
+
+
+async def test_stopping_while_a_server_starts(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    sleeps = (
+        f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    )
+    config = {"command": [sys.executable, "-c", sleeps], "cwd": str(tmp_path)}
+    _, what = talk("never", tools=[{"mcp": config}])
+    conversation, _, _ = prepare(what, tmp_path)
+    task = asyncio.create_task(conversation.run())
+    await until(lambda: pid_file.exists() and pid_file.read_text() != "")
+    conversation.stop("human", "enough")
+    termination = await asyncio.wait_for(task, 20)
+    assert termination.kind == "interrupted"
+    assert not alive(int(pid_file.read_text()))
+
+
+async def test_a_message_of_megabytes(http_url: str, tmp_path: Path) -> None:
+    for config in (SERVER, {"url": http_url}):
+        source = server(**config)
+        box = Toolbox([], [source], max_result=100)
+        await box.start()
+        (result,) = await box.run(calls(("huge", '{"size": 3000000}')).tool_calls)
+        await box.stop()
+        assert result.ok, result.body
+        assert len(str(result.whole)) == 3_000_000
+
+
+def test_the_package_is_loaded_with_the_first_server_only() -> None:
+    code = (
+        "import convtui.engine.commands, convtui.engine.process, sys;"
+        "print([name for name in sys.modules if name.partition('.')[0] in ('mcp', 'mcp_types')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
+
+
 # --- servers that do not start
 
 
