@@ -86,7 +86,11 @@ class Ancestry:
                 self.problem = f"the parent log {path} has been altered since"
                 return None
             reader = LogReader(path)
-            reader.advance()
+            try:
+                reader.advance()
+            except BaseException:
+                reader.close()
+                raise
             return reader, RecordFile(path, reader.transcript.offsets)
         except (LogError, OSError, ValueError) as error:
             self.problem = f"the parent log is not there: {error}"
