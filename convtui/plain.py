@@ -18,7 +18,11 @@ from convtui.corrections import (
 )
 from convtui.faults import Fault
 from convtui.plain_words import (
+    budget_words,
+    compressed_words,
     count,
+    decision_words,
+    denied_words,
     describe,
     error_text,
     span,
@@ -322,11 +326,8 @@ class Printer:
             self._mark(f"tool {record['name']} failed: {why}", _RED)
 
     def _decided(self, record: RecordDict) -> None:
-        valid = "" if record.get("valid", True) else ", invalid"
-        reason = f": {record['reason']}" if record.get("reason") else ""
-        arguments = one_line(str(record.get("arguments") or ""), 120)
-        by = " ".join(filter(None, (record.get("tool"), arguments)))
-        self._mark(f"decision {record['kind']}{valid}{f' ({by})' if by else ''}{reason}")
+        wrong = record["kind"] in ("abstain", "error")
+        self._mark(decision_words(record), _RED if wrong else _DIM)
 
     def _signals(self, record: RecordDict) -> None:
         self._matches = list(record["matches"])
@@ -401,8 +402,13 @@ class Printer:
         self._mark(f"fault injected: {record['fault']}", _YELLOW)
 
     def _budget(self, record: RecordDict) -> None:
-        used, limit = f"{record['used']:g}", f"{record['limit']:g}"
-        self._mark(f"budget crossed: {used} of {limit} {record['what']}", _YELLOW)
+        self._mark(budget_words(record), _YELLOW)
+
+    def _denied(self, record: RecordDict) -> None:
+        self._mark(denied_words(record), _YELLOW)
+
+    def _compressed(self, record: RecordDict) -> None:
+        self._line(compressed_words(record), _DIM)
 
     def _warning(self, record: RecordDict) -> None:
         if self._open is None:
@@ -448,6 +454,9 @@ _HANDLERS: Final[Mapping[str, Callable[[Printer, RecordDict], None]]] = {
     "user.decided": Printer._decided,
     "user.ended": Printer._user_ended,
     "budget.crossed": Printer._budget,
+    "budget.raised": Printer._budget,
+    "context.compressed": Printer._compressed,
+    "tool.denied": Printer._denied,
     "provider.output": Printer._output,
     "provider.cleanup": Printer._lifecycle,
     "user.cleanup": Printer._lifecycle,

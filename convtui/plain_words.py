@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from convtui.text import visible, visible_line
+from convtui.records import RecordDict
+from convtui.text import one_line, visible, visible_line
 from convtui.transcript import Totals
 
 
@@ -69,3 +70,44 @@ def totals_line(totals: Mapping[str, Totals]) -> str:
         calls = count(used.calls, "call")
         parts.append(f"{side} {calls}, {tokens} tokens, {cost}, {used.seconds:.1f} s")
     return visible_line("totals: " + ("; ".join(parts) or "no calls on record"))
+
+
+def decision_words(record: RecordDict) -> str:
+    """A responder's decision in one line."""
+    parts = [f"decision {record['kind']}"]
+    if record.get("by") == "human":
+        parts.append("made by hand")
+    if record.get("for_record"):
+        parts.append("for the record only, nothing was sent")
+    elif record["kind"] == "reply" and record.get("max_followups") is not None:
+        parts.append(f"follow-up {record.get('followup')} of {record['max_followups']}")
+    if record.get("brief_edited"):
+        parts.append("with an edited brief")
+    words = ", ".join(parts)
+    said = record.get("reason")
+    if said is None and record.get("for_record"):
+        said = (record.get("arguments") or {}).get("answer")
+    return f"{words}: {one_line(str(said), 200)}" if said else words
+
+
+def budget_words(record: RecordDict) -> str:
+    """That a budget was crossed, or raised."""
+    scope = str(record.get("scope", "conversation"))
+    whose = "" if scope == "conversation" else f" of the {scope}"
+    limit = f"{record['limit']:,g} {record['what']}"
+    if record.get("type") == "budget.raised":
+        return f"budget{whose} raised by hand to {limit}"
+    return f"budget{whose} crossed: {record['used']:,g} of {limit}"
+
+
+def compressed_words(record: RecordDict) -> str:
+    """That the history was summarised."""
+    rows, upto = record.get("rows_in", 0), record.get("upto", 0)
+    summary = one_line(str(record["summary"]), 300)
+    return f"history up to turn {upto} summarised ({rows} messages became 1): {summary}"
+
+
+def denied_words(record: RecordDict) -> str:
+    """That a tool call was denied."""
+    reason = f": {one_line(str(record['reason']), 120)}" if record.get("reason") else ""
+    return f"tool {record['name']} denied by hand{reason}"

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from convtui.events import (
+    BudgetCrossed,
+    BudgetRaised,
     ContextSeeded,
     ConversationEnded,
     DebugHeld,
@@ -23,6 +25,7 @@ from convtui.events import (
     SessionEnded,
     SessionReset,
     ToolCalled,
+    ToolDenied,
     ToolReturned,
     TurnCancelled,
     TurnSkipped,
@@ -129,11 +132,35 @@ def test_columns_wrap_at_the_width() -> None:
         ),
         (
             UserDecided(kind="reply", tool="responder_reply", arguments={"answer": "x"}),
-            "decision reply (responder_reply {'answer': 'x'})",
+            "decision reply",
+        ),
+        (
+            UserDecided(kind="reply", arguments={"answer": "x"}, followup=2, max_followups=5),
+            "decision reply, follow-up 2 of 5",
+        ),
+        (
+            UserDecided(kind="reply", arguments={"answer": "x"}, for_record=True),
+            "decision reply, for the record only, nothing was sent: x",
+        ),
+        (
+            UserDecided(kind="stop", by="human", reason="enough", brief_edited=True),
+            "decision stop, made by hand, with an edited brief: enough",
         ),
         (
             UserDecided(kind="error", valid=False, reason="no call"),
-            "decision error, invalid: no call",
+            "decision error: no call",
+        ),
+        (
+            BudgetCrossed(scope="provider", what="tokens", limit=1000, used=1234),
+            "budget of the provider crossed: 1,234 of 1,000 tokens",
+        ),
+        (
+            BudgetRaised(what="cost", limit=0.5, before=0.25),
+            "budget raised by hand to 0.5 cost",
+        ),
+        (
+            ToolDenied(id="1", name="find", reason="too\nearly"),
+            "tool find denied by hand: too early",
         ),
         (ProviderOutput(stream="stdout", text="a\nb\n"), "provider printed 2 lines"),
         (Warned(message="odd"), "warning: odd"),
@@ -187,7 +214,7 @@ def test_a_decision_without_words_is_one_line() -> None:
     stop = UserDecided(**at, kind="stop", tool="responder_stop")
     over = SessionEnded(session=1, session_type="a", termination=ending("stopped", "responder", 2))
     out, _ = printed([header(), *begun, stop, over])
-    assert "\n1:3 persona: decision stop (responder_stop)\nsession 1 a ended: stopped" in out
+    assert "\n1:3 persona: decision stop\nsession 1 a ended: stopped" in out
 
 
 def test_cancelled_and_skipped_turns() -> None:
