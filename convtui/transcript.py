@@ -502,6 +502,11 @@ class Transcript:
     def _overrode(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is not None:
             turn.flags |= Flag.WOULD_END
+            if turn.status == OPEN and record.get("what") == "ending":
+                # Nothing was said in it: whoever is asked next has a turn of its own.
+                turn.status = ENDED
+            if turn.status == ENDED:
+                return
             turn.note = {
                 "ending": "would have ended here",
                 "discard": "would have been discarded",

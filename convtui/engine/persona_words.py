@@ -26,7 +26,7 @@ from convtui.simulators.base import (
     UserAction,
     View,
 )
-from convtui.simulators.responder import ResponderSimulator
+from convtui.simulators.responder import ResponderSimulator, used_up
 
 FORCED = (REPLY, STOP, ABSTAIN)
 _HELD = (GO, REPLY, STOP, ABSTAIN, AGAIN, SKIP)
@@ -231,7 +231,7 @@ class PersonaWords:
 
     def _exhausted(self, decision: Decision) -> CapExhausted:
         cap = self.responder.max_followups if self.responder is not None else 0
-        return CapExhausted(f"all {cap} follow-ups are used up", decision=decision)
+        return CapExhausted(used_up(cap), decision=decision)
 
     def _record(
         self,

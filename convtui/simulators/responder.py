@@ -184,9 +184,7 @@ class ResponderSimulator(UserSimulator):
         """Say, stop, abstain, or nothing that counts."""
         decision = self._classified(reply)
         if self.sent >= self.max_followups:
-            return CapExhausted(
-                f"all {self.max_followups} follow-ups are used up", decision=decision
-            )
+            return CapExhausted(used_up(self.max_followups), decision=decision)
         if decision.kind == "error":
             return Undecided(decision.reason or "", decision=decision)
         answer = str((decision.arguments or {}).get("answer", ""))
@@ -257,6 +255,15 @@ class ResponderSimulator(UserSimulator):
     async def cleanup(self) -> None:
         """Closes the session."""
         await self.close()
+
+
+def used_up(followups: int) -> str:
+    """Why it ends where no follow-up is left of as many."""
+    return (
+        "the only follow-up is used up"
+        if followups == 1
+        else (f"all {followups} follow-ups are used up")
+    )
 
 
 def _lines(turns: Sequence[HistoryTurn]) -> str:

@@ -16,6 +16,7 @@ from convtui.log.reader import open_log
 from convtui.log.requests import rebuild
 from convtui.models.base import Delta, Reply, ToolCallDelta, Usage
 from convtui.simulators.decisions import classify
+from convtui.turns import Flag
 from tests.engine.helpers import (
     Answer,
     Bot,
@@ -407,6 +408,17 @@ async def test_going_on_past_the_cap_by_hand(tmp_path: Path) -> None:
     ran = await run(what, tmp_path, models=models, plan=["override"])
     assert ran.said[-2:] == ["two", "fine"]
     assert ran.ended == ("cap_exhausted", "responder")
+    assert ran.one("debug.overrode")["before"]["reason"] == "the only follow-up is used up"
+    assert ran.termination.reason == "all 2 follow-ups are used up"
+
+
+async def test_a_turn_whose_ending_was_overridden_waits_for_nothing(tmp_path: Path) -> None:
+    models = deciding(answer("one"), STOP, answer("two"), STOP)
+    ran = await run(scenario(Bot(), persona=ida()), tmp_path, models=models, plan=["override"])
+    assert ran.said[-2:] == ["two", "fine"]
+    with open_log(ran.path) as log:
+        turns = [turn for turn in log.transcript.turns if turn.flags & Flag.WOULD_END]
+        assert [(turn.status, turn.note) for turn in turns] == [("ended", "stop")]
 
 
 # --- going on
