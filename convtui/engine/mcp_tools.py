@@ -23,6 +23,7 @@ from convtui.engine.output import OutputCapture, StreamName
 from convtui.engine.tools import Cut, Tool, ToolFailure, tool_schema
 from convtui.errors import ToolError
 from convtui.events import ProviderOutput, Warned
+from convtui.providers.base import in_thread
 from convtui.scenario import McpServer
 from convtui.text import REDACTED, Redactor, is_secret_name, secret_values
 
@@ -106,7 +107,7 @@ class McpToolServer:
 
     async def start(self) -> None:
         """Starts it and learns its tools. Raises `ToolError` with what kept it from starting."""
-        _need_package()
+        await in_thread(_need_package)  # a second or two, in which the loop goes on
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
         self._ending = asyncio.Event()
