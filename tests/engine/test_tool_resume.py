@@ -9,7 +9,8 @@ import pytest
 
 from convtui.events import RecordDict
 from convtui.log.tool_results import whole_result
-from tests.engine.helpers import Bot, Ran, calls, resume, run, scenario
+from convtui.protocol import ContinueFrom
+from tests.engine.helpers import Bot, FakeModels, Ran, calls, resume, run, scenario
 
 
 class Shop(Bot):
@@ -218,3 +219,45 @@ async def test_a_long_result_is_found_where_it_was_first(tmp_path: Path) -> None
     assert record["truncated"] is True
     assert record["result"] == parent.one("tool.returned")["result"]
     assert len(str(whole_result(parent.path, record["reused"]["seq"]))) > 200
+
+
+async def test_a_reload_at_stage_tools_holds_there_with_the_same_calls(tmp_path: Path) -> None:
+    parent = await run(scenario(Shop(), ["hi"]), tmp_path)
+    shop = Shop("done")
+    again = ContinueFrom(
+        str(parent.path), cut_at(parent, "llm.response"), "reload", held=True, stage="tools"
+    )
+    ran = await run(
+        scenario(shop, ["hi"]), tmp_path, continue_from=again,
+        plan=[("edit", {"c1": '{"what": "coffee"}'})],
+    )  # fmt: skip
+    hold = ran.driver.holds[0]
+    assert (hold["reason"], hold["stage"], hold["turn"]) == ("pause", "tools", 2)
+    assert [draft["text"] for draft in hold["drafts"]] == ['{"what": "tea"}', '{"what": "milk"}']
+    assert sorted(shop.ordered) == ["coffee", "milk"]
+    assert len(shop.sent) == 1
+
+
+async def test_asking_anew_runs_the_tools_anew(tmp_path: Path) -> None:
+    parent = await run(scenario(Shop(), ["hi"]), tmp_path)
+    shop = Shop()
+    ran = await resume(
+        parent.path, tmp_path, scenario(shop, ["hi"]), seq=cut_at(parent, "tool.returned", 1),
+        reuse_reply=False,
+    )  # fmt: skip
+    assert len(shop.sent) == 2
+    assert sorted(shop.ordered) == ["milk", "tea"]
+    assert warned(ran) == []
+
+
+async def test_a_model_persona_that_calls_tools_is_not_asked_again(tmp_path: Path) -> None:
+    said = calls(("nothing", "{}"), text="hello")
+    models = FakeModels(user=[said, "<end>"])
+    what = scenario(Bot("x"), persona={"name": "A", "prompt": "p", "model": "fake/user"})
+    parent = await run(what, tmp_path, models=models)
+    again = FakeModels(user=["<end>"])
+    ran = await resume(
+        parent.path, tmp_path, what, seq=cut_at(parent, "llm.response"), models=again
+    )
+    assert ran.said == ["hello", "x"]
+    assert len(again.clients["user"].sent) == 1, "only for what comes after"
