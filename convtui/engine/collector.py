@@ -68,6 +68,7 @@ class Collector:
 
     def on_header(self, record: RecordDict) -> None:
         self.header = record
+        self.responder.began(record.get("scenario"))
 
     def on_history_seeded(self, record: RecordDict) -> None:
         counters = record.get("counters", {})
@@ -185,7 +186,7 @@ class Collector:
 
     def on_user_closed(self, record: RecordDict) -> None:
         self.closed_responder = self.responder
-        self.responder = ResponderMemory()
+        self.responder = self.responder.anew()
 
     def on_tool_called(self, record: RecordDict) -> None:
         self.tools.called(record)
@@ -200,6 +201,8 @@ class Collector:
         self.matches = list(record.get("matches", []))
 
     def on_debug_edited(self, record: RecordDict) -> None:
+        if record.get("field") == "brief":
+            self.responder.brief_edited(str(record.get("after")))
         if record.get("field") == "raw" and self.open is not None:
             self.edited_raw = record.get("after")
 

@@ -8,7 +8,7 @@ from typing import Any
 from convtui.engine.gate import HAND_BACK
 from convtui.engine.runner import Conversation
 from convtui.engine.tools import Approval
-from convtui.errors import CommandRefused
+from convtui.errors import CommandRefused, ToolError
 from convtui.events import DebugOverrode, DebugTookOver, ProviderReloadFailed, Speaker
 from convtui.protocol import Commands
 
@@ -111,7 +111,12 @@ class CommandDesk:
     def _approve_tools(self, arguments: dict[str, Any]) -> dict[str, Any]:
         toolbox = self._conversation.toolbox
         before = toolbox.approval.as_data()
-        toolbox.approval = Approval.parse(arguments["on"])
+        wanted = Approval.parse(arguments["on"])
+        try:
+            toolbox.check_approval(wanted)
+        except ToolError as error:
+            raise CommandRefused(str(error)) from error
+        toolbox.approval = wanted
         after = toolbox.approval.as_data()
         if after != before:
             self._conversation.journal.emit(

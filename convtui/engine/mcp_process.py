@@ -163,8 +163,8 @@ class ServerProcess:
                 # Its output is read on: a server that cannot write does not end.
                 await asyncio.wait_for(self._drained(), _EXIT_WITHIN)
                 break
-            except TimeoutError:
-                continue
+            except (TimeoutError, RuntimeError):
+                continue  # RuntimeError: a session that does not end reads still
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)

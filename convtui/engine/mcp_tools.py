@@ -21,7 +21,7 @@ from convtui import __version__
 from convtui.engine.journal import Journal
 from convtui.engine.output import OutputCapture, StreamName
 from convtui.engine.tools import Cut, Tool, ToolFailure, tool_schema
-from convtui.errors import ToolError
+from convtui.errors import FileError, ToolError
 from convtui.events import ProviderOutput, Warned
 from convtui.providers.base import in_thread
 from convtui.scenario import McpServer
@@ -369,9 +369,10 @@ class McpToolServer:
         journal = self._journal
         if journal is None or journal.writer.closed or journal.writer.broken is not None:
             return
-        journal.emit_here(
-            ProviderOutput, stream=stream, text=text, dropped=dropped or None, source=self.label
-        )
+        with contextlib.suppress(FileError):  # a full disk ends the conversation elsewhere
+            journal.emit_here(
+                ProviderOutput, stream=stream, text=text, dropped=dropped or None, source=self.label
+            )
 
     def _warn(self, code: str, message: str) -> None:
         if self._journal is not None:

@@ -209,13 +209,12 @@ class PersonaWords:
             action = Say(text, decision=Decision("reply", arguments={"answer": text}))
         elif kind == STOP.id:
             reason = reason or "stopped by hand"
-            action = Stop(reason, decision=Decision("stop", arguments={}, reason=reason))
+            stop = Decision("stop", arguments={}, reason=reason)
+            action = Stop(reason, decision=stop, by="human")
         else:
             reason = reason or "abstained by hand"
-            arguments = {"reason": reason}
-            action = Abstain(
-                reason, decision=Decision("abstain", arguments=arguments, reason=reason)
-            )
+            abstain = Decision("abstain", arguments={"reason": reason}, reason=reason)
+            action = Abstain(reason, decision=abstain, by="human")
         assert action.decision is not None
         self._record(action.decision, by="human")
         if before is not None:

@@ -20,17 +20,46 @@ class ResponderMemory:
         """The messages of the last question."""
         self._open: dict[str, Any] | None = None
         self._kept: dict[str, Any] | None = None
+        self._briefs: dict[str, str] = {}
+        """The brief `in_force`, and the `scenario`'s that it was."""
 
     def as_data(self) -> dict[str, Any] | None:
-        """`{messages, sent, heard, answered}`; None where there is no session."""
-        return self._kept
+        """`{messages, sent, heard, answered, briefs}`; None where there is no session."""
+        changed = self._briefs.get("in_force") != self._briefs.get("scenario")
+        if self._kept is None and not changed:
+            return None
+        return {"messages": [], **(self._kept or {}), "briefs": dict(self._briefs)}
+
+    def anew(self) -> ResponderMemory:
+        """Of the next session: it knows nothing but the brief in force."""
+        fresh = ResponderMemory()
+        fresh._briefs = dict(self._briefs)
+        return fresh
+
+    def began(self, scenario: Any) -> None:
+        """The scenario of the log is known."""
+        persona = scenario.get("persona") if isinstance(scenario, dict) else None
+        brief = (persona or {}).get("responder") if isinstance(persona, dict) else None
+        text = brief.get("instructions") if isinstance(brief, dict) else None
+        if isinstance(text, str):
+            self._briefs = {"scenario": text, "in_force": text}
+
+    def brief_edited(self, text: str) -> None:
+        """The brief was edited by hand."""
+        self._briefs["in_force"] = text
 
     def seeded(self, data: Any, messages: Any) -> None:
         """What an earlier log left."""
         self._kept = None
-        if isinstance(data, dict):
-            self._kept = {**data, "messages": list(messages or ())}
         self.request = []
+        if not isinstance(data, dict):
+            return
+        kept = {**data, "messages": list(messages or ())}
+        briefs = kept.pop("briefs", {})
+        own = self._briefs.get("scenario")
+        if briefs.get("in_force") and briefs.get("scenario") == own:
+            self._briefs["in_force"] = briefs["in_force"]
+        self._kept = kept if kept["messages"] else None
 
     def asked(self, record: RecordDict) -> None:
         """A question was put."""

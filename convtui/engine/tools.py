@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from convtui.engine.journal import Journal
-from convtui.errors import ToolError
+from convtui.errors import ToolError, did_you_mean
 from convtui.models.base import Message, ToolCall
 from convtui.providers.base import ThreadExit, call
 from convtui.providers.frames import describe, own_frames
@@ -287,9 +287,10 @@ class Toolbox:
             server.connect(journal)
 
     async def start(self) -> None:
-        """Starts the tool servers together. Raises `ToolError`; those that run are stopped then."""
-        if not self.servers:
-            return
+        """Starts the tool servers together. Raises `ToolError`; those that run are stopped then.
+
+        What waits for approval has to be a tool then: a name written wrong would approve itself.
+        """
         done = await asyncio.gather(
             *(server.start() for server in self.servers), return_exceptions=True
         )
@@ -298,9 +299,21 @@ class Toolbox:
                 if isinstance(outcome, BaseException):
                     raise outcome
             self._collect()
+            self.check_approval(self.approval)
         except BaseException:
             await self.stop()
             raise
+
+    def check_approval(self, approval: Approval) -> None:
+        """Raises `ToolError` where calls of something that is no tool wait for approval."""
+        names = () if isinstance(approval.of, bool) else sorted(approval.of)
+        for name in names:
+            if name not in self._tools:
+                known = ", ".join(self._tools) or "none"
+                raise ToolError(
+                    f"approve_tools names {name!r}, which is no tool"
+                    f"{did_you_mean(name, self._tools)} (known: {known})"
+                )
 
     async def stop(self) -> None:
         """Stops the tool servers together."""

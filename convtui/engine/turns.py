@@ -236,7 +236,7 @@ class Turns:
             termination = user_is_done(action.reason, action.sentinel or None, at_turn)
         elif isinstance(action, Stop):
             termination = Termination(
-                kind="stopped", by="responder", reason=action.reason, at_turn=at_turn
+                kind="stopped", by=action.by, reason=action.reason, at_turn=at_turn
             )
         elif isinstance(action, CapExhausted):
             termination = Termination(
@@ -249,7 +249,7 @@ class Turns:
         else:
             assert isinstance(action, Abstain)
             termination = Termination(
-                kind="abstained", by="responder", reason=action.reason, at_turn=at_turn
+                kind="abstained", by=action.by, reason=action.reason, at_turn=at_turn
             )
         draft = Draft("terminate", "", termination=termination)
         await self._stages.ending(draft)

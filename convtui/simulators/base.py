@@ -80,10 +80,11 @@ class Say:
 
 @dataclass(slots=True, frozen=True)
 class Stop:
-    """A responder decided that the user has what it came for."""
+    """A responder, or a human in its place, decided that the user has what it came for."""
 
     reason: str
     decision: Decision | None = None
+    by: Literal["responder", "human"] = "responder"
 
 
 @dataclass(slots=True, frozen=True)
@@ -92,6 +93,7 @@ class Abstain:
 
     reason: str
     decision: Decision | None = None
+    by: Literal["responder", "human"] = "responder"
 
 
 @dataclass(slots=True, frozen=True)
@@ -168,12 +170,8 @@ class UserSimulator:
         """
         return None
 
-    def memory(self) -> dict[str, Any] | None:
-        """What it would have to know again when the conversation goes on elsewhere."""
-        return None
-
     def restore(self, memory: Mapping[str, Any]) -> None:
-        """Takes back what `memory()` gave. Raises `UserSimulatorError`."""
+        """Takes back what a log says of a session of its own. Raises `UserSimulatorError`."""
 
     def another_way(self, error: ConversationError) -> str | None:
         """Asked when a call failed: a sentence when asking again will be done differently."""

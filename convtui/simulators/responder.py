@@ -52,7 +52,7 @@ class ResponderSimulator(UserSimulator):
 
     Its session is its own: the brief (`instructions`) is sent once, with the first question; every
     exchange whose answer was said stays in it, and where something else was said the next question
-    tells so. `memory()` is that session as plain data, `restore()` takes it back. `max_followups`
+    tells so. A log holds it, and `restore()` takes it back. `max_followups`
     caps the replies; at the cap it is asked once more for the record (`Asked.for_record`).
 
     Raises `UserSimulatorError` for a blank brief or a cap below 1.
@@ -210,12 +210,15 @@ class ResponderSimulator(UserSimulator):
             raise UserSimulatorError("responder.instructions is required")
         before, self.instructions = self.instructions, instructions
         self.brief_edited = True
-        if self._messages:
-            # They stand in the first question of the session, which is told again from there.
-            first = dict(self._messages[0])
-            first["content"] = str(first["content"]).replace(before, instructions, 1)
-            self._messages[0] = first
+        self._retell(before)
         return before
+
+    def _retell(self, before: str) -> None:
+        """Puts the brief in force into the first question of the session, where it stands."""
+        if self._messages:
+            first = dict(self._messages[0])
+            first["content"] = str(first["content"]).replace(before, self.instructions, 1)
+            self._messages[0] = first
 
     def allow_more(self) -> None:
         """One follow-up more: the end at the cap was overridden."""
@@ -223,27 +226,31 @@ class ResponderSimulator(UserSimulator):
 
     # --- going back and closing
 
-    def memory(self) -> dict[str, Any] | None:
-        """The session: `{messages, sent, heard: [session, turn], answered}`."""
-        return {
-            "messages": list(self._messages),
-            "sent": self.sent,
-            "heard": list(self._heard),
-            "answered": self._answered,
-        }
-
     def restore(self, memory: Mapping[str, Any]) -> None:
-        """Takes a session back. Raises `UserSimulatorError` for one that is damaged."""
+        """Takes a session back: `{messages, sent, heard: [session, turn], answered, briefs}`.
+
+        `briefs` are the one `in_force` and the `scenario`'s that it was made of. Raises
+        `UserSimulatorError` for a session that is damaged.
+        """
         try:
             self._messages = [dict(message) for message in memory.get("messages", ())]
             self.sent = int(memory.get("sent", 0))
             session, turn = memory.get("heard", (0, 0))
             self._heard = (int(session), int(turn))
             self._answered = str(memory.get("answered", ""))
+            briefs = dict(memory.get("briefs") or {})
         except (TypeError, ValueError) as error:
             raise UserSimulatorError(
                 f"the responder's recorded session is damaged: {error}"
             ) from None
+        told = str(briefs.get("in_force") or self.instructions)
+        if briefs.get("scenario") == self.instructions:
+            # The scenario says what it said: a brief that was edited by hand stays in force.
+            self.brief_edited = told != self.instructions
+            self.instructions = told
+        elif told != self.instructions:
+            self.brief_edited = True
+            self._retell(told)
 
     async def close(self) -> int | None:
         """Ends the session; the next question begins another. Idempotent."""

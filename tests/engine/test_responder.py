@@ -358,7 +358,7 @@ async def test_a_decision_can_be_forced(tmp_path: Path) -> None:
         what = scenario(Bot(), persona=ida(), breakpoints=["~decision reply"])
         plan = [release(kind, reason="enough"), "end"]
         ran = await run(what, tmp_path / kind, models=models, plan=plan)
-        assert ran.ended == (ending, "responder")
+        assert ran.ended == (ending, "human")
         assert ran.termination.reason == "enough"
         assert [d["by"] for d in ran.of("user.decided")] == ["responder", "human"]
         assert ran.driver.where[0] == ("breakpoint", "response")
@@ -437,6 +437,41 @@ async def test_its_session_is_taken_along(tmp_path: Path) -> None:
     assert "Booking HT-9." in asked[0]["content"]
     assert "fine" not in asked[0]["content"] and "a2" in asked[-1]["content"]
     assert child.of("user.decided")[0]["followup"] == 2
+
+
+async def test_an_edited_brief_is_taken_along(tmp_path: Path) -> None:
+    what = scenario(Bot("a1", "a2"), persona=ida(), breakpoints=["~decision abstain"])
+    plan: list[Answer] = [("again", {"instructions": "Booking HT-9. On Friday."})]
+    ran = await run(
+        what, tmp_path, plan=plan, models=deciding(abstain("no date"), answer("Friday"), STOP)
+    )
+    for turn, messages in ((5, 4), (3, 1)):
+        models = deciding(STOP)
+        started = next(r for r in ran.of("turn.started") if r["turn"] == turn)
+        child = await resume(
+            ran.path, tmp_path, scenario(Bot(), persona=ida()), seq=started["seq"] - 1,
+            kind="rewind", models=models,
+        )  # fmt: skip
+        asked = user(models).sent[0]
+        assert len(asked) == messages
+        # Before the turn in which it was edited it had not been edited yet.
+        assert ("On Friday" in asked[0]["content"]) is (turn == 5)
+        assert child.of("user.decided")[0].get("brief_edited") is (True if turn == 5 else None)
+
+
+async def test_a_changed_scenario_has_the_last_word_on_the_brief(tmp_path: Path) -> None:
+    what = scenario(Bot("a1", "a2"), persona=ida())
+    ran = await run(what, tmp_path, models=deciding(answer("yes"), STOP))
+    started = next(r for r in ran.of("turn.started") if r["turn"] == 5)
+    models = deciding(STOP)
+    other = scenario(Bot(), persona=ida(instructions="Booking XY-1."))
+    child = await resume(
+        ran.path, tmp_path, other, seq=started["seq"] - 1, kind="rewind", models=models
+    )
+    asked = user(models).sent[0]
+    assert len(asked) == 4
+    assert "Booking XY-1." in asked[0]["content"] and "HT-9" not in json.dumps(asked)
+    assert child.of("user.decided")[0]["brief_edited"] is True
 
 
 async def test_a_decision_that_was_made_is_not_asked_for_again(tmp_path: Path) -> None:
@@ -600,7 +635,7 @@ async def test_a_human_can_stop_or_abstain_for_the_responder(tmp_path: Path) -> 
     ran = await run(
         scenario(Bot(), persona=ida()), tmp_path, models=deciding(STOP), plan=plan, paused=True
     )
-    assert ran.ended == ("abstained", "responder")
+    assert ran.ended == ("abstained", "human")
     assert ran.one("user.decided")["by"] == "human"
 
 
