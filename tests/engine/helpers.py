@@ -251,8 +251,9 @@ def scenario(
         data["persona"] = {"name": "Maya", "script": list(script or ["hello"])}
     config = data.pop("config", {})
     data["provider"] = {"use": plant(provider if provider is not None else Bot()), **config}
-    limits = {k: data.pop(k) for k in ("max_turns", "max_total_words", "max_tool_rounds",
-                                       "turn_timeout", "tool_timeout", "max_tool_result") if k in data}  # fmt: skip
+    names = ("max_turns", "max_total_words", "max_tool_rounds", "turn_timeout", "tool_timeout",
+             "max_tool_result")  # fmt: skip
+    limits = {name: data.pop(name) for name in names if name in data}
     if limits:
         data["limits"] = limits
     data.setdefault("retry", {"base_delay": 0, "max_delay": 0})

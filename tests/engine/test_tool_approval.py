@@ -210,6 +210,26 @@ async def test_what_was_switched_by_hand_holds_in_what_continues(tmp_path: Path)
     assert stopped.conversation.toolbox.approval.of is True
 
 
+async def test_a_name_that_is_no_tool_does_not_approve_itself(tmp_path: Path) -> None:
+    bot = Bank()
+    ran = await run(scenario(bot, ["hi"], approve_tools=["pya"]), tmp_path)
+    assert ran.ended == ("failed", "harness")
+    assert ran.termination.reason == (
+        "approve_tools names 'pya', which is no tool, did you mean 'pay'? (known: pay, look)"
+    )
+    assert bot.paid == []
+
+    def put_right(desk: CommandDesk, hold: RecordDict) -> None:
+        with pytest.raises(CommandRefused, match="'pays', which is no tool"):
+            desk.carry_out("approve_tools", {"on": ["pays"]})
+        desk.carry_out("approve_tools", {"on": ["pay"]})
+        desk.carry_out("release", {"hold": hold["hold"], "choice": "retry"})
+
+    ran = await held(tmp_path, put_right, "deny", bot=bot, approve_tools=["pya"])
+    assert ran.driver.where[:2] == [("error", "setup"), ("tool_approval", "tools")]
+    assert bot.paid == []
+
+
 async def test_every_round_is_held_and_counted(tmp_path: Path) -> None:
     bot = Bank(calls(("look", "")), calls(("look", "")), "done")
     ran = await held(tmp_path, "go", "go", bot=bot, max_tool_rounds=5)
