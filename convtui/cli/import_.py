@@ -22,7 +22,7 @@ from convtui.text import visible
 )
 @click.argument("path", metavar="FILE|DIR")
 @click.option(
-    "--from", "format_name", metavar="FORMAT", help="vera, waza, oharness; guessed when left out."
+    "--from", "format_name", metavar="FORMAT", help="vera, waza, oharness, rath; guessed."
 )
 @click.option("--out", metavar="DIR", help="Where the logs go; the runs folder by default.")
 @json_flag
@@ -30,7 +30,7 @@ def command(path: str, format_name: str | None, out: str | None, as_json: bool) 
     """Reads transcripts of another tool and writes each conversation as a log.
 
     Known are VERA-MH's transcripts, waza's results and transcripts (a log for each run of a task)
-    and oharness' event files. Sessions of one conversation go into one log. What the files do not
+    oharness' event files and rath's session files. Sessions of one conversation go into one log. What the files do not
     say is left out. A conversation that was imported before is passed over; nothing in the files
     is executed.
     """
