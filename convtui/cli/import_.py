@@ -29,10 +29,10 @@ from convtui.text import visible
 def command(path: str, format_name: str | None, out: str | None, as_json: bool) -> int:
     """Reads transcripts of another tool and writes each conversation as a log.
 
-    Known are VERA-MH's transcripts, waza's results and transcripts (a log for each run of a task)
-    oharness' event files and rath's session files. Sessions of one conversation go into one log. What the files do not
-    say is left out. A conversation that was imported before is passed over; nothing in the files
-    is executed.
+    Known are VERA-MH's transcripts, waza's results and transcripts (a log for each run of a task),
+    oharness' event files and rath's session files. Sessions of one conversation go into one log.
+    What the files do not say is left out. A conversation that was imported before is passed over;
+    nothing in the files is executed.
     """
     from convtui.log.formats.registry import reader_for
     from convtui.log.formats.store import log_name, store
