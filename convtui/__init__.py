@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from convtui.engine.converse import converse
-    from convtui.engine.tools import serial_tool
+    from convtui.engine.tool_base import serial_tool
     from convtui.errors import ConvtuiError, TransientProviderError, UserSimulatorError
     from convtui.log.reader import open_log
     from convtui.models.base import Delta, Reply, Usage
@@ -35,7 +35,7 @@ _HOMES = {
     "UserSimulatorError": "convtui.errors",
     "converse": "convtui.engine.converse",
     "open_log": "convtui.log.reader",
-    "serial_tool": "convtui.engine.tools",
+    "serial_tool": "convtui.engine.tool_base",
 }
 
 __all__ = [

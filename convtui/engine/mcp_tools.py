@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import shlex
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from convtui import __version__
 from convtui.engine.journal import Journal
+from convtui.engine.mcp_results import cause_of, is_lost, label_of, need_package, value_of
 from convtui.engine.output import OutputCapture, StreamName
-from convtui.engine.tools import Cut, Tool, ToolFailure, tool_schema
+from convtui.engine.tool_base import Tool, ToolFailure, tool_schema
 from convtui.errors import FileError, ToolError
 from convtui.events import ProviderOutput, Warned
 from convtui.providers.base import in_thread
@@ -71,7 +69,7 @@ class McpToolServer:
     """One server of a scenario; `label` is what it is called in records."""
 
     def __init__(self, config: McpServer, redactor: Redactor) -> None:
-        self.label = _label(config)
+        self.label = label_of(config)
         self.tools: list[Tool] = []
         self._config = config
         self._redactor = redactor
@@ -107,7 +105,7 @@ class McpToolServer:
 
     async def start(self) -> None:
         """Starts it and learns its tools. Raises `ToolError` with what kept it from starting."""
-        await in_thread(_need_package)  # a second or two, in which the loop goes on
+        await in_thread(need_package)  # a second or two, in which the loop goes on
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
         self._ending = asyncio.Event()
@@ -222,7 +220,7 @@ class McpToolServer:
         elif late:
             why = f"did not say what tools it has within {_START_WITHIN:g} s"
         else:
-            cause = _cause(failure)
+            cause = cause_of(failure)
             if isinstance(cause, FileNotFoundError | NotADirectoryError):
                 where = self._config.cwd or "."
                 there = Path(where).is_dir()
@@ -277,7 +275,7 @@ class McpToolServer:
             async with asyncio.timeout(_LIST_WITHIN):
                 self.tools = await self._list(client)
         except Exception as error:  # noqa: BLE001 - whatever a server answers; the old ones stay
-            self._warn("mcp_list", f"its tools changed and cannot be listed: {_cause(error)}")
+            self._warn("mcp_list", f"its tools changed and cannot be listed: {cause_of(error)}")
         return changed or before != [tool.schema for tool in self.tools]
 
     # --- calls
@@ -305,11 +303,11 @@ class McpToolServer:
         try:
             await asyncio.wait({asked, life}, return_when=asyncio.FIRST_COMPLETED)
             if asked.done():
-                return _value(asked.result())
+                return value_of(asked.result())
             # The server is gone; an answer may be on its way through the session still.
             await asyncio.wait({asked}, timeout=1.0)
             if asked.done():
-                return _value(asked.result())
+                return value_of(asked.result())
             raise ConnectionError("the connection was closed")
         except (ToolFailure, asyncio.CancelledError):
             raise
@@ -333,8 +331,8 @@ class McpToolServer:
                 f"the MCP server {self.label} ended during the call{code}",
                 self._redactor.text("\n".join(process.last_lines)),
             )
-        cause = _cause(error)
-        if self._config.url is not None and _lost(cause):
+        cause = cause_of(error)
+        if self._config.url is not None and is_lost(cause):
             # The next call connects anew.
             self._ending.set()
             return ToolFailure(
@@ -379,78 +377,3 @@ class McpToolServer:
             detail = {"server": self.label}
             text = f"MCP server {self.label}: {message}"
             self._journal.emit_here(Warned, code=code, message=text, detail=detail)
-
-
-def _need_package() -> None:
-    try:
-        import mcp  # noqa: F401
-    except ModuleNotFoundError as error:
-        if error.name != "mcp":
-            raise
-        raise ToolError(
-            "tools of MCP servers need the package mcp, which is not installed:"
-            f" {sys.executable} -m pip install 'convtui[mcp]'"
-        ) from error
-
-
-def _label(config: McpServer) -> str:
-    """What a server is called: its script, its program or its host."""
-    if config.command is None:
-        return urlsplit(str(config.url)).netloc.rpartition("@")[2]
-    words = [word for word in config.command[1:] if not word.startswith("-")]
-    return PurePath((words or config.command)[0]).name
-
-
-def _cause(error: BaseException | None) -> BaseException | None:
-    """What lies at the bottom of the groups that the mcp package's tasks wrap errors into."""
-    while isinstance(error, BaseExceptionGroup) and error.exceptions:
-        error = error.exceptions[0]
-    return error
-
-
-def _lost(error: BaseException | None) -> bool:
-    """Whether an error of a call over HTTP means that there is no server any more."""
-    from mcp.shared.exceptions import MCPError
-    from mcp_types import CONNECTION_CLOSED
-
-    if isinstance(error, MCPError):
-        return error.code == CONNECTION_CLOSED or "session" in error.message.lower()
-    return isinstance(error, OSError) or type(error).__module__.startswith("httpx")
-
-
-def _value(result: Any) -> Any:
-    """A server's result as a tool's: text where it is text, else what can be told of it.
-
-    Raises `ToolFailure` for a result that is an error.
-    """
-    shown: list[str] = []
-    told = False
-    for block in result.content:
-        kind = getattr(block, "type", "")
-        resource = getattr(block, "resource", None)
-        if kind == "text":
-            shown.append(block.text)
-        elif kind in ("image", "audio"):
-            told = True
-            size = len(block.data) * 3 // 4
-            shown.append(f"[{kind}: {block.mime_type}, {size:,} bytes]")
-        elif resource is not None and getattr(resource, "text", None) is not None:
-            shown.append(resource.text)
-        elif resource is not None:
-            told = True
-            shown.append(f"[resource: {resource.uri}, {len(resource.blob) * 3 // 4:,} bytes]")
-        elif kind == "resource_link":
-            shown.append(f"[resource: {block.uri}]")
-        else:
-            told = True
-            shown.append(f"[{kind or 'content'} of a kind that is not known]")
-    text = "\n".join(shown)
-    if result.is_error:
-        raise ToolFailure("tool_execution_exception", text or "the tool says that it failed")
-    if not result.content and result.structured_content is not None:
-        return result.structured_content
-    if told:
-        whole = [block.model_dump(mode="json", by_alias=True, exclude_none=True)
-                 for block in result.content]  # fmt: skip
-        return Cut(text, json.dumps(whole))
-    return text

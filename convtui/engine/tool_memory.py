@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from convtui.engine.tools import as_text, denied, distinct
+from convtui.engine.tool_base import as_text, denied, distinct
 from convtui.events import RecordDict
 from convtui.models.base import Message, ToolCall
 

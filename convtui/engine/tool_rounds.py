@@ -8,7 +8,7 @@ from typing import Any
 
 from convtui.engine.gate import DENY, EDIT, GO, Release
 from convtui.engine.table import Table
-from convtui.engine.tools import ToolResult, denied, distinct, read_arguments
+from convtui.engine.tool_base import ToolResult, denied, distinct, read_arguments
 from convtui.events import HoldReason, ToolApproved, ToolCalled, ToolDenied, ToolReturned
 from convtui.log.tool_results import ToolResultsFile
 from convtui.models.base import Message, Reply, ToolCall

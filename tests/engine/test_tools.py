@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from convtui import serial_tool
-from convtui.engine.tools import Toolbox, distinct
+from convtui.engine.tool_base import distinct
+from convtui.engine.tools import Toolbox
 from convtui.errors import ToolError, UsageError
 from convtui.events import RecordDict
 from convtui.log.names import tool_results_path
