@@ -490,6 +490,9 @@ class Transcript:
         self.hold = None
         if turn is not None:
             turn.flags &= ~Flag.HELD
+            if record.get("choice") in ("simulate", "hand_back"):
+                # The side speaks for itself after all.
+                turn.flags &= ~Flag.HUMAN
             if turn.status == FAILED:
                 turn.status = OPEN
 

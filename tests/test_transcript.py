@@ -230,6 +230,17 @@ def test_partials_alone_make_the_text() -> None:
     assert fold(records).turns[0].text == "hello"
 
 
+@pytest.mark.parametrize("choice", ["simulate", "hand_back"])
+def test_a_side_that_speaks_for_itself_after_all_is_no_human(choice: str) -> None:
+    records = [
+        header(), TurnStarted(**AT, speaker="provider", human=True),
+        DebugHeld(**AT, hold=1, reason="human", stage="request"),
+    ]  # fmt: skip
+    assert fold(records).turns[0].flags & Flag.HUMAN
+    records.append(DebugReleased(**AT, hold=1, choice=choice))
+    assert not fold(records).turns[0].flags & Flag.HUMAN
+
+
 def seeded() -> HistorySeeded:
     turns = [
         {"session": 1, "turn": 1, "speaker": "persona", "text": "hi", "human": True},

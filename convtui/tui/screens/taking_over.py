@@ -88,7 +88,7 @@ class TakingOver(Driving):
                 self.view.focus()
                 self.tell(f"The {who} speaks for itself again.")
         elif await self._order(Commands.TAKE_OVER, side=side):
-            self.tell(f"You are the {WHO[side]} from the next turn on.")
+            self.tell(f"You are the {WHO[side]} now; the input says when it is your turn.")
 
     # --- the input
 
