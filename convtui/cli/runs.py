@@ -13,6 +13,7 @@ from convtui.errors import ConvtuiError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from convtui.filters import Filter
+    from convtui.log.families import Branch
     from convtui.log.library import RunSummary
 
 
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
         "convtui runs",
         "convtui runs --since 7d --ended failed",
         "convtui runs '~persona maya & ~discard'",
+        "convtui runs --tree",
     ),
 )
 @click.argument("filter_", required=False, metavar="[FILTER]")
 @click.option("--name", metavar="TEXT", help="Words in the name, persona, provider or ending.")
 @click.option("--since", metavar="WHEN", help="A day (2026-01-31, today) or 7d, 12h.")
 @click.option("--ended", metavar="KIND", help="How it ended; also running, crashed, damaged.")
-@click.option("--all", "every", is_flag=True, help="Continuations as rows of their own.")
+@click.option("--all", "every", is_flag=True, help="Branches as rows of their own.")
+@click.option("--tree", is_flag=True, help="Branches below the runs that they continue.")
 @click.option("--out", metavar="DIR", help="Another folder of logs.")
 @json_flag
 def command(
@@ -38,13 +41,20 @@ def command(
     since: str | None,
     ended: str | None,
     every: bool,
+    tree: bool,
     out: str | None,
     as_json: bool,
 ) -> int:
-    """Lists saved runs, newest first; a FILTER asks about the runs and about their turns."""
-    from convtui.filters import parse
-    from convtui.log.library import list_runs, roots
+    """Lists saved runs, newest first; a FILTER asks about the runs and about their turns.
 
+    A run and its branches (rewound, reloaded, resumed, ...) are one row; --all and --tree show all.
+    """
+    from convtui.filters import parse
+    from convtui.log.families import families, only, walk
+    from convtui.log.library import list_runs
+
+    if every and tree:
+        raise UsageError("--all and --tree exclude each other: --tree shows all runs")
     folder = settings(out_dir=out).runs_dir
     expression = parse(filter_) if filter_ is not None else None
     after = _since(since) if since is not None else None
@@ -59,29 +69,63 @@ def command(
         and (ended is None or run.state == ended)
         and (expression is None or _matches(run, expression))
     ]
+    roots = families(everything)
     if as_json:
-        print_json([_as_json(run) for run in found])
+        wanted = {run.path for run in found}
+        rows = [
+            {**_as_json(branch.run), "root": root.run.id, "depth": branch.depth,
+             "branches": branch.size}
+            for root in roots
+            for branch in walk([root])
+            if branch.run.path in wanted
+        ]  # fmt: skip
+        if not tree:
+            place = {str(run.path.absolute()): n for n, run in enumerate(found)}
+            rows.sort(key=lambda row: place[row["log"]])
+        print_json(rows)
         return 0
     if not found:
         what = "no run matches" if everything else "no saved runs yet; `convtui demo` makes one"
         say(f"{what} ({folder})")
         return 0
-    _print(found, {} if every else roots(everything))
+    if every:
+        _print([(run, run.path.name) for run in found])
+        return 0
+    paths = {run.path for run in found}
+    shown = only(roots, lambda run: run.path in paths)
+    if tree:
+        _print(_as_tree(shown))
+        return 0
+    _print([_folded(root, paths) for root in shown])
     return 0
 
 
-def _print(runs: list[RunSummary], root_of: dict[str, str]) -> None:
+def _as_tree(shown: list[Branch]) -> list[tuple[RunSummary, str]]:
+    from convtui.log.families import guides
+
+    rows = []
+    for guide, branch in guides(shown):
+        how = branch.origin()
+        rows.append((branch.run, f"{guide}{branch.run.path.name}{f' ({how})' if how else ''}"))
+    return rows
+
+
+def _folded(root: Branch, found: set[Path]) -> tuple[RunSummary, str]:
+    """The one row of a family: its root, and how many of its branches were found."""
+    name = root.run.path.name
+    if not root.size:
+        return root.run, name
+    from convtui.log.families import walk
+
+    branches = sum(branch.run.path in found for branch in walk([root])) - (root.run.path in found)
+    newest = root.newest or root.run
+    last = "" if newest is root.run else f", the newest {newest.state}"
+    return root.run, f"{name} ({branches} branch{'es' if branches != 1 else ''}{last})"
+
+
+def _print(shown: list[tuple[RunSummary, str]]) -> None:
     rows: list[list[str]] = [["WHEN", "PERSONA → PROVIDER", "TURNS", "ENDING", "LOG"]]
-    family: dict[str, int] = {}
-    shown = []
-    for run in runs:
-        root = root_of.get(run.id, "")
-        family[root] = family.get(root, 0) + 1
-        if not root or family[root] == 1:
-            shown.append((run, root))
-    for run, root in shown:
-        more = family[root] - 1 if root else 0
-        name = run.path.name + (f" (and {more} it continues)" if more else "")
+    for run, name in shown:
         who = f"{run.persona} → {run.provider}" if run.persona else "?"
         turns = "?" if run.turns is None else str(run.turns)
         state = f"damaged: {run.damaged}" if run.damaged else run.state
@@ -158,6 +202,8 @@ def _as_json(run: RunSummary) -> dict[str, Any]:
         "by": run.ended_by or None,
         "reason": run.reason or None,
         "parent": run.parent or None,
+        "change": run.change or None,
+        "at": {"session": run.at[0], "turn": run.at[1]} if run.at else None,
         "size": run.size,
         "damaged": run.damaged or None,
     }

@@ -288,7 +288,7 @@ class Conversation:
             created_at=self.journal.writer.created_at.isoformat(),
             origin=_origin(parent),
             parents=[seed.parent] if seed else [],
-            change={"kind": parent.kind} if parent else None,
+            change={"kind": parent.kind, **self._goes_on_at()} if parent else None,
             persona=self.simulator.name,
             provider=self.redactor.data(self.loaded.identity()),
             scenario=self.scenario.public(self.redactor),
@@ -298,6 +298,14 @@ class Conversation:
                 "platform": sys.platform,
             },
         )
+
+    def _goes_on_at(self) -> dict[str, int]:
+        """The first turn that can be said here: `{session, turn}`."""
+        session = self.state.current
+        over = {int(item["session"]) for item in self.seed.ended} if self.seed else set()
+        if session is None or session.index in over:
+            return {"session": max(over, default=0) + 1, "turn": 1}
+        return {"session": session.index, "turn": session.numbers + 1}
 
     # --- the sessions
 

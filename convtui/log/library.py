@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -41,6 +41,12 @@ class RunSummary:
     records: int | None = None
     parent: str = ""
     """Id of the run that this one continues."""
+    parent_file: str = ""
+    """The log of that run, as its header names it."""
+    change: str = ""
+    """What made it: resume, restart, reload, rewind, fork, ...; empty for a run of its own."""
+    at: tuple[int, int] | None = None
+    """Session and turn at which it goes on."""
     running: bool = False
     damaged: str = ""
     """Why it cannot be opened; empty for a readable log."""
@@ -57,7 +63,15 @@ class RunSummary:
     def matches(self, text: str) -> bool:
         """Whether every word of `text` occurs in what a list shows of the run."""
         shown = " ".join(
-            (self.path.name, self.persona, self.provider, self.state, self.reason, self.origin)
+            (
+                self.path.name,
+                self.persona,
+                self.provider,
+                self.state,
+                self.reason,
+                self.origin,
+                self.change,
+            )
         ).lower()
         return all(word in shown for word in text.lower().split())
 
@@ -112,6 +126,9 @@ def summarise(path: Path) -> RunSummary:
     provider = provider if isinstance(provider, dict) else {}
     parents = header.get("parents")
     parent = parents[0] if isinstance(parents, list) and parents else None
+    parent = parent if isinstance(parent, dict) else {}
+    change = header.get("change")
+    change = change if isinstance(change, dict) else {}
     return RunSummary(
         path=path,
         id=str(header.get("id", "")),
@@ -126,7 +143,10 @@ def summarise(path: Path) -> RunSummary:
         reason=str(ending.get("reason", "")),
         turns=_turns(trailer, tail),
         records=_records(trailer, tail),
-        parent=str(parent.get("id", "")) if isinstance(parent, dict) else "",
+        parent=_text(parent.get("id")),
+        parent_file=_text(parent.get("file")),
+        change=_text(change.get("kind")),
+        at=_place(change.get("session"), change.get("turn")),
         running=trailer is None and is_being_written(path),
     )
 
@@ -196,16 +216,10 @@ def _time(text: Any) -> datetime | None:
     return found if found.tzinfo is not None else None
 
 
-def roots(runs: Iterable[RunSummary]) -> dict[str, str]:
-    """The id of the first ancestor of each run that is among `runs`, by the run's id."""
-    parents = {run.id: run.parent for run in runs if run.id}
-    found: dict[str, str] = {}
-    for start in parents:
-        seen = {start}
-        current = start
-        # A log that names itself as its ancestor must not hang the list.
-        while (parent := parents.get(current, "")) and parent in parents and parent not in seen:
-            current = parent
-            seen.add(current)
-        found[start] = current
-    return found
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _place(session: Any, turn: Any) -> tuple[int, int] | None:
+    whole = isinstance(session, int) and isinstance(turn, int)
+    return (session, turn) if whole else None

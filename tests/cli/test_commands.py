@@ -239,9 +239,29 @@ def test_a_family_of_runs_is_one_row(convtui: Run, home: Path) -> None:
     folder = home / "data" / "runs"
     write_log(folder / "root.jsonl", sample())
     parent = {"id": "a1b2c3", "file": "root.jsonl", "seq": 5, "sha256": "0"}
-    write_log(folder / "child.jsonl", [header(id="c", parents=[parent]), *sample()[1:]])
-    assert len(convtui("runs").out.splitlines()) == 2
+    change = {"kind": "rewind", "session": 2, "turn": 7}
+    child = header(id="c", persona="Zoe", parents=[parent], change=change)
+    write_log(folder / "child.jsonl", [child, *sample()[1:]])
+    rows = convtui("runs").out.splitlines()
+    assert len(rows) == 2
+    assert "root.jsonl (1 branch, the newest " in rows[1]
     assert len(convtui("runs", "--all").out.splitlines()) == 3
+    _, root, branch = convtui("runs", "--tree").out.splitlines()
+    assert root.endswith("  root.jsonl")
+    assert branch.endswith("└─ child.jsonl (rewind at 2:7)")
+    _, only = convtui("runs", "--name", "zoe").out.splitlines()
+    assert "root.jsonl (1 branch" in only
+    tree = json.loads(convtui("runs", "--tree", "--json").out)
+    assert [(row["id"], row["parent"], row["depth"], row["branches"]) for row in tree] == [
+        ("a1b2c3", None, 0, 1),
+        ("c", "a1b2c3", 1, 0),
+    ]
+    assert tree[1]["change"] == "rewind"
+    assert tree[1]["at"] == {"session": 2, "turn": 7}
+    assert tree[1]["root"] == "a1b2c3"
+    assert len(json.loads(convtui("runs", "--json").out)) == 2
+    code, _, err = convtui("runs", "--tree", "--all")
+    assert (code, "exclude each other" in err) == (2, True)
 
 
 def test_no_runs_say_what_to_do(convtui: Run) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from convtui.log.library import list_runs, roots, summarise
+from convtui.log.library import list_runs, summarise
 from tests.tui.sample import header, refund, write_log
 
 
@@ -48,15 +48,3 @@ def test_words_filter(tmp_path: Path) -> None:
     assert run.matches("MAYA completed")
     assert run.matches("")
     assert not run.matches("maya failed")
-
-
-def test_roots_survive_circles(tmp_path: Path) -> None:
-    def parent(name: str) -> list[dict[str, object]]:
-        return [{"id": name, "file": "x", "seq": 1, "sha256": ""}]
-
-    for name, of in (("a", "b"), ("b", "a"), ("c", "d"), ("e", "c")):
-        write_log(tmp_path / f"{name}.jsonl", [header(id=name, parents=parent(of))])
-    found = roots(list_runs(tmp_path))
-    assert found["e"] == "c"
-    assert found["c"] == "c"
-    assert found["a"] in "ab"
