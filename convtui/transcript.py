@@ -384,7 +384,11 @@ class Transcript:
             turn.stage = "tools"
 
     def _tool_returned(self, record: RecordDict, turn: Turn | None) -> None:
-        if turn is not None and not record.get("ok", True):
+        if turn is None:
+            return
+        # A call that was denied never ran, but the model called a tool and got an answer.
+        turn.flags |= Flag.TOOL
+        if not record.get("ok", True):
             turn.flags |= Flag.TOOL_ERROR
             turn.code(f"tool:{record.get('error_kind') or 'failed'}")
 
