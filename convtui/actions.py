@@ -367,6 +367,10 @@ def _actions() -> Iterator[Action]:
         PICKER,
     )
     yield Action("runs.open", ("enter",), "open", "Open the selected run.", group, RUNS)
+    yield Action(
+        "runs.fold", ("space",), "branches", "Show or hide the branches of the run.", group, RUNS
+    )
+    yield Action("runs.tree", ("t",), "tree", "Show or hide all branches.", group, RUNS)
 
     group = "Everywhere"
     yield Action(

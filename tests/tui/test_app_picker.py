@@ -20,7 +20,7 @@ from convtui.tui.screens.picker import PickerScreen
 from convtui.tui.screens.run_list import RunList
 from convtui.tui.screens.runs import RunsScreen
 from tests.tui.fake_handle import FakeHandle
-from tests.tui.sample import refund, until, write_log
+from tests.tui.sample import header, refund, until, write_log
 
 
 class Picking(ConvtuiApp):
@@ -194,3 +194,49 @@ async def test_an_engine_that_cannot_be_warmed_is_nobodys_business_yet(
     handles[0].fails = EngineError("cannot start it")
     assert await warm.take(None) is None
     await warm.close()
+
+
+async def test_branches_are_folded_below_their_root_and_opened_with_a_key(
+    app: Picking, tmp_path: Path
+) -> None:
+    runs = tmp_path / "home" / "data" / "runs"
+    for number, of in ((1, "sample"), (2, "c1")):
+        more = {
+            "id": f"c{number}",
+            "persona": f"zoe{number}",
+            "parents": [{"id": of, "file": "a.jsonl", "seq": 1, "sha256": ""}],
+            "change": {"kind": "rewind", "session": 1, "turn": number},
+        }
+        write_log(runs / f"c{number}.jsonl", [header(**more), *refund()[1:]])
+    async with app.run_test(size=(120, 24)) as pilot:
+        await ready(app, pilot)
+        app.screen.query_one(RunList).focus()
+        await pilot.press("end", "enter")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        await until(pilot, lambda: app.screen.query(RunList))
+        listed = app.screen.query_one(RunList)
+
+        def shown() -> list[str]:
+            return [str(listed.get_option_at_index(n).prompt) for n in range(len(listed.runs))]
+
+        await until(pilot, lambda: len(listed.runs) == 2)
+        (root,) = [n for n, run in enumerate(listed.runs) if run.id == "sample"]
+        assert "▸ maya" in shown()[root]
+        assert "2 branches" in shown()[root]
+        listed.highlighted = root
+        await pilot.press("space")
+        await until(pilot, lambda: len(listed.runs) == 4)
+        assert [run.id for run in listed.runs[root : root + 3]] == ["sample", "c1", "c2"]
+        assert "└─ zoe1" in shown()[root + 1]
+        assert "rewind at 1:2" in shown()[root + 2]
+        listed.highlighted = root + 2
+        await pilot.press("space")
+        await until(pilot, lambda: len(listed.runs) == 2)
+        assert listed.highlighted == root
+        await pilot.press("t")
+        await until(pilot, lambda: len(listed.runs) == 4)
+        await pilot.press("t")
+        await until(pilot, lambda: len(listed.runs) == 2)
+        # What is searched for is seen, with the way to it.
+        await pilot.press("slash", *"zoe2", "enter")
+        await until(pilot, lambda: [run.id for run in listed.runs] == ["sample", "c1", "c2"])

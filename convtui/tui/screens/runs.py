@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 
 from textual.app import ComposeResult
@@ -12,6 +11,7 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 
 from convtui.actions import Keymap
+from convtui.log.families import Branch, families, only, walk
 from convtui.log.library import RunSummary, list_runs
 from convtui.tui.keys import KeyScreen
 from convtui.tui.screens.run_list import RunList
@@ -22,7 +22,7 @@ MOST_ROWS = 2000
 
 
 class RunsScreen(KeyScreen):
-    """Every saved run of a folder; Enter opens one."""
+    """Every saved run of a folder, one row per root; Enter opens one, space shows its branches."""
 
     KEY_CONTEXTS = ("runs",)
     AUTO_FOCUS = "RunList"
@@ -38,6 +38,8 @@ class RunsScreen(KeyScreen):
         super().__init__(keymap)
         self._folder = folder
         self._all: list[RunSummary] = []
+        self._roots: list[Branch] = []
+        self._opened: set[Path] = set()
 
     def compose(self) -> ComposeResult:
         """A title, a filter, the list."""
@@ -57,12 +59,20 @@ class RunsScreen(KeyScreen):
         self.refresh_footer()
 
     async def _load(self) -> None:
-        self._all = await asyncio.to_thread(lambda: list(list_runs(self._folder)))
+        self._all, self._roots = await asyncio.to_thread(self._read)
         self._fill(self.query_one(Input).value)
 
+    def _read(self) -> tuple[list[RunSummary], list[Branch]]:
+        runs = list(list_runs(self._folder))
+        return runs, families(runs)
+
     def _fill(self, text: str) -> None:
-        found = [run for run in self._all if run.matches(text)]
-        self.query_one(RunList).show(islice(found, MOST_ROWS))
+        searching = bool(text.strip())
+        found = only(self._roots, lambda run: run.matches(text)) if searching else self._roots
+        # What was searched for must be seen, also where it is a branch.
+        self.query_one(RunList).show_tree(
+            found, lambda b: searching or b.run.path in self._opened, MOST_ROWS
+        )
         empty = self.query_one("#runs-empty", Static)
         empty.display = not found
         empty.update(
@@ -90,7 +100,7 @@ class RunsScreen(KeyScreen):
 
     def footer_ids(self) -> Sequence[str]:
         """What can be done here."""
-        return ("runs.open", "search.open", "app.quit", "app.help")
+        return ("runs.open", "runs.fold", "search.open", "app.quit", "app.help")
 
     def do_runs_open(self) -> None:
         """Opens the selected run."""
@@ -98,6 +108,33 @@ class RunsScreen(KeyScreen):
         run = listed.chosen(listed.highlighted or 0)
         if run is not None:
             self.capp.replay(run.path)
+
+    def do_runs_fold(self) -> None:
+        """Shows or hides the branches of the selected run's family."""
+        chosen = self.query_one(RunList).branch
+        if chosen is None:
+            return
+        path = next(
+            root.run.path
+            for root in self._roots
+            if root is chosen or any(b.run.path == chosen.run.path for b in walk([root]))
+        )
+        self._opened ^= {path}
+        self._refill(path)
+
+    def do_runs_tree(self) -> None:
+        """Shows or hides the branches of every run."""
+        everything = {root.run.path for root in self._roots if root.size}
+        self._opened = set() if self._opened >= everything else everything
+        chosen = self.query_one(RunList).branch
+        self._refill(chosen.run.path if chosen is not None else None)
+
+    def _refill(self, selected: Path | None) -> None:
+        self._fill(self.query_one(Input).value)
+        listed = self.query_one(RunList)
+        for index, run in enumerate(listed.runs):
+            if run.path == selected:
+                listed.highlighted = index
 
     def do_search_open(self) -> None:
         """To the filter."""
