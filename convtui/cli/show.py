@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, settings, use_color
+from convtui.cli.common import example, json_flag, print_json, say, settings, use_color
 from convtui.errors import UsageError
 
 
@@ -35,10 +35,14 @@ def command(log: str, plain: bool, debug: bool, as_json: bool) -> int:
 
 def show_log(path: str, *, plain: bool = False, debug: bool = False, as_json: bool = False) -> int:
     """Prints a log as `convtui show` does. Raises `LogError` for what is none."""
+    from convtui.log.parents import parent_problem
     from convtui.log.reader import open_log
     from convtui.plain import folded, print_findings, print_log, terminal_width
 
     with open_log(path) as log:
+        problem = parent_problem(log.transcript.header, log.path)
+        if problem:
+            say(f"{problem}; what was said before this log began is shown, its raw replies are not")
         if as_json:
             print_json(folded(log))
             print_findings(log, sys.stderr)

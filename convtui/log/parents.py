@@ -159,3 +159,18 @@ class Ancestry:
                 raise
         except (LogError, OSError, ValueError) as error:
             return str(error)
+
+
+def parent_problem(header: RecordDict, path: Path) -> str:
+    """Why what comes before the log at `path` cannot be shown in full; empty where it can.
+
+    Reads the parent up to where its child began: blocking.
+    """
+    parent = parent_of(header)
+    if parent is None:
+        return ""
+    try:
+        find_parent(parent, path)
+    except LogError as error:
+        return str(error)
+    return ""

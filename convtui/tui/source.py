@@ -110,14 +110,14 @@ class Records:
     def _read(self, path: Path, transcript: Transcript, turn: Turn) -> TurnDetail:
         detail = read_turn(self._open(path, transcript), turn)
         if turn.first < 0:
-            found = self._ancestry.find(transcript, turn)
+            found = self._ancestry.find(transcript, turn, path)
             if found is None:
                 detail.missing = self._ancestry.problem
                 return detail
             log, detail = found
             detail.log = log
         elif detail.decided and transcript.header.get("parents"):
-            found = self._ancestry.find(transcript, turn)
+            found = self._ancestry.find(transcript, turn, path)
             if found is not None and found[1].decided:
                 detail.parent = found[1]
                 detail.parent.log = found[0]

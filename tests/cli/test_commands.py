@@ -10,6 +10,7 @@ import pytest
 
 from convtui.events import LlmRequest, TurnCommitted
 from convtui.log.notes import Notes
+from convtui.log.reader import digest_until
 from tests.cli.conftest import Run
 from tests.logs import conversation, ending, header, sample, session, turn, write_log
 
@@ -161,6 +162,26 @@ def test_replay_without_a_terminal_prints(convtui: Run, log: Path) -> None:
     assert code == 0
     assert err == "convtui: no terminal to draw on, so the log is printed, as `convtui show` does\n"
     assert out == convtui("show", log).out
+
+
+@pytest.mark.parametrize("mode", [[], ["--json"], ["--plain"]])
+def test_show_warns_of_a_parent_that_is_gone_or_altered(
+    convtui: Run, tmp_path: Path, mode: list[str]
+) -> None:
+    whole = write_log(tmp_path / "root.jsonl", sample())
+    sha256, _ = digest_until(whole, 5)
+    parent = {"id": "a1b2c3", "file": "/elsewhere/root.jsonl", "seq": 5, "sha256": sha256}
+    child = write_log(tmp_path / "c.jsonl", [header(id="c", parents=[parent]), *sample()[1:]])
+    expected = convtui("show", str(child), *mode)
+    assert (expected.code, "parent" in expected.err) == (0, False)  # found beside its child
+    whole.write_bytes(whole.read_bytes().replace(b"Maya", b"Anna"))
+    code, out, err = convtui("show", str(child), *mode)
+    assert (code, out) == (0, expected.out)
+    assert err.count("has been altered since; what was said before this log began is shown") == 1
+    whole.unlink()
+    code, out, err = convtui("show", str(child), *mode)
+    assert (code, out) == (0, expected.out)
+    assert "the parent log is not there: /elsewhere/root.jsonl" in err
 
 
 # --- runs
