@@ -274,6 +274,17 @@ async def test_leaving_a_run_that_never_started(live: Live) -> None:
     assert live.app.return_value == 3
 
 
+async def test_after_going_back_the_branch_is_followed(live: Live) -> None:
+    async with live.app.run_test(size=(120, 36)) as pilot:
+        await live.begin(pilot)
+        live.handle.held(*CHOICES)
+        await pilot.press("g")
+        assert not live.screen.view.follow
+        await pilot.press("j", "k", "w", "w")
+        await until(pilot, lambda: live.continued)
+        await until(pilot, lambda: live.screen.view.follow)
+
+
 async def test_rewinding_takes_two_presses(live: Live) -> None:
     async with live.app.run_test(size=(120, 36)) as pilot:
         await live.begin(pilot)

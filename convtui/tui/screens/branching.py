@@ -169,6 +169,9 @@ class Branching(TakingOver):
             self.refused(refused)
         except EngineError as error:
             self.tell(str(error), "error")
+        else:
+            # The branch ends where it goes on: nothing of it lies after the turn looked at.
+            self.view.follow = True
         finally:
             self.busy_with = ""
             self.attach(run)
