@@ -45,7 +45,9 @@ class Engine:
         self._conversation: Any = None
         self._desk: Any = None
         self._early: list[tuple[StreamName, str, int]] = []
-        self._gone = False
+        self._gone = ""
+        """Why it is to end, once it is."""
+        self._pid = os.getpid()
         self._current_turn: tuple[Any, Any] = (None, None)
 
     # --- output
@@ -140,29 +142,42 @@ class Engine:
         else:
             self.sender.send(Kind.ACK, id=number, ok=True, **answer)
 
+    def on_sigterm(self, number: int, frame: Any) -> None:
+        """Whoever ends a group of processes ends the screen, too: the log must not be cut off."""
+        if os.getpid() != self._pid:
+            # Provider code has forked, and its child is told to end.
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        reason = "the engine was told to end (SIGTERM)"
+        threading.Thread(target=self._end, args=(reason,), daemon=True).start()
+
     def _screen_is_gone(self) -> None:
+        self._end("the screen was closed")
+
+    def _end(self, reason: str) -> None:
         """Cancels; a loop that does not notice in time is left, with a whole log."""
-        self._gone = True
+        self._gone = self._gone or reason
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._interrupt)
+                self._loop.call_soon_threadsafe(self._interrupt, self._gone)
         time.sleep(EXIT_WITHIN)
-        self._force_trailer()
+        self._force_trailer(self._gone)
         os._exit(0)
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, reason: str) -> None:
         if self._conversation is not None:
-            self._conversation.stop("human", "the screen was closed")
+            self._conversation.stop("human", reason)
         else:
             os._exit(0)
 
-    def _force_trailer(self) -> None:
+    def _force_trailer(self, reason: str) -> None:
         """Closes the log from this thread: the loop is blocked in provider code."""
         conversation = self._conversation
         if conversation is None or conversation.journal.writer.closed:
             return
         with contextlib.suppress(Exception):
-            conversation.force_close("the screen was closed while provider code blocked the engine")
+            conversation.force_close(f"{reason} while provider code blocked the engine")
 
     # --- the run
 
@@ -234,7 +249,7 @@ class Engine:
         # What has been loaded stays; the collector need not look at it again and again.
         gc.freeze()
         if self._gone:
-            conversation.stop("human", "the screen was closed")
+            conversation.stop("human", self._gone)
         try:
             termination = await conversation.run()
         finally:
@@ -288,6 +303,8 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     commands = os.fdopen(commands_fd, "rb", buffering=1 << 16)
     engine = Engine(commands, frames_fd)
+    with contextlib.suppress(ValueError, OSError):
+        signal.signal(signal.SIGTERM, engine.on_sigterm)
     engine.capture.install()
     sys.breakpointhook = engine.breakpoint_hook
     first = read_frame(commands)

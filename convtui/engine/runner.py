@@ -181,6 +181,8 @@ class Conversation:
         journal.emit(self._header())
         if self.seed is not None:
             journal.emit(self.seed.record(self.state))
+            for damage in self.seed.damage:
+                self._warn("damaged_parent", damage)
             for side in self.seed.taken_over:
                 self.turns.speakers.taken_over.add(side)
                 journal.emit(DebugTookOver(side="provider" if side == "provider" else "persona"))

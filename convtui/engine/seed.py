@@ -24,6 +24,9 @@ from convtui.log.reader import LogReader, digest_until
 from convtui.protocol import ContinueFrom
 from convtui.providers.base import HistoryTurn, RestoreState, SignalMatch
 
+_LOSSES = frozenset({"bad_json", "huge_line", "no_type", "seq_gap"})
+"""Findings that say that a record is missing."""
+
 
 @dataclass(slots=True)
 class Seed:
@@ -68,6 +71,8 @@ class Seed:
     """What the provider is sent in place of earlier turns, by session: `{summary, upto}`."""
     responder: dict[str, Any] | None = None
     """The responder's own session, as its `restore()` takes it."""
+    damage: list[str] = field(default_factory=list)
+    """Lines of the parent that cannot be read; what they said is left out."""
 
     def record(self, state: ConversationState) -> HistorySeeded:
         """The second record of the child log."""
@@ -197,6 +202,13 @@ def read_seed(parent: ContinueFrom) -> Seed:
                     f"{path}: record {record.get('seq')} ({record.get('type')}) is damaged; this"
                     " conversation cannot be gone on with past it"
                 ) from error
+        # Lines count from 1, records from 0; a damaged line is one that was written, too.
+        damage = [
+            f"line {found.line} of the log that is gone on with is damaged ({found.code}); what it"
+            " said is left out"
+            for found in reader.findings
+            if found.code in _LOSSES and found.line <= collector.last_seq + 1
+        ]
     reopened = _reopen(collector, path, any_ending=parent.kind in ("go_on", "compress"))
     sha256, _ = digest_until(path, collector.last_seq)
     header = collector.header
@@ -244,6 +256,7 @@ def read_seed(parent: ContinueFrom) -> Seed:
         budget=collector.budget,
         compressed=collector.compressed,
         responder=collector.responder.as_data(),
+        damage=damage,
     )
 
 

@@ -5,6 +5,7 @@ Every damage is a finding with its line number; the rest still opens.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
@@ -37,19 +38,22 @@ class Finding:
 
 
 def is_being_written(path: Path) -> bool:
-    """Whether a live process holds the log's lock."""
+    """Whether a live process holds the log's lock; one that a killed process left is removed."""
     lock = lock_path(path)
     if not lock.exists():
         return False
     from filelock import FileLock, Timeout
 
-    probe = FileLock(str(lock), timeout=0)
+    probe = FileLock(str(lock), timeout=0, mode=0o600)
     try:
         probe.acquire()
     except Timeout:
         return True
     except OSError:
         return False
+    # While we hold it: whoever else waits for this file sees that it is gone, and makes a new one.
+    with contextlib.suppress(OSError):
+        lock.unlink()
     probe.release()
     return False
 

@@ -40,7 +40,7 @@ class LogWriter:
         self.count = 0
         self.size = 0
         self._lock = threading.RLock()
-        self._file_lock = FileLock(str(lock_path(path)), timeout=0)
+        self._file_lock = FileLock(str(lock_path(path)), timeout=0, mode=0o600)
         self._broken: OSError | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -188,6 +188,8 @@ class LogWriter:
 def _cannot_write(path: Path, error: OSError) -> str:
     why = {
         errno.ENOSPC: "the disk is full",
+        errno.EDQUOT: "the disk quota is used up",
+        errno.EFBIG: "the file would be larger than is allowed (ulimit -f)",
         errno.EACCES: "no permission to write there",
         errno.EPERM: "no permission to write there",
         errno.EROFS: "the file system is read-only",
