@@ -12,6 +12,7 @@ from convtui.tui.app import ConvtuiApp, TooSmall
 from convtui.tui.screens.debugger import DebuggerScreen
 from convtui.tui.screens.help import HelpScreen
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.statusline import StatusLine
 from tests.tui.sample import refund, until, write_log
 
 
@@ -69,6 +70,11 @@ async def test_search_lights_up_and_takes_n(app: ConvtuiApp) -> None:
         at = screen.view.cursor
         await pilot.press("n")
         await until(pilot, lambda: screen.view.cursor != at)
+        bottom = screen.query_one("#bottom", StatusLine)
+        number = screen.view.search_position
+        await until(pilot, lambda: f"match {number} of 2" in bottom.render_line(0).text)
+        await pilot.press("n")
+        await until(pilot, lambda: f"match {3 - (number or 0)} of 2" in bottom.render_line(0).text)
         assert "end search" in footer(app)
         await pilot.press("escape")
         assert screen.contexts() == ("replay",)

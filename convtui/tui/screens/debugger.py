@@ -300,6 +300,8 @@ class DebuggerScreen(Inspecting):
     def on_transcript_view_turn_selected(self, event: TranscriptView.TurnSelected) -> None:
         """Another turn is selected."""
         self.outline.cursor = event.turn_index
+        if self.searching:
+            self._show_status()  # which match it is
         self.refresh_inspector()
         self.refresh_footer()
 
