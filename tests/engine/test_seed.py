@@ -139,7 +139,7 @@ async def test_the_child_names_its_parent_with_a_digest(tmp_path: Path) -> None:
     assert (parent["file"], parent["seq"]) == (str(part), 11)
     assert parent["sha256"] == digest_until(part, 11)[0]
     assert child.one("header")["origin"] == "continue"
-    assert child.one("header")["change"] == {"kind": "resume"}
+    assert child.one("header")["change"] == {"kind": "resume", "session": 1, "turn": 2}
 
 
 async def test_the_next_request_holds_the_whole_history(tmp_path: Path) -> None:
