@@ -12,14 +12,16 @@ from convtui.log.detail import TurnDetail
 from convtui.log.reader import digest_until
 from convtui.transcript import Transcript, Turn
 from convtui.tui import status
-from convtui.tui.palette import plain
+from convtui.tui.palette import Palette, plain
 from convtui.tui.source import Records
 from convtui.tui.widgets.holdbar import HoldBar
 from convtui.tui.widgets.inspector import Inspector
 from convtui.tui.widgets.inspector_tabs import DECIDING, Context, build, has_content
 from convtui.tui.widgets.marks import badges, extra_of, glyph, own_row_count, own_rows
+from convtui.tui.widgets.session_rows import Frame
 from convtui.tui.widgets.statusline import Figures, figures_text
 from convtui.tui.widgets.transcript_view import TranscriptView
+from convtui.tui.widgets.turn_lines import Geometry, TurnLines
 from tests.tui.build import Story
 from tests.tui.sample import header, write_log
 from tests.tui.test_panes import FORBIDDEN, HOSTILE, Bench, lines
@@ -339,6 +341,24 @@ def test_badges_of_decisions_and_drafts() -> None:
     words = [text for text, _ in badges(found, extra_of(story.detail(found)))]
     assert "decision ? abstain -> + reply, by hand" in words
     assert "human, from an edited draft" in words
+
+
+def test_a_held_decision_waits_for_no_reply() -> None:
+    story = opened()
+    call = asked(story)
+    drawing = TurnLines(Geometry(80, 2, 1), Palette())
+    found = story.transcript.turns[-1]
+
+    def drawn() -> str:
+        drawing.update(found, Frame(), None, None, None)
+        return "\n".join(drawing.strip(row).text for row in range(drawing.height))
+
+    assert "waits for the reply" in drawn()
+    decided(story, "reply", call)
+    story.on("debug.held", hold=1, reason="step", stage="response")
+    assert "(nothing said yet)" in drawn()
+    story.on("debug.released", hold=1, choice="again")
+    assert "waits for the reply" in drawn()
 
 
 def test_a_draft_is_not_said_yet() -> None:

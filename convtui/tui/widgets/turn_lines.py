@@ -138,6 +138,8 @@ class TurnLines:
             what = "reply" if early else "ending" if turn.stage == "terminate" else turn.stage
             yours = turn.flags & Flag.HUMAN and turn.flags & Flag.HELD and early
             waits = f"waits for {'your words' if yours else f'the {what}'} {CURSOR}"
+            if turn.flags & Flag.HELD and turn.stage == "response" and not yours:
+                waits = "(nothing said yet)"  # the reply is there, or the call has failed
             self._placeholder = (waits if streaming else "(nothing)", "muted")
         marks = [(*wrapped.span(start, end), role) for start, end, role in roles]
         marks += _signal_marks(wrapped, turn, extra)
