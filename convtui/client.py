@@ -85,6 +85,8 @@ class EngineHandle:
         """What `only_load` found out about the provider."""
         self.busy: float | None = None
         """Seconds the current call has been in flight, as the last heartbeat said."""
+        self.armed: dict[str, dict[str, Any]] = {}
+        """Faults that wait for the next call, by side: `{fault, left}`."""
         self.spec: StartSpec | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._stdin: IO[bytes] | None = None
@@ -319,6 +321,7 @@ class EngineHandle:
             if not self.over:
                 self.state = EngineState(data["state"])
         elif kind is Kind.ACK:
+            self.armed = data.get("armed", self.armed)
             waiting = self._waiting.pop(data["id"], None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(data)
@@ -335,7 +338,9 @@ class EngineHandle:
             self._ready.set()
         elif kind is Kind.FAILED:
             self.error = data["error"]
-            self.state = EngineState.FAILED
+            # One that had begun has died, and can be gone on with from its log.
+            if self.log_path is None:
+                self.state = EngineState.FAILED
         elif kind is Kind.LOADED:
             self.loaded = data
         elif kind is Kind.OUTPUT:
@@ -358,8 +363,18 @@ class EngineHandle:
         turn = self.transcript.apply(record, offset)
         if turn is not None:
             self.changed.add(turn.index)
+        if record.get("type") == "debug.injected":
+            self._injected(record)
         for callback in self._record_subscribers:
             callback(record)
+
+    def _injected(self, record: RecordDict) -> None:
+        """A fault was used up, once at least."""
+        side, left = str(record.get("side")), record.get("left")
+        if left:
+            self.armed[side] = {"fault": record.get("fault"), "left": left}
+        else:
+            self.armed.pop(side, None)
 
     def _catch_up(self) -> None:
         if self.log_path is None:
@@ -385,7 +400,8 @@ class EngineHandle:
                 left = self.transcript.abandon("the engine ended here")
                 if left is not None:
                     self.changed.add(left.index)
-                self.error = {"type": "EngineDied", "message": describe_exit(status)}
+                if self.error is None:
+                    self.error = {"type": "EngineDied", "message": describe_exit(status)}
                 frames = crash_frames("".join(text for _, text in self.early_output))
                 if frames:
                     self.error["frames"] = frames

@@ -661,6 +661,8 @@ class DebugInjected(Record):
 
     TYPE = "debug.injected"
     fault: str
+    left: int | None = None
+    """For how many more attempts of the side it is armed."""
 
 
 class DebugTookOver(Record):

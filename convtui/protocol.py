@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 _HEAD = struct.Struct(">IB")
 _OFFSET = struct.Struct(">Q")
@@ -58,6 +58,19 @@ class Kind(IntEnum):
     """`{id, do, ...}`: a debugger command."""
 
 
+FAULTS: Final[dict[str, str]] = {
+    "timeout": "no end of the reply within the turn's time",
+    "429": "too many requests",
+    "500": "the endpoint fails",
+    "empty": "a reply without text",
+    "truncated": "the reply is cut in the middle: finish_reason length",
+    "slow": "the reply comes late, piece by piece",
+    "error_text": "a reply whose text is an error message",
+    "drop": "the stream dies in the middle",
+}
+"""Faults that can be put into a call, each in words."""
+
+
 class Commands:
     """Names of debugger commands (the `do` of a COMMAND frame) and their arguments."""
 
@@ -80,6 +93,10 @@ class Commands:
     """`{side}`: a human speaks for this side from the next turn boundary on."""
     HAND_BACK = "hand_back"
     """`{side}`."""
+    INJECT = "inject"
+    """`{fault, side, count, seconds, text}`: puts a fault (see `FAULTS`) into the next call of a
+    side, by default the provider, for `count` attempts; without `fault` takes it back. Answered
+    with `{armed}`: what waits, by side."""
     CANCEL = "cancel"
     """Cancels the call in flight, or the tools that run."""
     APPROVE_TOOLS = "approve_tools"

@@ -21,6 +21,7 @@ from tenacity import (
     stop_after_attempt,
 )
 
+from convtui.engine.inject import Injector, injected
 from convtui.engine.journal import Journal, jsonable
 from convtui.errors import (
     ConversationError,
@@ -30,6 +31,7 @@ from convtui.errors import (
     TransientProviderError,
 )
 from convtui.events import (
+    DebugInjected,
     LlmFailed,
     LlmPartial,
     LlmRequest,
@@ -135,6 +137,8 @@ class Caller:
         self._timeout = timeout
         self._publish = publish_delta
         self._redact = redact
+        self.injector = Injector()
+        """Faults for the calls to come."""
         self._chains: dict[str, RequestChain] = {}
         self._task: asyncio.Task[Any] | None = None
         self._cancelled: asyncio.Future[None] | None = None
@@ -187,7 +191,7 @@ class Caller:
         )
         chain.placed(seq)
         self._journal.place.call = seq
-        run = _Run(self._journal, seq, question, self._publish)
+        run = _Run(self._journal, seq, question, self._publish, self.injector)
         run.desk = RetryDesk(
             attempts=self._retry.attempts,
             delay=self._retry.delay,
@@ -366,12 +370,18 @@ class _Run:
     """The state of one call: what has arrived, and what of it is already out."""
 
     def __init__(
-        self, journal: Journal, seq: int, question: Question, publish: DeltaSink | None
+        self,
+        journal: Journal,
+        seq: int,
+        question: Question,
+        publish: DeltaSink | None,
+        injector: Injector,
     ) -> None:
         self._journal = journal
         self.seq = seq
         self.question = question
         self._publish = publish
+        self._injector = injector
         self.fold = ReplyFold()
         self.started = time.perf_counter()
         self.deadline = 0.0
@@ -408,7 +418,7 @@ class _Run:
         token = current_call.set(self.seq)
         rules = current_retry.set(self.desk)
         try:
-            stream = guarded(self.question.open)
+            stream = guarded(self._opening())
             try:
                 async for delta in stream:
                     self._take(delta)
@@ -420,6 +430,21 @@ class _Run:
         finally:
             current_retry.reset(rules)
             current_call.reset(token)
+
+    def _opening(self) -> Callable[[], AsyncIterator[Delta]]:
+        """How this attempt's stream is opened: with a fault in it when one is armed."""
+        question = self.question
+        armed = self._injector.take(question.side)
+        if armed is None:
+            return question.open
+        self._journal.emit_here(
+            DebugInjected,
+            call=self.seq,
+            side=question.side,
+            fault=armed.fault,
+            left=armed.left - 1 or None,
+        )
+        return injected(armed, question.open, own_code=question.own_code)
 
     def _take(self, delta: Delta) -> None:
         now = self.elapsed

@@ -31,6 +31,7 @@ class CommandDesk:
             Commands.BREAK_ENABLE: self._break_enable,
             Commands.TAKE_OVER: self._take_over,
             Commands.HAND_BACK: self._hand_back,
+            Commands.INJECT: self._inject,
             Commands.CANCEL: self._cancel,
             Commands.APPROVE_TOOLS: self._approve_tools,
             Commands.STOP: self._stop,
@@ -103,6 +104,35 @@ class CommandDesk:
         if side == "persona":
             return "persona"
         raise CommandRefused(f"there is no side {side!r}")
+
+    def _inject(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        injector = self._conversation.caller.injector
+        side = str(arguments.get("side") or "provider")
+        if side != "provider":
+            self._check_asks(side)
+        fault = arguments.get("fault")
+        if fault is None:
+            if not injector.disarm(side):
+                raise CommandRefused(f"no fault waits for the {side}")
+        else:
+            seconds, text = arguments.get("seconds"), arguments.get("text")
+            injector.arm(
+                str(fault),
+                side,
+                count=int(arguments.get("count") or 1),
+                seconds=None if seconds is None else float(seconds),
+                text=None if text is None else str(text),
+            )
+        return {"armed": injector.listed()}
+
+    def _check_asks(self, side: str) -> None:
+        """Raises `CommandRefused` for a side that there is not, or that never makes a call."""
+        if side not in ("persona", "responder"):
+            raise CommandRefused(f"there is no side {side!r}; write provider, persona or responder")
+        kind = self._conversation.simulator.kind
+        calling = {"llm": "persona", "demo": "persona", "responder": "responder"}
+        if calling.get(kind) != side:
+            raise CommandRefused(f"a {kind} user makes no calls as {side}: no fault can be in one")
 
     def _cancel(self, _: dict[str, Any]) -> None:
         if not self._conversation.caller.cancel():
