@@ -197,4 +197,5 @@ def _cannot_write(path: Path, error: OSError) -> str:
         errno.ENOTDIR: "a part of the path is a file, not a folder",
         errno.ENAMETOOLONG: "the name is too long",
     }.get(error.errno or 0, error.strerror or str(error))
-    return f"{path}: cannot write the log: {why}; choose another place with --out DIR"
+    # The reason first: a status line has no room for a long path before it.
+    return f"cannot write the log: {why}; choose another place with --out DIR ({path})"
