@@ -24,7 +24,8 @@ from typing import Literal
 from convtui.client import EngineHandle, EngineState
 from convtui.errors import EngineError, LogError
 from convtui.events import RecordDict
-from convtui.log.reader import Log, open_log
+from convtui.log.names import lock_path
+from convtui.log.reader import Log, digest_until, open_log
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario import Scenario
 from tests.e2e.terminal import alive
@@ -189,6 +190,16 @@ async def go_on(point: Point, committed: list[tuple[int, int, str]], folder: Pat
         point.problems.append(f"the resumed run ended {handle.state.value}: {handle.error}")
     elif (handle.transcript.termination or {}).get("kind") != "stopped":
         point.problems.append(f"the resumed run ended otherwise: {handle.transcript.termination}")
+    header = handle.transcript.header
+    (parent,) = header.get("parents") or [{}]
+    if point.log is None or parent.get("file") != str(point.log.resolve()):
+        point.problems.append(f"its log does not name its parent: {parent}")
+    elif parent["sha256"] != digest_until(point.log, parent["seq"])[0]:
+        point.problems.append("its log names its parent with another digest")
+    if handle.log_path == point.log:
+        point.problems.append("it was written on in the old log")
+    if lock_path(point.log or folder).exists():
+        point.problems.append("the lock of the killed engine is still there")
     if seeded != committed:
         point.problems.append(f"it went on from {len(seeded)} turns, {len(committed)} were said")
 
