@@ -447,6 +447,11 @@ class _Run:
         return injected(armed, question.open, own_code=question.own_code)
 
     def _take(self, delta: Delta) -> None:
+        if delta.begins:
+            waited = self.elapsed
+            self.started += waited
+            self.deadline += waited
+            return
         now = self.elapsed
         size = len(delta.text)
         if self.ttft is None and (delta.text or delta.reasoning or delta.tool_calls):

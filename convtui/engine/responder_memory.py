@@ -20,6 +20,8 @@ class ResponderMemory:
         """The messages of the last question."""
         self._open: dict[str, Any] | None = None
         self._kept: dict[str, Any] | None = None
+        self._spare: dict[str, Any] | None = None
+        """The exchange at the cap, while nothing came of it."""
         self._briefs: dict[str, str] = {}
         """The brief `in_force`, and the `scenario`'s that it was."""
 
@@ -82,10 +84,15 @@ class ResponderMemory:
 
     def decided(self, record: RecordDict) -> None:
         """What it decided; a human's word in its place does not change what it said itself."""
-        if self._open is None or record.get("by") == "human":
+        if record.get("by") == "human":
+            return
+        if self._open is None and record.get("kind") == "reply":
+            # What it would have said at the cap is said after all.
+            self._open, self._spare = self._spare, None
+        if self._open is None:
             return
         if record.get("for_record") or record.get("kind") == "error":
-            self._open = None
+            self._spare, self._open = self._open, None
             return
         answer = (record.get("arguments") or {}).get("answer", "")
         self._open["answered"] = answer if isinstance(answer, str) else ""

@@ -255,8 +255,8 @@ class Turns:
         await self._stages.ending(draft)
         if draft.termination is None:
             responder = self.speakers.persona.responder
-            if isinstance(action, CapExhausted) and responder is not None:
-                responder.allow_more()
+            if responder is not None:
+                responder.overrule()
             return TurnResult("commit" if said else "retry")
         return TurnResult("end", draft.termination)
 

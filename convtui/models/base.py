@@ -58,6 +58,8 @@ class Delta:
     response_id: str | None = None
     model: str | None = None
     metadata: Mapping[str, Any] | None = None
+    begins: bool = False
+    """The request goes out now: what was before it was the loading of code, not of an answer."""
 
 
 @dataclass(slots=True)

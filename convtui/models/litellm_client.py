@@ -244,6 +244,9 @@ class LitellmClient:
         response: Any = None
         started = False
         try:
+            if not self._clients.ready:
+                await self._clients.loaded()
+                yield Delta(begins=True)
             litellm = await self._clients.loaded()
             ignore_litellm_deprecations()
             response = await litellm.acompletion(**self._arguments(asked, messages, tools))

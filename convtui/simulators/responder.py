@@ -27,6 +27,7 @@ from convtui.simulators.base import (
 )
 from convtui.simulators.decisions import (
     JSON_FORM,
+    REPLY_TOOL,
     TOOLS,
     classify,
     decision_messages,
@@ -43,6 +44,9 @@ _CHOICES: Final = """\
 _LATER: Final = (
     "Call exactly one tool (responder_reply, responder_stop or responder_abstain) for what the"
     " user does next."
+)
+_GOES_ON: Final = (
+    "You were about to end here. The user goes on all the same: say what the user says next."
 )
 _NOTHING: Final = "(The assistant's message was empty.)"
 
@@ -99,6 +103,12 @@ class ResponderSimulator(UserSimulator):
         self._heard: tuple[int, int] = (0, 0)
         """The last turn that the session knows of."""
         self._answered = ""
+        self._overruled = False
+        """Whether its last decision was to end, and that was overridden."""
+        self._spare: tuple[list[Message], str] | None = None
+        """What it would have said at the cap, with its session as it would be then."""
+        self._promised: tuple[list[Message], str] | None = None
+        """The same, once it is to be said after all."""
         self.calls = 0
 
     # --- asking
@@ -108,6 +118,12 @@ class ResponderSimulator(UserSimulator):
         if not any(t.speaker == "persona" and t.session == view.session for t in view.turns):
             return Asked(say=Say(self._opening))
         self._settle(view)
+        if self._promised is not None:
+            messages, answer = self._promised
+            self._promised = None
+            self.expect(view, messages, answer)
+            decision = Decision("reply", tool=REPLY_TOOL, arguments={"answer": answer})
+            return Asked(say=Say(answer, decision=decision))
         messages = self._asked(view)
         tools = () if self._as_json else TOOLS
         self.calls += 1
@@ -152,12 +168,18 @@ class ResponderSimulator(UserSimulator):
             parts = [self.instructions, _ROLE]
             if between:
                 parts.append(f"So far:\n\n{_lines(between)}")
-            parts += [f"The assistant just said:\n\n{heard}", f"{_FIRST}\n{_CHOICES}"]
+            parts.append(f"The assistant just said:\n\n{heard}")
+            if self._overruled:
+                parts.append(_GOES_ON)
+            parts.append(f"{_FIRST}\n{_CHOICES}")
             return "\n\n".join(parts)
         parts = []
         if not self._as_answered(between):
             parts.append(f"Your last answer was not sent as it was. In fact:\n\n{_lines(between)}")
-        parts += [f"The assistant just said:\n\n{heard}", _LATER]
+        parts.append(f"The assistant just said:\n\n{heard}")
+        if self._overruled:
+            parts.append(_GOES_ON)
+        parts.append(_LATER)
         return "\n\n".join(parts)
 
     def _as_answered(self, between: Sequence[HistoryTurn]) -> bool:
@@ -177,6 +199,7 @@ class ResponderSimulator(UserSimulator):
             self._answered = answer
             self._heard = (session, turn - 1)
             self.sent += 1
+            self._overruled = False
 
     # --- the answer
 
@@ -184,6 +207,9 @@ class ResponderSimulator(UserSimulator):
         """Say, stop, abstain, or nothing that counts."""
         decision = self._classified(reply)
         if self.sent >= self.max_followups:
+            answer = str((decision.arguments or {}).get("answer", ""))
+            told = [*self._asked(view), *decision_messages(reply)]
+            self._spare = (told, answer) if decision.kind == "reply" else None
             return CapExhausted(used_up(self.max_followups), decision=decision)
         if decision.kind == "error":
             return Undecided(decision.reason or "", decision=decision)
@@ -220,9 +246,16 @@ class ResponderSimulator(UserSimulator):
             first["content"] = str(first["content"]).replace(before, self.instructions, 1)
             self._messages[0] = first
 
-    def allow_more(self) -> None:
-        """One follow-up more: the end at the cap was overridden."""
-        self.max_followups += 1
+    def overrule(self) -> None:
+        """The end that it decided on, or that the cap was, is none.
+
+        At the cap there is one follow-up more: what it would have said is said. Where it was to
+        stop or abstain it is asked again, and told so.
+        """
+        if self.sent >= self.max_followups:
+            self.max_followups += 1
+            self._promised, self._spare = self._spare, None
+        self._overruled = self._promised is None
 
     # --- going back and closing
 

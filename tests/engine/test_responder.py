@@ -402,14 +402,35 @@ async def test_it_can_be_asked_again_with_an_edited_brief(tmp_path: Path) -> Non
     assert len(user(models).sent[1]) == 1, "what was not said is not part of its session"
 
 
-async def test_going_on_past_the_cap_by_hand(tmp_path: Path) -> None:
-    models = deciding(answer("one"), answer("two"), answer("two"), STOP)
+async def test_past_the_cap_it_says_what_it_would_have_said(tmp_path: Path) -> None:
+    models = deciding(answer("one"), answer("two"), STOP)
     what = scenario(Bot(), persona=ida(1))
     ran = await run(what, tmp_path, models=models, plan=["override"])
     assert ran.said[-2:] == ["two", "fine"]
     assert ran.ended == ("cap_exhausted", "responder")
-    assert ran.one("debug.overrode")["before"]["reason"] == "the only follow-up is used up"
     assert ran.termination.reason == "all 2 follow-ups are used up"
+    assert len(user(models).sent) == 3, "it was not asked for it again"
+    assert [m["role"] for m in user(models).sent[2]] == [
+        "user", "assistant", "tool", "user", "assistant", "tool", "user",
+    ]  # fmt: skip
+    models = deciding(STOP)
+    child = await resume(
+        ran.path, tmp_path, what, seq=ran.of("turn.committed")[-1]["seq"], models=models
+    )
+    assert child.of("user.decided")[0]["followup"] == 3
+
+
+async def test_an_end_that_was_overridden_is_not_asked_for_twice(tmp_path: Path) -> None:
+    models = deciding(answer("one"), STOP, answer("well then"), STOP)
+    ran = await run(scenario(Bot(), persona=ida()), tmp_path, models=models, plan=["override"])
+    assert ran.said[-2] == "well then"
+    asked = [messages[-1]["content"] for messages in user(models).sent]
+    assert ["goes on all the same" in text for text in asked] == [False, False, True, False]
+    first = deciding(STOP, answer("well then"), STOP)
+    ran = await run(
+        scenario(Bot(), persona=ida()), tmp_path / "first", models=first, plan=["override"]
+    )
+    assert "goes on all the same" in user(first).sent[1][0]["content"]
 
 
 async def test_a_turn_whose_ending_was_overridden_waits_for_nothing(tmp_path: Path) -> None:

@@ -178,11 +178,13 @@ class Driving(Transport):
             return
         drafts = self.drafts_for(choice, hold)
         edits = await (self._outside(drafts) if outside else self._inside(hold, drafts))
-        if not edits or not self.still(hold):
+        if edits is None or not self.still(hold):
             return
-        if choice == "reply" and not edits.get("raw", "").strip():
+        if choice == "reply" and not edits.get("raw", drafts[0][2]).strip():
             self.tell("An answer cannot be empty: stop or abstain instead.", "warning")
             return
+        if not edits:
+            return  # nothing was changed
         await self.release(choice, edits)
 
     def drafts_for(self, choice: str, hold: RecordDict) -> list[tuple[str, str, str]]:
