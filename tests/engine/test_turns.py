@@ -673,3 +673,16 @@ async def test_a_retry_and_a_discard_are_told_apart_and_never_multiply(tmp_path:
     assert (dropped["turn"], dropped["outcome"], dropped["attempt"]) == (2, "retry", 1)
     (said,) = (r for r in ran.of("turn.committed") if r["speaker"] == "provider")
     assert (said["turn"], said["attempt"]) == (3, 2)
+
+
+async def test_loading_is_no_part_of_a_calls_time(tmp_path: Path) -> None:
+    class Loads(Bot):
+        async def respond(self, request: Request) -> AsyncIterator[Delta]:
+            await asyncio.sleep(0.4)
+            yield Delta(begins=True)
+            yield Delta(text="there")
+
+    ran = await run(scenario(Loads(), ["hi"], turn_timeout=0.5), tmp_path)
+    assert ran.said == ["hi", "there"]
+    response = ran.one("llm.response")
+    assert response["duration"] < 0.3 and response["ttft"] < 0.3
