@@ -25,10 +25,11 @@ RUNNING = LIVE | HELD
 DEBUGGER = LIVE | HELD | REPLAY
 PICKER = frozenset({"picker"})
 RUNS = frozenset({"runs"})
+COMPARE = frozenset({"compare"})
 TAKE_OVER = frozenset({"take_over"})
 SEARCH = frozenset({"search"})
 OVERLAY = frozenset({"overlay"})
-SCREENS = DEBUGGER | PICKER | RUNS
+SCREENS = DEBUGGER | PICKER | RUNS | COMPARE
 EVERYWHERE = SCREENS | OVERLAY | TAKE_OVER
 CONTEXTS = (
     "picker",
@@ -38,6 +39,7 @@ CONTEXTS = (
     "take_over",
     "search",
     "runs",
+    "compare",
     "overlay",
 )
 
@@ -271,17 +273,21 @@ def _actions() -> Iterator[Action]:
         group,
         DEBUGGER,
     )
+    yield Action("turn.mark", ("m",), "mark", "Mark the selected turn, or not.", group, DEBUGGER)
+    yield Action(
+        "turn.note", ("semicolon",), "note", "Write a note on the selected turn.", group, DEBUGGER
+    )
+    yield Action(
+        "turn.notes", ("M",), "notes", "List the marks and notes and go to one.", group, DEBUGGER
+    )
     yield Action("view.follow", ("F",), "follow", "Follow the newest turn.", group, DEBUGGER)
 
     group = "Move"
-    yield Action("move.up", ("up", "k"), "up", "Select the turn before.", group, DEBUGGER | RUNS)
-    yield Action(
-        "move.down", ("down", "j"), "down", "Select the next turn.", group, DEBUGGER | RUNS
-    )
-    yield Action(
-        "move.first", ("g", "home"), "first", "Go to the first turn.", group, DEBUGGER | RUNS
-    )
-    yield Action("move.last", ("G", "end"), "last", "Go to the last turn.", group, DEBUGGER | RUNS)
+    lists = DEBUGGER | RUNS | COMPARE
+    yield Action("move.up", ("up", "k"), "up", "Select the turn before.", group, lists)
+    yield Action("move.down", ("down", "j"), "down", "Select the next turn.", group, lists)
+    yield Action("move.first", ("g", "home"), "first", "Go to the first turn.", group, lists)
+    yield Action("move.last", ("G", "end"), "last", "Go to the last turn.", group, lists)
     yield Action(
         "move.next_event",
         ("right_square_bracket", "full_stop"),
@@ -371,6 +377,35 @@ def _actions() -> Iterator[Action]:
         "runs.fold", ("space",), "branches", "Show or hide the branches of the run.", group, RUNS
     )
     yield Action("runs.tree", ("t",), "tree", "Show or hide all branches.", group, RUNS)
+    yield Action("runs.mark", ("m",), "mark", "Mark the run to compare it.", group, RUNS)
+    yield Action(
+        "runs.compare",
+        ("C",),
+        "compare",
+        "Compare two marked runs, a marked one with this, or a branch with its parent.",
+        group,
+        RUNS,
+    )
+
+    group = "Compare"
+    yield Action(
+        "compare.next",
+        ("right_square_bracket", "full_stop"),
+        "next diff",
+        "Go to the next difference.",
+        group,
+        COMPARE,
+    )
+    yield Action(
+        "compare.previous",
+        ("left_square_bracket", "comma"),
+        "prev diff",
+        "Go to the previous difference.",
+        group,
+        COMPARE,
+    )
+    yield Action("compare.open_a", ("a",), "open A", "Open A at the selected turn.", group, COMPARE)
+    yield Action("compare.open_b", ("b",), "open B", "Open B at the selected turn.", group, COMPARE)
 
     group = "Everywhere"
     yield Action(
