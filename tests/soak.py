@@ -198,6 +198,9 @@ async def go_on(point: Point, committed: list[tuple[int, int, str]], folder: Pat
         point.problems.append("its log names its parent with another digest")
     if handle.log_path == point.log:
         point.problems.append("it was written on in the old log")
+    if point.log is not None:
+        # It goes at the next look; at the first the engine may not have been dead yet.
+        open_log(point.log).close()
     if lock_path(point.log or folder).exists():
         point.problems.append("the lock of the killed engine is still there")
     if seeded != committed:
