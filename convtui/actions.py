@@ -169,6 +169,23 @@ def _actions() -> Iterator[Action]:
         confirm=True,
     )
     yield Action("provider.reload", ("R",), "reload", "Reload the provider's code.", group, RUNNING)
+    yield Action(
+        "context.compress",
+        ("C",),
+        "compress",
+        "Summarise the history and go on from the summary in a new branch.",
+        group,
+        RUNNING,
+        confirm=True,
+    )
+    yield Action(
+        "tools.approve",
+        ("H",),
+        "approve",
+        "Have tool calls wait for your approval, or let them run.",
+        group,
+        RUNNING,
+    )
 
     group = "Take over"
     yield Action(
@@ -262,6 +279,22 @@ def _actions() -> Iterator[Action]:
         ("d",),
         "decision",
         "Show the turn's decisions; again, the responder's own conversation.",
+        group,
+        DEBUGGER,
+    )
+    yield Action(
+        "inspector.whole",
+        ("f",),
+        "full result",
+        "Show tool results that were cut in full, or cut again.",
+        group,
+        DEBUGGER,
+    )
+    yield Action(
+        "context.view",
+        ("v",),
+        "summary",
+        "Show the turns that were summarised, or the summary in their place.",
         group,
         DEBUGGER,
     )

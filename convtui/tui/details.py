@@ -34,6 +34,10 @@ class DetailCache:
             # Something that is a little old is better than nothing.
         return found[1] if found is not None else None
 
+    def knows(self, turn: Turn) -> bool:
+        """Whether something is known of a turn already."""
+        return turn.index in self._kept
+
     async def _read(self) -> None:
         while self._wanted:
             # The turn asked for last is the one on the screen now.

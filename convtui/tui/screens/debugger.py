@@ -104,6 +104,7 @@ class DebuggerScreen(Inspecting):
         view = self.view
         view.extra_of = self._extra
         view.text_of = self._text
+        view.knows = self._known
         # Enter is an action of the registry: in a hold it is the hold's first choice.
         view._bindings = view._bindings.copy()
         view._bindings.key_to_bindings.pop("enter", None)
@@ -143,6 +144,7 @@ class DebuggerScreen(Inspecting):
             old.close()
             self._watch_source()
         if self.is_mounted:
+            self.watch_code()
             self.repaint()
 
     def _watch_source(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from convtui.errors import LogError
 from convtui.log.detail import Call, TurnDetail
+from convtui.log.tool_uses import ToolUse, waiting_uses
 from convtui.transcript import Flag, Turn
 from convtui.tui import status
 from convtui.tui.details import DetailCache
@@ -119,10 +120,26 @@ class Inspecting(Offering):
         correction = self.correction_of(turn)
         detail = self._detail(turn) if int(turn.flags) & _TOLD_BY_LOG else None
         extra = extra_of(detail) if detail is not None else None
+        waiting = self._waiting(turn)
+        if waiting:
+            extra = extra or Extra()
+            extra.uses += waiting
         if correction is not None:
             extra = extra or Extra()
             extra.correction = correction
         return extra
+
+    def _known(self, turn: Turn) -> bool:
+        return self._details.knows(turn)
+
+    def _waiting(self, turn: Turn) -> list[ToolUse]:
+        """The tool calls of a turn that are held before they run."""
+        hold = self.hold
+        if hold is None or hold.get("stage") != "tools" or hold.get("turn") != turn.number:
+            return []
+        if (hold.get("session") or 1) != turn.session:
+            return []
+        return waiting_uses(hold.get("drafts") or ())
 
     def _text(self, turn: Turn, mode: Mode) -> str | Sequence[tuple[str, str]] | None:
         detail = self._detail(turn)

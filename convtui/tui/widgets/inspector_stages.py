@@ -43,6 +43,10 @@ class Context:
     """The last turn, up to the one shown, in which the responder was asked."""
     width: int = 0
     """Cells across."""
+    whole: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    """Cut tool results that were asked for in full, by `seq`: why there is none, and the text."""
+    whole_key: str = ""
+    """Which key shows them in full, in words."""
     correction: Correction | None = None
     """What was corrected on the turn by hand."""
 

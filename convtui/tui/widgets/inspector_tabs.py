@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from convtui.log.detail import TurnDetail
+from convtui.log.tool_uses import waiting_uses
 from convtui.transcript import OPEN, Flag, Turn
 from convtui.tui.diff import diff_spans
 from convtui.tui.widgets.inspector_decisions import decisions, responder
 from convtui.tui.widgets.inspector_requests import messages_of, pretty, request
 from convtui.tui.widgets.inspector_stages import UNKNOWN, Context, message_of, placing, stages
+from convtui.tui.widgets.inspector_tools import tools
 from convtui.tui.widgets.outline import seconds
 from convtui.tui.widgets.statusline import money
 from convtui.tui.widgets.text_pane import Doc
@@ -44,7 +46,7 @@ def has_content(tab: str, detail: TurnDetail | None, context: Context) -> bool:
         "Diff": detail.raw is not None and detail.shown is not None and detail.raw != detail.shown,
         "Request": bool(detail.calls),
         "Wire": bool(detail.wire or context.wire),
-        "Tools": bool(detail.tools),
+        "Tools": bool(detail.tools or waiting_uses((context.hold or {}).get("drafts") or ())),
         DECISION: bool(detail.decided),
         RESPONDER: any(call.side == "responder" for call in detail.calls) or bool(context.asked),
         "Output": bool(detail.outputs or detail.warnings),
@@ -140,32 +142,6 @@ def _body(body: Any) -> str:
     return pretty(body)
 
 
-_ELSEWHERE: Final = "What the responder decided stands in the tab Decision."
-
-
-def _tools(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
-    if not detail.tools:
-        why = "No tool was called in this turn."
-        return Doc().nothing(f"{why} {_ELSEWHERE}" if detail.decided else why)
-    doc = Doc()
-    for called, back in detail.tools:
-        ok = back is not None and back.get("ok", True)
-        took = back.get("duration") if back is not None else None
-        note = "still running" if back is None else "ok" if ok else "failed"
-        if isinstance(took, (int, float)):
-            note += f", {seconds(took)}"
-        doc.head(f"{'' if ok or back is None else '! '}{called.get('name', '')}", note)
-        if called.get("arguments") is not None or called.get("raw_arguments"):
-            doc.line(("arguments", "muted"))
-            arguments = called.get("arguments")
-            doc.text(pretty(called["raw_arguments"] if arguments is None else arguments), indent=2)
-        if back is not None:
-            kind = back.get("error_kind")
-            doc.line((f"error: {kind}" if kind else "result", "muted" if ok else "error"))
-            doc.text(pretty(back.get("result")), "text" if ok else "error", indent=2)
-    return doc
-
-
 def _output(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
     if not detail.outputs and not detail.warnings:
         return Doc().nothing("The provider printed, logged and warned of nothing in this turn.")
@@ -233,7 +209,7 @@ _BUILDERS: Final[Mapping[str, Callable[[TurnDetail, Turn, Context], Doc]]] = {
     "Diff": _diff,
     "Request": request,
     "Wire": _wire,
-    "Tools": _tools,
+    "Tools": tools,
     "Output": _output,
     "Usage": _usage,
     "Meta": _meta,

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 
 from convtui.corrections import CORRECTABLE, FLAG_WORDS, Correction
 from convtui.log.detail import TurnDetail
+from convtui.log.tool_uses import ToolUse, tool_uses
 from convtui.text import visible_line
 from convtui.transcript import FAILED, OPEN, Flag, Turn
 from convtui.tui.palette import Span
@@ -73,8 +74,8 @@ class Extra:
     matches: list[tuple[str, int, int]] = field(default_factory=list)
     """Signal, start and end in the raw reply."""
     raw: str | None = None
-    tools: list[str] = field(default_factory=list)
-    tool_errors: int = 0
+    uses: list[ToolUse] = field(default_factory=list)
+    """Its tool calls, which have a row each."""
     outputs: int = 0
     retries: int = 0
     decision: str = ""
@@ -98,8 +99,7 @@ def extra_of(detail: TurnDetail) -> Extra:
             for match in detail.matches
         ],
         raw=detail.raw,
-        tools=[str(called.get("name", "")) for called, _ in detail.tools],
-        tool_errors=sum(1 for _, back in detail.tools if back and not back.get("ok", True)),
+        uses=tool_uses(detail),
         outputs=len(detail.outputs),
         retries=sum(len(call.retries) for call in detail.calls),
     )
@@ -174,11 +174,12 @@ def badges(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> li
         found += _noticed(flags, extra.correction if extra is not None else None)
     if flags & Flag.DECISION:
         add(("decision " + _decision(turn, extra, short=short), "tool"))
-    if flags & Flag.TOOL:
-        names = "" if extra is None or not extra.tools else " " + _list(extra.tools)
-        add((f"tool call{names}", "tool"))
-    if flags & Flag.TOOL_ERROR:
-        add(("tool error", "error"))
+    if extra is None or not extra.uses:
+        # With their details they have rows of their own.
+        if flags & Flag.TOOL:
+            add(("tool call", "tool"))
+        if flags & Flag.TOOL_ERROR:
+            add(("tool error", "error"))
     if flags & Flag.EDITED:
         add(("edited", "human"))
     if flags & Flag.HUMAN:

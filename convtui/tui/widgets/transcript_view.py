@@ -16,7 +16,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.timer import Timer
 
-from convtui.transcript import INTERESTING, OPEN, Transcript, Turn
+from convtui.transcript import INTERESTING, OPEN, Flag, Transcript, Turn
 from convtui.tui.palette import Palette
 from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
 from convtui.tui.widgets.marks import Extra
@@ -35,6 +35,7 @@ _KEPT = 400
 _AT_ONCE = 500
 _ROOMY = 20
 _NO_FRAME = Frame()
+_TOOL = int(Flag.TOOL)
 
 
 class TranscriptView(LineView):
@@ -88,6 +89,8 @@ class TranscriptView(LineView):
         """Gives the text of a turn in a mode other than shown; asked for visible turns only."""
         self.extra_of: Callable[[Turn], Extra | None] | None = None
         """Gives what the log says beyond the summary; asked for visible turns only."""
+        self.knows: Callable[[Turn], bool] | None = None
+        """Whether `extra_of` would have an answer at once."""
         self.follows = True
         self.stick_to_end = True
         self._transcript = transcript or Transcript()
@@ -410,7 +413,7 @@ class TranscriptView(LineView):
     def measure(self, item: int) -> int:
         """The height of a turn with its frame."""
         turn = self.turn_at(item)
-        if turn.status == OPEN or self._mode != "shown":
+        if turn.status == OPEN or self._mode != "shown" or turn.flags & _TOOL:
             return self._lines(item).height
         return measure_turn(turn, self._geometry) + self._frame(item).height
 
@@ -420,7 +423,8 @@ class TranscriptView(LineView):
         turns = self._transcript.turns[first:last]
         found = [measure_turn(turn, geometry) for turn in turns]
         for index, turn in enumerate(turns, first):
-            if index in with_frame or turn.status == OPEN or index == self._limit:
+            known = turn.flags & _TOOL and self.knows is not None and self.knows(turn)
+            if known or index in with_frame or turn.status == OPEN or index == self._limit:
                 found[index - first] = self.measure(index)
         return found
 

@@ -22,6 +22,7 @@ from convtui.tui.widgets.marks import (
     pack,
 )
 from convtui.tui.widgets.session_rows import Frame, session_end, session_head
+from convtui.tui.widgets.tool_marks import tool_rows
 from convtui.tui.wrap import MAX_CHARS, MAX_LINES, Wrapped, count_capped, paint
 
 OPEN_CHARS = 2_000_000
@@ -66,7 +67,8 @@ def badge_rows(turn: Turn, extra: Extra | None, geometry: Geometry) -> list[list
     if extra is None:
         return plain
     rich = pack(badges(turn, extra, short=geometry.short), geometry.text_width)
-    return rich if len(rich) == len(plain) else plain
+    # Turns with tool calls are measured with their details.
+    return rich if len(rich) == len(plain) or extra.uses else plain
 
 
 _WORDED = int(Flag.HELD | Flag.WOULD_END | Flag.EMPTY | Flag.DECISION | Flag.HUMAN)
@@ -149,6 +151,9 @@ class TurnLines:
                     break
                 marks.append((match.start(), match.end(), "mark:accent"))
         own = own_rows(turn, extra, short=geometry.short, width=geometry.text_width)
+        if extra is not None and extra.uses:
+            running = turn.status == OPEN and not turn.flags & Flag.HELD
+            own += tool_rows(extra.uses, geometry.text_width, running=running)
         tail = [*own, *badge_rows(turn, extra, geometry)]
         same = (
             streaming

@@ -1,0 +1,38 @@
+"""Arguments of tool calls as models write them: JSON text, or something that is not quite that."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def decoded(text: str) -> dict[str, Any] | None:
+    """The arguments in a text; nothing written means none, None that it is no JSON object."""
+    if not text.strip():
+        return {}
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def pretty_arguments(text: str) -> str:
+    """The text for reading and editing: JSON indented; anything else as it was written."""
+    found = decoded(text)
+    if found is None:
+        return text
+    return json.dumps(found, ensure_ascii=False, indent=2)
+
+
+def wrong_with(text: str) -> str | None:
+    """Why a text cannot be the arguments of a tool; None when it can."""
+    if decoded(text) is not None:
+        return None
+    try:
+        json.loads(text)
+    except ValueError as error:
+        return f"this is no JSON: {error}"
+    except RecursionError:
+        return "this nests too deep"
+    return 'the arguments of a tool are a JSON object, as in {"order": 17}'
