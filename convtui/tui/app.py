@@ -227,6 +227,10 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         else:
             self.push_screen(screen)
 
+    def compare(self, path_a: Path, path_b: Path) -> None:
+        """Opens two saved logs side by side."""
+        self.push_screen(_comparing(self, path_a, path_b))
+
     def leave(self, screen: Screen[Any], *, ended: bool = False) -> None:
         """Back to the screen below, or out.
 
@@ -371,6 +375,12 @@ def _picker(app: ConvtuiApp) -> Screen[Any]:
     return PickerScreen(app.keymap)
 
 
+def _comparing(app: ConvtuiApp, path_a: Path, path_b: Path) -> Screen[Any]:
+    from convtui.tui.screens.compare import CompareScreen
+
+    return CompareScreen(app.keymap, path_a, path_b)
+
+
 def _run(app: ConvtuiApp) -> int:
     mouse = app.config.mouse if app.config is not None else True
     # Until the first frame next to nothing becomes garbage.
@@ -415,3 +425,8 @@ def run_replay(
 ) -> int:
     """Opens a saved log; returns the exit code. Raises `LogError` when it cannot be opened."""
     return _run(ConvtuiApp(lambda app: recording(app, path, at=at, speed=speed), config=config))
+
+
+def run_compare(path_a: Path, path_b: Path, *, config: Config | None = None) -> int:
+    """Opens two saved logs side by side; returns the exit code."""
+    return _run(ConvtuiApp(lambda app: _comparing(app, path_a, path_b), config=config))

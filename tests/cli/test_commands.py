@@ -15,7 +15,7 @@ from tests.cli.conftest import Run
 from tests.logs import conversation, ending, header, sample, session, turn, write_log
 
 COMMANDS = [
-    *("demo", "debug", "run", "replay", "show", "runs", "check", "init", "providers"),
+    *("demo", "debug", "run", "replay", "show", "runs", "compare", "check", "init", "providers"),
     *("personas", "themes", "config", "where", "schema", "completion"),
 ]
 

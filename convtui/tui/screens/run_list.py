@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 
 from textual.content import Content
 from textual.widgets import OptionList
@@ -40,8 +41,11 @@ def row(run: RunSummary, now: datetime, before: str = "", after: str = "") -> Co
     )
 
 
-def branch_row(branch: Branch, now: datetime, guide: str, *, opened: bool) -> Content:
-    """A run of a tree on one line; a root says how many branches it has."""
+def branch_row(
+    branch: Branch, now: datetime, guide: str, *, opened: bool, letter: str = ""
+) -> Content:
+    """A run of a tree on one line; a root says how many branches it has, a mark its letter."""
+    guide = f"[{letter}] marked  {guide}" if letter else guide
     if branch.depth:
         return row(branch.run, now, guide, branch.origin())
     many = f"{branch.size} branch{'es' if branch.size != 1 else ''}" if branch.size else ""
@@ -49,7 +53,9 @@ def branch_row(branch: Branch, now: datetime, guide: str, *, opened: bool) -> Co
     if many and not opened and newest is not branch.run:
         many += f", the newest {newest.state.replace('_', ' ')}"
     mark = ("▾ " if opened else "▸ ") if branch.size else ""
-    return row(branch.run, now, mark, ", ".join(part for part in (many, branch.origin()) if part))
+    return row(
+        branch.run, now, guide + mark, ", ".join(part for part in (many, branch.origin()) if part)
+    )
 
 
 class RunList(OptionList):
@@ -63,6 +69,8 @@ class RunList(OptionList):
         super().__init__(id=id)
         self.runs: list[RunSummary] = []
         self.branches: list[Branch] = []
+        self.marked: list[Path] = []
+        """The runs that are marked to be compared, in a tree: A, then B."""
 
     def show(
         self, runs: Iterable[RunSummary], now: datetime | None = None, *, more: str = ""
@@ -91,7 +99,15 @@ class RunList(OptionList):
         self.branches = [branch for _, branch in rows]
         self.runs = [branch.run for branch in self.branches]
         self.clear_options()
-        self.add_options([Option(branch_row(b, now, guide, opened=opened(b))) for guide, b in rows])
+        letters = dict(zip(self.marked, "AB", strict=False))
+        self.add_options(
+            [
+                Option(
+                    branch_row(b, now, guide, opened=opened(b), letter=letters.get(b.run.path, ""))
+                )
+                for guide, b in rows
+            ]
+        )
         if self.runs:
             paths = [run.path for run in self.runs]
             kept = before is not None and before.run.path in paths

@@ -100,7 +100,15 @@ class RunsScreen(KeyScreen):
 
     def footer_ids(self) -> Sequence[str]:
         """What can be done here."""
-        return ("runs.open", "runs.fold", "search.open", "app.quit", "app.help")
+        return (
+            "runs.open",
+            "runs.fold",
+            "search.open",
+            "runs.mark",
+            "runs.compare",
+            "app.quit",
+            "app.help",
+        )
 
     def do_runs_open(self) -> None:
         """Opens the selected run."""
@@ -128,6 +136,37 @@ class RunsScreen(KeyScreen):
         self._opened = set() if self._opened >= everything else everything
         chosen = self.query_one(RunList).branch
         self._refill(chosen.run.path if chosen is not None else None)
+
+    def do_runs_mark(self) -> None:
+        """Marks the selected run, or takes its mark away; of two marks the older one goes."""
+        listed = self.query_one(RunList)
+        run = listed.chosen(listed.highlighted or 0)
+        if run is None:
+            return
+        if run.path in listed.marked:
+            listed.marked.remove(run.path)
+        else:
+            listed.marked = [*listed.marked[-1:], run.path]
+        self._refill(run.path)
+
+    def do_runs_compare(self) -> None:
+        """Two that are marked, a marked one and the selected one, or a branch and its parent."""
+        listed = self.query_one(RunList)
+        run = listed.chosen(listed.highlighted or 0)
+        wanted = list(listed.marked)
+        if run is not None and len(wanted) < 2 and run.path not in wanted:
+            wanted.append(run.path)
+        if len(wanted) == 1 and run is not None and not listed.marked:
+            parent = next(
+                (b for b in walk(self._roots) if any(c.run.path == run.path for c in b.children)),
+                None,
+            )
+            wanted = [parent.run.path, run.path] if parent is not None else []
+        if len(wanted) == 2:
+            self.capp.compare(wanted[0], wanted[1])
+        else:
+            key = self.keymap.shown("runs.mark")
+            self.tell(f"Mark one run with {key}, then select or mark the other.", "warning")
 
     def _refill(self, selected: Path | None) -> None:
         self._fill(self.query_one(Input).value)
