@@ -27,6 +27,25 @@ ENTRY_POINTS = "convtui.providers"
 _ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 
 
+_MODULES = 100
+_FOREIGN = frozenset({"site-packages", "dist-packages", ".venv", "venv", "__pycache__"})
+
+
+def modules_beside(file: Path) -> list[Path]:
+    """The files that were imported from the folder of a provider's file, that file left out."""
+    home = file.resolve().parent
+    found: set[Path] = set()
+    for module in list(sys.modules.values()):
+        name = getattr(module, "__file__", None)
+        if not isinstance(name, str) or not name.endswith(".py"):
+            continue
+        path = Path(name)
+        if path.is_relative_to(home) and not _FOREIGN.intersection(path.relative_to(home).parts):
+            found.add(path)
+    found.discard(file.resolve())
+    return sorted(found)[:_MODULES]
+
+
 @dataclass(slots=True)
 class Loaded:
     """A provider and where it came from."""
@@ -52,6 +71,9 @@ class Loaded:
         if self.file is not None:
             found["file"] = str(self.file)
             found["sha256"] = self.sha256
+            others = modules_beside(self.file)
+            if others:
+                found["modules"] = [str(path) for path in others]
         model = getattr(self.provider, "model", None)
         if isinstance(model, str):
             found["model"] = model

@@ -172,7 +172,7 @@ class LiveRun:
 
     @property
     def provider_files(self) -> list[Path]:
-        """The files of the provider's code, as far as its SPEC names them."""
+        """The provider's file, and what it imported from its own folder; none for a model."""
         provider = self.spec.scenario.get("provider")
         use = provider.get("use") if isinstance(provider, dict) else provider
         source = self.spec.scenario.get("source")
@@ -183,7 +183,12 @@ class LiveRun:
             spec = parse_provider_spec(use, base).resolved(base)
         except ProviderLoadError:
             return []
-        return [Path(spec.target)] if spec.kind == "file" else []
+        if spec.kind != "file":
+            return []
+        told = self.handle.transcript.header.get("provider")
+        beside = told.get("modules") if isinstance(told, dict) else None
+        others = [Path(str(name)) for name in beside] if isinstance(beside, list) else []
+        return [Path(spec.target), *others]
 
     async def close(self) -> None:
         """Ends the engine; what was said is in the log."""

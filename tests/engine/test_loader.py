@@ -326,3 +326,32 @@ async def test_the_demo_needs_nothing() -> None:
     loaded = load_provider(ProviderSpec("demo"), ProviderSettings(speed=0))
     assert loaded.kind == "demo"
     assert await answer(loaded.provider)
+
+
+def test_what_a_file_imports_from_its_own_folder_is_told(tmp_path: Path) -> None:
+    """A separate interpreter: nothing of ours shall stay loaded."""
+    import json
+    import subprocess
+    import sys
+
+    (tmp_path / "bot.py").write_text(
+        "import beside\nfrom inner import deep\ndef bot(m): return ''\n"
+    )
+    (tmp_path / "beside.py").write_text("")
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "__init__.py").write_text("")
+    (tmp_path / "inner" / "deep.py").write_text("import json\n")
+    code = (
+        "import json, sys; from pathlib import Path;"
+        "from convtui.providers.loader import ProviderSettings, load_provider;"
+        "from convtui.spec import parse_provider_spec;"
+        "spec = parse_provider_spec(sys.argv[1]);"
+        "print(json.dumps(load_provider(spec, ProviderSettings(), models=None).identity()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, f"{tmp_path / 'bot.py'}:bot"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    told = json.loads(done.stdout)["modules"]
+    names = [Path(name).relative_to(tmp_path.resolve()).as_posix() for name in told]
+    assert names == ["beside.py", "inner/__init__.py", "inner/deep.py"]

@@ -345,3 +345,24 @@ async def test_hostile_text_is_only_text(live: Live) -> None:
         )  # fmt: skip
         assert "[@click=app.quit]" in drawn
         assert not any(char in drawn for char in "\x1b\x07\u202e")
+
+
+async def test_a_change_of_the_providers_code_is_announced(live: Live, tmp_path: Path) -> None:
+    file, other = tmp_path / "bot.py", tmp_path / "helpers.py"
+    file.write_text("import helpers\n")
+    other.write_text("\n")
+    live.handle.transcript.header["provider"] = {"modules": [str(other)]}
+    told: list[str] = []
+    async with live.app.run_test(size=(120, 36)) as pilot:
+        await live.begin(pilot)
+        assert live.run.provider_files == [file, other]
+        live.app.notify = lambda message, **more: told.append(str(message))  # type: ignore[method-assign]
+
+        def saved() -> bool:
+            # Saved until it is seen: the watch begins a moment after the engine is up.
+            if not told:
+                other.write_text(other.read_text() + "#\n")
+            return bool(told)
+
+        await until(pilot, saved)
+    assert told[0] == "helpers.py changed: R reloads it."

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from convtui.errors import CommandRefused, ConvtuiError, EngineError
+from convtui.text import visible_line
+from convtui.tui import watch
 from convtui.tui.screens.dialogs import Choose
 from convtui.tui.screens.error import ErrorPane
 from convtui.tui.screens.taking_over import TakingOver
@@ -80,6 +83,24 @@ class Branching(TakingOver):
     def provider_name(self) -> str:
         """The provider's name for titles."""
         raise NotImplementedError
+
+    def watch_code(self) -> None:
+        """Tells when a file of the provider's code has changed, until the next engine is up."""
+        if self.run is not None and self.run.provider_files:
+            self.run_worker(self._watch_code(), group="code", exclusive=True)
+
+    async def _watch_code(self) -> None:
+        run = self.run
+        files = run.provider_files if run is not None else []
+        before = await asyncio.to_thread(watch.stamp, files)
+        while self.run is run and run is not None and not run.handle.over:
+            await watch.changed(files, before)
+            now = await asyncio.to_thread(watch.stamp, files)
+            different = [path for path in files if now.get(path) != before.get(path)]
+            before = now
+            if different and not self.busy_with:
+                names = ", ".join(visible_line(path.name, 40) for path in different[:3])
+                self.tell(f"{names} changed: {self.keymap.shown('provider.reload')} reloads it.")
 
     async def do_provider_reload(self) -> None:
         """Loads the provider's code again; a held reply goes through the new hooks."""
