@@ -65,7 +65,6 @@ class Subject:
             scenario=scenario,
             out_dir=str(self.folder / probe),
             watched=True,
-            paused=True,
             speed=0.0,
             wire="last",
             trust=self.trust,
@@ -212,18 +211,10 @@ class Talk:
             self.told.errors.append(hold)
         if self._before is not None and await self._before(self, hold):
             return
-        if reason == "pause":
-            await self._begin(hold)
-        elif reason == "human":
+        if reason == "human":
             await self._next(hold)
         else:
             await self.choose(hold, *_ANSWERS.get(reason, ()))
-
-    async def _begin(self, hold: RecordDict) -> None:
-        if "persona" not in self.handle.transcript.taken_over:
-            await self.handle.command(Commands.TAKE_OVER, side="persona")
-        if hold.get("side") != "persona" or hold.get("stage") != "request":
-            await self.handle.command(Commands.RUN)
 
     async def _next(self, hold: RecordDict) -> None:
         number = self._number
