@@ -45,6 +45,8 @@ PROBES: Final[dict[str, str]] = {
     "breakpoint": "No breakpoint() is left in the code.",
 }
 """Every probe and what passes it."""
+_PLAIN: Final = ("setup", "hook_order", "reply", "reset", "tool_call", "timeout", "error_text",
+                 "output", "breakpoint")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,8 @@ async def probe(bench: Bench) -> Report:
     report = bench.report
     if not await probe_talks.load(bench):
         return report
-    up = await probe_talks.plain(bench)
+    # What others have to know of it comes from the first conversation.
+    up = not bench.wants(*_PLAIN) or await probe_talks.plain(bench)
     if up:
         await probe_talks.messages(bench)
         await probe_talks.tool_call(bench)
