@@ -82,7 +82,9 @@ class EngineHandle:
         self.exit_status: int | None = None
         self.early_output: list[tuple[str, str]] = []
         self.loaded: dict[str, Any] | None = None
-        """What `only_load` found out about the provider."""
+        """What `only_load` or `rehook` found out about the provider."""
+        self.rehooked: deque[dict[str, Any]] = deque()
+        """What `rehook` has sent, a log at a time; whoever reads it takes it out."""
         self.busy: float | None = None
         """Seconds the current call has been in flight, as the last heartbeat said."""
         self.armed: dict[str, dict[str, Any]] = {}
@@ -343,6 +345,8 @@ class EngineHandle:
                 self.state = EngineState.FAILED
         elif kind is Kind.LOADED:
             self.loaded = data
+        elif kind is Kind.REHOOKED:
+            self.rehooked.append(data)
         elif kind is Kind.OUTPUT:
             self.early_output.append((data["stream"], data["text"]))
 

@@ -48,7 +48,12 @@ class Kind(IntEnum):
     OUTPUT = 9
     """`{stream, text}`: provider output that came before there was a log to keep it in."""
     LOADED = 10
-    """What loading the provider showed; the answer to a START with `only_load`."""
+    """What loading the provider showed; the answer to a START with `only_load` or `rehook`."""
+    REHOOKED = 11
+    """What the new hooks make of one log: `{log, error}` for one that cannot be read, else `{log,
+    id, persona, turns, changed, counterfactual, seeded, damaged, endings}`. `turns` are the replies
+    that went through, `[session, turn, attempt]`; `changed` those of which something differs:
+    `{session, turn, attempt, kinds, raw, before, after, error, counterfactual}`."""
     # screen to engine
     START = 32
     """What to run; the first frame. See `engine.process`."""
@@ -201,6 +206,29 @@ class ContinueFrom:
     """Whether nothing is said in the new log: it only stands where the conversation goes on."""
 
 
+REHOOK_CURSOR: Final = "@ii"
+"""Where a rehook stands, in a file that both processes map: index of the log, index of the reply
+(-1: none yet); a log of -1 is the end."""
+
+
+@dataclass(slots=True)
+class RehookSpec:
+    """Logs whose raw replies go through the provider's hooks again."""
+
+    logs: list[str]
+    """Absolute paths."""
+    cursor: str
+    """A file of the size of `REHOOK_CURSOR`, kept up to date."""
+    only: str = ""
+    """A filter: the turns that are told of; all go through."""
+    first: int = 0
+    """The log to begin with."""
+    failed: list[dict[str, Any]] = field(default_factory=list)
+    """Replies that have ended an engine before, `{log, reply, error}`: not tried again."""
+    setup: bool = False
+    """Whether `setup()` is called before, and `cleanup()` after."""
+
+
 @dataclass(slots=True)
 class StartSpec:
     """All that an engine process needs to know to run one conversation."""
@@ -226,6 +254,8 @@ class StartSpec:
     continue_from: ContinueFrom | None = None
     only_load: bool = False
     """Loads the provider, tells what it is, and ends: no conversation, no log."""
+    rehook: RehookSpec | None = None
+    """Loads the provider and runs its hooks over logs: no conversation, no log of its own."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for a START frame."""
@@ -236,4 +266,9 @@ class StartSpec:
         """The reverse of `as_dict()`."""
         values = dict(data)
         parent = values.pop("continue_from", None)
-        return cls(**values, continue_from=ContinueFrom(**parent) if parent else None)
+        rehook = values.pop("rehook", None)
+        return cls(
+            **values,
+            continue_from=ContinueFrom(**parent) if parent else None,
+            rehook=RehookSpec(**rehook) if rehook else None,
+        )

@@ -171,8 +171,8 @@ def _matches(run: RunSummary, expression: Filter) -> bool:
     answer = expression.on_run(run)
     if answer is not None:
         return answer
-    from convtui.cli.lookup import LogLookup
     from convtui.log.reader import open_log
+    from convtui.lookup import LogLookup
 
     try:
         with open_log(run.path) as log:

@@ -46,7 +46,7 @@ def plan(
     """
     config = settings(
         out_dir=flags.get("out"),
-        python=_interpreter(flags.get("python")),
+        python=interpreter(flags.get("python")),
         env_file=flags.get("env_file"),
         wire=flags.get("wire"),
     )
@@ -78,7 +78,8 @@ def plan(
     return Plan(scenario, config, spec, config.python)
 
 
-def _interpreter(text: str | None) -> str | None:
+def interpreter(text: str | None) -> str | None:
+    """The absolute path of the program that `--python` names. Raises `UsageError`."""
     if text is None:
         return None
     found = shutil.which(text)

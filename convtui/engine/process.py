@@ -220,6 +220,10 @@ class Engine:
                 self.capture.flush()
                 self.sender.send(Kind.LOADED, **describe_provider(spec, models))
                 return 0
+            if spec.rehook is not None:
+                from convtui.engine.rehooking import rehook
+
+                return await rehook(spec, spec.rehook, models, self.sender, self.capture)
             conversation = build(
                 spec,
                 Wiring(

@@ -1,0 +1,194 @@
+"""Drives a rehook: engine processes that may crash, hang or exit, and go on after the culprit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import mmap
+import os
+import signal
+import struct
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from convtui.client import EngineHandle, EngineState, crash_frames
+from convtui.errors import EngineError
+from convtui.protocol import REHOOK_CURSOR, RehookSpec, StartSpec
+
+_CURSOR: Final = struct.Struct(REHOOK_CURSOR)
+_LOOK_EVERY: Final = 0.02
+MOST_ENDED: Final = 25
+"""Engines that a provider's hooks may end before it is given up."""
+_OUTPUT: Final = 64 * 1024
+
+Progress = Callable[[int, int], None]
+"""Called with the logs and the replies that are done."""
+
+
+@dataclass(slots=True)
+class Rehooked:
+    """What a provider's hooks make of recorded replies."""
+
+    logs: list[Path]
+    provider: dict[str, Any] = field(default_factory=dict)
+    """`{identity, hooks}`."""
+    found: list[dict[str, Any]] = field(default_factory=list)
+    """For every log what `protocol.Kind.REHOOKED` says."""
+    output: str = ""
+    """What the provider's code printed, cut to 64 kB."""
+    stopped: str = ""
+    """Why it was given up before the last log; empty when all are done."""
+
+
+async def rehook_logs(
+    start: StartSpec,
+    logs: Sequence[Path],
+    *,
+    only: str = "",
+    setup: bool = False,
+    timeout: float = 10.0,  # noqa: ASYNC109 - of a hook, not of this
+    python: str | None = None,
+    progress: Progress = lambda logs, replies: None,
+) -> Rehooked:
+    """Runs the provider of `start` over logs.
+
+    A hook that takes longer than `timeout` seconds, or that ends its process, is a failure of that
+    reply; the rest goes on in a new engine. Raises `EngineError` when the provider cannot be
+    loaded.
+    """
+    with tempfile.TemporaryDirectory(prefix="convtui-rehook-") as folder:
+        cursor = Path(folder) / "cursor"
+        cursor.write_bytes(_CURSOR.pack(-1, -1))
+        spec = RehookSpec(
+            [str(path.absolute()) for path in logs], str(cursor), only=only, setup=setup
+        )
+        run = _Run(start, spec, Rehooked(list(logs)), timeout=timeout, python=python)
+        run.progress = progress
+        with cursor.open("r+b") as file, mmap.mmap(file.fileno(), 0) as shared:
+            await run.all(shared)
+        return run.result
+
+
+class _Run:
+    def __init__(
+        self,
+        start: StartSpec,
+        spec: RehookSpec,
+        result: Rehooked,
+        *,
+        timeout: float,
+        python: str | None,
+    ) -> None:
+        self._start = start
+        self._spec = spec
+        self._timeout = timeout
+        self._python = python
+        self.progress: Progress = lambda logs, replies: None
+        self.result = result
+        self._replies = 0
+
+    async def all(self, cursor: mmap.mmap) -> None:
+        """Every log, in as many engines as that takes."""
+        while len(self.result.found) < len(self._spec.logs):
+            if len(self._spec.failed) >= MOST_ENDED:
+                self.result.stopped = (
+                    f"the provider's hooks have ended {MOST_ENDED} engines; given up"
+                )
+                return
+            self._spec.first = len(self.result.found)
+            _CURSOR.pack_into(cursor, 0, -1, -1)
+            await self._engine(cursor)
+
+    async def _engine(self, cursor: mmap.mmap) -> None:
+        handle = EngineHandle(python=self._python)
+        spec = StartSpec.from_dict(self._start.as_dict())
+        spec.rehook = self._spec
+        try:
+            await handle.start(spec, wait=False)
+            hung = await self._watch(handle, cursor)
+        finally:
+            await handle.close()
+        self._take(handle)
+        if len(self.result.found) == len(self._spec.logs):
+            return
+        log, reply = _CURSOR.unpack_from(cursor, 0)
+        if handle.loaded is None or log < 0 or reply < 0 or log >= len(self._spec.logs):
+            if hung:
+                raise EngineError(f"the provider was not loaded within {self._timeout:g} s")
+            raise handle.failure()
+        self._spec.failed.append(
+            {"log": log, "reply": reply, "error": _why(handle, hung, self._timeout)}
+        )
+
+    async def _watch(self, handle: EngineHandle, cursor: mmap.mmap) -> bool:
+        """Waits for the end of an engine; whether it had to be killed because a hook hangs."""
+        loop = asyncio.get_running_loop()
+        over = asyncio.ensure_future(handle.wait())
+        stands, since = _CURSOR.unpack_from(cursor, 0), loop.time()
+        try:
+            while not over.done():
+                await asyncio.wait({over}, timeout=_LOOK_EVERY)
+                self._take(handle)
+                now = _CURSOR.unpack_from(cursor, 0)
+                if now != stands or now[1] < 0:
+                    # Loading and reading take the time that they take.
+                    stands, since = now, loop.time()
+                elif loop.time() - since > self._timeout:
+                    await _ask_where(handle)
+                    return True
+        finally:
+            over.cancel()
+        return False
+
+    def _take(self, handle: EngineHandle) -> None:
+        while handle.rehooked:
+            found = handle.rehooked.popleft()
+            self.result.found.append(found)
+            self._replies += len(found.get("turns", ()))
+        if handle.loaded is not None:
+            self.result.provider = handle.loaded
+        if handle.state is not EngineState.FAILED and handle.loaded is not None:
+            self.progress(len(self.result.found), self._replies)
+        if handle.over:
+            room = _OUTPUT - len(self.result.output)
+            if room > 0 and handle.exit_status == 0:
+                text = "".join(text for _, text in handle.early_output)
+                self.result.output += text[:room]
+
+
+async def _ask_where(handle: EngineHandle) -> None:
+    """Has a process that hangs print where it stands, and end."""
+    if handle.pid is not None and sys.platform != "win32":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(handle.pid, signal.SIGABRT)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(handle.wait(), 2.0)
+    handle.kill()
+
+
+def _why(handle: EngineHandle, hung: bool, timeout: float) -> dict[str, Any]:
+    """The failure of the reply that an engine ended with, as other failures of hooks are told."""
+    status = handle.exit_status or 0
+    if hung:
+        message = f"no answer within {timeout:g} s: a hook that hangs, or waits for something"
+    elif status < 0:
+        with contextlib.suppress(ValueError):
+            status_name = signal.Signals(-status).name
+            why = {"SIGSEGV": " (a crash in native code)", "SIGKILL": " (or out of memory)"}
+            message = f"the hooks ended the process by {status_name}{why.get(status_name, '')}"
+            return _described(handle, message)
+        message = f"the hooks ended the process by signal {-status}"
+    else:
+        message = f"the hooks ended the process with status {status}: a call of os._exit()?"
+    return _described(handle, message)
+
+
+def _described(handle: EngineHandle, message: str) -> dict[str, Any]:
+    error: dict[str, Any] = {"type": "EngineDied", "message": message, "category": "hook"}
+    frames = crash_frames("".join(text for name, text in handle.early_output if name == "stderr"))
+    frames = [line for line in frames if line.startswith('  File "') and "<string>" not in line]
+    return error | ({"frames": [line.strip() for line in frames]} if frames else {})

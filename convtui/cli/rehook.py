@@ -1,0 +1,248 @@
+"""`convtui rehook`: a provider's hooks again over what was recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from convtui.cli.common import example, json_flag, print_json, say, settings, use_color
+from convtui.errors import EngineError, FileError, UsageError
+
+if TYPE_CHECKING:
+    from convtui.analysis.rehook import Changed, Report
+    from convtui.protocol import StartSpec
+
+_RED, _GREEN, _BOLD, _DIM = "31", "32", "1", "2"
+
+
+@click.command(
+    "rehook",
+    epilog=example(
+        "convtui rehook runs/ --provider my_provider.py:Bot",
+        "convtui rehook run.jsonl --provider my_provider.py:Bot --diff",
+        "convtui rehook runs/ --provider my_provider.py:Bot --only '~signal' --junit rehook.xml",
+    ),
+)
+@click.argument("logs", nargs=-1, required=True, metavar="LOG...")
+@click.option("--provider", metavar="SPEC", help="Whose hooks: file.py:Name, package.module:Name.")
+@click.option("--diff", is_flag=True, help="Below each change the words that differ.")
+@click.option("--only", default="", metavar="FILTER", help="Only turns that match.")
+@click.option("--junit", metavar="FILE", help="A report in JUnit XML, for CI.")
+@click.option("--setup", is_flag=True, help="Call setup() before the first hook.")
+@click.option("--timeout", type=float, default=10.0, metavar="SECONDS", show_default=True,
+              help="How long a hook may take.")  # fmt: skip
+@click.option("--set", "set_", multiple=True, metavar="KEY=VALUE",
+              help="Any scenario key, as provider.options.key=value.")  # fmt: skip
+@click.option("--python", metavar="PATH", help="The interpreter with the provider's packages.")
+@click.option("--env-file", metavar="FILE", help="KEY=value lines for the engine.")
+@json_flag
+def command(
+    *,
+    logs: tuple[str, ...],
+    provider: str | None,
+    diff: bool,
+    only: str,
+    junit: str | None,
+    setup: bool,
+    timeout: float,
+    set_: tuple[str, ...],
+    python: str | None,
+    env_file: str | None,
+    as_json: bool,
+) -> int:
+    """Runs a provider's hooks over the raw replies of saved runs; no model is called.
+
+    LOG is a log or a folder of logs. Only the provider's replies are run again, with the rules of
+    each log's scenario; the simulated user's are not. What comes after the first change of a
+    session is marked: said after that, it might never have been. Only the code that --provider
+    names is loaded, never what a log names.
+
+    Exit code 0 when nothing changed, 1 when something did, 2 when it could not be found out.
+    """
+    if not provider:
+        raise UsageError("whose hooks? write --provider file.py:Name")
+    if timeout <= 0:
+        raise UsageError("--timeout must be more than 0 seconds")
+    start, interpreter = _start(provider, set_, python, env_file)
+    _check_filter(only)
+    paths = _paths(logs)
+    if not paths:
+        say("convtui: no logs there: nothing to rehook")
+    from convtui.analysis.rehook import Report
+    from convtui.analysis.rehooking import rehook_logs
+
+    bar = _Bar(len(paths))
+    try:
+        result = asyncio.run(
+            rehook_logs(
+                start,
+                paths,
+                only=only,
+                setup=setup,
+                timeout=timeout,
+                python=interpreter,
+                progress=bar.show,
+            )
+        )
+    except EngineError as error:
+        error.exit_code = 2
+        raise
+    finally:
+        bar.close()
+    report = Report(result)
+    if junit is not None:
+        report.write_junit(Path(junit))
+    _notes(report)
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        _Lines(report, color=use_color(sys.stdout, settings().color)).all(diff=diff)
+    return 0 if report.same else 1
+
+
+def _start(
+    provider: str, set_: Sequence[str], python: str | None, env_file: str | None
+) -> tuple[StartSpec, str | None]:
+    from convtui.cli.start import interpreter
+    from convtui.protocol import StartSpec
+    from convtui.scenario import merge_flags
+
+    scenario = merge_flags(
+        None, {"provider": provider, "persona": "demo", "set": list(set_)}, ready=False
+    )
+    if scenario.provider.spec.kind == "recorded":
+        raise UsageError("--provider recorded:LOG has no hooks of its own to run again")
+    config = settings(python=interpreter(python), env_file=env_file)
+    if config.env_file and not Path(config.env_file).is_file():
+        raise FileError(f"{config.env_file}: there is no such file of environment variables")
+    start = StartSpec(scenario=scenario.for_engine(), out_dir=".", env_file=config.env_file)
+    return start, config.python
+
+
+def _check_filter(expression: str) -> None:
+    if expression:
+        from convtui.filters import parse
+
+        parse(expression)
+
+
+def _paths(logs: Sequence[str]) -> list[Path]:
+    """The logs that are named, those of folders by name. Raises `LogError` for what is none."""
+    from convtui.log.library import log_files
+    from convtui.log.reader import LogReader
+
+    found: list[Path] = []
+    for log in logs:
+        path = Path(log)
+        if path.is_dir():
+            found += sorted(Path(entry.path) for entry in log_files(path))
+        else:
+            LogReader(path).close()
+            found.append(path)
+    return list(dict.fromkeys(found))
+
+
+def _notes(report: Report) -> None:
+    """What is worth knowing and no result, on standard error."""
+    for reason in report.unreadable():
+        say(f"convtui: not rehooked: {reason}")
+    damaged = sum(found.get("damaged", 0) for found in report.result.found)
+    if damaged:
+        say(f"convtui: {damaged} damaged lines were passed over; `convtui check LOG` names them")
+    if report.counts.seeded:
+        say(
+            f"convtui: the raw replies of {report.counts.seeded} turns stand in the logs that these"
+            " go on from: name those, too"
+        )
+    if report.result.output:
+        first = report.result.output.strip().split("\n", 1)[0]
+        say(f"convtui: the provider's code printed {len(report.result.output)} characters: {first}")
+    if report.result.stopped:
+        say(f"convtui: {report.result.stopped}")
+
+
+class _Bar:
+    """A progress bar on standard error, where that is a terminal."""
+
+    def __init__(self, logs: int) -> None:
+        self._logs = logs
+        self._on = sys.stderr.isatty() and logs > 1
+        self._width = 0
+
+    def show(self, logs: int, replies: int) -> None:
+        """So many logs are done, so many replies."""
+        if not self._on:
+            return
+        full = round(30 * logs / max(1, self._logs))
+        line = f"[{'#' * full}{'.' * (30 - full)}] {logs:,}/{self._logs:,} logs {replies:,} replies"
+        self._width = max(self._width, len(line))
+        sys.stderr.write(f"\r{line:<{self._width}}")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        if self._on and self._width:
+            sys.stderr.write(f"\r{'':<{self._width}}\r")
+            sys.stderr.flush()
+
+
+class _Lines:
+    """Writes a report for people. Whatever is foreign is made visible here."""
+
+    def __init__(self, report: Report, *, color: bool) -> None:
+        self._report = report
+        self._color = color
+
+    def _line(self, *pieces: str | tuple[str, str]) -> None:
+        from convtui.text import visible_line
+
+        text = ""
+        for piece in pieces:
+            words, code = piece if isinstance(piece, tuple) else (piece, "")
+            words = visible_line(words)
+            text += f"\x1b[{code}m{words}\x1b[0m" if self._color and code else words
+        sys.stdout.write(text.rstrip() + "\n")
+
+    def all(self, *, diff: bool) -> None:
+        """What changed, log by log, then which sessions end elsewhere, then the summary."""
+        log: Path | None = None
+        for change in self._report.changes:
+            if change.log != log:
+                log = change.log
+                self._line((str(log), _BOLD))
+            self._change(change)
+            if diff:
+                self._diff(change)
+        endings = self._report.endings()
+        if endings:
+            self._line(("sessions that end elsewhere", _BOLD))
+        for path, session, words in endings:
+            self._line(f"  {path.name}  session {session}  {words}")
+        if self._report.changes:
+            self._line()
+        self._line((self._report.summary(), _GREEN if self._report.same else _RED))
+
+    def _change(self, change: Changed) -> None:
+        mark = [("  counterfactual", _DIM)] if change.counterfactual else []
+        code = _RED if change.error is not None else ""
+        self._line(f"  {change.address:<8}  ", ("; ".join(change.words()), code), *mark)
+        if change.error is not None:
+            for frame in change.error.get("frames", ()):
+                self._line("            ", (str(frame), _DIM))
+
+    def _diff(self, change: Changed) -> None:
+        pieces = change.diff()
+        if not pieces:
+            return
+        from convtui.analysis.compare_report import clipped, marked
+
+        if not self._color:
+            self._line("            ", marked(clipped(pieces)))
+            return
+        codes = {"=": "", "-": _RED, "+": _GREEN}
+        self._line("            ", *((text, codes[op]) for op, text in clipped(pieces)))

@@ -1,0 +1,53 @@
+"""The engine process as a rehook: loads the provider, sends what each log shows, ends."""
+
+from __future__ import annotations
+
+import asyncio
+
+from convtui.engine.output import OutputCapture
+from convtui.engine.pipe import FrameSender
+from convtui.engine.prepare import load_for
+from convtui.engine.rehook import Rehook
+from convtui.engine.sides import Timed, lifecycle
+from convtui.models.base import ModelClients
+from convtui.protocol import Kind, RehookSpec, StartSpec
+from convtui.providers.loader import Loaded
+from convtui.scenario import Scenario
+
+
+async def rehook(
+    start: StartSpec,
+    spec: RehookSpec,
+    models: ModelClients,
+    sender: FrameSender,
+    capture: OutputCapture,
+) -> int:
+    """Sends `LOADED`, then a `REHOOKED` for every log; the exit status.
+
+    Raises `ProviderLoadError` when the provider cannot be loaded, `HookError` when its `setup()`
+    fails.
+    """
+    loaded = load_for(Scenario.from_public(start.scenario), start, models)
+    if spec.setup:
+        raise_failure(await lifecycle("setup", loaded.provider.setup))
+    capture.flush()
+    sender.send(Kind.LOADED, **described(loaded))
+    for found in Rehook(spec, loaded.provider).logs():
+        capture.flush()
+        sender.send(Kind.REHOOKED, **found)
+        # Commands, the heartbeat and tasks of the provider's own get their turn.
+        await asyncio.sleep(0)
+    if spec.setup:
+        await lifecycle("cleanup", loaded.provider.cleanup)
+    return 0
+
+
+def raise_failure(call: Timed) -> None:
+    """Raises the error of a lifecycle call that failed."""
+    if call.error is not None:
+        raise call.error
+
+
+def described(loaded: Loaded) -> dict[str, object]:
+    """What a provider is: `{identity, hooks}`."""
+    return {"identity": loaded.identity(), "hooks": loaded.hooks}

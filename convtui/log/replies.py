@@ -1,0 +1,279 @@
+"""The raw replies of a log's provider, each with what its hooks made of it then."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from convtui.errors import LogError
+from convtui.log.reader import MAX_LINE
+from convtui.records import FORMAT, MAJOR, RecordDict, decode
+
+_NEEDED: Final = frozenset(
+    {
+        "header",
+        "history.seeded",
+        "session.started",
+        "session.ended",
+        "turn.started",
+        "llm.response",
+        "debug.edited",
+        "debug.overrode",
+        "signals.extracted",
+        "response.processed",
+        "turn.discarded",
+        "turn.committed",
+    }
+)
+_HEAD = re.compile(
+    rb'\{"seq":\d+,"t":[^,"]+,"type":"([^"]+)"'
+    rb'(?:,"session":\d+)?(?:,"turn":\d+)?(?:,"side":"([^"]+)")?'
+)
+
+
+@dataclass(slots=True)
+class RecordedReply:
+    """One attempt at a provider's turn: what came back, and what became of it."""
+
+    session: int
+    turn: int
+    attempt: int
+    raw: str = ""
+    """The raw reply that went through the hooks: as edited, where somebody edited it."""
+    rounds: list[RecordDict] = field(default_factory=list)
+    """Its `llm.response` records: those that called tools, then the one that counts."""
+    matches: list[dict[str, Any]] | None = None
+    """What stage `signals` found; None where the log does not tell."""
+    text: str | None = None
+    """What `post_process_response` made of it; None where the log does not tell."""
+    discard: bool = False
+    """What `should_discard_response` said, whatever a human made of that."""
+    outcome: Literal["", "committed", "discarded", "failed"] = ""
+    after_discard: str = ""
+    """`end`, `retry` or `skip`, of one that was dropped."""
+    human: bool = False
+    seeded: bool = False
+    """Said before the log began: there is the text, not the raw reply."""
+    judged: bool | None = None
+    """What the hook had said before somebody overrode it."""
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the provider said about the reply."""
+        found = self.rounds[-1].get("metadata") if self.rounds else None
+        return found if isinstance(found, dict) else {}
+
+
+@dataclass(slots=True)
+class RecordedReplies:
+    """What a log has for whoever plays it or runs hooks over it again."""
+
+    header: RecordDict = field(default_factory=dict)
+    sessions: dict[int, RecordDict] = field(default_factory=dict)
+    """`session.started` by session."""
+    endings: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Terminations by session."""
+    replies: list[RecordedReply] = field(default_factory=list)
+    """Attempts that came out: committed, dropped, or failed in a hook. In order."""
+    damaged: int = 0
+    """Lines that could not be read."""
+    current: RecordedReply | None = None
+
+    def take(self, record: RecordDict) -> None:
+        """Takes in the next record; one that is malformed is passed over and counted."""
+        handler = _HANDLERS.get(str(record.get("type")))
+        if handler is None:
+            return
+        try:
+            handler(self, record)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            self.damaged += 1
+
+    def _header(self, record: RecordDict) -> None:
+        if not self.header:
+            self.header = record
+
+    def _seeded(self, record: RecordDict) -> None:
+        for turn in record["turns"]:
+            if turn["speaker"] == "provider":
+                text = str(turn["text"])
+                said = {"raw": text, "metadata": turn.get("metadata")}
+                self.replies.append(
+                    RecordedReply(
+                        int(turn["session"]), int(turn["turn"]), 1, text, [said], None, text,
+                        outcome="committed", seeded=True,
+                    )
+                )  # fmt: skip
+
+    def _session_started(self, record: RecordDict) -> None:
+        self.sessions[int(record["session"])] = record
+
+    def _session_ended(self, record: RecordDict) -> None:
+        termination = record.get("termination")
+        if not isinstance(termination, dict):
+            return
+        self.endings[int(record["session"])] = termination
+        detail = termination.get("detail")
+        hook = detail.get("hook") if isinstance(detail, dict) else None
+        if termination.get("kind") == "failed" and hook:
+            self._came_out("failed")
+        self.current = None
+
+    def _turn_started(self, record: RecordDict) -> None:
+        self.current = None
+        if record.get("speaker") == "provider":
+            self.current = RecordedReply(
+                int(record.get("session") or 1),
+                int(record["turn"]),
+                int(record.get("attempt") or 1),
+                human=bool(record.get("human")),
+            )
+
+    def _of(self, record: RecordDict) -> RecordedReply | None:
+        """The attempt that a record belongs to."""
+        if record.get("side") != "provider":
+            return None
+        place = (int(record.get("session") or 1), int(record["turn"]))
+        if self.current is None or (self.current.session, self.current.turn) != place:
+            self.current = RecordedReply(*place, int(record.get("attempt") or 1))
+        return self.current
+
+    def _response(self, record: RecordDict) -> None:
+        reply = self._of(record)
+        if reply is not None:
+            reply.raw = _text(record["raw"])
+            reply.rounds.append(record)
+            reply.matches = reply.text = reply.judged = None
+
+    def _edited(self, record: RecordDict) -> None:
+        reply = self._of(record)
+        if reply is not None and reply.rounds and record["field"] == "raw":
+            reply.raw = _text(record["after"])
+            reply.judged = None
+
+    def _overrode(self, record: RecordDict) -> None:
+        reply = self._of(record)
+        if reply is not None and record.get("what") == "discard" and reply.judged is None:
+            reply.judged = bool(record.get("before"))
+
+    def _signals(self, record: RecordDict) -> None:
+        reply = self._of(record)
+        if reply is not None:
+            reply.matches = [dict(match) for match in record["matches"]]
+
+    def _processed(self, record: RecordDict) -> None:
+        reply = self._of(record)
+        if reply is not None:
+            reply.text = _text(record["text"])
+
+    def _discarded(self, record: RecordDict) -> None:
+        reply = self._of(record)
+        if reply is None:
+            return
+        if reply.matches is None and isinstance(record.get("signals"), list):
+            reply.matches = [dict(match) for match in record["signals"]]
+        reply.text = _text(record["text"]) if reply.text is None else reply.text
+        reply.discard = True
+        reply.after_discard = str(record.get("outcome") or "")
+        self._came_out("discarded")
+
+    def _committed(self, record: RecordDict) -> None:
+        reply = self._of(record)
+        if reply is None:
+            return
+        if reply.text is None and not record.get("edited"):
+            reply.text = _text(record["text"])
+        reply.human = reply.human or bool(record.get("human"))
+        reply.discard = record.get("would_have") == "discard"
+        self._came_out("committed")
+
+    def _came_out(self, outcome: Literal["committed", "discarded", "failed"]) -> None:
+        reply, self.current = self.current, None
+        if reply is None or not reply.rounds or reply.human:
+            return
+        reply.outcome = outcome
+        if reply.judged is not None:
+            reply.discard = reply.judged
+        self.replies.append(reply)
+
+
+_HANDLERS: Final = {
+    "header": RecordedReplies._header,
+    "history.seeded": RecordedReplies._seeded,
+    "session.started": RecordedReplies._session_started,
+    "session.ended": RecordedReplies._session_ended,
+    "turn.started": RecordedReplies._turn_started,
+    "llm.response": RecordedReplies._response,
+    "debug.edited": RecordedReplies._edited,
+    "debug.overrode": RecordedReplies._overrode,
+    "signals.extracted": RecordedReplies._signals,
+    "response.processed": RecordedReplies._processed,
+    "turn.discarded": RecordedReplies._discarded,
+    "turn.committed": RecordedReplies._committed,
+}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not text")
+    return value
+
+
+def collect(records: Iterable[RecordDict]) -> RecordedReplies:
+    """The replies among the records of a log."""
+    found = RecordedReplies()
+    for record in records:
+        found.take(record)
+    return found
+
+
+def read_replies(path: Path | str) -> RecordedReplies:
+    """The replies of a log, without decoding what they do not need (requests, the persona's side).
+
+    Raises `LogError` for a file that is no log or cannot be read; damaged lines are counted.
+    """
+    path = Path(path)
+    found = RecordedReplies()
+    try:
+        with path.open("rb") as file:
+            for record in _wanted(file, found):
+                if not found.header:
+                    _check_header(path, record)
+                found.take(record)
+    except OSError as error:
+        raise LogError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not found.header:
+        raise LogError(f"{path}: this is no convtui log: it has no header")
+    return found
+
+
+def _wanted(file: Any, found: RecordedReplies) -> Iterator[RecordDict]:
+    while line := file.readline(MAX_LINE):
+        if not line.endswith(b"\n"):
+            # Torn, or far too long: the rest of it is no record either.
+            found.damaged += 1
+            while line and not line.endswith(b"\n"):
+                line = file.readline(MAX_LINE)
+            continue
+        head = _HEAD.match(line)
+        if head is not None:
+            kind, side = head.groups()
+            if kind.decode("latin-1") not in _NEEDED or (
+                side is not None and side != b"provider" and kind != b"turn.started"
+            ):
+                continue
+        try:
+            yield decode(line)
+        except (ValueError, RecursionError):
+            found.damaged += 1
+
+
+def _check_header(path: Path, record: RecordDict) -> None:
+    if record.get("type") != "header" or record.get("format") != FORMAT:
+        raise LogError(f"{path}: this is no convtui log: it does not begin with a header")
+    major = str(record.get("version", "")).split(".", maxsplit=1)[0]
+    if major.isdigit() and int(major) > MAJOR:
+        raise LogError(f"{path}: written by a newer convtui: update convtui")
