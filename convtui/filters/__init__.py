@@ -10,6 +10,7 @@ is imported when the first expression is parsed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +71,26 @@ class Filter:
     @property
     def needs_raw(self) -> bool:
         """Whether a lookup is needed: the fold alone cannot answer some atom."""
-        return any(ATOMS[atom.name].needs(atom) for atom in self.atoms())
+        return bool(self.asks)
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """The names of the atoms that need a lookup."""
+        return frozenset(atom.name for atom in self.atoms() if ATOMS[atom.name].needs(atom))
+
+    def highlight(self) -> re.Pattern[str] | None:
+        """What the expression looks for in a text, to light it up; None where it does not.
+
+        What must not be there is left out.
+        """
+        wanted = dict.fromkeys(
+            atom.value for atom in _wanted(self.node) if atom.name in ("said", "raw") and atom.value
+        )
+        try:
+            return re.compile("|".join(f"(?:{each})" for each in wanted), re.I) if wanted else None
+        except (re.error, OverflowError, RecursionError):
+            # Each is a pattern, but together they are none: groups of one name, for instance.
+            return None
 
     @property
     def about_turns(self) -> bool:
@@ -103,6 +123,15 @@ def _atoms(node: Node) -> Iterator[Atom]:
     else:
         for item in node.items:
             yield from _atoms(item)
+
+
+def _wanted(node: Node) -> Iterator[Atom]:
+    """The atoms that are not negated."""
+    if isinstance(node, Atom):
+        yield node
+    elif not isinstance(node, Not):
+        for item in node.items:
+            yield from _wanted(item)
 
 
 def _compile(node: Node) -> tuple[Test, RunTest]:

@@ -161,6 +161,7 @@ def figures(
     position: int | None = None,
     elapsed: float | None = None,
     notes: Sequence[str] = (),
+    first: Sequence[str] = (),
 ) -> Figures:
     """The figures of the bottom row."""
     turns = transcript.turns
@@ -187,6 +188,7 @@ def figures(
         max_cost=_number(budget.get("cost"), float),
         elapsed=transcript.last_t if elapsed is None else elapsed,
         notes=notes,
+        first=first,
     )
 
 

@@ -29,6 +29,11 @@ class Correcting(DebuggerBase):
 
     def correction_of(self, turn: Turn) -> TurnNote | None:
         """What was corrected on a turn; None also while that is being read."""
+        note = self.note_of(turn)
+        return note if note is not None and note.corrects else None
+
+    def note_of(self, turn: Turn) -> TurnNote | None:
+        """What was marked, noted and corrected on a turn; None while that is being read."""
         path = self.source.path
         if path is None:
             return None
@@ -37,16 +42,15 @@ class Correcting(DebuggerBase):
             self.spawn(self._read_notes(path))
         if self._by_hand is None:
             return None
-        note = self._by_hand.on(turn.session, turn.number)
-        return note if note.corrects else None
+        return self._by_hand.on(turn.session, turn.number)
 
     async def _read_notes(self, path: Path) -> None:
         notes = await asyncio.to_thread(Notes, path)
         if self._notes_path != path:
             return
         self._by_hand = notes
-        for (session, number), note in notes.all().items():
-            turn = self.transcript.find(session, number) if note.corrects else None
+        for session, number in notes.all():
+            turn = self.transcript.find(session, number)
             if turn is not None:
                 self.source.changed.add(turn.index)
         if self.is_mounted:

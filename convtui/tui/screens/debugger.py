@@ -105,6 +105,7 @@ class DebuggerScreen(Inspecting):
         view.extra_of = self._extra
         view.text_of = self._text
         view.knows = self._known
+        view.flags_of = self.flags_by_hand
         # Enter is an action of the registry: in a hold it is the hold's first choice.
         view._bindings = view._bindings.copy()
         view._bindings.key_to_bindings.pop("enter", None)
@@ -187,6 +188,7 @@ class DebuggerScreen(Inspecting):
             source.changed.clear()
             view.refresh_turns(taken)
             outline.refresh_turns(taken)
+        self.show_noted()
         limit = (source.limit, source.limit_turn)
         if limit != self._shown_limit:
             self._shown_limit = limit
@@ -249,6 +251,7 @@ class DebuggerScreen(Inspecting):
                 position=self.source.limit,
                 elapsed=self._elapsed(),
                 notes=self._notes(),
+                first=self._matched(),
             )
         )
 
@@ -268,17 +271,19 @@ class DebuggerScreen(Inspecting):
             self._began = time.monotonic() - self.transcript.last_t
         return time.monotonic() - self._began
 
+    def _matched(self) -> list[str]:
+        """Which match of the search is selected, of how many."""
+        if not self.searching:
+            return []
+        if self.looking_through is not None:
+            return [f"searching the log, {self.looking_through:.0%}"]
+        return [f"match {self.view.search_position or '-'} of {self.view.search_count}"]
+
     def _notes(self) -> list[str]:
         view = self.view
         notes = []
         if view.mode != "shown":
             notes.append(f"showing {view.mode}")
-        if self.searching:
-            at = view.search_position
-            if self.looking_through is not None:
-                notes.append(f"searching the log, {self.looking_through:.0%}")
-            else:
-                notes.append(f"match {at or '-'} of {view.search_count}")
         if self.source.live and not self.over and not view.follow:
             notes.append("not following")
         if self.taken_over:

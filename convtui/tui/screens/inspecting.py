@@ -16,6 +16,7 @@ from convtui.tui.details import DetailCache
 from convtui.tui.screens.offering import Offering
 from convtui.tui.widgets.inspector_tabs import RESPONDER, Context
 from convtui.tui.widgets.marks import Extra, extra_of
+from convtui.tui.widgets.note_marks import is_noted
 from convtui.tui.widgets.transcript_view import Mode
 
 LOOK_BACK = 40
@@ -80,6 +81,7 @@ class Inspecting(Offering):
                 deciding=self.deciding,
                 asked=asked,
                 correction=self.correction_of(turn) if turn is not None else None,
+                noted=self.note_of(turn) if turn is not None else None,
             ),
         )
 
@@ -127,6 +129,10 @@ class Inspecting(Offering):
         if correction is not None:
             extra = extra or Extra()
             extra.correction = correction
+        noted = self.note_of(turn)
+        if noted is not None and is_noted(noted):
+            extra = extra or Extra()
+            extra.noted = noted
         return extra
 
     def _known(self, turn: Turn) -> bool:

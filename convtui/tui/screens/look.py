@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
@@ -13,7 +14,7 @@ from convtui.errors import FilterError, LogError
 from convtui.transcript import Turn
 from convtui.tui.lookup import SourceLookup
 from convtui.tui.screens.base import NARROW
-from convtui.tui.screens.correcting import Correcting
+from convtui.tui.screens.noting import ByHand, Noting
 from convtui.tui.widgets.repro import repro
 from convtui.tui.widgets.transcript_view import Mode, TranscriptView
 
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 
 SLICE = 0.1
 """Seconds that a thread reads the log before the screen is told."""
+_SIGNS = "~&|!()"
+"""What makes a text a filter expression."""
 MODES: tuple[Mode, ...] = ("shown", "raw", "diff")
 
 
-class Looking(Correcting):
+class Looking(Noting):
     """Moving, searching, copying, views, the inspector."""
 
     # --- moving
@@ -155,7 +158,7 @@ class Looking(Correcting):
             self.spawn(self._search_log(text, wanted), group="search")
         else:
             self.seeking = True
-            self.view.search(wanted)
+            self.view.search(wanted, self._highlight(text))
         self.refresh_footer()
 
     async def _search_log(self, text: str, wanted: Filter) -> None:
@@ -190,7 +193,7 @@ class Looking(Correcting):
             self.repaint()
         self.looking_through = None
         self.seeking = True
-        self.view.search(lambda turn: turn.index in found)
+        self.view.search(lambda turn: turn.index in found, self._highlight(text))
 
     def on_transcript_view_search_progress(self, event: TranscriptView.SearchProgress) -> None:
         """Shows the number of matches; the nearest is known when every turn was looked at."""
@@ -206,7 +209,7 @@ class Looking(Correcting):
         self.repaint()
 
     def _wanted(self, text: str) -> str | Callable[[Turn], bool] | Filter | None:
-        if not any(sign in text for sign in "~&|!()"):
+        if not any(sign in text for sign in _SIGNS):
             return text
         from convtui.filters import decide, parse
 
@@ -215,10 +218,23 @@ class Looking(Correcting):
         except FilterError as error:
             self.tell(str(error), "error")
             return None
+        transcript = self.transcript
+        if found.asks <= ByHand.ANSWERS and self._by_hand is not None:
+            # Marks and notes are at hand, and may be made while the search is lit.
+            by_hand = ByHand(self.note_of)
+            return lambda turn: decide(found.on_turn(turn, transcript, by_hand))
         if found.needs_raw:
             return found
-        transcript = self.transcript
         return lambda turn: decide(found.on_turn(turn, transcript))
+
+    @staticmethod
+    def _highlight(text: str) -> re.Pattern[str] | None:
+        """What a filter lights up in the text; None leaves it to the search."""
+        if not any(sign in text for sign in _SIGNS):
+            return None
+        from convtui.filters import parse
+
+        return parse(text).highlight()
 
     def do_search_next(self) -> None:
         """The next match."""

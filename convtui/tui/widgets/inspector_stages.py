@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from convtui.corrections import Correction, corrected_faults, corrected_words, noticed_words
 from convtui.log.detail import Call, Take, TurnDetail
+from convtui.log.notes import TurnNote
 from convtui.records import RecordDict
 from convtui.text import visible_line
 from convtui.transcript import FAILED, OPEN, Flag, Totals, Turn
@@ -49,6 +50,8 @@ class Context:
     """Which key shows them in full, in words."""
     correction: Correction | None = None
     """What was corrected on the turn by hand."""
+    noted: TurnNote | None = None
+    """What was marked and noted on the turn."""
 
 
 def message_of(error: object) -> str:

@@ -14,6 +14,7 @@ from convtui.tui.widgets.inspector_decisions import decisions, responder
 from convtui.tui.widgets.inspector_requests import messages_of, pretty, request
 from convtui.tui.widgets.inspector_stages import UNKNOWN, Context, message_of, placing, stages
 from convtui.tui.widgets.inspector_tools import tools
+from convtui.tui.widgets.note_marks import with_note
 from convtui.tui.widgets.outline import seconds
 from convtui.tui.widgets.statusline import money
 from convtui.tui.widgets.text_pane import Doc
@@ -25,7 +26,12 @@ DECIDING: Final = (*TABS, DECISION, RESPONDER)
 
 
 def build(tab: str, detail: TurnDetail | None, turn: Turn, context: Context) -> Doc:
-    """The document of a tab."""
+    """The document of a tab; the first and the last one begin with what was noted on the turn."""
+    doc = _build(tab, detail, turn, context)
+    return with_note(doc, context.noted) if tab in (TABS[0], TABS[-1]) else doc
+
+
+def _build(tab: str, detail: TurnDetail | None, turn: Turn, context: Context) -> Doc:
     if detail is None:
         return Doc().nothing("The records of this turn are being read.")
     if not detail.records:

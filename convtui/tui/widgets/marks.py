@@ -10,6 +10,7 @@ from rich.cells import cell_len
 
 from convtui.corrections import CORRECTABLE, FLAG_WORDS, Correction
 from convtui.log.detail import TurnDetail
+from convtui.log.notes import TurnNote
 from convtui.log.tool_uses import ToolUse, tool_uses
 from convtui.text import visible_line
 from convtui.transcript import FAILED, OPEN, Flag, Turn
@@ -70,6 +71,8 @@ class Extra:
 
     correction: Correction | None = None
     """What was corrected by hand, which does not stand in the log."""
+    noted: TurnNote | None = None
+    """What was marked and noted, in a row of its own."""
 
     matches: list[tuple[str, int, int]] = field(default_factory=list)
     """Signal, start and end in the raw reply."""

@@ -149,6 +149,8 @@ class Figures:
     followups: int | None = None
     """Answers of a responder that were said."""
     max_followups: int | None = None
+    first: Sequence[str] = ()
+    """Words that are never left out, such as which match is selected."""
 
 
 def figures_text(figures: Figures, width: int) -> str:
@@ -192,7 +194,8 @@ def _figures(figures: Figures, followups: str) -> list[str]:
         minutes, rest = divmod(int(figures.elapsed), 60)
         hours, minutes = divmod(minutes, 60)
         parts.append(f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}")
-    return [*parts, *(visible_line(note, 60) for note in figures.notes)]
+    first = (visible_line(words, 60) for words in figures.first)
+    return [*first, *parts, *(visible_line(note, 60) for note in figures.notes)]
 
 
 def money(value: float) -> str:

@@ -91,6 +91,8 @@ class TranscriptView(LineView):
         """Gives what the log says beyond the summary; asked for visible turns only."""
         self.knows: Callable[[Turn], bool] | None = None
         """Whether `extra_of` would have an answer at once."""
+        self.flags_of: Callable[[Turn], int] | None = None
+        """Gives a turn's flags as they were corrected by hand."""
         self.follows = True
         self.stick_to_end = True
         self._transcript = transcript or Transcript()
@@ -100,6 +102,7 @@ class TranscriptView(LineView):
         self._mode: Mode = "shown"
         self._limit: int | None = None
         self._limit_turn: Turn | None = None
+        self._noted: frozenset[int] = frozenset()
         self._frames = SessionFrames(self._transcript)
         self._largest = 0
         self._counted = 0
@@ -118,6 +121,7 @@ class TranscriptView(LineView):
         self.search(None)
         self._transcript = transcript
         self._limit = self._limit_turn = None
+        self._noted = frozenset()
         self._cache.clear()
         self._frames = SessionFrames(transcript)
         self._frames.take()
@@ -161,6 +165,22 @@ class TranscriptView(LineView):
             self._search_on()
         if fresh > 0 and (self.stick_to_end or self.cursor < 0):
             self.cursor = self.shown_items - 1
+
+    def set_noted(self, noted: frozenset[int]) -> None:
+        """Which turns have a row for a mark or a note: those of which `extra_of` tells one."""
+        changed = noted ^ self._noted
+        if not changed:
+            return
+        self._noted = noted
+        for index in changed & self._cache.keys():
+            self._cache[index].key = ()
+        if len(changed) > _AT_ONCE:
+            self.remeasure()
+            return
+        with self.holding():
+            for index in changed:
+                if index < len(self.heights) and self._width:
+                    self.heights.put(index, self.measure(index))
 
     def turn_at(self, index: int) -> Turn:
         """The turn as shown: the one at the limit may be an earlier stage of itself."""
@@ -252,7 +272,9 @@ class TranscriptView(LineView):
         wanted = int(INTERESTING)
         index = self.cursor + direction
         while 0 <= index < self.shown_items:
-            if int(self.turn_at(index).flags) & wanted:
+            turn = self.turn_at(index)
+            flags = int(turn.flags) if self.flags_of is None else self.flags_of(turn)
+            if flags & wanted:
                 self.go_to(index)
                 return True
             index += direction
@@ -331,12 +353,15 @@ class TranscriptView(LineView):
 
     # --- searching
 
-    def search(self, wanted: Wanted | None) -> None:
-        """Looks for turns in slices, lights matches up; None and "" end it."""
+    def search(self, wanted: Wanted | None, highlight: re.Pattern[str] | None = None) -> None:
+        """Looks for turns in slices, lights matches up; None and "" end it.
+
+        `highlight` is what is lit in the text where `wanted` is no text itself.
+        """
         if self._search_timer is not None:
             self._search_timer.stop()
             self._search_timer = None
-        self._search = TurnSearch(wanted) if wanted else None
+        self._search = TurnSearch(wanted, highlight) if wanted else None
         self._generation += 1
         self.refresh()
         self._search_on()
@@ -415,7 +440,8 @@ class TranscriptView(LineView):
         turn = self.turn_at(item)
         if turn.status == OPEN or self._mode != "shown" or turn.flags & _TOOL:
             return self._lines(item).height
-        return measure_turn(turn, self._geometry) + self._frame(item).height
+        rows = item in self._noted
+        return measure_turn(turn, self._geometry) + self._frame(item).height + rows
 
     def measure_some(self, first: int, last: int) -> Sequence[int]:
         """The heights of neighbours."""
@@ -426,6 +452,8 @@ class TranscriptView(LineView):
             known = turn.flags & _TOOL and self.knows is not None and self.knows(turn)
             if known or index in with_frame or turn.status == OPEN or index == self._limit:
                 found[index - first] = self.measure(index)
+            elif index in self._noted:
+                found[index - first] += 1
         return found
 
     def row(self, item: int, row: int) -> Strip:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from textual.strip import Strip
 
+from convtui.log.notes import TurnNote
 from convtui.transcript import OPEN, Flag, Turn
 from convtui.tui.palette import Palette, Span
 from convtui.tui.widgets.line_view import CopyRow, strip_of
@@ -21,6 +22,7 @@ from convtui.tui.widgets.marks import (
     own_rows,
     pack,
 )
+from convtui.tui.widgets.note_marks import note_rows, note_sign
 from convtui.tui.widgets.session_rows import Frame, session_end, session_head
 from convtui.tui.widgets.tool_marks import tool_rows
 from convtui.tui.wrap import MAX_CHARS, MAX_LINES, Wrapped, count_capped, paint
@@ -111,6 +113,7 @@ class TurnLines:
         self._turn: Turn | None = None
         self._role = "text"
         self._placeholder: Span | None = None
+        self._noted: TurnNote | None = None
 
     def update(
         self,
@@ -154,7 +157,8 @@ class TurnLines:
         if extra is not None and extra.uses:
             running = turn.status == OPEN and not turn.flags & Flag.HELD
             own += tool_rows(extra.uses, geometry.text_width, running=running)
-        tail = [*own, *badge_rows(turn, extra, geometry)]
+        self._noted = extra.noted if extra is not None else None
+        tail = [*own, *note_rows(self._noted), *badge_rows(turn, extra, geometry)]
         same = (
             streaming
             and self._turn is turn
@@ -235,6 +239,8 @@ class TurnLines:
         if turn is None:
             return []
         sign, role = glyph(turn)
+        if sign == ".":
+            sign, role = note_sign(self._noted) or (sign, role)
         number = str(turn.number).rjust(self.geometry.digits)
         speaker = "provider" if turn.speaker == "provider" else "persona"
         return [

@@ -18,8 +18,8 @@ Wanted = str | re.Pattern[str] | Callable[[Turn], bool]
 class TurnSearch:
     """The matches of one search, as turn indexes in order."""
 
-    def __init__(self, wanted: Wanted) -> None:
-        self.highlight: re.Pattern[str] | None = None
+    def __init__(self, wanted: Wanted, highlight: re.Pattern[str] | None = None) -> None:
+        self.highlight: re.Pattern[str] | None = highlight
         """What to light up in the text; None when the turns were chosen otherwise."""
         self.matches: array[int] = array("l")
         self.position = 0
