@@ -89,6 +89,8 @@ class EngineHandle:
         """Seconds the current call has been in flight, as the last heartbeat said."""
         self.armed: dict[str, dict[str, Any]] = {}
         """Faults that wait for the next call, by side: `{fault, left}`."""
+        self.approve_tools: bool | list[str] | None = None
+        """Which tool calls wait for approval, where that was changed by hand in this log."""
         self.spec: StartSpec | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._stdin: IO[bytes] | None = None
@@ -369,6 +371,8 @@ class EngineHandle:
             self.changed.add(turn.index)
         if record.get("type") == "debug.injected":
             self._injected(record)
+        elif record.get("type") == "debug.overrode" and record.get("what") == "approve_tools":
+            self.approve_tools = record.get("after")
         for callback in self._record_subscribers:
             callback(record)
 
@@ -451,8 +455,9 @@ async def continue_live(
 ) -> EngineHandle:
     """Goes on with a conversation in a new engine; the old one ends only when the new one is up.
 
-    Raises `EngineError` when the new engine cannot start: nothing has changed then. The log named
-    by `parent` is closed as "continued as ...".
+    Raises `EngineError` when the new engine cannot start, or cannot summarise what it was started
+    to summarise: nothing has changed then. The log named by `parent` is closed as "continued as
+    ...".
     """
     fresh = EngineHandle(python=handle.python)
     child = StartSpec.from_dict({**spec.as_dict(), "continue_from": None})
@@ -463,6 +468,8 @@ async def continue_live(
     child.trust = True
     try:
         await fresh.start(child)
+        if parent.kind == "compress":
+            await _compressed(fresh)
     except EngineError as error:
         await fresh.close()
         if not handle.over and parent.kind == "reload":
@@ -477,6 +484,37 @@ async def continue_live(
             await handle.command(Commands.RETIRE, continued_as=fresh.log_id)
         await handle.close()
     return fresh
+
+
+async def _compressed(fresh: EngineHandle) -> None:
+    """Waits until a history is summarised, or until somebody is asked something before that.
+
+    Raises `EngineError` with the reason when there is no summary.
+    """
+    settled = asyncio.Event()
+
+    def look() -> None:
+        done = "context.compressed" in fresh.transcript.counts
+        if done or fresh.hold is not None or fresh.over:
+            settled.set()
+
+    forget = fresh.subscribe(look)
+    try:
+        look()
+        await settled.wait()
+    finally:
+        forget()
+    if "context.compressed" in fresh.transcript.counts:
+        return
+    hold = fresh.hold
+    if hold is not None:
+        if hold.get("reason") == "error":
+            raise EngineError(str(hold.get("detail") or "not compressed"))
+        return
+    if fresh.state is EngineState.CLOSED:
+        ended = fresh.transcript.termination or {}
+        raise EngineError(f"not compressed: {ended.get('reason') or 'it failed'}")
+    raise fresh.failure()
 
 
 def _failure(message: str) -> bytes:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convtui.transcript import COMMITTED, Flag, Transcript, Turn
+from convtui.tui.budget import limits_now, used_by_side, used_of
 from convtui.tui.replay import ReplaySource
-from convtui.tui.widgets.statusline import Figures, Status
+from convtui.tui.widgets.statusline import Figures, SideBudget, Status
 from convtui.tui.words import ending
 
 if TYPE_CHECKING:
@@ -168,10 +169,10 @@ def figures(
     place = len(turns) - 1 if position is None else min(position, len(turns) - 1)
     turn = turns[place] if place >= 0 else None
     session = transcript.session(turn.session) if turn is not None else None
-    tokens = [t.tokens for t in transcript.totals.values() if t.tokens is not None]
-    costs = [t.cost for t in transcript.totals.values() if t.cost is not None]
-    budget = scenario.get("budget")
-    budget = budget if isinstance(budget, dict) else {}
+    used = used_by_side(transcript)
+    limits = limits_now(transcript, scenario)
+    own = {each.what: each.limit for each in limits if each.scope == "conversation"}
+    tokens = used_of("tokens", used, "conversation")
     count = len(transcript.prepared) or len(transcript.sessions)
     responder = responder_of(scenario)
     answers = followups.at(place) if followups is not None and responder is not None else None
@@ -182,10 +183,15 @@ def figures(
         sessions=count or None,
         followups=answers,
         max_followups=_number((responder or {}).get("max_followups"), int),
-        tokens=sum(tokens) if tokens else None,
-        max_tokens=_number(budget.get("tokens"), int),
-        cost=sum(costs) if costs else None,
-        max_cost=_number(budget.get("cost"), float),
+        tokens=None if tokens is None else int(tokens),
+        max_tokens=_number(own.get("tokens"), int),
+        cost=used_of("cost", used, "conversation"),
+        max_cost=own.get("cost"),
+        sides=[
+            SideBudget(each.scope, each.what, each.used, each.limit)
+            for each in limits
+            if each.scope != "conversation"
+        ],
         elapsed=transcript.last_t if elapsed is None else elapsed,
         notes=notes,
         first=first,

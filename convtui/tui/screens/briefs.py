@@ -11,14 +11,14 @@ from convtui.protocol import Commands, ContinueFrom, StartSpec
 from convtui.records import RecordDict
 from convtui.transcript import Turn
 from convtui.tui import status
-from convtui.tui.screens.branching import Branching
+from convtui.tui.screens.compressing import Compressing
 from convtui.tui.screens.dialogs import Edit
 from convtui.tui.widgets.inspector_tabs import DECISION, RESPONDER
 
 BRIEF = "instructions"
 
 
-class Briefs(Branching):
+class Briefs(Compressing):
     """Decisions: looking at them, and having them made again with an edited brief."""
 
     _brief: str | None = None

@@ -122,6 +122,7 @@ class Edit(ModalScreen[dict[str, str] | None]):
     Edit > VerticalScroll { width: 92%; max-width: 110; height: 90%; border: round $accent;
                             background: $surface; padding: 0 1; }
     Edit Static { height: 1; width: 1fr; color: $text-muted; }
+    Edit Static.-bad { color: $text-error; height: auto; max-height: 3; }
     Edit SafeTextArea { height: 1fr; min-height: 5; border: tall $border; }
     Edit SafeTextArea:focus { border: tall $accent; }
     """
@@ -130,18 +131,29 @@ class Edit(ModalScreen[dict[str, str] | None]):
         Binding("ctrl+s,ctrl+enter", "apply", "apply", priority=True),
     ]
 
-    def __init__(self, title: str, drafts: Sequence[tuple[str, str, str]]) -> None:
-        """`drafts` are (field, label, text)."""
+    def __init__(
+        self,
+        title: str,
+        drafts: Sequence[tuple[str, str, str]],
+        *,
+        check: Callable[[str, str], str | None] = lambda field, text: None,
+        apply: str = "apply",
+        keep: bool = False,
+    ) -> None:
+        """`drafts` are (field, label, text); `check` refuses the text of a field with a reason,
+        which is shown above it. With `keep` texts that are not changed here are in the result, too.
+        """
         super().__init__()
         self._title = title
         self._drafts = list(drafts)
+        self._check, self._word, self._keep = check, apply, keep
 
     def compose(self) -> ComposeResult:
         """A text area for each field."""
         box = VerticalScroll()
         box.can_focus = False
         box.border_title = Content(self._title)
-        box.border_subtitle = Content("ctrl+s apply  esc leave it as it was")
+        box.border_subtitle = Content(f"ctrl+s {self._word}  esc leave it as it was")
         with box:
             for _, label, text in self._drafts:
                 yield Static(Content(visible_line(label, 120)), markup=False)
@@ -157,11 +169,21 @@ class Edit(ModalScreen[dict[str, str] | None]):
 
     def _apply(self) -> None:
         areas = self.query(SafeTextArea)
-        found = {
-            field: area.text
-            for (field, _, before), area in zip(self._drafts, areas, strict=True)
-            if area.text != before
-        }
+        labels = self.query(Static)
+        wrong: SafeTextArea | None = None
+        found: dict[str, str] = {}
+        for (field, label, before), area, line in zip(self._drafts, areas, labels, strict=True):
+            if area.text == before and not self._keep:
+                continue
+            found[field] = area.text
+            why = self._check(field, area.text)
+            line.set_class(why is not None, "-bad")
+            line.update(Content(visible_line(label if why is None else f"{label}: {why}", 300)))
+            if why is not None:
+                wrong = wrong or area
+        if wrong is not None:
+            wrong.focus()
+            return
         self.dismiss(found or None)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from convtui.errors import CommandRefused
 from convtui.protocol import Commands
 from convtui.records import RecordDict
@@ -17,6 +20,8 @@ HOLD_KEYS = {
     "hold.override": ("override", "keep"),
 }
 """The choices of a hold that have a key of their own, whatever their number."""
+SHOWN_ONLY = frozenset({"estimate"})
+"""Fields of drafts that are to be read, not edited."""
 EDITS = frozenset({"edit", "supply", "reply"})
 """Choices that need a text."""
 
@@ -119,7 +124,7 @@ class Driving(Transport):
         else:
             await self.release(choice)
 
-    async def release(self, choice: str, edits: dict[str, str] | None = None) -> bool:
+    async def release(self, choice: str, edits: Mapping[str, Any] | None = None) -> bool:
         """Answers the hold; a refusal is told. Whether it was taken."""
         handle = self.handle
         if handle is None:
@@ -278,7 +283,7 @@ def drafts_of(hold: RecordDict) -> list[tuple[str, str, str]]:
     """The drafts of a hold as (field, label, text)."""
     found: list[tuple[str, str, str]] = []
     for draft in hold.get("drafts") or ():
-        if isinstance(draft, dict) and draft.get("field"):
+        if isinstance(draft, dict) and draft.get("field") and draft["field"] not in SHOWN_ONLY:
             field = str(draft["field"])
             label = visible_line(str(draft.get("label") or field), 80)
             found.append((field, label, str(draft.get("text") or "")))

@@ -8,8 +8,8 @@ from convtui.protocol import Commands
 from convtui.records import RecordDict
 from convtui.text import visible_line
 from convtui.tui import status
+from convtui.tui.screens.answering import Answering
 from convtui.tui.screens.dialogs import Ask
-from convtui.tui.screens.driving import Driving
 from convtui.tui.widgets.holdbar import choices_of
 from convtui.tui.widgets.takeover import TakeOverInput
 
@@ -20,7 +20,7 @@ WHO = {"persona": "user", "provider": "provider"}
 """What a side is called to people."""
 
 
-class TakingOver(Driving):
+class TakingOver(Answering):
     """Taking over and handing back, drafts, decisions by hand."""
 
     _drafting = ""

@@ -9,10 +9,14 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from convtui.log.tool_uses import ToolUse, waiting_uses
 from convtui.records import RecordDict
 from convtui.text import visible_line
+from convtui.tui.widgets.tool_marks import short_arguments
 from convtui.tui.words import decision_sign, decision_text, error_lines, hold_reason, where
 
+_TALL = 24
+"""Rows of a screen on which more than two calls are listed."""
 FRAMES = 3
 """Frames of the developer's code that are shown; the inspector has all of them."""
 
@@ -35,6 +39,27 @@ def decision_of(hold: RecordDict) -> dict[str, Any] | None:
     return None
 
 
+def estimate_of(hold: RecordDict) -> str:
+    """What the call that is held before it is made is expected to use, in words."""
+    for draft in hold.get("drafts") or ():
+        if isinstance(draft, dict) and draft.get("field") == "estimate":
+            return str(draft.get("text") or "")
+    return ""
+
+
+def _label(choice: str, label: str, hold: RecordDict, calls: int) -> str:
+    """A choice's label, in the words of what is held."""
+    if not calls:
+        return label
+    every = f"all {calls}" if calls > 1 else "it"
+    words = "approve" if hold.get("reason") == "tool_approval" else "run"
+    return {
+        "go": f"{words} {every}",
+        "edit": "edit arguments",
+        "deny": f"deny {'one or all' if calls > 1 else 'it'}",
+    }.get(choice, label)
+
+
 class HoldBar(Vertical):
     """Says that the engine waits, in words that a newcomer understands."""
 
@@ -46,13 +71,17 @@ class HoldBar(Vertical):
     HoldBar Static { height: auto; width: 1fr; }
     HoldBar #hold-reason { max-height: 3; }
     HoldBar #hold-decision { max-height: 2; }
+    HoldBar #hold-calls { max-height: 5; }
+    HoldBar #hold-estimate { max-height: 2; color: $text-muted; }
     HoldBar #hold-error { max-height: 4; }
     """
 
     def compose(self):  # type: ignore[no-untyped-def]
-        """Four parts: the reason, the decision, the error, the choices."""
+        """The reason, the decision, the tool calls, the estimate, the error, the choices."""
         yield Static(id="hold-reason", markup=False)
         yield Static(id="hold-decision", markup=False)
+        yield Static(id="hold-calls", markup=False)
+        yield Static(id="hold-estimate", markup=False)
         yield Static(id="hold-error", markup=False)
         yield Static(id="hold-choices", markup=False)
 
@@ -82,6 +111,9 @@ class HoldBar(Vertical):
             )
         )
         self._show_decision(decision_of(hold), told)
+        calls = waiting_uses(hold.get("drafts") or ()) if hold.get("stage") == "tools" else []
+        self._show_calls(calls)
+        self._show_estimate(hold)
         message, frames = error_lines(error)
         if error is not None and visible_line(str(error.get("message") or "-"), 2000) in told:
             message = ""
@@ -93,12 +125,35 @@ class HoldBar(Vertical):
         for number, (identity, label) in enumerate(choices_of(hold), 1):
             key = "enter" if number == 1 else str(number)
             letter = (keys or {}).get(identity, "")
+            label = _label(identity, label, hold, len(calls))  # noqa: PLW2901
             if letter:
                 key = f"{key} or {letter}"
             parts += [(key, "bold $text-accent"), (f" {label}   ", "")]
         for key, label in more:
             parts += [(key, "bold $text-accent"), (f" {label}   ", "")]
         self.query_one("#hold-choices", Static).update(Content.assemble(*parts))
+
+    def _show_calls(self, calls: Sequence[ToolUse]) -> None:
+        line = self.query_one("#hold-calls", Static)
+        line.display = bool(calls)
+        room = 4 if self.app.size.height >= _TALL else 2
+        shown = calls if len(calls) <= room else calls[: room - 1]
+        width = max(20, self.app.size.width - 6)
+        parts: list[tuple[str, str]] = []
+        for number, use in enumerate(shown, 1):
+            name = visible_line(use.name, 40)
+            given = short_arguments(use, max(8, width - len(name) - 6))
+            parts += [("\n" if parts else "", ""), (f"{number} ", "$text-muted")]
+            parts += [(name, "bold"), (f"({given})", "")]
+        if len(shown) < len(calls):
+            parts.append((f"\n… {len(calls) - len(shown)} more: the Tools tab has them", ""))
+        line.update(Content.assemble(*parts))
+
+    def _show_estimate(self, hold: RecordDict) -> None:
+        line = self.query_one("#hold-estimate", Static)
+        words = estimate_of(hold)
+        line.display = bool(words)
+        line.update(Content(visible_line(words, 400)))
 
     def _show_decision(self, decision: dict[str, Any] | None, told: str) -> None:
         line = self.query_one("#hold-decision", Static)

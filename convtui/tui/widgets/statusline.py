@@ -151,6 +151,18 @@ class Figures:
     max_followups: int | None = None
     first: Sequence[str] = ()
     """Words that are never left out, such as which match is selected."""
+    sides: Sequence[SideBudget] = ()
+    """Sides with a budget of their own."""
+
+
+@dataclass(slots=True, frozen=True)
+class SideBudget:
+    """A side's own limit on `tokens` or `cost`; `used` is None while nobody has said anything."""
+
+    side: str
+    what: str
+    used: float | None
+    limit: float
 
 
 def figures_text(figures: Figures, width: int) -> str:
@@ -158,9 +170,9 @@ def figures_text(figures: Figures, width: int) -> str:
 
     Where that is too wide, what has a shorter name is called by that.
     """
-    parts = _figures(figures, "follow-ups")
+    parts = _figures(figures)
     if sum(cell_len(part) + 2 for part in parts) - 2 > width:
-        parts = _figures(figures, "f/u")
+        parts = _figures(figures, short=True)
     text = ""
     for part in parts:
         longer = f"{text}  {part}" if text else part
@@ -170,10 +182,11 @@ def figures_text(figures: Figures, width: int) -> str:
     return text
 
 
-def _figures(figures: Figures, followups: str) -> list[str]:
+def _figures(figures: Figures, *, short: bool = False) -> list[str]:
     def of(value: str, most: str | None) -> str:
         return value if most is None else f"{value}/{most}"
 
+    followups = "f/u" if short else "follow-ups"
     parts: list[str] = []
     for name, value, most in (
         ("turn", figures.turn, figures.max_turns),
@@ -182,20 +195,42 @@ def _figures(figures: Figures, followups: str) -> list[str]:
     ):
         if value is not None:
             parts.append(f"{name} " + of(str(value), None if most is None else str(most)))
-    tokens = "tok unknown" if figures.tokens is None else f"{figures.tokens:,}"
-    if figures.tokens is None:
-        parts.append(tokens)
-    else:
-        limit = None if figures.max_tokens is None else f"{figures.max_tokens:,}"
-        parts.append(of(tokens, limit) + " tok")
-    cost = "cost unknown" if figures.cost is None else money(figures.cost)
-    parts.append(of(cost, None if figures.max_cost is None else money(figures.max_cost)))
+    parts.append(_of_budget("tokens", figures.tokens, figures.max_tokens, short=short))
+    parts.append(_of_budget("cost", figures.cost, figures.max_cost, short=short))
+    for each in figures.sides:
+        name = _SHORT.get(each.side, each.side) if short else each.side
+        parts.append(f"{name} {_of_budget(each.what, each.used, each.limit, short=short)}")
     if figures.elapsed is not None:
         minutes, rest = divmod(int(figures.elapsed), 60)
         hours, minutes = divmod(minutes, 60)
         parts.append(f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}")
     first = (visible_line(words, 60) for words in figures.first)
     return [*first, *parts, *(visible_line(note, 60) for note in figures.notes)]
+
+
+_SHORT: Final = {"provider": "prov", "persona": "pers"}
+
+
+def _of_budget(what: str, used: float | None, limit: float | None, *, short: bool) -> str:
+    """`1,240/8,000 tok`, `$0.004/$1.00`; a `!` before it when it is over."""
+    short = short and limit is not None
+
+    def shown(value: float) -> str:
+        return money(value) if what == "cost" else _thousands(value) if short else f"{value:,.0f}"
+
+    most = "" if limit is None else f"/{shown(limit)}"
+    if used is None:
+        return f"{'cost' if what == 'cost' else 'tok'} unknown{most}"
+    over = "! " if limit is not None and used > limit else ""
+    return f"{over}{shown(used)}{most}" + (" tok" if what == "tokens" else "")
+
+
+def _thousands(value: float) -> str:
+    """`950`, `1.2k`, `34k`, `1.5M`."""
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if value >= size:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.0f}"
 
 
 def money(value: float) -> str:

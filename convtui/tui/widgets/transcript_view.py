@@ -17,10 +17,12 @@ from textual.strip import Strip
 from textual.timer import Timer
 
 from convtui.transcript import INTERESTING, OPEN, Flag, Transcript, Turn
-from convtui.tui.palette import Palette
+from convtui.tui.palette import Palette, plain
+from convtui.tui.summaries import Summary
 from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
 from convtui.tui.widgets.marks import Extra
 from convtui.tui.widgets.session_rows import Frame, SessionFrames, plain_turn, session_head
+from convtui.tui.widgets.summary_lines import SummaryLines
 from convtui.tui.widgets.turn_lines import (
     Content,
     Geometry,
@@ -108,6 +110,8 @@ class TranscriptView(LineView):
         self._counted = 0
         self._search: TurnSearch | None = None
         self._search_timer: Timer | None = None
+        self._summaries: list[Summary] = []
+        self._blocks: dict[int, SummaryLines] = {}
 
     # --- what is shown
 
@@ -119,6 +123,8 @@ class TranscriptView(LineView):
     def set_transcript(self, transcript: Transcript) -> None:
         """Shows another conversation from its end when following, else from its beginning."""
         self.search(None)
+        self._summaries = []
+        self._blocks.clear()
         self._transcript = transcript
         self._limit = self._limit_turn = None
         self._noted = frozenset()
@@ -142,6 +148,7 @@ class TranscriptView(LineView):
             framed = self._frames.take()
             if framed:
                 self._generation += 1
+                self._blocks.clear()
                 touched |= framed
             fresh = count - len(self.heights)
             for _ in range(fresh):
@@ -236,6 +243,33 @@ class TranscriptView(LineView):
             self.remeasure()
 
     @property
+    def summaries(self) -> list[Summary]:
+        """The summaries that are shown in the place of the turns that they stand for."""
+        return self._summaries
+
+    @summaries.setter
+    def summaries(self, summaries: list[Summary]) -> None:
+        if summaries != self._summaries:
+            self._summaries = list(summaries)
+            self._blocks.clear()
+            self.remeasure()
+            self.cursor = self.cursor  # one that is hidden now goes to what stands for it
+            self._settle(None if self.stick_to_end else self._anchor())
+            self.refresh()
+
+    def summary_at(self, index: int) -> Summary | None:
+        """The summary that a turn is shown as part of."""
+        if not self._summaries:
+            return None
+        found = (each for each in self._summaries if each.first <= index <= each.last)
+        return next(found, None)
+
+    def validate_cursor(self, index: int) -> int:
+        """A summary is selected as a whole."""
+        found = self.summary_at(index)
+        return index if found is None else found.first
+
+    @property
     def follow(self) -> bool:
         """Whether the view stays at the end when turns come."""
         return self.stick_to_end
@@ -251,7 +285,12 @@ class TranscriptView(LineView):
 
     def move(self, delta: int) -> None:
         """Selects the turn `delta` turns further."""
-        self.go_to(max(0, self.cursor) + delta)
+        here = max(0, self.cursor)
+        inside = self.summary_at(here)
+        if inside is not None and delta > 0:
+            here = inside.last
+        there = self.summary_at(here + delta)
+        self.go_to(here + delta if there is None else there.first)
 
     def go_to(self, index: int) -> None:
         """Selects a turn and brings it to sight; the last one switches following on."""
@@ -259,7 +298,11 @@ class TranscriptView(LineView):
         if last < 0:
             return
         index = max(0, min(index, last))
-        self.stick_to_end = index == last
+        inside = self.summary_at(index)
+        if inside is not None and index not in (inside.first, last):
+            # Somebody looks for this very turn.
+            self.summaries = []
+        self.stick_to_end = index == last or (inside is not None and inside.last == last)
         self.cursor = index
         if self.stick_to_end:
             self._settle(None)
@@ -437,6 +480,9 @@ class TranscriptView(LineView):
 
     def measure(self, item: int) -> int:
         """The height of a turn with its frame."""
+        inside = self.summary_at(item)
+        if inside is not None:
+            return self._block(inside).height if item == inside.first else 0
         turn = self.turn_at(item)
         if turn.status == OPEN or self._mode != "shown" or turn.flags & _TOOL:
             return self._lines(item).height
@@ -449,6 +495,9 @@ class TranscriptView(LineView):
         turns = self._transcript.turns[first:last]
         found = [measure_turn(turn, geometry) for turn in turns]
         for index, turn in enumerate(turns, first):
+            if self._summaries and self.summary_at(index) is not None:
+                found[index - first] = self.measure(index)
+                continue
             known = turn.flags & _TOOL and self.knows is not None and self.knows(turn)
             if known or index in with_frame or turn.status == OPEN or index == self._limit:
                 found[index - first] = self.measure(index)
@@ -458,6 +507,12 @@ class TranscriptView(LineView):
 
     def row(self, item: int, row: int) -> Strip:
         """One line of a turn, with the selection's mark."""
+        inside = self.summary_at(item)
+        if inside is not None:
+            mark = Segment("▌", self.palette.style("accent"))
+            block = self._block(inside)
+            own = item == self.cursor and block.own(row)
+            return Strip([mark if own else Segment(" "), *strip_of(block.spans(row), self.palette)])
         strip = self._lines(item).strip(row)
         frame = self._frame(item)
         lines = self.heights[item]
@@ -470,6 +525,10 @@ class TranscriptView(LineView):
         """The light of the selected turn, of the one that is held."""
         if item != self.cursor:
             return None
+        summary = self.summary_at(item)
+        if summary is not None:
+            own = self._block(summary).own(row)
+            return self.palette.background("selection") if own else None
         frame = self._frame(item)
         inside = self.heights[item] - len(frame.after) - self._geometry.gap
         if len(frame.before) <= row < inside:
@@ -478,6 +537,9 @@ class TranscriptView(LineView):
 
     def copy_row(self, item: int, row: int) -> CopyRow:
         """One line for the clipboard."""
+        inside = self.summary_at(item)
+        if inside is not None:
+            return CopyRow(" " + plain(self._block(inside).spans(row)), 1)
         return self._lines(item).copy_row(row)
 
     def empty_row(self, y: int) -> Strip:
@@ -513,6 +575,21 @@ class TranscriptView(LineView):
             lines.update(turn, self._frame(item), extra, content, search)
             lines.key = key
         return lines
+
+    def _block(self, summary: Summary) -> SummaryLines:
+        found = self._blocks.get(summary.first)
+        if found is None or found.geometry is not self._geometry:
+            frame = Frame(
+                self._frame(summary.first).before,
+                [
+                    end
+                    for i in range(summary.first, summary.last + 1)
+                    for end in self._frame(i).after
+                ],
+            )
+            found = SummaryLines(summary, self._geometry, frame)
+            self._blocks[summary.first] = found
+        return found
 
     def _frame(self, item: int) -> Frame:
         frame = self._frames.by_turn.get(item, _NO_FRAME)
