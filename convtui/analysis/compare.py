@@ -238,6 +238,8 @@ class _Shared:
                 break
             count += 1
         self.left -= count
+        if len(a) != len(b):
+            self.left = 0
         return count
 
 
@@ -249,6 +251,10 @@ def _session(comparison: Comparison, number: int, shared: _Shared) -> SessionPai
     if comparison.kinship.kind == "same":
         count = len(_said(turns_a))
     pair.pairs = _side_by_side(number, turns_a, turns_b, count)
+    if shared.left or _is_over(comparison.kinship, pair, turns_a, turns_b, count):
+        # What both share goes on after this session: so does all that happened in it.
+        for each in pair.pairs:
+            each.shared = True
     differs: list[str] = []
     if a is None or b is None:
         differs.append("session")
@@ -260,6 +266,21 @@ def _session(comparison: Comparison, number: int, shared: _Shared) -> SessionPai
             differs.append("ending")
     pair.differences = tuple(differs)
     return pair
+
+
+def _is_over(
+    kin: Kinship, pair: SessionPair, a: Sequence[Turn], b: Sequence[Turn], shared: int
+) -> bool:
+    """Whether a session was over when a branch began: it took over all of it, and added nothing."""
+    if not kin.of or pair.a is None or pair.b is None or not shared:
+        return False
+    taken, parent = (a, b) if kin.of == "a" else (b, a)
+    return (
+        len(taken) == shared == len(_said(parent))
+        and all(turn.flags & Flag.SEEDED for turn in taken)
+        and pair.a.termination is not None
+        and _ending(pair.a.termination) == _ending(pair.b.termination)
+    )
 
 
 def _turns(transcript: Transcript, session: Session | None) -> list[Turn]:

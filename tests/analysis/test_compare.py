@@ -192,6 +192,42 @@ def test_a_branch_shares_its_beginning_with_its_parent(write: Write) -> None:
     assert compare_logs(branch, parent).kinship.of == "a"
 
 
+@pytest.mark.parametrize("until", [2, 3])
+def test_a_session_that_was_over_is_shared_with_all_that_happened_in_it(
+    tmp_path: Path, until: int
+) -> None:
+    done = turn(3, "provider", "[[ERROR]]", signal="[[ERROR]]", discard="skip")
+    records = conversation(
+        session(1, "intake", [HELLO, SORRY, done], ending()),
+        session(2, "refund", [HELLO, SORRY], ending()),
+        end=ending(),
+    )
+    parent = write_log(tmp_path / "p.jsonl", records)
+    with open_log(parent) as log:
+        seq = log.transcript.records - 1
+    sha256, _ = digest_until(parent, seq)
+    ref = ParentRef(id="a1b2c3", file=str(parent), seq=seq, sha256=sha256)
+    said = [(1, 1, "persona", HELLO), (1, 2, "provider", SORRY), (2, 1, "persona", HELLO)][:until]
+    seeded = HistorySeeded(
+        turns=[
+            {"session": s, "turn": n, "speaker": who, "text": each[-1].payload()["text"]}
+            for s, n, who, each in said
+        ],
+        sessions=["intake", "refund"],
+        current=2,
+        counters={},
+        messages={},
+        ended=[{"session": 1, "session_type": "intake", "termination": ending()}],
+    )
+    own = [HELLO, SORRY] if until == 2 else [SORRY]
+    second = session(2, "refund", own, ending())
+    branch = conversation(second, end=ending())
+    branch[0] = header(id="c", origin="continue", parents=[ref])
+    found = compare_logs(parent, write_log(tmp_path / "c.jsonl", [branch[0], seeded, *branch[1:]]))
+    assert found.same
+    assert [pair.shared for pair in found.pairs()] == [True] * 3 + [until == 3, False]
+
+
 def test_siblings_share_what_both_took_along(write: Write) -> None:
     parent = write("p", HELLO, SORRY, MONEY)
     one = child(parent, "one", 3, turn(4, "provider", "Of course."))
