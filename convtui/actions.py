@@ -85,6 +85,9 @@ def _actions() -> Iterator[Action]:
         "run.cancel_call", ("x",), "cancel call", "Cancel the call in flight.", group, RUNNING
     )
     yield Action(
+        "run.inject", ("I",), "inject", "Put a fault into the next call of a side.", group, RUNNING
+    )
+    yield Action(
         "run.kill_engine", ("K",), "kill", "Kill the engine process.", group, RUNNING, confirm=True
     )
     yield Action(

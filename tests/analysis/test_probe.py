@@ -484,3 +484,31 @@ def test_the_text_of_an_error_is_known(text: str) -> None:
 )
 def test_talk_of_errors_is_no_error(text: str) -> None:
     assert error_in(text) is None
+
+
+async def test_the_handle_knows_what_is_armed_until_it_fired(tmp_path: Path) -> None:
+    from convtui.analysis.probe_talk import Talk
+    from convtui.records import RecordDict
+
+    path = tmp_path / "bot.py"
+    path.write_text(HEAD + "class Bot(Base): pass\n")
+    scenario = merge_flags(None, {"provider": f"{path}:Bot", "persona": "demo"})
+    seen: list[dict[str, Any]] = []
+
+    async def before(talk: Talk, hold: RecordDict) -> bool:
+        if hold["reason"] == "human":
+            await talk.handle.command("inject", fault="429", count=2, seconds=0)
+            seen.append(dict(talk.handle.armed))
+        return False
+
+    def on_record(talk: Talk, record: RecordDict) -> None:
+        if record["type"] == "debug.injected":
+            seen.append(dict(talk.handle.armed))
+
+    subject = Subject(scenario.for_engine(), tmp_path / "logs", patience=30)
+    await Talk(subject, "armed", ["hello"], before=before, on_record=on_record).run()
+    assert seen == [
+        {"provider": {"fault": "429", "left": 2}},
+        {"provider": {"fault": "429", "left": 1}},
+        {},
+    ]

@@ -19,6 +19,7 @@ from convtui.tui import status
 from convtui.tui.details import DetailCache
 from convtui.tui.screens.base import NARROW
 from convtui.tui.screens.driving import HOLD_KEYS
+from convtui.tui.screens.injecting import Injecting
 from convtui.tui.screens.inspecting import Inspecting
 from convtui.tui.screens.taking_over import WHO
 from convtui.tui.source import Source
@@ -39,7 +40,7 @@ FRAME = 0.05
 TICK = 0.25
 
 
-class DebuggerScreen(Inspecting):
+class DebuggerScreen(Injecting, Inspecting):
     """Outline, transcript and inspector between two status lines; holds and keys below."""
 
     DEFAULT_CSS = """
@@ -291,6 +292,7 @@ class DebuggerScreen(Inspecting):
         if self.replay is not None and self.replay.findings:
             count = len(self.replay.findings)
             notes.append(f"{count} damage{'s' if count > 1 else ''} in the log")
+        notes += self.armed_notes()
         if self.run is not None and self.run.breakpoints:
             count = sum(item.enabled for item in self.run.breakpoints)
             notes.append(f"{count} breakpoint{'s' if count != 1 else ''}")

@@ -1,0 +1,56 @@
+"""Putting a fault into the next call, on purpose."""
+
+from __future__ import annotations
+
+from convtui.errors import CommandRefused
+from convtui.protocol import FAULTS, Commands
+from convtui.text import visible_line
+from convtui.tui.screens.base import DebuggerBase
+from convtui.tui.screens.dialogs import Choose
+from convtui.tui.status import simulator_of
+
+_BACK = "(take it back)"
+_NAMES = {"error_text": "error text"}
+_ASKS = {"llm": "persona", "demo": "persona", "responder": "responder"}
+"""As what a simulated user makes its calls."""
+
+
+class Injecting(DebuggerBase):
+    """Asks which fault, and tells the engine."""
+
+    async def do_run_inject(self) -> None:
+        """Chooses a fault for the next call of a side."""
+        handle = self.handle
+        if handle is None:
+            return
+        side: str | None = "provider"
+        other = _ASKS.get(simulator_of(self.transcript.header.get("scenario")))
+        if other is not None:
+            sides = [("provider", "The provider's"), (other, f"The {other}'s")]
+            side = await self.app.push_screen_wait(Choose("Whose next call fails?", sides))
+        if side is None:
+            return
+        answers = [(name, f"{_NAMES.get(name, name)}: {what}") for name, what in FAULTS.items()]
+        waits = handle.armed.get(side)
+        if waits is not None:
+            answers.append((_BACK, f"none: take back {_NAMES.get(waits['fault'], waits['fault'])}"))
+        fault = await self.app.push_screen_wait(Choose(f"Fault in the {side}'s next call", answers))
+        if fault is None:
+            return
+        try:
+            await handle.command(
+                Commands.INJECT, side=side, fault=None if fault == _BACK else fault
+            )
+        except CommandRefused as refused:
+            self.tell(f"No fault was put in: {refused}.", "warning")
+        self.repaint()
+
+    def armed_notes(self) -> list[str]:
+        """What waits for the next calls, for the status line."""
+        handle = self.handle
+        if handle is None or handle.over:
+            return []
+        return [
+            f"next {visible_line(side, 20)} call: {_NAMES.get(item['fault'], item['fault'])}"
+            for side, item in handle.armed.items()
+        ]
