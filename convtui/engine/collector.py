@@ -201,6 +201,9 @@ class Collector:
         self.matches = list(record.get("matches", []))
 
     def on_debug_edited(self, record: RecordDict) -> None:
+        kind, _, name = str(record.get("field")).partition(":")
+        if kind == "result":
+            self.tools.edited(name, str(record.get("after")))
         if record.get("field") == "brief":
             self.responder.brief_edited(str(record.get("after")))
         if record.get("field") == "raw" and self.open is not None:

@@ -7,10 +7,12 @@ from typing import Any
 
 from convtui.engine.budget import BudgetGuard
 from convtui.engine.calls import Question
+from convtui.engine.gate import EDIT, GO
 from convtui.engine.response import ResponseGate
 from convtui.engine.state import SessionState
 from convtui.engine.table import Pending, Table, Words
 from convtui.engine.tool_rounds import ToolRounds
+from convtui.events import HoldReason
 from convtui.models.base import Message, Reply
 from convtui.providers.base import Request
 from convtui.providers.litellm import LitellmProvider
@@ -53,6 +55,8 @@ class ProviderWords:
 
     async def _rounds(self, session: SessionState, extra: list[Message], number: int) -> Words:
         while True:
+            if number > 1:
+                await self._results_seen(extra)
             await self._tools.refresh()
             question = self._question(session, extra, number)
             answer = await self._table.caller.ask(question)
@@ -63,6 +67,30 @@ class ProviderWords:
                 return words
             extra += await self._tools.run(answer.reply, raw, answer.call, number)
             number += 1
+
+    async def _results_seen(self, extra: list[Message]) -> None:
+        """The gate before the model sees the results of a round: there they may be edited."""
+        table = self._table
+        detail = ""
+        because: HoldReason | None = None
+        while True:
+            drafts = _result_drafts(extra)
+            release = await table.gate.pass_through(
+                table.point("request"),
+                drafts=lambda: drafts,  # noqa: B023
+                choices=(GO, EDIT),
+                because=because,
+                detail=detail,
+            )
+            if release.choice != EDIT.id:
+                return
+            for draft in drafts:
+                text = release.edits.get(draft["field"])
+                if isinstance(text, str) and text != draft["text"]:
+                    table.note_edit(draft["field"], draft["text"], text)
+                    place = draft["place"]
+                    extra[place] = {**extra[place], "content": text}
+            because, detail = "step", "edited"
 
     def _last(self, reply: Reply, raw: str, extra: list[Message], number: int) -> Words | None:
         """The words of a reply with which the turn's rounds end; None when its tools are to run."""
@@ -126,3 +154,19 @@ class ProviderWords:
             words = self._budget.in_words(estimate)
             drafts.append({"field": "estimate", "label": "expected to use", "text": words})
         return drafts
+
+
+def _result_drafts(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """The results at the end of a chat, in call order; `place` is where each stands."""
+    first = len(messages)
+    while first and messages[first - 1].get("role") == "tool":
+        first -= 1
+    return [
+        {
+            "field": f"result:{message.get('tool_call_id')}",
+            "label": f"result of {message.get('name')}",
+            "text": str(message.get("content") or ""),
+            "place": place,
+        }
+        for place, message in enumerate(messages[first:], first)
+    ]

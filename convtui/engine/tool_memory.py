@@ -65,6 +65,13 @@ class ToolMemory:
             kept["reused"] = record["reused"]
         self._results[str(record.get("id"))] = kept
 
+    def edited(self, name: str, text: str) -> None:
+        """A result was edited by hand before the model saw it; `name` is the call's id."""
+        kept = self._results.get(name)
+        if kept is not None:
+            kept["result"] = text
+            kept.pop("reused", None)
+
     def all_messages(self) -> list[Message]:
         """The messages of all rounds; of the open one only the calls that have a result."""
         if self.reply is None:

@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,13 +35,15 @@ _FOREIGN = frozenset({"site-packages", "dist-packages", ".venv", "venv", "__pyca
 def modules_beside(file: Path) -> list[Path]:
     """The files that were imported from the folder of a provider's file, that file left out."""
     home = file.resolve().parent
+    inside = f"{home}{os.sep}"
     found: set[Path] = set()
     for module in list(sys.modules.values()):
         name = getattr(module, "__file__", None)
-        if not isinstance(name, str) or not name.endswith(".py"):
+        # Of thousands of modules a few are meant: paths are made of those alone.
+        if not isinstance(name, str) or not name.startswith(inside) or not name.endswith(".py"):
             continue
         path = Path(name)
-        if path.is_relative_to(home) and not _FOREIGN.intersection(path.relative_to(home).parts):
+        if not _FOREIGN.intersection(path.relative_to(home).parts):
             found.add(path)
     found.discard(file.resolve())
     return sorted(found)[:_MODULES]
@@ -53,7 +56,7 @@ class Loaded:
     provider: Provider
     spec: ProviderSpec
     kind: str
-    """demo, litellm, function, class or vera (a class written for VERA-MH)."""
+    """demo, litellm, recorded, function, class or vera (a class written for VERA-MH)."""
     hooks: dict[str, str] = field(default_factory=dict)
     """Hook name to `yours` or `default`."""
     file: Path | None = None
@@ -128,9 +131,15 @@ def _load(spec: ProviderSpec, settings: ProviderSettings) -> Loaded:
 
         return Loaded(LitellmProvider(spec.target, params=settings.params), spec, "litellm")
     if spec.kind == "recorded":
-        raise ProviderLoadError(
-            f"{spec}: answering from a record is not possible yet; `convtui replay` shows one"
+        from convtui.providers.recorded import RecordedProvider
+
+        recorded = RecordedProvider(
+            spec.target,
+            strict=spec.name == "strict",
+            speed=settings.speed,
+            system_prompt=settings.system_prompt,
         )
+        return Loaded(recorded, spec, "recorded")
     vera_interface.offer()
     module: ModuleType | None
     if spec.kind == "file":
