@@ -117,7 +117,8 @@ async def timeout(bench: Bench) -> None:
                 "timeout", "fail", says, told, address(failed[0]), detail=error.get("frames", ())
             )
         elif took > limit + LATE_BY:
-            _blocks(bench, told.records, took, limit)
+            says = f"ended after {took:.2g} s only, with a turn_timeout of {limit:g} s"
+            bench.add("timeout", "fail", says, told, address(failed[0]))
         else:
             says = f"ended after {took:.2g} s (turn_timeout {limit:g} s) and told as that"
             bench.add("timeout", "pass", says, told, address(failed[0]))
@@ -130,11 +131,6 @@ async def timeout(bench: Bench) -> None:
         bench.add("timeout", "fail", says, told, address(said[0]))
     else:
         bench.add("timeout", "n/a", "this time it answered before its time was up", told)
-
-
-def _blocks(bench: Bench, records: list[RecordDict], took: float, limit: float) -> None:
-    says = f"ended after {took:.2g} s only, with a turn_timeout of {limit:g} s"
-    bench.add("timeout", "fail", says, None, address(records[-1]))
 
 
 async def failed_call(bench: Bench) -> None:

@@ -141,7 +141,7 @@ def _summary(report: Report, folder: Path | None) -> None:
     counts, usage = report.counts(), report.usage()
     words = {"pass": "passed", "fail": "failed", "warn": "to look at", "n/a": "not applicable"}
     click.echo(", ".join(f"{counts[name]} {word}" for name, word in words.items()))
-    used = f"{usage['calls']} calls were made"
+    used = "1 call was made" if usage["calls"] == 1 else f"{usage['calls']} calls were made"
     used += f", {usage['tokens']:,} tokens" if "tokens" in usage else ", tokens unknown"
     used += f", ${usage['cost']:.4f}" if "cost" in usage else ", cost unknown"
     say(used)
