@@ -5,7 +5,7 @@ openai/gpt-4o               a litellm model
 file.py:name                a function or class in a file
 package.module:name         a function or class in an importable module
 name                        an entry point of the group `convtui.providers`
-recorded:LOG                answers from a log
+recorded:LOG                answers from a log; recorded:LOG?strict only to what was asked then
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class ProviderSpec:
     """What a SPEC names.
 
     `target` is the model, the file, the module, the entry point or the log (empty for `demo`) and
-    `name` the function or class in a file or module (None elsewhere).
+    `name` the function or class in a file or module, `strict` for a log that is to be followed
+    strictly (None elsewhere).
     """
 
     kind: SpecKind
@@ -56,7 +57,7 @@ class ProviderSpec:
         if self.kind == "demo":
             return "demo"
         if self.kind == "recorded":
-            return f"recorded:{self.target}"
+            return f"recorded:{self.target}" + (f"?{self.name}" if self.name else "")
         return f"{self.target}:{self.name}" if self.name else self.target
 
     def resolved(self, base: Path) -> ProviderSpec:
@@ -102,9 +103,12 @@ def parse_provider_spec(text: str, base: Path | None = None) -> ProviderSpec:
         return ProviderSpec("demo")
     if text.startswith("recorded:"):
         log = text.removeprefix("recorded:").strip()
+        log, mark, how = log.rpartition("?") if log.endswith(("?strict", "?positional")) else (
+            log, "", ""
+        )  # fmt: skip
         if not log:
             raise ProviderLoadError("recorded: names no log; write recorded:LOG.jsonl")
-        return ProviderSpec("recorded", log)
+        return ProviderSpec("recorded", log, "strict" if mark and how == "strict" else None)
     file = _FILE.fullmatch(text)
     if file:
         return _file(text, file, base)

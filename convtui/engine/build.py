@@ -12,6 +12,7 @@ from convtui.engine.prepare import load_for
 from convtui.engine.runner import Conversation, Wiring
 from convtui.engine.seed import Seed, read_seed
 from convtui.errors import ConvtuiError, FileError, UsageError
+from convtui.events import Warned
 from convtui.models.base import ModelClients
 from convtui.protocol import StartSpec
 from convtui.scenario import Scenario
@@ -58,7 +59,23 @@ def build(spec: StartSpec, wiring: Wiring) -> Conversation:
     if seed is not None and not spec.trust:
         _check_trust(scenario, seed.provider)
         _check_servers(scenario, seed)
-    return Conversation(scenario, spec, wiring, seed)
+    conversation = Conversation(scenario, spec, wiring, seed)
+    _hear_drift(conversation)
+    return conversation
+
+
+def _hear_drift(conversation: Conversation) -> None:
+    """A provider that answers from a record says where it is asked something else."""
+    from convtui.providers.recorded import RecordedProvider
+
+    provider = conversation.provider
+    if not isinstance(provider, RecordedProvider):
+        return
+
+    def warn(code: str, message: str, detail: dict[str, Any]) -> None:
+        conversation.journal.emit_here(Warned, code=code, message=message, detail=detail)
+
+    provider.warn = warn
 
 
 def _check_trust(scenario: Scenario, recorded: dict[str, object]) -> None:

@@ -1,0 +1,397 @@
+"""Answers from a log: the replies of a saved run, with their timing, signals and tool calls."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import re
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from convtui.errors import ConvtuiError, ProviderError, ProviderLoadError
+from convtui.log.reader import open_log
+from convtui.log.replies import RecordedReply, collect
+from convtui.log.requests import canonical, rebuild
+from convtui.models.base import Delta, Message, ToolCallDelta, Usage
+from convtui.providers.base import Provider, Request, SignalMatch
+from convtui.records import RecordDict
+from convtui.text import REDACTED
+
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_EXCERPT: Final = 160
+
+Warn = Callable[[str, str, dict[str, Any]], None]
+"""Records a warning: its code, its message, its detail."""
+
+
+class RecordedProvider(Provider):
+    """Plays the provider of a log again.
+
+    Which reply comes next follows from the history it is asked with, so that a conversation can be
+    rewound. What it is asked with is compared with what is recorded: a difference is a warning with
+    the code `drift`, and with `strict` the end. Nothing that the log names is run: where its tools
+    were the provider's own, they answer what they answered then.
+
+    Raises `ProviderLoadError` for a log that cannot be read or has no replies.
+    """
+
+    stateful = False
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        strict: bool = False,
+        speed: float = 1.0,
+        system_prompt: str | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.strict = strict
+        self.speed = speed
+        self.warn: Warn | None = None
+        """Set by whoever keeps the log."""
+        try:
+            with open_log(self.path) as log:
+                records = list(log.records())
+        except ConvtuiError as error:
+            raise ProviderLoadError(str(error)) from error
+        found = collect(records)
+        if not found.replies:
+            raise ProviderLoadError(f"{self.path}: there are no replies of a provider in this log")
+        self._by_seq = {
+            record["seq"]: record
+            for record in records
+            if record.get("type") == "llm.request" and isinstance(record.get("seq"), int)
+        }
+        self._sessions = found.sessions
+        self._replies: dict[int, list[RecordedReply]] = defaultdict(list)
+        for reply in found.replies:
+            self._replies[reply.session].append(reply)
+        self._asked: dict[tuple[int, int], int] = {}
+        self._current: RecordedReply | None = None
+        self._told: set[tuple[int, int]] = set()
+        identity = found.header.get("provider")
+        identity = identity if isinstance(identity, dict) else {}
+        self.name = str(identity.get("name") or self.path.stem)
+        self.model = next(
+            (str(r["model"]) for each in found.replies for r in each.rounds if r.get("model")), None
+        )
+        self.system_prompt = "" if system_prompt is not None else self._recorded_prompt()
+        self._take_lifecycle(records)
+        self.tools = _recorded_tools(found.header, records)
+
+    # --- what the provider of the log was
+
+    def _take_lifecycle(self, records: Sequence[RecordDict]) -> None:
+        self._prepared: tuple[list[str], list[str]] = ([], [])
+        for record in records:
+            if record.get("type") == "provider.setup":
+                signals = record.get("termination_signals")
+                if isinstance(signals, list):
+                    kept = {str(signal).casefold(): str(signal) for signal in signals if signal}
+                    self.termination_signals = list(kept.values())
+            elif record.get("type") == "sessions.prepared":
+                requested, prepared = record.get("requested"), record.get("prepared")
+                if isinstance(requested, list) and isinstance(prepared, list) and prepared:
+                    self._prepared = ([str(n) for n in requested], [str(n) for n in prepared])
+
+    def _recorded_prompt(self) -> str:
+        for record in self._by_seq.values():
+            if record.get("side") == "provider":
+                append = record.get("append")
+                first = append[0] if isinstance(append, list) and append else None
+                if isinstance(first, dict) and first.get("role") == "system":
+                    return str(first.get("content") or "")
+                return ""
+        return ""
+
+    def prepare_sessions(self, session_types: list[str]) -> list[str]:
+        """The sessions of the record, where those are asked for that were asked for then."""
+        requested, prepared = self._prepared
+        return list(prepared) if prepared and session_types == requested else session_types
+
+    async def enter_session(self, session_type: str) -> None:
+        """Who speaks first is as it was."""
+        for record in self._sessions.values():
+            speaker = record.get("first_speaker")
+            if record.get("session_type") == session_type and speaker in ("persona", "provider"):
+                self.first_speaker = speaker
+                return
+
+    # --- answering
+
+    async def respond(self, request: Request) -> AsyncIterator[Delta]:
+        """The recorded reply at this place, streamed as it came.
+
+        Raises `ProviderError` when the record has no such reply, and with `strict` when the
+        messages are not those that were recorded.
+        """
+        reply, response = self._find(request)
+        self._compare(request, response)
+        async for delta in self._stream(response):
+            yield delta
+        self.last_response_metadata: dict[str, Any] = dict(reply.metadata)
+
+    def _find(self, request: Request) -> tuple[RecordedReply, RecordDict]:
+        place = (request.session, request.turn)
+        round_ = _rounds(request.messages)
+        reply = self._current
+        if round_ == 0 or reply is None:
+            again = self._asked.get(place, 0)
+            self._asked[place] = again + 1
+            reply = self._at(request, again)
+        self._current = reply
+        if round_ >= len(reply.rounds):
+            raise self._exhausted(
+                request, f"its turn {reply.session}:{reply.turn} has {len(reply.rounds)} replies"
+            )
+        return reply, reply.rounds[round_]
+
+    def _at(self, request: Request, again: int) -> RecordedReply:
+        replies = self._replies.get(request.session, [])
+        said = sum(turn.speaker == "provider" for turn in request.history)
+        here = [
+            reply
+            for place, reply in enumerate(replies)
+            if reply.turn == request.turn
+            and sum(each.outcome == "committed" for each in replies[:place]) == said
+        ]
+        if here:
+            return here[min(again, len(here) - 1)]
+        # Other turns were counted then: the n-th that was said is the n-th all the same.
+        committed = [reply for reply in replies if reply.outcome == "committed"]
+        if said < len(committed):
+            return committed[said]
+        raise self._exhausted(
+            request, f"it has {len(committed)} turns of the provider in session {request.session}"
+        )
+
+    def _exhausted(self, request: Request, has: str) -> ProviderError:
+        return ProviderError(
+            f"the record is exhausted at {request.session}:{request.turn}: {self.path.name}: {has}"
+        )
+
+    async def _stream(self, response: RecordDict) -> AsyncIterator[Delta]:
+        raw = str(response.get("raw") or "")
+        clock = 0.0
+        if response.get("reasoning"):
+            yield Delta(reasoning=str(response["reasoning"]))
+        sent = 0
+        for at, size in _pieces(response, len(raw)):
+            await self._until(at - clock)
+            clock = max(clock, at)
+            yield Delta(text=raw[sent : sent + size])
+            sent += size
+        if sent < len(raw):
+            yield Delta(text=raw[sent:])
+        duration = response.get("duration")
+        if isinstance(duration, (int, float)):
+            await self._until(duration - clock)
+        yield Delta(
+            tool_calls=_calls(response),
+            finish_reason=response.get("finish_reason"),
+            usage=_usage(response.get("usage")),
+            response_id=response.get("response_id"),
+            model=response.get("model"),
+            metadata=response.get("metadata") or None,
+        )
+
+    async def _until(self, seconds: float) -> None:
+        if self.speed > 0 and seconds > 0:
+            await asyncio.sleep(seconds / self.speed)
+
+    # --- hooks: what they gave then, for the reply as it was
+
+    def _is(self, raw: str) -> RecordedReply | None:
+        reply = self._current
+        return reply if reply is not None and reply.raw == raw else None
+
+    def extract_signals(self, raw: str) -> list[SignalMatch]:
+        """Those of the record; of another text those that were declared."""
+        reply = self._is(raw)
+        if reply is None or reply.matches is None:
+            return super().extract_signals(raw)
+        return [
+            SignalMatch(
+                str(match.get("signal", "")),
+                str(match.get("matched", "")),
+                int(match.get("start") or 0),
+                int(match.get("end") or 0),
+            )
+            for match in reply.matches
+        ]
+
+    def post_process_response(self, text: str) -> str:
+        """The text that was made of it then; another text stays as it is."""
+        reply = self._is(text)
+        return text if reply is None or reply.text is None else reply.text
+
+    def should_discard_response(self, signals: list[SignalMatch]) -> bool:
+        """Whether the reply was dropped then."""
+        return self._current is not None and self._current.discard
+
+    # --- drift
+
+    def _compare(self, request: Request, response: RecordDict) -> None:
+        record = self._by_seq.get(response.get("call"))
+        if record is None:
+            return
+        try:
+            recorded = rebuild(record, self._by_seq.__getitem__)
+        except (ValueError, LookupError):
+            return
+        detail = difference(recorded, request.messages)
+        if detail is None:
+            return
+        message = f"drift at {request.session}:{request.turn}: {detail['what']}"
+        if self.strict:
+            raise ProviderError(f"{message} (recorded:{self.path.name}?strict)")
+        place = (request.session, int(detail["first"]))
+        # What was said differently once stands in every later request, too.
+        if place not in self._told and self.warn is not None:
+            self._told.add(place)
+            self.warn("drift", message, {**detail, "log": str(self.path), "call": record["seq"]})
+
+
+def difference(
+    recorded: Sequence[Any], asked: Sequence[Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """The first message that differs, or None: `{what, first, recorded, asked, ...}`.
+
+    What stands masked in the record is not compared.
+    """
+    for place, (then, now) in enumerate(zip(recorded, asked, strict=False)):
+        before, after = canonical(then), canonical(now)
+        if before != after and REDACTED.encode() not in before:
+            role = str(now.get("role", "?"))
+            old, new = _content(then), _content(now)
+            return {
+                "what": f"message {place + 1} ({role}) is not the recorded one:"
+                f" {new!r} instead of {old!r}",
+                "first": place,
+                "recorded": old,
+                "asked": new,
+                "messages": {"recorded": len(recorded), "asked": len(asked)},
+            }
+    if len(recorded) != len(asked):
+        return {
+            "what": f"{len(asked)} messages instead of the {len(recorded)} recorded",
+            "first": min(len(recorded), len(asked)),
+            "recorded": None,
+            "asked": None,
+            "messages": {"recorded": len(recorded), "asked": len(asked)},
+        }
+    return None
+
+
+def _content(message: Any) -> str:
+    content = message.get("content") if isinstance(message, Mapping) else message
+    if not isinstance(content, str):
+        content = canonical(message).decode()
+    return content if len(content) <= _EXCERPT else content[:_EXCERPT] + "…"
+
+
+def _rounds(messages: Sequence[Message]) -> int:
+    """How many rounds of tools this turn has had: the calls at the end of the messages."""
+    count = 0
+    for message in reversed(messages):
+        if message.get("role") == "tool":
+            continue
+        if message.get("role") == "assistant" and message.get("tool_calls"):
+            count += 1
+            continue
+        break
+    return count
+
+
+def _pieces(response: RecordDict, size: int) -> list[tuple[float, int]]:
+    """When how many characters came: seconds since the request, characters."""
+    chunks = response.get("chunks")
+    if isinstance(chunks, list) and chunks:
+        with contextlib.suppress(TypeError, ValueError):
+            return [(float(at), max(0, int(count))) for at, count in chunks]
+    first = response.get("ttft")
+    return [(float(first) if isinstance(first, (int, float)) else 0.0, size)]
+
+
+def _calls(response: RecordDict) -> tuple[ToolCallDelta, ...]:
+    found = response.get("tool_calls")
+    calls = []
+    for index, each in enumerate(found if isinstance(found, list) else []):
+        function = each.get("function") if isinstance(each, dict) else None
+        if isinstance(function, dict):
+            calls.append(
+                ToolCallDelta(
+                    index=index,
+                    id=str(each.get("id") or f"call_{index}"),
+                    name=str(function.get("name") or ""),
+                    arguments=str(function.get("arguments") or ""),
+                )
+            )
+    return tuple(calls)
+
+
+def _usage(found: Any) -> Usage | None:
+    if not isinstance(found, dict):
+        return None
+    with contextlib.suppress(ValueError):
+        return Usage.model_validate(found)
+    return None
+
+
+def _recorded_tools(header: RecordDict, records: Sequence[RecordDict]) -> list[Callable[..., Any]]:
+    """The provider's own tools of a record, as functions that answer what was answered then."""
+    scenario = header.get("scenario")
+    named = scenario.get("tools") if isinstance(scenario, dict) else None
+    elsewhere = [str(tool) for tool in named] if isinstance(named, list) else []
+    if any("mcp" in tool for tool in elsewhere):
+        # Which tools are the server's is known only when it runs.
+        return []
+    arguments: dict[str, dict[str, None]] = {}
+    called: dict[str, bytes] = {}
+    answers: dict[str, dict[bytes, deque[RecordDict]]] = {}
+    for record in records:
+        name = str(record.get("name") or "")
+        if record.get("type") == "tool.called" and isinstance(record.get("arguments"), dict):
+            arguments.setdefault(name, {}).update(dict.fromkeys(record["arguments"]))
+            called[str(record.get("id"))] = canonical(record["arguments"])
+        elif record.get("type") == "tool.returned" and str(record.get("id")) in called:
+            key = called[str(record["id"])]
+            answers.setdefault(name, {}).setdefault(key, deque()).append(record)
+    return [
+        _tool(name, list(arguments[name]), found)
+        for name, found in answers.items()
+        if _NAME.fullmatch(name)
+        and all(_NAME.fullmatch(each) for each in arguments[name])
+        and not any(name in tool for tool in elsewhere)
+    ]
+
+
+def _tool(
+    name: str, arguments: Sequence[str], answers: dict[bytes, deque[RecordDict]]
+) -> Callable[..., Any]:
+    def answer(**given: Any) -> Any:
+        found = answers.get(canonical(given))
+        if not found:
+            raise LookupError(f"the record has no call of {name} with these arguments")
+        record = found[0]
+        if len(found) > 1:
+            found.popleft()
+        if not record.get("ok"):
+            result = record.get("result")
+            message = result.get("message") if isinstance(result, dict) else result
+            raise RuntimeError(str(message or record.get("error_kind") or "it failed"))
+        return record.get("result")
+
+    answer.__name__ = name
+    answer.__doc__ = "Answers what is on record."
+    answer.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(each, inspect.Parameter.KEYWORD_ONLY, default=None)
+            for each in arguments
+        ]
+    )
+    return answer
