@@ -16,9 +16,12 @@ from textual.widget import Widget
 
 from convtui.log.detail import TurnDetail
 from convtui.transcript import Transcript
+from convtui.tui.budget import Limit
 from convtui.tui.palette import DARK, Palette, plain
+from convtui.tui.summaries import Summary
 from convtui.tui.widgets.inspector import Inspector, TabBar
 from convtui.tui.widgets.inspector_tabs import TABS, Context, build, has_content, placing
+from convtui.tui.widgets.marks import extra_of
 from convtui.tui.widgets.outline import Outline, seconds
 from convtui.tui.widgets.repro import repro
 from convtui.tui.widgets.statusline import (
@@ -410,6 +413,11 @@ async def test_no_control_character_reaches_a_strip() -> None:
     call = story.open()
     story.on("tool.called", id="1", name=HOSTILE, arguments={HOSTILE: HOSTILE})
     story.on("tool.returned", id="1", name=HOSTILE, ok=False, result=HOSTILE, error_kind=HOSTILE)
+    story.on("tool.denied", id="2", name=HOSTILE, raw_arguments=HOSTILE, reason=HOSTILE)
+    story.on("debug.edited", field="3", before=HOSTILE, after=HOSTILE)
+    story.on("tool.called", id="3", name=HOSTILE, raw_arguments=HOSTILE)
+    story.on("tool.returned", id="3", name=HOSTILE, ok=True, result=HOSTILE, truncated=True)
+    seq = len(story.records) - 1
     story.on("user.decided", kind=HOSTILE, tool=HOSTILE, reason=HOSTILE, valid=False)
     story.on("provider.output", stream="stderr", text=HOSTILE)
     story.on("llm.retry", call=call, n=1, delay=1.0, error={"message": HOSTILE}, partial=HOSTILE)
@@ -435,6 +443,12 @@ async def test_no_control_character_reaches_a_strip() -> None:
         check()
         view.set_transcript(story.transcript)
         outline.set_transcript(story.transcript)
+        outline.set_origin(HOSTILE, HOSTILE, "warning")
+        view.extra_of = lambda turn: extra_of(story.detail(turn))
+        view.summaries = [Summary(0, 1, HOSTILE, HOSTILE)]
+        await pilot.pause()
+        check()
+        view.summaries = []
         status = Status("held", HOSTILE, HOSTILE, HOSTILE, HOSTILE)
         top.show_status(status, persona=HOSTILE, provider=HOSTILE)
         await pilot.pause()
@@ -446,7 +460,12 @@ async def test_no_control_character_reaches_a_strip() -> None:
         ]
         for turn in story.transcript.turns:
             detail = story.detail(turn)
-            context = Context(messages, wire, story.transcript.totals, HOSTILE, HOSTILE)
+            context = Context(
+                messages, wire, story.transcript.totals, HOSTILE, HOSTILE,
+                inherited={HOSTILE: {"cost": 1.0}}, limits=[Limit(HOSTILE, "tokens", 1, 2)],
+                lineage=[(HOSTILE, HOSTILE, "text")], whole={seq: ("", HOSTILE)},
+                whole_key=HOSTILE,
+            )  # fmt: skip
             for tab in TABS:
                 inspector.show(detail, turn, context)
                 inspector.tab = tab

@@ -78,6 +78,7 @@ class DebuggerScreen(Injecting, Inspecting):
         self._details = DetailCache(source, self._detail_loaded)
         self._messages: dict[tuple[Path | None, int], list[Any] | str] = {}
         """By log and call; a text says why there are none yet."""
+        self.forget_results()
         self._began: float | None = None
         self._followups: status.Followups | None = None
 
@@ -142,6 +143,7 @@ class DebuggerScreen(Injecting, Inspecting):
             self._details.close()
             self._details = DetailCache(self.source, self._detail_loaded)
             self._messages.clear()
+            self.forget_results()
             self._began = None
             old.close()
             self._watch_source()
@@ -196,6 +198,7 @@ class DebuggerScreen(Injecting, Inspecting):
             view.set_limit(*limit)
             outline.set_limit(*limit)
         outline.cursor = view.cursor
+        self.trace()
         self._go_to_first()
         self._show_hold()
         self._show_status()
@@ -292,6 +295,10 @@ class DebuggerScreen(Injecting, Inspecting):
         if self.replay is not None and self.replay.findings:
             count = len(self.replay.findings)
             notes.append(f"{count} damage{'s' if count > 1 else ''} in the log")
+        if view.summaries:
+            notes.append("showing the summary")
+        if self.approving and not self.over and self.run is not None:
+            notes.append("tools wait for approval")
         notes += self.armed_notes()
         if self.run is not None and self.run.breakpoints:
             count = sum(item.enabled for item in self.run.breakpoints)

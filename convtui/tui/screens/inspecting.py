@@ -12,8 +12,9 @@ from convtui.log.detail import Call, TurnDetail
 from convtui.log.tool_uses import ToolUse, waiting_uses
 from convtui.transcript import Flag, Turn
 from convtui.tui import status
+from convtui.tui.budget import inherited, limits_now
 from convtui.tui.details import DetailCache
-from convtui.tui.screens.offering import Offering
+from convtui.tui.screens.tracing import Tracing
 from convtui.tui.widgets.inspector_tabs import RESPONDER, Context
 from convtui.tui.widgets.marks import Extra, extra_of
 from convtui.tui.widgets.note_marks import is_noted
@@ -37,7 +38,7 @@ _TOLD_BY_LOG = int(
 _NO = TurnDetail(0, 0, "", [])
 
 
-class Inspecting(Offering):
+class Inspecting(Tracing):
     """The inspector's context, and the records of the turns on the screen."""
 
     _details: DetailCache
@@ -72,6 +73,11 @@ class Inspecting(Offering):
             Context(
                 messages=partial(self._call_messages, log=(asked or detail or _NO).log),
                 totals=self.transcript.totals,
+                inherited=inherited(self.transcript),
+                limits=limits_now(self.transcript, scenario if isinstance(scenario, dict) else {}),
+                whole=self.whole_results(turn, detail.log) if turn and detail else {},
+                whole_key=self._whole_key(turn),
+                lineage=self.lineage,
                 log_file=str(path) if path is not None else "",
                 conversation=self.transcript.id,
                 hold=held if mine else None,
@@ -96,6 +102,13 @@ class Inspecting(Offering):
                 if before is not None and any(c.side == "responder" for c in before.calls):
                     return before
         return None
+
+    def _whole_key(self, turn: Turn | None) -> str:
+        key = self.keymap.shown("inspector.whole")
+        if not key or turn is None:
+            return ""
+        again = (turn.session, turn.number) in self._whole_turns
+        return f"{key} shows what was cut {'cut again' if again else 'in full'}"
 
     def _copy_keys(self) -> str:
         keys = [

@@ -12,18 +12,21 @@ from convtui.tui.widgets.keybar import KeyItem
 
 _LIVE = (
     "run.toggle", "run.step_turn", "run.step_stage", "take_over.toggle", "run.cancel_call",
-    "break.here", "inspector.decision", "provider.reload", "view.cycle", "inspector.toggle",
+    "break.here", "inspector.decision", "context.view", "inspector.whole", "provider.reload",
+    "view.cycle", "inspector.toggle",
     "search.open", "take_over.provider", "app.quit", "app.help",
 )  # fmt: skip
 _HELD = (
     "run.toggle", "run.step_turn", "run.step_stage", "hold.edit", "hold.ask_again",
     "hold.override", "take_over.toggle", "inspector.decision", "provider.reload", "branch.rewind",
-    "view.cycle", "break.here", "search.open", "take_over.provider", "app.quit", "app.help",
+    "context.view", "inspector.whole", "view.cycle", "break.here", "search.open",
+    "take_over.provider", "app.quit", "app.help",
 )  # fmt: skip
 _REPLAY = (
     "replay.toggle", "replay.previous_turn", "replay.next_turn", "run.step_stage",
-    "replay.faster", "move.next_event", "inspector.decision", "hold.edit_brief", "view.cycle",
-    "inspector.toggle", "search.open", "replay.go_to", "app.quit", "app.help",
+    "replay.faster", "move.next_event", "inspector.decision", "hold.edit_brief", "context.view",
+    "inspector.whole", "view.cycle", "inspector.toggle", "search.open", "replay.go_to",
+    "app.quit", "app.help",
 )  # fmt: skip
 _OVER = (
     "provider.reload", "branch.rewind", "move.next_event", "inspector.decision",
@@ -87,6 +90,12 @@ class Offering(Briefs):
             return "other draft"
         if action.id == "provider.reload" and self.over:
             return "go on from the log"
+        if action.id == "tools.approve":
+            return "stop approving" if self.approving else "approve tools"
+        if action.id == "context.view" and self.view.summaries:
+            return "turns"
+        if action.id == "run.cancel_call" and self.summarising:
+            return "cancel summary"
         return action.label
 
     def enabled(self, action_id: str) -> bool:
@@ -99,6 +108,16 @@ class Offering(Briefs):
             return self.run is not None and turn is not None and turn.first > 0
         if kind == "break":
             return self.run is not None and not self.over and turn is not None
+        if action_id == "context.view":
+            return bool(self.summaries)
+        if action_id == "context.compress":
+            return self.run is not None and bool(self.transcript.turns) and not self.busy_with
+        if action_id == "tools.approve":
+            return self.run is not None and not self.over
+        if action_id == "inspector.whole":
+            return turn is not None and bool(turn.flags & Flag.TOOL)
+        if action_id == "run.cancel_call" and self.summarising:
+            return True
         if action_id == "run.cancel_call":
             return not self.over and hold is None and self.transcript.current is not None
         if action_id in ("run.step_turn", "run.step_stage", "run.continue") and self.replay:
@@ -141,4 +160,6 @@ class Offering(Briefs):
             return f"Goes back to before turn {turn.address}, in a new branch."
         if action.id == "hold.edit_brief" and turn is not None:
             return f"Edits the brief and asks again at turn {turn.address}, in a new branch."
+        if action.id == "context.compress":
+            return "Summarises the history and goes on from the summary, in a new branch."
         return action.help

@@ -12,6 +12,7 @@ from convtui.log.notes import TurnNote
 from convtui.records import RecordDict
 from convtui.text import visible_line
 from convtui.transcript import FAILED, OPEN, Flag, Totals, Turn
+from convtui.tui.budget import Limit
 from convtui.tui.palette import Span
 from convtui.tui.widgets.outline import seconds
 from convtui.tui.widgets.text_pane import Doc
@@ -44,6 +45,12 @@ class Context:
     """The last turn, up to the one shown, in which the responder was asked."""
     width: int = 0
     """Cells across."""
+    inherited: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What each side had used before this log."""
+    limits: Sequence[Limit] = ()
+    """The budget, as it is now."""
+    lineage: Sequence[tuple[str, str, str]] = ()
+    """Where the log comes from, as name, value and role."""
     whole: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     """Cut tool results that were asked for in full, by `seq`: why there is none, and the text."""
     whole_key: str = ""

@@ -14,9 +14,9 @@ from convtui.tui.widgets.inspector_decisions import decisions, responder
 from convtui.tui.widgets.inspector_requests import messages_of, pretty, request
 from convtui.tui.widgets.inspector_stages import UNKNOWN, Context, message_of, placing, stages
 from convtui.tui.widgets.inspector_tools import tools
+from convtui.tui.widgets.inspector_usage import usage
 from convtui.tui.widgets.note_marks import with_note
 from convtui.tui.widgets.outline import seconds
-from convtui.tui.widgets.statusline import money
 from convtui.tui.widgets.text_pane import Doc
 
 TABS: Final = ("Stages", "Raw", "Diff", "Request", "Wire", "Tools", "Output", "Usage", "Meta")
@@ -166,30 +166,6 @@ def _output(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
     return doc
 
 
-def _number(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else UNKNOWN
-
-
-def _usage(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
-    doc = Doc().head("this turn")
-    ttft = detail.response.get("ttft") if detail.response else None
-    doc.field("prompt", f"{_number(turn.prompt_tokens)} tok")
-    doc.field("completion", f"{_number(turn.completion_tokens)} tok")
-    doc.field("cost", UNKNOWN if turn.cost is None else money(turn.cost))
-    doc.field("latency", UNKNOWN if turn.latency is None else seconds(turn.latency))
-    doc.field("first token", seconds(ttft) if isinstance(ttft, (int, float)) else UNKNOWN)
-    doc.field("calls", str(len(detail.calls)))
-    for side, totals in context.totals.items():
-        doc.head(f"{side}, so far")
-        retries = f", {totals.retries} retried" if totals.retries else ""
-        doc.field("calls", f"{totals.calls:,}{retries}")
-        doc.field("prompt", f"{_number(totals.prompt_tokens)} tok")
-        doc.field("completion", f"{_number(totals.completion_tokens)} tok")
-        doc.field("cost", UNKNOWN if totals.cost is None else money(totals.cost))
-        doc.field("time", seconds(totals.seconds))
-    return doc
-
-
 def _meta(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
     doc = Doc().head(f"turn {turn.address}")
     doc.field("speaker", turn.speaker)
@@ -201,6 +177,8 @@ def _meta(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
     doc.field("response id", str(response.get("response_id") or UNKNOWN))
     doc.field("conversation", context.conversation or UNKNOWN)
     doc.field("log", context.log_file or "not written to a file")
+    for name, value, role in context.lineage:
+        doc.field(name, value, role)
     numbers = [record["seq"] for record in detail.records if isinstance(record.get("seq"), int)]
     doc.field("records", f"{numbers[0]}-{numbers[-1]}" if numbers else UNKNOWN)
     metadata = detail.metadata
@@ -217,7 +195,7 @@ _BUILDERS: Final[Mapping[str, Callable[[TurnDetail, Turn, Context], Doc]]] = {
     "Wire": _wire,
     "Tools": tools,
     "Output": _output,
-    "Usage": _usage,
+    "Usage": usage,
     "Meta": _meta,
     DECISION: decisions,
     RESPONDER: responder,

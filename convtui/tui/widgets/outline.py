@@ -45,6 +45,10 @@ def call_spans(record: dict[str, Any]) -> list[Span]:
     failed = record.get("outcome") == "failed" or kind == "provider.reload_failed"
     if record.get("outcome") is not None:
         spans.append((" failed" if failed else " ok", "error" if failed else "muted"))
+    if kind == "context.compressed":
+        spans.append((f" up to turn {record.get('upto', 0)}", "muted"))
+    elif kind == "budget.raised" and isinstance(record.get("limit"), (int, float)):
+        spans.append((f" {record['limit']:,g}", "muted"))
     duration = record.get("duration")
     if isinstance(duration, (int, float)):
         spans.append((f" {seconds(duration).replace(' ', '')}", "muted"))
@@ -94,11 +98,29 @@ class Outline(LineView):
         self._calls: dict[int, list[dict[str, Any]]] = {}
         self._calls_taken = 0
         self._last_session = 0
+        self._origin: list[list[Span]] = []
+
+    def set_origin(self, words: str, state: str, role: str) -> None:
+        """Says where the log comes from, and what became of its parent."""
+        self._origin = []
+        if words:
+            kind, at, place = words.partition(" at ")
+            self._origin.append([("^ ", "accent bold"), (kind + at + place, "text")])
+            if len(words) + 2 > 22 and at:
+                self._origin[0][1] = (kind, "text")
+                self._origin.append([(f"  at {place}", "text")])
+        if state:
+            self._origin.append([("  ", "muted"), (state, role)])
+        with self.holding():
+            if len(self.heights) and self._width:
+                self.heights.put(0, self.measure(0))
+        self.refresh()
 
     def set_transcript(self, transcript: Transcript) -> None:
         """Shows another conversation."""
         self._transcript = transcript
         self._cursor, self._limit, self._limit_turn = -1, None, None
+        self._origin = []
         self._signs = bytearray(ord(glyph(turn)[0]) for turn in transcript.turns)
         self._calls = {}
         self._calls_taken = self._last_session = 0
@@ -190,7 +212,7 @@ class Outline(LineView):
     def measure(self, item: int) -> int:
         """A heading, the calls, the rows of cells."""
         if item == 0:
-            return len(self._calls.get(0, ()))
+            return len(self._origin) + len(self._calls.get(0, ()))
         session = self._transcript.sessions[item - 1]
         _, per_row = self._cell(session)
         rows = -(-self._turns_of(session) // per_row)
@@ -202,6 +224,9 @@ class Outline(LineView):
 
     def _spans(self, item: int, row: int) -> list[Span]:
         if item == 0:
+            if row < len(self._origin):
+                return self._origin[row]
+            row -= len(self._origin)
             calls = self._calls.get(0, [])
             return call_spans(calls[row]) if row < len(calls) else []
         session = self._transcript.sessions[item - 1]
