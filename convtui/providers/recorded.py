@@ -129,13 +129,12 @@ class RecordedProvider(Provider):
         Raises `ProviderError` when the record has no such reply, and with `strict` when the
         messages are not those that were recorded.
         """
-        reply, response = self._find(request)
+        response = self._find(request)
         self._compare(request, response)
         async for delta in self._stream(response):
             yield delta
-        self.last_response_metadata: dict[str, Any] = dict(reply.metadata)
 
-    def _find(self, request: Request) -> tuple[RecordedReply, RecordDict]:
+    def _find(self, request: Request) -> RecordDict:
         place = (request.session, request.turn)
         round_ = _rounds(request.messages)
         reply = self._current
@@ -148,7 +147,7 @@ class RecordedProvider(Provider):
             raise self._exhausted(
                 request, f"its turn {reply.session}:{reply.turn} has {len(reply.rounds)} replies"
             )
-        return reply, reply.rounds[round_]
+        return reply.rounds[round_]
 
     def _at(self, request: Request, again: int) -> RecordedReply:
         replies = self._replies.get(request.session, [])
