@@ -171,6 +171,15 @@ def _actions() -> Iterator[Action]:
         DEBUGGER,
         confirm=True,
     )
+    yield Action(
+        "branch.fork",
+        ("f",),
+        "fork",
+        "Go on after the selected turn in a new branch.",
+        group,
+        DEBUGGER,
+        confirm=True,
+    )
     yield Action("provider.reload", ("R",), "reload", "Reload the provider's code.", group, RUNNING)
     yield Action(
         "context.compress",
@@ -287,7 +296,7 @@ def _actions() -> Iterator[Action]:
     )
     yield Action(
         "inspector.whole",
-        ("f",),
+        ("V",),
         "full result",
         "Show tool results that were cut in full, or cut again.",
         group,

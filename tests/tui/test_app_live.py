@@ -298,6 +298,19 @@ async def test_rewinding_takes_two_presses(live: Live) -> None:
         assert live.continued[-1].seq == 8
 
 
+async def test_a_fork_keeps_the_selected_turn(live: Live) -> None:
+    async with live.app.run_test(size=(120, 36)) as pilot:
+        await live.begin(pilot)
+        live.handle.held(*CHOICES)
+        await pilot.press("g", "f")
+        assert not live.continued
+        await pilot.press("f")
+        await until(pilot, lambda: live.continued)
+        assert live.continued[-1].kind == "fork"
+        # Turn 1 ends with record 8: the first that does not count begins turn 2.
+        assert live.continued[-1].seq == 8
+
+
 async def test_breakpoints(live: Live) -> None:
     async with live.app.run_test(size=(120, 36)) as pilot:
         await live.begin(pilot)

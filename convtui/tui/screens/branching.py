@@ -9,6 +9,7 @@ from typing import Any
 
 from convtui.errors import CommandRefused, ConvtuiError, EngineError
 from convtui.text import visible_line
+from convtui.transcript import OPEN
 from convtui.tui import watch
 from convtui.tui.screens.dialogs import Choose
 from convtui.tui.screens.error import ErrorPane
@@ -163,6 +164,14 @@ class Branching(TakingOver):
 
     async def do_branch_rewind(self) -> None:
         """Goes back to before the selected turn, in a branch of its own."""
+        await self._branch("rewind")
+
+    async def do_branch_fork(self) -> None:
+        """Goes on after the selected turn, in a branch of its own."""
+        await self._branch("fork")
+
+    async def _branch(self, kind: str) -> None:
+        """Goes on from before the selected turn (`rewind`) or after it (`fork`)."""
         run, turn = self.run, self.selected
         if run is None:
             self.tell("Going back needs a live conversation: `convtui debug --resume LOG`.")
@@ -171,7 +180,11 @@ class Branching(TakingOver):
             return
         if self.busy_with:
             return
-        log, seq = None, turn.first - 1
+        fork = kind == "fork"
+        if fork and turn.status == OPEN:
+            self.tell("This turn is not over: fork after one that is.", "warning")
+            return
+        log, seq = None, turn.last if fork else turn.first - 1
         if turn.first <= 0:
             # It was said before this log began: the branch grows from the log that has it.
             detail = await self.source.detail(turn)
@@ -179,13 +192,14 @@ class Branching(TakingOver):
                 missing = detail.missing or "its records are in a log that is not known"
                 self.tell(f"Cannot go back there: {missing}.", "warning")
                 return
-            log, seq = detail.log, int(detail.records[0]["seq"]) - 1
-        self.busy_with = f"going back to {turn.address}"
+            first, last = detail.records[0], detail.records[-1]
+            log, seq = detail.log, int(last["seq"]) if fork else int(first["seq"]) - 1
+        self.busy_with = f"{'forking after' if fork else 'going back to'} {turn.address}"
         self.repaint()
         try:
             if not run.handle.over:
                 await run.hold()
-            await run.go_on("rewind", log=log, seq=seq, held=True)
+            await run.go_on(kind, log=log, seq=seq, held=True)
         except CommandRefused as refused:
             self.refused(refused)
         except EngineError as error:
