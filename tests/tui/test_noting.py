@@ -19,6 +19,7 @@ from convtui.tui.screens.notes import NotesScreen
 from convtui.tui.widgets.note_marks import note_rows, note_sign
 from tests.logs import conversation, session, turn, write_log
 from tests.tui.sample import until
+from tests.tui.test_app_live import Live
 
 FLAGS = [{"flag": "role", "rule": "offers-help", "matched": "help", "start": 0}]
 RECORDS = conversation(
@@ -234,3 +235,16 @@ async def test_the_next_event_is_one_by_hand_too(app: ConvtuiApp, log: Path) -> 
 def test_what_an_expression_lights_up(expression: str, found: str | None) -> None:
     pattern = parse(expression).highlight()
     assert (pattern.pattern if pattern is not None else None) == found
+
+
+async def test_a_turn_of_a_running_conversation_is_marked_and_found(tmp_path: Path) -> None:
+    live = Live(tmp_path)
+    async with live.app.run_test(size=(80, 24)) as pilot:
+        await live.begin(pilot)
+        log = live.handle.log_path
+        assert log is not None
+        await pilot.press("m")
+        await until(pilot, lambda: Notes(log).on(1, 2).mark)
+        await until(pilot, lambda: "◆ marked" in text(live.app))
+        await search(pilot, live.app, "~mark")
+        await until(pilot, lambda: "match 1 of 1" in text(live.app))
