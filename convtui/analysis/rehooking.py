@@ -120,6 +120,7 @@ class _Run:
             if hung:
                 raise EngineError(f"the provider was not loaded within {self._timeout:g} s")
             raise handle.failure()
+        await _last_words(handle)
         self._spec.failed.append(
             {"log": log, "reply": reply, "error": _why(handle, hung, self._timeout)}
         )
@@ -168,6 +169,16 @@ async def _ask_where(handle: EngineHandle) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(handle.wait(), 2.0)
     handle.kill()
+
+
+async def _last_words(handle: EngineHandle) -> None:
+    """Waits a moment for the report of a crash, which may be read after the process has ended."""
+    if (handle.exit_status or 0) >= 0:
+        return
+    for _ in range(50):
+        if any(text.startswith('  File "') for _, text in list(handle.early_output)):
+            return
+        await asyncio.sleep(0.01)
 
 
 def _why(handle: EngineHandle, hung: bool, timeout: float) -> dict[str, Any]:
