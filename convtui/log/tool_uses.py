@@ -33,6 +33,8 @@ class ToolUse:
     """Whether somebody approved it by hand."""
     edited: RecordDict | None = None
     """The `debug.edited` of its arguments."""
+    result_edited: RecordDict | None = None
+    """The `debug.edited` of its result, which the model was given as edited."""
     waiting: bool = False
     """Whether it is held: it has not run yet."""
     order: tuple[int, int] = (0, 0)
@@ -101,7 +103,13 @@ def tool_uses(detail: TurnDetail) -> list[ToolUse]:
     for record in detail.records:
         kind = record.get("type")
         if kind == "debug.edited":
-            edits[str(record.get("field"))] = record
+            what, _, name = str(record.get("field")).partition(":")
+            if what == "result" and name:
+                last = next((use for use in reversed(found) if use.id == name), None)
+                if last is not None:
+                    last.result_edited = record
+            else:
+                edits[str(record.get("field"))] = record
             continue
         if kind not in ("tool.called", "tool.approved", "tool.denied", "tool.returned"):
             continue
@@ -123,7 +131,11 @@ def tool_uses(detail: TurnDetail) -> list[ToolUse]:
         else:
             use.returned = record
             del running[identity]
-    return sorted(found, key=lambda use: use.order)
+    # A call that was denied does not say how many rounds there may be.
+    most = next((use.max_rounds for use in found if use.max_rounds), None)
+    for use in found:
+        use.max_rounds = use.max_rounds or most
+    return sorted(found, key=lambda use: (use.attempt, use.round, use.order))
 
 
 def waiting_uses(drafts: Iterable[Any]) -> list[ToolUse]:

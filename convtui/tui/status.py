@@ -50,11 +50,23 @@ def live_status(handle: EngineHandle, *, busy_with: str = "", kill_key: str = "K
             reason=str(hold.get("reason", "")),
             detail=_your_turn(hold) if human else "",
         )
+    if _summarises(handle.transcript):
+        return Status("running", detail="summarising the history")
     if state == "pausing":
         return Status("pausing")
     busy = handle.busy
-    detail = f"waiting for the reply, {busy:.0f} s" if busy is not None and busy >= 2 else ""
+    current = handle.transcript.current
+    what = "tools" if current is not None and current.stage == "tools" else "reply"
+    detail = f"waiting for the {what}, {busy:.0f} s" if busy is not None and busy >= 2 else ""
     return Status("running", detail=detail)
+
+
+def _summarises(transcript: Transcript) -> bool:
+    """Whether a branch that begins with a summary has none yet."""
+    change = transcript.header.get("change")
+    begun = isinstance(change, dict) and change.get("kind") == "compress"
+    counts = transcript.counts
+    return begun and "context.compressed" not in counts and "turn.started" not in counts
 
 
 def _your_turn(hold: RecordDict) -> str:

@@ -58,7 +58,9 @@ class Answering(Driving):
                 return
             # What was written is not lost: it is put right in here.
             texts[chosen[0].id] = written
-        drafts = [(use.id, f"arguments of {use.name}, JSON", texts[use.id]) for use in chosen]
+        rest = len(calls) - len(chosen)
+        also = f"; the other {'call' if rest == 1 else f'{rest} calls'} as made" if rest else ""
+        drafts = [(use.id, f"arguments of {use.name}, JSON{also}", texts[use.id]) for use in chosen]
         edits = await self.app.push_screen_wait(
             Edit(self._place("edit", hold), drafts, check=lambda _, text: wrong_with(text),
                  apply="apply and run", keep=outside)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Final
 
 from convtui.errors import CommandRefused, EngineError
 from convtui.tui.screens.branching import Branching
 from convtui.tui.summaries import Summary, summaries_of
+
+_MOVING: Final = frozenset({"run", "hold", "take_over", "branch", "provider", "context", "tools"})
+_ALLOWED: Final = frozenset({"run.cancel_call", "run.kill_engine", "context.view"})
 
 
 class Compressing(Branching):
@@ -70,6 +74,15 @@ class Compressing(Branching):
     def summarising(self) -> bool:
         """Whether a summary is being made."""
         return self._compression is not None
+
+    def perform(self, action_id: str) -> None:
+        """Carries an action out; what would move the conversation waits for the summary."""
+        kind = action_id.partition(".")[0]
+        if self.summarising and kind in _MOVING and action_id not in _ALLOWED:
+            cancels = self.keymap.shown("run.cancel_call")
+            self.tell(f"The history is being summarised; {cancels} cancels that.")
+            return
+        super().perform(action_id)
 
     async def do_run_cancel_call(self) -> None:
         """Cancels the summary that is being made, or the call in flight."""

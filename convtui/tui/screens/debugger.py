@@ -230,7 +230,7 @@ class DebuggerScreen(Injecting, Inspecting):
             more.append((self.keymap.shown("hold.edit_brief"), "edit the brief, ask again"))
         # In the input digits are text: its footer has the keys, and Escape brings the choices.
         speaks = self.show_take_over()
-        self.hold_bar.show(None if speaks else hold, letters, more)
+        self.hold_bar.show(None if speaks or self.summarising else hold, letters, more)
 
     def _show_status(self) -> None:
         replay, handle = self.replay, self.handle

@@ -59,7 +59,7 @@ def _card(doc: Doc, use: ToolUse, turn: Turn, context: Context) -> None:
         (f"{sign} ", f"{role} bold"), (name, "tool bold"), (f"  {words}", f"{role} bold")
     )
     took = use.duration
-    if state not in ("waiting", "denied"):
+    if state not in ("waiting", "denied", "open"):
         doc.field("duration", UNKNOWN if took is None else seconds(took))
     _who(doc, use)
     if use.reused:
@@ -69,6 +69,9 @@ def _card(doc: Doc, use: ToolUse, turn: Turn, context: Context) -> None:
         _error(doc, use)
     elif use.returned is not None and state == "ok":
         _result(doc, use, context)
+    if use.result_edited is not None:
+        doc.line(("result, edited by hand", "human"), (": the model was given this", "muted"))
+        doc.text(str(use.result_edited.get("after") or "(nothing)"), indent=2)
 
 
 def _who(doc: Doc, use: ToolUse) -> None:

@@ -46,7 +46,7 @@ def call_spans(record: dict[str, Any]) -> list[Span]:
     if record.get("outcome") is not None:
         spans.append((" failed" if failed else " ok", "error" if failed else "muted"))
     if kind == "context.compressed":
-        spans.append((f" up to turn {record.get('upto', 0)}", "muted"))
+        spans.append((f" to turn {record.get('upto', 0)}", "muted"))
     elif kind == "budget.raised" and isinstance(record.get("limit"), (int, float)):
         spans.append((f" {record['limit']:,g}", "muted"))
     duration = record.get("duration")

@@ -67,7 +67,8 @@ def outcome(use: ToolUse, *, running: bool) -> list[Span]:
         spans = [("cancelled by hand", "warning"), (took, "muted")]
     else:
         message = use.error[0]
-        spans = [(use.error_kind, "error"), (took, "muted")]
+        kind = use.error_kind.removeprefix("tool_").replace("_", " ")
+        spans = [(kind, "error"), (took, "muted")]
         if message:
             spans.append((f": {message}", "muted"))
     spans = [(visible_line(text, 200), role) for text, role in spans if text]
@@ -78,9 +79,11 @@ def _notes(use: ToolUse) -> list[Span]:
     found: list[Span] = []
     if use.edited is not None or (use.called or {}).get("edited"):
         found.append((", edited by hand", "human"))
+    if use.result_edited is not None:
+        found.append((", result edited by hand", "human"))
     if use.cut is not None:
-        of = f" of {use.cut:,} characters" if use.cut else ""
-        found.append((f", truncated{of}", "warning"))
+        size = f", {use.cut:,} characters in all" if use.cut else ""
+        found.append((f", truncated{size}", "warning"))
     if use.reused:
         found.append((", result reused", "muted"))
     return found
