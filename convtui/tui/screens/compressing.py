@@ -37,8 +37,8 @@ class Compressing(Branching):
                 await run.hold()
             cancels = self.keymap.shown("run.cancel_call")
             self.busy_with = f"summarising the history, {cancels} cancels"
-            self.repaint()
             self._compression = asyncio.ensure_future(run.go_on("compress", held=True))
+            self.repaint()
             await asyncio.wait({self._compression})
             if self._compression.cancelled():
                 self.tell("The summary was cancelled: nothing has changed.")

@@ -74,6 +74,7 @@ class DebuggerScreen(Injecting, Inspecting):
         self._planned = False
         self._painted = 0.0
         self._shown_transcript: object = None
+        self._shown_hold: object = None
         self._shown_limit: tuple[object, ...] = (None, None)
         self._details = DetailCache(source, self._detail_loaded)
         self._messages: dict[tuple[Path | None, int], list[Any] | str] = {}
@@ -181,6 +182,12 @@ class DebuggerScreen(Injecting, Inspecting):
             return
         self._painted = time.monotonic()
         source, view, outline = self.source, self.view, self.outline
+        held = (self.hold or {}).get("hold")
+        if held != self._shown_hold:
+            # Calls that wait are lines of their turn.
+            self._shown_hold = held
+            if source.transcript.turns:
+                source.changed.add(len(source.transcript.turns) - 1)
         if self._shown_transcript is not source.transcript:
             self._shown_transcript = source.transcript
             source.changed.clear()

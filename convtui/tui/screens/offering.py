@@ -23,13 +23,13 @@ _HELD = (
     "take_over.provider", "app.quit", "app.help",
 )  # fmt: skip
 _REPLAY = (
-    "replay.toggle", "replay.previous_turn", "replay.next_turn", "run.step_stage",
-    "replay.faster", "move.next_event", "inspector.decision", "hold.edit_brief", "context.view",
-    "inspector.whole", "view.cycle", "inspector.toggle", "search.open", "replay.go_to",
+    "replay.toggle", "replay.previous_turn", "replay.next_turn", "context.view",
+    "inspector.whole", "run.step_stage", "replay.faster", "move.next_event", "inspector.decision",
+    "hold.edit_brief", "view.cycle", "inspector.toggle", "search.open", "replay.go_to",
     "app.quit", "app.help",
 )  # fmt: skip
 _OVER = (
-    "provider.reload", "branch.rewind", "move.next_event", "inspector.decision",
+    "provider.reload", "branch.rewind", "context.view", "move.next_event", "inspector.decision",
     "hold.edit_brief", "view.cycle", "inspector.toggle", "search.open", "copy.transcript",
     "app.quit", "app.help",
 )  # fmt: skip

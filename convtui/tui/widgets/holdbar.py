@@ -47,6 +47,14 @@ def estimate_of(hold: RecordDict) -> str:
     return ""
 
 
+def _short(hold: RecordDict) -> RecordDict:
+    """A hold on tool calls without their names, where these are listed below."""
+    detail = str(hold.get("detail") or "")
+    if detail.endswith("may not run without approval"):
+        return {**hold, "detail": detail.partition(":")[0]}
+    return hold
+
+
 def _label(choice: str, label: str, hold: RecordDict, calls: int) -> str:
     """A choice's label, in the words of what is held."""
     if not calls:
@@ -102,7 +110,8 @@ class HoldBar(Vertical):
         bad = bool(error) or hold.get("reason") == "error"
         self.set_class(bad, "-error")
         mark = "bold reverse $text-error" if bad else "bold reverse $text-warning"
-        told = hold_reason(hold)
+        calls = waiting_uses(hold.get("drafts") or ()) if hold.get("stage") == "tools" else []
+        told = hold_reason(_short(hold) if calls else hold)
         self.query_one("#hold-reason", Static).update(
             Content.assemble(
                 (" HELD ", mark),
@@ -111,7 +120,6 @@ class HoldBar(Vertical):
             )
         )
         self._show_decision(decision_of(hold), told)
-        calls = waiting_uses(hold.get("drafts") or ()) if hold.get("stage") == "tools" else []
         self._show_calls(calls)
         self._show_estimate(hold)
         message, frames = error_lines(error)

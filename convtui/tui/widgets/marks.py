@@ -289,7 +289,8 @@ def own_rows(
         rows += ended_rows(turn.note, said, for_record=for_record, short=short, width=width)
     elif turn.status == "ended":
         note = f": {visible_line(turn.note, 200)}" if turn.note else ""
-        rows.append([("the user is done", "muted bold"), (note, "muted")])
+        done = "the user is done" if turn.speaker == "persona" else "ended before this was said"
+        rows.append([(done, "muted bold"), (note, "muted")])
     return rows
 
 
