@@ -435,7 +435,7 @@ def test_every_turn_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_meter_is_shorter_where_there_is_no_room() -> None:
     figures = Figures(7, 20, 1, 2, 1240, 8000, 0.004, None, 31, followups=2, max_followups=5)
     assert "session 1/2  follow-ups 2/5  1,240/8,000 tok" in figures_text(figures, 100)
-    assert "session 1/2  f/u 2/5  1,240/8,000 tok" in figures_text(figures, 60)
+    assert "session 1/2  f/u 2/5  1.24k/8k tok" in figures_text(figures, 60)
     scenario: dict[str, Any] = SCENARIO
     story = meter(1)
     made = status.figures(
