@@ -116,7 +116,7 @@ class Scenario(Part):
     budget: Budget = Field(default_factory=Budget)
     retry: Retry = Field(default_factory=Retry)
     tools: list[ToolConfig] = Field([])
-    """Functions (module:function) and MCP servers ({mcp: {command: [...]}} or {mcp: {url: ...}})."""
+    """Functions (module:function) and MCP servers ({mcp: {command: [...]}} or {mcp: {url: ..}})."""
     approve_tools: bool | list[str] = False
     """Whether calls of tools wait for approval before they run: all, or those of these tools."""
     warm: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from convtui.log.library import list_runs, summarise
-from tests.tui.sample import header, refund, write_log
+from tests.tui.sample import refund, write_log
 
 
 def test_a_run_is_summarised(tmp_path: Path) -> None:
