@@ -9,6 +9,7 @@ from convtui.log.detail import TurnDetail, sort_records
 from convtui.log.notes import Notes, TurnNote
 from convtui.log.reader import Log
 from convtui.log.spans import session_spans
+from convtui.log.tool_uses import ToolUse, tool_uses
 from convtui.records import RecordDict
 from convtui.transcript import Flag, Session, Turn
 
@@ -120,7 +121,7 @@ def _turn(log: Log, turn: Turn, note: TurnNote) -> dict[str, Any]:
         "tokens": {"prompt": turn.prompt_tokens, "completion": turn.completion_tokens},
         "cost": turn.cost,
         "stages": [_stage(record) for record in detail.records if record["type"] in _STAGE_OF],
-        "tools": [_tool(called, returned) for called, returned in detail.tools],
+        "tools": [_tool(use) for use in tool_uses(detail)],
         "decisions": [
             {key: record.get(key) for key in ("kind", "tool", "arguments", "valid", "reason")}
             for record in detail.decisions
@@ -146,13 +147,19 @@ def _stage(record: RecordDict) -> dict[str, Any]:
     return stage
 
 
-def _tool(called: RecordDict, returned: RecordDict | None) -> dict[str, Any]:
-    returned = returned or {}
+def _tool(use: ToolUse) -> dict[str, Any]:
+    returned = use.returned or {}
     return {
-        "name": called.get("name"),
-        "arguments": called.get("arguments"),
+        "name": use.name,
+        "round": use.round,
+        "arguments": use.arguments,
+        "state": use.state,
         "ok": returned.get("ok"),
         "result": returned.get("result"),
         "error_kind": returned.get("error_kind"),
         "duration": returned.get("duration"),
+        "approved": use.approved,
+        "edited": use.edited is not None,
+        "denied": None if use.denied is None else str(use.denied.get("reason") or ""),
+        "size": use.cut,
     }

@@ -6,6 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+from textual.widgets import Input
+
 from convtui.log.tool_results import ToolResultsFile
 from convtui.log.tool_uses import ToolUse, tool_uses
 from convtui.tui.app import ConvtuiApp
@@ -186,3 +189,26 @@ async def test_a_cut_result_is_shown_in_full_on_demand(tmp_path: Path) -> None:
 async def test_a_whole_result_that_is_gone_is_said(tmp_path: Path) -> None:
     _, gone, _ = await shown_whole(tmp_path, kept=False)
     assert "truncated; the whole result was not kept" in gone
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [("~tool", 1), ("~tool history", 1), ("~tool pay", 0), ("~toolerror", 0)],
+)
+async def test_tool_calls_are_searched_for(tmp_path: Path, expression: str, found: int) -> None:
+    log = cut_log(tmp_path, kept=False)
+    app = ConvtuiApp(
+        lambda app: DebuggerScreen(app.keymap, ReplaySource(log)), state_file=tmp_path / "s.json"
+    )
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        screen = next(s for s in app.screen_stack if isinstance(s, DebuggerScreen))
+        await until(pilot, lambda: screen.view.shown_items == 1)
+        await pilot.press("slash")
+        screen.query_one("#search", Input).value = expression
+        await pilot.press("enter")
+        if found:
+            await until(pilot, lambda: screen.view.search_count == found)
+        else:
+            await until(
+                pilot, lambda: any("No turn matches" in n.message for n in app._notifications)
+            )
