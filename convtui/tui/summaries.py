@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 from convtui.transcript import Transcript
@@ -21,6 +22,8 @@ def summaries_of(transcript: Transcript) -> list[Summary]:
     """The summaries in force, one for each session that has one; the last of a session counts."""
     known: dict[int, tuple[int, str]] = {}
     before = (transcript.seed.get("counters") or {}).get("compressed")
+    if not before and "context.compressed" not in transcript.counts:
+        return []  # asked with every frame
     for session, data in (before if isinstance(before, dict) else {}).items():
         if isinstance(data, dict) and str(session).isdigit():
             known[int(session)] = (_number(data.get("upto")), str(data.get("summary") or ""))
@@ -31,11 +34,13 @@ def summaries_of(transcript: Transcript) -> list[Summary]:
     found: list[Summary] = []
     for index, (upto, text) in sorted(known.items()):
         holder = transcript.session(index)
-        places = holder.turns if holder is not None else ()
-        inside = [place for place in places if transcript.turns[place].number <= upto]
-        if inside:
-            first = transcript.turns[inside[0]].number
-            found.append(Summary(inside[0], inside[-1], words(first, upto), text))
+        if holder is None or not holder.turns:
+            continue
+        places, turns = holder.turns, transcript.turns
+        end = bisect_right(places, upto, key=lambda place: turns[place].number)
+        if end:
+            title = words(turns[places[0]].number, upto)
+            found.append(Summary(places[0], places[end - 1], title, text))
     return found
 
 

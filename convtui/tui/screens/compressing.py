@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Final
 
 from convtui.errors import CommandRefused, EngineError
@@ -58,7 +57,7 @@ class Compressing(Branching):
                 self._compression.cancel()
             self._compression = None
             self.busy_with = ""
-            with contextlib.suppress(Exception):
+            if self.is_mounted:
                 self.attach(run)
 
     def _tell_summarised(self) -> None:
