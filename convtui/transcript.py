@@ -292,7 +292,7 @@ class Transcript:
         session.ended_at = record.get("t")
         if session.turns and not session.skipped:
             last = self.turns[session.turns[-1]]
-            last.flags |= Flag.ENDED
+            last.flags = (last.flags & ~Flag.HELD) | Flag.ENDED
             last.stage = "terminate"
             if last.status == OPEN:
                 # Nothing was said in it: the simulated user was done, or the run was stopped.

@@ -354,3 +354,17 @@ def test_marks_of_an_attempt_that_was_cancelled_do_not_stay_on_the_next() -> Non
     assert transcript.turns[0].flags & Flag.CANCELLED
     transcript.apply({"type": "turn.started", "speaker": "provider", "attempt": 2, **where})
     assert not transcript.turns[0].flags & Flag.CANCELLED
+
+
+def test_a_turn_that_was_held_when_the_session_ended_is_held_no_more() -> None:
+    transcript = Transcript()
+    at = {"session": 1, "turn": 1, "side": "persona"}
+    for record in (
+        {"type": "session.started", "session": 1, "session_type": "a", "first_speaker": "persona"},
+        {"type": "turn.started", **at, "speaker": "persona"},
+        {"type": "debug.held", **at, "hold": 1, "reason": "pause", "stage": "request"},
+        {"type": "session.ended", "session": 1, "session_type": "a",
+         "termination": {"kind": "interrupted", "by": "human", "reason": "x", "at_turn": 1}},
+    ):  # fmt: skip
+        transcript.apply(dict(record))
+    assert not transcript.turns[0].flags & Flag.HELD
