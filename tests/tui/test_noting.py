@@ -11,6 +11,7 @@ from textual.widgets import Input, OptionList
 
 from convtui.filters import parse
 from convtui.log.notes import Notes, TurnNote
+from convtui.paths import write_state
 from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger import DebuggerScreen
@@ -69,7 +70,9 @@ async def at(pilot: Pilot[Any], app: ConvtuiApp, number: int) -> DebuggerScreen:
 
 async def search(pilot: Pilot[Any], app: ConvtuiApp, expression: str) -> None:
     await pilot.press("slash")
-    app.screen.query_one("#search", Input).value = expression
+    field = app.screen.query_one("#search", Input)
+    await until(pilot, lambda: field.has_focus)
+    field.value = expression
     await pilot.press("enter")
 
 
@@ -238,6 +241,8 @@ def test_what_an_expression_lights_up(expression: str, found: str | None) -> Non
 
 
 async def test_a_turn_of_a_running_conversation_is_marked_and_found(tmp_path: Path) -> None:
+    # The hint for newcomers would lie over the newest text.
+    write_state(tmp_path / "state.json", {"hinted": True})
     live = Live(tmp_path)
     async with live.app.run_test(size=(80, 24)) as pilot:
         await live.begin(pilot)
