@@ -89,11 +89,17 @@ class Commands:
     RELEASE = "release"
     """`{hold, choice, edits}`: answers a hold."""
     BREAK_ADD = "break_add"
-    """`{expression, once}`; answered with `{breakpoint}`."""
+    """`{expression}`, with what may stand before it (`once: ~end`); answered with `{breakpoint,
+    breakpoints}`, as the other commands on breakpoints are with `{breakpoints}`: all that there
+    are, each with `{breakpoint, expression, enabled, once, skip, passed, hits, text}`."""
     BREAK_REMOVE = "break_remove"
     """`{breakpoint}`."""
     BREAK_ENABLE = "break_enable"
     """`{breakpoint, enabled}`."""
+    BREAK_CHANGE = "break_change"
+    """`{breakpoint, expression}`: another in the place of one."""
+    BREAK_LIST = "break_list"
+    """`{}`."""
     TAKE_OVER = "take_over"
     """`{side}`: a human speaks for this side from the next turn boundary on."""
     HAND_BACK = "hand_back"
@@ -243,7 +249,8 @@ class StartSpec:
     """Whether to hold before the first turn."""
     on_pause: str = "end"
     """`end` or `continue`: what happens to a hold that nobody watches."""
-    breakpoints: list[str] = field(default_factory=list)
+    breakpoints: list[str] | None = None
+    """In place of those of the scenario; None: the scenario's."""
     wire: str = "last"
     """`last` (the last 50 exchanges and every failure), `all` or `off`."""
     speed: float = 1.0

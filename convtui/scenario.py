@@ -164,6 +164,8 @@ class Scenario(Part):
         for key in ("provider", "limits", "budget", "retry", "sessions", "breakpoints", "tools"):
             if key in data and data[key] is None:
                 del data[key]
+        if isinstance(data.get("breakpoints"), list):
+            data["breakpoints"] = [_as_written(item) for item in data["breakpoints"]]
         data.setdefault("persona", dict(_DEMO_PERSONA))
         if data.get("follow_up_prompts"):
             data["persona"] = with_follow_ups(data["persona"])
@@ -347,6 +349,15 @@ class Scenario(Part):
             Path(base) if isinstance(base, str) else None,
             persona if isinstance(persona, str) else None,
         )
+
+
+def _as_written(item: Any) -> Any:
+    """`once: ~end` without quotes is a mapping to YAML, and means the text."""
+    if isinstance(item, dict) and len(item) == 1:
+        [(key, value)] = item.items()
+        if isinstance(key, str) and isinstance(value, str):
+            return f"{key}: {value}"
+    return item
 
 
 def _without_redacted(value: Any) -> Any:

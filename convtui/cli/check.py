@@ -90,12 +90,33 @@ def _check(
     except UsageError as error:
         return None, [Problem(str(error))], 2
     problems = check_file(path, kind)
+    if kind == "scenario" and not problems:
+        problems = _breakpoints(path)
     if kind == "waza" and not problems:
         from convtui.waza_task import read_waza
 
         for note in read_waza(path).notes():
             say(f"convtui: {note}")
     return kind, problems, 2 if problems else 0
+
+
+def _breakpoints(path: Path) -> list[Problem]:
+    """Breakpoints of a scenario that are no filter expressions."""
+    from convtui.errors import FilterError
+    from convtui.filters.breaks import parse_breakpoint
+    from convtui.scenario import Scenario
+    from convtui.yamlfile import dotted, line_of, load_yaml
+
+    problems = []
+    lines = load_yaml(path).lines
+    for number, text in enumerate(Scenario.load(path).breakpoints):
+        try:
+            parse_breakpoint(text)
+        except FilterError as error:
+            where = ("breakpoints", number)
+            line = line_of(lines, where)
+            problems.append(Problem(str(error), path=path, line=line, key=dotted(where)))
+    return problems
 
 
 def check_log(path: Path) -> list[Problem]:

@@ -58,8 +58,7 @@ def plan(
         notes += _waza_choices(waza, flags, provider)
     for note in notes:
         say(f"convtui: {note}")
-    for expression in scenario.breakpoints:
-        _check_breakpoint(expression)
+    check_breakpoints(scenario)
     if config.env_file and not Path(config.env_file).is_file():
         raise FileError(f"{config.env_file}: there is no such file of environment variables")
     spec = StartSpec(
@@ -148,13 +147,15 @@ def _resolve(
     return merge_flags(base, laid)
 
 
-def _check_breakpoint(expression: str) -> None:
-    from convtui.filters import parse
+def check_breakpoints(scenario: Scenario) -> None:
+    """Raises `FilterError` for the first breakpoint that is none."""
+    from convtui.filters.breaks import parse_breakpoint
 
-    try:
-        parse(expression, breakpoint=True)
-    except FilterError as error:
-        raise FilterError(f"breakpoint: {error}", expression, error.column) from None
+    for text in scenario.breakpoints:
+        try:
+            parse_breakpoint(text)
+        except FilterError as error:
+            raise FilterError(f"breakpoint: {error}", text, error.column) from None
 
 
 def _trusted(scenario: Scenario, config: Config) -> bool:

@@ -3,36 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from convtui.engine.gate import Point
 from convtui.errors import CommandRefused, FilterError
 from convtui.events import RecordDict
-from convtui.filters import Filter, decide, parse
+from convtui.filters import decide
+from convtui.filters.breaks import BreakpointSpec, parse_breakpoint
 from convtui.transcript import GONE, Flag, Transcript, Turn
 
 
 @dataclass(slots=True)
 class Breakpoint:
-    """One breakpoint; `hits` counts how often it has fired."""
+    """One breakpoint and what has become of it."""
 
     number: int
-    filter: Filter
-    enabled: bool = True
-    once: bool = False
+    spec: BreakpointSpec
     hits: int = 0
-    _fired: set[tuple[int | None, int | None, int | None]] = field(default_factory=set)
+    """How often it has stopped."""
+    passed: int = 0
+    """How often it has come true and let pass, being one that skips."""
+    _met: set[tuple[int | None, int | None, int | None]] = field(default_factory=set)
 
     def as_dict(self) -> dict[str, Any]:
-        """The breakpoint for the screen."""
+        """The breakpoint for the screen; `text` is what sets one that goes on where it stands."""
+        left = replace(self.spec, skip=max(0, self.spec.skip - self.passed))
         return {
             "breakpoint": self.number,
-            "expression": self.filter.expression,
-            "enabled": self.enabled,
-            "once": self.once,
+            "expression": self.spec.expression,
+            "enabled": self.spec.enabled,
+            "once": self.spec.once,
+            "skip": self.spec.skip,
+            "passed": self.passed,
             "hits": self.hits,
+            "text": str(left),
         }
+
+    def comes_true(self, attempt: tuple[int | None, int | None, int | None]) -> bool:
+        """Counts that its condition is true in an attempt, and says whether to stop for it."""
+        self._met.add(attempt)
+        if self.passed < self.spec.skip:
+            self.passed += 1
+            return False
+        self.hits += 1
+        if self.spec.once:
+            self.spec = self.spec.switched(False)
+        return True
+
+    def has_met(self, attempt: tuple[int | None, int | None, int | None]) -> bool:
+        """Whether it came true in this attempt before."""
+        return attempt in self._met
 
 
 class TurnRecords:
@@ -76,24 +97,32 @@ class TurnRecords:
 class Breakpoints:
     """All breakpoints of a conversation. Raises `FilterError` for a bad expression."""
 
-    def __init__(self, expressions: Sequence[str] = ()) -> None:
+    def __init__(self, texts: Sequence[str] = ()) -> None:
         self.records = TurnRecords()
         self._all: dict[int, Breakpoint] = {}
         self._next = 1
-        for expression in expressions:
-            self.add(expression)
+        for text in texts:
+            self.add(text)
 
-    def add(self, expression: str, *, once: bool = False) -> Breakpoint:
+    def add(self, text: str) -> Breakpoint:
         """A new breakpoint."""
-        point = Breakpoint(self._next, parse(expression, breakpoint=True), once=once)
+        point = Breakpoint(self._next, parse_breakpoint(text))
         self._all[point.number] = point
         self._next += 1
         return point
 
-    def command_add(self, expression: str, *, once: bool = False) -> Breakpoint:
+    def command_add(self, text: str) -> Breakpoint:
         """As `add()`, for the debugger: raises `CommandRefused` with what was expected where."""
         try:
-            return self.add(expression, once=once)
+            return self.add(text)
+        except FilterError as error:
+            raise CommandRefused(str(error)) from error
+
+    def change(self, number: int, text: str) -> None:
+        """Puts another in the place of one, counted anew. Raises `CommandRefused`."""
+        self._known(number)
+        try:
+            self._all[number] = Breakpoint(number, parse_breakpoint(text))
         except FilterError as error:
             raise CommandRefused(str(error)) from error
 
@@ -104,7 +133,8 @@ class Breakpoints:
 
     def enable(self, number: int, enabled: bool) -> None:
         """Switches one on or off. Raises `CommandRefused` when there is none."""
-        self._known(number).enabled = enabled
+        point = self._known(number)
+        point.spec = point.spec.switched(enabled)
 
     def listed(self) -> list[dict[str, Any]]:
         """All of them, for the screen."""
@@ -133,13 +163,13 @@ class Breakpoints:
             turn.stage, turn.status = stage, status
 
     def _first(self, point: Point, turn: Turn, transcript: Transcript) -> str | None:
-        for candidate in list(self._all.values()):
-            if not candidate.enabled or point.of_turn in candidate._fired:
+        """Asks all of them, since each counts for itself; the first that stops is named."""
+        found: str | None = None
+        for candidate in self._all.values():
+            if not candidate.spec.enabled or candidate.has_met(point.of_turn):
                 continue
-            if decide(candidate.filter.on_turn(turn, transcript, self.records)):
-                candidate._fired.add(point.of_turn)
-                candidate.hits += 1
-                if candidate.once:
-                    del self._all[candidate.number]
-                return f"breakpoint {candidate.number}: {candidate.filter.expression}"
-        return None
+            if not decide(candidate.spec.filter.on_turn(turn, transcript, self.records)):
+                continue
+            if candidate.comes_true(point.of_turn) and found is None:
+                found = f"breakpoint {candidate.number}: {candidate.spec.expression}"
+        return found

@@ -29,6 +29,8 @@ class CommandDesk:
             Commands.BREAK_ADD: self._break_add,
             Commands.BREAK_REMOVE: self._break_remove,
             Commands.BREAK_ENABLE: self._break_enable,
+            Commands.BREAK_CHANGE: self._break_change,
+            Commands.BREAK_LIST: self._break_list,
             Commands.TAKE_OVER: self._take_over,
             Commands.HAND_BACK: self._hand_back,
             Commands.INJECT: self._inject,
@@ -58,9 +60,7 @@ class CommandDesk:
 
     def _break_add(self, arguments: dict[str, Any]) -> dict[str, Any]:
         points = self._conversation.breakpoints
-        added = points.command_add(
-            str(arguments["expression"]), once=bool(arguments.get("once", False))
-        )
+        added = points.command_add(str(arguments["expression"]))
         return {"breakpoint": added.number, "breakpoints": points.listed()}
 
     def _break_remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -72,6 +72,14 @@ class CommandDesk:
         points = self._conversation.breakpoints
         points.enable(int(arguments["breakpoint"]), bool(arguments["enabled"]))
         return {"breakpoints": points.listed()}
+
+    def _break_change(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        points = self._conversation.breakpoints
+        points.change(int(arguments["breakpoint"]), str(arguments["expression"]))
+        return {"breakpoints": points.listed()}
+
+    def _break_list(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"breakpoints": self._conversation.breakpoints.listed()}
 
     def _take_over(self, arguments: dict[str, Any]) -> None:
         side = self._side(arguments)

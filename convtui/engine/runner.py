@@ -107,7 +107,7 @@ class Conversation:
             restore_simulator(self.simulator, seed)
             check_can_go_on(self.state, seed, spec.continue_from)
         self.breakpoints = Breakpoints(
-            list(dict.fromkeys([*scenario.breakpoints, *spec.breakpoints]))
+            scenario.breakpoints if spec.breakpoints is None else spec.breakpoints
         )
         self.id = uuid.uuid4().hex
         self.journal = Journal(self._open_log())

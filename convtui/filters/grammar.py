@@ -106,7 +106,7 @@ def _node(tree: Tree[Token], expression: str, breaks: bool, depth: int) -> Node:
     value = unquoted(rest[-1]) if rest else None
     atom = Atom(name[1:], value, str(rest[0]) if len(rest) == 2 else None)
     if breaks and not ATOMS[atom.name].breaks:
-        raise _error(f"~{atom.name} cannot be a breakpoint", expression, name.start_pos)
+        raise error_at(f"~{atom.name} cannot be a breakpoint", expression, name.start_pos)
     return _checked(atom, children, expression)
 
 
@@ -117,7 +117,7 @@ def _checked(atom: Atom, tokens: list[Token], expression: str) -> Atom:
         token = tokens[-1]
         start = (token.start_pos or 0) + (token[:1] in ('"', "'"))
         within = min(wrong.offset, len(token))
-        raise _error(f"~{atom.name}: {wrong}", expression, start + within) from None
+        raise error_at(f"~{atom.name}: {wrong}", expression, start + within) from None
     return atom
 
 
@@ -131,17 +131,17 @@ def _explain(error: UnexpectedInput, expression: str) -> FilterError:
     if name is not None and name.group()[1:] not in ATOMS:
         known = [f"~{atom}" for atom in ATOMS]
         hint = did_you_mean(name.group(), known) or ": see the list in the help"
-        return _error(f"unknown atom {name.group()}{hint}", expression, column)
+        return error_at(f"unknown atom {name.group()}{hint}", expression, column)
     if rest[:1] in ('"', "'"):
         close = re.match(QUOTED, rest)
         if close is None:
-            return _error(f"this quote is not closed: expected {rest[0]}", expression, column)
+            return error_at(f"this quote is not closed: expected {rest[0]}", expression, column)
     found = visible_line(rest.split(maxsplit=1)[0], 20) if rest.strip() else "the end"
     expected = _expected(expression[:column])
     message = f"expected {expected}, found {found}"
     if expected.startswith("&") and re.match(WORD, rest):
         message += ' (words that belong together are written "in quotes")'
-    return _error(message, expression, column)
+    return error_at(message, expression, column)
 
 
 def _expected(before: str) -> str:
@@ -172,7 +172,8 @@ def _open_groups(before: str) -> bool:
     return plain.count("(") > plain.count(")")
 
 
-def _error(message: str, expression: str, column: int) -> FilterError:
+def error_at(message: str, expression: str, column: int) -> FilterError:
+    """An error with the expression below it and a caret under the place."""
     start = max(0, column - _CONTEXT)
     head = ("…" if start else "") + visible_line(expression[start:column])
     tail = visible_line(expression[column : column + _CONTEXT])

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from convtui.client import EngineHandle
     from convtui.records import RecordDict
 
+_ASK_LIMIT = 1.0
+"""Seconds to wait for an engine that only has to tell."""
+
 MakeHandle = Callable[[], "EngineHandle"]
 Plan = Callable[[], StartSpec]
 GoOn = Callable[["EngineHandle", StartSpec, ContinueFrom], Awaitable["EngineHandle"]]
@@ -27,8 +30,53 @@ class Breakpoint:
     """A breakpoint as the screen knows it; `number` is the engine's."""
 
     number: int
+    text: str
+    """What sets one like it in another engine: settings and filter."""
     expression: str
+    """The filter alone."""
     enabled: bool = True
+    once: bool = False
+    skip: int = 0
+    passed: int = 0
+    hits: int = 0
+
+    @classmethod
+    def of(cls, told: RecordDict) -> Breakpoint:
+        """One as the engine tells of it."""
+        return cls(
+            number=int(told["breakpoint"]),
+            text=str(told["text"]),
+            expression=str(told["expression"]),
+            enabled=bool(told["enabled"]),
+            once=bool(told["once"]),
+            skip=int(told["skip"]),
+            passed=int(told["passed"]),
+            hits=int(told["hits"]),
+        )
+
+    @classmethod
+    def written(cls, number: int, text: str) -> Breakpoint:
+        """One that is set by a text, before an engine has told of it.
+
+        Raises `FilterError`.
+        """
+        from convtui.filters.breaks import parse_breakpoint
+
+        spec = parse_breakpoint(text)
+        return cls(number, text, spec.expression, spec.enabled, spec.once, spec.skip)
+
+    def change(self, *, enabled: bool | None = None, once: bool | None = None) -> str:
+        """The text of the same one with another setting."""
+        from convtui.filters.breaks import parse_breakpoint
+
+        spec = parse_breakpoint(self.text)
+        return str(
+            replace(
+                spec,
+                enabled=spec.enabled if enabled is None else enabled,
+                once=spec.once if once is None else once,
+            )
+        )
 
 
 class LiveRun:
@@ -87,9 +135,11 @@ class LiveRun:
 
     def _take_breakpoints(self) -> None:
         # The engine numbers those it starts with from 1, in their order.
+        texts = self.spec.breakpoints
+        if texts is None:
+            texts = self.spec.scenario.get("breakpoints") or []
         self.breakpoints = [
-            Breakpoint(number, expression)
-            for number, expression in enumerate(self.spec.breakpoints, 1)
+            Breakpoint.written(number, text) for number, text in enumerate(texts, 1)
         ]
 
     async def go_on(
@@ -102,8 +152,10 @@ class LiveRun:
         log = log or self.handle.log_path
         if log is None:
             raise EngineError("there is no log to go on from")
-        expressions = [item.expression for item in self.breakpoints if item.enabled]
-        spec = replace(self.spec, paused=False, breakpoints=expressions)
+        await self.refresh_breakpoints()
+        spec = replace(
+            self.spec, paused=False, breakpoints=[item.text for item in self.breakpoints]
+        )
         parent = ContinueFrom(log=str(log), seq=seq, kind=kind, held=held)
         go_on = self._go_on
         if go_on is None:
@@ -147,26 +199,47 @@ class LiveRun:
 
     # --- breakpoints
 
-    async def add_breakpoint(self, expression: str) -> Breakpoint:
-        """Sets one. Raises `CommandRefused` with what is wrong with the expression."""
-        reply = await self.handle.command(Commands.BREAK_ADD, expression=expression, once=False)
+    async def add_breakpoint(self, text: str) -> Breakpoint:
+        """Sets one. Raises `CommandRefused` with what is wrong with the text."""
+        reply = await self.handle.command(Commands.BREAK_ADD, expression=text)
         number = reply.get("breakpoint")
-        if not isinstance(number, int):
-            raise CommandRefused("the engine gave the breakpoint no number")
-        added = Breakpoint(number, expression)
-        self.breakpoints.append(added)
-        return added
+        self._told(reply)
+        for item in self.breakpoints:
+            if item.number == number:
+                return item
+        raise CommandRefused("the engine gave the breakpoint no number")
 
     async def remove_breakpoint(self, found: Breakpoint) -> None:
         """Takes one away."""
-        await self.handle.command(Commands.BREAK_REMOVE, breakpoint=found.number)
-        if found in self.breakpoints:
-            self.breakpoints.remove(found)
+        self._told(await self.handle.command(Commands.BREAK_REMOVE, breakpoint=found.number))
 
     async def enable_breakpoint(self, found: Breakpoint, enabled: bool) -> None:
         """Switches one on or off."""
-        await self.handle.command(Commands.BREAK_ENABLE, breakpoint=found.number, enabled=enabled)
-        found.enabled = enabled
+        reply = await self.handle.command(
+            Commands.BREAK_ENABLE, breakpoint=found.number, enabled=enabled
+        )
+        self._told(reply)
+
+    async def change_breakpoint(self, found: Breakpoint, text: str) -> None:
+        """Puts another in the place of one. Raises `CommandRefused` with what is wrong."""
+        reply = await self.handle.command(
+            Commands.BREAK_CHANGE, breakpoint=found.number, expression=text
+        )
+        self._told(reply)
+
+    async def refresh_breakpoints(self) -> None:
+        """Asks how often each has come true; an engine that cannot tell changes nothing."""
+        handle = self.handle
+        if handle.over or handle.silent_for:
+            return
+        with contextlib.suppress(CommandRefused, EngineError, TimeoutError):
+            async with asyncio.timeout(_ASK_LIMIT):
+                self._told(await handle.command(Commands.BREAK_LIST))
+
+    def _told(self, reply: RecordDict) -> None:
+        listed = reply.get("breakpoints")
+        if isinstance(listed, list):
+            self.breakpoints = [Breakpoint.of(item) for item in listed]
 
     # --- what it is made of
 

@@ -327,6 +327,16 @@ def test_check_of_files_that_people_write(convtui: Run, tmp_path: Path) -> None:
     assert json.loads(out)[0]["problems"][0]["line"] == 3
 
 
+def test_check_of_a_scenario_reads_its_breakpoints(convtui: Run, tmp_path: Path) -> None:
+    file = tmp_path / "scenario.yaml"
+    file.write_text("name: x\nprovider: demo\nbreakpoints:\n  - once: ~end\n  - ~discrad\n")
+    ran = convtui("check", str(file))
+    assert ran.code == 2
+    assert f"{file}:5: breakpoints[1]: unknown atom ~discrad, did you mean '~discard'?" in (
+        ran.out + ran.err
+    )
+
+
 def test_check_of_nothing_and_of_something_else(convtui: Run, tmp_path: Path) -> None:
     assert convtui("check", tmp_path / "nope.jsonl").code == 2
     other = tmp_path / "x.png"

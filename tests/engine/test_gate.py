@@ -541,7 +541,7 @@ async def test_breakpoints_are_added_switched_and_removed(tmp_path: Path) -> Non
     seen: list[dict[str, Any]] = []
 
     def add_valid(desk: CommandDesk, hold: RecordDict) -> None:
-        seen.append(desk.carry_out("break_add", {"expression": "~speaker persona", "once": True}))
+        seen.append(desk.carry_out("break_add", {"expression": "once: ~speaker persona"}))
         seen.append(desk.carry_out("break_add", {"expression": "~speaker provider"}))
         desk.carry_out("break_enable", {"breakpoint": 2, "enabled": False})
         with pytest.raises(CommandRefused, match="there is no breakpoint 9"):
@@ -553,6 +553,78 @@ async def test_breakpoints_are_added_switched_and_removed(tmp_path: Path) -> Non
     ran = await run(scenario(Bot(), ["a", "b"]), tmp_path, paused=True, plan=[add_valid])
     assert [s["breakpoint"] for s in seen] == [1, 2]
     assert [h["reason"] for h in ran.driver.holds] == ["pause", "breakpoint", "ending"]
+
+
+async def test_a_breakpoint_counts_and_one_that_skips_lets_pass(tmp_path: Path) -> None:
+    asked: list[list[dict[str, Any]]] = []
+
+    def ask(desk: CommandDesk, hold: RecordDict) -> None:
+        asked.append(desk.carry_out("break_list", {})["breakpoints"])
+        desk.carry_out("run", {})
+
+    ran = await run(
+        scenario(Bot("r1", "r2", "r3", "r4"), ["a", "b", "c", "d"]),
+        tmp_path,
+        breakpoints=["skip 1: ~speaker provider", "off: ~speaker persona", "once: ~said c"],
+        plan=[ask, ask, ask, ask],
+    )
+    # Turn 2 was let pass; each stops once an attempt, so at its first stage.
+    stops = [h["detail"] for h in ran.driver.holds if h["reason"] == "breakpoint"]
+    skips, said = "breakpoint 1: ~speaker provider", "breakpoint 3: ~said c"
+    assert stops == [skips, said, skips, skips]
+    last = asked[-1]
+    assert [(p["hits"], p["passed"], p["enabled"]) for p in last] == [
+        (3, 1, True), (0, 0, False), (1, 0, False),
+    ]  # fmt: skip
+    # What another engine is told: nothing is let pass a second time, what is off stays off.
+    assert [p["text"] for p in last] == [
+        "~speaker provider", "off: ~speaker persona", "off, once: ~said c",
+    ]  # fmt: skip
+
+
+async def test_each_of_several_breakpoints_counts_and_the_first_is_told(tmp_path: Path) -> None:
+    asked: list[list[dict[str, Any]]] = []
+
+    def ask(desk: CommandDesk, hold: RecordDict) -> None:
+        asked.append(desk.carry_out("break_list", {})["breakpoints"])
+        desk.carry_out("run", {})
+
+    ran = await run(
+        scenario(Bot("x"), ["a"]), tmp_path,
+        breakpoints=["~said x", "skip 1: ~said x", "~speaker provider & ~said x"],
+        plan=[ask],
+    )  # fmt: skip
+    assert ran.driver.holds[0]["detail"] == "breakpoint 1: ~said x"
+    assert [h["reason"] for h in ran.driver.holds] == ["breakpoint", "ending"]
+    assert [(p["hits"], p["passed"]) for p in asked[0]] == [(1, 0), (0, 1), (1, 0)]
+
+
+async def test_a_breakpoint_is_changed_in_its_place(tmp_path: Path) -> None:
+    def change(desk: CommandDesk, hold: RecordDict) -> None:
+        with pytest.raises(CommandRefused, match="skip takes how often"):
+            desk.carry_out("break_change", {"breakpoint": 1, "expression": "skip 0: ~end"})
+        with pytest.raises(CommandRefused, match="there is no breakpoint 7"):
+            desk.carry_out("break_change", {"breakpoint": 7, "expression": "~end"})
+        changed = desk.carry_out("break_change", {"breakpoint": 1, "expression": "~said x"})
+        assert [(p["breakpoint"], p["text"]) for p in changed["breakpoints"]] == [(1, "~said x")]
+        desk.carry_out("run", {})
+
+    ran = await run(
+        scenario(Bot("x"), ["a"]), tmp_path,
+        breakpoints=["~said nothing"], paused=True, plan=[change],
+    )  # fmt: skip
+    assert [h["detail"] for h in ran.driver.holds][1] == "breakpoint 1: ~said x"
+
+
+@pytest.mark.parametrize("given", [None, []], ids=["the scenario's", "none"])
+async def test_breakpoints_of_a_scenario_stand_unless_others_are_given(
+    tmp_path: Path, given: list[str] | None
+) -> None:
+    what = scenario(Bot("x"), ["a"], breakpoints=["~speaker provider"])
+    ran = await run(what, tmp_path, breakpoints=given, plan=[])
+    assert [h["reason"] for h in ran.driver.holds] == (
+        ["breakpoint", "ending"] if given is None else ["ending"]
+    )
 
 
 async def test_a_breakpoint_ends_a_headless_run(tmp_path: Path) -> None:

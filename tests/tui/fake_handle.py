@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from convtui.client import OVER, EngineState
+from convtui.engine.breakpoints import Breakpoints
 from convtui.errors import CommandRefused
-from convtui.protocol import StartSpec
+from convtui.protocol import Commands, StartSpec
 from convtui.transcript import Transcript
 
 
@@ -30,6 +31,7 @@ class FakeHandle:
         self.refuse = ""
         self.fails: Exception | None = None
         self.killed = False
+        self.breakpoints = Breakpoints()
         self._callbacks: list[Callable[[], None]] = []
 
     @property
@@ -75,7 +77,23 @@ class FakeHandle:
         self.orders.append((do, arguments))
         if self.refuse:
             raise CommandRefused(self.refuse)
-        return {"ok": True, "breakpoint": len(self.orders)}
+        return {"ok": True, **self._breaks(do, arguments)}
+
+    def _breaks(self, do: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """What the engine's own table of breakpoints answers."""
+        points, answer = self.breakpoints, {}
+        number = int(arguments.get("breakpoint", 0))
+        if do == Commands.BREAK_ADD:
+            answer["breakpoint"] = points.command_add(arguments["expression"]).number
+        elif do == Commands.BREAK_REMOVE:
+            points.remove(number)
+        elif do == Commands.BREAK_ENABLE:
+            points.enable(number, arguments["enabled"])
+        elif do == Commands.BREAK_CHANGE:
+            points.change(number, arguments["expression"])
+        elif do != Commands.BREAK_LIST:
+            return {}
+        return {**answer, "breakpoints": points.listed()}
 
     async def release(self, choice: str, edits: dict[str, Any] | None = None) -> dict[str, Any]:
         if self.hold is None:

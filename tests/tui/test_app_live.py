@@ -329,7 +329,20 @@ async def test_breakpoints(live: Live) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: live.app.screen.query_one(OptionList).option_count == 1)
         await pilot.press("shift+tab", "space")
-        assert live.handle.orders[-1] == ("break_enable", {"breakpoint": 4, "enabled": False})
+        assert live.handle.orders[-1] == ("break_enable", {"breakpoint": 2, "enabled": False})
+        listed = live.app.screen.query_one(OptionList)
+        await until(pilot, lambda: "[ ] 2  ~discard" in str(listed.get_option_at_index(0).prompt))
+        await pilot.press("o")
+        await until(pilot, lambda: "(once)" in str(listed.get_option_at_index(0).prompt))
+        await pilot.press("e")
+        line = live.app.screen.query_one(Input)
+        await until(pilot, lambda: line.has_focus and line.value == "off, once: ~discard")
+        line.value = "skip 2: ~end"
+        await pilot.press("enter")
+        await until(
+            pilot, lambda: "~end  (passed 0 of 2)" in str(listed.get_option_at_index(0).prompt)
+        )
+        assert listed.option_count == 1
 
 
 async def test_cancelling_a_blocked_call_says_what_works(live: Live) -> None:

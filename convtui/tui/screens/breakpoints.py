@@ -1,4 +1,4 @@
-"""The breakpoints: switch on and off, remove, add a filter expression."""
+"""The breakpoints: switch on and off, once only, edit, remove, add a filter expression."""
 
 from __future__ import annotations
 
@@ -34,22 +34,27 @@ class BreakpointsScreen(ModalScreen[None]):
         Binding("escape,B", "dismiss(None)", "close"),
         Binding("delete,d,backspace", "remove", "remove"),
         Binding("space", "switch", "on/off"),
+        Binding("o", "once", "once"),
+        Binding("e", "edit", "edit"),
     ]
 
     def __init__(self, run: LiveRun) -> None:
         super().__init__()
         self._run = run
+        self._edited: int | None = None
+        """The number of the one that the line below will replace."""
 
     def compose(self) -> ComposeResult:
         """The list and a line to add one."""
         box = Vertical()
         box.border_title = Content("breakpoints")
-        box.border_subtitle = Content("space on/off  d remove  tab add  esc close")
+        box.border_subtitle = Content("space on/off  o once  e edit  d remove  tab add  esc close")
         with box:
             yield OptionList(id="break-list")
             yield Static(id="break-empty", markup=False)
             yield Input(
-                id="break-new", placeholder="add one: ~discard, ~signal & ~turn > 3, ~end ..."
+                id="break-new",
+                placeholder="add one: ~discard, once: ~end, skip 2: ~signal & ~turn > 3 ...",
             )
             yield Static(id="break-error", markup=False)
 
@@ -58,15 +63,19 @@ class BreakpointsScreen(ModalScreen[None]):
         self._fill()
         focus = OptionList if self._run.breakpoints else Input
         self.query_one(focus).focus()
+        self.run_worker(self._refresh(), group="breakpoints")
+
+    async def _refresh(self) -> None:
+        """Asks the engine how often each has stopped."""
+        await self._run.refresh_breakpoints()
+        self._fill()
 
     def _fill(self) -> None:
         listed = self.query_one(OptionList)
         place = listed.highlighted or 0
         listed.clear_options()
         for item in self._run.breakpoints:
-            mark = "[x]" if item.enabled else "[ ]"
-            text = f"{mark} {item.number}  {visible_line(item.expression, 200)}"
-            listed.add_option(Option(Content(text), id=str(item.number)))
+            listed.add_option(Option(Content(row(item)), id=str(item.number)))
         found = bool(self._run.breakpoints)
         listed.display = found
         if found:
@@ -104,6 +113,32 @@ class BreakpointsScreen(ModalScreen[None]):
         else:
             self._fill()
 
+    async def action_once(self) -> None:
+        """Once only, or every time."""
+        found = self._chosen()
+        if found is not None:
+            await self._change(found, found.change(once=not found.once))
+
+    def action_edit(self) -> None:
+        """Puts it into the line below; Enter there puts it back changed."""
+        found = self._chosen()
+        if found is None:
+            return
+        line = self.query_one(Input)
+        line.value = found.text
+        self._edited = found.number
+        line.focus()
+        line.cursor_position = len(line.value)
+
+    async def _change(self, found: Breakpoint, text: str) -> bool:
+        try:
+            await self._run.change_breakpoint(found, text)
+        except CommandRefused as error:
+            self._refused(error)
+            return False
+        self._fill()
+        return True
+
     async def action_remove(self) -> None:
         """Takes it away."""
         found = self._chosen()
@@ -122,10 +157,32 @@ class BreakpointsScreen(ModalScreen[None]):
         text = event.value.strip()
         if not text:
             return
-        try:
-            await self._run.add_breakpoint(text)
-        except CommandRefused as error:
-            self._refused(error)
+        old = next((each for each in self._run.breakpoints if each.number == self._edited), None)
+        if old is not None:
+            if not await self._change(old, text):
+                return
         else:
-            event.input.value = ""
+            try:
+                await self._run.add_breakpoint(text)
+            except CommandRefused as error:
+                self._refused(error)
+                return
             self._fill()
+        self._edited = None
+        event.input.value = ""
+        if old is not None:
+            self.query_one(OptionList).focus()
+
+
+def row(item: Breakpoint) -> str:
+    """One breakpoint as a line: on or off, number, filter, what it counts."""
+    mark = "[x]" if item.enabled else "[ ]"
+    words = []
+    if item.once:
+        words.append("once")
+    if item.skip:
+        words.append(f"passed {item.passed} of {item.skip}")
+    if item.hits:
+        words.append(f"stopped {item.hits} time{'s' if item.hits != 1 else ''}")
+    more = f"  ({', '.join(words)})" if words else ""
+    return f"{mark} {item.number}  {visible_line(item.expression, 200)}{more}"

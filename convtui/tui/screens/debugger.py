@@ -186,6 +186,9 @@ class DebuggerScreen(Injecting, Inspecting):
         if held != self._shown_hold:
             # Calls that wait are lines of their turn.
             self._shown_hold = held
+            if self.run is not None and (self.hold or {}).get("reason") == "breakpoint":
+                # One that stops once only is switched off now.
+                self.run_worker(self.run.refresh_breakpoints(), group="breakpoints")
             if source.transcript.turns:
                 source.changed.add(len(source.transcript.turns) - 1)
         if self._shown_transcript is not source.transcript:

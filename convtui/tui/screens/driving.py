@@ -258,7 +258,7 @@ class Driving(Transport):
             self.tell("Breakpoints are for a live conversation.")
             return
         expression = self.here(turn)
-        found = next((b for b in self.run.breakpoints if b.expression == expression), None)
+        found = next((b for b in self.run.breakpoints if b.text == expression), None)
         try:
             if found is None:
                 await self.run.add_breakpoint(expression)
