@@ -32,8 +32,13 @@ _FLAGS: Final = (
     click.option("--budget-tokens", type=int, metavar="N", help="Tokens of both sides."),
     click.option("--budget-cost", type=float, metavar="USD", help="Cost of both sides."),
     click.option("--set", "set_", multiple=True, metavar="KEY=VALUE", help="Any scenario key."),
-    click.option("--break", "break_", multiple=True, metavar="FILTER",
-                 help="A breakpoint; 'once: ~end', 'skip 2: ~signal'."),  # fmt: skip
+    click.option(
+        "--break",
+        "break_",
+        multiple=True,
+        metavar="FILTER",
+        help="A breakpoint; 'once: ~end', 'skip 2: ~signal'.",
+    ),
     click.option("--out", metavar="DIR", help="Where the log goes."),
     click.option("--resume", metavar="LOG", help="Go on where a saved run stopped."),
     click.option("--trust", is_flag=True, help="Load code that a log names though it changed."),
