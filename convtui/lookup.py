@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from convtui.folded import turn_detail
 from convtui.log.notes import Notes, TurnNote
+from convtui.log.parents import Ancestry
 from convtui.log.reader import Log
 from convtui.records import RecordDict
-from convtui.transcript import Turn
+from convtui.transcript import Flag, Turn
 
 
 class LogLookup:
@@ -15,10 +16,31 @@ class LogLookup:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._notes = Notes(log.path)
+        self._seeded: dict[int, str | None] | None = None
 
     def raw(self, turn: Turn) -> str | None:
-        """The raw reply of a turn; None for one without, such as a script's."""
+        """The raw reply of a turn; None for one without, such as a script's.
+
+        That of a turn which the log began with is read from the logs that it goes back to.
+        """
+        if turn.flags & Flag.SEEDED and turn.first < 0:
+            if self._seeded is None:
+                self._seeded = self._read_seeded()
+            return self._seeded.get(turn.index)
         return turn_detail(self._log, turn).raw
+
+    def _read_seeded(self) -> dict[int, str | None]:
+        """All of them at once, so that no other log stays open."""
+        found: dict[int, str | None] = {}
+        ancestry = Ancestry()
+        try:
+            for turn in self._log.transcript.turns:
+                if turn.flags & Flag.SEEDED and turn.first < 0:
+                    there = ancestry.find(self._log.transcript, turn, self._log.path)
+                    found[turn.index] = there[1].raw if there is not None else None
+        finally:
+            ancestry.close()
+        return found
 
     def records(self, turn: Turn) -> list[RecordDict]:
         """All records of a turn."""

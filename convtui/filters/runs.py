@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -82,17 +82,48 @@ def date_of_run(atom: Atom) -> RunTest:
     return test
 
 
-class HeaderRun:
-    """The run of a transcript, as its header tells it."""
+class RunFacts:
+    """What the atoms about runs ask of a run. `provider` is its name and its SPEC."""
 
     __slots__ = ("created_at", "model", "persona", "provider", "tags")
 
+    def __init__(
+        self,
+        persona: str,
+        provider: Sequence[str],
+        model: str,
+        created_at: str | datetime | None,
+        tags: Sequence[str],
+    ) -> None:
+        self.persona = persona
+        self.provider = provider
+        self.model = model
+        self.created_at = created_at
+        self.tags = tags
+
+
+class HeaderRun(RunFacts):
+    """The run of a transcript, as its header tells it."""
+
+    __slots__ = ()
+
     def __init__(self, transcript: Transcript) -> None:
         header = transcript.header
-        provider = header.get("provider") or {}
-        scenario = header.get("scenario") or {}
-        self.persona = str(header.get("persona", ""))
-        self.provider = [str(provider.get(key) or "") for key in ("name", "spec")]
-        self.model = str(provider.get("model") or "")
-        self.created_at = str(header.get("created_at", ""))
-        self.tags = [str(tag) for tag in scenario.get("tags") or ()]
+        provider = _mapping(header.get("provider"))
+        super().__init__(
+            str(header.get("persona", "")),
+            [str(provider.get(key) or "") for key in ("name", "spec")],
+            str(provider.get("model") or ""),
+            str(header.get("created_at", "")),
+            header_tags(header),
+        )
+
+
+def header_tags(header: Mapping[str, Any]) -> list[str]:
+    """The tags that a run's scenario gave it."""
+    tags = _mapping(header.get("scenario")).get("tags")
+    return [str(tag) for tag in tags] if isinstance(tags, list) else []
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

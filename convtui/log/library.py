@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from convtui.filters.runs import RunFacts, header_tags
+from convtui.log.notes import Notes
 from convtui.log.reader import is_being_written
 from convtui.records import FORMAT, RecordDict
 
 _HEAD = 1 << 16
 _HEAD_LIMIT = 4 << 20
 _TAIL = 4096
+_HUGE = 1e15
 _COMPANIONS = (".wire.jsonl", ".notes.jsonl", ".tools.jsonl")
 
 
@@ -50,6 +53,24 @@ class RunSummary:
     running: bool = False
     damaged: str = ""
     """Why it cannot be opened; empty for a readable log."""
+    provider_name: str = ""
+    model: str = ""
+    created: str = ""
+    """`created_at` as it stands in the header."""
+    tags: tuple[str, ...] = ()
+    """Those of its scenario and those given by hand."""
+    sessions: int | None = None
+    discarded: int | None = None
+    duration: float | None = None
+    """Seconds from its beginning to its end."""
+    tokens: int | None = None
+    """Prompt and completion tokens of all sides."""
+    cost: float | None = None
+    """US dollars, of all sides."""
+    latency: float | None = None
+    """Seconds that one of the provider's calls took, on average."""
+    closed: bool = False
+    """Whether it has a trailer: nothing will be written to it any more."""
 
     @property
     def state(self) -> str:
@@ -59,6 +80,21 @@ class RunSummary:
         if self.running:
             return "running"
         return self.ending or "crashed"
+
+    @property
+    def when(self) -> float:
+        """When it began, in seconds since the epoch; when it was written, where it does not say."""
+        return self.modified if self.created_at is None else self.created_at.timestamp()
+
+    def facts(self) -> RunFacts:
+        """What the filter language asks of a run."""
+        return RunFacts(
+            self.persona,
+            (self.provider_name, self.provider),
+            self.model,
+            self.created_at or self.created,
+            self.tags,
+        )
 
     def matches(self, text: str) -> bool:
         """Whether every word of `text` occurs in what a list shows of the run."""
@@ -71,6 +107,7 @@ class RunSummary:
                 self.reason,
                 self.origin,
                 self.change,
+                *self.tags,
             )
         ).lower()
         return all(word in shown for word in text.lower().split())
@@ -134,8 +171,11 @@ def summarise(path: Path) -> RunSummary:
         id=str(header.get("id", "")),
         persona=str(header.get("persona", "")),
         provider=str(provider.get("spec") or provider.get("name") or ""),
+        provider_name=str(provider.get("name") or ""),
+        model=str(provider.get("model") or ""),
         origin=str(header.get("origin", "run")),
         created_at=_time(header.get("created_at")),
+        created=str(header.get("created_at", "")),
         modified=stat.st_mtime,
         size=stat.st_size,
         ending=str(ending.get("kind", "")),
@@ -148,7 +188,53 @@ def summarise(path: Path) -> RunSummary:
         change=_text(change.get("kind")),
         at=_place(change.get("session"), change.get("turn")),
         running=trailer is None and is_being_written(path),
+        closed=trailer is not None,
+        tags=Notes(path).tags(header_tags(header)),
+        **_totals(trailer),
     )
+
+
+def _totals(trailer: RecordDict | None) -> dict[str, Any]:
+    """What a trailer says was used."""
+    totals = _mapping((trailer or {}).get("totals"))
+    usage = _mapping(totals.get("usage"))
+    sides = [_mapping(side) for side in usage.values()]
+    return {
+        "sessions": _whole(totals.get("sessions")),
+        "discarded": _whole(totals.get("discarded")),
+        "duration": number(totals.get("seconds")),
+        "tokens": _whole(total(side.get("tokens") for side in sides)),
+        "cost": total(side.get("cost") for side in sides),
+        "latency": mean_latency(_mapping(usage.get("provider"))),
+    }
+
+
+def mean_latency(side: Mapping[str, Any]) -> float | None:
+    """Seconds a call of a side took on average, from its totals."""
+    seconds, calls = number(side.get("seconds")), number(side.get("calls"))
+    return seconds / calls if seconds and calls else None
+
+
+def total(values: Iterable[Any]) -> float | None:
+    """The sum of the numbers among `values`; None where there are none."""
+    known = [value for value in map(number, values) if value is not None]
+    return sum(known) if known else None
+
+
+def number(value: Any) -> float | None:
+    """A number that can be reckoned with, or None."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _HUGE:
+        return value
+    return None
+
+
+def _whole(value: Any) -> int | None:
+    found = number(value)
+    return None if found is None else int(found)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _header(file: BinaryIO, size: int) -> RecordDict:

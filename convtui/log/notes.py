@@ -1,4 +1,5 @@
-"""Marks, notes and corrections on the turns of a log: kept beside it, written at any time.
+"""Marks, notes and corrections on the turns of a log, and its tags: kept beside it, written at any
+time.
 
 `<log>.notes.jsonl` holds one JSON object a line, appended as they are made; the last word on a turn
 counts:
@@ -7,17 +8,19 @@ counts:
     {"t": ISO time, "session": 2, "turn": 7, "note": "asks for the booking again"}
     {"t": ISO time, "session": 2, "turn": 7, "flag": "role", "value": false}
     {"t": ISO time, "session": 2, "turn": 7, "fault": "provider"}
+    {"t": ISO time, "tag": "regression", "value": true}
 
 An empty note takes the note away. A flag's value is true (added by hand), false (taken away by
 hand) or null (as the log has it); a fault is one of `corrections.FAULT_LABELS`, or empty or null
-for what the rules say. Lines that cannot be read are passed over: a damaged note must
+for what the rules say. A tag is of the whole run; one that is false takes away what the scenario
+gave it. Lines that cannot be read are passed over: a damaged note must
 not keep anybody from the log.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +61,7 @@ class Notes:
     def __init__(self, log: Path) -> None:
         self.path = notes_path(log)
         self._notes: dict[Address, TurnNote] = {}
+        self._tags: dict[str, bool] = {}
         self._read()
 
     def __len__(self) -> int:
@@ -70,6 +74,16 @@ class Notes:
     def all(self) -> dict[Address, TurnNote]:
         """Everything that was noted, by address, in order."""
         return dict(sorted(self._notes.items()))
+
+    def tags(self, given: Iterable[str] = ()) -> tuple[str, ...]:
+        """The tags of the run: those that its scenario has `given` it and what was made of them."""
+        found = dict.fromkeys(tag for tag in given if self._tags.get(tag, True))
+        found.update(dict.fromkeys(tag for tag, there in self._tags.items() if there))
+        return tuple(found)
+
+    def tag(self, tag: str, there: bool = True) -> None:
+        """Gives the run a tag or takes it away. Raises `FileError` when it cannot be written."""
+        self._write({"tag": tag, "value": there})
 
     def mark(self, session: int, turn: int, marked: bool) -> None:
         """Sets or takes away a mark. Raises `FileError` when it cannot be written."""
@@ -117,6 +131,9 @@ class Notes:
 
     def _take(self, entry: dict[str, Any]) -> None:
         session, turn = entry.get("session"), entry.get("turn")
+        tag, there = entry.get("tag"), entry.get("value")
+        if isinstance(tag, str) and isinstance(there, bool):
+            self._tags[tag] = there
         if not isinstance(session, int) or not isinstance(turn, int):
             return
         before = self.on(session, turn)
