@@ -17,7 +17,7 @@ from convtui.cli.check import check_log
 from convtui.errors import FileError
 from convtui.events import HistorySeeded, LlmResponse, ToolCalled, ToolReturned, UserDecided
 from convtui.log.detail import request_messages
-from convtui.log.formats import oharness, oharness_events
+from convtui.log.formats import foreign, oharness
 from convtui.log.formats.oharness_endings import ending_in, ending_out, from_debug
 from convtui.log.formats.registry import Imported, by_name, reader_for
 from convtui.log.formats.store import log_name, store
@@ -432,7 +432,7 @@ def test_files_that_cannot_be_read(
     with pytest.raises(FileError, match="line 1: is not JSON"):
         only(write(['{"v":"1.0","seq'], tail=""))
     path = write(events(TALK))
-    monkeypatch.setattr(oharness_events, "MAX_LINE", 64)
+    monkeypatch.setattr(foreign, "MAX_LINE", 64)
     with pytest.raises(FileError, match="line 1: larger than"):
         only(path)
 

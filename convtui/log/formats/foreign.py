@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from pydantic import ValidationError
 
@@ -20,6 +20,8 @@ from convtui.events import Record, RecordDict
 
 MAX_DEPTH: Final = 100
 """Levels of nesting that a file may have; what writes logs again has to get through them too."""
+MAX_LINE: Final = 64 << 20
+"""Bytes that a line of a file may have."""
 _MAX_NUMBER: Final = 1 << 64
 _KINDS: Final = {
     dict: "an object",
@@ -209,6 +211,28 @@ def head_of(path: Path, size: int = 1 << 16) -> str:
             return file.read(size).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     except OSError:
         return ""
+
+
+def lines(path: Path, file: BinaryIO | None = None) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file that are not blank, counted from 1, each with its line end if it has one.
+
+    `file` is what they are read from where that is not the file itself. Raises `FileError` for a
+    file that cannot be read and for a line above `MAX_LINE`.
+    """
+    try:
+        with path.open("rb") if file is None else file as source:
+            number = 0
+            while line := source.readline(MAX_LINE + 1):
+                number += 1
+                if len(line) > MAX_LINE:
+                    raise FileError(
+                        f"{path}: line {number}: larger than {MAX_LINE >> 20} MB, which no line"
+                        " of this format is"
+                    )
+                if line.strip():
+                    yield number, line
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def arguments_of(value: Any) -> dict[str, Any]:

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
-from convtui.log.formats.foreign import Fields, head_of, parse_json, parse_time
+from convtui.log.formats.foreign import Fields, head_of, lines, parse_json, parse_time
 
 MAJOR: Final = 1
-MAX_LINE: Final = 64 << 20
-"""Bytes that an event may have."""
 NAMESPACE: Final = "convtui."
 """What our own `user.log` events begin with; none of oharness' reserved ones."""
 _VERSION: Final = re.compile(r"(\d{1,4})\.\d{1,4}")
@@ -58,26 +56,6 @@ def is_events(path: Path) -> bool:
         and head.startswith("{")
         and all(p.search(head.split("\n", 1)[0]) for p in (_ENVELOPE, _SEQ, _V))
     )
-
-
-def lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file that are not blank, counted from 1, each with its line end if it has one.
-
-    Raises `FileError` for a file that cannot be read and for a line above `MAX_LINE`.
-    """
-    try:
-        with path.open("rb") as file:
-            number = 0
-            while line := file.readline(MAX_LINE + 1):
-                number += 1
-                if len(line) > MAX_LINE:
-                    raise FileError(
-                        f"{path}: line {number}: larger than {MAX_LINE >> 20} MB, which no event is"
-                    )
-                if line.strip():
-                    yield number, line
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def events(path: Path) -> Iterator[tuple[Event | None, bytes]]:

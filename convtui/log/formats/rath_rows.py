@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from convtui.errors import FileError, did_you_mean
-from convtui.log.formats.foreign import Fields, head_of, parse_json
-from convtui.log.formats.oharness_events import lines
+from convtui.log.formats.foreign import Fields, head_of, lines, parse_json
 
 SCHEMA: Final = 1
 PARTIAL: Final = ".__partial__"
