@@ -90,6 +90,7 @@ __all__ = [
     "TurnCancelled",
     "TurnCommitted",
     "TurnDiscarded",
+    "TurnInactive",
     "TurnSkipped",
     "TurnStarted",
     "UserCleanup",
@@ -436,6 +437,19 @@ class TurnCommitted(Record):
     (see `heuristics`)."""
 
 
+class TurnInactive(Record):
+    """The turn was said, and is in the history no more: it is kept to be looked at.
+
+    Of imported conversations, which were rewound or whose beginning was compacted.
+    """
+
+    TYPE = "turn.inactive"
+    speaker: Speaker
+    text: str
+    reason: str
+    """Why, in a word: rewound, compacted."""
+
+
 class UserDecided(Record):
     """A responder's decision, or why there is none that counts.
 
@@ -489,6 +503,9 @@ class SessionEnded(Record):
     duration: float | None = None
     skipped: str | None = None
     """The reason, for a session that was never held."""
+    usage: dict[str, dict[str, Any]] | None = None
+    """By side, what the whole session used, where an imported file tells nothing but the sum:
+    `{calls?, prompt_tokens?, completion_tokens?, cost?}`."""
 
 
 class BudgetCrossed(Record):
@@ -645,6 +662,12 @@ class DebugEdited(Record):
     field: str
     before: str
     after: str
+    undoes: int | None = None
+    """The `seq` of the edit that this one takes back."""
+    redoes: int | None = None
+    """The `seq` of an edit that was taken back and stands again."""
+    left: int | None = None
+    """Where one was taken back: how many edits of the turn are still in force."""
 
 
 class DebugOverrode(Record):
@@ -654,6 +677,8 @@ class DebugOverrode(Record):
     what: Literal["discard", "ending", "empty", "approve_tools"]
     before: Any = None
     after: Any = None
+    undoes: int | None = None
+    """The `seq` of the override that this one takes back."""
 
 
 class DebugInjected(Record):

@@ -357,6 +357,11 @@ class Printer:
         self._about(record)
         self._flush(text=record["text"], struck=True)
 
+    def _inactive(self, record: RecordDict) -> None:
+        self._mark(f"inactive ({record.get('reason') or 'no more in the history'})", _YELLOW)
+        self._about(record)
+        self._flush(text=record["text"], struck=True)
+
     def _committed(self, record: RecordDict) -> None:
         if self._matches:
             self._mark(f"signal {', '.join(map(span, self._matches))}", _YELLOW)
@@ -448,6 +453,7 @@ _HANDLERS: Final[Mapping[str, Callable[[Printer, RecordDict], None]]] = {
     "signals.extracted": Printer._signals,
     "response.processed": Printer._processed,
     "turn.discarded": Printer._discarded,
+    "turn.inactive": Printer._inactive,
     "turn.committed": Printer._committed,
     "turn.cancelled": Printer._cancelled,
     "turn.skipped": Printer._skipped,

@@ -110,6 +110,7 @@ _LINES: Final[Mapping[str, Callable[[RecordDict], str]]] = {
     "signals.extracted": _signals,
     "response.processed": _processed,
     "turn.discarded": _discarded,
+    "turn.inactive": lambda r: f"inactive: {r.get('reason') or 'no more in the history'}",
     "turn.committed": lambda r: f"commit: {r.get('words', 0)} words",
     "user.decided": lambda r: f"decision: {r.get('kind')}",
     "debug.held": lambda r: f"held at {r.get('stage')}: {r.get('reason')}",

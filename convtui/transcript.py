@@ -18,6 +18,7 @@ from convtui.turns import (
     ENDED,
     FAILED,
     GONE,
+    INACTIVE,
     INTERESTING,
     OPEN,
     Flag,
@@ -31,6 +32,7 @@ __all__ = [
     "ENDED",
     "FAILED",
     "GONE",
+    "INACTIVE",
     "INTERESTING",
     "OPEN",
     "Flag",
@@ -290,6 +292,7 @@ class Transcript:
         session.termination = _mapping(record.get("termination"))
         session.skipped = None if record.get("skipped") is None else str(record["skipped"])
         session.ended_at = record.get("t")
+        self._used(record.get("usage"))
         if session.turns and not session.skipped:
             last = self.turns[session.turns[-1]]
             last.flags = (last.flags & ~Flag.HELD) | Flag.ENDED
@@ -300,6 +303,14 @@ class Transcript:
             _ending(last, session.termination or {})
             last.version += 1
         self._current = None
+
+    def _used(self, usage: Any) -> None:
+        """What a session used in all, where nobody knows what each call of it did."""
+        for side, figures in usage.items() if isinstance(usage, dict) else ():
+            totals = self._side({"side": side})
+            totals.add(figures)
+            calls = figures.get("calls")
+            totals.calls += calls if isinstance(calls, int) else 0
 
     def _turn_started(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is None:
@@ -417,6 +428,15 @@ class Transcript:
         turn.note = str(record.get("hook") or "")
         turn.stage = "commit"
 
+    def _inactive(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is None:
+            return
+        turn.status = INACTIVE
+        turn.flags |= Flag.INACTIVE
+        turn.text = _text(record, "text")
+        turn.note = str(record.get("reason") or "")
+        turn.stage = "commit"
+
     def _committed(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is None:
             return
@@ -502,12 +522,16 @@ class Transcript:
 
     def _edited(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is not None:
-            turn.flags |= Flag.EDITED
+            taken_back = record.get("undoes") is not None and not record.get("left")
+            turn.flags = (turn.flags & ~Flag.EDITED) | (0 if taken_back else Flag.EDITED)
             if record.get("field") in ("raw", "text"):
                 turn.text = str(record["after"])
 
     def _overrode(self, record: RecordDict, turn: Turn | None) -> None:
-        if turn is not None:
+        if turn is not None and record.get("undoes") is not None:
+            turn.flags &= ~Flag.WOULD_END
+            turn.note = ""
+        elif turn is not None:
             turn.flags |= Flag.WOULD_END
             if turn.status == OPEN and record.get("what") == "ending":
                 # Nothing was said in it: whoever is asked next has a turn of its own.
@@ -613,6 +637,7 @@ _HANDLERS: Final = {
     "signals.extracted": Transcript._signals,
     "response.processed": Transcript._processed,
     "turn.discarded": Transcript._discarded,
+    "turn.inactive": Transcript._inactive,
     "turn.committed": Transcript._committed,
     "user.decided": Transcript._decided,
     "user.ended": Transcript._user_ended,

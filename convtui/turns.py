@@ -50,6 +50,8 @@ class Flag(IntFlag):
     """A heuristic found that the side has said this before in the session."""
     LEAK = 16777216
     """A reasoning tag stands in the shown text."""
+    INACTIVE = 33554432
+    """It was said and is in the history no more."""
 
 
 INTERESTING: Final = (
@@ -77,6 +79,8 @@ INTERESTING: Final = (
 OPEN, COMMITTED, GONE, FAILED = "open", "committed", "discarded", "failed"
 ENDED = "ended"
 """A turn in which the session ended before anything was said."""
+INACTIVE = "inactive"
+"""A turn that was said and is in the history no more."""
 
 
 MAX_CODES: Final = 24

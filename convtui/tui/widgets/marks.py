@@ -61,7 +61,9 @@ BADGES: Final = int(
     | Flag.LEAK
 )
 """Flags that are told in the badge rows."""
-ROWS: Final = int(Flag.DISCARDED | Flag.ERROR | Flag.SKIPPED | Flag.CANCELLED)
+ROWS: Final = int(
+    Flag.DISCARDED | Flag.ERROR | Flag.SKIPPED | Flag.CANCELLED | Flag.INACTIVE
+)
 """Flags with a row of their own."""
 
 
@@ -122,6 +124,8 @@ _SIGNS: Final = (
     (int(Flag.DISCARDED), ("x", "discard")),
     (int(Flag.ERROR), ("!", "error")),
     (int(Flag.SKIPPED | Flag.CANCELLED), ("-", "muted")),
+    # Before what was noticed in it: nobody is to act upon that any more.
+    (int(Flag.INACTIVE), ("o", "muted")),
     (int(Flag.SIGNAL), ("!", "signal")),
     (int(_CALLED), ("!", "warning")),
     (int(Flag.EDITED | Flag.HUMAN), ("*", "human")),
@@ -133,6 +137,7 @@ _SIGNED: Final = int(
     | Flag.ERROR
     | Flag.SKIPPED
     | Flag.CANCELLED
+    | Flag.INACTIVE
     | Flag.EDITED
     | Flag.HUMAN
 )
@@ -284,6 +289,9 @@ def own_rows(
         rows.append([("skipped", "warning bold"), (note, "muted")])
     if flags & Flag.CANCELLED:
         rows.append([("cancelled", "warning bold"), (": what had arrived is kept", "muted")])
+    if flags & Flag.INACTIVE:
+        why = visible_line(turn.note, 40) or "no more in the history"
+        rows.append([(f"inactive ({why})", "muted bold")])
     if ended_by_decision(turn):
         said, for_record = (extra.said, extra.for_record) if extra else ("", False)
         rows += ended_rows(turn.note, said, for_record=for_record, short=short, width=width)

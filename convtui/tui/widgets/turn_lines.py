@@ -280,7 +280,8 @@ def _flatten(content: Content) -> tuple[str, list[tuple[int, int, str]]]:
 def _text_role(turn: Turn) -> str:
     if turn.flags & Flag.DISCARDED:
         return "discard struck"
-    if turn.flags & (Flag.SKIPPED | Flag.CANCELLED) or turn.status == "ended":
+    grey = Flag.SKIPPED | Flag.CANCELLED | Flag.INACTIVE
+    if turn.flags & grey or turn.status == "ended":
         return "muted"
     if turn.flags & Flag.HUMAN and turn.status == OPEN:
         # A draft: nobody has said it.
