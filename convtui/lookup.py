@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from convtui.folded import turn_detail
+from convtui.log.detail import read_raw
 from convtui.log.notes import Notes, TurnNote
 from convtui.log.parents import Ancestry
 from convtui.log.reader import Log
@@ -27,7 +28,7 @@ class LogLookup:
             if self._seeded is None:
                 self._seeded = self._read_seeded()
             return self._seeded.get(turn.index)
-        return turn_detail(self._log, turn).raw
+        return read_raw(self._log.reader.single, turn) if turn.first >= 0 else None
 
     def _read_seeded(self) -> dict[int, str | None]:
         """All of them at once, so that no other log stays open."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,23 +85,13 @@ class TurnDetail:
 
         Of a responder's decision it is the answer: its model's own words are not said.
         """
-        raw: str | None = None
-        for record in self.records:
-            kind = record.get("type")
-            if kind == "llm.response" and record.get("side") != "responder":
-                raw = record.get("raw")
-            elif kind == "user.decided" and record.get("kind") == "reply":
-                answer = (record.get("arguments") or {}).get("answer")
-                raw = answer if isinstance(answer, str) else raw
-            elif kind == "debug.edited" and record.get("field") == "raw":
-                raw = record.get("after")
-        return raw
+        return raw_of(self.records)
 
     @property
     def shown(self) -> str | None:
         """The text that was said or dropped; the processed one before that is decided."""
         for record in reversed(self.records):
-            if record.get("type") in ("turn.committed", "turn.discarded", "response.processed"):
+            if record.get("type") in _SHOWN:
                 return record.get("text")
         return None
 
@@ -204,6 +195,7 @@ def _cancel(calls: Sequence[Call], record: RecordDict) -> None:
         calls[-1].partial = str(record.get("partial") or calls[-1].partial)
 
 
+_SHOWN = ("turn.committed", "turn.discarded", "turn.inactive", "response.processed")
 _TAKE_FIELDS = {
     "signals.extracted": "signals",
     "response.processed": "processed",
@@ -219,6 +211,34 @@ def _take(detail: TurnDetail, attempt: int, revision: int) -> Take:
     take = Take(attempt, revision)
     detail.takes.append(take)
     return take
+
+
+_RAW_KINDS = re.compile(rb'"(?:llm\.response|user\.decided|debug\.edited)"')
+"""The types of the records that `raw_of()` looks at, as they stand in a line."""
+
+
+def raw_of(records: Iterable[RecordDict]) -> str | None:
+    """The raw reply that counts among a turn's records; None where there is none."""
+    raw: str | None = None
+    for record in records:
+        kind = record.get("type")
+        if kind == "llm.response" and record.get("side") != "responder":
+            raw = record.get("raw")
+        elif kind == "user.decided" and record.get("kind") == "reply":
+            answer = (record.get("arguments") or {}).get("answer")
+            raw = answer if isinstance(answer, str) else raw
+        elif kind == "debug.edited" and record.get("field") == "raw":
+            raw = record.get("after")
+    return raw
+
+
+def read_raw(file: RecordFile, turn: Turn) -> str | None:
+    """The raw reply of a turn that was not seeded, the rest of its records left alone."""
+    return raw_of(
+        record
+        for record in file.range(turn.first, turn.last, _RAW_KINDS)
+        if record.get("turn") == turn.number and record.get("session", 1) == turn.session
+    )
 
 
 def read_turn(file: RecordFile, turn: Turn) -> TurnDetail:

@@ -73,7 +73,8 @@ class LogReader:
         self.changed: set[int] = set()
         """Indexes of turns that changed since the owner last cleared it."""
         self._file: BinaryIO = _open(self.path)
-        self._records = RecordFile(self.path, self.transcript.offsets, self._file)
+        self.single = RecordFile(self.path, self.transcript.offsets, self._file)
+        """The records that have been taken in, one by one."""
         self._position = 0
         self._tail: list[bytes] = []
         self._tail_size = 0
@@ -261,15 +262,15 @@ class LogReader:
 
         Raises IndexError for one that has not been taken in, ValueError for a damaged one.
         """
-        return self._records.read(ordinal)
+        return self.single.read(ordinal)
 
     def read_range(self, first: int, last: int) -> Iterator[RecordDict]:
         """The records `first` to `last`, both included, that can be read."""
-        return self._records.range(first, last)
+        return self.single.range(first, last)
 
     def by_seq(self, seq: int) -> RecordDict:
         """The record whose `seq` this is. Raises ValueError when there is none."""
-        return self._records.by_seq(seq)
+        return self.single.by_seq(seq)
 
 
 def _open(path: Path) -> BinaryIO:

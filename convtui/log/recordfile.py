@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from convtui.errors import LogError
 from convtui.records import RecordDict, decode
+
+_HEAD = 160
+"""Bytes of a line in which its type stands: `seq`, `t` and `type` come first."""
 
 
 class RecordFile:
@@ -36,12 +40,28 @@ class RecordFile:
         self._file.seek(self._offsets[ordinal])
         return decode(self._file.readline())
 
-    def range(self, first: int, last: int) -> Iterator[RecordDict]:
-        """The readable records from `first` to `last`, both included, one at a time."""
-        for ordinal in range(max(first, 0), min(last, len(self._offsets) - 1) + 1):
+    def range(
+        self, first: int, last: int, only: re.Pattern[bytes] | None = None
+    ) -> Iterator[RecordDict]:
+        """The readable records from `first` to `last`, both included, one at a time.
+
+        With `only`, lines in whose beginning it is not found are left out without being decoded.
+        """
+        first, last = max(first, 0), min(last, len(self._offsets) - 1)
+        if first > last:
+            return
+        start = self._offsets[first]
+        self._file.seek(start)
+        # The last one ends where the next begins, or with its line.
+        inside = self._offsets[last] - start
+        lines = (self._file.read(inside) + self._file.readline()).split(b"\n")
+        if only is not None:
+            found = only.search
+            lines = [line for line in lines if found(line, 0, _HEAD)]
+        for line in lines:
             try:
-                record = self.read(ordinal)
-            except (ValueError, IndexError):
+                record = decode(line)
+            except ValueError:
                 continue
             yield record
 

@@ -20,7 +20,7 @@ class SourceLookup:
 
     def raw(self, turn: Turn) -> str | None:
         """The raw reply of a turn; None for one without, such as a script's."""
-        return self._source.records(turn).raw
+        return self._source.raw(turn)
 
     def records(self, turn: Turn) -> Sequence[RecordDict]:
         """All records of a turn."""

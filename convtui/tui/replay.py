@@ -222,6 +222,10 @@ class ReplaySource:
         """What the log says about a turn, without the wire. Blocking, for threads."""
         return self._records.read(self.path, self.transcript, turn)
 
+    def raw(self, turn: Turn) -> str | None:
+        """The raw reply of a turn. Blocking, for threads."""
+        return self._records.raw(self.path, self.transcript, turn)
+
     def close(self) -> None:
         """Stops reading and playing and closes the file."""
         self._closed = True

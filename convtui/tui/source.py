@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from convtui.log.detail import (
     TurnDetail,
+    read_raw,
     read_turn,
     request_messages,
 )
@@ -72,6 +73,9 @@ class Source(Protocol):
     def records(self, turn: Turn) -> TurnDetail:
         """What the log says about a turn, without the wire. Blocking, for threads."""
 
+    def raw(self, turn: Turn) -> str | None:
+        """The raw reply of a turn. Blocking, for threads."""
+
     def close(self) -> None:
         """Lets go of the log."""
 
@@ -106,6 +110,13 @@ class Records:
             return TurnDetail(turn.session, turn.number, turn.speaker, [])
         with self._lock:
             return self._read(path, transcript, turn)
+
+    def raw(self, path: Path | None, transcript: Transcript, turn: Turn) -> str | None:
+        """The raw reply of a turn, in this log or in one it goes back to. Blocking."""
+        if path is None or turn.first < 0:
+            return self.read(path, transcript, turn).raw
+        with self._lock:
+            return read_raw(self._open(path, transcript), turn)
 
     def _read(self, path: Path, transcript: Transcript, turn: Turn) -> TurnDetail:
         detail = read_turn(self._open(path, transcript), turn)
@@ -227,6 +238,10 @@ class LiveSource:
     def records(self, turn: Turn) -> TurnDetail:
         """What the log says about a turn, without the wire. Blocking, for threads."""
         return self._records.read(self.path, self.transcript, turn)
+
+    def raw(self, turn: Turn) -> str | None:
+        """The raw reply of a turn. Blocking, for threads."""
+        return self._records.raw(self.path, self.transcript, turn)
 
     def close(self) -> None:
         """Lets go of the log; the engine is not touched."""
