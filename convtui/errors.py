@@ -24,6 +24,7 @@ ConvtuiError
 │       ├── BadModelRequest         the endpoint refused the request (400, 404, 422)
 │       └── ContextTooLong          the request does not fit the model's context
 ├── EngineError                 the engine process could not start, or died
+├── IndexFailure                the library's index cannot be used; the logs can
 └── CommandRefused              a debugger command that cannot be carried out now, with the reason
 """
 
@@ -253,6 +254,17 @@ class EngineError(ConvtuiError):
 
     def __init__(self, message: str, error: dict[str, Any] | None = None) -> None:
         self.error = error or {}
+        super().__init__(message)
+
+
+class IndexFailure(ConvtuiError):
+    """The library's index cannot be used: whoever asked it reads the logs instead.
+
+    `damaged` says that it would be of use if it were made again.
+    """
+
+    def __init__(self, message: str, *, damaged: bool = False) -> None:
+        self.damaged = damaged
         super().__init__(message)
 
 

@@ -25,13 +25,19 @@ class LogLookup:
         That of a turn which the log began with is read from the logs that it goes back to.
         """
         if turn.flags & Flag.SEEDED and turn.first < 0:
-            if self._seeded is None:
-                self._seeded = self._read_seeded()
-            return self._seeded.get(turn.index)
+            return self.seeded().get(turn.index)
         return read_raw(self._log.reader.single, turn) if turn.first >= 0 else None
 
+    def seeded(self) -> dict[int, str | None]:
+        """The raw replies of the turns that the log began with, by index.
+
+        All are read at once, so that no other log stays open.
+        """
+        if self._seeded is None:
+            self._seeded = self._read_seeded()
+        return self._seeded
+
     def _read_seeded(self) -> dict[int, str | None]:
-        """All of them at once, so that no other log stays open."""
         found: dict[int, str | None] = {}
         ancestry = Ancestry()
         try:

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from convtui.filters.runs import RunFacts, header_tags
+from convtui.log.names import NOTES, TOOLS, WIRE
 from convtui.log.notes import Notes
 from convtui.log.reader import is_being_written
 from convtui.records import FORMAT, RecordDict
@@ -20,7 +21,8 @@ _HEAD = 1 << 16
 _HEAD_LIMIT = 4 << 20
 _TAIL = 4096
 _HUGE = 1e15
-_COMPANIONS = (".wire.jsonl", ".notes.jsonl", ".tools.jsonl")
+COMPANIONS: Final = (WIRE, NOTES, TOOLS)
+"""How the names of files end that belong to a log and look like one."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -120,7 +122,7 @@ def log_files(folder: Path) -> list[os.DirEntry[str]]:
             found = [
                 entry
                 for entry in entries
-                if entry.name.endswith(".jsonl") and not entry.name.endswith(_COMPANIONS)
+                if entry.name.endswith(".jsonl") and not entry.name.endswith(COMPANIONS)
             ]
     except OSError:
         return []

@@ -1,0 +1,228 @@
+"""The saved runs of a folder: listed, searched, kept up to date; by an index or from the logs.
+
+The index answers when it can be had. Where it cannot (a read-only folder, a full disk, another
+process that holds it), the logs are read as they always could be, and `notice` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from convtui.errors import ConvtuiError, IndexFailure
+from convtui.filters import Filter, decide
+from convtui.log.index import Index, Progress, remove_index
+from convtui.log.index_rows import IndexedRun, header_of
+from convtui.log.library import RunSummary, log_files, summarise
+from convtui.log.notes import Notes, TurnNote
+from convtui.log.prefilter import prefilter
+from convtui.log.reader import Log, open_log
+from convtui.lookup import LogLookup
+from convtui.transcript import Session, Turn
+
+T = TypeVar("T")
+_NEED_TEXTS = frozenset({"said", "raw", "empty", "tool", "output"})
+
+
+@dataclass(slots=True, frozen=True)
+class RunTurns:
+    """What a preview shows of a run."""
+
+    sessions: Sequence[Session]
+    turns: Sequence[Turn]
+    notes: Sequence[tuple[tuple[int, int], TurnNote]]
+
+
+class Library:
+    """The runs of one folder. Blocking: call it in a thread from a screen."""
+
+    def __init__(self, folder: Path | str, *, full_text: bool = True) -> None:
+        self.folder = Path(folder)
+        self.notice = ""
+        """Why the logs are read one by one; empty while the index answers."""
+        self._full_text = full_text
+
+    # --- listing
+
+    def runs(
+        self,
+        *,
+        turns: bool = False,
+        progress: Progress | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> list[RunSummary]:
+        """Every run, newest first, as the files are now.
+
+        With `turns` the index takes in the turns of all runs, so that `search()` has to open no
+        log. `progress` is told how many of how many changed logs were read; `stop` is asked before
+        each, and what is known then is listed.
+        """
+        found = self._by_index(lambda index: _listed(index, turns, progress, stop))
+        if found is not None:
+            return found
+        logs = log_files(self.folder)
+        runs = []
+        for count, entry in enumerate(logs, 1):
+            if stop():
+                break
+            runs.append(summarise(Path(entry.path)))
+            if progress is not None:
+                progress(count, len(logs))
+        return runs
+
+    def search(
+        self,
+        expression: Filter,
+        runs: Sequence[RunSummary],
+        *,
+        progress: Progress | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> list[RunSummary]:
+        """Those of `runs` that a filter finds: by what they are, or by one of their turns.
+
+        Runs whose turns the index does not have are looked up in their logs.
+        """
+        wanted: set[Path] = set()
+        open_: dict[str, RunSummary] = {}
+        for run in runs:
+            answer = expression.on_run(run.facts())
+            if answer:
+                wanted.add(run.path)
+            elif answer is None and expression.about_turns and not run.damaged:
+                open_[run.path.name] = run
+        if open_:
+            rest = self._by_index(lambda index: _search(index, expression, open_, wanted))
+            rest = list(open_.values()) if rest is None else rest
+            for count, run in enumerate(rest, 1):
+                if stop():
+                    break
+                if matches_log(run, expression):
+                    wanted.add(run.path)
+                if progress is not None:
+                    progress(count, len(rest))
+        return [run for run in runs if run.path in wanted]
+
+    def changed(self, paths: Iterable[Path]) -> None:
+        """Takes in runs whose log or notes have just been changed here."""
+        names = [path.name for path in paths]
+
+        def refresh(index: Index) -> None:
+            for name in names:
+                index.refresh_run(name)
+
+        self._by_index(refresh)
+
+    def turns(self, run: RunSummary) -> RunTurns:
+        """The sessions and turns of a run. Raises `LogError` where its log cannot be opened."""
+        found = self._by_index(lambda index: _turns(index, run))
+        if found is not None:
+            return found
+        with open_log(run.path) as log:
+            transcript = log.transcript
+            notes = sorted(Notes(run.path).all().items())
+            return RunTurns(transcript.sessions, transcript.turns, notes)
+
+    def _by_index(self, ask: Callable[[Index], T]) -> T | None:
+        """What the index answers; None when it does not. A damaged one is made again, once."""
+        if self.notice:
+            return None
+        for again in (True, False):
+            try:
+                if not self.folder.is_dir():
+                    return None
+                with Index(self.folder, full_text=self._full_text) as index:
+                    return ask(index)
+            except IndexFailure as error:
+                if not (error.damaged and again):
+                    self.notice = f"the logs are read one by one: no index ({error})"
+                    return None
+            try:
+                remove_index(self.folder)
+            except OSError as error:
+                self.notice = f"the logs are read one by one: no index ({error.strerror})"
+                return None
+        return None
+
+
+def _listed(
+    index: Index, turns: bool, progress: Progress | None, stop: Callable[[], bool]
+) -> list[RunSummary]:
+    seen = index.refresh(turns=turns, progress=progress, stop=stop)
+    return index.runs(seen)
+
+
+def _search(
+    index: Index, expression: Filter, open_: dict[str, RunSummary], wanted: set[Path]
+) -> list[RunSummary]:
+    """Puts what the index finds into `wanted`; returns the runs that it has no turns of."""
+    here: dict[int, tuple[RunSummary, str, str]] = {}
+    missing = dict(open_)
+    for name, (number, sessions, notes) in index.with_turns().items():
+        if name in missing:
+            here[number] = (missing.pop(name), sessions, notes)
+    condition = prefilter(expression.node, full_text=index.full_text)
+    texts = any(atom.name in _NEED_TEXTS for atom in expression.atoms())
+    found: set[int] = set()
+    folded: dict[int, IndexedRun] = {}
+    # First one turn of each run, which is enough where the condition says all there is to say.
+    for first in (True, False):
+        for number, row, text in index.candidates(condition, texts=texts, first=first):
+            if number in found or number not in here:
+                continue
+            run, sessions, notes = here[number]
+            indexed = folded.get(number)
+            if indexed is None:
+                indexed = folded[number] = IndexedRun(
+                    header_of(run), sessions, notes, _seeded(run.path)
+                )
+            turn = indexed.turn(row, text)
+            if decide(expression.on_turn(turn, indexed.transcript, indexed)):
+                found.add(number)
+                wanted.add(run.path)
+    return list(missing.values())
+
+
+def _seeded(path: Path) -> Callable[[], Mapping[int, str | None]]:
+    """Reads the raw replies of turns that a log began with."""
+
+    def read() -> Mapping[int, str | None]:
+        try:
+            with open_log(path) as log:
+                return LogLookup(log).seeded()
+        except ConvtuiError:
+            return {}
+
+    return read
+
+
+def _turns(index: Index, run: RunSummary) -> RunTurns | None:
+    sessions, notes, rows = index.turns_of(run.path.name)
+    if not rows:
+        return None
+    indexed = IndexedRun(header_of(run), sessions, notes, _seeded(run.path))
+    turns = [indexed.turn(row, text) for row, text in rows]
+    return RunTurns(indexed.transcript.sessions, turns, sorted(indexed.notes.items()))
+
+
+def matches_log(run: RunSummary, expression: Filter) -> bool:
+    """Whether a filter finds a run, asked of its log; False for one that cannot be opened."""
+    answer = expression.on_run(run.facts())
+    if answer is not None:
+        return answer
+    try:
+        with open_log(run.path) as log:
+            return _matches(log, run, expression)
+    except ConvtuiError:
+        return False
+
+
+def _matches(log: Log, run: RunSummary, expression: Filter) -> bool:
+    transcript = log.transcript
+    # The tags are those that the run has now, which its header cannot know.
+    transcript.header = {**transcript.header, **header_of(run)}
+    if not expression.about_turns:
+        return decide(expression.on_header(transcript))
+    lookup = LogLookup(log) if expression.needs_raw else None
+    return any(decide(expression.on_turn(turn, transcript, lookup)) for turn in transcript.turns)

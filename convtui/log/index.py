@@ -1,0 +1,412 @@
+"""The library's index: an SQLite file beside the logs that answers for them. Never the source of
+truth: what is in it was read from the logs and can be read again at any time.
+
+    runs   one row a run: what a list shows, its sessions, its notes
+    turns  one row a turn: what the filter language asks, without texts
+    texts  shown text, raw reply where it differs, names of tools, what was printed
+    said   full text of what was said, three letters at a time (FTS5); missing in some SQLites
+
+A run that is read again gets a new number, so that the full text never has to forget anything: what
+it still says of old numbers leads nowhere. Writers hold the database for a moment only; readers are
+never held up (WAL). Every failure of the database is an `IndexFailure`: whoever asked reads the
+logs instead.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from convtui.errors import IndexFailure
+from convtui.log.index_rows import (
+    SUMMARY_ONLY,
+    TEXT_COLUMNS,
+    TURN_COLUMNS,
+    WITH_TURNS,
+    RunRows,
+    fold_text,
+    loaded,
+    read_run,
+    stat_of,
+    stored,
+)
+from convtui.log.index_summary import COLUMNS, from_row, to_row
+from convtui.log.library import COMPANIONS, RunSummary
+from convtui.log.names import NOTES, lock_path
+from convtui.log.prefilter import Condition
+from convtui.log.reader import is_being_written
+
+FILE: Final = ".library.sqlite3"
+VERSION: Final = 1
+"""Raised with every change of what is kept: an index of another version is made again."""
+_BUSY = 15.0
+"""Seconds that another process may hold the database."""
+_BATCH = 64
+"""Runs that are written at once."""
+_BATCH_TURNS = 4000
+_STALE = 50_000
+"""Forgotten turns that the full text may still know before it is made again."""
+Progress = Callable[[int, int], None]
+"""Told how many of how many runs were read."""
+_ROW: Final = (
+    "id", "name", "size", "mtime", "notes_size", "notes_mtime", "depth", "sessions", "notes",
+    "noted", "corrected", *COLUMNS,
+)  # fmt: skip
+_LIST: Final = ", ".join(("name", "size", *COLUMNS))
+_TABLES: Final = (
+    f"CREATE TABLE runs ({', '.join(_ROW).replace('id, name', 'id INTEGER PRIMARY KEY, name UNIQUE', 1)})",  # noqa: E501
+    f"CREATE TABLE turns ({', '.join(TURN_COLUMNS).replace('id', 'id INTEGER PRIMARY KEY', 1)})",
+    f"CREATE TABLE texts ({', '.join(TEXT_COLUMNS).replace('id', 'id INTEGER PRIMARY KEY', 1)})",
+    # The only number that is never given twice, also when the newest run goes.
+    "CREATE TABLE numbers (last INTEGER, forgotten INTEGER)",
+    "INSERT INTO numbers VALUES (0, 0)",
+)
+_FULL_TEXT: Final = (
+    "CREATE VIRTUAL TABLE said USING fts5"
+    "(folded, content='', detail=none, tokenize='trigram case_sensitive 1')"
+)
+
+
+class Index:
+    """The index of one folder of logs. Use it in one thread, and close it.
+
+    `full_text` False does without FTS5. Raises `IndexFailure` from everything.
+    """
+
+    def __init__(self, folder: Path, *, full_text: bool = True) -> None:
+        self.folder = folder
+        self.path = folder / FILE
+        self._wants_full_text = full_text
+        self._file = os.fspath(folder) + os.sep
+        with _failing():
+            try:
+                self._db = self._open()
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                remove_index(self.folder)
+                self._db = self._open()
+        self.full_text = full_text and self._has("said")
+
+    def close(self) -> None:
+        """Closes the database."""
+        with suppress(sqlite3.Error):
+            self._db.close()
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- the file
+
+    def _open(self) -> sqlite3.Connection:
+        if not self.path.exists():
+            # Made here, not by SQLite, which would let others read it.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        db = sqlite3.connect(self.path, timeout=_BUSY, isolation_level=None)
+        try:
+            db.execute("PRAGMA synchronous = OFF")
+            db.execute("PRAGMA temp_store = MEMORY")
+            if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+                db.execute("PRAGMA journal_mode = WAL")
+                self._make(db)
+            # What is damaged shows here, not in the middle of an answer.
+            db.execute("SELECT count(*) FROM (SELECT id FROM runs LIMIT 1)").fetchone()
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _make(self, db: sqlite3.Connection) -> None:
+        with _transaction(db):
+            if db.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+                return  # another process was faster
+            found = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            names = [name for (name,) in found]
+            for name in sorted(names, key=lambda name: name != "said"):
+                if not name.startswith(("said_", "sqlite_")):
+                    db.execute('DROP TABLE IF EXISTS "{}"'.format(name.replace('"', '""')))
+            for statement in _TABLES:
+                db.execute(statement)
+            if self._wants_full_text:
+                with suppress(sqlite3.OperationalError):
+                    db.execute(_FULL_TEXT)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _has(self, table: str) -> bool:
+        with _failing():
+            found = self._db.execute(
+                "SELECT 1 FROM sqlite_master WHERE name = ? AND type = 'table'", (table,)
+            )
+            return found.fetchone() is not None
+
+    # --- keeping up with the logs
+
+    def refresh(
+        self,
+        *,
+        turns: bool = False,
+        progress: Progress | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> set[str]:
+        """Takes in what has changed in the folder; the names of the files that were seen there.
+
+        `turns` wants the turns of every run, not only its row. `progress` is told after each run
+        that was read, `stop` asked before.
+        """
+        seen, sizes, notes = _scan(self.folder)
+        with _failing():
+            known = {
+                loaded(name): (size, mtime, notes_size, notes_mtime, depth)
+                for name, size, mtime, notes_size, notes_mtime, depth in self._db.execute(
+                    "SELECT name, size, mtime, notes_size, notes_mtime, depth FROM runs"
+                )
+            }
+            gone = known.keys() - sizes.keys()
+            if gone:
+                self._forget(gone)
+            wanted = [
+                name
+                for name, stat in sizes.items()
+                if _is_old(known.get(name), stat, notes.get(name, (0, 0)), turns)
+            ]
+            deep = {name for name, row in known.items() if row[4] != SUMMARY_ONLY}
+            # What was looked up once in a run is kept up to date for all of it.
+            self._read([(name, turns or name in deep) for name in wanted], progress, stop)
+        return seen
+
+    def _read(
+        self,
+        wanted: Sequence[tuple[str, bool]],
+        progress: Progress | None,
+        stop: Callable[[], bool],
+    ) -> None:
+        batch: list[RunRows] = []
+        waiting = 0
+        for count, (name, turns) in enumerate(wanted, 1):
+            if stop():
+                break
+            rows = read_run(self.folder / name, turns=turns)
+            batch.append(rows)
+            waiting += len(rows.turns)
+            if len(batch) >= _BATCH or waiting >= _BATCH_TURNS:
+                self._write(batch)
+                batch, waiting = [], 0
+            if progress is not None:
+                progress(count, len(wanted))
+        self._write(batch)
+
+    def refresh_run(self, name: str) -> None:
+        """Takes in one run again: its log, or its notes, have just been changed."""
+        with _failing():
+            if stat_of(self.folder / name) == (0, 0):
+                self._forget([name])
+                return
+            found = self._db.execute(
+                "SELECT depth FROM runs WHERE name = ?", (stored(name),)
+            ).fetchone()
+            deep = found is not None and found[0] != SUMMARY_ONLY
+            self._write([read_run(self.folder / name, turns=deep)])
+
+    def _write(self, batch: Sequence[RunRows]) -> None:
+        if not batch:
+            return
+        with _transaction(self._db):
+            self._drop([rows.summary.path.name for rows in batch])
+            last = self._db.execute("SELECT last FROM numbers").fetchone()[0]
+            for number, rows in enumerate(batch, last + 1):
+                self._insert(number, rows)
+            self._db.execute("UPDATE numbers SET last = last + ?", (len(batch),))
+            self._tidy()
+
+    def _insert(self, number: int, rows: RunRows) -> None:
+        row = (
+            number, stored(rows.summary.path.name), rows.summary.size, rows.mtime,
+            *rows.notes_stat, rows.depth, rows.sessions, rows.notes, rows.noted, rows.corrected,
+            *to_row(rows.summary),
+        )  # fmt: skip
+        db = self._db
+        db.execute(f"INSERT INTO runs VALUES ({','.join('?' * len(row))})", row)
+        first = number << 24
+        for table, found in (("turns", rows.turns), ("texts", rows.texts)):
+            if found:
+                db.executemany(
+                    f"INSERT INTO {table} VALUES ({','.join('?' * len(found[0]))})",
+                    ((first + values[0], *values[1:]) for values in found),
+                )
+        if self._wants_full_text and self._has("said"):
+            db.executemany(
+                "INSERT INTO said (rowid, folded) VALUES (?, ?)",
+                ((first + index, text) for index, text in enumerate(rows.words)),
+            )
+
+    def _forget(self, names: Sequence[str] | set[str]) -> None:
+        with _transaction(self._db):
+            self._drop(names)
+
+    def _drop(self, names: Sequence[str] | set[str]) -> None:
+        for name in names:
+            found = self._db.execute("SELECT id FROM runs WHERE name = ?", (stored(name),))
+            for (number,) in found.fetchall():
+                self._db.execute("DELETE FROM runs WHERE id = ?", (number,))
+                span = (number << 24, (number + 1) << 24)
+                self._db.execute("DELETE FROM texts WHERE id >= ? AND id < ?", span)
+                gone = self._db.execute("DELETE FROM turns WHERE id >= ? AND id < ?", span)
+                self._db.execute("UPDATE numbers SET forgotten = forgotten + ?", (gone.rowcount,))
+
+    def _tidy(self) -> None:
+        """Makes the full text again when most of it is about turns that are gone."""
+        if not self._has("said"):
+            return
+        forgotten = self._db.execute("SELECT forgotten FROM numbers").fetchone()[0]
+        if forgotten < _STALE:
+            return
+        if forgotten < self._db.execute("SELECT count(*) FROM texts").fetchone()[0]:
+            return
+        self._db.execute("DROP TABLE said")
+        self._db.execute(_FULL_TEXT)
+        texts = self._db.execute("SELECT id, text FROM texts")
+        self._db.executemany(
+            "INSERT INTO said (rowid, folded) VALUES (?, ?)",
+            ((number, fold_text(loaded(text))) for number, text in texts),
+        )
+        self._db.execute("UPDATE numbers SET forgotten = 0")
+
+    # --- asking
+
+    def runs(self, seen: set[str]) -> list[RunSummary]:
+        """Every run, newest first. `seen` are the names of the files in the folder."""
+
+        def running(path: Path) -> bool:
+            return lock_path(path).name in seen and is_being_written(path)
+
+        with _failing():
+            found = self._db.execute(f"SELECT {_LIST} FROM runs ORDER BY modified DESC, name")
+            return [
+                from_row(Path(self._file + loaded(name)), size, row, running)
+                for name, size, *row in found
+            ]
+
+    def with_turns(self) -> dict[str, tuple[int, str, str]]:
+        """The runs whose turns are here: number, sessions and notes by file name."""
+        with _failing():
+            found = self._db.execute(
+                "SELECT name, id, sessions, notes FROM runs WHERE depth = ?", (WITH_TURNS,)
+            )
+            return {loaded(name): tuple(rest) for name, *rest in found}
+
+    def candidates(
+        self, condition: Condition, *, texts: bool, first: bool = False
+    ) -> Iterator[tuple[int, Sequence[Any], Sequence[Any] | None]]:
+        """The turns that pass a condition, run by run: the run's number, the turn, its texts.
+
+        With `first` only one turn of each run.
+        """
+        columns = [f"t.{name}" for name in TURN_COLUMNS]
+        source = "turns t"
+        if texts:
+            columns += [f"x.{name}" for name in TEXT_COLUMNS[1:]]
+            source += " JOIN texts x ON x.id = t.id"
+        where = f" WHERE {condition.sql}" if condition.sql else ""
+        if first:
+            inner = f"SELECT min(t.id) FROM turns t{where} GROUP BY t.id >> 24"
+            where = f" WHERE t.id IN ({inner})"
+        query = f"SELECT {', '.join(columns)} FROM {source}{where} ORDER BY t.id"
+        split = len(TURN_COLUMNS)
+        with _failing():
+            for row in self._db.execute(query, condition.values):
+                yield row[0] >> 24, row, row[split:] if texts else None
+
+    def turns_of(self, name: str) -> tuple[str, str, list[tuple[Sequence[Any], Sequence[Any]]]]:
+        """Sessions, notes, and all turns of one run; empty ones where they are not here."""
+        with _failing():
+            found = self._db.execute(
+                "SELECT id, sessions, notes FROM runs WHERE name = ? AND depth = ?",
+                (stored(name), WITH_TURNS),
+            ).fetchone()
+        if found is None:
+            return "[]", "{}", []
+        number = found[0]
+        span = Condition("t.id >= ? AND t.id < ?", (number << 24, (number + 1) << 24))
+        rows = [(row, text or ()) for _, row, text in self.candidates(span, texts=True)]
+        return found[1], found[2], rows
+
+
+def remove_index(folder: Path) -> None:
+    """Takes the index of a folder away: it is made again from the logs."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        (folder / (FILE + suffix)).unlink(missing_ok=True)
+
+
+def _scan(
+    folder: Path,
+) -> tuple[set[str], dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
+    """Every name in a folder, the logs with size and time, and those of their notes by log."""
+    seen: set[str] = set()
+    logs: dict[str, tuple[int, int]] = {}
+    notes: dict[str, tuple[int, int]] = {}
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            seen.add(name)
+            if not name.endswith(".jsonl"):
+                continue
+            if name.endswith(NOTES):
+                notes[name.removesuffix(NOTES)] = _stat(entry)
+            elif not name.endswith(COMPANIONS):
+                logs[name] = _stat(entry)
+    return seen, logs, notes
+
+
+def _stat(entry: os.DirEntry[str]) -> tuple[int, int]:
+    try:
+        found = entry.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def _is_old(
+    known: tuple[int, int, int, int, int] | None,
+    stat: tuple[int, int],
+    notes: tuple[int, int],
+    turns: bool,
+) -> bool:
+    if known is None or known[:2] != stat or known[2:4] != notes:
+        return True
+    return turns and known[4] == SUMMARY_ONLY
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        with suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        damaged = isinstance(error, sqlite3.DatabaseError) and _is_damage(error)
+        raise IndexFailure(str(error) or type(error).__name__, damaged=damaged) from error
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether making the file again helps: it is no database, or not one of ours."""
+    code = getattr(error, "sqlite_errorname", "") or ""
+    if code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+        return True
+    return code == "SQLITE_ERROR" and "no such" in str(error)

@@ -1,0 +1,180 @@
+"""A filter as a condition in SQL that no matching turn fails.
+
+The condition is only there to leave out most of what does not match: the evaluator of the filter
+language has the last word on every turn that passes. So each atom says when it *may* be true and
+when it *may* be false, and nothing at all where only the evaluator can tell.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import Final, NamedTuple
+
+from convtui.faults import SIDES
+from convtui.filters import Atom, Node, Not, Or
+from convtui.transcript import GONE, Flag
+
+MOST_TRIGRAMS = 24
+_RUN_IS: Final = "(t.id >> 24) IN (SELECT id FROM runs WHERE {})"
+_PLAIN: Final = re.compile(r"[\w \-\"'#%&,/:;<=>@_`~!]*", re.ASCII)
+
+
+class Condition(NamedTuple):
+    """A piece of SQL over `turns t` and its parameters. An empty one is always true."""
+
+    sql: str = ""
+    values: tuple[str | float, ...] = ()
+
+
+ANYTHING: Final = Condition()
+
+
+def prefilter(node: Node, *, full_text: bool) -> Condition:
+    """What every turn that an expression is true of passes."""
+    return _may(node, True, full_text)
+
+
+def _may(node: Node, be: bool, full_text: bool) -> Condition:
+    if isinstance(node, Not):
+        return _may(node.item, not be, full_text)
+    if isinstance(node, Atom):
+        return _atom(node, be, full_text)
+    parts = [_may(item, be, full_text) for item in node.items]
+    # An "and" is false where one part is, an "or" is true where one part is.
+    if isinstance(node, Or) == be:
+        return _either(parts)
+    return _all(parts)
+
+
+def _all(parts: list[Condition]) -> Condition:
+    known = [part for part in parts if part.sql]
+    return _joined(known, " AND ")
+
+
+def _either(parts: list[Condition]) -> Condition:
+    return ANYTHING if any(not part.sql for part in parts) else _joined(parts, " OR ")
+
+
+def _joined(parts: list[Condition], word: str) -> Condition:
+    if len(parts) < 2:
+        return parts[0] if parts else ANYTHING
+    sql = "(" + word.join(part.sql for part in parts) + ")"
+    return Condition(sql, reduce(operator.add, (part.values for part in parts)))
+
+
+_FLAGS: Final[Mapping[str, Flag]] = {
+    "changed": Flag.CHANGED,
+    "decision": Flag.DECISION,
+    "edited": Flag.EDITED,
+    "error": Flag.ERROR,
+    "human": Flag.HUMAN,
+    "output": Flag.OUTPUT,
+    "retry": Flag.RETRY,
+    "signal": Flag.SIGNAL,
+    "tool": Flag.TOOL,
+    "toolerror": Flag.TOOL_ERROR,
+}
+"""Atoms that are a flag, where they have no value."""
+_NEEDS: Final[Mapping[str, str]] = {
+    "signal": "t.signals IS NOT NULL",
+    "decision": "t.codes IS NOT NULL",
+    "tool": f"t.flags & {int(Flag.TOOL)}",
+    "output": f"t.flags & {int(Flag.OUTPUT)}",
+}
+"""What the same atoms need to be true of a value."""
+_COLUMNS: Final[Mapping[str, str]] = {
+    "turn": "t.number",
+    "latency": "t.latency",
+    "tokens": "t.tokens",
+    "cost": "t.cost",
+}
+_BY_HAND: Final[Mapping[str, Flag]] = {"role": Flag.ROLE, "repeat": Flag.REPEAT}
+
+
+def _atom(atom: Atom, be: bool, full_text: bool) -> Condition:
+    name, value = atom.name, atom.value
+    if name in _FLAGS:
+        if value is None:
+            return _flag(_FLAGS[name], be)
+        return Condition(f"({_NEEDS[name]})") if be else ANYTHING
+    if name in _COLUMNS and value is not None:
+        # Where the column is NULL neither is true, as for the evaluator.
+        sql = f"{_COLUMNS[name]} {atom.op or '='} ?"
+        return Condition(sql if be else f"NOT ({sql})", (float(value),))
+    if name in _BY_HAND:
+        flag = _flag(_BY_HAND[name], be)
+        return _either([flag, Condition(_RUN_IS.format("corrected"))])
+    special = _SPECIAL.get(name)
+    if special is not None:
+        return special(atom, be)
+    if name == "said" and be and full_text:
+        return _said(value or "")
+    return ANYTHING
+
+
+def _flag(flag: Flag, be: bool) -> Condition:
+    return Condition(f"t.flags & {int(flag)}" if be else f"NOT (t.flags & {int(flag)})")
+
+
+def _discard(_: Atom, be: bool) -> Condition:
+    if not be:
+        return Condition(f"t.status <> '{GONE}'")
+    return Condition(f"(t.status = '{GONE}' OR t.flags & {int(Flag.DISCARDED)})")
+
+
+def _empty(_: Atom, be: bool) -> Condition:
+    sql = f"(t.flags & {int(Flag.EMPTY)} OR t.blank)"
+    return Condition(sql if be else f"NOT {sql}")
+
+
+def _end(_: Atom, be: bool) -> Condition:
+    return Condition(f"t.flags & {int(Flag.ENDED)}") if be else ANYTHING
+
+
+def _speaker(atom: Atom, be: bool) -> Condition:
+    return Condition(f"t.speaker {'=' if be else '<>'} ?", ((atom.value or "").lower(),))
+
+
+def _fault(atom: Atom, be: bool) -> Condition:
+    if not be:
+        return ANYTHING
+    mask = sum(
+        1 << place
+        for place, side in enumerate(SIDES)
+        if atom.value is None or side == atom.value.lower()
+    )
+    return Condition(f"(t.faults & {mask} OR {_RUN_IS.format('corrected')})")
+
+
+def _by_notes(_: Atom, be: bool) -> Condition:
+    return Condition(_RUN_IS.format("noted")) if be else ANYTHING
+
+
+_SPECIAL: Final[Mapping[str, Callable[[Atom, bool], Condition]]] = {
+    "discard": _discard,
+    "empty": _empty,
+    "end": _end,
+    "speaker": _speaker,
+    "fault": _fault,
+    "note": _by_notes,
+    "mark": _by_notes,
+}
+
+
+def _said(pattern: str) -> Condition:
+    """The three-letter pieces that a text must have to match a pattern without special signs."""
+    if not _PLAIN.fullmatch("".join(sign for sign in pattern if sign.isascii())):
+        return ANYTHING
+    pieces = [piece.lower() for piece in re.findall(r"[ -~]{3,}", pattern)]
+    trigrams = dict.fromkeys(
+        piece[start : start + 3] for piece in pieces for start in range(len(piece) - 2)
+    )
+    if not trigrams:
+        return ANYTHING
+    wanted = " AND ".join(
+        '"' + trigram.replace('"', '""') + '"' for trigram in list(trigrams)[:MOST_TRIGRAMS]
+    )
+    return Condition("t.id IN (SELECT rowid FROM said WHERE said MATCH ?)", (wanted,))

@@ -1,0 +1,145 @@
+"""A library of 10,000 runs: indexed once, listed, searched.
+
+By hand, for a folder to look at: `python -m tests.bench.library runs --runs 10000`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from convtui.events import RecordDict, encode
+from tests.bench.measure import Row, median
+from tests.e2e.terminal import clean_environment, convtui
+
+RUNS = 10_000
+_WORDS = (
+    "ferry crossing booking refund morning evening cabin bicycle passenger ticket harbour delay "
+    "weather luggage window island Saturday change price seat confirm cancel question thanks"
+).split()
+_PERSONAS = ("Maya", "Sam", "Robin", "Zoë", "Tom")
+_PROVIDERS = ("demo", "my_provider.py:Bot", "openai/gpt-4o-mini", "bots/desk.py:Desk")
+NEEDLE = "halyard"
+RARE = 500
+"""Every so many runs one turn says the needle."""
+SIGNAL = "[[ERROR]]"
+_SIGNAL_EVERY = 20
+_BRANCH_EVERY = 7
+_FAILED_EVERY = 33
+
+
+def write(folder: Path, runs: int, *, turns: int = 10, seed: int = 1) -> Path:
+    """Small logs as a run leaves them, some of them branches, some failed, some cut off."""
+    folder.mkdir(parents=True, exist_ok=True)
+    dice = random.Random(seed)
+    for number in range(runs):
+        lines = b"".join(encode(record) for record in _records(number, turns, dice))
+        (folder / f"{name(number)}.jsonl").write_bytes(lines)
+    return folder
+
+
+def name(number: int) -> str:
+    """The file's name without its ending."""
+    return f"20260101T{number:06}Z_{_PERSONAS[number % 5]}_{number:06x}"
+
+
+def _records(number: int, turns: int, dice: random.Random) -> Iterator[RecordDict]:
+    seq = 0
+
+    def put(**record: object) -> RecordDict:
+        nonlocal seq
+        seq += 1
+        return {"seq": seq - 1, "t": round(seq * 0.1, 4), **record}
+
+    day, minute = divmod(number, 1440)
+    provider = _PROVIDERS[number % 4]
+    parents = []
+    if number and number % _BRANCH_EVERY == 0:
+        parents = [{"id": f"{number - 1:032x}", "file": f"{name(number - 1)}.jsonl", "seq": 9,
+                    "sha256": "0" * 64}]  # fmt: skip
+    yield put(
+        type="header",
+        format="convtui",
+        version="1.0",
+        id=f"{number:032x}",
+        created_at=f"2026-01-{day % 28 + 1:02}T{minute // 60:02}:{minute % 60:02}:00+00:00",
+        origin="continue" if parents else "run",
+        parents=parents,
+        **({"change": {"kind": "rewind", "session": 1, "turn": 3}} if parents else {}),
+        persona=_PERSONAS[number % 5],
+        provider={"spec": provider, "name": provider.split(":")[-1], "kind": "file"},
+        scenario={"name": "bench", "tags": ["nightly"] if number % 3 == 0 else []},
+        environment={},
+    )
+    yield put(type="sessions.prepared", requested=["desk"], prepared=["desk"], duration=0)
+    yield put(type="session.started", session=1, session_type="desk", first_speaker="persona",
+              max_turns=turns)  # fmt: skip
+    for turn in range(1, turns + 1):
+        side = "persona" if turn % 2 else "provider"
+        at = {"session": 1, "turn": turn, "side": side, "attempt": 1}
+        text = " ".join(dice.choices(_WORDS, k=40))
+        if number % RARE == 0 and turn == 5:
+            text += f" {NEEDLE}"
+        signalled = number % _SIGNAL_EVERY == 0 and turn == 4
+        raw = f"{text} {SIGNAL}" if signalled else text
+        yield put(type="turn.started", **at, speaker=side)
+        yield put(type="llm.request", **at, base=None, keep=0, append=[], sha256="0" * 64)
+        usage = {"prompt_tokens": 100 * turn, "completion_tokens": 40, "cost": 0.0001}
+        yield put(type="llm.response", **at, call=seq - 1, raw=raw, duration=dice.random() * 3,
+                  usage=usage)  # fmt: skip
+        start = len(text) + 1
+        found = [{"signal": SIGNAL, "matched": SIGNAL, "start": start, "end": start + len(SIGNAL)}]
+        yield put(type="signals.extracted", **at, matches=found if signalled else [], duration=0.0)
+        yield put(type="response.processed", **at, text=text, changed=signalled, duration=0.0)
+        yield put(type="turn.committed", **at, speaker=side, text=text, words=40)
+    failed = number % _FAILED_EVERY == 0
+    ended = {
+        "kind": "failed" if failed else "max_turns",
+        "by": "provider" if failed else "harness",
+        "reason": "the provider raised" if failed else f"{turns} turns",
+        "at_turn": turns,
+    }
+    yield put(type="session.ended", session=1, session_type="desk", termination=ended, turns=turns)
+    yield put(type="conversation.ended", termination=ended)
+    if number % 50 == 49:
+        return  # killed: no trailer
+    totals = {
+        "turns": turns,
+        "discarded": 0,
+        "sessions": 1,
+        "seconds": seq * 0.1,
+        "usage": {
+            "provider": {"calls": turns // 2, "seconds": 7.0, "tokens": 600 * turns, "cost": 0.001}
+        },
+    }
+    yield put(type="trailer", closed_at="2026-01-02T04:04:05+00:00", records=seq + 1,
+              termination=ended, totals=totals, truncated=False)  # fmt: skip
+
+
+SEARCHES = (
+    ("a rare word", NEEDLE),
+    ("a flag", "~signal"),
+    ("a number", "~latency > 2.99"),
+    ("run and turn", "~persona maya & ~signal & ~turn > 3"),
+    ("raw replies", f'~raw "{NEEDLE}"'),
+    ("nearly every turn", "!~discard & !~said zzzz"),
+    ("no turn", "~said zzzzzz"),
+)
+
+
+def main() -> None:
+    """Writes such a library."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--runs", type=int, default=RUNS)
+    options = parser.parse_args()
+    write(options.folder, options.runs)
+
+
+if __name__ == "__main__":
+    main()
