@@ -37,7 +37,8 @@ class Collector:
         self.skipped: Speaker | None = None
         self.open: RecordDict | None = None
         self.reply: RecordDict | None = None
-        self.edited_raw: str | None = None
+        self.edits: list[RecordDict] = []
+        """The edits of the raw reply that waits that are in force."""
         self.unsettled: dict[str, Any] | None = None
         self.speaks_next: Speaker | None = None
         self.was_reset: set[int] = set()
@@ -137,7 +138,7 @@ class Collector:
     def on_turn_started(self, record: RecordDict) -> None:
         self.open = record
         self.reply = None
-        self.edited_raw = None
+        self.edits = []
         self.unsettled = None
         self.tools.clear()
         self.matches = []
@@ -174,7 +175,7 @@ class Collector:
                 self.tools.answered(record)
             self.reply = record
             self.waiting = None
-        self.edited_raw = None
+        self.edits = []
 
     def on_user_decided(self, record: RecordDict) -> None:
         self.responder.decided(record)
@@ -207,7 +208,12 @@ class Collector:
         if record.get("field") == "brief":
             self.responder.brief_edited(str(record.get("after")))
         if record.get("field") == "raw" and self.open is not None:
-            self.edited_raw = record.get("after")
+            if record.get("undoes") is not None:
+                self.edits = self.edits[:-1]
+            else:
+                self.edits = [*self.edits, record]
+        elif record.get("field") == "decision" and record.get("undoes") is not None and self.reply:
+            self.reply = {name: value for name, value in self.reply.items() if name != "forced"}
 
     def on_turn_committed(self, record: RecordDict) -> None:
         turn: dict[str, Any] = {
@@ -307,17 +313,17 @@ class Collector:
         if self.open is None or self.reply is None:
             return None
         record = self.reply
-        raw = self.edited_raw if self.edited_raw is not None else record["raw"]
         side = _side(record.get("side"))
         return Pending(
             speaker=self.open["speaker"],
             number=int(self.open["turn"]),
             attempt=int(self.open.get("attempt") or 1) + 1,
-            reply=_reply({**record, "raw": raw}),
+            reply=_reply(record),
             source={"log": log, "seq": record.get("seq")},
             messages=tuple(self.responder.request if side == "responder" else self.tools.messages),
             hold=hold,
             side=side,
+            edits=tuple((str(edit["before"]), str(edit["after"])) for edit in self.edits),
             forced=record.get("forced"),
             tools=self.tools.open_round(log) if side == "provider" else None,
         )
@@ -350,6 +356,7 @@ def pending_data(pending: Pending) -> dict[str, Any]:
         "messages": list(pending.messages),
         "raw": reply.text,
         "side": pending.side,
+        **({"edits": [list(edit) for edit in pending.edits]} if pending.edits else {}),
         **({"forced": pending.forced} if pending.forced else {}),
         **({"tools": pending.tools} if pending.tools else {}),
         **({"tool_calls": [c.as_message() for c in reply.tool_calls]} if reply.tool_calls else {}),
@@ -368,6 +375,7 @@ def pending_of(data: dict[str, Any], hold: bool) -> Pending:
         messages=tuple(data.get("messages", ())),
         hold=hold,
         side=_side(data.get("side")),
+        edits=tuple((str(before), str(after)) for before, after in data.get("edits", ())),
         forced=data.get("forced"),
         tools=data.get("tools"),
     )

@@ -56,6 +56,8 @@ STOP = Choice("stop", "stop by hand")
 ABSTAIN = Choice("abstain", "abstain by hand")
 REPLAY = Choice("replay", "replay the conversation into it")
 CONTINUE = Choice("continue", "go on without")
+UNDO = Choice("undo", "undo")
+REDO = Choice("redo", "redo")
 
 
 @dataclass(slots=True, frozen=True)

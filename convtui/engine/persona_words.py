@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from convtui.engine.budget import BudgetGuard
@@ -25,6 +26,7 @@ from convtui.simulators.base import (
     Undecided,
     UserAction,
     View,
+    public_params,
 )
 from convtui.simulators.responder import ResponderSimulator, used_up
 
@@ -49,8 +51,11 @@ class PersonaWords:
     async def words(self, session: SessionState) -> Words | UserAction:
         """What the simulated user says, or that it is done. Raises `ConversationError`."""
         view = self.view(session)
+        self._table.simulator.overlay = self._table.params
         asked = self._table.simulator.ask(view)
         if asked.say is not None:
+            if self._table.params:
+                self._table.warn("params", "no model is asked: parameters change nothing here")
             decision = getattr(asked.say, "decision", None)
             if decision is not None:
                 self._record(decision)
@@ -58,9 +63,32 @@ class PersonaWords:
         if asked.side == "responder":
             return await self._decide(view, asked)
         answer = await self._answer(asked)
-        reply = answer.reply
-        reply.text = await self._response.after(answer)
-        return said(self._table.simulator.interpret(reply, view), reply.text, reply.metadata)
+        because, detail = self._budget.check()
+        return await self.heard(
+            view, answer.reply, answer.reply.text, because=because, detail=detail
+        )
+
+    async def heard(
+        self, view: View, reply: Reply, raw: str, *, because: HoldReason | None, detail: str
+    ) -> Words | UserAction:
+        """A reply is there, perhaps edited to `raw`: held where that is due, then interpreted.
+
+        An edit that is taken back later leads back to this hold: it may have changed what the
+        reply means.
+        """
+        original = reply.text
+
+        async def again(told: str) -> Words | UserAction:
+            last = self._table.edits.last
+            text = last.after if last is not None and last.field == "raw" else original
+            return await self.heard(
+                view, replace(reply, text=original), text, because="step", detail=told
+            )
+
+        text = await self._response.passed(raw, because=because, detail=detail)
+        self._table.reconsider = again
+        interpreted = self._table.simulator.interpret(replace(reply, text=text), view)
+        return said(interpreted, text, dict(reply.metadata))
 
     def view(self, session: SessionState) -> View:
         """What a user could see by now."""
@@ -95,12 +123,13 @@ class PersonaWords:
 
     def _question(self, asked: Asked) -> Question:
         assert asked.open is not None
+        params = {**asked.params, **public_params(self._table.params)}
         return Question(
             asked.side,
             asked.open,
             asked.messages,
-            asked.params,
-            asked.model,
+            params,
+            params.pop("model", None) or asked.model,
             stands=asked.stands,
             tools=asked.tools,
             estimate=self._budget.estimate(asked.side, asked.messages),
@@ -162,6 +191,13 @@ class PersonaWords:
             lambda: _drafts(decision), _HELD, because, detail, answered=self._again_with_brief
         )
         if release is not None and release.choice in {choice.id for choice in FORCED}:
+
+            async def again(told: str) -> Words | UserAction:
+                # The newest record of a decision counts.
+                self._record(decision)
+                return await self._held(action, decision, metadata, "step", told)
+
+            self._table.reconsider = again
             return self.forced(release, decision)
         return said(action, action.text if isinstance(action, Say) else "", metadata)
 
@@ -218,7 +254,13 @@ class PersonaWords:
         assert action.decision is not None
         self._record(action.decision, by="human")
         if before is not None:
-            self._table.note_edit("decision", _in_words(before), _in_words(action.decision))
+            self._table.edits.note(
+                "decision",
+                _in_words(before),
+                _in_words(action.decision),
+                "response",
+                final=self._table.reconsider is None,
+            )
         # What a human wrote is the human's; that the responder replied at all may be its own.
         return said(action, text, {}, human=kind == REPLY.id)
 

@@ -97,6 +97,8 @@ class Draft:
     error: HookError | None = None
     again: bool = False
     """Set by the driver: run this stage's hook once more (after an error was dealt with)."""
+    back: Stage | None = None
+    """Set by the driver: go back to this earlier stage; those before it run again as well."""
     rerun: bool = False
     """Whether this stage runs again because something upstream was edited."""
 
@@ -139,7 +141,8 @@ def pipeline(raw: str, hooks: Hooks, rules: Rules) -> Generator[Draft, Draft, Ou
         try:
             return (yield from run.stages())
         except _RawEditedError as edit:
-            run = _Pass(edit.draft.raw, hooks, rules, run.revision + 1, edit.draft.stage)
+            until = edit.draft.back or edit.draft.stage
+            run = _Pass(edit.draft.raw, hooks, rules, run.revision + 1, until)
 
 
 class _RawEditedError(Exception):
@@ -177,7 +180,7 @@ class _Pass:
             if not draft.again:
                 break
             draft.again = False
-        if draft.raw != self.raw and draft.stage != "terminate":
+        if (draft.raw != self.raw or draft.back is not None) and draft.stage != "terminate":
             raise _RawEditedError(draft)
         return draft
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from convtui.engine.budget import BudgetGuard
 from convtui.engine.calls import Question
-from convtui.engine.gate import EDIT, GO
+from convtui.engine.gate import EDIT, GO, REDO, UNDO
 from convtui.engine.response import ResponseGate
 from convtui.engine.state import SessionState
 from convtui.engine.table import Pending, Table, Words
@@ -58,6 +58,14 @@ class ProviderWords:
             if number > 1:
                 await self._results_seen(extra)
             await self._tools.refresh()
+            if self._table.params and not isinstance(self._table.provider, LitellmProvider):
+                self._table.warn(
+                    "params",
+                    "the provider's own code is asked: it finds the parameters in request.params,"
+                    " and may make no use of them",
+                )
+            # What the model reads is past taking back.
+            self._table.edits.seal()
             question = self._question(session, extra, number)
             answer = await self._table.caller.ask(question)
             self._budget.learn("provider", question.messages, answer.reply.usage)
@@ -73,21 +81,31 @@ class ProviderWords:
         table = self._table
         detail = ""
         because: HoldReason | None = None
+        edits = table.edits
         while True:
             drafts = _result_drafts(extra)
             release = await table.gate.pass_through(
                 table.point("request"),
                 drafts=lambda: drafts,  # noqa: B023
-                choices=(GO, EDIT),
+                choices=(GO, EDIT, *edits.choices),
                 because=because,
                 detail=detail,
             )
+            if release.choice in (UNDO.id, REDO.id):
+                again = release.choice == REDO.id
+                edit = edits.redo() if again else edits.undo()
+                place = next(draft["place"] for draft in drafts if draft["field"] == edit.field)
+                text = edit.after if again else edit.before
+                extra[place] = {**extra[place], "content": text}
+                because, detail = "step", edit.redone if again else edit.undone
+                continue
             if release.choice != EDIT.id:
                 return
             for draft in drafts:
                 text = release.edits.get(draft["field"])
                 if isinstance(text, str) and text != draft["text"]:
-                    table.note_edit(draft["field"], draft["text"], text)
+                    name = f"the {draft['label']}"
+                    edits.note(draft["field"], draft["text"], text, "request", name=name)
                     place = draft["place"]
                     extra[place] = {**extra[place], "content": text}
             because, detail = "step", "edited"
@@ -116,17 +134,21 @@ class ProviderWords:
             session_type=session.session_type,
             turn=session.numbers,
             history=tuple(session.turns),
+            params=self._table.params,
             tools=tools,
         )
         params = {
-            key: value for key, value in dict(provider.params).items() if "key" not in key.lower()
+            key: value
+            for key, value in {**provider.params, **self._table.params}.items()
+            if "key" not in key.lower()
         }
+        model = params.pop("model", None) or getattr(provider, "model", None)
         return Question(
             "provider",
             lambda: provider.respond(request),
             messages,
             params,
-            getattr(provider, "model", None),
+            model,
             number,
             own_code=not isinstance(provider, LitellmProvider),
             tools=[str(tool["function"]["name"]) for tool in tools] or None,

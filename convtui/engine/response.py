@@ -8,7 +8,7 @@ from typing import Any
 
 from convtui.engine.budget import BudgetGuard
 from convtui.engine.calls import Answer
-from convtui.engine.gate import AGAIN, EDIT, END, GO, RAISE, SKIP, Choice, Release
+from convtui.engine.gate import AGAIN, EDIT, END, GO, RAISE, REDO, SKIP, UNDO, Choice, Release
 from convtui.engine.table import Table
 from convtui.events import HoldReason
 
@@ -34,14 +34,24 @@ class ResponseGate:
         choices: tuple[Choice, ...] = (GO, EDIT, AGAIN, SKIP),
     ) -> str:
         """A raw reply, wherever it came from, perhaps edited."""
+        edits = self._table.edits
         while True:
-            release = await self.hold(partial(_drafts, raw), choices, because, detail)
-            if release is None or release.choice != EDIT.id:
+            offered = (*choices, *edits.choices)
+            release = await self.hold(partial(_drafts, raw), offered, because, detail)
+            if release is None or release.choice not in (EDIT.id, UNDO.id, REDO.id):
                 return raw
-            edited = str(release.edits.get("raw", raw))
-            self._table.note_edit("raw", raw, edited)
-            raw = edited
-            because, detail = because or "step", "edited"
+            because = "step" if because in (None, "budget") else because
+            detail = "edited"
+            if release.choice == UNDO.id:
+                edit = edits.undo()
+                raw, detail = edit.before, edit.undone
+            elif release.choice == REDO.id:
+                edit = edits.redo()
+                raw, detail = edit.after, edit.redone
+            else:
+                edited = str(release.edits.get("raw", raw))
+                edits.note("raw", raw, edited, "response")
+                raw = edited
 
     async def hold(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from convtui.engine.edits import Edit
 from convtui.engine.gate import (
     AGAIN,
     EDIT,
@@ -12,16 +13,18 @@ from convtui.engine.gate import (
     GO,
     KEEP,
     OVERRIDE,
+    REDO,
     RETRY,
     SKIP,
     SUPPLY,
+    UNDO,
     Choice,
     InterruptedRunError,
     Release,
 )
 from convtui.engine.pipeline import Draft
 from convtui.engine.state import SessionState
-from convtui.engine.table import AskAgainError, Table, Words
+from convtui.engine.table import AskAgainError, Table, TakenBackError, Words
 from convtui.errors import ProviderError, UserSimulatorError
 from convtui.events import DebugOverrode, HoldReason, ResponseProcessed, SignalsExtracted
 from convtui.transcript import Flag, take_noticed
@@ -36,6 +39,16 @@ class StageGate:
         self._table = table
         self.empties = 0
         """How often an empty reply was asked for again in this turn."""
+        self._said = ""
+        """What to say at the next hold of what was edited at the last one."""
+        self._shown: str | None = None
+        """The edited text that stands again once the stages have run again."""
+
+    def begin(self) -> None:
+        """An attempt begins."""
+        self._said, self._shown = "", None
+        self._table.edits.begin()
+        self._table.reconsider = None
 
     def record(self, draft: Draft) -> None:
         """Writes the record of a stage that has run."""
@@ -71,12 +84,17 @@ class StageGate:
         """
         if draft.error is not None:
             return await self._hook_failed(draft)
+        if draft.stage == "post_process" and self._shown is not None:
+            if draft.text != self._shown:
+                self._table.edits.stands_again(draft.text or "", self._shown)
+            draft.text, self._shown = self._shown, None
         if draft.rerun:
             return holds_again
         self._foresee(draft)
         # What comes instead of the stage at which the edit was made is held like that stage.
         because: HoldReason | None = "step" if holds_again is not None else None
-        detail = "edited" if because else ""
+        detail = (self._said or "edited") if because else ""
+        self._said = ""
         choices: tuple[Choice, ...] = (GO, EDIT, AGAIN, SKIP)
         if draft.stage == "discard":
             choices = (GO, OVERRIDE, EDIT, AGAIN, SKIP)
@@ -88,19 +106,25 @@ class StageGate:
             release = await self._table.gate.pass_through(
                 self._table.point(draft.stage),
                 drafts=lambda: _drafts(draft),
-                choices=choices,
+                choices=(*choices, *self._table.edits.choices),
                 because=because,
                 detail=detail,
             )
             self._table.answer_common(release)
+            if release.choice not in (OVERRIDE.id, EDIT.id, UNDO.id, REDO.id):
+                return None
+            self._said = "edited"
             if release.choice == OVERRIDE.id:
                 self._override_discard(draft)
-                return None
-            if release.choice != EDIT.id:
-                return None
-            if self._apply_edits(draft, release):
+            elif release.choice == UNDO.id:
+                if self._undo(draft):
+                    return draft.stage
+            elif release.choice == REDO.id:
+                if self._redo(draft):
+                    return draft.stage
+            elif self._apply_edits(draft, release):
                 return draft.stage
-            because, detail = "step", "edited"
+            because, detail, self._said = "step", self._said, ""
 
     def _nothing_said(self, detail: str) -> ProviderError | UserSimulatorError:
         if self._table.journal.place.side == "persona":
@@ -123,20 +147,72 @@ class StageGate:
         """Takes edits into a draft; whether stages have to run again for them."""
         text = release.edits.get("text")
         if isinstance(text, str) and draft.stage != "signals" and text != draft.text:
-            self._table.note_edit("text", draft.text or "", text)
+            self._table.edits.note("text", draft.text or "", text, draft.stage)
             draft.text = text
         raw = release.edits.get("raw")
         if isinstance(raw, str) and raw != draft.raw:
-            self._table.note_edit("raw", draft.raw, raw)
+            shown = draft.text if self._table.edits.text_stands else None
+            self._table.edits.note("raw", draft.raw, raw, draft.stage, shown=shown)
             draft.raw = raw
             return True
         return False
 
     def _override_discard(self, draft: Draft) -> None:
         before = bool(draft.discard)
+        last = self._table.edits.last
+        if last is not None and last.field == "discard":
+            self._table.edits.undo()
+            self._table.edits.forget_undone()
+        else:
+            self._table.edits.note("discard", before, not before, "discard")
         draft.discard = not before
-        self._table.journal.emit_here(
-            DebugOverrode, what="discard", before=before, after=not before
+        self._said = f"overridden: {'dropped' if draft.discard else 'kept'}"
+        if not draft.discard:
+            self._said += ", would have been discarded"
+        if last is not None and last.field == "discard":
+            self._said = f"as the hook says: {'dropped' if draft.discard else 'kept'}"
+
+    def _undo(self, draft: Draft) -> bool:
+        """Takes the last edit back; whether stages have to run again for that.
+
+        Raises `TakenBackError` for one that changed what was made of a reply before the stages.
+        """
+        edit = self._table.edits.undo()
+        self._said = edit.undone
+        if self._is_before_stages(edit):
+            self._table.edits.forget_undone()
+            raise TakenBackError(edit.undone)
+        if edit.field == "raw":
+            draft.raw, self._shown = edit.before, edit.shown
+            return True
+        if edit.field == "discard" and draft.stage != "discard":
+            draft.back = "discard"
+            return True
+        if edit.field == "discard":
+            draft.discard = edit.before
+        elif edit.field == "text":
+            draft.text = edit.before
+        return False
+
+    def _redo(self, draft: Draft) -> bool:
+        """Makes an edit again that was taken back; whether stages have to run again for that."""
+        edit = self._table.edits.redo()
+        self._said = edit.redone
+        if edit.field == "raw":
+            draft.raw = edit.after
+            return True
+        if edit.field == "text" and draft.stage != "signals":
+            draft.text = edit.after
+        elif edit.field == "discard" and draft.stage == "discard":
+            draft.discard = edit.after
+        return False
+
+    def _is_before_stages(self, edit: Edit) -> bool:
+        if self._table.reconsider is None:
+            return False
+        persona = self._table.journal.place.side == "persona"
+        return edit.field == "decision" or (
+            persona and edit.field == "raw" and edit.stage == "response"
         )
 
     async def _empty(self, draft: Draft, words: Words) -> str | None:
@@ -172,7 +248,7 @@ class StageGate:
             raise self._nothing_said("reply is empty")
         if release.choice == SUPPLY.id:
             text = str(release.edits.get("text", release.edits.get("raw", "")))
-            self._table.note_edit("text", draft.text or "", text)
+            self._table.edits.note("text", draft.text or "", text, draft.stage, final=True)
             draft.text = text
         else:
             self._table.journal.emit_here(DebugOverrode, what="empty", before="pause", after="keep")
@@ -198,13 +274,18 @@ class StageGate:
             "ending",
             self._table.point("terminate"),
             [{"field": "termination", "label": "ending", "text": termination.reason}],
-            (END, OVERRIDE),
+            (END, OVERRIDE, *((UNDO,) if self._table.edits.last is not None else ())),
             detail=f"{termination.kind} by {termination.by}: {termination.reason}",
         )
+        if release.choice == UNDO.id:
+            edit = self._table.edits.undo()
+            self._table.edits.forget_undone()
+            raise TakenBackError(edit.undone)
         if release.choice == OVERRIDE.id:
-            self._table.journal.emit_here(
+            seq = self._table.journal.emit_here(
                 DebugOverrode, what="ending", before=termination.as_dict(), after=None
             )
+            self._table.overridden = (seq, termination, self._table.journal.place.fields())
             draft.termination = None
         return None
 
@@ -219,7 +300,7 @@ class StageGate:
             draft.error = None
             if draft.stage == "post_process":
                 text = str(release.edits.get("text", draft.raw))
-                self._table.note_edit("text", draft.raw, text)
+                self._table.edits.note("text", draft.raw, text, draft.stage, final=True)
                 draft.text = text
             elif draft.stage == "discard":
                 draft.discard = False

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from convtui.engine.calls import Caller
+from convtui.engine.edits import Edits
 from convtui.engine.gate import AGAIN, FAIL, RETRY, SKIP, SUPPLY, Gate, Point, Release
 from convtui.engine.journal import Journal
 from convtui.engine.state import ConversationState
 from convtui.engine.tools import Toolbox
 from convtui.errors import ConversationError
-from convtui.events import DebugEdited, Side, Speaker, Termination, Warned
+from convtui.events import Side, Speaker, Termination, Warned
 from convtui.heuristics import Noticer
 from convtui.models.base import Message, Reply
 from convtui.protocol import describe_error
 from convtui.providers.base import Provider
 from convtui.scenario import Scenario
-from convtui.simulators.base import EndConversation, UserSimulator
+from convtui.simulators.base import EndConversation, UserAction, UserSimulator
 
 
 @dataclass(slots=True, frozen=True)
@@ -38,6 +39,8 @@ class Pending:
     """Under which side it was received: a responder's decision is not yet what is said."""
     forced: dict[str, Any] | None = None
     """The `user.decided` that a human put in place of a responder's decision."""
+    edits: tuple[tuple[str, str], ...] = ()
+    """Edits of the raw reply, before and after each."""
     tools: dict[str, Any] | None = None
     """Where the provider's reply called tools: how far they got, as `ToolMemory.open_round()`
     tells it."""
@@ -66,7 +69,27 @@ class TurnResult:
 
 
 class AskAgainError(Exception):
-    """The turn begins again: another attempt."""
+    """The turn begins again: another attempt, with other `params` where some were given."""
+
+    def __init__(self, params: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.params = dict(params or {})
+
+
+class TakenBackError(Exception):
+    """What was edited at stage `response` was taken back: the turn goes on from there."""
+
+    def __init__(self, told: str) -> None:
+        super().__init__()
+        self.told = told
+
+
+class EndsAfterAllError(Exception):
+    """The override of an ending was taken back."""
+
+    def __init__(self, termination: Termination) -> None:
+        super().__init__()
+        self.termination = termination
 
 
 class SkipTurnError(Exception):
@@ -86,8 +109,19 @@ class Table:
     toolbox: Toolbox
     redact: Callable[[str], str] = str
     noticer: Noticer = field(default_factory=Noticer)
-    edited: bool = False
-    """Whether the turn in progress was edited by hand."""
+    edits: Edits = field(init=False)
+    """What was edited by hand in the turn in progress."""
+    reconsider: Callable[[str], Awaitable[Words | UserAction]] | None = None
+    """Holds at stage `response` of the turn in progress again, with what was there before it was
+    edited; given what to say of it."""
+    params: dict[str, Any] = field(default_factory=dict)
+    """Parameters with which this attempt is asked for, laid over the side's own."""
+    overridden: tuple[int, Termination, dict[str, Any]] | None = None
+    """The ending that was overridden last, while nobody was asked since: `seq` of the record, the
+    ending, and the place it was at."""
+
+    def __post_init__(self) -> None:
+        self.edits = Edits(self.journal)
 
     @property
     def scenario(self) -> Scenario:
@@ -97,7 +131,8 @@ class Table:
     def answer_common(self, release: Release) -> None:
         """The answers that every hold on a turn may have: ask again, skip."""
         if release.choice == AGAIN.id:
-            raise AskAgainError
+            params = release.edits.get("params")
+            raise AskAgainError(params if isinstance(params, dict) else None)
         if release.choice == SKIP.id:
             raise SkipTurnError
 
@@ -124,11 +159,6 @@ class Table:
         if release.choice == FAIL.id:
             raise error
         return release
-
-    def note_edit(self, what: str, before: str, after: str) -> None:
-        """Records an edit by hand."""
-        self.edited = True
-        self.journal.emit_here(DebugEdited, field=what, before=before, after=after)
 
     def warn(self, code: str, message: str) -> None:
         """Records a warning on the turn in progress."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from convtui.engine.gate import DENY, EDIT, GO, Release
+from convtui.engine.gate import DENY, EDIT, GO, REDO, UNDO, Release
 from convtui.engine.table import Table
 from convtui.engine.tool_base import ToolResult, denied, distinct, read_arguments
 from convtui.events import HoldReason, ToolApproved, ToolCalled, ToolDenied, ToolReturned
@@ -112,14 +113,27 @@ class ToolRounds:
             turn.flags |= Flag.TOOL
         texts = {each.id: each.arguments for each in calls}
         asked = because
+        edits = self._table.edits
         while True:
             release = await self._table.gate.pass_through(
                 self._table.point("tools"),
-                drafts=lambda: self._drafts(calls, texts, number),
-                choices=(GO, DENY, EDIT),
+                drafts=partial(self._drafts, calls, texts, number),
+                choices=(GO, DENY, EDIT, *edits.choices),
                 because=because,
                 detail=detail,
             )
+            if release.choice in (UNDO.id, REDO.id):
+                again = release.choice == REDO.id
+                edit = edits.redo() if again else edits.undo()
+                text = edit.after if again else edit.before
+                calls = [
+                    dataclasses.replace(each, arguments=text) if each.id == edit.field else each
+                    for each in calls
+                ]
+                texts = {each.id: each.arguments for each in calls}
+                because = because or "step"
+                detail = f"{place}: {edit.redone if again else edit.undone}"
+                continue
             try:
                 edited, refused = _answer(release, calls)
             except _WrongEditError as error:
@@ -127,7 +141,13 @@ class ToolRounds:
                 texts.update({k: v for k, v in release.edits.items() if k in texts})
                 because, detail = because or "step", str(error)
                 continue
-            self._record(release, calls, edited, refused, asked is not None)
+            self._note(calls, edited)
+            if release.choice == EDIT.id and not refused:
+                calls, texts = edited, {each.id: each.arguments for each in edited}
+                because, detail = because or "step", f"{place}: edited"
+                continue
+            self._record(release, edited, refused, asked is not None)
+            edits.seal()
             return edited, refused
 
     def _drafts(
@@ -145,17 +165,24 @@ class ToolRounds:
             for each in calls
         ]
 
+    def _note(self, calls: Sequence[ToolCall], edited: Sequence[ToolCall]) -> None:
+        for before, after in zip(calls, edited, strict=True):
+            if before.arguments != after.arguments:
+                self._table.edits.note(
+                    after.id,
+                    before.arguments,
+                    after.arguments,
+                    "tools",
+                    name=f"the arguments of {after.name}",
+                )
+
     def _record(
         self,
         release: Release,
-        calls: Sequence[ToolCall],
         edited: Sequence[ToolCall],
         refused: Sequence[tuple[ToolCall, str]],
         asked: bool,
     ) -> None:
-        for before, after in zip(calls, edited, strict=True):
-            if before.arguments != after.arguments:
-                self._table.note_edit(after.id, before.arguments, after.arguments)
         if release.by != "human" or not (asked or release.choice in (DENY.id, EDIT.id)):
             return
         no = {each.id for each, _ in refused}

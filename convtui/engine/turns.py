@@ -14,9 +14,11 @@ from convtui.engine.stages import StageGate
 from convtui.engine.state import ConversationState, SessionState
 from convtui.engine.table import (
     AskAgainError,
+    EndsAfterAllError,
     Pending,
     SkipTurnError,
     Table,
+    TakenBackError,
     TurnResult,
     Words,
 )
@@ -83,22 +85,37 @@ class Turns:
         number = session.numbers
         attempt = pending.attempt if pending else session.retries + 1
         self._stages.empties = 0
+        self._table.params = {}
         while True:
             self._place(session, number, speaker, attempt)
-            self._table.edited = False
+            self._stages.begin()
             human = speaker in self.speakers.taken_over and pending is None
             self._table.journal.emit_here(TurnStarted, speaker=speaker, human=human or None)
             try:
                 said = await self.speakers.words(session, speaker, pending)
-                if isinstance(said, Words):
-                    return await self._through(session, speaker, said)
-                return await self._user_is_done(session, said)
-            except AskAgainError:
+                return await self._came_of(session, speaker, said)
+            except AskAgainError as again:
                 attempt += 1
                 pending = None
+                self._table.params = again.params
+            except EndsAfterAllError as end:
+                return TurnResult("end", end.termination)
             except SkipTurnError:
                 self._table.journal.emit_here(TurnSkipped, reason="skipped by hand")
                 return TurnResult("skip")
+
+    async def _came_of(
+        self, session: SessionState, speaker: Speaker, said: Words | UserAction
+    ) -> TurnResult:
+        """What comes of what was said, or of what the simulated user did instead."""
+        while True:
+            try:
+                if isinstance(said, Words):
+                    return await self._through(session, speaker, said)
+                return await self._user_is_done(session, said)
+            except TakenBackError as taken:
+                assert self._table.reconsider is not None
+                said = await self._table.reconsider(taken.told)
 
     async def settle(
         self, session: SessionState, speaker: Speaker, number: int, termination: Termination
@@ -173,13 +190,14 @@ class Turns:
             words=word_count(text),
             metadata=metadata or None,
             human=words.human or None,
-            edited=self._table.edited or None,
+            edited=self._table.edits.edited or None,
             empty=near_empty(text) or None,
             truncated=words.truncated or None,
             would_have=draft.would_have,
             draft=words.draft,
             flags=noticed or None,
         )
+        self._table.edits.seal()
 
     def _discard(
         self,
@@ -200,6 +218,7 @@ class Turns:
             outcome=outcome,
             human=words.human or None,
         )
+        self._table.edits.seal()
         if outcome == "retry":
             session.retries += 1
 

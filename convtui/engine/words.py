@@ -19,17 +19,18 @@ from convtui.engine.gate import (
     SKIP,
     STOP,
     SUPPLY,
+    UNDO,
     Choice,
     InterruptedRunError,
     Release,
 )
-from convtui.engine.persona_words import FORCED, PersonaWords, said
+from convtui.engine.persona_words import FORCED, PersonaWords
 from convtui.engine.provider_words import ProviderWords
 from convtui.engine.response import ResponseGate
 from convtui.engine.state import SessionState
-from convtui.engine.table import Pending, SkipTurnError, Table, Words
+from convtui.engine.table import EndsAfterAllError, Pending, SkipTurnError, Table, Words
 from convtui.errors import ConversationError, ResponderError
-from convtui.events import DebugHandedBack, LlmResponse, Speaker
+from convtui.events import DebugHandedBack, DebugOverrode, HoldReason, LlmResponse, Speaker
 from convtui.simulators.base import (
     Abstain,
     CapExhausted,
@@ -70,15 +71,30 @@ class Speakers:
         release = await self._table.gate.pass_through(
             self._table.point("request"),
             drafts=lambda: self._provider.request_drafts(session) if speaker == "provider" else [],
-            choices=(GO, SKIP),
+            choices=(GO, SKIP, *((UNDO,) if self._table.overridden is not None else ())),
         )
         if release.choice == SKIP.id:
             raise SkipTurnError
+        if release.choice == UNDO.id:
+            raise self._ends_after_all()
+        self._table.overridden = None
         if speaker in self.taken_over:
             human = await self._human(session, speaker)
             if human is not None:
+                # What was made of a draft is what is said: there is no hold to go back to.
+                self._table.edits.seal()
+                self._table.reconsider = None
                 return human
         return await self._said(session, speaker, None)
+
+    def _ends_after_all(self) -> EndsAfterAllError:
+        """Takes back that the last ending was overridden."""
+        assert self._table.overridden is not None
+        seq, termination, place = self._table.overridden
+        self._table.overridden = None
+        told = {"what": "ending", "before": None, "after": termination.as_dict(), "undoes": seq}
+        self._table.journal.emit(DebugOverrode(**{**place, **told}))
+        return EndsAfterAllError(termination)
 
     async def _said(
         self, session: SessionState, speaker: Speaker, pending: Pending | None
@@ -99,7 +115,7 @@ class Speakers:
                 release = await self._table.failed(error)
             if release.choice == SUPPLY.id:
                 text = str(release.edits.get("raw", ""))
-                self._table.note_edit("raw", "", text)
+                self._table.edits.note("raw", "", text, "response", final=True)
                 return Words(text)
             if release.choice in {choice.id for choice in FORCED}:
                 return self.persona.forced(release)
@@ -187,15 +203,17 @@ class Speakers:
             if pending.forced is not None:
                 return self.persona.forced_again(pending.forced)
             return await self.persona.decided(action, reply, held=pending.hold)
-        raw = await self._response.passed(
-            reply.text,
-            because="pause" if pending.hold and self._table.gate.watched else None,
-            detail="this reply had been received before; it was not asked for again",
-        )
+        raw = reply.text
+        for before, after in pending.edits:
+            self._table.edits.note("raw", before, after, "response")
+            raw = after
+        because: HoldReason | None = "pause" if pending.hold and self._table.gate.watched else None
+        detail = "this reply had been received before; it was not asked for again"
         if pending.speaker == "persona":
-            reply.text = raw
-            action = simulator.interpret(reply, self.persona.view(session))
-            return said(action, raw, dict(reply.metadata))
+            return await self.persona.heard(
+                self.persona.view(session), reply, raw, because=because, detail=detail
+            )
+        raw = await self._response.passed(raw, because=because, detail=detail)
         if pending.tools is not None:
             return await self._provider.go_on(session, pending, raw)
         return Words(raw, metadata=dict(reply.metadata), messages=list(pending.messages))

@@ -15,7 +15,7 @@ import sys
 import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from convtui.errors import BadModelRequest, ModelError, UsageError
 from convtui.models.base import Delta, Message
@@ -233,13 +233,20 @@ class LitellmClient:
         `params` are laid over the client's own: `api_base` and `api_key` (else the environment's),
         and whatever the model takes (`temperature`, `extra_headers`, ...). `stream: false` asks for
         the whole reply at once and yields one delta; `stream_options: null` sends none, for
-        endpoints that refuse them (usage is unknown then). The first delta's metadata has the
-        response headers worth keeping.
+        endpoints that refuse them (usage is unknown then); `model` asks another model this once.
+        The first delta's metadata has the response headers worth keeping.
 
         Raises `ModelError`s only, and CancelledError; cancelling, or closing the iterator, closes
         the connection at once. Close it (`contextlib.aclosing`) when leaving it early.
         """
         asked = {**self.params, **(params or {})}
+        other = asked.pop("model", None)
+        if other is not None and other != self.model:
+            stream = self._other(str(other), asked).stream(messages, tools=tools)
+            async with contextlib.aclosing(cast(Any, stream)) as deltas:
+                async for piece in deltas:
+                    yield piece
+            return
         self._clients.redactor.add(*secrets_of(asked))
         response: Any = None
         started = False
@@ -269,6 +276,12 @@ class LitellmClient:
             close = getattr(response, "aclose", None)
             if close is not None:
                 await close()
+
+    def _other(self, model: str, params: Mapping[str, Any]) -> LitellmClient:
+        try:
+            return self._clients.client(model, params)
+        except UsageError as error:
+            raise BadModelRequest(str(error)) from None
 
     def _arguments(
         self, asked: Mapping[str, Any], messages: Sequence[Message], tools: Iterable[Any]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from convtui.errors import ConversationError
@@ -156,6 +157,8 @@ class UserSimulator:
     name: str = ""
     kind: str = ""
     termination_signals: Sequence[str] = ()
+    overlay: Mapping[str, Any] = MappingProxyType({})
+    """Parameters that a model is asked with in this attempt, laid over its own."""
 
     async def setup(self) -> None:
         """Called once before the first session."""

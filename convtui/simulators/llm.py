@@ -93,7 +93,7 @@ class LlmSimulator(UserSimulator):
             messages=messages,
             params=public_params(self._client.params),
             model=self._client.model,
-            open=lambda: self._client.stream(messages),
+            open=lambda: self._client.stream(messages, params=self.overlay),
         )
 
     def messages(self, view: View) -> list[Message]:

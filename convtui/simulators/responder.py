@@ -132,7 +132,7 @@ class ResponderSimulator(UserSimulator):
             params=public_params(self._client.params),
             model=self._client.model,
             tools=[tool["function"]["name"] for tool in tools] or None,
-            open=lambda: self._client.stream(messages, tools=tools),
+            open=lambda: self._client.stream(messages, tools=tools, params=self.overlay),
             side="responder",
             stands=lambda reply: self._classified(reply).kind != "error",
             for_record=self.sent >= self.max_followups,
