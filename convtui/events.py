@@ -227,6 +227,9 @@ class SessionsPrepared(Record):
     requested: list[str]
     prepared: list[str]
     duration: float = 0.0
+    replayed: bool | None = None
+    """Whether it was called again to bring the provider to where the conversation stands; the
+    sessions on record stand."""
 
 
 class SessionEntered(Record):
@@ -237,6 +240,8 @@ class SessionEntered(Record):
     duration: float
     outcome: Literal["ok", "failed"] = "ok"
     error: dict[str, Any] | None = None
+    replayed: bool | None = None
+    """Whether the session is one of the past, entered again to bring the provider up to it."""
 
 
 class SessionReset(Record):
@@ -247,6 +252,8 @@ class SessionReset(Record):
     duration: float
     outcome: Literal["ok", "failed"] = "ok"
     error: dict[str, Any] | None = None
+    replayed: bool | None = None
+    """As that of `session.entered`."""
 
 
 class SessionStarted(Record):
@@ -556,7 +563,11 @@ class ProviderRestored(Record):
     TYPE = "provider.restored"
     mode: Literal["restore", "stateless", "replayed", "unrestored"]
     duration: float = 0.0
+    answers: int | None = None
+    """How many answers were asked for again, when what was said was replayed."""
     drift: list[dict[str, Any]] | None = None
+    """Those that are different now: `{session, turn, what, recorded, replayed}`, `what` one of
+    `text`, `tools`, `error`; of other sessions than those on record `{what: sessions, ...}`."""
     """Turns whose replayed answer differs: `{session, turn, recorded, replayed}`."""
 
 

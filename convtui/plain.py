@@ -25,6 +25,7 @@ from convtui.plain_words import (
     denied_words,
     describe,
     error_text,
+    replayed_words,
     span,
     terminal_width,
     totals_line,
@@ -415,6 +416,11 @@ class Printer:
     def _compressed(self, record: RecordDict) -> None:
         self._line(compressed_words(record), _DIM)
 
+    def _restored(self, record: RecordDict) -> None:
+        words = replayed_words(record)
+        if words:
+            self._line(words, _YELLOW if record.get("drift") else _DIM)
+
     def _warning(self, record: RecordDict) -> None:
         if self._open is None:
             self._line(f"warning: {visible(str(record['message']))}", _YELLOW)
@@ -462,6 +468,7 @@ _HANDLERS: Final[Mapping[str, Callable[[Printer, RecordDict], None]]] = {
     "budget.crossed": Printer._budget,
     "budget.raised": Printer._budget,
     "context.compressed": Printer._compressed,
+    "provider.restored": Printer._restored,
     "tool.denied": Printer._denied,
     "provider.output": Printer._output,
     "provider.cleanup": Printer._lifecycle,

@@ -33,6 +33,18 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def replayed_words(record: RecordDict) -> str:
+    """What came of replaying what was said into a provider; empty when that was not done."""
+    if record.get("mode") != "replayed":
+        return ""
+    answers = record.get("answers")
+    asked = count(answers, "answer") if isinstance(answers, int) else "the answers"
+    drift = record.get("drift")
+    number = len(drift) if isinstance(drift, list) else 0
+    found = f"{number} drifted from the record" if number else "none differs from the record"
+    return f"replayed what was said: {asked} asked for again, {found}"
+
+
 def span(match: Mapping[str, Any]) -> str:
     """A signal with the place of its match in the raw reply."""
     return f"{match.get('signal')} {match.get('start')}-{match.get('end')}"

@@ -275,7 +275,8 @@ class Transcript:
         self._current = None
 
     def _prepared(self, record: RecordDict, turn: Turn | None) -> None:
-        self.prepared = [str(name) for name in record["prepared"]]
+        if not record.get("replayed"):
+            self.prepared = [str(name) for name in record["prepared"]]
 
     def _entered(self, record: RecordDict, turn: Turn | None) -> None:
         self._new_session(int(record["session"]), str(record["session_type"]))

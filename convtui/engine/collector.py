@@ -97,9 +97,13 @@ class Collector:
         self.in_session = bool(self.current) and self.current in self.first
 
     def on_sessions_prepared(self, record: RecordDict) -> None:
+        if record.get("replayed"):
+            return
         self.prepared = list(record["prepared"])
 
     def on_session_entered(self, record: RecordDict) -> None:
+        if record.get("replayed"):
+            return
         if record.get("outcome", "ok") == "ok":
             self.current = int(record["session"])
 
@@ -132,6 +136,8 @@ class Collector:
         )
 
     def on_session_reset(self, record: RecordDict) -> None:
+        if record.get("replayed"):
+            return
         if record.get("outcome", "ok") == "ok":
             self.was_reset.add(int(record["session"]) + 1)
 
@@ -146,6 +152,8 @@ class Collector:
         self.numbers[session] = max(self.numbers.get(session, 0), int(record["turn"]))
 
     def on_llm_request(self, record: RecordDict) -> None:
+        if record.get("turn") is None:
+            return  # of no turn: for a summary, or to bring the provider up to the record
         self.waiting = None
         if record.get("side") == "responder":
             self.responder.asked(record)
@@ -154,18 +162,16 @@ class Collector:
         self.unrestored = record.get("mode") == "unrestored"
 
     def on_llm_response(self, record: RecordDict) -> None:
+        if record.get("turn") is None:
+            self._used(record)
+            return
         if record.get("reused") and self.waiting is not None:
             before = list(self.waiting.get("messages", ()))
             if record.get("side") == "responder":
                 self.responder.asked({"append": before})
             else:
                 self.tools.seeded(before, self.waiting.get("tools"))
-        usage = record.get("usage")
-        if usage:
-            side = self.usage.setdefault(str(record.get("side", "provider")), {})
-            for name in ("prompt_tokens", "completion_tokens", "cost"):
-                if usage.get(name) is not None:
-                    side[name] = side.get(name, 0) + usage[name]
+        self._used(record)
         if record.get("side") == "responder":
             self.responder.answered(record)
             self.reply = record
@@ -176,6 +182,14 @@ class Collector:
             self.reply = record
             self.waiting = None
         self.edits = []
+
+    def _used(self, record: RecordDict) -> None:
+        usage = record.get("usage")
+        if usage:
+            side = self.usage.setdefault(str(record.get("side", "provider")), {})
+            for name in ("prompt_tokens", "completion_tokens", "cost"):
+                if usage.get(name) is not None:
+                    side[name] = side.get(name, 0) + usage[name]
 
     def on_user_decided(self, record: RecordDict) -> None:
         self.responder.decided(record)

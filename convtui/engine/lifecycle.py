@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
+from convtui.engine.calls import Caller
 from convtui.engine.gate import CONTINUE, FAIL, REPLAY, RETRY, Gate, InterruptedRunError, Point
 from convtui.engine.journal import Journal
+from convtui.engine.prefix import GivenUpError, Prefix
 from convtui.engine.seed import Seed
 from convtui.engine.sides import SideHooks, Timed, checked_sessions, lifecycle
-from convtui.engine.state import ConversationState, SessionState
+from convtui.engine.state import ConversationState
 from convtui.engine.tools import Toolbox
 from convtui.errors import (
     ConversationError,
@@ -31,7 +33,6 @@ from convtui.events import (
     Warned,
 )
 from convtui.protocol import describe_error
-from convtui.providers.base import HistoryTurn, Request
 from convtui.providers.loader import Loaded
 from convtui.scenario import Scenario
 from convtui.simulators.base import UserSimulator
@@ -54,6 +55,7 @@ class Lifecycle:
         simulator: UserSimulator,
         toolbox: Toolbox,
         seed: Seed | None,
+        caller: Caller,
         redact: Callable[[str], str],
     ) -> None:
         self._scenario = scenario
@@ -66,6 +68,9 @@ class Lifecycle:
         self._toolbox = toolbox
         self._seed = seed
         self._redact = redact
+        self._caller = caller
+        self._prefix: Prefix | None = None
+        self._restoring: Literal["restore", "stateless", "replayed", "unrestored"] = "stateless"
 
     async def set_up(self) -> None:
         """Starts the tool servers, then `setup()` of both sides: once, before anything else.
@@ -99,8 +104,11 @@ class Lifecycle:
             if timed.error is None or not await self._try_again(timed.error, "setup"):
                 return
 
-    async def prepare(self) -> None:
-        """`prepare_sessions()`: which sessions are held, in which order."""
+    async def prepare(self, *, replayed: bool = False) -> list[str]:
+        """`prepare_sessions()`: which sessions are held, in which order.
+
+        With `replayed` those on record stand; returns what it gives.
+        """
         requested = self._scenario.session_types
         while True:
             timed = await lifecycle(
@@ -114,14 +122,20 @@ class Lifecycle:
                 except HookError as wrong:
                     error = wrong
             if error is None:
-                self._state.prepared = prepared
+                if not replayed:
+                    self._state.prepared = prepared
                 self._journal.emit(
-                    SessionsPrepared(requested=requested, prepared=prepared, duration=timed.seconds)
+                    SessionsPrepared(
+                        requested=requested,
+                        prepared=prepared,
+                        duration=timed.seconds,
+                        replayed=replayed or None,
+                    )
                 )
-                return
+                return prepared
             await self._try_again(error, "setup")
 
-    async def enter(self, session_type: str, index: int) -> None:
+    async def enter(self, session_type: str, index: int, *, replayed: bool = False) -> None:
         """`enter_session()`: before every session."""
         while True:
             timed = await lifecycle("enter_session", self._provider.enter_session, session_type)
@@ -132,12 +146,13 @@ class Lifecycle:
                     duration=timed.seconds,
                     outcome="failed" if timed.error else "ok",
                     error=self._error(timed.error),
+                    replayed=replayed or None,
                 )
             )
             if timed.error is None or not await self._try_again(timed.error, "session", index):
                 return
 
-    async def reset(self, next_type: str, index: int) -> None:
+    async def reset(self, next_type: str, index: int, *, replayed: bool = False) -> None:
         """`finish_and_reset_session()`: between two sessions."""
         while True:
             timed = await lifecycle(
@@ -150,6 +165,7 @@ class Lifecycle:
                     duration=timed.seconds,
                     outcome="failed" if timed.error else "ok",
                     error=self._error(timed.error),
+                    replayed=replayed or None,
                 )
             )
             if timed.error is None or not await self._try_again(timed.error, "session", index):
@@ -173,21 +189,19 @@ class Lifecycle:
             raise error
         return True
 
-    async def restore(self, index: int) -> None:
-        """Brings the provider to where the conversation stands, before session `index` goes on."""
+    async def ask_to_restore(self, index: int) -> None:
+        """Holds where the provider cannot be brought to where the conversation stands.
+
+        Comes before `enter_session()`: whoever is taken through the whole conversation again goes
+        through the sessions in their order. `restore()` finishes it.
+        """
         assert self._seed is not None
         provider = self._provider
-        restore = getattr(provider, "restore", None)
-        if callable(restore):
-            while True:
-                timed = await lifecycle("restore", restore, self._seed.restore_state(index))
-                if timed.error is None:
-                    break
-                await self._try_again(timed.error, "restore", index)
-            self._journal.emit(ProviderRestored(mode="restore", duration=timed.seconds))
+        if callable(getattr(provider, "restore", None)):
+            self._restoring = "restore"
             return
-        if provider.stateful is False or not self._seed.turns:
-            self._journal.emit(ProviderRestored(mode="stateless"))
+        if provider.stateful is False or not self._seed.said_something:
+            self._restoring = "stateless"
             return
         known = provider.stateful is True
         what = (
@@ -197,15 +211,14 @@ class Lifecycle:
             " `stateful = False` in the class says that it gets all it needs in its arguments"
         )
         detail = f"{provider.name} {what}"
+        self._restoring = "unrestored"
         if not known and self._seed.accepted_unrestored:
             # Asked and answered when this conversation was first gone on with.
-            self._journal.emit(ProviderRestored(mode="unrestored"))
             return
         self._warn("cannot_restore", detail)
         if not self._gate.watched:
             if known and self._gate.on_pause != "continue":
                 raise InterruptedRunError(detail)
-            self._journal.emit(ProviderRestored(mode="unrestored"))
             return
         release = await self._gate.wait(
             "cannot_restore",
@@ -217,69 +230,61 @@ class Lifecycle:
         if release.choice == FAIL.id:
             raise ProviderError(detail)
         if release.choice == REPLAY.id:
-            await self._replay_prefix(index)
-        else:
-            self._journal.emit(ProviderRestored(mode="unrestored"))
+            self._restoring = "replayed"
+            await self._replay_earlier(index)
 
-    async def _replay_prefix(self, index: int) -> None:
-        """Puts the current session to the provider again and compares what it answers now."""
-        session = self._state.sessions.get(index)
-        if session is None:
-            self._journal.emit(ProviderRestored(mode="replayed"))
-            return
-        probe = ConversationState(self._scenario)
-        replayed = probe.open_session(session.index, session.session_type, session.first_speaker)
-        drift: list[dict[str, Any]] = []
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        for turn in session.turns:
-            said_unasked = not replayed.turns and self._scenario.provider.first_message is not None
-            if turn.speaker == "provider" and not said_unasked:
-                answer = await self._answer_again(replayed, turn)
-                if answer != turn.text:
-                    drift.append(
-                        {
-                            "session": turn.session,
-                            "turn": turn.turn,
-                            "recorded": turn.text,
-                            "replayed": answer,
-                        }
-                    )
-            probe.commit(replayed, turn)
-        self._journal.emit(
-            ProviderRestored(
-                mode="replayed",
-                duration=round(loop.time() - started, 4),
-                drift=drift or None,
-            )
+    @property
+    def replaying(self) -> bool:
+        """Whether the provider is taken through what was said."""
+        return self._restoring == "replayed"
+
+    async def _replay_earlier(self, index: int) -> None:
+        """The sessions before `index`, as a provider goes through them: up to the last answer."""
+        assert self._seed is not None
+        self._prefix = Prefix(
+            scenario=self._scenario,
+            journal=self._journal,
+            gate=self._gate,
+            caller=self._caller,
+            state=self._state,
+            provider=self._provider,
+            toolbox=self._toolbox,
+            seed=self._seed,
+            redact=self._redact,
         )
+        self._prefix.sessions_differ(await self.prepare(replayed=True))
+        for earlier in range(1, index):
+            session_type = self._state.prepared[earlier - 1]
+            if earlier > 1:
+                await self.reset(session_type, earlier, replayed=True)
+            await self.enter(session_type, earlier, replayed=True)
+            await self._replay_turns(earlier)
 
-    async def _answer_again(self, session: SessionState, turn: HistoryTurn) -> str:
-        from convtui.engine.calls import guarded
-        from convtui.models.base import ReplyFold
-
-        messages = [dict(message) for message in session.messages]
-        if not session.turns:
-            prompt = self._scenario.provider.start_prompt
-            messages.append({"role": "user", "content": prompt})
-        if self._provider.system_prompt:
-            messages.insert(0, {"role": "system", "content": self._provider.system_prompt})
-        request = Request(
-            messages=messages,
-            session=session.index,
-            session_type=session.session_type,
-            turn=turn.turn,
-            history=tuple(session.turns),
-            tools=self._toolbox.schemas,
-        )
-        fold = ReplyFold()
+    async def _replay_turns(self, index: int) -> None:
+        assert self._prefix is not None
         try:
-            async with asyncio.timeout(self._scenario.limits.turn_timeout):
-                async for delta in guarded(lambda: self._provider.respond(request)):
-                    fold.add(delta)
-            return SideHooks(self._provider).post_process(fold.text)
-        except (ConversationError, TimeoutError) as error:
-            return f"({type(error).__name__}: {error})"
+            await self._prefix.turns(index)
+        except GivenUpError as given_up:
+            raise given_up.error from given_up
+
+    async def restore(self, index: int) -> None:
+        """Brings the provider to where the conversation stands, in session `index`."""
+        assert self._seed is not None
+        seconds = 0.0
+        if self._restoring == "replayed":
+            assert self._prefix is not None
+            await self._replay_turns(index)
+            self._prefix.done()
+            return
+        if self._restoring == "restore":
+            restore = self._provider.restore  # type: ignore[attr-defined]
+            while True:
+                timed = await lifecycle("restore", restore, self._seed.restore_state(index))
+                if timed.error is None:
+                    break
+                await self._try_again(timed.error, "restore", index)
+            seconds = timed.seconds
+        self._journal.emit(ProviderRestored(mode=self._restoring, duration=seconds))
 
     async def close_user(self, session: int | None = None) -> None:
         """Closes the session of its own that a responder has; also while being cancelled."""

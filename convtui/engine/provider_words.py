@@ -14,8 +14,9 @@ from convtui.engine.table import Pending, Table, Words
 from convtui.engine.tool_rounds import ToolRounds
 from convtui.events import HoldReason
 from convtui.models.base import Message, Reply
-from convtui.providers.base import Request
+from convtui.providers.base import Provider, Request
 from convtui.providers.litellm import LitellmProvider
+from convtui.scenario import Scenario
 
 
 class ProviderWords:
@@ -157,14 +158,7 @@ class ProviderWords:
 
     def messages(self, session: SessionState, extra: Sequence[Message] = ()) -> list[Message]:
         """Exactly what the provider is sent."""
-        messages: list[Message] = []
-        if self._table.provider.system_prompt:
-            messages.append({"role": "system", "content": self._table.provider.system_prompt})
-        messages += session.messages
-        if not session.turns:
-            prompt = self._table.scenario.provider.start_prompt
-            messages.append({"role": "user", "content": prompt})
-        return [*messages, *extra]
+        return chat(self._table.provider, self._table.scenario, session, extra)
 
     def request_drafts(self, session: SessionState) -> list[dict[str, Any]]:
         """What is about to be sent, for a hold."""
@@ -176,6 +170,19 @@ class ProviderWords:
             words = self._budget.in_words(estimate)
             drafts.append({"field": "estimate", "label": "expected to use", "text": words})
         return drafts
+
+
+def chat(
+    provider: Provider, scenario: Scenario, session: SessionState, extra: Sequence[Message] = ()
+) -> list[Message]:
+    """What a provider is sent of a session; `extra` are the tool messages of the turn so far."""
+    messages: list[Message] = []
+    if provider.system_prompt:
+        messages.append({"role": "system", "content": provider.system_prompt})
+    messages += session.messages
+    if not session.turns:
+        messages.append({"role": "user", "content": scenario.provider.start_prompt})
+    return [*messages, *extra]
 
 
 def _result_drafts(messages: Sequence[Message]) -> list[dict[str, Any]]:

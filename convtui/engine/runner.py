@@ -149,6 +149,7 @@ class Conversation:
             simulator=self.simulator,
             toolbox=self.toolbox,
             seed=seed,
+            caller=self.caller,
             redact=self.redactor.text,
         )
         self._task: asyncio.Task[None] | None = None
@@ -330,10 +331,15 @@ class Conversation:
             entered = self.seed is not None and index == self.seed.current
             continued = entered and self.seed is not None and self.seed.started
             was_reset = entered or (self.seed is not None and index in self.seed.was_reset)
+            goes_on = self.seed is not None and bool(self.seed.current) and not previous_held
+            if goes_on:
+                await self._lifecycle.ask_to_restore(index)
             if previous_held or ((index - 1) in over and not was_reset):
                 await self._lifecycle.reset(session_type, index)
+            elif goes_on and self._lifecycle.replaying and index > 1:
+                await self._lifecycle.reset(session_type, index, replayed=True)
             await self._lifecycle.enter(session_type, index)
-            if self.seed is not None and self.seed.current and not previous_held:
+            if goes_on:
                 await self._lifecycle.restore(index)
                 await self._compress()
             termination = await self._session(index, session_type, continued=continued)

@@ -47,6 +47,8 @@ class Seed:
     skips: int = 0
     skipped: Speaker | None = None
     pending: Pending | None = None
+    pending_edited: bool = False
+    """Whether that reply was edited by hand."""
     unsettled: dict[str, Any] | None = None
     """The last thing that was said or dropped, while what ends a session was not looked at yet:
     `{kind: commit|discard|user, ...}`."""
@@ -133,6 +135,11 @@ class Seed:
                 state.sessions[index].numbers = max(state.sessions[index].numbers, number)
         if self.pending is not None and state.current is not None:
             state.current.numbers = self.pending.number - 1
+
+    @property
+    def said_something(self) -> bool:
+        """Whether anybody may have been asked for anything yet."""
+        return bool(self.turns) or any(self.numbers.values())
 
     @property
     def started(self) -> bool:
@@ -243,6 +250,7 @@ def read_seed(parent: ContinueFrom) -> Seed:
         skips=collector.skips,
         skipped=collector.skipped,
         pending=pending,
+        pending_edited=collector.edited_raw is not None,
         unsettled=collector.unsettled,
         speaks_next=collector.speaks_next,
         was_reset=collector.was_reset,

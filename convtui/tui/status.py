@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convtui.transcript import COMMITTED, Flag, Transcript, Turn
 from convtui.tui.budget import limits_now, used_by_side, used_of
+from convtui.tui.drift import replaying
 from convtui.tui.replay import ReplaySource
 from convtui.tui.widgets.statusline import Figures, SideBudget, Status
 from convtui.tui.words import ending
@@ -50,6 +51,9 @@ def live_status(handle: EngineHandle, *, busy_with: str = "", kill_key: str = "K
             reason=str(hold.get("reason", "")),
             detail=_your_turn(hold) if human else "",
         )
+    again = replaying(handle.transcript)
+    if again:
+        return Status("running", detail=again)
     if _summarises(handle.transcript):
         return Status("running", detail="summarising the history")
     if state == "pausing":

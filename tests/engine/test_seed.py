@@ -406,7 +406,7 @@ async def test_a_stateful_provider_is_never_continued_in_silence(tmp_path: Path)
     restored = replayed.one("provider.restored")
     assert restored["mode"] == "replayed"
     assert restored["drift"] == [
-        {"session": 1, "turn": 4, "recorded": "two", "replayed": "TWO"},
+        {"session": 1, "turn": 4, "what": "text", "recorded": "two", "replayed": "TWO"},
     ]
     assert replayed.said == ["c", "x"]
 

@@ -17,6 +17,7 @@ from convtui.actions import Keymap
 from convtui.text import visible_line
 from convtui.tui import status
 from convtui.tui.details import DetailCache
+from convtui.tui.drift import drift_notes
 from convtui.tui.screens.base import NARROW
 from convtui.tui.screens.driving import HOLD_KEYS
 from convtui.tui.screens.injecting import Injecting
@@ -309,6 +310,7 @@ class DebuggerScreen(Injecting, Inspecting):
             notes.append("showing the summary")
         if self.approving and not self.over and self.run is not None:
             notes.append("tools wait for approval")
+        notes += drift_notes(self.transcript)
         notes += self.armed_notes()
         if self.run is not None and self.run.breakpoints:
             count = sum(item.enabled for item in self.run.breakpoints)

@@ -14,6 +14,7 @@ from convtui.transcript import Flag, Turn
 from convtui.tui import status
 from convtui.tui.budget import inherited, limits_now
 from convtui.tui.details import DetailCache
+from convtui.tui.drift import drift_of
 from convtui.tui.screens.tracing import Tracing
 from convtui.tui.widgets.inspector_tabs import RESPONDER, Context
 from convtui.tui.widgets.marks import Extra, extra_of
@@ -88,6 +89,7 @@ class Inspecting(Tracing):
                 asked=asked,
                 correction=self.correction_of(turn) if turn is not None else None,
                 noted=self.note_of(turn) if turn is not None else None,
+                drift=drift_of(self.transcript, turn) if turn is not None else None,
             ),
         )
 

@@ -59,6 +59,8 @@ class Context:
     """What was corrected on the turn by hand."""
     noted: TurnNote | None = None
     """What was marked and noted on the turn."""
+    drift: Mapping[str, Any] | None = None
+    """How its answer has drifted from the record: `{what, recorded, replayed}`."""
 
 
 def message_of(error: object) -> str:

@@ -10,6 +10,7 @@ from convtui.log.detail import TurnDetail
 from convtui.log.tool_uses import waiting_uses
 from convtui.transcript import OPEN, Flag, Turn
 from convtui.tui.diff import diff_spans
+from convtui.tui.drift import with_drift
 from convtui.tui.widgets.inspector_decisions import decisions, responder
 from convtui.tui.widgets.inspector_requests import messages_of, pretty, request
 from convtui.tui.widgets.inspector_stages import UNKNOWN, Context, message_of, placing, stages
@@ -28,6 +29,8 @@ DECIDING: Final = (*TABS, DECISION, RESPONDER)
 def build(tab: str, detail: TurnDetail | None, turn: Turn, context: Context) -> Doc:
     """The document of a tab; the first and the last one begin with what was noted on the turn."""
     doc = _build(tab, detail, turn, context)
+    if tab in (TABS[0], "Diff"):
+        doc = with_drift(doc, context.drift)
     return with_note(doc, context.noted) if tab in (TABS[0], TABS[-1]) else doc
 
 
@@ -49,7 +52,8 @@ def has_content(tab: str, detail: TurnDetail | None, context: Context) -> bool:
         return False
     return {
         "Raw": detail.raw is not None or any(call.partial for call in detail.calls),
-        "Diff": detail.raw is not None and detail.shown is not None and detail.raw != detail.shown,
+        "Diff": context.drift is not None
+        or (detail.raw is not None and detail.shown is not None and detail.raw != detail.shown),
         "Request": bool(detail.calls),
         "Wire": bool(detail.wire or context.wire),
         "Tools": bool(detail.tools or waiting_uses((context.hold or {}).get("drafts") or ())),

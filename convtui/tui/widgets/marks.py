@@ -200,7 +200,11 @@ def badges(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> li
     if flags & Flag.TRUNCATED:
         add(("truncated" if short else "truncated: tool rounds used up", "warning"))
     if flags & Flag.WARNING:
-        add(("warning", "warning"))
+        codes = [code for code in turn.codes if code.startswith("warning:")]
+        if "warning:drift" in codes:
+            add(("~ drift", "warning"))
+        if codes != ["warning:drift"]:
+            add(("warning", "warning"))
     if flags & Flag.OUTPUT:
         count = f" {extra.outputs}" if extra and extra.outputs else ""
         add((f"printed{count}" if short else f"provider printed output{count}", "muted"))
