@@ -116,7 +116,9 @@ def compressed_words(record: RecordDict) -> str:
     """That the history was summarised."""
     rows, upto = record.get("rows_in", 0), record.get("upto", 0)
     summary = one_line(str(record["summary"]), 300)
-    return f"history up to turn {upto} summarised ({rows} messages became 1): {summary}"
+    what = f"history up to turn {upto}" if upto else "what came before this session"
+    became = f" ({rows} messages became 1)" if rows else ""
+    return f"{what} summarised{became}: {summary}"
 
 
 def denied_words(record: RecordDict) -> str:

@@ -6,19 +6,32 @@ adding one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from convtui.errors import FileError, UsageError, did_you_mean
 from convtui.events import Record
 from convtui.log.reader import Log
 
-NAMES: Final = ("vera", "waza", "oharness", "rath")
+NAMES: Final = ("vera", "waza", "oharness", "rath", "hermes", "hermes-trajectory")
 """Every known format, in the order in which files are shown to them."""
+
+
+@dataclass(slots=True, frozen=True)
+class ParentIn:
+    """The conversation that an imported one goes back to, as its file tells it."""
+
+    format: str
+    session_id: str
+    """Its id in the file, and in the header of its log."""
+    id: str = ""
+    """The id of its log; empty where the file does not have that conversation."""
+    kind: str = "child"
+    """What made the child: compress, fork, subagent, child; the header's `change`."""
 
 
 @dataclass(slots=True)
@@ -41,6 +54,40 @@ class Imported:
     told: dict[str, Any] = field(default_factory=dict)
     """What else the files say; the header's `imported`."""
     termination: dict[str, Any] | None = None
+    parent: ParentIn | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Listed:
+    """A conversation of a file that holds several, as a list shows it. Texts are exact."""
+
+    id: str
+    title: str = ""
+    source: str = ""
+    model: str = ""
+    created_at: datetime | None = None
+    messages: int | None = None
+    ended: str = ""
+    """Why it ended, in the file's own word."""
+    parent: str = ""
+    relation: str = ""
+    """How it goes back to its parent."""
+
+
+class Source(Protocol):
+    """A file (or a folder) with conversations that can be chosen from; to be closed."""
+
+    damage: list[str]
+    """Sentences about what could not be read and was passed over, filled while it is read."""
+
+    def listed(self) -> list[Listed]:
+        """What is in it, in the order in which a list shows it. Raises `FileError`."""
+
+    def read(self, wanted: Collection[str] | None = None) -> Iterator[Imported]:
+        """The conversations with these ids, or all; parents before their children."""
+
+    def close(self) -> None:
+        """Lets go of the file."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -57,7 +104,8 @@ class Format:
 
     `detect` looks at the beginning only and never raises; `read` gives one conversation after the
     other and raises `FileError` for a file it cannot make sense of; `write` puts a log below a
-    folder and never overwrites.
+    folder and never overwrites. `source` is there where a file can hold many to choose from;
+    `unsure` says what a file that nobody recognises might be, in a sentence, or nothing.
     """
 
     name: str
@@ -65,17 +113,27 @@ class Format:
     detect: Callable[[Path], bool] | None = None
     read: Callable[[Path], Iterator[Imported]] | None = None
     write: Callable[[Log, Path], Written] | None = None
+    source: Callable[[Path], Source] | None = None
+    unsure: Callable[[Path], str] | None = None
 
 
 def formats(names: Iterable[str] = NAMES) -> Iterator[Format]:
     """The formats of these names."""
     for name in names:
-        found: Format = import_module(f"convtui.log.formats.{name}").FORMAT
+        module = name.replace("-", "_")
+        found: Format = import_module(f"convtui.log.formats.{module}").FORMAT
         yield found
 
 
 def reader_for(path: Path, name: str | None = None) -> Callable[[Path], Iterator[Imported]]:
-    """What reads `path`: the named format, else the first that recognises it.
+    """What reads `path`: see `format_for()`."""
+    found = format_for(path, name).read
+    assert found is not None
+    return found
+
+
+def format_for(path: Path, name: str | None = None) -> Format:
+    """The format that reads `path`: the named one, else the first that recognises it.
 
     Raises `UsageError` for an unknown name and `FileError` for what nobody recognises.
     """
@@ -85,10 +143,14 @@ def reader_for(path: Path, name: str | None = None) -> Callable[[Path], Iterator
         found = by_name(name)
         if found.read is None:
             raise UsageError(f"{name} can be written, not read")
-        return found.read
+        return found
     for known in formats():
         if known.read is not None and known.detect is not None and known.detect(path):
-            return known.read
+            return known
+    for known in formats():
+        said = known.unsure(path) if known.unsure is not None else ""
+        if said:
+            raise FileError(f"{path}: {said}")
     listed = "; ".join(f"{known.name}: {known.description}" for known in formats())
     raise FileError(f"{path}: in no format that is known ({listed}); name it with --from")
 
