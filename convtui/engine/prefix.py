@@ -179,8 +179,7 @@ class Prefix:
         except ConversationError as error:
             self._differs(session, "error", then, str(error))
             return
-        if not self._seed.pending_edited:
-            self._judge(session, then, now)
+        self._judge(session, then, now)
 
     def _judge(self, session: SessionState, then: _Given, now: _Given) -> None:
         if then.calls != now.calls:

@@ -47,8 +47,6 @@ class Seed:
     skips: int = 0
     skipped: Speaker | None = None
     pending: Pending | None = None
-    pending_edited: bool = False
-    """Whether that reply was edited by hand."""
     unsettled: dict[str, Any] | None = None
     """The last thing that was said or dropped, while what ends a session was not looked at yet:
     `{kind: commit|discard|user, ...}`."""
@@ -250,7 +248,6 @@ def read_seed(parent: ContinueFrom) -> Seed:
         skips=collector.skips,
         skipped=collector.skipped,
         pending=pending,
-        pending_edited=collector.edited_raw is not None,
         unsettled=collector.unsettled,
         speaks_next=collector.speaks_next,
         was_reset=collector.was_reset,
