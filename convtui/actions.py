@@ -127,6 +127,30 @@ def _actions() -> Iterator[Action]:
         "hold.override", ("o",), "override", "Override the discard or the ending.", group, HELD
     )
     yield Action(
+        "hold.undo",
+        ("u",),
+        "undo",
+        "Take back the last edit or override, as long as it was not released.",
+        group,
+        HELD,
+    )
+    yield Action(
+        "hold.redo",
+        ("ctrl+r",),
+        "redo",
+        "Make the edit that was taken back last again.",
+        group,
+        HELD,
+    )
+    yield Action(
+        "hold.ask_again_with",
+        ("alt+a",),
+        "ask with ...",
+        "Ask the model again with other parameters, this once.",
+        group,
+        HELD,
+    )
+    yield Action(
         "hold.edit_brief",
         ("A",),
         "edit brief",

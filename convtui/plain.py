@@ -399,10 +399,13 @@ class Printer:
         self._flush()
 
     def _edited(self, record: RecordDict) -> None:
-        self._mark(f"{record['field']} edited by hand", _YELLOW)
+        done = "edit taken back" if record.get("undoes") is not None else "edited by hand"
+        self._mark(f"{record['field']} {done}", _YELLOW)
 
     def _overrode(self, record: RecordDict) -> None:
-        self._mark(f"{record['what']} overridden by hand", _YELLOW)
+        taken_back = record.get("undoes") is not None
+        done = "override taken back" if taken_back else "overridden by hand"
+        self._mark(f"{record['what']} {done}", _YELLOW)
 
     def _injected(self, record: RecordDict) -> None:
         self._mark(f"fault injected: {record['fault']}", _YELLOW)

@@ -9,6 +9,7 @@ from convtui.engine.table import Pending
 from convtui.engine.tool_memory import ToolMemory, calls_of
 from convtui.events import RecordDict, Side, Speaker
 from convtui.models.base import Reply
+from convtui.warm import WarmContext
 
 STOPPED = frozenset({"budget", "interrupted", "failed"})
 """Endings that stop the whole conversation where it is; the session goes on from there."""
@@ -55,6 +56,8 @@ class Collector:
         self.taken_over: set[str] = set()
         self.budget: list[dict[str, Any]] = []
         self.compressed: dict[int, dict[str, Any]] = {}
+        self.warm: WarmContext | None = None
+        """What every session of the provider's begins with."""
         self.responder = ResponderMemory()
         self.closed_responder: ResponderMemory | None = None
         """The responder's session that was closed with the last session, which may be reopened."""
@@ -95,6 +98,9 @@ class Collector:
         messages = record.get("messages", {}).get("responder")
         self.responder.seeded(counters.get("responder"), messages)
         self.in_session = bool(self.current) and self.current in self.first
+
+    def on_context_seeded(self, record: RecordDict) -> None:
+        self.warm = WarmContext.from_record(record)
 
     def on_sessions_prepared(self, record: RecordDict) -> None:
         if record.get("replayed"):
@@ -314,6 +320,11 @@ class Collector:
 
     def on_conversation_ended(self, record: RecordDict) -> None:
         self.termination = record.get("termination")
+
+    @property
+    def edited_raw(self) -> str | None:
+        """The raw reply that waits as it was edited; None where it was not."""
+        return str(self.edits[-1]["after"]) if self.edits else None
 
     def _close_turn(self) -> None:
         self.open = None

@@ -30,16 +30,19 @@ class Edit:
     """The edited text that this edit of the raw reply made void: undone, that stands again."""
 
     @property
+    def what(self) -> str:
+        """What it is, in words."""
+        return f"{'override' if self.field == 'discard' else 'edit'} of {self.name}"
+
+    @property
     def undone(self) -> str:
         """What to say once it was taken back."""
-        did = "override of" if self.field == "discard" else "edit of"
-        return f"undone: the {did} {self.name}"
+        return f"undone: the {self.what}"
 
     @property
     def redone(self) -> str:
         """What to say once it was made again."""
-        did = "override of" if self.field == "discard" else "edit of"
-        return f"made again: the {did} {self.name}"
+        return f"redone: the {self.what}"
 
 
 class Edits:
@@ -82,7 +85,11 @@ class Edits:
     @property
     def choices(self) -> tuple[Choice, ...]:
         """What a hold offers beside its own choices."""
-        return (*((UNDO,) if self._made else ()), *((REDO,) if self._undone else ()))
+        last, following = self.last, self.next
+        return (
+            *(() if last is None else (Choice(UNDO.id, f"undo the {last.what}"),)),
+            *(() if following is None else (Choice(REDO.id, f"redo the {following.what}"),)),
+        )
 
     @property
     def text_stands(self) -> bool:

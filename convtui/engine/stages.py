@@ -274,7 +274,7 @@ class StageGate:
             "ending",
             self._table.point("terminate"),
             [{"field": "termination", "label": "ending", "text": termination.reason}],
-            (END, OVERRIDE, *((UNDO,) if self._table.edits.last is not None else ())),
+            (END, OVERRIDE, *self._table.edits.choices),
             detail=f"{termination.kind} by {termination.by}: {termination.reason}",
         )
         if release.choice == UNDO.id:

@@ -40,6 +40,7 @@ from convtui.simulators.base import (
     UserAction,
 )
 
+_UNDO_ENDING = Choice(UNDO.id, "undo the override of the ending")
 _CHANGED_PAST = 0.5
 """Likeness (0 to 1) below which a human's text is no longer an edited draft."""
 _COMPARED = 4000
@@ -71,7 +72,7 @@ class Speakers:
         release = await self._table.gate.pass_through(
             self._table.point("request"),
             drafts=lambda: self._provider.request_drafts(session) if speaker == "provider" else [],
-            choices=(GO, SKIP, *((UNDO,) if self._table.overridden is not None else ())),
+            choices=(GO, SKIP, *((_UNDO_ENDING,) if self._table.overridden is not None else ())),
         )
         if release.choice == SKIP.id:
             raise SkipTurnError

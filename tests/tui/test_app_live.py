@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from textual.widgets import Input, OptionList
+from textual.widgets import Input, OptionList, Static
 
 from convtui.client import EngineHandle, EngineState
 from convtui.errors import EngineError
@@ -16,7 +16,7 @@ from convtui.tui.app import ConvtuiApp
 from convtui.tui.run import LiveRun
 from convtui.tui.screens.breakpoints import BreakpointsScreen
 from convtui.tui.screens.debugger import DebuggerScreen
-from convtui.tui.screens.dialogs import Choose, Edit
+from convtui.tui.screens.dialogs import Ask, Choose, Edit
 from convtui.tui.screens.error import ErrorPane
 from convtui.tui.source import LiveSource
 from convtui.tui.widgets.keybar import KeyBar
@@ -392,3 +392,31 @@ async def test_a_change_of_the_providers_code_is_announced(live: Live, tmp_path:
 
         await until(pilot, saved)
     assert told[0] == "helpers.py changed: R reloads it."
+
+
+async def test_an_edit_is_taken_back_with_a_key(live: Live) -> None:
+    undo = ("undo", "undo the edit of the raw reply")
+    told: list[str] = []
+    async with live.app.run_test(size=(120, 36)) as pilot:
+        await live.begin(pilot)
+        live.handle.held(*CHOICES, drafts=DRAFTS)
+        await until(pilot, lambda: live.screen.hold_bar.display)
+        live.app.notify = lambda message, **more: told.append(str(message))  # type: ignore[method-assign]
+        await pilot.press("u")
+        await until(pilot, lambda: any("nothing to undo" in line for line in told))
+        live.handle.held(*CHOICES, undo, drafts=DRAFTS)
+        choices = live.screen.hold_bar.query_one("#hold-choices", Static)
+        await until(pilot, lambda: "4 or u" in str(choices.content))
+        await pilot.press("u")
+        await until(pilot, lambda: live.handle.orders[-1][0] == "release")
+        assert live.handle.orders[-1][1]["choice"] == "undo"
+        await until(pilot, lambda: told[-1] == "Undone: the edit of the raw reply.")
+        live.handle.held(*CHOICES, drafts=DRAFTS)
+        live.screen.perform("hold.ask_again_with")
+        await until(pilot, lambda: isinstance(live.app.screen, Ask))
+        await pilot.press(*"temperature=2 n=x y", "enter")
+        hint = live.app.screen.query_one(Static)
+        await until(pilot, lambda: "y: write key=value" in str(hint.content))
+        await pilot.press("backspace", "backspace", "enter")
+        await until(pilot, lambda: live.handle.orders[-1][1]["choice"] == "again")
+        assert live.handle.orders[-1][1]["edits"] == {"params": {"temperature": 2, "n": "x"}}

@@ -62,9 +62,13 @@ class Answering(Driving):
         also = f"; the other {'call' if rest == 1 else f'{rest} calls'} as made" if rest else ""
         drafts = [(use.id, f"arguments of {use.name}, JSON{also}", texts[use.id]) for use in chosen]
         edits = await self.app.push_screen_wait(
-            Edit(self._place("edit", hold), drafts, check=lambda _, text: wrong_with(text),
-                 apply="apply and run", keep=outside)
-        )  # fmt: skip
+            Edit(
+                self._place("edit", hold),
+                drafts,
+                check=lambda _, text: wrong_with(text),
+                keep=outside,
+            )
+        )
         if edits and self.still(hold):
             await self.release(choice, edits)
 

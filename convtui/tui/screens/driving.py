@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +12,7 @@ from convtui.protocol import Commands
 from convtui.records import RecordDict
 from convtui.text import visible_line
 from convtui.transcript import Turn
-from convtui.tui.screens.dialogs import Edit, edit_outside, editor_command
+from convtui.tui.screens.dialogs import Ask, Edit, edit_outside, editor_command
 from convtui.tui.screens.transport import Transport
 from convtui.tui.widgets.holdbar import choices_of
 
@@ -18,6 +20,7 @@ HOLD_KEYS = {
     "hold.edit": ("edit", "supply", "reply"),
     "hold.ask_again": ("again", "retry"),
     "hold.override": ("override", "keep"),
+    "hold.undo": ("undo",),
 }
 """The choices of a hold that have a key of their own, whatever their number."""
 SHOWN_ONLY = frozenset({"estimate"})
@@ -164,6 +167,54 @@ class Driving(Transport):
         """Overrides the discard or the ending."""
         await self._take("override", "keep", what="Overriding")
 
+    async def do_hold_undo(self) -> None:
+        """Takes back the last edit or override that was not released."""
+        await self._go_back_on("undo", "Nothing was edited here: there is nothing to undo.")
+
+    async def do_hold_redo(self) -> None:
+        """Makes the edit that was taken back last again."""
+        await self._go_back_on("redo", "Nothing was taken back here: there is nothing to redo.")
+
+    async def _go_back_on(self, choice: str, nothing: str) -> None:
+        hold = self.hold
+        if hold is None:
+            self.nothing_held()
+            return
+        label = next((label for identity, label in choices_of(hold) if identity == choice), None)
+        if label is None:
+            self.tell(nothing, "warning")
+        elif await self.release(choice):
+            done = {"undo": "Undone:", "redo": "Redone:"}[choice]
+            self.tell(f"{label.replace(choice, done, 1)}.")
+
+    async def do_hold_ask_again_with(self) -> None:
+        """Asks the model again with other parameters, which count this once."""
+        hold = self.hold
+        if hold is None:
+            self.nothing_held()
+            return
+        if self.offers("again") is None:
+            await self._take("again", what="Asking again")
+            return
+        answer = await self.app.push_screen_wait(
+            Ask(
+                "ask again with other parameters",
+                value=self._asked_with,
+                hint="key=value, separated by spaces: temperature=0.2 model=openai/gpt-4o. Values"
+                " are JSON, or text. They count for this attempt, and are on record.",
+                check=lambda text: read_params(text)[1],
+            )
+        )
+        if answer is None or not self.still(hold):
+            return
+        self._asked_with = answer
+        params, _ = read_params(answer)
+        if await self.release("again", {"params": params}):
+            told = ", ".join(f"{name}={value}" for name, value in params.items())
+            self.tell(f"Asked again with {visible_line(told, 200)}.")
+
+    _asked_with = ""
+
     async def do_hold_edit(self) -> None:
         """Edits what is held."""
         await self.edit_held(self.offers(*HOLD_KEYS["hold.edit"]) or "edit")
@@ -277,6 +328,24 @@ class Driving(Transport):
             self.tell("Breakpoints are for a live conversation.")
         else:
             self.app.push_screen(BreakpointsScreen(self.run))
+
+
+def read_params(text: str) -> tuple[dict[str, Any], str | None]:
+    """`key=value` pairs as parameters of a model, or what is wrong with them."""
+    try:
+        parts = shlex.split(text)
+    except ValueError as error:
+        return {}, f"not readable: {error}"
+    found: dict[str, Any] = {}
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if not equals or not name.isidentifier():
+            return {}, f"{part}: write key=value, for example temperature=0.2"
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found, None if found else "write key=value, for example temperature=0.2"
 
 
 def drafts_of(hold: RecordDict) -> list[tuple[str, str, str]]:

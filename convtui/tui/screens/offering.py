@@ -139,6 +139,10 @@ class Offering(Briefs):
             )
         if action_id == "hold.ask_again":
             return self.offers("again", "retry") is not None
+        if action_id in ("hold.undo", "hold.redo"):
+            return self.offers(action_id.partition(".")[2]) is not None
+        if action_id == "hold.ask_again_with":
+            return self.offers("again") is not None
         if action_id == "hold.override":
             return self.offers("override", "keep") is not None
         if action_id.startswith("hold.choice_"):

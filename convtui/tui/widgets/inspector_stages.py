@@ -287,9 +287,11 @@ def _take_stages(doc: Doc, take: Take, raw: str, held: str, context: Context) ->
 def _debug(doc: Doc, record: RecordDict) -> None:
     kind = str(record.get("type", ""))
     if kind == "debug.edited":
-        doc.line(("* edited ", "human bold"), (str(record.get("field", "")), "text"))
+        word = "undone: edit of" if record.get("undoes") is not None else "edited"
+        doc.line((f"* {word} ", "human bold"), (str(record.get("field", "")), "text"))
     elif kind == "debug.overrode":
-        doc.line(("* overrode ", "human bold"), (str(record.get("what", "")), "text"))
+        word = "undone: override of" if record.get("undoes") is not None else "overrode"
+        doc.line((f"* {word} ", "human bold"), (str(record.get("what", "")), "text"))
     elif kind == "debug.injected":
         doc.line(("* fault injected ", "warning bold"), (str(record.get("fault", "")), "text"))
     elif kind in ("turn.cancelled", "turn.skipped"):
