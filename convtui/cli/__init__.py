@@ -29,6 +29,7 @@ _COMMANDS: Final[dict[str, str]] = {
     "show": "Print a log for people, pipes or programs.",
     "runs": "List and search saved runs.",
     "compare": "Two runs or branches side by side.",
+    "profile": "How reliable runs were: tools, errors, early against late, times.",
     "rehook": "A provider's hooks again, over saved runs.",
     "import": "Other tools' transcripts become logs.",
     "compress": "A saved conversation with its history summarised.",

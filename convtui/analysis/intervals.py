@@ -1,0 +1,104 @@
+"""Intervals of rates and of their differences, and percentiles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+Z: Final = 1.959963984540054
+"""Standard deviations of a 95 % interval."""
+
+
+@dataclass(slots=True, frozen=True)
+class Interval:
+    """A 95 % confidence interval."""
+
+    low: float
+    high: float
+
+    @property
+    def includes_zero(self) -> bool:
+        """Whether no difference at all would be no surprise."""
+        return self.low <= 0.0 <= self.high
+
+
+@dataclass(slots=True, frozen=True)
+class Spread:
+    """Percentiles of `n` values, by linear interpolation; `total` is their sum."""
+
+    n: int
+    p50: float
+    p90: float
+    p95: float
+    max: float
+    total: float
+
+
+def spread(values: Sequence[float]) -> Spread | None:
+    """The percentiles of values; None where there are none."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return Spread(
+        len(ordered),
+        percentile(ordered, 0.5),
+        percentile(ordered, 0.9),
+        percentile(ordered, 0.95),
+        ordered[-1],
+        math.fsum(ordered),
+    )
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The value below which `share` (0 to 1) of the values lie, between two where need be.
+
+    `ordered` is sorted and not empty.
+    """
+    place = share * (len(ordered) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def wilson(bad: float, n: float, z: float = Z) -> Interval:
+    """The Wilson score interval of the rate `bad / n`; of nothing at all it is 0 to 1."""
+    if n <= 0:
+        return Interval(0.0, 1.0)
+    rate = bad / n
+    middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return Interval(max(0.0, middle - half), min(1.0, middle + half))
+
+
+def newcombe(bad_a: float, n_a: float, bad_b: float, n_b: float, z: float = Z) -> Interval:
+    """Newcombe's hybrid score interval of `bad_a / n_a - bad_b / n_b`, for independent rates.
+
+    It is right also where a rate is 0 or 1. Numbers need not be whole; `n_a` and `n_b` above 0.
+    """
+    rate_a, rate_b = bad_a / n_a, bad_b / n_b
+    a, b = wilson(bad_a, n_a, z), wilson(bad_b, n_b, z)
+    difference = rate_a - rate_b
+    return Interval(
+        difference - math.hypot(rate_a - a.low, b.high - rate_b),
+        difference + math.hypot(a.high - rate_a, rate_b - b.low),
+    )
+
+
+def design_effect(clusters: Sequence[tuple[int, int]]) -> float:
+    """How much less a call tells because calls of one run are alike; 1 where they are not.
+
+    `clusters` are `(bad, n)` of each run. It is the variance of the rate taken over runs, divided
+    by that of as many independent calls; never below 1, and 1 where it cannot be known: fewer than
+    two runs, or no variation at all.
+    """
+    held = [(bad, n) for bad, n in clusters if n > 0]
+    total = sum(n for _, n in held)
+    bad = sum(bad for bad, _ in held)
+    if len(held) < 2 or bad in (0, total):
+        return 1.0
+    rate = bad / total
+    count = len(held)
+    between = sum((b - rate * n) ** 2 for b, n in held) * count / (count - 1) / total**2
+    return max(1.0, between / (rate * (1 - rate) / total))

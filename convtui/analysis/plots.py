@@ -1,0 +1,114 @@
+"""Small plots of plain text: sparklines, columns and bars, for terminals and screens.
+
+Every line is exactly as wide as asked. Blocks need a Unicode terminal; with `ascii_only` there are
+only ASCII signs. What a plot shows is also said in words (`in_words`), for those who do not see it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+_BLOCKS: Final = " ▁▂▃▄▅▆▇█"
+_ASCII: Final = " .:-=+*#@"
+_BARS: Final = " ▏▎▍▌▋▊▉█"
+
+
+def can_draw_blocks(stream: Any) -> bool:
+    """Whether a stream's encoding has the signs of the plots."""
+    try:
+        (_BLOCKS + _BARS + "·").encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeError, LookupError):
+        return False
+    return True
+
+
+def resample(values: Sequence[float | None], width: int) -> list[float | None]:
+    """At most `width` values: the greatest of each stretch, so that no peak is lost."""
+    if width < 1:
+        return []
+    if len(values) <= width:
+        return list(values)
+    found: list[float | None] = []
+    for place in range(width):
+        stretch = values[place * len(values) // width : (place + 1) * len(values) // width]
+        known = [value for value in stretch if value is not None]
+        found.append(max(known) if known else None)
+    return found
+
+
+def columns(
+    values: Sequence[float | None], *, width: int, height: int = 1, ascii_only: bool = False
+) -> list[str]:
+    """A column for each value, from zero to the greatest; `height` lines from top to bottom.
+
+    A value above zero is never drawn as nothing; what is not known is a dot in the lowest line.
+    Values that are no finite numbers are not known. With more values than `width` each column is
+    the greatest of a stretch.
+    """
+    clean = [v if v is not None and math.isfinite(v) else None for v in values]
+    drawn = resample(clean, width)
+    signs = _ASCII if ascii_only else _BLOCKS
+    steps = len(signs) - 1
+    top = max((value for value in drawn if value is not None), default=0.0)
+    lines = []
+    for line in range(height - 1, -1, -1):
+        text = ""
+        for value in drawn:
+            if value is None:
+                text += ("?" if ascii_only else "·") if line == 0 else " "
+                continue
+            level = 0 if top <= 0 or value <= 0 else max(1, round(value / top * height * steps))
+            text += signs[min(steps, max(0, level - line * steps))]
+        lines.append(f"{text:<{width}}")
+    return lines
+
+
+def bar(value: float | None, most: float, *, width: int, ascii_only: bool = False) -> str:
+    """A bar from left to right, `value` of `most`; exactly `width` wide."""
+    if value is None or not math.isfinite(value) or value <= 0 or most <= 0:
+        return " " * width
+    share = min(1.0, value / most)
+    if ascii_only:
+        return f"{'#' * max(1, round(share * width)):<{width}}"
+    eighths = max(1, round(share * width * 8))
+    full, rest = divmod(eighths, 8)
+    return f"{'█' * full + (_BARS[rest] if rest else ''):<{width}}"
+
+
+def figure(value: float, unit: str) -> str:
+    """A value with its unit, short: `1.25 s`, `1,240 tokens`, `27.3 %`, `$0.0004`."""
+    if unit == "$":
+        return f"${value:.4f}"
+    if unit == "s":
+        return f"{value:.2f} s"
+    if unit == "%":
+        return f"{value:.1f} %"
+    if unit == "errors" and value == 1:
+        return "1 error"
+    shown = f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+    return f"{shown} {unit}".rstrip()
+
+
+def in_words(values: Sequence[float | None], labels: Sequence[str], unit: str) -> str:
+    """What a plot of values shows: how many, from where to where, the highest and its place."""
+    known = [
+        (value, label)
+        for value, label in zip(values, labels, strict=True)
+        if value is not None and math.isfinite(value)
+    ]
+    if not known:
+        return "nothing on record"
+    missing = len(values) - len(known)
+    lost = f", {missing} not on record" if missing else ""
+    if all(value == known[0][0] for value, _ in known):
+        each = "" if len(known) == 1 else f" each of {len(known)}"
+        return f"{figure(known[0][0], unit)}{each}{lost}"
+    high = max(known, key=lambda pair: pair[0])
+    low = min(known, key=lambda pair: pair[0])
+    return (
+        f"{len(known)} values{lost}: first {figure(known[0][0], unit)},"
+        f" last {figure(known[-1][0], unit)}, lowest {figure(low[0], unit)} at {low[1]},"
+        f" highest {figure(high[0], unit)} at {high[1]}"
+    )

@@ -1,0 +1,518 @@
+"""The reliability profile of one run or of many: how the tools went, what the turns took.
+
+Rates are those of calls whose outcome is known: a call without a result, or one that a human
+stopped, is counted and is neither a success nor a failure. Trivial tools (`outcomes.TRIVIAL_TOOLS`)
+are counted apart. What is known by no log is None, never zero.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+
+from convtui.analysis.intervals import Interval, Spread, newcombe, spread
+from convtui.analysis.outcomes import is_trivial, tool_type
+from convtui.analysis.tool_calls import MadeCall, calls_of
+from convtui.log.reader import Log, open_log
+from convtui.records import RecordDict
+from convtui.transcript import COMMITTED, Flag, Transcript, Turn
+
+MIN_CALLS: Final = 10
+"""Calls with a known outcome below which early and late are not told apart."""
+
+Verdict = Literal["better", "worse", "none"]
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(slots=True, frozen=True)
+class Tally:
+    """Calls and how they went. Addable."""
+
+    calls: int = 0
+    ok: int = 0
+    failed: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(self.calls + other.calls, self.ok + other.ok, self.failed + other.failed)
+
+    @property
+    def unknown(self) -> int:
+        """Calls that may have gone either way."""
+        return self.calls - self.ok - self.failed
+
+    @property
+    def known(self) -> int:
+        """Calls of which the rate is one."""
+        return self.ok + self.failed
+
+    @property
+    def error_rate(self) -> float | None:
+        """Failures among the known ones, 0 to 1; None where none is known."""
+        return self.failed / self.known if self.known else None
+
+
+@dataclass(slots=True, frozen=True)
+class Gain:
+    """Whether the calls went better late than early: the first and the last fifth of a run.
+
+    A fifth is `max(1, calls // 5)` calls. Of several runs the fifths are added up, those of runs
+    with a single call left out.
+    """
+
+    early: Tally
+    late: Tally
+    overlap: bool
+    """Whether the same call is in both: there is only one."""
+    interval: Interval | None
+    """Of `late - early`, as far as both rates are known."""
+    verdict: Verdict
+    why: str
+    """Why there is no verdict; empty where there is one."""
+
+    @property
+    def change(self) -> float | None:
+        """The late rate minus the early one; negative is an improvement."""
+        early, late = self.early.error_rate, self.late.error_rate
+        return None if early is None or late is None else late - early
+
+
+@dataclass(slots=True, frozen=True)
+class ToolStats:
+    """One tool."""
+
+    name: str
+    type: str
+    tally: Tally
+    seconds: Spread | None
+    """How long its calls took, where that is on record."""
+
+
+@dataclass(slots=True, frozen=True)
+class SideStats:
+    """One side: what its turns took, and what it used in all."""
+
+    side: str
+    turns: int
+    """Of its own that were said."""
+    latency: Spread | None
+    """Seconds of a turn's model calls."""
+    tokens: Spread | None
+    """Tokens of a turn, prompt and completion."""
+    calls: int
+    retries: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost: float | None
+    """US dollars."""
+
+
+@dataclass(slots=True, frozen=True)
+class TurnPoint:
+    """One turn of a run, for plots. None: not on record."""
+
+    address: str
+    speaker: str
+    latency: float | None
+    tokens: int | None
+    errors: int
+    """1 where the turn itself failed, and 1 for each of its tool calls that did."""
+
+
+@dataclass(slots=True)
+class RunProfile:
+    """One run. Texts are foreign and exact."""
+
+    path: Path
+    id: str
+    persona: str
+    provider: str
+    created_at: str
+    ending: str
+    """Kind of the termination; `running` or `crashed` where there is none."""
+    sessions: list[str] = field(default_factory=list)
+    """How each session ended: the kind, `skipped`, or `open`."""
+    said: int = 0
+    """Turns of its own."""
+    inherited: int = 0
+    """Turns that it began with because it continues another run."""
+    discarded: int = 0
+    errors: int = 0
+    """Turns in which something failed."""
+    signals: Counter[str] = field(default_factory=Counter)
+    """Turns by signal."""
+    decisions: Counter[str] = field(default_factory=Counter)
+    """A responder's decisions by kind."""
+    rules: Counter[str] = field(default_factory=Counter)
+    """Calls by the rule that decided how they went; see `outcomes.RULES`."""
+    tally: Tally = field(default_factory=Tally)
+    trivial: int = 0
+    """Calls of trivial tools, which are in no other figure."""
+    outcomes: list[bool | None] = field(default_factory=list)
+    """Of every call, in order."""
+    early: Tally = field(default_factory=Tally)
+    late: Tally = field(default_factory=Tally)
+    turns: list[TurnPoint] = field(default_factory=list)
+    sides: list[SideStats] = field(default_factory=list)
+    damage: int = 0
+    """How many findings the log has; what is damaged is not counted."""
+    _tools: dict[str, list[MadeCall]] = field(default_factory=dict)
+    _latencies: dict[str, list[float]] = field(default_factory=dict)
+    _tokens: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def gain(self) -> Gain:
+        """Early against late, of this run alone."""
+        return _gain([self])
+
+
+@dataclass(slots=True)
+class Profile:
+    """Runs together; of one run, that run."""
+
+    runs: list[RunProfile]
+    tally: Tally
+    trivial: int
+    tools: list[ToolStats]
+    """The most called first."""
+    dominant_type: str | None
+    """The type of tool that was called most, the first called on ties; None without calls."""
+    gain: Gain
+    rules: Counter[str]
+    signals: Counter[str]
+    decisions: Counter[str]
+    endings: Counter[str]
+    """Runs by ending."""
+    session_endings: Counter[str]
+    said: int
+    inherited: int
+    discarded: int
+    errors: int
+    sessions: int
+    sides: list[SideStats]
+
+    @property
+    def retries(self) -> int:
+        """Of all sides."""
+        return sum(side.retries for side in self.sides)
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars, of the sides of which it is known."""
+        known = [side.cost for side in self.sides if side.cost is not None]
+        return sum(known) if known else None
+
+
+@dataclass(slots=True, frozen=True)
+class Series:
+    """What a plot shows: a value for each turn of a run, or for each of several runs."""
+
+    name: str
+    unit: str
+    """`s`, `tokens`, `errors`, `%`, `$`."""
+    over: str
+    """What the points are: `turns of the provider`, `turns`, `runs`, `tool calls`."""
+    labels: list[str]
+    """Of each point: a turn's address, a log's name. Foreign text."""
+    values: list[float | None]
+    """None: not on record."""
+
+
+def series(profile: Profile) -> list[Series]:
+    """The plots of a profile: over the turns of one run, over the runs of several.
+
+    Those without any value are left out.
+    """
+    found = _over_turns(profile.runs[0]) if len(profile.runs) == 1 else _over_runs(profile)
+    return [each for each in found if any(value is not None for value in each.values)]
+
+
+def _over_turns(run: RunProfile) -> list[Series]:
+    found = []
+    for name, unit in (("latency", "s"), ("tokens", "tokens")):
+        for side in _SIDES:
+            turns = [point for point in run.turns if point.speaker == side]
+            found.append(
+                Series(
+                    f"{side} {name}",
+                    unit,
+                    f"turns of the {side}",
+                    [point.address for point in turns],
+                    [getattr(point, name) for point in turns],
+                )
+            )
+    labels = [point.address for point in run.turns]
+    found.append(
+        Series("errors", "errors", "turns", labels, [float(point.errors) for point in run.turns])
+    )
+    return found
+
+
+def _over_runs(profile: Profile) -> list[Series]:
+    labels = [run.path.name for run in profile.runs]
+    rates = [run.tally.error_rate for run in profile.runs]
+    found = [
+        Series("error rate", "%", "runs", labels, [r if r is None else r * 100 for r in rates]),
+        Series("errors", "errors", "runs", labels, [float(run.errors) for run in profile.runs]),
+    ]
+    for side in _SIDES:
+        of = [next((s for s in run.sides if s.side == side), None) for run in profile.runs]
+        medians = [s.latency.p50 if s is not None and s.latency else None for s in of]
+        tokens = [s.tokens.total if s is not None and s.tokens else None for s in of]
+        found.append(Series(f"{side} latency, median", "s", "runs", labels, medians))
+        found.append(Series(f"{side} tokens", "tokens", "runs", labels, tokens))
+    return found
+
+
+def profile_logs(paths: Iterable[Path | str]) -> Profile:
+    """The profile of logs together. Blocking; raises `LogError` for one that cannot be opened."""
+    runs = []
+    for path in paths:
+        with open_log(path) as log:
+            runs.append(profile_run(log))
+    return combine(runs)
+
+
+def profile_run(log: Log) -> RunProfile:
+    """One run. Blocking: reads the log's tool calls."""
+    transcript = log.transcript
+    header = transcript.header
+    provider = header.get("provider")
+    run = RunProfile(
+        log.path,
+        transcript.id,
+        str(header.get("persona") or ""),
+        str(provider.get("name") or "") if isinstance(provider, dict) else "",
+        str(header.get("created_at") or ""),
+        _ending(transcript.termination, running=log.running),
+        [_session_ending(session.termination, session.skipped) for session in transcript.sessions],
+        discarded=transcript.counts.get("turn.discarded", 0),
+        # A crash is an ending, and no damage.
+        damage=sum(found.code != "no_trailer" for found in log.findings),
+    )
+    _take_calls(run, calls_of(log))
+    _take_turns(run, transcript)
+    _take_sides(run, transcript)
+    return run
+
+
+def tally_of(calls: Iterable[MadeCall]) -> Tally:
+    """How calls went, those of trivial tools left out."""
+    counted = Counter(call.outcome.success for call in calls if not is_trivial(call.name))
+    return Tally(counted.total(), counted[True], counted[False])
+
+
+def fifths(outcomes: Sequence[bool | None]) -> tuple[Tally, Tally]:
+    """The first and the last fifth of calls in order."""
+    split = max(1, len(outcomes) // 5)
+    return _count(outcomes[:split]), _count(outcomes[-split:])
+
+
+def combine(runs: Sequence[RunProfile]) -> Profile:
+    """Runs as one profile."""
+    tools: dict[str, list[MadeCall]] = {}
+    for run in runs:
+        for name, calls in run._tools.items():
+            tools.setdefault(name, []).extend(calls)
+    stats = [
+        ToolStats(
+            name,
+            tool_type(name),
+            tally_of(calls),
+            spread([call.seconds for call in calls if call.seconds is not None]),
+        )
+        for name, calls in tools.items()
+    ]
+    types: Counter[str] = Counter()
+    for each in stats:
+        types[each.type] += each.tally.calls
+    return Profile(
+        list(runs),
+        sum((run.tally for run in runs), Tally()),
+        sum(run.trivial for run in runs),
+        sorted(stats, key=lambda each: -each.tally.calls),
+        max(types, key=types.__getitem__) if types else None,
+        _gain(runs),
+        _sum(run.rules for run in runs),
+        _sum(run.signals for run in runs),
+        _sum(run.decisions for run in runs),
+        Counter(run.ending for run in runs),
+        Counter(ending for run in runs for ending in run.sessions),
+        sum(run.said for run in runs),
+        sum(run.inherited for run in runs),
+        sum(run.discarded for run in runs),
+        sum(run.errors for run in runs),
+        sum(len(run.sessions) for run in runs),
+        _sides(runs),
+    )
+
+
+# --- one run
+
+
+def _take_calls(run: RunProfile, calls: Sequence[MadeCall]) -> None:
+    counted = [call for call in calls if not is_trivial(call.name)]
+    run.trivial = len(calls) - len(counted)
+    run.tally = tally_of(counted)
+    run.outcomes = [call.outcome.success for call in counted]
+    if counted:
+        run.early, run.late = fifths(run.outcomes)
+    for call in counted:
+        run.rules[call.outcome.rule] += 1
+        # A profile of many runs must not hold what all their tools gave.
+        call.result = call.arguments = None
+        run._tools.setdefault(call.name, []).append(call)
+
+
+def _take_turns(run: RunProfile, transcript: Transcript) -> None:
+    failed: Counter[tuple[int, int | None]] = Counter(
+        (call.session, call.turn)
+        for calls in run._tools.values()
+        for call in calls
+        if call.outcome.success is False
+    )
+    for turn in transcript.turns:
+        if turn.flags & Flag.SEEDED:
+            run.inherited += 1
+            continue
+        run.said += turn.status == COMMITTED
+        wrong = bool(turn.flags & Flag.ERROR)
+        run.errors += wrong
+        run.signals.update(turn.signals)
+        run.decisions.update(
+            code.split(":")[1] for code in turn.codes if code.startswith("decided:")
+        )
+        tokens = _tokens_of(turn)
+        run.turns.append(
+            TurnPoint(
+                turn.address,
+                turn.speaker,
+                turn.latency,
+                tokens,
+                wrong + failed[turn.session, turn.number],
+            )
+        )
+        if turn.latency is not None:
+            run._latencies.setdefault(turn.speaker, []).append(turn.latency)
+        if tokens is not None:
+            run._tokens.setdefault(turn.speaker, []).append(tokens)
+
+
+def _take_sides(run: RunProfile, transcript: Transcript) -> None:
+    said = Counter(
+        turn.speaker
+        for turn in transcript.turns
+        if turn.status == COMMITTED and not turn.flags & Flag.SEEDED
+    )
+    for side in dict.fromkeys((*_SIDES, *sorted(transcript.totals))):
+        totals = transcript.totals.get(side)
+        if totals is None and not said[side]:
+            continue
+        run.sides.append(
+            SideStats(
+                side,
+                said[side],
+                spread(run._latencies.get(side, [])),
+                spread(run._tokens.get(side, [])),
+                totals.calls if totals is not None else 0,
+                totals.retries if totals is not None else 0,
+                totals.prompt_tokens if totals is not None else None,
+                totals.completion_tokens if totals is not None else None,
+                totals.cost if totals is not None else None,
+            )
+        )
+
+
+_SIDES: Final = ("persona", "provider")
+
+
+def _tokens_of(turn: Turn) -> int | None:
+    if turn.prompt_tokens is None and turn.completion_tokens is None:
+        return None
+    return (turn.prompt_tokens or 0) + (turn.completion_tokens or 0)
+
+
+def _ending(termination: RecordDict | None, *, running: bool) -> str:
+    kind = (termination or {}).get("kind")
+    return str(kind) if kind else ("running" if running else "crashed")
+
+
+def _session_ending(termination: RecordDict | None, skipped: str | None) -> str:
+    if skipped is not None:
+        return "skipped"
+    return str((termination or {}).get("kind") or "open")
+
+
+# --- runs together
+
+
+def _count(outcomes: Iterable[bool | None]) -> Tally:
+    counted = Counter(outcomes)
+    return Tally(counted.total(), counted[True], counted[False])
+
+
+def _gain(runs: Sequence[RunProfile]) -> Gain:
+    with_calls = [run for run in runs if run.tally.calls]
+    apart = [run for run in with_calls if run.tally.calls > 1]
+    overlap = bool(with_calls) and not apart
+    counted = apart or with_calls
+    early = sum((run.early for run in counted), Tally())
+    late = sum((run.late for run in counted), Tally())
+    known = sum(run.tally.known for run in counted)
+    interval: Interval | None = None
+    if early.known and late.known:
+        interval = newcombe(late.failed, late.known, early.failed, early.known)
+    verdict: Verdict = "none"
+    why = ""
+    if not with_calls:
+        why = "no tool calls"
+    elif overlap:
+        why = "the first and the last fifth are the same call"
+    elif interval is None:
+        why = "how the calls of one fifth went is not known"
+    elif known < MIN_CALLS:
+        why = f"fewer than {MIN_CALLS} calls with a known outcome"
+    elif interval.includes_zero:
+        why = "a difference like this is no surprise with so few calls"
+    else:
+        verdict = "better" if interval.high < 0 else "worse"
+    return Gain(early, late, overlap, interval, verdict, why)
+
+
+def _sum(counters: Iterable[Counter[str]]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for counter in counters:
+        found.update(counter)
+    return found
+
+
+def _sides(runs: Sequence[RunProfile]) -> list[SideStats]:
+    names = dict.fromkeys(side.side for run in runs for side in run.sides)
+    found = []
+    for name in names:
+        parts = [side for run in runs for side in run.sides if side.side == name]
+        found.append(
+            SideStats(
+                name,
+                sum(part.turns for part in parts),
+                spread([value for run in runs for value in run._latencies.get(name, ())]),
+                spread([value for run in runs for value in run._tokens.get(name, ())]),
+                sum(part.calls for part in parts),
+                sum(part.retries for part in parts),
+                _known(part.prompt_tokens for part in parts),
+                _known(part.completion_tokens for part in parts),
+                _known(part.cost for part in parts),
+            )
+        )
+    return found
+
+
+def _known(values: Iterable[Number | None]) -> Number | None:
+    """The sum of those that are known."""
+    found: Number | None = None
+    for value in values:
+        if value is not None:
+            found = value if found is None else found + value
+    return found
