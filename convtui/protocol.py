@@ -51,9 +51,10 @@ class Kind(IntEnum):
     """What loading the provider showed; the answer to a START with `only_load` or `rehook`."""
     REHOOKED = 11
     """What the new hooks make of one log: `{log, error}` for one that cannot be read, else `{log,
-    id, persona, turns, changed, counterfactual, seeded, damaged, endings}`. `turns` are the replies
-    that went through, `[session, turn, attempt]`; `changed` those of which something differs:
-    `{session, turn, attempt, kinds, raw, before, after, error, counterfactual}`."""
+    id, persona, turns, changed, counterfactual, seeded, by_hand, damaged, endings}`. `turns` are
+    the replies that went through, `[session, turn, attempt]`; `changed` those of which something
+    differs: `{session, turn, attempt, kinds, by_hand, raw, before, after, error, counterfactual}`.
+    """
     # screen to engine
     START = 32
     """What to run; the first frame. See `engine.process`."""
@@ -258,6 +259,9 @@ class StartSpec:
     trust: bool = False
     """Whether code that a log names may be loaded although its digest has changed."""
     env_file: str | None = None
+    faults: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Faults that are armed from the beginning, by side, as the answer to `Commands.INJECT` lists
+    them."""
     continue_from: ContinueFrom | None = None
     only_load: bool = False
     """Loads the provider, tells what it is, and ends: no conversation, no log."""

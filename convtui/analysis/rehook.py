@@ -35,6 +35,8 @@ class Changed:
     before: dict[str, Any] | None
     after: dict[str, Any] | None
     error: dict[str, Any] | None
+    by_hand: tuple[str, ...] = ()
+    """What a human had changed of it: raw, text, discard, ending."""
 
     @property
     def address(self) -> str:
@@ -61,11 +63,27 @@ class Changed:
                 said.append(_ending(before.get("ends"), after.get("ends")))
         return said
 
+    def hand(self) -> str:
+        """What a human had done to it, and what that means here; empty for nothing."""
+        done = [words for what, words in _BY_HAND.items() if what in self.by_hand]
+        if not done:
+            return ""
+        on = "that reply" if "raw" in self.by_hand else "it"
+        return f"{', '.join(done)} by hand then: compared with what the hooks made of {on}"
+
     def diff(self) -> list[tuple[Op, str]]:
         """The text then and now as a word diff; empty where it is the same."""
         if self.before is None or self.after is None or "text" not in self.kinds:
             return []
         return word_diff(str(self.before["text"]), str(self.after["text"]))
+
+
+_BY_HAND: Final = {
+    "raw": "raw reply edited",
+    "text": "text edited",
+    "discard": "discard overridden",
+    "ending": "ending overridden",
+}
 
 
 def _signals(before: dict[str, Any], after: dict[str, Any]) -> str:
@@ -113,6 +131,8 @@ class Counts:
     """Replies after the first changed outcome of their session, changed or not."""
     seeded: int
     """Turns whose raw replies stand in a parent log."""
+    by_hand: int
+    """Replies of which a human changed something: compared with what the hooks had made."""
 
 
 class Report:
@@ -131,6 +151,7 @@ class Report:
             errors=sum("error" in change.kinds for change in self.changes),
             counterfactual=sum(each.get("counterfactual", 0) for each in found),
             seeded=sum(each.get("seeded", 0) for each in found),
+            by_hand=sum(each.get("by_hand", 0) for each in found),
         )
 
     @property
@@ -274,6 +295,7 @@ def _changes(result: Rehooked) -> Iterator[Changed]:
                 before=each["before"],
                 after=each["after"],
                 error=each["error"],
+                by_hand=tuple(each["by_hand"]),
             )
 
 

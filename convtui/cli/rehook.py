@@ -159,6 +159,11 @@ def _notes(report: Report) -> None:
             f"convtui: the raw replies of {report.counts.seeded} turns stand in the logs that these"
             " go on from: name those, too"
         )
+    if report.counts.by_hand:
+        say(
+            f"convtui: {report.counts.by_hand} replies were changed by hand then; they are compared"
+            " with what the hooks had made, not with what a human made of that"
+        )
     if report.result.output:
         first = report.result.output.strip().split("\n", 1)[0]
         say(f"convtui: the provider's code printed {len(report.result.output)} characters: {first}")
@@ -229,6 +234,8 @@ class _Lines:
 
     def _change(self, change: Changed) -> None:
         mark = [("  counterfactual", _DIM)] if change.counterfactual else []
+        if change.hand():
+            mark.append((f"  ({change.hand()})", _DIM))
         code = _RED if change.error is not None else ""
         self._line(f"  {change.address:<8}  ", ("; ".join(change.words()), code), *mark)
         if change.error is not None:

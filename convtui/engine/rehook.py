@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from convtui.engine.pipeline import Hooks, PlainHooks, Rules, pipeline
 from convtui.engine.sides import SideHooks
@@ -25,8 +25,6 @@ from convtui.providers.vera import VeraProvider
 from convtui.scenario import Scenario
 from convtui.scenario_parts import OnDiscard
 
-Given = TypeVar("Given")
-Found = TypeVar("Found")
 _CURSOR: Final = struct.Struct(REHOOK_CURSOR)
 
 
@@ -86,35 +84,26 @@ class AgainHooks(SideHooks):
 
     def __init__(self, provider: Provider) -> None:
         super().__init__(provider)
-        self._provider = provider
         self._holder: Any = provider.client if isinstance(provider, VeraProvider) else provider
         self.recorded: dict[str, Any] = {}
         self._left = False
         """Whether the metadata of a reply are still there."""
 
-    def extract_signals(self, raw: str) -> list[SignalMatch]:
-        """As now."""
-        self._remember()
-        return self._all(super().extract_signals, "extract_signals", raw)
-
-    def post_process(self, raw: str) -> str:
-        """As now."""
-        self._remember()
-        return self._all(super().post_process, "post_process_response", raw)
-
-    def should_discard(self, matches: Sequence[SignalMatch]) -> bool:
-        """As now."""
-        self._remember()
-        return self._all(super().should_discard, "should_discard_response", matches)
+    def owner(self, hook: str) -> str:
+        """Nobody asks."""
+        return ""
 
     def metadata(self) -> dict[str, Any]:
         """None: they are the record's own."""
         return {}
 
-    @staticmethod
-    def _all(function: Callable[[Given], Found], hook: str, value: Given) -> Found:
+    def _run(  # type: ignore[override] # called on instances only
+        self, hook: str, function: Callable[..., Any], *arguments: Any
+    ) -> Any:
+        if self.recorded or self._left:
+            self._remember()
         try:
-            return function(value)
+            return super()._run(hook, function, *arguments)
         except HookError:
             raise
         except BaseException as error:  # KeyboardInterrupt, GeneratorExit and the like
@@ -123,8 +112,6 @@ class AgainHooks(SideHooks):
             ) from error
 
     def _remember(self) -> None:
-        if not self.recorded and not self._left:
-            return
         self._left = bool(self.recorded)
         for name in ("last_response_metadata", "_last_response_metadata"):
             try:
@@ -185,7 +172,7 @@ class Rehook:
         turns: list[list[int]] = []
         changed: list[dict[str, Any]] = []
         diverged: set[int] = set()
-        counterfactual = seeded = 0
+        counterfactual = seeded = by_hand = 0
         ends: dict[int, list[int | None]] = {}
         for number, reply in enumerate(found.replies):
             if reply.seeded:
@@ -202,6 +189,7 @@ class Rehook:
             if shown:
                 turns.append([reply.session, reply.turn, reply.attempt])
                 counterfactual += after
+                by_hand += bool(reply.by_hand or reply.supplied)
             if difference is None:
                 continue
             if difference.pop("diverges"):
@@ -215,6 +203,7 @@ class Rehook:
             "changed": changed,
             "counterfactual": counterfactual,
             "seeded": seeded,
+            "by_hand": by_hand,
             "damaged": found.damaged,
             "endings": [
                 {"session": session, "before": before, "after": after}
@@ -237,7 +226,7 @@ class Rehook:
             ended = after.termination is not None
             return None, (ended, ended)
         before = drive(reply.raw, RecordedHooks(reply), rules)
-        if reply.outcome == "failed":
+        if reply.hook_failed:
             before = Result()
         elif reply.matches is None:
             # The log does not tell what was found, only what became of it.
@@ -248,12 +237,12 @@ class Rehook:
         kinds: list[str] = []
         if error:
             kinds.append("error")
-        if reply.outcome == "failed" and not error:
+        if reply.hook_failed and not error:
             kinds.append("mended")
-        if not error and reply.outcome != "failed":
+        if not error and not reply.hook_failed:
             kinds += _kinds(reply, before, after)
         ends = (before.termination is not None, after.termination is not None)
-        if not kinds or (error and reply.outcome == "failed"):
+        if not kinds or (error and reply.hook_failed):
             # A hook that failed then and fails now has not changed.
             return None, ends
         said = [None if found.discard else found.text for found in (before, after)]
@@ -264,7 +253,8 @@ class Rehook:
             "attempt": reply.attempt,
             "kinds": kinds,
             "raw": reply.raw,
-            "before": None if reply.outcome == "failed" else before.as_dict(),
+            "by_hand": list(reply.by_hand),
+            "before": None if reply.hook_failed else before.as_dict(),
             "after": None if error else after.as_dict(),
             "error": error or None,
             "diverges": diverges,
@@ -274,7 +264,7 @@ class Rehook:
 def _as_recorded(reply: RecordedReply, after: Result) -> bool:
     """Whether every hook gave what the log says it gave."""
     return (
-        reply.outcome != "failed"
+        not reply.hook_failed
         and after.text == reply.text
         and after.discard == reply.discard
         and reply.matches is not None

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 from convtui.errors import LogError
 from convtui.log.reader import MAX_LINE
 from convtui.records import FORMAT, MAJOR, RecordDict, decode
 
-_NEEDED: Final = frozenset(
-    {
-        "header",
-        "history.seeded",
-        "session.started",
-        "session.ended",
-        "turn.started",
-        "llm.response",
-        "debug.edited",
-        "debug.overrode",
-        "signals.extracted",
-        "response.processed",
-        "turn.discarded",
-        "turn.committed",
-    }
+_UNNEEDED: Final = re.compile(
+    # A line of a type that does not matter here, or of another side than the provider's.
+    rb'\{"seq":\d+,"t":[^,"]+,"type":"(?:(?!(?:header|history\.seeded|session\.started|session\.ended'
+    rb"|turn\.started|llm\.response|debug\.edited|debug\.overrode|debug\.held|debug\.released"
+    rb'|signals\.extracted|response\.processed|turn\.discarded|turn\.committed)")[^"]+"'
+    rb'|[^"]+"(?:,"session":\d+)?(?:,"turn":\d+)?,"side":"(?!provider"))'
 )
-_HEAD = re.compile(
-    rb'\{"seq":\d+,"t":[^,"]+,"type":"([^"]+)"'
-    rb'(?:,"session":\d+)?(?:,"turn":\d+)?(?:,"side":"([^"]+)")?'
-)
+_CHUNK: Final = 1 << 20
+_HOOKS: Final = frozenset({"extract_signals", "post_process_response", "should_discard_response"})
 
 
 @dataclass(slots=True)
@@ -59,6 +50,24 @@ class RecordedReply:
     """Said before the log began: there is the text, not the raw reply."""
     judged: bool | None = None
     """What the hook had said before somebody overrode it."""
+    by_hand: list[str] = field(default_factory=list)
+    """What a human changed of it: raw, text, discard, ending."""
+    broken: str = ""
+    """The hook that has just failed."""
+    supplied: str = ""
+    """The hook that failed then, and in whose place a human gave the result."""
+
+    @property
+    def hook_failed(self) -> bool:
+        """Whether a hook failed on it then."""
+        return self.outcome == "failed" or bool(self.supplied)
+
+    def touched(self, what: str, record: RecordDict) -> None:
+        """A human changed it, or took that back."""
+        if what in self.by_hand:
+            self.by_hand.remove(what)
+        if record.get("undoes") is None:
+            self.by_hand.append(what)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -118,7 +127,7 @@ class RecordedReplies:
         self.endings[int(record["session"])] = termination
         detail = termination.get("detail")
         hook = detail.get("hook") if isinstance(detail, dict) else None
-        if termination.get("kind") == "failed" and hook:
+        if termination.get("kind") == "failed" and hook and termination.get("by") == "provider":
             self._came_out("failed")
         self.current = None
 
@@ -147,17 +156,48 @@ class RecordedReplies:
             reply.raw = _text(record["raw"])
             reply.rounds.append(record)
             reply.matches = reply.text = reply.judged = None
+            reply.by_hand = []
+            reply.broken = reply.supplied = ""
 
     def _edited(self, record: RecordDict) -> None:
         reply = self._of(record)
-        if reply is not None and reply.rounds and record["field"] == "raw":
+        if reply is None or not reply.rounds or record["field"] not in ("raw", "text"):
+            return
+        if record["field"] == "raw":
             reply.raw = _text(record["after"])
             reply.judged = None
+            reply.supplied = ""
+        reply.touched(str(record["field"]), record)
 
     def _overrode(self, record: RecordDict) -> None:
-        reply = self._of(record)
-        if reply is not None and record.get("what") == "discard" and reply.judged is None:
+        what = record.get("what")
+        if what == "ending" and self.current is None and self.replies:
+            # The session would have ended after a turn that has come out already.
+            reply: RecordedReply | None = self.replies[-1]
+            at = (record.get("session"), record.get("turn"))
+            if reply is not None and (reply.session, reply.turn) == at:
+                reply.touched("ending", record)
+            return
+        reply = self._of(record) if what in ("discard", "ending") else None
+        if reply is None:
+            return
+        if what == "discard" and reply.judged is None:
             reply.judged = bool(record.get("before"))
+        reply.touched(str(what), record)
+
+    def _held(self, record: RecordDict) -> None:
+        reply = self._of(record) if record.get("reason") == "error" else None
+        if reply is not None:
+            error = record.get("error")
+            hook = str(error.get("hook")) if isinstance(error, dict) else ""
+            reply.broken = hook if hook in _HOOKS else ""
+
+    def _released(self, record: RecordDict) -> None:
+        reply = self.current
+        if reply is not None and reply.broken and record.get("choice") == "supply":
+            reply.supplied = reply.broken
+        if reply is not None:
+            reply.broken = ""
 
     def _signals(self, record: RecordDict) -> None:
         reply = self._of(record)
@@ -209,6 +249,8 @@ _HANDLERS: Final = {
     "llm.response": RecordedReplies._response,
     "debug.edited": RecordedReplies._edited,
     "debug.overrode": RecordedReplies._overrode,
+    "debug.held": RecordedReplies._held,
+    "debug.released": RecordedReplies._released,
     "signals.extracted": RecordedReplies._signals,
     "response.processed": RecordedReplies._processed,
     "turn.discarded": RecordedReplies._discarded,
@@ -250,25 +292,44 @@ def read_replies(path: Path | str) -> RecordedReplies:
     return found
 
 
-def _wanted(file: Any, found: RecordedReplies) -> Iterator[RecordDict]:
-    while line := file.readline(MAX_LINE):
-        if not line.endswith(b"\n"):
-            # Torn, or far too long: the rest of it is no record either.
+def _wanted(file: BinaryIO, found: RecordedReplies) -> Iterator[RecordDict]:
+    for lines in _lines(file):
+        if not lines[-1].endswith(b"\n"):
+            # Torn, or far too long.
             found.damaged += 1
-            while line and not line.endswith(b"\n"):
-                line = file.readline(MAX_LINE)
-            continue
-        head = _HEAD.match(line)
-        if head is not None:
-            kind, side = head.groups()
-            if kind.decode("latin-1") not in _NEEDED or (
-                side is not None and side != b"provider" and kind != b"turn.started"
-            ):
-                continue
+            lines.pop()
+        needed = [line for line in lines if not _UNNEEDED.match(line)]
         try:
-            yield decode(line)
+            yield from _decoded(needed)
+            continue
         except (ValueError, RecursionError):
-            found.damaged += 1
+            pass
+        for line in needed:
+            try:
+                yield decode(line)
+            except (ValueError, RecursionError):
+                found.damaged += 1
+
+
+def _lines(file: BinaryIO) -> Iterator[list[bytes]]:
+    """The lines of a file, some thousands at a time; what is too long is given without its end."""
+    if os.fstat(file.fileno()).st_size <= MAX_LINE:
+        while lines := file.readlines(_CHUNK):
+            yield lines
+        return
+    while line := file.readline(MAX_LINE):
+        yield [line]
+        while line and not line.endswith(b"\n"):
+            line = file.readline(MAX_LINE)
+
+
+def _decoded(lines: list[bytes]) -> list[RecordDict]:
+    """The records of lines, decoded in one go; ValueError when one of them is none."""
+    text = str(b",".join(lines), "utf-8", "surrogatepass")
+    records: list[RecordDict] = json.loads(f"[{text}]")
+    if len(records) != len(lines) or not all(type(record) is dict for record in records):
+        raise ValueError("a line that is no record")
+    return records
 
 
 def _check_header(path: Path, record: RecordDict) -> None:
