@@ -153,6 +153,7 @@ class EngineHandle:
         With `wait=False` it returns as soon as the process runs; `state` tells the rest.
         """
         self.spec = spec
+        self.armed = {side: dict(item) for side, item in spec.faults.items()}
         await self._spawn()
         self.state = EngineState.STARTING
         await self._send(pack_json(Kind.START, **spec.as_dict()))
@@ -380,7 +381,8 @@ class EngineHandle:
         """A fault was used up, once at least."""
         side, left = str(record.get("side")), record.get("left")
         if left:
-            self.armed[side] = {"fault": record.get("fault"), "left": left}
+            known = self.armed.get(side, {})
+            self.armed[side] = {**known, "fault": record.get("fault"), "left": left}
         else:
             self.armed.pop(side, None)
 

@@ -60,6 +60,7 @@ def build(spec: StartSpec, wiring: Wiring) -> Conversation:
         _check_trust(scenario, seed.provider)
         _check_servers(scenario, seed)
     conversation = Conversation(scenario, spec, wiring, seed)
+    conversation.caller.injector.take_over(spec.faults)
     _hear_drift(conversation)
     return conversation
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -45,8 +45,9 @@ class Armed:
     """What an `error_text` says."""
 
     def as_dict(self) -> dict[str, Any]:
-        """The fault for the screen."""
-        return {"fault": self.fault, "left": self.left}
+        """The fault for the screen: `{fault, left}`, and `seconds` and `text` where given."""
+        told = {"fault": self.fault, "left": self.left, "seconds": self.seconds, "text": self.text}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 class Injector:
@@ -83,6 +84,17 @@ class Injector:
         if armed is not None and armed.left > 1:
             self._armed[side] = replace(armed, left=armed.left - 1)
         return armed
+
+    def take_over(self, armed: Mapping[str, Mapping[str, Any]]) -> None:
+        """Arms what was armed in another engine, as `listed()` told it."""
+        for side, item in armed.items():
+            self.arm(
+                str(item["fault"]),
+                side,
+                count=int(item.get("left") or 1),
+                seconds=item.get("seconds"),
+                text=item.get("text"),
+            )
 
     def listed(self) -> dict[str, dict[str, Any]]:
         """What is armed, by side."""

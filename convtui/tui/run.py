@@ -154,7 +154,11 @@ class LiveRun:
             raise EngineError("there is no log to go on from")
         await self.refresh_breakpoints()
         spec = replace(
-            self.spec, paused=False, breakpoints=[item.text for item in self.breakpoints]
+            self.spec,
+            paused=False,
+            breakpoints=[item.text for item in self.breakpoints],
+            # What was put in on purpose and has not happened yet happens there.
+            faults={side: dict(item) for side, item in self.handle.armed.items()},
         )
         parent = ContinueFrom(log=str(log), seq=seq, kind=kind, held=held)
         go_on = self._go_on
@@ -163,7 +167,7 @@ class LiveRun:
 
             go_on = continue_live
         self.handle = await go_on(self.handle, spec, parent)
-        self.spec = replace(spec, continue_from=None)
+        self.spec = replace(spec, continue_from=None, faults={})
         self.replaced += 1
         self._take_breakpoints()
 

@@ -229,3 +229,18 @@ def test_every_fault_can_be_armed_and_is_used_up() -> None:
     assert first is not None and second is not None
     assert (first.fault, first.left, second.left) == ("drop", 2, 1)
     assert injector.take("provider") is None
+
+
+async def test_what_is_armed_goes_along_into_the_next_engine(tmp_path: Path) -> None:
+    injector = Injector()
+    injector.arm("429", "provider", count=2, seconds=0.0)
+    injector.arm("error_text", "persona", text="[[ERROR]] mine")
+    told = injector.listed()
+    fresh = Injector()
+    fresh.take_over(told)
+    assert fresh.listed() == told
+    assert fresh.take("persona") == injector.take("persona")
+    bot = Bot("fine")
+    first = {"provider": told["provider"]}
+    ran = await run(scenario(bot, ["hello"]), tmp_path, faults=first)
+    assert kinds(ran) == ["debug.injected", "llm.retry"] * 2 + ["llm.response"]

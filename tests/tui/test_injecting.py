@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
-from convtui.protocol import FAULTS
+from convtui.client import EngineHandle
+from convtui.protocol import FAULTS, ContinueFrom, StartSpec
+from convtui.tui.run import LiveRun
 from convtui.tui.screens.dialogs import Choose
+from tests.tui.fake_handle import FakeHandle
 from tests.tui.sample import until
 from tests.tui.test_app_live import OPENING, Live
 
@@ -57,3 +60,21 @@ async def test_a_refusal_is_told(tmp_path: Path) -> None:
         await until(pilot, lambda: bool(live.app._notifications))
         told = [notice.message for notice in live.app._notifications]
         assert told == ["No fault was put in: the conversation is over."]
+
+
+async def test_what_is_armed_goes_along_into_the_next_engine(tmp_path: Path) -> None:
+    armed = {"provider": {"fault": "slow", "left": 2, "seconds": 0.5}}
+    specs: list[StartSpec] = []
+
+    async def go_on(handle: EngineHandle, spec: StartSpec, parent: ContinueFrom) -> EngineHandle:
+        specs.append(spec)
+        return handle
+
+    for kind in ("reload", "restart", "rewind", "fork"):
+        handle = FakeHandle(tmp_path / "a.jsonl")
+        handle.armed = {side: dict(item) for side, item in armed.items()}
+        start = StartSpec(scenario={}, out_dir=str(tmp_path))
+        run = LiveRun(start, make_handle=lambda: cast(EngineHandle, handle), go_on=go_on)  # noqa: B023
+        await run.go_on(kind)
+        assert specs[-1].faults == armed
+        assert run.spec.faults == {}, "it is used up in one engine, not in each that follows"
