@@ -381,9 +381,10 @@ def _take_turns(run: RunProfile, transcript: Transcript) -> None:
         wrong = bool(turn.flags & Flag.ERROR)
         run.errors += wrong
         run.signals.update(turn.signals)
-        run.decisions.update(
-            code.split(":")[1] for code in turn.codes if code.startswith("decided:")
-        )
+        if turn.flags & Flag.DECISION:
+            run.decisions.update(
+                code.split(":")[1] for code in turn.codes if code.startswith("decided:")
+            )
         tokens = _tokens_of(turn)
         run.turns.append(
             TurnPoint(
