@@ -11,72 +11,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
-from convtui.analysis.intervals import Interval, Spread, newcombe, spread
+from convtui.analysis.gains import Gain, Tally, fifths, gain_of
+from convtui.analysis.intervals import Spread, spread
 from convtui.analysis.outcomes import is_trivial, tool_type
 from convtui.analysis.tool_calls import MadeCall, calls_of
 from convtui.log.reader import Log, open_log
 from convtui.records import RecordDict
 from convtui.transcript import COMMITTED, Flag, Transcript, Turn
 
-MIN_CALLS: Final = 10
-"""Calls with a known outcome below which early and late are not told apart."""
-
-Verdict = Literal["better", "worse", "none"]
 Number = TypeVar("Number", int, float)
-
-
-@dataclass(slots=True, frozen=True)
-class Tally:
-    """Calls and how they went. Addable."""
-
-    calls: int = 0
-    ok: int = 0
-    failed: int = 0
-
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(self.calls + other.calls, self.ok + other.ok, self.failed + other.failed)
-
-    @property
-    def unknown(self) -> int:
-        """Calls that may have gone either way."""
-        return self.calls - self.ok - self.failed
-
-    @property
-    def known(self) -> int:
-        """Calls of which the rate is one."""
-        return self.ok + self.failed
-
-    @property
-    def error_rate(self) -> float | None:
-        """Failures among the known ones, 0 to 1; None where none is known."""
-        return self.failed / self.known if self.known else None
-
-
-@dataclass(slots=True, frozen=True)
-class Gain:
-    """Whether the calls went better late than early: the first and the last fifth of a run.
-
-    A fifth is `max(1, calls // 5)` calls. Of several runs the fifths are added up, those of runs
-    with a single call left out.
-    """
-
-    early: Tally
-    late: Tally
-    overlap: bool
-    """Whether the same call is in both: there is only one."""
-    interval: Interval | None
-    """Of `late - early`, as far as both rates are known."""
-    verdict: Verdict
-    why: str
-    """Why there is no verdict; empty where there is one."""
-
-    @property
-    def change(self) -> float | None:
-        """The late rate minus the early one; negative is an improvement."""
-        early, late = self.early.error_rate, self.late.error_rate
-        return None if early is None or late is None else late - early
+SIDES: Final = ("persona", "provider")
+"""The sides that have turns."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -165,7 +112,7 @@ class RunProfile:
     @property
     def gain(self) -> Gain:
         """Early against late, of this run alone."""
-        return _gain([self])
+        return gain_of([self.outcomes])
 
 
 @dataclass(slots=True)
@@ -203,67 +150,6 @@ class Profile:
         """US dollars, of the sides of which it is known."""
         known = [side.cost for side in self.sides if side.cost is not None]
         return sum(known) if known else None
-
-
-@dataclass(slots=True, frozen=True)
-class Series:
-    """What a plot shows: a value for each turn of a run, or for each of several runs."""
-
-    name: str
-    unit: str
-    """`s`, `tokens`, `errors`, `%`, `$`."""
-    over: str
-    """What the points are: `turns of the provider`, `turns`, `runs`, `tool calls`."""
-    labels: list[str]
-    """Of each point: a turn's address, a log's name. Foreign text."""
-    values: list[float | None]
-    """None: not on record."""
-
-
-def series(profile: Profile) -> list[Series]:
-    """The plots of a profile: over the turns of one run, over the runs of several.
-
-    Those without any value are left out.
-    """
-    found = _over_turns(profile.runs[0]) if len(profile.runs) == 1 else _over_runs(profile)
-    return [each for each in found if any(value is not None for value in each.values)]
-
-
-def _over_turns(run: RunProfile) -> list[Series]:
-    found = []
-    for name, unit in (("latency", "s"), ("tokens", "tokens")):
-        for side in _SIDES:
-            turns = [point for point in run.turns if point.speaker == side]
-            found.append(
-                Series(
-                    f"{side} {name}",
-                    unit,
-                    f"turns of the {side}",
-                    [point.address for point in turns],
-                    [getattr(point, name) for point in turns],
-                )
-            )
-    labels = [point.address for point in run.turns]
-    found.append(
-        Series("errors", "errors", "turns", labels, [float(point.errors) for point in run.turns])
-    )
-    return found
-
-
-def _over_runs(profile: Profile) -> list[Series]:
-    labels = [run.path.name for run in profile.runs]
-    rates = [run.tally.error_rate for run in profile.runs]
-    found = [
-        Series("error rate", "%", "runs", labels, [r if r is None else r * 100 for r in rates]),
-        Series("errors", "errors", "runs", labels, [float(run.errors) for run in profile.runs]),
-    ]
-    for side in _SIDES:
-        of = [next((s for s in run.sides if s.side == side), None) for run in profile.runs]
-        medians = [s.latency.p50 if s is not None and s.latency else None for s in of]
-        tokens = [s.tokens.total if s is not None and s.tokens else None for s in of]
-        found.append(Series(f"{side} latency, median", "s", "runs", labels, medians))
-        found.append(Series(f"{side} tokens", "tokens", "runs", labels, tokens))
-    return found
 
 
 def profile_logs(paths: Iterable[Path | str]) -> Profile:
@@ -304,12 +190,6 @@ def tally_of(calls: Iterable[MadeCall]) -> Tally:
     return Tally(counted.total(), counted[True], counted[False])
 
 
-def fifths(outcomes: Sequence[bool | None]) -> tuple[Tally, Tally]:
-    """The first and the last fifth of calls in order."""
-    split = max(1, len(outcomes) // 5)
-    return _count(outcomes[:split]), _count(outcomes[-split:])
-
-
 def combine(runs: Sequence[RunProfile]) -> Profile:
     """Runs as one profile."""
     tools: dict[str, list[MadeCall]] = {}
@@ -334,7 +214,7 @@ def combine(runs: Sequence[RunProfile]) -> Profile:
         sum(run.trivial for run in runs),
         sorted(stats, key=lambda each: -each.tally.calls),
         max(types, key=types.__getitem__) if types else None,
-        _gain(runs),
+        gain_of([run.outcomes for run in runs]),
         _sum(run.rules for run in runs),
         _sum(run.signals for run in runs),
         _sum(run.decisions for run in runs),
@@ -407,7 +287,7 @@ def _take_sides(run: RunProfile, transcript: Transcript) -> None:
         for turn in transcript.turns
         if turn.status == COMMITTED and not turn.flags & Flag.SEEDED
     )
-    for side in dict.fromkeys((*_SIDES, *sorted(transcript.totals))):
+    for side in dict.fromkeys((*SIDES, *sorted(transcript.totals))):
         totals = transcript.totals.get(side)
         if totals is None and not said[side]:
             continue
@@ -424,9 +304,6 @@ def _take_sides(run: RunProfile, transcript: Transcript) -> None:
                 totals.cost if totals is not None else None,
             )
         )
-
-
-_SIDES: Final = ("persona", "provider")
 
 
 def _tokens_of(turn: Turn) -> int | None:
@@ -447,39 +324,6 @@ def _session_ending(termination: RecordDict | None, skipped: str | None) -> str:
 
 
 # --- runs together
-
-
-def _count(outcomes: Iterable[bool | None]) -> Tally:
-    counted = Counter(outcomes)
-    return Tally(counted.total(), counted[True], counted[False])
-
-
-def _gain(runs: Sequence[RunProfile]) -> Gain:
-    with_calls = [run for run in runs if run.tally.calls]
-    apart = [run for run in with_calls if run.tally.calls > 1]
-    overlap = bool(with_calls) and not apart
-    counted = apart or with_calls
-    early = sum((run.early for run in counted), Tally())
-    late = sum((run.late for run in counted), Tally())
-    known = sum(run.tally.known for run in counted)
-    interval: Interval | None = None
-    if early.known and late.known:
-        interval = newcombe(late.failed, late.known, early.failed, early.known)
-    verdict: Verdict = "none"
-    why = ""
-    if not with_calls:
-        why = "no tool calls"
-    elif overlap:
-        why = "the first and the last fifth are the same call"
-    elif interval is None:
-        why = "how the calls of one fifth went is not known"
-    elif known < MIN_CALLS:
-        why = f"fewer than {MIN_CALLS} calls with a known outcome"
-    elif interval.includes_zero:
-        why = "a difference like this is no surprise with so few calls"
-    else:
-        verdict = "better" if interval.high < 0 else "worse"
-    return Gain(early, late, overlap, interval, verdict, why)
 
 
 def _sum(counters: Iterable[Counter[str]]) -> Counter[str]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from convtui.analysis.plots import figure, in_words, resample
-from convtui.analysis.profile import Profile, Series, series
+from convtui.analysis.profile import Profile
 from convtui.analysis.profile_report import RULE_OF_VERDICT, sections
+from convtui.analysis.profile_series import Series, series
 from convtui.errors import FileError
 from convtui.text import visible_line
 

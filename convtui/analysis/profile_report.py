@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from convtui.analysis.gains import MIN_CALLS, Gain, Tally
 from convtui.analysis.intervals import Interval, Spread
 from convtui.analysis.outcomes import RULES
 from convtui.analysis.plots import figure
-from convtui.analysis.profile import MIN_CALLS, Gain, Profile, RunProfile, SideStats, Tally
+from convtui.analysis.profile import Profile, RunProfile, SideStats
 
 UNKNOWN: Final = "unknown"
 NO_RATE: Final = "-"

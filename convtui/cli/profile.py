@@ -210,7 +210,7 @@ class _Lines:
 
     def _plots(self, ascii_only: bool) -> None:
         from convtui.analysis.plots import columns, figure
-        from convtui.analysis.profile import series
+        from convtui.analysis.profile_series import series
 
         for each in series(self._profile):
             if len(each.values) < 2:
@@ -233,8 +233,8 @@ class _Lines:
     def plain(self) -> None:
         """A sentence for each fact; what the plots show in words."""
         from convtui.analysis.plots import in_words
-        from convtui.analysis.profile import series
         from convtui.analysis.profile_report import RULE_OF_VERDICT, sections
+        from convtui.analysis.profile_series import series
 
         for section in sections(self._profile):
             for row in section.rows:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from convtui.analysis.gains import MIN_CALLS, Tally, fifths
 from convtui.analysis.intervals import design_effect, newcombe, percentile, spread, wilson
 from convtui.analysis.plots import bar, columns, figure, in_words, resample
-from convtui.analysis.profile import MIN_CALLS, Tally, fifths, profile_logs, series
+from convtui.analysis.profile import profile_logs
 from convtui.analysis.profile_html import as_html
 from convtui.analysis.profile_report import as_dict, gain_words, sections
+from convtui.analysis.profile_series import series
 from convtui.errors import LogError
 from convtui.events import HistorySeeded, Record, UserDecided
 from tests.analysis.tool_logs import OK, call, result, tool_log
