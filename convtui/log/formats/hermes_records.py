@@ -109,6 +109,8 @@ class Teller:
         last = self._last
         if last is not None and (not last.active or not last.calls or last.text.strip()):
             self._close()
+        elif last is not None:
+            self._processed(self._at, last)
         if not self._turn:
             self._warn("no_messages", "nothing that was said is on record")
         termination = {**ending.termination, "at_turn": self._turn}
@@ -268,6 +270,7 @@ class Teller:
         if not last.active:
             self._say(at, last)
         elif last.calls and not last.text.strip():
+            self._processed(at, last)
             self._add(TurnSkipped(**at, reason=_NO_REPLY))
         else:
             if last.calls:
@@ -275,11 +278,15 @@ class Teller:
             self._say(at, last)
         self._last = None
 
+    def _processed(self, at: dict[str, Any], message: Message) -> None:
+        """That the text is not all that the model has written."""
+        if message.raw is not None and message.raw != message.text:
+            self._add(ResponseProcessed(**at, text=message.text, changed=True, hook=ORIGIN))
+
     def _say(self, at: dict[str, Any], message: Message, **more: Any) -> None:
         """What was said, or was said once."""
         text = message.text
-        if message.raw is not None and message.raw != text:
-            self._add(ResponseProcessed(**at, text=text, changed=True, hook=ORIGIN))
+        self._processed(at, message)
         if not message.active:
             why = message.why_inactive
             self._add(TurnInactive(**at, speaker=at["side"], text=text, reason=why, **more))

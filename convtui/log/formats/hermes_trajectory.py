@@ -120,7 +120,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         packed = gzip.open(path, "rb")  # noqa: SIM115
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror}") from error
-    yield from lines(path, io.BufferedReader(_Unpacked(packed, allowed, path)))
+    yield from lines(path, io.BufferedReader(_Unpacked(packed, allowed, path), 1 << 16))
 
 
 class _Unpacked(io.RawIOBase):
@@ -140,7 +140,8 @@ class _Unpacked(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """The next bytes. Raises `FileError` for more than are allowed."""
         try:
-            data = self._packed.read(len(buffer))
+            # What came before damage is good: no more is unpacked at a time than is there.
+            data = self._packed.read1(len(buffer))
         except gzip.BadGzipFile as error:
             raise EOFError(str(error)) from error
         self._left -= len(data)
