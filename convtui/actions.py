@@ -204,6 +204,14 @@ def _actions() -> Iterator[Action]:
         DEBUGGER,
         confirm=True,
     )
+    yield Action(
+        "branch.list",
+        ("L",),
+        "branches",
+        "List the branches of the conversation: look at one, compare it, or go on with it.",
+        group,
+        DEBUGGER,
+    )
     yield Action("provider.reload", ("R",), "reload", "Reload the provider's code.", group, RUNNING)
     yield Action(
         "context.compress",

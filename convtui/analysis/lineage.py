@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from convtui.errors import LogError
 from convtui.log.parents import find_parent, parent_of
@@ -13,6 +13,12 @@ from convtui.transcript import Transcript
 
 _DEPTH: Final = 100
 """Generations that are gone back at most."""
+
+
+_MOST_KEYS: Final = 4
+"""Settings that are named."""
+_WHERE_FROM: Final = frozenset({"source", "breakpoints"})
+"""Keys of a scenario that change nothing in what is said."""
 
 
 @dataclass(slots=True)
@@ -101,6 +107,43 @@ def _line(transcript: Transcript, path: Path) -> list[Ancestor]:
         except (LogError, OSError, ValueError):
             break
     return found
+
+
+def setting_changes(parent: Path, child: Path) -> list[str]:
+    """What a run was begun with that its parent was not, in words: settings, code, compression.
+
+    Raises `OSError` and ValueError for a log that cannot be read.
+    """
+    before, after = (_beginning(path)[0] for path in (parent, child))
+    old, new = _mapping(before.get("provider")), _mapping(after.get("provider"))
+    found = []
+    digests = [each.get("sha256") for each in (old, new)]
+    if old.get("spec") == new.get("spec") and None not in digests and digests[0] != digests[1]:
+        found.append("other code of the provider")
+    keys = _different(_mapping(before.get("scenario")), _mapping(after.get("scenario")))
+    found += [f"other {key}" for key in keys[:_MOST_KEYS]]
+    if len(keys) > _MOST_KEYS:
+        found.append(f"{len(keys) - _MOST_KEYS} more settings")
+    return found
+
+
+def _different(before: dict[str, Any], after: dict[str, Any], place: str = "") -> list[str]:
+    """Where two scenarios differ, as dotted names; where they were read from does not count."""
+    found: list[str] = []
+    for key in [*before, *(key for key in after if key not in before)]:
+        old, new = before.get(key), after.get(key)
+        name = f"{place}{key}"
+        if name in _WHERE_FROM or old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += _different(old, new, f"{name}.")
+        else:
+            found.append(name)
+    return found
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _beginning(path: Path) -> tuple[RecordDict, int | None]:

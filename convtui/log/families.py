@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from convtui.log.library import RunSummary
+from convtui.log.library import RunSummary, list_runs
 
+_FOLDERS = 8
+"""Folders that the logs of one family are looked for in at most."""
 _DRAWN = 12
 """Generations that are drawn by indenting; deeper ones say their number."""
 
@@ -70,6 +72,35 @@ def families(runs: Iterable[RunSummary]) -> list[Branch]:
             for child in branch.children:
                 child.depth = branch.depth + 1
     return [everything[index] for index in sorted(roots, key=rank.__getitem__)]
+
+
+def family_of(path: Path) -> Branch | None:
+    """The root of the family that the log at `path` belongs to, with everything below it.
+
+    Looks beside the log, and in the folders of the parents that are named. None where the log is
+    not there. Blocking: reads the beginning and the end of every log of those folders.
+    """
+    folders = [path.absolute().parent]
+    runs: list[RunSummary] = []
+    for folder in folders:
+        runs += list_runs(folder)
+        family = _with(families(runs), path)
+        if family is None:
+            return None
+        if family.orphan and family.run.parent_file and len(folders) < _FOLDERS:
+            beside = Path(family.run.parent_file).absolute().parent
+            if beside not in folders:
+                folders.append(beside)
+    return family
+
+
+def _with(roots: Sequence[Branch], path: Path) -> Branch | None:
+    return next((r for r in roots if any(same_log(b.run.path, path) for b in walk([r]))), None)
+
+
+def same_log(one: Path, other: Path) -> bool:
+    """Whether two paths lead to the same log."""
+    return one == other or one.absolute() == other.absolute() or one.resolve() == other.resolve()
 
 
 def walk(

@@ -239,6 +239,12 @@ def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def header_of(path: Path) -> RecordDict:
+    """The header of a log. Raises `OSError`, and ValueError for what is no log."""
+    with path.open("rb") as file:
+        return _header(file, os.fstat(file.fileno()).st_size)
+
+
 def _header(file: BinaryIO, size: int) -> RecordDict:
     if size == 0:
         raise ValueError("empty")

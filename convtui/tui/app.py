@@ -243,7 +243,9 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             while self.screen is not screen:
                 self.pop_screen()
             self.pop_screen()
-            self.run_in_progress = None
+            if getattr(screen, "run", None) is self.run_in_progress:
+                # A recording that lay over a running conversation leaves it as it is.
+                self.run_in_progress = None
         else:
             run = self.run_in_progress
             code = 0

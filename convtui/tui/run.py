@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convtui.errors import CommandRefused, EngineError, ProviderLoadError
 from convtui.protocol import Commands, ContinueFrom, StartSpec
@@ -143,9 +143,16 @@ class LiveRun:
         ]
 
     async def go_on(
-        self, kind: str, *, log: Path | None = None, seq: int | None = None, held: bool = False
+        self,
+        kind: str,
+        *,
+        log: Path | None = None,
+        seq: int | None = None,
+        held: bool = False,
+        scenario: dict[str, Any] | None = None,
     ) -> None:
-        """Goes on from this log, or from one it goes back to, in a new engine.
+        """Goes on from this log, or from another one, in a new engine; with another scenario where
+        one is given.
 
         Raises `EngineError`; nothing has changed then.
         """
@@ -160,6 +167,8 @@ class LiveRun:
             # What was put in on purpose and has not happened yet happens there.
             faults={side: dict(item) for side, item in self.handle.armed.items()},
         )
+        if scenario is not None:
+            spec = replace(spec, scenario=scenario)
         parent = ContinueFrom(log=str(log), seq=seq, kind=kind, held=held)
         go_on = self._go_on
         if go_on is None:

@@ -93,9 +93,7 @@ async def test_between_two_sessions_it_goes_through_the_first(tmp_path: Path) ->
 async def test_other_answers_are_told_and_the_record_stands(tmp_path: Path) -> None:
     whole, _ = await whole_run(tmp_path)
     bot = Counting(word="m")
-    child = await resume(
-        after(whole, 6, tmp_path), tmp_path / "c", counting(bot), plan=["replay"]
-    )
+    child = await resume(after(whole, 6, tmp_path), tmp_path / "c", counting(bot), plan=["replay"])
     drift = child.one("provider.restored")["drift"]
     assert [(d["session"], d["turn"], d["recorded"], d["replayed"]) for d in drift] == [
         (1, 2, "n1", "m1"), (1, 4, "n2", "m2"), (2, 2, "n3", "m3"),

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from convtui.errors import CommandRefused, ConvtuiError, EngineError
+from convtui.log.library import RunSummary, header_of
+from convtui.log.reader import is_being_written
 from convtui.text import visible_line
 from convtui.transcript import OPEN
 from convtui.tui import watch
+from convtui.tui.screens.branches import BranchesScreen
 from convtui.tui.screens.dialogs import Choose
 from convtui.tui.screens.error import ErrorPane
 from convtui.tui.screens.taking_over import TakingOver
@@ -29,6 +33,12 @@ def described(error: EngineError) -> dict[str, Any]:
             data["location"] = [found["file"], int(found["line"])]
             break
     return data
+
+
+def _code(scenario: dict[str, Any], key: str) -> object:
+    """What a scenario names that is code, or a program to start."""
+    named = scenario.get(key)
+    return named.get("use") if isinstance(named, dict) else named
 
 
 class Branching(TakingOver):
@@ -210,6 +220,95 @@ class Branching(TakingOver):
         finally:
             self.busy_with = ""
             self.attach(run)
+
+    # --- the branches there are
+
+    async def do_branch_list(self) -> None:
+        """Lists the branches of the conversation, to look at one or to go on with it."""
+        path = self.source.path
+        if path is None:
+            self.tell("There is no log yet that could have branches.")
+            return
+        fork, rewind = (self.keymap.shown(f"branch.{kind}") for kind in ("fork", "rewind"))
+        hint = f"{fork} goes on after the selected turn in a new branch, {rewind} before it."
+        if self.run is None:
+            hint = f"`convtui debug --resume LOG` goes on with this one; there, {hint}"
+        live = self.run is not None
+        chosen = await self.app.push_screen_wait(BranchesScreen(path, live=live, hint=hint))
+        if chosen is None:
+            return
+        what: str | None
+        what, branch = chosen
+        if what == "open" and self.run is not None:
+            what = await self._what_to_do(branch)
+        if what == "compare":
+            self.capp.compare(path, branch.path)
+        elif what in ("open", "look"):
+            self.capp.replay(branch.path)
+        elif what == "switch":
+            await self._switch(branch)
+
+    async def _what_to_do(self, branch: RunSummary) -> str | None:
+        """Asks whether to look at a branch or to go on with it, while a conversation is live."""
+        look = ("look", "Follow it" if branch.running else "Look at it")
+        compare = ("compare", "Compare it with the one that is open")
+        if branch.running:
+            text = "It is still written by a process: it can be followed, not gone on with."
+            answers = [look, compare]
+        else:
+            stays = "" if self.over else "; the one that is open is closed and stays"
+            text = f"Going on with it opens a branch of it{stays}."
+            answers = [("switch", "Go on with it, live"), look, compare]
+        name = visible_line(branch.id, 40)[:4]
+        return await self.app.push_screen_wait(Choose(f"Branch {name}", answers, text))
+
+    async def _switch(self, branch: RunSummary) -> None:
+        """Goes on with another branch; the one that is open is closed."""
+        run = self.run
+        if run is None or self.busy_with:
+            return
+        if await asyncio.to_thread(is_being_written, branch.path):
+            self.tell("It is still written by a process: it cannot be gone on with.", "warning")
+            return
+        scenario, problem = await asyncio.to_thread(self._scenario_of, branch.path)
+        if problem:
+            self.tell(problem, "warning")
+            return
+        self.busy_with = f"going on with {visible_line(branch.id, 40)[:4]}"
+        self.repaint()
+        try:
+            if not run.handle.over:
+                await run.hold()
+            await run.go_on("go_on", log=branch.path, held=True, scenario=scenario)
+        except CommandRefused as refused:
+            self.refused(refused)
+        except EngineError as error:
+            self.tell(str(error), "error")
+        else:
+            self.view.follow = True
+        finally:
+            self.busy_with = ""
+            self.attach(run)
+
+    def _scenario_of(self, log: Path) -> tuple[dict[str, Any] | None, str]:
+        """The scenario to go on with a branch, None for the one in force; or what is wrong.
+
+        A log must not start code that was not named in this session.
+        """
+        try:
+            header = header_of(log)
+        except (OSError, ValueError) as error:
+            return None, f"This branch cannot be read: {error}."
+        recorded, own = header.get("scenario"), self.transcript.header.get("scenario")
+        if not isinstance(recorded, dict) or recorded == own:
+            return None, ""
+        if not isinstance(own, dict) or any(_code(recorded, key) != _code(own, key) for key in
+                                            ("provider", "tools")):  # fmt: skip
+            return None, (
+                "This branch has another provider or other tools: `convtui debug --resume"
+                f" {visible_line(str(log), 200)}` goes on with it."
+            )
+        return recorded, ""
 
     # --- leaving
 
