@@ -19,7 +19,13 @@ from convtui.text import visible
     ),
 )
 @click.argument("log")
-@click.option("--to", "format_name", metavar="FORMAT", required=True, help="vera, oharness, rath.")
+@click.option(
+    "--to",
+    "format_name",
+    metavar="FORMAT",
+    required=True,
+    help="vera, oharness, rath, hermes-trajectory.",
+)
 @click.option("--out", metavar="DIR", default=".", help="Where the files go.")
 @json_flag
 def command(log: str, format_name: str, out: str, as_json: bool) -> int:
