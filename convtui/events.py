@@ -526,11 +526,29 @@ class BudgetCrossed(Record):
 
 
 class ContextSeeded(Record):
-    """Messages of a warm-session template were put before the history."""
+    """Messages of a warm-session template are put before the history of every session.
+
+    A log that continues another has it again, after `history.seeded`, as it was in the first.
+    """
 
     TYPE = "context.seeded"
     template: str
+    file: str | None = None
+    """Where the template stood."""
+    sha256: str | None = None
+    """Digest of the template's file."""
+    count: int | None = None
+    """How many messages there are."""
+    patterns: int | None = None
+    """How many of the template's patterns they show."""
+    left_out: int | None = None
+    """How many patterns were too many."""
+    slots: dict[str, str] | None = None
+    """What the template's slots were filled with."""
+    addendum: str | None = None
+    """Text that is added to the provider's system prompt."""
     messages: list[dict[str, Any]]
+    """As they are sent, after the system prompt."""
 
 
 class ContextCompressed(Record):

@@ -13,7 +13,8 @@ from typing import Any
 
 from convtui.errors import DataFileError, Problem, UsageError, did_you_mean
 from convtui.persona import load_persona
-from convtui.spec import parse_provider_spec
+from convtui.spec import absolute, parse_provider_spec
+from convtui.warm_names import is_path
 from convtui.yamlfile import dotted, parse_value
 
 # Flag names to the place they set. Flags that change the shape of data are handled by name below.
@@ -25,7 +26,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "max_tool_rounds": ("limits", "max_tool_rounds"),
     "budget_tokens": ("budget", "tokens"),
     "budget_cost": ("budget", "cost"),
-    "warm": ("warm",),
+    "warm": ("warm", "use"),
     "first_speaker": ("first_speaker",),
     "user_api_base": ("persona", "params", "api_base"),
 }
@@ -106,6 +107,8 @@ def lay_over(
     if "provider" in given:
         spec = parse_provider_spec(str(given["provider"]), cwd)
         _put(data, ("provider", "use"), str(spec.resolved(cwd)))
+    if is_path(str(given.get("warm", ""))):
+        given["warm"] = str(absolute(str(given["warm"]), cwd))
     if "sessions" in given:
         sessions = given["sessions"]
         data["sessions"] = sessions.split(",") if isinstance(sessions, str) else list(sessions)
@@ -153,6 +156,8 @@ def _set(data: dict[str, Any], item: str, keys: Collection[str]) -> tuple[str, .
     if place[0] not in {name.partition(".")[0] for name in keys}:
         near = did_you_mean(place[0], keys)
         raise UsageError(f"--set {item}: unknown key {place[0]!r}{near}")
+    if place[0] == "warm" and len(place) == 2 and ".".join(place) not in keys:
+        place = ("warm", "slots", place[1])
     _put(data, place, value)
     return place
 
@@ -161,7 +166,7 @@ def _put(data: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
     here = data
     for depth, part in enumerate(place[:-1]):
         below = here.get(part)
-        if part == "provider" and depth == 0 and isinstance(below, str):
+        if part in ("provider", "warm") and depth == 0 and isinstance(below, str):
             below = {"use": below}
         elif below is None:
             below = {}

@@ -139,6 +139,19 @@ def read_state(path: Path) -> dict[str, Any]:
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
     """Remembers `state`, whole or not at all, readable by the user alone. Raises `FileError`."""
+    try:
+        text = json.dumps(dict(state), indent=1)
+    except (TypeError, ValueError) as error:
+        raise FileError(f"{path}: cannot be written: {error}") from None
+    write_private(path, text)
+
+
+def write_private(path: Path, text: str, *, replace: bool = True) -> bool:
+    """Writes a file, whole or not at all, readable by the user alone; folders are made.
+
+    Without `replace` a file that is there already is left alone, and the answer is False. Raises
+    `FileError` when it cannot be written.
+    """
     import tempfile
 
     temporary: Path | None = None
@@ -148,9 +161,28 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(dict(state), file, indent=1)
-        temporary.replace(path)
-    except (OSError, TypeError, ValueError) as error:
+            file.write(text)
+        if replace:
+            temporary.replace(path)
+            temporary = None
+            return True
+        return _put_new(temporary, path)
+    except (OSError, ValueError) as error:
+        raise FileError(f"{path}: cannot be written: {error}") from None
+    finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        raise FileError(f"{path}: cannot be written: {error}") from None
+
+
+def _put_new(source: Path, path: Path) -> bool:
+    """Puts a file where none is, in one step, so that two who try at once do not both succeed."""
+    try:
+        path.hardlink_to(source)
+    except FileExistsError:
+        return False
+    except OSError:
+        # A file system without hard links.
+        if path.exists():
+            return False
+        source.replace(path)
+    return True

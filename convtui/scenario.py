@@ -45,6 +45,7 @@ from convtui.scenario_parts import (
     Retry,
     SideBudget,
     ToolConfig,
+    WarmConfig,
     base_of,
     check_signals,
     normal_tools,
@@ -68,6 +69,7 @@ __all__ = [
     "Scenario",
     "SideBudget",
     "ToolConfig",
+    "WarmConfig",
     "builtin_personas",
     "load_persona",
     "load_tsv_persona",
@@ -119,8 +121,8 @@ class Scenario(Part):
     """Functions (module:function) and MCP servers ({mcp: {command: [...]}} or {mcp: {url: ..}})."""
     approve_tools: bool | list[str] = False
     """Whether calls of tools wait for approval before they run: all, or those of these tools."""
-    warm: str | None = None
-    """The name of a warm-session template."""
+    warm: WarmConfig | None = None
+    """A warm-session template: its name, a path to it (.json), or a mapping with `use`."""
     breakpoints: list[str] = Field([])
     """Filter expressions that pause the run."""
 
@@ -156,8 +158,9 @@ class Scenario(Part):
         if not isinstance(data, dict):
             return data
         data = dict(data)
-        if isinstance(data.get("provider"), str):
-            data["provider"] = {"use": data["provider"]}
+        for key in ("provider", "warm"):
+            if isinstance(data.get(key), str):
+                data[key] = {"use": data[key]}
         if "tools" in data:
             data["tools"] = normal_tools(data["tools"])
         # A key without a value is an unfinished line: the default stands.
@@ -197,15 +200,14 @@ class Scenario(Part):
         check_signals(list(value))
         return value
 
-    @field_validator("warm", "persona_template", "persona_context_template", "persona_reminder")
+    @field_validator("persona_template", "persona_context_template", "persona_reminder")
     @classmethod
     def _located(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
             return None
         not_blank(value)
         base = base_of(info)
-        is_path = info.field_name != "warm" or "/" in value or value.endswith(".json")
-        return str(absolute(value, base)) if base is not None and is_path else value
+        return str(absolute(value, base)) if base is not None else value
 
     @field_serializer("on_discard")
     def _as_text(self, value: OnDiscard) -> str:
@@ -412,6 +414,7 @@ def _settable() -> list[str]:
         "retry": Retry,
         "provider": ProviderConfig,
         "persona": Persona,
+        "warm": WarmConfig,
     }
     return [
         *Scenario.model_fields,

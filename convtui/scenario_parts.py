@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 
 from convtui.errors import ProviderLoadError
-from convtui.spec import ProviderSpec, parse_provider_spec
+from convtui.spec import ProviderSpec, absolute, parse_provider_spec
+from convtui.warm_names import MAX_PATTERNS, is_path
 
 START_PROMPT = "Start the conversation based on the system prompt"
 TERMINATION_SIGNAL = "<END OF CONVERSATION>"
@@ -207,6 +209,35 @@ class Retry(Part):
     """Seconds."""
     max_delay: float = Field(8.0, ge=0)
     """Seconds."""
+
+
+class WarmConfig(Part):
+    """What earlier sessions have learned, put before the history of every session."""
+
+    use: str
+    """The name of a saved template (`convtui warm list`), or a path to one (.json)."""
+    slots: dict[str, str] = Field({})
+    """What the template's {names} are filled with."""
+    max_patterns: int = Field(MAX_PATTERNS, ge=0)
+    """How many of its patterns are shown."""
+
+    @field_validator("use")
+    @classmethod
+    def _located(cls, value: str, info: ValidationInfo) -> str:
+        not_blank(value)
+        base = base_of(info)
+        return str(absolute(value, base)) if base is not None and is_path(value) else value
+
+    @field_validator("slots", mode="before")
+    @classmethod
+    def _texts(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        # A number without quotes is meant as it is written.
+        return {
+            key: json.dumps(item) if isinstance(item, (bool, int, float)) else item
+            for key, item in value.items()
+        }
 
 
 class McpServer(Part):

@@ -23,14 +23,16 @@ from convtui.scenario import (
     Scenario,
     SideBudget,
     ToolConfig,
+    WarmConfig,
 )
 from convtui.themes import ROLES, Theme, load_theme, load_themes
 from convtui.validation import attribute_docs
+from convtui.warm import WarmPattern, WarmTemplate, looks_like_template, read_template
 from convtui.waza_keys import waza_kind
 from convtui.waza_task import read_waza
 from convtui.yamlfile import load_yaml
 
-Kind = Literal["persona", "scenario", "theme", "keymap", "config", "log"]
+Kind = Literal["persona", "scenario", "theme", "keymap", "config", "log", "warm"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 CheckKind = Kind | Literal["waza"]
 CHECK_KINDS: tuple[CheckKind, ...] = (*KINDS, "waza")
@@ -47,6 +49,8 @@ _PARTS = (
     Retry,
     SideBudget,
     ToolConfig,
+    WarmConfig,
+    WarmPattern,
 )
 
 LogCheck = Callable[[Path], list[Problem]]
@@ -62,6 +66,7 @@ def schema(kind: str) -> dict[str, Any]:
         "keymap": _keymap,
         "config": lambda: _file_schema(config_model(), Config),
         "log": _log,
+        "warm": _warm,
     }
     if kind not in makers:
         raise UsageError(
@@ -148,6 +153,9 @@ def _scenario() -> dict[str, Any]:
             "anyOf": [{"type": "string", "minLength": 1}, properties[key]],
             "description": about,
         }
+    properties["warm"]["anyOf"].insert(0, {"type": "string", "minLength": 1})
+    filled = {"type": ["string", "number", "boolean"]}
+    definitions["WarmConfig"]["properties"]["slots"]["additionalProperties"] = filled
     items = properties["tools"]["items"]
     properties["tools"]["items"] = {"anyOf": [{"type": "string"}, items]}
     # Follow-up prompts are what a scripted persona says. One in a file of its own is not seen here.
@@ -188,6 +196,28 @@ def _keymap() -> dict[str, Any]:
             name: {**value, "description": action.help} for name, action in actions().items()
         },
     }
+
+
+def _warm() -> dict[str, Any]:
+    made = _file_schema(WarmTemplate)
+    for part in (made, made["$defs"]["WarmPattern"]):
+        # Null is the same as absent.
+        for name, about in part["properties"].items():
+            if name not in part.get("required", ()):
+                part["properties"][name] = _or_null(about)
+    names = {"type": "array", "items": {"type": "string"}}
+    made["properties"]["slots"]["anyOf"].insert(0, names)
+    made["anyOf"] = [{"required": ["patterns"]}, {"required": ["system_prompt_addendum"]}]
+    return made
+
+
+def _or_null(about: dict[str, Any]) -> dict[str, Any]:
+    if "anyOf" in about:
+        return about
+    outside = ("description", "title", "default")
+    inner = {key: value for key, value in about.items() if key not in outside}
+    kept = {key: value for key, value in about.items() if key in outside}
+    return {**kept, "anyOf": [inner, {"type": "null"}]}
 
 
 def _log() -> dict[str, Any]:
@@ -249,6 +279,8 @@ def _check(path: Path, kind: str) -> list[Problem]:
         Persona.load(path)
     elif kind == "waza":
         read_waza(path)
+    elif kind == "warm":
+        read_template(path)
     elif kind == "theme":
         known, _ = load_themes([builtin_dir("themes")])
         load_theme(path, known)
@@ -264,6 +296,8 @@ def _check(path: Path, kind: str) -> list[Problem]:
 def recognise(path: Path) -> CheckKind:
     """What kind of file it is. Raises `FileError`, or `UsageError` when it could be anything."""
     suffix = path.suffix.lower()
+    if suffix == ".json" and looks_like_template(path):
+        return "warm"
     if suffix in (".jsonl", ".json"):
         return "log"
     if suffix == ".toml":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from convtui.log.reader import Log
 
 MAX_PROBLEMS = 50
-KINDS = ("persona", "scenario", "theme", "keymap", "config", "log", "waza")
+KINDS = ("persona", "scenario", "theme", "keymap", "config", "log", "warm", "waza")
 
 
 @click.command(
@@ -74,7 +74,7 @@ def _check(
 
         return "provider", *check_provider(file, quiet=quiet)
     path = Path(file)
-    if kind == "log" or (kind is None and path.suffix.lower() in (".jsonl", ".json")):
+    if kind == "log" or (kind is None and _is_log(path)):
         try:
             problems = check_log(path)
         except LogError as error:
@@ -91,13 +91,36 @@ def _check(
         return None, [Problem(str(error))], 2
     problems = check_file(path, kind)
     if kind == "scenario" and not problems:
-        problems = _breakpoints(path)
+        problems = [*_breakpoints(path), *_warm(path)]
     if kind == "waza" and not problems:
         from convtui.waza_task import read_waza
 
         for note in read_waza(path).notes():
             say(f"convtui: {note}")
     return kind, problems, 2 if problems else 0
+
+
+def _is_log(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    if suffix != ".json":
+        return suffix == ".jsonl"
+    from convtui.warm import looks_like_template
+
+    return not looks_like_template(path)
+
+
+def _warm(path: Path) -> list[Problem]:
+    """A warm template that a scenario names and that cannot be used."""
+    from convtui.cli.start import check_warm
+    from convtui.scenario import Scenario
+    from convtui.yamlfile import line_of, load_yaml
+
+    try:
+        check_warm(Scenario.load(path))
+    except UsageError as error:
+        line = line_of(load_yaml(path).lines, ("warm",))
+        return [Problem(str(error), path=path, line=line, key="warm")]
+    return []
 
 
 def _breakpoints(path: Path) -> list[Problem]:

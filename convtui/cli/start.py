@@ -59,6 +59,8 @@ def plan(
     for note in notes:
         say(f"convtui: {note}")
     check_breakpoints(scenario)
+    if parent is None:
+        check_warm(scenario)
     if config.env_file and not Path(config.env_file).is_file():
         raise FileError(f"{config.env_file}: there is no such file of environment variables")
     spec = StartSpec(
@@ -156,6 +158,15 @@ def check_breakpoints(scenario: Scenario) -> None:
             parse_breakpoint(text)
         except FilterError as error:
             raise FilterError(f"breakpoint: {error}", text, error.column) from None
+
+
+def check_warm(scenario: Scenario) -> None:
+    """Raises `UsageError` for a warm template that is not there, or whose slots are not filled."""
+    if scenario.warm is None:
+        return
+    from convtui.warm_store import chosen_context
+
+    chosen_context(scenario.warm)
 
 
 def _trusted(scenario: Scenario, config: Config) -> bool:

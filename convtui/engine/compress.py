@@ -21,6 +21,7 @@ from convtui.models.base import Message, Reply
 from convtui.protocol import describe_error
 from convtui.providers.base import Provider, Request
 from convtui.providers.litellm import LitellmProvider
+from convtui.warm import with_context
 
 INSTRUCTION: Final = """\
 Stop here and write a summary of this conversation, from which it can be gone on with by somebody
@@ -106,10 +107,10 @@ class Compressor:
         return release.choice
 
     async def _once(self, session: SessionState) -> None:
-        messages: list[Message] = []
-        if self._provider.system_prompt:
-            messages.append({"role": "system", "content": self._provider.system_prompt})
-        messages += [*session.messages, {"role": "user", "content": INSTRUCTION}]
+        messages: list[Message] = with_context(
+            session.warm, self._provider.system_prompt, session.messages
+        )
+        messages.append({"role": "user", "content": INSTRUCTION})
         request = Request(
             messages=[dict(message) for message in messages],
             session=session.index,

@@ -79,7 +79,7 @@ class Prefix:
         self._redact = redact
         self._hooks = SideHooks(provider)
         self._items = {(int(item["session"]), int(item["turn"])): item for item in seed.turns}
-        self._again = ConversationState(scenario)
+        self._again = ConversationState(scenario, state.warm)
         self._asked = 0
         self._drift: list[dict[str, Any]] = []
         self._began = asyncio.get_running_loop().time()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from convtui.engine.budget import still_over
@@ -15,11 +15,13 @@ from convtui.models.base import ModelClients
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.providers.base import Provider
 from convtui.providers.loader import Loaded, ProviderSettings, load_function, load_provider
-from convtui.scenario import Scenario
+from convtui.scenario import Scenario, WarmConfig
 from convtui.simulators.base import UserSimulator
 from convtui.simulators.loader import load_simulator
 from convtui.spec import parse_provider_spec
 from convtui.text import Redactor
+from convtui.warm import WarmContext
+from convtui.warm_store import chosen_context
 
 
 def load_for(scenario: Scenario, spec: StartSpec, models: ModelClients) -> Loaded:
@@ -95,10 +97,59 @@ def toolbox_for(
 
 def _functions(scenario: Scenario) -> list[Callable[..., Any]]:
     """The functions that the scenario's `tools` name. Raises `UsageError`."""
-    if scenario.warm is not None:
-        raise UsageError("warm-session templates cannot be used by this version: take out warm")
     used = [tool.use for tool in scenario.tools if tool.use is not None]
     return [load_function(parse_provider_spec(use)) for use in used]
+
+
+def warm_for(scenario: Scenario, seed: Seed | None) -> WarmContext | None:
+    """What the provider's sessions begin with: of a template, or as it was in the log.
+
+    A log that is gone on with keeps what it began with, whatever has become of the template's file.
+    Raises `UsageError`.
+    """
+    chosen = scenario.warm
+    if seed is None or (seed.warm is None and not seed.prepared):
+        if chosen is None:
+            return None
+        return chosen_context(chosen)
+    recorded = seed.scenario.get("warm")
+    if chosen is not None and seed.warm is None and recorded:
+        raise UsageError(
+            f"{seed.parent.file}: this log ended before its warm context was written;"
+            " go on with the log before it"
+        )
+    if chosen is not None and not _same_warm(chosen, recorded):
+        raise UsageError(
+            f"{seed.parent.file}: a conversation keeps the warm context it began with"
+            f" ({seed.warm.template if seed.warm else 'none'}); leave out warm {chosen.use}"
+        )
+    return seed.warm
+
+
+def _same_warm(chosen: WarmConfig, recorded: Any) -> bool:
+    use = recorded.get("use") if isinstance(recorded, dict) else recorded
+    return use == chosen.use
+
+
+def warm_warnings(
+    warm: WarmContext, provider: Provider, toolbox: Toolbox
+) -> Iterator[tuple[str, str]]:
+    """Code and words of what may go wrong with a warm context."""
+    if not provider.takes_messages:
+        yield (
+            "warm_unseen",
+            f"{provider.name} gets the turns of the conversation, not its messages: it will not see"
+            f" the warm context {warm.template!r}",
+        )
+        return
+    offered = {str(tool["function"]["name"]) for tool in toolbox.schemas}
+    unknown = [name for name in warm.tools if name not in offered]
+    if unknown:
+        yield (
+            "warm_tools",
+            f"the warm context {warm.template!r} shows calls of tools that the provider is not"
+            f" offered: {', '.join(unknown)}; some models refuse that, others call them",
+        )
 
 
 def check_signals(provider: Provider, simulator: UserSimulator) -> None:

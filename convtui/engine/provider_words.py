@@ -17,6 +17,7 @@ from convtui.models.base import Message, Reply
 from convtui.providers.base import Provider, Request
 from convtui.providers.litellm import LitellmProvider
 from convtui.scenario import Scenario
+from convtui.warm import with_context
 
 
 class ProviderWords:
@@ -176,10 +177,7 @@ def chat(
     provider: Provider, scenario: Scenario, session: SessionState, extra: Sequence[Message] = ()
 ) -> list[Message]:
     """What a provider is sent of a session; `extra` are the tool messages of the turn so far."""
-    messages: list[Message] = []
-    if provider.system_prompt:
-        messages.append({"role": "system", "content": provider.system_prompt})
-    messages += session.messages
+    messages = with_context(session.warm, provider.system_prompt, session.messages)
     if not session.turns:
         messages.append({"role": "user", "content": scenario.provider.start_prompt})
     return [*messages, *extra]

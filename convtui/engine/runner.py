@@ -32,6 +32,8 @@ from convtui.engine.prepare import (
     restore_simulator,
     simulator_for,
     toolbox_for,
+    warm_for,
+    warm_warnings,
 )
 from convtui.engine.seed import Seed, bad_ending
 from convtui.engine.state import ConversationState, SessionState
@@ -44,6 +46,7 @@ from convtui.errors import (
     ProviderError,
 )
 from convtui.events import (
+    ContextSeeded,
     ConversationEnded,
     DebugTookOver,
     Header,
@@ -101,7 +104,7 @@ class Conversation:
         self.simulator = simulator_for(scenario, spec, wiring.models)
         check_signals(provider, self.simulator)
         self.toolbox = toolbox_for(scenario, provider, seed, self.redactor)
-        self.state = ConversationState(scenario)
+        self.state = ConversationState(scenario, warm_for(scenario, seed))
         if seed is not None:
             seed.fill(self.state)
             restore_simulator(self.simulator, seed)
@@ -182,6 +185,9 @@ class Conversation:
         journal.emit(self._header())
         if self.seed is not None:
             journal.emit(self.seed.record(self.state))
+        if self.state.warm is not None:
+            journal.emit(ContextSeeded(**self.state.warm.record()))
+        if self.seed is not None:
             for damage in self.seed.damage:
                 self._warn("damaged_parent", damage)
             for side in self.seed.taken_over:
@@ -318,6 +324,9 @@ class Conversation:
             await self._lifecycle.prepare()
         for near, hook in self.loaded.near_names:
             self._warn("near_name", f"{near}() is no hook; did you mean {hook}()?")
+        if self.state.warm is not None and self.seed is None:
+            for code, sentence in warm_warnings(self.state.warm, self.provider, self.toolbox):
+                self._warn(code, sentence)
         await self._say_what_is_not_counted()
         prepared = self.state.prepared
         first = max(1, self.seed.current) if self.seed else 1

@@ -23,6 +23,7 @@ from convtui.events import (
 from convtui.log.reader import LogReader, digest_until
 from convtui.protocol import ContinueFrom
 from convtui.providers.base import HistoryTurn, RestoreState, SignalMatch
+from convtui.warm import WarmContext
 
 _LOSSES = frozenset({"bad_json", "huge_line", "no_type", "seq_gap"})
 """Findings that say that a record is missing."""
@@ -71,6 +72,8 @@ class Seed:
     """What the provider is sent in place of earlier turns, by session: `{summary, upto}`."""
     responder: dict[str, Any] | None = None
     """The responder's own session, as its `restore()` takes it."""
+    warm: WarmContext | None = None
+    """What every session of the provider's begins with."""
     damage: list[str] = field(default_factory=list)
     """Lines of the parent that cannot be read; what they said is left out."""
 
@@ -167,6 +170,7 @@ class Seed:
             histories=histories,
             metadata=dict(self.metadata),
             conversation_id=self.conversation_id,
+            warm=[dict(message) for message in self.warm.messages] if self.warm else [],
         )
 
 
@@ -261,6 +265,7 @@ def read_seed(parent: ContinueFrom) -> Seed:
         budget=collector.budget,
         compressed=collector.compressed,
         responder=collector.responder.as_data(),
+        warm=collector.warm,
         damage=damage,
     )
 

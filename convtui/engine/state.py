@@ -11,6 +11,7 @@ from convtui.providers.base import HistoryTurn
 from convtui.scenario import Scenario
 from convtui.simulators.base import user_visible
 from convtui.text import word_count
+from convtui.warm import WarmContext
 
 _SUMMARY = "Summary of the conversation so far:"
 
@@ -37,7 +38,9 @@ class SessionState:
     retries: int = 0
     """Discards in a row that were answered by asking again."""
     messages: list[Message] = field(default_factory=list)
-    """The provider's chat of this session, without the system prompt."""
+    """The provider's chat of this session, without the system prompt and the warm context."""
+    warm: WarmContext | None = None
+    """What stands before that in everything the provider is sent."""
 
     @property
     def last_speaker(self) -> Speaker | None:
@@ -48,8 +51,10 @@ class SessionState:
 class ConversationState:
     """All sessions so far, and the rules that count over them."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, warm: WarmContext | None = None) -> None:
         self.scenario = scenario
+        self.warm = warm
+        """What every session of the provider's begins with."""
         self.prepared: list[str] = []
         self.sessions: dict[int, SessionState] = {}
         self.current: SessionState | None = None
@@ -57,7 +62,7 @@ class ConversationState:
 
     def open_session(self, index: int, session_type: str, first_speaker: Speaker) -> SessionState:
         """A new session with an empty history."""
-        session = SessionState(index, session_type, first_speaker)
+        session = SessionState(index, session_type, first_speaker, warm=self.warm)
         self.sessions[index] = session
         self.current = session
         return session

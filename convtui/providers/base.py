@@ -114,6 +114,8 @@ class RestoreState:
     metadata: dict[str, Any] = field(default_factory=dict)
     """Metadata of the provider's last turn."""
     conversation_id: str | None = None
+    warm: list[Message] = field(default_factory=list)
+    """What stands before every session's history: the messages of a warm template."""
 
 
 class Provider:
@@ -137,6 +139,8 @@ class Provider:
     opens_itself: bool = False
     """Whether it is asked for its first words even where the scenario has a `first_message`: it
     was given that message and knows what to do with it."""
+    takes_messages: bool = True
+    """Whether it answers to the messages of a request; otherwise to the turns alone."""
     params: Mapping[str, Any] = {}
     models: ModelClients | None = None
     """Set before `setup()`: makes model clients that share convtui's capture and settings."""

@@ -58,6 +58,7 @@ class VeraProvider(Provider):
     """
 
     opens_itself = True
+    takes_messages = False
 
     def __init__(self, client: Any, *, opening_prompt: str | None = None) -> None:
         self.client = client

@@ -16,7 +16,6 @@ from convtui.errors import (
     QuotaExceeded,
     RateLimited,
     TransientProviderError,
-    UsageError,
 )
 from convtui.models.base import Delta, Reply, ToolCallDelta
 from convtui.providers.base import Request, SignalMatch
@@ -310,11 +309,6 @@ async def test_tools_of_the_scenario_are_called(tmp_path: Path) -> None:
     ran = await run(what, tmp_path)
     assert [r["result"] for r in ran.of("tool.returned")] == [6]
     assert ran.said == ["hi", "six seats"]
-
-
-async def test_what_cannot_be_run_yet_is_refused_not_ignored(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be used by this version"):
-        await run(scenario(Bot("x"), ["hi"], warm="experienced"), tmp_path)
 
 
 async def test_empty_replies_are_kept(tmp_path: Path) -> None:

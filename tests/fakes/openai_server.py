@@ -33,6 +33,7 @@ from tests.fakes.openai_script import (
     error_object,
     parse_directives,
 )
+from tests.fakes.strict_roles import wrong_order
 
 
 @dataclass(slots=True)
@@ -56,7 +57,8 @@ class OpenAIServer:
     `replies` are consumed in order by requests for any model, `by_model` by requests for that
     model (its name without directives); when they are used up the default talk goes on.
     `api_key`, when given, is demanded as bearer token. `persona_turns` is how many turns a
-    `persona-*` model speaks before it ends the conversation.
+    `persona-*` model speaks before it ends the conversation. With `strict_roles` a request whose
+    messages stand in an order that strict endpoints refuse is answered with status 400.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class OpenAIServer:
         api_key: str | None = None,
         persona_turns: int = 5,
         tokens_per_second: float | None = None,
+        strict_roles: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -79,6 +82,7 @@ class OpenAIServer:
         self._api_key = api_key
         self._persona_turns = persona_turns
         self._tokens_per_second = tokens_per_second
+        self._strict_roles = strict_roles
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Condition()
@@ -154,6 +158,9 @@ class OpenAIServer:
             return FakeReply(status=401, error=error_object(401))
         if not isinstance(body.get("messages"), list) or not body.get("model"):
             return FakeReply(status=400, error=error_object(400))
+        wrong = wrong_order(body["messages"]) if self._strict_roles else ""
+        if wrong:
+            return FakeReply(status=400, error={**error_object(400), "message": wrong})
         model = str(body["model"])
         base = model.partition("!")[0]
         reply = self._script.next(base) or default_reply(base, body, self._persona_turns)
