@@ -187,7 +187,9 @@ class Report:
         """One line: what went through, what differs."""
         counts = self.counts
         said = f"{_many(counts.turns, 'reply', 'replies')} of {_many(counts.logs, 'log')}: "
-        if not counts.changed:
+        if not counts.turns:
+            said += "nothing went through the hooks"
+        elif not counts.changed:
             said += "nothing changed"
         else:
             sure = sum(not change.counterfactual for change in self.changes)
@@ -297,6 +299,17 @@ def _changes(result: Rehooked) -> Iterator[Changed]:
                 error=each["error"],
                 by_hand=tuple(each["by_hand"]),
             )
+
+
+def pace(logs: int, of: int, replies: int, seconds: float) -> str:
+    """How far a rehook is: logs, replies, replies a second, and how long it will still take."""
+    said = f"{logs:,}/{of:,} logs  {replies:,} replies"
+    if seconds > 0 and replies:
+        said += f"  {replies / seconds:,.0f}/s"
+    if seconds > 0 and 0 < logs < of:
+        left = round(seconds / logs * (of - logs))
+        said += f"  {left // 60}:{left % 60:02} left" if left >= 60 else f"  {max(1, left)} s left"
+    return said
 
 
 def details(change: Changed) -> list[str]:

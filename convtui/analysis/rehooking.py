@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.client import EngineHandle, EngineState, crash_frames
-from convtui.errors import EngineError
+from convtui.errors import EngineError, FileError, UsageError
 from convtui.protocol import REHOOK_CURSOR, RehookSpec, StartSpec
 
 _CURSOR: Final = struct.Struct(REHOOK_CURSOR)
@@ -24,6 +24,9 @@ _LOOK_EVERY: Final = 0.02
 MOST_ENDED: Final = 25
 """Engines that a provider's hooks may end before it is given up."""
 _OUTPUT: Final = 64 * 1024
+LOGS_PER_ENGINE: Final = 200
+"""Logs from which a second engine is worth its start."""
+MOST_ENGINES: Final = 4
 
 Progress = Callable[[int, int], None]
 """Called with the logs and the replies that are done."""
@@ -43,6 +46,37 @@ class Rehooked:
     stopped: str = ""
     """Why it was given up before the last log; empty when all are done."""
 
+    def interrupted(self) -> None:
+        """Says that somebody stopped it before the last log."""
+        self.stopped = f"stopped by hand after {len(self.found):,} of {len(self.logs):,} logs"
+
+
+def start_for(
+    provider: str,
+    *,
+    set_: Sequence[str] = (),
+    env_file: str | None = None,
+    cwd: Path | None = None,
+) -> StartSpec:
+    """What an engine needs to know to run the hooks of a provider. Blocking.
+
+    Raises `UsageError` for a SPEC (or a `--set key=value`) that means nothing, `FileError` when a
+    file is not there.
+    """
+    from convtui.scenario import merge_flags
+    from convtui.spec import absolute
+
+    flags = {"provider": provider, "persona": "demo", "set": list(set_)}
+    scenario = merge_flags(None, flags, ready=False, cwd=cwd)
+    spec = scenario.provider.spec
+    if spec.kind == "recorded":
+        raise UsageError("--provider recorded:LOG has no hooks of its own to run again")
+    if spec.kind == "file" and not absolute(spec.target, cwd or Path.cwd()).is_file():
+        raise FileError(f"{spec.target}: there is no such file")
+    if env_file and not Path(env_file).is_file():
+        raise FileError(f"{env_file}: there is no such file of environment variables")
+    return StartSpec(scenario=scenario.for_engine(), out_dir=".", env_file=env_file)
+
 
 async def rehook_logs(
     start: StartSpec,
@@ -53,53 +87,92 @@ async def rehook_logs(
     timeout: float = 10.0,  # noqa: ASYNC109 - of a hook, not of this
     python: str | None = None,
     progress: Progress = lambda logs, replies: None,
+    into: Rehooked | None = None,
 ) -> Rehooked:
-    """Runs the provider of `start` over logs.
+    """Runs the provider of `start` over logs; over many in several engines at a time.
 
     A hook that takes longer than `timeout` seconds, or that ends its process, is a failure of that
     reply; the rest goes on in a new engine. Raises `EngineError` when the provider cannot be
-    loaded.
+    loaded. With `into` what is done so far is there also when this is cancelled or fails.
     """
+    result = into if into is not None else Rehooked([])
+    result.logs = list(logs)
+    # A provider that is set up may own something that there is one of only.
+    engines = 1 if setup else max(1, min(len(logs) // LOGS_PER_ENGINE, MOST_ENGINES, _cores()))
+    share = -(-len(logs) // engines)
     with tempfile.TemporaryDirectory(prefix="convtui-rehook-") as folder:
-        cursor = Path(folder) / "cursor"
-        cursor.write_bytes(_CURSOR.pack(-1, -1))
-        spec = RehookSpec(
-            [str(path.absolute()) for path in logs], str(cursor), only=only, setup=setup
-        )
-        run = _Run(start, spec, Rehooked(list(logs)), timeout=timeout, python=python)
-        run.progress = progress
-        with cursor.open("r+b") as file, mmap.mmap(file.fileno(), 0) as shared:
-            await run.all(shared)
-        return run.result
+        runs: list[_Run] = []
+
+        def told() -> None:
+            progress(sum(len(run.found) for run in runs), sum(run.replies for run in runs))
+
+        for first in range(0, len(logs), max(1, share)):
+            cursor = Path(folder) / f"cursor{first}"
+            cursor.write_bytes(_CURSOR.pack(-1, -1))
+            some = [str(path.absolute()) for path in logs[first : first + share]]
+            spec = RehookSpec(some, str(cursor), only=only, setup=setup)
+            runs.append(_Run(start, spec, first, timeout=timeout, python=python, told=told))
+        tasks = [asyncio.ensure_future(run.all()) for run in runs]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for run in runs:
+                run.give(result)
+    return result
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
 
 
 class _Run:
+    """A share of the logs, in one engine after the other."""
+
     def __init__(
         self,
         start: StartSpec,
         spec: RehookSpec,
-        result: Rehooked,
+        first: int,
         *,
         timeout: float,
         python: str | None,
+        told: Callable[[], None],
     ) -> None:
         self._start = start
         self._spec = spec
+        self._first = first
+        """The place of its first log among all."""
         self._timeout = timeout
         self._python = python
-        self.progress: Progress = lambda logs, replies: None
-        self.result = result
-        self._replies = 0
+        self._told = told
+        self.found: list[dict[str, Any]] = []
+        self.replies = 0
+        self._provider: dict[str, Any] = {}
+        self._output = ""
+        self._stopped = ""
 
-    async def all(self, cursor: mmap.mmap) -> None:
+    def give(self, result: Rehooked) -> None:
+        """Adds what was found."""
+        result.provider = result.provider or self._provider
+        result.found += self.found
+        result.output = (result.output + self._output)[:_OUTPUT]
+        result.stopped = result.stopped or self._stopped
+
+    async def all(self) -> None:
         """Every log, in as many engines as that takes."""
-        while len(self.result.found) < len(self._spec.logs):
+        path = Path(self._spec.cursor)
+        with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as shared:
+            await self._all(shared)
+
+    async def _all(self, cursor: mmap.mmap) -> None:
+        while len(self.found) < len(self._spec.logs):
             if len(self._spec.failed) >= MOST_ENDED:
-                self.result.stopped = (
-                    f"the provider's hooks have ended {MOST_ENDED} engines; given up"
-                )
+                self._stopped = f"the provider's hooks have ended {MOST_ENDED} engines; given up"
                 return
-            self._spec.first = len(self.result.found)
+            self._spec.first = len(self.found)
             _CURSOR.pack_into(cursor, 0, -1, -1)
             await self._engine(cursor)
 
@@ -110,10 +183,13 @@ class _Run:
         try:
             await handle.start(spec, wait=False)
             hung = await self._watch(handle, cursor)
+        except asyncio.CancelledError:
+            handle.kill()
+            raise
         finally:
             await handle.close()
         self._take(handle)
-        if len(self.result.found) == len(self._spec.logs):
+        if len(self.found) == len(self._spec.logs):
             return
         log, reply = _CURSOR.unpack_from(cursor, 0)
         # A crash may be faster than the frame that says that the provider is loaded.
@@ -149,17 +225,18 @@ class _Run:
     def _take(self, handle: EngineHandle) -> None:
         while handle.rehooked:
             found = handle.rehooked.popleft()
-            self.result.found.append(found)
-            self._replies += len(found.get("turns", ()))
+            found["log"] += self._first
+            self.found.append(found)
+            self.replies += len(found.get("turns", ()))
         if handle.loaded is not None:
-            self.result.provider = handle.loaded
+            self._provider = handle.loaded
         if handle.state is not EngineState.FAILED and handle.loaded is not None:
-            self.progress(len(self.result.found), self._replies)
+            self._told()
         if handle.over:
-            room = _OUTPUT - len(self.result.output)
+            room = _OUTPUT - len(self._output)
             if room > 0 and handle.exit_status == 0:
                 text = "".join(text for _, text in handle.early_output)
-                self.result.output += text[:room]
+                self._output += text[:room]
 
 
 async def _ask_where(handle: EngineHandle) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from convtui.cli.common import example, json_flag, print_json, say, settings, use_color
-from convtui.errors import EngineError, FileError, UsageError
+from convtui.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from convtui.analysis.rehook import Changed, Report
@@ -62,7 +64,8 @@ def command(
     session is marked: said after that, it might never have been. Only the code that --provider
     names is loaded, never what a log names.
 
-    Exit code 0 when nothing changed, 1 when something did, 2 when it could not be found out.
+    Exit code 0 when nothing changed, 1 when something did, 2 when it could not be found out, 130
+    when ctrl+c stopped it; what was done by then is told.
     """
     if not provider:
         raise UsageError("whose hooks? write --provider file.py:Name")
@@ -74,11 +77,13 @@ def command(
     if not paths:
         say("convtui: no logs there: nothing to rehook")
     from convtui.analysis.rehook import Report
-    from convtui.analysis.rehooking import rehook_logs
+    from convtui.analysis.rehooking import Rehooked, rehook_logs
 
     bar = _Bar(len(paths))
+    result = Rehooked(list(paths))
+    interrupted = False
     try:
-        result = asyncio.run(
+        asyncio.run(
             rehook_logs(
                 start,
                 paths,
@@ -87,11 +92,15 @@ def command(
                 timeout=timeout,
                 python=interpreter,
                 progress=bar.show,
+                into=result,
             )
         )
     except EngineError as error:
         error.exit_code = 2
         raise
+    except KeyboardInterrupt:
+        interrupted = True
+        result.interrupted()
     finally:
         bar.close()
     report = Report(result)
@@ -102,26 +111,19 @@ def command(
         print_json(report.as_dict())
     else:
         _Lines(report, color=use_color(sys.stdout, settings().color)).all(diff=diff)
+    if interrupted:
+        return 130
     return 0 if report.same else 1
 
 
 def _start(
     provider: str, set_: Sequence[str], python: str | None, env_file: str | None
 ) -> tuple[StartSpec, str | None]:
+    from convtui.analysis.rehooking import start_for
     from convtui.cli.start import interpreter
-    from convtui.protocol import StartSpec
-    from convtui.scenario import merge_flags
 
-    scenario = merge_flags(
-        None, {"provider": provider, "persona": "demo", "set": list(set_)}, ready=False
-    )
-    if scenario.provider.spec.kind == "recorded":
-        raise UsageError("--provider recorded:LOG has no hooks of its own to run again")
     config = settings(python=interpreter(python), env_file=env_file)
-    if config.env_file and not Path(config.env_file).is_file():
-        raise FileError(f"{config.env_file}: there is no such file of environment variables")
-    start = StartSpec(scenario=scenario.for_engine(), out_dir=".", env_file=config.env_file)
-    return start, config.python
+    return start_for(provider, set_=set_, env_file=config.env_file), config.python
 
 
 def _check_filter(expression: str) -> None:
@@ -177,22 +179,32 @@ class _Bar:
     def __init__(self, logs: int) -> None:
         self._logs = logs
         self._on = sys.stderr.isatty() and logs > 1
-        self._width = 0
+        self._began: float | None = None
+        self._shown = 0.0
 
     def show(self, logs: int, replies: int) -> None:
         """So many logs are done, so many replies."""
         if not self._on:
             return
-        full = round(30 * logs / max(1, self._logs))
-        line = f"[{'#' * full}{'.' * (30 - full)}] {logs:,}/{self._logs:,} logs {replies:,} replies"
-        self._width = max(self._width, len(line))
-        sys.stderr.write(f"\r{line:<{self._width}}")
+        from convtui.analysis.rehook import pace
+
+        now = time.monotonic()
+        self._began = now if self._began is None else self._began
+        if now - self._shown < 0.1:
+            return
+        self._shown = now
+        words = pace(logs, self._logs, replies, now - self._began)
+        width = shutil.get_terminal_size().columns - 1
+        room = min(30, width - len(words) - 3)
+        full = round(room * logs / max(1, self._logs))
+        bar = f"[{'#' * full}{'.' * (room - full)}] " if room >= 5 else ""
+        sys.stderr.write(f"\r\x1b[K{(bar + words)[:width]}")
         sys.stderr.flush()
 
     def close(self) -> None:
         """Takes the bar away."""
-        if self._on and self._width:
-            sys.stderr.write(f"\r{'':<{self._width}}\r")
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
 
 
