@@ -381,7 +381,8 @@ class ToolReturned(Record):
     ok: bool
     result: Any = None
     error_kind: str | None = None
-    duration: float = 0.0
+    duration: float | None = 0.0
+    """Seconds; None where an imported file does not tell."""
     truncated: bool | None = None
     """`result` is cut; the whole stands in `<log>.tools.jsonl` (see `log.tool_results`)."""
     size: int | None = None

@@ -304,6 +304,24 @@ def test_rows_that_make_no_sense_are_told(tmp_path: Path) -> None:
     assert len(records(log, "hermes.session_meta")) == 1
 
 
+def test_calls_without_ids_find_their_results(tmp_path: Path) -> None:
+    nameless = [{"function": {"name": name, "arguments": "{}"}} for name in ("terminal", "patch")]
+    log = made(
+        tmp_path,
+        user("x"),
+        reply("", *nameless),
+        result("", "one", tool_name="patch"),
+        result("", "two"),
+        reply("y"),
+    )
+    (response, _) = records(log, "llm.response")
+    assert [c["id"] for c in response["tool_calls"]] == ["call_1", "call_2"]
+    returned = [(r["id"], r["name"], r["result"]) for r in records(log, "tool.returned")]
+    assert returned == [("call_2", "patch", "one"), ("call_1", "terminal", "two")]
+    assert codes(log) == []
+    assert "duration" not in records(log, "tool.returned")[0]
+
+
 def test_order_is_that_of_the_ids(tmp_path: Path) -> None:
     rows = [{"id": 2, "timestamp": NOW, **reply("second")}, {"id": 1, "timestamp": NOW + 5,
             **user("first")}]  # fmt: skip

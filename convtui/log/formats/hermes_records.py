@@ -67,7 +67,7 @@ class Teller:
         self._last: Message | None = None
         """The last assistant message of the turn of the provider that is open."""
         self._round = 0
-        self._replies = 0
+        self._replies = self._nameless = 0
         self._waiting: dict[str, str] = {}
         """The calls that have no result yet, by id, and their names."""
 
@@ -187,6 +187,7 @@ class Teller:
             self._warn("no_result", f"{message.place}: calls without a result: {names}")
         self._last = message
         self._waiting = {}
+        calls = [self._named(call) for call in message.calls]
         self._round += 1
         self._replies += 1
         self._add(
@@ -194,24 +195,30 @@ class Teller:
                 **self._at,
                 raw=message.text if message.raw is None else message.raw,
                 reasoning=message.reasoning,
-                tool_calls=message.calls or None,
+                tool_calls=calls or None,
                 finish_reason=message.finish,
                 **_source(message),
             )
         )
-        for place, call in enumerate(message.calls):
-            self._call(call, place)
+        for call in calls:
+            self._call(call)
 
-    def _call(self, call: dict[str, Any], place: int) -> None:
+    def _named(self, call: dict[str, Any]) -> dict[str, Any]:
+        """A call with an id, by which its result is found."""
+        if isinstance(call.get("id"), str) and call["id"]:
+            return call
+        self._nameless += 1
+        return {**call, "id": f"call_{self._nameless}"}
+
+    def _call(self, call: dict[str, Any]) -> None:
         function = call.get("function")
         inner = function if isinstance(function, dict) else call
-        name, id_ = inner.get("name"), call.get("id")
+        name, identity = inner.get("name"), call["id"]
         given = inner.get("arguments")
         arguments = arguments_of(given)
         if isinstance(given, str) and not given.strip():
             # No arguments: a call like that is as good as one with `{}`.
             arguments["arguments"] = {}
-        identity = id_ if isinstance(id_, str) and id_ else f"call_{self._round}_{place}"
         called = name if isinstance(name, str) and name else "unknown"
         self._waiting[identity] = called
         self._add(ToolCalled(**self._at, id=identity, name=called, **arguments))
@@ -224,7 +231,8 @@ class Teller:
             self._round = 1
             self._last = Message("assistant", "", message.place, calls=[{}], active=message.active)
             self._waiting = {}
-        called = self._waiting.pop(message.call_id, None)
+        identity = message.call_id or self._next(message.name)
+        called = self._waiting.pop(identity, None)
         if called is None:
             self._warn(
                 "unknown_call",
@@ -240,14 +248,20 @@ class Teller:
         self._add(
             ToolReturned(
                 **self._at,
-                id=message.call_id,
+                id=identity,
                 name=message.name or called or "unknown",
                 ok=kind is None,
                 result=result,
                 error_kind=kind,
+                duration=None,
                 **source,
             )
         )
+
+    def _next(self, name: str) -> str:
+        """The call that a result without an id is of: the first of its name, or the first."""
+        fits = (id_ for id_, called in self._waiting.items() if called == name)
+        return next(fits, next(iter(self._waiting), ""))
 
     def _on_other(self, message: Message) -> None:
         known = ("system", "developer", "session_meta")
