@@ -33,6 +33,7 @@ _COMMANDS: Final[dict[str, str]] = {
     "rehook": "A provider's hooks again, over saved runs.",
     "import": "Other tools' transcripts become logs.",
     "compress": "A saved conversation with its history summarised.",
+    "compress-check": "Whether tools go as well after a compression as before.",
     "export": "A log in the format of another tool.",
     "check": "Check scenarios, personas, themes, settings and logs.",
     "probe": "Try a provider under trying conditions: the bring-up report.",
@@ -81,7 +82,8 @@ class _Commands(click.Group):
 
 def _module(command: str) -> str:
     """The module of a command; one that Python reserves the name of has an underscore."""
-    return f"{command}_" if iskeyword(command) else command
+    name = command.replace("-", "_")
+    return f"{name}_" if iskeyword(name) else name
 
 
 @click.group(
