@@ -24,6 +24,7 @@ from convtui.transcript import Session, Turn
 
 T = TypeVar("T")
 _NEED_TEXTS = frozenset({"said", "raw", "empty", "tool", "output"})
+_NEED_SESSIONS = frozenset({"session", "end"})
 
 
 @dataclass(slots=True, frozen=True)
@@ -84,25 +85,25 @@ class Library:
 
         Runs whose turns the index does not have are looked up in their logs.
         """
-        wanted: set[Path] = set()
+        wanted: set[str] = set()
         open_: dict[str, RunSummary] = {}
         for run in runs:
             answer = expression.on_run(run.facts())
             if answer:
-                wanted.add(run.path)
+                wanted.add(run.file)
             elif answer is None and expression.about_turns and not run.damaged:
-                open_[run.path.name] = run
+                open_[run.name] = run
         if open_:
-            rest = self._by_index(lambda index: _search(index, expression, open_, wanted))
+            rest = self._by_index(lambda index: _in_index(index, expression, open_, wanted))
             rest = list(open_.values()) if rest is None else rest
             for count, run in enumerate(rest, 1):
                 if stop():
                     break
                 if matches_log(run, expression):
-                    wanted.add(run.path)
+                    wanted.add(run.file)
                 if progress is not None:
                     progress(count, len(rest))
-        return [run for run in runs if run.path in wanted]
+        return [run for run in runs if run.file in wanted]
 
     def changed(self, paths: Iterable[Path]) -> None:
         """Takes in runs whose log or notes have just been changed here."""
@@ -153,8 +154,15 @@ def _listed(
     return index.runs(seen)
 
 
+def _in_index(
+    index: Index, expression: Filter, open_: dict[str, RunSummary], wanted: set[str]
+) -> list[RunSummary]:
+    with index.snapshot():
+        return _search(index, expression, open_, wanted)
+
+
 def _search(
-    index: Index, expression: Filter, open_: dict[str, RunSummary], wanted: set[Path]
+    index: Index, expression: Filter, open_: dict[str, RunSummary], wanted: set[str]
 ) -> list[RunSummary]:
     """Puts what the index finds into `wanted`; returns the runs that it has no turns of."""
     here: dict[int, tuple[RunSummary, str, str]] = {}
@@ -163,33 +171,41 @@ def _search(
         if name in missing:
             here[number] = (missing.pop(name), sessions, notes)
     condition = prefilter(expression.node, full_text=index.full_text)
-    texts = any(atom.name in _NEED_TEXTS for atom in expression.atoms())
-    found: set[int] = set()
-    folded: dict[int, IndexedRun] = {}
+    names = {atom.name for atom in expression.atoms()}
+    texts, about_sessions = bool(names & _NEED_TEXTS), bool(names & _NEED_SESSIONS)
+    indexed = IndexedRun()
     # First one turn of each run, which is enough where the condition says all there is to say.
     for first in (True, False):
-        for number, row, text in index.candidates(condition, texts=texts, first=first):
-            if number in found or number not in here:
+        entered, found = 0, False
+        rows = index.candidates(condition, here, texts=texts, first=first)
+        asked: dict[int, tuple[RunSummary, str, str]] = {}
+        for number, row, text in rows:
+            if number != entered:
+                run, sessions, notes = here[number]
+                header = header_of(run)
+                indexed.enter(header, sessions if about_sessions else "", notes, _seeded(run))
+                entered, found = number, False
+                asked[number] = here[number]
+            if found:
                 continue
-            run, sessions, notes = here[number]
-            indexed = folded.get(number)
-            if indexed is None:
-                indexed = folded[number] = IndexedRun(
-                    header_of(run), sessions, notes, _seeded(run.path)
-                )
             turn = indexed.turn(row, text)
             if decide(expression.on_turn(turn, indexed.transcript, indexed)):
-                found.add(number)
-                wanted.add(run.path)
+                found = True
+                del asked[number]
+                wanted.add(run.file)
+        # One of which nothing passed the condition has nothing that would.
+        here = asked
+        if not here:
+            break
     return list(missing.values())
 
 
-def _seeded(path: Path) -> Callable[[], Mapping[int, str | None]]:
+def _seeded(run: RunSummary) -> Callable[[], Mapping[int, str | None]]:
     """Reads the raw replies of turns that a log began with."""
 
     def read() -> Mapping[int, str | None]:
         try:
-            with open_log(path) as log:
+            with open_log(run.path) as log:
                 return LogLookup(log).seeded()
         except ConvtuiError:
             return {}
@@ -198,10 +214,12 @@ def _seeded(path: Path) -> Callable[[], Mapping[int, str | None]]:
 
 
 def _turns(index: Index, run: RunSummary) -> RunTurns | None:
-    sessions, notes, rows = index.turns_of(run.path.name)
+    with index.snapshot():
+        sessions, notes, rows = index.turns_of(run.name)
     if not rows:
         return None
-    indexed = IndexedRun(header_of(run), sessions, notes, _seeded(run.path))
+    indexed = IndexedRun()
+    indexed.enter(header_of(run), sessions, notes, _seeded(run))
     turns = [indexed.turn(row, text) for row, text in rows]
     return RunTurns(indexed.transcript.sessions, turns, sorted(indexed.notes.items()))
 

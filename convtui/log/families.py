@@ -155,7 +155,7 @@ def only(branches: Iterable[Branch], wanted: Callable[[RunSummary], bool]) -> li
 def _age(branch: Branch) -> tuple[float, str]:
     created = branch.run.created_at
     when = branch.run.modified if created is None else created.timestamp()
-    return (when if math.isfinite(when) else 0.0, branch.run.path.name)
+    return (when if math.isfinite(when) else 0.0, branch.run.name)
 
 
 def _parents(branches: Sequence[Branch]) -> dict[int, int]:
@@ -165,7 +165,7 @@ def _parents(branches: Sequence[Branch]) -> dict[int, int]:
     for index, branch in enumerate(branches):
         if branch.run.id:
             by_id.setdefault(branch.run.id, []).append(index)
-        by_name.setdefault(branch.run.path.name, index)
+        by_name.setdefault(branch.run.name, index)
     found: dict[int, int] = {}
     for index, branch in enumerate(branches):
         run = branch.run
@@ -173,7 +173,7 @@ def _parents(branches: Sequence[Branch]) -> dict[int, int]:
         name = Path(run.parent_file).name if run.parent_file else ""
         if not run.parent and name in by_name:
             candidates = [by_name[name]]
-        named = [place for place in candidates if branches[place].run.path.name == name]
+        named = [place for place in candidates if branches[place].run.name == name]
         for place in named or candidates:
             if place != index:
                 found[index] = place

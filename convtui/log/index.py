@@ -15,8 +15,9 @@ logs instead.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -36,8 +37,8 @@ from convtui.log.index_rows import (
 )
 from convtui.log.index_summary import COLUMNS, from_row, to_row
 from convtui.log.library import COMPANIONS, RunSummary
-from convtui.log.names import NOTES, lock_path
-from convtui.log.prefilter import Condition
+from convtui.log.names import LOCK, NOTES
+from convtui.log.prefilter import ANYTHING, MATCHES, Condition
 from convtui.log.reader import is_being_written
 
 FILE: Final = ".library.sqlite3"
@@ -114,7 +115,9 @@ class Index:
             db.execute("PRAGMA synchronous = OFF")
             db.execute("PRAGMA temp_store = MEMORY")
             if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-                db.execute("PRAGMA journal_mode = WAL")
+                with suppress(sqlite3.OperationalError):
+                    # Refused while another process does the same: it does it for both.
+                    db.execute("PRAGMA journal_mode = WAL")
                 self._make(db)
             # What is damaged shows here, not in the middle of an answer.
             db.execute("SELECT count(*) FROM (SELECT id FROM runs LIMIT 1)").fetchone()
@@ -160,25 +163,29 @@ class Index:
         `turns` wants the turns of every run, not only its row. `progress` is told after each run
         that was read, `stop` asked before.
         """
-        seen, sizes, notes = _scan(self.folder)
+        seen, logs, notes = _scan(self.folder)
+        nothing = (0, 0)
+        gone: list[str] = []
+        wanted: list[tuple[str, bool]] = []
         with _failing():
-            known = {
-                loaded(name): (size, mtime, notes_size, notes_mtime, depth)
-                for name, size, mtime, notes_size, notes_mtime, depth in self._db.execute(
-                    "SELECT name, size, mtime, notes_size, notes_mtime, depth FROM runs"
-                )
-            }
-            gone = known.keys() - sizes.keys()
+            for name, size, mtime, notes_size, notes_mtime, depth in self._db.execute(
+                "SELECT name, size, mtime, notes_size, notes_mtime, depth FROM runs"
+            ):
+                name = loaded(name)  # noqa: PLW2901
+                stat = logs.pop(name, None)
+                if stat is None:
+                    gone.append(name)
+                elif (
+                    stat != (size, mtime)
+                    or (depth == SUMMARY_ONLY and turns)
+                    or (notes_size, notes_mtime) != notes.get(name, nothing)
+                ):
+                    # What was looked up once in a run is kept up to date for all of it.
+                    wanted.append((name, turns or depth != SUMMARY_ONLY))
+            wanted += [(name, turns) for name in logs]
             if gone:
                 self._forget(gone)
-            wanted = [
-                name
-                for name, stat in sizes.items()
-                if _is_old(known.get(name), stat, notes.get(name, (0, 0)), turns)
-            ]
-            deep = {name for name, row in known.items() if row[4] != SUMMARY_ONLY}
-            # What was looked up once in a run is kept up to date for all of it.
-            self._read([(name, turns or name in deep) for name in wanted], progress, stop)
+            self._read(wanted, progress, stop)
         return seen
 
     def _read(
@@ -218,16 +225,32 @@ class Index:
         if not batch:
             return
         with _transaction(self._db):
-            self._drop([rows.summary.path.name for rows in batch])
+            batch = [rows for rows in batch if not self._has_run(rows)]
+            self._drop([rows.summary.name for rows in batch])
             last = self._db.execute("SELECT last FROM numbers").fetchone()[0]
             for number, rows in enumerate(batch, last + 1):
                 self._insert(number, rows)
             self._db.execute("UPDATE numbers SET last = last + ?", (len(batch),))
             self._tidy()
 
+    def _has_run(self, rows: RunRows) -> bool:
+        """Whether another process has written the same meanwhile."""
+        found = self._db.execute(
+            "SELECT 1 FROM runs WHERE (name, size, mtime, notes_size, notes_mtime)"
+            " = (?, ?, ?, ?, ?) AND depth >= ?",
+            (
+                stored(rows.summary.name),
+                rows.summary.size,
+                rows.mtime,
+                *rows.notes_stat,
+                rows.depth,
+            ),
+        )
+        return found.fetchone() is not None
+
     def _insert(self, number: int, rows: RunRows) -> None:
         row = (
-            number, stored(rows.summary.path.name), rows.summary.size, rows.mtime,
+            number, stored(rows.summary.name), rows.summary.size, rows.mtime,
             *rows.notes_stat, rows.depth, rows.sessions, rows.notes, rows.noted, rows.corrected,
             *to_row(rows.summary),
         )  # fmt: skip
@@ -280,17 +303,29 @@ class Index:
 
     # --- asking
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What is asked inside is answered as of one moment, whatever others write meanwhile."""
+        with _failing():
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                with suppress(sqlite3.Error):
+                    self._db.execute("COMMIT")
+
     def runs(self, seen: set[str]) -> list[RunSummary]:
         """Every run, newest first. `seen` are the names of the files in the folder."""
+        folder = self._file
 
-        def running(path: Path) -> bool:
-            return lock_path(path).name in seen and is_being_written(path)
+        def running(file: str) -> bool:
+            lock = file + LOCK
+            return lock[len(folder) :] in seen and is_being_written(Path(file))
 
         with _failing():
             found = self._db.execute(f"SELECT {_LIST} FROM runs ORDER BY modified DESC, name")
             return [
-                from_row(Path(self._file + loaded(name)), size, row, running)
-                for name, size, *row in found
+                from_row(folder + loaded(name), size, row, running) for name, size, *row in found
             ]
 
     def with_turns(self) -> dict[str, tuple[int, str, str]]:
@@ -302,25 +337,37 @@ class Index:
             return {loaded(name): tuple(rest) for name, *rest in found}
 
     def candidates(
-        self, condition: Condition, *, texts: bool, first: bool = False
+        self,
+        condition: Condition,
+        numbers: Iterable[int],
+        *,
+        texts: bool,
+        first: bool = False,
     ) -> Iterator[tuple[int, Sequence[Any], Sequence[Any] | None]]:
-        """The turns that pass a condition, run by run: the run's number, the turn, its texts.
+        """The turns of some runs that pass a condition: the run's number, the turn, its texts.
 
-        With `first` only one turn of each run.
+        Run by run; with `first` only one turn of each.
         """
+        db = self._db
         columns = [f"t.{name}" for name in TURN_COLUMNS]
-        source = "turns t"
+        joined = "turns t JOIN texts x ON x.id = t.id"
         if texts:
             columns += [f"x.{name}" for name in TEXT_COLUMNS[1:]]
-            source += " JOIN texts x ON x.id = t.id"
-        where = f" WHERE {condition.sql}" if condition.sql else ""
+        where = "(t.id >> 24) IN (SELECT id FROM temp.asked)"
+        if condition.sql:
+            where += f" AND {condition.sql}"
         if first:
-            inner = f"SELECT min(t.id) FROM turns t{where} GROUP BY t.id >> 24"
-            where = f" WHERE t.id IN ({inner})"
-        query = f"SELECT {', '.join(columns)} FROM {source}{where} ORDER BY t.id"
+            source = joined if condition.texts else "turns t"
+            where = f"t.id IN (SELECT min(t.id) FROM {source} WHERE {where} GROUP BY t.id >> 24)"
+        source = joined if texts or (condition.texts and not first) else "turns t"
         split = len(TURN_COLUMNS)
         with _failing():
-            for row in self._db.execute(query, condition.values):
+            db.create_function(MATCHES, 2, _Matches(), deterministic=True)
+            db.execute("CREATE TABLE IF NOT EXISTS temp.asked (id INTEGER PRIMARY KEY)")
+            db.execute("DELETE FROM temp.asked")
+            db.executemany("INSERT INTO temp.asked VALUES (?)", ((n,) for n in numbers))
+            query = f"SELECT {', '.join(columns)} FROM {source} WHERE {where} ORDER BY t.id"
+            for row in db.execute(query, condition.values):
                 yield row[0] >> 24, row, row[split:] if texts else None
 
     def turns_of(self, name: str) -> tuple[str, str, list[tuple[Sequence[Any], Sequence[Any]]]]:
@@ -332,10 +379,21 @@ class Index:
             ).fetchone()
         if found is None:
             return "[]", "{}", []
-        number = found[0]
-        span = Condition("t.id >= ? AND t.id < ?", (number << 24, (number + 1) << 24))
-        rows = [(row, text or ()) for _, row, text in self.candidates(span, texts=True)]
-        return found[1], found[2], rows
+        rows = self.candidates(ANYTHING, [found[0]], texts=True)
+        return found[1], found[2], [(row, text or ()) for _, row, text in rows]
+
+
+class _Matches:
+    """`pattern_matches(pattern, text)`, as the filter language finds a pattern."""
+
+    def __init__(self) -> None:
+        self._patterns: dict[str, re.Pattern[str]] = {}
+
+    def __call__(self, pattern: str, text: str | bytes | None) -> bool:
+        found = self._patterns.get(pattern)
+        if found is None:
+            found = self._patterns[pattern] = re.compile(pattern, re.IGNORECASE)
+        return text is not None and found.search(loaded(text)) is not None
 
 
 def remove_index(folder: Path) -> None:
@@ -370,17 +428,6 @@ def _stat(entry: os.DirEntry[str]) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return found.st_size, found.st_mtime_ns
-
-
-def _is_old(
-    known: tuple[int, int, int, int, int] | None,
-    stat: tuple[int, int],
-    notes: tuple[int, int],
-    turns: bool,
-) -> bool:
-    if known is None or known[:2] != stat or known[2:4] != notes:
-        return True
-    return turns and known[4] == SUMMARY_ONLY
 
 
 @contextmanager

@@ -25,9 +25,9 @@ NO_RAW, RAW_AS_SHOWN, RAW_KEPT, RAW_ELSEWHERE = 0, 1, 2, 3
 """Where the raw reply of a turn is; the last one is in a parent log."""
 TURN_COLUMNS: Final = (
     "id", "idx", "session", "number", "speaker", "attempt", "status", "stage", "flags", "signals",
-    "codes", "latency", "prompt", "completion", "cost", "tokens", "blank", "faults",
+    "codes", "latency", "prompt", "completion", "cost", "tokens", "blank", "faults", "has_raw",
 )  # fmt: skip
-TEXT_COLUMNS: Final = ("id", "text", "has_raw", "raw", "happened")
+TEXT_COLUMNS: Final = ("id", "text", "raw", "happened")
 MAX_TURNS: Final = 1 << 24
 """Turns of one run that have ids of their own."""
 LIVE_LIMIT: Final = 2_000_000
@@ -146,8 +146,9 @@ def _take(rows: RunRows, reader: _Collector) -> None:
         ]
     )
     for turn in transcript.turns:
-        rows.turns.append(_turn_row(turn))
-        rows.texts.append(_text_row(turn, reader.kept.get((turn.session, turn.number), [])))
+        has_raw, texts = _text_row(turn, reader.kept.get((turn.session, turn.number), []))
+        rows.turns.append((*_turn_row(turn), has_raw))
+        rows.texts.append(texts)
         rows.words.append(fold_text(turn.text))
     rows.summary = _completed(rows.summary, transcript)
 
@@ -197,10 +198,11 @@ def _turn_row(turn: Turn) -> tuple[Any, ...]:
     )
 
 
-def _text_row(turn: Turn, records: Sequence[RecordDict]) -> tuple[Any, ...]:
+def _text_row(turn: Turn, records: Sequence[RecordDict]) -> tuple[int, tuple[Any, ...]]:
+    """Where the raw reply is, and the row of the texts."""
     text = stored(turn.text)
     if turn.first < 0:
-        return (turn.index, text, RAW_ELSEWHERE, None, None)
+        return RAW_ELSEWHERE, (turn.index, text, None, None)
     raw = TurnDetail(turn.session, turn.number, turn.speaker, list(records)).raw
     if raw is not None and not isinstance(raw, str):
         raise _UnfitError
@@ -211,12 +213,12 @@ def _text_row(turn: Turn, records: Sequence[RecordDict]) -> tuple[Any, ...]:
         for record in records
         if record["type"] in ("tool.called", "provider.output")
     ]
-    if sum(len(text_) for _, text_ in happened) > MAX_OUTPUT:
+    if sum(len(said) for _, said in happened) > MAX_OUTPUT:
         raise _UnfitError
     kept = json.dumps(happened) if happened else None
     if raw is None or raw == turn.text:
-        return (turn.index, text, NO_RAW if raw is None else RAW_AS_SHOWN, None, kept)
-    return (turn.index, text, RAW_KEPT, stored(raw), kept)
+        return NO_RAW if raw is None else RAW_AS_SHOWN, (turn.index, text, None, kept)
+    return RAW_KEPT, (turn.index, text, stored(raw), kept)
 
 
 def _number(value: Any) -> int | float | None:
@@ -260,31 +262,39 @@ def fold_text(text: str) -> str:
 
 
 class IndexedRun:
-    """One run of the index, as the evaluator of filters wants it: a transcript and a lookup.
+    """One run of the index at a time, as the evaluator of filters wants it: a transcript and a
+    lookup."""
 
-    `elsewhere` reads the raw replies, by turn index, that stand in a parent log.
-    """
-
-    def __init__(
-        self,
-        facts: RecordDict,
-        sessions: str,
-        notes: str,
-        elsewhere: Callable[[], Mapping[int, str | None]],
-    ) -> None:
+    def __init__(self) -> None:
         self.transcript = Transcript()
-        self.transcript.header = facts
-        for index, session_type, last, termination in json.loads(sessions):
-            session = Session(index, session_type)
-            session.termination = termination
-            session.turns = array("L", [last] if last >= 0 else [])
-            self.transcript.sessions.append(session)
-        self.notes = decode_notes(notes)
-        self._elsewhere = elsewhere
+        self.notes: Mapping[Address, TurnNote] = {}
+        self._elsewhere: Callable[[], Mapping[int, str | None]] = dict
         self._seeded: Mapping[int, str | None] | None = None
         self._has_raw = NO_RAW
         self._raw: Stored | None = None
         self._happened: str | None = None
+
+    def enter(
+        self,
+        header: RecordDict,
+        sessions: str,
+        notes: str,
+        elsewhere: Callable[[], Mapping[int, str | None]],
+    ) -> None:
+        """Goes on with another run.
+
+        `elsewhere` reads the raw replies, by turn index, that stand in a parent log.
+        """
+        self.transcript.header = header
+        self.transcript.sessions = []
+        for index, session_type, last, termination in json.loads(sessions) if sessions else ():
+            session = Session(index, session_type)
+            session.termination = termination
+            session.turns = array("L", [last] if last >= 0 else [])
+            self.transcript.sessions.append(session)
+        self.notes = decode_notes(notes) if len(notes) > len("{}") else {}
+        self._elsewhere = elsewhere
+        self._seeded = None
 
     def turn(self, row: Sequence[Any], text: Sequence[Any] | None) -> Turn:
         """The turn of a row; what is looked up next is about this one."""
@@ -298,9 +308,10 @@ class IndexedRun:
         turn.prompt_tokens = row[12]
         turn.completion_tokens = row[13]
         turn.cost = row[14]
+        self._has_raw = row[18]
         if text is not None:
             turn.text = loaded(text[0])
-            self._has_raw, self._raw, self._happened = text[1], text[2], text[3]
+            self._raw, self._happened = text[1], text[2]
         return turn
 
     def raw(self, turn: Turn) -> str | None:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -25,11 +25,16 @@ COMPANIONS: Final = (WIRE, NOTES, TOOLS)
 """How the names of files end that belong to a log and look like one."""
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, eq=False)
 class RunSummary:
-    """One saved run, as a list shows it. Texts are exact: make them `visible()` to draw them."""
+    """One saved run, as a list shows it. Texts are exact: make them `visible()` to draw them.
 
-    path: Path
+    Nobody changes one. It is not frozen, and makes its `Path` when it is asked for it, because
+    lists of ten thousand are made at once.
+    """
+
+    file: str
+    """The path of its log."""
     id: str = ""
     persona: str = ""
     provider: str = ""
@@ -73,6 +78,19 @@ class RunSummary:
     """Seconds that one of the provider's calls took, on average."""
     closed: bool = False
     """Whether it has a trailer: nothing will be written to it any more."""
+    _path: Path | None = field(default=None, repr=False)
+
+    @property
+    def path(self) -> Path:
+        """Its log."""
+        if self._path is None:
+            self._path = Path(self.file)
+        return self._path
+
+    @property
+    def name(self) -> str:
+        """The name of its log's file."""
+        return self.file.rpartition(os.sep)[2]
 
     @property
     def state(self) -> str:
@@ -102,7 +120,7 @@ class RunSummary:
         """Whether every word of `text` occurs in what a list shows of the run."""
         shown = " ".join(
             (
-                self.path.name,
+                self.name,
                 self.persona,
                 self.provider,
                 self.state,
@@ -154,11 +172,13 @@ def summarise(path: Path) -> RunSummary:
             header = _header(file, stat.st_size)
             tail = _tail(file, stat.st_size)
     except (OSError, ValueError) as error:
-        modified = 0.0
+        modified, size = 0.0, 0
         with contextlib.suppress(OSError):
-            modified = path.stat().st_mtime
+            stat = path.stat()
+            modified, size = stat.st_mtime, stat.st_size
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        return RunSummary(path=path, modified=modified, damaged=reason or type(error).__name__)
+        why = reason or type(error).__name__
+        return RunSummary(file=str(path), modified=modified, size=size, damaged=why)
     trailer = tail[-1] if tail and tail[-1].get("type") == "trailer" else None
     ending = _ending(trailer, tail)
     provider = header.get("provider")
@@ -169,7 +189,7 @@ def summarise(path: Path) -> RunSummary:
     change = header.get("change")
     change = change if isinstance(change, dict) else {}
     return RunSummary(
-        path=path,
+        file=str(path),
         id=str(header.get("id", "")),
         persona=str(header.get("persona", "")),
         provider=str(provider.get("spec") or provider.get("name") or ""),
@@ -288,8 +308,8 @@ def _ending(trailer: RecordDict | None, tail: list[RecordDict]) -> dict[str, Any
 def _turns(trailer: RecordDict | None, tail: list[RecordDict]) -> int | None:
     totals = trailer.get("totals") if trailer else None
     if isinstance(totals, dict) and isinstance(totals.get("turns"), int):
-        return int(totals["turns"])
-    last = [r["turn"] for r in tail if isinstance(r.get("turn"), int)]
+        return _whole(totals["turns"])
+    last = [r["turn"] for r in tail if _whole(r.get("turn")) is not None]
     sessions = [r["session"] for r in tail if isinstance(r.get("session"), int)]
     # Turns are numbered in their session: with several of them the last number says too little.
     return max(last) if last and max(sessions, default=1) == 1 else None
@@ -297,9 +317,9 @@ def _turns(trailer: RecordDict | None, tail: list[RecordDict]) -> int | None:
 
 def _records(trailer: RecordDict | None, tail: list[RecordDict]) -> int | None:
     if trailer and isinstance(trailer.get("records"), int):
-        return int(trailer["records"])
-    seq = tail[-1].get("seq") if tail else None
-    return seq + 1 if isinstance(seq, int) else None
+        return _whole(trailer["records"])
+    seq = _whole(tail[-1].get("seq")) if tail else None
+    return seq + 1 if seq is not None else None
 
 
 def _time(text: Any) -> datetime | None:
@@ -316,4 +336,4 @@ def _text(value: Any) -> str:
 
 def _place(session: Any, turn: Any) -> tuple[int, int] | None:
     whole = isinstance(session, int) and isinstance(turn, int)
-    return (session, turn) if whole else None
+    return (session, turn) if whole and max(abs(session), abs(turn)) < _HUGE else None

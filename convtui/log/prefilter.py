@@ -15,18 +15,25 @@ from typing import Final, NamedTuple
 
 from convtui.faults import SIDES
 from convtui.filters import Atom, Node, Not, Or
+from convtui.log.index_rows import RAW_AS_SHOWN, RAW_ELSEWHERE, RAW_KEPT
 from convtui.transcript import GONE, Flag
 
 MOST_TRIGRAMS = 24
+MATCHES: Final = "pattern_matches"
+_FULL_TEXT: Final = "t.id IN (SELECT rowid FROM said WHERE said MATCH ?)"
 _RUN_IS: Final = "(t.id >> 24) IN (SELECT id FROM runs WHERE {})"
 _PLAIN: Final = re.compile(r"[\w \-\"'#%&,/:;<=>@_`~!]*", re.ASCII)
 
 
 class Condition(NamedTuple):
-    """A piece of SQL over `turns t` and its parameters. An empty one is always true."""
+    """A piece of SQL over `turns t` and its parameters. An empty one is always true.
+
+    One with `texts` is over `texts x`, too, and may call `MATCHES(pattern, text)`.
+    """
 
     sql: str = ""
     values: tuple[str | float, ...] = ()
+    texts: bool = False
 
 
 ANYTHING: Final = Condition()
@@ -61,8 +68,11 @@ def _either(parts: list[Condition]) -> Condition:
 def _joined(parts: list[Condition], word: str) -> Condition:
     if len(parts) < 2:
         return parts[0] if parts else ANYTHING
+    # What has to read texts comes last.
+    parts = sorted(parts, key=lambda part: part.texts)
     sql = "(" + word.join(part.sql for part in parts) + ")"
-    return Condition(sql, reduce(operator.add, (part.values for part in parts)))
+    values = reduce(operator.add, (part.values for part in parts))
+    return Condition(sql, values, any(part.texts for part in parts))
 
 
 _FLAGS: Final[Mapping[str, Flag]] = {
@@ -110,8 +120,10 @@ def _atom(atom: Atom, be: bool, full_text: bool) -> Condition:
     special = _SPECIAL.get(name)
     if special is not None:
         return special(atom, be)
-    if name == "said" and be and full_text:
-        return _said(value or "")
+    if name == "said":
+        return _said(value or "", be, full_text)
+    if name == "raw":
+        return _raw(value or "", be, full_text)
     return ANYTHING
 
 
@@ -164,17 +176,32 @@ _SPECIAL: Final[Mapping[str, Callable[[Atom, bool], Condition]]] = {
 }
 
 
-def _said(pattern: str) -> Condition:
-    """The three-letter pieces that a text must have to match a pattern without special signs."""
+def _said(pattern: str, be: bool, full_text: bool) -> Condition:
+    if be and full_text and (wanted := _trigrams(pattern)):
+        return Condition(_FULL_TEXT, (wanted,))
+    sql = f"{MATCHES}(?, x.text)"
+    return Condition(sql if be else f"NOT {sql}", (pattern,), True)
+
+
+def _raw(pattern: str, be: bool, full_text: bool) -> Condition:
+    elsewhere = Condition(f"t.has_raw = {RAW_ELSEWHERE}")
+    shown = _all([Condition(f"t.has_raw = {RAW_AS_SHOWN}"), _said(pattern, be, full_text)])
+    sql = f"{MATCHES}(?, x.raw)"
+    kept = Condition(
+        f"(t.has_raw = {RAW_KEPT} AND {sql if be else f'NOT {sql}'})", (pattern,), True
+    )
+    return _either([elsewhere, shown, kept])
+
+
+def _trigrams(pattern: str) -> str:
+    """The pieces of three letters that a text must have to match a pattern without special signs,
+    as the full text wants them; nothing where the pattern is another one."""
     if not _PLAIN.fullmatch("".join(sign for sign in pattern if sign.isascii())):
-        return ANYTHING
+        return ""
     pieces = [piece.lower() for piece in re.findall(r"[ -~]{3,}", pattern)]
     trigrams = dict.fromkeys(
         piece[start : start + 3] for piece in pieces for start in range(len(piece) - 2)
     )
-    if not trigrams:
-        return ANYTHING
-    wanted = " AND ".join(
+    return " AND ".join(
         '"' + trigram.replace('"', '""') + '"' for trigram in list(trigrams)[:MOST_TRIGRAMS]
     )
-    return Condition("t.id IN (SELECT rowid FROM said WHERE said MATCH ?)", (wanted,))

@@ -7,21 +7,16 @@ from __future__ import annotations
 
 import argparse
 import random
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from convtui.events import RecordDict, encode
-from tests.bench.measure import Row, median
-from tests.e2e.terminal import clean_environment, convtui
 
 RUNS = 10_000
 _WORDS = (
     "ferry crossing booking refund morning evening cabin bicycle passenger ticket harbour delay "
     "weather luggage window island Saturday change price seat confirm cancel question thanks"
-).split()
+)
 _PERSONAS = ("Maya", "Sam", "Robin", "Zoë", "Tom")
 _PROVIDERS = ("demo", "my_provider.py:Bot", "openai/gpt-4o-mini", "bots/desk.py:Desk")
 NEEDLE = "halyard"
@@ -50,6 +45,7 @@ def name(number: int) -> str:
 
 def _records(number: int, turns: int, dice: random.Random) -> Iterator[RecordDict]:
     seq = 0
+    words = _WORDS.split()
 
     def put(**record: object) -> RecordDict:
         nonlocal seq
@@ -82,7 +78,7 @@ def _records(number: int, turns: int, dice: random.Random) -> Iterator[RecordDic
     for turn in range(1, turns + 1):
         side = "persona" if turn % 2 else "provider"
         at = {"session": 1, "turn": turn, "side": side, "attempt": 1}
-        text = " ".join(dice.choices(_WORDS, k=40))
+        text = " ".join(dice.choices(words, k=40))
         if number % RARE == 0 and turn == 5:
             text += f" {NEEDLE}"
         signalled = number % _SIGNAL_EVERY == 0 and turn == 4

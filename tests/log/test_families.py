@@ -20,7 +20,7 @@ BEGIN = datetime(2026, 3, 1, 10, tzinfo=UTC)
 def made(name: str, parent: str = "", age: int = 0, **more: Any) -> RunSummary:
     """A run that began `age` minutes after the first."""
     values: dict[str, Any] = {
-        "path": Path(f"/runs/{name}.jsonl"),
+        "file": f"/runs/{name}.jsonl",
         "id": name,
         "parent": parent,
         "parent_file": f"/runs/{parent}.jsonl" if parent else "",
@@ -62,8 +62,8 @@ def test_circles_are_cut_at_the_oldest() -> None:
 
 
 def test_runs_without_ids_and_with_the_same_id() -> None:
-    copy = made("a", path=Path("/runs/copy.jsonl"))
-    nameless = [made("", path=Path(f"/runs/n{number}.jsonl")) for number in range(2)]
+    copy = made("a", file="/runs/copy.jsonl")
+    nameless = [made("", file=f"/runs/n{number}.jsonl") for number in range(2)]
     child = made("b", "a", parent_file="/elsewhere/copy.jsonl")
     by_file = made("f", parent="", parent_file="/runs/n1.jsonl")
     roots = families([made("a"), copy, child, by_file, *nameless])
