@@ -200,6 +200,8 @@ class Report:
                 said += f"; hooks failed on {counts.errors:,}"
         if counts.empty:
             said += f"; nothing to rehook in {_many(counts.empty, 'log')}"
+        if self.result.stopped:
+            said += f"; {self.result.stopped}"
         return said
 
     # --- plain data

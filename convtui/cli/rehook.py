@@ -194,7 +194,7 @@ class _Bar:
             return
         self._shown = now
         words = pace(logs, self._logs, replies, now - self._began)
-        width = shutil.get_terminal_size().columns - 1
+        width = shutil.get_terminal_size().columns - 3  # there is room for the echo of ctrl+c
         room = min(30, width - len(words) - 3)
         full = round(room * logs / max(1, self._logs))
         bar = f"[{'#' * full}{'.' * (room - full)}] " if room >= 5 else ""

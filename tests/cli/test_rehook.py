@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import textwrap
 import xml.etree.ElementTree as ET
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from convtui.cli.rehook import _Bar
 from convtui.events import Record
 from tests.cli.conftest import Run
 from tests.logs import conversation, ending, sample, session, turn, write_log
@@ -245,3 +247,83 @@ def test_setup_is_called_only_when_asked_for(convtui: Run, recorded: Path, bot: 
     without = convtui("rehook", recorded, "--provider", f"{bot}:Bot")
     assert without.code == 1 and "hooks failed on 3" in without.out
     assert convtui("rehook", recorded, "--provider", f"{bot}:Bot", "--setup").code == 0
+
+
+def test_ctrl_c_ends_it_and_tells_what_was_done(
+    convtui: Run, recorded: Path, bot: Path, tmp_path: Path
+) -> None:
+    """The hook itself presses the key, in the second log."""
+    second = tmp_path / "second.jsonl"
+    second.write_bytes(recorded.read_bytes())
+    write(
+        bot.parent,
+        """
+        seen = 0
+
+        def extract_signals(self, raw):
+            import os, signal, time
+            self.seen += 1
+            if self.seen > 3:
+                time.sleep(0.1)
+                os.kill(os.getppid(), signal.SIGINT)
+                time.sleep(60)
+            return super().extract_signals(raw)
+        """,
+    )
+    result = convtui("rehook", recorded, second, "--provider", f"{bot}:Bot")
+    assert result.code == 130
+    assert "stopped by hand after 1 of 2 logs" in result.err
+    assert result.out == "3 replies of 1 log: nothing changed; stopped by hand after 1 of 2 logs\n"
+
+
+def test_many_logs_are_shared_out_and_told_in_their_order(
+    convtui: Run, recorded: Path, bot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hook that ends its process ends one of several engines."""
+    monkeypatch.setattr("convtui.analysis.rehooking.LOGS_PER_ENGINE", 2)
+    monkeypatch.setattr("convtui.analysis.rehooking.os.cpu_count", lambda: 2)
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(5):
+        text = f"reply {number}"
+        talk = [turn(1, "persona", "Hi"), turn(2, "provider", text)]
+        write_log(folder / f"{number}.jsonl", conversation(session(1, "a", talk, ending())))
+    write(
+        bot.parent,
+        """
+        def post_process_response(self, text):
+            if text == "reply 3":
+                __import__("os")._exit(7)
+            return text.upper()
+        """,
+    )
+    result = convtui("rehook", folder, "--provider", f"{bot}:Bot", "--json")
+    found = json.loads(result.out)["logs"]
+    assert [Path(log["log"]).name for log in found] == [f"{number}.jsonl" for number in range(5)]
+    kinds = [log["changed"][0]["kinds"] for log in found]
+    assert kinds == [["text"], ["text"], ["text"], ["error"], ["text"]]
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_is_drawn_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 10.0, 10.05, 20.0])
+    monkeypatch.setattr("convtui.cli.rehook.time.monotonic", lambda: next(clock))
+    monkeypatch.setenv("COLUMNS", "80")
+    for stream in (_Terminal(), io.StringIO()):
+        monkeypatch.setattr("sys.stderr", stream)
+        bar = _Bar(1000)
+        for logs in (0, 100, 101, 250):
+            bar.show(logs, logs * 10)
+        bar.close()
+        if not stream.isatty():
+            assert stream.getvalue() == ""
+            continue
+        drawn = stream.getvalue().split("\r\x1b[K")
+        assert drawn[-1] == "", "it is taken away"
+        assert drawn[1].endswith("] 100/1,000 logs  1,000 replies  100/s  1:30 left")
+        assert len(drawn) == 4, "ten times a second at the most"
+        assert all(len(line) < 78 for line in drawn)
