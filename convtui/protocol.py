@@ -48,12 +48,14 @@ class Kind(IntEnum):
     OUTPUT = 9
     """`{stream, text}`: provider output that came before there was a log to keep it in."""
     LOADED = 10
-    """What loading the provider showed; the answer to a START with `only_load` or `rehook`."""
+    """What loading the provider showed; the answer to a START with `only_load`, `rehook` or
+    `preview`."""
     REHOOKED = 11
     """What the new hooks make of one log: `{log, error}` for one that cannot be read, else `{log,
     id, persona, turns, changed, counterfactual, seeded, by_hand, damaged, endings}`. `turns` are
     the replies that went through, `[session, turn, attempt]`; `changed` those of which something
     differs: `{session, turn, attempt, kinds, by_hand, raw, before, after, error, counterfactual}`.
+    Of a preview it is `{raw, before, after, error, failed}`; see `engine.preview`.
     """
     # screen to engine
     START = 32
@@ -237,6 +239,18 @@ class RehookSpec:
 
 
 @dataclass(slots=True)
+class PreviewSpec:
+    """One turn whose raw reply goes through the provider's hooks again."""
+
+    records: list[dict[str, Any]]
+    """The log's header, and the records of the turn."""
+    verdict: bool | None = None
+    """What `should_discard_response` had said, where that is known and on no record yet."""
+    setup: bool = False
+    """Whether `setup()` is called before, and `cleanup()` after."""
+
+
+@dataclass(slots=True)
 class StartSpec:
     """All that an engine process needs to know to run one conversation."""
 
@@ -267,6 +281,8 @@ class StartSpec:
     """Loads the provider, tells what it is, and ends: no conversation, no log."""
     rehook: RehookSpec | None = None
     """Loads the provider and runs its hooks over logs: no conversation, no log of its own."""
+    preview: PreviewSpec | None = None
+    """Loads the provider and runs its hooks over one reply: no conversation, no log."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for a START frame."""
@@ -278,8 +294,10 @@ class StartSpec:
         values = dict(data)
         parent = values.pop("continue_from", None)
         rehook = values.pop("rehook", None)
+        preview = values.pop("preview", None)
         return cls(
             **values,
             continue_from=ContinueFrom(**parent) if parent else None,
             rehook=RehookSpec(**rehook) if rehook else None,
+            preview=PreviewSpec(**preview) if preview else None,
         )

@@ -224,6 +224,10 @@ class Engine:
                 from convtui.engine.rehooking import rehook
 
                 return await rehook(spec, spec.rehook, models, self.sender, self.capture)
+            if spec.preview is not None:
+                from convtui.engine.preview import preview
+
+                return await preview(spec, spec.preview, models, self.sender, self.capture)
             conversation = build(
                 spec,
                 Wiring(

@@ -166,7 +166,7 @@ class Rehook:
         try:
             found = read_replies(path)
             wanted = _matching(path, self._spec.only)
-            rules_of = _rules_of(found)
+            of_reply = rules_of(found)
         except ConvtuiError as error:
             return {"error": str(error)}
         turns: list[list[int]] = []
@@ -179,7 +179,7 @@ class Rehook:
                 seeded += 1
                 continue
             _CURSOR.pack_into(cursor, 0, index, number)
-            difference, end = self._reply(reply, rules_of(reply), self._failed.get((index, number)))
+            difference, end = self._reply(reply, of_reply(reply), self._failed.get((index, number)))
             after = reply.session in diverged
             shown = wanted is None or (reply.session, reply.turn) in wanted
             for place, ended in enumerate(end):
@@ -287,7 +287,7 @@ def _kinds(reply: RecordedReply, before: Result, after: Result) -> list[str]:
     return kinds
 
 
-def _rules_of(found: RecordedReplies) -> Callable[[RecordedReply], Rules]:
+def rules_of(found: RecordedReplies) -> Callable[[RecordedReply], Rules]:
     """The rules of a log's scenario, with the counters as they stood when a reply was dropped."""
     recorded = found.header.get("scenario")
     on_signal: dict[str, Any] = {}

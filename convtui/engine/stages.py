@@ -312,4 +312,7 @@ def _drafts(draft: Draft) -> list[dict[str, Any]]:
     drafts = [{"field": "raw", "label": "raw reply", "text": draft.raw}]
     if draft.text is not None and draft.stage != "signals":
         drafts.insert(0, {"field": "text", "label": "what is said", "text": draft.text})
+    if draft.stage == "discard":
+        word = "drop" if draft.discard else "keep"
+        drafts.append({"field": "verdict", "label": "should_discard_response()", "text": word})
     return drafts

@@ -99,7 +99,8 @@ class LiveRun:
     ) -> None:
         self.spec = spec
         self._plan = plan
-        self._python = python
+        self.python = python
+        """The interpreter of its engines; None is this one."""
         self._make_handle = make_handle
         self._go_on = go_on
         self.handle = warm or self._new_handle()
@@ -112,7 +113,7 @@ class LiveRun:
             return self._make_handle()
         from convtui.client import EngineHandle
 
-        return EngineHandle(python=self._python)
+        return EngineHandle(python=self.python)
 
     async def start(self) -> None:
         """Starts the engine; a second call starts a new one.

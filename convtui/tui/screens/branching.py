@@ -14,6 +14,7 @@ from convtui.log.reader import is_being_written
 from convtui.text import visible_line
 from convtui.transcript import OPEN
 from convtui.tui import watch
+from convtui.tui.reloading import ReloadedTurn, reloaded_turn
 from convtui.tui.screens.branches import BranchesScreen
 from convtui.tui.screens.dialogs import Choose
 from convtui.tui.screens.error import ErrorPane
@@ -60,7 +61,14 @@ class Branching(TakingOver):
 
     _last_error: dict[str, Any] | None = None
 
-    def _open_error(self, what: str, again: Callable[[], Awaitable[None]], *, back: str) -> None:
+    def _open_error(
+        self,
+        what: str,
+        again: Callable[[], Awaitable[None]],
+        *,
+        back: str,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
         run = self.run
         assert run is not None
 
@@ -76,6 +84,7 @@ class Branching(TakingOver):
             self.attach(run)
             if fixed:
                 self.tell("It works again.")
+                then()
             elif run.handle.state.value == "failed":
                 self.capp.leave(self)
 
@@ -125,23 +134,46 @@ class Branching(TakingOver):
             return
         self.busy_with = "reloading the provider"
         self.repaint()
+        seen: ReloadedTurn | None = None
         try:
             await run.hold()
             if run.handle.over:
                 return
+            seen = await reloaded_turn(self.source, self.transcript, self.hold)
             await run.go_on("reload", held=True)
         except CommandRefused as refused:
             self.refused(refused)
         except EngineError as error:
             self._last_error = described(error)
             self._open_error(
-                "cannot be loaded", self._reload_again, back="back to the conversation"
+                "cannot be loaded",
+                self._reload_again,
+                back="back to the conversation",
+                then=lambda: self._show_reloaded(seen),
             )
         else:
             self.tell("Reloaded: the new code has taken over.")
+            self._show_reloaded(seen)
         finally:
             self.busy_with = ""
             self.attach(run)
+
+    def _show_reloaded(self, seen: ReloadedTurn | None) -> None:
+        """The held or last turn as the old code made it and as the new code makes it."""
+        run = self.run
+        if run is None or seen is None:
+            return
+        from convtui.tui.screens.reloaded import ReloadedScreen
+
+        spec, python = run.spec, run.python
+        self.app.push_screen(
+            ReloadedScreen(
+                seen.place,
+                see=lambda: seen.see(spec, python),
+                ask=lambda: seen.ask(spec, python),
+                palette=self.capp.palette,
+            )
+        )
 
     async def _reload_again(self) -> None:
         assert self.run is not None

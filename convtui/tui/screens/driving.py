@@ -23,7 +23,7 @@ HOLD_KEYS = {
     "hold.undo": ("undo",),
 }
 """The choices of a hold that have a key of their own, whatever their number."""
-SHOWN_ONLY = frozenset({"estimate"})
+SHOWN_ONLY = frozenset({"estimate", "verdict"})
 """Fields of drafts that are to be read, not edited."""
 EDITS = frozenset({"edit", "supply", "reply"})
 """Choices that need a text."""
