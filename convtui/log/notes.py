@@ -36,6 +36,16 @@ Address = tuple[int, int]
 
 
 @dataclass(slots=True, frozen=True)
+class Inherited:
+    """What was marked and noted on a turn in a log that this one goes back to."""
+
+    run: str
+    """Id of that log's run."""
+    mark: bool = False
+    note: str = ""
+
+
+@dataclass(slots=True, frozen=True)
 class TurnNote:
     """What was noted on one turn."""
 
@@ -45,6 +55,18 @@ class TurnNote:
     """Flags by name that were added (True) or taken away (False) by hand."""
     fault: str = ""
     """Whose fault it is, as labelled by hand; empty leaves it to the rules."""
+    inherited: tuple[Inherited, ...] = ()
+    """What the logs that this one goes back to say of it, the nearest first; never written here."""
+
+    @property
+    def marked(self) -> bool:
+        """Whether it is marked, here or where it comes from."""
+        return self.mark or any(each.mark for each in self.inherited)
+
+    @property
+    def noted(self) -> bool:
+        """Whether there is a note on it, here or where it comes from."""
+        return bool(self.note) or any(each.note for each in self.inherited)
 
     @property
     def corrects(self) -> bool:

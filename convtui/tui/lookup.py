@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from convtui.log.inherited import inherited_notes
 from convtui.log.notes import Notes, TurnNote
 from convtui.records import RecordDict
 from convtui.transcript import Turn
@@ -17,6 +19,7 @@ class SourceLookup:
         self._source = source
         path = source.path
         self._notes = Notes(path) if path is not None else None
+        self._inherited = inherited_notes(path) if path is not None else {}
 
     def raw(self, turn: Turn) -> str | None:
         """The raw reply of a turn; None for one without, such as a script's."""
@@ -28,11 +31,15 @@ class SourceLookup:
 
     def marked(self, turn: Turn) -> bool:
         """Whether the turn is marked."""
-        return self._notes is not None and self._notes.on(turn.session, turn.number).mark
+        return self._notes is not None and self._on(self._notes, turn).marked
 
     def noted(self, turn: Turn) -> bool:
         """Whether there is a note on the turn."""
-        return self._notes is not None and bool(self._notes.on(turn.session, turn.number).note)
+        return self._notes is not None and self._on(self._notes, turn).noted
+
+    def _on(self, notes: Notes, turn: Turn) -> TurnNote:
+        address = (turn.session, turn.number)
+        return replace(notes.on(*address), inherited=self._inherited.get(address, ()))
 
     def correction(self, turn: Turn) -> TurnNote | None:
         """What was corrected on the turn by hand."""

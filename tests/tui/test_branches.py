@@ -18,6 +18,7 @@ from convtui.errors import EngineError
 from convtui.log.families import family_of, guides
 from convtui.log.library import RunSummary, summarise
 from convtui.log.names import lock_path
+from convtui.log.notes import Notes, TurnNote
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.tui.app import ConvtuiApp, recording
 from convtui.tui.run import LiveRun
@@ -25,6 +26,7 @@ from convtui.tui.screens.branches import BranchesScreen, changed, row, state_of
 from convtui.tui.screens.compare import CompareScreen
 from convtui.tui.screens.debugger import DebuggerScreen
 from convtui.tui.screens.dialogs import Choose
+from convtui.tui.screens.notes import NotesScreen
 from convtui.tui.source import LiveSource
 from tests.tui.fake_handle import FakeHandle
 from tests.tui.family import SCENARIO, branch, family, root, said
@@ -322,3 +324,32 @@ async def test_a_branch_cannot_bring_code_of_its_own(live: Live, tmp_path: Path)
         await until(pilot, lambda: "This branch has another provider" in live.told)
         assert not live.continued
         assert summarise(other).provider == "my_provider.py:Bot"
+
+
+async def test_a_branch_shows_its_parents_marks_and_notes(tmp_path: Path) -> None:
+    first, second, _ = family(tmp_path)
+    Notes(first).note(1, 1, "here")
+    app = ConvtuiApp(lambda app: recording(app, second), state_file=tmp_path / "state.json")
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
+        screen = app.screen
+        assert isinstance(screen, DebuggerScreen)
+
+        def drawn() -> str:
+            view = screen.view
+            return "".join(view.render_line(y).text for y in range(view.size.height))
+
+        await until(pilot, lambda: "¶ note in root: here" in drawn())
+        # It is found like one's own, and one's own stands beside it.
+        await pilot.press("slash", *"~note", "enter")
+        await until(pilot, lambda: screen.view.search_count == 1)
+        await pilot.press("escape")
+        await until(pilot, lambda: not screen.searching)
+        await pilot.press("g", "m")
+        await until(pilot, lambda: "◆ marked · ¶ note in root: here" in drawn())
+        assert Notes(second).all() == {(1, 1): TurnNote(mark=True)}
+        assert Notes(first).all() == {(1, 1): TurnNote(note="here")}
+        await pilot.press("M")
+        await until(pilot, lambda: isinstance(app.screen, NotesScreen))
+        listed = str(app.screen.query_one(OptionList).get_option_at_index(0).prompt)
+        assert "◆ marked" in listed and "¶ note in root: here" in listed

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from convtui.corrections import (
@@ -15,7 +16,8 @@ from convtui.corrections import (
     corrected_flags,
 )
 from convtui.errors import FileError
-from convtui.log.notes import Notes, TurnNote
+from convtui.log.inherited import inherited_notes
+from convtui.log.notes import Address, Inherited, Notes, TurnNote
 from convtui.transcript import Turn
 from convtui.tui.screens.base import DebuggerBase
 from convtui.tui.screens.dialogs import Choose
@@ -25,6 +27,8 @@ class Correcting(DebuggerBase):
     """Reads and writes the corrections beside the log, in threads."""
 
     _by_hand: Notes | None = None
+    _inherited: Mapping[Address, tuple[Inherited, ...]] = {}
+    """What was marked and noted in the logs that this one goes back to."""
     _notes_path: Path | None = None
 
     def correction_of(self, turn: Turn) -> TurnNote | None:
@@ -38,18 +42,24 @@ class Correcting(DebuggerBase):
         if path is None:
             return None
         if self._notes_path != path:
-            self._notes_path, self._by_hand = path, None
+            self._notes_path, self._by_hand, self._inherited = path, None, {}
             self.spawn(self._read_notes(path))
         if self._by_hand is None:
             return None
-        return self._by_hand.on(turn.session, turn.number)
+        return self._whole_note(self._by_hand, (turn.session, turn.number))
+
+    def _whole_note(self, notes: Notes, address: Address) -> TurnNote:
+        """A turn's notes with those that it brought along."""
+        note, inherited = notes.on(*address), self._inherited.get(address)
+        return replace(note, inherited=inherited) if inherited else note
 
     async def _read_notes(self, path: Path) -> None:
         notes = await asyncio.to_thread(Notes, path)
+        inherited = await asyncio.to_thread(inherited_notes, path)
         if self._notes_path != path:
             return
-        self._by_hand = notes
-        for session, number in notes.all():
+        self._by_hand, self._inherited = notes, inherited
+        for session, number in {**notes.all(), **inherited}:
             turn = self.transcript.find(session, number)
             if turn is not None:
                 self.source.changed.add(turn.index)

@@ -17,7 +17,7 @@ from convtui.corrections import corrected_words
 from convtui.log.notes import Address, TurnNote
 from convtui.text import one_line, visible_line
 from convtui.transcript import Transcript
-from convtui.tui.widgets.note_marks import MARK, NOTE
+from convtui.tui.widgets.note_marks import MARK, NOTE, inherited_words
 
 _MOST = 2_000
 
@@ -76,6 +76,8 @@ class NotesScreen(ModalScreen[Address | None]):
             parts.append((f"{MARK} marked  ", "bold $text-accent"))
         if note.note:
             parts.append((f"{NOTE} note: {visible_line(one_line(note.note, 200))}  ", "bold"))
+        for each in note.inherited:
+            parts += [(f"{words}  ", "$text-accent") for words in inherited_words(each, 200)]
         corrected = ", ".join(corrected_words(note))
         if corrected:
             parts.append((f"* {corrected}  ", "$text-warning"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from convtui.corrections import corrected_flags
 from convtui.errors import FileError
-from convtui.log.notes import Notes, TurnNote
+from convtui.log.notes import Address, Notes, TurnNote
 from convtui.records import RecordDict
 from convtui.transcript import Turn
 from convtui.tui.screens.correcting import Correcting
@@ -33,11 +33,19 @@ class Noting(Correcting):
             return
         self._noted_for = now
         found: set[int] = set()
-        for address, note in notes.all().items() if notes is not None else ():
+        for address, note in self._all_notes().items():
             turn = transcript.find(*address) if is_noted(note) else None
             if turn is not None:
                 found.add(turn.index)
         self.view.set_noted(frozenset(found))
+
+    def _all_notes(self) -> dict[Address, TurnNote]:
+        """Everything noted, here or where the turns come from, by address, in order."""
+        notes = self._by_hand
+        if notes is None:
+            return {}
+        places = sorted({**notes.all(), **self._inherited})
+        return {address: self._whole_note(notes, address) for address in places}
 
     def flags_by_hand(self, turn: Turn) -> int:
         """A turn's flags as they were corrected."""
@@ -87,11 +95,11 @@ class Noting(Correcting):
             # Another program may have written some.
             self._notes_path = path
             await self._read_notes(path)
-        notes, turn = self._by_hand, self.selected
+        turn = self.selected
         mark, note = self.keymap.shown("turn.mark"), self.keymap.shown("turn.note")
         address = await self.app.push_screen_wait(
             NotesScreen(
-                notes.all() if notes is not None else {},
+                self._all_notes(),
                 self.transcript,
                 (turn.session, turn.number) if turn is not None else None,
                 keys=f"{mark} marks the selected turn, {note} writes a note on it.",
@@ -160,12 +168,12 @@ class ByHand:
     def marked(self, turn: Turn) -> bool:
         """Whether the turn is marked."""
         note = self._of(turn)
-        return note is not None and note.mark
+        return note is not None and note.marked
 
     def noted(self, turn: Turn) -> bool:
         """Whether there is a note on the turn."""
         note = self._of(turn)
-        return note is not None and bool(note.note)
+        return note is not None and note.noted
 
     def correction(self, turn: Turn) -> TurnNote | None:
         """What was corrected on the turn by hand."""

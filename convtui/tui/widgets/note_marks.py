@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from convtui.log.notes import TurnNote
+from convtui.log.notes import Inherited, TurnNote
 from convtui.text import visible_line
 from convtui.tui.palette import Span
 from convtui.tui.widgets.text_pane import Doc
@@ -12,6 +12,8 @@ from convtui.tui.widgets.text_pane import Doc
 MARK: Final = "◆"
 NOTE: Final = "¶"
 _SHOWN: Final = 400
+_ID: Final = 4
+"""Characters of a run's id that tell it from its relatives."""
 
 
 def noted_spans(note: TurnNote) -> list[Span]:
@@ -24,12 +26,26 @@ def noted_spans(note: TurnNote) -> list[Span]:
             spans.append((" · ", "border"))
         words = visible_line(" ".join(note.note[: _SHOWN * 4].split()), _SHOWN)
         spans += [(f"{NOTE} note: ", "human bold"), (words, "human")]
+    for each in note.inherited:
+        for words in inherited_words(each):
+            spans += [(" · ", "border")] if spans else []
+            spans.append((words, "human"))
     return spans
+
+
+def inherited_words(inherited: Inherited, most: int = _SHOWN) -> list[str]:
+    """What a log that this one goes back to says of a turn: `◆ marked in 1f3a`."""
+    run = visible_line(inherited.run, _ID * 4)[:_ID]
+    words = [f"{MARK} marked in {run}"] if inherited.mark else []
+    if inherited.note:
+        text = visible_line(" ".join(inherited.note[: most * 4].split()), most)
+        words.append(f"{NOTE} note in {run}: {text}")
+    return words
 
 
 def is_noted(note: TurnNote) -> bool:
     """Whether there is a mark or a note, so that the turn has a row for it."""
-    return note.mark or bool(note.note)
+    return note.marked or note.noted
 
 
 def note_rows(note: TurnNote | None) -> list[list[Span]]:
@@ -41,7 +57,7 @@ def note_sign(note: TurnNote | None) -> Span | None:
     """The sign beside a turn that has no other one."""
     if note is None or not is_noted(note):
         return None
-    return (MARK if note.mark else NOTE), "human"
+    return (MARK if note.marked else NOTE), "human"
 
 
 def with_note(doc: Doc, note: TurnNote | None) -> Doc:
@@ -53,5 +69,15 @@ def with_note(doc: Doc, note: TurnNote | None) -> Doc:
         found.line((f"{MARK} marked", "human bold"))
     if note.note:
         found.line((f"{NOTE} note", "human bold")).text(note.note, "human", indent=2)
+    for each in note.inherited:
+        run = visible_line(each.run, 40)
+        if each.mark:
+            found.line(
+                (f"{MARK} marked", "human bold"), (f" in the run it comes from, {run}", "muted")
+            )
+        if each.note:
+            where = f" in the run it comes from, {run}; change it there"
+            found.line((f"{NOTE} note", "human bold"), (where, "muted"))
+            found.text(each.note, "human", indent=2)
     found.blank().pieces += doc.pieces
     return found
