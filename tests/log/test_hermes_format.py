@@ -712,7 +712,7 @@ def test_a_folder_of_hermes(tmp_path: Path) -> None:
     assert len(found) == 1
     assert len(damage) == 1 and "session_x.json" in damage[0]
     database(home / "state.db", ONE, TALK)
-    assert hermes.detect(home)
+    assert reader_for(home) is hermes.read
     ((imported,), _) = everything(home)
     assert imported.sources == [home / "state.db"]
     (tmp_path / "empty").mkdir()

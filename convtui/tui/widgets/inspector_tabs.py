@@ -86,6 +86,7 @@ def _raw(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
         if not partial:
             return doc.nothing("No reply has been received in this turn.")
         return doc.head("so far", f"{len(partial):,} characters").text(partial)
+    _earlier_rounds(doc, detail)
     reasoning = response.get("reasoning") if response else None
     if reasoning:
         doc.head("reasoning", "kept apart, not part of the reply")
@@ -98,6 +99,27 @@ def _raw(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
         for match in detail.matches
     ]
     return doc.text(raw, marks=marks)
+
+
+def _earlier_rounds(doc: Doc, detail: TurnDetail) -> None:
+    """The replies before the last one that belong to no request: imported files have none.
+
+    Those with a request are told of with it.
+    """
+    replies = [
+        record
+        for record in detail.records
+        if record.get("type") == "llm.response" and record.get("call") is None
+    ]
+    for record in replies[:-1]:
+        text, reasoning = str(record.get("raw") or ""), record.get("reasoning")
+        if not text and not reasoning:
+            continue
+        doc.head(f"round {record.get('round') or 1}", f"{len(text):,} characters")
+        if reasoning:
+            doc.line(("reasoning", "muted"), (" kept apart, never said", "muted"), indent=3)
+            doc.text(str(reasoning), "reasoning", indent=5)
+        doc.text(text, indent=3).blank()
 
 
 def _diff(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
