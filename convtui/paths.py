@@ -62,6 +62,11 @@ class Paths:
         return self.data_dir / "runs"
 
     @property
+    def trash_dir(self) -> Path:
+        """Runs that were deleted."""
+        return self.data_dir / "trash"
+
+    @property
     def warm_dir(self) -> Path:
         """Warm-session templates."""
         return self.data_dir / "warm"
@@ -80,6 +85,7 @@ class Paths:
             "themes_dir",
             "data_dir",
             "runs_dir",
+            "trash_dir",
             "warm_dir",
             "state_file",
             "cache_dir",

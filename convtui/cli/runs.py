@@ -1,7 +1,8 @@
-"""`convtui runs`: lists and searches saved runs."""
+"""`convtui runs`: lists, searches, tags and deletes saved runs."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from convtui.cli.common import example, json_flag, print_json, say, settings, table
-from convtui.errors import ConvtuiError, UsageError, did_you_mean
+from convtui.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from convtui.filters import Filter
+    from convtui.library import Library
     from convtui.log.families import Branch
     from convtui.log.library import RunSummary
 
@@ -23,81 +24,237 @@ if TYPE_CHECKING:
         "convtui runs",
         "convtui runs --since 7d --ended failed",
         "convtui runs '~persona maya & ~discard'",
+        "convtui runs --sort -tokens --limit 10",
+        "convtui runs --tag regression '~toolerror & ~date >= 2026-03-01'",
+        "convtui runs --trash --ended crashed",
         "convtui runs --tree",
     ),
 )
-@click.argument("filter_", required=False, metavar="[FILTER]")
-@click.option("--name", metavar="TEXT", help="Words in the name, persona, provider or ending.")
+@click.argument("words", nargs=-1, metavar="[FILTER|LOG...]")
+@click.option("--name", metavar="TEXT", help="Words in the name, persona, provider, ending or tag.")
 @click.option("--since", metavar="WHEN", help="A day (2026-01-31, today) or 7d, 12h.")
 @click.option("--ended", metavar="KIND", help="How it ended; also running, crashed, damaged.")
+@click.option(
+    "--sort",
+    "order",
+    metavar="KEY",
+    help="when, written, name, persona, provider, ending, turns, sessions, discarded, duration,"
+    " tokens, cost, latency or size; with a - before it the most first.",
+)
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="At most so many rows.")
 @click.option("--all", "every", is_flag=True, help="Branches as rows of their own.")
 @click.option("--tree", is_flag=True, help="Branches below the runs that they continue.")
+@click.option("--tag", "tags", metavar="NAME", multiple=True, help="Give what is found a tag.")
+@click.option("--untag", "untags", metavar="NAME", multiple=True, help="Take a tag away from it.")
+@click.option("--trash", is_flag=True, help="Move what is found to the trash; asks before.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--trashed", is_flag=True, help="List what is in the trash.")
+@click.option("--restore", is_flag=True, help="Put the named runs back from the trash.")
 @click.option("--out", metavar="DIR", help="Another folder of logs.")
 @json_flag
 def command(
     *,
-    filter_: str | None,
+    words: tuple[str, ...],
     name: str | None,
     since: str | None,
     ended: str | None,
+    order: str | None,
+    limit: int | None,
     every: bool,
     tree: bool,
+    tags: tuple[str, ...],
+    untags: tuple[str, ...],
+    trash: bool,
+    yes: bool,
+    trashed: bool,
+    restore: bool,
     out: str | None,
     as_json: bool,
 ) -> int:
     """Lists saved runs, newest first; a FILTER asks about the runs and about their turns.
 
     A run and its branches (rewound, reloaded, resumed, ...) are one row; --all and --tree show all.
+    With --tag, --untag or --trash what is found is changed; LOG names single runs.
     """
-    from convtui.filters import parse
-    from convtui.log.families import families, only, walk
-    from convtui.log.library import list_runs
-
     if every and tree:
         raise UsageError("--all and --tree exclude each other: --tree shows all runs")
-    folder = settings(out_dir=out).runs_dir
-    expression = parse(filter_) if filter_ is not None else None
-    after = _since(since) if since is not None else None
-    if ended is not None:
-        _known_ending(ended)
-    everything = list(list_runs(folder))
-    found = [
-        run
-        for run in everything
-        if (name is None or run.matches(name))
-        and (after is None or _when(run) >= after)
-        and (ended is None or run.state == ended)
-        and (expression is None or _matches(run, expression))
-    ]
-    roots = families(everything)
+    actions = {"--tag": tags, "--untag": untags, "--trash": trash, "--trashed": trashed,
+               "--restore": restore}  # fmt: skip
+    asked = [flag for flag, given in actions.items() if given]
+    if len(asked) > 1 and set(asked) != {"--tag", "--untag"}:
+        raise UsageError(f"{' and '.join(asked)} exclude each other")
+    config = settings(out_dir=out)
+    if trashed or restore:
+        from convtui.cli.runs_change import list_trash, restore_runs
+
+        if restore:
+            return restore_runs(config.paths.trash_dir, words, as_json=as_json)
+        return list_trash(config.paths.trash_dir, as_json=as_json)
+    wanted = Selection.of(config.runs_dir, words, name, since, ended)
+    found, everything = wanted.find(order)
+    if asked:
+        from convtui.cli.runs_change import tag_runs, trash_runs
+
+        if wanted.everything:
+            raise UsageError(f"{asked[0]}: which runs? Name logs, or say which with a FILTER")
+        if not found:
+            say(f"no run matches ({config.runs_dir})")
+        if trash:
+            return trash_runs(
+                config.paths.trash_dir, found, everything, library=wanted.library, yes=yes,
+                as_json=as_json,
+            )  # fmt: skip
+        return tag_runs(found, tags, untags, library=wanted.library, as_json=as_json)
     if as_json:
-        wanted = {run.path for run in found}
-        rows = [
-            {**_as_json(branch.run), "root": root.run.id, "depth": branch.depth,
-             "branches": branch.size}
-            for root in roots
-            for branch in walk([root])
-            if branch.run.path in wanted
-        ]  # fmt: skip
-        if not tree:
-            place = {str(run.path.absolute()): n for n, run in enumerate(found)}
-            rows.sort(key=lambda row: place[row["log"]])
-        print_json(rows)
+        _print_json(found, everything, tree=tree, limit=limit)
         return 0
     if not found:
         what = "no run matches" if everything else "no saved runs yet; `convtui demo` makes one"
-        say(f"{what} ({folder})")
+        say(f"{what} ({config.runs_dir})")
         return 0
-    if every:
-        _print([(run, run.path.name) for run in found])
-        return 0
-    paths = {run.path for run in found}
-    shown = only(roots, lambda run: run.path in paths)
-    if tree:
-        _print(_as_tree(shown))
-        return 0
-    _print([_folded(root, paths) for root in shown])
+    _print_rows(found, everything, order, limit, every=every, tree=tree)
     return 0
+
+
+@dataclass(slots=True)
+class Selection:
+    """Which runs are meant, and the library that they are in."""
+
+    library: Library
+    logs: list[Path]
+    expression: str | None
+    name: str | None
+    since: datetime | None
+    ended: str | None
+
+    @classmethod
+    def of(
+        cls,
+        folder: Path,
+        words: tuple[str, ...],
+        name: str | None,
+        since: str | None,
+        ended: str | None,
+    ) -> Selection:
+        """What the command line says. Raises `UsageError` and `FilterError`."""
+        from convtui.filters import parse
+        from convtui.library import Library
+
+        logs = [path for word in words if (path := _log(folder, word)) is not None]
+        filters = [word for word in words if _log(folder, word) is None]
+        if len(filters) > 1:
+            raise UsageError(
+                f"{filters[1]!r} is no log here, and two filters are one too many: put a filter in"
+                " quotes, and join two of them with & or |"
+            )
+        after = _since(since) if since is not None else None
+        if ended is not None:
+            _known_ending(ended)
+        expression = filters[0] if filters else None
+        if expression is not None:
+            parse(expression)
+        return cls(Library(folder), logs, expression, name, after, ended)
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing narrows it down."""
+        chosen = (self.expression, self.name, self.since, self.ended)
+        return not self.logs and all(each is None for each in chosen)
+
+    def find(self, order: str | None) -> tuple[list[RunSummary], list[RunSummary]]:
+        """The runs that are meant, and all that there are, in an order."""
+        from convtui.cli.progress import Bar
+        from convtui.filters import parse
+        from convtui.log.library import summarise
+        from convtui.log.run_order import NEWEST, parse_order, sort_runs
+
+        parse_order(order or NEWEST)
+        filter_ = parse(self.expression) if self.expression is not None else None
+        bar = Bar("reading runs")
+        try:
+            about_turns = filter_ is not None and filter_.about_turns
+            everything = self.library.runs(turns=about_turns, progress=bar)
+            if order is not None:
+                everything = sort_runs(everything, order)
+            found = everything
+            if self.logs:
+                by_path = {str(run.path.absolute()): run for run in everything}
+                found = [by_path.get(str(path.absolute())) or summarise(path) for path in self.logs]
+            found = [run for run in found if self._is_wanted(run)]
+            if filter_ is not None:
+                found = self.library.search(filter_, found, progress=bar)
+        finally:
+            bar.close()
+        if self.library.notice and everything:
+            say(f"convtui: {self.library.notice}")
+        return found, everything
+
+    def _is_wanted(self, run: RunSummary) -> bool:
+        return (
+            (self.name is None or run.matches(self.name))
+            and (self.since is None or _when(run) >= self.since)
+            and (self.ended is None or run.state == self.ended)
+        )
+
+
+def _log(folder: Path, word: str) -> Path | None:
+    """The log that a word names: a path, or a name in the folder of runs."""
+    try:
+        for path in (Path(word), folder / word, folder / f"{word}.jsonl"):
+            if path.suffix == ".jsonl" and path.is_file():
+                return path
+    except (OSError, ValueError):
+        return None
+    if word.endswith(".jsonl"):
+        raise UsageError(f"{word}: there is no such log here, nor in {folder}")
+    return None
+
+
+def _print_json(
+    found: list[RunSummary], everything: list[RunSummary], *, tree: bool, limit: int | None
+) -> None:
+    from convtui.log.families import families, walk
+
+    wanted = {run.file for run in found}
+    rows = [
+        {**as_json(branch.run), "root": root.run.id, "depth": branch.depth, "branches": branch.size}
+        for root in families([*everything, *_elsewhere(found, everything)])
+        for branch in walk([root])
+        if branch.run.file in wanted
+    ]
+    if not tree:
+        place = {str(run.path.absolute()): n for n, run in enumerate(found)}
+        rows.sort(key=lambda row: place[row["log"]])
+    print_json(rows[:limit])
+
+
+def _elsewhere(found: list[RunSummary], everything: list[RunSummary]) -> list[RunSummary]:
+    """Those that were named and lie in another folder."""
+    here = {run.file for run in everything}
+    return [run for run in found if run.file not in here]
+
+
+def _print_rows(
+    found: list[RunSummary],
+    everything: list[RunSummary],
+    order: str | None,
+    limit: int | None,
+    *,
+    every: bool,
+    tree: bool,
+) -> None:
+    if every:
+        rows = [(run, run.name) for run in found]
+    else:
+        from convtui.log.families import families, only
+
+        paths = {run.file for run in found}
+        roots = families([*everything, *_elsewhere(found, everything)])
+        shown = only(roots, lambda run: run.file in paths)
+        rows = _as_tree(shown) if tree else [_folded(root, paths) for root in shown]
+    _print(rows[:limit], order)
+    if limit is not None and len(rows) > limit:
+        say(f"{len(rows) - limit:,} more; without --limit all are listed")
 
 
 def _as_tree(shown: list[Branch]) -> list[tuple[RunSummary, str]]:
@@ -106,31 +263,62 @@ def _as_tree(shown: list[Branch]) -> list[tuple[RunSummary, str]]:
     rows = []
     for guide, branch in guides(shown):
         how = branch.origin()
-        rows.append((branch.run, f"{guide}{branch.run.path.name}{f' ({how})' if how else ''}"))
+        rows.append((branch.run, f"{guide}{branch.run.name}{f' ({how})' if how else ''}"))
     return rows
 
 
-def _folded(root: Branch, found: set[Path]) -> tuple[RunSummary, str]:
+def _folded(root: Branch, found: set[str]) -> tuple[RunSummary, str]:
     """The one row of a family: its root, and how many of its branches were found."""
-    name = root.run.path.name
+    name = root.run.name
     if not root.size:
         return root.run, name
     from convtui.log.families import walk
 
-    branches = sum(branch.run.path in found for branch in walk([root])) - (root.run.path in found)
+    branches = sum(branch.run.file in found for branch in walk([root])) - (root.run.file in found)
     newest = root.newest or root.run
     last = "" if newest is root.run else f", the newest {newest.state}"
     return root.run, f"{name} ({branches} branch{'es' if branches != 1 else ''}{last})"
 
 
-def _print(shown: list[tuple[RunSummary, str]]) -> None:
-    rows: list[list[str]] = [["WHEN", "PERSONA → PROVIDER", "TURNS", "ENDING", "LOG"]]
+_SHOWN_ANYWAY = ("when", "persona", "provider", "turns", "ending", "name")
+
+
+def _print(shown: list[tuple[RunSummary, str]], order: str | None) -> None:
+    key = (order or "").removeprefix("-")
+    extra = [key] if key and key not in _SHOWN_ANYWAY else []
+    rows: list[list[str]] = [
+        ["WHEN", "PERSONA → PROVIDER", "TURNS", "ENDING", *map(str.upper, extra), "LOG"]
+    ]
     for run, name in shown:
         who = f"{run.persona} → {run.provider}" if run.persona else "?"
         turns = "?" if run.turns is None else str(run.turns)
         state = f"damaged: {run.damaged}" if run.damaged else run.state
-        rows.append([_when(run).strftime("%Y-%m-%d %H:%M"), who, turns, state, name])
+        tags = f" #{' #'.join(run.tags)}" if run.tags else ""
+        figures = [_figure(run, each) for each in extra]
+        when = _when(run).strftime("%Y-%m-%d %H:%M")
+        rows.append([when, who, turns, state, *figures, name + tags])
     table(rows)
+
+
+def _figure(run: RunSummary, key: str) -> str:
+    """What runs are sorted by, for people."""
+    value: float | None = {
+        "written": run.modified,
+        "sessions": run.sessions,
+        "discarded": run.discarded,
+        "duration": run.duration,
+        "tokens": run.tokens,
+        "cost": run.cost,
+        "latency": run.latency,
+        "size": run.size,
+    }[key]
+    if value is None:
+        return "?"
+    if key == "written":
+        return datetime.fromtimestamp(value).strftime("%Y-%m-%d %H:%M")
+    if key == "cost":
+        return f"${value:,.4f}"
+    return f"{value:,.1f} s" if key in ("duration", "latency") else f"{value:,.0f}"
 
 
 def _when(run: RunSummary) -> datetime:
@@ -164,43 +352,29 @@ def _known_ending(kind: str) -> None:
         raise UsageError(f"--ended {kind}: there is no such ending{hint}")
 
 
-def _matches(run: RunSummary, expression: Filter) -> bool:
-    """What the row cannot answer is asked of the log's header and turns."""
-    from convtui.filters import decide
-
-    answer = expression.on_run(run)
-    if answer is not None:
-        return answer
-    from convtui.log.reader import open_log
-    from convtui.lookup import LogLookup
-
-    try:
-        with open_log(run.path) as log:
-            if not expression.about_turns:
-                return decide(expression.on_header(log.transcript))
-            lookup = LogLookup(log) if expression.needs_raw else None
-            return any(
-                decide(expression.on_turn(turn, log.transcript, lookup))
-                for turn in log.transcript.turns
-            )
-    except ConvtuiError:
-        return False
-
-
-def _as_json(run: RunSummary) -> dict[str, Any]:
+def as_json(run: RunSummary) -> dict[str, Any]:
+    """A run as plain data; what is unknown is null."""
     return {
         "id": run.id,
-        "name": run.path.name,
-        "log": str(Path(run.path).absolute()),
+        "name": run.name,
+        "log": str(run.path.absolute()),
         "persona": run.persona,
         "provider": run.provider,
+        "model": run.model or None,
         "origin": run.origin,
         "created_at": run.created_at.isoformat() if run.created_at else None,
         "turns": run.turns,
+        "sessions": run.sessions,
+        "discarded": run.discarded,
+        "duration": run.duration,
+        "tokens": run.tokens,
+        "cost": run.cost,
+        "latency": run.latency,
         "state": run.state,
         "ending": run.ending or None,
         "by": run.ended_by or None,
         "reason": run.reason or None,
+        "tags": list(run.tags),
         "parent": run.parent or None,
         "change": run.change or None,
         "at": {"session": run.at[0], "turn": run.at[1]} if run.at else None,

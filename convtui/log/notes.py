@@ -177,6 +177,20 @@ class Notes:
             self._notes[session, turn] = after
 
 
+MAX_TAG: Final = 40
+
+
+def check_tag(tag: str) -> str | None:
+    """What is wrong with a tag; None for one that can be given."""
+    if not tag.strip():
+        return "a tag is a word or two"
+    if len(tag) > MAX_TAG:
+        return f"a tag of more than {MAX_TAG} characters"
+    if tag != tag.strip() or not tag.isprintable() or any(sign in tag for sign in "#,"):
+        return "a tag has no #, no comma, and no space before or after it"
+    return None
+
+
 def _torn(fd: int) -> bool:
     """Whether the last line has no end, which would swallow the next one."""
     size = os.fstat(fd).st_size

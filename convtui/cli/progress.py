@@ -1,0 +1,41 @@
+"""A progress bar on standard error, where that is a terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+
+_AFTER = 0.3
+"""Seconds of work before a bar is worth showing."""
+
+
+class Bar:
+    """Says how many of how many are done. Call it, then `close()` it."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._on = sys.stderr.isatty()
+        self._next = time.monotonic() + _AFTER
+        self._shown = False
+
+    def __call__(self, done: int, of: int) -> None:
+        """So many are done."""
+        if not self._on or (now := time.monotonic()) < self._next:
+            return
+        self._next = now + 0.1
+        self._shown = True
+        words = f"{self._what}: {done:,} of {of:,}"
+        width = shutil.get_terminal_size().columns - 3  # there is room for the echo of ctrl+c
+        room = min(30, width - len(words) - 3)
+        full = room * done // max(1, of)
+        bar = f"[{'#' * full}{'.' * (room - full)}] " if room >= 5 else ""
+        sys.stderr.write(f"\r\x1b[K{(bar + words)[:width]}")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        if self._shown:
+            self._shown = False
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

@@ -1,0 +1,188 @@
+"""What `convtui runs` changes: tags, and what is in the trash."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convtui.cli.common import print_json, say, table
+from convtui.errors import FileError, UsageError, did_you_mean
+from convtui.text import visible_line
+
+if TYPE_CHECKING:
+    from convtui.library import Library
+    from convtui.log.library import RunSummary
+    from convtui.log.trash import Trashed
+
+_SHOWN = 10
+"""Runs that a question names."""
+
+
+def tag_runs(
+    runs: Sequence[RunSummary],
+    tags: Sequence[str],
+    untags: Sequence[str],
+    *,
+    library: Library,
+    as_json: bool,
+) -> int:
+    """Gives runs tags and takes them away. Raises `UsageError` for what is no tag."""
+    from convtui.log.notes import Notes, check_tag
+
+    for tag in (*tags, *untags):
+        wrong = check_tag(tag)
+        if wrong is not None:
+            raise UsageError(f"--tag {visible_line(tag, 60)}: {wrong}")
+    rows: list[dict[str, Any]] = []
+    for run in runs:
+        notes = Notes(run.path)
+        before = set(run.tags)
+        for tag in tags:
+            if tag not in before:
+                notes.tag(tag)
+        for tag in untags:
+            if tag in before:
+                notes.tag(tag, False)
+        after = [tag for tag in (*run.tags, *tags) if tag not in untags]
+        rows.append({"log": str(run.path.absolute()), "tags": list(dict.fromkeys(after))})
+    library.changed(run.path for run in runs)
+    if as_json:
+        print_json(rows)
+    elif rows:
+        table([["LOG", "TAGS"], *[[Path(r["log"]).name, " ".join(r["tags"]) or "-"] for r in rows]])
+    return 0
+
+
+def trash_runs(
+    folder: Path,
+    runs: Sequence[RunSummary],
+    everything: Sequence[RunSummary],
+    *,
+    library: Library,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Moves runs to the trash; asks before. Runs that cannot be moved are named: exit code 2."""
+    from convtui.log.trash import Trash
+
+    if runs and not yes:
+        _confirm(runs, everything)
+    elif runs:
+        for warning in dependents(runs, everything):
+            say(f"convtui: {warning}")
+    trash = Trash(folder)
+    moved: list[Trashed] = []
+    failed = 0
+    for run in runs:
+        try:
+            moved.append(trash.put(run.path))
+        except FileError as error:
+            failed += 1
+            say(f"convtui: {error}")
+    library.changed(trashed.log for trashed in moved)
+    if as_json:
+        print_json([_as_json(trashed) for trashed in moved])
+    elif moved:
+        say(f"{_runs(len(moved))} moved to the trash ({folder});"
+            " `convtui runs --restore NAME` puts one back")  # fmt: skip
+    return 2 if failed else 0
+
+
+def dependents(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> list[str]:
+    """Which other runs go on from those that are to go, in words."""
+    from convtui.log.families import families, walk
+
+    going = {run.file for run in runs}
+    found = []
+    for branch in walk(families(everything)):
+        left = [child.run.name for child in branch.children if child.run.file not in going]
+        if branch.run.file in going and left:
+            others = f" and {len(left) - 1} more" if len(left) > 1 else ""
+            go_on = "go on" if len(left) > 1 else "goes on"
+            found.append(
+                f"{left[0]}{others} {go_on} from {branch.run.name}: what was said before is kept"
+                " there, its raw replies and requests are not"
+            )
+    return found
+
+
+def _confirm(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> None:
+    if not (sys.stdin and sys.stdin.isatty()):
+        raise UsageError(
+            f"--trash: {_runs(len(runs))} would go, and nobody can be asked: add --yes"
+        )
+    for run in runs[:_SHOWN]:
+        say(f"  {run.name}  {run.persona} → {run.provider}  {run.state}")
+    if len(runs) > _SHOWN:
+        say(f"  ... and {len(runs) - _SHOWN:,} more")
+    for warning in dependents(runs, everything)[:_SHOWN]:
+        say(warning)
+    click.confirm(f"Move {_runs(len(runs))} to the trash?", abort=True, err=True)
+
+
+def list_trash(folder: Path, *, as_json: bool) -> int:
+    """Lists what is in the trash, what came last first."""
+    from convtui.log.trash import Trash
+
+    found = Trash(folder).list()
+    if as_json:
+        print_json([_as_json(trashed) for trashed in found])
+    elif found:
+        rows = [
+            [trashed.at.astimezone().strftime("%Y-%m-%d %H:%M"), trashed.name,
+             str(trashed.log.parent)]
+            for trashed in found
+        ]  # fmt: skip
+        table([["DELETED", "LOG", "FROM"], *rows])
+    else:
+        say(f"the trash is empty ({folder})")
+    return 0
+
+
+def restore_runs(folder: Path, names: Sequence[str], *, as_json: bool) -> int:
+    """Puts runs back from the trash. Raises `UsageError` for a name that is not in it."""
+    from convtui.library import Library
+    from convtui.log.trash import Trash
+
+    trash = Trash(folder)
+    there = trash.list()
+    if not names:
+        raise UsageError("--restore: name the logs; `convtui runs --trashed` lists them")
+    chosen: list[Trashed] = []
+    for name in names:
+        # The last one of this name that was deleted.
+        found = next((each for each in there if name in (each.name, Path(each.name).stem)), None)
+        if found is None:
+            hint = did_you_mean(name, [each.name for each in there])
+            raise UsageError(
+                f"{visible_line(name, 80)}: no such run is in the trash"
+                f"{hint or '; `convtui runs --trashed` lists them'}"
+            )
+        if found not in chosen:
+            chosen.append(found)
+    back = [trash.restore(trashed) for trashed in chosen]
+    for path in back:
+        Library(path.parent).changed([path])
+    if as_json:
+        print_json([{"log": str(path)} for path in back])
+    else:
+        for path in back:
+            say(f"put back: {path}")
+    return 0
+
+
+def _as_json(trashed: Trashed) -> dict[str, str]:
+    return {
+        "log": str(trashed.log),
+        "name": trashed.name,
+        "place": str(trashed.place),
+        "at": trashed.at.isoformat(),
+    }
+
+
+def _runs(count: int) -> str:
+    return f"{count:,} run{'s' if count != 1 else ''}"
