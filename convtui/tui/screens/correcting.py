@@ -30,6 +30,8 @@ class Correcting(DebuggerBase):
     _inherited: Mapping[Address, tuple[Inherited, ...]] = {}
     """What was marked and noted in the logs that this one goes back to."""
     _notes_path: Path | None = None
+    _notes_asked = _notes_taken = 0
+    """Count the readings of notes: how many began, and which of them is shown."""
 
     def correction_of(self, turn: Turn) -> TurnNote | None:
         """What was corrected on a turn; None also while that is being read."""
@@ -54,10 +56,12 @@ class Correcting(DebuggerBase):
         return replace(note, inherited=inherited) if inherited else note
 
     async def _read_notes(self, path: Path) -> None:
-        notes = await asyncio.to_thread(Notes, path)
-        inherited = await asyncio.to_thread(inherited_notes, path)
-        if self._notes_path != path:
+        self._notes_asked = asked = self._notes_asked + 1
+        notes, inherited = await asyncio.to_thread(lambda: (Notes(path), inherited_notes(path)))
+        if self._notes_path != path or self._notes_taken > asked:
+            # Others were read later: what was written since stands in those.
             return
+        self._notes_taken = asked
         self._by_hand, self._inherited = notes, inherited
         for session, number in {**notes.all(), **inherited}:
             turn = self.transcript.find(session, number)
