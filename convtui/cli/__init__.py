@@ -30,6 +30,7 @@ _COMMANDS: Final[dict[str, str]] = {
     "runs": "List and search saved runs.",
     "compare": "Two runs or branches side by side.",
     "profile": "How reliable runs were: tools, errors, early against late, times.",
+    "warm": "Templates of what saved runs have learned, for warm starts.",
     "rehook": "A provider's hooks again, over saved runs.",
     "import": "Other tools' transcripts become logs.",
     "compress": "A saved conversation with its history summarised.",

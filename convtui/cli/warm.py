@@ -1,0 +1,423 @@
+"""`convtui warm`: templates of what earlier sessions have learned."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convtui.cli.common import example, json_flag, print_json, say, settings, table
+from convtui.errors import FileError, LogError, UsageError
+from convtui.text import visible, visible_line
+
+if TYPE_CHECKING:
+    from convtui.analysis.mining import Mined
+    from convtui.warm import WarmTemplate
+    from convtui.warm_store import WarmStore
+
+
+@click.group(
+    "warm",
+    epilog=example(
+        "convtui warm build refunds runs/ --tag desk",
+        "convtui warm show refunds --messages",
+        "convtui run scenario.yaml --warm refunds",
+    ),
+)
+def command() -> None:
+    """Warm templates: tool calls that worked, put before a new conversation's history."""
+
+
+def _store() -> WarmStore:
+    from convtui.warm_store import WarmStore
+
+    return WarmStore(settings().paths.warm_dir)
+
+
+@command.command(
+    "build",
+    epilog=example(
+        "convtui warm build refunds",
+        "convtui warm build refunds runs/ --source hermes --min-messages 10",
+        "convtui warm build refunds --filter '~provider desk & ~tool' --ended completed,max_turns",
+    ),
+)
+@click.argument("name")
+@click.argument("arguments", nargs=-1, metavar="[LOG...] [FILTER]")
+@click.option("--filter", "filter_", metavar="FILTER", help="Only runs that it finds.")
+@click.option("--min-messages", type=click.IntRange(0), default=30, show_default=True, metavar="N")
+@click.option("--max-sessions", type=click.IntRange(1), default=30, show_default=True, metavar="N")
+@click.option("--source", metavar="NAME", help="run, import, hermes, cli, telegram, ...")
+@click.option("--ended", metavar="KIND[,KIND]", help="How the runs ended.")
+@click.option(
+    "--max-error-rate", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="R"
+)
+@click.option(
+    "--min-success-rate",
+    type=click.FloatRange(0, 1),
+    default=0.8,
+    show_default=True,
+    metavar="R",
+    help="Of a tool, in a run.",
+)
+@click.option("--tag", "tags", multiple=True, metavar="WORD", help="A tag; may be repeated.")
+@click.option("--description", default="", metavar="TEXT", help="What it is for.")
+@click.option("--addendum", default="", metavar="TEXT", help="Added to the system prompt.")
+@click.option("--force", is_flag=True, help="Replace a template of this name.")
+@click.option("--out", metavar="DIR", help="Another folder of logs, where no LOG is named.")
+@json_flag
+def build(
+    *,
+    name: str,
+    arguments: tuple[str, ...],
+    filter_: str | None,
+    min_messages: int,
+    max_sessions: int,
+    source: str | None,
+    ended: str | None,
+    max_error_rate: float,
+    min_success_rate: float,
+    tags: tuple[str, ...],
+    description: str,
+    addendum: str,
+    force: bool,
+    out: str | None,
+    as_json: bool,
+) -> int:
+    """Makes a template NAME of the tool calls that worked in saved runs, the newest first.
+
+    LOG is a log or a folder of logs; without one, all saved runs. A FILTER is one of `convtui
+    runs`. Exit code 1, and nothing saved, where no call is left.
+    """
+    from convtui.analysis.mining import Rules, mine
+    from convtui.text import Redactor, secret_values
+
+    store = _store()
+    if store.path(name).exists() and not force:
+        raise FileError(
+            f"there is a warm template {name!r} already ({store.path(name)}); --force replaces it"
+        )
+    rules = Rules(
+        min_messages,
+        max_sessions,
+        (source or "").strip().lower(),
+        tuple(kind.strip() for kind in (ended or "").split(",") if kind.strip()),
+        max_error_rate,
+        min_success_rate,
+    )
+    logs = _logs(arguments, filter_, out)
+    show = sys.stderr.isatty() and len(logs) > 20
+
+    def progress(scanned: int) -> None:
+        if show and (scanned % 10 == 0 or scanned == len(logs)):
+            sys.stderr.write(f"\r{scanned} of {len(logs)} logs")
+            sys.stderr.flush()
+
+    found = mine(logs, rules, Redactor(secret_values()), progress=progress)
+    if show:
+        sys.stderr.write("\r\x1b[K")
+    path = None
+    if found.patterns:
+        template = found.template(name, description=description, tags=tags, addendum=addendum)
+        path = store.save(template, force=force)
+    why = _why_nothing(found, rules.source, rules.ended)
+    if as_json:
+        data = {**found.metrics(), "unreliable": dict(found.unreliable)}
+        saved = str(path) if path is not None else None
+        print_json({"name": name, "saved": saved, **data, **({"reason": why} if why else {})})
+    else:
+        _print_mined(found)
+        say(f"nothing saved: {why}" if why else f"saved as {name}: {path}")
+    return 1 if path is None else 0
+
+
+def _logs(arguments: Sequence[str], filter_: str | None, out: str | None) -> list[Path]:
+    """The logs that are asked for, the newest first."""
+    from convtui.cli.profile import split_filter
+    from convtui.filters import parse
+    from convtui.library import Library
+    from convtui.log.library import summarise
+
+    named, last = split_filter(arguments)
+    if last is not None and filter_ is not None:
+        raise UsageError(f"{last} and --filter {filter_}: give one filter, joined by &")
+    expression = last if filter_ is None else filter_
+    wanted = None if expression is None else parse(expression)
+    folders = [Path(each) for each in named if Path(each).is_dir()]
+    if not named:
+        folders = [settings(out_dir=out).runs_dir]
+    runs = []
+    for folder in folders:
+        library = Library(folder)
+        found = library.runs()
+        runs += found if wanted is None else library.search(wanted, found)
+    for each in named:
+        if Path(each).is_dir():
+            continue
+        run = summarise(Path(each))
+        if run.damaged:
+            raise LogError(f"{each}: {run.damaged}")
+        runs += [run] if wanted is None else Library(run.path.parent).search(wanted, [run])
+    newest = sorted(runs, key=lambda run: -run.when)
+    return list(dict.fromkeys(run.path.absolute() for run in newest))
+
+
+def _why_nothing(found: Mined, source: str, ended: Sequence[str]) -> str:
+    """Why there is no pattern; empty where there is one."""
+    if found.patterns:
+        return ""
+    if not found.given:
+        return "there are no runs; `convtui runs` lists saved ones"
+    if source and source not in found.sources:
+        return f"no run has the source {source!r}; there are: {_listed(found.sources)}"
+    missing = [kind for kind in ended if kind not in found.endings]
+    if ended and len(missing) == len(ended):
+        return f"no run ended {' or '.join(ended)}; there are: {_listed(found.endings)}"
+    if not found.used:
+        return "no run passed"
+    if found.unreliable:
+        return "every tool failed too often (--min-success-rate)"
+    return "no call is known to have worked"
+
+
+def _listed(counted: dict[str, int]) -> str:
+    return ", ".join(sorted(counted)) or "none"
+
+
+def _print_mined(found: Mined) -> None:
+    gain = found.mean_gain
+    tools = ", ".join(f"{name} {count}" for name, count in found.tools.most_common())
+    rows = [
+        ["runs", f"{found.given}, {found.scanned} looked at, {len(found.used)} passed"],
+        *(["  left out", f"{count}: {why}"] for why, count in found.left_out.most_common()),
+        ["calls", tools or "none"],
+        *(
+            ["  no pattern", f"{count} of {name}: it failed too often"]
+            for name, count in found.unreliable.most_common()
+        ),
+        ["patterns", f"{len(found.patterns)}, of {found.found} successful calls"],
+        ["mean gain", "unknown" if gain is None else f"{gain:+.3f} (below 0 is an improvement)"],
+    ]
+    table(rows)
+
+
+@command.command("list", epilog=example("convtui warm list", "convtui warm list --json"))
+@json_flag
+def list_(*, as_json: bool) -> int:
+    """Lists the templates; files that cannot be read are named on standard error."""
+    store = _store()
+    listing = store.listing()
+    for problem in listing.problems:
+        say(f"convtui: left out: {problem}")
+    if as_json:
+        print_json(
+            {
+                "folder": str(store.folder),
+                "templates": [stored.about() for stored in listing.templates],
+                "problems": [
+                    {"path": str(each.path or ""), "message": str(each)}
+                    for each in listing.problems
+                ],
+            }
+        )
+        return 0
+    if not listing.templates:
+        say(f"no warm templates in {store.folder}; `convtui warm build NAME` makes one")
+        return 0
+    rows = [["NAME", "PATTERNS", "MADE", "TAGS", "DESCRIPTION"]]
+    for stored in listing.templates:
+        template = stored.template
+        rows.append(
+            [
+                stored.name,
+                str(len(template.patterns)),
+                _day(template.created_at),
+                ", ".join(template.tags),
+                template.description,
+            ]
+        )
+    table(rows)
+    return 0
+
+
+def _day(created_at: float) -> str:
+    if created_at <= 0:
+        return "?"
+    try:
+        return datetime.fromtimestamp(created_at).astimezone().strftime("%Y-%m-%d")
+    except (ValueError, OverflowError, OSError):
+        return "?"
+
+
+@command.command(
+    "show",
+    epilog=example("convtui warm show refunds", "convtui warm show refunds --messages --json"),
+)
+@click.argument("name")
+@click.option("--messages", is_flag=True, help="Exactly what it puts before the history.")
+@click.option("--set", "set_", multiple=True, metavar="SLOT=VALUE", help="Fills a slot.")
+@click.option("--max-patterns", type=click.IntRange(0), metavar="N", help="By default 15.")
+@json_flag
+def show(
+    *, name: str, messages: bool, set_: tuple[str, ...], max_patterns: int | None, as_json: bool
+) -> int:
+    """Shows a template, by NAME or a path: its patterns, or what it injects."""
+    from convtui.warm_names import MAX_PATTERNS
+
+    stored = _store().find(name)
+    most = MAX_PATTERNS if max_patterns is None else max_patterns
+    if messages:
+        slots = dict(_slot(each) for each in set_)
+        context = stored.context(slots, most)
+        if as_json:
+            print_json(context.record())
+            return 0
+        if context.addendum:
+            _message("system", f"(after the provider's own prompt)\n{context.addendum}")
+        for message in context.messages:
+            _message(str(message["role"]), _said(message))
+        left = f", {context.left_out} patterns left out" if context.left_out else ""
+        say(f"{len(context.messages)} messages of {context.patterns} patterns{left}")
+        return 0
+    if set_ or max_patterns is not None:
+        raise UsageError("--set and --max-patterns go with --messages")
+    if as_json:
+        print_json(stored.template.data())
+        return 0
+    _print_template(stored.template, stored.path, most)
+    return 0
+
+
+def _slot(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise UsageError(f"--set {text}: write slot=value")
+    name = name.strip()
+    return name.removeprefix("warm.").removeprefix("slots."), value
+
+
+def _message(role: str, text: str) -> None:
+    click.echo(f"{role}:")
+    for line in visible(text).split("\n"):
+        click.echo(f"  {line}".rstrip())
+
+
+def _said(message: dict[str, Any]) -> str:
+    calls = [
+        f"calls {call['function']['name']} {call['function']['arguments']}  ({call['id']})"
+        for call in message.get("tool_calls") or ()
+    ]
+    content = message.get("content")
+    return "\n".join([*calls, *([str(content)] if content is not None else [])])
+
+
+def _print_template(template: WarmTemplate, path: Path, most: int) -> None:
+    from convtui.warm import slots_of
+
+    slots = [
+        name if default is None else f"{name} ({default})"
+        for name, default in slots_of(template).items()
+    ]
+    metrics = template.metrics
+    gain = metrics.get("avg_proficiency_gain")
+    rows = [
+        ["name", template.name],
+        ["file", str(path)],
+        ["description", template.description],
+        ["tags", ", ".join(template.tags)],
+        ["made", f"{_day(template.created_at)}, of {len(template.source_session_ids)} runs"],
+        ["mean gain", f"{gain:+g}" if isinstance(gain, (int, float)) else ""],
+        ["slots", ", ".join(slots)],
+        ["system prompt", template.system_prompt_addendum],
+    ]
+    table([row for row in rows if row[1]])
+    if not template.patterns:
+        return
+    click.echo()
+    head = ["", "TIMES", "TOOL", "TYPES", "ARGUMENTS"]
+    lines = [head]
+    for number, pattern in enumerate(template.patterns, 1):
+        shown = ", ".join(f"{key}={value}" for key, value in pattern.arguments.items())
+        lines.append(
+            [
+                str(number),
+                str(pattern.success_count),
+                pattern.tool_name,
+                ", ".join(pattern.session_types),
+                visible_line(shown, 60),
+            ]
+        )
+    table(lines)
+    if len(template.patterns) > most:
+        say(f"the first {most} are injected")
+
+
+@command.command("edit", epilog=example("convtui warm edit refunds"))
+@click.argument("name")
+def edit(*, name: str) -> int:
+    """Opens a template in $EDITOR; it is kept as it was where what comes back is no template."""
+    import os
+
+    from convtui.errors import DataFileError
+    from convtui.paths import write_private
+    from convtui.warm import parse_template
+
+    path = _store().path(name)
+    try:
+        before = path.read_bytes()
+    except FileNotFoundError:
+        _store().load(name)
+        raise
+    program = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if not program:
+        raise UsageError(f"no editor is set: set VISUAL or EDITOR, or edit {path} yourself")
+    draft = path.with_name(f"{name}.edited")
+    write_private(draft, before.decode("utf-8", "replace"))
+    try:
+        done = subprocess.run([*shlex.split(program), str(draft)], check=False)
+    except (OSError, ValueError) as error:
+        draft.unlink(missing_ok=True)
+        raise UsageError(f"{program}: cannot be started: {error}") from None
+    after = draft.read_text(encoding="utf-8", errors="replace")
+    if done.returncode or after.encode() == before:
+        draft.unlink(missing_ok=True)
+        say(f"{name} is as it was" + (f" ({program} failed)" if done.returncode else ""))
+        return 0
+    try:
+        template = parse_template(after, draft, name=name)
+        if template.name != name:
+            raise UsageError(f"{draft}: name: must be {name!r}, as the file's")
+    except (DataFileError, UsageError) as error:
+        raise UsageError(f"{error}\n{name} is as it was; what you wrote is in {draft}") from None
+    write_private(path, after)
+    draft.unlink(missing_ok=True)
+    say(f"saved as {name}: {path}")
+    return 0
+
+
+@command.command("delete", epilog=example("convtui warm delete refunds --yes"))
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_flag
+def delete(*, name: str, yes: bool, as_json: bool) -> int:
+    """Deletes a template; asks first."""
+    store = _store()
+    path = store.path(name)
+    if path.exists() and not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(f"delete {path}: nobody to ask here; give --yes")
+        if not click.confirm(f"Delete {path}?", err=True):
+            say(f"{name} is kept")
+            return 1
+    deleted = store.delete(name)
+    if as_json:
+        print_json({"name": name, "deleted": str(deleted)})
+    else:
+        say(f"deleted {deleted}")
+    return 0
