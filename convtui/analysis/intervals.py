@@ -10,6 +10,19 @@ from typing import Final
 Z: Final = 1.959963984540054
 """Standard deviations of a 95 % interval."""
 
+_T: Final = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+    2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+
+
+def student_t(freedom: int | None) -> float:
+    """Student's t of a 95 % interval with so many degrees of freedom; None: as many as you like."""
+    if freedom is None or freedom > len(_T):
+        return Z
+    return _T[max(1, freedom) - 1]
+
 
 @dataclass(slots=True, frozen=True)
 class Interval:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,7 @@ from convtui.cli.common import (
     settings,
     use_color,
 )
+from convtui.cli.compare_arms import MARK, compare_saved, run_arms
 from convtui.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,26 +28,88 @@ _LABEL = 20
 _RED, _GREEN, _BOLD, _DIM = "31", "32", "1", "2"
 
 
+class _Compare(click.Command):
+    """Keeps the `--` between two arms, which the command line library would drop."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--ab" in args and "--" in args:
+            place = args.index("--")
+            args = [*args[:place], MARK, *args[place + 1 :]]
+        return super().parse_args(ctx, args)
+
+
 @click.command(
     "compare",
+    cls=_Compare,
     epilog=example(
         "convtui compare before.jsonl after.jsonl",
         "convtui compare run.jsonl branch.jsonl --tui",
         "convtui compare a.jsonl b.jsonl --json | jq .first",
+        "convtui compare --ab warm/*.jsonl -- cold/*.jsonl",
+        "convtui compare --ab --runs 5 scenario.yaml --warm billing",
     ),
 )
-@click.argument("log_a", metavar="A")
-@click.argument("log_b", metavar="B")
+@click.argument("logs", nargs=-1, metavar="A B")
 @click.option("--plain", is_flag=True, help="A line for each turn, no columns and no colour.")
 @click.option("--tui", is_flag=True, help="On the screen: both side by side.")
+@click.option("--ab", is_flag=True, help="Arms of many runs: `--ab WARM... -- COLD...`.")
+@click.option(
+    "--runs",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="Makes the runs of both arms itself: of a scenario with and without --warm, or of two.",
+)
+@click.option("--warm", metavar="NAME", help="With --runs: the template of the first arm.")
+@click.option("--provider", metavar="SPEC", help="With --runs: as in `convtui run`.")
+@click.option("--persona", metavar="SPEC", help="With --runs: as in `convtui run`.")
+@click.option("--set", "set_", multiple=True, metavar="KEY=VALUE",
+              help="With --runs: any scenario key.")  # fmt: skip
+@click.option("--out", metavar="DIR", help="With --runs: where the logs go.")
+@click.option("--trust", is_flag=True, help="With --runs: as in `convtui run`.")
+@click.option("--python", metavar="PATH", help="With --runs: as in `convtui run`.")
+@click.option("--env-file", metavar="FILE", help="With --runs: as in `convtui run`.")
+@click.option("--test-name", metavar="TEXT", default="", help="With --ab: what it is called.")
 @json_flag
-def command(*, log_a: str, log_b: str, plain: bool, tui: bool, as_json: bool) -> int:
+def command(
+    *,
+    logs: tuple[str, ...],
+    plain: bool,
+    tui: bool,
+    ab: bool,
+    runs: int | None,
+    test_name: str,
+    as_json: bool,
+    **flags: Any,
+) -> int:
     """Compares two runs, or two branches of one: turn by turn, with the words that differ.
 
     Exit code 1 when they differ in what was said or in what happened, 0 when not: texts, raw
     replies, signals, discards, decisions, tools, errors, endings. Times, tokens and cost are shown
     and are no difference.
+
+    With --ab, many runs against many: tool errors of warm runs (A) against cold ones (B), logs or
+    folders of logs, with an interval of the difference; endings, turns, latency and tokens of both.
+    No verdict where the interval includes 0 or an arm has one run only. Exit code 1 when the warm
+    runs are worse; with --runs also 3 when a conversation failed.
     """
+    given = [name for name, value in flags.items() if value]
+    if ab:
+        if tui:
+            raise UsageError("--tui shows two logs side by side; --ab prints")
+        if as_json and plain:
+            raise UsageError("--json and --plain exclude each other")
+        if runs is not None:
+            return run_arms(logs, flags, runs, name=test_name, as_json=as_json, plain=plain)
+        if given:
+            raise UsageError(f"--{given[0].rstrip('_').replace('_', '-')} needs --runs N")
+        return compare_saved(logs, name=test_name, as_json=as_json, plain=plain)
+    if runs is not None or given or test_name:
+        raise UsageError("--runs and what belongs to it need --ab")
+    if len(logs) < 2:
+        raise click.UsageError(f"Missing argument '{'B' if logs else 'A'}'.")
+    if len(logs) > 2:
+        raise UsageError("two logs are compared; for two arms of many: --ab WARM... -- COLD...")
+    log_a, log_b = logs
     if as_json + plain + tui > 1:
         raise UsageError("--json, --plain and --tui exclude each other")
     if tui:

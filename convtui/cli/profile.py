@@ -62,7 +62,7 @@ def command(
     logs, expression = split_filter(arguments)
     wanted = parse(expression) if expression is not None else None
     folder = settings(out_dir=out).runs_dir
-    profile = read_profile(logs or [str(folder)], wanted)
+    profile = read_profile(logs or ([str(folder)] if folder.is_dir() else []), wanted)
     if not profile.runs:
         what = "no run matches" if expression is not None else "no saved runs there"
         hint = "`convtui runs` lists them, `convtui demo` makes one"

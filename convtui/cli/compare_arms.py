@@ -1,0 +1,155 @@
+"""`convtui compare --ab`: two arms of runs, those that are there or those it makes itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from convtui.cli.common import print_json, say
+from convtui.errors import UsageError
+
+if TYPE_CHECKING:
+    from convtui.analysis.ab import AbComparison
+    from convtui.analysis.profile import RunProfile
+
+MARK: Final = "\0--"
+"""Stands for `--` among the arguments; no path can be that."""
+
+
+def split_arms(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The arguments before and after `--`; two without it are one each. Raises `UsageError`."""
+    if MARK in arguments:
+        place = list(arguments).index(MARK)
+        return list(arguments[:place]), list(arguments[place + 1 :])
+    if len(arguments) == 2:
+        return [arguments[0]], [arguments[1]]
+    return list(arguments), []
+
+
+def compare_saved(arguments: Sequence[str], *, name: str, as_json: bool, plain: bool) -> int:
+    """Two arms of logs, or of folders of logs; returns the exit code."""
+    from convtui.cli.profile import read_profile
+
+    one, other = split_arms(arguments)
+    if not one or not other:
+        raise UsageError(
+            "two arms: `convtui compare --ab WARM... -- COLD...`, logs or folders of logs"
+        )
+    warm, cold = read_profile(one).runs, read_profile(other).runs
+    return _report(warm, cold, name=name, as_json=as_json, plain=plain)
+
+
+def run_arms(
+    arguments: Sequence[str],
+    flags: Mapping[str, Any],
+    runs: int,
+    *,
+    name: str,
+    as_json: bool,
+    plain: bool,
+) -> int:
+    """Runs both arms, one run of each in turn, and compares them; returns the exit code.
+
+    One scenario runs with `--warm` and without it, two scenarios as they are. All logs are kept.
+    """
+    from convtui.analysis.profile import profile_run
+    from convtui.cli.headless import conduct, printer
+    from convtui.cli.start import plan
+    from convtui.log.reader import open_log
+
+    arms = _planned_arms(arguments, flags)
+    plans = [plan(file, laid, watched=False, speed=0.0) for _, file, laid in arms]
+    made: list[list[RunProfile]] = [[], []]
+    worst = 0
+    for number in range(1, runs + 1):
+        for place, (arm, _, _) in enumerate(arms):
+            say(f"{arm}: run {number} of {runs}")
+            shown = printer(as_json=True, debug=False, color_setting=plans[place].config.color)
+            done = conduct(plans[place].spec, shown, plans[place].python)
+            worst = max(worst, done.code)
+            log = done.handle.log_path
+            if log is not None:
+                say(str(log))
+            if done.code == 130:
+                say("interrupted: the arms are not compared; the logs are kept")
+                return 130
+            if log is not None:
+                with open_log(log) as opened:
+                    made[place].append(profile_run(opened))
+    code = _report(made[0], made[1], name=name, as_json=as_json, plain=plain)
+    return max(worst, code)
+
+
+def _planned_arms(
+    arguments: Sequence[str], flags: Mapping[str, Any]
+) -> list[tuple[str, str | None, dict[str, Any]]]:
+    """Name, scenario file and flags of both arms."""
+    one, other = split_arms(arguments)
+    logs = [each for each in (*one, *other) if each.endswith(".jsonl") or Path(each).is_dir()]
+    if logs:
+        raise UsageError(f"{logs[0]}: --runs takes scenarios, not logs")
+    warm = flags.get("warm")
+    if len(one) == len(other) == 1:
+        if warm is not None:
+            raise UsageError("--warm is for one scenario, with and without it; these are two")
+        return [("warm", one[0], dict(flags)), ("cold", other[0], dict(flags))]
+    if other or len(one) > 1:
+        raise UsageError("--runs takes one scenario with --warm NAME, or two: `A.yaml -- B.yaml`")
+    if warm is None:
+        raise UsageError("--runs with one scenario needs --warm NAME: with it against without it")
+    if not one and not flags.get("provider"):
+        raise UsageError("what should run? Name a scenario, or a --provider")
+    file = one[0] if one else None
+    cold = {**flags, "warm": None, "set_": (*flags.get("set_", ()), "warm=null")}
+    return [("warm", file, dict(flags)), ("cold", file, cold)]
+
+
+def _report(
+    warm: Sequence[RunProfile],
+    cold: Sequence[RunProfile],
+    *,
+    name: str,
+    as_json: bool,
+    plain: bool,
+) -> int:
+    from convtui.analysis.ab import as_dict, compare_arms
+
+    found = compare_arms(warm, cold, name)
+    if as_json:
+        print_json(as_dict(found))
+    else:
+        _print(found, plain=plain)
+    return 1 if found.verdict == "cold" else 0
+
+
+def _print(found: AbComparison, *, plain: bool) -> None:
+    from convtui.analysis.ab import METHOD, rows, verdict_words
+    from convtui.analysis.profile_report import interval_words
+
+    table = rows(found)
+    if plain:
+        _line(f"test: {found.test_name}")
+        for name, one, other in table:
+            _line(f"{name}: warm {one}; cold {other}")
+    else:
+        _line(found.test_name)
+        first = max(len(name) for name, _, _ in table)
+        second = max(len("A: warm"), *(len(one) for _, one, _ in table))
+        _line(f"  {'':<{first}}  {'A: warm':<{second}}  B: cold")
+        for name, one, other in table:
+            _line(f"  {name:<{first}}  {one:<{second}}  {other}")
+    if found.improvement is not None:
+        shown = "" if found.interval is None else f", 95 % {interval_words(found.interval)}"
+        _line(f"improvement (cold minus warm): {found.improvement * 100:+.1f} points{shown}")
+        _line(f"interval: {METHOD}")
+    for note in found.notes:
+        _line(f"note: {note}")
+    _line(f"result: {verdict_words(found)}")
+
+
+def _line(text: str) -> None:
+    from convtui.text import visible_line
+
+    sys.stdout.write(visible_line(text).rstrip() + "\n")
