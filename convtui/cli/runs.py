@@ -244,17 +244,24 @@ def _print_rows(
     tree: bool,
 ) -> None:
     if every:
-        rows = [(run, run.name) for run in found]
+        rows = [(run, run.name) for run in found[:limit]]
+        count = len(found)
     else:
         from convtui.log.families import families, only
 
         paths = {run.file for run in found}
-        roots = families([*everything, *_elsewhere(found, everything)])
-        shown = only(roots, lambda run: run.file in paths)
-        rows = _as_tree(shown) if tree else [_folded(root, paths) for root in shown]
+        shown = families([*everything, *_elsewhere(found, everything)])
+        if len(found) < len(everything):
+            shown = only(shown, lambda run: run.file in paths)
+        if tree:
+            rows = _as_tree(shown)
+            count = len(rows)
+        else:
+            rows = [_folded(root, paths) for root in shown[:limit]]
+            count = len(shown)
     _print(rows[:limit], order)
-    if limit is not None and len(rows) > limit:
-        say(f"{len(rows) - limit:,} more; without --limit all are listed")
+    if limit is not None and count > limit:
+        say(f"{count - limit:,} more; without --limit all are listed")
 
 
 def _as_tree(shown: list[Branch]) -> list[tuple[RunSummary, str]]:

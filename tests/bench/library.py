@@ -6,11 +6,20 @@ By hand, for a folder to look at: `python -m tests.bench.library runs --runs 100
 from __future__ import annotations
 
 import argparse
+import json
 import random
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from convtui.events import RecordDict, encode
+from convtui.filters import Filter, parse
+from convtui.library import Library
+from tests.bench.measure import Row, median
+from tests.e2e.terminal import clean_environment, convtui
 
 RUNS = 10_000
 _WORDS = (
@@ -128,12 +137,86 @@ SEARCHES = (
 )
 
 
+def rows(home: Path, times: int, runs: int = RUNS) -> list[Row]:
+    """Everything about the library: in a process of its own, from after its imports on."""
+    folder = write(home / "runs", runs)
+    first = _measured(folder, "cold", 1)
+    again = _measured(folder, "warm", times)
+    how = f"in process, after imports, median of {times}"
+    found = [
+        Row(f"{runs:,} runs: first listing, no index", first["list"], note="in process, once"),
+        Row(f"{runs:,} runs: indexing every turn", first["turns"], note="in process, once"),
+        Row(f"{runs:,} runs: list", again["list"], bar=0.2, note=how),
+    ]
+    found += [
+        Row(f"{runs:,} runs: search: {what}", again[expression], bar=0.5, note=how)
+        for what, expression in SEARCHES
+    ]
+    command = convtui("runs", "--out", folder, "--limit", "50")
+    environment = clean_environment(home)
+    taken: dict[str, list[float]] = {"runs": [], "where": []}
+    for _ in range(times):
+        for name_, line in (("runs", command), ("where", convtui("where"))):
+            started = time.perf_counter()
+            subprocess.run(line, stdout=subprocess.DEVNULL, check=True, env=environment)
+            taken[name_].append(time.perf_counter() - started)
+    found.append(
+        Row(
+            f"{runs:,} runs: convtui runs --limit 50",
+            median(taken["runs"]),
+            reference=median(taken["where"]),
+            reference_is="convtui where",
+            note=f"whole process, median of {times}",
+        )
+    )
+    return found
+
+
+def _measured(folder: Path, mode: str, times: int) -> dict[str, float]:
+    """Seconds by name, as a process of its own finds them."""
+    line = [sys.executable, "-m", "tests.bench.library", str(folder), "--measure", mode]
+    taken: dict[str, list[float]] = {}
+    for _ in range(times):
+        done = subprocess.run(line, stdout=subprocess.PIPE, check=True)
+        for what, seconds in json.loads(done.stdout).items():
+            taken.setdefault(what, []).append(seconds)
+    return {what: median(values) for what, values in taken.items()}
+
+
+def _measure(folder: Path, mode: str) -> dict[str, float]:
+    """What one process measures: a list, then all turns or every search."""
+    library = Library(folder)
+    found: dict[str, float] = {}
+
+    def timed(what: str, work: Callable[[], Sequence[object]]) -> None:
+        started = time.perf_counter()
+        work()
+        found[what] = time.perf_counter() - started
+
+    timed("list", library.runs)
+    if mode == "cold":
+        timed("turns", lambda: library.runs(turns=True))
+        return found
+
+    def search(wanted: Filter) -> Sequence[object]:
+        # As the command does it: the list as it is now, then the filter.
+        return library.search(wanted, library.runs(turns=True))
+
+    for _, expression in SEARCHES:
+        timed(expression, partial(search, parse(expression)))
+    return found
+
+
 def main() -> None:
     """Writes such a library."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--measure", choices=["cold", "warm"], help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(_measure(options.folder, options.measure)))
+        return
     write(options.folder, options.runs)
 
 
