@@ -12,21 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from convtui.cli.check import check_log
 from convtui.errors import FileError, LogError
+from convtui.events import TurnCommitted
 from convtui.log.detail import read_turn
 from convtui.log.families import families
 from convtui.log.formats import foreign, hermes, hermes_db
+from convtui.log.formats.hermes_messages import message_of
+from convtui.log.formats.hermes_records import Ending, Teller
 from convtui.log.formats.hermes_sessions import termination_of
-from convtui.log.formats.registry import Imported, Source, reader_for
+from convtui.log.formats.registry import Imported, Source, by_name, reader_for
 from convtui.log.formats.store import Parents, place_of, store
 from convtui.log.library import list_runs
 from convtui.log.parents import find_parent, parent_of
 from convtui.log.reader import open_log
 from convtui.log.recordfile import RecordFile
 from convtui.log.tool_uses import tool_uses
-from convtui.records import RecordDict
+from convtui.records import RecordDict, encode
 from convtui.transcript import Flag, Transcript
 from tests.log.hermes_files import (
     NEW,
@@ -331,6 +336,44 @@ def test_order_is_that_of_the_ids(tmp_path: Path) -> None:
     assert times == sorted(times)
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+ROWS = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", "assistant", "tool", "system", "session_meta", "x"]) | JSON},
+    optional={
+        "content": st.sampled_from(["[CONTEXT COMPACTION] x", "\x00json:[]", "{"]) | JSON,
+        "tool_calls": st.sampled_from(['[{"id": "a", "function": {"name": "f"}}]', "[1]"]) | JSON,
+        "tool_call_id": st.sampled_from(["a", "b"]) | JSON,
+        "active": JSON,
+        **dict.fromkeys(
+            ("tool_name", "timestamp", "reasoning", "compacted", "more"), JSON | st.floats()
+        ),
+    },
+)
+
+
+@settings(max_examples=25)
+@given(rows=st.lists(ROWS | JSON, max_size=6))
+def test_whatever_stands_in_a_message(rows: list[Any]) -> None:
+    teller = Teller("cli", "persona", NOW)
+    told = list(teller.begin({}))
+    for place, row in enumerate(rows):
+        message = message_of(row, f"messages[{place}]")
+        assert message.digest()
+        told += teller.tell(message)
+    told += teller.end(Ending({"kind": "completed", "by": "harness", "reason": ""}))
+    transcript = Transcript()
+    for number, (t, record) in enumerate(told):
+        line = encode({"seq": number, "t": t, **record.payload()})
+        # Floats that JSON has no word for would make the log unreadable.
+        transcript.apply(json.loads(line, parse_constant=pytest.fail))
+    assert "(malformed)" not in transcript.counts
+    assert all(turn.status != "open" for turn in transcript.turns)
+
+
 # --- what is in the history no more
 
 
@@ -378,6 +421,24 @@ def test_a_turn_that_was_cut_by_a_rewind(tmp_path: Path) -> None:
     assert [(status, text) for _, _, status, text in turns(log)] == [
         ("committed", "x"), ("skipped", ""), ("inactive", "gone"), ("committed", "here")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("to", ["rath", "vera", "oharness", "hermes-trajectory"])
+def test_inactive_turns_do_not_go_out_as_said(tmp_path: Path, to: str) -> None:
+    log = made(
+        tmp_path, user("right"), reply("", call("c1", "terminal"), active=0),
+        result("c1", "WRONG", active=0), reply("WRONG", active=0), reply("yes"),
+    )  # fmt: skip
+    to_files = by_name(to).write
+    assert to_files is not None
+    with open_log(log.path) as source:
+        written = to_files(source, tmp_path / "out")
+    if to != "oharness":
+        assert not any("WRONG" in path.read_text() for path in written.files)
+    assert any("inactive turns" in note for note in written.notes)
+    again = list(reader_for(written.files[0], to)(written.files[0]))
+    texts = [r.text for i in again for _, r in i.records if isinstance(r, TurnCommitted)]
+    assert texts == ["right", "yes"]
 
 
 # --- columns

@@ -232,6 +232,14 @@ class _Export(Lines):
         self._count("discarded turns (in user.log events)")
         self._turn = None
 
+    def _on_inactive(self, record: RecordDict) -> None:
+        if record.get("speaker") == "provider":
+            self._open(record)
+        names = ("speaker", "text", "reason")
+        self._log_own("turn", {**{name: record.get(name) for name in names}, "inactive": True})
+        self._count("inactive turns (in user.log events)")
+        self._turn = None
+
     # --- calls
 
     def _on_request(self, record: RecordDict) -> None:
@@ -379,6 +387,7 @@ _HANDLERS: Final = {
     "turn.started": _Export._on_turn_started,
     "turn.committed": _Export._on_committed,
     "turn.discarded": _Export._on_discarded,
+    "turn.inactive": _Export._on_inactive,
     "llm.request": _Export._on_request,
     "llm.response": _Export._on_response,
     "llm.retry": _Export._on_retry,

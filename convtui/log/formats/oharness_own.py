@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 
 from convtui.errors import FileError
-from convtui.events import Speaker, Termination, TurnDiscarded
+from convtui.events import Speaker, Termination, TurnDiscarded, TurnInactive
 from convtui.log.formats.foreign import Fields, in_words
 from convtui.log.formats.oharness_events import NAMESPACE, Event
 from convtui.log.formats.oharness_turns import Turns
@@ -53,8 +53,22 @@ class OwnEvents(Turns):
         self._notes[side] = note
         if note.flag("discarded"):
             self._discarded(side, note)
+        elif note.flag("inactive"):
+            self._inactive(side, note)
         elif note.flag("said"):
             self._persona(note.text("text") or "")
+
+    def _inactive(self, speaker: Speaker, note: Fields) -> None:
+        self._notes.pop(speaker)
+        if speaker == "provider":
+            self._reply()
+            at = self._at
+        else:
+            at = self._start("persona")
+        text, reason = note.text("text") or "", note.text("reason") or "inactive"
+        self._add(TurnInactive(**at, speaker=speaker, text=text, reason=reason))
+        self._open = False
+        self._attempt = 1
 
     def _discarded(self, speaker: Speaker, note: Fields) -> None:
         self._notes.pop(speaker)

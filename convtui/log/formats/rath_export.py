@@ -377,6 +377,10 @@ class _Export:
         self._rounds = []
         self._count("discarded turns left out")
 
+    def _on_inactive(self, record: RecordDict) -> None:
+        self._rounds = []
+        self._count("inactive turns left out")
+
     def _on_committed(self, record: RecordDict) -> None:
         file = self._open(record.get("session"))
         if file is None:
@@ -447,5 +451,6 @@ _HANDLERS: Final = {
     "tool.returned": _Export._on_returned,
     "signals.extracted": _Export._on_signals,
     "turn.discarded": _Export._on_discarded,
+    "turn.inactive": _Export._on_inactive,
     "turn.committed": _Export._on_committed,
 }

@@ -19,7 +19,7 @@ from convtui.log.formats.vera_text import render, writable
 from convtui.log.reader import Log
 from convtui.records import Speaker
 from convtui.text import safe_name
-from convtui.transcript import COMMITTED, Flag, Session, Turn
+from convtui.transcript import COMMITTED, INACTIVE, Flag, Session, Turn
 
 _START_PROMPT: Final = "Start the conversation based on the system prompt"
 _LOOKS_LOGGED: Final = re.compile(r"^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", re.MULTILINE)
@@ -218,6 +218,9 @@ class _Run:
         dropped = sum(bool(t.flags & Flag.DISCARDED) for t in self._log.transcript.turns)
         if dropped:
             yield f"{dropped} discarded turns are left out, as VERA-MH does"
+        inactive = sum(turn.status == INACTIVE for turn in self._log.transcript.turns)
+        if inactive:
+            yield f"{inactive} inactive turns are left out"
         for session in self._log.transcript.sessions:
             if session.skipped:
                 yield f"session {session.index} was skipped: {session.skipped}"
