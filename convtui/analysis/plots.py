@@ -24,8 +24,13 @@ def can_draw_blocks(stream: Any) -> bool:
     return True
 
 
-def resample(values: Sequence[float | None], width: int) -> list[float | None]:
-    """At most `width` values: the greatest of each stretch, so that no peak is lost."""
+def resample(
+    values: Sequence[float | None], width: int, *, adds: bool = False
+) -> list[float | None]:
+    """At most `width` values: the greatest of each stretch, so that no peak is lost.
+
+    With `adds` the sum of each stretch, for what is counted.
+    """
     if width < 1:
         return []
     if len(values) <= width:
@@ -34,7 +39,7 @@ def resample(values: Sequence[float | None], width: int) -> list[float | None]:
     for place in range(width):
         stretch = values[place * len(values) // width : (place + 1) * len(values) // width]
         known = [value for value in stretch if value is not None]
-        found.append(max(known) if known else None)
+        found.append((math.fsum(known) if adds else max(known)) if known else None)
     return found
 
 
@@ -44,11 +49,10 @@ def columns(
     """A column for each value, from zero to the greatest; `height` lines from top to bottom.
 
     A value above zero is never drawn as nothing; what is not known is a dot in the lowest line.
-    Values that are no finite numbers are not known. With more values than `width` each column is
-    the greatest of a stretch.
+    Values that are no finite numbers are not known. Values beyond `width` are not drawn: bring
+    them together first, with `resample()`.
     """
-    clean = [v if v is not None and math.isfinite(v) else None for v in values]
-    drawn = resample(clean, width)
+    drawn = [v if v is not None and math.isfinite(v) else None for v in values[:width]]
     signs = _ASCII if ascii_only else _BLOCKS
     steps = len(signs) - 1
     top = max((value for value in drawn if value is not None), default=0.0)

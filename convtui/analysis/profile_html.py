@@ -83,7 +83,7 @@ def _plot(plotted: Series) -> str:
     """Columns with the value of each as its title; the caption says in words what is to be seen."""
     said = in_words(plotted.values, plotted.labels, plotted.unit)
     caption = f"{plotted.name} over {len(plotted.values)} {plotted.over}: {said}"
-    values = resample(plotted.values, _MOST)
+    values = resample(plotted.values, _MOST, adds=plotted.adds)
     single = len(values) == len(plotted.values)
     top = max((value for value in values if value is not None), default=0.0)
     wide = _WIDTH / len(values)

@@ -20,6 +20,8 @@ class Series:
     """Of each point: a turn's address, a log's name. Foreign text."""
     values: list[float | None]
     """None: not on record."""
+    adds: bool = False
+    """Whether several points together are their sum, and not the greatest of them."""
 
 
 def series(profile: Profile) -> list[Series]:
@@ -47,7 +49,9 @@ def _over_turns(run: RunProfile) -> list[Series]:
             )
     labels = [point.address for point in run.turns]
     found.append(
-        Series("errors", "errors", "turns", labels, [float(point.errors) for point in run.turns])
+        Series(
+            "errors", "errors", "turns", labels, [float(point.errors) for point in run.turns], True
+        )
     )
     return found
 
@@ -57,7 +61,9 @@ def _over_runs(profile: Profile) -> list[Series]:
     rates = [run.tally.error_rate for run in profile.runs]
     found = [
         Series("error rate", "%", "runs", labels, [r if r is None else r * 100 for r in rates]),
-        Series("errors", "errors", "runs", labels, [float(run.errors) for run in profile.runs]),
+        Series(
+            "errors", "errors", "runs", labels, [float(run.errors) for run in profile.runs], True
+        ),
     ]
     for side in SIDES:
         of = [next((s for s in run.sides if s.side == side), None) for run in profile.runs]

@@ -209,25 +209,28 @@ class _Lines:
             self._line("  " + "  ".join(cells), _DIM if head and not place else "")
 
     def _plots(self, ascii_only: bool) -> None:
-        from convtui.analysis.plots import columns, figure
+        from convtui.analysis.plots import columns, figure, resample
         from convtui.analysis.profile_series import series
 
         for each in series(self._profile):
             if len(each.values) < 2:
                 continue
-            known = [value for value in each.values if value is not None]
+            drawn = resample(each.values, _PLOT_WIDTH, adds=each.adds)
+            most = max(value for value in drawn if value is not None)
             self._line()
-            title = f"{each.name} over {len(each.values)} {each.over}"
-            if max(known) <= 0:
+            title = f"{each.name} over {len(each.values):,} {each.over}"
+            if most <= 0:
                 self._line(f"{title}: none", _BOLD)
                 continue
+            if len(drawn) < len(each.values):
+                many = len(each.values) / len(drawn)
+                title += f", a column is the {'sum' if each.adds else 'highest'} of {many:.0f}"
             self._line(title, _BOLD)
-            width = min(_PLOT_WIDTH, len(each.values))
-            drawn = columns(each.values, width=width, height=_PLOT_HEIGHT, ascii_only=ascii_only)
+            lines = columns(drawn, width=len(drawn), height=_PLOT_HEIGHT, ascii_only=ascii_only)
             wall = "|" if ascii_only else "▏"
-            for place, line in enumerate(drawn):
-                high = figure(max(known), each.unit) if place == 0 else ""
-                low = figure(0, each.unit) if place == len(drawn) - 1 else ""
+            for place, line in enumerate(lines):
+                high = figure(most, each.unit) if place == 0 else ""
+                low = figure(0, each.unit) if place == len(lines) - 1 else ""
                 self._line(f"  {high or low:>14} {wall}{line}")
 
     def plain(self) -> None:

@@ -247,6 +247,7 @@ def test_peaks_survive_a_narrow_plot() -> None:
     values: list[float | None] = [1.0] * 1000
     values[777] = 99.0
     assert max(value or 0 for value in resample(values, 10)) == 99.0
+    assert sum(value or 0 for value in resample(values, 7, adds=True)) == 1098.0
     assert len(columns(values, width=10)[0]) == 10
     assert resample([None] * 20, 4) == [None] * 4
 
