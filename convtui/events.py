@@ -196,7 +196,8 @@ class HistorySeeded(Record):
 
     TYPE = "history.seeded"
     turns: list[dict[str, Any]]
-    """Committed turns: `{session, turn, speaker, text, messages?, metadata?, human?}`."""
+    """Committed turns: `{session, turn, speaker, text, messages?, metadata?, human?, edited?,
+    draft?, flags?, would_have?}`."""
     sessions: list[str]
     current: int
     counters: dict[str, Any]

@@ -268,6 +268,9 @@ class Transcript:
                 seeded.flags |= Flag.HUMAN
             if item.get("edited"):
                 seeded.flags |= Flag.EDITED
+            if item.get("would_have") in _WOULD_HAVE:
+                seeded.flags |= Flag.WOULD_END
+                seeded.note = _WOULD_HAVE[item["would_have"]]
             take_noticed(seeded, item.get("flags"))
         for index, item in ended.items():
             holder = self._new_session(int(index), str(item.get("session_type", "")))
@@ -532,7 +535,7 @@ class Transcript:
         if turn is not None and record.get("undoes") is not None:
             turn.flags &= ~Flag.WOULD_END
             turn.note = ""
-        elif turn is not None:
+        elif turn is not None and record.get("what") in ("ending", "discard"):
             turn.flags |= Flag.WOULD_END
             if turn.status == OPEN and record.get("what") == "ending":
                 # Nothing was said in it: whoever is asked next has a turn of its own.
@@ -619,6 +622,7 @@ def _mapping(value: Any) -> dict[str, Any] | None:
 
 
 _PAST = {"end": "ended", "discard": "discarded"}
+_WOULD_HAVE = {"end": "would have ended here", "discard": "would have been discarded"}
 
 _HANDLERS: Final = {
     "header": Transcript._header,

@@ -245,7 +245,7 @@ class Collector:
         messages = self.tools.all_messages()
         if messages:
             turn["messages"] = messages
-        for name in ("metadata", "human", "edited", "draft", "flags"):
+        for name in ("metadata", "human", "edited", "draft", "flags", "would_have"):
             if record.get(name):
                 turn[name] = record[name]
         if record["speaker"] == "provider" and record.get("metadata"):
@@ -299,8 +299,18 @@ class Collector:
     def on_debug_overrode(self, record: RecordDict) -> None:
         if record.get("what") == "ending":
             self.unsettled = None
+            self._would_have_ended(record)
         elif record.get("what") == "approve_tools":
             self.approve_tools = record.get("after")
+
+    def _would_have_ended(self, record: RecordDict) -> None:
+        """Keeps with a turn that the session would have ended there."""
+        last = self.turns[-1] if self.turns else None
+        here = (record.get("session"), record.get("turn"))
+        if last is None or (last["session"], last["turn"]) != here:
+            return
+        kept = {name: value for name, value in last.items() if name != "would_have"}
+        self.turns[-1] = kept if record.get("undoes") is not None else {**kept, "would_have": "end"}
 
     def on_context_compressed(self, record: RecordDict) -> None:
         self.compressed[int(record["session"])] = {
