@@ -41,6 +41,7 @@ def folded(log: Log) -> dict[str, Any]:
         "provider": header.get("provider"),
         "environment": header.get("environment", {}),
         "parents": header.get("parents", []),
+        "warm": _warm(transcript.warm),
         "sessions": [
             _session(log, session, spans.get(session.index), notes)
             for session in transcript.sessions
@@ -55,6 +56,14 @@ def folded(log: Log) -> dict[str, Any]:
             for found in log.findings
         ],
     }
+
+
+def _warm(record: RecordDict | None) -> dict[str, Any] | None:
+    """What the provider's history begins with."""
+    if record is None:
+        return None
+    names = ("template", "file", "sha256", "slots", "addendum", "messages")
+    return {name: record.get(name) for name in names}
 
 
 def _session(

@@ -30,6 +30,7 @@ from convtui.plain_words import (
     terminal_width,
     totals_line,
     wants_color,
+    warm_words,
 )
 from convtui.records import RecordDict, address
 from convtui.text import one_line, visible, visible_line
@@ -248,6 +249,11 @@ class Printer:
         for turn in self.transcript.turns:
             self._open = (turn.session, turn.number)
             self._flush()
+
+    def _warm(self, record: RecordDict) -> None:
+        warm = (str(record["template"]), len(record["messages"]))
+        added = " and text for the system prompt" if record.get("addendum") else ""
+        self._line(f"+ {warm_words(warm)}{added}, before the history of every session", _DIM)
 
     def _session(self, record: RecordDict) -> None:
         self._flush("the turn was not finished")
@@ -470,6 +476,7 @@ _HANDLERS: Final[Mapping[str, Callable[[Printer, RecordDict], None]]] = {
     "user.ended": Printer._user_ended,
     "budget.crossed": Printer._budget,
     "budget.raised": Printer._budget,
+    "context.seeded": Printer._warm,
     "context.compressed": Printer._compressed,
     "provider.restored": Printer._restored,
     "tool.denied": Printer._denied,

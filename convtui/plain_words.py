@@ -33,6 +33,12 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def warm_words(warm: tuple[str, int]) -> str:
+    """Which warm template a history begins with, and with how many messages."""
+    name, messages = warm
+    return f"warm context {visible_line(name, 48)}, {count(messages, 'message')}"
+
+
 def replayed_words(record: RecordDict) -> str:
     """What came of replaying what was said into a provider; empty when that was not done."""
     if record.get("mode") != "replayed":

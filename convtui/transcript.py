@@ -76,6 +76,8 @@ class Transcript:
         """Counters, sessions and sizes of `history.seeded`, without its texts."""
         self.sessions: list[Session] = []
         self.prepared: list[str] = []
+        self.warm: RecordDict | None = None
+        """The `context.seeded`: what the provider's history begins with in every session."""
         self.turns: list[Turn] = []
         self.lifecycle: list[RecordDict] = []
         self.warnings: list[RecordDict] = []
@@ -230,6 +232,7 @@ class Transcript:
                 found.session_type = session_type
             return found
         session = Session(index, session_type)
+        session.warm = self._warm_words()
         self.sessions.append(session)
         return session
 
@@ -276,6 +279,19 @@ class Transcript:
             holder = self._new_session(int(index), str(item.get("session_type", "")))
             holder.termination = _mapping(item.get("termination"))
         self._current = None
+
+    def _warmed(self, record: RecordDict, turn: Turn | None) -> None:
+        self.warm = record
+        # Of a log that continues another: its sessions are known already.
+        for session in self.sessions:
+            session.warm = self._warm_words()
+
+    def _warm_words(self) -> tuple[str, int] | None:
+        if self.warm is None:
+            return None
+        messages = self.warm.get("messages")
+        count = len(messages) if isinstance(messages, list) else 0
+        return str(self.warm.get("template") or ""), count
 
     def _prepared(self, record: RecordDict, turn: Turn | None) -> None:
         if not record.get("replayed"):
@@ -627,6 +643,7 @@ _WOULD_HAVE = {"end": "would have ended here", "discard": "would have been disca
 _HANDLERS: Final = {
     "header": Transcript._header,
     "history.seeded": Transcript._seeded,
+    "context.seeded": Transcript._warmed,
     "sessions.prepared": Transcript._prepared,
     "session.entered": Transcript._entered,
     "session.started": Transcript._session_started,

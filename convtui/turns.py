@@ -179,6 +179,7 @@ class Session:
         "started_at",
         "termination",
         "turns",
+        "warm",
     )
 
     def __init__(self, index: int, session_type: str) -> None:
@@ -191,6 +192,8 @@ class Session:
         self.skipped: str | None = None
         self.started_at: float | None = None
         self.ended_at: float | None = None
+        self.warm: tuple[str, int] | None = None
+        """The warm template that the provider's history begins with, and how many messages."""
 
 
 class Totals:

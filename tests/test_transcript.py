@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from convtui.events import (
     RECORD_TYPES,
+    ContextSeeded,
     DebugEdited,
     DebugHeld,
     DebugOverrode,
@@ -368,3 +369,17 @@ def test_a_turn_that_was_held_when_the_session_ended_is_held_no_more() -> None:
     ):  # fmt: skip
         transcript.apply(dict(record))
     assert not transcript.turns[0].flags & Flag.HELD
+
+
+def test_every_session_says_that_it_begins_warm() -> None:
+    seeded = ContextSeeded(template="desk", messages=[{"role": "user", "content": "hi"}])
+    records = [header(), seeded, *sample()[1:]]
+    found = fold(records)
+    assert [session.warm for session in found.sessions] == [("desk", 1), ("desk", 1)]
+    assert found.warm is not None and found.lifecycle[0] is found.warm
+    # A log that goes on has it after its history.
+    turns = [{"session": 1, "turn": 1, "speaker": "persona", "text": "hi"}]
+    history = HistorySeeded(turns=turns, sessions=["a"], current=1, counters={}, messages={})
+    child = fold([header(), history, seeded])
+    assert [session.warm for session in child.sessions] == [("desk", 1)]
+    assert fold(sample()).sessions[0].warm is None

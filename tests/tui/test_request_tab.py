@@ -125,3 +125,35 @@ def test_a_cancelled_call_is_not_on_its_way() -> None:
         build("Request", story.detail(story.transcript.turns[-1]), story.transcript.turns[-1],
               Context())
     )  # fmt: skip
+
+
+def test_what_a_warm_template_has_put_there_is_told_message_by_message() -> None:
+    story = begun()
+    story.open("provider")
+    injected = [
+        {"role": "user", "content": "Where is A7?"},
+        {"role": "assistant", "content": "There."},
+    ]
+    sent = [
+        {"role": "system", "content": "You are a desk.\n\n[WARM SESSION] Be brief."},
+        *injected,
+        {"role": "user", "content": "Hello."},
+    ]
+    turn = story.transcript.turns[-1]
+    warm = {
+        "template": "desk",
+        "addendum": "[WARM SESSION] Be brief.",
+        "messages": injected,
+    }
+
+    def shown(messages: list[dict[str, str]]) -> list[str]:
+        context = Context(messages=lambda call: messages, warm=warm)
+        text = str(build("Request", story.detail(turn), turn, context))
+        return [line for line in text.split("\n") if "warm context" in line]
+
+    assert shown(sent) == [
+        " 1 system  with the text of warm context desk",
+        " 2 user  + warm context desk",
+        " 3 assistant  + warm context desk",
+    ]
+    assert shown(sent[3:]) == [], "a request that does not begin with it"

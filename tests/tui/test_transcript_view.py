@@ -12,10 +12,11 @@ from textual.geometry import Offset
 from textual.pilot import Pilot
 from textual.selection import Selection
 
-from convtui.transcript import Flag, Transcript
+from convtui.transcript import Flag, Session, Transcript
 from convtui.tui.palette import Palette, plain
 from convtui.tui.widgets.marks import Extra, badges, extra_of, glyph, own_row_count, own_rows
-from convtui.tui.widgets.session_rows import Frame
+from convtui.tui.widgets.outline import call_spans
+from convtui.tui.widgets.session_rows import Frame, session_head
 from convtui.tui.widgets.transcript_view import TranscriptView
 from convtui.tui.widgets.turn_lines import Geometry, TurnLines, measure_turn
 from tests.tui.build import Story, ferry, many, match
@@ -412,3 +413,12 @@ async def test_copying() -> None:
         view.selection_updated(chosen)
         await pilot.pause()
         assert "I am sorry" in view.render_line(start - round(view.scroll_y)).text
+
+
+def test_the_head_of_a_warm_session_says_so() -> None:
+    session = Session(1, "work")
+    assert "warm" not in plain(session_head(session, 76))
+    session.warm = ("desk\x1b[31m", 8)
+    assert "· + warm context desk␛[31m, 8 messages" in plain(session_head(session, 76))
+    seeded = {"type": "context.seeded", "template": "desk", "messages": [{}] * 8}
+    assert plain(call_spans(seeded)) == "+ warm desk, 8 messages"

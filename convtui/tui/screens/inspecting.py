@@ -90,6 +90,7 @@ class Inspecting(Tracing):
                 correction=self.correction_of(turn) if turn is not None else None,
                 noted=self.note_of(turn) if turn is not None else None,
                 drift=drift_of(self.transcript, turn) if turn is not None else None,
+                warm=self.transcript.warm,
             ),
         )
 

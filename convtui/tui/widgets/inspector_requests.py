@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from convtui.log.detail import Call, TurnDetail
@@ -64,9 +64,10 @@ def request(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
         messages, problem = messages_of(call, context)
         if problem:
             doc.line(("! ", "error bold"), (problem, "error"))
+        seeded = warm_places(call, messages, context)
         for number, message in enumerate(messages, 1):
             doc.blank()
-            one_message(doc, number, message)
+            one_message(doc, number, message, seeded.get(number, ""))
         _reply(doc, call, sentinel)
     _user_ended(doc, detail)
     return doc
@@ -152,8 +153,28 @@ def messages_of(call: Call, context: Context) -> tuple[list[Any], str]:
         return fresh, f"The whole list cannot be read ({error}); these are the new ones."
 
 
-def one_message(doc: Doc, number: int, message: Any) -> None:
-    """One message of a request: role, names, content, whatever else it has."""
+def warm_places(call: Call, messages: Sequence[Any], context: Context) -> dict[int, str]:
+    """Which messages of a request a warm template has put there, counted from 1, in words."""
+    warm = context.warm
+    if warm is None or call.side != "provider":
+        return {}
+    name = f"warm context {warm.get('template')}"
+    first = messages[0] if messages and isinstance(messages[0], Mapping) else {}
+    system = first.get("role") == "system"
+    added = str(warm.get("addendum") or "")
+    found: dict[int, str] = {}
+    if system and added and str(first.get("content")).endswith(added):
+        found[1] = f"with the text of {name}"
+    injected = warm.get("messages")
+    begin = 1 if system else 0
+    if isinstance(injected, list) and list(messages[begin : begin + len(injected)]) == injected:
+        places = range(begin + 1, begin + len(injected) + 1)
+        found.update(dict.fromkeys(places, f"+ {name}"))
+    return found
+
+
+def one_message(doc: Doc, number: int, message: Any, origin: str = "") -> None:
+    """One message of a request: role, where it is from, names, content, whatever else it has."""
     if not isinstance(message, Mapping):
         doc.line((f"{number} ", "muted"), ("not a message", "warning")).text(pretty(message))
         return
@@ -161,6 +182,8 @@ def one_message(doc: Doc, number: int, message: Any) -> None:
     colour = {"assistant": "provider", "user": "persona", "tool": "tool"}.get(role, "accent")
     extra = [str(message[k]) for k in ("name", "tool_call_id") if message.get(k)]
     spans: list[Span] = [(f"{number:>2} ", "muted"), (role, f"{colour} bold")]
+    if origin:
+        spans.append((f"  {origin}", "accent"))
     if extra:
         spans.append(("  " + " ".join(extra), "muted"))
     doc.line(*spans)

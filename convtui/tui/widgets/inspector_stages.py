@@ -61,6 +61,8 @@ class Context:
     """What was marked and noted on the turn."""
     drift: Mapping[str, Any] | None = None
     """How its answer has drifted from the record: `{what, recorded, replayed}`."""
+    warm: Mapping[str, Any] | None = None
+    """The `context.seeded` of the log: what the provider's history begins with."""
 
 
 def message_of(error: object) -> str:

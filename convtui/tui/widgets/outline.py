@@ -45,6 +45,10 @@ def call_spans(record: dict[str, Any]) -> list[Span]:
     failed = record.get("outcome") == "failed" or kind == "provider.reload_failed"
     if record.get("outcome") is not None:
         spans.append((" failed" if failed else " ok", "error" if failed else "muted"))
+    if kind == "context.seeded":
+        name = visible_line(str(record.get("template") or ""), 24)
+        count = len(record.get("messages") or ())
+        return [("+ ", "accent bold"), (f"warm {name}", "text"), (f", {count} messages", "muted")]
     if kind == "context.compressed":
         spans.append((f" to turn {record.get('upto', 0)}", "muted"))
     elif kind == "budget.raised" and isinstance(record.get("limit"), (int, float)):

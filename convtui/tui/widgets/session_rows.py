@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rich.cells import cell_len
 
+from convtui.plain_words import warm_words
 from convtui.text import visible_line
 from convtui.transcript import Session, Transcript, Turn
 from convtui.tui.palette import Span, plain
@@ -54,6 +55,8 @@ def session_head(session: Session, width: int) -> list[Span]:
         words.append((visible_line(session.session_type, 40), "text bold"))
     if session.first_speaker in ("persona", "provider"):
         words.append((f"{session.first_speaker} speaks first", "muted"))
+    if session.warm is not None:
+        words.append((f"+ {warm_words(session.warm)}", "accent"))
     if session.skipped:
         words.append((f"skipped: {visible_line(session.skipped, 200)}", "warning"))
     return rule(words, width)
@@ -111,7 +114,7 @@ class SessionFrames:
         sessions = transcript.sessions
         first = self._closed
         seen: list[object] = [
-            (s.session_type, s.first_speaker, s.skipped, s.termination, bool(s.turns))
+            (s.session_type, s.first_speaker, s.skipped, s.termination, bool(s.turns), s.warm)
             for s in sessions[first:]
         ]
         if seen == self._seen:
