@@ -122,6 +122,7 @@ RICH = conversation(
         ('~signal "[[ERROR]]"', "1:8"),
         ("~signal other", ""),
         ("~discard", "1:8"),
+        ("~inactive", ""),
         ("~changed", "1:2"),
         ("~raw <b>see", "1:2"),
         ('~said "^hello there$"', "1:1 1:7"),

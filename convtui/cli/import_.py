@@ -12,7 +12,7 @@ import click
 
 from convtui.cli.common import example, json_flag, print_json, say, settings, table
 from convtui.errors import LogError, UsageError, did_you_mean
-from convtui.text import visible
+from convtui.text import one_line, visible
 
 if TYPE_CHECKING:
     from convtui.log.formats.registry import Imported, Listed
@@ -198,4 +198,4 @@ def _row(one: Listed) -> Iterator[str]:
     yield one.ended or "open"
     yield one.model
     relation = f"({one.relation} of {one.parent}) " if one.relation else ""
-    yield relation + one.title
+    yield relation + one_line(one.title)

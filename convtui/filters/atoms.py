@@ -232,6 +232,12 @@ def _named(atom: Atom) -> bool:
 ATOMS: Final[Mapping[str, AtomKind]] = {
     "signal": AtomKind("[NAME]", "a signal was found in the raw reply", _signal),
     "discard": AtomKind("", "the turn was discarded", _discard),
+    "inactive": AtomKind(
+        "",
+        "it is in the history no more: rewound, compacted",
+        _simple(happened(Flag.INACTIVE)),
+        breaks=False,
+    ),
     "changed": AtomKind(
         "",
         "the raw reply differs from the shown text",

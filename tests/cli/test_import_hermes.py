@@ -44,7 +44,7 @@ def test_a_database_is_listed_and_nothing_is_hidden(convtui: Run, state: Path, h
     ]  # fmt: skip
     assert [row.split()[0] for row in rows[1:-1]] == ["bot", "two", "one"]
     assert "(compress of one) ␛[31mred" in rows[2]
-    assert "hi␤there" in rows[3]
+    assert "hi there" in rows[3]
     assert "\x1b" not in out
 
 

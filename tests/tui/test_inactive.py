@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from convtui.filters import parse
 from convtui.transcript import INACTIVE, Flag, Turn
 from convtui.tui.palette import Palette
 from convtui.tui.widgets.inspector_tabs import Context, build
@@ -25,11 +26,13 @@ def story(reason: str = "rewound") -> tuple[Story, Turn]:
 
 
 def test_an_inactive_turn_has_a_sign_and_a_word() -> None:
-    _, turn = story()
+    told, turn = story()
     assert (turn.status, turn.text) == (INACTIVE, "It is gone.")
     assert not turn.flags & (Flag.DISCARDED | Flag.ERROR)
     assert glyph(turn) == ("o", "muted")
     assert own_rows(turn) == [[("inactive (rewound)", "muted bold")]]
+    asked = {name: parse(name).on_turn(turn, told.transcript) for name in ("~inactive", "~discard")}
+    assert asked == {"~inactive": True, "~discard": False}
     _, strange = story("\x1b[31m")
     assert own_rows(strange) == [[("inactive (␛[31m)", "muted bold")]]
     _, unknown = story("")

@@ -162,6 +162,7 @@ class Session:
         told = {
             "format": "hermes",
             "session_id": self.id,
+            "title": self.text("title") or None,
             "parent_session_id": self.parent_id or None,
             "relation": relation or None,
             "created_at_from": "started_at" if began is not None else "file's date",
