@@ -70,7 +70,7 @@ _GOOD_FLAGS: Final = ("ok", "success", "succeeded")
 _BAD_FLAGS: Final = ("isError", "is_error")
 _EXIT_CODES: Final = ("exit_code", "exitCode", "returncode", "return_code", "exit_status")
 _MEANINGS: Final = ("exit_code_meaning", "returncode_interpretation")
-_ERRORS: Final = ("error", "failed")
+_ERRORS: Final = ("error", "failed", "error_kind")
 _HARMLESS: Final = ("not an error", "often normal", "may still be valid")
 """What an exit code's meaning says where it is no failure, as those of grep and diff."""
 _BY_HAND: Final = ("tool_denied", "tool_cancelled")

@@ -17,6 +17,7 @@ from convtui.log.reader import Log
 from convtui.log.tool_arguments import decoded
 from convtui.log.tool_results import whole_result
 from convtui.records import RecordDict
+from convtui.transcript import INACTIVE, Transcript
 
 _KINDS: Final = re.compile(
     rb'"type"\s*:\s*"(?:tool\.called|tool\.returned|tool\.denied|llm\.response)"'
@@ -187,7 +188,22 @@ def calls_of(log: Log) -> list[MadeCall]:
             messages = record.get("append")
             for message in messages if isinstance(messages, list) else ():
                 found.message(message)
-    return found.made
+    return _once(found.made, log.transcript)
+
+
+def _once(made: list[MadeCall], transcript: Transcript) -> list[MadeCall]:
+    """Without those that stand there twice: in a turn that was compacted, and in what was kept."""
+    gone = {(turn.session, turn.number) for turn in transcript.turns if turn.status == INACTIVE}
+    if not gone:
+        return made
+    kept = {_same(call) for call in made if (call.session, call.turn) not in gone}
+    return [
+        call for call in made if (call.session, call.turn) not in gone or _same(call) not in kept
+    ]
+
+
+def _same(call: MadeCall) -> tuple[str, str, str]:
+    return call.id, call.name, repr(call.arguments)
 
 
 def _records(log: Log, kinds: re.Pattern[bytes]) -> Iterator[RecordDict]:
@@ -205,7 +221,8 @@ def _states_outcomes(header: Mapping[str, Any]) -> bool:
 def _outcome(log: Log, record: RecordDict, states: bool) -> Outcome:
     ok = record.get("ok")
     content = record.get("result")
-    if record.get("truncated") and isinstance(content, str):
+    if record.get("truncated") and isinstance(content, str) and content[:1] == "{":
+        # What it says of itself may stand behind the cut.
         seq = record.get("seq")
         content = (whole_result(log.path, seq) if isinstance(seq, int) else None) or content
     recorded = ok if isinstance(ok, bool) and states else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,9 +82,11 @@ def command(
         _Lines(profile).plain()
     else:
         from convtui.analysis.plots import can_draw_blocks
+        from convtui.plain import terminal_width
 
         color = use_color(sys.stdout, settings().color)
-        _Lines(profile, color=color).tables(ascii_only or not can_draw_blocks(sys.stdout))
+        shown = _Lines(profile, color=color, width=terminal_width(sys.stdout))
+        shown.tables(ascii_only or not can_draw_blocks(sys.stdout))
     return 0
 
 
@@ -170,9 +173,10 @@ def _matches(log: Log, wanted: Filter) -> bool:
 class _Lines:
     """Writes a profile for people. Whatever is foreign is made visible here."""
 
-    def __init__(self, profile: Profile, *, color: bool = False) -> None:
+    def __init__(self, profile: Profile, *, color: bool = False, width: int | None = None) -> None:
         self._profile = profile
         self._color = color
+        self._width = width
 
     def _line(self, text: str = "", code: str = "") -> None:
         from convtui.text import visible_line
@@ -194,7 +198,8 @@ class _Lines:
         self._plots(ascii_only)
         if self._profile.tally.calls:
             self._line()
-            self._line(RULE_OF_VERDICT, _DIM)
+            for line in self._wrapped(RULE_OF_VERDICT):
+                self._line(line, _DIM)
 
     def _table(self, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
         from convtui.text import visible_line
@@ -205,8 +210,17 @@ class _Lines:
         ]
         widths = [max(map(len, column), default=0) for column in zip(*shown, strict=True)]
         for place, row in enumerate(shown):
-            cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-            self._line("  " + "  ".join(cells), _DIM if head and not place else "")
+            cells = [f"{cell:<{width}}" for cell, width in zip(row[:-1], widths, strict=False)]
+            begin = "  " + "".join(f"{cell}  " for cell in cells)
+            for piece in self._wrapped(row[-1], len(begin)):
+                self._line(begin + piece, _DIM if head and not place else "")
+                begin = " " * len(begin)
+
+    def _wrapped(self, text: str, indent: int = 0) -> list[str]:
+        """A text in lines of the terminal's width; whole where nobody looks at it."""
+        if self._width is None:
+            return [text]
+        return textwrap.wrap(text, max(20, self._width - indent - 1)) or [""]
 
     def _plots(self, ascii_only: bool) -> None:
         from convtui.analysis.plots import columns, figure, resample

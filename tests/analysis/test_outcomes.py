@@ -75,6 +75,7 @@ def test_a_statement_of_failure_outranks_one_of_success() -> None:
     assert told({"success": True, "exit_code": 3}) == (False, "exit code")
     assert told({"exit_code": 0, "error": "timed out"}) == (False, "error field")
     assert told({"ok": True, "failed": ["a.txt"]}) == (False, "error field")
+    assert told({"error_kind": "tool_timeout", "message": "late"}) == (False, "error field")
 
 
 def test_what_is_recorded_of_the_call() -> None:

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from convtui.analysis.tool_calls import MadeCall, calls_of
-from convtui.events import LlmRequest, LlmResponse, Record, ToolDenied, ToolReturned
+from convtui.events import (
+    LlmRequest,
+    LlmResponse,
+    Record,
+    ToolDenied,
+    ToolReturned,
+    TurnInactive,
+    TurnStarted,
+)
 from convtui.log.formats.registry import NAMES, reader_for
 from convtui.log.formats.store import store
 from convtui.log.reader import open_log
@@ -146,6 +154,21 @@ def test_a_result_that_is_cut_is_judged_whole(tmp_path: Path) -> None:
         seq = next(r["seq"] for r in log.records() if r["type"] == "tool.returned")
         ToolResultsFile(path).add(seq, "c1", "terminal", whole)
         assert told(calls_of(log)) == [("c1", False, "exit code")]
+
+
+def test_a_call_that_was_compacted_and_kept_counts_once(tmp_path: Path) -> None:
+    at: dict[str, Any] = {"session": 1, "turn": 1, "side": "provider"}
+    old = [
+        TurnStarted(**at, speaker="provider"),
+        call("c0").model_copy(update=at),
+        result("c0", BAD).model_copy(update=at),
+        call("c1").model_copy(update=at),
+        result("c1", OK).model_copy(update=at),
+        TurnInactive(**at, speaker="provider", text="Done.", reason="compacted"),
+    ]
+    kept = turn(2, "provider", "Done.", more=[call("c1"), result("c1", OK)])
+    calls = read(tmp_path, old, kept)
+    assert [(made.id, made.turn) for made in calls] == [("c0", 1), ("c1", 2)]
 
 
 def test_damaged_records_are_passed_over(tmp_path: Path) -> None:
