@@ -187,9 +187,10 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self.call_after_refresh(self._after_first_frame)
 
     def _after_first_frame(self) -> None:
-        # What is there now stays: no collection has to look at it again.
-        gc.freeze()
-        gc.enable()
+        if not gc.isenabled():
+            # What is there now stays: no collection has to look at it again.
+            gc.freeze()
+            gc.enable()
         self._tell_problems(self._theme_problems, "Theme not loaded")
         if self.keymap_problem:
             self._tell_problems([self.keymap_problem], "Keys not loaded")

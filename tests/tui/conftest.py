@@ -1,8 +1,20 @@
-"""Screens are tested in colour, whatever the terminal that the tests run in."""
+"""Screens are tested in colour, whatever the terminal, and keys wait until the app has settled."""
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
 import pytest
+from textual._context import active_app
+from textual.app import App
+from textual.message_pump import MessagePump
+from textual.screen import Screen
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @pytest.fixture(autouse=True)
@@ -11,3 +23,53 @@ def colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.setenv("TERM", "xterm-256color")
+
+
+@pytest.fixture(autouse=True)
+def settling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys and pauses end when everything that they led to has been done and drawn.
+
+    Textual's own wait looks at how much processor time went by in 20 ms: it takes two of them for
+    each key, and an app that did not get its turn on a busy machine looks as if it had settled.
+    """
+    in_threads = 0
+    to_thread = asyncio.to_thread
+
+    async def counted(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        nonlocal in_threads
+        in_threads += 1
+        try:
+            return await to_thread(func, *args, **kwargs)
+        finally:
+            in_threads -= 1
+
+    async def settled(_least: float = 0.0, most: float = 5.0) -> None:
+        until = time.monotonic() + most
+        calm = 0
+        while calm < 3 and time.monotonic() < until:
+            await asyncio.sleep(0.001)
+            calm = 0 if in_threads or _busy(active_app.get()) else calm + 1
+
+    monkeypatch.setattr("asyncio.to_thread", counted)
+    monkeypatch.setattr("textual.app.wait_for_idle", settled)
+    monkeypatch.setattr("textual.pilot.wait_for_idle", settled)
+
+
+def _busy(app: App[Any]) -> bool:
+    """Whether a message waits to be handled, or something to be laid out, drawn or called."""
+    pumps: list[MessagePump] = [app, *app._registry]
+    if any(pump.message_queue_size or pump._next_callbacks for pump in pumps):
+        return True
+    screen = app.screen_stack[-1] if app._running and app.screen_stack else None
+    return screen is not None and _undrawn(screen)
+
+
+def _undrawn(screen: Screen[Any]) -> bool:
+    return bool(
+        screen._layout_required
+        or screen._scroll_required
+        or screen._repaint_required
+        or screen._recompose_required
+        or screen._dirty_widgets
+        or screen._callbacks
+    )
