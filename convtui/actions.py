@@ -26,10 +26,11 @@ DEBUGGER = LIVE | HELD | REPLAY
 PICKER = frozenset({"picker"})
 RUNS = frozenset({"runs"})
 COMPARE = frozenset({"compare"})
+REHOOK = frozenset({"rehook"})
 TAKE_OVER = frozenset({"take_over"})
 SEARCH = frozenset({"search"})
 OVERLAY = frozenset({"overlay"})
-SCREENS = DEBUGGER | PICKER | RUNS | COMPARE
+SCREENS = DEBUGGER | PICKER | RUNS | COMPARE | REHOOK
 EVERYWHERE = SCREENS | OVERLAY | TAKE_OVER
 CONTEXTS = (
     "picker",
@@ -40,6 +41,7 @@ CONTEXTS = (
     "search",
     "runs",
     "compare",
+    "rehook",
     "overlay",
 )
 
@@ -360,7 +362,7 @@ def _actions() -> Iterator[Action]:
     yield Action("view.follow", ("F",), "follow", "Follow the newest turn.", group, DEBUGGER)
 
     group = "Move"
-    lists = DEBUGGER | RUNS | COMPARE
+    lists = DEBUGGER | RUNS | COMPARE | REHOOK
     yield Action("move.up", ("up", "k"), "up", "Select the turn before.", group, lists)
     yield Action("move.down", ("down", "j"), "down", "Select the next turn.", group, lists)
     yield Action("move.first", ("g", "home"), "first", "Go to the first turn.", group, lists)
@@ -483,6 +485,44 @@ def _actions() -> Iterator[Action]:
     )
     yield Action("compare.open_a", ("a",), "open A", "Open A at the selected turn.", group, COMPARE)
     yield Action("compare.open_b", ("b",), "open B", "Open B at the selected turn.", group, COMPARE)
+
+    group = "Rehook"
+    yield Action(
+        "rehook.open",
+        ("h",),
+        "rehook",
+        "Run a provider's hooks again over what was recorded, without a model call.",
+        group,
+        DEBUGGER | RUNS,
+    )
+    yield Action(
+        "rehook.details",
+        ("enter",),
+        "diff",
+        "Show what the hooks made of the reply then and now, or hide it.",
+        group,
+        REHOOK,
+    )
+    yield Action("rehook.turn", ("o",), "open run", "Open the run at that turn.", group, REHOOK)
+    yield Action(
+        "rehook.again",
+        ("R",),
+        "run again",
+        "Run the hooks again, with the code as it is now.",
+        group,
+        REHOOK,
+    )
+    yield Action(
+        "rehook.provider", ("p",), "provider", "Take another provider's hooks.", group, REHOOK
+    )
+    yield Action(
+        "rehook.stop",
+        ("escape",),
+        "stop",
+        "Stop it, or hide the details, or go back.",
+        group,
+        REHOOK,
+    )
 
     group = "Everywhere"
     yield Action(

@@ -18,6 +18,10 @@ _ILLEGAL: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U001
 """What may not stand in XML 1.0, in any form."""
 
 
+_PLACE: Final = re.compile(r"""(?P<file>[^"'\s]+\.py)(?:",\ line\ |:)(?P<line>\d+)""")
+"""Where a frame of a traceback stands."""
+
+
 @dataclass(slots=True, frozen=True)
 class Changed:
     """One reply of which the hooks make something else now."""
@@ -43,6 +47,15 @@ class Changed:
         """`session:turn`, with the attempt where it is not the first."""
         attempt = f" (attempt {self.attempt})" if self.attempt > 1 else ""
         return f"{self.session}:{self.turn}{attempt}"
+
+    @property
+    def place(self) -> str:
+        """`file:line` of the developer's own code where a hook fails; empty where unknown."""
+        for frame in reversed((self.error or {}).get("frames") or ()):
+            found = _PLACE.search(str(frame))
+            if found is not None:
+                return f"{Path(found['file']).name}:{found['line']}"
+        return ""
 
     def words(self) -> list[str]:
         """What differs, a phrase each."""
@@ -203,6 +216,30 @@ class Report:
         if self.result.stopped:
             said += f"; {self.result.stopped}"
         return said
+
+    def notes(self) -> list[str]:
+        """What is worth knowing and no result, a line each."""
+        result, counts = self.result, self.counts
+        notes = [f"not rehooked: {reason}" for reason in self.unreadable()]
+        damaged = sum(found.get("damaged", 0) for found in result.found)
+        if damaged:
+            notes.append(
+                f"{damaged} damaged lines were passed over; `convtui check LOG` names them"
+            )
+        if counts.seeded:
+            notes.append(
+                f"the raw replies of {counts.seeded} turns stand in the logs that these go on"
+                " from: name those, too"
+            )
+        if counts.by_hand:
+            notes.append(
+                f"{counts.by_hand} replies were changed by hand then; they are compared with what"
+                " the hooks had made, not with what a human made of that"
+            )
+        if result.output:
+            first = result.output.strip().split("\n", 1)[0]
+            notes.append(f"the provider's code printed {len(result.output)} characters: {first}")
+        return notes
 
     # --- plain data
 

@@ -151,24 +151,8 @@ def _paths(logs: Sequence[str]) -> list[Path]:
 
 def _notes(report: Report) -> None:
     """What is worth knowing and no result, on standard error."""
-    for reason in report.unreadable():
-        say(f"convtui: not rehooked: {reason}")
-    damaged = sum(found.get("damaged", 0) for found in report.result.found)
-    if damaged:
-        say(f"convtui: {damaged} damaged lines were passed over; `convtui check LOG` names them")
-    if report.counts.seeded:
-        say(
-            f"convtui: the raw replies of {report.counts.seeded} turns stand in the logs that these"
-            " go on from: name those, too"
-        )
-    if report.counts.by_hand:
-        say(
-            f"convtui: {report.counts.by_hand} replies were changed by hand then; they are compared"
-            " with what the hooks had made, not with what a human made of that"
-        )
-    if report.result.output:
-        first = report.result.output.strip().split("\n", 1)[0]
-        say(f"convtui: the provider's code printed {len(report.result.output)} characters: {first}")
+    for note in report.notes():
+        say(f"convtui: {note}")
     if report.result.stopped:
         say(f"convtui: {report.result.stopped}")
 

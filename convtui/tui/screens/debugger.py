@@ -348,6 +348,16 @@ class DebuggerScreen(Injecting, Inspecting):
 
     # --- keys
 
+    async def do_rehook_open(self) -> None:
+        """Runs a provider's hooks again over this log, a live one as far as it has come."""
+        from convtui.tui.screens.rehooking import open_rehook, own_provider
+
+        path = self.source.path
+        if path is None:
+            self.tell("There is no log yet.", "warning")
+        else:
+            await open_rehook(self.capp, [path], own_provider(self.transcript.header))
+
     def on_descendant_focus(self) -> None:
         """Other keys may do something now."""
         self._refocused()

@@ -106,6 +106,7 @@ class RunsScreen(KeyScreen):
             "search.open",
             "runs.mark",
             "runs.compare",
+            "rehook.open",
             "app.quit",
             "app.help",
         )
@@ -167,6 +168,20 @@ class RunsScreen(KeyScreen):
         else:
             key = self.keymap.shown("runs.mark")
             self.tell(f"Mark one run with {key}, then select or mark the other.", "warning")
+
+    async def do_rehook_open(self) -> None:
+        """Runs hooks again over the marked runs, else all that a filter lists, or the selected."""
+        from convtui.tui.screens.rehooking import open_rehook
+
+        listed = self.query_one(RunList)
+        run = listed.chosen(listed.highlighted or 0)
+        logs = list(listed.marked)
+        if not logs and self.query_one(Input).value.strip():
+            logs = [run.path for run in listed.runs]
+        elif not logs and run is not None:
+            logs = [run.path]
+        if logs:
+            await open_rehook(self.capp, logs, run.provider if run is not None else "")
 
     def _refill(self, selected: Path | None) -> None:
         self._fill(self.query_one(Input).value)
