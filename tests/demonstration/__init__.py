@@ -1,0 +1,1 @@
+"""The debugging story of the README, told by the program itself."""
