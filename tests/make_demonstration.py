@@ -8,8 +8,11 @@ pictures one after another are `.github/demonstration.svg`.
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 

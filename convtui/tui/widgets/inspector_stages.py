@@ -114,7 +114,9 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
         note = turn.note or "would have ended here"
         _stage(doc, "terminate", "!", [(visible_line(note, 120), "warning")])
     elif turn.status not in (OPEN, FAILED) and detail.takes:
-        _stage(doc, "terminate", ".", [("goes on", "muted")], held=held == "terminate")
+        ends = context.hold is not None and context.hold.get("reason") == "ending"
+        what: Span = ("is about to end", "warning") if ends else ("goes on", "muted")
+        _stage(doc, "terminate", ".", [what], held=held == "terminate")
     if context.hold:
         detail_text = str(context.hold.get("detail") or context.hold.get("reason") or "")
         doc.blank().line(("> held: ", "held bold"), (detail_text, "text"))
