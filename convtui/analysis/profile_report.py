@@ -135,7 +135,7 @@ def _calls_words(tally: Tally) -> str:
 
 
 def _tools(profile: Profile) -> Section:
-    head = ("tool", "type", "calls", "ok", "failed", "unknown", "error rate", "median time")
+    head = ("tool", "type", "calls", "ok", "failed", "unknown", "error rate", "median")
     rows = [
         (
             tool.name,
@@ -177,15 +177,21 @@ def _runs(profile: Profile) -> Section:
             run.path.name,
             f"{run.said:,}",
             f"{run.tally.calls:,}",
-            rate(run.tally),
-            rate(run.early),
-            rate(run.late),
+            _short(run.tally),
+            _short(run.early),
+            _short(run.late),
             run.ending.replace("_", " "),
         )
         for run in profile.runs[:MOST_RUNS]
     ]
     more = len(profile.runs) - len(rows)
     return Section("runs", head, rows, f"and {more:,} more" if more else "")
+
+
+def _short(tally: Tally) -> str:
+    """`27 % 3/11`."""
+    found = tally.error_rate
+    return NO_RATE if found is None else f"{found * 100:.0f} % {tally.failed}/{tally.known}"
 
 
 RULE_OF_VERDICT: Final = (

@@ -59,11 +59,10 @@ def _over_turns(run: RunProfile) -> list[Series]:
 def _over_runs(profile: Profile) -> list[Series]:
     labels = [run.path.name for run in profile.runs]
     rates = [run.tally.error_rate for run in profile.runs]
+    wrong: list[float | None] = [float(run.errors) for run in profile.runs]
     found = [
         Series("error rate", "%", "runs", labels, [r if r is None else r * 100 for r in rates]),
-        Series(
-            "errors", "errors", "runs", labels, [float(run.errors) for run in profile.runs], True
-        ),
+        Series("turns with errors", "turns", "runs", labels, wrong, True),
     ]
     for side in SIDES:
         of = [next((s for s in run.sides if s.side == side), None) for run in profile.runs]

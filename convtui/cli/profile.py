@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _BOLD, _DIM = "1", "2"
 _PLOT_WIDTH = 60
 _PLOT_HEIGHT = 3
-_MOST_CELL = 40
+_MOST_CELL = 60
+_LEAST, _LAST = 12, 24
+"""Columns that a name has at least, and that are left for the last cell, which can be wrapped."""
 
 
 @click.command(
@@ -170,6 +172,11 @@ def _matches(log: Log, wanted: Filter) -> bool:
         return False
 
 
+def _end_of(text: str, room: int) -> str:
+    """As much of a text as fits: names of logs differ at their ends."""
+    return text if len(text) <= room else f"…{text[1 - room :]}"
+
+
 class _Lines:
     """Writes a profile for people. Whatever is foreign is made visible here."""
 
@@ -204,10 +211,16 @@ class _Lines:
     def _table(self, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
         from convtui.text import visible_line
 
-        shown = [
-            [visible_line(cell, _MOST_CELL) for cell in row[:-1]] + [visible_line(row[-1])]
-            for row in ([head, *rows] if head else rows)
-        ]
+        lines = [head, *rows] if head else rows
+        ends = [visible_line(row[-1]) for row in lines]
+        shown = [[visible_line(cell, _MOST_CELL) for cell in row[:-1]] for row in lines]
+        if self._width is not None and head:
+            # What is too wide is the name.
+            others = sum(max(map(len, column)) + 2 for column in list(zip(*shown, strict=True))[1:])
+            room = self._width - others - min(_LAST, max(map(len, ends))) - 4
+            for cells in shown:
+                cells[0] = _end_of(cells[0], max(_LEAST, room))
+        shown = [[*cells, end] for cells, end in zip(shown, ends, strict=True)]
         widths = [max(map(len, column), default=0) for column in zip(*shown, strict=True)]
         for place, row in enumerate(shown):
             cells = [f"{cell:<{width}}" for cell, width in zip(row[:-1], widths, strict=False)]
@@ -220,7 +233,7 @@ class _Lines:
         """A text in lines of the terminal's width; whole where nobody looks at it."""
         if self._width is None:
             return [text]
-        return textwrap.wrap(text, max(20, self._width - indent - 1)) or [""]
+        return textwrap.wrap(text, max(10, self._width - indent - 1)) or [""]
 
     def _plots(self, ascii_only: bool) -> None:
         from convtui.analysis.plots import columns, figure, resample
