@@ -302,6 +302,7 @@ class Teller:
                 ok=kind is None,
                 result=result,
                 error_kind=kind,
+                duration=None,
                 **_kept(more),
             )
         )

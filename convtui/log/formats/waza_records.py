@@ -207,6 +207,7 @@ class Told:
                 name=self._name(event, call),
                 ok=ok is not False,
                 result=result,
+                duration=None,
                 **_more(more),
             )
         )
@@ -242,7 +243,11 @@ class Told:
             result = _result(event.data.get("result"))
             if result is not None or event.flag("success") is not None:
                 ok = event.flag("success") is not False
-                self._add(ToolReturned(**self._at, id=call, name=name, ok=ok, result=result))
+                self._add(
+                    ToolReturned(
+                        **self._at, id=call, name=name, ok=ok, result=result, duration=None
+                    )
+                )
 
     def _close(self, *, last: bool) -> None:
         """The provider's turn is over: what it said was said, if it said anything."""
