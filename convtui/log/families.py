@@ -41,7 +41,8 @@ class Branch:
         at = f" at {run.at[0]}:{run.at[1]}" if run.at is not None else ""
         lost = "" if not self.orphan else "; its parent is not here"
         own = run.origin not in ("run", "continue")
-        return f"{run.change or (run.origin if own else 'continued')}{at}{lost}"
+        change = "continued" if run.change == "go_on" else run.change
+        return f"{change or (run.origin if own else 'continued')}{at}{lost}"
 
 
 def families(runs: Iterable[RunSummary]) -> list[Branch]:

@@ -24,7 +24,7 @@ def drift_notes(transcript: Transcript) -> list[str]:
         if record.get("type") == "provider.restored" and record.get("mode") == "replayed":
             count, asked = len(_drift(record)), record.get("answers")
             of = f" of {asked}" if isinstance(asked, int) else ""
-            notes = [f"~ drift: {count}{of} replayed answers differ" if count else "no drift"]
+            notes = [f"~ {count}{of} drifted" if count else "no drift"]
     return notes
 
 

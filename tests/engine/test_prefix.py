@@ -120,7 +120,7 @@ async def test_drift_is_printed_and_shown(tmp_path: Path) -> None:
         print_log(log, out, out)
         printed = out.getvalue()
         transcript = log.transcript
-        assert drift_notes(transcript) == ["~ drift: 3 of 3 replayed answers differ"]
+        assert drift_notes(transcript) == ["~ 3 of 3 drifted"]
         turn = transcript.find(1, 4)
         assert turn is not None
         assert ("~ drift", "warning") in badges(turn)

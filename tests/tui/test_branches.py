@@ -89,7 +89,9 @@ def test_what_is_different_in_a_branch(tmp_path: Path) -> None:
     assert setting_changes(first, second) == []
     assert setting_changes(second, third) == ["other limits"]
     assert changed(first, second) == "from turn 1:2, provider: text on"
-    assert changed(second, third).startswith("other limits; from ")
+    assert changed(second, third) == (
+        "other limits; it goes on after its parent's last turn, from 1:4 on"
+    )
     assert changed(first, tmp_path / "gone.jsonl").startswith("cannot be told: ")
 
 
@@ -170,7 +172,7 @@ async def test_without_branches_it_says_how_one_is_made(tmp_path: Path) -> None:
         note = text(screen, "#branch-note")
         assert note.startswith("No branches yet. `convtui debug --resume LOG` goes on with this")
         assert "f goes on after the selected turn in a new branch, w before it" in note
-        assert text(screen, "#branch-about").splitlines()[-1] == "the root"
+        assert text(screen, "#branch-about").splitlines()[0] == "the root"
 
 
 class Live:

@@ -42,7 +42,7 @@ class BranchesScreen(ModalScreen[Chosen | None]):
                                 height: auto; max-height: 1fr; border: none;
                                 background: $surface; padding: 0; }
     BranchesScreen Static { width: 1fr; height: auto; color: $text-muted; padding: 0 1; }
-    BranchesScreen #branch-about { max-height: 4; padding: 1 1 0 1; }
+    BranchesScreen #branch-about { max-height: 5; padding: 1 1 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,L", "dismiss(None)", "close"),
@@ -158,11 +158,12 @@ class BranchesScreen(ModalScreen[Chosen | None]):
         changes = self._changes.get(run.path)
         if changes is None and run.path in self._parents:
             self.run_worker(self._look(run), group="changes", exclusive=True)
-        lines = [visible_line(run.path.name, 90), _told(run)]
-        lines.append("changed: " + ("is being looked at" if changes is None else changes))
+        lines = [f"changed: {'is being looked at' if changes is None else changes}"]
         if run.path not in self._parents:
-            lines[-1] = "the root" if not branch.orphan else "its parent's log is not here"
-        about.update(Content("\n".join(line for line in lines if line)))
+            lines = ["its parent's log is not here" if branch.orphan else "the root"]
+        lines.append("the one that is open" if self._is_open(branch) else _told(run))
+        lines.append(visible_line(run.path.name, 90))
+        about.update(Content("\n".join(lines)))
 
     async def _look(self, run: RunSummary) -> None:
         parent = self._parents[run.path]
@@ -251,8 +252,16 @@ def changed(parent: Path, child: Path) -> str:
     """What is different in a branch, in words. Reads both logs: blocking."""
     try:
         settings = setting_changes(parent, child)
-        first = compare_logs(parent, child).first_words()
+        found = compare_logs(parent, child)
     except (ConvtuiError, OSError, ValueError) as error:
         return f"cannot be told: {visible_line(str(error), 120)}"
-    words = [*settings, f"from {first} on" if first else "nothing was said otherwise yet"]
-    return visible_line("; ".join(words), 200)
+    pair = found.first[1]
+    if pair is not None and pair.b is None:
+        words = "nothing was said otherwise yet"
+    elif pair is not None and pair.a is None:
+        words = f"it goes on after its parent's last turn, from {pair.where} on"
+    elif found.first_words():
+        words = f"from {found.first_words()} on"
+    else:
+        words = "nothing was said otherwise yet"
+    return visible_line("; ".join([*settings, words]), 200)

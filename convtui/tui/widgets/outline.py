@@ -53,6 +53,11 @@ def call_spans(record: dict[str, Any]) -> list[Span]:
         spans.append((f" to turn {record.get('upto', 0)}", "muted"))
     elif kind == "budget.raised" and isinstance(record.get("limit"), (int, float)):
         spans.append((f" {record['limit']:,g}", "muted"))
+    elif kind == "provider.restored" and record.get("mode") == "replayed":
+        drift = record.get("drift")
+        spans[0] = ("replayed", "muted")
+        if isinstance(drift, list) and drift:
+            spans.append((f" ~ {len(drift)} drifted", "warning"))
     duration = record.get("duration")
     if isinstance(duration, (int, float)):
         spans.append((f" {seconds(duration).replace(' ', '')}", "muted"))
