@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from convtui.errors import CommandRefused, EngineError
+from convtui.log.names import lock_path, tool_results_path, wire_path
 from convtui.protocol import (
     SILENT_AFTER,
     Commands,
@@ -36,6 +37,8 @@ from convtui.records import RecordDict, decode
 from convtui.transcript import Transcript
 
 _SLICE = 0.005
+STANDS_WITHIN = 120.0
+"""Seconds that a provider may take to be set up in the engine that is to take over."""
 CLOSE_WITHIN = 2.5
 """Seconds an engine gets to close its log before it is killed."""
 
@@ -457,9 +460,9 @@ async def continue_live(
 ) -> EngineHandle:
     """Goes on with a conversation in a new engine; the old one ends only when the new one is up.
 
-    Raises `EngineError` when the new engine cannot start, or cannot summarise what it was started
-    to summarise: nothing has changed then. The log named by `parent` is closed as "continued as
-    ...".
+    Raises `EngineError` when the new engine cannot start, when its provider cannot be set up, or
+    when it cannot summarise what it was started to summarise: nothing has changed then. The log
+    named by `parent` is closed as "continued as ...".
     """
     fresh = EngineHandle(python=handle.python)
     child = StartSpec.from_dict({**spec.as_dict(), "continue_from": None})
@@ -468,24 +471,77 @@ async def continue_live(
         parent.stage = str(handle.hold.get("stage") or "") or None
     # The code is what the user has named in this very session, also when it was edited since.
     child.trust = True
+    compress = parent.kind == "compress"
     try:
         await fresh.start(child)
-        if parent.kind == "compress":
+        if compress:
             await _compressed(fresh)
+        elif parent.held:
+            await _stands(fresh)
     except EngineError as error:
-        await fresh.close()
+        await _give_up(fresh, forget=not compress)
         if not handle.over and parent.kind == "reload":
             with contextlib.suppress(CommandRefused):
                 await handle.command(Commands.RELOAD_FAILED, error=error.error)
         raise
     except BaseException:
-        await fresh.close()
+        await _give_up(fresh, forget=not compress)
         raise
     if not handle.over:
         with contextlib.suppress(CommandRefused):
             await handle.command(Commands.RETIRE, continued_as=fresh.log_id)
         await handle.close()
     return fresh
+
+
+async def _stands(fresh: EngineHandle) -> None:
+    """Waits until the new engine stands where it is held, its provider set up.
+
+    Raises `EngineError` when that fails, or takes longer than `STANDS_WITHIN`.
+    """
+    try:
+        async with asyncio.timeout(STANDS_WITHIN):
+            await _until(fresh, lambda: fresh.hold is not None or fresh.over)
+    except TimeoutError:
+        raise EngineError(
+            f"the provider was not set up within {STANDS_WITHIN:g} s: does its setup() come back?"
+        ) from None
+    hold = fresh.hold
+    if hold is None:
+        if fresh.state is EngineState.CLOSED:
+            ended = fresh.transcript.termination or {}
+            raise EngineError(f"it ended at once: {ended.get('reason') or 'it failed'}")
+        await last_words(fresh)
+        raise fresh.failure()
+    if hold.get("reason") == "error" and hold.get("turn") is None:
+        error = dict(hold.get("error") or {})
+        message = str(error.get("message") or hold.get("detail") or "the provider is not set up")
+        raise EngineError("\n".join([message, *error.get("frames", ())]), error)
+
+
+async def _until(fresh: EngineHandle, condition: Callable[[], bool]) -> None:
+    """Waits until something is so; every change of the handle is looked at."""
+    changed = asyncio.Event()
+    forget = fresh.subscribe(changed.set)
+    try:
+        while not condition():
+            changed.clear()
+            await changed.wait()
+    finally:
+        forget()
+
+
+async def _give_up(fresh: EngineHandle, *, forget: bool) -> None:
+    """Ends an engine that takes nothing over; with `forget` its log goes with it."""
+    await fresh.close()
+    if forget and fresh.log_path is not None:
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(_remove, fresh.log_path)
+
+
+def _remove(log: Path) -> None:
+    for path in (log, lock_path(log), wire_path(log), tool_results_path(log)):
+        path.unlink(missing_ok=True)
 
 
 async def _compressed(fresh: EngineHandle) -> None:
@@ -571,6 +627,18 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+async def last_words(handle: EngineHandle) -> None:
+    """Waits a moment for the report of a crash, which may be read after the process has ended."""
+    if handle.state is not EngineState.DEAD or handle.error is None:
+        return
+    for _ in range(50):
+        frames = crash_frames("".join(text for _, text in list(handle.early_output)))
+        if any(line.startswith('  File "') for line in frames):
+            handle.error["frames"] = frames
+            return
+        await asyncio.sleep(0.01)
 
 
 def crash_frames(text: str) -> list[str]:

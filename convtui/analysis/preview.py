@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.client import EngineHandle, EngineState
+from convtui.client import EngineHandle, EngineState, last_words
 from convtui.errors import EngineError
 from convtui.log.replies import collect
 from convtui.protocol import Commands, ContinueFrom, PreviewSpec, StartSpec
@@ -21,7 +21,6 @@ from convtui.records import RecordDict
 
 _HOOK_WITHIN: Final = 10.0
 """Seconds that loading the provider and running its hooks once may take."""
-_READ_WITHIN: Final = 0.5
 
 
 @dataclass(slots=True)
@@ -125,9 +124,7 @@ async def _hooks(
         handle.kill()
         await handle.close()
     if not handle.rehooked:
-        if handle.state is EngineState.DEAD:
-            # The report of a crash may be read after the process has ended.
-            await asyncio.sleep(_READ_WITHIN if (handle.exit_status or 0) < 0 else 0)
+        await last_words(handle)
         raise handle.failure()
     return handle.rehooked.popleft()
 

@@ -86,12 +86,18 @@ class FrameSender:
                 return
             with self._condition:
                 self._size -= len(frame)
+                self._condition.notify_all()
                 missed = self._missed_from
                 if missed is not None and self._size < QUEUE_LIMIT // 4:
                     self._missed_from = None
                     late = pack_json(Kind.CATCH_UP, from_seq=missed)
                     self._queue.append(late)
                     self._size += len(late)
+
+    def flush(self, timeout: float = 1.0) -> None:
+        """Waits until what is queued was sent, at most for `timeout` seconds."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._size == 0 or self._gone, timeout)
 
     def close(self, timeout: float = 1.0) -> None:
         """Sends what is queued, at most for `timeout` seconds."""

@@ -12,7 +12,8 @@ import signal
 import sys
 import threading
 import time
-from typing import Any, BinaryIO
+from types import FrameType
+from typing import Any, BinaryIO, NoReturn
 
 from convtui.engine.output import OutputCapture, StreamName
 from convtui.engine.pipe import FrameSender
@@ -254,6 +255,8 @@ class Engine:
         log = conversation.journal.writer.path
         models.capture(log, spec.wire)
         self.sender.send(Kind.READY, log=str(log), id=conversation.id, pid=os.getpid())
+        # Where the log is must be known even of a process that provider code ends at once.
+        self.sender.flush()
         # What has been loaded stays; the collector need not look at it again and again.
         gc.freeze()
         if self._gone:
@@ -288,6 +291,30 @@ def _private(fd: int) -> int:
     return copy
 
 
+def _tell_of_exit(crash_fd: int) -> None:
+    """Has `os._exit()` in provider code say where it is called before it ends the process."""
+    leave = os._exit
+
+    def told(status: int) -> NoReturn:
+        from convtui.providers.frames import is_own
+
+        frame: FrameType | None = sys._getframe(1)
+        lines = [f"Fatal: os._exit({status!r}) was called"]
+        while frame is not None:
+            code = frame.f_code
+            if is_own(code.co_filename):
+                lines.append(
+                    f'  File "{code.co_filename}", line {frame.f_lineno} in {code.co_name}'
+                )
+            frame = frame.f_back
+        if len(lines) > 1:
+            with contextlib.suppress(OSError):
+                os.write(crash_fd, ("\n".join(lines) + "\n").encode(errors="replace"))
+        leave(status)
+
+    os._exit = told
+
+
 def _warm() -> None:
     """Imports what takes seconds, so that the first call does not wait for it."""
     with contextlib.suppress(Exception):
@@ -314,6 +341,7 @@ def main() -> None:
     with contextlib.suppress(ValueError, OSError):
         signal.signal(signal.SIGTERM, engine.on_sigterm)
     engine.capture.install()
+    _tell_of_exit(crash_fd)
     sys.breakpointhook = engine.breakpoint_hook
     first = read_frame(commands)
     while first is not None and first[0] is Kind.WARM:

@@ -47,9 +47,12 @@ class Accepted:
         name = self.cls.__name__
         missing = self.missing(keywords)
         if missing:
+            place = frames.definition(inspect.getattr_static(self.cls, "__init__"))
             raise ProviderLoadError(
                 f"{where}: {name}() needs {', '.join(missing)}: give them as `options` of the"
-                " scenario's provider, or a default"
+                " scenario's provider, or a default",
+                frames=() if place is None else (place.frame("__init__"),),
+                location=None if place is None else (place.file, place.line),
             )
         try:
             return (make or self.cls)(**keywords)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import sysconfig
 import traceback
 from pathlib import Path
+from typing import Any, NamedTuple
 
 _OURS = str(Path(__file__).resolve().parent.parent)
 
@@ -49,6 +51,34 @@ def location(error: BaseException) -> tuple[str, int] | None:
         return error.filename, error.lineno or 1
     own = [f for f in traceback.extract_tb(error.__traceback__) if is_own(f.filename)]
     return (own[-1].filename, own[-1].lineno or 1) if own else None
+
+
+class Definition(NamedTuple):
+    """Where a function is defined."""
+
+    file: str
+    line: int
+    text: str
+
+    def frame(self, name: str) -> str:
+        """As a line of a traceback, like those of `own_frames()`."""
+        return f"{self.file}:{self.line} in {name}: {self.text}"
+
+
+def definition(function: Any) -> Definition | None:
+    """The `def` line of a function or method; None where there is no source."""
+    try:
+        function = inspect.unwrap(function)
+        file = inspect.getsourcefile(function)
+        lines, first = inspect.getsourcelines(function)
+    except (TypeError, OSError, ValueError):
+        return None
+    if file is None:
+        return None
+    for number, line in enumerate(lines):
+        if line.lstrip().startswith(("def ", "async def ")):
+            return Definition(file, first + number, line.strip())
+    return Definition(file, first, lines[0].strip())
 
 
 def describe(error: BaseException) -> str:

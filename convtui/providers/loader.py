@@ -22,6 +22,7 @@ from convtui.providers import frames, vera, vera_interface, vera_load
 from convtui.providers.base import HOOKS, Provider
 from convtui.providers.construct import Accepted
 from convtui.providers.function import FunctionProvider
+from convtui.providers.signatures import check_signatures
 from convtui.spec import ProviderSpec, source_names
 
 ENTRY_POINTS = "convtui.providers"
@@ -158,6 +159,8 @@ def _load(spec: ProviderSpec, settings: ProviderSettings) -> Loaded:
         with contextlib.suppress(OSError):
             loaded.sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     if kind == "class":
+        if not isinstance(thing, Provider):
+            check_signatures(provider, spec.short)
         loaded.near_names = near_names(type(provider))
     elif isinstance(provider, vera.VeraProvider):
         loaded.near_names = vera_load.near_names(type(provider.client))

@@ -355,3 +355,47 @@ def test_what_a_file_imports_from_its_own_folder_is_told(tmp_path: Path) -> None
     told = json.loads(done.stdout)["modules"]
     names = [Path(name).relative_to(tmp_path.resolve()).as_posix() for name in told]
     assert names == ["beside.py", "inner/__init__.py", "inner/deep.py"]
+
+
+CHANGED = {
+    "a missing module": ("import no_such_module_at_all\nclass Bot: ...", 1, "no_such_module"),
+    "the constructor": (
+        "class Bot:\n    def __init__(self, url): ...\n"
+        "    def generate_response(self, messages): ...", 2, "Bot() needs url",
+    ),
+    "no messages": (
+        "class Bot:\n    def generate_response(self): ...", 2,
+        "generate_response() cannot be called with the messages (too many positional arguments);"
+        " write `def generate_response(self, messages)`",
+    ),
+    "one argument more": (
+        "from convtui import Provider\nclass Bot(Provider):\n    async def respond(self, request,"
+        " temperature):\n        yield ''", 3, "write `def respond(self, request)`",
+    ),
+    "a hook": (
+        "class Bot:\n    def generate_response(self, messages): ...\n    @staticmethod\n"
+        "    def extract_signals(): ...", 4, "write `def extract_signals(self, raw)`",
+    ),
+    "a function": ("def Bot(): ...", 0, "a provider function is `def Bot(messages): ...`"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_a_signature_that_does_not_fit_is_told_with_its_line(folder: Folder, what: str) -> None:
+    source, line, said = CHANGED[what]
+    file = folder.write("bot.py", source)
+    error = folder.refused("bot.py", "Bot")
+    assert said in str(error)
+    if line:
+        assert error.location == (str(file), line)
+        assert any(frame.startswith(f"{file}:{line}") for frame in error.frames)
+
+
+async def test_plain_and_async_are_both_fine_and_more_may_be_taken(folder: Folder) -> None:
+    source = (
+        "class Bot:\n    {0}def generate_response(self, messages, *more, k=1): return 'ok'\n"
+        "    {0}def setup(self): ...\n    def post_process_response(self, *a, **k): return a[0]"
+    )
+    for number, word in enumerate(("", "async ")):
+        folder.write(f"b{number}.py", source.format(word))
+        assert await answer(folder.load(f"b{number}.py", "Bot").provider) == "ok"

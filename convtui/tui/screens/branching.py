@@ -28,7 +28,14 @@ def described(error: EngineError) -> dict[str, Any]:
     """An engine's refusal to start as the error that it wrote down."""
     first, *frames = str(error).splitlines() or [""]
     data: dict[str, Any] = {"type": "EngineError", "message": first, "frames": frames}
-    for line in (*reversed(frames), first):
+    if error.error:
+        data = dict(error.error)
+        frames = [str(frame) for frame in data.get("frames") or ()]
+    if data.get("location"):
+        return data
+    # A crash report begins with what was called last, a traceback ends with it.
+    crash = any(line.startswith('  File "') for line in frames)
+    for line in (*(frames if crash else reversed(frames)), first):
         found = _FRAME.search(line) or _PLACE.search(line)
         if found is not None:
             data["location"] = [found["file"], int(found["line"])]
