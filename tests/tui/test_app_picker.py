@@ -17,6 +17,7 @@ from convtui.tui.app import ConvtuiApp
 from convtui.tui.run import WarmEngine
 from convtui.tui.screens.debugger import DebuggerScreen
 from convtui.tui.screens.picker import PickerScreen
+from convtui.tui.screens.recent_runs import RecentRuns
 from convtui.tui.screens.run_list import RunList
 from convtui.tui.screens.runs import RunsScreen
 from tests.tui.fake_handle import FakeHandle
@@ -65,7 +66,7 @@ def check(app: ConvtuiApp) -> str:
 
 async def ready(app: ConvtuiApp, pilot: Any) -> None:
     await until(pilot, lambda: check(app).startswith("ready"))
-    await until(pilot, lambda: app.screen.query(RunList) and app.screen.query_one(RunList).runs)
+    await until(pilot, lambda: any(listed.runs for listed in app.screen.query(RecentRuns)))
 
 
 def test_personas_say_where_they_come_from(folder: Path) -> None:
@@ -118,7 +119,7 @@ async def test_a_persona_that_needs_a_model_says_so(app: Picking) -> None:
 async def test_saved_runs_are_listed_and_open(app: Picking) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await ready(app, pilot)
-        listed = app.screen.query_one(RunList)
+        listed = app.screen.query_one(RecentRuns)
         assert {run.state for run in listed.runs} == {"completed", "damaged"}
         listed.focus()
         listed.highlighted = [run.state for run in listed.runs].index("completed")
@@ -136,7 +137,7 @@ async def test_saved_runs_are_listed_and_open(app: Picking) -> None:
 async def test_the_list_of_runs_filters(app: Picking) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(app, pilot)
-        recent = app.screen.query_one(RunList)
+        recent = app.screen.query_one(RecentRuns)
         recent.focus()
         await pilot.press("end", "enter")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
@@ -210,14 +211,14 @@ async def test_branches_are_folded_below_their_root_and_opened_with_a_key(
         write_log(runs / f"c{number}.jsonl", [header(**more), *refund()[1:]])
     async with app.run_test(size=(120, 24)) as pilot:
         await ready(app, pilot)
-        app.screen.query_one(RunList).focus()
+        app.screen.query_one(RecentRuns).focus()
         await pilot.press("end", "enter")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
         await until(pilot, lambda: app.screen.query(RunList))
         listed = app.screen.query_one(RunList)
 
         def shown() -> list[str]:
-            return [str(listed.get_option_at_index(n).prompt) for n in range(len(listed.runs))]
+            return [listed.row_text(n) for n in range(len(listed.runs))]
 
         await until(pilot, lambda: len(listed.runs) == 2)
         (root,) = [n for n, run in enumerate(listed.runs) if run.id == "sample"]

@@ -111,7 +111,7 @@ class PickerScreen(KeyScreen):
 
         from convtui.tui import choices
         from convtui.tui.screens.form import ChoiceForm
-        from convtui.tui.screens.run_list import RunList
+        from convtui.tui.screens.recent_runs import RecentRuns
 
         await self.query_one("#new").mount(ChoiceForm())
         self.query_one("#start").focus()
@@ -119,7 +119,7 @@ class PickerScreen(KeyScreen):
         own = config.paths.config_dir / "personas" if config is not None else None
         remembered = (await self.capp.recall()).get("picker")
         remembered = remembered if isinstance(remembered, dict) else {}
-        await self.query_one("#recent").mount(RunList(id="recent-list"))
+        await self.query_one("#recent").mount(RecentRuns(id="recent-list"))
         found = await asyncio.to_thread(choices.personas, self._cwd, own)
         self._take_personas(found, str(remembered.get("persona") or "demo"))
         for field in _FIELDS:
@@ -145,11 +145,11 @@ class PickerScreen(KeyScreen):
 
     async def _load_runs(self) -> None:
         from convtui.log.library import list_runs
-        from convtui.tui.screens.run_list import RunList
+        from convtui.tui.screens.recent_runs import RecentRuns
 
         folder = self._runs_dir()
         runs = await asyncio.to_thread(lambda: list(islice(list_runs(folder), RECENT)))
-        for listed in self.query(RunList):
+        for listed in self.query(RecentRuns):
             listed.show(runs, more="all saved runs ...")
             listed.display = bool(runs)
         empty = self.query_one("#no-runs", Static)
@@ -282,9 +282,9 @@ class PickerScreen(KeyScreen):
 
     async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Opens a saved run."""
-        from convtui.tui.screens.run_list import RunList
+        from convtui.tui.screens.recent_runs import RecentRuns
 
-        if isinstance(event.option_list, RunList):
+        if isinstance(event.option_list, RecentRuns):
             event.stop()
             run = event.option_list.chosen(event.option_index)
             if run is not None:
