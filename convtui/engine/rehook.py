@@ -6,10 +6,12 @@ generator with the same rules, so that only the hooks can make a difference.
 
 from __future__ import annotations
 
+import json
 import mmap
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -287,16 +289,22 @@ def _kinds(reply: RecordedReply, before: Result, after: Result) -> list[str]:
     return kinds
 
 
+@lru_cache(maxsize=64)
+def _policy(parts: str) -> tuple[dict[str, Any], OnDiscard]:
+    """`on_signal` and `on_discard` of a recorded scenario: logs of one folder have few of them."""
+    scenario = Scenario.from_public(json.loads(parts))
+    return dict(scenario.on_signal), scenario.on_discard
+
+
 def rules_of(found: RecordedReplies) -> Callable[[RecordedReply], Rules]:
     """The rules of a log's scenario, with the counters as they stood when a reply was dropped."""
     recorded = found.header.get("scenario")
-    on_signal: dict[str, Any] = {}
-    on_discard = OnDiscard()
-    if isinstance(recorded, dict) and recorded.keys() & {"on_signal", "on_discard"}:
-        scenario = Scenario.from_public(
-            {key: recorded[key] for key in ("on_signal", "on_discard") if key in recorded}
-        )
-        on_signal, on_discard = dict(scenario.on_signal), scenario.on_discard
+    parts = {
+        key: recorded[key]
+        for key in ("on_signal", "on_discard")
+        if isinstance(recorded, dict) and key in recorded
+    }
+    on_signal, on_discard = _policy(json.dumps(parts))
 
     def rules(reply: RecordedReply) -> Rules:
         used_up = reply.after_discard == "end"
