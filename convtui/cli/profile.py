@@ -214,12 +214,15 @@ class _Lines:
         lines = [head, *rows] if head else rows
         ends = [visible_line(row[-1]) for row in lines]
         shown = [[visible_line(cell, _MOST_CELL) for cell in row[:-1]] for row in lines]
-        if self._width is not None and head:
-            # What is too wide is the name.
-            others = sum(max(map(len, column)) + 2 for column in list(zip(*shown, strict=True))[1:])
-            room = self._width - others - min(_LAST, max(map(len, ends))) - 4
-            for cells in shown:
-                cells[0] = _end_of(cells[0], max(_LEAST, room))
+        if head:
+            room = _MOST_CELL
+            if self._width is not None:
+                # What is too wide is the name.
+                others = list(zip(*shown, strict=True))[1:]
+                room = self._width - min(_LAST, max(map(len, ends))) - 4
+                room -= sum(max(map(len, column)) + 2 for column in others)
+            for cells, row in zip(shown, lines, strict=True):
+                cells[0] = _end_of(visible_line(row[0]), max(_LEAST, room))
         shown = [[*cells, end] for cells, end in zip(shown, ends, strict=True)]
         widths = [max(map(len, column), default=0) for column in zip(*shown, strict=True)]
         for place, row in enumerate(shown):

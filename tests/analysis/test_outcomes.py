@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from convtui.analysis import outcomes
 from convtui.analysis.outcomes import RULES, TRIVIAL_TOOLS, is_trivial, outcome_of, tool_type
@@ -145,6 +147,32 @@ def test_hostile_results_are_judged_and_never_raise() -> None:
     assert len(found.detail) <= 120
     assert told({"exit_code": "many", "error": "\ud800"}) == (False, "error field")
     assert told({"exit_code": "9" * 9000, "error": ""})[1] == "error field"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["ok", "error", "exit_code", "isError", "content", "text", "failed", "x"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(JSON, st.sampled_from([None, True, False]))
+def test_any_result_is_judged(content: Any, ok: bool | None) -> None:
+    found = outcome_of("terminal", content, recorded_ok=ok)
+    assert found.rule in RULES
+    assert (found.success is None) == (found.rule in ("no result", "not run"))
+    assert len(found.detail) <= 120
+    if ok is False:
+        assert found.success is not True
 
 
 def test_types_and_trivial_tools() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -293,6 +294,18 @@ def test_a_page_is_whole_and_harmless(tmp_path: Path) -> None:
     assert "&lt;script&gt;" in page
     assert not re.search(r"<script|<img|\x1b|\u202e|https?://|<b>|<i>", page)
     assert page.count("<svg") == page.count("</svg>") > 0
+    depth: list[str] = []
+
+    class Check(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            if tag != "meta":
+                depth.append(tag)
+
+        def handle_endtag(self, tag: str) -> None:
+            assert depth.pop() == tag
+
+    Check().feed(page)
+    assert depth == []
     assert "<title>1:1: 0.50 s</title>" in page
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from convtui.analysis.profile import profile_logs
+from convtui.cli.profile import _Lines
 from tests.analysis.test_compress_check import child
 from tests.analysis.tool_logs import tool_log
 from tests.cli.conftest import Run
@@ -28,6 +30,17 @@ def test_tables_and_plots(convtui: Run, tmp_path: Path) -> None:
     assert "provider tokens over 25 turns of the provider\n" in out
     assert out.isascii() or "→" in out
     assert out.replace("→", "").isascii()
+
+
+def test_it_fits_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = "20260304T050607Z_somebody_with_a_long_name_my_provider_"
+    paths = [tool_log(tmp_path / f"{long}{n}.jsonl", [F, T, T]) for n in range(2)]
+    shown = _Lines(profile_logs(paths), width=80)
+    shown.tables(ascii_only=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    # Two runs whose names begin alike are told apart.
+    assert any("…" in line and line.split()[0].endswith("_0.jsonl") for line in lines)
 
 
 def test_words_for_those_who_see_no_plot(convtui: Run, tmp_path: Path) -> None:
