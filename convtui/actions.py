@@ -466,6 +466,14 @@ def _actions() -> Iterator[Action]:
         RUNS,
     )
 
+    yield Action("runs.sort", ("o",), "order", "Sort the runs.", group, RUNS)
+    yield Action("runs.tag", ("T",), "tags", "Give the run tags, or take them away.", group, RUNS)
+    yield Action("runs.trash", ("d", "delete"), "delete", "Move the run to the trash.", group, RUNS)
+    yield Action(
+        "runs.undo", ("u",), "undelete", "Put back the run that was deleted last.", group, RUNS
+    )
+    yield Action("runs.preview", ("i",), "preview", "Show or hide the preview.", group, RUNS)
+
     group = "Compare"
     yield Action(
         "compare.next",

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from convtui.errors import ConvtuiError, IndexFailure
 from convtui.filters import Filter, decide
+from convtui.log.families import families, walk
 from convtui.log.index import Index, Progress, remove_index
 from convtui.log.index_rows import IndexedRun, header_of
 from convtui.log.library import RunSummary, log_files, summarise
@@ -78,12 +79,14 @@ class Library:
         expression: Filter,
         runs: Sequence[RunSummary],
         *,
+        open_logs: bool = True,
         progress: Progress | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> list[RunSummary]:
         """Those of `runs` that a filter finds: by what they are, or by one of their turns.
 
-        Runs whose turns the index does not have are looked up in their logs.
+        Runs whose turns the index does not have are looked up in their logs, unless `open_logs` is
+        False: then they are left out.
         """
         wanted: set[str] = set()
         open_: dict[str, RunSummary] = {}
@@ -96,6 +99,8 @@ class Library:
         if open_:
             rest = self._by_index(lambda index: _in_index(index, expression, open_, wanted))
             rest = list(open_.values()) if rest is None else rest
+            if not open_logs and not self.notice:
+                rest = []
             for count, run in enumerate(rest, 1):
                 if stop():
                     break
@@ -222,6 +227,22 @@ def _turns(index: Index, run: RunSummary) -> RunTurns | None:
     indexed.enter(header_of(run), sessions, notes, _seeded(run))
     turns = [indexed.turn(row, text) for row, text in rows]
     return RunTurns(indexed.transcript.sessions, turns, sorted(indexed.notes.items()))
+
+
+def dependents(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> list[str]:
+    """Which other runs go on from those that are to go, in words."""
+    going = {run.file for run in runs}
+    found = []
+    for branch in walk(families(everything)):
+        left = [child.run.name for child in branch.children if child.run.file not in going]
+        if branch.run.file in going and left:
+            others = f" and {len(left) - 1} more" if len(left) > 1 else ""
+            go_on = "go on" if len(left) > 1 else "goes on"
+            found.append(
+                f"{left[0]}{others} {go_on} from {branch.run.name}: what was said before is kept"
+                " there, its raw replies and requests are not"
+            )
+    return found
 
 
 def matches_log(run: RunSummary, expression: Filter) -> bool:

@@ -67,6 +67,7 @@ def trash_runs(
     as_json: bool,
 ) -> int:
     """Moves runs to the trash; asks before. Runs that cannot be moved are named: exit code 2."""
+    from convtui.library import dependents
     from convtui.log.trash import Trash
 
     if runs and not yes:
@@ -92,25 +93,9 @@ def trash_runs(
     return 2 if failed else 0
 
 
-def dependents(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> list[str]:
-    """Which other runs go on from those that are to go, in words."""
-    from convtui.log.families import families, walk
-
-    going = {run.file for run in runs}
-    found = []
-    for branch in walk(families(everything)):
-        left = [child.run.name for child in branch.children if child.run.file not in going]
-        if branch.run.file in going and left:
-            others = f" and {len(left) - 1} more" if len(left) > 1 else ""
-            go_on = "go on" if len(left) > 1 else "goes on"
-            found.append(
-                f"{left[0]}{others} {go_on} from {branch.run.name}: what was said before is kept"
-                " there, its raw replies and requests are not"
-            )
-    return found
-
-
 def _confirm(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> None:
+    from convtui.library import dependents
+
     if not (sys.stdin and sys.stdin.isatty()):
         raise UsageError(
             f"--trash: {_runs(len(runs))} would go, and nobody can be asked: add --yes"

@@ -199,7 +199,10 @@ class Index:
         for count, (name, turns) in enumerate(wanted, 1):
             if stop():
                 break
-            rows = read_run(self.folder / name, turns=turns)
+            path = self.folder / name
+            if not path.exists():
+                continue  # deleted since
+            rows = read_run(path, turns=turns)
             batch.append(rows)
             waiting += len(rows.turns)
             if len(batch) >= _BATCH or waiting >= _BATCH_TURNS:
