@@ -221,8 +221,8 @@ class _Lines:
                 others = list(zip(*shown, strict=True))[1:]
                 room = self._width - min(_LAST, max(map(len, ends))) - 4
                 room -= sum(max(map(len, column)) + 2 for column in others)
-            for cells, row in zip(shown, lines, strict=True):
-                cells[0] = _end_of(visible_line(row[0]), max(_LEAST, room))
+            for named, line in zip(shown, lines, strict=True):
+                named[0] = _end_of(visible_line(line[0]), max(_LEAST, room))
         shown = [[*cells, end] for cells, end in zip(shown, ends, strict=True)]
         widths = [max(map(len, column), default=0) for column in zip(*shown, strict=True)]
         for place, row in enumerate(shown):
