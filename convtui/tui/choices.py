@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,8 +74,51 @@ def providers(cwd: Path) -> list[Offer]:
     return found
 
 
-def check(flags: dict[str, Any], cwd: Path) -> Scenario:
-    """The scenario of a choice. Raises `UsageError` with what is wrong."""
+@dataclass(slots=True, frozen=True)
+class Template(Offer):
+    """A warm template to choose."""
+
+    slots: tuple[str, ...] = ()
+    """The names that it has to be filled with, or can be."""
+
+
+def templates(folder: Path) -> list[Template]:
+    """The user's warm templates; those that cannot be read say so."""
+    from convtui.warm import slots_of
+    from convtui.warm_store import WarmStore
+
+    listing = WarmStore(folder).listing()
+    found = []
+    for stored in listing.templates:
+        count = len(stored.template.patterns)
+        about = f"{count} pattern{'s' * (count != 1)}"
+        if stored.template.description:
+            about += f", {visible_line(stored.template.description, 40)}"
+        found.append(Template(stored.name, about, tuple(slots_of(stored.template))))
+    broken = [Path(str(each.path)).stem for each in listing.problems if each.path]
+    found += [Template(name, "cannot be read") for name in broken]
+    return sorted(found, key=lambda offer: offer.spec)
+
+
+def slot_flags(text: str) -> list[str]:
+    """`who=Ada; day=Monday` as values of `--set`. Raises `UsageError`."""
+    found = []
+    for part in text.split(";"):
+        name, equals, value = part.partition("=")
+        if not part.strip():
+            continue
+        if not equals or not name.strip():
+            raise UsageError(f"slots: write slot=value; other=value, not {part.strip()!r}")
+        # As text, whatever it looks like.
+        found.append(f"warm.slots.{name.strip()}={json.dumps(value.strip())}")
+    return found
+
+
+def check(flags: dict[str, Any], cwd: Path, warm_dir: Path | None = None) -> Scenario:
+    """The scenario of a choice. Raises `UsageError` with what is wrong.
+
+    `warm_dir` holds the warm templates; by default the user's.
+    """
     from convtui.scenario import merge_flags
     from convtui.spec import absolute
 
@@ -82,6 +126,10 @@ def check(flags: dict[str, Any], cwd: Path) -> Scenario:
     spec = scenario.provider.spec
     if spec.kind == "file" and not absolute(spec.target, cwd).is_file():
         raise UsageError(f"{spec.target}: there is no such file")
+    if scenario.warm is not None:
+        from convtui.warm_store import chosen_context
+
+        chosen_context(scenario.warm, warm_dir)
     return scenario
 
 

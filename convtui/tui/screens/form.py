@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Input, Select, Static
 
+COLD: Final = "no template: a cold start"
+
 
 class ChoiceForm(Vertical):
-    """Who talks to whom, in what sessions, how long."""
+    """Who talks to whom, in what sessions, how long, and what the provider knows beforehand."""
 
-    DEFAULT_CSS = "ChoiceForm { height: auto; }"
+    DEFAULT_CSS = """
+    ChoiceForm { height: auto; }
+    ChoiceForm #line_warm_slots { display: none; }
+    ChoiceForm #line_warm_slots.-wanted { display: block; }
+    """
 
     def compose(self) -> ComposeResult:
         """A line for each field, the check, the button."""
@@ -39,11 +47,17 @@ class ChoiceForm(Vertical):
             )  # fmt: skip
         yield from self._line("max_turns", "20", "20")
         yield from self._line("max_total_words", "", "no limit")
+        with Horizontal():
+            yield Static("warm", classes="name", markup=False)
+            yield Select([(Content(COLD), "")], value="", allow_blank=False, compact=True,
+                         id="warm")  # fmt: skip
+        yield from self._line("warm_slots", "", "slot=value; other=value")
         yield Static(id="check", markup=False)
         yield Button("Start  (enter)", variant="primary", id="start", compact=True)
 
     def _line(self, field: str, value: str, hint: str) -> ComposeResult:
-        names = {"user_model": "user's model", "max_turns": "turns", "max_total_words": "words"}
-        with Horizontal():
+        names = {"user_model": "user's model", "max_turns": "turns", "max_total_words": "words",
+                 "warm_slots": "slots"}  # fmt: skip
+        with Horizontal(id=f"line_{field}"):
             yield Static(names.get(field, field), classes="name", markup=False)
             yield Input(value, placeholder=hint, id=field)

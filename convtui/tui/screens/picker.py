@@ -24,16 +24,16 @@ from convtui.tui.widgets.keybar import KeyBar
 if TYPE_CHECKING:
     from textual.widgets import Input, OptionList, Select
 
-    from convtui.tui.choices import Offer
+    from convtui.tui.choices import Offer, Template
 
 RECENT = 30
 CHECK_AFTER = 0.15
 """Seconds without a change after which a choice is checked."""
-_FIELDS = ("provider", "sessions", "user_model", "max_turns", "max_total_words")
+_FIELDS = ("provider", "sessions", "user_model", "max_turns", "max_total_words", "warm_slots")
 
 
 class PickerScreen(KeyScreen):
-    """Persona, provider, sessions, limits; recent runs beside or below them."""
+    """Persona, provider, sessions, limits, warm template; recent runs beside or below them."""
 
     KEY_CONTEXTS = ("picker",)
     AUTO_FOCUS = None
@@ -75,6 +75,7 @@ class PickerScreen(KeyScreen):
         self._timer: Timer | None = None
         self._ready = False
         self._starting = False
+        self._templates: list[Template] = []
         self.problem = ""
 
     def compose(self) -> ComposeResult:
@@ -128,6 +129,7 @@ class PickerScreen(KeyScreen):
                 self._input(field).value = value
         if remembered.get("first") in ("persona", "provider"):
             self._select("first").value = remembered["first"]
+        await self._load_templates(str(remembered.get("warm") or ""))
         self._ready = True
         await self._check()
         await self._load_runs()
@@ -143,6 +145,26 @@ class PickerScreen(KeyScreen):
         if specs:
             select.value = chosen if chosen in specs else "demo" if "demo" in specs else specs[0]
 
+    async def _load_templates(self, chosen: str) -> None:
+        from convtui.tui import choices
+        from convtui.tui.screens.form import COLD
+
+        found = self._templates = await asyncio.to_thread(choices.templates, self._warm_dir())
+        select = self._select("warm")
+        select.set_options(
+            [(Content(COLD), ""), *((Content(offer.label), offer.spec) for offer in found)]
+        )
+        select.value = chosen if any(offer.spec == chosen for offer in found) else ""
+        self._show_slots()
+
+    def _show_slots(self) -> None:
+        """The field for slots is there for a template that has some."""
+        chosen = str(self._select("warm").value)
+        slots = next((each.slots for each in self._templates if each.spec == chosen), ())
+        self.query_one("#line_warm_slots").set_class(bool(slots), "-wanted")
+        if slots:
+            self._input("warm_slots").placeholder = "; ".join(f"{name}=..." for name in slots)
+
     async def _load_runs(self) -> None:
         from convtui.log.library import list_runs
         from convtui.tui.screens.recent_runs import RecentRuns
@@ -155,6 +177,12 @@ class PickerScreen(KeyScreen):
         empty = self.query_one("#no-runs", Static)
         empty.display = not runs
         empty.update("None yet. Every conversation is saved and listed here.")
+
+    def _warm_dir(self) -> Path:
+        from convtui.paths import Paths
+
+        config = self.capp.config
+        return (config.paths if config is not None else Paths.find()).warm_dir
 
     def _runs_dir(self) -> Path:
         from convtui.paths import Paths
@@ -183,10 +211,13 @@ class PickerScreen(KeyScreen):
         chosen = {field: self._input(field).value.strip() for field in _FIELDS}
         chosen["persona"] = str(self._select("persona").value)
         chosen["first"] = str(self._select("first").value)
+        chosen["warm"] = str(self._select("warm").value)
         return chosen
 
     def flags(self) -> dict[str, Any]:
-        """The choice as the flags of `convtui debug`. Raises `UsageError` for a bad number."""
+        """The choice as the flags of `convtui debug`. Raises `UsageError` for a bad value."""
+        from convtui.tui import choices
+
         chosen = self.choice()
         flags: dict[str, Any] = {
             "persona": chosen["persona"],
@@ -201,6 +232,10 @@ class PickerScreen(KeyScreen):
             if text and not text.isdecimal():
                 raise UsageError(f"{word}: write a whole number, not {text!r}")
             flags[field] = int(text) if text else None
+        if chosen["warm"]:
+            flags["warm"] = chosen["warm"]
+            if self.query_one("#line_warm_slots").has_class("-wanted"):
+                flags["set"] = choices.slot_flags(chosen["warm_slots"])
         config = self.capp.config
         if config is not None:
             flags["user_model"] = flags["user_model"] or config.user_model
@@ -212,7 +247,9 @@ class PickerScreen(KeyScreen):
         from convtui.tui import choices
 
         try:
-            scenario = await asyncio.to_thread(choices.check, self.flags(), self._cwd)
+            scenario = await asyncio.to_thread(
+                choices.check, self.flags(), self._cwd, self._warm_dir()
+            )
         except UsageError as error:
             self.problem = str(error)
             text = Content.assemble(("not yet: ", "bold $text-error"), visible(self.problem))
@@ -222,7 +259,8 @@ class PickerScreen(KeyScreen):
             text = Content.assemble(
                 ("ready: ", "bold $text-success"),
                 f"{visible(persona.name)} ({persona.simulator}) talks to"
-                f" {visible(scenario.provider.spec.short)}",
+                f" {visible(scenario.provider.spec.short)}"
+                + (f", warm: {visible(scenario.warm.use)}" if scenario.warm else ""),
             )
         failed = self.capp.last_failure
         if failed and not self.problem:
@@ -244,6 +282,8 @@ class PickerScreen(KeyScreen):
 
     def on_select_changed(self) -> None:
         """Another choice."""
+        if self._ready:
+            self._show_slots()
         self._changed()
 
     # --- starting
@@ -272,7 +312,9 @@ class PickerScreen(KeyScreen):
             await self._check()
             if self.problem:
                 return
-            scenario = await asyncio.to_thread(choices.check, self.flags(), self._cwd)
+            scenario = await asyncio.to_thread(
+                choices.check, self.flags(), self._cwd, self._warm_dir()
+            )
             await self.capp.remember(picker=self.choice())
             config = self.capp.config
             spec = await asyncio.to_thread(choices.start_spec, scenario, config)
@@ -298,6 +340,7 @@ class PickerScreen(KeyScreen):
         """A run has been added, or could not be set up."""
         if self._ready:
             self.capp.warm_up()
+            await self._load_templates(str(self._select("warm").value))
             await self._check()
             await self._load_runs()
 
