@@ -192,6 +192,22 @@ class LiveRun:
             await handle.command(Commands.PAUSE)
         await self.next_hold()
 
+    async def began(self) -> None:
+        """Waits until the log of the engine has its header, or the engine is over."""
+        handle = self.handle
+        there = asyncio.Event()
+
+        def look() -> None:
+            if handle.transcript.header or handle.over:
+                there.set()
+
+        forget = handle.subscribe(look)
+        try:
+            look()
+            await there.wait()
+        finally:
+            forget()
+
     async def next_hold(self, after: RecordDict | None = None) -> RecordDict | None:
         """Waits for a hold other than `after`; None when the engine is over instead."""
         handle = self.handle

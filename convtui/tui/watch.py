@@ -15,15 +15,20 @@ system reports."""
 Stamp = dict[Path, tuple[int, int] | None]
 
 
-def stamp(paths: Iterable[Path]) -> Stamp:
-    """Time and size of each file; folders count with what they hold. Blocking."""
+def stamp(paths: Iterable[Path], suffix: str = "") -> Stamp:
+    """Time and size of each file; folders count with what they hold. Blocking.
+
+    With a `suffix` only those files of a folder count that end with it.
+    """
     found: Stamp = {}
     for path in paths:
-        found[path] = _stamp(path)
+        if not suffix or not path.is_dir():
+            found[path] = _stamp(path)
         with contextlib.suppress(OSError):
             if path.is_dir():
                 for entry in os.scandir(path):
-                    found[Path(entry.path)] = _stamp(Path(entry.path))
+                    if entry.name.endswith(suffix):
+                        found[Path(entry.path)] = _stamp(Path(entry.path))
     return found
 
 
@@ -35,21 +40,24 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return stat.st_mtime_ns, stat.st_size
 
 
-async def changed(paths: Iterable[Path], before: Stamp | None = None) -> None:
-    """Waits until one of `paths` (files or folders) is different from `before` (default: now)."""
+async def changed(paths: Iterable[Path], before: Stamp | None = None, suffix: str = "") -> None:
+    """Waits until one of `paths` (files or folders) is different from `before` (default: now).
+
+    `before` and `suffix` as in `stamp()`.
+    """
     paths = list(paths)
     if before is None:
-        before = await asyncio.to_thread(stamp, paths)
+        before = await asyncio.to_thread(stamp, paths, suffix)
     # Importing it costs more than a frame.
     awatch = await asyncio.to_thread(_awatch)
     # Editors replace files: the folder sees it, the old file's watch would not.
     folders = {path if path.is_dir() else path.parent for path in paths}
     folders = {folder for folder in folders if folder.is_dir()}
     if not folders:
-        while await asyncio.to_thread(stamp, paths) == before:  # noqa: ASYNC110
+        while await asyncio.to_thread(stamp, paths, suffix) == before:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_EVERY / 1000)
         return
-    if await asyncio.to_thread(stamp, paths) != before:
+    if await asyncio.to_thread(stamp, paths, suffix) != before:
         return
     stop = asyncio.Event()
     watching = awatch(
@@ -64,7 +72,7 @@ async def changed(paths: Iterable[Path], before: Stamp | None = None) -> None:
     )
     try:
         async for _ in watching:
-            if await asyncio.to_thread(stamp, paths) != before:
+            if await asyncio.to_thread(stamp, paths, suffix) != before:
                 return
     finally:
         stop.set()

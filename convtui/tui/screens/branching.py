@@ -118,9 +118,13 @@ class Branching(TakingOver):
 
     async def _watch_code(self) -> None:
         run = self.run
-        files = run.provider_files if run is not None else []
+        if run is None:
+            return
+        # What it has imported beside its file stands in the header.
+        await run.began()
+        files = run.provider_files
         before = await asyncio.to_thread(watch.stamp, files)
-        while self.run is run and run is not None and not run.handle.over:
+        while self.run is run and not run.handle.over:
             await watch.changed(files, before)
             now = await asyncio.to_thread(watch.stamp, files)
             different = [path for path in files if now.get(path) != before.get(path)]

@@ -20,6 +20,7 @@ from convtui.tui import watch
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
 from convtui.tui.words import error_lines, error_location, short_path
 
+_SOURCE = ".py"
 AROUND = 4
 """Lines of the source shown before and after the one that failed."""
 
@@ -170,11 +171,20 @@ class ErrorPane(Screen[bool]):
         self.query_one("#error-state", Static).update(text)
 
     async def _watch(self) -> None:
+        before: watch.Stamp = {}
+        watched: list[Path] = []
         while True:
             files = self.watched
             if not files:
                 return
-            await watch.changed(files)
+            # A module that is missing is a file that does not exist yet.
+            places = [*files, *dict.fromkeys(path.parent for path in files)]
+            if places != watched:
+                # Another error points at another file.
+                watched, before = places, await asyncio.to_thread(watch.stamp, places, _SOURCE)
+            await watch.changed(places, before, _SOURCE)
+            # What is saved while it is being tried is tried, too.
+            before = await asyncio.to_thread(watch.stamp, places, _SOURCE)
             await self._try("saved: trying again")
 
     async def _try(self, why: str) -> None:
