@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from convtui.log.names import wire_path
 from convtui.models.base import ModelClient
+from convtui.models.late import once_imported
 from convtui.text import Redactor
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class EngineModels:
         self._clients: LitellmClients | None = None
         self._capture: WireCapture | None = None
         self._wire: WireLog | None = None
+        self._forget: Callable[[], None] | None = None
 
     def client(self, model: str, params: Mapping[str, Any] | None = None) -> ModelClient:
         """A client for a litellm model string. Raises `UsageError` for one it cannot call."""
@@ -48,21 +50,30 @@ class EngineModels:
         if mode == "off":
             return
         from convtui.log.wire_writer import WireLog
-        from convtui.models.wire import WireCapture
 
-        self._wire = WireLog(
+        wire = WireLog(
             wire_path(log),
             self._redactor,
             mode=cast("WireMode", _MODES.get(mode, "failures+last")),
         )
-        self._capture = WireCapture(self._wire.add)
-        self._capture.install()
+
+        def install() -> None:
+            from convtui.models.wire import WireCapture
+
+            self._capture = WireCapture(wire.add)
+            self._capture.install()
+
+        self._wire = wire
+        # What uses no httpx does not wait for it to be imported.
+        self._forget = once_imported("httpx", install)
 
     async def close(self) -> None:
         """Closes connections and the wire log."""
         if self._clients is not None:
             with contextlib.suppress(Exception):
                 await self._clients.aclose()
+        if self._forget is not None:
+            self._forget()
         if self._capture is not None:
             self._capture.uninstall()
         if self._wire is not None:
