@@ -18,14 +18,22 @@ _WORDS: Final = {
 
 
 def drift_notes(transcript: Transcript) -> list[str]:
-    """What the status line says of a conversation that was replayed into its provider."""
-    notes = []
+    """What the status line says of a conversation that was replayed into its provider, or whose
+    provider is a record that was asked otherwise than it had been."""
+    # Warnings of a replay into a provider tell of answers, those of a record of what it was asked.
+    asked = sum(
+        record.get("code") == "drift" and "asked" in (record.get("detail") or {})
+        for record in transcript.warnings
+    )
+    times = f"{asked} time{'s' * (asked != 1)}"
+    otherwise = [f"~ drift: the record was asked otherwise {times}"] if asked else []
+    notes: list[str] = []
     for record in transcript.lifecycle:
         if record.get("type") == "provider.restored" and record.get("mode") == "replayed":
-            count, asked = len(_drift(record)), record.get("answers")
-            of = f" of {asked}" if isinstance(asked, int) else ""
+            count, answers = len(_drift(record)), record.get("answers")
+            of = f" of {answers}" if isinstance(answers, int) else ""
             notes = [f"~ {count}{of} drifted" if count else "no drift"]
-    return notes
+    return [*otherwise, *notes]
 
 
 def replaying(transcript: Transcript) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import textwrap
@@ -13,6 +14,9 @@ import pytest
 from convtui.cli.rehook import _Bar
 from convtui.events import Record
 from tests.cli.conftest import Run
+from tests.engine.helpers import Bot
+from tests.engine.helpers import run as run_inside
+from tests.engine.helpers import scenario as plain_scenario
 from tests.logs import conversation, ending, sample, session, turn, write_log
 
 _SAME = """
@@ -327,3 +331,22 @@ def test_the_bar_is_drawn_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) ->
         assert drawn[1].endswith("] 100/1,000 logs  1,000 replies  100/s  1:30 left")
         assert len(drawn) == 4, "ten times a second at the most"
         assert all(len(line) < 78 for line in drawn)
+
+
+@pytest.mark.parametrize(("how", "code"), [("", 0), ("?strict", 3)])
+def test_a_record_that_is_asked_otherwise_says_so(
+    convtui: Run, tmp_path: Path, how: str, code: int
+) -> None:
+    """Positionally it is a warning, strictly a failure of the provider."""
+    then = plain_scenario(Bot("Yes."), ["What was asked then."])
+    log = asyncio.run(run_inside(then, tmp_path / "then")).path
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(
+        "persona: {name: Maya, script: [What is asked now.]}\n"
+        f"provider: recorded:{log}{how}\nlimits: {{max_turns: 4}}\n"
+    )
+    result = convtui("run", scenario, "--out", tmp_path / "out")
+    assert result.code == code, result
+    said = "drift at 1:2: message 1 (user) is not the recorded one: 'What is asked now.' instead of"
+    assert said in result.out + result.err
+    assert ("Yes." in result.out) == (code == 0)

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from convtui.errors import ProviderLoadError
+from convtui.log.reader import open_log
 from convtui.models.base import Delta, Usage
 from convtui.protocol import ContinueFrom
 from convtui.providers.base import Request, SignalMatch
 from convtui.providers.recorded import RecordedProvider, difference
 from convtui.scenario import Scenario
+from convtui.transcript import Flag
+from convtui.tui.drift import drift_notes
 from tests.engine.helpers import Bot, Ran, calls, run, scenario
 from tests.logs import conversation, ending, session, turn, write_log
 
@@ -97,6 +100,10 @@ async def test_drift_is_reported_once_and_strictly_it_is_the_end(made: Ran, tmp_
     warning = ran.one("warning")
     assert (warning["code"], warning["detail"]["asked"]) == ("drift", "other")
     assert warning["detail"]["recorded"] == "two"
+    with open_log(ran.path) as log:
+        assert drift_notes(log.transcript) == ["~ drift: the record was asked otherwise 1 time"]
+        turn_4 = log.transcript.find(1, 4)
+        assert turn_4 is not None and turn_4.flags & Flag.WARNING, "the turn shows it, too"
     strict = await run(again(made.path, how="?strict", script=script), tmp_path / "strict")
     assert strict.ended == ("failed", "provider")
     assert "drift at 1:4: message 4 (user)" in strict.termination.reason
