@@ -3,7 +3,8 @@
 What is compared is the share of tool calls that failed. Calls of one run are alike, so many calls
 in few runs say less than they seem to: the interval of the difference counts them as that many
 independent calls as their variation between runs allows (`intervals.design_effect`), and takes
-Student's t over the runs. With a single run in an arm nothing tells what the arm does from what
+Student's t over the runs; intervals for independent calls promise 95 % and hold far less where
+runs differ. With a single run in an arm nothing tells what the arm does from what
 that run happened to do: there is no verdict.
 """
 

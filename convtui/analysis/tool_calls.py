@@ -82,6 +82,8 @@ class _Calls:
         if arguments is None:
             arguments = decoded(str(record.get("raw_arguments") or ""))
         if found is None:
+            found = self._renamed(record, identity)
+        if found is None:
             found = self._add(record, identity, str(record.get("name") or ""), arguments)
         found.ran = True
         found.arguments = arguments
@@ -155,6 +157,19 @@ class _Calls:
             # One whose reply is known to be another is not meant.
             found = [call for call in found if call.call is None]
         return found[0] if found else None
+
+    def _renamed(self, record: RecordDict, identity: str) -> MadeCall | None:
+        """The wish of the same reply whose id was missing, or the same as another's."""
+        where = (record.get("session", 1), record.get("turn"), record.get("call"))
+        for call in self.made:
+            at = (call.session, call.turn, call.call)
+            named = not call.id or identity.startswith(f"{call.id}_")
+            if named and not call.ran and call.name == record.get("name") and at == where:
+                self._open[call.id].remove(call)
+                call.id = identity
+                self._open.setdefault(identity, []).append(call)
+                return call
+        return None
 
     @staticmethod
     def _answer(call: MadeCall, record: RecordDict, outcome: Outcome) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from convtui.analysis.ab import AbComparison, as_dict, compare_arms, rows, verdict_words
-from convtui.analysis.intervals import Z, student_t
+from convtui.analysis.intervals import Z, design_effect, newcombe, student_t
 from convtui.analysis.profile import RunProfile, profile_logs
 from convtui.errors import UsageError
 from tests.analysis.tool_logs import tool_log
@@ -123,3 +124,25 @@ def test_endings_turns_and_times_of_both(tmp_path: Path) -> None:
 def test_students_t() -> None:
     assert [student_t(n) for n in (1, 2, 30)] == [12.706, 4.303, 2.042]
     assert student_t(31) == student_t(None) == Z
+
+
+def test_the_interval_holds_what_it_promises_when_runs_differ() -> None:
+    dice = random.Random(7)
+
+    def arm(rate: float) -> list[tuple[int, int]]:
+        # Five runs of 40 calls, each with a rate of its own: beta-distributed, correlation 0.3.
+        spread = (1 - 0.3) / 0.3
+        rates = [dice.betavariate(rate * spread, (1 - rate) * spread) for _ in range(5)]
+        return [(sum(dice.random() < each for _ in range(40)), 40) for each in rates]
+
+    held = naive = 0
+    for _ in range(200):
+        a, b = arm(0.3), arm(0.15)
+        sizes = [(sum(bad for bad, _ in runs), 200, design_effect(runs)) for runs in (a, b)]
+        (bad_a, n_a, eff_a), (bad_b, n_b, eff_b) = sizes
+        found = newcombe(bad_a / eff_a, n_a / eff_a, bad_b / eff_b, n_b / eff_b, student_t(8))
+        held += found.low <= 0.15 <= found.high
+        plain = newcombe(bad_a, n_a, bad_b, n_b)
+        naive += plain.low <= 0.15 <= plain.high
+    assert held / 200 > 0.87
+    assert naive / 200 < 0.6

@@ -23,6 +23,7 @@ from convtui.log.reader import open_log
 from convtui.log.requests import digest
 from convtui.log.tool_results import ToolResultsFile
 from tests.analysis.tool_logs import BAD, OK, call, result
+from tests.engine.helpers import Bot, calls, run, scenario
 from tests.logs import conversation, ending, header, session, turn, write_log
 
 SAMPLES = Path(__file__).parents[2].parent / "shared" / "samples"
@@ -35,8 +36,8 @@ def read(tmp_path: Path, *turns: list[Record], **head: Any) -> list[MadeCall]:
         return calls_of(log)
 
 
-def told(calls: list[MadeCall]) -> list[tuple[str, bool | None, str]]:
-    return [(made.id, made.outcome.success, made.outcome.rule) for made in calls]
+def told(found: list[MadeCall]) -> list[tuple[str, bool | None, str]]:
+    return [(made.id, made.outcome.success, made.outcome.rule) for made in found]
 
 
 def wish(*calls: tuple[str, str], **more: Any) -> LlmResponse:
@@ -51,53 +52,53 @@ def test_many_parallel_calls_keep_their_results(tmp_path: Path) -> None:
     # More results than a window of four messages behind the calls would hold.
     ids = [f"c{number}" for number in range(12)]
     more = [*(call(id_) for id_ in ids), *(result(id_, OK) for id_ in reversed(ids))]
-    calls = read(tmp_path, turn(1, "provider", "Done.", more=more))
-    assert told(calls) == [(id_, True, "exit code") for id_ in ids]
-    assert [made.arguments for made in calls] == [{"command": id_} for id_ in ids]
-    assert {made.seconds for made in calls} == {0.25}
+    found = read(tmp_path, turn(1, "provider", "Done.", more=more))
+    assert told(found) == [(id_, True, "exit code") for id_ in ids]
+    assert [made.arguments for made in found] == [{"command": id_} for id_ in ids]
+    assert {made.seconds for made in found} == {0.25}
 
 
 def test_a_result_turns_later_is_that_of_its_call(tmp_path: Path) -> None:
-    calls = read(
+    found = read(
         tmp_path,
         turn(1, "provider", "Wait.", more=[call("c1")]),
         turn(2, "persona", "Yes?"),
         turn(3, "persona", "And?"),
         turn(4, "provider", "Here.", more=[result("c1", BAD)]),
     )
-    assert told(calls) == [("c1", False, "exit code")]
-    assert (calls[0].turn, calls[0].result) == (1, BAD)
+    assert told(found) == [("c1", False, "exit code")]
+    assert (found[0].turn, found[0].result) == (1, BAD)
 
 
 def test_a_missing_result_is_unknown(tmp_path: Path) -> None:
-    calls = read(tmp_path, turn(1, "provider", "?", more=[call("c1"), call("c2"), result("c2", 1)]))
-    assert told(calls) == [("c1", None, "no result"), ("c2", True, "recorded")]
+    found = read(tmp_path, turn(1, "provider", "?", more=[call("c1"), call("c2"), result("c2", 1)]))
+    assert told(found) == [("c1", None, "no result"), ("c2", True, "recorded")]
 
 
 def test_ids_that_are_used_again_are_calls_of_their_own(tmp_path: Path) -> None:
-    calls = read(
+    found = read(
         tmp_path,
         turn(1, "provider", "One.", more=[call("call_1"), result("call_1", OK)]),
         turn(2, "provider", "Two.", more=[call("call_1"), result("call_1", BAD)]),
         turn(3, "provider", "Three.", more=[call("call_1")]),
     )
-    assert [made.outcome.success for made in calls] == [True, False, None]
+    assert [made.outcome.success for made in found] == [True, False, None]
 
 
 def test_ids_of_two_replies_do_not_cross(tmp_path: Path) -> None:
     first = call("call_1").model_copy(update={"call": 5})
     second = call("call_1").model_copy(update={"call": 9})
     back = result("call_1", BAD).model_copy(update={"call": 9})
-    calls = read(tmp_path, turn(1, "provider", "One.", more=[first, second, back]))
-    assert [made.outcome.success for made in calls] == [None, False]
+    found = read(tmp_path, turn(1, "provider", "One.", more=[first, second, back]))
+    assert [made.outcome.success for made in found] == [None, False]
 
 
 def test_a_wish_and_its_call_are_one(tmp_path: Path) -> None:
     more = [wish(("c1", "terminal"), ("c2", "browser")), call("c1"), result("c1", OK)]
-    calls = read(tmp_path, turn(1, "provider", "Done.", more=more))
-    assert told(calls) == [("c2", None, "no result"), ("c1", True, "exit code")]
-    assert calls[0].name == "browser"
-    assert calls[0].arguments == {"a": 1}
+    found = read(tmp_path, turn(1, "provider", "Done.", more=more))
+    assert told(found) == [("c2", None, "no result"), ("c1", True, "exit code")]
+    assert found[0].name == "browser"
+    assert found[0].arguments == {"a": 1}
 
 
 def test_results_that_are_messages_of_a_later_request(tmp_path: Path) -> None:
@@ -107,12 +108,12 @@ def test_results_that_are_messages_of_a_later_request(tmp_path: Path) -> None:
         {"role": "tool", "tool_call_id": "warm_0_x", "content": "seeded, and no call of this log"},
     ]
     asked = LlmRequest(append=back, sha256=digest(back))
-    calls = read(
+    found = read(
         tmp_path,
         turn(1, "provider", "One moment.", more=[wish(("c1", "terminal"))]),
         turn(2, "provider", "Done.", more=[asked]),
     )
-    assert told(calls) == [("c1", False, "exit code")]
+    assert told(found) == [("c1", False, "exit code")]
 
 
 def test_what_is_no_call_of_this_log(tmp_path: Path) -> None:
@@ -135,9 +136,9 @@ def test_a_denied_call_is_neither(tmp_path: Path) -> None:
     body = {"ok": False, "error_kind": "tool_denied", "message": "the call was denied"}
     denied = ToolDenied(id="c1", name="terminal", arguments={"command": "rm"})
     back = ToolReturned(id="c1", name="terminal", ok=False, result=body, error_kind="tool_denied")
-    calls = read(tmp_path, turn(1, "provider", "Pity.", more=[denied, back]))
-    assert told(calls) == [("c1", None, "not run")]
-    assert calls[0].seconds is None
+    found = read(tmp_path, turn(1, "provider", "Pity.", more=[denied, back]))
+    assert told(found) == [("c1", None, "not run")]
+    assert found[0].seconds is None
 
 
 def test_a_result_that_is_cut_is_judged_whole(tmp_path: Path) -> None:
@@ -156,6 +157,40 @@ def test_a_result_that_is_cut_is_judged_whole(tmp_path: Path) -> None:
         assert told(calls_of(log)) == [("c1", False, "exit code")]
 
 
+async def test_tools_of_a_real_conversation(tmp_path: Path) -> None:
+    def shell(command: str) -> dict[str, Any]:
+        return {"output": "error", "exit_code": int(command), "error": None}
+
+    def broken() -> None:
+        raise ValueError("no such table")
+
+    reply = calls(
+        ("shell", '{"command": "0"}'),
+        ("shell", '{"command": "2"}'),
+        ("shell", "{}"),
+        ("broken", ""),
+        ("nope", ""),
+        ("shell", '{"command": "0"}'),
+    )
+    for each in reply.tool_calls[-2:]:
+        # As endpoints do it that leave ids out.
+        each.id = ""
+    bot = Bot(reply, calls(("shell", '{"command": "0"}')), "I see", tools=[shell, broken])
+    ran = await run(scenario(bot, ["hi"]), tmp_path)
+    with open_log(ran.path) as log:
+        found = calls_of(log)
+    assert [(made.name, made.outcome.success, made.outcome.rule) for made in found] == [
+        ("shell", True, "exit code"),
+        ("shell", False, "exit code"),
+        ("shell", False, "recorded"),
+        ("broken", False, "recorded"),
+        ("nope", False, "recorded"),
+        ("shell", True, "exit code"),
+        ("shell", True, "exit code"),
+    ]
+    assert found[3].outcome.detail == "tool_execution_exception"
+
+
 def test_a_call_that_was_compacted_and_kept_counts_once(tmp_path: Path) -> None:
     at: dict[str, Any] = {"session": 1, "turn": 1, "side": "provider"}
     old = [
@@ -167,8 +202,8 @@ def test_a_call_that_was_compacted_and_kept_counts_once(tmp_path: Path) -> None:
         TurnInactive(**at, speaker="provider", text="Done.", reason="compacted"),
     ]
     kept = turn(2, "provider", "Done.", more=[call("c1"), result("c1", OK)])
-    calls = read(tmp_path, old, kept)
-    assert [(made.id, made.turn) for made in calls] == [("c0", 1), ("c1", 2)]
+    found = read(tmp_path, old, kept)
+    assert [(made.id, made.turn) for made in found] == [("c0", 1), ("c1", 2)]
 
 
 def test_damaged_records_are_passed_over(tmp_path: Path) -> None:
