@@ -142,8 +142,8 @@ class RecordedReplies:
             )
 
     def _of(self, record: RecordDict) -> RecordedReply | None:
-        """The attempt that a record belongs to."""
-        if record.get("side") != "provider":
+        """The attempt that a record belongs to; None for a call of no turn, as for a summary."""
+        if record.get("side") != "provider" or record.get("turn") is None:
             return None
         place = (int(record.get("session") or 1), int(record["turn"]))
         if self.current is None or (self.current.session, self.current.turn) != place:

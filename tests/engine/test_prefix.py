@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,14 +12,26 @@ import pytest
 
 from convtui.errors import ProviderError
 from convtui.log.reader import open_log
+from convtui.log.replies import read_replies
 from convtui.models.base import Delta, Reply
 from convtui.plain import print_log
+from convtui.protocol import ContinueFrom
 from convtui.providers.base import Request, as_delta
 from convtui.transcript import Flag
 from convtui.tui.drift import drift_notes, drift_of, replaying, with_drift
 from convtui.tui.widgets.marks import badges
 from convtui.tui.widgets.text_pane import Doc
-from tests.engine.helpers import Bot, Ran, calls, costing, findings, resume, run, scenario
+from tests.engine.helpers import (
+    Bot,
+    Ran,
+    calls,
+    costing,
+    findings,
+    prepare,
+    resume,
+    run,
+    scenario,
+)
 from tests.engine.test_seed import cut, turns_of
 
 SCRIPT = ["a", "b"]
@@ -305,3 +318,43 @@ async def test_a_stateful_provider_is_never_gone_on_with_in_silence(
         child.path, tmp_path / "g", counting(Counting()), plan=["continue"], seq=last, kind="fork"
     )
     assert again.driver.holds[0]["reason"] == "cannot_restore", "accepted once is not for ever"
+
+
+async def test_a_call_of_the_replay_can_be_cancelled(tmp_path: Path) -> None:
+    class Slow(Counting):
+        began: asyncio.Event
+        go: asyncio.Event
+
+        async def respond(self, request: Request) -> AsyncIterator[Delta]:
+            self.began.set()
+            await self.go.wait()
+            async for delta in super().respond(request):
+                yield delta
+
+    whole, first = await whole_run(tmp_path)
+    bot = Slow()
+    bot.began, bot.go = asyncio.Event(), asyncio.Event()
+    parent = ContinueFrom(str(after(whole, 2, tmp_path)))
+    conversation, driver, _ = prepare(
+        counting(bot), tmp_path / "c", continue_from=parent, plan=["replay", "retry"]
+    )
+    task = asyncio.create_task(conversation.run())
+    await asyncio.wait_for(bot.began.wait(), 20)
+    assert driver.desk is not None
+    bot.go.set()
+    driver.desk.carry_out("cancel", {})
+    await asyncio.wait_for(task, 20)
+    assert driver.where[:2] == [("cannot_restore", "restore"), ("error", "restore")]
+    assert bot.calls == first.calls
+    assert turns_of(conversation.journal.writer.path) == turns_of(whole.path)
+
+
+async def test_calls_of_a_replay_are_no_replies_of_turns(tmp_path: Path) -> None:
+    whole, _ = await whole_run(tmp_path)
+    child = await resume(
+        after(whole, 4, tmp_path), tmp_path / "c", counting(Counting("m")), plan=["replay"]
+    )
+    found = read_replies(child.path)
+    assert found.damaged == 0
+    assert [reply.raw for reply in found.replies if reply.seeded] == ["n1", "n2"]
+    assert [reply.raw for reply in found.replies if not reply.seeded] == ["m3", "m4"]

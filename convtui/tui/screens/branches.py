@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -83,6 +84,7 @@ class BranchesScreen(ModalScreen[Chosen | None]):
     async def _follow(self) -> None:
         """Reads the family; again and again while another process writes one of its runs."""
         while self.is_mounted:
+            began = time.monotonic()
             try:
                 root = await asyncio.to_thread(family_of, self._path)
             except OSError as error:
@@ -91,7 +93,8 @@ class BranchesScreen(ModalScreen[Chosen | None]):
             self._fill(root)
             if not any(each.run.running and not self._is_open(each) for _, each in self.rows):
                 return
-            await asyncio.sleep(REFRESH)
+            # A folder of many runs takes its time: it is not read all the while.
+            await asyncio.sleep(max(REFRESH, 10 * (time.monotonic() - began)))
 
     def _is_open(self, branch: Branch) -> bool:
         return same_log(branch.run.path, self._path)
