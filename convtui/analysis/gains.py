@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from convtui.analysis.intervals import Interval, newcombe
+from convtui.analysis.intervals import Interval, design_effect, newcombe, student_t
 
 MIN_CALLS: Final = 10
 """Calls with a known outcome below which early and late are not told apart."""
@@ -91,7 +91,7 @@ def gain_of(runs: Sequence[Sequence[bool | None]]) -> Gain:
     known = sum(count(outcomes).known for outcomes in counted)
     interval: Interval | None = None
     if early.known and late.known:
-        interval = newcombe(late.failed, late.known, early.failed, early.known)
+        interval = _interval(early, late, parts)
     verdict: Verdict = "none"
     why = ""
     if not with_calls:
@@ -107,3 +107,16 @@ def gain_of(runs: Sequence[Sequence[bool | None]]) -> Gain:
     else:
         verdict = "better" if interval.high < 0 else "worse"
     return Gain(early, late, overlap, interval, verdict, why)
+
+
+def _interval(early: Tally, late: Tally, parts: Sequence[tuple[Tally, Tally]]) -> Interval:
+    """Of late minus early; of several runs with the calls of one run taken as alike."""
+    first = design_effect([(part.failed, part.known) for part, _ in parts])
+    last = design_effect([(part.failed, part.known) for _, part in parts])
+    return newcombe(
+        late.failed / last,
+        late.known / last,
+        early.failed / first,
+        early.known / first,
+        student_t(2 * len(parts) - 2 if len(parts) > 1 else None),
+    )

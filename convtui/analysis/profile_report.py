@@ -197,8 +197,8 @@ def _short(tally: Tally) -> str:
 RULE_OF_VERDICT: Final = (
     "A fifth is max(1, calls // 5) calls of a run. There is no verdict on early against late"
     f" with fewer than {MIN_CALLS} calls whose outcome is known, with fifths that are the same"
-    " call, and where the 95 % interval of the difference (Newcombe) includes 0. Rates are those"
-    " of calls with a known outcome."
+    " call, and where the 95 % interval of the difference (Newcombe's; of several runs, calls of"
+    " one run taken as alike) includes 0. Rates are those of calls with a known outcome."
 )
 
 

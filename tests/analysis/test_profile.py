@@ -180,6 +180,16 @@ def test_runs_together(tmp_path: Path) -> None:
     assert rates.values == [0.0, 50.0, 100.0]
 
 
+def test_runs_that_differ_give_no_verdict_by_their_many_calls(tmp_path: Path) -> None:
+    better = [F] * 8 + [T] * 32
+    both = [tool_log(tmp_path / f"{n}.jsonl", better) for n in range(2)]
+    assert profile_logs(both).gain.verdict == "better"
+    # Half of the early calls failed: all those of one run, and none of the other.
+    early = [tool_log(tmp_path / "a.jsonl", better), tool_log(tmp_path / "b.jsonl", [T] * 40)]
+    found = profile_logs(early).gain
+    assert (found.change, found.verdict) == (-0.5, "none")
+
+
 def test_a_log_that_is_none_is_said(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text("hello\n")
     with pytest.raises(LogError):
