@@ -45,7 +45,7 @@ _DAMAGED: Final = 2
 @click.option("--source", metavar="NAME", help="Only those from there: cli, telegram, cron, ...")
 @click.option("--ended", metavar="REASON", help="Only those that ended so; `open` has no end.")
 @click.option("--min-messages", metavar="N", type=click.IntRange(0), help="Only longer ones.")
-@click.option("--max-sessions", metavar="N", type=click.IntRange(1), help="Only the first N listed.")
+@click.option("--max-sessions", metavar="N", type=click.IntRange(1), help="The first N listed.")
 @json_flag
 def command(
     *,
