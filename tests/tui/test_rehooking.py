@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.widgets import Input
 
+from convtui.analysis.rehook import Report
+from convtui.analysis.rehooking import Rehooked
 from convtui.tui.app import ConvtuiApp, recording
 from convtui.tui.screens.debugger import DebuggerScreen
 from convtui.tui.screens.dialogs import Ask
-from convtui.tui.screens.rehooking import RehookScreen
+from convtui.tui.screens.rehooking import RehookScreen, own_provider
+from convtui.tui.widgets.rehook_details import details_of
+from convtui.tui.widgets.rehook_list import items_of
 from tests.logs import sample, write_log
 from tests.tui.sample import until
 from tests.tui.test_compare import text
@@ -102,3 +107,75 @@ async def test_the_hooks_are_chosen_run_changed_and_run_again(log: Path, tmp_pat
         await pilot.press("escape")
         await until(pilot, lambda: "Select a reply" not in text(app))
         assert (await app.recall())["rehook_providers"] == {"my_provider.py:Bot": spec}
+
+
+async def test_it_is_stopped_and_tells_what_was_done(log: Path, tmp_path: Path) -> None:
+    second = tmp_path / "second.jsonl"
+    second.write_bytes(log.read_bytes())
+    spec = bot(
+        tmp_path,
+        """
+        seen = 0
+
+        def extract_signals(self, raw):
+            import time
+            self.seen += 1
+            if self.seen > 3:
+                time.sleep(60)
+            return super().extract_signals(raw)
+        """,
+    )
+    app = ConvtuiApp(lambda app: RehookScreen(app.keymap, [log, second], spec))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "1/2 logs  3 replies" in text(app))
+        assert "esc stop" in text(app) and "R run again" not in text(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: "stopped by hand after 1 of 2 logs" in text(app))
+        assert "3 replies of 1 log: nothing changed" in text(app)
+        bot(tmp_path, "raise ImportError('gone')")
+        await pilot.press("R")
+        await until(pilot, lambda: "gone" in text(app), tries=6000)
+        lines = (tmp_path / "bot.py").read_text().splitlines()
+        place = f"bot.py:{next(n for n, line in enumerate(lines, 1) if 'gone' in line)}"
+        screen = app.screen
+        assert isinstance(screen, RehookScreen) and place in screen.problem
+
+
+def test_the_list_has_the_runs_that_changed_in_their_order() -> None:
+    def found(log: int, *changed: dict[str, Any], end: int | None = 4) -> dict[str, Any]:
+        more = {"id": "", "turns": [[1, 2, 1]], "counterfactual": 0, "seeded": 0, "damaged": 0}
+        endings = [{"session": 1, "before": 4, "after": end}] if end != 4 else []
+        return {"log": log, "changed": list(changed), "endings": endings, **more}
+
+    made = {"signals": [], "text": "a", "discarded": False, "ends": None}
+    change = {
+        "session": 1, "turn": 2, "attempt": 1, "kinds": ["text"], "counterfactual": True,
+        "raw": "a\x1b[31m", "before": made, "after": {**made, "text": "b\u202e"}, "error": None,
+        "by_hand": ["text"],
+    }  # fmt: skip
+    logs = [Path(f"{name}\x1b.jsonl") for name in "abcd"]
+    result = Rehooked(logs, found=[found(0), found(1, change), found(2, end=None), found(3)])
+    items = items_of(Report(result))
+    assert [(item.log, item.change is not None, item.session) for item in items] == [
+        (logs[1], False, 0),
+        (logs[1], True, 0),
+        (logs[2], False, 0),
+        (logs[2], False, 1),
+    ]
+    doc = str(details_of(items[1].change))
+    assert "≈ counterfactual" in doc
+    assert "text edited by hand then: compared with what the hooks made of it" in doc
+    assert "[-a-]{+b" in doc
+
+
+@pytest.mark.parametrize(
+    ("told", "spec"),
+    [
+        ({"spec": "bot.py:Bot", "file": "/there/bot.py"}, "/there/bot.py:Bot"),
+        ({"spec": "openai/gpt-4o", "name": "gpt"}, "openai/gpt-4o"),
+        ({"name": "imported"}, "imported"),
+        ("nonsense", ""),
+    ],
+)
+def test_the_provider_that_a_run_names(told: object, spec: str) -> None:
+    assert own_provider({"provider": told}) == spec

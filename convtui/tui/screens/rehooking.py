@@ -150,6 +150,7 @@ class RehookScreen(KeyScreen):
         self.problem, self.changed = "", []
         self._done, self._began = (0, 0), time.monotonic()
         self._work = self.run_worker(self._rehook(), group="rehook")
+        self.refresh_footer()
         self._show()
 
     async def _rehook(self) -> None:
@@ -225,11 +226,14 @@ class RehookScreen(KeyScreen):
             return
         self._shown = time.monotonic()
         many = f"{len(self._logs):,} run" + "s" * (len(self._logs) != 1)
+        width = self.app.size.width
+        rest = f" over {many}" + ", no model is called" * (width >= 100)
+        room = max(12, width - len(rest) - len("rehook ") - 2)
         self.query_one("#rehook-title", Static).update(
             Content.assemble(
                 ("rehook ", "bold $text-accent"),
-                (visible_line(self._provider, 60), "bold"),
-                (f" over {many}, no model is called", "$text-muted"),
+                (_end_of(self._provider, room), "bold"),
+                (rest, "$text-muted"),
             )
         )
         total = self.query_one("#rehook-total", Static)
@@ -391,6 +395,12 @@ class RehookScreen(KeyScreen):
             self.app.pop_screen()
         else:
             self.app.exit(0)
+
+
+def _end_of(text: str, width: int) -> str:
+    """The end of a long SPEC: what tells files apart is their names."""
+    line = visible_line(text, 1000)
+    return line if len(line) <= width else f"…{line[-(width - 1) :]}"
 
 
 def _file_of(start: StartSpec) -> list[Path]:
