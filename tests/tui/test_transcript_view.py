@@ -419,6 +419,6 @@ def test_the_head_of_a_warm_session_says_so() -> None:
     session = Session(1, "work")
     assert "warm" not in plain(session_head(session, 76))
     session.warm = ("desk\x1b[31m", 8)
-    assert "· + warm context desk␛[31m, 8 messages" in plain(session_head(session, 76))
+    assert "· + warm desk␛[31m, 8 messages ─" in plain(session_head(session, 76))
     seeded = {"type": "context.seeded", "template": "desk", "messages": [{}] * 8}
-    assert plain(call_spans(seeded)) == "+ warm desk, 8 messages"
+    assert plain(call_spans(seeded)) == "+ warm desk (8)"

@@ -50,7 +50,7 @@ class PickerScreen(KeyScreen):
     PickerScreen .name { width: 13; height: 1; color: $text-muted; }
     PickerScreen Horizontal > Input, PickerScreen Horizontal > Select { width: 1fr; }
     PickerScreen Horizontal > Input { height: 1; border: none; padding: 0 1; background: $surface; }
-    PickerScreen Horizontal > Input:focus { background: $panel; }
+    PickerScreen Horizontal > Input:focus { border: none; background: $panel; }
     PickerScreen .about { color: $text-muted; height: auto; margin: 0 0 1 13; }
     PickerScreen #check { height: auto; margin: 1 0; }
     PickerScreen #start, PickerScreen #start:focus, PickerScreen #start:hover {
@@ -60,7 +60,7 @@ class PickerScreen(KeyScreen):
     PickerScreen #start:disabled { background: $panel; color: $text-muted; }
     PickerScreen #no-runs { color: $text-muted; height: auto; }
     PickerScreen.-narrow #home { layout: vertical; }
-    PickerScreen.-narrow #new { height: auto; max-height: 70%; border-right: none;
+    PickerScreen.-narrow #new { height: auto; max-height: 80%; border-right: none;
                                 padding: 0 1; }
     PickerScreen.-narrow #recent { height: 1fr; padding: 0 1; border-top: solid $border; }
     PickerScreen.-narrow .about { display: none; }

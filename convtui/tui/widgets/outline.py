@@ -48,7 +48,8 @@ def call_spans(record: dict[str, Any]) -> list[Span]:
     if kind == "context.seeded":
         name = visible_line(str(record.get("template") or ""), 24)
         count = len(record.get("messages") or ())
-        return [("+ ", "accent bold"), (f"warm {name}", "text"), (f", {count} messages", "muted")]
+        # Short: the heading of each session says it in full.
+        return [("+ ", "accent bold"), (f"warm {name}", "text"), (f" ({count})", "muted")]
     if kind == "context.compressed":
         spans.append((f" to turn {record.get('upto', 0)}", "muted"))
     elif kind == "budget.raised" and isinstance(record.get("limit"), (int, float)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rich.cells import cell_len
 
-from convtui.plain_words import warm_words
+from convtui.plain_words import count
 from convtui.text import visible_line
 from convtui.transcript import Session, Transcript, Turn
 from convtui.tui.palette import Span, plain
@@ -53,10 +53,11 @@ def session_head(session: Session, width: int) -> list[Span]:
     words: list[Span] = [(f"session {session.index}", "accent bold")]
     if session.session_type:
         words.append((visible_line(session.session_type, 40), "text bold"))
+    if session.warm is not None:
+        name, messages = session.warm
+        words.append((f"+ warm {visible_line(name, 48)}, {count(messages, 'message')}", "accent"))
     if session.first_speaker in ("persona", "provider"):
         words.append((f"{session.first_speaker} speaks first", "muted"))
-    if session.warm is not None:
-        words.append((f"+ {warm_words(session.warm)}", "accent"))
     if session.skipped:
         words.append((f"skipped: {visible_line(session.skipped, 200)}", "warning"))
     return rule(words, width)
