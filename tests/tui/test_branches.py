@@ -109,7 +109,7 @@ def test_what_is_different_in_a_branch(tmp_path: Path) -> None:
     ],
 )
 def test_how_a_branch_stands_is_said_in_words(run: dict[str, Any], words: str) -> None:
-    assert state_of(RunSummary(Path("a.jsonl"), **run))[0] == words
+    assert state_of(RunSummary("a.jsonl", **run))[0] == words
 
 
 def test_hostile_names_cannot_draw(tmp_path: Path) -> None:
