@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from convtui.errors import ConvtuiError, IndexFailure
-from convtui.filters import Filter, decide
+from convtui.filters import ATOMS, Filter, decide
 from convtui.log.families import families, walk
 from convtui.log.index import Index, Progress, remove_index
 from convtui.log.index_rows import IndexedRun, header_of
@@ -61,7 +61,9 @@ class Library:
         log. `progress` is told how many of how many changed logs were read; `stop` is asked before
         each, and what is known then is listed.
         """
-        found = self._by_index(lambda index: _listed(index, turns, progress, stop))
+        found = self._by_index(
+            lambda index: index.listing(turns=turns, progress=progress, stop=stop)
+        )
         if found is not None:
             return found
         logs = log_files(self.folder)
@@ -90,8 +92,9 @@ class Library:
         """
         wanted: set[str] = set()
         open_: dict[str, RunSummary] = {}
+        about_runs = _about_runs(expression)
         for run in runs:
-            answer = expression.on_run(run.facts())
+            answer = expression.on_run(run.facts()) if about_runs else None
             if answer:
                 wanted.add(run.file)
             elif answer is None and expression.about_turns and not run.damaged:
@@ -152,13 +155,6 @@ class Library:
         return None
 
 
-def _listed(
-    index: Index, turns: bool, progress: Progress | None, stop: Callable[[], bool]
-) -> list[RunSummary]:
-    seen = index.refresh(turns=turns, progress=progress, stop=stop)
-    return index.runs(seen)
-
-
 def _in_index(
     index: Index, expression: Filter, open_: dict[str, RunSummary], wanted: set[str]
 ) -> list[RunSummary]:
@@ -170,25 +166,28 @@ def _search(
     index: Index, expression: Filter, open_: dict[str, RunSummary], wanted: set[str]
 ) -> list[RunSummary]:
     """Puts what the index finds into `wanted`; returns the runs that it has no turns of."""
+    names = {atom.name for atom in expression.atoms()}
+    texts, about_runs = bool(names & _NEED_TEXTS), _about_runs(expression)
     here: dict[int, tuple[RunSummary, str, str]] = {}
     missing = dict(open_)
-    for name, (number, sessions, notes) in index.with_turns().items():
+    everything = index.with_turns(sessions=bool(names & _NEED_SESSIONS))
+    for name, (number, sessions, notes) in everything.items():
         if name in missing:
             here[number] = (missing.pop(name), sessions, notes)
+    every = len(here) == len(everything)
     condition = prefilter(expression.node, full_text=index.full_text)
-    names = {atom.name for atom in expression.atoms()}
-    texts, about_sessions = bool(names & _NEED_TEXTS), bool(names & _NEED_SESSIONS)
     indexed = IndexedRun()
     # First one turn of each run, which is enough where the condition says all there is to say.
     for first in (True, False):
         entered, found = 0, False
-        rows = index.candidates(condition, here, texts=texts, first=first)
+        asked_of = None if first and every else here
+        rows = index.candidates(condition, asked_of, texts=texts, first=first)
         asked: dict[int, tuple[RunSummary, str, str]] = {}
         for number, row, text in rows:
             if number != entered:
                 run, sessions, notes = here[number]
-                header = header_of(run)
-                indexed.enter(header, sessions if about_sessions else "", notes, _seeded(run))
+                header = header_of(run) if about_runs else {}
+                indexed.enter(header, sessions, notes, _seeded(run))
                 entered, found = number, False
                 asked[number] = here[number]
             if found:
@@ -203,6 +202,10 @@ def _search(
         if not here:
             break
     return list(missing.values())
+
+
+def _about_runs(expression: Filter) -> bool:
+    return any(ATOMS[atom.name].run is not None for atom in expression.atoms())
 
 
 def _seeded(run: RunSummary) -> Callable[[], Mapping[int, str | None]]:

@@ -14,6 +14,7 @@ logs instead.
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sqlite3
@@ -51,13 +52,17 @@ _BATCH = 64
 _BATCH_TURNS = 4000
 _STALE = 50_000
 """Forgotten turns that the full text may still know before it is made again."""
+_Stat = tuple[int, int]
+"""Size and time of the last change, in nanoseconds."""
 Progress = Callable[[int, int], None]
 """Told how many of how many runs were read."""
 _ROW: Final = (
     "id", "name", "size", "mtime", "notes_size", "notes_mtime", "depth", "sessions", "notes",
     "noted", "corrected", *COLUMNS,
 )  # fmt: skip
-_LIST: Final = ", ".join(("name", "size", *COLUMNS))
+_LIST: Final = "SELECT {} FROM runs".format(
+    ", ".join(("name", "size", "mtime", "notes_size", "notes_mtime", "depth", *COLUMNS))
+)
 _TABLES: Final = (
     f"CREATE TABLE runs ({', '.join(_ROW).replace('id, name', 'id INTEGER PRIMARY KEY, name UNIQUE', 1)})",  # noqa: E501
     f"CREATE TABLE turns ({', '.join(TURN_COLUMNS).replace('id', 'id INTEGER PRIMARY KEY', 1)})",
@@ -151,26 +156,40 @@ class Index:
 
     # --- keeping up with the logs
 
-    def refresh(
+    def listing(
         self,
         *,
         turns: bool = False,
         progress: Progress | None = None,
         stop: Callable[[], bool] = lambda: False,
-    ) -> set[str]:
-        """Takes in what has changed in the folder; the names of the files that were seen there.
+    ) -> list[RunSummary]:
+        """Every run, newest first, after what has changed in the folder was taken in.
 
         `turns` wants the turns of every run, not only its row. `progress` is told after each run
         that was read, `stop` asked before.
         """
-        seen, logs, notes = _scan(self.folder)
+        with _uncollected():
+            seen, logs, notes = _scan(self.folder)
+            rows, gone, wanted = self._compare(logs, notes, turns)
+        if gone or wanted:
+            with _failing():
+                if gone:
+                    self._forget(gone)
+                self._read(wanted, progress, stop)
+                rows = self._db.execute(_LIST).fetchall()
+        with _uncollected():
+            return self._summaries(rows, seen)
+
+    def _compare(
+        self, logs: dict[str, _Stat], notes: dict[str, _Stat], turns: bool
+    ) -> tuple[list[tuple[Any, ...]], list[str], list[tuple[str, bool]]]:
+        """All rows, the names of those that are gone, and what is to be read (with its turns?)."""
         nothing = (0, 0)
         gone: list[str] = []
         wanted: list[tuple[str, bool]] = []
         with _failing():
-            for name, size, mtime, notes_size, notes_mtime, depth in self._db.execute(
-                "SELECT name, size, mtime, notes_size, notes_mtime, depth FROM runs"
-            ):
+            rows = self._db.execute(_LIST).fetchall()
+            for name, size, mtime, notes_size, notes_mtime, depth, *_ in rows:
                 name = loaded(name)  # noqa: PLW2901
                 stat = logs.pop(name, None)
                 if stat is None:
@@ -182,11 +201,19 @@ class Index:
                 ):
                     # What was looked up once in a run is kept up to date for all of it.
                     wanted.append((name, turns or depth != SUMMARY_ONLY))
-            wanted += [(name, turns) for name in logs]
-            if gone:
-                self._forget(gone)
-            self._read(wanted, progress, stop)
-        return seen
+        wanted += [(name, turns) for name in logs]
+        return rows, gone, wanted
+
+    def _summaries(self, rows: Sequence[Sequence[Any]], seen: set[str]) -> list[RunSummary]:
+        folder = self._file
+
+        def running(file: str) -> bool:
+            lock = file + LOCK
+            return lock[len(folder) :] in seen and is_being_written(Path(file))
+
+        found = [from_row(folder + loaded(row[0]), row[1], row[6:], running) for row in rows]
+        found.sort(key=lambda run: (-run.modified, run.file))
+        return found
 
     def _read(
         self,
@@ -317,37 +344,24 @@ class Index:
                 with suppress(sqlite3.Error):
                     self._db.execute("COMMIT")
 
-    def runs(self, seen: set[str]) -> list[RunSummary]:
-        """Every run, newest first. `seen` are the names of the files in the folder."""
-        folder = self._file
-
-        def running(file: str) -> bool:
-            lock = file + LOCK
-            return lock[len(folder) :] in seen and is_being_written(Path(file))
-
+    def with_turns(self, *, sessions: bool = True) -> dict[str, tuple[int, str, str]]:
+        """The runs whose turns are here: number, sessions (where wanted) and notes by file name."""
+        wanted = "sessions" if sessions else "''"
+        query = f"SELECT name, id, {wanted}, CASE WHEN noted THEN notes ELSE '' END FROM runs"
         with _failing():
-            found = self._db.execute(f"SELECT {_LIST} FROM runs ORDER BY modified DESC, name")
-            return [
-                from_row(folder + loaded(name), size, row, running) for name, size, *row in found
-            ]
-
-    def with_turns(self) -> dict[str, tuple[int, str, str]]:
-        """The runs whose turns are here: number, sessions and notes by file name."""
-        with _failing():
-            found = self._db.execute(
-                "SELECT name, id, sessions, notes FROM runs WHERE depth = ?", (WITH_TURNS,)
-            )
-            return {loaded(name): tuple(rest) for name, *rest in found}
+            found = self._db.execute(f"{query} WHERE depth = ?", (WITH_TURNS,))
+            return {loaded(name): (number, some, notes) for name, number, some, notes in found}
 
     def candidates(
         self,
         condition: Condition,
-        numbers: Iterable[int],
+        numbers: Iterable[int] | None,
         *,
         texts: bool,
         first: bool = False,
     ) -> Iterator[tuple[int, Sequence[Any], Sequence[Any] | None]]:
-        """The turns of some runs that pass a condition: the run's number, the turn, its texts.
+        """The turns that pass a condition, of some runs or (None) of all: the run's number, the
+        turn, its texts.
 
         Run by run; with `first` only one turn of each.
         """
@@ -356,9 +370,10 @@ class Index:
         joined = "turns t JOIN texts x ON x.id = t.id"
         if texts:
             columns += [f"x.{name}" for name in TEXT_COLUMNS[1:]]
-        where = "(t.id >> 24) IN (SELECT id FROM temp.asked)"
-        if condition.sql:
-            where += f" AND {condition.sql}"
+        conditions = [condition.sql] if condition.sql else []
+        if numbers is not None:
+            conditions.insert(0, "(t.id >> 24) IN (SELECT id FROM temp.asked)")
+        where = " AND ".join(conditions) or "1"
         if first:
             source = joined if condition.texts else "turns t"
             where = f"t.id IN (SELECT min(t.id) FROM {source} WHERE {where} GROUP BY t.id >> 24)"
@@ -366,9 +381,10 @@ class Index:
         split = len(TURN_COLUMNS)
         with _failing():
             db.create_function(MATCHES, 2, _Matches(), deterministic=True)
-            db.execute("CREATE TABLE IF NOT EXISTS temp.asked (id INTEGER PRIMARY KEY)")
-            db.execute("DELETE FROM temp.asked")
-            db.executemany("INSERT INTO temp.asked VALUES (?)", ((n,) for n in numbers))
+            if numbers is not None:
+                db.execute("CREATE TABLE IF NOT EXISTS temp.asked (id INTEGER PRIMARY KEY)")
+                db.execute("DELETE FROM temp.asked")
+                db.executemany("INSERT INTO temp.asked VALUES (?)", ((n,) for n in numbers))
             query = f"SELECT {', '.join(columns)} FROM {source} WHERE {where} ORDER BY t.id"
             for row in db.execute(query, condition.values):
                 yield row[0] >> 24, row, row[split:] if texts else None
@@ -405,32 +421,42 @@ def remove_index(folder: Path) -> None:
         (folder / (FILE + suffix)).unlink(missing_ok=True)
 
 
-def _scan(
-    folder: Path,
-) -> tuple[set[str], dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
+def _scan(folder: Path) -> tuple[set[str], dict[str, _Stat], dict[str, _Stat]]:
     """Every name in a folder, the logs with size and time, and those of their notes by log."""
     seen: set[str] = set()
-    logs: dict[str, tuple[int, int]] = {}
-    notes: dict[str, tuple[int, int]] = {}
+    logs: dict[str, _Stat] = {}
+    notes: dict[str, _Stat] = {}
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
             seen.add(name)
             if not name.endswith(".jsonl"):
                 continue
-            if name.endswith(NOTES):
-                notes[name.removesuffix(NOTES)] = _stat(entry)
-            elif not name.endswith(COMPANIONS):
-                logs[name] = _stat(entry)
+            companion = name.endswith(COMPANIONS)
+            if companion and not name.endswith(NOTES):
+                continue
+            try:
+                found = entry.stat()
+                stat = (found.st_size, found.st_mtime_ns)
+            except OSError:
+                stat = (0, 0)
+            if companion:
+                notes[name.removesuffix(NOTES)] = stat
+            else:
+                logs[name] = stat
     return seen, logs, notes
 
 
-def _stat(entry: os.DirEntry[str]) -> tuple[int, int]:
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection inside: what is made here is kept, and there is much of it."""
+    enabled = gc.isenabled()
+    gc.disable()
     try:
-        found = entry.stat()
-    except OSError:
-        return 0, 0
-    return found.st_size, found.st_mtime_ns
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager

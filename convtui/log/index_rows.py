@@ -292,7 +292,7 @@ class IndexedRun:
             session.termination = termination
             session.turns = array("L", [last] if last >= 0 else [])
             self.transcript.sessions.append(session)
-        self.notes = decode_notes(notes) if len(notes) > len("{}") else {}
+        self.notes = decode_notes(notes) if notes else {}
         self._elsewhere = elsewhere
         self._seeded = None
 

@@ -120,10 +120,11 @@ def _atom(atom: Atom, be: bool, full_text: bool) -> Condition:
     special = _SPECIAL.get(name)
     if special is not None:
         return special(atom, be)
-    if name == "said":
-        return _said(value or "", be, full_text)
-    if name == "raw":
-        return _raw(value or "", be, full_text)
+    # Nearly every turn does not say a thing: to look for that in all of them would be for nothing.
+    if name == "said" and be:
+        return _said(value or "", full_text)
+    if name == "raw" and be:
+        return _raw(value or "", full_text)
     return ANYTHING
 
 
@@ -176,20 +177,16 @@ _SPECIAL: Final[Mapping[str, Callable[[Atom, bool], Condition]]] = {
 }
 
 
-def _said(pattern: str, be: bool, full_text: bool) -> Condition:
-    if be and full_text and (wanted := _trigrams(pattern)):
+def _said(pattern: str, full_text: bool) -> Condition:
+    if full_text and (wanted := _trigrams(pattern)):
         return Condition(_FULL_TEXT, (wanted,))
-    sql = f"{MATCHES}(?, x.text)"
-    return Condition(sql if be else f"NOT {sql}", (pattern,), True)
+    return Condition(f"{MATCHES}(?, x.text)", (pattern,), True)
 
 
-def _raw(pattern: str, be: bool, full_text: bool) -> Condition:
+def _raw(pattern: str, full_text: bool) -> Condition:
     elsewhere = Condition(f"t.has_raw = {RAW_ELSEWHERE}")
-    shown = _all([Condition(f"t.has_raw = {RAW_AS_SHOWN}"), _said(pattern, be, full_text)])
-    sql = f"{MATCHES}(?, x.raw)"
-    kept = Condition(
-        f"(t.has_raw = {RAW_KEPT} AND {sql if be else f'NOT {sql}'})", (pattern,), True
-    )
+    shown = _all([Condition(f"t.has_raw = {RAW_AS_SHOWN}"), _said(pattern, full_text)])
+    kept = Condition(f"(t.has_raw = {RAW_KEPT} AND {MATCHES}(?, x.raw))", (pattern,), True)
     return _either([elsewhere, shown, kept])
 
 

@@ -142,14 +142,18 @@ def rows(home: Path, times: int, runs: int = RUNS) -> list[Row]:
     folder = write(home / "runs", runs)
     first = _measured(folder, "cold", 1)
     again = _measured(folder, "warm", times)
-    how = f"in process, after imports, median of {times}"
+
+    def how(what: str) -> str:
+        cpu = again[f"cpu {what}"]
+        return f"in process, after imports, median of {times}; {cpu * 1000:.0f} ms of CPU"
+
     found = [
         Row(f"{runs:,} runs: first listing, no index", first["list"], note="in process, once"),
         Row(f"{runs:,} runs: indexing every turn", first["turns"], note="in process, once"),
-        Row(f"{runs:,} runs: list", again["list"], bar=0.2, note=how),
+        Row(f"{runs:,} runs: list", again["list"], bar=0.2, note=how("list")),
     ]
     found += [
-        Row(f"{runs:,} runs: search: {what}", again[expression], bar=0.5, note=how)
+        Row(f"{runs:,} runs: search: {what}", again[expression], bar=0.5, note=how(expression))
         for what, expression in SEARCHES
     ]
     command = convtui("runs", "--out", folder, "--limit", "50")
@@ -158,7 +162,13 @@ def rows(home: Path, times: int, runs: int = RUNS) -> list[Row]:
     for _ in range(times):
         for name_, line in (("runs", command), ("where", convtui("where"))):
             started = time.perf_counter()
-            subprocess.run(line, stdout=subprocess.DEVNULL, check=True, env=environment)
+            subprocess.run(
+                line,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=True,
+                env=environment,
+            )
             taken[name_].append(time.perf_counter() - started)
     found.append(
         Row(
@@ -189,9 +199,10 @@ def _measure(folder: Path, mode: str) -> dict[str, float]:
     found: dict[str, float] = {}
 
     def timed(what: str, work: Callable[[], Sequence[object]]) -> None:
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), time.process_time()
         work()
         found[what] = time.perf_counter() - started
+        found[f"cpu {what}"] = time.process_time() - spent
 
     timed("list", library.runs)
     if mode == "cold":
