@@ -39,6 +39,8 @@ _EVERY = 0.1
 
 async def open_rehook(app: ConvtuiApp, logs: Sequence[Path], own: str) -> None:
     """Asks whose hooks, then opens the screen. `own` is the provider that the runs name."""
+    # What the check of the answer needs is loaded off the event loop.
+    await asyncio.to_thread(start_for, "demo")
     remembered = (await app.recall()).get("rehook_providers")
     remembered = remembered if isinstance(remembered, dict) else {}
     before = remembered.get(own)

@@ -33,10 +33,10 @@ def details_of(change: Changed | None) -> Doc:
         _field(doc, "signals", _signals(before), _signals(after))
         _field(doc, "discarded", _yes(before), _yes(after))
         _field(doc, "ends", _ends(before), _ends(after))
-        doc.head("text", "[-then-] {+now+}")
         one, other = str(before["text"]), str(after["text"])
+        doc.head("text", "the same" if one == other else "[-then-] {+now+}")
         if one == other:
-            doc.line(("the same", "muted")).text(one)
+            doc.text(one)
         else:
             doc.spans(diff_spans(one[:_LONGEST], other[:_LONGEST]))
             if max(len(one), len(other)) > _LONGEST:
