@@ -389,3 +389,15 @@ def test_a_template_is_used_under_its_files_name_or_from_any_path(tmp_path: Path
         made = chosen_context(warm, tmp_path)
         assert (made.template, made.file) == ("mine", str(tmp_path / "mine.json"))
         assert len(made.sha256) == 64
+
+
+def test_the_folder_is_the_one_of_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    warm = Scenario.from_data({"warm": "desk"}, base=tmp_path).warm
+    assert warm is not None
+    for home in ("one", "two"):
+        monkeypatch.setenv("CONVTUI_HOME", str(tmp_path / home))
+        folder = tmp_path / home / "data" / "warm"
+        with pytest.raises(FileError, match="no warm template 'desk'"):
+            chosen_context(warm)
+        WarmStore(folder).save(template(name="desk", system_prompt_addendum=home))
+        assert chosen_context(warm).addendum == f"[WARM SESSION] {home}"
