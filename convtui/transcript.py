@@ -551,6 +551,9 @@ class Transcript:
         if turn is not None and record.get("undoes") is not None:
             turn.flags &= ~Flag.WOULD_END
             turn.note = ""
+        elif turn is not None and record.get("what") == "ending" and record.get("after"):
+            # Nothing would have ended it.
+            turn.note = "ended by hand"
         elif turn is not None and record.get("what") in ("ending", "discard"):
             turn.flags |= Flag.WOULD_END
             if turn.status == OPEN and record.get("what") == "ending":

@@ -10,12 +10,13 @@ from convtui.engine.journal import Journal
 from convtui.events import DebugEdited, DebugOverrode
 
 _NAMES = {"raw": "the raw reply", "text": "what is said", "decision": "the decision",
-          "discard": "the discard"}  # fmt: skip
+          "discard": "the discard", "ending": "the ending"}  # fmt: skip
+_OVERRIDES = ("discard", "ending")
 
 
 @dataclass(slots=True, frozen=True)
 class Edit:
-    """One edit, or the override of a discard (`field` is `discard` then)."""
+    """One edit, or an override (`field` is `discard` or `ending` then)."""
 
     seq: int
     """Of its record."""
@@ -32,7 +33,7 @@ class Edit:
     @property
     def what(self) -> str:
         """What it is, in words."""
-        return f"{'override' if self.field == 'discard' else 'edit'} of {self.name}"
+        return f"{'override' if self.field in _OVERRIDES else 'edit'} of {self.name}"
 
     @property
     def undone(self) -> str:
@@ -63,7 +64,7 @@ class Edits:
 
     def seal(self) -> None:
         """What was edited has been said, sent or run: it is past taking back."""
-        self._fixed += sum(edit.field != "discard" for edit in self._made)
+        self._fixed += sum(edit.field not in _OVERRIDES for edit in self._made)
         self._made.clear()
         self._undone.clear()
 
@@ -141,12 +142,12 @@ class Edits:
 
     @property
     def _left(self) -> int:
-        return self._fixed + sum(edit.field != "discard" for edit in self._made)
+        return self._fixed + sum(edit.field not in _OVERRIDES for edit in self._made)
 
     def _emit(self, field: str, before: Any, after: Any, **more: Any) -> int:
-        if field == "discard":
+        if field in _OVERRIDES:
             return self._journal.emit_here(
                 DebugOverrode,
-                what="discard", before=before, after=after, undoes=more.get("undoes"),
+                what=field, before=before, after=after, undoes=more.get("undoes"),
             )  # fmt: skip
         return self._journal.emit_here(DebugEdited, field=field, before=before, after=after, **more)

@@ -89,6 +89,8 @@ class Draft:
     discard: bool | None = None
     outcome: Literal["commit", "end", "retry", "skip"] | None = None
     termination: Termination | None = None
+    ends: Termination | None = None
+    """Set by the driver at `commit`: with this the session ends after the turn."""
     would_have: str | None = None
     empty: bool = False
     hook: str = "default"
@@ -252,7 +254,7 @@ class _Pass:
                 )
             )
             text = text if draft.text is None else draft.text
-            termination = ending(rules, acting, text)
+            termination = draft.ends or ending(rules, acting, text)
         else:
             termination = discarded(rules, acting) if result == "end" else None
 

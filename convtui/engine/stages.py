@@ -26,10 +26,18 @@ from convtui.engine.pipeline import Draft
 from convtui.engine.state import SessionState
 from convtui.engine.table import AskAgainError, Table, TakenBackError, Words
 from convtui.errors import ProviderError, UserSimulatorError
-from convtui.events import DebugOverrode, HoldReason, ResponseProcessed, SignalsExtracted
+from convtui.events import (
+    DebugOverrode,
+    HoldReason,
+    ResponseProcessed,
+    SignalsExtracted,
+    Termination,
+)
 from convtui.transcript import Flag, take_noticed
 
 _EMPTY_RETRIES = 3
+_END_HERE = Choice(OVERRIDE.id, "end here")
+_GO_ON = Choice(OVERRIDE.id, "go on after it")
 
 
 class StageGate:
@@ -43,10 +51,12 @@ class StageGate:
         """What to say at the next hold of what was edited at the last one."""
         self._shown: str | None = None
         """The edited text that stands again once the stages have run again."""
+        self._ends: Termination | None = None
+        """The ending that a human has decided on for this turn."""
 
     def begin(self) -> None:
         """An attempt begins."""
-        self._said, self._shown = "", None
+        self._said, self._shown, self._ends = "", None, None
         self._table.edits.begin()
         self._table.reconsider = None
 
@@ -102,11 +112,13 @@ class StageGate:
             return await self._empty(draft, words)
         elif draft.stage == "terminate":
             return await self.ending(draft)
+        if draft.stage == "commit":
+            draft.ends = self._ends
         while True:
             release = await self._table.gate.pass_through(
                 self._table.point(draft.stage),
                 drafts=lambda: _drafts(draft),
-                choices=(*choices, *self._table.edits.choices),
+                choices=(*choices, *self._end(draft), *self._table.edits.choices),
                 because=because,
                 detail=detail,
             )
@@ -114,7 +126,9 @@ class StageGate:
             if release.choice not in (OVERRIDE.id, EDIT.id, UNDO.id, REDO.id):
                 return None
             self._said = "edited"
-            if release.choice == OVERRIDE.id:
+            if release.choice == OVERRIDE.id and draft.stage == "commit":
+                self._override_ending(draft)
+            elif release.choice == OVERRIDE.id:
                 self._override_discard(draft)
             elif release.choice == UNDO.id:
                 if self._undo(draft):
@@ -172,6 +186,33 @@ class StageGate:
         if last is not None and last.field == "discard":
             self._said = f"as the hook says: {'dropped' if draft.discard else 'kept'}"
 
+    @staticmethod
+    def _end(draft: Draft) -> tuple[Choice, ...]:
+        """The ending by hand, where a turn is about to be committed."""
+        if draft.stage != "commit":
+            return ()
+        return (_END_HERE if draft.ends is None else _GO_ON,)
+
+    def _override_ending(self, draft: Draft) -> None:
+        """The session ends after this turn though nothing ends it, or goes on after all."""
+        edits = self._table.edits
+        if edits.last is not None and edits.last.field == "ending":
+            self._said = edits.undo().undone
+            edits.forget_undone()
+            draft.ends = self._ends = None
+            return
+        before = None if self._ends is None else self._ends.as_dict()
+        self._ends = None
+        self._said = "goes on after it"
+        if before is None:
+            self._ends = Termination(
+                kind="stopped", by="human", reason="ended by hand", at_turn=self._table.number
+            )
+            self._said = "overridden: ends after this turn"
+        after = None if self._ends is None else self._ends.as_dict()
+        edits.note("ending", before, after, "commit")
+        draft.ends = self._ends
+
     def _undo(self, draft: Draft) -> bool:
         """Takes the last edit back; whether stages have to run again for that.
 
@@ -188,7 +229,9 @@ class StageGate:
         if edit.field == "discard" and draft.stage != "discard":
             draft.back = "discard"
             return True
-        if edit.field == "discard":
+        if edit.field == "ending":
+            draft.ends = self._ends = _ending(edit.before)
+        elif edit.field == "discard":
             draft.discard = edit.before
         elif edit.field == "text":
             draft.text = edit.before
@@ -203,6 +246,8 @@ class StageGate:
             return True
         if edit.field == "text" and draft.stage != "signals":
             draft.text = edit.after
+        elif edit.field == "ending" and draft.stage == "commit":
+            draft.ends = self._ends = _ending(edit.after)
         elif edit.field == "discard" and draft.stage == "discard":
             draft.discard = edit.after
         return False
@@ -306,6 +351,10 @@ class StageGate:
                 draft.discard = False
             self.record(draft)
         return None
+
+
+def _ending(told: dict[str, Any] | None) -> Termination | None:
+    return None if told is None else Termination(**told)
 
 
 def _drafts(draft: Draft) -> list[dict[str, Any]]:

@@ -47,7 +47,7 @@ async def test_an_edit_of_the_raw_reply_is_taken_back(tmp_path: Path, stage: str
     ran = await held(tmp_path, stage, ("edit", {"raw": "second"}), "undo", "go")
     assert ran.said == ["a", "FIRST"]
     assert ran.driver.where[:3] == [("breakpoint", stage), ("step", stage), ("step", stage)]
-    assert [choice["id"] for choice in ran.driver.holds[0]["choices"]][-1] == "skip"
+    assert not {"undo", "redo"} & {choice["id"] for choice in ran.driver.holds[0]["choices"]}
     assert ran.driver.holds[1]["choices"][-1]["id"] == "undo"
     assert ran.driver.holds[2]["choices"][-1]["id"] == "redo"
     assert ran.driver.holds[2]["detail"] == "undone: the edit of the raw reply"
@@ -267,3 +267,24 @@ async def test_a_persona_is_asked_again_with_other_parameters(tmp_path: Path) ->
     asked = [r["params"] for r in ran.of("llm.request") if r["side"] == "persona"]
     assert asked == [{}, {"temperature": 0}]
     assert ran.said[0] == "hi"
+
+
+async def test_a_session_can_be_ended_by_hand_where_nothing_ends_it(tmp_path: Path) -> None:
+    def labels(hold: RecordDict) -> list[str]:
+        return [choice["label"] for choice in hold["choices"]]
+
+    ran = await held(tmp_path / "a", "commit", "override", "go")
+    assert "end here" in labels(ran.driver.holds[0])
+    assert "go on after it" in labels(ran.driver.holds[1])
+    assert ran.driver.holds[1]["detail"] == "overridden: ends after this turn"
+    assert ran.driver.where[2] == ("ending", "terminate")
+    assert ran.said == ["a", "FIRST"] and ran.ended == ("stopped", "human")
+    turn = ran.conversation.journal.transcript.turns[1]
+    assert not turn.flags & (Flag.WOULD_END | Flag.EDITED)
+    for number, plan in enumerate((["override", "undo"], ["override", "override"])):
+        ran = await held(tmp_path / str(number), "commit", *plan, "go")
+        assert ran.ended == ("completed", "simulator")
+        assert ran.of("debug.overrode")[1]["undoes"] == ran.of("debug.overrode")[0]["seq"]
+    edit = ("edit", {"raw": "second"})
+    ran = await held(tmp_path / "b", "commit", "override", edit, "undo", "undo", "redo", "go")
+    assert ran.ended == ("stopped", "human"), "an edit in between takes nothing back"

@@ -21,6 +21,7 @@ HOLD_KEYS = {
     "hold.ask_again": ("again", "retry"),
     "hold.override": ("override", "keep"),
     "hold.undo": ("undo",),
+    "hold.redo": ("redo",),
 }
 """The choices of a hold that have a key of their own, whatever their number."""
 SHOWN_ONLY = frozenset({"estimate", "verdict"})
