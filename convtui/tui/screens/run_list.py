@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
@@ -24,12 +25,20 @@ from convtui.tui.words import age
 
 BAD = frozenset({"failed", "crashed", "damaged", "interrupted", "discarded", "abstained"})
 """States that are drawn as errors."""
+_WHO = 32
+"""Cells of who with whom, where there is room for columns."""
+_PADDED = 60
 Row = tuple[str, Branch]
 """A run of a tree and the lines that are drawn before it."""
 
 
-def run_spans(run: RunSummary, now: datetime, before: str = "", after: str = "") -> list[Span]:
-    """A run on one line: when, who with whom, how it ended; with what a tree says of it."""
+def run_spans(
+    run: RunSummary, now: datetime, before: str = "", after: str = "", pad: int = 0
+) -> list[Span]:
+    """A run on one line: when, who with whom, how it ended; with what a tree says of it.
+
+    Who with whom takes `pad` cells at least, so that what follows stands in a column.
+    """
     then = run.created_at or datetime.fromtimestamp(run.modified, UTC)
     if run.damaged:
         who = visible_line(run.name, 60)
@@ -38,6 +47,7 @@ def run_spans(run: RunSummary, now: datetime, before: str = "", after: str = "")
     turns = f"  {run.turns} turns" if run.turns is not None else ""
     why = f"  {visible_line(run.damaged, 60)}" if run.damaged else ""
     tags = f"  #{' #'.join(run.tags)}" if run.tags else ""
+    who += " " * (pad - cell_len(before) - cell_len(who))
     spans = [
         (f"{age(then, now):>10}  {before}", "muted"),
         (f"{who}  ", "text"),
@@ -50,19 +60,19 @@ def run_spans(run: RunSummary, now: datetime, before: str = "", after: str = "")
 
 
 def branch_spans(
-    branch: Branch, now: datetime, guide: str, *, opened: bool, letter: str = ""
+    branch: Branch, now: datetime, guide: str, *, opened: bool, letter: str = "", pad: int = 0
 ) -> list[Span]:
     """A run of a tree on one line; a root says how many branches it has, a mark its letter."""
     guide = f"[{letter}] marked  {guide}" if letter else guide
     if branch.depth:
-        return run_spans(branch.run, now, guide, branch.origin())
+        return run_spans(branch.run, now, guide, branch.origin(), pad)
     many = f"{branch.size} branch{'es' if branch.size != 1 else ''}" if branch.size else ""
     newest = branch.newest or branch.run
     if many and not opened and newest is not branch.run:
         many += f", the newest {newest.state.replace('_', ' ')}"
     mark = ("▾ " if opened else "▸ ") if branch.size else ""
     after = ", ".join(part for part in (many, branch.origin()) if part)
-    return run_spans(branch.run, now, guide + mark, after)
+    return run_spans(branch.run, now, guide + mark, after, pad)
 
 
 class RunList(LineView):
@@ -199,7 +209,8 @@ class RunList(LineView):
         letters = dict(zip(self.marked, "AB", strict=False))
         letter = letters.get(branch.run.path, "") if letters else ""
         opened = self._opened is None or branch.run.file in self._opened
-        return branch_spans(branch, self._now, guide, opened=opened, letter=letter)
+        pad = min(_WHO, self.view_width // 2 - 6) if self.view_width >= _PADDED else 0
+        return branch_spans(branch, self._now, guide, opened=opened, letter=letter, pad=pad)
 
     def measure(self, item: int) -> int:
         """Every run has one line."""

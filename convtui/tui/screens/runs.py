@@ -50,7 +50,10 @@ class RunsScreen(RunChanging):
     DEFAULT_CSS = """
     RunsScreen { layout: vertical; }
     RunsScreen #runs-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
-    RunsScreen Input { height: 1; border: none; padding: 0 1; background: $surface; }
+    RunsScreen Input, RunsScreen Input:focus {
+        height: 1; border: none; padding: 0 1; background: $surface;
+    }
+    RunsScreen Input:focus { background: $panel; }
     RunsScreen #runs-error { height: auto; max-height: 6; padding: 0 1; color: $text-error;
                              background: $surface; }
     RunsScreen #runs-body { layout: horizontal; height: 1fr; padding: 1 0 0 0; }
