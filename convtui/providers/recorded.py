@@ -79,7 +79,7 @@ class RecordedProvider(Provider):
         self.model = next(
             (str(r["model"]) for each in found.replies for r in each.rounds if r.get("model")), None
         )
-        self.system_prompt = "" if system_prompt is not None else self._recorded_prompt()
+        self.system_prompt = "" if system_prompt is not None else self._recorded_prompt(records)
         self._take_lifecycle(records)
         self.tools = _recorded_tools(found.header, records)
 
@@ -98,7 +98,14 @@ class RecordedProvider(Provider):
                 if isinstance(requested, list) and isinstance(prepared, list) and prepared:
                     self._prepared = ([str(n) for n in requested], [str(n) for n in prepared])
 
-    def _recorded_prompt(self) -> str:
+    def _recorded_prompt(self, records: Sequence[RecordDict]) -> str:
+        """Its own; what a warm template had added is added again by whoever starts warm."""
+        prompt = self._first_prompt()
+        seeded = next((each for each in records if each.get("type") == "context.seeded"), {})
+        added = str(seeded.get("addendum") or "")
+        return prompt.removesuffix(added).removesuffix("\n\n") if added else prompt
+
+    def _first_prompt(self) -> str:
         for record in self._by_seq.values():
             if record.get("side") == "provider":
                 append = record.get("append")

@@ -258,6 +258,19 @@ async def test_hooks_run_again_over_what_was_said_not_over_the_template(tmp_path
     assert found["turns"] == [[1, 2, 1], [1, 4, 1]] and found["changed"] == []
 
 
+@pytest.mark.parametrize("own", ["You are a desk.", ""])
+async def test_a_record_of_a_warm_conversation_answers_one_that_is_as_warm(
+    tmp_path: Path, own: str
+) -> None:
+    bot = Bot("a1", "a2", system_prompt=own, tools=[look_up, book])
+    log = (await run(warm(bot), tmp_path / "then")).path
+    config = {"use": f"recorded:{log}?strict"}
+    again_warm = await run(scenario(None, SCRIPT, warm="agent", config=config), tmp_path)
+    assert again_warm.said == ["one", "a1", "two", "a2"], "no drift"
+    cold = await run(scenario(None, SCRIPT, config=config), tmp_path)
+    assert cold.ended == ("failed", "provider") and "drift at 1:2" in cold.termination.reason
+
+
 # --- over HTTP
 
 
