@@ -87,6 +87,23 @@ class Mined:
         """Successful calls behind the patterns, repeated ones included."""
         return sum(pattern.success_count for pattern in self.patterns)
 
+    def why_nothing(self, rules: Rules) -> str:
+        """Why there is no pattern, in words; empty where there is one."""
+        if self.patterns:
+            return ""
+        if not self.given:
+            return "there are no runs; `convtui runs` lists saved ones"
+        if rules.source and rules.source not in self.sources:
+            return f"no run has the source {rules.source!r}; there are: {_names(self.sources)}"
+        if rules.ended and not set(rules.ended) & set(self.endings):
+            kinds = " or ".join(rules.ended)
+            return f"no run ended {kinds}; there are: {_names(self.endings)}"
+        if not self.used:
+            return "no run passed"
+        if self.unreliable:
+            return "every tool failed too often (--min-success-rate)"
+        return "no call is known to have worked"
+
     def metrics(self) -> dict[str, Any]:
         """What was counted, as a template keeps it; rates with three digits."""
         gain = self.mean_gain
@@ -118,6 +135,10 @@ class Mined:
             metrics={key: value for key, value in self.metrics().items() if value is not None},
             slots=None if addendum else {},
         )
+
+
+def _names(counted: Iterable[str]) -> str:
+    return ", ".join(sorted(counted)) or "none"
 
 
 def mine(

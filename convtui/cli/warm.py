@@ -14,6 +14,7 @@ import click
 
 from convtui.cli.common import example, json_flag, print_json, say, settings, table
 from convtui.errors import FileError, LogError, UsageError
+from convtui.plain_words import count
 from convtui.text import visible, visible_line
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def build(
     if found.patterns:
         template = found.template(name, description=description, tags=tags, addendum=addendum)
         path = store.save(template, force=force)
-    why = _why_nothing(found, rules.source, rules.ended)
+    why = found.why_nothing(rules)
     if as_json:
         data = {**found.metrics(), "unreliable": dict(found.unreliable)}
         saved = str(path) if path is not None else None
@@ -168,38 +169,16 @@ def _logs(arguments: Sequence[str], filter_: str | None, out: str | None) -> lis
     return list(dict.fromkeys(run.path.absolute() for run in newest))
 
 
-def _why_nothing(found: Mined, source: str, ended: Sequence[str]) -> str:
-    """Why there is no pattern; empty where there is one."""
-    if found.patterns:
-        return ""
-    if not found.given:
-        return "there are no runs; `convtui runs` lists saved ones"
-    if source and source not in found.sources:
-        return f"no run has the source {source!r}; there are: {_listed(found.sources)}"
-    missing = [kind for kind in ended if kind not in found.endings]
-    if ended and len(missing) == len(ended):
-        return f"no run ended {' or '.join(ended)}; there are: {_listed(found.endings)}"
-    if not found.used:
-        return "no run passed"
-    if found.unreliable:
-        return "every tool failed too often (--min-success-rate)"
-    return "no call is known to have worked"
-
-
-def _listed(counted: dict[str, int]) -> str:
-    return ", ".join(sorted(counted)) or "none"
-
-
 def _print_mined(found: Mined) -> None:
     gain = found.mean_gain
-    tools = ", ".join(f"{name} {count}" for name, count in found.tools.most_common())
+    tools = ", ".join(f"{name} {number}" for name, number in found.tools.most_common())
     rows = [
         ["runs", f"{found.given}, {found.scanned} looked at, {len(found.used)} passed"],
-        *(["  left out", f"{count}: {why}"] for why, count in found.left_out.most_common()),
+        *(["  left out", f"{number}: {why}"] for why, number in found.left_out.most_common()),
         ["calls", tools or "none"],
         *(
-            ["  no pattern", f"{count} of {name}: it failed too often"]
-            for name, count in found.unreliable.most_common()
+            ["  no pattern", f"{number} of {name}: it failed too often"]
+            for name, number in found.unreliable.most_common()
         ),
         ["patterns", f"{len(found.patterns)}, of {found.found} successful calls"],
         ["mean gain", "unknown" if gain is None else f"{gain:+.3f} (below 0 is an improvement)"],
@@ -282,8 +261,9 @@ def show(
             _message("system", f"(after the provider's own prompt)\n{context.addendum}")
         for message in context.messages:
             _message(str(message["role"]), _said(message))
-        left = f", {context.left_out} patterns left out" if context.left_out else ""
-        say(f"{len(context.messages)} messages of {context.patterns} patterns{left}")
+        left = f", {context.left_out} left out" if context.left_out else ""
+        shown = f"{count(len(context.messages), 'message')} of {count(context.patterns, 'pattern')}"
+        say(f"{shown}{left}")
         return 0
     if set_ or max_patterns is not None:
         raise UsageError("--set and --max-patterns go with --messages")
@@ -324,14 +304,14 @@ def _print_template(template: WarmTemplate, path: Path, most: int) -> None:
         name if default is None else f"{name} ({default})"
         for name, default in slots_of(template).items()
     ]
-    metrics = template.metrics
+    metrics, sources = template.metrics, template.source_session_ids
     gain = metrics.get("avg_proficiency_gain")
     rows = [
         ["name", template.name],
         ["file", str(path)],
         ["description", template.description],
         ["tags", ", ".join(template.tags)],
-        ["made", f"{_day(template.created_at)}, of {len(template.source_session_ids)} runs"],
+        ["made", f"{_day(template.created_at)}, of {count(len(sources), 'run')}"],
         ["mean gain", f"{gain:+g}" if isinstance(gain, (int, float)) else ""],
         ["slots", ", ".join(slots)],
         ["system prompt", template.system_prompt_addendum],

@@ -167,7 +167,7 @@ def test_a_template_is_shown(convtui: Run, folder: Path) -> None:
 
 def test_exactly_what_is_injected_can_be_seen_before(convtui: Run, folder: Path) -> None:
     code, out, err = convtui("warm", "show", "desk", "--messages", "--set", "code=B8")
-    assert (code, err) == (0, "4 messages of 1 patterns\n")
+    assert (code, err) == (0, "4 messages of 1 pattern\n")
     assert out.split("\n") == [
         "system:",
         "  (after the provider's own prompt)",
