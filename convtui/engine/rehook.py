@@ -28,6 +28,7 @@ from convtui.scenario import Scenario
 from convtui.scenario_parts import OnDiscard
 
 _CURSOR: Final = struct.Struct(REHOOK_CURSOR)
+_PLAIN: Final = frozenset({str, list, tuple, bool, int, type(None)})
 
 
 @dataclass(slots=True)
@@ -105,7 +106,9 @@ class AgainHooks(SideHooks):
         if self.recorded or self._left:
             self._remember()
         try:
-            return super()._run(hook, function, *arguments)
+            result = function(*arguments)
+            # What cannot be awaited need not be looked at more closely.
+            return result if type(result) in _PLAIN else super()._run(hook, lambda: result)
         except HookError:
             raise
         except BaseException as error:  # KeyboardInterrupt, GeneratorExit and the like

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from typing import Any, Final
 
 from convtui.engine.output import OutputCapture
 from convtui.engine.pipe import FrameSender
@@ -13,6 +15,9 @@ from convtui.models.base import ModelClients
 from convtui.protocol import Kind, RehookSpec, StartSpec
 from convtui.providers.loader import Loaded
 from convtui.scenario import Scenario
+
+_EVERY: Final = 0.005
+"""Seconds between two times that is told what is done: another thread and process take it in."""
 
 
 async def rehook(
@@ -32,14 +37,28 @@ async def rehook(
         raise_failure(await lifecycle("setup", loaded.provider.setup))
     capture.flush()
     sender.send(Kind.LOADED, **described(loaded))
+    done: list[dict[str, Any]] = []
+    told = float("-inf")
     for found in Rehook(spec, loaded.provider).logs():
-        capture.flush()
-        sender.send(Kind.REHOOKED, **found)
+        done.append(found)
+        if time.monotonic() - told < _EVERY:
+            continue
+        tell(done, sender, capture)
         # Commands, the heartbeat and tasks of the provider's own get their turn.
         await asyncio.sleep(0)
+        told = time.monotonic()
+    tell(done, sender, capture)
     if spec.setup:
         await lifecycle("cleanup", loaded.provider.cleanup)
     return 0
+
+
+def tell(done: list[dict[str, Any]], sender: FrameSender, capture: OutputCapture) -> None:
+    """Sends what is done, and forgets it."""
+    capture.flush()
+    for found in done:
+        sender.send(Kind.REHOOKED, **found)
+    done.clear()
 
 
 def raise_failure(call: Timed) -> None:

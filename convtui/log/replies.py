@@ -93,7 +93,8 @@ class RecordedReplies:
 
     def take(self, record: RecordDict) -> None:
         """Takes in the next record; one that is malformed is passed over and counted."""
-        handler = _HANDLERS.get(str(record.get("type")))
+        kind = record.get("type")
+        handler = _HANDLERS.get(kind) if type(kind) is str else None
         if handler is None:
             return
         try:
