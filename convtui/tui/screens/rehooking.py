@@ -285,7 +285,7 @@ class RehookScreen(KeyScreen):
             return notes
         return notes + report.notes()
 
-    def on_rehook_list_selected(self) -> None:
+    def on_row_list_selected(self) -> None:
         """Another line is selected."""
         self._show_details()
         self.refresh_footer()

@@ -6,18 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.segment import Segment
-from rich.style import Style
-from textual import events
-from textual.message import Message
-from textual.reactive import reactive
-from textual.strip import Strip
-
 from convtui.analysis.rehook import Changed, Report
 from convtui.text import visible_line
-from convtui.tui.palette import Palette, Span
-from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
-from convtui.tui.widgets.marks import fit
+from convtui.tui.palette import Span
+from convtui.tui.widgets.row_list import RowList
 
 
 @dataclass(slots=True, frozen=True)
@@ -47,100 +39,17 @@ def items_of(report: Report) -> list[Item]:
     return found
 
 
-class RehookList(LineView):
-    """Draws what is on the screen of any number of lines; one of them is selected."""
-
-    cursor = reactive(-1, init=False, repaint=False)
-    """Index of the selected line, -1 while there is none."""
-
-    class Selected(Message):
-        """Another line was selected."""
-
-    def __init__(self, *, palette: Palette | None = None, id: str | None = None) -> None:
-        super().__init__(palette=palette, id=id)
-        self.items: list[Item] = []
+class RehookList(RowList[Item]):
+    """What has changed; the first reply is selected."""
 
     def show(self, items: Sequence[Item]) -> None:
         """Shows these, from the first reply on."""
-        self.items = list(items)
-        self.cursor = -1
-        self.load(len(self.items), 1)
-        self.go_to(next((i for i, item in enumerate(self.items) if item.change is not None), 0))
+        first = next((i for i, item in enumerate(items) if item.change is not None), 0)
+        self.show_items(items, first)
 
-    @property
-    def selected(self) -> Item | None:
-        """The selected line."""
-        return self.items[self.cursor] if 0 <= self.cursor < len(self.items) else None
-
-    # --- moving
-
-    def go_to(self, index: int) -> None:
-        """Selects a line and brings it to sight."""
-        if self.items:
-            self.cursor = max(0, min(index, len(self.items) - 1))
-            self.show_item(self.cursor)
-
-    def watch_cursor(self, old: int, new: int) -> None:
-        """Tells who listens."""
-        self.refresh()
-        if old != new:
-            self.post_message(self.Selected())
-
-    def anchor_item(self) -> int | None:
-        """The selected line stays where it is."""
-        return self.cursor if self.cursor >= 0 else None
-
-    def action_scroll_up(self) -> None:
-        """The line before."""
-        self.go_to(self.cursor - 1)
-
-    def action_scroll_down(self) -> None:
-        """The line after."""
-        self.go_to(self.cursor + 1)
-
-    def action_page_up(self) -> None:
-        """A page up."""
-        self.go_to(self.cursor - max(1, self.view_height - 1))
-
-    def action_page_down(self) -> None:
-        """A page down."""
-        self.go_to(self.cursor + max(1, self.view_height - 1))
-
-    def on_click(self, event: events.Click) -> None:
-        """Selects what is under the mouse."""
-        event.prevent_default()
-        line = round(self.scroll_y) + event.y
-        if 0 <= line < len(self.items):
-            self.cursor = line
-
-    # --- for the base
-
-    def on_resize(self, event: events.Resize) -> None:
-        """The selected line stays in sight."""
-        super().on_resize(event)
-        self.show_item(self.cursor)
-
-    def measure(self, item: int) -> int:
-        """One line."""
-        return 1
-
-    def row(self, item: int, row: int) -> Strip:
-        """One line, with the selection's mark."""
-        mark = Segment("▌" if item == self.cursor else " ", self.palette.style("accent"))
-        spans = fit(_spans(self.items[item]), max(10, self.view_width - 2))
-        return Strip([mark, *strip_of(spans, self.palette)])
-
-    def row_style(self, item: int, row: int) -> Style | None:
-        """The light of the selected line."""
-        return self.palette.background("selection") if item == self.cursor else None
-
-    def copy_row(self, item: int, row: int) -> CopyRow:
-        """One line for the clipboard."""
-        return CopyRow(" " + "".join(text for text, _ in _spans(self.items[item])).rstrip(), 1)
-
-    def empty_row(self, y: int) -> Strip:
-        """Nothing below the last one."""
-        return Strip.blank(self.view_width)
+    def spans_of(self, item: Item) -> Sequence[Span]:
+        """A run, a reply, an ending."""
+        return _spans(item)
 
 
 def _spans(item: Item) -> list[Span]:
