@@ -14,7 +14,8 @@ from typing import TypeVar
 from convtui.errors import ConvtuiError, IndexFailure
 from convtui.filters import ATOMS, Filter, decide
 from convtui.log.families import families, walk
-from convtui.log.index import Index, Progress, remove_index
+from convtui.log.index import Index, Progress
+from convtui.log.index_file import remove_index
 from convtui.log.index_rows import IndexedRun, header_of
 from convtui.log.library import RunSummary, log_files, summarise
 from convtui.log.notes import Notes, TurnNote

@@ -28,7 +28,8 @@ from convtui.events import (
 )
 from convtui.filters import ATOMS, And, Atom, Node, Not, Or, parse
 from convtui.library import Library, matches_log
-from convtui.log.index import FILE, Index
+from convtui.log.index import Index
+from convtui.log.index_file import FILE
 from convtui.log.index_rows import fold_text
 from convtui.log.library import RunSummary, list_runs
 from convtui.log.notes import Notes

@@ -14,16 +14,24 @@ logs instead.
 
 from __future__ import annotations
 
-import gc
 import os
-import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.errors import IndexFailure
+from convtui.log.index_file import (
+    FILE,
+    Matches,
+    Stat,
+    failing,
+    is_damage,
+    remove_index,
+    scan,
+    transaction,
+    uncollected,
+)
 from convtui.log.index_rows import (
     SUMMARY_ONLY,
     TEXT_COLUMNS,
@@ -37,12 +45,11 @@ from convtui.log.index_rows import (
     stored,
 )
 from convtui.log.index_summary import COLUMNS, from_row, to_row
-from convtui.log.library import COMPANIONS, RunSummary
-from convtui.log.names import LOCK, NOTES
+from convtui.log.library import RunSummary
+from convtui.log.names import LOCK
 from convtui.log.prefilter import ANYTHING, MATCHES, Condition
 from convtui.log.reader import is_being_written
 
-FILE: Final = ".library.sqlite3"
 VERSION: Final = 1
 """Raised with every change of what is kept: an index of another version is made again."""
 _BUSY = 15.0
@@ -52,8 +59,6 @@ _BATCH = 64
 _BATCH_TURNS = 4000
 _STALE = 50_000
 """Forgotten turns that the full text may still know before it is made again."""
-_Stat = tuple[int, int]
-"""Size and time of the last change, in nanoseconds."""
 Progress = Callable[[int, int], None]
 """Told how many of how many runs were read."""
 _ROW: Final = (
@@ -88,11 +93,11 @@ class Index:
         self.path = folder / FILE
         self._wants_full_text = full_text
         self._file = os.fspath(folder) + os.sep
-        with _failing():
+        with failing():
             try:
                 self._db = self._open()
             except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
+                if not is_damage(error):
                     raise
                 remove_index(self.folder)
                 self._db = self._open()
@@ -132,7 +137,7 @@ class Index:
         return db
 
     def _make(self, db: sqlite3.Connection) -> None:
-        with _transaction(db):
+        with transaction(db):
             if db.execute("PRAGMA user_version").fetchone()[0] == VERSION:
                 return  # another process was faster
             found = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
@@ -148,7 +153,7 @@ class Index:
             db.execute(f"PRAGMA user_version = {VERSION}")
 
     def _has(self, table: str) -> bool:
-        with _failing():
+        with failing():
             found = self._db.execute(
                 "SELECT 1 FROM sqlite_master WHERE name = ? AND type = 'table'", (table,)
             )
@@ -168,26 +173,26 @@ class Index:
         `turns` wants the turns of every run, not only its row. `progress` is told after each run
         that was read, `stop` asked before.
         """
-        with _uncollected():
-            seen, logs, notes = _scan(self.folder)
+        with uncollected():
+            seen, logs, notes = scan(self.folder)
             rows, gone, wanted = self._compare(logs, notes, turns)
         if gone or wanted:
-            with _failing():
+            with failing():
                 if gone:
                     self._forget(gone)
                 self._read(wanted, progress, stop)
                 rows = self._db.execute(_LIST).fetchall()
-        with _uncollected():
+        with uncollected():
             return self._summaries(rows, seen)
 
     def _compare(
-        self, logs: dict[str, _Stat], notes: dict[str, _Stat], turns: bool
+        self, logs: dict[str, Stat], notes: dict[str, Stat], turns: bool
     ) -> tuple[list[tuple[Any, ...]], list[str], list[tuple[str, bool]]]:
         """All rows, the names of those that are gone, and what is to be read (with its turns?)."""
         nothing = (0, 0)
         gone: list[str] = []
         wanted: list[tuple[str, bool]] = []
-        with _failing():
+        with failing():
             rows = self._db.execute(_LIST).fetchall()
             for name, size, mtime, notes_size, notes_mtime, depth, *_ in rows:
                 name = loaded(name)  # noqa: PLW2901
@@ -241,7 +246,7 @@ class Index:
 
     def refresh_run(self, name: str) -> None:
         """Takes in one run again: its log, or its notes, have just been changed."""
-        with _failing():
+        with failing():
             if stat_of(self.folder / name) == (0, 0):
                 self._forget([name])
                 return
@@ -254,7 +259,7 @@ class Index:
     def _write(self, batch: Sequence[RunRows]) -> None:
         if not batch:
             return
-        with _transaction(self._db):
+        with transaction(self._db):
             batch = [rows for rows in batch if not self._has_run(rows)]
             self._drop([rows.summary.name for rows in batch])
             last = self._db.execute("SELECT last FROM numbers").fetchone()[0]
@@ -300,7 +305,7 @@ class Index:
             )
 
     def _forget(self, names: Sequence[str] | set[str]) -> None:
-        with _transaction(self._db):
+        with transaction(self._db):
             self._drop(names)
 
     def _drop(self, names: Sequence[str] | set[str]) -> None:
@@ -336,7 +341,7 @@ class Index:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """What is asked inside is answered as of one moment, whatever others write meanwhile."""
-        with _failing():
+        with failing():
             self._db.execute("BEGIN")
             try:
                 yield
@@ -348,7 +353,7 @@ class Index:
         """The runs whose turns are here: number, sessions (where wanted) and notes by file name."""
         wanted = "sessions" if sessions else "''"
         query = f"SELECT name, id, {wanted}, CASE WHEN noted THEN notes ELSE '' END FROM runs"
-        with _failing():
+        with failing():
             found = self._db.execute(f"{query} WHERE depth = ?", (WITH_TURNS,))
             return {loaded(name): (number, some, notes) for name, number, some, notes in found}
 
@@ -379,8 +384,8 @@ class Index:
             where = f"t.id IN (SELECT min(t.id) FROM {source} WHERE {where} GROUP BY t.id >> 24)"
         source = joined if texts or (condition.texts and not first) else "turns t"
         split = len(TURN_COLUMNS)
-        with _failing():
-            db.create_function(MATCHES, 2, _Matches(), deterministic=True)
+        with failing():
+            db.create_function(MATCHES, 2, Matches(), deterministic=True)
             if numbers is not None:
                 db.execute("CREATE TABLE IF NOT EXISTS temp.asked (id INTEGER PRIMARY KEY)")
                 db.execute("DELETE FROM temp.asked")
@@ -391,7 +396,7 @@ class Index:
 
     def turns_of(self, name: str) -> tuple[str, str, list[tuple[Sequence[Any], Sequence[Any]]]]:
         """Sessions, notes, and all turns of one run; empty ones where they are not here."""
-        with _failing():
+        with failing():
             found = self._db.execute(
                 "SELECT id, sessions, notes FROM runs WHERE name = ? AND depth = ?",
                 (stored(name), WITH_TURNS),
@@ -400,89 +405,3 @@ class Index:
             return "[]", "{}", []
         rows = self.candidates(ANYTHING, [found[0]], texts=True)
         return found[1], found[2], [(row, text or ()) for _, row, text in rows]
-
-
-class _Matches:
-    """`pattern_matches(pattern, text)`, as the filter language finds a pattern."""
-
-    def __init__(self) -> None:
-        self._patterns: dict[str, re.Pattern[str]] = {}
-
-    def __call__(self, pattern: str, text: str | bytes | None) -> bool:
-        found = self._patterns.get(pattern)
-        if found is None:
-            found = self._patterns[pattern] = re.compile(pattern, re.IGNORECASE)
-        return text is not None and found.search(loaded(text)) is not None
-
-
-def remove_index(folder: Path) -> None:
-    """Takes the index of a folder away: it is made again from the logs."""
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        (folder / (FILE + suffix)).unlink(missing_ok=True)
-
-
-def _scan(folder: Path) -> tuple[set[str], dict[str, _Stat], dict[str, _Stat]]:
-    """Every name in a folder, the logs with size and time, and those of their notes by log."""
-    seen: set[str] = set()
-    logs: dict[str, _Stat] = {}
-    notes: dict[str, _Stat] = {}
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            name = entry.name
-            seen.add(name)
-            if not name.endswith(".jsonl"):
-                continue
-            companion = name.endswith(COMPANIONS)
-            if companion and not name.endswith(NOTES):
-                continue
-            try:
-                found = entry.stat()
-                stat = (found.st_size, found.st_mtime_ns)
-            except OSError:
-                stat = (0, 0)
-            if companion:
-                notes[name.removesuffix(NOTES)] = stat
-            else:
-                logs[name] = stat
-    return seen, logs, notes
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """No garbage collection inside: what is made here is kept, and there is much of it."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        with suppress(sqlite3.Error):
-            db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
-
-
-@contextmanager
-def _failing() -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        damaged = isinstance(error, sqlite3.DatabaseError) and _is_damage(error)
-        raise IndexFailure(str(error) or type(error).__name__, damaged=damaged) from error
-
-
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Whether making the file again helps: it is no database, or not one of ours."""
-    code = getattr(error, "sqlite_errorname", "") or ""
-    if code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return True
-    return code == "SQLITE_ERROR" and "no such" in str(error)

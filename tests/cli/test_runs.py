@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from convtui.log.index import FILE
+from convtui.log.index_file import FILE
 from convtui.log.notes import Notes
 from convtui.log.writer import LogWriter
 from tests.cli.conftest import Run
