@@ -84,6 +84,11 @@ def check_compression(path: Path | str) -> CompressionCheck:
     return found
 
 
+def was_compressed(transcript: Transcript) -> bool:
+    """Whether a log itself has a compression, or begins with one."""
+    return bool(_points(transcript, None))
+
+
 class _Chain:
     """Goes back from a log to those that it continues."""
 

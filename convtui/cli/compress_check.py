@@ -10,7 +10,7 @@ import click
 from convtui.cli.common import example, json_flag, print_json
 
 if TYPE_CHECKING:
-    from convtui.analysis.compress_check import CompressionCheck, Part
+    from convtui.analysis.compress_check import CompressionCheck
 
 
 @click.command(
@@ -44,41 +44,10 @@ def command(*, log: str, as_json: bool) -> int:
 
 
 def _print(found: CompressionCheck) -> None:
-    words = {True: "preserved", False: "not preserved", None: "unknown"}
-    if found.has_compression is None:
-        _line(f"compression: unknown: {found.why}")
-    elif not found.has_compression:
-        _line(f"no compression: {found.why}")
-    else:
-        rows = found.compressed.get("rows_in")
-        _line(
-            "compression: " + (f"{rows} messages became a summary" if rows else "there was one")
-            + f" ({found.compressed.get('log', '')})"
-        )  # fmt: skip
-        _part("before", found.pre)
-        _part("after", found.post)
-        if found.interval is not None:
-            from convtui.analysis.profile_report import interval_words
+    from convtui.analysis.compress_report import lines
 
-            _line(f"difference, 95 %: {interval_words(found.interval)}")
-        _line(f"proficiency: {words[found.preserved]}: {found.why}")
-    for note in found.notes:
-        _line(f"note: {note}")
-
-
-def _part(name: str, part: Part | None) -> None:
-    from convtui.analysis.profile_report import gain_words, rate
-
-    if part is None:
-        _line(f"{name}: unknown")
-        return
-    tally = part.tally
-    calls = f"{tally.calls:,} call{'' if tally.calls == 1 else 's'}"
-    lost = f", {tally.unknown:,} unknown" if tally.unknown else ""
-    said = f"{calls}{lost}, error rate {rate(tally)}" if tally.calls else "no tool calls"
-    _line(f"{name}: {said}")
-    if tally.calls:
-        _line(f"  {gain_words(part.gain)}")
+    for name, said in lines(found):
+        _line(f"{name}: {said}" if name else f"  {said}")
 
 
 def _line(text: str) -> None:
