@@ -195,7 +195,9 @@ async def messages(bench: Bench) -> None:
             if said is None or not str(said.get("text", "")).strip():
                 bench.add(name, "warn", "it says nothing to it", told, address(said or _last(told)))
             else:
-                bench.add(name, "pass", "it answers", told, address(said))
+                replaced = any(r.get("code") == "lone_surrogates" for r in told.of("warning"))
+                says = "it answers; U+FFFD was sent in their place" if replaced else "it answers"
+                bench.add(name, "pass", says, told, address(said))
 
 
 async def tool_call(bench: Bench) -> None:

@@ -39,10 +39,11 @@ from convtui.events import (
     LlmRetry,
     Side,
     TurnCancelled,
+    Warned,
 )
 from convtui.log.requests import RequestChain
 from convtui.models.base import Delta, Message, Reply, ReplyFold
-from convtui.models.context import current_call
+from convtui.models.context import current_call, current_warn
 from convtui.models.retry import RetryDesk, current_retry, full_jitter
 from convtui.protocol import describe_error
 from convtui.providers.base import ThreadExit, as_delta
@@ -398,6 +399,7 @@ class _Run:
         self._place = journal.place.fields()
         self._timer: asyncio.TimerHandle | None = None
         self._due = _PARTIAL_EVERY
+        self._warned: set[str] = set()
 
     @property
     def elapsed(self) -> float:
@@ -417,6 +419,7 @@ class _Run:
         """Takes the stream in to its end."""
         token = current_call.set(self.seq)
         rules = current_retry.set(self.desk)
+        warn = current_warn.set(self._warn)
         try:
             stream = guarded(self._opening())
             try:
@@ -428,8 +431,16 @@ class _Run:
             reply.metadata = jsonable(reply.metadata)
             return reply
         finally:
+            current_warn.reset(warn)
             current_retry.reset(rules)
             current_call.reset(token)
+
+    def _warn(self, code: str, message: str) -> None:
+        """Whoever answers tells something of the call; of each kind once, also when retried."""
+        if code not in self._warned:
+            self._warned.add(code)
+            side = self.question.side
+            self._journal.emit_here(Warned, call=self.seq, side=side, code=code, message=message)
 
     def _opening(self) -> Callable[[], AsyncIterator[Delta]]:
         """How this attempt's stream is opened: with a fault in it when one is armed."""

@@ -20,7 +20,9 @@ from typing import Any, cast
 from convtui.errors import BadModelRequest, ModelError, UsageError
 from convtui.models.base import Delta, Message
 from convtui.models.chunks import ChunkReader, is_priced, whole_delta
+from convtui.models.context import current_warn
 from convtui.models.mapping import CallFacts, map_error, unknown_model
+from convtui.models.sendable import REPLACED, sendable
 from convtui.text import REDACTED, Redactor, is_secret_name
 
 _SECRET_PARAM = re.compile(r"(?i)(?:^|[_-])(?:key|token|secret|password|credentials?|cookies?)$")
@@ -236,6 +238,8 @@ class LitellmClient:
         endpoints that refuse them (usage is unknown then); `model` asks another model this once.
         The first delta's metadata has the response headers worth keeping.
 
+        Lone surrogates, which no request can have, are sent as U+FFFD; `current_warn` is told.
+
         Raises `ModelError`s only, and CancelledError; cancelling, or closing the iterator, closes
         the connection at once. Close it (`contextlib.aclosing`) when leaving it early.
         """
@@ -299,7 +303,16 @@ class LitellmClient:
         reserved = {"mock_response", "fallbacks", "caching"} & arguments.keys()
         if reserved:
             raise BadModelRequest(f"params: {', '.join(sorted(reserved))} cannot be used here")
-        return arguments
+        return self._valid(arguments)
+
+    @staticmethod
+    def _valid(arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments with text that can be sent; that something was replaced is said."""
+        valid: dict[str, Any] = sendable(arguments)
+        warn = current_warn.get()
+        if valid is not arguments and warn is not None:
+            warn(REPLACED, "lone surrogates cannot be sent: U+FFFD went in their place")
+        return valid
 
     def _facts(self, asked: Mapping[str, Any], started: bool) -> CallFacts:
         key_names: Sequence[str] = ()

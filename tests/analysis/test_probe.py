@@ -394,7 +394,7 @@ async def test_a_spec_that_names_nothing_is_no_finding(tmp_path: Path) -> None:
 
 
 # Each engine imports litellm anew: the faults are shared out between the tests.
-STOOD = ("net_429", "net_drop")
+STOOD = ("net_429", "net_drop", "surrogates")
 NOT_STOOD = ("net_500", "net_malformed", "net_slow")
 
 
@@ -408,7 +408,8 @@ async def test_a_litellm_model_stands_the_faults_of_a_network(tmp_path: Path) ->
     says = {f.probe: f.says for f in report.findings}
     assert "RateLimited, tried again after 1 s" in says["net_429"]
     assert "StreamDropped" in says["net_drop"]
-    assert report.usage()["calls"] == 4
+    assert says["surrogates"] == "it answers; U+FFFD was sent in their place"
+    assert report.usage()["calls"] == 5
 
 
 CARELESS = """

@@ -181,3 +181,22 @@ async def test_an_outage_is_retried_then_named(
     assert ran.ended == ("failed", "responder")
     assert ran.termination.reason.startswith("responder error: responder execution failed: ")
     assert len(ran.of("llm.retry")) == 3
+
+
+async def test_lone_surrogates_are_replaced_as_sent_recorded_exactly_and_told_once_a_call(
+    server: OpenAIServerThread, models: EngineModels, tmp_path: Path
+) -> None:
+    busy = FakeReply(status=503, error={"message": "busy"}, headers={"Retry-After": "0"})
+    server.script(busy, REPLY, STOP, model="responder-1")
+    what = scenario(Bot("half \ud83d", "a2"), persona=persona(server, True))
+    ran = await run(what, tmp_path, models=models)
+    assert ran.said == ["Rebook me.", "half \ud83d", "yes", "a2"]
+    assert ran.ended == ("stopped", "responder")
+    sent = [json.dumps(request.body["messages"]) for request in server.requests]
+    assert len(sent) == 3
+    assert all("half \\ufffd" in text and "\\ud83d" not in text for text in sent)
+    asked = [r for r in ran.of("llm.request") if r["side"] == "responder"]
+    assert "half \ud83d" in asked[0]["append"][0]["content"]
+    assert len(ran.of("llm.retry")) == 1
+    told = [w for w in ran.of("warning") if w["code"] == "lone_surrogates"]
+    assert [(w["side"], w["call"]) for w in told] == [("responder", r["seq"]) for r in asked]

@@ -15,6 +15,7 @@ import pytest
 
 from convtui.errors import BadModelRequest, ModelUnavailable, StreamDropped, UsageError
 from convtui.models.base import Delta, Reply, ReplyFold
+from convtui.models.context import current_warn
 from convtui.models.litellm_client import LitellmClients, public_params
 from convtui.text import Redactor
 from tests.fakes.openai_http import Received
@@ -81,6 +82,39 @@ async def test_everything_asked_for_is_sent_once(
     assert request.headers["authorization"] == f"Bearer {KEY}"
     assert request.headers["x-a"] == "b"
     assert KEY not in repr(client)
+
+
+async def test_lone_surrogates_are_sent_as_replacement_characters(
+    litellm_clients: LitellmClients, server: OpenAIServerThread
+) -> None:
+    said: list[str] = []
+    token = current_warn.set(lambda code, message: said.append(code))
+    client = litellm_clients.client("openai/m", {"api_base": server.url, "api_key": KEY})
+    parts = [{"type": "text", "text": "a \udc00"}]
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": "half \ud83d, whole \ud83d\udc0c, 🐌"},
+        {"role": "assistant", "content": None,
+         "tool_calls": [{"id": "c1", "type": "function",
+                         "function": {"name": "f", "arguments": "{\"x\": \"\ud800\"}"}}]},
+        {"role": "tool", "tool_call_id": "c1", "content": "\udfff"},
+        {"role": "user", "content": parts},
+    ]  # fmt: skip
+    try:
+        assert _folded([d async for d in client.stream(messages, params={"stop": ["\udfff"]})]).text
+        assert said == ["lone_surrogates"]
+        assert _folded([d async for d in client.stream(HELLO)]).text
+    finally:
+        current_warn.reset(token)
+    body = server.requests[0].body
+    sent = body["messages"]
+    assert sent[0]["content"] == "half \ufffd, whole 🐌, 🐌"
+    assert sent[1]["tool_calls"][0]["function"]["arguments"] == '{"x": "\ufffd"}'
+    assert (sent[2]["content"], sent[3]["content"][0]["text"]) == ("\ufffd", "a \ufffd")
+    assert body["stop"] == ["\ufffd"]
+    # What was given is as it was, and what can be sent is not warned of.
+    assert parts == [{"type": "text", "text": "a \udc00"}]
+    assert messages[0]["content"] == "half \ud83d, whole \ud83d\udc0c, 🐌"
+    assert said == ["lone_surrogates"]
 
 
 @pytest.mark.parametrize("missing_index", [False, True])
