@@ -283,7 +283,8 @@ class RehookScreen(KeyScreen):
             notes.append(f"{', '.join(self.changed[:3])} changed: {key} runs the hooks again")
         if report is None or self.problem or self.running:
             return notes
-        return notes + report.notes()
+        # There is room for a few; the command line tells all.
+        return notes + report.notes()[:6]
 
     def on_row_list_selected(self) -> None:
         """Another line is selected."""
