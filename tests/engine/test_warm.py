@@ -212,6 +212,33 @@ async def test_a_conversation_is_rewound_to_its_first_turn_warm(tmp_path: Path) 
     assert all(assert_warm(sent) for sent in bot.sent)
 
 
+async def test_a_log_that_was_cut_off_anywhere_goes_on_as_warm_as_it_began(
+    tmp_path: Path, template: Path
+) -> None:
+    whole = await run(warm(Bot("a1", "a2", tools=[look_up, book])), tmp_path / "whole")
+    lines = whole.path.read_bytes().splitlines(keepends=True)
+    child = await cut_turn(whole, 3, tmp_path / "child", warm(Bot("b2", tools=[look_up, book])))
+    of_child = child.path.read_bytes().splitlines(keepends=True)
+    template.write_text(template.read_text().replace("Ada", "changed since"))
+    over = next(r["seq"] for r in whole.records if r["type"] == "session.ended")
+    for count in range(2, over, 3):
+        cut = tmp_path / f"cut{count}.jsonl"
+        cut.write_bytes(b"".join(lines[:count]))
+        bot = Bot("c", tools=[look_up, book])
+        await resume(cut, tmp_path / "out", warm(bot))
+        for sent in bot.sent:
+            assert_warm(sent)
+    # Nothing had been said, and nothing of the template: it is read as it is now.
+    cut.write_bytes(lines[0])
+    bot = Bot("c", tools=[look_up, book])
+    await resume(cut, tmp_path / "out", warm(bot))
+    assert bot.sent[0][7]["content"] == "booked for changed since"
+    # Something had been said, but this log does not say after what.
+    cut.write_bytes(b"".join(of_child[:2]))
+    with pytest.raises(UsageError, match="go on with the log before it"):
+        await resume(cut, tmp_path / "out", warm(bot))
+
+
 async def test_another_template_is_refused_for_what_goes_on(tmp_path: Path) -> None:
     parent = await run(warm(Bot("a1"), max_turns=2), tmp_path)
     with pytest.raises(UsageError, match=r"keeps the warm context it began with \(agent\)"):
