@@ -25,14 +25,22 @@ if TYPE_CHECKING:
 
 @click.group(
     "warm",
+    invoke_without_command=True,
     epilog=example(
         "convtui warm build refunds runs/ --tag desk",
         "convtui warm show refunds --messages",
         "convtui run scenario.yaml --warm refunds",
     ),
 )
-def command() -> None:
-    """Warm templates: tool calls that worked, put before a new conversation's history."""
+@click.pass_context
+def command(ctx: click.Context) -> int | None:
+    """Warm templates: tool calls that worked, put before a new conversation's history.
+
+    Without a command: the list.
+    """
+    if ctx.invoked_subcommand is None:
+        return print_list(as_json=False)
+    return None
 
 
 def _store() -> WarmStore:
@@ -43,6 +51,7 @@ def _store() -> WarmStore:
 
 @command.command(
     "build",
+    short_help="Make a template of saved runs.",
     epilog=example(
         "convtui warm build refunds",
         "convtui warm build refunds runs/ --source hermes --min-messages 10",
@@ -52,12 +61,31 @@ def _store() -> WarmStore:
 @click.argument("name")
 @click.argument("arguments", nargs=-1, metavar="[LOG...] [FILTER]")
 @click.option("--filter", "filter_", metavar="FILTER", help="Only runs that it finds.")
-@click.option("--min-messages", type=click.IntRange(0), default=30, show_default=True, metavar="N")
-@click.option("--max-sessions", type=click.IntRange(1), default=30, show_default=True, metavar="N")
+@click.option(
+    "--min-messages",
+    type=click.IntRange(0),
+    default=30,
+    show_default=True,
+    metavar="N",
+    help="Of a run: turns, calls of tools and their results.",
+)
+@click.option(
+    "--max-sessions",
+    type=click.IntRange(1),
+    default=30,
+    show_default=True,
+    metavar="N",
+    help="Runs that are used, of those that pass.",
+)
 @click.option("--source", metavar="NAME", help="run, import, hermes, cli, telegram, ...")
 @click.option("--ended", metavar="KIND[,KIND]", help="How the runs ended.")
 @click.option(
-    "--max-error-rate", type=click.FloatRange(0, 1), default=0.5, show_default=True, metavar="R"
+    "--max-error-rate",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    metavar="R",
+    help="Of a run's calls whose outcome is known.",
 )
 @click.option(
     "--min-success-rate",
@@ -186,10 +214,19 @@ def _print_mined(found: Mined) -> None:
     table(rows)
 
 
-@command.command("list", epilog=example("convtui warm list", "convtui warm list --json"))
+@command.command(
+    "list",
+    short_help="All templates.",
+    epilog=example("convtui warm list", "convtui warm list --json"),
+)
 @json_flag
 def list_(*, as_json: bool) -> int:
     """Lists the templates; files that cannot be read are named on standard error."""
+    return print_list(as_json=as_json)
+
+
+def print_list(*, as_json: bool) -> int:
+    """The list of `convtui warm list`."""
     store = _store()
     listing = store.listing()
     for problem in listing.problems:
@@ -236,6 +273,7 @@ def _day(created_at: float) -> str:
 
 @command.command(
     "show",
+    short_help="A template, or exactly what it injects.",
     epilog=example("convtui warm show refunds", "convtui warm show refunds --messages --json"),
 )
 @click.argument("name")
@@ -338,7 +376,9 @@ def _print_template(template: WarmTemplate, path: Path, most: int) -> None:
         say(f"the first {most} are injected")
 
 
-@command.command("edit", epilog=example("convtui warm edit refunds"))
+@command.command(
+    "edit", short_help="Open a template in $EDITOR.", epilog=example("convtui warm edit refunds")
+)
 @click.argument("name")
 def edit(*, name: str) -> int:
     """Opens a template in $EDITOR; it is kept as it was where what comes back is no template."""
@@ -381,7 +421,9 @@ def edit(*, name: str) -> int:
     return 0
 
 
-@command.command("delete", epilog=example("convtui warm delete refunds --yes"))
+@command.command(
+    "delete", short_help="Delete a template.", epilog=example("convtui warm delete refunds --yes")
+)
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_flag

@@ -147,6 +147,7 @@ def test_the_list_names_what_it_cannot_read(convtui: Run, folder: Path) -> None:
 
 
 def test_an_empty_list_says_what_to_do(convtui: Run) -> None:
+    assert convtui("warm") == convtui("warm", "list")
     code, out, err = convtui("warm", "list")
     assert (code, out) == (0, "") and "`convtui warm build NAME` makes one" in err
 
