@@ -5,22 +5,20 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, say, settings, table
-from convtui.errors import FileError, LogError, UsageError
+from convtui.cli.common import example, json_flag, print_json, say, table
+from convtui.cli.warm_build import build, user_store
+from convtui.errors import UsageError
 from convtui.plain_words import count
 from convtui.text import visible, visible_line
 
 if TYPE_CHECKING:
-    from convtui.analysis.mining import Mined
     from convtui.warm import WarmTemplate
-    from convtui.warm_store import WarmStore
 
 
 @click.group(
@@ -43,175 +41,7 @@ def command(ctx: click.Context) -> int | None:
     return None
 
 
-def _store() -> WarmStore:
-    from convtui.warm_store import WarmStore
-
-    return WarmStore(settings().paths.warm_dir)
-
-
-@command.command(
-    "build",
-    short_help="Make a template of saved runs.",
-    epilog=example(
-        "convtui warm build refunds",
-        "convtui warm build refunds runs/ --source hermes --min-messages 10",
-        "convtui warm build refunds --filter '~provider desk & ~tool' --ended completed,max_turns",
-    ),
-)
-@click.argument("name")
-@click.argument("arguments", nargs=-1, metavar="[LOG...] [FILTER]")
-@click.option("--filter", "filter_", metavar="FILTER", help="Only runs that it finds.")
-@click.option(
-    "--min-messages",
-    type=click.IntRange(0),
-    default=30,
-    show_default=True,
-    metavar="N",
-    help="Of a run: turns, calls of tools and their results.",
-)
-@click.option(
-    "--max-sessions",
-    type=click.IntRange(1),
-    default=30,
-    show_default=True,
-    metavar="N",
-    help="Runs that are used, of those that pass.",
-)
-@click.option("--source", metavar="NAME", help="run, import, hermes, cli, telegram, ...")
-@click.option("--ended", metavar="KIND[,KIND]", help="How the runs ended.")
-@click.option(
-    "--max-error-rate",
-    type=click.FloatRange(0, 1),
-    default=0.5,
-    show_default=True,
-    metavar="R",
-    help="Of a run's calls whose outcome is known.",
-)
-@click.option(
-    "--min-success-rate",
-    type=click.FloatRange(0, 1),
-    default=0.8,
-    show_default=True,
-    metavar="R",
-    help="Of a tool, in a run.",
-)
-@click.option("--tag", "tags", multiple=True, metavar="WORD", help="A tag; may be repeated.")
-@click.option("--description", default="", metavar="TEXT", help="What it is for.")
-@click.option("--addendum", default="", metavar="TEXT", help="Added to the system prompt.")
-@click.option("--force", is_flag=True, help="Replace a template of this name.")
-@click.option("--out", metavar="DIR", help="Another folder of logs, where no LOG is named.")
-@json_flag
-def build(
-    *,
-    name: str,
-    arguments: tuple[str, ...],
-    filter_: str | None,
-    min_messages: int,
-    max_sessions: int,
-    source: str | None,
-    ended: str | None,
-    max_error_rate: float,
-    min_success_rate: float,
-    tags: tuple[str, ...],
-    description: str,
-    addendum: str,
-    force: bool,
-    out: str | None,
-    as_json: bool,
-) -> int:
-    """Makes a template NAME of the tool calls that worked in saved runs, the newest first.
-
-    LOG is a log or a folder of logs; without one, all saved runs. A FILTER is one of `convtui
-    runs`. Exit code 1, and nothing saved, where no call is left.
-    """
-    from convtui.analysis.mining import Rules, mine
-    from convtui.text import Redactor, secret_values
-
-    store = _store()
-    if store.path(name).exists() and not force:
-        raise FileError(
-            f"there is a warm template {name!r} already ({store.path(name)}); --force replaces it"
-        )
-    rules = Rules(
-        min_messages,
-        max_sessions,
-        (source or "").strip().lower(),
-        tuple(kind.strip() for kind in (ended or "").split(",") if kind.strip()),
-        max_error_rate,
-        min_success_rate,
-    )
-    logs = _logs(arguments, filter_, out)
-    show = sys.stderr.isatty() and len(logs) > 20
-
-    def progress(scanned: int) -> None:
-        if show and (scanned % 10 == 0 or scanned == len(logs)):
-            sys.stderr.write(f"\r{scanned} of {len(logs)} logs")
-            sys.stderr.flush()
-
-    found = mine(logs, rules, Redactor(secret_values()), progress=progress)
-    if show:
-        sys.stderr.write("\r\x1b[K")
-    path = None
-    if found.patterns:
-        template = found.template(name, description=description, tags=tags, addendum=addendum)
-        path = store.save(template, force=force)
-    why = found.why_nothing(rules)
-    if as_json:
-        data = {**found.metrics(), "unreliable": dict(found.unreliable)}
-        saved = str(path) if path is not None else None
-        print_json({"name": name, "saved": saved, **data, **({"reason": why} if why else {})})
-    else:
-        _print_mined(found)
-        say(f"nothing saved: {why}" if why else f"saved as {name}: {path}")
-    return 1 if path is None else 0
-
-
-def _logs(arguments: Sequence[str], filter_: str | None, out: str | None) -> list[Path]:
-    """The logs that are asked for, the newest first."""
-    from convtui.cli.profile import split_filter
-    from convtui.filters import parse
-    from convtui.library import Library
-    from convtui.log.library import summarise
-
-    named, last = split_filter(arguments)
-    if last is not None and filter_ is not None:
-        raise UsageError(f"{last} and --filter {filter_}: give one filter, joined by &")
-    expression = last if filter_ is None else filter_
-    wanted = None if expression is None else parse(expression)
-    folders = [Path(each) for each in named if Path(each).is_dir()]
-    if not named:
-        folders = [settings(out_dir=out).runs_dir]
-    runs = []
-    for folder in folders:
-        library = Library(folder)
-        found = library.runs()
-        runs += found if wanted is None else library.search(wanted, found)
-    for each in named:
-        if Path(each).is_dir():
-            continue
-        run = summarise(Path(each))
-        if run.damaged:
-            raise LogError(f"{each}: {run.damaged}")
-        runs += [run] if wanted is None else Library(run.path.parent).search(wanted, [run])
-    newest = sorted(runs, key=lambda run: -run.when)
-    return list(dict.fromkeys(run.path.absolute() for run in newest))
-
-
-def _print_mined(found: Mined) -> None:
-    gain = found.mean_gain
-    tools = ", ".join(f"{name} {number}" for name, number in found.tools.most_common())
-    rows = [
-        ["runs", f"{found.given}, {found.scanned} looked at, {len(found.used)} passed"],
-        *(["  left out", f"{number}: {why}"] for why, number in found.left_out.most_common()),
-        ["calls", tools or "none"],
-        *(
-            ["  no pattern", f"{number} of {name}: it failed too often"]
-            for name, number in found.unreliable.most_common()
-        ),
-        ["patterns", f"{len(found.patterns)}, of {found.found} successful calls"],
-        ["mean gain", "unknown" if gain is None else f"{gain:+.3f} (below 0 is an improvement)"],
-    ]
-    table(rows)
+command.add_command(build)
 
 
 @command.command(
@@ -227,7 +57,7 @@ def list_(*, as_json: bool) -> int:
 
 def print_list(*, as_json: bool) -> int:
     """The list of `convtui warm list`."""
-    store = _store()
+    store = user_store()
     listing = store.listing()
     for problem in listing.problems:
         say(f"convtui: left out: {problem}")
@@ -287,7 +117,7 @@ def show(
     """Shows a template, by NAME or a path: its patterns, or what it injects."""
     from convtui.warm_names import MAX_PATTERNS
 
-    stored = _store().find(name)
+    stored = user_store().find(name)
     most = MAX_PATTERNS if max_patterns is None else max_patterns
     if messages:
         slots = dict(_slot(each) for each in set_)
@@ -388,11 +218,11 @@ def edit(*, name: str) -> int:
     from convtui.paths import write_private
     from convtui.warm import parse_template
 
-    path = _store().path(name)
+    path = user_store().path(name)
     try:
         before = path.read_bytes()
     except FileNotFoundError:
-        _store().load(name)
+        user_store().load(name)
         raise
     program = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if not program:
@@ -429,7 +259,7 @@ def edit(*, name: str) -> int:
 @json_flag
 def delete(*, name: str, yes: bool, as_json: bool) -> int:
     """Deletes a template; asks first."""
-    store = _store()
+    store = user_store()
     path = store.path(name)
     if path.exists() and not yes:
         if not sys.stdin.isatty():
