@@ -28,6 +28,7 @@ from tests.tui.sample import header, refund, session, turn, until, write_log
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two runs and a branch of one of them."""
     monkeypatch.setenv("CONVTUI_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("convtui.tui.screens.run_finding._TYPING", 0.01)
     runs = tmp_path / "home" / "data" / "runs"
     runs.mkdir(parents=True)
     write_log(runs / "a.jsonl", refund())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from textual import events
@@ -14,27 +14,18 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from convtui.actions import Keymap
-from convtui.errors import ConvtuiError, FilterError
-from convtui.filters import Filter
-from convtui.library import Library
-from convtui.log.families import Branch, families, guides, only, walk
+from convtui.errors import ConvtuiError
+from convtui.log.families import Branch, walk
 from convtui.log.library import RunSummary
-from convtui.log.run_order import NEWEST, sort_runs
-from convtui.log.trash import Trashed
-from convtui.text import visible
+from convtui.log.run_order import NEWEST
 from convtui.tui.run_preview import preview
-from convtui.tui.screens.run_changing import ORDER_WORDS, RunChanging
-from convtui.tui.screens.run_list import Row, RunList
+from convtui.tui.screens.run_changing import ORDER_WORDS
+from convtui.tui.screens.run_finding import RunFinding, seen_as
+from convtui.tui.screens.run_list import RunList
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.text_pane import Doc, TextPane
 from convtui.tui.words import short_path
 
-_SIGNS = '~&|!()"'
-"""What makes a text an expression of the filter language; others are words of the list."""
-_AT_ONCE = 2000
-"""Runs that are filtered by words without a thread."""
-_TYPING = 0.25
-"""Seconds without a key after which an expression is asked."""
 _LOOKING = 0.06
 """Seconds on a row after which its preview is read."""
 _AGAIN = 3.0
@@ -42,7 +33,7 @@ _AGAIN = 3.0
 NARROW, LOW = 100, 20
 
 
-class RunsScreen(RunChanging):
+class RunsScreen(RunFinding):
     """Every saved run of a folder, one row per root; Enter opens one, space shows its branches."""
 
     KEY_CONTEXTS = ("runs",)
@@ -69,29 +60,7 @@ class RunsScreen(RunChanging):
     """
 
     def __init__(self, keymap: Keymap, folder: Path) -> None:
-        super().__init__(keymap)
-        self._folder = folder
-        self.library = Library(folder)
-        self.everything: list[RunSummary] = []
-        self.order = NEWEST
-        self.trashed: list[Trashed] = []
-        self._roots: list[Branch] = []
-        self._opened: frozenset[str] = frozenset()
-        self._matching = 0
-        """Runs that the filter has found."""
-        self._read = False
-        """Whether the folder was looked at once."""
-        self._indexed = False
-        """Whether the index has the turns of every run."""
-        self._partly = False
-        """Whether runs were left out of an answer because their turns are not indexed yet."""
-        self._asked = 0
-        """Counts questions; an answer to an older one is not shown."""
-        self._progress: tuple[str, int, int] | None = None
-        self._busy = False
-        self._gone = False
-        self._told = False
-        self._typing: Timer | None = None
+        super().__init__(keymap, folder)
         self._looking: Timer | None = None
         self._previewed: tuple[object, ...] = ()
 
@@ -112,15 +81,15 @@ class RunsScreen(RunChanging):
         self._resized(self.app.size.width, self.app.size.height)
         self.query_one("#runs-error").display = False
         self.query_one(TextPane).can_focus = False
-        self._paint()
-        self.spawn(self._first_look())
+        self.repaint_title()
+        self.spawn(self.first_look())
         self.set_interval(0.2, self._paint_progress)
-        self.set_interval(_AGAIN, self._look_again)
+        self.set_interval(_AGAIN, self.look_again)
         self.refresh_footer()
 
     def on_unmount(self) -> None:
         """Whatever still reads is told to stop."""
-        self._gone = True
+        self.gone = True
         self._asked += 1
 
     def on_resize(self, event: events.Resize) -> None:
@@ -131,133 +100,16 @@ class RunsScreen(RunChanging):
         self.set_class(width < NARROW, "-narrow")
         self.set_class(width < NARROW and height < LOW, "-low")
 
-    # --- reading
-
-    async def _first_look(self) -> None:
-        await self._look("reading", turns=False)
-        if not self._gone:
-            await self._look("indexing", turns=True)
-
-    async def _look(self, what: str, *, turns: bool) -> None:
-        """Reads what has changed; `turns` brings the turns of every run into the index, too."""
-        if self._busy:
-            return
-        self._busy = True
-
-        def told(done: int, of: int) -> None:
-            self._progress = (what, done, of)
-
-        def read() -> list[RunSummary]:
-            return self.library.runs(turns=turns, progress=told, stop=lambda: self._gone)
-
-        try:
-            runs = await asyncio.to_thread(read)
-        finally:
-            self._busy = False
-            self._progress = None
-        if self._gone:
-            return
-        self._indexed = self._indexed or turns
-        if self.library.notice and not self._told and runs:
-            self._told = True
-            self.tell(f"{self.library.notice[0].upper()}{self.library.notice[1:]}.", "warning")
-        await self._take(runs)
-
-    async def _take(self, runs: list[RunSummary]) -> None:
-        same = [_seen(run) for run in runs] == [_seen(run) for run in self.everything]
-        if self._read and same and not self._partly:
-            self._paint()
-            return
-        self._read = True
-        self.everything = runs
-        order = self.order
-        ordered = runs if order == NEWEST else sort_runs(runs, order)
-        self._roots = await asyncio.to_thread(families, ordered)
-        await self._fill()
-
-    def _look_again(self) -> None:
-        """Runs that go on grow, and others come."""
-        if self.is_current and self._read and not self._busy and self._indexed:
-            self.spawn(self._look("reading", turns=True), group="again")
-
-    async def reload(self, paths: Sequence[Path] = ()) -> None:
-        """Shows what has been changed here, in the order that is wanted now; does not wait for
-        what is being indexed."""
-
-        def read() -> list[RunSummary]:
-            self.library.changed(paths)
-            return self.library.runs()
-
-        runs = await asyncio.to_thread(read)
-        self._read = False
-        if not self._gone:
-            await self._take(runs)
-
     def on_screen_resume(self) -> None:
         """A run may have been added."""
-        if self._read:
-            self._look_again()
+        if self.was_read:
+            self.look_again()
 
-    # --- filtering
-
-    async def _fill(self, selected: str = "") -> None:
-        """Shows what the filter finds. An answer that comes too late is not shown."""
-        text = self.query_one(Input).value.strip()
-        self._asked += 1
-        mine = self._asked
-        try:
-            expression = _parse(text)
-        except FilterError as error:
-            self._complain(str(error))
-            return
-        self._complain("")
-
-        def find() -> tuple[list[Row], int, bool]:
-            return self._rows(text, expression, lambda: mine != self._asked)
-
-        if expression is None and len(self.everything) <= _AT_ONCE:
-            rows, found, partly = find()
-        else:
-            rows, found, partly = await asyncio.to_thread(find)
-        if mine != self._asked or self._gone:
-            return
-        self._matching, self._partly = found, partly
-        listed = self.query_one(RunList)
-        listed.show_rows(rows, None if text else self._opened)
-        self._show_empty(not rows, bool(text))
-        self._paint()
-        self.refresh_footer()
-
-    def _rows(
-        self, text: str, expression: Filter | None, stop: Callable[[], bool]
-    ) -> tuple[list[Row], int, bool]:
-        """The rows, how many runs were found, and whether some could not be asked yet."""
-        runs, roots = self.everything, self._roots
-        if not text:
-            return list(guides(roots, self._is_open)), len(runs), False
-        partly = False
-        if expression is None:
-            found = [run for run in runs if run.matches(text)]
-        else:
-            partly = expression.about_turns and not self._indexed
-            found = self.library.search(expression, runs, open_logs=not partly, stop=stop)
-        files = {run.file for run in found}
-        # What was searched for must be seen, also where it is a branch.
-        return list(guides(only(roots, lambda run: run.file in files))), len(found), partly
-
-    def _is_open(self, branch: Branch) -> bool:
-        return branch.depth > 0 or branch.run.file in self._opened
-
-    def _complain(self, message: str) -> None:
-        error = self.query_one("#runs-error", Static)
-        error.display = bool(message)
-        error.update(Content(visible(message)))
-
-    def _show_empty(self, empty: bool, filtered: bool) -> None:
+    def show_empty(self, empty: bool, filtered: bool) -> None:
         words = self.query_one("#runs-empty", Static)
         words.display = empty
         self.query_one(RunList).display = not empty
-        if not self._read:
+        if not self.was_read:
             words.update("Reading the runs ...")
         elif not self.everything:
             words.update(
@@ -265,37 +117,13 @@ class RunsScreen(RunChanging):
                 "Go back with q and start one, or run `convtui demo` for one at once;"
                 " `convtui import` brings in those of other tools."
             )
-        elif filtered and self._partly:
+        elif filtered and self.partly:
             words.update("No run matches so far; the index is still being made.")
         elif filtered:
             words.update("No run matches this filter. Escape empties it.")
         if empty:
             self._previewed = ()
             self.query_one(TextPane).show(Doc())
-
-    def on_input_changed(self) -> None:
-        """Fewer, or more; an expression is asked when the typing pauses."""
-        if self._typing is not None:
-            self._typing.stop()
-            self._typing = None
-        self._asked += 1
-        text = self.query_one(Input).value
-        if any(sign in text for sign in _SIGNS):
-            self._typing = self.set_timer(_TYPING, self._ask_now)
-        else:
-            self._ask_now()
-
-    def _ask_now(self) -> None:
-        if self._typing is not None:
-            self._typing.stop()
-            self._typing = None
-        self.spawn(self._fill(), group="filter")
-
-    def on_input_submitted(self) -> None:
-        """To the list."""
-        if self._typing is not None:
-            self._ask_now()
-        self.query_one(RunList).focus()
 
     def on_key(self, event: events.Key) -> None:
         """Escape empties the filter, then leaves it."""
@@ -308,23 +136,27 @@ class RunsScreen(RunChanging):
     # --- what is shown
 
     def _paint_progress(self) -> None:
-        if self._progress is not None:
-            self._paint()
+        if self.progress is not None and self.alive:
+            self.repaint_title()
 
-    def _paint(self) -> None:
+    def repaint_title(self) -> None:
         """The title: where, how many, in what order, what is being read."""
         total = len(self.everything)
         count = f"{total:,} run{'s' if total != 1 else ''}"
         if self.query_one(Input).value.strip():
-            count = f"{self._matching:,} of {count}{' so far' if self._partly else ''}"
-        parts = [(" saved runs ", "bold"), (short_path(self._folder), "$text-muted"), ("  ", "")]
+            count = f"{self.matching:,} of {count}{' so far' if self.partly else ''}"
+        parts = [
+            (" saved runs ", "bold"),
+            (short_path(self.library.folder), "$text-muted"),
+            ("  ", ""),
+        ]
         if self.app.size.width < NARROW:
             parts = [(" saved runs ", "bold"), (" ", "")]
-        parts.append((count if self._read else "", "$text-accent"))
+        parts.append((count if self.was_read else "", "$text-accent"))
         if self.order != NEWEST:
             parts.append((f"  {ORDER_WORDS[self.order]}", "$text-muted"))
-        if self._progress is not None:
-            what, done, of = self._progress
+        if self.progress is not None:
+            what, done, of = self.progress
             full = 10 * done // max(1, of)
             bar = f"[{'#' * full}{'.' * (10 - full)}]"
             parts.append((f"  {what} {bar} {done:,} of {of:,}", "$text-warning"))
@@ -338,9 +170,9 @@ class RunsScreen(RunChanging):
 
     def _preview_now(self) -> None:
         self._looking = None
-        branch = self.selected
-        if branch is not None and _seen(branch.run) != self._previewed:
-            self._previewed = _seen(branch.run)
+        branch = self.selected if self.alive else None
+        if branch is not None and seen_as(branch.run) != self._previewed:
+            self._previewed = seen_as(branch.run)
             self.run_worker(self._preview(branch.run), group="preview", exclusive=True)
 
     async def _preview(self, run: RunSummary) -> None:
@@ -350,8 +182,8 @@ class RunsScreen(RunChanging):
                 turns = await asyncio.to_thread(self.library.turns, run)
             except ConvtuiError as error:
                 problem = str(error)
-        chosen = self.selected
-        if chosen is not None and chosen.run.file == run.file and not self._gone:
+        chosen = self.selected if self.alive else None
+        if chosen is not None and chosen.run.file == run.file:
             self.query_one(TextPane).show(preview(run, turns, problem))
 
     @property
@@ -373,6 +205,9 @@ class RunsScreen(RunChanging):
             "runs.undo",
             "runs.mark",
             "runs.compare",
+            "profile.open",
+            "ab.open",
+            "warm.open",
             "rehook.open",
             "runs.preview",
             "app.quit",
@@ -388,6 +223,8 @@ class RunsScreen(RunChanging):
             return branch is not None and (branch.size > 0 or branch.depth > 0)
         if action_id == "runs.undo":
             return bool(self.trashed)
+        if action_id in ("profile.open", "rehook.open"):
+            return bool(self.chosen_logs())
         if action_id in ("runs.open", "runs.tag", "runs.trash", "runs.mark", "runs.compare"):
             return branch is not None
         return True
@@ -410,18 +247,18 @@ class RunsScreen(RunChanging):
             return
         file = chosen.run.file
         root = next(
-            root for root in self._roots if any(each.run.file == file for each in walk([root]))
+            root for root in self.roots if any(each.run.file == file for each in walk([root]))
         )
-        self._opened ^= {root.run.file}
-        if root.run.file not in self._opened:
+        self.opened ^= {root.run.file}
+        if root.run.file not in self.opened:
             self._light(root.run.file)
-        self.spawn(self._fill())
+        self.spawn(self.fill())
 
     def do_runs_tree(self) -> None:
         """Shows or hides the branches of every run."""
-        everything = frozenset(root.run.file for root in self._roots if root.size)
-        self._opened = frozenset() if self._opened >= everything else everything
-        self.spawn(self._fill())
+        everything = frozenset(root.run.file for root in self.roots if root.size)
+        self.opened = frozenset() if self.opened >= everything else everything
+        self.spawn(self.fill())
 
     def _light(self, file: str) -> None:
         listed = self.query_one(RunList)
@@ -432,53 +269,6 @@ class RunsScreen(RunChanging):
     def do_runs_preview(self) -> None:
         """Shows or hides the preview."""
         self.toggle_class("-plain")
-
-    def do_runs_mark(self) -> None:
-        """Marks the selected run, or takes its mark away; of two marks the older one goes."""
-        listed = self.query_one(RunList)
-        branch = listed.branch
-        if branch is None:
-            return
-        path = branch.run.path
-        if path in listed.marked:
-            listed.marked.remove(path)
-        else:
-            listed.marked = [*listed.marked[-1:], path]
-        listed.refresh()
-
-    def do_runs_compare(self) -> None:
-        """Two that are marked, a marked one and the selected one, or a branch and its parent."""
-        listed = self.query_one(RunList)
-        branch = listed.branch
-        wanted = list(listed.marked)
-        if branch is not None and len(wanted) < 2 and branch.run.path not in wanted:
-            wanted.append(branch.run.path)
-        if len(wanted) == 1 and branch is not None and not listed.marked:
-            file = branch.run.file
-            parent = next(
-                (b for b in walk(self._roots) if any(c.run.file == file for c in b.children)),
-                None,
-            )
-            wanted = [parent.run.path, branch.run.path] if parent is not None else []
-        if len(wanted) == 2:
-            self.capp.compare(wanted[0], wanted[1])
-        else:
-            key = self.keymap.shown("runs.mark")
-            self.tell(f"Mark one run with {key}, then select or mark the other.", "warning")
-
-    async def do_rehook_open(self) -> None:
-        """Runs hooks again over the marked runs, else all that a filter lists, or the selected."""
-        from convtui.tui.screens.rehooking import open_rehook
-
-        listed = self.query_one(RunList)
-        run = listed.chosen(listed.highlighted or 0)
-        logs = list(listed.marked)
-        if not logs and self.query_one(Input).value.strip():
-            logs = [run.path for run in listed.runs]
-        elif not logs and run is not None:
-            logs = [run.path]
-        if logs:
-            await open_rehook(self.capp, logs, run.provider if run is not None else "")
 
     def do_search_open(self) -> None:
         """To the filter."""
@@ -503,17 +293,3 @@ class RunsScreen(RunChanging):
     def do_app_quit(self) -> None:
         """Back."""
         self.capp.leave(self)
-
-
-def _parse(text: str) -> Filter | None:
-    """The expression of a text that is one. Raises `FilterError`."""
-    if not any(sign in text for sign in _SIGNS):
-        return None
-    from convtui.filters import parse
-
-    return parse(text)
-
-
-def _seen(run: RunSummary) -> tuple[object, ...]:
-    """What tells that a row has changed."""
-    return (run.file, run.modified, run.size, run.running, run.turns, run.tags)
