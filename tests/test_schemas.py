@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from tests.test_scenario import FULL, PERSONA
 jsonschema: Any = pytest.importorskip("jsonschema")
 
 
+@cache
 def validator(kind: str) -> Any:
+    """Made once for each kind: checking a schema against the schema of schemas takes long."""
     made = schema(kind)
     jsonschema.Draft202012Validator.check_schema(made)
     return jsonschema.Draft202012Validator(made)

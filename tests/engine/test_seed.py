@@ -102,12 +102,12 @@ async def test_resuming_after_every_record_loses_and_repeats_nothing(tmp_path: P
         assert child.types[:2] == ["header", "history.seeded"]
         assert child.ended == whole.ended
         # A grandchild of a child that died at once knows as much.
-        for more in (2, 4, 6):
-            if more < len(child.records) - 1:
-                stump = cut(child.path, more, tmp_path / f"stump{lines}")
-                grandchild = await resume(stump, tmp_path / "grandchild", steady())
-                assert turns_of(grandchild.path) == expected, (lines, more)
-                assert grandchild.ended == whole.ended
+        more = 2 + 2 * (lines % 3)
+        if more < len(child.records) - 1:
+            stump = cut(child.path, more, tmp_path / f"stump{lines}")
+            grandchild = await resume(stump, tmp_path / "grandchild", steady())
+            assert turns_of(grandchild.path) == expected, (lines, more)
+            assert grandchild.ended == whole.ended
 
 
 async def test_no_hook_of_the_past_is_repeated(tmp_path: Path) -> None:

@@ -929,7 +929,7 @@ KINDS = sorted({kind for kind, _ in TALK} | {"llm.retry", "llm.failed", "tool.ca
     "tool.call.finished", "tool.call.failed", "user.log", "x"})  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(KINDS), PAYLOADS), min_size=1, max_size=8))
 def test_any_file_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, lines: list[Line]

@@ -451,7 +451,7 @@ EVENTS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(EVENTS, max_size=6), st.dictionaries(st.sampled_from(
     ["prompt", "final_output", "error_msg", "responder", "tool_events", "status"]), VALUES
 ))  # fmt: skip
