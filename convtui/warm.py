@@ -183,13 +183,17 @@ def read_template(path: Path) -> WarmTemplate:
 
 
 def looks_like_template(path: Path) -> bool:
-    """Whether a file is a JSON object with the keys of a template."""
+    """Whether a file is a JSON object with the keys of a template, or was meant to be one."""
+    keys = ("patterns", "system_prompt_addendum")
     try:
-        data = json.loads(read_text(path, max_bytes=MAX_BYTES))
-    except (FileError, ValueError, RecursionError):
+        text = read_text(path, max_bytes=MAX_BYTES)
+    except FileError:
         return False
-    keys = {"patterns", "system_prompt_addendum"}
-    return isinstance(data, dict) and bool(keys & set(data)) and "messages" not in data
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return any(f'"{key}"' in text for key in keys)
+    return isinstance(data, dict) and any(key in data for key in keys) and "messages" not in data
 
 
 # --- what is injected

@@ -94,6 +94,7 @@ def test_a_template_is_told_from_other_json(tmp_path: Path) -> None:
         ("b", '{"type": "header", "format": "convtui"}', False),
         ("c", "not json", False),
         ("d", '{"messages": [], "patterns": []}', False),
+        ("e", '{"name": "x", "patterns": [', True),
     ):
         path = tmp_path / f"{name}.json"
         path.write_text(text)

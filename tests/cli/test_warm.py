@@ -268,6 +268,9 @@ def test_templates_and_scenarios_that_name_them_are_checked(convtui: Run, folder
     bad.write_text('{"patterns":\n [{"tool_name": 1}]}')
     code, out, _ = convtui("check", bad)
     assert code == 2 and f"{bad}:2: patterns[0].tool_name" in out
+    bad.write_text('{"patterns":\n [')
+    code, out, _ = convtui("check", bad)
+    assert code == 2 and f"{bad}:2: is not JSON" in out
     scenario = Path("scenario.yaml")
     scenario.write_text("name: x\nwarm: dsk\n")
     code, out, _ = convtui("check", scenario)
