@@ -192,7 +192,9 @@ def looks_like_template(path: Path) -> bool:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        return any(f'"{key}"' in text for key in keys)
+        # Several lines of JSON are a log.
+        log = text.lstrip().startswith('{"seq"')
+        return not log and any(f'"{key}"' in text for key in keys)
     return isinstance(data, dict) and any(key in data for key in keys) and "messages" not in data
 
 

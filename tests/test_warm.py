@@ -95,6 +95,7 @@ def test_a_template_is_told_from_other_json(tmp_path: Path) -> None:
         ("c", "not json", False),
         ("d", '{"messages": [], "patterns": []}', False),
         ("e", '{"name": "x", "patterns": [', True),
+        ("f", '{"seq":0,"type":"header"}\n{"seq":1,"type":"x","patterns":[]}\n', False),
     ):
         path = tmp_path / f"{name}.json"
         path.write_text(text)
