@@ -27,10 +27,13 @@ PICKER = frozenset({"picker"})
 RUNS = frozenset({"runs"})
 COMPARE = frozenset({"compare"})
 REHOOK = frozenset({"rehook"})
+PROFILE = frozenset({"profile"})
+WARM = frozenset({"warm"})
+ARMS = frozenset({"arms"})
 TAKE_OVER = frozenset({"take_over"})
 SEARCH = frozenset({"search"})
 OVERLAY = frozenset({"overlay"})
-SCREENS = DEBUGGER | PICKER | RUNS | COMPARE | REHOOK
+SCREENS = DEBUGGER | PICKER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS
 EVERYWHERE = SCREENS | OVERLAY | TAKE_OVER
 CONTEXTS = (
     "picker",
@@ -42,6 +45,9 @@ CONTEXTS = (
     "runs",
     "compare",
     "rehook",
+    "profile",
+    "warm",
+    "arms",
     "overlay",
 )
 
@@ -362,7 +368,7 @@ def _actions() -> Iterator[Action]:
     yield Action("view.follow", ("F",), "follow", "Follow the newest turn.", group, DEBUGGER)
 
     group = "Move"
-    lists = DEBUGGER | RUNS | COMPARE | REHOOK
+    lists = DEBUGGER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS
     yield Action("move.up", ("up", "k"), "up", "Select the turn before.", group, lists)
     yield Action("move.down", ("down", "j"), "down", "Select the next turn.", group, lists)
     yield Action("move.first", ("g", "home"), "first", "Go to the first turn.", group, lists)
@@ -531,6 +537,69 @@ def _actions() -> Iterator[Action]:
         group,
         REHOOK,
     )
+
+    group = "Profile"
+    yield Action(
+        "profile.open",
+        ("p",),
+        "profile",
+        "Show how reliable the run was, or many: tools, errors, times, plots.",
+        group,
+        DEBUGGER | RUNS,
+    )
+    yield Action("profile.run", ("enter",), "open run", "Open the selected run.", group, PROFILE)
+    yield Action("profile.next_pane", ("tab",), "next pane", "Go to the next pane.", group, PROFILE)
+    yield Action("profile.sort", ("o",), "order", "Sort the tools and the runs.", group, PROFILE)
+    yield Action(
+        "profile.report", ("w",), "HTML report", "Write it all into a page.", group, PROFILE
+    )
+    yield Action("profile.again", ("R",), "read again", "Read the logs again.", group, PROFILE)
+    yield Action("profile.stop", ("escape",), "stop", "Stop it, or go back.", group, PROFILE)
+
+    group = "Warm"
+    yield Action(
+        "warm.open",
+        ("W",),
+        "warm",
+        "List the warm templates: look at one, build, edit, delete.",
+        group,
+        PICKER | RUNS,
+    )
+    yield Action("warm.use", ("enter",), "use", "Start the next run with it.", group, WARM)
+    yield Action("warm.build", ("n",), "build", "Build a template from saved runs.", group, WARM)
+    yield Action("warm.edit", ("e",), "edit", "Edit the template in $EDITOR.", group, WARM)
+    yield Action("warm.delete", ("d", "delete"), "delete", "Delete the template.", group, WARM)
+    yield Action("warm.mark", ("m",), "mark", "Mark the template to compare it.", group, WARM)
+    yield Action(
+        "warm.diff",
+        ("C",),
+        "diff",
+        "Compare what the marked template injects with what this one does.",
+        group,
+        WARM,
+    )
+    yield Action("warm.next_pane", ("tab",), "next pane", "Go to the next pane.", group, WARM)
+    yield Action(
+        "warm.stop", ("escape",), "stop", "Stop it, or leave the diff, or go back.", group, WARM
+    )
+
+    group = "A/B"
+    yield Action(
+        "ab.open",
+        ("A",),
+        "A/B",
+        "Compare two arms of runs, such as warm against cold.",
+        group,
+        RUNS,
+    )
+    yield Action("ab.arm_a", ("a",), "arm A", "Put the run into arm A, or out.", group, ARMS)
+    yield Action("ab.arm_b", ("b",), "arm B", "Put the run into arm B, or out.", group, ARMS)
+    yield Action("ab.filter_a", ("A",), "A by filter", "Choose arm A with a filter.", group, ARMS)
+    yield Action("ab.filter_b", ("B",), "B by filter", "Choose arm B with a filter.", group, ARMS)
+    yield Action("ab.clear", ("c",), "empty both", "Take all runs out of both.", group, ARMS)
+    yield Action("ab.run", ("enter",), "open run", "Open the selected run.", group, ARMS)
+    yield Action("ab.next_pane", ("tab",), "next pane", "Go to the next pane.", group, ARMS)
+    yield Action("ab.stop", ("escape",), "stop", "Stop it, or go back.", group, ARMS)
 
     group = "Everywhere"
     yield Action(

@@ -17,6 +17,7 @@ UNKNOWN: Final = "unknown"
 NO_RATE: Final = "-"
 MOST_RUNS: Final = 200
 """Runs that have a row of their own."""
+RUNS_HEAD: Final = ("run", "turns", "calls", "error rate", "early", "late", "ended")
 
 
 @dataclass(slots=True, frozen=True)
@@ -171,21 +172,22 @@ def _took(profile: Profile) -> Section:
 
 
 def _runs(profile: Profile) -> Section:
-    head = ("run", "turns", "calls", "error rate", "early", "late", "ended")
-    rows = [
-        (
-            run.path.name,
-            f"{run.said:,}",
-            f"{run.tally.calls:,}",
-            _short(run.tally),
-            _short(run.early),
-            _short(run.late),
-            run.ending.replace("_", " "),
-        )
-        for run in profile.runs[:MOST_RUNS]
-    ]
+    rows = [run_row(run) for run in profile.runs[:MOST_RUNS]]
     more = len(profile.runs) - len(rows)
-    return Section("runs", head, rows, f"and {more:,} more" if more else "")
+    return Section("runs", RUNS_HEAD, rows, f"and {more:,} more" if more else "")
+
+
+def run_row(run: RunProfile) -> tuple[str, ...]:
+    """A run below `RUNS_HEAD`."""
+    return (
+        run.path.name,
+        f"{run.said:,}",
+        f"{run.tally.calls:,}",
+        _short(run.tally),
+        _short(run.early),
+        _short(run.late),
+        run.ending.replace("_", " "),
+    )
 
 
 def _short(tally: Tally) -> str:

@@ -20,6 +20,7 @@ from convtui.tui.details import DetailCache
 from convtui.tui.drift import drift_notes
 from convtui.tui.screens.base import NARROW
 from convtui.tui.screens.driving import HOLD_KEYS
+from convtui.tui.screens.evaluating import Evaluating
 from convtui.tui.screens.injecting import Injecting
 from convtui.tui.screens.inspecting import Inspecting
 from convtui.tui.screens.taking_over import WHO
@@ -41,7 +42,7 @@ FRAME = 0.05
 TICK = 0.25
 
 
-class DebuggerScreen(Injecting, Inspecting):
+class DebuggerScreen(Injecting, Evaluating, Inspecting):
     """Outline, transcript and inspector between two status lines; holds and keys below."""
 
     DEFAULT_CSS = """
@@ -347,16 +348,6 @@ class DebuggerScreen(Injecting, Inspecting):
         await self.jump(event.turn_index)
 
     # --- keys
-
-    async def do_rehook_open(self) -> None:
-        """Runs a provider's hooks again over this log, a live one as far as it has come."""
-        from convtui.tui.screens.rehooking import open_rehook, own_provider
-
-        path = self.source.path
-        if path is None:
-            self.tell("There is no log yet.", "warning")
-        else:
-            await open_rehook(self.capp, [path], own_provider(self.transcript.header))
 
     def on_descendant_focus(self) -> None:
         """Other keys may do something now."""

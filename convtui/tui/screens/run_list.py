@@ -106,7 +106,7 @@ class RunList(LineView):
         self.runs: list[RunSummary] = []
         self.branches: list[Branch] = []
         self.marked: list[Path] = []
-        """The runs that are marked to be compared: A, then B."""
+        """The marked runs; of two the first is A, the second B."""
         self._rows: Sequence[Row] = ()
         self._opened: frozenset[str] | None = frozenset()
         self._highlighted: int | None = None
@@ -200,14 +200,19 @@ class RunList(LineView):
 
     # --- lines
 
+    def letter_of(self, path: Path) -> str:
+        """What a marked run is marked with; empty for one that is not."""
+        if path not in self.marked:
+            return ""
+        return "AB"[self.marked.index(path)] if len(self.marked) <= 2 else "x"
+
     def row_text(self, index: int) -> str:
         """What stands in a row."""
         return plain(self._spans(index))
 
     def _spans(self, index: int) -> list[Span]:
         guide, branch = self._rows[index]
-        letters = dict(zip(self.marked, "AB", strict=False))
-        letter = letters.get(branch.run.path, "") if letters else ""
+        letter = self.letter_of(branch.run.path)
         opened = self._opened is None or branch.run.file in self._opened
         pad = min(_WHO, self.view_width // 2 - 6) if self.view_width >= _PADDED else 0
         return branch_spans(branch, self._now, guide, opened=opened, letter=letter, pad=pad)

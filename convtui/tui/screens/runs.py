@@ -20,8 +20,9 @@ from convtui.log.library import RunSummary
 from convtui.log.run_order import NEWEST
 from convtui.tui.run_preview import preview
 from convtui.tui.screens.run_changing import ORDER_WORDS
-from convtui.tui.screens.run_finding import RunFinding, seen_as
+from convtui.tui.screens.run_finding import seen_as
 from convtui.tui.screens.run_list import RunList
+from convtui.tui.screens.run_using import RunUsing
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.text_pane import Doc, TextPane
 from convtui.tui.words import short_path
@@ -30,10 +31,12 @@ _LOOKING = 0.06
 """Seconds on a row after which its preview is read."""
 _AGAIN = 3.0
 """Seconds between two looks at the folder."""
+_SO_FAR = 10
+"""Looks at the progress after which a filter is asked again that could not ask all runs."""
 NARROW, LOW = 100, 20
 
 
-class RunsScreen(RunFinding):
+class RunsScreen(RunUsing):
     """Every saved run of a folder, one row per root; Enter opens one, space shows its branches."""
 
     KEY_CONTEXTS = ("runs",)
@@ -63,6 +66,7 @@ class RunsScreen(RunFinding):
         super().__init__(keymap, folder)
         self._looking: Timer | None = None
         self._previewed: tuple[object, ...] = ()
+        self._ticks = 0
 
     def compose(self) -> ComposeResult:
         """A title, a filter, the list, the preview."""
@@ -136,8 +140,12 @@ class RunsScreen(RunFinding):
     # --- what is shown
 
     def _paint_progress(self) -> None:
-        if self.progress is not None and self.alive:
-            self.repaint_title()
+        if self.progress is None or not self.alive:
+            return
+        self.repaint_title()
+        self._ticks += 1
+        if self.partly and self._ticks % _SO_FAR == 0:
+            self.spawn(self.fill(), group="filter")
 
     def repaint_title(self) -> None:
         """The title: where, how many, in what order, what is being read."""
