@@ -99,7 +99,7 @@ def held(tmp_path: Path) -> Held:
 
 
 async def test_enter_approves_all_calls(held: Held) -> None:
-    async with held.app.run_test(size=(120, 36)) as pilot:
+    async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         await held.tools(pilot, THREE)
         calls = held.said("calls")
@@ -133,7 +133,7 @@ async def test_the_calls_are_in_the_transcript_while_they_wait(
 
 
 async def test_one_call_is_edited_as_json(held: Held) -> None:
-    async with held.app.run_test(size=(120, 36)) as pilot:
+    async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         await held.tools(pilot, ONE)
         await pilot.press("e")
@@ -152,7 +152,7 @@ async def test_one_call_is_edited_as_json(held: Held) -> None:
 
 
 async def test_an_edit_that_changes_nothing_answers_nothing(held: Held) -> None:
-    async with held.app.run_test(size=(120, 36)) as pilot:
+    async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         await held.tools(pilot, ONE)
         await pilot.press("e")
@@ -163,7 +163,7 @@ async def test_an_edit_that_changes_nothing_answers_nothing(held: Held) -> None:
 
 
 async def test_of_several_calls_one_is_chosen_for_editing(held: Held) -> None:
-    async with held.app.run_test(size=(120, 36)) as pilot:
+    async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         await held.tools(pilot, THREE)
         await pilot.press("3")
@@ -189,7 +189,7 @@ async def test_of_several_calls_one_is_chosen_for_editing(held: Held) -> None:
 async def test_one_call_or_all_are_denied_with_a_reason(
     held: Held, keys: tuple[str, ...], edits: dict[str, Any]
 ) -> None:
-    async with held.app.run_test(size=(120, 36)) as pilot:
+    async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         await held.tools(pilot, THREE)
         await pilot.press("2")
@@ -203,7 +203,7 @@ async def test_one_call_or_all_are_denied_with_a_reason(
 
 
 async def test_leaving_the_question_denies_nothing(held: Held) -> None:
-    async with held.app.run_test(size=(120, 36)) as pilot:
+    async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         await held.tools(pilot, ONE)
         await pilot.press("2")
@@ -222,7 +222,7 @@ async def test_json_that_is_wrong_comes_back_from_the_editor_to_be_put_right(
 
     monkeypatch.setattr(driving, "edit_outside", edit_outside)
     monkeypatch.setattr(driving, "editor_command", lambda configured: ["vi"])
-    async with held.app.run_test(size=(120, 36)) as pilot:
+    async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         await held.tools(pilot, ONE)
         await pilot.press("E")
@@ -237,7 +237,7 @@ async def test_json_that_is_wrong_comes_back_from_the_editor_to_be_put_right(
 
 
 async def test_approval_is_switched_on_and_off(held: Held) -> None:
-    async with held.app.run_test(size=(120, 36), notifications=True) as pilot:
+    async with held.app.run_test(size=(120, 26), notifications=True) as pilot:
         await held.begin(pilot)
         await pilot.press("H")
         await until(pilot, lambda: held.handle.orders)
@@ -252,7 +252,7 @@ async def test_approval_is_switched_on_and_off(held: Held) -> None:
 
 
 async def test_the_tools_that_a_scenario_names_are_switched_on_again(held: Held) -> None:
-    async with held.app.run_test(size=(120, 36)) as pilot:
+    async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         held.handle.transcript.header["scenario"] = {**SCENARIO, "approve_tools": ["pay"]}
         assert held.screen.approving == ["pay"]
@@ -262,7 +262,7 @@ async def test_the_tools_that_a_scenario_names_are_switched_on_again(held: Held)
 
 
 async def test_a_budget_is_raised_to_a_number(held: Held) -> None:
-    async with held.app.run_test(size=(120, 36)) as pilot:
+    async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         await held.budget(pilot)
         assert "enter raise the budget" in held.said("choices")
@@ -284,7 +284,7 @@ async def test_a_budget_is_raised_to_a_number(held: Held) -> None:
 
 @pytest.mark.parametrize(("key", "choice"), [("2", "go"), ("3", "end")])
 async def test_over_budget_it_can_go_on_or_end(held: Held, key: str, choice: str) -> None:
-    async with held.app.run_test(size=(120, 36)) as pilot:
+    async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         await held.budget(pilot)
         await pilot.press(key)
@@ -293,7 +293,7 @@ async def test_over_budget_it_can_go_on_or_end(held: Held, key: str, choice: str
 
 
 async def test_what_a_call_may_use_is_read_before_it_is_made(held: Held) -> None:
-    async with held.app.run_test(size=(120, 36)) as pilot:
+    async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         words = "about 104 tokens, price unknown for this call"
         held.handle.held(("go", "go on"), ("edit", "edit"), stage="request", side="provider",

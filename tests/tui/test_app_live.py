@@ -90,7 +90,7 @@ DRAFTS = [{"field": "raw", "label": "raw reply", "text": "Good day."}]
 
 
 async def test_space_pauses_and_runs(live: Live) -> None:
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         await until(pilot, lambda: "pause" in live.footer())
         await pilot.press("space")
@@ -102,7 +102,7 @@ async def test_space_pauses_and_runs(live: Live) -> None:
 
 
 async def test_enter_is_the_first_choice_and_digits_are_the_others(live: Live) -> None:
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         live.handle.held(*CHOICES)
         await until(pilot, lambda: live.screen.hold_bar.display)
@@ -117,7 +117,7 @@ async def test_enter_is_the_first_choice_and_digits_are_the_others(live: Live) -
 
 
 async def test_keys_say_what_to_press_first(live: Live) -> None:
-    async with live.app.run_test(size=(120, 36), notifications=True) as pilot:
+    async with live.app.run_test(size=(120, 26), notifications=True) as pilot:
         await live.begin(pilot)
         live.screen.perform("hold.edit")
         live.screen.perform("hold.override")
@@ -132,7 +132,7 @@ async def test_keys_say_what_to_press_first(live: Live) -> None:
 
 
 async def test_editing_what_is_held(live: Live) -> None:
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         live.handle.held(*CHOICES, drafts=DRAFTS)
         await pilot.press("e")
@@ -151,7 +151,7 @@ async def test_editing_what_is_held(live: Live) -> None:
 
 
 async def test_taking_over(live: Live) -> None:
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         await pilot.press("t")
         assert live.handle.orders[-1] == ("take_over", {"side": "persona"})
@@ -185,7 +185,7 @@ async def test_taking_over(live: Live) -> None:
 
 
 async def test_quitting_asks(live: Live) -> None:
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         await pilot.press("q")
         await until(pilot, lambda: isinstance(live.app.screen, Choose))
@@ -201,7 +201,7 @@ async def test_quitting_asks(live: Live) -> None:
 
 
 async def test_killing_takes_two_presses_and_enter_goes_on(live: Live) -> None:
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         await pilot.press("K")
         assert not live.handle.killed
@@ -219,7 +219,7 @@ async def test_reload_that_fails_changes_nothing(live: Live, tmp_path: Path) -> 
     file = tmp_path / "bot.py"
     file.write_text("import nothing\n")
     live.refuse_continuation = f"{file}: cannot be imported\n{file}:1 in <module>: import nothing"
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         live.handle.held(*CHOICES)
         await pilot.press("R")
@@ -245,7 +245,7 @@ async def test_reload_that_fails_changes_nothing(live: Live, tmp_path: Path) -> 
 
 async def test_a_failed_reload_can_be_left(live: Live) -> None:
     live.refuse_continuation = "no"
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         live.handle.held(*CHOICES)
         await pilot.press("R")
@@ -257,7 +257,7 @@ async def test_a_failed_reload_can_be_left(live: Live) -> None:
 
 async def test_a_provider_that_cannot_be_set_up(live: Live) -> None:
     live.handle.fails = EngineError("bot.py: cannot be imported")
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await until(pilot, lambda: isinstance(live.app.screen, ErrorPane))
         live.handle = FakeHandle(live.handle.log_path)
         await pilot.press("enter")
@@ -267,7 +267,7 @@ async def test_a_provider_that_cannot_be_set_up(live: Live) -> None:
 
 async def test_leaving_a_run_that_never_started(live: Live) -> None:
     live.handle.fails = EngineError("no")
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await until(pilot, lambda: isinstance(live.app.screen, ErrorPane))
         await pilot.press("escape")
         await until(pilot, lambda: live.app.return_value is not None)
@@ -275,7 +275,7 @@ async def test_leaving_a_run_that_never_started(live: Live) -> None:
 
 
 async def test_after_going_back_the_branch_is_followed(live: Live) -> None:
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         live.handle.held(*CHOICES)
         await pilot.press("g")
@@ -286,7 +286,7 @@ async def test_after_going_back_the_branch_is_followed(live: Live) -> None:
 
 
 async def test_rewinding_takes_two_presses(live: Live) -> None:
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         live.handle.held(*CHOICES)
         await pilot.press("w")
@@ -299,7 +299,7 @@ async def test_rewinding_takes_two_presses(live: Live) -> None:
 
 
 async def test_a_fork_keeps_the_selected_turn(live: Live) -> None:
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         live.handle.held(*CHOICES)
         await pilot.press("g", "f")
@@ -312,7 +312,7 @@ async def test_a_fork_keeps_the_selected_turn(live: Live) -> None:
 
 
 async def test_breakpoints(live: Live) -> None:
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         await pilot.press("b")
         assert live.handle.orders[-1][1]["expression"] == "~turn = 2"
@@ -346,7 +346,7 @@ async def test_breakpoints(live: Live) -> None:
 
 
 async def test_cancelling_a_blocked_call_says_what_works(live: Live) -> None:
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         live.handle.silent_for = 3.0
         await pilot.press("x")
@@ -356,7 +356,7 @@ async def test_cancelling_a_blocked_call_says_what_works(live: Live) -> None:
 
 async def test_hostile_text_is_only_text(live: Live) -> None:
     bad = "\x1b]52;c;AAAA\x07[/] [b [$error] [@click=app.quit]x[/]\u202e"
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         live.handle.held(
             ("go", bad), ("edit", bad), reason="error", detail=bad,
@@ -379,7 +379,7 @@ async def test_a_change_of_the_providers_code_is_announced(live: Live, tmp_path:
     other.write_text("\n")
     live.handle.transcript.header["provider"] = {"modules": [str(other)]}
     told: list[str] = []
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         assert live.run.provider_files == [file, other]
         live.app.notify = lambda message, **more: told.append(str(message))  # type: ignore[method-assign]
@@ -397,7 +397,7 @@ async def test_a_change_of_the_providers_code_is_announced(live: Live, tmp_path:
 async def test_an_edit_is_taken_back_with_a_key(live: Live) -> None:
     undo = ("undo", "undo the edit of the raw reply")
     told: list[str] = []
-    async with live.app.run_test(size=(120, 36)) as pilot:
+    async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         live.handle.held(*CHOICES, drafts=DRAFTS)
         await until(pilot, lambda: live.screen.hold_bar.display)

@@ -76,7 +76,7 @@ def test_badges_say_in_words_what_was_noticed_and_corrected() -> None:
 
 
 async def test_a_flag_and_the_fault_are_corrected_by_hand(app: ConvtuiApp, log: Path) -> None:
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(120, 26)) as pilot:
         screen = shown(app)
         await until(pilot, lambda: screen.view.cursor == 1)
 
@@ -101,7 +101,7 @@ async def test_what_was_corrected_before_is_shown_when_the_log_is_opened(
     app: ConvtuiApp, log: Path
 ) -> None:
     Notes(log).correct_fault(1, 2, "none")
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(120, 26)) as pilot:
         screen = shown(app)
         await until(pilot, lambda: "labelled by hand: nobody" in screen.inspector.copy_text())
         await pilot.press("l")
@@ -114,7 +114,7 @@ async def test_what_was_corrected_before_is_shown_when_the_log_is_opened(
 
 async def test_notes_that_cannot_be_written_are_told(app: ConvtuiApp, log: Path) -> None:
     Notes(log).path.mkdir()
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(120, 26)) as pilot:
         screen = shown(app)
         await until(pilot, lambda: screen.view.cursor == 1)
         await choose(pilot, app, "fault:harness")

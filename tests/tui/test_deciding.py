@@ -121,7 +121,7 @@ def deciding(tmp_path: Path) -> Deciding:
 
 
 async def test_a_held_decision_is_told_and_can_be_replaced(deciding: Deciding) -> None:
-    async with deciding.app.run_test(size=(120, 36)) as pilot:
+    async with deciding.app.run_test(size=(120, 26)) as pilot:
         await deciding.begin(pilot)
         await deciding.hold(pilot)
         bar = deciding.screen.hold_bar
@@ -140,7 +140,7 @@ async def test_a_held_decision_is_told_and_can_be_replaced(deciding: Deciding) -
 
 
 async def test_an_answer_in_place_of_an_abstention_begins_empty(deciding: Deciding) -> None:
-    async with deciding.app.run_test(size=(120, 36)) as pilot:
+    async with deciding.app.run_test(size=(120, 26)) as pilot:
         await deciding.begin(pilot)
         await deciding.hold(pilot, "abstain", REASON)
         await pilot.press("e")
@@ -155,7 +155,7 @@ async def test_an_answer_in_place_of_an_abstention_begins_empty(deciding: Decidi
 
 
 async def test_stopping_at_once_and_abstaining_with_a_reason(deciding: Deciding) -> None:
-    async with deciding.app.run_test(size=(120, 36)) as pilot:
+    async with deciding.app.run_test(size=(120, 26)) as pilot:
         await deciding.begin(pilot)
         await deciding.hold(pilot)
         await pilot.press("4")
@@ -171,7 +171,7 @@ async def test_stopping_at_once_and_abstaining_with_a_reason(deciding: Deciding)
 
 
 async def test_a_held_decision_is_asked_again_with_another_brief(deciding: Deciding) -> None:
-    async with deciding.app.run_test(size=(120, 36)) as pilot:
+    async with deciding.app.run_test(size=(120, 26)) as pilot:
         await deciding.begin(pilot)
         await deciding.hold(pilot)
         await pilot.press("A")
@@ -188,7 +188,7 @@ async def test_a_held_decision_is_asked_again_with_another_brief(deciding: Decid
 
 
 async def test_a_decision_gone_by_is_asked_again_in_a_branch(deciding: Deciding) -> None:
-    async with deciding.app.run_test(size=(120, 36)) as pilot:
+    async with deciding.app.run_test(size=(120, 26)) as pilot:
         await deciding.begin(pilot)
         await pilot.press("A")
         assert any("Press A again" in n.message for n in deciding.app._notifications)
@@ -222,7 +222,7 @@ async def test_a_recorded_decision_is_asked_again_in_a_run_of_its_own(tmp_path: 
             started.append((spec, again))
 
     app = Recorded(lambda app: recording(app, log))
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(120, 26)) as pilot:
         screen = cast(DebuggerScreen, app.screen)
         await until(pilot, lambda: screen.view.shown_items == 2)
         await until(pilot, lambda: screen.brief and screen.view.cursor >= 0)

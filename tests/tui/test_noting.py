@@ -87,7 +87,7 @@ def test_a_row_has_glyph_and_word() -> None:
 
 
 async def test_a_turn_is_marked_and_not(app: ConvtuiApp, log: Path) -> None:
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(120, 26)) as pilot:
         screen = await at(pilot, app, 2)
         lines = screen.view.line_count
         await pilot.press("m")
@@ -105,7 +105,7 @@ async def test_a_turn_is_marked_and_not(app: ConvtuiApp, log: Path) -> None:
 
 
 async def test_a_note_is_written_changed_and_taken_away(app: ConvtuiApp, log: Path) -> None:
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(120, 26)) as pilot:
         await at(pilot, app, 1)
         await pilot.press("semicolon")
         await until(pilot, lambda: isinstance(app.screen, Ask))
@@ -125,7 +125,7 @@ async def test_a_note_is_written_changed_and_taken_away(app: ConvtuiApp, log: Pa
 
 async def test_a_note_of_several_lines_keeps_them(app: ConvtuiApp, log: Path) -> None:
     Notes(log).note(1, 1, "one\ntwo")
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(120, 26)) as pilot:
         screen = await at(pilot, app, 1)
         await until(pilot, lambda: "¶ note: one two" in text(app))
         await until(pilot, lambda: "¶ note\none\ntwo" in screen.inspector.copy_text())
@@ -165,7 +165,7 @@ async def test_marks_and_notes_are_listed_and_gone_to(app: ConvtuiApp, log: Path
 
 async def test_what_cannot_be_kept_is_told(app: ConvtuiApp, log: Path) -> None:
     Notes(log).path.mkdir()
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(120, 26)) as pilot:
         screen = await at(pilot, app, 1)
         await pilot.press("m")
         await until(pilot, lambda: any("Not kept" in n.message for n in app._notifications))
@@ -216,7 +216,7 @@ async def test_the_next_event_is_one_by_hand_too(app: ConvtuiApp, log: Path) -> 
     notes = Notes(log)
     notes.correct_flag(1, 3, "role", False)
     notes.correct_flag(1, 2, "leak", True)
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(120, 26)) as pilot:
         screen = await at(pilot, app, 1)
         await until(pilot, lambda: screen.correction_of(screen.transcript.turns[1]) is not None)
         await pilot.press("right_square_bracket")

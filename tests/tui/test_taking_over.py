@@ -99,7 +99,7 @@ def taken(tmp_path: Path) -> Taken:
 
 
 async def test_whose_words_these_are_is_said(taken: Taken) -> None:
-    async with taken.app.run_test(size=(120, 36)) as pilot:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await pilot.press("t")
         assert taken.last == ("take_over", {"side": "persona"})
@@ -119,7 +119,7 @@ async def test_whose_words_these_are_is_said(taken: Taken) -> None:
 
 
 async def test_a_draft_fills_the_input_and_is_sent_as_it_is(taken: Taken) -> None:
-    async with taken.app.run_test(size=(120, 36)) as pilot:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await taken.turn(pilot)
         await until(pilot, lambda: "draft" in taken.footer())
@@ -140,7 +140,7 @@ async def test_a_draft_fills_the_input_and_is_sent_as_it_is(taken: Taken) -> Non
 
 
 async def test_what_was_typed_before_the_draft_comes_back(taken: Taken) -> None:
-    async with taken.app.run_test(size=(120, 36)) as pilot:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await taken.turn(pilot)
         await pilot.press(*"mine", "ctrl+g")
@@ -154,7 +154,7 @@ async def test_what_was_typed_before_the_draft_comes_back(taken: Taken) -> None:
 
 
 async def test_a_draft_that_nobody_touched_goes_with_its_turn(taken: Taken) -> None:
-    async with taken.app.run_test(size=(120, 36)) as pilot:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await taken.turn(pilot, "Its draft.", draft=True)
         await pilot.press("escape", "4")
@@ -167,7 +167,7 @@ async def test_a_draft_that_nobody_touched_goes_with_its_turn(taken: Taken) -> N
 
 
 async def test_a_draft_that_ends_it_says_so(taken: Taken) -> None:
-    async with taken.app.run_test(size=(120, 36)) as pilot:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await taken.turn(pilot)
         await pilot.press(*"hm", "ctrl+g")
@@ -183,7 +183,7 @@ async def test_a_draft_that_ends_it_says_so(taken: Taken) -> None:
 
 
 async def test_a_draft_that_could_not_be_made_loses_nothing(taken: Taken) -> None:
-    async with taken.app.run_test(size=(120, 36)) as pilot:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await taken.turn(pilot)
         await pilot.press(*"mine", "ctrl+g")
@@ -193,7 +193,7 @@ async def test_a_draft_that_could_not_be_made_loses_nothing(taken: Taken) -> Non
 
 
 async def test_a_draft_is_for_the_one_whose_turn_it_is(taken: Taken) -> None:
-    async with taken.app.run_test(size=(120, 36)) as pilot:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         taken.handle.tell({"type": "debug.took_over", "side": "persona"})
         await until(pilot, lambda: taken.box.has_class("-shown"))
@@ -208,7 +208,7 @@ async def test_a_draft_is_for_the_one_whose_turn_it_is(taken: Taken) -> None:
 
 
 async def test_a_draft_just_come_in_is_not_sent_by_the_key_before(taken: Taken) -> None:
-    async with taken.app.run_test(size=(120, 36)) as pilot:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await taken.turn(pilot, "Its draft.", draft=True)
         taken.box._filled_at = taken.box._clock()
@@ -217,7 +217,7 @@ async def test_a_draft_just_come_in_is_not_sent_by_the_key_before(taken: Taken) 
 
 
 async def test_a_responders_choices_are_behind_escape(taken: Taken) -> None:
-    async with taken.app.run_test(size=(120, 36)) as pilot:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await taken.turn(pilot, choices=(*SAYS, *DECIDES))
         assert str(taken.box.border_subtitle) == "esc: stop, abstain and more"
@@ -235,7 +235,7 @@ async def test_a_responders_choices_are_behind_escape(taken: Taken) -> None:
 
 
 async def test_what_is_refused_comes_back(taken: Taken) -> None:
-    async with taken.app.run_test(size=(120, 36)) as pilot:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await taken.turn(pilot)
         taken.handle.refuse = "that hold is over"
@@ -246,7 +246,7 @@ async def test_what_is_refused_comes_back(taken: Taken) -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 async def test_pasted_lines_are_kept_and_never_sent(taken: Taken, end: str) -> None:
-    async with taken.app.run_test(size=(120, 36)) as pilot:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await taken.turn(pilot)
         taken.box.post_message(events.Paste(f"one{end}two{end}"))
@@ -266,7 +266,7 @@ async def test_the_text_is_written_in_an_editor(
 
     monkeypatch.setenv("EDITOR", "vi")
     monkeypatch.setattr(driving, "edit_outside", edited)
-    async with taken.app.run_test(size=(120, 36)) as pilot:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await taken.turn(pilot)
         await pilot.press(*"hi", "ctrl+o")
@@ -285,7 +285,7 @@ async def test_where_no_editor_can_be_opened_it_says_so(
 
     monkeypatch.setenv("EDITOR", "vi")
     monkeypatch.setattr(driving, "edit_outside", refused)
-    async with taken.app.run_test(size=(120, 36)) as pilot:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await taken.turn(pilot)
         await pilot.press(*"hi", "ctrl+o")
@@ -298,7 +298,7 @@ async def test_where_no_editor_can_be_opened_it_says_so(
 
 
 async def test_labels_are_text_and_nothing_else(taken: Taken) -> None:
-    async with taken.app.run_test(size=(120, 36)) as pilot:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         bad = "\x1b]52;c;AAAA\x07[/] [@click=app.quit]x[/]"
         taken.box.label(bad, bad, bad)
