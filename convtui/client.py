@@ -23,6 +23,7 @@ from typing import IO, Any, BinaryIO, cast
 
 from convtui.errors import CommandRefused, EngineError
 from convtui.log.names import lock_path, tool_results_path, wire_path
+from convtui.log.recordfile import RecordFile
 from convtui.protocol import (
     SILENT_AFTER,
     Commands,
@@ -468,7 +469,10 @@ async def continue_live(
     child = StartSpec.from_dict({**spec.as_dict(), "continue_from": None})
     child.continue_from = parent
     if parent.held and parent.seq is None and handle.hold is not None:
-        parent.stage = str(handle.hold.get("stage") or "") or None
+        if parent.kind == "reload":
+            parent.seq = await asyncio.to_thread(_before_its_ending, handle)
+        before = parent.seq is not None
+        parent.stage = "signals" if before else str(handle.hold.get("stage") or "") or None
     # The code is what the user has named in this very session, also when it was edited since.
     child.trust = True
     compress = parent.kind == "compress"
@@ -492,6 +496,28 @@ async def continue_live(
             await handle.command(Commands.RETIRE, continued_as=fresh.log_id)
         await handle.close()
     return fresh
+
+
+def _before_its_ending(handle: EngineHandle) -> int | None:
+    """The last record before the provider's turn that is held at its ending was committed.
+
+    New code is to make of its reply what it makes of any that is held: it is not over yet. None
+    for any other hold.
+    """
+    hold, transcript = handle.hold or {}, handle.transcript
+    turn = transcript.find(hold.get("session") or 0, hold.get("turn") or 0)
+    log = handle.log_path
+    ends = hold.get("stage") == "terminate" and turn is not None and turn.speaker == "provider"
+    if not ends or turn is None or turn.first < 0 or log is None:
+        return None
+    file = RecordFile(log, transcript.offsets)
+    try:
+        records = list(file.range(turn.first, turn.last))
+    finally:
+        file.close()
+    over = ("turn.committed", "turn.discarded")
+    decided = [int(record["seq"]) for record in records if record.get("type") in over]
+    return decided[-1] - 1 if decided else None
 
 
 async def _stands(fresh: EngineHandle) -> None:

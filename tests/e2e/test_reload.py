@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from convtui.errors import EngineError
 from convtui.log.reader import open_log
 from convtui.protocol import Commands, ContinueFrom, StartSpec
 from convtui.scenario import Scenario
+from convtui.transcript import COMMITTED
 from convtui.tui.reloading import reloaded_turn
 from convtui.tui.screens.branching import described
 from convtui.tui.source import LiveSource
@@ -207,3 +209,32 @@ async def test_the_held_turn_through_the_new_code_and_asked_again(tmp_path: Path
         assert reply.made.text == "FINE 1 [END]" and reply.notes == []
     with open_log(handle.log_path) as found:
         assert [turn.text for turn in found.transcript.turns][:2] == ["a", "FINE 1 [END]"]
+
+
+async def test_a_turn_that_is_about_to_end_the_session_goes_through_the_new_hooks(
+    tmp_path: Path,
+) -> None:
+    what = replace(spec(tmp_path), breakpoints=[])
+    what.scenario["on_signal"] = {}
+    async with held(what) as handle:
+        assert handle.hold is not None and handle.hold["stage"] == "terminate"
+        assert handle.log_path is not None
+        mended = GOOD + "\n    def extract_signals(self, raw):\n        return []\n"
+        (tmp_path / "bot.py").write_text(mended)
+        child = await asyncio.wait_for(continue_live(handle, what, reload(handle)), WITHIN)
+        try:
+            assert child.hold is not None
+            assert (child.hold["turn"], child.hold["stage"]) == (2, "signals")
+            await child.command(Commands.RUN)
+            await when(child, lambda: (child.hold or {}).get("reason") == "ending")
+            # The reply was not asked for again, and nothing of it ends the session any more.
+            said = [turn.text for turn in child.transcript.turns if turn.speaker == "provider"]
+            assert said[0] == "FINE 1 [END]"
+            assert child.hold["reason"] == "ending" and "script" in child.hold["detail"]
+        finally:
+            child.kill()
+            await child.wait()
+    with open_log(handle.log_path) as parent:
+        # What was recorded stays as it was.
+        assert parent.transcript.turns[1].status == COMMITTED
+        assert parent.transcript.turns[1].signals == ("[END]",)
