@@ -234,6 +234,8 @@ class ReplaySource:
                 task.cancel()
         self._records.close()
         self.reader.close()
+        # What was kept from the collector when it was read can go now, and the screen of it, too.
+        gc.unfreeze()
 
     # --- the cursor
 

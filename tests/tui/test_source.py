@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,17 @@ async def test_it_reads_everything(tmp_path: Path) -> None:
     assert replay.findings == []
     forget()
     replay.close()
+
+
+async def test_a_recording_that_was_closed_leaves_the_memory(tmp_path: Path) -> None:
+    replay = await loaded(write_log(tmp_path / "a.jsonl", refund()))
+    # A screen and its source know each other: only the collector can find that nobody else does.
+    replay.subscribe(replay.close)
+    gone = weakref.ref(replay)
+    replay.close()
+    del replay
+    gc.collect()
+    assert gone() is None
 
 
 async def test_no_log_is_an_error(tmp_path: Path) -> None:
