@@ -102,6 +102,8 @@ def _records(number: int, turns: int, dice: random.Random) -> Iterator[RecordDic
         yield put(type="signals.extracted", **at, matches=found if signalled else [], duration=0.0)
         yield put(type="response.processed", **at, text=text, changed=signalled, duration=0.0)
         yield put(type="turn.committed", **at, speaker=side, text=text, words=40)
+    if number % 50 == 49:
+        return  # killed: it has no end
     failed = number % _FAILED_EVERY == 0
     ended = {
         "kind": "failed" if failed else "max_turns",
@@ -111,8 +113,6 @@ def _records(number: int, turns: int, dice: random.Random) -> Iterator[RecordDic
     }
     yield put(type="session.ended", session=1, session_type="desk", termination=ended, turns=turns)
     yield put(type="conversation.ended", termination=ended)
-    if number % 50 == 49:
-        return  # killed: no trailer
     totals = {
         "turns": turns,
         "discarded": 0,

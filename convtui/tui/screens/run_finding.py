@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -26,6 +27,8 @@ _SIGNS = '~&|!()"'
 """What makes a text an expression of the filter language; others are words of the list."""
 _AT_ONCE = 2000
 """Runs that are filtered by words without a thread."""
+_REST = 20
+"""How many times as long as a look took the folder is left alone, at the least."""
 _TYPING = 0.25
 """Seconds without a key after which an expression is asked."""
 
@@ -55,6 +58,7 @@ class RunFinding(RunChanging):
         self._indexed = False
         self._asked = 0
         self._busy = False
+        self._rests_until = 0.0
         self._told = False
         self._typing: Timer | None = None
 
@@ -90,11 +94,14 @@ class RunFinding(RunChanging):
         def read() -> list[RunSummary]:
             return self.library.runs(turns=turns, progress=told, stop=lambda: self.gone)
 
+        began = time.monotonic()
         try:
             runs = await asyncio.to_thread(read)
         finally:
             self._busy = False
             self.progress = None
+            now = time.monotonic()
+            self._rests_until = now + _REST * (now - began)
         if not self.alive:
             return
         self._indexed = self._indexed or turns
@@ -117,7 +124,8 @@ class RunFinding(RunChanging):
 
     def look_again(self) -> None:
         """Runs that go on grow, and others come."""
-        if self.is_current and self.was_read and not self._busy and self._indexed:
+        rested = time.monotonic() >= self._rests_until
+        if rested and self.is_current and self.was_read and not self._busy and self._indexed:
             self.spawn(self._look("reading", turns=True), group="again")
 
     async def reload(self, paths: Sequence[Path] = ()) -> None:

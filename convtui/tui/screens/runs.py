@@ -18,6 +18,7 @@ from convtui.errors import ConvtuiError
 from convtui.log.families import Branch, walk
 from convtui.log.library import RunSummary
 from convtui.log.run_order import NEWEST
+from convtui.text import visible_line
 from convtui.tui.run_preview import preview
 from convtui.tui.screens.run_changing import ORDER_WORDS
 from convtui.tui.screens.run_finding import seen_as
@@ -155,7 +156,7 @@ class RunsScreen(RunUsing):
             count = f"{self.matching:,} of {count}{' so far' if self.partly else ''}"
         parts = [
             (" saved runs ", "bold"),
-            (short_path(self.library.folder), "$text-muted"),
+            (visible_line(short_path(self.library.folder), 60), "$text-muted"),
             ("  ", ""),
         ]
         if self.app.size.width < NARROW:
