@@ -244,7 +244,10 @@ async def test_a_server_of_an_older_protocol_that_prints_between_its_messages(
     assert text == "hello from a tool\nno message either\n"
 
 
-async def test_a_server_that_does_not_end_by_itself_is_killed(tmp_path: Path) -> None:
+async def test_a_server_that_does_not_end_by_itself_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convtui.engine.mcp_process._EXIT_WITHIN", 0.3)
     script = tmp_path / "stubborn.py"
     script.write_text(
         "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
