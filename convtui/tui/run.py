@@ -173,7 +173,7 @@ class LiveRun:
         parent = ContinueFrom(log=str(log), seq=seq, kind=kind, held=held)
         go_on = self._go_on
         if go_on is None:
-            from convtui.client import continue_live
+            from convtui.continuing import continue_live
 
             go_on = continue_live
         self.handle = await go_on(self.handle, spec, parent)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from convtui.analysis.preview import ask_again, preview_turn
-from convtui.client import EngineHandle, EngineState, continue_live
+from convtui.client import EngineHandle, EngineState
+from convtui.continuing import continue_live
 from convtui.errors import EngineError
 from convtui.log.reader import open_log
 from convtui.protocol import Commands, ContinueFrom, StartSpec
