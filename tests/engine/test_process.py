@@ -270,7 +270,7 @@ async def test_killed_at_random_points_it_always_resumes(tmp_path: Path) -> None
 
 
 async def test_a_huge_reply_comes_through_the_pipe(tmp_path: Path) -> None:
-    size = 32 << 20
+    size = 12 << 20
     body = f"def bot(messages): return 'x' * {size}"
     async with running(spec(tmp_path, body, script=["a"])) as handle:
         await ended(handle)
@@ -286,7 +286,7 @@ async def test_a_screen_that_does_not_read_is_told_to_catch_up(tmp_path: Path) -
     from convtui.protocol import Kind, pack_json, read_frame
 
     body = "def bot(messages): return 'y' * 300_000"
-    what = spec(tmp_path, body, script=[str(n) for n in range(30)])
+    what = spec(tmp_path, body, script=[str(n) for n in range(16)])
     process: subprocess.Popen[bytes] = await asyncio.to_thread(_spawn, sys.executable)
     assert process.stdin is not None
     assert process.stdout is not None
