@@ -141,6 +141,20 @@ class WarmStore:
             )
         return path
 
+    def rewrite(self, name: str, text: str, source: Path | None = None) -> Path:
+        """Puts a text that was edited into the file of a template; returns the file.
+
+        The file is left as it was where the text is no template of this name: raises
+        `DataFileError` with every mistake (of the file `source`, where the text stands), or
+        `UsageError`; `FileError` where it cannot be written.
+        """
+        path = self.path(name)
+        template = parse_template(text, source or path, name=name)
+        if template.name != name:
+            raise UsageError(f"{source or path}: name: must be {name!r}, as the file's")
+        write_private(path, text)
+        return path
+
     def delete(self, name: str) -> Path:
         """Deletes a template, readable or not; returns the file it was in.
 

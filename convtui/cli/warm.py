@@ -216,7 +216,6 @@ def edit(*, name: str) -> int:
 
     from convtui.errors import DataFileError
     from convtui.paths import write_private
-    from convtui.warm import parse_template
 
     path = user_store().path(name)
     try:
@@ -240,12 +239,9 @@ def edit(*, name: str) -> int:
         say(f"{name} is as it was" + (f" ({program} failed)" if done.returncode else ""))
         return 0
     try:
-        template = parse_template(after, draft, name=name)
-        if template.name != name:
-            raise UsageError(f"{draft}: name: must be {name!r}, as the file's")
+        user_store().rewrite(name, after, draft)
     except (DataFileError, UsageError) as error:
         raise UsageError(f"{error}\n{name} is as it was; what you wrote is in {draft}") from None
-    write_private(path, after)
     draft.unlink(missing_ok=True)
     say(f"saved as {name}: {path}")
     return 0

@@ -13,7 +13,6 @@ from convtui.cli.common import example, json_flag, print_json, say, settings, ta
 from convtui.errors import FileError, LogError, UsageError
 
 if TYPE_CHECKING:
-    from convtui.analysis.mining import Mined
     from convtui.warm_store import WarmStore
 
 
@@ -100,6 +99,7 @@ def build(
     runs`. Exit code 1, and nothing saved, where no call is left.
     """
     from convtui.analysis.mining import Rules, mine
+    from convtui.analysis.mining_report import report_rows
     from convtui.text import Redactor, secret_values
 
     store = user_store()
@@ -136,7 +136,7 @@ def build(
         saved = str(path) if path is not None else None
         print_json({"name": name, "saved": saved, **data, **({"reason": why} if why else {})})
     else:
-        _print_mined(found)
+        table([list(row) for row in report_rows(found)])
         say(f"nothing saved: {why}" if why else f"saved as {name}: {path}")
     return 1 if path is None else 0
 
@@ -170,20 +170,3 @@ def _logs(arguments: Sequence[str], filter_: str | None, out: str | None) -> lis
         runs += [run] if wanted is None else Library(run.path.parent).search(wanted, [run])
     newest = sorted(runs, key=lambda run: -run.when)
     return list(dict.fromkeys(run.path.absolute() for run in newest))
-
-
-def _print_mined(found: Mined) -> None:
-    gain = found.mean_gain
-    tools = ", ".join(f"{name} {number}" for name, number in found.tools.most_common())
-    rows = [
-        ["runs", f"{found.given}, {found.scanned} looked at, {len(found.used)} passed"],
-        *(["  left out", f"{number}: {why}"] for why, number in found.left_out.most_common()),
-        ["calls", tools or "none"],
-        *(
-            ["  no pattern", f"{number} of {name}: it failed too often"]
-            for name, number in found.unreliable.most_common()
-        ),
-        ["patterns", f"{len(found.patterns)}, of {found.found} successful calls"],
-        ["mean gain", "unknown" if gain is None else f"{gain:+.3f} (below 0 is an improvement)"],
-    ]
-    table(rows)

@@ -13,7 +13,7 @@ from convtui.client import EngineHandle, EngineState
 from convtui.protocol import StartSpec
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.run import LiveRun
-from convtui.tui.screens import driving
+from convtui.tui.screens import driving, outside
 from convtui.tui.screens.debugger import DebuggerScreen
 from convtui.tui.screens.dialogs import Ask, Choose, Edit
 from convtui.tui.source import LiveSource
@@ -216,12 +216,12 @@ async def test_leaving_the_question_denies_nothing(held: Held) -> None:
 async def test_json_that_is_wrong_comes_back_from_the_editor_to_be_put_right(
     held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def edit_outside(app: object, command: object, text: str) -> str:
+    async def edit_outside(app: object, command: object, text: str, *, name: str) -> str:
         assert json.loads(text) == {"amount": 5}
         return "{oops"
 
-    monkeypatch.setattr(driving, "edit_outside", edit_outside)
-    monkeypatch.setattr(driving, "editor_command", lambda configured: ["vi"])
+    monkeypatch.setattr(outside, "edit_outside", edit_outside)
+    monkeypatch.setattr(outside, "editor_command", lambda configured: ["vi"])
     async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         await held.tools(pilot, ONE)

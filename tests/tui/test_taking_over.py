@@ -13,7 +13,7 @@ from convtui.client import EngineHandle, EngineState
 from convtui.protocol import StartSpec
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.run import LiveRun
-from convtui.tui.screens import driving
+from convtui.tui.screens import outside
 from convtui.tui.screens.debugger import DebuggerScreen
 from convtui.tui.screens.dialogs import Ask
 from convtui.tui.source import LiveSource
@@ -260,12 +260,12 @@ async def test_the_text_is_written_in_an_editor(
 ) -> None:
     given: list[str] = []
 
-    async def edited(app: object, command: object, text: str) -> str:
+    async def edited(app: object, command: object, text: str, *, name: str) -> str:
         given.append(text)
         return text + " and more"
 
     monkeypatch.setenv("EDITOR", "vi")
-    monkeypatch.setattr(driving, "edit_outside", edited)
+    monkeypatch.setattr(outside, "edit_outside", edited)
     async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await taken.turn(pilot)
@@ -280,11 +280,11 @@ async def test_the_text_is_written_in_an_editor(
 async def test_where_no_editor_can_be_opened_it_says_so(
     taken: Taken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refused(app: object, command: object, text: str) -> str:
+    async def refused(app: object, command: object, text: str, *, name: str) -> str:
         raise SuspendNotSupported
 
     monkeypatch.setenv("EDITOR", "vi")
-    monkeypatch.setattr(driving, "edit_outside", refused)
+    monkeypatch.setattr(outside, "edit_outside", refused)
     async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await taken.turn(pilot)

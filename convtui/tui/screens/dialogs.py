@@ -196,7 +196,9 @@ def editor_command(configured: str | None) -> list[str] | None:
         return None
 
 
-async def edit_outside(app: App[object], command: Sequence[str], text: str) -> str | None:
+async def edit_outside(
+    app: App[object], command: Sequence[str], text: str, *, name: str = "draft.txt"
+) -> str | None:
     """`text` as it comes back from an editor program; None when it failed or changed nothing.
 
     The screen is given to the editor meanwhile. Raises `OSError` when it cannot be started and
@@ -205,7 +207,7 @@ async def edit_outside(app: App[object], command: Sequence[str], text: str) -> s
 
     def work() -> tuple[int, str]:
         with tempfile.TemporaryDirectory(prefix="convtui-") as folder:
-            path = Path(folder) / "draft.txt"
+            path = Path(folder) / name
             path.write_bytes(text.encode("utf-8", "surrogatepass"))
             status = subprocess.call([*command, str(path)])
             return status, path.read_bytes().decode("utf-8", "replace")

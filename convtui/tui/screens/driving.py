@@ -12,7 +12,8 @@ from convtui.protocol import Commands
 from convtui.records import RecordDict
 from convtui.text import visible_line
 from convtui.transcript import Turn
-from convtui.tui.screens.dialogs import Ask, Edit, edit_outside, editor_command
+from convtui.tui.screens.dialogs import Ask, Edit
+from convtui.tui.screens.outside import write_outside
 from convtui.tui.screens.transport import Transport
 from convtui.tui.widgets.holdbar import choices_of
 
@@ -275,22 +276,7 @@ class Driving(Transport):
 
     async def write_outside(self, text: str) -> str | None:
         """A text as it comes back from the user's editor; None when it is the same, or told why."""
-        from textual.app import SuspendNotSupported
-
-        command = editor_command(self.capp.config.editor if self.capp.config else None)
-        if command is None:
-            self.tell("No editor is set: set VISUAL or EDITOR, or write it here.", "warning")
-            return None
-        try:
-            after = await edit_outside(self.app, command, text)
-        except SuspendNotSupported:
-            self.tell("This terminal cannot be given to an editor: write it here.", "warning")
-            return None
-        except OSError as error:
-            self.tell(f"The editor could not be opened: {error}.", "error")
-            return None
-        self.refresh()
-        return after
+        return await write_outside(self, text)
 
     # --- breakpoints
 
