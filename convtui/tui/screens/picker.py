@@ -75,6 +75,7 @@ class PickerScreen(KeyScreen):
         self._timer: Timer | None = None
         self._ready = False
         self._starting = False
+        self._wanted = ""
         self._templates: list[Template] = []
         self.problem = ""
 
@@ -156,6 +157,16 @@ class PickerScreen(KeyScreen):
         )
         select.value = chosen if any(offer.spec == chosen for offer in found) else ""
         self._show_slots()
+
+    def choose_warm(self, name: str) -> None:
+        """Takes a template once the templates are read again, when this screen is seen."""
+        self._wanted = name
+
+    def do_warm_open(self) -> None:
+        """The user's templates."""
+        from convtui.tui.screens.warm import WarmScreen
+
+        self.app.push_screen(WarmScreen(self.keymap, self._warm_dir(), self._runs_dir()))
 
     def _show_slots(self) -> None:
         """The field for slots is there for a template that has some."""
@@ -340,7 +351,8 @@ class PickerScreen(KeyScreen):
         """A run has been added, or could not be set up."""
         if self._ready:
             self.capp.warm_up()
-            await self._load_templates(str(self._select("warm").value))
+            chosen, self._wanted = self._wanted or str(self._select("warm").value), ""
+            await self._load_templates(chosen)
             await self._check()
             await self._load_runs()
 
@@ -348,7 +360,14 @@ class PickerScreen(KeyScreen):
 
     def footer_ids(self) -> Sequence[str]:
         """What can be done here."""
-        return ("picker.start", "picker.next_field", "app.palette", "app.quit", "app.help")
+        return (
+            "picker.start",
+            "picker.next_field",
+            "warm.open",
+            "app.palette",
+            "app.quit",
+            "app.help",
+        )
 
     def do_picker_next_field(self) -> None:
         """The next field."""

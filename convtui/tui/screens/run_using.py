@@ -77,3 +77,15 @@ class RunUsing(RunFinding):
         logs = self.chosen_logs()
         if logs:
             self.app.push_screen(ProfileScreen(self.keymap, logs))
+
+    def do_warm_open(self) -> None:
+        """The user's templates; one can be built of the marked runs, or of those that are found."""
+        from convtui.paths import Paths
+        from convtui.tui.screens.warm import WarmScreen
+
+        config = self.capp.config
+        folder = (config.paths if config is not None else Paths.find()).warm_dir
+        listed = self.query_one(RunList)
+        chosen = listed.marked or self.query_one(Input).value.strip()
+        logs = self.chosen_logs() if chosen else []
+        self.app.push_screen(WarmScreen(self.keymap, folder, self.library.folder, logs))
