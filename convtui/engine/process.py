@@ -280,6 +280,8 @@ class Engine:
             self.capture.settle()
 
     def _publish_gate(self, state: str, hold: dict[str, Any] | None) -> None:
+        # Who holds or lets go is alive, also before its first heartbeat after a long import.
+        self._beat = time.monotonic()
         after = self._conversation.journal.writer.count - 1 if self._conversation else -1
         self.sender.send(Kind.GATE, after=after, state=state, hold=hold)
 
