@@ -31,6 +31,7 @@ from convtui.library import Library, matches_log
 from convtui.log.index import Index
 from convtui.log.index_file import FILE
 from convtui.log.index_rows import fold_text
+from convtui.log.index_summary import from_row, to_row
 from convtui.log.library import RunSummary, list_runs
 from convtui.log.notes import Notes
 from convtui.log.reader import digest_until
@@ -466,3 +467,10 @@ def test_a_preview_has_the_turns_and_notes(runs: Path) -> None:
     ]
     assert [(at, note.note) for at, note in seen.notes] == [((2, 1), "why?")]
     assert list(seen.notes) == list(expected.notes)
+
+
+@pytest.mark.parametrize("odd", ["\x1f", "a\x1fb\x1f", "\ud800\x1f", "", "\n", "[]"])
+def test_a_summary_comes_back_whatever_its_texts_are(odd: str) -> None:
+    run = RunSummary("/x/a.jsonl", id=odd, persona=odd, reason=odd, tags=("one", "two words"))
+    back = from_row("/x/a.jsonl", 0, to_row(run), lambda file: False)
+    assert repr(back) == repr(run)
