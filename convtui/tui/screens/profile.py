@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from textual import events
@@ -20,10 +20,10 @@ from convtui.analysis.profile_report import RUNS_HEAD, run_row
 from convtui.analysis.profiling import Reading, read_runs
 from convtui.errors import ConvtuiError
 from convtui.text import visible, visible_line
-from convtui.tui.keys import KeyScreen
 from convtui.tui.palette import Span
 from convtui.tui.profile_doc import ORDERS, plots, sorted_runs, tables
 from convtui.tui.screens.dialogs import Ask, Choose
+from convtui.tui.screens.panes import PaneScreen
 from convtui.tui.tables import Table, end_of
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.row_list import RowList
@@ -47,7 +47,7 @@ class ProfileRuns(RowList[RunProfile]):
         return [(before, "text"), (last, "text")]
 
 
-class ProfileScreen(KeyScreen):
+class ProfileScreen(PaneScreen):
     """Tables beside plots, below them a list of the runs where there are several."""
 
     KEY_CONTEXTS = ("profile",)
@@ -240,12 +240,6 @@ class ProfileScreen(KeyScreen):
     def _resized(self, width: int) -> None:
         self.set_class(width < NARROW, "-narrow")
 
-    def restyle(self) -> None:
-        """Another theme."""
-        for pane in self.query(TextPane):
-            pane.palette = self.capp.palette
-        self.query_one(ProfileRuns).palette = self.capp.palette
-
     # --- keys
 
     def footer_ids(self) -> Sequence[str]:
@@ -302,7 +296,7 @@ class ProfileScreen(KeyScreen):
 
     def do_profile_next_pane(self) -> None:
         """The next of the panes that are there."""
-        self.focus_next("TextPane, ProfileRuns")
+        self.next_pane()
 
     def do_profile_sort(self) -> None:
         """Asks for the order."""
@@ -363,46 +357,6 @@ class ProfileScreen(KeyScreen):
             return
         await asyncio.to_thread(write_report, self.reading.profile, path)
         self.tell(f"Written: {visible(str(path.absolute()))}")
-
-    def _focused_pane(self) -> TextPane | ProfileRuns:
-        focused = self.focused
-        if isinstance(focused, TextPane | ProfileRuns):
-            return focused
-        return self.query_one("#profile-tables", TextPane)
-
-    def _move(self, lines: Callable[[TextPane], None], rows: Callable[[ProfileRuns], None]) -> None:
-        pane = self._focused_pane()
-        if isinstance(pane, TextPane):
-            lines(pane)
-        else:
-            rows(pane)
-
-    def do_move_up(self) -> None:
-        """A line up."""
-        self._move(lambda pane: pane.scroll_lines(-1), lambda rows: rows.action_scroll_up())
-
-    def do_move_down(self) -> None:
-        """A line down."""
-        self._move(lambda pane: pane.scroll_lines(1), lambda rows: rows.action_scroll_down())
-
-    def do_move_first(self) -> None:
-        """The beginning."""
-        self._move(lambda pane: pane.scroll_home(animate=False), lambda rows: rows.go_to(0))
-
-    def do_move_last(self) -> None:
-        """The end."""
-        self._move(
-            lambda pane: pane.scroll_end(animate=False),
-            lambda rows: rows.go_to(len(rows.items) - 1),
-        )
-
-    def do_app_quit(self) -> None:
-        """Back; what still reads is told to stop."""
-        if len(self.app.screen_stack) > 1:
-            # Not the app's way back: a live run below goes on.
-            self.app.pop_screen()
-        else:
-            self.app.exit(0)
 
 
 def _no_file(text: str) -> str | None:

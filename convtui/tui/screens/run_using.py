@@ -89,3 +89,11 @@ class RunUsing(RunFinding):
         chosen = listed.marked or self.query_one(Input).value.strip()
         logs = self.chosen_logs() if chosen else []
         self.app.push_screen(WarmScreen(self.keymap, folder, self.library.folder, logs))
+
+    def do_ab_open(self) -> None:
+        """Two arms of runs; two that are marked begin them."""
+        from convtui.tui.screens.arms import ArmsScreen
+
+        marked = self.query_one(RunList).marked
+        arms = tuple(marked) if len(marked) == 2 else ()
+        self.app.push_screen(ArmsScreen(self.keymap, self.library.folder, arms))

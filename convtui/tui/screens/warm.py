@@ -12,64 +12,26 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Static
-from textual.worker import Worker
 
 from convtui.actions import Action, Keymap
-from convtui.analysis.mining import Mined, mine
 from convtui.errors import ConvtuiError
-from convtui.filters import parse
-from convtui.library import Library
-from convtui.text import Redactor, secret_values, visible_line
-from convtui.tui.keys import KeyScreen
-from convtui.tui.palette import Span
+from convtui.text import visible_line
 from convtui.tui.screens.dialogs import Choose
 from convtui.tui.screens.outside import write_outside
 from convtui.tui.screens.picker import PickerScreen
-from convtui.tui.screens.warm_building import BuildForm, Wishes
-from convtui.tui.tables import padded
-from convtui.tui.warm_doc import Entry, built, difference, made_on, nothing, preview
+from convtui.tui.screens.warm_building import WarmBuilding
+from convtui.tui.screens.warm_list import TemplateList, entries_of
+from convtui.tui.warm_doc import Entry, difference, nothing, preview
 from convtui.tui.widgets.keybar import KeyBar
-from convtui.tui.widgets.row_list import RowList
 from convtui.tui.widgets.text_pane import TextPane
-from convtui.warm_store import WarmStore, checked_name
+from convtui.warm_store import WarmStore
 
 NARROW = 100
 _EVERY = 0.1
 """Seconds between two pictures of the progress."""
 
 
-class TemplateList(RowList[Entry]):
-    """The templates, and the files that are none."""
-
-    marked = ""
-    """The name of the one that is marked."""
-
-    def spans_of(self, item: Entry) -> Sequence[Span]:
-        """Name, day, patterns, tags."""
-        wide = max((len(each.name) for each in self.items), default=0)
-        mark: list[Span] = [("[A] " if item.name == self.marked else "    ", "accent bold")]
-        mark = mark if self.marked else []
-        name = (padded(item.name, min(wide, 28)), "text bold")
-        if item.stored is None:
-            return [*mark, name, ("  ✗ cannot be read", "error")]
-        template = item.stored.template
-        count = len(template.patterns)
-        tags = " ".join(f"#{tag}" for tag in template.tags)
-        return [
-            *mark,
-            name,
-            (f"  {made_on(template.created_at):<10}", "muted"),
-            (f"  {count} pattern{'s' * (count != 1)}", "text"),
-            (f"  {visible_line(tags, 60)}" if tags else "", "tool"),
-            (f"  {visible_line(template.description, 120)}", "muted"),
-        ]
-
-
-class _StoppedError(Exception):
-    """Escape was pressed while runs were being read."""
-
-
-class WarmScreen(KeyScreen):
+class WarmScreen(WarmBuilding):
     """A list of templates and what the selected one injects."""
 
     KEY_CONTEXTS = ("warm",)
@@ -96,14 +58,10 @@ class WarmScreen(KeyScreen):
         for all of `runs_dir`."""
         super().__init__(keymap)
         self.store = WarmStore(folder)
-        self._runs_dir = runs_dir
-        self._logs = list(logs)
-        self._differs = False
-        """Whether the pane shows a diff or a report, and not the selected template."""
+        self.runs_dir = runs_dir
+        self.logs = list(logs)
         self._previewed: Entry | None = None
-        self._progress = (0, 0)
-        self._stop = threading.Event()
-        self._work: Worker[None] | None = None
+        self.stop = threading.Event()
 
     def compose(self) -> ComposeResult:
         """Title, progress, the list, the preview."""
@@ -117,13 +75,13 @@ class WarmScreen(KeyScreen):
     def on_mount(self) -> None:
         """Reads the folder in a thread."""
         self.set_class(self.app.size.width < NARROW, "-narrow")
-        self._show()
+        self.repaint()
         self.set_interval(_EVERY, self._show_progress)
         self.spawn(self.reload())
 
     def on_unmount(self) -> None:
         """Nothing goes on that nobody can see."""
-        self._stop.set()
+        self.stop.set()
 
     # --- the list
 
@@ -141,9 +99,9 @@ class WarmScreen(KeyScreen):
         listed.show_items(entries, place)
         self.set_class(not entries, "-none")
         self._previewed = self.selected
-        if not self._differs:
+        if not self.differs:
             self._preview()
-        self._show()
+        self.repaint()
 
     @property
     def selected(self) -> Entry | None:
@@ -154,7 +112,7 @@ class WarmScreen(KeyScreen):
         """Another one: it is previewed."""
         if self.selected is self._previewed:
             return
-        self._differs = False
+        self.differs = False
         self._preview()
         self.refresh_footer()
 
@@ -169,25 +127,21 @@ class WarmScreen(KeyScreen):
 
     # --- drawing
 
-    @property
-    def running(self) -> bool:
-        """Whether runs are being read for a template."""
-        return self._work is not None and not self._work.is_finished
-
     def _show_progress(self) -> None:
         if self.running:
-            self._show()
+            self.repaint()
 
-    def _show(self) -> None:
+    def repaint(self) -> None:
+        """Brings title, progress and footer up to date."""
         count = len(self.query_one(TemplateList).items)
         parts = [("warm templates ", "bold $text-accent"), (f"{count}", "bold")]
-        if self._logs:
-            many = f"{len(self._logs):,} run{'s' * (len(self._logs) != 1)}"
+        if self.logs:
+            many = f"{len(self.logs):,} run{'s' * (len(self.logs) != 1)}"
             parts.append((f"  {many} chosen to build from", "$text-muted"))
         self.query_one("#warm-title", Static).update(Content.assemble(*parts))
         note = self.query_one("#warm-note", Static)
         note.display = self.running
-        done, of = self._progress
+        done, of = self.progress
         full = 20 * done // max(1, of)
         words = f" {done:,} of {of:,} runs looked at" if of else " looking for runs"
         note.update(
@@ -200,80 +154,6 @@ class WarmScreen(KeyScreen):
     def on_resize(self, event: events.Resize) -> None:
         """The preview goes below the list."""
         self.set_class(event.size.width < NARROW, "-narrow")
-
-    def restyle(self) -> None:
-        """Another theme."""
-        self.query_one(TextPane).palette = self.capp.palette
-        self.query_one(TemplateList).palette = self.capp.palette
-
-    # --- building
-
-    def do_warm_build(self) -> None:
-        """Asks what of, then builds."""
-        if self.running:
-            return
-        count = len(self._logs)
-        runs = f"{count:,} chosen run{'s' * (count != 1)}" if count else "all saved runs"
-        self.app.push_screen(BuildForm(runs, _bad_name), self._asked)
-
-    def _asked(self, wishes: Wishes | None) -> None:
-        if wishes is None:
-            return
-        if not self.store.path(wishes.name).exists():
-            self._begin(wishes)
-            return
-
-        def answered(answer: str | None) -> None:
-            if answer == "replace":
-                self._begin(wishes)
-
-        answers = [("stay", "leave it as it is"), ("replace", "replace it, if a call is found")]
-        ask = Choose(f"there is a template {wishes.name} already", answers)
-        self.app.push_screen(ask, answered)
-
-    def _begin(self, wishes: Wishes) -> None:
-        self._progress, self._stop = (0, 0), threading.Event()
-        self._work = self.run_worker(self._build(wishes, self._stop), group="build")
-        self._show()
-
-    async def _build(self, wishes: Wishes, stop: threading.Event) -> None:
-        try:
-            found, saved = await asyncio.to_thread(self._mine, wishes, stop)
-        except _StoppedError:
-            if self.is_mounted:
-                self.tell("Stopped: nothing was saved.", "warning")
-            return
-        except (ConvtuiError, OSError) as error:
-            if self.is_mounted:
-                self.tell(str(error), "error")
-            return
-        finally:
-            self._work = None
-            if self.is_mounted:
-                self._show()
-        if not self.is_mounted:
-            return
-        self._differs = True
-        await self.reload(wishes.name if saved else "")
-        report = built(found, wishes.name, saved, found.why_nothing(wishes.rules))
-        self.query_one(TextPane).show(report)
-        self.refresh_footer()
-
-    def _mine(self, wishes: Wishes, stop: threading.Event) -> tuple[Mined, str]:
-        """What was found, and the file it was saved in; empty for none. Blocking."""
-        logs = logs_of(self._runs_dir, self._logs, wishes.filter, stop)
-
-        def told(scanned: int) -> None:
-            self._progress = (scanned, len(logs))
-            if stop.is_set():
-                raise _StoppedError
-
-        self._progress = (0, len(logs))
-        found = mine(logs, wishes.rules, Redactor(secret_values()), progress=told)
-        if not found.patterns:
-            return found, ""
-        template = found.template(wishes.name, description=wishes.description, tags=wishes.tags)
-        return found, str(self.store.save(template, force=True))
 
     # --- keys
 
@@ -310,7 +190,7 @@ class WarmScreen(KeyScreen):
     def label(self, action: Action) -> str:
         """What an action is called now."""
         if action.id == "warm.stop":
-            return "stop" if self.running else "preview" if self._differs else "back"
+            return "stop" if self.running else "preview" if self.differs else "back"
         return action.label
 
     def _picker(self) -> PickerScreen | None:
@@ -358,7 +238,7 @@ class WarmScreen(KeyScreen):
                 text = after
                 continue
             await self.reload(entry.name)
-            self._differs = False
+            self.differs = False
             self._preview()
             self.tell(f"Saved: {entry.name}.")
             return
@@ -380,7 +260,7 @@ class WarmScreen(KeyScreen):
 
     async def _delete(self, name: str) -> None:
         await asyncio.to_thread(self.store.delete, name)
-        self._differs = False
+        self.differs = False
         await self.reload()
         self.tell(f"Deleted: {visible_line(name, 60)}.")
 
@@ -401,7 +281,7 @@ class WarmScreen(KeyScreen):
             mark = self.keymap.shown("warm.mark")
             self.tell(f"Mark one template with {mark}, then select the other.", "warning")
         elif one.stored is not None and other.stored is not None:
-            self._differs = True
+            self.differs = True
             self.query_one(TextPane).show(difference(one.stored, other.stored))
             self.refresh_footer()
         else:
@@ -409,85 +289,15 @@ class WarmScreen(KeyScreen):
 
     def do_warm_next_pane(self) -> None:
         """List and preview."""
-        self.focus_next("TemplateList, TextPane")
+        self.next_pane()
 
     def do_warm_stop(self) -> None:
         """Stops it, or leaves the diff, or goes back."""
         if self.running:
-            self._stop.set()
-        elif self._differs:
-            self._differs = False
+            self.stop.set()
+        elif self.differs:
+            self.differs = False
             self._preview()
             self.refresh_footer()
         else:
             self.do_app_quit()
-
-    def do_move_up(self) -> None:
-        """The template above, or a line up."""
-        self._move(-1)
-
-    def do_move_down(self) -> None:
-        """The template below, or a line down."""
-        self._move(1)
-
-    def _move(self, by: int) -> None:
-        if isinstance(self.focused, TextPane):
-            self.focused.scroll_lines(by)
-        else:
-            listed = self.query_one(TemplateList)
-            listed.go_to(listed.cursor + by)
-
-    def do_move_first(self) -> None:
-        """The beginning."""
-        if isinstance(self.focused, TextPane):
-            self.focused.scroll_home(animate=False)
-        else:
-            self.query_one(TemplateList).go_to(0)
-
-    def do_move_last(self) -> None:
-        """The end."""
-        if isinstance(self.focused, TextPane):
-            self.focused.scroll_end(animate=False)
-        else:
-            listed = self.query_one(TemplateList)
-            listed.go_to(len(listed.items) - 1)
-
-    def do_app_quit(self) -> None:
-        """Back; what still reads is told to stop."""
-        if len(self.app.screen_stack) > 1:
-            self.app.pop_screen()
-        else:
-            self.app.exit(0)
-
-
-def entries_of(store: WarmStore) -> list[Entry]:
-    """The templates of a folder by name, unreadable files among them. Blocking."""
-    found = []
-    for name in store.names():
-        try:
-            found.append(Entry(name, store.load(name)))
-        except ConvtuiError as error:
-            found.append(Entry(name, None, str(error)))
-    return found
-
-
-def logs_of(
-    folder: Path, chosen: Sequence[Path], expression: str, stop: threading.Event
-) -> list[Path]:
-    """The runs to build from, the newest first: the chosen ones, or all. Blocking."""
-    library = Library(folder)
-    runs = library.runs()
-    if chosen:
-        wanted = {path.absolute() for path in chosen}
-        runs = [run for run in runs if run.path.absolute() in wanted]
-    if expression:
-        runs = library.search(parse(expression), runs, stop=stop.is_set)
-    return [run.path for run in sorted(runs, key=lambda run: -run.when)]
-
-
-def _bad_name(name: str) -> str | None:
-    try:
-        checked_name(name)
-    except ConvtuiError as error:
-        return str(error) if name else "A template needs a name."
-    return None

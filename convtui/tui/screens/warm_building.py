@@ -1,170 +1,143 @@
-"""Warm: the form that asks what a template is to be built of."""
+"""Warm: a template is built of saved runs, in the background."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, Final
+import asyncio
+import threading
+from collections.abc import Sequence
+from pathlib import Path
 
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
-from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.worker import Worker
 
-from convtui.analysis.mining import Rules
+from convtui.analysis.mining import Mined, mine
 from convtui.errors import ConvtuiError
 from convtui.filters import parse
-from convtui.text import visible_line
-
-_RULES: Final = Rules()
-_FIELDS: Final = (
-    ("name", "name", "", "letters, digits, _ and -"),
-    ("description", "what for", "", "for people"),
-    ("tags", "tags", "", "words, with commas between them"),
-    ("filter", "only runs", "", "a filter, such as ~provider desk & ~tool"),
-    ("min_messages", "messages", str(_RULES.min_messages), "that a run has at least"),
-    ("max_sessions", "most runs", str(_RULES.max_sessions), "that are used"),
-    ("max_error_rate", "error rate", f"{_RULES.max_error_rate:g}", "of a run at most, 0 to 1"),
-    ("min_success_rate", "success", f"{_RULES.min_success_rate:g}", "of a tool at least, 0 to 1"),
-    ("ended", "ended", "", "any; or kinds: completed, max_turns"),
-)
+from convtui.library import Library
+from convtui.text import Redactor, secret_values
+from convtui.tui.screens.dialogs import Choose
+from convtui.tui.screens.panes import PaneScreen
+from convtui.tui.screens.warm_form import BuildForm, Wishes
+from convtui.tui.warm_doc import built
+from convtui.tui.widgets.text_pane import TextPane
+from convtui.warm_store import WarmStore, checked_name
 
 
-@dataclass(slots=True, frozen=True)
-class Wishes:
-    """What is to be built of which runs."""
-
-    name: str
-    description: str
-    tags: tuple[str, ...]
-    filter: str
-    rules: Rules
+class _StoppedError(Exception):
+    """Escape was pressed while runs were being read."""
 
 
-class BuildForm(ModalScreen[Wishes | None]):
-    """A line for each wish; Enter builds, Escape is None. `check` refuses a name with a reason."""
+class WarmBuilding(PaneScreen):
+    """The part of the screen that builds."""
 
-    DEFAULT_CSS = """
-    BuildForm { align: center middle; background: $background 60%; }
-    BuildForm > VerticalScroll { width: 72; max-width: 96%; height: auto; max-height: 96%;
-                                 border: round $accent; background: $surface; padding: 0 1; }
-    BuildForm Horizontal { height: 1; }
-    BuildForm .name { width: 12; height: 1; color: $text-muted; }
-    BuildForm Input, BuildForm Input:focus { height: 1; border: none; padding: 0 1; width: 1fr;
-                                             background: $panel; }
-    BuildForm Input:focus { background: $boost; }
-    BuildForm #build-hint { height: auto; color: $text-muted; }
-    BuildForm #build-hint.-bad { color: $text-error; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "cancel"),
-        Binding("down", "app.focus_next", show=False),
-        Binding("up", "app.focus_previous", show=False),
-    ]
+    store: WarmStore
+    runs_dir: Path
+    logs: list[Path]
+    """The runs that were chosen to build from; none for all of `runs_dir`."""
+    differs = False
+    """Whether the pane shows a diff or a report, and not the selected template."""
+    progress = (0, 0)
+    """Runs that were looked at, of how many."""
+    stop: threading.Event
+    _work: Worker[None] | None = None
 
-    def __init__(self, runs: str, check: Callable[[str], str | None]) -> None:
-        """`runs` says which ones are looked at."""
-        super().__init__()
-        self._runs = runs
-        self._check = check
+    async def reload(self, select: str = "") -> None:
+        """Reads the folder; selects the template of this name, else the one that was selected."""
+        raise NotImplementedError
 
-    def compose(self) -> ComposeResult:
-        """The fields, and a line below them."""
-        box = VerticalScroll()
-        box.can_focus = False
-        box.border_title = Content(f"build a template from {self._runs}")
-        box.border_subtitle = Content("enter build  tab next  esc cancel")
-        with box:
-            for name, label, value, hint in _FIELDS:
-                with Horizontal():
-                    yield Static(label, classes="name", markup=False)
-                    yield Input(value, placeholder=hint, id=f"build-{name}")
-            yield Static(id="build-hint", markup=False)
+    def repaint(self) -> None:
+        """Brings title, progress and footer up to date."""
+        raise NotImplementedError
 
-    def on_mount(self) -> None:
-        """The name comes first."""
-        self._say("")
-        self.query_one("#build-name", Input).focus()
+    @property
+    def running(self) -> bool:
+        """Whether runs are being read for a template."""
+        return self._work is not None and not self._work.is_finished
 
-    def on_input_changed(self) -> None:
-        """The complaint is about what is not there any more."""
-        self._say("")
+    def do_warm_build(self) -> None:
+        """Asks what of, then builds."""
+        if self.running:
+            return
+        count = len(self.logs)
+        runs = f"{count:,} chosen run{'s' * (count != 1)}" if count else "all saved runs"
+        self.app.push_screen(BuildForm(runs, _bad_name), self._asked)
 
-    def _say(self, wrong: str) -> None:
-        hint = self.query_one("#build-hint", Static)
-        hint.set_class(bool(wrong), "-bad")
-        hint.update(
-            Content(
-                visible_line(wrong, 400)
-                or "Tool calls that worked become patterns; secrets are taken out."
-            )
-        )
+    def _asked(self, wishes: Wishes | None) -> None:
+        if wishes is None:
+            return
+        if not self.store.path(wishes.name).exists():
+            self._begin(wishes)
+            return
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Builds, when nothing speaks against it."""
-        event.stop()
-        values = {
-            name: self.query_one(f"#build-{name}", Input).value.strip() for name, *_ in _FIELDS
-        }
-        wrong = self._check(values["name"])
-        place = "name"
-        if wrong is None:
-            try:
-                wishes = wishes_of(values)
-            except _WrongError as error:
-                place, wrong = error.args
-            else:
-                self.dismiss(wishes)
-                return
-        self._say(wrong)
-        self.query_one(f"#build-{place}", Input).focus()
+        def answered(answer: str | None) -> None:
+            if answer == "replace":
+                self._begin(wishes)
 
+        answers = [("stay", "leave it as it is"), ("replace", "replace it, if a call is found")]
+        ask = Choose(f"there is a template {wishes.name} already", answers)
+        self.app.push_screen(ask, answered)
 
-class _WrongError(Exception):
-    """A field and what is wrong with it."""
+    def _begin(self, wishes: Wishes) -> None:
+        self.progress, self.stop = (0, 0), threading.Event()
+        self._work = self.run_worker(self._build(wishes, self.stop), group="build")
+        self.repaint()
 
-
-def wishes_of(values: dict[str, str]) -> Wishes:
-    """The wishes in the texts of the form; raises with the field and what is wrong with it."""
-    if values["filter"]:
+    async def _build(self, wishes: Wishes, stop: threading.Event) -> None:
         try:
-            parse(values["filter"])
-        except ConvtuiError as error:
-            raise _WrongError("filter", str(error)) from None
-    return Wishes(
-        values["name"],
-        values["description"],
-        _words(values["tags"]),
-        values["filter"],
-        Rules(
-            _whole(values, "min_messages", 0),
-            _whole(values, "max_sessions", 1),
-            "",
-            _words(values["ended"]),
-            _share(values, "max_error_rate"),
-            _share(values, "min_success_rate"),
-        ),
-    )
+            found, saved = await asyncio.to_thread(self._mine, wishes, stop)
+        except _StoppedError:
+            if self.is_mounted:
+                self.tell("Stopped: nothing was saved.", "warning")
+            return
+        except (ConvtuiError, OSError) as error:
+            if self.is_mounted:
+                self.tell(str(error), "error")
+            return
+        finally:
+            self._work = None
+            if self.is_mounted:
+                self.repaint()
+        if not self.is_mounted:
+            return
+        self.differs = True
+        await self.reload(wishes.name if saved else "")
+        report = built(found, wishes.name, saved, found.why_nothing(wishes.rules))
+        self.query_one(TextPane).show(report)
+        self.refresh_footer()
+
+    def _mine(self, wishes: Wishes, stop: threading.Event) -> tuple[Mined, str]:
+        """What was found, and the file it was saved in; empty for none. Blocking."""
+        logs = logs_of(self.runs_dir, self.logs, wishes.filter, stop)
+
+        def told(scanned: int) -> None:
+            self.progress = (scanned, len(logs))
+            if stop.is_set():
+                raise _StoppedError
+
+        self.progress = (0, len(logs))
+        found = mine(logs, wishes.rules, Redactor(secret_values()), progress=told)
+        if not found.patterns:
+            return found, ""
+        template = found.template(wishes.name, description=wishes.description, tags=wishes.tags)
+        return found, str(self.store.save(template, force=True))
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word for word in (part.strip() for part in text.split(",")) if word)
+def logs_of(
+    folder: Path, chosen: Sequence[Path], expression: str, stop: threading.Event
+) -> list[Path]:
+    """The runs to build from, the newest first: the chosen ones, or all. Blocking."""
+    library = Library(folder)
+    runs = library.runs()
+    if chosen:
+        wanted = {path.absolute() for path in chosen}
+        runs = [run for run in runs if run.path.absolute() in wanted]
+    if expression:
+        runs = library.search(parse(expression), runs, stop=stop.is_set)
+    return [run.path for run in sorted(runs, key=lambda run: -run.when)]
 
 
-def _whole(values: dict[str, str], name: str, least: int) -> int:
-    text = values[name]
-    if not (text.isascii() and text.isdecimal()) or int(text) < least:
-        raise _WrongError(name, f"write a whole number from {least} on, not {text!r}")
-    return int(text)
-
-
-def _share(values: dict[str, str], name: str) -> float:
+def _bad_name(name: str) -> str | None:
     try:
-        value = float(values[name])
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise _WrongError(name, f"write a number from 0 to 1, not {values[name]!r}")
-    return value
+        checked_name(name)
+    except ConvtuiError as error:
+        return str(error) if name else "A template needs a name."
+    return None
