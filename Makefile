@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo run test check format bench soak samples screenshot schema wheel clean
+.PHONY: demo run test check format bench soak samples screenshot demonstration wheel clean
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -40,6 +40,9 @@ samples: $(STAMP)  ## makes sample_runs/ again, by running the program
 
 screenshot: $(STAMP)  ## draws .github/screenshot.svg again
 	$(BIN)/python -m tests.make_screenshot
+
+demonstration: $(STAMP)  ## plays the README's debugging story again
+	$(BIN)/python -m tests.make_demonstration
 
 wheel: $(STAMP)
 	$(BIN)/python -m build --wheel --no-isolation

@@ -83,11 +83,10 @@ def joined(pictures: list[tuple[str, str]]) -> str:
     share = 100 / len(pictures)
     frames = []
     for number, (caption, picture) in enumerate(pictures, 1):
-        # Each picture's styles are its own, and the fonts are asked for once.
+        # Each picture's styles are its own, and no font is fetched from anywhere.
         own = re.sub(r"terminal(?:-\d+)?-", f"step{number}-", picture)
         own = re.sub(r"<!--.*?-->|^<\?xml[^>]*>", "", own, flags=re.S)
-        if number > 1:
-            own = re.sub(r"@font-face\s*\{.*?\}", "", own, flags=re.S)
+        own = re.sub(r"@font-face\s*\{.*?\}", "", own, flags=re.S)
         own = own.replace("<svg ", f'<svg y="{bar:g}" width="{width:g}" height="{height:g}" ', 1)
         delay = (number - 1) * SECONDS
         frames.append(
@@ -138,6 +137,7 @@ class Story:
         """The live conversation: held, mended, loaded again, gone on with."""
         press, app = self.pilot.press, self.app
         await self.shows("breakpoint 1: ~signal", "held here")
+        app.clear_notifications()
         await self.picture("Held by a breakpoint on ~signal: “goodbye”, inside a sentence")
         for _ in range(4):
             await press("s")
@@ -145,6 +145,7 @@ class Story:
             if (app.screen.hold or {}).get("reason") == "ending":
                 break
         await self.shows("HELD at 1:4 terminate")
+        app.clear_notifications()
         await self.picture("Stepped on, stage by stage: this word would end the conversation")
         self.provider.write_text(with_the_fix(self.provider.read_text()))
         await self.shows("desk.py changed: R reloads it.")
@@ -163,6 +164,8 @@ class Story:
     async def proved(self) -> None:
         """The runs saved before, through the new hooks."""
         await self.shows("4 logs")
+        await self.pilot.press("enter")
+        await self.shows("desk.py:Desk")
         await self.picture("rehook: every saved reply through the new hooks proves the change")
 
 
@@ -174,6 +177,7 @@ async def play(folder: Path) -> list[tuple[str, str]]:
 
     provider = folder / PROVIDER.name
     shutil.copy(PROVIDER, provider)
+    os.chdir(folder)  # so that no picture names it
     logs = await saved_runs(folder, folder / "runs")
     config = load_config({}, {"CONVTUI_HOME": str(folder / "home")}, folder)
     spec = StartSpec(
@@ -186,7 +190,9 @@ async def play(folder: Path) -> list[tuple[str, str]]:
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         story = Story(app, pilot, provider)
         await story.found_and_fixed()
-    app = ConvtuiApp(lambda app: RehookScreen(app.keymap, logs, f"{provider}:Desk"), config=config)
+    app = ConvtuiApp(
+        lambda app: RehookScreen(app.keymap, logs, f"{provider.name}:Desk"), config=config
+    )
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         proof = Story(app, pilot, provider)
         await proof.proved()

@@ -41,6 +41,8 @@ async def draw(home: Path) -> str:
         await pilot.pause(0.2)
         picture = app.export_screenshot(title="convtui replay sample_runs/discarded.jsonl")
     # The name of the picture's parts is made from its text, which names no time and no folder.
+    # No font is fetched from anywhere.
+    picture = re.sub(r"@font-face\s*\{.*?\}", "", picture, flags=re.S)
     return re.sub(r"terminal-\d+", "terminal", picture)
 
 

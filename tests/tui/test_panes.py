@@ -231,6 +231,9 @@ def test_attempts_and_revisions() -> None:
         ("I'm done being", 4, 8, "inside a sentence"),
         ("abandoned", 4, 8, "inside a word"),
         ("hello\n[X]\nbye", 6, 9, "on a line of its own"),
+        ("You are welcome. Goodbye!", 17, 24, "a sentence of its own"),
+        ("Goodbye. See you", 0, 7, "a sentence of its own"),
+        ("Say goodbye!", 4, 11, "inside a sentence"),
     ],
 )
 def test_where_a_match_stands(raw: str, start: int, end: int, where: str) -> None:

@@ -72,6 +72,10 @@ def message_of(error: object) -> str:
     return str(error or "failed")
 
 
+_STOPS = ".!?…"
+"""What a sentence ends with."""
+
+
 def placing(raw: str, start: int, end: int) -> str:
     """Whether a match stands alone, inside a word or inside a sentence."""
     if not raw[:start].strip() and not raw[end:].strip():
@@ -80,8 +84,12 @@ def placing(raw: str, start: int, end: int) -> str:
     edge_left, edge_right = raw[start : start + 1], raw[max(0, end - 1) : end]
     if (left.isalnum() and edge_left.isalnum()) or (right.isalnum() and edge_right.isalnum()):
         return "inside a word"
-    line = raw[raw.rfind("\n", 0, start) + 1 : start] + raw[end:].partition("\n")[0]
-    return "inside a sentence" if line.strip() else "on a line of its own"
+    before = raw[raw.rfind("\n", 0, start) + 1 : start].rstrip()
+    after = raw[end:].partition("\n")[0]
+    if not before and not after.strip():
+        return "on a line of its own"
+    alone = (not before or before[-1] in _STOPS) and (not after.strip() or after[0] in _STOPS)
+    return "a sentence of its own" if alone else "inside a sentence"
 
 
 def stages(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
