@@ -25,6 +25,7 @@ from convtui.tui.screens.injecting import Injecting
 from convtui.tui.screens.inspecting import Inspecting
 from convtui.tui.screens.taking_over import WHO
 from convtui.tui.source import Source
+from convtui.tui.timers import once
 from convtui.tui.widgets.holdbar import HoldBar
 from convtui.tui.widgets.inspector import Inspector
 from convtui.tui.widgets.keybar import KeyBar
@@ -165,7 +166,7 @@ class DebuggerScreen(Injecting, Evaluating, Inspecting):
 
     def _plan(self) -> None:
         wait = max(0.001, FRAME - (time.monotonic() - self._painted))
-        self._pending = self.set_timer(wait, self.repaint)
+        self._pending = once(self, wait, self.repaint)
 
     def _tick(self) -> None:
         if self.source.live and not self.over:

@@ -19,6 +19,7 @@ from convtui.actions import Keymap
 from convtui.errors import UsageError
 from convtui.text import visible
 from convtui.tui.keys import KeyScreen
+from convtui.tui.timers import once
 from convtui.tui.widgets.keybar import KeyBar
 
 if TYPE_CHECKING:
@@ -285,7 +286,7 @@ class PickerScreen(KeyScreen):
         self.capp.last_failure = ""
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(CHECK_AFTER, lambda: self.spawn(self._check()))
+        self._timer = once(self, CHECK_AFTER, lambda: self.spawn(self._check()))
 
     def on_input_changed(self) -> None:
         """Another choice."""

@@ -23,6 +23,7 @@ from textual.widget import Widget
 
 from convtui.text import visible
 from convtui.tui.palette import Palette, palette_of
+from convtui.tui.timers import once
 from convtui.tui.widgets.heights import Heights
 
 _SLICE = 0.004
@@ -322,7 +323,7 @@ class LineView(ScrollView, can_focus=True):
             self._measured_to = self.heights.next_estimate()
             if self._measured_to >= 0:
                 self._told = time.perf_counter()
-                self._timer = self.set_timer(0.001, self._measure_slice)
+                self._timer = once(self, 0.001, self._measure_slice)
 
     def _measure_slice(self) -> None:
         self._timer = None
@@ -349,7 +350,7 @@ class LineView(ScrollView, can_focus=True):
         else:
             self._place(self.line_count, quiet=True)
         if item >= 0:
-            self._timer = self.set_timer(0.001, self._measure_slice)
+            self._timer = once(self, 0.001, self._measure_slice)
 
     # --- drawing
 

@@ -19,6 +19,7 @@ from textual.timer import Timer
 from convtui.transcript import INTERESTING, OPEN, Flag, Transcript, Turn
 from convtui.tui.palette import Palette, plain
 from convtui.tui.summaries import Summary
+from convtui.tui.timers import once
 from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
 from convtui.tui.widgets.marks import Extra
 from convtui.tui.widgets.session_rows import Frame, SessionFrames, plain_turn, session_head
@@ -435,7 +436,7 @@ class TranscriptView(LineView):
         done = search.step(self._transcript.turns, self.shown_items, 0.006)
         self.post_message(self.SearchProgress(len(search.matches), done))
         if not done:
-            self._search_timer = self.set_timer(0.001, self._search_on)
+            self._search_timer = once(self, 0.001, self._search_on)
 
     # --- the clipboard
 
