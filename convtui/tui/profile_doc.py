@@ -115,7 +115,7 @@ def _plot(doc: Doc, each: Series, width: int, height: int) -> None:
     top = max(value for value in drawn if value is not None)
     label = max(cell_len(figure(value, each.unit)) for value in (0.0, top))
     note = f"over {len(each.values):,} {each.over}"
-    if many > 1:
+    if many > 1 and top > 0:
         note += f", a column is the {'sum' if each.adds else 'highest'} of {many}"
     doc.head(each.name, note)
     if top <= 0:

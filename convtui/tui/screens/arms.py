@@ -71,8 +71,8 @@ class ArmsScreen(PaneScreen):
     ArmsScreen { layout: vertical; }
     ArmsScreen #arms-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
     ArmsScreen #arms-body { layout: horizontal; height: 1fr; }
-    ArmsScreen ArmList { width: 9fr; height: 1fr; }
-    ArmsScreen TextPane { width: 11fr; height: 1fr; padding: 0 1; border-left: solid $border; }
+    ArmsScreen ArmList { width: 1fr; height: 1fr; }
+    ArmsScreen TextPane { width: 1fr; height: 1fr; padding: 0 1; border-left: solid $border; }
     ArmsScreen TextPane:focus, ArmsScreen ArmList:focus { scrollbar-color: $accent; }
     ArmsScreen.-narrow #arms-body { layout: vertical; }
     ArmsScreen.-narrow ArmList { width: 1fr; height: 35%; }
@@ -200,7 +200,7 @@ class ArmsScreen(PaneScreen):
         listed, pane = self.query_one(ArmList), self.query_one(TextPane)
         if self.found is not None:
             width = self.app.size.width
-            room = (width if self.has_class("-narrow") else width * 11 // 20) - 5
+            room = (width if self.has_class("-narrow") else width // 2) - 5
             doc = result(self.found, room)
             for why in self._left_out[:8]:
                 doc.line((f"left out: {visible_line(why, 300)}", "error"))
