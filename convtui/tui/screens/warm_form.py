@@ -113,7 +113,7 @@ class BuildForm(ModalScreen[Wishes | None]):
         if wrong is None:
             try:
                 wishes = wishes_of(values)
-            except _WrongError as error:
+            except WrongWishError as error:
                 place, wrong = error.args
             else:
                 self.dismiss(wishes)
@@ -122,7 +122,7 @@ class BuildForm(ModalScreen[Wishes | None]):
         self.query_one(f"#build-{place}", Input).focus()
 
 
-class _WrongError(Exception):
+class WrongWishError(Exception):
     """A field and what is wrong with it."""
 
 
@@ -132,7 +132,7 @@ def wishes_of(values: dict[str, str]) -> Wishes:
         try:
             parse(values["filter"])
         except ConvtuiError as error:
-            raise _WrongError("filter", str(error)) from None
+            raise WrongWishError("filter", str(error)) from None
     return Wishes(
         values["name"],
         values["description"],
@@ -156,7 +156,7 @@ def _words(text: str) -> tuple[str, ...]:
 def _whole(values: dict[str, str], name: str, least: int) -> int:
     text = values[name]
     if not (text.isascii() and text.isdecimal()) or int(text) < least:
-        raise _WrongError(name, f"write a whole number from {least} on, not {text!r}")
+        raise WrongWishError(name, f"write a whole number from {least} on, not {text!r}")
     return int(text)
 
 
@@ -166,5 +166,5 @@ def _share(values: dict[str, str], name: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise _WrongError(name, f"write a number from 0 to 1, not {values[name]!r}")
+        raise WrongWishError(name, f"write a number from 0 to 1, not {values[name]!r}")
     return value
