@@ -462,7 +462,14 @@ def _actions() -> Iterator[Action]:
         "runs.fold", ("space",), "branches", "Show or hide the branches of the run.", group, RUNS
     )
     yield Action("runs.tree", ("t",), "tree", "Show or hide all branches.", group, RUNS)
-    yield Action("runs.mark", ("m",), "mark", "Mark the run to compare it.", group, RUNS)
+    yield Action(
+        "runs.mark",
+        ("m",),
+        "mark",
+        "Mark the run: for a comparison, a profile, a template.",
+        group,
+        RUNS,
+    )
     yield Action(
         "runs.compare",
         ("C",),

@@ -64,7 +64,7 @@ def test_the_result_has_its_verdict_first_and_fits(runs: Path) -> None:
 
 async def test_arms_are_chosen_by_hand_and_by_filter(runs: Path, tmp_path: Path) -> None:
     app = ConvtuiApp(lambda app: RunsScreen(Keymap(), runs), state_file=tmp_path / "state.json")
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "6 runs" in text(app))
         await pilot.press("A")
         await until(pilot, lambda: isinstance(app.screen, ArmsScreen))
