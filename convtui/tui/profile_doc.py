@@ -40,7 +40,10 @@ def tables(reading: Reading, width: int, order: str = "") -> Doc:
     doc = Doc()
     found = sections(profile)
     for section in found[:1]:
-        _section(doc, section, width)
+        rows = list(section.rows)
+        if len(profile.runs) == 1 and not reading.checks and not reading.stopped:
+            rows.append(("compressed", "no: no history was summarised"))
+        _section(doc, replace(section, rows=rows), width)
     for check in reading.checks:
         _check(doc, check)
     if reading.unchecked:

@@ -60,7 +60,9 @@ def test_a_compression_is_told_of_the_child_and_of_the_one_it_was_made_from(tmp_
     assert "preserved  kept.jsonl" in str(tables(of_parent, 100))
     together = read_runs([parent, made, kept])
     assert [check.preserved for check in together.checks] == [False, True]
-    assert read_runs([tool_log(tmp_path / "other.jsonl", [T])]).checks == []
+    other = read_runs([tool_log(tmp_path / "other.jsonl", [T])])
+    assert other.checks == []
+    assert "compressed      no: no history was summarised" in str(tables(other, 100))
 
 
 def test_a_child_whose_parent_is_gone_is_unknown_with_its_reason(tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ class RunsScreen(RunUsing):
         if action_id == "runs.undo":
             return bool(self.trashed)
         if action_id in ("profile.open", "rehook.open"):
-            return bool(self.chosen_logs())
+            return bool(self.query_one(RunList).runs)
         if action_id in ("runs.open", "runs.tag", "runs.trash", "runs.mark", "runs.compare"):
             return branch is not None
         return True
