@@ -550,7 +550,7 @@ def _actions() -> Iterator[Action]:
         "profile.open",
         ("p",),
         "profile",
-        "Show how reliable the run was, or many: tools, errors, times, plots.",
+        "Show how reliable the run was, or many: tools, errors, times, plots, compressions.",
         group,
         DEBUGGER | RUNS,
     )
