@@ -124,6 +124,7 @@ async def test_a_history_is_summarised_and_gone_on_with_held(compressed: Compres
         assert not compressed.screen.hold_bar.display, "nothing is to be answered now"
         await pilot.press("enter", "space", "w")
         assert compressed.ordered == []
+        await until(pilot, lambda: "Not now: summarising the history" in compressed.notices())
         compressed.done.set()
         await until(pilot, lambda: compressed.screen.transcript is compressed.next.transcript)
         await until(pilot, lambda: "Turns 1 to 4 summarised" in compressed.notices())
@@ -239,3 +240,24 @@ def test_a_branch_that_summarises_says_so() -> None:
     assert (told.state, told.detail) == ("running", "summarising the history")
     handle.tell(COMPRESSED)
     assert status.live_status(cast(EngineHandle, handle)).state == "pausing"
+
+
+async def test_nothing_moves_the_conversation_while_the_code_is_reloaded(
+    compressed: Compressed,
+) -> None:
+    async with compressed.app.run_test(size=(120, 26), notifications=True) as pilot:
+        await compressed.begin(pilot)
+        await pilot.press("R")
+        await until(pilot, lambda: compressed.continued)
+        assert compressed.continued[0].kind == "reload"
+        for key in ("s", "enter", "space", "t", "R"):
+            await pilot.press(key)
+        assert not await compressed.screen.release("say", {"text": "hello"})
+        assert compressed.ordered == []
+        await until(pilot, lambda: "Not now: reloading the provider." in compressed.notices())
+        assert len(compressed.continued) == 1
+        await pilot.press("K", "K")
+        assert compressed.handle.state is not EngineState.RUNNING, "it can always be killed"
+        compressed.done.set()
+        await until(pilot, lambda: compressed.screen.busy_with == "")
+        assert compressed.screen.transcript is compressed.next.transcript

@@ -75,11 +75,13 @@ class Compressing(Branching):
         return self._compression is not None
 
     def perform(self, action_id: str) -> None:
-        """Carries an action out; what would move the conversation waits for the summary."""
+        """Carries an action out; what would move the conversation waits for what is being done.
+
+        The next engine goes on from where this one stood: what happened here after that would be
+        in no branch that is shown.
+        """
         kind = action_id.partition(".")[0]
-        if self.summarising and kind in _MOVING and action_id not in _ALLOWED:
-            cancels = self.keymap.shown("run.cancel_call")
-            self.tell(f"The history is being summarised; {cancels} cancels that.")
+        if kind in _MOVING and action_id not in _ALLOWED and self.not_now():
             return
         super().perform(action_id)
 

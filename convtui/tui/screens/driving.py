@@ -132,7 +132,7 @@ class Driving(Transport):
     async def release(self, choice: str, edits: Mapping[str, Any] | None = None) -> bool:
         """Answers the hold; a refusal is told. Whether it was taken."""
         handle = self.handle
-        if handle is None:
+        if handle is None or self.not_now():
             return False
         try:
             await handle.release(choice, dict(edits or {}))
@@ -140,6 +140,12 @@ class Driving(Transport):
             self.refused(refused)
             return False
         return True
+
+    def not_now(self) -> bool:
+        """Whether something is being done that the conversation has to wait for; tells of it."""
+        if self.busy_with:
+            self.tell(f"Not now: {self.busy_with}.")
+        return bool(self.busy_with)
 
     def nothing_held(self) -> None:
         """What to press first."""
