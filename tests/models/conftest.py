@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -14,11 +14,18 @@ KEY = "sk-planted-0123456789abcdef"
 
 
 @pytest.fixture(scope="session")
-def litellm_clients() -> LitellmClients:
+def warmed() -> LitellmClients:
     """Clients with litellm loaded and warmed."""
     clients = LitellmClients(Redactor([KEY]), load=load_litellm)
     clients.warm()
     return clients
+
+
+@pytest.fixture
+async def litellm_clients(warmed: LitellmClients) -> AsyncIterator[LitellmClients]:
+    """Those, their connections closed while the loop that they belong to runs."""
+    yield warmed
+    await warmed.aclose()
 
 
 @pytest.fixture
