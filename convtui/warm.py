@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -112,7 +113,7 @@ class WarmTemplate(_Open):
 
     def data(self) -> dict[str, Any]:
         """As it is written into a file, unknown keys included."""
-        made = self.model_dump(mode="json")
+        made = self.model_dump()
         if self.slots is None:
             del made["slots"]
         for pattern in made["patterns"]:
@@ -141,7 +142,7 @@ def parse_template(text: str, path: Path | str | None = None, *, name: str = "")
     Raises `DataFileError` with every mistake, each with file, line and key.
     """
     try:
-        data = json.loads(text, parse_constant=_no_constant)
+        data = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
         problem = Problem(f"is not JSON: {error.msg}", path=path, line=error.lineno)
         raise DataFileError([problem]) from None
@@ -167,6 +168,11 @@ def parse_template(text: str, path: Path | str | None = None, *, name: str = "")
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _no_constant(digits)
 
 
 def _lines(text: str) -> Lines:

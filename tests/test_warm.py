@@ -72,6 +72,7 @@ def test_null_is_the_same_as_absent() -> None:
     [
         ("{", "t.json:1: is not JSON"),
         ('{"patterns":\n [NaN]}', "NaN is no JSON number"),
+        ('{"patterns": [], "x": 1e999}', "1e999 is no JSON number"),
         ("[1]", "a template is a JSON object with 'patterns'"),
         ('{"messages": []}', "a template is a JSON object with 'patterns'"),
         ('{"patterns":\n [{"tool_name": 7}]}', "t.json:2: patterns[0].tool_name"),

@@ -31,6 +31,7 @@ MAX_RESULT: Final = 500
 """Characters of a result that a pattern keeps."""
 MAX_CONTEXT: Final = 200
 """Characters of what was said before and after that a pattern keeps."""
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _REPLIES: Final = re.compile(rb'"type"\s*:\s*"llm\.response"')
 
 
@@ -129,7 +130,7 @@ class Mined:
             patterns=self.patterns,
             system_prompt_addendum=addendum,
             tags=list(tags),
-            source_session_ids=list(self.used),
+            source_session_ids=[_valid(each) for each in self.used],
             created_at=time.time(),
             version=VERSION,
             metrics={key: value for key, value in self.metrics().items() if value is not None},
@@ -219,10 +220,12 @@ def _take(
 
 
 def _can_be_shown(call: MadeCall) -> bool:
-    """Whether a call can be written down as one: a tool's name, and an object of plain JSON."""
+    """Whether a call can be written down as one: a tool's name, and an object of plain JSON whose
+    keys, as the name, are valid Unicode."""
     if not call.name or not isinstance(call.arguments, dict):
         return False
     try:
+        "".join([call.name, *call.arguments]).encode()
         json.dumps(call.arguments, allow_nan=False)
     except (ValueError, TypeError, RecursionError):
         return False
@@ -288,13 +291,18 @@ def _pattern(
     return WarmPattern(
         tool_name=call.name,
         arguments=redactor.data(call.arguments),
-        result_summary=_result(call.result, redactor)[:MAX_RESULT],
-        preceding_context=redactor.text(before)[:MAX_CONTEXT],
+        result_summary=_valid(_result(call.result, redactor)[:MAX_RESULT]),
+        preceding_context=_valid(redactor.text(before)[:MAX_CONTEXT]),
         pattern_type="sequence",
         success_count=1,
         session_types=[kind],
-        reply=redactor.text(said)[:MAX_CONTEXT],
+        reply=_valid(redactor.text(said)[:MAX_CONTEXT]),
     )
+
+
+def _valid(text: str) -> str:
+    """A text in which what is no valid Unicode is replaced."""
+    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _said_before(log: Log, call: MadeCall, turn: Turn | None) -> str:

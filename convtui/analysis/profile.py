@@ -17,6 +17,7 @@ from convtui.analysis.gains import Gain, Tally, fifths, gain_of
 from convtui.analysis.intervals import Spread, spread
 from convtui.analysis.outcomes import is_trivial, tool_type
 from convtui.analysis.tool_calls import MadeCall, calls_of
+from convtui.log.library import number
 from convtui.log.reader import Log, open_log
 from convtui.records import RecordDict
 from convtui.transcript import COMMITTED, Flag, Transcript, Turn
@@ -265,18 +266,18 @@ def _take_turns(run: RunProfile, transcript: Transcript) -> None:
             run.decisions.update(
                 code.split(":")[1] for code in turn.codes if code.startswith("decided:")
             )
-        tokens = _tokens_of(turn)
+        tokens, latency = _figure(_tokens_of(turn)), _figure(turn.latency)
         run.turns.append(
             TurnPoint(
                 turn.address,
                 turn.speaker,
-                turn.latency,
+                latency,
                 tokens,
                 wrong + failed[turn.session, turn.number],
             )
         )
-        if turn.latency is not None:
-            run._latencies.setdefault(turn.speaker, []).append(turn.latency)
+        if latency is not None:
+            run._latencies.setdefault(turn.speaker, []).append(latency)
         if tokens is not None:
             run._tokens.setdefault(turn.speaker, []).append(tokens)
 
@@ -299,11 +300,16 @@ def _take_sides(run: RunProfile, transcript: Transcript) -> None:
                 spread(run._tokens.get(side, [])),
                 totals.calls if totals is not None else 0,
                 totals.retries if totals is not None else 0,
-                totals.prompt_tokens if totals is not None else None,
-                totals.completion_tokens if totals is not None else None,
-                totals.cost if totals is not None else None,
+                _figure(totals.prompt_tokens) if totals is not None else None,
+                _figure(totals.completion_tokens) if totals is not None else None,
+                _figure(totals.cost) if totals is not None else None,
             )
         )
+
+
+def _figure(value: Number | None) -> Number | None:
+    """A figure of a log, unknown where it cannot be reckoned with."""
+    return None if number(value) is None else value
 
 
 def _tokens_of(turn: Turn) -> int | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from convtui.analysis.outcomes import Outcome, outcome_of
+from convtui.log.library import number
 from convtui.log.reader import Log
 from convtui.log.tool_arguments import decoded
 from convtui.log.tool_results import whole_result
@@ -176,9 +177,9 @@ class _Calls:
         call.result = record.get("result")
         call.outcome = outcome
         call.answered = call.ran = True
-        seconds = record.get("duration")
+        seconds = number(record.get("duration"))
         # Files of other tools do not say how long it took: zero is nobody's time.
-        if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and seconds > 0:
+        if seconds is not None and seconds > 0:
             call.seconds = float(seconds)
 
 

@@ -167,6 +167,24 @@ def test_only_calls_known_as_successful_are_shown(tmp_path: Path) -> None:
     assert [pattern.arguments for pattern in mined(log).patterns] == [{"n": 1}]
 
 
+def test_what_is_no_valid_unicode_makes_no_template_unreadable(tmp_path: Path) -> None:
+    log = one_turn(
+        tmp_path / "a.jsonl",
+        *called("c1", "ok", {"n": 1}, "fine \ud800"),
+        *called("c2", "ok\ud800", {"n": 2}),
+        *called("c3", "ok", {"n\udfff": 3}),
+        *called("c4", "ok", {"n": ["\udfff"]}),
+        *called("c5", "\ud800", {}),
+        asked="a\ud800b",
+        said="c\udfffd",
+    )
+    found = mined(log)
+    assert [pattern.arguments for pattern in found.patterns] == [{"n": 1}, {"n": ["\udfff"]}]
+    assert found.patterns[0].result_summary == "fine \N{REPLACEMENT CHARACTER}"
+    assert found.patterns[0].preceding_context == "a\N{REPLACEMENT CHARACTER}b"
+    assert parse_template(found.template("x").text()).patterns == found.patterns
+
+
 def test_more_than_four_parallel_results_are_all_found(tmp_path: Path) -> None:
     records: list[Record] = [call(f"c{n}", "read") for n in range(8)]
     records += [result(f"c{n}", OK, "read") for n in range(8)]

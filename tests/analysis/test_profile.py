@@ -207,6 +207,21 @@ def test_damage_is_told_and_the_rest_counts(tmp_path: Path) -> None:
     assert ("damaged", "the log: what cannot be read is not counted") in sections(found)[0].rows
 
 
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "1e308", "-1e308", "NaN"])
+def test_figures_that_nobody_can_reckon_with_are_unknown(tmp_path: Path, number: str) -> None:
+    path = tool_log(tmp_path / "a.jsonl", [T, T, F])
+    text = re.sub(r'"(duration|prompt_tokens|cost)":[0-9.]+', rf'"\1":{number}', path.read_text())
+    assert text.count(number) > 6
+    path.write_text(text)
+    found = profile_logs([path])
+    assert found.tally == Tally(3, 2, 1)
+    assert found.tools[0].seconds is None
+    assert [side.latency for side in found.sides] == [None, None]
+    sections(found)
+    as_html(found)
+    assert "Infinity" not in json.dumps(as_dict(found), allow_nan=False)
+
+
 # --- figures
 
 
