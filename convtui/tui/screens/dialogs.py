@@ -115,7 +115,10 @@ class Ask(ModalScreen[str | None]):
 
 
 class Edit(ModalScreen[dict[str, str] | None]):
-    """Edits texts. The result maps fields that are different to their new text; Escape is None."""
+    """Edits texts. The result maps fields that are different to their new text; Escape is None.
+
+    Escape has to be pressed twice where something was written: it would be lost.
+    """
 
     DEFAULT_CSS = """
     Edit { align: center middle; background: $background 60%; }
@@ -127,7 +130,7 @@ class Edit(ModalScreen[dict[str, str] | None]):
     Edit SafeTextArea:focus { border: tall $accent; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "leave"),
+        Binding("escape", "leave", "leave"),
         Binding("ctrl+s,ctrl+enter", "apply", "apply", priority=True),
     ]
 
@@ -147,13 +150,14 @@ class Edit(ModalScreen[dict[str, str] | None]):
         self._title = title
         self._drafts = list(drafts)
         self._check, self._word, self._keep = check, apply, keep
+        self._leaving = False
 
     def compose(self) -> ComposeResult:
         """A text area for each field."""
         box = VerticalScroll()
         box.can_focus = False
         box.border_title = Content(self._title)
-        box.border_subtitle = Content(f"ctrl+s {self._word}  esc leave it as it was")
+        box.border_subtitle = Content(self._keys())
         with box:
             for _, label, text in self._drafts:
                 yield Static(Content(visible_line(label, 120)), markup=False)
@@ -162,6 +166,30 @@ class Edit(ModalScreen[dict[str, str] | None]):
     def on_mount(self) -> None:
         """The first text is ready to be edited."""
         self.query(SafeTextArea).first().focus()
+
+    def _keys(self) -> str:
+        leaves = "esc again drops what was written" if self._leaving else "esc leave it as it was"
+        return f"ctrl+s {self._word}  {leaves}"
+
+    def _warn(self, leaving: bool) -> None:
+        self._leaving = leaving
+        self.query_one(VerticalScroll).border_subtitle = Content(self._keys())
+
+    def on_text_area_changed(self) -> None:
+        """What is written after the warning is warned of again."""
+        if self._leaving:
+            self._warn(False)
+
+    def action_leave(self) -> None:
+        """Leaves the texts as they were; asks for a second press where that loses something."""
+        areas = self.query(SafeTextArea)
+        written = any(
+            area.text != text for (_, _, text), area in zip(self._drafts, areas, strict=True)
+        )
+        if written and not self._leaving:
+            self._warn(True)
+        else:
+            self.dismiss(None)
 
     def action_apply(self) -> None:
         """Takes over what is different, as soon as the keys before this one are in the text."""
