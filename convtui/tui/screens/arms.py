@@ -30,6 +30,7 @@ from convtui.tui.palette import Span
 from convtui.tui.screens.dialogs import Ask
 from convtui.tui.screens.panes import PaneScreen
 from convtui.tui.screens.run_list import run_spans
+from convtui.tui.timers import once
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.row_list import RowList
 from convtui.tui.widgets.text_pane import TextPane
@@ -148,7 +149,7 @@ class ArmsScreen(PaneScreen):
             self._resting.stop()
             self._resting = None
         if listed.arm("A") and listed.arm("B"):
-            self._resting = self.set_timer(wait, self._begin) if wait else None
+            self._resting = once(self, wait, self._begin) if wait else None
             if not wait:
                 self._begin()
         self._draw()

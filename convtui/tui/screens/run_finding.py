@@ -22,6 +22,7 @@ from convtui.log.trash import Trashed
 from convtui.text import visible
 from convtui.tui.screens.run_changing import RunChanging
 from convtui.tui.screens.run_list import Row, RunList
+from convtui.tui.timers import once
 
 _SIGNS = '~&|!()"'
 """What makes a text an expression of the filter language; others are words of the list."""
@@ -206,7 +207,7 @@ class RunFinding(RunChanging):
         self._asked += 1
         text = self.query_one(Input).value
         if any(sign in text for sign in _SIGNS):
-            self._typing = self.set_timer(_TYPING, self._ask_now)
+            self._typing = once(self, _TYPING, self._ask_now)
         else:
             self._ask_now()
 

@@ -24,6 +24,7 @@ from convtui.tui.screens.run_changing import ORDER_WORDS
 from convtui.tui.screens.run_finding import seen_as
 from convtui.tui.screens.run_list import RunList
 from convtui.tui.screens.run_using import RunUsing
+from convtui.tui.timers import once
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.text_pane import Doc, TextPane
 from convtui.tui.words import short_path
@@ -175,7 +176,7 @@ class RunsScreen(RunUsing):
         """The preview follows when the selection rests."""
         if self._looking is not None:
             self._looking.stop()
-        self._looking = self.set_timer(_LOOKING, self._preview_now)
+        self._looking = once(self, _LOOKING, self._preview_now)
 
     def _preview_now(self) -> None:
         self._looking = None

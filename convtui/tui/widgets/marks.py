@@ -61,9 +61,7 @@ BADGES: Final = int(
     | Flag.LEAK
 )
 """Flags that are told in the badge rows."""
-ROWS: Final = int(
-    Flag.DISCARDED | Flag.ERROR | Flag.SKIPPED | Flag.CANCELLED | Flag.INACTIVE
-)
+ROWS: Final = int(Flag.DISCARDED | Flag.ERROR | Flag.SKIPPED | Flag.CANCELLED | Flag.INACTIVE)
 """Flags with a row of their own."""
 
 
