@@ -260,6 +260,24 @@ def test_texts_are_cut_after_secrets_are_taken_out(tmp_path: Path) -> None:
 # --- what is made of it
 
 
+def test_what_is_assigned_to_a_telling_name_is_no_part_of_a_template(tmp_path: Path) -> None:
+    inner = json.dumps({"password": "planted-1", "n": 1})
+    printed = "HOME=/root\nDB_PASSWORD=planted-2\nAWS_SECRET_ACCESS_KEY='planted-3'\nMAX_TOKENS=5"
+    log = one_turn(
+        tmp_path / "a.jsonl",
+        *called("c1", "sh", {"command": "PGPASSWORD=planted-4 psql"}, {"s": inner, "env": printed}),
+        *called("c2", "sh", {"command": "env"}, "API_TOKEN: planted-5"),
+        *called("c3", "sh", {"command": "x"}, json.dumps({"out": printed, "password": None})),
+        asked="The password is: planted-6",
+        said="Now PASSWORD=planted-7.",
+    )
+    text = mined(log).template("t").text()
+    assert "planted-" not in text.replace("is: planted-6", "")
+    for kept in ("HOME=/root", "MAX_TOKENS=5", "psql", "DB_PASSWORD=[redacted]"):
+        assert kept in text
+    assert json.loads(mined(log).patterns[2].result_summary)["password"] is None
+
+
 def test_a_template_says_where_it_is_from_and_what_was_counted(tmp_path: Path) -> None:
     logs = [
         tool_log(tmp_path / "a.jsonl", [F, T, T, T, T, T, T, T, T, T]),
