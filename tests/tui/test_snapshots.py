@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from textual.app import App
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
 from convtui.client import EngineHandle, EngineState
@@ -44,8 +46,32 @@ async def still(pilot: Pilot[Any]) -> None:
         for widget in screen.query("Input, TextArea").results():
             if isinstance(widget, Input | TextArea):
                 widget.cursor_blink = False
-    await pilot.pause()
-    await pilot.pause()
+    # Rows of a turn that the log has to be read for come a moment after its first line: the
+    # screen is done when nothing is being read and a few looks at it find the same.
+    before, same = "", 0
+    for _ in range(500):
+        await pilot.pause(0.01)
+        now = drawn(pilot.app)
+        done = all(map(read, pilot.app.screen_stack))
+        same = same + 1 if done and now == before else 0
+        before = now
+        if same == 8:
+            return
+    raise AssertionError("the screen did not come to rest")
+
+
+def drawn(app: App[Any]) -> str:
+    """What is on the screen."""
+    lines = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in line) for line in lines)
+
+
+def read(screen: Screen[Any]) -> bool:
+    """Whether nothing that a screen shows has yet to be read from its log."""
+    if not isinstance(screen, DebuggerScreen):
+        return True
+    task = screen._details._task
+    return not screen._details._wanted and (task is None or task.done())
 
 
 def loaded(screen: DebuggerScreen) -> bool:
