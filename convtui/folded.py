@@ -88,10 +88,12 @@ def duration(session: Session) -> float | None:
 
     Imported logs without times do not.
     """
-    if session.started_at is None or session.ended_at in (None, session.started_at):
+    begun: object = session.started_at
+    ended: object = session.ended_at
+    # A damaged log has anything there.
+    if not isinstance(begun, int | float) or not isinstance(ended, int | float) or begun == ended:
         return None
-    assert session.ended_at is not None
-    return round(session.ended_at - session.started_at, 4)
+    return round(ended - begun, 4)
 
 
 def turn_detail(log: Log, turn: Turn) -> TurnDetail:
@@ -129,7 +131,9 @@ def _turn(log: Log, turn: Turn, note: TurnNote) -> dict[str, Any]:
         "latency": turn.latency,
         "tokens": {"prompt": turn.prompt_tokens, "completion": turn.completion_tokens},
         "cost": turn.cost,
-        "stages": [_stage(record) for record in detail.records if record["type"] in _STAGE_OF],
+        "stages": [
+            _stage(record) for record in detail.records if str(record.get("type")) in _STAGE_OF
+        ],
         "tools": [_tool(use) for use in tool_uses(detail)],
         "decisions": [
             {key: record.get(key) for key in ("kind", "tool", "arguments", "valid", "reason")}

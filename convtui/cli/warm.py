@@ -233,7 +233,12 @@ def edit(*, name: str) -> int:
     except (OSError, ValueError) as error:
         draft.unlink(missing_ok=True)
         raise UsageError(f"{program}: cannot be started: {error}") from None
-    after = draft.read_text(encoding="utf-8", errors="replace")
+    try:
+        after = draft.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UsageError(
+            f"{name} is as it was: {program} left no draft ({error.strerror or error})"
+        ) from None
     if done.returncode or after.encode() == before:
         draft.unlink(missing_ok=True)
         say(f"{name} is as it was" + (f" ({program} failed)" if done.returncode else ""))

@@ -118,20 +118,25 @@ class TurnDetail:
         """The signals of the last extraction."""
         for record in reversed(self.records):
             if record.get("type") == "signals.extracted":
-                return list(record.get("matches", []))
+                found = record.get("matches")
+                return list(found) if isinstance(found, list) else []
         return []
 
     @property
     def metadata(self) -> dict[str, Any]:
         """Metadata of the turn, as committed or processed."""
         for record in reversed(self.records):
-            if record.get("metadata") and record.get("type") in (
-                "turn.committed",
-                "response.processed",
-                "llm.response",
-            ):
-                return dict(record["metadata"])
+            found = record.get("metadata")
+            kinds = ("turn.committed", "response.processed", "llm.response")
+            if found and isinstance(found, dict) and record.get("type") in kinds:
+                return dict(found)
         return {}
+
+
+def _number(record: RecordDict, key: str, otherwise: int = 1) -> int:
+    """A whole number of a record; `otherwise` where it has none, or a log is damaged there."""
+    found = record.get(key)
+    return found if isinstance(found, int) and not isinstance(found, bool) else otherwise
 
 
 def sort_records(
@@ -143,28 +148,30 @@ def sort_records(
     open_tools: dict[str, int] = {}
     for record in detail.records:
         kind = record.get("type")
-        attempt = int(record.get("attempt") or 1)
-        call = calls.get(record.get("call", -1))
+        attempt = _number(record, "attempt")
+        call = calls.get(_number(record, "call", -1))
         if kind == "llm.request":
             call = Call(
-                int(record["seq"]),
+                _number(record, "seq", 0),
                 str(record.get("side", "")),
                 attempt,
-                int(record.get("round") or 1),
+                _number(record, "round"),
                 record,
             )
             calls[call.seq] = call
             detail.calls.append(call)
         elif kind == "llm.partial" and call is not None:
-            call.partial = call.partial[: record.get("offset", 0)] + str(record.get("text", ""))
+            call.partial = call.partial[: _number(record, "offset", 0)] + str(
+                record.get("text", "")
+            )
         elif kind == "llm.response" and call is not None:
             call.response = record
         elif kind == "llm.failed" and call is not None:
             call.failed = record
         elif kind == "llm.retry" and call is not None:
             call.retries.append(record)
-        elif kind in _TAKE_FIELDS:
-            take = _take(detail, attempt, int(record.get("revision") or 1))
+        elif isinstance(kind, str) and kind in _TAKE_FIELDS:
+            take = _take(detail, attempt, _number(record, "revision"))
             setattr(take, _TAKE_FIELDS[kind], record)
         elif kind == "tool.called":
             open_tools[str(record.get("id"))] = len(detail.tools)
@@ -225,7 +232,8 @@ def raw_of(records: Iterable[RecordDict]) -> str | None:
         if kind == "llm.response" and record.get("side") != "responder":
             raw = record.get("raw")
         elif kind == "user.decided" and record.get("kind") == "reply":
-            answer = (record.get("arguments") or {}).get("answer")
+            arguments = record.get("arguments")
+            answer = arguments.get("answer") if isinstance(arguments, dict) else None
             raw = answer if isinstance(answer, str) else raw
         elif kind == "debug.edited" and record.get("field") == "raw":
             raw = record.get("after")

@@ -68,7 +68,9 @@ class Trash:
             raise FileError(f"{log}: this run is still going on: end it first")
         files = [log, *companions(log)]
         now = datetime.now(UTC)
-        place = self._make_place(f"{now:%Y%m%dT%H%M%SZ}_{log.stem}"[:200])
+        # File systems count bytes, and a number may have to be put behind it.
+        name = os.fsencode(f"{now:%Y%m%dT%H%M%SZ}_{log.stem}")[:200]
+        place = self._make_place(name.decode("utf-8", "ignore"))
         origin = {"log": os.fspath(log), "at": now.isoformat()}
         try:
             (place / _ORIGIN).write_text(json.dumps(origin), encoding="utf-8")

@@ -237,6 +237,16 @@ def test_a_broken_template_can_be_mended_in_the_editor(
     assert convtui("warm", "show", "broken").code == 0
 
 
+def test_an_editor_that_removes_the_draft_changes_nothing(
+    convtui: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (folder / "desk.json").read_bytes()
+    monkeypatch.setenv("EDITOR", "rm")
+    code, _, err = convtui("warm", "edit", "desk")
+    assert code == 2 and "desk is as it was: rm left no draft" in err
+    assert (folder / "desk.json").read_bytes() == before
+
+
 def test_without_an_editor_it_says_what_to_do(
     convtui: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +19,14 @@ from convtui.events import (
     ToolReturned,
     Warned,
 )
+from convtui.folded import folded
 from convtui.log.detail import TurnDetail, fold_until, read_turn, request_messages
 from convtui.log.reader import open_log
 from convtui.log.recordfile import RecordFile
 from tests.engine.helpers import Bot, calls, cut_turn, run, scenario
 from tests.logs import as_records, conversation, sample, session, turn, write_log
+
+SAMPLES = Path(__file__).parents[2] / "sample_runs"
 
 
 def details(path: Path) -> dict[str, TurnDetail]:
@@ -134,3 +140,20 @@ def test_files_and_records_that_are_not_there(tmp_path: Path) -> None:
             file.by_seq(10_000)
         assert len(list(file.range(-5, 10_000))) == log.transcript.records
         file.close()
+
+
+WRONG: list[Any] = [{}, [], "x", None, 1.5, True, -3, 10**30, [{}], {"a": 1}]
+
+
+@pytest.mark.parametrize("name", ["discarded.jsonl", "responder-stopped.jsonl"])
+def test_a_log_with_one_wrong_field_is_shown_all_the_same(tmp_path: Path, name: str) -> None:
+    whole = [json.loads(line) for line in (SAMPLES / name).read_bytes().splitlines()]
+    chance = random.Random(name)
+    log = tmp_path / "a.jsonl"
+    for _ in range(60):
+        records = [dict(record) for record in whole]
+        record = records[chance.randrange(1, len(records))]
+        record[chance.choice(sorted(record))] = chance.choice(WRONG)
+        log.write_text("".join(f"{json.dumps(each)}\n" for each in records))
+        with open_log(log) as opened:
+            json.dumps(folded(opened))

@@ -62,6 +62,15 @@ def test_runs_of_the_same_name_lie_side_by_side(tmp_path: Path, log: Path) -> No
     assert (first.place / "a.jsonl").exists()
 
 
+def test_a_name_as_long_as_the_file_system_allows(tmp_path: Path, log: Path) -> None:
+    long = log.rename(log.with_name("ü" * 120 + ".jsonl"))
+    trash = Trash(tmp_path / "trash")
+    kept = trash.put(long)
+    assert not long.exists()
+    trash.restore(kept)
+    assert long.exists()
+
+
 def test_a_run_that_is_going_on_stays(tmp_path: Path) -> None:
     writer = LogWriter(tmp_path / "live.jsonl")
     trash = Trash(tmp_path / "trash")
