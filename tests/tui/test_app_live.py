@@ -241,6 +241,11 @@ async def test_reload_that_fails_changes_nothing(live: Live, tmp_path: Path) -> 
         await until(pilot, saved)
         assert live.continued[-1].held
         assert live.run.handle is cast(EngineHandle, live.next)
+        # A save or a key that comes while the pane is going away tries nothing more.
+        count = len(live.continued)
+        await pane._try("saved: trying again")
+        pane.action_back()
+        assert len(live.continued) == count
 
 
 async def test_a_failed_reload_can_be_left(live: Live) -> None:

@@ -83,6 +83,8 @@ class ErrorPane(Screen[bool]):
         self._back = back
         self._environment = environment
         self._trying = False
+        self._left = False
+        """Whether it works again, or the user has gone back: nothing is tried any more."""
         self.tries = 0
 
     def compose(self) -> ComposeResult:
@@ -173,7 +175,7 @@ class ErrorPane(Screen[bool]):
     async def _watch(self) -> None:
         before: watch.Stamp = {}
         watched: list[Path] = []
-        while True:
+        while not self._left:
             files = self.watched
             if not files:
                 return
@@ -188,7 +190,7 @@ class ErrorPane(Screen[bool]):
             await self._try("saved: trying again")
 
     async def _try(self, why: str) -> None:
-        if self._trying:
+        if self._trying or self._left:
             return
         self._trying = True
         self._say(why)
@@ -202,7 +204,7 @@ class ErrorPane(Screen[bool]):
             self._say(f"Tried again {times}, it still fails")
         else:
             self._trying = False
-            self.dismiss(True)
+            self._leave(fixed=True)
 
     def action_again(self) -> None:
         """Tries again without a save."""
@@ -211,7 +213,13 @@ class ErrorPane(Screen[bool]):
     def action_back(self) -> None:
         """Back to what was there."""
         if not self._trying:
-            self.dismiss(False)
+            self._leave(fixed=False)
+
+    def _leave(self, *, fixed: bool) -> None:
+        # A second key, or a second save, may come before the screen is gone.
+        if not self._left:
+            self._left = True
+            self.dismiss(fixed)
 
     def on_key_bar_chosen(self, event: KeyBar.Chosen) -> None:
         """The keys can be clicked."""
