@@ -63,15 +63,7 @@ class RecordedHooks(PlainHooks):
 
     def extract_signals(self, raw: str) -> list[SignalMatch]:
         """What was found then."""
-        return [
-            SignalMatch(
-                str(match.get("signal", "")),
-                str(match.get("matched", "")),
-                int(match.get("start") or 0),
-                int(match.get("end") or 0),
-            )
-            for match in self._reply.matches or ()
-        ]
+        return [SignalMatch.of(match) for match in self._reply.matches or ()]
 
     def post_process(self, raw: str) -> str:
         """The text that was made of it then."""

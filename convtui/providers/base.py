@@ -31,6 +31,16 @@ class SignalMatch:
     start: int
     end: int
 
+    @classmethod
+    def of(cls, recorded: Mapping[str, Any]) -> SignalMatch:
+        """The match that a log tells of."""
+        return cls(
+            str(recorded.get("signal", "")),
+            str(recorded.get("matched", "")),
+            int(recorded.get("start") or 0),
+            int(recorded.get("end") or 0),
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """The match as it is written into the log."""
         return {

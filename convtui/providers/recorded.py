@@ -220,15 +220,7 @@ class RecordedProvider(Provider):
         reply = self._is(raw)
         if reply is None or reply.matches is None:
             return super().extract_signals(raw)
-        return [
-            SignalMatch(
-                str(match.get("signal", "")),
-                str(match.get("matched", "")),
-                int(match.get("start") or 0),
-                int(match.get("end") or 0),
-            )
-            for match in reply.matches
-        ]
+        return [SignalMatch.of(match) for match in reply.matches]
 
     def post_process_response(self, text: str) -> str:
         """The text that was made of it then; another text stays as it is."""
