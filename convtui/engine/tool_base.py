@@ -180,17 +180,6 @@ class Cut:
     whole: str
 
 
-def read_arguments(text: str) -> dict[str, Any] | None:
-    """Arguments as a model writes them; empty text means none, None that it is no JSON object."""
-    if not text.strip():
-        return {}
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
 def distinct(calls: Sequence[ToolCall]) -> list[ToolCall]:
     """The calls of a reply, each with an id of its own; endpoints may leave it out or repeat it."""
     seen: set[str] = set()

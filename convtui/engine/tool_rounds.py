@@ -9,8 +9,9 @@ from typing import Any
 
 from convtui.engine.gate import DENY, EDIT, GO, REDO, UNDO, Release
 from convtui.engine.table import Table
-from convtui.engine.tool_base import ToolResult, denied, distinct, read_arguments
+from convtui.engine.tool_base import ToolResult, denied, distinct
 from convtui.events import HoldReason, ToolApproved, ToolCalled, ToolDenied, ToolReturned
+from convtui.log.tool_arguments import decoded
 from convtui.log.tool_results import ToolResultsFile
 from convtui.models.base import Message, Reply, ToolCall
 from convtui.transcript import Flag
@@ -204,7 +205,7 @@ class ToolRounds:
                 call=seq,
                 id=each.id,
                 name=each.name,
-                arguments=read_arguments(each.arguments),
+                arguments=decoded(each.arguments),
                 raw_arguments=each.arguments,
                 edited=each.id in edited or None,
                 max_rounds=self.most,
@@ -238,7 +239,7 @@ class ToolRounds:
             id=each.id,
             name=each.name,
             reason=reason,
-            arguments=read_arguments(each.arguments),
+            arguments=decoded(each.arguments),
             raw_arguments=each.arguments,
         )
         result = denied(each, reason)
@@ -306,7 +307,7 @@ def _check(each: ToolCall, text: Any) -> None:
 
     if not isinstance(text, str):
         raise _WrongEditError(f"the arguments of {each.name} ({each.id}) must be JSON text")
-    if read_arguments(text) is not None:
+    if decoded(text) is not None:
         return
     why = "they are not a JSON object"
     try:

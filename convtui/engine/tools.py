@@ -19,9 +19,9 @@ from convtui.engine.tool_base import (
     as_text,
     failed,
     plain,
-    read_arguments,
 )
 from convtui.errors import ToolError, did_you_mean
+from convtui.log.tool_arguments import decoded
 from convtui.models.base import ToolCall
 from convtui.simulators.decisions import ABSTAIN_TOOL, REPLY_TOOL, STOP_TOOL
 
@@ -187,7 +187,7 @@ class Toolbox:
 
     def arguments(self, tool_call: ToolCall) -> dict[str, Any] | None:
         """The call's arguments as far as they can be read; empty text means none."""
-        return read_arguments(tool_call.arguments)
+        return decoded(tool_call.arguments)
 
     async def run(
         self,
