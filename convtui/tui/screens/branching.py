@@ -15,6 +15,7 @@ from convtui.text import visible_line
 from convtui.transcript import OPEN
 from convtui.tui import watch
 from convtui.tui.reloading import ReloadedTurn, reloaded_turn
+from convtui.tui.run import LiveRun
 from convtui.tui.screens.branches import BranchesScreen
 from convtui.tui.screens.dialogs import Choose
 from convtui.tui.screens.error import ErrorPane
@@ -247,12 +248,26 @@ class Branching(TakingOver):
                 return
             first, last = detail.records[0], detail.records[-1]
             log, seq = detail.log, int(last["seq"]) if fork else int(first["seq"]) - 1
-        self.busy_with = f"{'forking after' if fork else 'going back to'} {turn.address}"
+        what = f"{'forking after' if fork else 'going back to'} {turn.address}"
+        await self._move(run, what, kind, log=log, seq=seq)
+
+    async def _move(
+        self,
+        run: LiveRun,
+        what: str,
+        kind: str,
+        *,
+        log: Path | None,
+        seq: int | None = None,
+        scenario: dict[str, Any] | None = None,
+    ) -> None:
+        """Holds, and goes on in another engine; `what` is said meanwhile."""
+        self.busy_with = what
         self.repaint()
         try:
             if not run.handle.over:
                 await run.hold()
-            await run.go_on(kind, log=log, seq=seq, held=True)
+            await run.go_on(kind, log=log, seq=seq, held=True, scenario=scenario)
         except CommandRefused as refused:
             self.refused(refused)
         except EngineError as error:
@@ -317,21 +332,8 @@ class Branching(TakingOver):
         if problem:
             self.tell(problem, "warning")
             return
-        self.busy_with = f"going on with {visible_line(branch.id, 40)[:4]}"
-        self.repaint()
-        try:
-            if not run.handle.over:
-                await run.hold()
-            await run.go_on("go_on", log=branch.path, held=True, scenario=scenario)
-        except CommandRefused as refused:
-            self.refused(refused)
-        except EngineError as error:
-            self.tell(str(error), "error")
-        else:
-            self.view.follow = True
-        finally:
-            self.busy_with = ""
-            self.attach(run)
+        what = f"going on with {visible_line(branch.id, 40)[:4]}"
+        await self._move(run, what, "go_on", log=branch.path, scenario=scenario)
 
     def _scenario_of(self, log: Path) -> tuple[dict[str, Any] | None, str]:
         """The scenario to go on with a branch, None for the one in force; or what is wrong.
