@@ -80,3 +80,16 @@ def use_color(stream: Any, setting: str = "auto", *, plain: bool = False) -> boo
     if setting == "always" and not os.environ.get("NO_COLOR"):
         return True
     return wants_color(stream, plain=plain)
+
+
+def print_pieces(*pieces: str | tuple[str, str], color: bool) -> None:
+    """One line on standard output, of texts and of texts with an SGR code each.
+
+    Whatever is foreign is made visible here.
+    """
+    text = ""
+    for piece in pieces:
+        words, code = piece if isinstance(piece, tuple) else (piece, "")
+        words = visible_line(words)
+        text += f"\x1b[{code}m{words}\x1b[0m" if color and code else words
+    sys.stdout.write(text.rstrip() + "\n")

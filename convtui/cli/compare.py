@@ -14,6 +14,7 @@ from convtui.cli.common import (
     json_flag,
     no_screen,
     print_json,
+    print_pieces,
     settings,
     use_color,
 )
@@ -145,14 +146,7 @@ class _Lines:
         self._color = color
 
     def _line(self, *pieces: str | tuple[str, str]) -> None:
-        from convtui.text import visible_line
-
-        text = ""
-        for piece in pieces:
-            words, code = piece if isinstance(piece, tuple) else (piece, "")
-            words = visible_line(words)
-            text += f"\x1b[{code}m{words}\x1b[0m" if self._color and code else words
-        sys.stdout.write(text.rstrip() + "\n")
+        print_pieces(*pieces, color=self._color)
 
     def _verdict(self) -> str:
         found = self._comparison

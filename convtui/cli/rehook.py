@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, say, settings, use_color
+from convtui.cli.common import (
+    example,
+    json_flag,
+    print_json,
+    print_pieces,
+    say,
+    settings,
+    use_color,
+)
 from convtui.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
@@ -200,14 +208,7 @@ class _Lines:
         self._color = color
 
     def _line(self, *pieces: str | tuple[str, str]) -> None:
-        from convtui.text import visible_line
-
-        text = ""
-        for piece in pieces:
-            words, code = piece if isinstance(piece, tuple) else (piece, "")
-            words = visible_line(words)
-            text += f"\x1b[{code}m{words}\x1b[0m" if self._color and code else words
-        sys.stdout.write(text.rstrip() + "\n")
+        print_pieces(*pieces, color=self._color)
 
     def all(self, *, diff: bool) -> None:
         """What changed, log by log, then which sessions end elsewhere, then the summary."""
