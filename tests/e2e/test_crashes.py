@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
@@ -23,6 +22,7 @@ from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario import Scenario
 from tests.e2e.terminal import Terminal, alive, children, clean_environment, convtui, until
 from tests.soak import soak
+from tests.waiting import when
 
 pytestmark = [
     pytest.mark.slow,
@@ -39,19 +39,6 @@ def spec(folder: Path, body: str) -> StartSpec:
     data = {"persona": {"name": "Maya", "script": SCRIPT}, "provider": f"{path}:bot"}
     scenario = Scenario.from_data({**data, "limits": {"max_turns": 400}}, base=folder)
     return StartSpec(scenario=scenario.for_engine(), out_dir=str(folder / "runs"), wire="off")
-
-
-async def when(handle: EngineHandle, condition: Callable[[], bool]) -> None:
-    """Waits until something is so; every change of the handle is looked at."""
-    changed = asyncio.Event()
-    forget = handle.subscribe(changed.set)
-    try:
-        async with asyncio.timeout(WITHIN):
-            while not condition():
-                changed.clear()
-                await changed.wait()
-    finally:
-        forget()
 
 
 def said(log: Path) -> list[str]:

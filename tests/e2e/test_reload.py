@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from convtui.transcript import COMMITTED
 from convtui.tui.reloading import reloaded_turn
 from convtui.tui.screens.branching import described
 from convtui.tui.source import LiveSource
+from tests.waiting import when
 
 pytestmark = [
     pytest.mark.slow,
@@ -75,19 +76,6 @@ async def held(what: StartSpec) -> AsyncIterator[EngineHandle]:
     finally:
         handle.kill()
         await asyncio.wait_for(handle.wait(), WITHIN)
-
-
-async def when(handle: EngineHandle, condition: Callable[[], bool]) -> None:
-    """Waits until something is so; every change of the handle is looked at."""
-    changed = asyncio.Event()
-    forget = handle.subscribe(changed.set)
-    try:
-        async with asyncio.timeout(WITHIN):
-            while not condition():
-                changed.clear()
-                await changed.wait()
-    finally:
-        forget()
 
 
 def reload(handle: EngineHandle) -> ContinueFrom:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from textwrap import dedent
@@ -19,6 +19,7 @@ from convtui.errors import CommandRefused, EngineError
 from convtui.log.reader import open_log
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario import Scenario
+from tests.waiting import when
 
 pytestmark = [
     pytest.mark.slow,
@@ -63,19 +64,6 @@ async def running(what: StartSpec, **fields: Any) -> AsyncIterator[EngineHandle]
         handle.kill()
         if handle.pid is not None:
             await asyncio.wait_for(handle.wait(), WITHIN)
-
-
-async def until(handle: EngineHandle, condition: Callable[[], bool]) -> None:
-    """Waits until something is so; every change of the handle is looked at."""
-    changed = asyncio.Event()
-    forget = handle.subscribe(changed.set)
-    try:
-        async with asyncio.timeout(WITHIN):
-            while not condition():
-                changed.clear()
-                await changed.wait()
-    finally:
-        forget()
 
 
 async def ended(handle: EngineHandle) -> None:
@@ -224,7 +212,7 @@ async def test_a_blocking_provider_is_not_responding_and_can_be_killed(tmp_path:
 @pytest.mark.parametrize("waits", ["await asyncio.sleep(600)", "time.sleep(600)"])
 async def test_when_the_screen_is_gone_the_log_is_closed(tmp_path: Path, waits: str) -> None:
     async with running(spec(tmp_path, f"async def bot(messages):\n    {waits}")) as handle:
-        await until(handle, lambda: "llm.request" in handle.transcript.counts)
+        await when(handle, lambda: "llm.request" in handle.transcript.counts)
         handle._close_input()
         await ended(handle)
         assert handle.state is EngineState.CLOSED
@@ -248,7 +236,7 @@ async def test_killed_at_random_points_it_always_resumes(tmp_path: Path) -> None
         handle = EngineHandle()
         await asyncio.wait_for(handle.start(what), WITHIN)
         at = chance.randrange(2, 60)
-        await until(handle, lambda: handle.transcript.records >= at or handle.over)  # noqa: B023
+        await when(handle, lambda: handle.transcript.records >= at or handle.over)  # noqa: B023
         handle.kill()
         await ended(handle)
         assert handle.log_path is not None
@@ -325,12 +313,12 @@ async def test_an_interpreter_that_is_not_there(tmp_path: Path) -> None:
 async def test_holds_are_answered_over_the_pipe(tmp_path: Path) -> None:
     what = spec(tmp_path, "def bot(messages): return 'fine'", watched=True, paused=True)
     async with running(what) as handle:
-        await until(handle, lambda: handle.hold is not None)
+        await when(handle, lambda: handle.hold is not None)
         assert handle.state is EngineState.HELD
         first = handle.hold
         assert first is not None
         await handle.command("step_turn")
-        await until(handle, lambda: handle.hold is not None and handle.hold["turn"] == 2)
+        await when(handle, lambda: handle.hold is not None and handle.hold["turn"] == 2)
         with pytest.raises(CommandRefused, match="that hold is over"):
             await handle.command("release", hold=first["hold"], choice="go")
         with pytest.raises(CommandRefused, match="bad arguments"):
