@@ -77,6 +77,13 @@ __all__ = [
     "parse_provider_spec",
 ]
 
+_BREAKPOINT: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string"},
+        # `once: ~end` without quotes.
+        {"type": "object", "maxProperties": 1, "additionalProperties": {"type": "string"}},
+    ]
+}
 _DEMO_PERSONA = {"name": "Robin", "simulator": "demo"}
 
 
@@ -123,7 +130,7 @@ class Scenario(Part):
     """Whether calls of tools wait for approval before they run: all, or those of these tools."""
     warm: WarmConfig | None = None
     """A warm-session template: its name, a path to it (.json), or a mapping with `use`."""
-    breakpoints: list[str] = Field([])
+    breakpoints: list[str] = Field([], json_schema_extra={"items": _BREAKPOINT})
     """Filter expressions that pause the run."""
 
     _path: Path | None = PrivateAttr(default=None)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from convtui.errors import FilterError
 from convtui.filters.breaks import parse_breakpoint
 from convtui.scenario import Scenario
+from tests.test_schemas import validator
 
 
 @pytest.mark.parametrize(
@@ -74,3 +75,5 @@ def test_any_text_is_a_breakpoint_or_refused_with_a_place(text: str) -> None:
 def test_a_scenario_may_leave_the_quotes_out(written: Any) -> None:
     scenario = Scenario.model_validate({"name": "s", "breakpoints": [written]})
     assert scenario.breakpoints == ["once: ~end"]
+    document = {"name": "s", "breakpoints": [written]}
+    validator("scenario").validate(document)
