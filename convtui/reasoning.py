@@ -156,7 +156,7 @@ def reasoning_spans(text: str) -> tuple[Span, ...]:
             rest = [tag for tag in _tags(text, _Code(text, first.end), in_code=False)
                     if tag.start >= first.end]  # fmt: skip
             closed = Span(last.start, first.end, (last.inner[0], first.start), "both", last.tag)
-            return (*spans[:-1], closed, *_paired(rest, len(text)))
+            return (*spans[:-1], closed, *_paired(rest, len(text), first.end))
     return tuple(spans)
 
 
@@ -200,8 +200,8 @@ def _in_sentence(text: str, start: int, tag: str) -> bool:
     return bool(line) and line[-1] not in ".!?…:>)]}*\"'`”’»。！？"
 
 
-def _paired(tags: Sequence[_Tag], size: int) -> list[Span]:
-    """The stretches between tags. A tag within reasoning counts only where it closes."""
+def _paired(tags: Sequence[_Tag], size: int, begin: int = 0) -> list[Span]:
+    """The stretches between tags, from `begin` on; a tag within counts only where it closes."""
     spans: list[Span] = []
     opened: list[_Tag] = []
     for tag in tags:
@@ -217,7 +217,7 @@ def _paired(tags: Sequence[_Tag], size: int) -> list[Span]:
             )
         elif not tag.lone:
             # The tag was opened before the text began, or once more than it was written.
-            before = spans[-1].end if spans else 0
+            before = spans[-1].end if spans else begin
             spans.append(Span(before, tag.end, (before, tag.start), "close", (tag.start, tag.end)))
     for tag in opened:
         if not tag.mention:
