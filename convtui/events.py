@@ -393,7 +393,12 @@ class ToolReturned(Record):
 
 
 class SignalsExtracted(Record):
-    """Stage `signals`: what was found in the raw reply."""
+    """Stage `signals`: what was found in the raw replies of the turn's rounds.
+
+    A match is `{signal, matched, start, end, round?, inside?, counts?}`: `round` where it stands
+    beside tool calls (its span is in that round's text), `inside: reasoning` for one that was only
+    thought, `counts: false` where nothing follows from it.
+    """
 
     TYPE = "signals.extracted"
     matches: list[dict[str, Any]]
@@ -410,6 +415,8 @@ class ResponseProcessed(Record):
     duration: float = 0.0
     hook: str = "default"
     metadata: dict[str, Any] | None = None
+    interim: list[dict[str, Any]] | None = None
+    """What was said beside tool calls, post-processed, where it is said: `{round, text}`."""
 
 
 class TurnDiscarded(Record):
@@ -423,6 +430,8 @@ class TurnDiscarded(Record):
     hook: str
     outcome: Literal["end", "retry", "skip"]
     human: bool | None = None
+    interim: Literal["show", "say"] | None = None
+    """What became of the texts beside its tool calls; they stand in the `llm.response` records."""
 
 
 class TurnCommitted(Record):
@@ -442,8 +451,13 @@ class TurnCommitted(Record):
     draft: Literal["sent", "edited", "replaced"] | None = None
     """What a human did with the draft that the side had made for this turn, if there was one."""
     flags: list[dict[str, Any]] | None = None
-    """What the free heuristics noticed: `{flag: role|repeat|leak, rule, matched?, start?, end?}`
-    (see `heuristics`)."""
+    """What the free heuristics noticed: `{flag: role|repeat|leak, rule, matched?, start?, end?,
+    round?}` (see `heuristics`)."""
+    interim: Literal["show", "say"] | None = None
+    """What became of the texts that its model wrote beside tool calls: only shown on the screen,
+    or said as part of `text`. They stand in the `llm.response` records of its rounds."""
+    reply: str | None = None
+    """With `interim: say`: what the last round said, which is the end of `text`."""
 
 
 class TurnInactive(Record):

@@ -9,7 +9,8 @@ import json
 from typing import Any, Literal
 
 FORMAT = "convtui"
-VERSION = "1.0"
+VERSION = "1.1"
+"""1.1: signals, heuristics and filters know what was said beside tool calls."""
 MAJOR = 1
 
 Side = Literal["persona", "provider", "responder"]

@@ -122,6 +122,9 @@ class Scenario(Part):
     """What a matched signal does, by signal: end (default), pause or ignore."""
     on_empty: Literal["retry", "pause", "fail", "keep"] = "pause"
     """What an empty reply does."""
+    interim: Literal["show", "say"] = "show"
+    """What becomes of text that the provider's model writes beside its tool calls: only shown on
+    the screen, or said to the user before the reply."""
     budget: Budget = Field(default_factory=Budget)
     retry: Retry = Field(default_factory=Retry)
     tools: list[ToolConfig] = Field([])

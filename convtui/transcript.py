@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any, Final
 
+from convtui.interim import Interim, interim_in
 from convtui.records import STAGES, RecordDict
 from convtui.turns import (
     COMMITTED,
@@ -45,8 +46,13 @@ __all__ = [
 # Plain numbers where every turn passes: operators of an IntFlag are fifty times as slow.
 _SEEDED, _SIGNAL, _CHANGED = int(Flag.SEEDED), int(Flag.SIGNAL), int(Flag.CHANGED)
 _HUMAN: Final = int(Flag.HUMAN)
+_INTERIM: Final = int(Flag.INTERIM)
 _NOTICED: Final = {"role": int(Flag.ROLE), "repeat": int(Flag.REPEAT), "leak": int(Flag.LEAK)}
 _ALL_NOTICED: Final = sum(_NOTICED.values())
+
+_OF_ATTEMPT: Final = int(
+    Flag.CANCELLED | Flag.ERROR | Flag.INTERIM | Flag.INCOMPLETE | Flag.ERROR_TEXT
+)
 
 _LIFECYCLE = {
     "provider.setup",
@@ -94,6 +100,8 @@ class Transcript:
         self.counts: dict[str, int] = {}
         """Records by type."""
         self._current: Turn | None = None
+        self._left: tuple[int, int, tuple[Interim, ...]] | None = None
+        """What the turn in progress had said beside tool calls when the log was gone on with."""
 
     # --- looking things up
 
@@ -275,6 +283,14 @@ class Transcript:
                 seeded.flags |= Flag.WOULD_END
                 seeded.note = _WOULD_HAVE[item["would_have"]]
             take_noticed(seeded, item.get("flags"))
+            interim = interim_in(item.get("messages") or ())
+            if interim:
+                seeded.flags |= Flag.INTERIM
+                seeded.interim = () if item.get("interim") == "say" else interim
+        waiting = (record.get("counters") or {}).get("pending")
+        if isinstance(waiting, dict):
+            interim = interim_in(waiting.get("messages") or ())
+            self._left = (int(record["current"]), int(waiting["turn"]), interim)
         for index, item in ended.items():
             holder = self._new_session(int(index), str(item.get("session_type", "")))
             holder.termination = _mapping(item.get("termination"))
@@ -345,18 +361,36 @@ class Transcript:
             turn.streamed = 0
         if turn.attempt > 1:
             # These belong to the attempt before, whose records tell of it.
-            turn.flags &= ~(Flag.CANCELLED | Flag.ERROR)
+            turn.flags &= ~_OF_ATTEMPT
             turn.error = ""
-            turn.codes = tuple(code for code in turn.codes if not code.startswith("error:"))
+            turn.interim = ()
+            turn.codes = tuple(
+                code for code in turn.codes if code.partition(":")[0] not in ("error", "incomplete")
+            )
+        if self._left is not None and self._left[:2] == (turn.session, turn.number):
+            turn.interim, self._left = self._left[2], None
+            turn.flags |= _INTERIM * bool(turn.interim)
         if record.get("human"):
             turn.flags |= Flag.HUMAN
 
     def _request(self, record: RecordDict, turn: Turn | None) -> None:
         self._side(record).calls += 1
         if turn is not None and turn.status == OPEN and record.get("side") != "responder":
+            if record.get("round") is not None:
+                self._beside_tools(turn, record)
             turn.stage = "request"
             turn.text = ""
             turn.streamed = 0
+
+    @staticmethod
+    def _beside_tools(turn: Turn, record: RecordDict) -> None:
+        """What the turn says so far was written beside tool calls: another round begins."""
+        if not turn.text.strip():
+            return
+        number = record.get("round")
+        before = number - 1 if isinstance(number, int) else len(turn.interim) + 1
+        turn.interim = (*turn.interim, Interim(before, turn.text))
+        turn.flags |= _INTERIM
 
     def _partial(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is None or turn.status != OPEN or record.get("side") == "responder":
@@ -377,6 +411,9 @@ class Transcript:
         if turn is None:
             return
         if record.get("side") != "responder":
+            if turn.stage == "tools":
+                # A file of another program, which does not tell of requests.
+                self._beside_tools(turn, record)
             turn.text = _text(record, "raw")
             turn.stage = "response"
         if record.get("reasoning"):
@@ -427,7 +464,13 @@ class Transcript:
         if turn is None:
             return
         turn.stage = "signals"
-        names = tuple(dict.fromkeys(str(match["signal"]) for match in record["matches"]))
+        names = tuple(
+            dict.fromkeys(
+                str(match["signal"])
+                for match in record["matches"]
+                if match.get("counts") is not False
+            )
+        )
         turn.signals = names
         turn.flags = turn.flags | _SIGNAL if names else turn.flags & ~_SIGNAL
 
@@ -480,6 +523,8 @@ class Transcript:
             flags |= int(Flag.WOULD_END)
             turn.note = f"would have been {_PAST.get(record['would_have'], record['would_have'])}"
         turn.flags = flags
+        if record.get("interim") == "say":
+            turn.interim = ()
         noticed = record.get("flags")
         if noticed or flags & _ALL_NOTICED:
             take_noticed(turn, noticed)

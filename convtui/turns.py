@@ -11,6 +11,7 @@ from enum import IntFlag
 from sys import intern
 from typing import Any, Final
 
+from convtui.interim import Interim
 from convtui.records import RecordDict
 
 
@@ -52,6 +53,12 @@ class Flag(IntFlag):
     """A reasoning tag stands in the shown text."""
     INACTIVE = 33554432
     """It was said and is in the history no more."""
+    INCOMPLETE = 1 << 26
+    """The reply did not come to its end, or is not one: see the code `incomplete:REASON`."""
+    ERROR_TEXT = 1 << 27
+    """The text of an error came as the reply."""
+    INTERIM = 1 << 28
+    """Its model wrote text beside tool calls."""
 
 
 INTERESTING: Final = (
@@ -73,6 +80,8 @@ INTERESTING: Final = (
     | Flag.ROLE
     | Flag.REPEAT
     | Flag.LEAK
+    | Flag.INCOMPLETE
+    | Flag.ERROR_TEXT
 )
 """What "next event of interest" stops at. A changed text alone is everyday: it is not in here."""
 
@@ -106,6 +115,7 @@ class Turn:
         "first",
         "flags",
         "index",
+        "interim",
         "last",
         "latency",
         "note",
@@ -130,6 +140,8 @@ class Turn:
         self.attempt = attempt
         self.status = OPEN
         self.text = ""
+        self.interim: tuple[Interim, ...] = ()
+        """What was written beside tool calls and is not part of `text`."""
         self.flags = 0
         self.first = -1
         self.last = -1

@@ -245,7 +245,7 @@ class Collector:
         messages = self.tools.all_messages()
         if messages:
             turn["messages"] = messages
-        for name in ("metadata", "human", "edited", "draft", "flags", "would_have"):
+        for name in _KEPT_OF_TURN:
             if record.get(name):
                 turn[name] = record[name]
         if record["speaker"] == "provider" and record.get("metadata"):
@@ -364,6 +364,9 @@ class Collector:
         )
 
 
+_KEPT_OF_TURN = (
+    "metadata", "human", "edited", "draft", "flags", "would_have", "interim", "reply",
+)  # fmt: skip
 _REPLY = ("reasoning", "finish_reason", "response_id", "model", "metadata")
 
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 from convtui.errors import HookError
 from convtui.events import STAGES, Speaker, Stage, Termination
-from convtui.providers.base import SignalMatch, match_signals
+from convtui.interim import Interim
+from convtui.providers.base import SignalMatch, match_signals, thought_signals
+from convtui.reasoning import is_inside, reasoning_spans, without_reasoning
 from convtui.text import near_empty
 
 SignalAction = Literal["end", "pause", "ignore"]
@@ -61,6 +63,8 @@ class Rules:
     at_turn: int = 0
     caps: Callable[[], Termination | None] = lambda: None
     """Asked after the turn was committed."""
+    says_interim: bool = False
+    """Whether what stands beside tool calls is said as well (`interim: say`)."""
 
     def action(self, signal: str) -> SignalAction:
         """What a declared signal does; keys of `on_signal` are compared case-insensitively."""
@@ -86,6 +90,8 @@ class Draft:
     revision: int = 1
     matches: list[SignalMatch] = field(default_factory=list)
     text: str | None = None
+    interim: tuple[Interim, ...] = ()
+    """What was said beside tool calls, post-processed, where it is said (`interim: say`)."""
     discard: bool | None = None
     outcome: Literal["commit", "end", "retry", "skip"] | None = None
     termination: Termination | None = None
@@ -103,6 +109,11 @@ class Draft:
     """Set by the driver: go back to this earlier stage; those before it run again as well."""
     rerun: bool = False
     """Whether this stage runs again because something upstream was edited."""
+
+    @property
+    def said(self) -> str:
+        """All that the turn says: the reply, after what was said beside tool calls."""
+        return "\n\n".join(filter(None, (*(part.text for part in self.interim), self.text)))
 
 
 @dataclass(slots=True, frozen=True)
@@ -128,8 +139,13 @@ def has_global_signal(signal: str, text: str) -> bool:
     return bool(signal) and _global_pattern(signal).search(text) is not None
 
 
-def pipeline(raw: str, hooks: Hooks, rules: Rules) -> Generator[Draft, Draft, Outcome]:
+def pipeline(
+    raw: str, hooks: Hooks, rules: Rules, interim: Sequence[Interim] = ()
+) -> Generator[Draft, Draft, Outcome]:
     """Takes a raw reply through stages `signals` to `terminate`.
+
+    `interim` is what the model said beside its tool calls in earlier rounds of the turn: signals
+    are looked for in it as well, and where it is said it is post-processed, text by text.
 
     Yields one draft for every stage that runs: `signals`, `post_process`, `discard` (only when a
     declared signal that is not ignored was found), `commit` (not for a discarded turn) and
@@ -138,13 +154,15 @@ def pipeline(raw: str, hooks: Hooks, rules: Rules) -> Generator[Draft, Draft, Ou
     with `error`; sent back with `again` the hook is run once more, otherwise the fields the driver
     has filled in count.
     """
-    run = _Pass(raw, hooks, rules)
+    run = _Pass(raw, hooks, rules, interim)
     while True:
         try:
             return (yield from run.stages())
         except _RawEditedError as edit:
             until = edit.draft.back or edit.draft.stage
-            run = _Pass(edit.draft.raw, hooks, rules, run.revision + 1, until)
+            run = _Pass(
+                edit.draft.raw, hooks, rules, interim, revision=run.revision + 1, until=until
+            )
 
 
 class _RawEditedError(Exception):
@@ -161,10 +179,13 @@ class _Pass:
         raw: str,
         hooks: Hooks,
         rules: Rules,
+        interim: Sequence[Interim] = (),
+        *,
         revision: int = 1,
         until: Stage | None = None,
     ) -> None:
         self.raw = raw
+        self.interim = interim
         self.hooks = hooks
         self.rules = rules
         self.revision = revision
@@ -224,9 +245,10 @@ class _Pass:
             self._process,
         )
         text = self.raw if draft.text is None else draft.text
+        said_before = draft.interim
 
-        acting = [match for match in matches if rules.action(match.signal) != "ignore"]
-        would_have = "end" if matches and not acting else None
+        acting = acting_matches(rules, matches)
+        would_have = "end" if not acting and any(match.counts for match in matches) else None
         result: Literal["commit", "end", "retry", "skip"] = "commit"
         if acting:
             draft = self._draft(
@@ -249,7 +271,8 @@ class _Pass:
                     matches=matches,
                     text=text,
                     outcome="commit",
-                    empty=near_empty(text),
+                    interim=said_before,
+                    empty=says_nothing(text) and not said_before,
                     would_have=would_have,
                 )
             )
@@ -276,16 +299,51 @@ class _Pass:
         return Outcome(result, self.raw, text, matches, termination, self.revision, would_have)
 
     def _extract(self, draft: Draft) -> None:
-        draft.matches = self.hooks.extract_signals(draft.raw)
+        matches: list[SignalMatch] = []
+        for part in self.interim:
+            matches += [replace(match, round=part.round) for match in self._signals_in(part.text)]
+        draft.matches = matches + self._signals_in(draft.raw)
+
+    def _signals_in(self, text: str) -> list[SignalMatch]:
+        matches = self.hooks.extract_signals(text)
+        rules = self.rules
+        thought = reasoning_spans(text)
+        if not thought:
+            return matches
+        persona = rules.speaker == "persona"
+        matches = [
+            replace(match, inside="reasoning", counts=not persona)
+            if is_inside(thought, match.start, match.end) and match.end
+            else match
+            for match in matches
+        ]
+        if persona and rules.global_signal:
+            # It ends nothing there, and whoever wonders why is to see it.
+            matches += thought_signals(text, rules.global_signal)
+        return matches
 
     def _process(self, draft: Draft) -> None:
+        if self.rules.says_interim:
+            texts = (
+                Interim(part.round, self.hooks.post_process(part.text)) for part in self.interim
+            )
+            draft.interim = tuple(part for part in texts if part.text.strip())
         draft.text = self.hooks.post_process(draft.raw)
         draft.metadata = self.hooks.metadata() or None
 
     def _judge(self, draft: Draft) -> None:
-        acting = [m for m in draft.matches if self.rules.action(m.signal) != "ignore"]
-        draft.discard = self.hooks.should_discard(acting)
+        draft.discard = self.hooks.should_discard(acting_matches(self.rules, draft.matches))
         draft.outcome = after_discard(self.rules) if draft.discard else "commit"
+
+
+def acting_matches(rules: Rules, matches: Sequence[SignalMatch]) -> list[SignalMatch]:
+    """The matches from which something follows: those that count and are not ignored."""
+    return [match for match in matches if match.counts and rules.action(match.signal) != "ignore"]
+
+
+def says_nothing(text: str) -> bool:
+    """Whether nothing is left of a text to be heard: no letter and no digit but in reasoning."""
+    return near_empty(text) or near_empty(without_reasoning(text))
 
 
 def after_discard(rules: Rules) -> Literal["end", "retry", "skip"]:
@@ -332,7 +390,9 @@ def ending(rules: Rules, acting: Sequence[SignalMatch], text: str) -> Terminatio
 
 
 def _says_the_end(rules: Rules, text: str) -> bool:
-    return rules.speaker == "persona" and has_global_signal(rules.global_signal, text)
+    return rules.speaker == "persona" and has_global_signal(
+        rules.global_signal, without_reasoning(text)
+    )
 
 
 def _named(matches: Sequence[SignalMatch]) -> str:

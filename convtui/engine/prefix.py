@@ -150,7 +150,8 @@ class Prefix:
 
     async def _compare(self, session: SessionState, turn: HistoryTurn) -> None:
         item = self._items.get((turn.session, turn.turn), {})
-        then = _Given(_called(turn.messages), turn.text)
+        said = turn.text if turn.reply is None else turn.reply
+        then = _Given(_called(turn.messages), said)
         try:
             now = await self._give(session, turn.messages)
             result = drive(

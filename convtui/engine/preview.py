@@ -61,7 +61,8 @@ def made_of(spec: PreviewSpec, provider: Provider) -> dict[str, Any]:
     rules = rules_of(found)(reply)
     hooks = AgainHooks(provider)
     hooks.recorded = reply.metadata
-    after = drive(reply.raw, hooks, rules)
+    interim = reply.interim if found.knows_interim else ()
+    after = drive(reply.raw, hooks, rules, interim)
     told = after.as_dict()
     told["signals"] = [match.as_dict() for match in after.matches]
     failed = reply.hook_failed or bool(reply.broken)

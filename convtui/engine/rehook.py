@@ -19,13 +19,13 @@ from convtui.engine.pipeline import Hooks, PlainHooks, Rules, pipeline
 from convtui.engine.sides import SideHooks
 from convtui.errors import ConvtuiError, HookError
 from convtui.events import Termination
+from convtui.interim import Interim
 from convtui.log.replies import RecordedReplies, RecordedReply, read_replies
 from convtui.protocol import REHOOK_CURSOR, RehookSpec, describe_error
 from convtui.providers.base import Provider, SignalMatch
 from convtui.providers.frames import describe, own_frames
 from convtui.providers.vera import VeraProvider
 from convtui.scenario import Scenario
-from convtui.scenario_parts import OnDiscard
 
 _CURSOR: Final = struct.Struct(REHOOK_CURSOR)
 _PLAIN: Final = frozenset({str, list, tuple, bool, int, type(None)})
@@ -118,10 +118,10 @@ class AgainHooks(SideHooks):
             return
 
 
-def drive(raw: str, hooks: Hooks, rules: Rules) -> Result:
+def drive(raw: str, hooks: Hooks, rules: Rules, interim: Sequence[Interim] = ()) -> Result:
     """Takes a raw reply through all stages without anybody holding it."""
     result = Result()
-    stages = pipeline(raw, hooks, rules)
+    stages = pipeline(raw, hooks, rules, interim)
     draft = next(stages)
     while True:
         if draft.error is not None:
@@ -176,7 +176,12 @@ class Rehook:
                 seeded += 1
                 continue
             _CURSOR.pack_into(cursor, 0, index, number)
-            difference, end = self._reply(reply, of_reply(reply), self._failed.get((index, number)))
+            difference, end = self._reply(
+                reply,
+                of_reply(reply),
+                self._failed.get((index, number)),
+                reply.interim if found.knows_interim else (),
+            )
             after = reply.session in diverged
             shown = wanted is None or (reply.session, reply.turn) in wanted
             for place, ended in enumerate(end):
@@ -210,14 +215,18 @@ class Rehook:
         }
 
     def _reply(
-        self, reply: RecordedReply, rules: Rules, failed: dict[str, Any] | None
+        self,
+        reply: RecordedReply,
+        rules: Rules,
+        failed: dict[str, Any] | None,
+        interim: Sequence[Interim],
     ) -> tuple[dict[str, Any] | None, tuple[bool, bool]]:
         """What differs of one reply, or None; and whether the session ended there, then and now."""
         if failed is not None:
             after, error = Result(), failed
         else:
             self._hooks.recorded = reply.metadata
-            after = drive(reply.raw, self._hooks, rules)
+            after = drive(reply.raw, self._hooks, rules, interim)
             error = {} if after.error is None else describe_error(after.error)
         if not error and _as_recorded(reply, after):
             ended = after.termination is not None
@@ -265,7 +274,7 @@ def _as_recorded(reply: RecordedReply, after: Result) -> bool:
         and after.text == reply.text
         and after.discard == reply.discard
         and reply.matches is not None
-        and [match.as_dict() for match in after.matches] == reply.matches
+        and after.matches == [SignalMatch.of(match) for match in reply.matches]
     )
 
 
@@ -285,10 +294,9 @@ def _kinds(reply: RecordedReply, before: Result, after: Result) -> list[str]:
 
 
 @lru_cache(maxsize=64)
-def _policy(parts: str) -> tuple[dict[str, Any], OnDiscard]:
-    """`on_signal` and `on_discard` of a recorded scenario: logs of one folder have few of them."""
-    scenario = Scenario.from_public(json.loads(parts))
-    return dict(scenario.on_signal), scenario.on_discard
+def _policy(parts: str) -> Scenario:
+    """What a recorded scenario says of replies: logs of one folder have few of them."""
+    return Scenario.from_public(json.loads(parts))
 
 
 def rules_of(found: RecordedReplies) -> Callable[[RecordedReply], Rules]:
@@ -296,20 +304,22 @@ def rules_of(found: RecordedReplies) -> Callable[[RecordedReply], Rules]:
     recorded = found.header.get("scenario")
     parts = {
         key: recorded[key]
-        for key in ("on_signal", "on_discard")
+        for key in ("on_signal", "on_discard", "interim")
         if isinstance(recorded, dict) and key in recorded
     }
-    on_signal, on_discard = _policy(json.dumps(parts))
+    scenario = _policy(json.dumps(parts))
+    on_discard = scenario.on_discard
 
     def rules(reply: RecordedReply) -> Rules:
         used_up = reply.after_discard == "end"
         return Rules(
             speaker="provider",
-            on_signal=on_signal,
+            on_signal=scenario.on_signal,
             on_discard=on_discard.action,
             retries_left=0 if used_up else max(0, on_discard.retries - (reply.attempt - 1)),
             skips_left=0 if used_up else 1,
             at_turn=reply.turn,
+            says_interim=scenario.interim == "say",
         )
 
     return rules

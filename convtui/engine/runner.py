@@ -24,7 +24,7 @@ from convtui.engine.gate import (
 )
 from convtui.engine.journal import Journal
 from convtui.engine.lifecycle import Lifecycle
-from convtui.engine.pipeline import Rules, discarded, ending
+from convtui.engine.pipeline import Rules, acting_matches, discarded, ending
 from convtui.engine.prepare import (
     check_can_go_on,
     check_signals,
@@ -491,7 +491,7 @@ class Conversation:
                 at_turn=number,
                 caps=lambda: self.state.caps(session, number),
             )
-            acting = [m for m in self.seed.matches if rules.action(m.signal) != "ignore"]
+            acting = acting_matches(rules, self.seed.matches)
             if left["kind"] == "discard":
                 found = discarded(rules, acting)
             elif last is not None:

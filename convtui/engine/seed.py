@@ -151,8 +151,7 @@ class Seed:
     def matches(self) -> list[SignalMatch]:
         """The signals of the turn that is unsettled."""
         found = (self.unsettled or {}).get("matches", ())
-        names = ("signal", "matched", "start", "end")
-        return [SignalMatch(*(match[name] for name in names)) for match in found]
+        return [SignalMatch.of(match) for match in found]
 
     def _open(self, state: ConversationState, index: int) -> None:
         name = self.prepared[index - 1] if index <= len(self.prepared) else "default"
@@ -187,6 +186,7 @@ def as_history(item: dict[str, Any]) -> HistoryTurn:
         item["text"],
         tuple(item.get("messages", ())),
         item.get("metadata", {}),
+        item.get("reply"),
     )
 
 

@@ -82,6 +82,7 @@ class StageGate:
                 duration=round(draft.duration, 6),
                 hook=draft.hook,
                 metadata=draft.metadata,
+                interim=[part._asdict() for part in draft.interim] or None,
             )
 
     async def passed(
@@ -100,7 +101,7 @@ class StageGate:
             draft.text, self._shown = self._shown, None
         if draft.rerun:
             return holds_again
-        self._foresee(draft)
+        self._foresee(draft, words)
         # What comes instead of the stage at which the edit was made is held like that stage.
         because: HoldReason | None = "step" if holds_again is not None else None
         detail = (self._said or "edited") if because else ""
@@ -145,14 +146,14 @@ class StageGate:
             return UserSimulatorError(f"the persona's {detail}")
         return ProviderError(f"the {detail}")
 
-    def _foresee(self, draft: Draft) -> None:
+    def _foresee(self, draft: Draft, words: Words) -> None:
         """Tells the engine's own fold what is about to be recorded, for breakpoints on it."""
         turn = self._table.journal.transcript.current
         if turn is not None and draft.stage == "discard":
             turn.flags = (turn.flags & ~Flag.DISCARDED) | (Flag.DISCARDED * bool(draft.discard))
         elif turn is not None and draft.stage == "commit":
-            noticed = self._table.noticer.notice(
-                turn.session, turn.speaker, draft.text or "", remember=False
+            noticed = self._table.noticed(
+                turn.session, turn.speaker, draft.said, words.interim, remember=False
             )
             turn.flags = (turn.flags & ~Flag.DISCARDED) | (Flag.EMPTY * draft.empty)
             take_noticed(turn, noticed)

@@ -81,7 +81,8 @@ class ConversationState:
             session.skips, session.skipped = 0, None
         session.messages.extend(turn.messages)
         role = "user" if turn.speaker == "persona" else "assistant"
-        session.messages.append({"role": role, "content": turn.text})
+        content = turn.text if turn.reply is None else turn.reply
+        session.messages.append({"role": role, "content": content})
         if turn.speaker == "provider" and turn.metadata:
             self.provider_metadata = dict(turn.metadata)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,7 +14,8 @@ from convtui.engine.state import ConversationState
 from convtui.engine.tools import Toolbox
 from convtui.errors import ConversationError
 from convtui.events import Side, Speaker, Termination, Warned
-from convtui.heuristics import Noticer
+from convtui.heuristics import Noticed, Noticer, notice_leak, notice_role
+from convtui.interim import Interim, interim_in
 from convtui.models.base import Message, Reply
 from convtui.protocol import describe_error
 from convtui.providers.base import Provider
@@ -58,6 +59,11 @@ class Words:
     truncated: bool = False
     draft: Literal["sent", "edited", "replaced"] | None = None
     """What a human did with the draft that there was."""
+
+    @property
+    def interim(self) -> tuple[Interim, ...]:
+        """What was said beside the tool calls of earlier rounds."""
+        return interim_in(self.messages)
 
 
 @dataclass(slots=True, frozen=True)
@@ -159,6 +165,24 @@ class Table:
         if release.choice == FAIL.id:
             raise error
         return release
+
+    def noticed(
+        self,
+        session: int,
+        speaker: str,
+        text: str,
+        interim: Sequence[Interim],
+        *,
+        remember: bool = True,
+    ) -> list[Noticed]:
+        """What is to be noticed about a text, and about what was said beside its tool calls."""
+        entries = self.noticer.notice(session, speaker, text, remember=remember)
+        for part in interim:
+            # "One moment, please" may be said in every turn: repetitions are not looked for.
+            for entry in (notice_role(speaker, part.text), notice_leak(part.text)):
+                if entry is not None:
+                    entries.append({**entry, "round": part.round})
+        return entries
 
     def warn(self, code: str, message: str) -> None:
         """Records a warning on the turn in progress."""

@@ -136,7 +136,7 @@ class Turns:
 
     async def _through(self, session: SessionState, speaker: Speaker, words: Words) -> TurnResult:
         rules = self._rules(session, speaker)
-        stages = pipeline(words.raw, self._hooks[speaker], rules)
+        stages = pipeline(words.raw, self._hooks[speaker], rules, words.interim)
         holds_again: str | None = None
         draft = next(stages)
         while True:
@@ -166,21 +166,23 @@ class Turns:
             global_signal=scenario.termination_signal,
             at_turn=number,
             caps=lambda: self.speakers.budget.out or self._table.state.caps(session, number),
+            says_interim=scenario.interim == "say",
         )
 
     # --- how it came out
 
     def _commit(self, session: SessionState, speaker: Speaker, draft: Draft, words: Words) -> None:
-        text = draft.text or ""
+        text = draft.said
+        reply = draft.text if draft.interim else None
         metadata = {**words.metadata, **(draft.metadata or {})}
         hooks = self._hooks[speaker]
         metadata.update(hooks.metadata())
-        noticed = self._table.noticer.notice(session.index, speaker, text)
+        noticed = self._table.noticed(session.index, speaker, text, words.interim)
+        messages = tuple(words.messages)
+        number = self._table.number
         self._table.state.commit(
             session,
-            HistoryTurn(
-                session.index, self._table.number, speaker, text, tuple(words.messages), metadata
-            ),
+            HistoryTurn(session.index, number, speaker, text, messages, metadata, reply),
         )
         self._table.journal.emit_here(
             TurnCommitted,
@@ -196,6 +198,8 @@ class Turns:
             would_have=draft.would_have,
             draft=words.draft,
             flags=noticed or None,
+            interim=self._table.scenario.interim if words.interim else None,
+            reply=reply,
         )
         self._table.edits.seal()
 
@@ -217,6 +221,7 @@ class Turns:
             hook="should_discard_response",
             outcome=outcome,
             human=words.human or None,
+            interim=self._table.scenario.interim if words.interim else None,
         )
         self._table.edits.seal()
         if outcome == "retry":

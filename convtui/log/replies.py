@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
 from convtui.errors import LogError
+from convtui.interim import Interim
 from convtui.log.reader import MAX_LINE
 from convtui.records import FORMAT, MAJOR, RecordDict, decode
 
@@ -56,6 +57,8 @@ class RecordedReply:
     """The hook that has just failed."""
     supplied: str = ""
     """The hook that failed then, and in whose place a human gave the result."""
+    interim: list[Interim] = field(default_factory=list)
+    """What was said beside tool calls, as edited, where somebody edited it."""
 
     @property
     def hook_failed(self) -> bool:
@@ -90,6 +93,12 @@ class RecordedReplies:
     damaged: int = 0
     """Lines that could not be read."""
     current: RecordedReply | None = None
+
+    @property
+    def knows_interim(self) -> bool:
+        """Whether signals were looked for beside tool calls as well, when the log was written."""
+        major, _, minor = str(self.header.get("version", "")).partition(".")
+        return (major, minor) != ("1", "0")
 
     def take(self, record: RecordDict) -> None:
         """Takes in the next record; one that is malformed is passed over and counted."""
@@ -154,7 +163,10 @@ class RecordedReplies:
     def _response(self, record: RecordDict) -> None:
         reply = self._of(record)
         if reply is not None:
-            reply.raw = _text(record["raw"])
+            raw = _text(record["raw"])
+            if reply.rounds and reply.raw.strip() and reply.rounds[-1].get("tool_calls"):
+                reply.interim.append(Interim(len(reply.rounds), reply.raw))
+            reply.raw = raw
             reply.rounds.append(record)
             reply.matches = reply.text = reply.judged = None
             reply.by_hand = []

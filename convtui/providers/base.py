@@ -9,11 +9,12 @@ import inspect
 import re
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
 from convtui.models.base import Delta, Message, ModelClients, Reply
+from convtui.reasoning import is_inside, reasoning_spans
 
 Speaker = Literal["persona", "provider"]
 
@@ -30,6 +31,12 @@ class SignalMatch:
     matched: str
     start: int
     end: int
+    round: int | None = None
+    """The tool round whose text it stands in; None for the last, which is the reply."""
+    inside: str = field(default="", compare=False)
+    """`reasoning` for one that was only thought."""
+    counts: bool = field(default=True, compare=False)
+    """Whether anything follows from it: what a persona only thought ends nothing."""
 
     @classmethod
     def of(cls, recorded: Mapping[str, Any]) -> SignalMatch:
@@ -39,16 +46,26 @@ class SignalMatch:
             str(recorded.get("matched", "")),
             int(recorded.get("start") or 0),
             int(recorded.get("end") or 0),
+            None if recorded.get("round") is None else int(recorded["round"]),
+            str(recorded.get("inside") or ""),
+            recorded.get("counts") is not False,
         )
 
     def as_dict(self) -> dict[str, Any]:
         """The match as it is written into the log."""
-        return {
+        data: dict[str, Any] = {
             "signal": self.signal,
             "matched": self.matched,
             "start": self.start,
             "end": self.end,
         }
+        if self.round is not None:
+            data["round"] = self.round
+        if self.inside:
+            data["inside"] = self.inside
+        if not self.counts:
+            data["counts"] = False
+        return data
 
 
 @lru_cache(maxsize=256)
@@ -80,6 +97,16 @@ def match_signals(raw: str, signals: Sequence[str]) -> list[SignalMatch]:
     return [item[2] for item in found]
 
 
+def thought_signals(text: str, signal: str) -> list[SignalMatch]:
+    """Where a signal stands inside the reasoning of a text: matches that count for nothing."""
+    thought = reasoning_spans(text)
+    return [
+        replace(match, inside="reasoning", counts=False)
+        for match in (match_signals(text, [signal]) if thought else ())
+        if is_inside(thought, match.start, match.end)
+    ]
+
+
 @dataclass(slots=True, frozen=True)
 class HistoryTurn:
     """A committed turn as a provider or a simulator may see it."""
@@ -91,6 +118,8 @@ class HistoryTurn:
     messages: tuple[Message, ...] = ()
     """The tool messages that led to it (assistant calls and tool results), in order."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    reply: str | None = None
+    """What the last round said, where `text` also holds what was said beside tool calls."""
 
 
 @dataclass(slots=True, frozen=True)

@@ -217,10 +217,16 @@ class RecordedProvider(Provider):
 
     def extract_signals(self, raw: str) -> list[SignalMatch]:
         """Those of the record; of another text those that were declared."""
-        reply = self._is(raw)
+        reply = self._current
         if reply is None or reply.matches is None:
             return super().extract_signals(raw)
-        return [SignalMatch.of(match) for match in reply.matches]
+        matches = [SignalMatch.of(match) for match in reply.matches]
+        if reply.raw == raw:
+            return [match for match in matches if match.round is None]
+        for part in reply.interim:
+            if part.text == raw:
+                return [match for match in matches if match.round == part.round]
+        return super().extract_signals(raw)
 
     def post_process_response(self, text: str) -> str:
         """The text that was made of it then; another text stays as it is."""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from convtui.errors import ConversationError
 from convtui.models.base import Delta, Message, Reply
 from convtui.providers.base import HistoryTurn, SignalMatch, match_signals
+from convtui.reasoning import without_reasoning
 
 
 @dataclass(slots=True, frozen=True)
@@ -38,10 +39,12 @@ class View:
 
 
 def user_visible(turn: HistoryTurn) -> HistoryTurn:
-    """A turn as a simulated user may see it: tool messages and metadata are taken out."""
-    if not turn.messages and not turn.metadata:
+    """A turn as a simulated user may see it: without tool messages, metadata and the provider's
+    reasoning."""
+    text = without_reasoning(turn.text) if turn.speaker == "provider" else turn.text
+    if not turn.messages and not turn.metadata and text is turn.text:
         return turn
-    return HistoryTurn(turn.session, turn.turn, turn.speaker, turn.text)
+    return HistoryTurn(turn.session, turn.turn, turn.speaker, text)
 
 
 @dataclass(slots=True, frozen=True)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from convtui.errors import UserSimulatorError
 from convtui.models.base import Message, ModelClient, Reply
+from convtui.providers.base import SignalMatch, thought_signals
+from convtui.reasoning import without_reasoning
 from convtui.simulators.base import (
     Asked,
     EndConversation,
@@ -30,7 +32,6 @@ Write only what this person would type next: no name in front, no stage directio
 Never help the assistant or take its part. When you have what you want, or it is clear that you
 will not get it, write {sentinel}."""
 
-_REASONING = re.compile(r"<(think|thinking|reasoning)>.*?</\1>\s*", re.DOTALL | re.IGNORECASE)
 _FIELDS = re.compile(r"\{(persona|task|sentinel)\}")
 
 
@@ -72,6 +73,7 @@ class LlmSimulator(UserSimulator):
         # Where both are the same string the global rule wins: the turn is said, then ends.
         same = end_sentinel.casefold() == global_signal.casefold()
         self._sentinel = None if same else re.compile(re.escape(end_sentinel), re.IGNORECASE)
+        self._end_sentinel = "" if same else end_sentinel
         self._system = self.render(template or DEFAULT_TEMPLATE, prompt, task, end_sentinel)
 
     @staticmethod
@@ -110,8 +112,11 @@ class LlmSimulator(UserSimulator):
         return messages
 
     def interpret(self, reply: Reply, view: View) -> UserAction:
-        """Say it, or end where the sentinel stands; the text around it is kept on record."""
-        text = _REASONING.sub("", reply.text)
+        """Say it, or end where the sentinel stands; the text around it is kept on record.
+
+        A sentinel that was only thought ends nothing.
+        """
+        text = without_reasoning(reply.text)
         found = self._sentinel.search(text) if self._sentinel is not None else None
         if found is None:
             return Say(reply.text)
@@ -121,9 +126,13 @@ class LlmSimulator(UserSimulator):
         )
         return Say(reply.text, then=end) if self._keeps_text and rest else end
 
+    def extract_signals(self, raw: str) -> list[SignalMatch]:
+        """The persona's own signals, and its sentinel where it was only thought."""
+        return super().extract_signals(raw) + thought_signals(raw, self._end_sentinel)
+
     def post_process_response(self, text: str) -> str:
         """What is said: no reasoning, no sentinel."""
-        text = _REASONING.sub("", text)
+        text = without_reasoning(text)
         if self._sentinel is not None and self._sentinel.search(text):
             return self._without_sentinel(text)
         return text
