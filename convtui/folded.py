@@ -118,6 +118,7 @@ def _turn(log: Log, turn: Turn, note: TurnNote) -> dict[str, Any]:
         "status": turn.status,
         "text": turn.text,
         "raw": detail.raw,
+        "interim": [part._asdict() for part in detail.interim or turn.interim],
         "signals": detail.matches,
         "discarded": bool(turn.flags & Flag.DISCARDED),
         "changed": bool(turn.flags & Flag.CHANGED),

@@ -44,7 +44,7 @@ class LogLookup:
             for turn in self._log.transcript.turns:
                 if turn.flags & Flag.SEEDED and turn.first < 0:
                     there = ancestry.find(self._log.transcript, turn, self._log.path)
-                    found[turn.index] = there[1].raw if there is not None else None
+                    found[turn.index] = there[1].all_raw if there is not None else None
         finally:
             ancestry.close()
         return found

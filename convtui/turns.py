@@ -170,6 +170,13 @@ class Turn:
             self.codes = (*self.codes, intern(code))
 
     @property
+    def everything(self) -> str:
+        """The shown text, after what was only written beside tool calls."""
+        if not self.interim:
+            return self.text
+        return "\n\n".join([*(part.text for part in self.interim), self.text])
+
+    @property
     def address(self) -> str:
         """`session:turn`."""
         return f"{self.session}:{self.number}"

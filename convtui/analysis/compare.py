@@ -358,7 +358,7 @@ def _facts(detail: TurnDetail) -> Facts:
         words += ["not valid"] if not record.get("valid", True) else []
         words += ["by hand"] if record.get("by") == "human" else []
         decided.append(" ".join(words))
-    raw = detail.raw if detail.raw is not None else detail.shown
+    raw = detail.all_raw if detail.raw is not None else detail.shown
     signals = tuple(str(match.get("signal", "")) for match in detail.matches)
     return Facts(raw, signals, tuple(tools), tuple(results), tuple(decided))
 

@@ -242,7 +242,7 @@ async def probe(bench: Bench) -> Report:
 
 def everywhere(bench: Bench) -> None:
     """What is looked for in all that was recorded: error texts, output, breakpoints."""
-    from convtui.analysis.probe_words import error_in
+    from convtui.error_words import error_in
 
     told_by = bench.report.told
     wrong: tuple[Told, dict[str, Any], str] | None = None

@@ -7,8 +7,9 @@ from typing import Final, get_args
 
 from convtui.analysis.probe import Bench
 from convtui.analysis.probe_talk import Talk, Told, address
-from convtui.analysis.probe_words import QUESTION, error_in
+from convtui.analysis.probe_words import QUESTION
 from convtui.analysis.proxy import SLOW_BY, FaultProxy, NetFault
+from convtui.error_words import error_in
 from convtui.errors import UsageError
 
 _BASES: Final = ("OPENAI_BASE_URL", "OPENAI_API_BASE")

@@ -1,8 +1,7 @@
-"""What the probes say, and how the text of an error is told from a reply."""
+"""What the probes say."""
 
 from __future__ import annotations
 
-import re
 import uuid
 from typing import Final
 
@@ -49,32 +48,3 @@ def secret() -> str:
 def tell(word: str) -> str:
     """A message with a secret in it."""
     return f"My code word is {word}. Please remember it and answer with OK."
-
-
-_ERRORS: Final = re.compile(
-    r"Traceback \(most recent call last\)"
-    r"|^\W*(?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Timeout)\b\s*[:(]"
-    r"|^\W{0,4}ERROR\b\W"
-    r"|^\W{0,2}(?:an )?error(?: code)?\s*:"
-    r"|\b(?:HTTP(?:/\d(?:\.\d)?)?|HTTP status|status(?:[ _]code)?|error code)\W{0,3}[45]\d\d\b"
-    r"|^\W*[45]\d\d (?:Internal Server Error|Bad Gateway|Service Unavailable|Gateway Timeout"
-    r"|Too Many Requests|Unauthorized|Forbidden|Not Found|Bad Request)\b"
-    r"|^\s*\{\s*\"(?:error|detail)\"\s*:",
-    re.MULTILINE,
-)
-_LOOSE: Final = re.compile(
-    r"^\W{0,4}(?:error\b\W|an error occurred|internal server error|rate limit|too many requests"
-    r"|service unavailable|connection (?:refused|reset|error)|request timed out"
-    r"|invalid api key|(?:sorry, )?something went wrong)",
-    re.IGNORECASE,
-)
-
-
-def error_in(text: str) -> str | None:
-    """What in a reply looks like an exception or the text of an HTTP error; None: nothing does."""
-    found = _ERRORS.search(text[:20_000]) or _LOOSE.search(text[:200])
-    if found is None:
-        return None
-    line_end = text.find("\n", found.start())
-    line = text[found.start() : line_end if line_end >= 0 else None].strip()
-    return line[:120]

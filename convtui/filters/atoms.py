@@ -84,7 +84,15 @@ def _discard(_: Atom) -> Test:
 
 def _said(atom: Atom) -> Test:
     search = _regex(atom.value or "").search
-    return after("post_process", lambda turn, _t, _l: search(turn.text) is not None)
+    text = after("post_process", lambda turn, _t, _l: search(turn.everything) is not None)
+
+    def test(turn: Turn, transcript: Transcript, lookup: Lookup | None) -> Answer:
+        # What was written beside a tool call stays as it is, whatever comes after it.
+        if turn.interim and any(search(part.text) for part in turn.interim):
+            return True
+        return text(turn, transcript, lookup)
+
+    return test
 
 
 def _raw(atom: Atom) -> Test:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from convtui.interim import Interim
 from convtui.log.recordfile import RecordFile
 from convtui.log.requests import rebuild
 from convtui.log.wire import Exchange
@@ -85,7 +86,17 @@ class TurnDetail:
 
         Of a responder's decision it is the answer: its model's own words are not said.
         """
-        return raw_of(self.records)
+        return rounds_of(self.records)[1]
+
+    @property
+    def interim(self) -> list[Interim]:
+        """What was written beside tool calls in the last attempt, with edits applied."""
+        return rounds_of(self.records)[0]
+
+    @property
+    def all_raw(self) -> str | None:
+        """The raw replies of all rounds, an empty line between them."""
+        return all_rounds(*rounds_of(self.records))
 
     @property
     def shown(self) -> str | None:
@@ -220,32 +231,54 @@ def _take(detail: TurnDetail, attempt: int, revision: int) -> Take:
     return take
 
 
-_RAW_KINDS = re.compile(rb'"(?:llm\.response|user\.decided|debug\.edited)"')
-"""The types of the records that `raw_of()` looks at, as they stand in a line."""
+_RAW_KINDS = re.compile(rb'"(?:turn\.started|llm\.response|user\.decided|debug\.edited)"')
+"""The types of the records that `rounds_of()` looks at, as they stand in a line."""
 
 
-def raw_of(records: Iterable[RecordDict]) -> str | None:
-    """The raw reply that counts among a turn's records; None where there is none."""
+def rounds_of(records: Iterable[RecordDict]) -> tuple[list[Interim], str | None]:
+    """The raw replies of a turn's last attempt: those beside tool calls, and the one that counts.
+
+    The latter is None where there is none.
+    """
+    interim: list[Interim] = []
     raw: str | None = None
+    number = 0
+    calls_tools = False
     for record in records:
         kind = record.get("type")
-        if kind == "llm.response" and record.get("side") != "responder":
+        if kind == "turn.started":
+            interim, raw, number, calls_tools = [], None, 0, False
+        elif kind == "llm.response" and record.get("side") != "responder":
+            if calls_tools and isinstance(raw, str) and raw.strip():
+                interim.append(Interim(number, raw))
             raw = record.get("raw")
+            number = _number(record, "round", number + 1)
+            calls_tools = bool(record.get("tool_calls"))
         elif kind == "user.decided" and record.get("kind") == "reply":
             arguments = record.get("arguments")
             answer = arguments.get("answer") if isinstance(arguments, dict) else None
             raw = answer if isinstance(answer, str) else raw
         elif kind == "debug.edited" and record.get("field") == "raw":
             raw = record.get("after")
-    return raw
+    return interim, raw
+
+
+def all_rounds(interim: Iterable[Interim], raw: str | None) -> str | None:
+    """All that a model wrote in a turn, an empty line between its rounds; None for nothing."""
+    texts = [part.text for part in interim]
+    if raw is None and not texts:
+        return None
+    return "\n\n".join([*texts, raw or ""]) if texts else raw
 
 
 def read_raw(file: RecordFile, turn: Turn) -> str | None:
-    """The raw reply of a turn that was not seeded, the rest of its records left alone."""
-    return raw_of(
-        record
-        for record in file.range(turn.first, turn.last, _RAW_KINDS)
-        if record.get("turn") == turn.number and record.get("session", 1) == turn.session
+    """All raw replies of a turn that was not seeded, the rest of its records left alone."""
+    return all_rounds(
+        *rounds_of(
+            record
+            for record in file.range(turn.first, turn.last, _RAW_KINDS)
+            if record.get("turn") == turn.number and record.get("session", 1) == turn.session
+        )
     )
 
 

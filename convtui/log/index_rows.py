@@ -36,7 +36,14 @@ MAX_OUTPUT: Final = 20_000
 """Characters of what one turn printed; more of it is left to the log."""
 _OUTSIDE = 1 << 63
 _KEPT = frozenset(
-    {"llm.response", "user.decided", "debug.edited", "tool.called", "provider.output"}
+    {
+        "turn.started",
+        "llm.response",
+        "user.decided",
+        "debug.edited",
+        "tool.called",
+        "provider.output",
+    }
 )
 
 Stored = str | bytes
@@ -149,7 +156,7 @@ def _take(rows: RunRows, reader: _Collector) -> None:
         has_raw, texts = _text_row(turn, reader.kept.get((turn.session, turn.number), []))
         rows.turns.append((*_turn_row(turn), has_raw))
         rows.texts.append(texts)
-        rows.words.append(fold_text(turn.text))
+        rows.words.append(fold_text(turn.everything))
     rows.summary = _completed(rows.summary, transcript)
 
 
@@ -200,10 +207,11 @@ def _turn_row(turn: Turn) -> tuple[Any, ...]:
 
 def _text_row(turn: Turn, records: Sequence[RecordDict]) -> tuple[int, tuple[Any, ...]]:
     """Where the raw reply is, and the row of the texts."""
-    text = stored(turn.text)
+    shown = turn.everything
+    text = stored(shown)
     if turn.first < 0:
         return RAW_ELSEWHERE, (turn.index, text, None, None)
-    raw = TurnDetail(turn.session, turn.number, turn.speaker, list(records)).raw
+    raw = TurnDetail(turn.session, turn.number, turn.speaker, list(records)).all_raw
     if raw is not None and not isinstance(raw, str):
         raise _UnfitError
     happened = [
@@ -216,7 +224,7 @@ def _text_row(turn: Turn, records: Sequence[RecordDict]) -> tuple[int, tuple[Any
     if sum(len(said) for _, said in happened) > MAX_OUTPUT:
         raise _UnfitError
     kept = json.dumps(happened) if happened else None
-    if raw is None or raw == turn.text:
+    if raw is None or raw == shown:
         return NO_RAW if raw is None else RAW_AS_SHOWN, (turn.index, text, None, kept)
     return RAW_KEPT, (turn.index, text, stored(raw), kept)
 

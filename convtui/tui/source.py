@@ -112,9 +112,9 @@ class Records:
             return self._read(path, transcript, turn)
 
     def raw(self, path: Path | None, transcript: Transcript, turn: Turn) -> str | None:
-        """The raw reply of a turn, in this log or in one it goes back to. Blocking."""
+        """All raw replies of a turn, in this log or in one it goes back to. Blocking."""
         if path is None or turn.first < 0:
-            return self.read(path, transcript, turn).raw
+            return self.read(path, transcript, turn).all_raw
         with self._lock:
             return read_raw(self._open(path, transcript), turn)
 

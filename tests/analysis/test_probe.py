@@ -12,7 +12,7 @@ import pytest
 
 from convtui.analysis.probe import PROBES, Bench, Finding, Report, chosen, probe
 from convtui.analysis.probe_talk import Subject
-from convtui.analysis.probe_words import error_in
+from convtui.error_words import error_in
 from convtui.errors import EngineError, UsageError
 from convtui.log.reader import open_log
 from convtui.scenario import merge_flags

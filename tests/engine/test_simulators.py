@@ -139,10 +139,10 @@ async def test_reasoning_is_stripped_before_it_is_said(tmp_path: Path) -> None:
 
 async def test_a_leak_a_changed_role_and_a_repetition_are_flagged(tmp_path: Path) -> None:
     models = FakeModels(
-        user=["<think>hm", "How can I help you today?", "I want my money back now.",
+        user=["Well?", "How can I help you today?", "I want my money back now.",
               "I want my money back now.", "<end>"],
     )  # fmt: skip
-    bot = Bot("a", "b", "c", "d", "e")
+    bot = Bot("<think>hm</think>a", "b", "c", "d", "e")
     ran = await run(scenario(bot, persona=ann(opening="hi")), tmp_path, models=models)
     flags = {
         r["turn"]: [(f["flag"], f["rule"]) for f in r["flags"]]
@@ -150,14 +150,14 @@ async def test_a_leak_a_changed_role_and_a_repetition_are_flagged(tmp_path: Path
         if r.get("flags")
     }
     assert flags == {
-        3: [("leak", "reasoning-tag")],
+        2: [("leak", "reasoning-tag")],
         5: [("role", "offers-help")],
         9: [("repeat", "same-words")],
     }
     with open_log(ran.path) as log:
         turns = log.transcript.turns
         assert turns[4].flags & Flag.ROLE and turns[8].flags & Flag.REPEAT
-        assert turns[2].flags & Flag.LEAK
+        assert turns[1].flags & Flag.LEAK
         assert not turns[6].flags & (Flag.ROLE | Flag.REPEAT | Flag.LEAK)
 
 
@@ -198,13 +198,13 @@ async def test_a_reply_of_another_shape_does_not_crash_it(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("expression", "turn"), [("~role", 5), ("~repeat", 9), ("~fault simulator", 3)]
+    ("expression", "turn"), [("~role", 5), ("~repeat", 9), ("~fault simulator", 5)]
 )
 async def test_a_breakpoint_on_what_is_noticed_stops_before_it_is_said(
     tmp_path: Path, expression: str, turn: int
 ) -> None:
     models = FakeModels(
-        user=["<think>hm", "How can I help you today?", "I want my money back now.",
+        user=["Well?", "How can I help you today?", "I want my money back now.",
               "I want my money back now.", "<end>"],
     )  # fmt: skip
     what = scenario(
