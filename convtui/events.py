@@ -334,6 +334,9 @@ class LlmResponse(Record):
     """Where the reply was first received, when it was not asked for again: `{log, seq}`."""
     error: dict[str, Any] | None = None
     """The call failed after this had arrived, and this was enough: a decision stands."""
+    incomplete: str | None = None
+    """Why the reply did not come to its end, or is none: length, content_filter, refusal,
+    no_finish, reasoning_only or stream_died."""
 
 
 class LlmRetry(Record):
@@ -432,6 +435,9 @@ class TurnDiscarded(Record):
     human: bool | None = None
     interim: Literal["show", "say"] | None = None
     """What became of the texts beside its tool calls; they stand in the `llm.response` records."""
+    incomplete: str | None = None
+    error_text: str | None = None
+    """As those of `turn.committed`."""
 
 
 class TurnCommitted(Record):
@@ -458,6 +464,13 @@ class TurnCommitted(Record):
     or said as part of `text`. They stand in the `llm.response` records of its rounds."""
     reply: str | None = None
     """With `interim: say`: what the last round said, which is the end of `text`."""
+    incomplete: str | None = None
+    """Why the reply did not come to its end, as in its `llm.response`."""
+    error_text: str | None = None
+    """What in the reply, or in its metadata, is the text of an error."""
+    reasoning_cut: int | None = None
+    """Characters of reasoning that the other side is not given: a persona's are not said, a
+    provider's are kept from the simulated user."""
 
 
 class TurnInactive(Record):
@@ -719,7 +732,7 @@ class DebugOverrode(Record):
     """A discard or an ending was overridden."""
 
     TYPE = "debug.overrode"
-    what: Literal["discard", "ending", "empty", "approve_tools"]
+    what: Literal["discard", "ending", "empty", "error_text", "approve_tools"]
     before: Any = None
     after: Any = None
     undoes: int | None = None

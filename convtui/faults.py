@@ -37,6 +37,8 @@ RULES: Final[dict[str, str]] = {
     "role-inversion": "The text speaks as if it were the other side: its speaker fell out of role.",
     "repetition": "The speaker says what it has said before in this session.",
     "reasoning-leak": "A reasoning tag reached the shown text: its speaker did not strip it.",
+    "error-as-reply": "The text of an error came as the reply: raise it instead.",
+    "incomplete-reply": "The reply did not come to its end: its own side's model or endpoint.",
     "discarded-signal": "The turn was dropped for what its own speaker said.",
     "model-error": "The model of the side that asked it failed.",
     "provider-error": "The provider's code failed.",
@@ -88,6 +90,7 @@ _FLAGGED: Final = (
     (int(Flag.ROLE), "role-inversion"),
     (int(Flag.REPEAT), "repetition"),
     (int(Flag.LEAK), "reasoning-leak"),
+    (int(Flag.ERROR_TEXT), "error-as-reply"),
     (int(Flag.DISCARDED), "discarded-signal"),
 )
 _FROM_FLAGS: Final = sum(bit for bit, _ in _FLAGGED) | int(Flag.TRUNCATED)
@@ -129,7 +132,13 @@ def _faults(speaker: str, bits: int, codes: tuple[str, ...]) -> tuple[Fault, ...
     return tuple(found.values())
 
 
-_CAUSED_BY_INJECTION: Final = {"empty-reply", "call-retried", "tool-rounds", *_ERRORS.values()}
+_CAUSED_BY_INJECTION: Final = {
+    "empty-reply", "incomplete-reply", "error-as-reply", "call-retried", "tool-rounds",
+    *_ERRORS.values(),
+}  # fmt: skip
+_CUT_OFF: Final = ("length", "content_filter", "reasoning_only", "stream_died")
+"""Reasons of incomplete replies that are somebody's fault: a refusal may be what was wanted, and
+no finish reason may be how an endpoint is."""
 
 
 def _all(speaker: str, bits: int, codes: tuple[str, ...]) -> Iterator[tuple[FaultSide, str, str]]:
@@ -148,6 +157,8 @@ def _all(speaker: str, bits: int, codes: tuple[str, ...]) -> Iterator[tuple[Faul
             yield side, "", rule
         elif kind == "decided" and rest.endswith(":invalid"):
             yield "simulator", "", "invalid-decision"
+        elif kind == "incomplete" and rest in _CUT_OFF and not bits & _BY_A_HUMAN:
+            yield own, speaker, "incomplete-reply"
         elif kind == "error":
             yield from _error(*rest.partition(":")[::2])
         elif kind == "retry":

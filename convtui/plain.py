@@ -17,14 +17,17 @@ from convtui.corrections import (
     noticed_words,
 )
 from convtui.faults import Fault
+from convtui.incomplete import in_words
 from convtui.plain_words import (
     budget_words,
     compressed_words,
     count,
+    cut_words,
     decision_words,
     denied_words,
     describe,
     error_text,
+    interim_words,
     replayed_words,
     span,
     terminal_width,
@@ -92,6 +95,10 @@ class Printer:
         self._marks: list[tuple[str, str]] = []
         self._matches: list[dict[str, Any]] = []
         self._printed = 0
+        self._replied = 0
+        """How many marks there were when the last reply came in."""
+        self._interim = 0
+        """How many texts beside tool calls were told of the turn in hand."""
         self._open: tuple[int, int] | None = None
         self._progress_shown = False
         self._progress = err is not None and not debug and not plain and err.isatty()
@@ -100,11 +107,13 @@ class Printer:
 
     def record(self, record: RecordDict) -> None:
         """Takes in the next record and prints what it finishes."""
-        self.transcript.apply(record)
+        turn = self.transcript.apply(record)
         kind = str(record.get("type"))
         number = record.get("turn")
         if isinstance(number, int):
             self._open = (int(record.get("session") or 1), number)
+        if turn is not None:
+            self._beside_tools(turn)
         try:
             handler = _HANDLERS.get(kind)
             if handler is not None:
@@ -176,6 +185,13 @@ class Printer:
                 first = rest
         self._forget()
 
+    def _beside_tools(self, turn: Turn) -> None:
+        """A mark for what turned out to be written beside a tool call, before that of the call."""
+        if len(turn.interim) > self._interim:
+            words = interim_words(turn.interim[-1], said=False)
+            self._marks.insert(self._replied, (visible(words), _DIM))
+        self._interim = len(turn.interim)
+
     def _faults(self, turn: Turn) -> None:
         correction = self._correction(turn)
         for words in corrected_words(correction) if correction is not None else ():
@@ -190,7 +206,7 @@ class Printer:
     def _forget(self) -> None:
         self._marks.clear()
         self._matches = []
-        self._printed = 0
+        self._printed = self._replied = self._interim = 0
         self._open = None
 
     # --- progress and stage lines
@@ -308,6 +324,12 @@ class Printer:
             f"retry {record['n']} after {record['delay']:.1f} s: {error_text(record['error'])}"
         )
 
+    def _response(self, record: RecordDict) -> None:
+        self._replied = len(self._marks)
+        if record.get("incomplete"):
+            words = in_words(str(record["incomplete"]), record.get("finish_reason"))
+            self._mark(words, _YELLOW)
+
     def _failed(self, record: RecordDict) -> None:
         self._mark(f"error: {error_text(record['error'])}", _RED)
         for frame in record["error"].get("frames", ()):
@@ -361,6 +383,8 @@ class Printer:
         after = _AFTER_DISCARD.get(str(record.get("outcome")), str(record.get("outcome")))
         spans = ", ".join(map(span, record["signals"] or self._matches)) or "no signal"
         self._mark(f"discarded: signal {spans} by {record['hook']}; {after}", _RED)
+        if record.get("error_text"):
+            self._mark(f"the reply is the text of an error: {record['error_text']}", _RED)
         self._about(record)
         self._flush(text=record["text"], struck=True)
 
@@ -371,7 +395,13 @@ class Printer:
 
     def _committed(self, record: RecordDict) -> None:
         if self._matches:
-            self._mark(f"signal {', '.join(map(span, self._matches))}", _YELLOW)
+            counts = any(match.get("counts") is not False for match in self._matches)
+            words = f"signal {', '.join(map(span, self._matches))}"
+            self._mark(words, _YELLOW if counts else _DIM)
+        if record.get("error_text"):
+            self._mark(f"the reply is the text of an error: {record['error_text']}", _RED)
+        if record.get("reasoning_cut"):
+            self._mark(cut_words(record["reasoning_cut"], str(record["speaker"])))
         for name, words in _COMMIT_WORDS.items():
             if record.get(name):
                 self._mark(words, _YELLOW)
@@ -461,6 +491,7 @@ _HANDLERS: Final[Mapping[str, Callable[[Printer, RecordDict], None]]] = {
     "session.started": Printer._session,
     "session.ended": Printer._session_ended,
     "turn.started": Printer._started,
+    "llm.response": Printer._response,
     "llm.retry": Printer._retry,
     "llm.failed": Printer._failed,
     "tool.called": Printer._tool,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from convtui.incomplete import in_words
+from convtui.plain_words import span
 from convtui.records import RecordDict
 from convtui.text import one_line
 
@@ -46,6 +48,8 @@ def _response(record: RecordDict) -> str:
         parts.append(f"{usage.get(name, 'unknown')} tokens {word}")
     if record.get("finish_reason"):
         parts.append(str(record["finish_reason"]))
+    if record.get("incomplete"):
+        parts.append(in_words(str(record["incomplete"]), record.get("finish_reason")))
     return ", ".join(parts)
 
 
@@ -59,8 +63,8 @@ def _failed(record: RecordDict) -> str:
 
 
 def _signals(record: RecordDict) -> str:
-    found = [f"{m.get('signal')} {m.get('start')}-{m.get('end')}" for m in record["matches"]]
-    return f"extract_signals{_hook(record)}: {', '.join(found) or 'none'}"
+    matches = ", ".join(span(match) for match in record["matches"])
+    return f"extract_signals{_hook(record)}: {matches or 'none'}"
 
 
 def _processed(record: RecordDict) -> str:

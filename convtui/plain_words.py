@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from convtui.interim import Interim
 from convtui.records import RecordDict
 from convtui.text import one_line, visible, visible_line
 from convtui.transcript import Totals
@@ -52,8 +53,25 @@ def replayed_words(record: RecordDict) -> str:
 
 
 def span(match: Mapping[str, Any]) -> str:
-    """A signal with the place of its match in the raw reply."""
-    return f"{match.get('signal')} {match.get('start')}-{match.get('end')}"
+    """A signal with the place of its match in the raw reply, and what is special about it."""
+    words = f"{match.get('signal')} {match.get('start')}-{match.get('end')}"
+    if match.get("round") is not None:
+        words += f" beside the tool call of round {match['round']}"
+    if match.get("inside"):
+        words += f" (inside {match['inside']}"
+        words += ")" if match.get("counts") is not False else ": counts for nothing)"
+    return words
+
+
+def interim_words(part: Interim, *, said: bool) -> str:
+    """What was written beside a tool call."""
+    return f"round {part.round}, beside a tool call{'' if said else ', not said'}: {part.text}"
+
+
+def cut_words(characters: int, speaker: str) -> str:
+    """That reasoning was kept from the other side."""
+    other = "provider" if speaker == "persona" else "persona"
+    return f"{count(characters, 'character')} of reasoning kept from the {other}"
 
 
 def error_text(error: Mapping[str, Any] | None) -> str:

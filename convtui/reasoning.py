@@ -124,6 +124,11 @@ def without_reasoning(text: str) -> str:
     return split_reasoning(text).text
 
 
+def reasoning_size(text: str) -> int:
+    """How many characters of a text are reasoning, tags included."""
+    return sum(span.end - span.start for span in reasoning_spans(text))
+
+
 def is_inside(spans: Sequence[Span], start: int, end: int) -> bool:
     """Whether characters `start` to `end` lie wholly in one of the spans."""
     return any(span.start <= start and end <= span.end for span in spans)

@@ -49,6 +49,7 @@ HoldReason = Literal[
     "error",
     "budget",
     "empty",
+    "error_text",
     "tool_approval",
     "human",
     "ending",

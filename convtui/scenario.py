@@ -121,7 +121,10 @@ class Scenario(Part):
     on_signal: dict[str, OnSignal] = Field({})
     """What a matched signal does, by signal: end (default), pause or ignore."""
     on_empty: Literal["retry", "pause", "fail", "keep"] = "pause"
-    """What an empty reply does."""
+    """What a reply does that says nothing."""
+    on_error_text: Literal["pause", "fail", "keep"] | None = None
+    """What a provider's reply does that is the text of an error: pause where somebody watches,
+    else keep it (flagged), when left out."""
     interim: Literal["show", "say"] = "show"
     """What becomes of text that the provider's model writes beside its tool calls: only shown on
     the screen, or said to the user before the reply."""

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any, Final
 
+from convtui.incomplete import finish_means
 from convtui.interim import Interim, interim_in
 from convtui.records import STAGES, RecordDict
 from convtui.turns import (
@@ -282,6 +283,12 @@ class Transcript:
             if item.get("would_have") in _WOULD_HAVE:
                 seeded.flags |= Flag.WOULD_END
                 seeded.note = _WOULD_HAVE[item["would_have"]]
+            if item.get("incomplete"):
+                seeded.flags |= Flag.INCOMPLETE
+                seeded.code(f"incomplete:{item['incomplete']}")
+            if item.get("error_text"):
+                seeded.flags |= Flag.ERROR_TEXT
+                seeded.code("error_text")
             take_noticed(seeded, item.get("flags"))
             interim = interim_in(item.get("messages") or ())
             if interim:
@@ -418,6 +425,7 @@ class Transcript:
             turn.stage = "response"
         if record.get("reasoning"):
             turn.flags |= Flag.REASONING
+        _incomplete(turn, record)
         if record.get("reused"):
             turn.flags |= Flag.REUSED
         if record.get("duration") is not None:
@@ -445,6 +453,8 @@ class Transcript:
             _error(turn, record, record["error"])
             if record.get("partial") and record.get("side") != "responder":
                 turn.text = _text(record, "partial")
+                turn.flags |= Flag.INCOMPLETE
+                turn.code("incomplete:stream_died")
 
     def _tool_called(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is not None:
@@ -488,6 +498,8 @@ class Transcript:
         turn.status = GONE
         turn.flags |= Flag.DISCARDED
         turn.text = _text(record, "text")
+        if record.get("error_text"):
+            turn.flags |= Flag.ERROR_TEXT
         turn.note = str(record.get("hook") or "")
         turn.stage = "commit"
 
@@ -519,6 +531,11 @@ class Transcript:
             flags |= int(Flag.EMPTY)
         if record.get("truncated"):
             flags |= int(Flag.TRUNCATED)
+        # Of one that was supplied in place of it nothing is left.
+        flags &= ~int(Flag.ERROR_TEXT)
+        if record.get("error_text"):
+            flags |= int(Flag.ERROR_TEXT)
+            turn.code("error_text")
         if record.get("would_have"):
             flags |= int(Flag.WOULD_END)
             turn.note = f"would have been {_PAST.get(record['would_have'], record['would_have'])}"
@@ -658,6 +675,17 @@ def take_noticed(turn: Turn, noticed: Any) -> None:
             flags |= _NOTICED[entry["flag"]]
             turn.code(f"{entry['flag']}:{entry.get('rule') or ''}")
     turn.flags = flags
+
+
+def _incomplete(turn: Turn, record: RecordDict) -> None:
+    """Why a reply did not come to its end: as recorded, and as its finish reason says."""
+    reason = record.get("incomplete")
+    ended = finish_means(record.get("finish_reason"))
+    if reason or ended:
+        turn.flags |= Flag.INCOMPLETE
+        for each in dict.fromkeys((str(reason or ""), ended)):
+            if each:
+                turn.code(f"incomplete:{each}")
 
 
 def _error(turn: Turn, record: RecordDict, error: dict[str, Any]) -> None:

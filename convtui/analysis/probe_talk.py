@@ -53,6 +53,7 @@ class Subject:
         scenario["name"] = f"probe {probe}"
         scenario["persona"] = {"name": "Probe", "simulator": "human"}
         scenario["on_empty"] = "keep"
+        scenario["on_error_text"] = "keep"
         scenario["turns_scope"] = "session"
         limits = {**scenario.get("limits", {}), "max_turns": turns}
         limits.pop("max_total_words", None)

@@ -21,6 +21,7 @@ from tenacity import (
     stop_after_attempt,
 )
 
+from convtui.engine.finish import FinishJudge
 from convtui.engine.inject import Injector, injected
 from convtui.engine.journal import Journal, jsonable
 from convtui.errors import (
@@ -140,6 +141,7 @@ class Caller:
         self._redact = redact
         self.injector = Injector()
         """Faults for the calls to come."""
+        self._finish = FinishJudge()
         self._chains: dict[str, RequestChain] = {}
         self._task: asyncio.Task[Any] | None = None
         self._cancelled: asyncio.Future[None] | None = None
@@ -347,6 +349,13 @@ class Caller:
 
     def _record_reply(self, run: _Run, reply: Reply) -> None:
         run.last_deltas()
+        reply.incomplete = self._finish.judge(
+            run.question.side,
+            reply,
+            died=run.error is not None,
+            own_code=run.question.own_code,
+            silent=lambda message: run.warn("no_finish_reason", message),
+        )
         self._journal.emit_here(
             LlmResponse,
             call=run.seq,
@@ -364,6 +373,7 @@ class Caller:
             chunks=run.chunks if len(run.chunks) > 1 else None,
             metadata=reply.metadata or None,
             error=None if run.error is None else describe_error(run.error, redact=self._redact),
+            incomplete=reply.incomplete or None,
         )
 
 
@@ -419,7 +429,7 @@ class _Run:
         """Takes the stream in to its end."""
         token = current_call.set(self.seq)
         rules = current_retry.set(self.desk)
-        warn = current_warn.set(self._warn)
+        warn = current_warn.set(self.warn)
         try:
             stream = guarded(self._opening())
             try:
@@ -435,7 +445,7 @@ class _Run:
             current_retry.reset(rules)
             current_call.reset(token)
 
-    def _warn(self, code: str, message: str) -> None:
+    def warn(self, code: str, message: str) -> None:
         """Whoever answers tells something of the call; of each kind once, also when retried."""
         if code not in self._warned:
             self._warned.add(code)

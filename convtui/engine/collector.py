@@ -366,8 +366,9 @@ class Collector:
 
 _KEPT_OF_TURN = (
     "metadata", "human", "edited", "draft", "flags", "would_have", "interim", "reply",
+    "incomplete", "error_text",
 )  # fmt: skip
-_REPLY = ("reasoning", "finish_reason", "response_id", "model", "metadata")
+_REPLY = ("reasoning", "finish_reason", "response_id", "model", "metadata", "incomplete")
 
 
 def _other(speaker: Speaker) -> Speaker:

@@ -59,7 +59,7 @@ class PersonaWords:
             decision = getattr(asked.say, "decision", None)
             if decision is not None:
                 self._record(decision)
-            return said(asked.say, asked.say.text if isinstance(asked.say, Say) else "", {})
+            return said(asked.say, asked.say.text if isinstance(asked.say, Say) else "", Reply(""))
         if asked.side == "responder":
             return await self._decide(view, asked)
         answer = await self._answer(asked)
@@ -88,7 +88,7 @@ class PersonaWords:
         text = await self._response.passed(raw, because=because, detail=detail)
         self._table.reconsider = again
         interpreted = self._table.simulator.interpret(replace(reply, text=text), view)
-        return said(interpreted, text, dict(reply.metadata))
+        return said(interpreted, text, reply)
 
     def view(self, session: SessionState) -> View:
         """What a user could see by now."""
@@ -177,13 +177,13 @@ class PersonaWords:
             return await self._undecided(action, decision)
         if held and because is None and self._table.gate.watched:
             because, detail = "pause", "this decision had been made before; it was not asked for"
-        return await self._held(action, decision, reply.metadata, because, detail)
+        return await self._held(action, decision, reply, because, detail)
 
     async def _held(
         self,
         action: UserAction,
         decision: Decision,
-        metadata: dict[str, Any],
+        reply: Reply,
         because: HoldReason | None,
         detail: str,
     ) -> Words | UserAction:
@@ -195,11 +195,11 @@ class PersonaWords:
             async def again(told: str) -> Words | UserAction:
                 # The newest record of a decision counts.
                 self._record(decision)
-                return await self._held(action, decision, metadata, "step", told)
+                return await self._held(action, decision, reply, "step", told)
 
             self._table.reconsider = again
             return self.forced(release, decision)
-        return said(action, action.text if isinstance(action, Say) else "", metadata)
+        return said(action, action.text if isinstance(action, Say) else "", reply)
 
     async def _undecided(self, action: Undecided, decision: Decision) -> Words | UserAction:
         error = ResponderError(f"responder error: {action.reason}")
@@ -262,7 +262,7 @@ class PersonaWords:
                 final=self._table.reconsider is None,
             )
         # What a human wrote is the human's; that the responder replied at all may be its own.
-        return said(action, text, {}, human=kind == REPLY.id)
+        return said(action, text, Reply(""), human=kind == REPLY.id)
 
     def forced_again(self, record: RecordDict) -> Words | UserAction:
         """The decision of a human that a log holds."""
@@ -304,12 +304,17 @@ class PersonaWords:
         )
 
 
-def said(
-    action: UserAction, raw: str, metadata: dict[str, Any], *, human: bool = False
-) -> Words | UserAction:
-    """An action as the turn takes it: words where something is said."""
+def said(action: UserAction, raw: str, reply: Reply, *, human: bool = False) -> Words | UserAction:
+    """An action as the turn takes it: words where something is said, in `reply` or without one."""
     if isinstance(action, Say):
-        return Words(raw or action.text, metadata=metadata, then=action.then, human=human)
+        return Words(
+            raw or action.text,
+            metadata=dict(reply.metadata),
+            then=action.then,
+            human=human,
+            incomplete=reply.incomplete,
+            finish_reason=reply.finish_reason,
+        )
     return action
 
 

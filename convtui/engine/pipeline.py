@@ -99,6 +99,8 @@ class Draft:
     """Set by the driver at `commit`: with this the session ends after the turn."""
     would_have: str | None = None
     empty: bool = False
+    error_text: str | None = None
+    """Set by the driver: what in the reply, or in its metadata, is the text of an error."""
     hook: str = "default"
     duration: float = 0.0
     metadata: dict[str, Any] | None = None

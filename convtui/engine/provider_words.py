@@ -114,17 +114,27 @@ class ProviderWords:
 
     def _last(self, reply: Reply, raw: str, extra: list[Message], number: int) -> Words | None:
         """The words of a reply with which the turn's rounds end; None when its tools are to run."""
-        metadata = dict(reply.metadata)
         if not reply.tool_calls:
             if reply.finish_reason == "tool_calls":
                 self._table.warn("no_tool_calls", "the model said tool_calls and made none")
-            return Words(raw, metadata=metadata, messages=extra)
+            return self._words(reply, raw, extra)
         offered = bool(len(self._table.toolbox))
         if offered and number < self._tools.most and not self._budget.out:
             return None
         if number >= self._tools.most:
             self._table.warn("tool_rounds", f"all {self._tools.most} tool rounds are used up")
-        return Words(raw, metadata=metadata, messages=extra, truncated=offered)
+        return self._words(reply, raw, extra, truncated=offered)
+
+    @staticmethod
+    def _words(reply: Reply, raw: str, extra: list[Message], *, truncated: bool = False) -> Words:
+        return Words(
+            raw,
+            metadata=dict(reply.metadata),
+            messages=extra,
+            truncated=truncated,
+            incomplete=reply.incomplete,
+            finish_reason=reply.finish_reason,
+        )
 
     def _question(self, session: SessionState, extra: Sequence[Message], number: int) -> Question:
         messages = self.messages(session, extra)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from convtui.engine.edits import Edit
 from convtui.engine.gate import (
@@ -33,6 +33,7 @@ from convtui.events import (
     SignalsExtracted,
     Termination,
 )
+from convtui.incomplete import in_words
 from convtui.transcript import Flag, take_noticed
 
 _EMPTY_RETRIES = 3
@@ -109,6 +110,8 @@ class StageGate:
         choices: tuple[Choice, ...] = (GO, EDIT, AGAIN, SKIP)
         if draft.stage == "discard":
             choices = (GO, OVERRIDE, EDIT, AGAIN, SKIP)
+        elif draft.stage == "commit" and because is None and self._acts_on_error(draft):
+            return await self._error_text(draft)
         elif draft.stage == "commit" and draft.empty and because is None and not words.truncated:
             return await self._empty(draft, words)
         elif draft.stage == "terminate":
@@ -149,6 +152,8 @@ class StageGate:
     def _foresee(self, draft: Draft, words: Words) -> None:
         """Tells the engine's own fold what is about to be recorded, for breakpoints on it."""
         turn = self._table.journal.transcript.current
+        if turn is not None and draft.error_text:
+            turn.flags |= Flag.ERROR_TEXT
         if turn is not None and draft.stage == "discard":
             turn.flags = (turn.flags & ~Flag.DISCARDED) | (Flag.DISCARDED * bool(draft.discard))
         elif turn is not None and draft.stage == "commit":
@@ -273,31 +278,77 @@ class StageGate:
         policy = self._table.scenario.on_empty
         if policy == "keep":
             return None
+        why = _why_empty(words)
         if policy == "fail":
-            raise self._nothing_said("reply is empty (on_empty: fail)")
+            raise self._nothing_said(f"reply is empty{why} (on_empty: fail)")
         if policy == "retry" and self.empties < _EMPTY_RETRIES:
             self.empties += 1
             raise AskAgainError
         if not self._table.gate.watched:
             if self._table.gate.on_pause == "continue":
                 return None
-            raise InterruptedRunError(f"the reply is empty (on_empty: {policy})")
+            raise InterruptedRunError(f"the reply is empty{why} (on_empty: {policy})")
         release = await self._table.gate.wait(
             "empty",
             self._table.point("commit"),
             _drafts(draft),
             (AGAIN, KEEP, SUPPLY, SKIP, FAIL),
-            detail="the reply says nothing",
+            detail=f"the reply says nothing{why}",
         )
         self._table.answer_common(release)
         if release.choice == FAIL.id:
-            raise self._nothing_said("reply is empty")
+            raise self._nothing_said(f"reply is empty{why}")
+        self._supplied_or_kept(draft, release, "empty")
+        return None
+
+    def _supplied_or_kept(
+        self, draft: Draft, release: Release, what: Literal["empty", "error_text"]
+    ) -> None:
         if release.choice == SUPPLY.id:
             text = str(release.edits.get("text", release.edits.get("raw", "")))
             self._table.edits.note("text", draft.text or "", text, draft.stage, final=True)
             draft.text = text
         else:
-            self._table.journal.emit_here(DebugOverrode, what="empty", before="pause", after="keep")
+            self._table.journal.emit_here(DebugOverrode, what=what, before="pause", after="keep")
+
+    def _acts_on_error(self, draft: Draft) -> bool:
+        """Whether something is to be done about a reply that is the text of an error.
+
+        A signal in it was declared for that: it does what signals do.
+        """
+        return (
+            draft.error_text is not None
+            and self._on_error_text != "keep"
+            and not any(match.counts for match in draft.matches)
+        )
+
+    @property
+    def _on_error_text(self) -> str:
+        watched = "pause" if self._table.gate.watched else "keep"
+        return self._table.scenario.on_error_text or watched
+
+    async def _error_text(self, draft: Draft) -> str | None:
+        """A reply that is the text of an error, about to be committed."""
+        detail = f"the provider's reply is the text of an error: {draft.error_text}"
+        if self._on_error_text == "fail":
+            raise ProviderError(f"{detail} (on_error_text: fail)")
+        if not self._table.gate.watched:
+            if self._table.gate.on_pause == "continue":
+                return None
+            raise InterruptedRunError(f"{detail} (on_error_text: pause)")
+        release = await self._table.gate.wait(
+            "error_text",
+            self._table.point("commit"),
+            _drafts(draft),
+            (AGAIN, KEEP, SUPPLY, SKIP, FAIL),
+            detail=detail,
+        )
+        self._table.answer_common(release)
+        if release.choice == FAIL.id:
+            raise ProviderError(detail)
+        if release.choice == SUPPLY.id:
+            draft.error_text = None
+        self._supplied_or_kept(draft, release, "error_text")
         return None
 
     async def ending(self, draft: Draft) -> str | None:
@@ -356,6 +407,13 @@ class StageGate:
 
 def _ending(told: dict[str, Any] | None) -> Termination | None:
     return None if told is None else Termination(**told)
+
+
+def _why_empty(words: Words) -> str:
+    """Which kind of nothing a reply is, where that is known."""
+    if not words.incomplete:
+        return ""
+    return f": {in_words(words.incomplete, words.finish_reason)}"
 
 
 def _drafts(draft: Draft) -> list[dict[str, Any]]:

@@ -59,6 +59,9 @@ class Words:
     truncated: bool = False
     draft: Literal["sent", "edited", "replaced"] | None = None
     """What a human did with the draft that there was."""
+    incomplete: str = ""
+    """Why the reply did not come to its end."""
+    finish_reason: str | None = None
 
     @property
     def interim(self) -> tuple[Interim, ...]:

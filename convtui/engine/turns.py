@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from convtui.engine.calls import Caller
@@ -24,6 +24,7 @@ from convtui.engine.table import (
 )
 from convtui.engine.tools import Toolbox
 from convtui.engine.words import Speakers
+from convtui.error_words import error_in, error_in_metadata
 from convtui.events import (
     Speaker,
     Termination,
@@ -34,6 +35,7 @@ from convtui.events import (
     UserEnded,
 )
 from convtui.providers.base import HistoryTurn, Provider
+from convtui.reasoning import reasoning_size
 from convtui.simulators.base import (
     Abstain,
     CapExhausted,
@@ -136,11 +138,14 @@ class Turns:
 
     async def _through(self, session: SessionState, speaker: Speaker, words: Words) -> TurnResult:
         rules = self._rules(session, speaker)
-        stages = pipeline(words.raw, self._hooks[speaker], rules, words.interim)
+        hooks = self._hooks[speaker]
+        stages = pipeline(words.raw, hooks, rules, words.interim)
         holds_again: str | None = None
         draft = next(stages)
         while True:
             self._stages.record(draft)
+            if draft.stage in ("discard", "commit") and speaker == "provider" and not words.human:
+                draft.error_text = error_text_of(draft, {**words.metadata, **hooks.metadata()})
             holds_again = await self._stages.passed(draft, session, words, holds_again)
             if draft.stage == "commit" and holds_again is None:
                 self._commit(session, speaker, draft, words)
@@ -200,6 +205,9 @@ class Turns:
             flags=noticed or None,
             interim=self._table.scenario.interim if words.interim else None,
             reply=reply,
+            incomplete=words.incomplete or None,
+            error_text=draft.error_text,
+            reasoning_cut=reasoning_cut(speaker, draft.raw, text) or None,
         )
         self._table.edits.seal()
 
@@ -222,6 +230,8 @@ class Turns:
             outcome=outcome,
             human=words.human or None,
             interim=self._table.scenario.interim if words.interim else None,
+            incomplete=words.incomplete or None,
+            error_text=draft.error_text,
         )
         self._table.edits.seal()
         if outcome == "retry":
@@ -283,6 +293,21 @@ class Turns:
                 responder.overrule()
             return TurnResult("commit" if said else "retry")
         return TurnResult("end", draft.termination)
+
+
+def reasoning_cut(speaker: Speaker, raw: str, text: str) -> int:
+    """Characters of reasoning that the other side is not given of a turn."""
+    shown = reasoning_size(text)
+    return shown if speaker == "provider" else max(0, reasoning_size(raw) - shown)
+
+
+def error_text_of(draft: Draft, metadata: Mapping[str, Any]) -> str | None:
+    """What of a reply, raw or as it is shown, or of its metadata is the text of an error."""
+    text = draft.text or ""
+    matched = error_in(text)
+    if matched is None and draft.raw != text:
+        matched = error_in(draft.raw)
+    return matched if matched is not None else error_in_metadata(metadata)
 
 
 def would_have_decided(action: CapExhausted) -> dict[str, Any] | None:

@@ -196,6 +196,7 @@ class Speakers:
             response_id=reply.response_id,
             model=reply.model,
             metadata=reply.metadata or None,
+            incomplete=reply.incomplete or None,
             reused=pending.source,
         )
         simulator = self._table.simulator
@@ -217,7 +218,13 @@ class Speakers:
         raw = await self._response.passed(raw, because=because, detail=detail)
         if pending.tools is not None:
             return await self._provider.go_on(session, pending, raw)
-        return Words(raw, metadata=dict(reply.metadata), messages=list(pending.messages))
+        return Words(
+            raw,
+            metadata=dict(reply.metadata),
+            messages=list(pending.messages),
+            incomplete=reply.incomplete,
+            finish_reason=reply.finish_reason,
+        )
 
     async def _cancelled(self, error: CallCancelledError) -> Release:
         if not self._table.gate.watched:
@@ -257,6 +264,8 @@ def _human_words(text: str, draft: Words | UserAction | None) -> Words:
         messages=draft.messages,
         then=draft.then if how == "sent" else None,
         truncated=draft.truncated,
+        incomplete="" if how == "replaced" else draft.incomplete,
+        finish_reason=draft.finish_reason,
         draft=how,
     )
 

@@ -20,7 +20,7 @@ from convtui.filters.basics import (
     one_of,
     records,
 )
-from convtui.filters.findings import decision, fault, noticed
+from convtui.filters.findings import decision, fault, incomplete, noticed
 from convtui.filters.runs import (
     OPS,
     Answer,
@@ -31,6 +31,7 @@ from convtui.filters.runs import (
     date_of_run,
 )
 from convtui.filters.tree import Atom
+from convtui.incomplete import REASONS
 from convtui.records import STAGES, RecordDict, Speaker, TerminationKind
 from convtui.text import near_empty, visible_line
 from convtui.transcript import GONE, OPEN, Flag, Transcript, Turn
@@ -229,6 +230,9 @@ def _simple(test: Test) -> Callable[[Atom], Test]:
     return lambda _: test
 
 
+_ERROR: Final = happened(Flag.ERROR | Flag.ERROR_TEXT)
+
+
 def _always(_: Atom) -> bool:
     return True
 
@@ -262,7 +266,15 @@ ATOMS: Final[Mapping[str, AtomKind]] = {
     "decision": AtomKind("[KIND]", "the responder decided: reply, stop, abstain, error", decision),
     "tool": AtomKind("[NAME]", "a tool was called", _tool, needs=_named),
     "toolerror": AtomKind("", "a tool call failed", _simple(happened(Flag.TOOL_ERROR))),
-    "error": AtomKind("", "something failed in the turn", _simple(happened(Flag.ERROR))),
+    "error": AtomKind(
+        "", "something failed in the turn, or its text is an error's", _simple(_ERROR)
+    ),
+    "incomplete": AtomKind(
+        "[REASON]", f"the reply did not come to its end: {', '.join(REASONS)}", incomplete
+    ),
+    "interim": AtomKind(
+        "", "its model wrote text beside tool calls", _simple(happened(Flag.INTERIM))
+    ),
     "retry": AtomKind("", "a call was made again", _simple(happened(Flag.RETRY))),
     "empty": AtomKind("", "the reply says nothing", _empty),
     "repeat": AtomKind(

@@ -13,6 +13,7 @@ from convtui.faults import SIDES
 from convtui.filters.basics import Lookup, Test, after, happened, one_of
 from convtui.filters.runs import Answer
 from convtui.filters.tree import Atom
+from convtui.incomplete import REASONS
 from convtui.transcript import OPEN, Flag, Transcript, Turn
 
 DECISIONS: Final = ("reply", "stop", "abstain", "error")
@@ -61,6 +62,21 @@ def decision(atom: Atom) -> Test:
             kind, _, rest = code.partition(":")
             if kind == "decided" and rest.partition(":")[0] == wanted:
                 return True
+        return None if turn.status == OPEN else False
+
+    return test
+
+
+def incomplete(atom: Atom) -> Test:
+    """Whether a reply did not come to its end, and why."""
+    any_reason = happened(Flag.INCOMPLETE)
+    if atom.value is None:
+        return any_reason
+    code = f"incomplete:{one_of(atom.value, tuple(REASONS), 'reason')}"
+
+    def test(turn: Turn, _t: Transcript, _l: Lookup | None) -> Answer:
+        if code in turn.codes:
+            return True
         return None if turn.status == OPEN else False
 
     return test

@@ -79,7 +79,9 @@ _FLAGS: Final[Mapping[str, Flag]] = {
     "changed": Flag.CHANGED,
     "decision": Flag.DECISION,
     "edited": Flag.EDITED,
-    "error": Flag.ERROR,
+    "error": Flag.ERROR | Flag.ERROR_TEXT,
+    "incomplete": Flag.INCOMPLETE,
+    "interim": Flag.INTERIM,
     "human": Flag.HUMAN,
     "output": Flag.OUTPUT,
     "retry": Flag.RETRY,
@@ -91,6 +93,7 @@ _FLAGS: Final[Mapping[str, Flag]] = {
 _NEEDS: Final[Mapping[str, str]] = {
     "signal": "t.signals IS NOT NULL",
     "decision": "t.codes IS NOT NULL",
+    "incomplete": f"t.flags & {int(Flag.INCOMPLETE)}",
     "tool": f"t.flags & {int(Flag.TOOL)}",
     "output": f"t.flags & {int(Flag.OUTPUT)}",
 }

@@ -91,6 +91,10 @@ class Reply:
     response_id: str | None = None
     model: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    refused: bool = False
+    """Whether the text is a refusal: it came in the field or the part that is for one."""
+    incomplete: str = ""
+    """Why it did not come to its end, or is none: see `convtui.incomplete.REASONS`."""
 
 
 class ReplyFold:

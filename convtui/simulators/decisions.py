@@ -8,10 +8,12 @@ made up for what is missing.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
 from convtui.models.base import Message, Reply, ToolCall
+from convtui.reasoning import is_inside, reasoning_spans, without_reasoning
 from convtui.simulators.base import Decision
 
 REPLY_TOOL: Final = "responder_reply"
@@ -53,10 +55,13 @@ You cannot call tools here. Write exactly one JSON object and nothing else, one 
 def classify(reply: Reply, *, as_json: bool = False) -> Decision:
     """The decision in a reply, or a decision of kind `error` that says why there is none.
 
-    With `as_json` the calls are JSON objects in the text, for models without tools; the rules are
-    the same.
+    With `as_json` the calls are JSON objects in the text, for models without tools: the last
+    complete one that is a decision counts, wherever it stands. What was only thought decides
+    nothing.
     """
-    calls = _written(reply.text) if as_json else [_called(call) for call in reply.tool_calls]
+    if as_json:
+        return _last(_written(reply.text))
+    calls = [_called(call) for call in reply.tool_calls]
     # Calls of tools that were not offered decide nothing, but they are on record.
     judged: list[dict[str, Any]] = []
     first: dict[str, Any] | None = None
@@ -117,40 +122,101 @@ def _wrong(call: dict[str, Any], *, decided: bool) -> str | None:
     if undecoded is not None:
         return f"decode {tool} arguments: {undecoded}"
     name = _NEEDED[tool]
-    value = call["arguments"].get(name) if name else None
+    value: Any = call["arguments"].get(name) if name else None
     if name and value is not None and not isinstance(value, str):
         return f"decode {tool} arguments: {name} is no text"
-    if name and not (value or "").strip():
-        return f"{tool} called with empty {name}"
+    if name and not without_reasoning(value or "").strip():
+        thought = ": there is nothing in it but reasoning" if (value or "").strip() else ""
+        return f"{tool} called with empty {name}{thought}"
     if decided:
         return f"responder called {tool} after a decision was already recorded"
     return None
 
 
+def _last(calls: Sequence[dict[str, Any]]) -> Decision:
+    """The decision of JSON objects in a text: the last one that was not only thought.
+
+    Those before it were considered; they are on record.
+    """
+    judged: list[dict[str, Any]] = []
+    for call in calls:
+        wrong = None if call.get("inside") else _wrong(call, decided=False)
+        judged.append({**call, "error": wrong} if wrong else call)
+    several = tuple(judged) if len(judged) != 1 or judged[0].get("inside") else ()
+    counting = [call for call in judged if not call.get("inside")]
+    if not counting:
+        thought = ": what it wrote stands inside its reasoning" if judged else ""
+        reason = f"responder did not call a decision tool{thought}"
+        return Decision("error", valid=False, reason=reason, calls=several)
+    last = counting[-1]
+    if last.get("error"):
+        return _decision("error", last, f"responder tool call invalid: {last['error']}", several)
+    reason = last["arguments"].get("reason") if last["tool"] == ABSTAIN_TOOL else None
+    return _decision(_KINDS[last["tool"]], last, reason, several)
+
+
+_DECODER: Final = json.JSONDecoder(strict=False)
+"""One that takes a line break within a string as it stands: models write answers of two lines."""
+_BEGUN: Final = re.compile(r'\{\s*"(?:tool|name)"\s*:\s*"responder_')
+
+
 def _written(text: str) -> list[dict[str, Any]]:
-    """The JSON objects that stand in a text and name a tool; what is broken is one, too."""
-    decoder = json.JSONDecoder()
-    found: list[dict[str, Any]] = []
-    place = text.find("{")
-    while place >= 0:
+    """The JSON objects that stand in a text and are decisions, in order.
+
+    Other braces are passed over. One that has begun after the last whole one and cannot be read
+    is there, too: what came before it was not the last word.
+    """
+    thought = reasoning_spans(text)
+    calls: list[dict[str, Any]] = []
+    start = text.find("{")
+    end = 0
+    while start >= 0:
+        after = start + 1
         try:
-            value, end = decoder.raw_decode(text, place)
-        except (ValueError, RecursionError) as error:
-            if not found:
-                tool = next((name for name in _NEEDED if name in text), "")
-                if tool:
-                    found.append({"tool": tool, "raw_arguments": text, "undecoded": str(error)})
-            break
-        if isinstance(value, dict) and isinstance(value.get("tool"), str):
-            arguments = value.get("arguments", {})
-            if isinstance(arguments, dict):
-                found.append({"tool": value["tool"], "arguments": arguments})
-            else:
-                what = f"an object was expected, not {type(arguments).__name__}"
-                raw = json.dumps(arguments)
-                found.append({"tool": value["tool"], "raw_arguments": raw, "undecoded": what})
-        place = text.find("{", end)
-    return found
+            value, stop = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            value, stop = None, after
+        call = _decision_in(value)
+        if call is not None:
+            if is_inside(thought, start, stop):
+                call["inside"] = "reasoning"
+            calls.append(call)
+            end = after = stop
+        start = text.find("{", after)
+    broken = next((match for match in _BEGUN.finditer(text, end)), None)
+    if broken is not None and not is_inside(thought, broken.start(), broken.end()):
+        calls.append(_unreadable(text, broken.start()))
+    elif not calls and (tool := next((name for name in _NEEDED if name in text), "")):
+        brace = text.find("{")
+        if brace >= 0 and not is_inside(thought, brace, brace + 1):
+            calls.append({**_unreadable(text, brace), "tool": tool})
+    return calls
+
+
+def _decision_in(value: Any) -> dict[str, Any] | None:
+    """A JSON value as a call, where it is an object that names one of the three tools."""
+    if not isinstance(value, dict):
+        return None
+    tool = value.get("tool", value.get("name"))
+    if not isinstance(tool, str) or tool not in _NEEDED:
+        return None
+    arguments = value.get("arguments", {})
+    if isinstance(arguments, dict):
+        return {"tool": tool, "arguments": arguments}
+    what = f"an object was expected, not {type(arguments).__name__}"
+    return {"tool": tool, "raw_arguments": json.dumps(arguments), "undecoded": what}
+
+
+def _unreadable(text: str, start: int) -> dict[str, Any]:
+    tool = next((name for name in _NEEDED if text.find(name, start) >= 0), "")
+    why = "it is no JSON"
+    try:
+        _DECODER.raw_decode(text, start)
+    except ValueError as error:
+        why = str(error)
+    except RecursionError:
+        why = "it nests too deep"
+    return {"tool": tool, "raw_arguments": text, "undecoded": why}
 
 
 def decision_messages(reply: Reply) -> list[Message]:

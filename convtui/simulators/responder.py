@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from convtui.errors import BadModelRequest, ConversationError, UserSimulatorError
 from convtui.models.base import Message, ModelClient, Reply
 from convtui.providers.base import HistoryTurn
+from convtui.reasoning import without_reasoning
 from convtui.simulators.base import (
     Abstain,
     Asked,
@@ -207,19 +208,23 @@ class ResponderSimulator(UserSimulator):
         """Say, stop, abstain, or nothing that counts."""
         decision = self._classified(reply)
         if self.sent >= self.max_followups:
-            answer = str((decision.arguments or {}).get("answer", ""))
+            answer = _answer(decision)
             told = [*self._asked(view), *decision_messages(reply)]
             self._spare = (told, answer) if decision.kind == "reply" else None
             return CapExhausted(used_up(self.max_followups), decision=decision)
         if decision.kind == "error":
             return Undecided(decision.reason or "", decision=decision)
-        answer = str((decision.arguments or {}).get("answer", ""))
+        answer = _answer(decision)
         self.expect(view, [*self._asked(view), *decision_messages(reply)], answer)
         if decision.kind == "reply":
-            return Say(answer, decision=decision)
+            return Say(str((decision.arguments or {}).get("answer", "")), decision=decision)
         if decision.kind == "abstain":
             return Abstain(decision.reason or "", decision=decision)
         return Stop("the responder has what it came for", decision=decision)
+
+    def post_process_response(self, text: str) -> str:
+        """What is said: no reasoning."""
+        return without_reasoning(text)
 
     def expect(self, view: View, messages: list[Message], answer: str) -> None:
         """What the session is from here on, should the turn in progress be said."""
@@ -295,6 +300,11 @@ class ResponderSimulator(UserSimulator):
     async def cleanup(self) -> None:
         """Closes the session."""
         await self.close()
+
+
+def _answer(decision: Decision) -> str:
+    """What is said of a decision: its answer without what was only thought."""
+    return without_reasoning(str((decision.arguments or {}).get("answer", "")))
 
 
 def used_up(followups: int) -> str:

@@ -18,6 +18,7 @@ HOLD_REASONS: Final = {
     "error": "an error",
     "budget": "the budget is used up",
     "empty": "the reply says nothing",
+    "error_text": "the reply is the text of an error",
     "tool_approval": "a tool call waits for approval",
     "human": "it is your turn to speak",
     "ending": "the session is about to end",

@@ -44,7 +44,7 @@ async def with_fault(
 ) -> tuple[Ran, Bot]:
     """One question to a provider, with a fault armed before it."""
     bot = Bot(*(lines or (PIECES,)))
-    what = scenario(bot, script=["hello"], on_empty="keep")
+    what = scenario(bot, script=["hello"], on_empty="keep", on_error_text="keep")
     return await run(what, folder, plan=[arm(**arguments), *plan], paused=True), bot
 
 

@@ -555,14 +555,61 @@ async def test_rewinding_forgets_what_was_said_after(tmp_path: Path) -> None:
         ('{"tool": "responder_reply", "arguments": {"answer": " "}}', "error"),
         ('{"tool": "responder_reply", "arguments": "yes"}', "error"),
         ('{"tool": "responder_reply", "arguments": {"answer": "ye', "error"),
-        ('{"tool": "responder_stop"} {"tool": "responder_stop"}', "error"),
+        ('{"tool": "responder_stop"} {"tool": "responder_stop"}', "stop"),
+        (
+            'I could {"tool": "responder_stop"}, but no: {"tool": "responder_reply",'
+            ' "arguments": {"answer": "yes"}}',
+            "reply",
+        ),
+        ('The brief says {Saturday}, so:\n{"tool": "responder_stop"}', "stop"),
+        ('{"tool": "responder_stop"} is it, as in {this}.', "stop"),
+        ('{"thoughts": "x", "action": {"tool": "responder_stop"}}', "stop"),
+        ('[{"tool": "responder_stop", "arguments": {}}]', "stop"),
+        ('{"name": "responder_stop", "arguments": {}}', "stop"),
+        ('{"tool": "responder_reply", "arguments": {"answer": "Saturday,\nplease."}}', "reply"),
+        ('{"tool": "responder_stop"} or {"tool": "responder_reply", "argum', "error"),
+        (
+            '<think>{"tool": "responder_stop"}</think>{"tool": "responder_reply",'
+            ' "arguments": {"answer": "yes"}}',
+            "reply",
+        ),
+        (
+            '{"tool": "responder_stop"}\n</think>\n{"tool": "responder_reply",'
+            ' "arguments": {"answer": "yes"}}',
+            "reply",
+        ),
+        ('[THINK]{"tool": "responder_stop"}[/THINK]', "error"),
+        ('<think>{"tool": "responder_stop"}', "error"),
+        ('{"tool": "responder_reply", "arguments": {"answer": "<think>hm</think>yes"}}', "reply"),
+        ('{"tool": "responder_reply", "arguments": {"answer": "<think>hm</think>"}}', "error"),
         ("I would stop here.", "error"),
         ("", "error"),
         ("{{{{", "error"),
     ],
 )
-def test_a_json_answer_follows_the_same_rules(text: str, kind: str) -> None:
+def test_a_json_answer_is_the_last_whole_decision(text: str, kind: str) -> None:
     assert classify(Reply(text), as_json=True).kind == kind
+
+
+def test_a_decision_that_was_only_thought_is_on_record_and_decides_nothing() -> None:
+    text = (
+        '<think>{"tool": "responder_stop"}</think>'
+        '{"tool": "responder_reply", "arguments": {"answer": "yes"}}'
+    )
+    decision = classify(Reply(text), as_json=True)
+    assert decision.arguments == {"answer": "yes"}
+    assert [call.get("inside") for call in decision.calls] == ["reasoning", None]
+    nothing = classify(Reply('<think>{"tool": "responder_stop"}'), as_json=True)
+    assert "inside its reasoning" in (nothing.reason or "")
+
+
+async def test_the_answer_of_a_decision_is_said_without_its_reasoning(tmp_path: Path) -> None:
+    lines: list[Line] = [answer("<think>hm</think>Saturday."), STOP]
+    ran, model = await talk(tmp_path, *lines)
+    assert ran.said[2] == "Saturday."
+    assert ran.of("turn.committed")[2]["reasoning_cut"] == len("<think>hm</think>")
+    # What was said is what it had answered: the next question does not speak of another text.
+    assert "was not sent as it was" not in model.sent[1][-1]["content"]
 
 
 async def test_an_endpoint_without_tools_is_asked_for_json(tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ def test_a_session_becomes_a_conversation(write: Write, tmp_path: Path) -> None:
             ("1:2", "provider", "committed", "Done."),
             ("1:3", "persona", "committed", "Thanks"),
         ]
-        assert log.transcript.turns[1].flags == Flag.TOOL
+        assert log.transcript.turns[1].flags == Flag.TOOL | Flag.INTERIM
         assert log.transcript.warnings == []
         (only_session,) = log.transcript.sessions
         assert (only_session.ended_at, only_session.first_speaker) == (2.0, "persona")
@@ -240,7 +240,7 @@ def test_tool_rounds_are_one_turn(write: Write, tmp_path: Path) -> None:
         ]
         said = log.transcript.turns[1]
         assert said.text == "Done."
-        assert said.flags == Flag.TOOL | Flag.TOOL_ERROR | Flag.ENDED
+        assert said.flags == Flag.TOOL | Flag.TOOL_ERROR | Flag.ENDED | Flag.INTERIM
         file = RecordFile(log.path, log.transcript.offsets)
         detail = read_turn(file, said)
         file.close()
@@ -733,7 +733,9 @@ def test_a_log_of_ours_goes_out(tmp_path: Path) -> None:
         assert log.transcript.header["persona"] == "Maya"
         assert log.transcript.header["provider"]["name"] == "Bot"
         assert [t[:4] for t in turns(log)] == [t[:4] for t in before]
-        assert log.transcript.turns[1].flags == Flag.TOOL | Flag.TOOL_ERROR | Flag.ENDED
+        assert (
+            log.transcript.turns[1].flags == Flag.TOOL | Flag.TOOL_ERROR | Flag.ENDED | Flag.INTERIM
+        )
 
 
 def test_every_session_is_a_file(tmp_path: Path) -> None:
