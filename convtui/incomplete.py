@@ -48,7 +48,7 @@ def first_reason(reasons: set[str]) -> str:
 
 
 def in_words(reason: str, finish_reason: object = None) -> str:
-    """`incomplete: cut off at the length limit`, with the finish reason where it says more."""
-    words = f"incomplete: {REASONS.get(reason, reason)}"
+    """`cut off at the length limit`; with what the finish reason says, where that says more."""
+    words = REASONS.get(reason, reason)
     other = finish_means(finish_reason)
     return f"{words} ({REASONS[other]})" if other and other != reason else words

@@ -17,7 +17,7 @@ from convtui.corrections import (
     noticed_words,
 )
 from convtui.faults import Fault
-from convtui.incomplete import in_words
+from convtui.incomplete import REASONS, in_words
 from convtui.plain_words import (
     budget_words,
     compressed_words,
@@ -328,10 +328,12 @@ class Printer:
         self._replied = len(self._marks)
         if record.get("incomplete"):
             words = in_words(str(record["incomplete"]), record.get("finish_reason"))
-            self._mark(words, _YELLOW)
+            self._mark(f"incomplete: {words}", _YELLOW)
 
     def _failed(self, record: RecordDict) -> None:
         self._mark(f"error: {error_text(record['error'])}", _RED)
+        if record.get("partial"):
+            self._mark(f"incomplete: {REASONS['stream_died']}", _YELLOW)
         for frame in record["error"].get("frames", ()):
             self._mark("  " + str(frame).rstrip("\n"))
 

@@ -49,7 +49,8 @@ def _response(record: RecordDict) -> str:
     if record.get("finish_reason"):
         parts.append(str(record["finish_reason"]))
     if record.get("incomplete"):
-        parts.append(in_words(str(record["incomplete"]), record.get("finish_reason")))
+        words = in_words(str(record["incomplete"]), record.get("finish_reason"))
+        parts.append(f"incomplete: {words}")
     return ", ".join(parts)
 
 

@@ -481,6 +481,9 @@ class Transcript:
                 if match.get("counts") is not False
             )
         )
+        for match in record["matches"]:
+            if match.get("counts") is False:
+                turn.code(f"thought:{match['signal']}")
         turn.signals = names
         turn.flags = turn.flags | _SIGNAL if names else turn.flags & ~_SIGNAL
 

@@ -160,7 +160,8 @@ class Turn:
         self.codes: tuple[str, ...] = ()
         """What the flags do not say and `faults` needs, in order: `error:SIDE:KIND`,
         `retry:SIDE`, `tool:KIND`, `warning:CODE`, `decided:KIND[:invalid][:human|:record]`,
-        `end:KIND`, `budget`, `injected:SIDE`, `incomplete:REASON`, `error_text`, and `role:RULE`,
+        `end:KIND`, `budget`, `injected:SIDE`, `incomplete:REASON`, `error_text`,
+        `thought:SIGNAL` and `role:RULE`,
         `repeat:RULE`, `leak:RULE`."""
         self.version = 0
 

@@ -16,6 +16,8 @@ from convtui.errors import FilterError
 from convtui.events import (
     DebugEdited,
     DebugInjected,
+    LlmRequest,
+    LlmResponse,
     LlmRetry,
     ProviderOutput,
     Record,
@@ -185,10 +187,57 @@ def test_atoms_on_turns(expression: str, expected: str) -> None:
     assert " ".join(found) == expected
 
 
+ROUNDS = conversation(
+    session(
+        1,
+        "ferry",
+        [
+            turn(1, "persona", "Which gate?"),
+            turn(
+                2,
+                "provider",
+                "Gate",
+                raw="I hand you over.",
+                more=[
+                    ToolCalled(id="1", name="find_trip"),
+                    ToolReturned(id="1", name="find_trip", ok=True),
+                    LlmRequest(round=2, append=[], sha256=""),
+                    LlmResponse(round=2, raw="Gate", finish_reason="length", incomplete="length"),
+                ],
+                incomplete="length",
+            ),
+            turn(3, "persona", "What?"),
+            turn(4, "provider", "Error: no boat", error_text="Error: no boat"),
+        ],
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("~interim", "1:2"),
+        ('~said "hand you"', "1:2"),
+        ("~incomplete", "1:2"),
+        ("~incomplete length", "1:2"),
+        ("~incomplete LENGTH", "1:2"),
+        ("~incomplete refusal", ""),
+        ("~error", "1:4"),
+        ("~fault provider", "1:2 1:4"),
+    ],
+)
+def test_atoms_on_rounds_and_odd_replies(expression: str, expected: str) -> None:
+    transcript = fold(ROUNDS)
+    asked = parse(expression)
+    matches = [t.address for t in transcript.turns if decide(asked.on_turn(t, transcript, None))]
+    assert " ".join(matches) == expected
+
+
 def test_every_atom_has_a_test() -> None:
     written = {
         atom.name
-        for mark in test_atoms_on_turns.pytestmark  # type: ignore[attr-defined]
+        for test in (test_atoms_on_turns, test_atoms_on_rounds_and_odd_replies)
+        for mark in test.pytestmark  # type: ignore[attr-defined]
         for expression, _ in mark.args[1]
         for atom in parse(expression).atoms()
     }

@@ -151,8 +151,8 @@ def _last(calls: Sequence[dict[str, Any]]) -> Decision:
     last = counting[-1]
     if last.get("error"):
         return _decision("error", last, f"responder tool call invalid: {last['error']}", several)
-    reason = last["arguments"].get("reason") if last["tool"] == ABSTAIN_TOOL else None
-    return _decision(_KINDS[last["tool"]], last, reason, several)
+    why = last["arguments"].get("reason") if last["tool"] == ABSTAIN_TOOL else None
+    return _decision(_KINDS[last["tool"]], last, why, several)
 
 
 _DECODER: Final = json.JSONDecoder(strict=False)

@@ -168,7 +168,7 @@ class Inspecting(Tracing):
         if detail is None or detail.raw is None:
             return None
         if mode == "raw":
-            return detail.raw
+            return detail.all_raw
         from convtui.tui.diff import diff_spans
 
         shown = detail.shown if detail.shown is not None else turn.text

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from convtui.corrections import Correction, corrected_faults, corrected_words, noticed_words
+from convtui.incomplete import in_words
+from convtui.interim import Interim
 from convtui.log.detail import Call, Take, TurnDetail
 from convtui.log.notes import TurnNote
+from convtui.plain_words import cut_words
 from convtui.records import RecordDict
 from convtui.text import visible_line
 from convtui.transcript import FAILED, OPEN, Flag, Totals, Turn
@@ -111,7 +114,8 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
                 count = " (counts)" if number == len(takes) else ""
                 doc.line((f"revision {take.revision}{count}", "muted bold"))
             raw = _raw_of(detail, attempt)
-            _take_stages(doc, take, raw, now if number == len(takes) else "", context)
+            last_held = now if number == len(takes) else ""
+            _take_stages(doc, take, raw, last_held, context, interim=detail.interim)
         if last and now and not takes and now not in ("request", "response", "tools"):
             _stage(doc, now, "", [("is held before it runs", "held")], held=True)
     for record in detail.debug:
@@ -209,6 +213,9 @@ def _response_spans(response: RecordDict) -> list[Span]:
     spans: list[Span] = [(", ".join(parts), "text")]
     if response.get("reasoning"):
         spans.append((", reasoning kept apart", "reasoning"))
+    if response.get("incomplete"):
+        words = in_words(str(response["incomplete"]), finish)
+        spans.append((f", incomplete: {words}", "warning"))
     if response.get("reused"):
         spans.append((", reply reused", "muted"))
     return spans
@@ -242,7 +249,18 @@ def _raw_of(detail: TurnDetail, attempt: int) -> str:
     return detail.raw or ""
 
 
-def _take_stages(doc: Doc, take: Take, raw: str, held: str, context: Context) -> None:
+def _apart(match: Mapping[str, Any]) -> str:
+    """Where else than in what is said a signal stands."""
+    words = f", beside the tool call of round {match['round']}" if match.get("round") else ""
+    if match.get("inside"):
+        words += f", inside {match['inside']}"
+        words += ": counts for nothing" if match.get("counts") is False else ""
+    return words
+
+
+def _take_stages(
+    doc: Doc, take: Take, raw: str, held: str, context: Context, *, interim: Sequence[Interim]
+) -> None:
     if take.signals is not None:
         matches = take.signals.get("matches") or []
         hook = _hook(take.signals, "extract_signals", context)
@@ -253,10 +271,12 @@ def _take_stages(doc: Doc, take: Take, raw: str, held: str, context: Context) ->
         _stage(doc, "signals", "!" if matches else ".", [none, hook], held=held == "signals")
         for match in matches[:20]:
             start, end = int(match.get("start", 0)), int(match.get("end", 0))
+            place = next((part.text for part in interim if part.round == match.get("round")), raw)
             doc.line(
                 (str(match.get("signal", "")), "signal bold"),
                 (f" {start}-{end} ", "signal"),
-                (placing(raw, start, end), "muted"),
+                (placing(place, start, end), "muted"),
+                (_apart(match), "warning"),
                 indent=15,
             )
     elif held == "signals":
@@ -291,6 +311,11 @@ def _take_stages(doc: Doc, take: Take, raw: str, held: str, context: Context) ->
         for name, role in (("human", "human"), ("edited", "human"), ("empty", "warning")):
             if take.committed.get(name):
                 spans.append((f", {name}", role))
+        if take.committed.get("error_text"):
+            spans.append((f", the text of an error: {take.committed['error_text']}", "error"))
+        if take.committed.get("reasoning_cut"):
+            words = cut_words(take.committed["reasoning_cut"], str(take.committed.get("speaker")))
+            spans.append((f", {words}", "reasoning"))
         _stage(doc, "commit", ".", spans, held=held == "commit")
     elif held == "commit":
         _stage(doc, "commit", "", [], held=True)

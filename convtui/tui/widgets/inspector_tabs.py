@@ -87,6 +87,7 @@ def _raw(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
             return doc.nothing("No reply has been received in this turn.")
         return doc.head("so far", f"{len(partial):,} characters").text(partial)
     _earlier_rounds(doc, detail)
+    _beside_tools(doc, detail)
     reasoning = response.get("reasoning") if response else None
     if reasoning:
         doc.head("reasoning", "kept apart, not part of the reply")
@@ -97,8 +98,24 @@ def _raw(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
     marks = [
         (int(match.get("start", 0)), int(match.get("end", 0)), "mark:signal")
         for match in detail.matches
+        if match.get("round") is None
     ]
     return doc.text(raw, marks=marks)
+
+
+def _beside_tools(doc: Doc, detail: TurnDetail) -> None:
+    """What was written beside tool calls, with the signals in it."""
+    if not any(call.response is not None for call in detail.calls):
+        return  # told of with the rounds of an imported file
+    for part in detail.interim:
+        size = f"{len(part.text):,} characters"
+        doc.head(f"round {part.round}, beside a tool call", size)
+        marks = [
+            (int(match.get("start", 0)), int(match.get("end", 0)), "mark:signal")
+            for match in detail.matches
+            if match.get("round") == part.round
+        ]
+        doc.text(part.text, marks=marks).blank()
 
 
 def _earlier_rounds(doc: Doc, detail: TurnDetail) -> None:

@@ -37,6 +37,8 @@ _CALLED: Final = (
     | Flag.ROLE
     | Flag.REPEAT
     | Flag.LEAK
+    | Flag.INCOMPLETE
+    | Flag.ERROR_TEXT
 )
 BADGES: Final = int(
     Flag.SIGNAL
@@ -59,6 +61,8 @@ BADGES: Final = int(
     | Flag.ROLE
     | Flag.REPEAT
     | Flag.LEAK
+    | Flag.INCOMPLETE
+    | Flag.ERROR_TEXT
 )
 """Flags that are told in the badge rows."""
 ROWS: Final = int(Flag.DISCARDED | Flag.ERROR | Flag.SKIPPED | Flag.CANCELLED | Flag.INACTIVE)
@@ -75,7 +79,9 @@ class Extra:
     """What was marked and noted, in a row of its own."""
 
     matches: list[tuple[str, int, int]] = field(default_factory=list)
-    """Signal, start and end in the raw reply."""
+    """Signal, start and end in the raw reply, of those from which something follows."""
+    beside_tools: list[tuple[int, int, int]] = field(default_factory=list)
+    """Round, start and end of those that stand beside tool calls."""
     raw: str | None = None
     uses: list[ToolUse] = field(default_factory=list)
     """Its tool calls, which have a row each."""
@@ -97,15 +103,19 @@ class Extra:
 def extra_of(detail: TurnDetail) -> Extra:
     """The summary's details from the turn's records."""
     extra = Extra(
-        matches=[
-            (str(match.get("signal", "")), int(match.get("start", 0)), int(match.get("end", 0)))
-            for match in detail.matches
-        ],
         raw=detail.raw,
         uses=tool_uses(detail),
         outputs=len(detail.outputs),
         retries=sum(len(call.retries) for call in detail.calls),
     )
+    for match in detail.matches:
+        if match.get("counts") is False:
+            continue
+        place = int(match.get("start", 0)), int(match.get("end", 0))
+        if match.get("round") is None:
+            extra.matches.append((str(match.get("signal", "")), *place))
+        else:
+            extra.beside_tools.append((int(match["round"]), *place))
     extra.draft = detail.draft
     decided = detail.decided
     if decided:
@@ -168,6 +178,9 @@ def badges(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> li
     if flags & Flag.SIGNAL and not turn.flags & Flag.DISCARDED:
         spans = "" if extra is None else _spans(extra)
         add((f"signal {_names(turn)}{spans}", "signal"))
+    thought = _coded(turn, "thought")
+    if thought:
+        add((f"{_list(thought)} inside reasoning", "reasoning"))
     if flags & Flag.WOULD_END:
         note = turn.note if turn.note.startswith("would ") else "would have ended here"
         add((visible_line(note, 40), "warning"))
@@ -176,6 +189,10 @@ def badges(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> li
     if flags & Flag.EMPTY:
         blank = not turn.text.strip()
         add(("empty reply" if blank else "near-empty reply", "warning"))
+    if flags & Flag.ERROR_TEXT:
+        add(("error text" if short else "the text of an error", "error"))
+    if flags & Flag.INCOMPLETE:
+        add((f"incomplete: {', '.join(_coded(turn, 'incomplete')) or 'unknown'}", "warning"))
     if flags & _CORRECTABLE or (extra is not None and extra.correction is not None):
         found += _noticed(flags, extra.correction if extra is not None else None)
     if flags & Flag.DECISION:
@@ -248,6 +265,11 @@ def _decision(turn: Turn, extra: Extra | None, *, short: bool) -> str:
     return "made"
 
 
+def _coded(turn: Turn, kind: str) -> list[str]:
+    """What the turn's codes of a kind say."""
+    return [code.removeprefix(f"{kind}:") for code in turn.codes if code.startswith(f"{kind}:")]
+
+
 def _names(turn: Turn) -> str:
     return _list(turn.signals)
 
@@ -258,8 +280,10 @@ def _list(names: Sequence[str]) -> str:
 
 
 def _spans(extra: Extra) -> str:
-    shown = ", ".join(f"{start}-{end}" for _, start, end in extra.matches[:3])
-    more = f" +{len(extra.matches) - 3}" if len(extra.matches) > 3 else ""
+    spans = [f"{start}-{end} in round {number}" for number, start, end in extra.beside_tools]
+    spans += [f"{start}-{end}" for _, start, end in extra.matches]
+    shown = ", ".join(spans[:3])
+    more = f" +{len(spans) - 3}" if len(spans) > 3 else ""
     return f" {shown}{more}" if shown else ""
 
 

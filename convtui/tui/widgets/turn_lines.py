@@ -60,7 +60,7 @@ class Geometry:
         self.indent = 3 if self.stacked else indent
         self.text_width = max(4, width - self.indent - 1)
         self.short = self.text_width < 56
-        self.badge_counts: dict[tuple[int, tuple[str, ...]], int] = {}
+        self.badge_counts: dict[tuple[int, tuple[str, ...], tuple[str, ...]], int] = {}
 
 
 def badge_rows(turn: Turn, extra: Extra | None, geometry: Geometry) -> list[list[Span]]:
@@ -79,6 +79,8 @@ _WORDED = int(Flag.HELD | Flag.WOULD_END | Flag.EMPTY | Flag.DECISION | Flag.HUM
 def measure_turn(turn: Turn, geometry: Geometry) -> int:
     """The height of a turn's lines as shown, without its frame."""
     text = turn.text
+    if turn.interim:
+        text = "".join(piece for piece, _ in with_interim(turn, text))
     height = count_capped(text, geometry.text_width) if text else 1
     # Plain integers: the operators of IntFlag are some twenty times slower.
     flags = int(turn.flags)
@@ -88,7 +90,7 @@ def measure_turn(turn: Turn, geometry: Geometry) -> int:
         if flags & _WORDED:
             height += len(badge_rows(turn, None, geometry))
         else:
-            key = (flags, turn.signals)
+            key = (flags, turn.signals, turn.codes)
             count = geometry.badge_counts.get(key)
             if count is None:
                 count = geometry.badge_counts[key] = len(badge_rows(turn, None, geometry))
@@ -126,6 +128,8 @@ class TurnLines:
         """Takes in what the turn is now. Of a growing text only the tail is wrapped again."""
         geometry = self.geometry
         streaming = turn.status == OPEN
+        if content is None and turn.interim:
+            content = with_interim(turn, turn.text)
         text, roles = _flatten(turn.text if content is None else content)
         limit = OPEN_CHARS if streaming else MAX_CHARS
         source = text if len(text) <= limit else text[:limit]
@@ -263,6 +267,17 @@ class TurnLines:
         if self._turn is not None and self._turn.status == OPEN and number == len(wrapped) - 1:
             spans.append((CURSOR, "accent"))
         return spans
+
+
+def with_interim(turn: Turn, text: str) -> list[Span]:
+    """What a turn says, after what was written beside its tool calls."""
+    pieces: list[Span] = []
+    for part in turn.interim:
+        pieces += [
+            (f"round {part.round}, beside a tool call, not said:", "tool"),
+            (f" {part.text.strip()}\n", "muted"),
+        ]
+    return [*pieces, (text, "text")]
 
 
 def _flatten(content: Content) -> tuple[str, list[tuple[int, int, str]]]:
