@@ -7,15 +7,15 @@ way than by its parameters.
 
 from __future__ import annotations
 
-import collections.abc
 import inspect
-import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
 from typing import Any, Final, Literal
+
+from convtui.providers.annotations import list_of_text, meaning_of, returned, shown
 
 Gets = Literal["text", "turns"]
 
@@ -108,7 +108,7 @@ def read_call_shape(
         outermost = parameters if outermost is None else outermost
         hints = _hints(candidate)
         if not returns and not useless:
-            returns, useless = _returned(hints.get("return", Parameter.empty))
+            returns, useless = returned(hints.get("return", Parameter.empty))
         named = [parameter for parameter in parameters if parameter.kind in _NAMED]
         if not named and any(parameter.kind not in _NAMED for parameter in parameters):
             continue
@@ -207,7 +207,7 @@ def _given(named: list[Parameter], kinds: Mapping[str, Gets]) -> dict[str, Gets]
 
 def _unnamed(named: list[Parameter], hints: Mapping[str, Any]) -> Parameter | None:
     """The parameter that the list goes to where no name or annotation says it."""
-    usable = [p for p in named if _annotated(hints.get(p.name)) != "other"]
+    usable = [p for p in named if meaning_of(hints.get(p.name)) != "other"]
     required = [p for p in usable if p.default is Parameter.empty]
     by_position = [p for p in usable if p.kind is not Parameter.KEYWORD_ONLY]
     return next(iter([*required, *by_position]), None)
@@ -243,21 +243,21 @@ def _kind(
 ) -> Gets | None:
     """What a parameter is for; None where neither annotation nor name says it."""
     annotation = hints.get(parameter.name, parameter.annotation)
-    annotated = _annotated(annotation)
+    annotated = meaning_of(annotation)
     named = _named(parameter.name)
     if annotated in ("text", "turns"):
         if annotated == "text" and named != "text" and not _other_thing(parameter):
             if named == "turns":
                 notes.append(
-                    f"{parameter.name} is annotated {_shown(annotation)}: it is given the last"
+                    f"{parameter.name} is annotated {shown(annotation)}: it is given the last"
                     " message as text, not a history"
                 )
             return "text"
         if annotated == "text" and named is None:
             return None
-        if annotated == "turns" and _list_of_text(annotation):
+        if annotated == "turns" and list_of_text(annotation):
             notes.append(
-                f"{parameter.name} is annotated {_shown(annotation)}: it is given dictionaries,"
+                f"{parameter.name} is annotated {shown(annotation)}: it is given dictionaries,"
                 " not texts"
             )
         return "text" if annotated == "text" else "turns"
@@ -272,7 +272,7 @@ def _kind(
         return "turns" if named == "turns" else None
     if annotated == "other":
         notes.append(
-            f"{parameter.name} is annotated {_shown(annotation)}: it is given"
+            f"{parameter.name} is annotated {shown(annotation)}: it is given"
             f" {'the last message as text' if named == 'text' else 'the list of all turns'}"
         )
     return named
@@ -294,52 +294,6 @@ def _named(name: str) -> Gets | None:
     return "text" if words & _TEXT_WORDS else None
 
 
-def _annotated(annotation: Any) -> Literal["text", "turns", "other"] | None:
-    """What an annotation allows; None where it says nothing or several things."""
-    if annotation is Parameter.empty or annotation is Any or annotation is object:
-        return None
-    if isinstance(annotation, str):
-        return _spelled(annotation)
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin in (typing.Union, types.UnionType):
-        kinds = {_annotated(one) for one in arguments if one is not type(None)}
-        return kinds.pop() if len(kinds) == 1 else None
-    if origin is typing.Annotated:
-        return _annotated(arguments[0])
-    if origin is Literal:
-        return "other"
-    if isinstance(annotation, typing.NewType):
-        return _annotated(annotation.__supertype__)
-    base = origin or annotation
-    if not isinstance(base, type):
-        return None
-    if issubclass(base, str):
-        return "text"
-    if issubclass(base, (bytes, bytearray, bool, int, float, complex, Mapping)):
-        return "other"
-    several = (list, tuple, collections.abc.Sequence)
-    return "turns" if issubclass(base, several) or base in _ITERABLES else None
-
-
-_ITERABLES: Final = (collections.abc.Iterable, collections.abc.Collection)
-
-
-def _spelled(annotation: str) -> Literal["text", "turns"] | None:
-    """What an annotation says that cannot be evaluated."""
-    plain = re.sub(r"\s|None\||\|None|\"|'|(?:typing|t|collections\.abc)\.", "", annotation)
-    inner = re.fullmatch(r"Optional\[(.*)\]", plain)
-    plain = inner[1] if inner else plain
-    if plain == "str":
-        return "text"
-    return "turns" if re.match(r"(list|List|Sequence|Iterable)\b[^|]*$", plain) else None
-
-
-def _list_of_text(annotation: Any) -> bool:
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return any(map(_list_of_text, typing.get_args(annotation)))
-    return str in typing.get_args(annotation)
-
-
 def _hints(function: Any) -> dict[str, Any]:
     """A function's annotations, evaluated as far as that is possible."""
     target = getattr(function, "func", function)  # functools.partial
@@ -355,51 +309,3 @@ def _hints(function: Any) -> dict[str, Any]:
             except Exception:  # noqa: BLE001 - names under TYPE_CHECKING and the like
                 continue
     return raw
-
-
-def _shown(annotation: Any) -> str:
-    if isinstance(annotation, type) and not typing.get_args(annotation):
-        return annotation.__name__
-    return str(annotation).replace("typing.", "")
-
-
-# --- what comes back
-
-
-def _returned(annotation: Any) -> tuple[str, str]:
-    """What is announced, in words, and why it would be refused."""
-    annotation = _awaited(annotation)
-    if annotation is None or annotation is type(None):
-        return "", "is annotated to return None: a reply is text"
-    if annotation is Parameter.empty or annotation is Any or annotation is object:
-        return "", ""
-    if isinstance(annotation, str):
-        return ("text", "") if _spelled(annotation) == "text" else ("", "")
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin in (typing.Union, types.UnionType):
-        kinds = {_returned(one) for one in arguments if one is not type(None)}
-        return kinds.pop() if len(kinds) == 1 else ("", "")
-    base = origin or annotation
-    if not isinstance(base, type):
-        return "", ""
-    refused = f"is annotated to return {_shown(annotation)}: a reply is text, or text and metadata"
-    if issubclass(base, tuple) and arguments:
-        pair = len(arguments) == 2 and arguments[0] is str and arguments[1] is not Ellipsis
-        if pair and _annotated(arguments[1]) in ("other", None):
-            return "text and metadata", ""
-        return "", refused
-    if issubclass(base, str):
-        return "text", ""
-    if issubclass(base, Mapping):
-        return "a dictionary, whose content, text or response is said", ""
-    if issubclass(base, (bytes, bool, int, float)) or (base is list and arguments == (str,)):
-        return "", refused
-    return "", ""
-
-
-def _awaited(annotation: Any) -> Any:
-    """What is left when an annotation such as `Awaitable[str]` has been awaited."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin in (collections.abc.Awaitable, collections.abc.Coroutine) and arguments:
-        return arguments[-1]
-    return annotation

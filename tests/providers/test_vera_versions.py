@@ -376,7 +376,7 @@ def test_nothing_that_answers(tmp_path: Path) -> None:
 def test_a_constructor_gets_what_it_names(tmp_path: Path, parameters: str, given: str) -> None:
     method = (
         f"def __init__({parameters}):\n"
-        "        self.seen = {k: v for k, v in locals().items() if k in 'name role kwargs config'}\n"
+        "        self.seen = {k: v for k, v in locals().items() if k in 'name role kwargs'}\n"
         "        super().__init__('bot')\n"
         "    def generate_response(self, message): return message\n"
     )
@@ -444,7 +444,9 @@ async def test_a_function_annotated_with_text_gets_the_last_message(tmp_path: Pa
 
 
 def test_partials_are_functions_too(tmp_path: Path) -> None:
-    source = "from functools import partial\ndef f(a, text: str): return text\nbot = partial(f, 1)\n"
+    source = (
+        "from functools import partial\ndef f(a, text: str): return text\nbot = partial(f, 1)\n"
+    )
     shape = load(spec_of(tmp_path, source, "bot")).call
     assert shape is not None
     assert shape.only_text
