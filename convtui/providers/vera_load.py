@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from convtui.errors import ProviderLoadError
 from convtui.providers import frames, vera_interface
 from convtui.providers.base import Provider
-from convtui.providers.call_shape import CallShape
+from convtui.providers.call_shape import CallShape, read_call_shape
 from convtui.providers.construct import Accepted, Construction
 from convtui.providers.signatures import check_vera_signatures
 from convtui.providers.vera import HOOKS, SIGNALS, VeraProvider, base_of, signals_name
@@ -22,12 +22,7 @@ from convtui.providers.vera import HOOKS, SIGNALS, VeraProvider, base_of, signal
 if TYPE_CHECKING:
     from convtui.providers.loader import ProviderSettings
 
-_TELLTALE: Final = (
-    *SIGNALS,
-    "_extract_signals",
-    "start_conversation",
-    "get_last_response_metadata",
-)
+_TELLTALE: Final = (*SIGNALS, "_extract_signals", "start_conversation")
 _ANSWER: Final = "generate_response"
 _SYSTEM_PROMPT: Final = "You are a helpful AI assistant."
 """What VERA-MH gives to a provider without a prompt of its own."""
@@ -37,7 +32,16 @@ def is_vera(cls: type) -> bool:
     """Whether a class was written for VERA-MH: by its base, or by what only such a class has."""
     if issubclass(cls, Provider):
         return False
-    return base_of(cls) is not None or any(hasattr(cls, name) for name in _TELLTALE)
+    if base_of(cls) is not None or any(hasattr(cls, name) for name in _TELLTALE):
+        return True
+    return hasattr(cls, "get_last_response_metadata") and _takes_text(cls)
+
+
+def _takes_text(cls: type) -> bool:
+    """Whether it is called with one message, as in VERA-MH 1.0."""
+    answer = inspect.getattr_static(cls, _ANSWER, None)
+    method = MethodType(answer, cls) if inspect.isfunction(answer) else getattr(cls, _ANSWER, None)
+    return callable(method) and read_call_shape(method).takes_text
 
 
 def near_names(cls: type) -> list[tuple[str, str]]:

@@ -199,6 +199,16 @@ async def test_without_the_base_it_is_told_apart(tmp_path: Path) -> None:
     assert provider_turns(ran)[0]["metadata"] == {"model": "m"}
 
 
+async def test_a_class_that_takes_chat_messages_is_none_of_them(tmp_path: Path) -> None:
+    source = (
+        "class Bot:\n    def get_last_response_metadata(self): return {}\n"
+        "    def generate_response(self, messages): return messages[-1]['content']\n"
+    )
+    spec = spec_of(tmp_path, source, "Bot")
+    assert load(spec).kind == "class"
+    assert (await go(spec, tmp_path, max_turns=2)).said == ["hi", "hi"]
+
+
 async def test_its_own_interface_wins(tmp_path: Path) -> None:
     """A class whose base has neither `start_conversation` nor roles."""
     source = (
