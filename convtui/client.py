@@ -440,8 +440,9 @@ class EngineHandle:
 async def inspect_provider(spec: StartSpec, *, python: str | None = None) -> dict[str, Any]:
     """Loads a provider in an engine process of its own and tells what it is.
 
-    `{identity, hooks, near_names, termination_signals, stateful}`. Raises `EngineError` with the
-    developer's own frames when it cannot be loaded.
+    `{identity, hooks, near_names, termination_signals, stateful, call, construction}`, as
+    `convtui.engine.build.describe_provider()` has it. Raises `EngineError` with the developer's own
+    frames when it cannot be loaded.
     """
     handle = EngineHandle(python=python)
     await handle.start(StartSpec.from_dict({**spec.as_dict(), "only_load": True}), wait=False)

@@ -36,10 +36,19 @@ async def load(bench: Bench) -> bool:
     bench.report.provider = found
     near = [f"{name}() is no hook; did you mean {hook}()?" for name, hook in found["near_names"]]
     name, kind = found["identity"]["name"], found["identity"]["kind"]
-    if near:
-        bench.add("load", "fail", near[0], detail=near[1:])
+    call = found["call"] or {}
+    wrong = [
+        *near,
+        *([f"what answers {call['useless_reply']}"] if call.get("useless_reply") else []),
+    ]
+    if wrong:
+        bench.add("load", "fail", wrong[0], detail=wrong[1:])
+    elif call.get("notes"):
+        bench.add("load", "warn", f"{name} ({kind}) is made; {call['notes'][0]}",
+                  detail=call["notes"][1:])  # fmt: skip
     else:
-        bench.add("load", "pass", f"{name} ({kind}) is imported and made")
+        gets = f"; it gets {call['gets']}" if kind == "vera" else ""
+        bench.add("load", "pass", f"{name} ({kind}) is imported and made{gets}")
     return True
 
 

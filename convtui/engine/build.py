@@ -15,6 +15,7 @@ from convtui.errors import ConvtuiError, FileError, UsageError
 from convtui.events import Warned
 from convtui.models.base import ModelClients
 from convtui.protocol import StartSpec
+from convtui.providers.loader import Loaded
 from convtui.scenario import Scenario
 
 
@@ -37,7 +38,8 @@ def apply_env_file(spec: StartSpec) -> None:
 def describe_provider(spec: StartSpec, models: ModelClients) -> dict[str, Any]:
     """What loading a provider shows of it, without a conversation.
 
-    `{identity, hooks, near_names, termination_signals, stateful}`. Raises `ProviderLoadError`.
+    `{identity, hooks, near_names, termination_signals, stateful, call, construction}`, where `call`
+    is `{gets, returns, only_text, notes, useless_reply}` or None. Raises `ProviderLoadError`.
     """
     loaded = load_for(Scenario.from_public(spec.scenario), spec, models)
     return {
@@ -46,6 +48,27 @@ def describe_provider(spec: StartSpec, models: ModelClients) -> dict[str, Any]:
         "near_names": [list(pair) for pair in loaded.near_names],
         "termination_signals": [str(signal) for signal in loaded.provider.termination_signals],
         "stateful": loaded.provider.stateful,
+        "call": _describe_call(loaded),
+        "construction": None
+        if loaded.construction is None
+        else {
+            "given": list(loaded.construction.given),
+            "left_out": list(loaded.construction.left_out),
+        },
+    }
+
+
+def _describe_call(loaded: Loaded) -> dict[str, Any] | None:
+    shape = loaded.call
+    if shape is None:
+        return None
+    turns = "all turns as dictionaries" if loaded.kind == "vera" else "the list of all messages"
+    return {
+        "gets": shape.gets(turns),
+        "returns": shape.returns,
+        "only_text": shape.only_text,
+        "notes": list(shape.notes),
+        "useless_reply": shape.useless_reply,
     }
 
 

@@ -324,6 +324,8 @@ class Conversation:
             await self._lifecycle.prepare()
         for near, hook in self.loaded.near_names:
             self._warn("near_name", f"{near}() is no hook; did you mean {hook}()?")
+        for doubt in self.loaded.doubts():
+            self._warn("call_shape", doubt)
         if self.state.warm is not None and self.seed is None:
             for code, sentence in warm_warnings(self.state.warm, self.provider, self.toolbox):
                 self._warn(code, sentence)

@@ -139,6 +139,12 @@ class Request:
     tools: Sequence[Mapping[str, Any]] = ()
     """JSON schemas of the tools that may be called, in the form of chat APIs."""
 
+    @property
+    def last_text(self) -> str:
+        """The text of the message that is to be answered; empty where nothing was said."""
+        content = self.messages[-1].get("content") if self.messages else ""
+        return content if isinstance(content, str) else ""
+
 
 @dataclass(slots=True)
 class RestoreState:
@@ -209,7 +215,12 @@ class Provider:
 
     async def respond(self, request: Request) -> AsyncIterator[Delta]:
         """The reply as a stream of deltas. By default: `generate_response` in one piece."""
-        yield as_delta(await call(self.generate_response, request.messages))
+        from convtui.providers.call_shape import read_call_shape
+        from convtui.providers.replies import read_reply
+
+        shape = read_call_shape(self.generate_response, names_decide=False)
+        positional, named = shape.bind(request.last_text, request.messages)
+        yield read_reply(await call(self.generate_response, *positional, **named))
 
     def extract_signals(self, raw: str) -> list[SignalMatch]:
         """The signals in a raw reply. By default: every declared one, case-insensitively."""
@@ -224,19 +235,19 @@ class Provider:
         return False
 
 
-async def call(function: Callable[..., Any], *arguments: Any) -> Any:
+async def call(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
     """Calls provider code, `async def` or plain.
 
     Plain functions run in a thread of their own, so that one that blocks stops nothing but its own
     conversation; the thread is left behind when the call is cancelled.
     """
     if inspect.iscoroutinefunction(function):
-        return await function(*arguments)
-    result = await in_thread(function, *arguments)
+        return await function(*arguments, **named)
+    result = await in_thread(function, *arguments, **named)
     return await result if inspect.isawaitable(result) else result
 
 
-async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+async def in_thread(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
     """Runs a function in a new daemon thread, with this task's context variables."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
@@ -254,7 +265,7 @@ async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
         value: Any = None
         error: BaseException | None = None
         try:
-            value = context.run(function, *arguments)
+            value = context.run(function, *arguments, **named)
         except (SystemExit, KeyboardInterrupt, StopIteration) as failure:
             # None of these may travel through a future: they would end the loop, or confuse it.
             error = ThreadExit(failure)

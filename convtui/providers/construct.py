@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from convtui.errors import ProviderLoadError, did_you_mean
 from convtui.providers import frames
+
+
+@dataclass(slots=True, frozen=True)
+class Construction:
+    """What a class's constructor was given and what it has no parameter for; names only."""
+
+    given: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 class Accepted:
@@ -15,16 +24,20 @@ class Accepted:
 
     def __init__(self, cls: type) -> None:
         self.cls = cls
-        try:
-            self.names: Mapping[str, inspect.Parameter] = inspect.signature(cls).parameters
-        except (TypeError, ValueError):
-            self.names = {}
+        self.names: Mapping[str, inspect.Parameter] = _parameters(cls)
         self.any_keyword = any(p.kind is p.VAR_KEYWORD for p in self.names.values())
+        if self.any_keyword and not any(map(_is_named, self.names.values())):
+            # A constructor that names nothing hands everything on to the one it overrides.
+            self.names = {**_overridden(cls), **self.names}
+
+    def takes(self, name: str) -> bool:
+        """Whether a parameter has this name; `**kwargs` takes nothing that nobody asked for."""
+        return name in self.names and _is_named(self.names[name])
 
     def refuse_unknown(self, given: Mapping[str, Any], where: str, what: str) -> None:
         """Raises `ProviderLoadError` for the first name that the constructor does not take."""
         for name in given:
-            if name not in self.names and not self.any_keyword:
+            if not self.takes(name) and not self.any_keyword:
                 raise ProviderLoadError(
                     f"{where}: {self.cls.__name__}() takes no {what} {name!r}"
                     f"{did_you_mean(name, self.names)} ({what}s of the scenario's provider)"
@@ -36,7 +49,7 @@ class Accepted:
             name
             for name, parameter in self.names.items()
             if parameter.default is parameter.empty
-            and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            and _is_named(parameter)
             and name not in keywords
         ]
 
@@ -54,8 +67,10 @@ class Accepted:
                 frames=() if place is None else (place.frame("__init__"),),
                 location=None if place is None else (place.file, place.line),
             )
+        before = [n for n, p in self.names.items() if p.kind is p.POSITIONAL_ONLY and n in keywords]
+        named = {name: value for name, value in keywords.items() if name not in before}
         try:
-            return (make or self.cls)(**keywords)
+            return (make or self.cls)(*(keywords[name] for name in before), **named)
         except (Exception, SystemExit) as error:
             exited = isinstance(error, SystemExit)
             what = f"calls sys.exit({error.code!r})" if exited else "failed"  # type: ignore[union-attr]
@@ -64,3 +79,31 @@ class Accepted:
                 frames=frames.own_frames(error),
                 location=frames.location(error),
             ) from error
+
+
+def _is_named(parameter: inspect.Parameter) -> bool:
+    return parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+
+
+def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(cls).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def _overridden(cls: type) -> dict[str, inspect.Parameter]:
+    """The named parameters of the constructors before a class's own, up to one that has some."""
+    own = inspect.getattr_static(cls, "__init__")
+    for ancestor in cls.__mro__[1:]:
+        theirs = vars(ancestor).get("__init__")
+        if theirs is None or theirs is own or ancestor is object:
+            continue
+        try:
+            parameters = list(inspect.signature(theirs).parameters.values())[1:]
+        except (TypeError, ValueError):
+            continue
+        named = {p.name: p for p in parameters if _is_named(p)}
+        if named:
+            return named
+    return {}

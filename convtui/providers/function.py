@@ -8,31 +8,34 @@ from typing import Any
 
 from convtui.models.base import Delta
 from convtui.providers.base import Provider, Request, as_delta, call, in_thread
+from convtui.providers.call_shape import read_call_shape
+from convtui.providers.replies import read_reply
 
 
 class FunctionProvider(Provider):
     """Answers with a function: plain, `async def`, or a generator of pieces of text.
 
     It gets all that was said in its argument, so nothing has to be restored when a conversation
-    goes on.
+    goes on; where its parameter is annotated `str`, the last message, so that it may remember.
     """
-
-    stateful = False
 
     def __init__(self, function: Callable[..., Any], *, system_prompt: str = "") -> None:
         self.function = function
+        self.shape = read_call_shape(function, names_decide=False)
+        self.stateful = None if self.shape.only_text else False
         self.name = getattr(function, "__name__", type(function).__name__)
         self.system_prompt = system_prompt
 
     async def respond(self, request: Request) -> AsyncIterator[Delta]:
         """The function's reply, streamed when it is a generator."""
+        positional, named = self.shape.bind(request.last_text, request.messages)
         if inspect.isasyncgenfunction(self.function):
-            async for piece in self.function(request.messages):
+            async for piece in self.function(*positional, **named):
                 yield as_delta(piece)
         elif inspect.isgeneratorfunction(self.function):
-            pieces = self.function(request.messages)
+            pieces = self.function(*positional, **named)
             end = object()
             while (piece := await in_thread(next, pieces, end)) is not end:
                 yield as_delta(piece)
         else:
-            yield as_delta(await call(self.function, request.messages))
+            yield read_reply(await call(self.function, *positional, **named))

@@ -20,7 +20,8 @@ from convtui.errors import ProviderLoadError, did_you_mean
 from convtui.models.base import ModelClients
 from convtui.providers import frames, vera, vera_interface, vera_load
 from convtui.providers.base import HOOKS, Provider
-from convtui.providers.construct import Accepted
+from convtui.providers.call_shape import CallShape, read_call_shape
+from convtui.providers.construct import Accepted, Construction
 from convtui.providers.function import FunctionProvider
 from convtui.providers.signatures import check_signatures
 from convtui.spec import ProviderSpec, source_names
@@ -64,6 +65,26 @@ class Loaded:
     sha256: str | None = None
     near_names: list[tuple[str, str]] = field(default_factory=list)
     """Methods that look like a misspelled hook: `(theirs, hook)`."""
+    construction: Construction | None = None
+    """What the constructor of a class was given; None where nothing was made."""
+
+    @property
+    def call(self) -> CallShape | None:
+        """How what answers is called; None where that is not a question."""
+        provider = self.provider
+        if isinstance(provider, (FunctionProvider, vera.VeraProvider)):
+            return provider.shape
+        simple = self.kind == "class" and owner(provider, "respond") == "default"
+        return read_call_shape(provider.generate_response, names_decide=False) if simple else None
+
+    def doubts(self) -> list[str]:
+        """What had to be assumed of it, or will be refused, in sentences."""
+        shape = self.call
+        if shape is None:
+            return []
+        name = "generate_response()" if self.kind != "function" else f"{self.provider.name}()"
+        texts = [*shape.notes, *([shape.useless_reply] if shape.useless_reply else [])]
+        return [f"{name}: {text}" for text in texts]
 
     def identity(self) -> dict[str, Any]:
         """What a log's header says about the provider."""
@@ -153,8 +174,8 @@ def _load(spec: ProviderSpec, settings: ProviderSettings) -> Loaded:
     else:
         thing, module = _entry_point(spec.target)
     file = _file_of(thing, module)
-    provider, kind = instantiate(thing, settings, spec)
-    loaded = Loaded(provider, spec, kind, file=file)
+    provider, kind, made = instantiate(thing, settings, spec)
+    loaded = Loaded(provider, spec, kind, file=file, construction=made)
     if file is not None:
         with contextlib.suppress(OSError):
             loaded.sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -302,27 +323,33 @@ def _file_of(thing: Any, module: ModuleType | None) -> Path | None:
     return Path(file) if file else None
 
 
-def instantiate(thing: Any, settings: ProviderSettings, spec: ProviderSpec) -> tuple[Provider, str]:
-    """A provider from a class, a function or a ready instance, and which of these it was.
+def instantiate(
+    thing: Any, settings: ProviderSettings, spec: ProviderSpec
+) -> tuple[Provider, str, Construction | None]:
+    """A provider from a class, a function or a ready instance, which of these, and how it was made.
 
     Raises `ProviderLoadError` for anything else and for constructors that fail.
     """
     if isinstance(thing, Provider):
-        return thing, "class"
+        return thing, "class", None
     if vera_load.is_vera(thing if inspect.isclass(thing) else type(thing)):
-        return vera_load.adapt(thing, settings, spec.short), "vera"
+        adapted, made = vera_load.adapt(thing, settings, spec.short)
+        return adapted, "vera", made
     if inspect.isclass(thing):
-        return _construct(thing, settings, spec), "class"
+        provider, made = _construct(thing, settings, spec)
+        return provider, "class", made
     if callable(thing):
         _check_function(thing, spec)
-        return FunctionProvider(thing), "function"
+        return FunctionProvider(thing), "function", None
     raise ProviderLoadError(
         f"{spec.short}: {spec.name} is a {type(thing).__name__}; a provider is a function"
         " (messages -> str) or a class"
     )
 
 
-def _construct(cls: type, settings: ProviderSettings, spec: ProviderSpec) -> Provider:
+def _construct(
+    cls: type, settings: ProviderSettings, spec: ProviderSpec
+) -> tuple[Provider, Construction]:
     if not issubclass(cls, Provider) and not any(
         callable(getattr(cls, name, None)) for name in ("generate_response", "respond")
     ):
@@ -355,7 +382,7 @@ def _construct(cls: type, settings: ProviderSettings, spec: ProviderSpec) -> Pro
         "params": dict(settings.params) or None,
     }
     for name, value in offered.items():
-        if value is not None and name in accepted.names:
+        if value is not None and accepted.takes(name):
             keywords.setdefault(name, value)
     provider = accepted.construct(keywords, spec.short, kind)
     assert isinstance(provider, Provider)
@@ -363,7 +390,7 @@ def _construct(cls: type, settings: ProviderSettings, spec: ProviderSpec) -> Pro
         if value is not None and name not in keywords and name != "system_prompt":
             with contextlib.suppress(AttributeError):
                 setattr(provider, name, value)
-    return provider
+    return provider, Construction(tuple(keywords))
 
 
 def _check_function(function: Any, spec: ProviderSpec) -> None:
@@ -371,8 +398,10 @@ def _check_function(function: Any, spec: ProviderSpec) -> None:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return
+    shape = read_call_shape(function, names_decide=False)
+    positional, named = ([[]], {}) if shape.unusable else shape.bind("", [])
     try:
-        signature.bind([])
+        signature.bind(*positional, **named)
     except TypeError as error:
         name = getattr(function, "__name__", spec.name)
         raise ProviderLoadError(

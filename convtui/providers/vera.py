@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal, cast
 
-from convtui.log.formats.vera_log import usage_figures
-from convtui.models.base import Delta, Usage
+from convtui.models.base import Delta
 from convtui.providers import vera_interface
-from convtui.providers.base import Provider, Request, SignalMatch, as_delta, call, match_signals
+from convtui.providers.base import Provider, Request, SignalMatch, call, match_signals
+from convtui.providers.call_shape import CallShape, read_call_shape
+from convtui.providers.replies import lifted, read_reply
 
 HOOKS: Final = (
     "setup",
@@ -28,6 +29,10 @@ HOOKS: Final = (
     "_should_discard_response",
 )
 """The names such a class may define, in VERA-MH's spelling."""
+SIGNALS: Final = ("custom_termination_signals", "bespoke_termination_signals")
+"""Where a class declares its signals: as VERA-MH calls it now, and as it did before."""
+_METADATA: Final = ("response_metadata", "_last_response_metadata", "last_response_metadata")
+"""Where objects keep what they know of their last reply, the least certain first."""
 _OURS: Final = {
     "extract_signals": "_extract_signals",
     "post_process_response": "_post_process_response",
@@ -49,10 +54,14 @@ def base_of(cls: type) -> type | None:
 class VeraProvider(Provider):
     """Asks an object with VERA-MH's interface, and calls its hooks where VERA-MH does.
 
-    A history becomes turn dictionaries, numbered without gaps; the first words come from
+    A history becomes turn dictionaries, numbered without gaps, or the last message as text, as the
+    signature of `generate_response` has it (`shape`); the first words come from
     `start_conversation()`. `finish_and_reset_session` is called before every session, also the
     first, when the class has no `enter_session`; else it is never called. What the object says of
     its last reply goes into the usual places of the records.
+
+    An object that is told the last message only has to remember the others: it counts as stateful
+    unless its class says otherwise.
 
     `opening_prompt` is what a persona that speaks first was asked with (None: fixed words).
     """
@@ -66,8 +75,11 @@ class VeraProvider(Provider):
         self._opening_prompt = opening_prompt
         self._raws: dict[int, str] = {}
         """Raw replies of the current session by turn number."""
+        self._reply_metadata: dict[str, Any] = {}
+        """What came with the last reply itself."""
+        self.shape = _shape_of(client)
         stateful = getattr(type(client), "stateful", None)
-        self.stateful = stateful if isinstance(stateful, bool) else None
+        self.stateful = stateful if isinstance(stateful, bool) else self.shape.only_text or None
         if callable(getattr(type(client), "restore", None)):
             self.restore = client.restore
 
@@ -95,13 +107,12 @@ class VeraProvider(Provider):
 
     @property
     def termination_signals(self) -> list[str]:  # type: ignore[override]
-        """Its `bespoke_termination_signals`. Raises TypeError for what is no list of strings."""
-        declared = self._own("bespoke_termination_signals", [])
+        """Those it declares. Raises TypeError for what is no list of strings."""
+        name = signals_name(type(self.client))
+        declared = self._own(name, [])
         if isinstance(declared, str) or not isinstance(declared, Sequence):
             hint = ": is `@property` missing?" if callable(declared) else ""
-            raise TypeError(
-                f"bespoke_termination_signals is a {type(declared).__name__}, not a list{hint}"
-            )
+            raise TypeError(f"{name} is a {type(declared).__name__}, not a list{hint}")
         return list(declared)
 
     @property
@@ -113,11 +124,18 @@ class VeraProvider(Provider):
     @property
     def last_response_metadata(self) -> dict[str, Any]:
         """What it says of its last reply as of now, with its conversation id."""
-        try:
-            found = self._own("last_response_metadata")
-        except Exception:  # noqa: BLE001 - its getter copies, which SDK objects may refuse
-            found = getattr(self.client, "__dict__", {}).get("_last_response_metadata")
-        metadata = dict(found) if isinstance(found, Mapping) else {}
+        metadata: dict[str, Any] = {}
+        for name in _METADATA:
+            # A getter may copy, which SDK objects may refuse.
+            with contextlib.suppress(Exception):
+                found = self._own(name)
+                found = found() if callable(found) else found
+                metadata.update(found if isinstance(found, Mapping) else {})
+        if not metadata:
+            with contextlib.suppress(Exception):
+                getter = self._own("get_last_response_metadata")
+                metadata.update(getter() if callable(getter) else {})
+        metadata.update(self._reply_metadata)
         identity = self._own("conversation_id")
         if identity and not metadata.get("conversation_id"):
             metadata["conversation_id"] = identity
@@ -167,24 +185,32 @@ class VeraProvider(Provider):
 
     async def respond(self, request: Request) -> AsyncIterator[Delta]:
         """The reply, in one piece."""
-        if request.history or self._own("start_conversation") is None:
-            reply = await self._call("generate_response", self._turns(request) or None)
-        else:
-            reply = await self._call("start_conversation")
-        delta = as_delta(reply)
+        self._reply_metadata = {}
+        delta = read_reply(await self._reply(request))
         self._raws[request.turn] = delta.text
+        self._reply_metadata = dict(delta.metadata or {})
         self._take_conversation_id()
-        metadata = self.last_response_metadata
-        yield replace(
-            delta,
-            usage=delta.usage or usage_of(metadata.get("usage")),
-            response_id=delta.response_id or _text(metadata.get("response_id")),
-            model=delta.model or _text(metadata.get("model")),
-            reasoning=delta.reasoning or _text(metadata.get("reasoning_content")) or "",
-            finish_reason=delta.finish_reason
-            or _text(metadata.get("finish_reason") or metadata.get("stop_reason")),
-            metadata={**(delta.metadata or {}), **metadata},
-        )
+        yield lifted(replace(delta, metadata=self.last_response_metadata))
+
+    async def _reply(self, request: Request) -> Any:
+        start = self._own("start_conversation")
+        if not request.history and start is not None:
+            theirs = self.hook_owner("start_conversation") == "yours"
+            if theirs or not self.shape.takes_text:
+                return await call(start)
+        if not request.history and self.shape.takes_text:
+            # VERA-MH 1.0 has no `start_conversation`: whoever begins answers to the start prompt.
+            fixed = self._own("first_message")
+            if isinstance(fixed, str):
+                return fixed, {"static_first_message": True}
+        heard = [turn.text for turn in request.history if turn.speaker == "persona"]
+        text = heard[-1] if heard else self._start_prompt()
+        positional, named = self.shape.bind(text, self._turns(request) or None)
+        return await call(self._own("generate_response"), *positional, **named)
+
+    def _start_prompt(self) -> str:
+        found = self._own("start_prompt")
+        return found if isinstance(found, str) and found else vera_interface.DEFAULT_START_PROMPT
 
     def _take_conversation_id(self) -> None:
         found = self.last_response_metadata.get("conversation_id")
@@ -251,18 +277,40 @@ class VeraProvider(Provider):
         return cast(bool, judge(sorted(names, key=lambda name: order.get(name, len(order)))))
 
 
+def _shape_of(client: Any) -> CallShape:
+    """How an object's `generate_response` is called, if need be by the definitions it overrides."""
+    cls, base = type(client), base_of(type(client))
+    answer = getattr(client, "generate_response", None)
+    inherited = base is not None and getattr(cls, "generate_response", 0) is getattr(
+        base, "generate_response", None
+    )
+    if not callable(answer) or inherited:
+        return CallShape(unusable="is missing")
+    overridden = [
+        vars(ancestor)["generate_response"]
+        for ancestor in cls.__mro__[1:]
+        if "generate_response" in vars(ancestor) and ancestor is not vera_interface.LLMInterface
+    ]
+    bound = [f.__get__(client, cls) if hasattr(f, "__get__") else f for f in overridden]
+    return read_call_shape(answer, inherited=bound)
+
+
+def signals_name(cls: type) -> str:
+    """The name under which a class declares its signals."""
+    return next((name for name in SIGNALS if _defined(cls, name)), SIGNALS[-1])
+
+
 def hook_owner(cls: type, hook: str) -> Literal["yours", "default"]:
     """Whether a class defines a hook itself, or has it from its `LLMInterface` (or not at all)."""
+    names = SIGNALS if hook in SIGNALS else (hook,)
+    return "yours" if any(_defined(cls, name) for name in names) else "default"
+
+
+def _defined(cls: type, name: str) -> bool:
     base = base_of(cls)
-    theirs = inspect.getattr_static(cls, hook, None)
-    ours = inspect.getattr_static(base, hook, None) if base is not None else None
-    return "default" if theirs is None or theirs is ours else "yours"
-
-
-def usage_of(found: Any) -> Usage | None:
-    """Usage as such classes note it, in either of the two usual vocabularies; None for none."""
-    figures = usage_figures(found)
-    return Usage.model_validate(figures) if figures else None
+    theirs = inspect.getattr_static(cls, name, None)
+    ours = inspect.getattr_static(base, name, None) if base is not None else None
+    return theirs is not None and theirs is not ours
 
 
 def _text(value: Any) -> str | None:

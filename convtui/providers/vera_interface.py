@@ -2,7 +2,7 @@
 
 A class that says `from llm_clients.llm_interface import LLMInterface, Role` loads unchanged: where
 nothing called `llm_clients` can be imported, `offer()` has the names come from here. An installed
-VERA-MH always wins.
+VERA-MH always wins. The interface is that of its later versions, which those of 1.0 fit into.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class LLMInterface(ABC):
     """What VERA-MH offers to the classes of its users, with the defaults it has.
 
     A subclass has to define `generate_response`. Keyword arguments that nobody knows are tolerated
-    by the constructor.
+    by the constructor, and so is the constructor of VERA-MH 1.0, `(name, system_prompt)`, which has
+    no roles.
     """
 
     _session_type = "default"
@@ -59,13 +60,18 @@ class LLMInterface(ABC):
 
     def __init__(
         self,
-        name: str,
+        name: str = "",
         role: Any = Role.PROVIDER,
         system_prompt: str | None = None,
         first_message: str | None = None,
         start_prompt: str | None = None,
         **_: Any,
     ) -> None:
+        if role is None or isinstance(role, str):
+            values = {known.value: known for known in Role}
+            if system_prompt is None and role not in values:
+                system_prompt = role
+            role = values.get(role or "", Role.PROVIDER)
         self.name = name
         self.role = role
         self.system_prompt = system_prompt or ""
@@ -151,9 +157,14 @@ class LLMInterface(ABC):
         """Strings in its own raw replies that end the session."""
         return []
 
+    @property
+    def custom_termination_signals(self) -> list[str]:
+        """The newer name of `bespoke_termination_signals`."""
+        return self.bespoke_termination_signals
+
     def _extract_signals(self, raw_response: str) -> list[str]:
         """The declared signals in a raw reply, as declared and in that order."""
-        declared = list(self.bespoke_termination_signals)
+        declared = list(self.custom_termination_signals)
         found = {match.signal for match in match_signals(raw_response, declared)}
         return [signal for signal in declared if signal in found]
 
@@ -288,6 +299,8 @@ PACKAGE: Final = "llm_clients"
 _NAMES: Final = {
     PACKAGE: (Role, LLMInterface),
     f"{PACKAGE}.llm_interface": (Role, LLMInterface, JudgeLLM, LLMGenerationFailed),
+    # Before there was a package.
+    "llm_interface": (LLMInterface,),
 }
 _OFFERED_BY: Final = "convtui:vera"
 
@@ -311,7 +324,7 @@ class _Offer(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         module.__doc__ = "Offered by convtui: VERA-MH is not installed."
         for thing in _NAMES[module.__name__]:
             setattr(module, thing.__name__, thing)
-        if module.__name__ != PACKAGE:
+        if module.__name__ == f"{PACKAGE}.llm_interface":
             vars(module).update(
                 DEFAULT_START_PROMPT=DEFAULT_START_PROMPT, MAX_LLM_RETRIES=MAX_LLM_RETRIES
             )

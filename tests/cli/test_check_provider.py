@@ -70,3 +70,65 @@ def test_a_provider_that_is_not_there_is_2(file: Path) -> None:
     assert done.returncode == 2
     assert "did you mean 'Right'?" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+VERA = """\
+from typing import Optional, Tuple
+from llm_clients.llm_interface import LLMInterface
+
+class Old(LLMInterface):
+    def __init__(self, name: str, system_prompt: Optional[str] = None, **kwargs):
+        super().__init__(name, system_prompt)
+
+    async def generate_response(self, message: Optional[str] = None) -> Tuple[str, dict]:
+        raise AssertionError("nobody calls it")
+
+class Three(LLMInterface):
+    def generate_response(self, conversation_history) -> Tuple[str, dict, int]: ...
+
+class Unclear(LLMInterface):
+    def generate_response(self, x): ...
+
+class NoAnswer(LLMInterface):
+    def generate_response(self): ...
+"""
+
+
+@pytest.fixture
+def vera(tmp_path: Path) -> Path:
+    path = tmp_path / "old_bots.py"
+    path.write_text(VERA)
+    return path
+
+
+def test_the_recognised_shape_is_named(vera: Path) -> None:
+    done = check(f"{vera}:Old")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "made with name, system_prompt" in lines
+    assert "not given role (the constructor has no such parameter)" in lines
+    assert "gets the last message as text (message)" in lines
+    assert "returns text and metadata" in lines
+    assert any(line.startswith("stateful yes: it gets the last message only") for line in lines)
+
+
+def test_what_is_assumed_is_noted(vera: Path) -> None:
+    done = check(f"{vera}:Unclear")
+    assert done.returncode == 0
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "gets all turns as dictionaries (x)" in lines
+    assert "note the name x does not say what it takes: it is given the list" in lines
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "says"),
+    [
+        ("Three", 1, "generate_response() is annotated to return Tuple[str, dict, int]"),
+        ("NoAnswer", 2, "generate_response() takes neither a message nor a history"),
+    ],
+)
+def test_what_run_would_refuse_is_a_finding(vera: Path, name: str, code: int, says: str) -> None:
+    done = check(f"{vera}:{name}")
+    assert done.returncode == code
+    assert says in done.stdout
+    assert "nothing wrong" not in done.stdout

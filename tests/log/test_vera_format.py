@@ -17,9 +17,10 @@ from convtui.events import Record, SessionEnded, SessionStarted
 from convtui.log.formats import vera
 from convtui.log.formats.registry import Imported, by_name, formats, reader_for
 from convtui.log.formats.store import log_name, store
+from convtui.log.formats.vera_layout import render
 from convtui.log.formats.vera_log import literal, parse_log, usage_figures
 from convtui.log.formats.vera_names import Middle, parse_file, parse_folder, split_middle
-from convtui.log.formats.vera_text import EMPTY, is_transcript, parse, render, writable
+from convtui.log.formats.vera_text import EMPTY, is_transcript, parse, writable
 from convtui.log.reader import open_log
 from convtui.records import Speaker
 from tests.logs import conversation, ending, sample, session, turn, write_log

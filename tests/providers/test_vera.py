@@ -18,7 +18,7 @@ from convtui.models.retry import full_jitter
 from convtui.providers import vera_interface, vera_load
 from convtui.providers.base import match_signals
 from convtui.providers.loader import Loaded, ProviderSettings, load_provider
-from convtui.providers.vera import VeraProvider, usage_of
+from convtui.providers.vera import VeraProvider
 from convtui.spec import parse_provider_spec
 from tests.engine.helpers import FakeModels, Ran, findings, run, scenario
 
@@ -627,16 +627,6 @@ async def test_a_reply_that_is_none_is_named(write: Any, tmp_path: Path) -> None
     ran = await go(write("async def start_conversation(self): return None"), tmp_path, "hi",
                    first_speaker="provider")  # fmt: skip
     assert "returned None instead of text" in ran.termination.reason
-
-
-def test_usage_in_both_vocabularies() -> None:
-    usage = usage_of({"prompt_tokens": 3, "completion_tokens": 4, "cost": 0.5})
-    assert usage is not None
-    assert (usage.prompt_tokens, usage.completion_tokens, usage.cost) == (3, 4, 0.5)
-    usage = usage_of({"input_tokens": 1, "output_tokens": True, "cache_read_input_tokens": 2})
-    assert usage is not None
-    assert (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens) == (1, None, 2)
-    assert usage_of({}) is usage_of(None) is usage_of("x") is None
 
 
 def test_only_one_function_matches_signals() -> None:

@@ -20,18 +20,20 @@ from convtui.events import (
 )
 from convtui.log.formats.registry import Format, Imported
 from convtui.log.formats.vera_export import write
+from convtui.log.formats.vera_layout import read_transcript
 from convtui.log.formats.vera_log import ParsedLog, is_log, parse_log
 from convtui.log.formats.vera_names import (
     FileName,
     Middle,
     folder_of,
+    home_of,
     known_personas,
     parse_file,
     parse_folder,
     split_middle,
 )
 from convtui.log.formats.vera_records import Files, Said, Session, session_records
-from convtui.log.formats.vera_text import is_transcript, parse
+from convtui.log.formats.vera_text import is_transcript
 
 _HEAD: Final = 4096
 MAX_FILE: Final = 64 << 20
@@ -95,18 +97,21 @@ def _pair(path: Path) -> Files:
     return Files(name, path, next((log for log in beside if log.is_file()), None))
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_FILE:
             raise FileError(f"{path}: larger than {MAX_FILE >> 20} MB, which no transcript is")
-        return path.read_bytes().decode("utf-8", "replace")
+        return path.read_bytes()
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _session(files: Files) -> Session:
-    log = parse_log(_read(files.log)) if files.log is not None else ParsedLog()
+    log = ParsedLog()
+    if files.log is not None:
+        log = parse_log(_read(files.log).decode("utf-8", "replace"))
     warnings: list[str] = []
+    layout, sha256 = None, None
     if files.text is None:
         turns = [
             Said(turn.speaker, turn.response or "", turn, ended_by=turn.ended_by)
@@ -114,11 +119,12 @@ def _session(files: Files) -> Session:
             if turn.response is not None
         ]
     else:
-        text = _read(files.text)
-        if "\ufffd" in text:
+        data = _read(files.text)
+        text, sha256 = data.decode("utf-8", "replace"), hashlib.sha256(data).hexdigest()
+        if "\ufffd" in text and text.encode() != data:
             warnings.append(f"{files.text.name} is not valid UTF-8 everywhere")
         try:
-            blocks = parse(text)
+            blocks, layout = read_transcript(text)
         except ValueError as error:
             raise FileError(f"{files.text}: {error}: no transcript of VERA-MH") from None
         turns = [Said(b.speaker, b.text, None, b.line, b.ended_by) for b in blocks]
@@ -131,7 +137,16 @@ def _session(files: Files) -> Session:
                 " the first that looks like a turn"
             )
     name = files.name
-    return Session(name.index or 1, name.session_type or "default", turns, log, files, warnings)
+    return Session(
+        name.index or 1,
+        name.session_type or "default",
+        turns,
+        log,
+        files,
+        warnings,
+        layout=layout,
+        sha256=sha256,
+    )
 
 
 def _match(turns: list[Said], log: ParsedLog, files: Files) -> list[str]:
@@ -219,6 +234,7 @@ def _told(
         "persona_model": middle.model,
         "workflow": middle.workflow,
         "folder": folder.as_dict() if folder is not None else None,
+        "home": home_of(place),
         "sessions": [_told_session(session) for session in sessions],
     }
     return {key: value for key, value in told.items() if value is not None}
@@ -229,6 +245,9 @@ def _told_session(session: Session) -> dict[str, Any]:
     told: dict[str, Any] = {
         "index": files.name.index,
         "type": files.name.session_type,
+        "file": files.sources[0].name,
+        "sha256": session.sha256,
+        "layout": session.layout.as_dict() if session.layout is not None else None,
         "transcript": str(files.text.absolute()) if files.text else None,
         "log": str(files.log.absolute()) if files.log else None,
         "persona": log.persona,

@@ -15,7 +15,9 @@ from typing import Any, Final
 from convtui.errors import FileError
 from convtui.log.detail import TurnDetail
 from convtui.log.formats.registry import Written
-from convtui.log.formats.vera_text import render, writable
+from convtui.log.formats.vera_imported import ImportedRun
+from convtui.log.formats.vera_layout import Layout, end_after
+from convtui.log.formats.vera_text import writable
 from convtui.log.reader import Log
 from convtui.records import Speaker
 from convtui.text import safe_name
@@ -32,14 +34,16 @@ def write(log: Log, out: Path) -> Written:
     be written.
     """
     run = _Run(log)
-    home = out / run.folder / "conversations"
+    home = out / run.folder / run.home
     texts: dict[Path, str] = {}
     for session in log.transcript.sessions:
         if session.skipped:
             continue
-        name = run.file(session)
-        texts[home / f"{name}.txt"] = run.transcript(session)
-        texts[home / "logs" / f"{name}.log"] = run.log_of(session)
+        name = run.imported_file(session)
+        if name is None or home / name in texts:
+            name = f"{run.file(session)}.txt"
+        texts[home / name] = run.transcript(session, name)
+        texts[home / "logs" / f"{Path(name).stem}.log"] = run.log_of(session)
     if not texts:
         raise FileError(f"{log.path}: no session was held: there is nothing to export")
     _write(texts)
@@ -70,8 +74,11 @@ class _Run:
         self._log = log
         self._header = log.transcript.header
         self._changed = 0
+        self._differing: list[str] = []
         told = self._header.get("imported")
+        vera = isinstance(told, dict) and told.get("format") == "vera"
         self._told: dict[str, Any] = told if isinstance(told, dict) else {}
+        self._imported = ImportedRun(self._told if vera else {})
         scenario = self._header.get("scenario")
         self._scenario: dict[str, Any] = scenario if isinstance(scenario, dict) else {}
         persona = self._scenario.get("persona")
@@ -94,11 +101,28 @@ class _Run:
     @property
     def folder(self) -> str:
         """The run folder's name."""
+        kept = self._imported.folder
+        if kept is not None:
+            return kept
         sessions = self._log.transcript.sessions
         turns = max((s.max_turns or len(s.turns) for s in sessions), default=0)
         sides = [safe_name(name).replace("-", "_") for name in (self._user, self._chatbot)]
         at = self._created.strftime("%Y%m%d_%H%M%S")
-        return f"p_{sides[0]}__a_{sides[1]}__t{turns}__r1__{at}"
+        return f"p_{sides[0]}__a_{sides[1]}__t{turns}__r{self._run}__{at}"
+
+    @property
+    def home(self) -> str:
+        """Where in the run folder transcripts lie."""
+        return self._imported.home if self._imported.folder is not None else "conversations"
+
+    @property
+    def _run(self) -> int:
+        run = self._told.get("run")
+        return run if type(run) is int and run > 0 else 1
+
+    def imported_file(self, session: Session) -> str | None:
+        """The name of the transcript that a session was imported from."""
+        return self._imported.file(session.index)
 
     def file(self, session: Session) -> str:
         """The name of a session's files, without an ending."""
@@ -112,7 +136,7 @@ class _Run:
         ]
         if isinstance(workflow, str):
             parts.append(safe_name(workflow, default="workflow"))
-        parts.append(f"run{int(self._told.get('run') or 1)}")
+        parts.append(f"run{self._run}")
         if len(self._log.transcript.sessions) > 1 or session.session_type not in ("default", ""):
             parts += [f"s{session.index}", safe_name(session.session_type, default="session")]
         return "_".join(parts)
@@ -132,11 +156,21 @@ class _Run:
             return None
         return {"persona": "persona", "provider": "provider"}.get(termination.get("by"))  # type: ignore[return-value, arg-type]
 
-    def transcript(self, session: Session) -> str:
-        """A session's transcript."""
-        said = list(self._turns(session))
-        self._changed += sum(turn.text != text for turn, _, text in said)
-        return render(((speaker, text) for _, speaker, text in said), self._ended_by(session))
+    def transcript(self, session: Session, name: str) -> str:
+        """A session's transcript, in the layout of the one that it was imported from."""
+        said = [(speaker, turn.text) for turn, speaker, _ in self._turns(session)]
+        imported = self._imported.layout(session.index)
+        layout = Layout() if imported is None else imported
+        if imported is None or imported.turns != len(said):
+            layout = layout.without_places()
+            layout.ends = end_after(len(said), self._ended_by(session))
+        text = layout.render(said)
+        problem = self._imported.problem(session.index, text)
+        if problem:
+            self._differing.append(f"{name}: {problem}")
+        else:
+            self._changed += layout.changed(said)
+        return text
 
     def log_of(self, session: Session) -> str:
         """A session's log: header, turns, end."""
@@ -200,7 +234,10 @@ class _Run:
         return turn_detail(self._log, turn)
 
     def notes(self) -> Iterator[str]:
-        """What the format has no place for."""
+        """What the format has no place for, and what is not as it was imported."""
+        yield from self._imported.renamed()
+        yield from self._imported.logs_anew()
+        yield from self._differing
         if self._changed:
             yield (
                 f"{self._changed} turns were changed where they would have been taken for other"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ _FOLDER: Final = re.compile(
     r"p_(?P<user>.+)__a_(?P<chatbot>.+)__t(?P<turns>\d+)__r(?P<runs>\d+)__(?P<at>\d{8}_\d{6})"
     r"(?P<tail>.*)"
 )
+_MAX_NAME: Final = 255
+"""Bytes that file systems take for a name."""
 _BRACES: Final = re.compile(r"_?(\{.*\})")
 
 
@@ -62,6 +65,8 @@ class FolderName:
     at: datetime
     more: str = ""
     """What does not belong there: parameters, or what stands after the time."""
+    name: str = ""
+    """The whole as it stands there."""
 
     def as_dict(self) -> dict[str, Any]:
         """As it goes into a header."""
@@ -71,6 +76,7 @@ class FolderName:
             "turns": self.turns,
             "runs": self.runs,
             "at": self.at.isoformat(),
+            "name": self.name,
         }
         return {**found, "more": self.more} if self.more else found
 
@@ -110,6 +116,7 @@ def parse_folder(name: str) -> FolderName | None:
         int(match["runs"]),
         at,
         " ".join(more),
+        name,
     )
 
 
@@ -120,6 +127,28 @@ def folder_of(file: Path) -> FolderName | None:
         if found is not None:
             return found
     return None
+
+
+def home_of(file: Path) -> str | None:
+    """Where in its run folder a transcript lies, or that of a log: `conversations`, or empty."""
+    folder = file.absolute().parent
+    if folder.name == "logs":
+        folder = folder.parent
+    for depth, parent in enumerate([folder, *folder.parents][:3]):
+        if parse_folder(parent.name) is not None:
+            return "/".join(folder.parts[len(folder.parts) - depth :])
+    return None
+
+
+def kept_name(name: object) -> str | None:
+    """The name of an imported file or folder, if a file can safely have it; a log may be forged."""
+    if not isinstance(name, str) or not name.isprintable() or set(name) & set("/\\"):
+        return None
+    if name.startswith((".", "-", " ")) or not 0 < len(name.encode()) <= _MAX_NAME:
+        return None
+    if os.name == "nt" and (set(name) & set('<>:"|?*') or name.endswith((".", " "))):
+        return None
+    return name
 
 
 def _time(text: str) -> datetime | None:

@@ -18,6 +18,7 @@ from convtui.events import (
     TurnStarted,
     Warned,
 )
+from convtui.log.formats.vera_layout import Layout
 from convtui.log.formats.vera_log import LoggedTurn, ParsedLog, usage_figures
 from convtui.log.formats.vera_names import FileName, folder_of
 from convtui.records import Speaker
@@ -59,6 +60,10 @@ class Session:
     log: ParsedLog
     files: Files
     warnings: list[str] = field(default_factory=list)
+    layout: Layout | None = None
+    """That of its transcript, where there is one."""
+    sha256: str | None = None
+    """That of the bytes of its transcript."""
 
 
 def session_records(

@@ -7,8 +7,7 @@ after a blank line or an END line. Checked against all published transcripts.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from convtui.records import Speaker
@@ -17,26 +16,40 @@ EMPTY: Final = "No conversation recorded."
 _LABEL: Final = re.compile(r"(user|agent|chatbot|assistant|persona|provider):( |$)")
 _END: Final = re.compile(r"\[CONVERSATION ENDED - (?P<who>.*) signaled termination\]\s*")
 _SIDES: Final[dict[str, Speaker]] = {"user": "persona", "persona": "persona"}
-_WRITTEN: Final[dict[Speaker, str]] = {"persona": "user", "provider": "chatbot"}
-"""The labels that VERA-MH's own reader knows."""
 
 
 @dataclass(slots=True)
 class Block:
     """One turn of a transcript, at a line counted from 1.
 
-    `ended_by` is the speaker that the END line after it names.
+    `ended_by` is the speaker that the END line after it names, `prefix` the label as it stands
+    there and `gap` the lines between this turn, with its END line, and the next.
     """
 
     label: str
     text: str
     line: int
     ended_by: str | None = None
+    prefix: str = ""
+    end_line: str | None = None
+    gap: list[str] = field(default_factory=list)
 
     @property
     def speaker(self) -> Speaker:
         """The side that the label stands for."""
         return _SIDES.get(self.label, "provider")
+
+
+@dataclass(slots=True)
+class Lines:
+    """The lines of a transcript: its turns, and what stands around them.
+
+    Without turns `before` has all lines.
+    """
+
+    blocks: list[Block] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
 
 
 def is_transcript(head: str) -> bool:
@@ -45,16 +58,31 @@ def is_transcript(head: str) -> bool:
     return line.strip() == EMPTY or _LABEL.match(line) is not None
 
 
+def label_of(text: object) -> tuple[str, Speaker] | None:
+    """A label as it stands before a turn's text, and its side; None for anything else."""
+    match = _LABEL.fullmatch(text) if isinstance(text, str) else None
+    return (match[0], _SIDES.get(match[1], "provider")) if match else None
+
+
+def is_end(text: object) -> bool:
+    """Whether a line says that the conversation ended."""
+    return isinstance(text, str) and _END.fullmatch(text) is not None and "\n" not in text
+
+
 def parse(text: str) -> list[Block]:
     """The turns of a transcript; none for one that says that nothing was recorded.
 
     Raises ValueError for a text that does not begin with a turn.
     """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    lines = text.removesuffix("\n").split("\n")
+    return parse_lines(text.removesuffix("\n").split("\n")).blocks
+
+
+def parse_lines(lines: list[str]) -> Lines:
+    """The same of lines without their ends, with what stands around the turns."""
     first = next((n for n, line in enumerate(lines) if line.strip()), None)
     if first is None or "\n".join(lines[first:]).strip() == EMPTY:
-        return []
+        return Lines(before=lines)
     if not _LABEL.match(lines[first]):
         raise ValueError(f"line {first + 1} begins no turn (user:, chatbot:, agent: ...)")
     blocks: list[Block] = []
@@ -64,7 +92,7 @@ def parse(text: str) -> list[Block]:
         label = _LABEL.match(line) if after_gap else None
         if label:
             _close(blocks, held, cut=True)
-            blocks.append(Block(label[1], "", number))
+            blocks.append(Block(label[1], "", number, prefix=label[0]))
             held = [line[label.end() :]]
             after_gap = False
             continue
@@ -72,12 +100,13 @@ def parse(text: str) -> list[Block]:
         if end and blocks[-1].ended_by is None and _ends_here(lines, number):
             _close(blocks, held, cut=False)
             blocks[-1].ended_by = end["who"]
+            blocks[-1].end_line = line
             held = []
         else:
             held.append(line)
         after_gap = bool(end) or not line.strip()
     _close(blocks, held, cut=False)
-    return blocks
+    return Lines(blocks, lines[:first], blocks[-1].gap)
 
 
 def _ends_here(lines: list[str], after: int) -> bool:
@@ -90,12 +119,13 @@ def _ends_here(lines: list[str], after: int) -> bool:
 
 def _close(blocks: list[Block], held: list[str], *, cut: bool) -> None:
     """Puts the lines that were held into the last block; `cut` takes the separating one off."""
-    if not blocks or not held:
+    if not blocks:
         return
     if blocks[-1].ended_by is not None:
-        return  # only blank lines stand between an END line and the next turn
-    if cut and not held[-1].strip() and len(held) > 1:
-        held = held[:-1]
+        blocks[-1].gap = held  # only blank lines stand between an END line and the next turn
+        return
+    if cut and held and not held[-1].strip() and len(held) > 1:
+        held, blocks[-1].gap = held[:-1], held[-1:]
     blocks[-1].text = "\n".join(held)
 
 
@@ -117,12 +147,3 @@ def writable(text: str) -> str:
 
 def _half(text: str) -> bool:
     return any("\ud800" <= char <= "\udfff" for char in text)
-
-
-def render(turns: Iterable[tuple[Speaker, str]], ended_by: Speaker | None = None) -> str:
-    """A transcript of turns whose texts are `writable()`."""
-    blocks = [f"{_WRITTEN[speaker]}: {text}\n" for speaker, text in turns]
-    if not blocks:
-        return EMPTY
-    end = f"[CONVERSATION ENDED - {ended_by} signaled termination]\n" if ended_by else ""
-    return "\n".join(blocks) + end
