@@ -88,9 +88,11 @@ class RunProfile:
     """Turns that it began with because it continues another run."""
     discarded: int = 0
     errors: int = 0
-    """Turns in which something failed."""
+    """Turns in which something failed, or whose text is that of an error."""
     signals: Counter[str] = field(default_factory=Counter)
     """Turns by signal."""
+    incomplete: Counter[str] = field(default_factory=Counter)
+    """Turns by the reason why their reply did not come to its end."""
     decisions: Counter[str] = field(default_factory=Counter)
     """A responder's decisions by kind."""
     rules: Counter[str] = field(default_factory=Counter)
@@ -130,6 +132,7 @@ class Profile:
     gain: Gain
     rules: Counter[str]
     signals: Counter[str]
+    incomplete: Counter[str]
     decisions: Counter[str]
     endings: Counter[str]
     """Runs by ending."""
@@ -218,6 +221,7 @@ def combine(runs: Sequence[RunProfile]) -> Profile:
         gain_of([run.outcomes for run in runs]),
         _sum(run.rules for run in runs),
         _sum(run.signals for run in runs),
+        _sum(run.incomplete for run in runs),
         _sum(run.decisions for run in runs),
         Counter(run.ending for run in runs),
         Counter(ending for run in runs for ending in run.sessions),
@@ -259,9 +263,13 @@ def _take_turns(run: RunProfile, transcript: Transcript) -> None:
             run.inherited += 1
             continue
         run.said += turn.status == COMMITTED
-        wrong = bool(turn.flags & Flag.ERROR)
+        wrong = bool(turn.flags & (Flag.ERROR | Flag.ERROR_TEXT))
         run.errors += wrong
         run.signals.update(turn.signals)
+        if turn.flags & Flag.INCOMPLETE:
+            run.incomplete.update(
+                code.split(":")[1] for code in turn.codes if code.startswith("incomplete:")
+            )
         if turn.flags & Flag.DECISION:
             run.decisions.update(
                 code.split(":")[1] for code in turn.codes if code.startswith("decided:")

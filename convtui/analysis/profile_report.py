@@ -73,6 +73,7 @@ def sections(profile: Profile) -> list[Section]:
     found.append(_took(profile))
     for title, counter in (
         ("signals (turns)", profile.signals),
+        ("incomplete replies (turns)", profile.incomplete),
         ("decisions", profile.decisions),
         ("runs ended", profile.endings if len(profile.runs) > 1 else Counter[str]()),
         ("sessions ended", profile.session_endings if profile.sessions > 1 else Counter[str]()),
@@ -225,6 +226,7 @@ def as_dict(profile: Profile) -> dict[str, Any]:
         "decided_by": dict(profile.rules),
         "rules": {rule: RULES[rule] for rule in profile.rules},
         "signals": dict(profile.signals),
+        "incomplete": dict(profile.incomplete),
         "decisions": dict(profile.decisions),
         "endings": dict(profile.endings),
         "session_endings": dict(profile.session_endings),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 from convtui.analysis.rehooking import Rehooked
 from convtui.errors import FileError
+from convtui.incomplete import in_words
 from convtui.text import visible
 from convtui.word_diff import Op, word_diff
 
@@ -41,6 +43,8 @@ class Changed:
     error: dict[str, Any] | None
     by_hand: tuple[str, ...] = ()
     """What a human had changed of it: raw, text, discard, ending."""
+    incomplete: str = ""
+    """Why the reply had not come to its end; see `convtui.incomplete`."""
 
     @property
     def address(self) -> str:
@@ -74,6 +78,8 @@ class Changed:
                 said.append("discarded" if after.get("discarded") else "no longer discarded")
             elif kind == "ending":
                 said.append(_ending(before.get("ends"), after.get("ends")))
+        if self.incomplete:
+            said.append(f"the reply is incomplete: {in_words(self.incomplete)}")
         return said
 
     def hand(self) -> str:
@@ -146,6 +152,8 @@ class Counts:
     """Turns whose raw replies stand in a parent log."""
     by_hand: int
     """Replies of which a human changed something: compared with what the hooks had made."""
+    incomplete: int
+    """Replies that had not come to their end."""
 
 
 class Report:
@@ -165,6 +173,7 @@ class Report:
             counterfactual=sum(each.get("counterfactual", 0) for each in found),
             seeded=sum(each.get("seeded", 0) for each in found),
             by_hand=sum(each.get("by_hand", 0) for each in found),
+            incomplete=sum(len(each.get("incomplete", ())) for each in found),
         )
 
     @property
@@ -236,6 +245,15 @@ class Report:
                 f"{counts.by_hand} replies were changed by hand then; they are compared with what"
                 " the hooks had made, not with what a human made of that"
             )
+        if counts.incomplete:
+            reasons = Counter(
+                str(row[3]) for each in result.found for row in each.get("incomplete", ())
+            )
+            words = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+            notes.append(
+                f"{_many(counts.incomplete, 'reply', 'replies')} had not come to an end ({words});"
+                " the hooks were given what there was"
+            )
         if result.output:
             first = result.output.strip().split("\n", 1)[0]
             notes.append(f"the provider's code printed {len(result.output)} characters: {first}")
@@ -265,6 +283,10 @@ class Report:
             "replies": len(found["turns"]),
             "counterfactual": found["counterfactual"],
             "damaged_lines": found["damaged"],
+            "incomplete": [
+                {"session": session, "turn": turn, "attempt": attempt, "reason": reason}
+                for session, turn, attempt, reason in found["incomplete"]
+            ],
             "endings": found["endings"],
             "changed": [
                 {key: value for key, value in change.items() if key != "log"}
@@ -305,9 +327,14 @@ class Report:
             ET.SubElement(case, "error", message=_clean(str(found["error"])))
             return own | {"tests": 1, "errors": 1}
         changes = {(c.session, c.turn, c.attempt): c for c in self.changes if c.log == log}
+        incomplete = {tuple(row[:3]): str(row[3]) for row in found["incomplete"]}
         for session, turn, attempt in found["turns"]:
             own["tests"] += 1
             case = ET.SubElement(suite, "testcase", classname=name)
+            reason = incomplete.get((session, turn, attempt))
+            if reason is not None:
+                properties = ET.SubElement(case, "properties")
+                ET.SubElement(properties, "property", name="incomplete", value=_clean(reason))
             change = changes.get((session, turn, attempt))
             if change is None:
                 case.set("name", f"{session}:{turn}" + (f" attempt {attempt}" * (attempt > 1)))
@@ -324,6 +351,7 @@ class Report:
 
 def _changes(result: Rehooked) -> Iterator[Changed]:
     for found in result.found:
+        incomplete = {tuple(row[:3]): str(row[3]) for row in found.get("incomplete", ())}
         for each in found.get("changed", ()):
             yield Changed(
                 log=result.logs[found["log"]],
@@ -337,6 +365,7 @@ def _changes(result: Rehooked) -> Iterator[Changed]:
                 after=each["after"],
                 error=each["error"],
                 by_hand=tuple(each["by_hand"]),
+                incomplete=incomplete.get((each["session"], each["turn"], each["attempt"]), ""),
             )
 
 

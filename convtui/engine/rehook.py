@@ -207,6 +207,13 @@ class Rehook:
             "seeded": seeded,
             "by_hand": by_hand,
             "damaged": found.damaged,
+            "incomplete": [
+                [reply.session, reply.turn, reply.attempt, reply.incomplete]
+                for reply in found.replies
+                if reply.incomplete
+                and not reply.seeded
+                and (wanted is None or (reply.session, reply.turn) in wanted)
+            ],
             "endings": [
                 {"session": session, "before": before, "after": after}
                 for session, (before, after) in sorted(ends.items())

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
 from convtui.errors import LogError
+from convtui.incomplete import finish_means
 from convtui.interim import Interim
 from convtui.log.reader import MAX_LINE
 from convtui.records import FORMAT, MAJOR, RecordDict, decode
@@ -59,6 +60,12 @@ class RecordedReply:
     """The hook that failed then, and in whose place a human gave the result."""
     interim: list[Interim] = field(default_factory=list)
     """What was said beside tool calls, as edited, where somebody edited it."""
+
+    @property
+    def incomplete(self) -> str:
+        """Why the reply did not come to its end; empty for a whole one."""
+        last = self.rounds[-1] if self.rounds else {}
+        return str(last.get("incomplete") or "") or finish_means(last.get("finish_reason"))
 
     @property
     def hook_failed(self) -> bool:

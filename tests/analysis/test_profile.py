@@ -17,7 +17,7 @@ from convtui.analysis.profile_html import as_html
 from convtui.analysis.profile_report import as_dict, gain_words, sections
 from convtui.analysis.profile_series import series
 from convtui.errors import LogError
-from convtui.events import HistorySeeded, Record, UserDecided
+from convtui.events import HistorySeeded, LlmResponse, Record, UserDecided
 from tests.analysis.tool_logs import OK, call, result, tool_log
 from tests.logs import conversation, ending, header, session, turn, write_log
 
@@ -341,3 +341,19 @@ def test_data_is_json(tmp_path: Path) -> None:
     assert data["gain"]["verdict"] is None
     assert data["sides"]["provider"]["latency"]["n"] == 2
     assert data["runs"][0]["ending"] == "<i>"
+
+
+def test_replies_that_did_not_come_to_their_end(tmp_path: Path) -> None:
+    cut = LlmResponse(raw="Half a", finish_reason="length", incomplete="length")
+    turns = [
+        turn(1, "persona", "hi"),
+        turn(2, "provider", "Half a", more=[cut], incomplete="length"),
+        turn(3, "persona", "well?"),
+        turn(4, "provider", "Error: no boat", error_text="Error: no boat"),
+    ]
+    profile = profile_logs([write_log(tmp_path / "a.jsonl", conversation(session(1, "x", turns)))])
+    assert profile.incomplete == {"length": 1}
+    assert profile.errors == 1
+    assert as_dict(profile)["incomplete"] == {"length": 1}
+    (section,) = [s for s in sections(profile) if s.title.startswith("incomplete")]
+    assert list(section.rows) == [("length", "1")]

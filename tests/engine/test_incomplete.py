@@ -15,6 +15,7 @@ from convtui.models.base import Delta, Reply
 from convtui.plain import print_log
 from convtui.turns import Flag
 from tests.engine.helpers import Bot, FakeModels, Line, Ran, resume, run, scenario
+from tests.engine.test_rehook import again
 from tests.engine.test_rounds import matching
 
 ANN = {"name": "Ann", "prompt": "a patient", "model": "fake/user", "opening": "hi"}
@@ -202,3 +203,9 @@ async def test_what_a_human_types_is_no_error_text(tmp_path: Path) -> None:
     plan = [take_over, ("say", {"text": ERROR}), "end"]
     ran = await run(what, tmp_path, plan=plan)
     assert "error_text" not in ran.of("turn.committed")[1]
+
+
+async def test_rehook_says_which_replies_were_cut_off(tmp_path: Path) -> None:
+    bot = Bot(Reply("Half a", finish_reason="length"), "Whole.")
+    ran = await run(scenario(bot, ["a", "b"]), tmp_path)
+    assert again(ran.path, Bot(), tmp_path)["incomplete"] == [[1, 2, 1, "length"]]
