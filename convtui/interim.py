@@ -13,6 +13,13 @@ class Interim(NamedTuple):
     text: str
 
 
+def last_round(turn: Mapping[str, Any]) -> str:
+    """What a committed turn said in its last round, as record or seeded turn; the rest stands in
+    its tool messages."""
+    reply = turn.get("reply")
+    return str(turn.get("text", "")) if reply is None else str(reply)
+
+
 def interim_in(messages: Iterable[Mapping[str, Any]]) -> tuple[Interim, ...]:
     """The texts in the tool messages of a turn: chat messages, an `assistant` one a round."""
     texts: list[Interim] = []

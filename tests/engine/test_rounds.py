@@ -15,7 +15,17 @@ from convtui.log.reader import open_log
 from convtui.lookup import LogLookup
 from convtui.plain import print_log
 from convtui.turns import Flag
-from tests.engine.helpers import Answer, Bot, FakeModels, Ran, calls, resume, run, scenario
+from tests.engine.helpers import (
+    Answer,
+    Bot,
+    FakeModels,
+    Line,
+    Ran,
+    calls,
+    resume,
+    run,
+    scenario,
+)
 from tests.engine.test_rehook import again
 
 SIGNAL = "[[TRANSFER]]"
@@ -104,7 +114,10 @@ async def test_it_is_said_where_that_is_set(tmp_path: Path) -> None:
         def post_process_response(self, text: str) -> str:
             return text.replace(SIGNAL, "").strip().upper()
 
-    lines = [calls(("find_trip", '{"city": "Oslo"}'), text="Let me look."), "Found it."]
+    lines: list[Line] = [
+        calls(("find_trip", '{"city": "Oslo"}'), text="Let me look."),
+        "Found it.",
+    ]
     bot = Loud(*lines, *lines, tools=[find_trip])
     ran = await run(scenario(bot, ["a", "b"], interim="say"), tmp_path)
     assert ran.said[1] == "LET ME LOOK.\n\nFOUND IT."

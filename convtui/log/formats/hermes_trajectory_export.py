@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
+from convtui.interim import last_round
 from convtui.log.formats.hermes_tags import reply_of, response_of
 from convtui.log.formats.rath_files import as_list, as_object
 from convtui.log.formats.registry import Written
@@ -159,7 +160,7 @@ class _Export:
     def _on_seeded(self, record: RecordDict) -> None:
         for turn in map(as_object, as_list(record.get("turns"))):
             provider = turn.get("speaker") == "provider"
-            text = str(turn.get("text", ""))
+            text = last_round(turn)
             value = reply_of(text, None, []) if provider else text
             self._items(turn).append(self._item("assistant" if provider else "user", value, {}))
 
@@ -214,7 +215,7 @@ class _Export:
         self._turn.append(self._item("assistant", value, reply))
 
     def _on_committed(self, record: RecordDict) -> None:
-        text = str(record.get("text", ""))
+        text = last_round(record)
         if record.get("speaker") != "provider":
             self._items(record).append(self._item("user", text, record))
             return

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
+from convtui.interim import last_round
 from convtui.log.formats.oharness_blocks import (
     UNKNOWN,
     as_text,
@@ -114,7 +115,7 @@ class _Export(Lines):
                 last = turn.get("session")
                 found = next((s for s in sessions if s.index == last), None)
                 self._session(found.session_type if found is not None else "", turn["speaker"])
-            speaker, text = str(turn["speaker"]), str(turn["text"])
+            speaker, text = str(turn["speaker"]), last_round(turn)
             self._count("turns said before this log began (their replies are in its parent)")
             if speaker == "provider":
                 self._start((turn.get("session"), turn.get("turn")))
@@ -171,7 +172,7 @@ class _Export(Lines):
         if record.get("speaker") == "provider":
             self._open(record)
         marks = {name: record.get(name) for name in ("human", "edited", "truncated", "draft")}
-        self._commit(str(record.get("speaker")), str(record.get("text", "")), marks)
+        self._commit(str(record.get("speaker")), last_round(record), marks)
 
     def _commit(self, speaker: str, text: str, marks: dict[str, Any]) -> None:
         marks = {name: value for name, value in marks.items() if value}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
+from convtui.interim import last_round
 from convtui.log.formats.foreign import parse_time
 from convtui.log.formats.rath_files import (
     Round,
@@ -253,7 +254,7 @@ class _Export:
             file = self._open(turn.get("session"))
             if file is None:
                 continue
-            text = str(turn.get("text", ""))
+            text = last_round(turn)
             if turn.get("speaker") == "provider":
                 self._rounds = rounds_in(turn.get("messages"))
                 self._say(file, text, turn)
@@ -386,7 +387,7 @@ class _Export:
         if file is None:
             self._count("turns after the end of their session left out")
             return
-        text = str(record.get("text", ""))
+        text = last_round(record)
         if record.get("speaker") == "provider":
             file.begin(None)
             self._say(file, text, record)

@@ -252,6 +252,12 @@ class _Run:
                 f"{human} turns were said by a human: marked 'human': True in the logging of the"
                 " .log files, for which transcripts have no place"
             )
+        interim = sum(len(turn.interim) for turn in self._log.transcript.turns)
+        if interim:
+            yield (
+                f"{interim} texts were written beside tool calls and not said: they are in the"
+                " logging of the .log files, not in the transcripts"
+            )
         dropped = sum(bool(t.flags & Flag.DISCARDED) for t in self._log.transcript.turns)
         if dropped:
             yield f"{dropped} discarded turns are left out, as VERA-MH does"
@@ -274,4 +280,6 @@ def _logging(detail: TurnDetail, speaker: Speaker) -> dict[str, Any]:
     logging.setdefault("response_id", None)
     if speaker == "provider" and detail.raw is not None:
         logging["raw_response"] = detail.raw
+    if detail.interim:
+        logging["interim"] = [part._asdict() for part in detail.interim]
     return logging
