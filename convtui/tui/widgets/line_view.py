@@ -21,7 +21,8 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from convtui.text import visible
+from convtui.text import harmless
+from convtui.tui.clusters import anchored, separated
 from convtui.tui.palette import Palette, palette_of
 from convtui.tui.timers import once
 from convtui.tui.widgets.heights import Heights
@@ -365,14 +366,15 @@ class LineView(ScrollView, can_focus=True):
             strip = self.empty_row(y)
             return strip.apply_style(base).crop_extend(0, width, base)
         item, row = self.heights.find(line)
-        strip = self.row(item, row)
+        strip = separated(self.row(item, row))
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(line)) is not None:
             strip = _selected(strip, *span, self.palette.style("mark:accent"))
         under = self.row_style(item, row)
         if under is not None:
             base += under
-        return strip.apply_style(base).crop_extend(0, width, base).apply_offsets(0, line)
+        strip = strip.apply_style(base).crop_extend(0, width, base).apply_offsets(0, line)
+        return anchored(strip)
 
     # --- selecting text
 
@@ -424,6 +426,4 @@ def strip_of(spans: Sequence[tuple[str, str]], palette: Palette) -> Strip:
     The last gate before the terminal: text that came here by a way that forgot `visible()` is made
     visible all the same.
     """
-    return Strip(
-        [Segment(visible(text, lines=False), palette.style(role)) for text, role in spans if text]
-    )
+    return Strip([Segment(harmless(text), palette.style(role)) for text, role in spans if text])
