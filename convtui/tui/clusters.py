@@ -13,7 +13,6 @@ from typing import Final
 
 from rich.cells import cell_len, get_character_cell_size
 from rich.segment import ControlType, Segment
-from rich.style import Style
 from textual.strip import Strip
 
 from convtui.invisible import PICTURE_RANGES
@@ -33,8 +32,7 @@ _UNSURE: Final = re.compile(f"[\u200d\ufe0f{_SKIN}{_FLAG_LETTERS}{_TAGS}]")
 _LETTER_JOINED: Final = re.compile(f"(?<=\u200d)(?![{PICTURE_RANGES}])")
 JOINED: Final = re.compile("[\u200d\ufe0f]")
 """What makes the width of a text another than the sum of its characters' widths."""
-_SAVE: Final = "\x1b7"
-_RESTORE: Final = "\x1b8"
+_LAST_LETTER: Final = re.compile(r"\w\W*\Z")
 
 
 @lru_cache(4096)
@@ -83,28 +81,49 @@ def separated(strip: Strip) -> Strip:
 def anchored(strip: Strip) -> Strip:
     """A strip that is drawn as wide as it is measured, whatever the terminal makes of its emoji.
 
-    The last step: its segments that move the cursor are no text.
+    The same goes for letters that are joined. The last step: its segments that move the cursor are
+    no text.
     """
     if not any(_UNSURE.search(text) for text, _, _ in strip):
         return strip
     segments: list[Segment] = []
+    cells = 0
+    """Of letters that go on in the next segment."""
     for text, style, control in strip:
         position = 0
-        for match in () if control else _EMOJI.finditer(text):
-            cells = cell_len(match.group())
+        if cells and not control:
+            position, own = cluster_end(text, 0)
+            segments.append(Segment(text[:position], style))
+            cells += own
+            if position < len(text) or not text.endswith(_ZWJ):
+                segments.append(_back_and_on(cells))
+                cells = 0
+        for match in () if control else _EMOJI.finditer(text, position):
             if match.start() > position:
                 segments.append(Segment(text[position : match.start()], style))
-            segments += (
-                _control(_SAVE),
-                Segment(match.group(), style),
-                _control(f"{_RESTORE}\x1b[{cells}C"),
-            )
+            emoji = match.group()
+            segments += (_SAVE, Segment(emoji, style), _back_and_on(cell_len(emoji)))
             position = match.end()
-        if position < len(text):
+        letter = _LAST_LETTER.search(text, position) if text.endswith(_ZWJ) else None
+        if letter is not None:
+            if letter.start() > position:
+                segments.append(Segment(text[position : letter.start()], style))
+            segments += (_SAVE, Segment(letter.group(), style))
+            cells = cell_len(letter.group())
+        elif position < len(text):
             segments.append(Segment(text[position:], style, control))
+    if cells:
+        segments.append(_back_and_on(cells))
     return Strip(segments, strip.cell_length)
 
 
+def _back_and_on(cells: int) -> Segment:
+    """Puts the cursor `cells` behind where it was saved."""
+    return _control(f"\x1b8\x1b[{cells}C")
+
+
 def _control(code: str) -> Segment:
-    # A style of its own: Textual's filters for terminals without colour look at it.
-    return Segment(code, Style.null(), [(ControlType.CURSOR_FORWARD, 0)])
+    return Segment(code, None, [(ControlType.CURSOR_FORWARD, 0)])
+
+
+_SAVE: Final = _control("\x1b7")

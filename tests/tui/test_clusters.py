@@ -39,9 +39,7 @@ def test_the_cursor_is_put_behind_an_emoji(emoji: str) -> None:
     assert f"\x1b7\x1b[1m{emoji}\x1b[0m\x1b8\x1b[2C" in fixed.render(drawn)
 
 
-@pytest.mark.parametrize(
-    "text", ["plain", "渡し船 café", "می\u200cخواهم", "क\u094d\u200dष", "\U0001f469!"]
-)
+@pytest.mark.parametrize("text", ["plain", "渡し船 café", "می\u200cخواهم", "\U0001f469!"])
 def test_everything_else_is_drawn_as_it_is(text: str) -> None:
     strip = Strip([Segment(text, BOLD)])
     assert list(anchored(strip)) == list(strip)
@@ -54,6 +52,17 @@ def test_joined_letters_are_measured_as_letters() -> None:
     assert text_of(strip) == text
     assert strip.cell_length == 6
     assert list(separated(Strip([Segment(FAMILY)]))) == [Segment(FAMILY)]
+
+
+def test_the_cursor_is_put_behind_joined_letters() -> None:
+    strip = separated(Strip([Segment("अ क\u094d\u200dष ok")]))
+    fixed = anchored(strip)
+    assert text_of(fixed) == text_of(strip)
+    assert fixed.cell_length == 7
+    drawn = fixed.render(Console(color_system=None))
+    assert drawn == "अ \x1b7क\u094d\u200dष\x1b8\x1b[2C ok"
+    at_the_end = anchored(separated(Strip([Segment("ന\u0d4d\u200d")])))
+    assert at_the_end.render(Console(color_system=None)) == "\x1b7ന\u0d4d\u200d\x1b8\x1b[1C"
 
 
 def test_a_cluster_is_a_character_and_what_is_drawn_on_it() -> None:

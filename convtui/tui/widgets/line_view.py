@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
@@ -373,8 +373,11 @@ class LineView(ScrollView, can_focus=True):
         under = self.row_style(item, row)
         if under is not None:
             base += under
-        strip = strip.apply_style(base).crop_extend(0, width, base).apply_offsets(0, line)
-        return anchored(strip)
+        return strip.apply_style(base).crop_extend(0, width, base).apply_offsets(0, line)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Called by Textual for a part of the view; its filters take cursor movements for text."""
+        return [anchored(strip) for strip in super().render_lines(crop)]
 
     # --- selecting text
 
