@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from convtui.errors import FileError, UsageError, did_you_mean
+from convtui.errors import FileError, UsageError, did_you_mean, listed
 from convtui.events import Record
 from convtui.log.reader import Log
 
@@ -151,14 +151,14 @@ def format_for(path: Path, name: str | None = None) -> Format:
         said = known.unsure(path) if known.unsure is not None else ""
         if said:
             raise FileError(f"{path}: {said}")
-    listed = "; ".join(f"{known.name}: {known.description}" for known in formats())
-    raise FileError(f"{path}: in no format that is known ({listed}); name it with --from")
+    described = "; ".join(f"{known.name}: {known.description}" for known in formats())
+    raise FileError(f"{path}: in no format that is known ({described}); name it with --from")
 
 
 def by_name(name: str) -> Format:
     """The format of this name. Raises `UsageError`."""
     if name not in NAMES:
         raise UsageError(
-            f"{name!r} is no format{did_you_mean(name, NAMES)} (known: {', '.join(NAMES)})"
+            f"{name!r} is no format{did_you_mean(name, NAMES) or '.'} Known are {listed(NAMES)}."
         )
     return next(formats([name]))
