@@ -130,8 +130,8 @@ class WazaFile:
             enabled = [task for task in self.tasks if task.enabled or self.kind == "task"]
             if len(enabled) == 1:
                 return enabled[0]
-            what = "there are several tasks" if enabled else "every task is disabled"
-            raise UsageError(f"{self.path}: {what}. Say --task ID, one of {self._ids()}.")
+            what = "which task?" if enabled else "every task is disabled;"
+            raise UsageError(f"{self.path}: {what} Say --task ID, one of: {', '.join(self._ids())}")
         for key in ("id", "name"):
             found = [task for task in self.tasks if getattr(task, key) == wanted]
             if len(found) > 1:
@@ -140,7 +140,8 @@ class WazaFile:
             if found:
                 return found[0]
         near = did_you_mean(wanted, [task.id for task in self.tasks]) or "."
-        raise UsageError(f"{self.path}: there is no task {wanted!r}{near} It has {self._ids()}.")
+        has = f"It has {listed(self._ids())}."
+        raise UsageError(f"{self.path}: there is no task {wanted!r}{near} {has}")
 
     def notes(self, task: WazaTask | None = None) -> list[str]:
         """What is left out or disabled, of one task or of all."""
@@ -152,8 +153,8 @@ class WazaFile:
             notes.append(f"{self.path}: disabled tasks (enabled: false): {', '.join(skipped)}")
         return [*notes, *task.notes()]
 
-    def _ids(self) -> str:
-        return listed(task.id if task.enabled else f"{task.id} (disabled)" for task in self.tasks)
+    def _ids(self) -> list[str]:
+        return [task.id if task.enabled else f"{task.id} (disabled)" for task in self.tasks]
 
 
 def read_waza(path: Path) -> WazaFile:

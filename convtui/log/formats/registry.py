@@ -105,7 +105,8 @@ class Format:
     `detect` looks at the beginning only and never raises; `read` gives one conversation after the
     other and raises `FileError` for a file it cannot make sense of; `write` puts a log below a
     folder and never overwrites. `source` is there where a file can hold many to choose from;
-    `unsure` says what a file that nobody recognises might be, in a sentence, or nothing.
+    `unsure` says what a file that nobody recognises might be, in a sentence, or nothing. `files`
+    names the files of a folder that can be read one by one; empty ones are among them.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Format:
     write: Callable[[Log, Path], Written] | None = None
     source: Callable[[Path], Source] | None = None
     unsure: Callable[[Path], str] | None = None
+    files: Callable[[Path], list[Path]] | None = None
 
 
 def formats(names: Iterable[str] = NAMES) -> Iterator[Format]:
