@@ -26,6 +26,7 @@ MAX_DEPTH: Final = 100
 MAX_LINE: Final = 64 << 20
 """Bytes that a line of a file may have."""
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
+_IN_LINE: Final = re.compile(r"line (\d{1,12}): ")
 _MAX_NUMBER: Final = 1 << 64
 _KINDS: Final = {
     dict: "an object",
@@ -68,18 +69,28 @@ class Finding:
     code: str = "bad_line"
 
     def __str__(self) -> str:
-        where = f"{self.path}: " if self.line is None else f"{self.path}: line {self.line}: "
-        return where + self.message
+        return f"{self.path}: {self.placed}"
+
+    @property
+    def placed(self) -> str:
+        """What it says with its line, if that is known."""
+        return self.message if self.line is None else f"line {self.line}: {self.message}"
 
     def warned(self, **where: Any) -> Warned:
         """The record of it in a log."""
-        place = f"line {self.line}: " if self.line is not None else ""
-        return Warned(**where, code=self.code, message=place + self.message, line=self.line)
+        return Warned(**where, code=self.code, message=self.placed, line=self.line)
+
+
+class NewerError(FileError):
+    """A file of a schema that is not known yet: nothing in it can be taken at its word."""
 
 
 def finding_of(error: FileError, path: Path, line: int | None, code: str = "bad_line") -> Finding:
     """What an error says that was raised for something in a line."""
-    message = str(error).removeprefix(f"{path}: ").removeprefix(f"line {line}: ")
+    message = str(error).removeprefix(f"{path}: ")
+    place = _IN_LINE.match(message)
+    if place is not None:
+        line, message = int(place[1]), message[place.end() :]
     return Finding(path, message, line, code)
 
 

@@ -16,6 +16,7 @@ from convtui.errors import FileError, did_you_mean, listed
 from convtui.log.formats.foreign import (
     Fields,
     Finding,
+    NewerError,
     finding_of,
     head_of,
     is_empty,
@@ -84,6 +85,7 @@ def rows(path: Path) -> Iterator[tuple[list[Row | Finding], bytes]]:
     schema.
     """
     header = readable = 0
+    first: Finding | None = None
     for line in lines(path):
         number = line.number
         values, findings = values_in(line, path)
@@ -117,13 +119,18 @@ def rows(path: Path) -> Iterator[tuple[list[Row | Finding], bytes]]:
                 header = -1
             found.append(row)
         found += findings
+        first = first or next((row for row in found if isinstance(row, Finding)), None)
         yield found, line.raw
     if not readable:
-        raise FileError(f"{path}: there is no header and no chunk that can be read: {_empty(path)}")
+        raise FileError(
+            f"{path}: there is no header and no chunk that can be read: {_why(path, first)}"
+        )
 
 
-def _empty(path: Path) -> str:
-    return "the file is empty" if is_empty(path) else "this is no session of rath"
+def _why(path: Path, first: Finding | None) -> str:
+    if is_empty(path):
+        return "the file is empty"
+    return first.placed if first is not None else "this is no session of rath"
 
 
 def _row(fields: Fields, number: int) -> Row:
@@ -148,10 +155,6 @@ def _known(fields: Fields, name: str, names: tuple[str, ...]) -> str:
         hint = did_you_mean(found, names) or f"; known are {listed(names)}"
         raise fields.wrong(name, f"{found[:40]!r} is not known{hint}")
     return found
-
-
-class NewerError(FileError):
-    """A file of a schema that is not known yet: nothing in it can be taken at its word."""
 
 
 def _version(header: Fields) -> None:
