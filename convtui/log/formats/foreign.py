@@ -28,6 +28,10 @@ MAX_LINE: Final = 64 << 20
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _IN_LINE: Final = re.compile(r"line (\d{1,12}): ")
 _MAX_NUMBER: Final = 1 << 64
+UNREADABLE: Final = "unreadable"
+"""The code of a finding about a file of which nothing could be read."""
+EMPTY: Final = "empty"
+"""The code of a finding about a file without a byte in it."""
 _KINDS: Final = {
     dict: "an object",
     list: "a list",
@@ -219,7 +223,13 @@ def parse_json(raw: bytes, where: str) -> Any:
 
 def _is_cut_off(text: str, error: json.JSONDecodeError) -> bool:
     """Whether text is missing at the end, rather than wrong before it."""
-    return error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+    end = text.rstrip()
+    if error.msg.startswith("Unterminated string") or error.pos >= len(end):
+        return True
+    rest = end[error.pos :]
+    if error.msg.startswith("Invalid \\u"):
+        return len(rest) < 6
+    return rest == "-" or any(word.startswith(rest) for word in ("true", "false", "null"))
 
 
 def _no_constant(name: str) -> Any:

@@ -138,10 +138,13 @@ class _Run:
 def _runs(path: Path) -> Iterator[Imported]:
     found: dict[str, _Run] = {}
     first: Finding | None = None
+    run: _Run | None = None
     for in_line, line in events(path):
         for event in in_line:
             if isinstance(event, Finding):
                 first = first or event
+                if run is not None and len(in_line) == 1:
+                    run.digest.update(line.rstrip(b"\r\n") + b"\n")
                 continue
             run = found.setdefault(event.run, _Run(event.run))
             if len(found) > MAX_RUNS:

@@ -155,8 +155,7 @@ class _Session:
 def _imported(path: Path) -> Imported:
     session = _Session()
     for found, line in rows(path):
-        if any(isinstance(row, Row) for row in found):
-            session.digest.update(line.rstrip(b"\r\n") + b"\n")
+        session.digest.update(line.rstrip(b"\r\n") + b"\n")
         for row in found:
             if isinstance(row, Row):
                 session.look(row, path)

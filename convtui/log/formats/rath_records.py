@@ -75,6 +75,8 @@ class Teller:
         self._next_index = 0
         self._unread = self._lost = 0
         """Lines that may have been chunks: since the last chunk, and in the whole file."""
+        self._after_gap = False
+        """Whether a line that may have been a chunk stands just before this one."""
         self._trailers = 0
         self._turn = 0
         self._committed = 0
@@ -179,6 +181,7 @@ class Teller:
         whole = given if type(given) is int and given >= 0 else None
         expected = (self._next_index, self._next_index + self._unread)
         self._lost += self._unread
+        self._after_gap = self._unread > 0
         self._unread = 0
         if whole is None or not expected[0] <= whole <= expected[1]:
             self._warn(
@@ -282,10 +285,10 @@ class Teller:
             _check_call(call)
         self._reply()
         self._round += 1
-        if self._waiting:
+        if self._waiting and not self._after_gap:
             names = ", ".join(repr(call[:40]) for call in list(self._waiting)[:5])
             self._warn("no_result", f"line {row.line}: calls without a result: {names}")
-        elif not self._calling:
+        elif not self._calling and not self._after_gap:
             self._warn("asked_again", f"line {row.line}: a reply follows one that called no tools")
         self._waiting = {}
         self._text, self._calling = content or "", bool(calls)

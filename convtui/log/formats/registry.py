@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from convtui.errors import FileError, UsageError, did_you_mean, listed
 from convtui.events import Record
+from convtui.log.formats.foreign import Finding
 from convtui.log.reader import Log
 
 NAMES: Final = ("vera", "waza", "oharness", "rath", "hermes", "hermes-trajectory")
@@ -77,8 +78,9 @@ class Listed:
 class Source(Protocol):
     """A file (or a folder) with conversations that can be chosen from; to be closed."""
 
-    damage: list[str]
-    """Sentences about what could not be read and was passed over, filled while it is read."""
+    damage: list[Finding]
+    """What could not be read and was passed over, and belongs to no conversation that was. Filled
+    while it is read, and empty when that begins."""
 
     def listed(self) -> list[Listed]:
         """What is in it, in the order in which a list shows it. Raises `FileError`."""
