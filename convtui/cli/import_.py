@@ -17,7 +17,7 @@ from convtui.text import one_line, visible
 
 if TYPE_CHECKING:
     from convtui.events import Record
-    from convtui.log.formats.foreign import Finding
+    from convtui.log.formats.findings import Finding
     from convtui.log.formats.registry import Imported, Listed
 
 _FAILED: Final = 1
@@ -127,7 +127,8 @@ class _Files:
 
     def read(self) -> Iterator[Imported]:
         """Their conversations. Raises `FileError` where there is one file and it is unreadable."""
-        from convtui.log.formats.foreign import EMPTY, UNREADABLE, Finding, finding_of, is_empty
+        from convtui.log.formats.findings import EMPTY, UNREADABLE, Finding, finding_of
+        from convtui.log.formats.foreign import is_empty
 
         self.damage.clear()
         for path in self._paths:
@@ -198,7 +199,7 @@ class _Watched:
 
     def __iter__(self) -> Iterator[tuple[float, Record]]:
         from convtui.events import Warned
-        from convtui.log.formats.foreign import finding_of
+        from convtui.log.formats.findings import finding_of
 
         self.findings.clear()
         for seconds, record in self._records:
@@ -251,7 +252,7 @@ def _say_findings(findings: list[Finding], *, as_json: bool) -> None:
 
 
 def _exit_code(damage: list[Finding]) -> int:
-    from convtui.log.formats.foreign import UNREADABLE
+    from convtui.log.formats.findings import UNREADABLE
 
     return _FAILED if any(finding.code == UNREADABLE for finding in damage) else 0
 

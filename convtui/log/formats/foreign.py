@@ -19,19 +19,15 @@ from typing import Any, BinaryIO, Final
 from pydantic import ValidationError
 
 from convtui.errors import FileError
-from convtui.events import Record, RecordDict, Warned
+from convtui.events import Record, RecordDict
+from convtui.log.formats.findings import Finding, finding_of
 
 MAX_DEPTH: Final = 100
 """Levels of nesting that a file may have; what writes logs again has to get through them too."""
 MAX_LINE: Final = 64 << 20
 """Bytes that a line of a file may have."""
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
-_IN_LINE: Final = re.compile(r"line (\d{1,12}): ")
 _MAX_NUMBER: Final = 1 << 64
-UNREADABLE: Final = "unreadable"
-"""The code of a finding about a file of which nothing could be read."""
-EMPTY: Final = "empty"
-"""The code of a finding about a file without a byte in it."""
 _KINDS: Final = {
     dict: "an object",
     list: "a list",
@@ -61,41 +57,6 @@ class Foreign(Record):
         found = super().payload()
         del found["origin"], found["event"]
         return {**found, "type": f"{self.origin}.{self.event}"}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something in a file that could not be read, or not as it is meant; the rest was."""
-
-    path: Path
-    message: str
-    line: int | None = None
-    code: str = "bad_line"
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.placed}"
-
-    @property
-    def placed(self) -> str:
-        """What it says with its line, if that is known."""
-        return self.message if self.line is None else f"line {self.line}: {self.message}"
-
-    def warned(self, **where: Any) -> Warned:
-        """The record of it in a log."""
-        return Warned(**where, code=self.code, message=self.placed, line=self.line)
-
-
-class NewerError(FileError):
-    """A file of a schema that is not known yet: nothing in it can be taken at its word."""
-
-
-def finding_of(error: FileError, path: Path, line: int | None, code: str = "bad_line") -> Finding:
-    """What an error says that was raised for something in a line."""
-    message = str(error).removeprefix(f"{path}: ")
-    place = _IN_LINE.match(message)
-    if place is not None:
-        line, message = int(place[1]), message[place.end() :]
-    return Finding(path, message, line, code)
 
 
 class Fields:

@@ -13,7 +13,8 @@ from typing import Final, TypeAlias
 
 from convtui.errors import FileError
 from convtui.log.formats import hermes_trajectory
-from convtui.log.formats.foreign import EMPTY, UNREADABLE, Finding, finding_of, is_empty
+from convtui.log.formats.findings import EMPTY, UNREADABLE, Finding, finding_of
+from convtui.log.formats.foreign import is_empty
 from convtui.log.formats.hermes_db import Database, is_database
 from convtui.log.formats.hermes_files import (
     Export,

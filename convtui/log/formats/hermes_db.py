@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from convtui.errors import FileError
-from convtui.log.formats.foreign import Finding
+from convtui.log.formats.findings import Finding
 from convtui.log.formats.hermes_messages import Message, message_of
 from convtui.log.formats.hermes_sessions import Session, columns_of, in_order, link
 from convtui.log.formats.registry import Imported, Listed

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
+from convtui.log.formats.findings import Finding, finding_of
 from convtui.log.formats.foreign import (
     MAX_LINE,
-    Finding,
-    finding_of,
     head_of,
     kind_of,
     lines,

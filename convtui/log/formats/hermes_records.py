@@ -27,7 +27,8 @@ from convtui.events import (
     TurnStarted,
     Warned,
 )
-from convtui.log.formats.foreign import Finding, Foreign, arguments_of
+from convtui.log.formats.findings import Finding
+from convtui.log.formats.foreign import Foreign, arguments_of
 from convtui.log.formats.hermes_messages import Message, failure_of, result_of
 from convtui.records import Speaker
 from convtui.text import near_empty, word_count

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.events import Record
-from convtui.log.formats.foreign import Finding, file_time
+from convtui.log.formats.findings import Finding
+from convtui.log.formats.foreign import file_time
 from convtui.log.formats.hermes_messages import Message, plain
 from convtui.log.formats.hermes_records import Ending, Teller
 from convtui.log.formats.registry import Imported, Listed, ParentIn

@@ -21,11 +21,10 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.events import Record
+from convtui.log.formats.findings import Finding, finding_of
 from convtui.log.formats.foreign import (
-    Finding,
     Line,
     file_time,
-    finding_of,
     head_of,
     kind_of,
     lines,

@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.events import Record
-from convtui.log.formats.foreign import Fields, Finding, NewerError, file_time, is_empty
+from convtui.log.formats.findings import Finding, NewerError
+from convtui.log.formats.foreign import Fields, file_time, is_empty
 from convtui.log.formats.oharness_events import MAJOR, NAMESPACE, Event, events, is_events
 from convtui.log.formats.oharness_export import write
 from convtui.log.formats.oharness_records import Teller, opening_of

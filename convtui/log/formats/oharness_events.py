@@ -10,16 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
-from convtui.log.formats.foreign import (
-    Fields,
-    Finding,
-    NewerError,
-    finding_of,
-    head_of,
-    lines,
-    parse_time,
-    values_in,
-)
+from convtui.log.formats.findings import Finding, NewerError, finding_of
+from convtui.log.formats.foreign import Fields, head_of, lines, parse_time, values_in
 
 MAJOR: Final = 1
 NAMESPACE: Final = "convtui."

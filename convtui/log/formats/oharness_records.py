@@ -23,7 +23,8 @@ from convtui.events import (
     ToolReturned,
     UserEnded,
 )
-from convtui.log.formats.foreign import Fields, Finding, Foreign, arguments_of, finding_of
+from convtui.log.formats.findings import Finding, finding_of
+from convtui.log.formats.foreign import Fields, Foreign, arguments_of
 from convtui.log.formats.oharness_blocks import (
     UNKNOWN,
     blocks_of,

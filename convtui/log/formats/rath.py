@@ -19,14 +19,8 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.events import Record
-from convtui.log.formats.foreign import (
-    Fields,
-    Finding,
-    file_time,
-    finding_of,
-    is_empty,
-    parse_time,
-)
+from convtui.log.formats.findings import Finding, finding_of
+from convtui.log.formats.foreign import Fields, file_time, is_empty, parse_time
 from convtui.log.formats.rath_export import write
 from convtui.log.formats.rath_files import PERSONA, PROVIDER
 from convtui.log.formats.rath_records import Ending, Teller

@@ -25,14 +25,8 @@ from convtui.events import (
     TurnStarted,
     Warned,
 )
-from convtui.log.formats.foreign import (
-    Fields,
-    Finding,
-    Foreign,
-    arguments_of,
-    finding_of,
-    parse_json,
-)
+from convtui.log.formats.findings import Finding, finding_of
+from convtui.log.formats.foreign import Fields, Foreign, arguments_of, parse_json
 from convtui.log.formats.rath_rows import Row
 from convtui.records import Speaker
 from convtui.text import near_empty, word_count

@@ -13,16 +13,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from convtui.errors import FileError, did_you_mean, listed
-from convtui.log.formats.foreign import (
-    Fields,
-    Finding,
-    NewerError,
-    finding_of,
-    head_of,
-    is_empty,
-    lines,
-    values_in,
-)
+from convtui.log.formats.findings import Finding, NewerError, finding_of
+from convtui.log.formats.foreign import Fields, head_of, is_empty, lines, values_in
 
 SCHEMA: Final = 1
 PARTIAL: Final = ".__partial__"

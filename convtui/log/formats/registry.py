@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from convtui.errors import FileError, UsageError, did_you_mean, listed
 from convtui.events import Record
-from convtui.log.formats.foreign import Finding
+from convtui.log.formats.findings import Finding
 from convtui.log.reader import Log
 
 NAMES: Final = ("vera", "waza", "oharness", "rath", "hermes", "hermes-trajectory")

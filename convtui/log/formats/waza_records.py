@@ -24,7 +24,8 @@ from convtui.events import (
     TurnStarted,
     Warned,
 )
-from convtui.log.formats.foreign import Fields, Foreign, arguments_of, finding_of
+from convtui.log.formats.findings import finding_of
+from convtui.log.formats.foreign import Fields, Foreign, arguments_of
 from convtui.records import Speaker
 from convtui.text import near_empty, word_count
 
