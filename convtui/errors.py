@@ -282,3 +282,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`, did you mean 'x'?` for the nearest known name, else an empty string."""
     found = nearest(name, known)
     return f", did you mean {found!r}?" if found else ""
+
+
+def listed(names: Iterable[str], *, limit: int = 6) -> str:
+    """`a, b and c`; of more than `limit` names the first ones and how many more there are."""
+    known = list(names)
+    shown = known[:limit] if len(known) > limit + 1 else known
+    more = len(known) - len(shown)
+    last = f"{more} more" if more else shown.pop() if shown else "none"
+    return f"{', '.join(shown)} and {last}" if shown else last

@@ -776,6 +776,8 @@ class Warned(Record):
     message: str
     code: str = ""
     detail: dict[str, Any] | None = None
+    line: int | None = None
+    """Of an import: the line of the file that it is about."""
 
 
 class ConversationEnded(Record):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,8 +18,8 @@ from pydantic import (
 )
 
 from convtui.brief import ResponderBrief
-from convtui.errors import UsageError, did_you_mean
-from convtui.persona_table import CONTEXT, fill_template, read_persona_table
+from convtui.errors import UsageError, did_you_mean, listed
+from convtui.persona_table import CONTEXT, PersonaTable, fill_template, read_persona_table
 from convtui.scenario_parts import Part, at_key, check_signals, not_blank
 from convtui.spec import absolute
 from convtui.yamlfile import load_yaml, read_text, validate
@@ -223,7 +223,7 @@ def builtin_personas() -> list[BuiltinPersona]:
     return [BuiltinPersona(path.stem, path) for path in sorted(folder.glob("*.yaml"))]
 
 
-_TSV = re.compile(r"(?P<path>.*\.tsv|tsv)(?::(?P<name>.*))?", re.IGNORECASE | re.DOTALL)
+_TSV = re.compile(r"(?P<path>.*\.(?:tsv|csv)|tsv)(?::(?P<name>.*))?", re.IGNORECASE | re.DOTALL)
 
 
 def load_persona(
@@ -267,10 +267,8 @@ def load_persona(
     if file:
         near = f", did you mean {file!r}?"
     raise UsageError(
-        f"{ref!r} is no persona{near} Built in: {', '.join(built_in)}."
-        if near
-        else f"{ref!r} is no persona; built in are {', '.join(built_in)};"
-        " write a YAML file or personas.tsv:Name otherwise"
+        f"{ref!r} is no persona{near or '.'} Built in are {listed(built_in)}; anything else is a"
+        " YAML file or personas.tsv:Name."
     )
 
 
@@ -292,12 +290,10 @@ def load_tsv_persona(
     that has no place, `DataFileError` for columns that a template needs and the table does not
     have, all of them in one message. Both layouts are VERA-MH's.
     """
-    rows = read_persona_table(path)
-    if name not in rows:
-        known = ", ".join(list(rows)[:20]) or "none"
-        what = f"no persona {name!r}{did_you_mean(name, rows)}" if name else "which persona?"
-        raise UsageError(f"{path}: {what} It has: {known}")
-    row = rows[name]
+    table = read_persona_table(path)
+    row = table.row(name)
+    if row is None:
+        raise UsageError(f"{path}: {_which(name, table)}")
     data: dict[str, Any] = {"name": name}
     if template is None:
         if context_template is not None:
@@ -305,19 +301,36 @@ def load_tsv_persona(
                 f"{context_template}: a context template goes into a general one; name that, too"
                 " (persona_template)"
             )
-        data["prompt"] = "\n".join(f"{column}: {cell}" for column, cell in row.items() if cell)
+        data["prompt"] = "\n".join(
+            f"{column}: {cell}" for column, cell in row.cells.items() if cell
+        )
     else:
         text = read_text(template)
         if context_template is not None:
-            context = fill_template(read_text(context_template), row, context_template, path)
+            context = fill_template(read_text(context_template), row, context_template, table)
             if f"{{{CONTEXT}}}" not in text:
                 raise UsageError(
                     f"{template}: it has no {{{CONTEXT}}}, where {context_template.name} goes"
                 )
-            row = {**row, CONTEXT: context}
-        data["prompt"] = fill_template(text, row, template, path)
+            row = replace(row, cells={**row.cells, CONTEXT: context})
+        data["prompt"] = fill_template(text, row, template, table)
         data["template"] = "{persona}"
     if reminder is not None:
         data["reminder"] = read_text(reminder).rstrip()
     persona = validate(Persona, data, what="persona")
     return persona.with_source(f"{path}:{name}")
+
+
+def _which(name: str, table: PersonaTable) -> str:
+    """That a table has no row of this name, or that none was named; and what it has."""
+    names = table.names
+    lines = [str(problem.line) for problem in table.problems if problem.line not in table.used]
+    wrong = f" `convtui check {table.path}` says what is wrong with line {listed(lines)}."
+    if not names:
+        empty = "there is no persona in this table"
+        return f"{empty}.{wrong}" if lines else f"{empty}: no row follows its first line."
+    has = f"It has {listed(names)}.{wrong if lines else ''}"
+    if not name:
+        return f"say which persona, as in {table.path.name}:{names[0]}. {has}"
+    near = did_you_mean(name, names) or " in this table."
+    return f"there is no persona {name!r}{near} {has}"

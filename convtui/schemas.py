@@ -8,10 +8,11 @@ from typing import Any, Literal, get_args
 
 from convtui.actions import actions, read_keymap
 from convtui.config import Config, config_model, config_problems, load_toml
-from convtui.errors import DataFileError, FileError, Problem, UsageError, did_you_mean
+from convtui.errors import DataFileError, FileError, Problem, UsageError, did_you_mean, listed
 from convtui.events import RECORD_TYPES
 from convtui.paths import builtin_dir
 from convtui.persona import Persona
+from convtui.persona_table import SUFFIXES as TABLES
 from convtui.persona_table import read_persona_table
 from convtui.scenario import (
     Budget,
@@ -70,7 +71,8 @@ def schema(kind: str) -> dict[str, Any]:
     }
     if kind not in makers:
         raise UsageError(
-            f"there is no schema {kind!r}{did_you_mean(kind, makers)}; kinds: {', '.join(makers)}"
+            f"there is no schema {kind!r}{did_you_mean(kind, makers) or '.'}"
+            f" There are {listed(makers, limit=10)}."
         )
     return {"$schema": _DIALECT, "title": f"convtui {kind}", **makers[kind]()}
 
@@ -255,8 +257,10 @@ def check_file(
     read is a mistake too.
     """
     if kind is not None and kind not in CHECK_KINDS:
-        near = did_you_mean(kind, CHECK_KINDS)
-        raise UsageError(f"there is no kind {kind!r}{near}; kinds: {', '.join(CHECK_KINDS)}")
+        near = did_you_mean(kind, CHECK_KINDS) or "."
+        raise UsageError(
+            f"there is no kind {kind!r}{near} There are {listed(CHECK_KINDS, limit=10)}."
+        )
     try:
         found = kind or recognise(path)
         if found == "log":
@@ -273,8 +277,8 @@ def check_file(
 def _check(path: Path, kind: str) -> list[Problem]:
     if kind == "scenario":
         Scenario.load(path)
-    elif kind == "persona" and path.suffix.lower() == ".tsv":
-        read_persona_table(path)
+    elif kind == "persona" and path.suffix.lower() in TABLES:
+        return read_persona_table(path).problems
     elif kind == "persona":
         Persona.load(path)
     elif kind == "waza":
@@ -302,11 +306,12 @@ def recognise(path: Path) -> CheckKind:
         return "log"
     if suffix == ".toml":
         return "config"
-    if suffix == ".tsv":
+    if suffix in TABLES:
         return "persona"
     if suffix not in (".yaml", ".yml"):
         raise UsageError(
-            f"{path}: cannot tell what this is; give YAML, TOML, a table (.tsv) or a log (.jsonl)"
+            f"{path}: cannot tell what this is; give YAML, TOML, a table (.tsv, .csv) or a log"
+            " (.jsonl)"
         )
     data = load_yaml(path).data
     if waza_kind(data) is not None:

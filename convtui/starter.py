@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from convtui.errors import FileError, UsageError, did_you_mean
+from convtui.errors import FileError, UsageError, did_you_mean, listed
 from convtui.paths import writable_dir
 
 Style = Literal["function", "class", "vera"]
@@ -236,7 +236,8 @@ def starter_files(style: str = "function") -> dict[str, str]:
     """File name to text. Raises `UsageError` for an unknown style."""
     if style not in STYLES:
         raise UsageError(
-            f"there is no style {style!r}{did_you_mean(style, STYLES)}; styles: {', '.join(STYLES)}"
+            f"there is no style {style!r}{did_you_mean(style, STYLES) or '.'}"
+            f" There are {listed(STYLES)}."
         )
     is_class = style != "function"
     return {

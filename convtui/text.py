@@ -14,77 +14,99 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# C0 controls have symbols of their own (U+2400 block); tab and newline are left to the caller.
-_SYMBOLS: dict[int, str] = {code: chr(0x2400 + code) for code in range(0x20)}
-_SYMBOLS[0x7F] = "␡"
-for _code in range(0x80, 0xA0):
-    _SYMBOLS[_code] = f"<{_code:02X}>"
-# Marks that reorder, join or hide neighbouring text; shown by number so that they can be named.
-_HIDDEN = [
-    0x00AD,
-    0x034F,
-    0x061C,
-    0x115F,
-    0x1160,
-    0x17B4,
-    0x17B5,
-    *range(0x180B, 0x1810),
-    *range(0x200B, 0x2010),
-    *range(0x2028, 0x202F),
-    *range(0x2060, 0x2070),
-    0x3164,
-    0xFEFF,
-    0xFFA0,
-    *range(0xFFF0, 0xFFFC),
-    *range(0x1D173, 0x1D17B),
-]
-for _code in _HIDDEN:
-    _SYMBOLS[_code] = f"<U+{_code:04X}>"
-_KEEP_LINES = {key: value for key, value in _SYMBOLS.items() if key != 0x0A}
+from convtui.invisible import belongs
 
-_SUSPECT = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
-    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
-    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff]"
-)
 _RUN_OF_MARKS = 4
 _TAB = "    "
+# C0 controls have symbols of their own (U+2400 block); what else is not shown is shown by number.
+_SYMBOLS: dict[str, str] = {chr(code): chr(0x2400 + code) for code in range(0x20)}
+_SYMBOLS |= {chr(code): f"<{code:02X}>" for code in range(0x80, 0xA0)}
+_SYMBOLS |= {"\t": _TAB, "\r\n": "\n", "\x7f": "␡"}
+# Controls, and marks that reorder, join or hide neighbouring text.
+_SUSPECT_CHARS = (
+    "\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff"
+)
+_SUSPECT = re.compile(f"\r\n|[{_SUSPECT_CHARS}]")
+_SUSPECT_IN_LINE = re.compile(f"\r\n|[\n{_SUSPECT_CHARS}]")
+_BELONGING = re.compile("[\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0020-\U000e01ef]")
+"""What is left alone where it is part of how the text around it is written."""
+_CUT_OFF = re.compile(f"{_BELONGING.pattern}+$")
+"""What a cut may have parted from what it belongs to."""
+_LONG_RUN = re.compile(rb"[^\x00]{%d}" % (_RUN_OF_MARKS + 1))
+"""In the combining classes of characters: too many marks, one after the other."""
+_CONTEXT = 16
+"""Characters after a place that may decide what is shown before it."""
 
 
 def _replace(match: re.Match[str]) -> str:
     char = match.group()
-    code = ord(char)
-    if char == "\n":
+    symbol = _SYMBOLS.get(char)
+    if symbol is not None:
+        return symbol
+    if _BELONGING.match(char) and belongs(match.string, match.start()):
         return char
-    if char == "\t":
-        return _TAB
-    symbol = _SYMBOLS.get(code)
-    return symbol if symbol is not None else f"<U+{code:04X}>"
+    return f"<U+{ord(char):04X}>"
+
+
+def _replace_in_line(match: re.Match[str]) -> str:
+    return "␤" if match.group() in ("\n", "\r\n") else _replace(match)
+
+
+def _replace_in_piece(match: re.Match[str]) -> str:
+    return match.group() if _BELONGING.match(match.group()) else _replace_in_line(match)
 
 
 def visible(text: str, *, lines: bool = True) -> str:
     """`text` as it may be drawn on a terminal.
 
     Control characters, C1, DEL, bidi overrides, zero-width and tag characters, variation selectors
-    and lone surrogates become visible symbols; a run of more than four combining marks is cut to
-    four and a count. Tabs become four spaces. Newlines are kept when `lines` is true and shown as a
+    and lone surrogates become visible symbols, but for those that are part of how a script or an
+    emoji is written (`convtui.invisible`); a run of more than four combining marks is cut to four
+    and a count. Tabs become four spaces. Newlines are kept when `lines` is true and shown as a
     symbol otherwise. Printable ASCII, which is most text, is returned as it is.
     """
     if text.isascii() and text.isprintable():
         return text
-    if not lines and "\n" in text:
-        text = text.replace("\r\n", "␤").replace("\n", "␤")
-    elif "\r\n" in text:
-        text = text.replace("\r\n", "\n")
-    text = _SUSPECT.sub(_replace, text)
-    if text.isascii():
-        return text
-    return _limit_marks(text)
+    # First, so that what is left out joins nothing.
+    text = _limit_marks(text)
+    if lines:
+        return _SUSPECT.sub(_replace, text)
+    return _SUSPECT_IN_LINE.sub(_replace_in_line, text)
+
+
+def harmless(piece: str) -> str:
+    """A piece of a text that was made `visible()`: safe to draw in one line, whatever it is.
+
+    Joiners stay: a piece does not say what they stand between.
+    """
+    if piece.isascii() and piece.isprintable():
+        return piece
+    return _SUSPECT_IN_LINE.sub(_replace_in_piece, _limit_marks(piece))
+
+
+def visible_length(text: str, end: int) -> int:
+    """Where the character `text[end]` stands in `visible(text)`.
+
+    Not exact in the middle of a line end and of a run of combining marks.
+    """
+    shown = len(_limit_marks(text[:end]))
+    text = _limit_marks(text[: end + _CONTEXT])
+    for match in _SUSPECT.finditer(text, 0, shown):
+        shown += len(_replace(match)) - len(match.group())
+    return shown
 
 
 def _limit_marks(text: str) -> str:
-    """Cuts runs of combining marks, which would otherwise climb over neighbouring lines."""
-    if not any(unicodedata.combining(char) for char in text):
+    """Cuts runs of combining marks, which would otherwise climb over neighbouring lines.
+
+    A joiner does not end a run.
+    """
+    if text.isascii() or not any(map(unicodedata.combining, set(text))):
+        return text
+    classes = bytes(map(unicodedata.combining, _BELONGING.sub("", text)))
+    if not _LONG_RUN.search(classes):
         return text
     parts: list[str] = []
     run = 0
@@ -95,10 +117,11 @@ def _limit_marks(text: str) -> str:
             if run > _RUN_OF_MARKS:
                 dropped += 1
                 continue
-        else:
-            if dropped:
-                parts.append(f"<+{dropped} marks>")
+        elif dropped:
+            parts.append(f"<+{dropped} marks>")
             run = dropped = 0
+        elif run and not _BELONGING.match(char):
+            run = 0
         parts.append(char)
     if dropped:
         parts.append(f"<+{dropped} marks>")
@@ -111,7 +134,7 @@ def visible_line(text: str, limit: int | None = None) -> str:
         text = text[: limit * 4]
     text = visible(text, lines=False)
     if limit is not None and len(text) > limit:
-        return text[: max(0, limit - 1)] + "…"
+        return _CUT_OFF.sub("", text[: max(0, limit - 1)]) + "…"
     return text
 
 

@@ -123,10 +123,13 @@ class WarmStore:
         or cannot be read."""
         path = self.path(name)
         if not path.is_file():
-            near = did_you_mean(name, self.names())
-            hint = near or f"; `convtui warm list` shows those in {self.folder}"
-            raise FileError(f"there is no warm template {name!r}{hint}")
+            raise self._not_there(name)
         return Stored.read(name, path)
+
+    def _not_there(self, name: str) -> FileError:
+        near = did_you_mean(name, self.names())
+        hint = near or f"; `convtui warm list` shows those in {self.folder}"
+        return FileError(f"there is no warm template {name!r}{hint}")
 
     def save(self, template: WarmTemplate, *, force: bool = False) -> Path:
         """Writes a template, whole or not at all, readable by the user alone; returns its file.
@@ -164,8 +167,7 @@ class WarmStore:
         try:
             path.unlink()
         except FileNotFoundError:
-            near = did_you_mean(name, self.names())
-            raise FileError(f"there is no warm template {name!r}{near}") from None
+            raise self._not_there(name) from None
         except OSError as error:
             raise FileError(f"{path}: cannot be deleted: {error.strerror or error}") from None
         return path

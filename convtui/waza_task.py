@@ -21,6 +21,7 @@ from convtui.errors import (
     ProviderLoadError,
     UsageError,
     did_you_mean,
+    listed,
 )
 from convtui.scenario import Scenario
 from convtui.spec import parse_provider_spec
@@ -130,7 +131,7 @@ class WazaFile:
             if len(enabled) == 1:
                 return enabled[0]
             what = "which task?" if enabled else "every task is disabled;"
-            raise UsageError(f"{self.path}: {what} Say --task ID, one of: {self._ids()}")
+            raise UsageError(f"{self.path}: {what} Say --task ID, one of: {', '.join(self._ids())}")
         for key in ("id", "name"):
             found = [task for task in self.tasks if getattr(task, key) == wanted]
             if len(found) > 1:
@@ -138,9 +139,9 @@ class WazaFile:
                 raise UsageError(f"{self.path}: several tasks have the {key} {wanted!r}: {files}")
             if found:
                 return found[0]
-        near = did_you_mean(wanted, [task.id for task in self.tasks])
-        it_has = " It has" if near else "; it has"
-        raise UsageError(f"{self.path}: no task {wanted!r}{near}{it_has}: {self._ids()}")
+        near = did_you_mean(wanted, [task.id for task in self.tasks]) or "."
+        has = f"It has {listed(self._ids())}."
+        raise UsageError(f"{self.path}: there is no task {wanted!r}{near} {has}")
 
     def notes(self, task: WazaTask | None = None) -> list[str]:
         """What is left out or disabled, of one task or of all."""
@@ -152,10 +153,8 @@ class WazaFile:
             notes.append(f"{self.path}: disabled tasks (enabled: false): {', '.join(skipped)}")
         return [*notes, *task.notes()]
 
-    def _ids(self) -> str:
-        return ", ".join(
-            task.id if task.enabled else f"{task.id} (disabled)" for task in self.tasks
-        )
+    def _ids(self) -> list[str]:
+        return [task.id if task.enabled else f"{task.id} (disabled)" for task in self.tasks]
 
 
 def read_waza(path: Path) -> WazaFile:
@@ -277,8 +276,8 @@ def _left_out(
                 found.append((line_of(document.lines, where) or 0, dotted(where) or ""))
     if not found:
         return None
-    listed = ", ".join(f"{key} (line {line})" for line, key in sorted(found))
-    return f"{path}: not supported and left out: {listed}"
+    keys = ", ".join(f"{key} (line {line})" for line, key in sorted(found))
+    return f"{path}: not supported and left out: {keys}"
 
 
 def load_scenario(

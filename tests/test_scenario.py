@@ -473,7 +473,9 @@ def test_personas_from_a_table(tmp_path: Path) -> None:
     assert plain.prompt == "Name: Ada\nAge/Stage: 40/a\nFavourite Trip, Reasons: Norrholm"
     with pytest.raises(UsageError, match="did you mean 'Ada'"):
         load_persona("tsv:Adda", tmp_path)
-    with pytest.raises(UsageError, match="It has: Ada, Bo"):
+    with pytest.raises(
+        UsageError, match=r"say which persona, as in personas\.tsv:Ada\. It has Ada and Bo\.$"
+    ):
         load_persona("personas.tsv", tmp_path)
     scenario = Scenario.from_data(
         {"persona": "tsv:Ada", "persona_template": "t.txt"}, base=tmp_path
@@ -482,12 +484,17 @@ def test_personas_from_a_table(tmp_path: Path) -> None:
 
 
 def test_templates_that_do_not_fit(tmp_path: Path) -> None:
-    row = {"Name": "x"}
-    where = (tmp_path / "t.txt", tmp_path / "p.tsv")
-    with pytest.raises(DataFileError, match=r"p\.tsv does not have: Agee, Name\.__class__"):
-        fill_template("{Agee} {Name.__class__} {Agee}", row, *where)
-    with pytest.raises(DataFileError, match="not a template"):
-        fill_template("{Name", row, *where)
+    (tmp_path / "p.tsv").write_text("Name\nx\n")
+    table = read_persona_table(tmp_path / "p.tsv")
+    where = (table.rows["x"], tmp_path / "t.txt", table)
+    with pytest.raises(DataFileError) as caught:
+        fill_template("{Agee} {Name.__class__} {Agee}", *where)
+    assert [problem.message.split(" is ")[0] for problem in caught.value.problems] == [
+        "{Agee}",
+        "{Name.__class__}",
+    ]
+    with pytest.raises(DataFileError, match=r"t\.txt:1: a \{ that is never closed"):
+        fill_template("{Name", *where)
 
 
 @pytest.mark.parametrize(
@@ -495,7 +502,7 @@ def test_templates_that_do_not_fit(tmp_path: Path) -> None:
     [
         ("Nam\tAge\nx\t1\n", ":1: .*did you mean 'Nam'"),
         ("Name\tAge\nx\t1\nx\t2\n", ":3: the name 'x' is there twice"),
-        ("Name\nx\ty\n", ":2: more cells"),
+        ("Name\nx\ty\n", ":2: 2 cells where the first line names 1"),
         ("Name\tA\n\t1\n", ":2: a row without"),
         ("", "Name"),
     ],
@@ -504,13 +511,13 @@ def test_damaged_tables(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "p.tsv"
     path.write_text(text)
     with pytest.raises(FileError, match=words):
-        read_persona_table(path)
+        raise DataFileError(read_persona_table(path).problems)
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample files are not here")
 def test_a_published_table_and_template() -> None:
     table = SAMPLES / "personas_v1.0.tsv"
-    for name in read_persona_table(table):
+    for name in read_persona_table(table).names:
         persona = load_tsv_persona(table, name, SAMPLES / "persona_prompt_template_v1.0.txt")
         assert persona.name == name
         assert persona.prompt is not None

@@ -149,7 +149,7 @@ def test_tasks_are_picked_by_id_or_name(tmp_path: Path) -> None:
     assert load_scenario(path, "Book a cabin")[0].name == "book-a-cabin"
     with pytest.raises(UsageError, match=r"which task\? Say --task ID, one of: book-a-cabin, ref"):
         load_scenario(path)
-    with pytest.raises(UsageError, match=r"no task 'refnd', did you mean 'refund'\? It has: book"):
+    with pytest.raises(UsageError, match=r"no task 'refnd', did you mean 'refund'\? It has book"):
         load_scenario(path, "refnd")
     an_eval(tmp_path, RESPONDER, FOLLOW_UPS, FOLLOW_UPS)
     with pytest.raises(UsageError, match=r"several tasks have the id 'refund': .*t1.*t2"):

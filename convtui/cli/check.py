@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,18 @@ def _check(
 
         for note in read_waza(path).notes():
             say(f"convtui: {note}")
+    if kind == "persona" and path.suffix.lower() in (".tsv", ".csv") and not quiet:
+        _table_notes(path)
     return kind, problems, 2 if problems else 0
+
+
+def _table_notes(path: Path) -> None:
+    """What is passed over in a table of personas."""
+    from convtui.persona_table import read_persona_table
+
+    with suppress(UsageError):
+        for note in read_persona_table(path).notes:
+            say(f"convtui: {note}")
 
 
 def _is_log(path: Path) -> bool:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from convtui.cli.common import example, json_flag, print_json, say, settings, table
-from convtui.errors import LogError, UsageError, did_you_mean
+from convtui.errors import FileError, LogError, UsageError, did_you_mean
 from convtui.text import one_line, visible
 
 if TYPE_CHECKING:
+    from convtui.events import Record
+    from convtui.log.formats.findings import Finding
     from convtui.log.formats.registry import Imported, Listed
 
-_DAMAGED: Final = 2
-"""The exit code when something could not be read and the rest was imported."""
+_FAILED: Final = 1
+"""The exit code when a whole file of several could not be read and the others were imported."""
+_SHOWN: Final = 20
+"""Findings of a file that are said one by one."""
 
 
 @click.command(
@@ -46,6 +51,7 @@ _DAMAGED: Final = 2
 @click.option("--ended", metavar="REASON", help="Only those that ended so; `open` has no end.")
 @click.option("--min-messages", metavar="N", type=click.IntRange(0), help="Only longer ones.")
 @click.option("--max-sessions", metavar="N", type=click.IntRange(1), help="The first N listed.")
+@click.option("--strict", is_flag=True, help="Import nothing when anything cannot be read.")
 @json_flag
 def command(
     *,
@@ -54,6 +60,7 @@ def command(
     out: str | None,
     listing: bool,
     every: bool,
+    strict: bool,
     as_json: bool,
     **choice: Any,
 ) -> int:
@@ -78,7 +85,9 @@ def command(
                 " the filters are for hermes"
             )
         assert found.read is not None
-        return _import(found.read(file), path, out, [], as_json=as_json)
+        paths = found.files(file) if found.files is not None else [file]
+        files = _Files(paths, found.read)
+        return _import(files.read, path, out, files.damage, strict=strict, as_json=as_json)
     if every and chooses:
         raise UsageError("--all takes everything: leave --session and the filters out, or --all")
     with ExitStack() as stack:
@@ -89,59 +98,163 @@ def command(
             listed = source.listed()
             chosen = _chosen(listed, path, **choice)
             if listing:
-                _print(chosen, as_json=as_json)
-                return _damaged(source.damage)
+                _print(chosen, source.damage, as_json=as_json)
+                return _exit_code(source.damage)
             if not chooses and sum(one.relation != "compress" for one in listed) > 1:
-                _print(listed, as_json=as_json)
+                _print(listed, source.damage, as_json=as_json)
                 raise UsageError(
                     f"{path}: holds {len(listed)} sessions: choose with --session ID or a filter"
                     " (--source, --ended, --min-messages, --max-sessions), or take --all"
                 )
             wanted = {one.id for one in chosen}
-        return _import(source.read(wanted), path, out, source.damage, as_json=as_json)
+        return _import(
+            partial(source.read, wanted),
+            path,
+            out,
+            source.damage,
+            strict=strict,
+            as_json=as_json,
+        )
+
+
+class _Files:
+    """Files that are read one after the other; one that cannot be read is named in `damage`."""
+
+    def __init__(self, paths: list[Path], read: Callable[[Path], Iterator[Imported]]) -> None:
+        self._paths = paths
+        self._read = read
+        self.damage: list[Finding] = []
+
+    def read(self) -> Iterator[Imported]:
+        """Their conversations. Raises `FileError` where there is one file and it is unreadable."""
+        from convtui.log.formats.findings import EMPTY, UNREADABLE, Finding, finding_of
+        from convtui.log.formats.foreign import is_empty
+
+        self.damage.clear()
+        for path in self._paths:
+            if len(self._paths) > 1 and is_empty(path):
+                self.damage.append(Finding(path, "the file is empty", code=EMPTY))
+                continue
+            try:
+                yield from self._read(path)
+            except FileError as error:
+                if len(self._paths) == 1:
+                    raise
+                self.damage.append(finding_of(error, path, None, UNREADABLE))
 
 
 def _import(
-    conversations: Iterator[Imported],
+    read: Callable[[], Iterator[Imported]],
     path: str,
     out: str | None,
-    damage: list[str],
+    damage: list[Finding],
     *,
+    strict: bool,
     as_json: bool,
 ) -> int:
     from convtui.log.formats.store import Parents, place_of, store
     from convtui.text import Redactor, secret_values
 
+    if strict:
+        _refuse_findings(read, path, damage, as_json=as_json)
     folder = settings(out_dir=out).runs_dir
     results: list[dict[str, Any]] = []
+    findings: list[Finding] = []
     redactor, parents = Redactor(secret_values()), Parents(folder)
-    for imported in conversations:
+    for imported in read():
         log, there = place_of(imported, folder)
         result: dict[str, Any] = {"log": str(log), "id": imported.id}
         result["sources"] = [str(found) for found in imported.sources]
+        watched = _Watched(imported)
         if there:
             result["outcome"] = "there already"
         else:
             store(imported, folder, redactor, parents)
             result["outcome"] = "imported"
         parents.add(imported, log)
+        findings += watched.findings
         results.append(result)
         if not as_json:
             click.echo(f"{result['outcome']:13}  {visible(str(log))}")
+    findings += damage
     if as_json:
-        print_json({"logs": results, **({"damage": damage} if damage else {})})
-    elif not results and not damage:
-        raise LogError(f"{path}: there is no conversation in it")
-    code = _damaged(damage)
+        print_json({"logs": results, "findings": [_as_json(finding) for finding in findings]})
+    _say_findings(findings, as_json=as_json)
+    if not results:
+        why = f": {findings[0].placed}" if len(findings) == 1 else ""
+        raise LogError(f"{path}: there is no conversation in it{why}")
     fresh = sum(result["outcome"] == "imported" for result in results)
     say(f"{fresh} imported, {len(results) - fresh} there already; in {folder}")
-    return code
+    return _exit_code(damage)
 
 
-def _damaged(damage: list[str]) -> int:
-    for sentence in damage:
-        say(f"{sentence}; passed over")
-    return _DAMAGED if damage else 0
+class _Watched:
+    """Takes note of the findings among the records of a conversation while they are written."""
+
+    def __init__(self, imported: Imported) -> None:
+        self.findings: list[Finding] = []
+        self._records = imported.records
+        self._path = imported.sources[0] if imported.sources else Path()
+        imported.records = self
+
+    def __iter__(self) -> Iterator[tuple[float, Record]]:
+        from convtui.events import Warned
+        from convtui.log.formats.findings import finding_of
+
+        self.findings.clear()
+        for seconds, record in self._records:
+            if isinstance(record, Warned):
+                error = FileError(record.message)
+                self.findings.append(finding_of(error, self._path, record.line, record.code))
+            yield seconds, record
+
+
+def _refuse_findings(
+    read: Callable[[], Iterator[Imported]], path: str, damage: list[Finding], *, as_json: bool
+) -> None:
+    """Reads everything and writes nothing. Raises `UsageError` where there is a finding."""
+    findings: list[Finding] = []
+    for imported in read():
+        watched = _Watched(imported)
+        for _ in imported.records:
+            pass
+        findings += watched.findings
+    findings += damage
+    if not findings:
+        return
+    if as_json:
+        print_json({"logs": [], "findings": [_as_json(finding) for finding in findings]})
+    _say_findings(findings, as_json=as_json)
+    count = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
+    raise UsageError(f"{path}: {count}, and --strict imports nothing then")
+
+
+def _as_json(finding: Finding) -> dict[str, Any]:
+    return {
+        "file": str(finding.path),
+        "line": finding.line,
+        "code": finding.code,
+        "message": finding.message,
+    }
+
+
+def _say_findings(findings: list[Finding], *, as_json: bool) -> None:
+    """Names findings on standard error, of each file the first ones."""
+    counts: dict[Path, int] = {}
+    for finding in findings:
+        counts[finding.path] = counts.get(finding.path, 0) + 1
+        if counts[finding.path] <= _SHOWN:
+            say(f"convtui: {finding}")
+    for path, count in counts.items():
+        if count > _SHOWN:
+            where = "" if as_json else " (all are in the logs and in --json)"
+            say(f"convtui: {path}: {count - _SHOWN} more findings{where}")
+
+
+def _exit_code(damage: list[Finding]) -> int:
+    from convtui.log.formats.findings import UNREADABLE
+
+    return _FAILED if any(finding.code == UNREADABLE for finding in damage) else 0
 
 
 def _chosen(
@@ -175,12 +288,12 @@ def _chosen(
     return found[:max_sessions]
 
 
-def _print(listed: list[Listed], *, as_json: bool) -> None:
+def _print(listed: list[Listed], damage: list[Finding], *, as_json: bool) -> None:
     if as_json:
         rows = [asdict(one) for one in listed]
         for row in rows:
             row["created_at"] = row["created_at"] and row["created_at"].isoformat()
-        print_json({"sessions": rows})
+        print_json({"sessions": rows, "findings": [_as_json(finding) for finding in damage]})
         return
     table(
         [
@@ -188,6 +301,7 @@ def _print(listed: list[Listed], *, as_json: bool) -> None:
             *([*_row(one)] for one in listed),
         ]
     )
+    _say_findings(damage, as_json=as_json)
 
 
 def _row(one: Listed) -> Iterator[str]:

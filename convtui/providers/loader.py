@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from convtui.errors import ProviderLoadError, did_you_mean
+from convtui.errors import ProviderLoadError, did_you_mean, listed
 from convtui.models.base import ModelClients
 from convtui.providers import frames, vera, vera_interface, vera_load
 from convtui.providers.base import HOOKS, Provider
@@ -290,9 +290,10 @@ def pick(module: ModuleType, name: str, where: str) -> Any:
             file = getattr(module, "__file__", None)
             names = source_names(Path(file)) if file else None
             known = names or [n for n in vars(module) if not n.startswith("_")]
-            listed = ", ".join(known[:12]) or "nothing that could be a provider"
+            has = listed(known) if known else "nothing that could be a provider"
             raise ProviderLoadError(
-                f"{where}: there is no {name!r} in it{did_you_mean(name, known)} (it has: {listed})"
+                f"{where}: there is no {name!r} in it{did_you_mean(name, known) or '.'}"
+                f" It has {has}."
             )
         thing = getattr(thing, part)
     return thing
@@ -303,11 +304,10 @@ def _entry_point(name: str) -> tuple[Any, ModuleType | None]:
 
     found = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if name not in found:
-        known = ", ".join(sorted(found)) or "none are installed"
         raise ProviderLoadError(
-            f"{name!r} is no installed provider{did_you_mean(name, found)} (entry points of the"
-            f" group {ENTRY_POINTS}: {known}); a file is named as file.py:name, a model as"
-            " PROVIDER/MODEL"
+            f"{name!r} is no installed provider{did_you_mean(name, found) or '.'} Installed (entry"
+            f" points of the group {ENTRY_POINTS}): {listed(sorted(found))}. A file is named as"
+            " file.py:name, a model as PROVIDER/MODEL."
         )
     things: list[Any] = []
     _importing(lambda: things.append(found[name].load()), f"entry point {name!r}")

@@ -110,7 +110,7 @@ def load(name: str, user_dir: Path | None) -> tuple[Look | None, list[Problem]]:
     Blocking. A broken or missing theme is among the problems. Raises `FileError` when the built-in
     ones are missing.
     """
-    from convtui.errors import Problem, did_you_mean
+    from convtui.errors import Problem, did_you_mean, listed
     from convtui.paths import builtin_dir
     from convtui.themes import load_themes
 
@@ -119,7 +119,8 @@ def load(name: str, user_dir: Path | None) -> tuple[Look | None, list[Problem]]:
         dirs.append(user_dir)
     found, problems = load_themes(dirs)
     if name not in found:
-        problems.append(Problem(f"there is no theme {name!r}{did_you_mean(name, found)}"))
+        hint = did_you_mean(name, found) or f"; there are {listed(sorted(found))}"
+        problems.append(Problem(f"there is no theme {name!r}{hint}"))
     theme = found.get(name) or found.get(DEFAULT)
     return look_of(theme) if theme is not None else None, problems
 

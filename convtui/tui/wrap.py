@@ -15,7 +15,8 @@ from typing import Final
 
 from rich.cells import get_character_cell_size
 
-from convtui.text import visible
+from convtui.text import visible, visible_length
+from convtui.tui.clusters import JOINED, cluster_end
 
 # What `visible()` leaves as it is and a terminal draws in one cell: here a length is a width. More
 # characters would qualify; these are what texts in Latin, Greek and Cyrillic scripts are made of.
@@ -125,7 +126,7 @@ class Wrapped:
         """
         if self.plain:
             return min(offset, len(self.text))
-        return min(len(visible(self.source[:offset])), len(self.text))
+        return min(visible_length(self.source, offset), len(self.text))
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """A span of the source in the shown text."""
@@ -228,6 +229,7 @@ class Wrapped:
         """Wraps one line of any characters; whether there is room for more."""
         text, width = self.text, self.width
         begin = position
+        joined = JOINED.search(text, position, size) is not None
         while position < size:
             cells = 0
             space = -1
@@ -236,10 +238,15 @@ class Wrapped:
                 char = text[index]
                 if char == " ":
                     space = index
-                cells += get_character_cell_size(char)
+                after = index + 1
+                if joined:
+                    after, own = cluster_end(text, index)
+                    cells += own
+                else:
+                    cells += get_character_cell_size(char)
                 if cells > width:
                     break
-                index += 1
+                index = after
             if self._full(position):
                 return False
             self.starts.append(position)
@@ -251,7 +258,7 @@ class Wrapped:
                 position = space + 1
             else:
                 # A character wider than the line is drawn all the same: nothing gets lost.
-                position = max(index, position + 1)
+                position = index if index > position else after
                 self.ends.append(position)
         if begin == size:
             if self._full(position):

@@ -396,3 +396,24 @@ def test_schema_and_completion(convtui: Run) -> None:
         code, out, _ = convtui("completion", shell)
         assert code == 0
         assert "_CONVTUI_COMPLETE" in out
+
+
+def test_the_rows_of_a_table_are_listed(convtui: Run, tmp_path: Path) -> None:
+    path = tmp_path / "people.tsv"
+    path.write_text('Name\tAge\nIda\t"30\nOmar\t41\nKim\t22\n\nBo\n')
+    code, out, err = convtui("personas", path)
+    assert code == 0
+    assert [line.split()[:2] for line in out.splitlines()] == [
+        ["NAME", "LINE"], ["Omar", "3"], ["Kim", "4"], ["Bo", "6"],
+    ]  # fmt: skip
+    lines = [line.removeprefix(f"convtui: {path}:").split(":")[0] for line in err.splitlines()]
+    assert lines == ["2", "5", "6"]
+    code, out, _ = convtui("personas", path, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["personas"][0] == {"name": "Omar", "line": 3, "use": f"{path}:Omar"}
+    assert [row["line"] for row in found["findings"]] == [2, 5, 6]
+    code, out, err = convtui("check", path)
+    assert code == 2
+    assert out.count("people.tsv:") == 2
+    assert f"{path}:5: a blank row, passed over" in err

@@ -143,19 +143,80 @@ def test_what_cannot_go_out(convtui: Run, log: Path) -> None:
     assert "waza can be read, not written" in err
 
 
-def test_a_broken_event_file_leaves_no_log(convtui: Run, tmp_path: Path) -> None:
-    line = {"v": "1.0", "seq": 0, "run_id": "r", "type": "meta", "payload": {}}
-    Path("e.jsonl").write_text(f"{json.dumps(line)}\n{{broken\n")
-    code, out, err = convtui("import", "e.jsonl", "--out", tmp_path / "logs")
+META = {"v": "1.0", "seq": 0, "run_id": "r", "type": "meta", "payload": {}}
+
+
+def test_a_broken_line_is_named_and_the_rest_is_imported(convtui: Run, tmp_path: Path) -> None:
+    bad = {**META, "seq": 2, "type": "user.simulated.message", "payload": {"text": 5}}
+    good = {**META, "seq": 3, "type": "user.simulated.message", "payload": {"text": "Hi"}}
+    Path("e.jsonl").write_text(f"{json.dumps(META)}\n{{no\n{json.dumps(bad)}\n{json.dumps(good)}\n")
+    code, _, err = convtui("import", "e.jsonl", "--out", tmp_path / "logs")
+    assert code == 0
+    assert "convtui: e.jsonl: line 2: is not JSON" in err
+    assert "convtui: e.jsonl: line 3: payload: text must be text, not a number" in err
+    (log,) = (tmp_path / "logs").glob("*.jsonl")
+    assert convtui("check", log).code == 0
+    warnings = [json.loads(line) for line in log.read_text().splitlines() if '"warning"' in line]
+    assert [warning.get("line") for warning in warnings[:2]] == [2, 3]
+    assert "1:1 persona: Hi" in convtui("show", log, "--plain").out
+
+
+def test_findings_in_json(convtui: Run, tmp_path: Path) -> None:
+    Path("e.jsonl").write_text(f"{json.dumps(META)}\n{{no\n")
+    code, out, _ = convtui("import", "e.jsonl", "--out", tmp_path / "logs", "--json")
+    first, ended = json.loads(out)["findings"]
+    assert code == 0
+    assert (first["file"], first["line"], first["code"]) == ("e.jsonl", 2, "bad_line")
+    assert first["message"].startswith("is not JSON (column 2")
+    assert (ended["line"], ended["code"]) == (None, "no_end")
+    Path("good.jsonl").write_text(json.dumps(RATH) + "\n" + json.dumps(RATH_END) + "\n")
+    code, out, _ = convtui("import", "good.jsonl", "--out", tmp_path / "logs", "--json")
+    assert json.loads(out)["findings"] == []
+
+
+def test_strict_refuses_what_has_findings(convtui: Run, tmp_path: Path) -> None:
+    Path("e.jsonl").write_text(f"{json.dumps(META)}\n{{no\n")
+    code, out, err = convtui("import", "e.jsonl", "--out", tmp_path / "logs", "--strict")
     assert (code, out) == (2, "")
     assert "e.jsonl: line 2: is not JSON" in err
-    assert "Traceback" not in err
-    bad = {**line, "seq": 1, "type": "user.simulated.message", "payload": {"text": 5}}
-    Path("e.jsonl").write_text(f"{json.dumps(line)}\n{json.dumps(bad)}\n")
-    code, _, err = convtui("import", "e.jsonl", "--out", tmp_path / "logs")
+    assert "e.jsonl: 2 findings, and --strict imports nothing then" in err
+    assert not (tmp_path / "logs").exists()
+    Path("good.jsonl").write_text(json.dumps(RATH) + "\n" + json.dumps(RATH_END) + "\n")
+    assert convtui("import", "good.jsonl", "--out", tmp_path / "logs", "--strict").code == 0
+    assert len(list((tmp_path / "logs").glob("*.jsonl"))) == 1
+
+
+RATH = {"record_type": "header", "schema_version": 1, "id": "s-1"}
+RATH_END = {"record_type": "trailer", "closed_at": "2026-03-04T05:07:07Z", "final_chunk_count": 0}
+
+
+def test_many_findings_are_counted(convtui: Run, tmp_path: Path) -> None:
+    lines = [json.dumps(RATH), *["{no"] * 50, json.dumps(RATH_END)]
+    Path("s.jsonl").write_text("\n".join(lines) + "\n")
+    _, _, err = convtui("import", "s.jsonl", "--out", tmp_path / "logs")
+    assert err.count("is not JSON") == 20
+    assert "convtui: s.jsonl: 30 more findings" in err
+
+
+def test_a_folder_goes_on_behind_a_bad_file(convtui: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text(json.dumps(RATH) + "\n" + json.dumps(RATH_END) + "\n")
+    (folder / "b.jsonl").write_text("")
+    newer = {**RATH, "schema_version": 9}
+    (folder / "c.jsonl").write_text(json.dumps(newer) + "\n")
+    (folder / "d.jsonl").write_text(json.dumps({**RATH, "id": "s-2"}) + "\n")
+    code, out, err = convtui("import", folder, "--out", tmp_path / "logs")
+    assert code == 1
+    assert out.count("imported ") == 2
+    assert f"{folder / 'b.jsonl'}: the file is empty" in err
+    assert f"{folder / 'c.jsonl'}: line 1: written by a newer rath" in err
+    assert "2 imported, 0 there already" in err
+    (folder / "c.jsonl").unlink()
+    assert convtui("import", folder, "--out", tmp_path / "logs").code == 0
+    code, _, err = convtui("import", folder / "b.jsonl", "--from", "rath", "--out", tmp_path)
     assert code == 2
-    assert "e.jsonl: line 2: payload: text must be text, not a number" in err
-    assert not list((tmp_path / "logs").glob("*"))
+    assert "b.jsonl: there is no header and no chunk that can be read: the file is empty" in err
 
 
 def test_export_says_what_is_wrong(convtui: Run, log: Path, tmp_path: Path) -> None:
@@ -196,9 +257,10 @@ def test_a_log_goes_out_to_rath_and_comes_in_again(convtui: Run, log: Path, tmp_
 
 def test_a_row_of_rath_that_is_none_is_named(convtui: Run, tmp_path: Path) -> None:
     path = tmp_path / "s.jsonl.__partial__"
-    path.write_text('{"record_type": "header", "schema_version": 1, "id": "s-1"}\n[1]\n')
+    path.write_text(json.dumps(RATH) + "\n[1]\n")
     code, out, err = convtui("import", path, "--out", tmp_path / "back")
-    assert (code, out) == (2, "")
+    assert code == 0
+    assert out.startswith("imported ")
     assert f"{path}: line 2: must be an object, not a list" in err
     assert "Traceback" not in err
 

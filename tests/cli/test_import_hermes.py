@@ -122,9 +122,30 @@ def test_damage_is_told_and_the_rest_comes_in(convtui: Run, tmp_path: Path) -> N
     good = {"conversations": [{"from": "human", "value": "hi"}]}
     path.write_text(json.dumps(good) + "\n{torn\n")
     code, out, err = convtui("import", path, "--out", tmp_path / "logs")
-    assert code == 2
+    assert code == 0
     assert out.startswith("imported ")
     assert f"{path}: line 2: is not JSON" in err
+    code, out, _ = convtui("import", path, "--list", "--json")
+    assert (code, [one["line"] for one in json.loads(out)["findings"]]) == (0, [2])
+    code, out, err = convtui("import", path, "--out", tmp_path / "strict", "--strict")
+    assert (code, out) == (2, "")
+    assert f"{path}: 1 finding, and --strict imports nothing then" in err
+    assert not (tmp_path / "strict").exists()
+
+
+def test_a_folder_of_exports_with_a_bad_one(convtui: Run, tmp_path: Path) -> None:
+    talk = [{"role": "user", "content": "hi"}]
+    session = {"id": "s1", "source": "cli", "started_at": 1.0, "messages": talk}
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text(json.dumps(session) + "\n")
+    (folder / "b.jsonl").write_text("")
+    (folder / "session_c.json").write_text('{"session_id": "c", "session_start": "2026", "mess')
+    code, out, err = convtui("import", folder, "--out", tmp_path / "logs")
+    assert code == 1
+    assert out.count("imported ") == 1
+    assert f"{folder / 'b.jsonl'}: the file is empty" in err
+    assert f"{folder / 'session_c.json'}: is cut off: the JSON is not complete (column " in err
     assert "1 imported, 0 there already" in err
 
 

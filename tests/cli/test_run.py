@@ -125,7 +125,7 @@ def test_a_failing_provider_is_3_with_its_own_frames(convtui: Run, bot: Path) ->
 
 @pytest.mark.parametrize(
     ("spec", "message"),
-    [("xyz", "it has: boom, slow, echo, hollow"), ("ech", "did you mean 'echo'?")],
+    [("xyz", "It has boom, slow, echo and hollow."), ("ech", "did you mean 'echo'?")],
 )
 def test_a_provider_that_is_not_there_is_2(
     convtui: Run, bot: Path, spec: str, message: str

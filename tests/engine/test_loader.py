@@ -204,7 +204,7 @@ def test_no_such_name(folder: Folder) -> None:
     folder.write("f.py", "import os\nclass MyBot: ...\ndef helper(): ...\n_private = 1")
     error = str(folder.refused("f.py", "MyBt"))
     assert "there is no 'MyBt' in it, did you mean 'MyBot'?" in error
-    assert "(it has: MyBot, helper)" in error
+    assert "It has MyBot and helper." in error
 
 
 def test_a_syntax_error_has_its_line(folder: Folder) -> None:

@@ -75,7 +75,7 @@ def everything(path: Path, wanted: Sequence[str] | None = None) -> tuple[list[Im
     """All that a file holds, and what was wrong with it."""
     source: Source = hermes.source(path)
     try:
-        return list(_held(source, wanted)), source.damage
+        return list(_held(source, wanted)), [str(finding) for finding in source.damage]
     finally:
         source.close()
 
@@ -752,7 +752,7 @@ def test_a_log_of_the_gateway(tmp_path: Path) -> None:
     (log,) = logs(path, tmp_path / "logs")
     assert log.transcript.sessions[0].session_type == "telegram"
     assert [text for *_, text in turns(log)] == ["hi", "hello"]
-    assert codes(log) == ["damaged"]
+    assert [(w["code"], w["line"]) for w in log.transcript.warnings] == [("torn_line", 4)]
     assert log.transcript.last_t == 2.0
 
 
@@ -781,11 +781,72 @@ def test_a_folder_of_hermes(tmp_path: Path) -> None:
         everything(tmp_path / "empty")
 
 
+HI = json.dumps(user("hi"))
+YO = json.dumps(reply("hello"))
+GATEWAY_DAMAGE = {
+    "cut": (["{"], "is cut off", ["hi", "hello"]),
+    "garbage": (["<html>"], "is not JSON", ["hi", "hello"]),
+    "a number": (["7"], "is no message, but a number", ["hi", "hello"]),
+    "blank": (["", "  "], "", ["hi", "hello"]),
+    "glued": ([HI + YO], "2 JSON values on one line", ["hi", "hello", "hi", "hello"]),
+    "a role that is a list": (
+        ['{"role": ["user"], "content": "x"}'], "role must be text, not a list", ["hi", "hello"],
+    ),
+    "a role that is not known": (
+        ['{"role": "narrator", "content": "x"}'], "the role 'narrator' is not known",
+        ["hi", "hello"],
+    ),
+    "content that is a number": (
+        ['{"role": "user", "content": 5}'], "content must be text, not a number",
+        ["hi", "hello", "5"],
+    ),
+    "a separator in its text": (
+        ['{"role": "user", "content": "a\u2028b"}'], "", ["hi", "hello", "a\u2028b"],
+    ),
+    "a mark at its beginning": (
+        ['\ufeff{"role": "user", "content": "x"}'], "", ["hi", "hello", "x"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("lines", "says", "texts"), GATEWAY_DAMAGE.values(), ids=GATEWAY_DAMAGE)
+def test_a_broken_message_is_a_finding(
+    tmp_path: Path, lines: list[str], says: str, texts: list[str]
+) -> None:
+    path = tmp_path / "20260413_100000_aaaa11.jsonl"
+    head = json.dumps({"role": "session_meta"})
+    path.write_text("\n".join([head, HI, YO, *lines]) + "\n", encoding="utf-8")
+    (log,) = logs(path, tmp_path / "logs")
+    assert [text for *_, text in turns(log)] == texts
+    warnings = log.transcript.warnings
+    assert [w["line"] for w in warnings] == ([4] if says else [])
+    assert all(says in w["message"] for w in warnings)
+
+
+def test_bytes_that_are_no_text_are_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "20260413_100000_aaaa11.jsonl"
+    path.write_bytes(b'{"role": "session_meta"}\n{"role": "user", "content": "caf\xe9"}\n')
+    (log,) = logs(path, tmp_path / "logs")
+    assert [text for *_, text in turns(log)] == ["caf\ufffd"]
+    assert [(w["code"], w["line"]) for w in log.transcript.warnings] == [("not_utf8", 2)]
+
+
+def test_two_sessions_on_one_line(tmp_path: Path) -> None:
+    one = {"id": "s1", "source": "cli", "started_at": NOW, "messages": TALK}
+    path = tmp_path / "e.jsonl"
+    path.write_text(json.dumps(one) + json.dumps({**one, "id": "s2"}) + "\n")
+    found, damage = everything(path)
+    assert [i.told["session_id"] for i in found] == ["s1", "s2"]
+    assert damage == [f"{path}: line 1: 2 JSON values on one line; all are read"]
+
+
 def test_a_line_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = export(tmp_path / "x.jsonl", {"role": "session_meta"}, user("x" * 100))
     monkeypatch.setattr(foreign, "MAX_LINE", 64)
-    with pytest.raises(FileError, match="line 2: larger than"):
-        everything(path)
+    (log,) = logs(path, tmp_path / "logs")
+    (warning,) = [w for w in log.transcript.warnings if w["code"] == "bad_line"]
+    assert warning["line"] == 2
+    assert "larger than" in warning["message"]
 
 
 # --- where the logs go

@@ -80,7 +80,7 @@ def write(path: Path, *lines: Any) -> Path:
 
 def everything(path: Path) -> tuple[list[Imported], list[str]]:
     source = Trajectories(path)
-    return list(source.read()), source.damage
+    return list(source.read()), [str(finding) for finding in source.damage]
 
 
 @dataclass
@@ -191,15 +191,43 @@ def test_a_call_without_its_result(tmp_path: Path) -> None:
     assert first["id"] != second["id"]
 
 
+CALL = '<tool_call>\n{"name": "f"}\n</tool_call>'
+
+
 @pytest.mark.parametrize(
     ("value", "text", "reasoning", "calls"),
     [
         ("plain", "plain", None, []),
         ("<think>\na\n</think>\nb\n", "b\n", "a", []),
-        ("<think>open", "<think>open", None, []),
+        ("<think>open", "", "open", []),
+        ("Well.\n<think>\ncut off", "Well.\n", "cut off", []),
+        ("<think>a</think>b\n<think>cut", "b\n<think>cut", "a", []),
+        ('<think>\na\n<tool_call>\n{"name": "f"}\n</tool_call>', "", "a", [{"name": "f"}]),
+        ("<think>\nthe tag `</think>` ends it\n</think>\nb", "b", "the tag `</think>` ends it", []),
+        ("```\n<think>a</think>\n```", "```\n<think>a</think>\n```", None, []),
+        ("`<think>` opens it", "`<think>` opens it", None, []),
+        ("so:\n```\n<think>\n```", "so:\n```\n<think>\n```", None, []),
         ("use <tool_call> so", "use <tool_call> so", None, []),
         ("<tool_call>\n{torn", "<tool_call>\n{torn", None, []),
-        ("<tool_call>\n{torn\n</tool_call>", "", None, ["{torn"]),
+        ("<tool_call>\n{torn\n</tool_call>", "<tool_call>\n{torn\n</tool_call>", None, []),
+        (f"```\n{CALL}\n```", f"```\n{CALL}\n```", None, []),
+        (f"~~~json\n{CALL}\n~~~\n", f"~~~json\n{CALL}\n~~~\n", None, []),
+        (f"````\n```\n{CALL}\n````", f"````\n```\n{CALL}\n````", None, []),
+        (f"  ```\n  {CALL}", f"  ```\n  {CALL}", None, []),
+        (f"```\n{CALL}\n```\n{CALL}", f"```\n{CALL}\n```", None, [{"name": "f"}]),
+        (
+            '`<tool_call>{"name": "f"}</tool_call>`',
+            '`<tool_call>{"name": "f"}</tool_call>`',
+            None,
+            [],
+        ),
+        (f"a ` b\n{CALL}", "a ` b", None, [{"name": "f"}]),
+        (
+            f"<tool_call>{{}}</tool_call>\n{CALL}",
+            "<tool_call>{}</tool_call>",
+            None,
+            [{"name": "f"}],
+        ),
         ('a\n<tool_call>\n{"name": "f"}\n</tool_call>', "a", None, [{"name": "f"}]),
         ('<tool_call>{"name": "f"}</tool_call>\nb', "b", None, [{"name": "f"}]),
     ],
@@ -207,6 +235,36 @@ def test_a_call_without_its_result(tmp_path: Path) -> None:
 def test_tags(value: str, text: str, reasoning: str | None, calls: list[Any]) -> None:
     found = said_in(value)
     assert (found.text, found.reasoning, found.calls) == (text, reasoning, calls)
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("<think>open", "reasoning that is not closed"),
+        ("a\n<tool_call>\n{torn\n</tool_call>", "a tool_call that is no JSON with a name"),
+        ("a\n<tool_call>\n[1]\n</tool_call>", "a tool_call that is no JSON with a name"),
+        ('a\n<tool_call>\n{"name": "f"', "a tool_call that is not closed"),
+        ("use <tool_call> so", None),
+        (f"```\n{CALL}\n```", None),
+        (CALL, None),
+    ],
+)
+def test_wrong_tags_are_findings(tmp_path: Path, value: str, problem: str | None) -> None:
+    path = write(tmp_path / "t.jsonl", HELLO, talk(turn("human", "hi"), turn("gpt", value)))
+    log = logs(path, tmp_path / "logs")[1]
+    about = [w for w in log.transcript.warnings if w["code"] == "message"]
+    assert [w["message"].split(": ")[1].split(";")[0].split(":")[0] for w in about] == (
+        [problem] if problem else []
+    )
+    assert all(w["line"] == 2 and "conversations[1]: " in w["message"] for w in about)
+
+
+def test_tags_that_the_user_writes_are_text(tmp_path: Path) -> None:
+    said = f"How? <tool_call>{{bad json}}</tool_call>\n{CALL}\n<think>x</think>"
+    path = write(tmp_path / "t.jsonl", talk(turn("human", said), turn("gpt", "Like this.")))
+    (log,) = logs(path, tmp_path / "logs")
+    assert [turn.text for turn in log.transcript.turns] == [said, "Like this."]
+    assert log.transcript.warnings == []
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -221,10 +279,10 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 def test_what_is_written_is_read(text: str, reasoning: str, calls: list[Any]) -> None:
     value = reply_of(text, reasoning, calls)
     found = said_in(value)
-    tags = ("<think>", "</think>", "<tool_call>", "</tool_call>")
+    tags = ("<think>", "</think>", "<tool_call>", "</tool_call>", "```", "~~~")
     if not any(tag in text + reasoning for tag in tags):
         assert found.reasoning == reasoning
-        assert [(c["name"], c["arguments"]) for c in found.calls if isinstance(c, dict)] == calls
+        assert [(c["name"], c["arguments"]) for c in found.calls] == calls
         assert found.text == (text.strip("\n") if calls else text)
 
 
@@ -251,7 +309,7 @@ def test_packed_members_follow_one_another(tmp_path: Path) -> None:
 
 def test_damage_is_named_and_the_rest_comes_in(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
-    bad: list[Any] = [{"conversations": 3}, {"conversations": [3]}, {"conversations": [{}]}, [1]]
+    bad: list[Any] = [{"conversations": 3}, {"talk": []}, "text", [1]]
     path.write_text(
         "\n".join(["", json.dumps(HELLO), "{torn", *map(json.dumps, bad), json.dumps(TOOLS)])
         + '\n{"conversations": ['

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -392,7 +393,12 @@ def test_a_file_without_a_time_has_that_of_the_file(write: Write) -> None:
     ("data", "says"),
     [
         ("", "is not JSON"),
-        ("{", "is not JSON"),
+        ("{", r"is cut off: the JSON is not complete \(column 2: "),
+        (
+            '{\n "eval_id": "e",\n "tasks": [{"id": "x',
+            r"is cut off: .* \(line 3, column 19: Untermin",
+        ),
+        ('{"eval_id": "e"\n"tasks": []}', r"is not JSON \(line 2, column 1: "),
         ('{"eval_id": NaN}', "NaN is no JSON number"),
         ('{"eval_id": 1' + "0" * 400 + "}", "number that is too large"),
         ('{"eval_id": 1' + "0" * 5000 + "}", "is not JSON"),
@@ -405,6 +411,18 @@ def test_a_file_without_a_time_has_that_of_the_file(write: Write) -> None:
         ({"eval_id": "e", "tasks": ["x"]}, r"tasks\[0\]: must be an object, not text"),
         ({"eval_id": "e", "config": []}, "config: must be an object"),
         ({"eval_id": "e", "schemaVersion": 1.4}, "schemaVersion must be text"),
+    ],
+)
+def test_malformed_files_are_named(write: Write, data: Any, says: str) -> None:
+    with pytest.raises(FileError, match=rf"results\.json: .*{says}"):
+        list(waza.read(write(data)))
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({**results(run(transcript=TALK)), "config": []}, "config: must be an object"),
+        ({**results(run(transcript=TALK)), "skill": 4}, "skill must be text"),
         (results(run(transcript="x")), r"runs\[0\]: transcript must be a list"),
         (results(run(transcript=[{}])), r"transcript\[0\]: type is missing"),
         (results(run(transcript=[{"type": 1}])), "type must be text"),
@@ -420,9 +438,23 @@ def test_a_file_without_a_time_has_that_of_the_file(write: Write) -> None:
         (results(run(tool_events=[{"turn": "x"}])), "turn must be a whole number"),
     ],
 )
-def test_malformed_files_are_named(write: Write, data: Any, says: str) -> None:
-    with pytest.raises(FileError, match=rf"results\.json: .*{says}"):
-        list(waza.read(write(data)))
+def test_a_value_of_the_wrong_kind_is_a_finding(
+    write: Write, tmp_path: Path, data: Any, says: str
+) -> None:
+    with opened(only(write(data)), tmp_path / "logs") as log:
+        about = [w["message"] for w in log.transcript.warnings if w["code"] == "bad_value"]
+        assert len(about) == 1
+        assert re.search(says, about[0])
+        assert str(tmp_path) not in about[0]
+
+
+def test_the_rest_of_a_run_with_a_wrong_value_is_told(write: Write, tmp_path: Path) -> None:
+    with opened(only(write(results(run(transcript=TALK)))), tmp_path / "whole") as log:
+        whole = [(turn.speaker, turn.text) for turn in log.transcript.turns]
+    odd = [*TALK, {"content": "who?"}, {"type": 7}, "x"]
+    with opened(only(write(results(run(transcript=odd)))), tmp_path / "logs") as log:
+        assert [(turn.speaker, turn.text) for turn in log.transcript.turns] == whole
+        assert [w["code"] for w in log.transcript.warnings] == ["bad_value"] * 3
 
 
 def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,53 @@ def test_a_span_behind_substitutions() -> None:
     assert wrapped.text[low:high] == "[[ERROR]]"
 
 
+JOINED = st.lists(
+    st.sampled_from(
+        [
+            "\U0001f469\u200d\U0001f469\u200d\U0001f467",
+            "\u2764\ufe0f",
+            "1\ufe0f\u20e3",
+            "\U0001f1e9\U0001f1ea",
+            "\U0001f44d\U0001f3fd",
+            "می\u200cخواهم",
+            "क\u094d\u200dष",
+            "ന\u0d4d\u200d",
+            "e\u0301",
+            "word",
+            " ",
+            "\n",
+        ]
+    ),
+    max_size=20,
+).map("".join)
+
+
+@given(JOINED, st.integers(min_value=2, max_value=20))
+def test_what_is_joined_stays_on_one_line(text: str, width: int) -> None:
+    wrapped = Wrapped(text, width)
+    for number in range(len(wrapped)):
+        line = wrapped.line(number)
+        assert cell_len(line.replace("\u200dष", "\u200d ष")) <= width + 2 * line.count("\u200dष")
+        assert not line.startswith(("\u200c", "\u200d", "\ufe0f", "\u20e3", "\U0001f3fd"))
+        assert not line.endswith("\u200d") or line.endswith(("\u094d\u200d", "\u0d4d\u200d"))
+    assert count_lines(text, width) == len(wrapped)
+
+
+def test_letters_that_are_joined_are_two_letters() -> None:
+    assert Wrapped("क\u094d\u200dषक\u094d\u200dष", 2).lines() == [
+        "क\u094d\u200dष",
+        "क\u094d\u200dष",
+    ]
+
+
+def test_a_span_inside_joined_text() -> None:
+    text = "\U0001f469\u200d\U0001f467 می\u200cخواهم"
+    wrapped = Wrapped(text, 80)
+    assert wrapped.span(0, 2) == (0, 2)
+    low, high = wrapped.span(text.index("می"), text.index("خ"))
+    assert wrapped.text[low:high] == "می\u200c"
+
+
 def test_breaks() -> None:
     assert Wrapped("hello brave new world", 8).lines() == ["hello", "brave", "new", "world"]
     assert Wrapped("abcdefghijk", 4).lines() == ["abcd", "efgh", "ijk"]

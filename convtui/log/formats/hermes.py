@@ -7,12 +7,14 @@ say so. What the columns of a session say is in the header under `imported`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from convtui.errors import FileError
 from convtui.log.formats import hermes_trajectory
+from convtui.log.formats.findings import EMPTY, UNREADABLE, Finding, finding_of
+from convtui.log.formats.foreign import is_empty
 from convtui.log.formats.hermes_db import Database, is_database
 from convtui.log.formats.hermes_files import (
     Export,
@@ -23,7 +25,7 @@ from convtui.log.formats.hermes_files import (
     is_gateway_log,
     may_be_gateway_log,
 )
-from convtui.log.formats.hermes_sessions import Session
+from convtui.log.formats.hermes_sessions import Session, in_order
 from convtui.log.formats.registry import Format, Imported, Listed, Source
 
 DATABASE: Final = "state.db"
@@ -56,12 +58,16 @@ def unsure(path: Path) -> str:
     return ""
 
 
+Reader: TypeAlias = Callable[[Path, list[Finding]], Iterable[Session]]
+"""Gives the sessions of a file, and notes in the list what could not be read of it."""
+
+
 class Sessions:
-    """Files with one session each. One that cannot be read is named in `damage`."""
+    """Sessions in files. What cannot be read, a whole file or a line, is named in `damage`."""
 
-    damage: list[str]
+    damage: list[Finding]
 
-    def __init__(self, files: list[tuple[Path, Callable[[Path], Session]]]) -> None:
+    def __init__(self, files: list[tuple[Path, Reader]]) -> None:
         self._files = files
         self.damage = []
 
@@ -82,11 +88,31 @@ class Sessions:
         self.damage.clear()
         for path, read in self._files:
             try:
-                yield read(path)
+                yield from read(path, self.damage)
             except FileError as error:
                 if len(self._files) == 1:
                     raise
-                self.damage.append(str(error))
+                self.damage.append(finding_of(error, path, None, UNREADABLE))
+
+
+def _in_export(path: Path, damage: list[Finding]) -> Iterator[Session]:
+    export = Export(path)
+    sessions = export.sessions()
+    damage += export.damage
+    yield from in_order(sessions, sessions)
+
+
+def _in_cli_log(path: Path, damage: list[Finding]) -> Iterator[Session]:
+    yield cli_log(path)
+
+
+def _in_gateway_log(path: Path, damage: list[Finding]) -> Iterator[Session]:
+    yield gateway_log(path)
+
+
+def _in_empty(path: Path, damage: list[Finding]) -> Iterator[Session]:
+    damage.append(Finding(path, "the file is empty", code=EMPTY))
+    yield from ()
 
 
 def source(path: Path) -> Source:
@@ -94,9 +120,9 @@ def source(path: Path) -> Source:
     if path.is_dir():
         if (path / DATABASE).is_file():
             return Database(path / DATABASE)
-        found = [(file, _reader(file)) for file in _files(path) if _reader(file) is not None]
+        found = [(file, _reader(file)) for file in _files(path)]
         files = [(file, read) for file, read in found if read is not None]
-        if not files:
+        if all(read is _in_empty for _, read in files):
             raise FileError(f"{path}: no sessions of hermes in this folder")
         return Sessions(files)
     if is_export(path):
@@ -105,8 +131,8 @@ def source(path: Path) -> Source:
         return hermes_trajectory.Trajectories(path)
     read = _reader(path)
     if read is None and may_be_gateway_log(path):
-        read = gateway_log
-    if read is not None:
+        read = _in_gateway_log
+    if read is not None and read is not _in_empty:
         return Sessions([(path, read)])
     if path.suffix.lower() in (".json", ".jsonl", ".gz"):
         raise FileError(
@@ -116,10 +142,14 @@ def source(path: Path) -> Source:
     return Database(path)
 
 
-def _reader(path: Path) -> Callable[[Path], Session] | None:
+def _reader(path: Path) -> Reader | None:
+    if is_empty(path):
+        return _in_empty
+    if is_export(path):
+        return _in_export
     if is_cli_log(path):
-        return cli_log
-    return gateway_log if is_gateway_log(path) else None
+        return _in_cli_log
+    return _in_gateway_log if is_gateway_log(path) else None
 
 
 def read(path: Path) -> Iterator[Imported]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from convtui.errors import FileError
+from convtui.log.formats.findings import Finding
 from convtui.log.formats.hermes_messages import Message, message_of
 from convtui.log.formats.hermes_sessions import Session, columns_of, in_order, link
 from convtui.log.formats.registry import Imported, Listed
@@ -50,8 +51,8 @@ def _head(path: Path) -> bytes:
 class Database:
     """The sessions of a database. Raises `FileError` for what is none of hermes'."""
 
-    damage: list[str]
-    """Sentences about what could not be read, while it was gone through."""
+    damage: list[Finding]
+    """What could not be read, while it was gone through."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -164,7 +165,8 @@ class Database:
             try:
                 yield session.imported()
             except sqlite3.Error as error:
-                self.damage.append(f"{self.path}: session {session.id}: cannot be read: {error}")
+                message = f"session {session.id}: cannot be read: {error}"
+                self.damage.append(Finding(self.path, message, code="damaged"))
         wal = self.path.with_name(self.path.name + "-wal")
         if self._unchanged is not None and _stamp(self.path, wal) != self._unchanged:
             raise FileError(f"{self.path}: was written while it was read: import it again")
@@ -185,7 +187,8 @@ class Database:
             for row in self._rows(rows):
                 id_ = str(row.get("id") or "")
                 if not id_ or id_ in found:
-                    self.damage.append(f"{self.path}: a session without an id of its own")
+                    message = "a session without an id of its own"
+                    self.damage.append(Finding(self.path, message, code="no_id"))
                     continue
                 found[id_] = self._session(id_, row, counts.get(id_, 0))
         except sqlite3.Error as error:
@@ -223,7 +226,7 @@ class Database:
     def _by(self) -> str:
         return "id" if "id" in self._tables["messages"] else "rowid"
 
-    def messages(self, session: str) -> Iterator[Message | str]:
+    def messages(self, session: str) -> Iterator[Message | Finding]:
         """The messages of a session in the order in which they were written."""
         try:
             rows = self._connection.execute(
@@ -232,7 +235,8 @@ class Database:
             for number, row in enumerate(self._rows(rows), 1):
                 yield message_of(row, f"message {row.get('id', number)}")
         except sqlite3.Error as error:
-            yield f"the database is damaged here, the rest cannot be read: {error}"
+            message = f"the database is damaged here, the rest cannot be read: {error}"
+            yield Finding(self.path, message, code="damaged")
 
     @staticmethod
     def _rows(cursor: sqlite3.Cursor) -> Iterator[dict[str, Any]]:
@@ -249,7 +253,7 @@ class _Messages:
     def __init__(self, database: Database, session: str) -> None:
         self._database, self._session = database, session
 
-    def __call__(self) -> Iterator[Message | str]:
+    def __call__(self) -> Iterator[Message | Finding]:
         return self._database.messages(self._session)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
+from convtui.log.formats.findings import Finding, finding_of
 from convtui.log.formats.foreign import (
     MAX_LINE,
     head_of,
@@ -20,6 +21,7 @@ from convtui.log.formats.foreign import (
     lines,
     parse_json,
     parse_time,
+    values_in,
 )
 from convtui.log.formats.hermes_messages import Message, message_of, text_of
 from convtui.log.formats.hermes_sessions import Session, columns_of, in_order, link
@@ -84,7 +86,7 @@ def _first_object(path: Path) -> dict[str, Any] | None:
 class Export:
     """The sessions of an export. A line that is none is named in `damage`; the rest are read."""
 
-    damage: list[str]
+    damage: list[Finding]
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -109,57 +111,63 @@ class Export:
         if self._sessions is not None:
             return self._sessions
         found: dict[str, Session] = {}
-        for number, offset, line in _placed(self.path):
-            where = f"{self.path}: line {number}"
-            try:
-                data = _session_in(parse_json(line, where), where)
-            except FileError as error:
-                torn = "" if line.endswith(b"\n") else " (the line is torn)"
-                self.damage.append(f"{error}{torn}")
-                continue
-            id_ = data.get("id")
-            if not isinstance(id_, str) or not id_ or id_ in found:
-                self.damage.append(f"{where}: a session without an id of its own")
-                continue
-            found[id_] = self._session(id_, data, _Line(self.path, offset, len(line), where))
+        for line in lines(self.path):
+            values, findings = values_in(line, self.path)
+            self.damage += findings
+            for place, value in enumerate(values):
+                where = f"{self.path}: line {line.number}"
+                try:
+                    data = _session_in(value, where)
+                except FileError as error:
+                    self.damage.append(finding_of(error, self.path, line.number))
+                    continue
+                id_ = data.get("id")
+                if not isinstance(id_, str) or not id_ or id_ in found:
+                    message = "a session without an id of its own"
+                    self.damage.append(Finding(self.path, message, line.number, "no_id"))
+                    continue
+                found[id_] = self._session(id_, data, _Session(self.path, line.offset, place))
         if not found and not self.damage:
             raise FileError(f"{self.path}: there is no session in it")
         link(found)
         self._sessions = found
         return found
 
-    def _session(self, id_: str, data: dict[str, Any], line: _Line) -> Session:
-        messages = data["messages"]
-        told = {} if data.get("title") else {"preview": preview(messages)}
+    def _session(self, id_: str, data: dict[str, Any], messages: _Session) -> Session:
+        told = {} if data.get("title") else {"preview": preview(data["messages"])}
         return Session(
             id_,
             columns_of(data, without=_APART),
-            line,
+            messages,
             self.path,
             kept_of(data),
-            count=len(messages),
+            count=len(data["messages"]),
             told=told,
         )
 
 
 @dataclass(slots=True, frozen=True)
-class _Line:
+class _Session:
     """The messages of the session in one line, read again when they are asked for."""
 
     path: Path
     offset: int
-    size: int
-    where: str
+    place: int
+    """Which of the values of the line it is."""
 
-    def __call__(self) -> Iterator[Message | str]:
+    def __call__(self) -> Iterator[Message | Finding]:
         try:
-            with self.path.open("rb") as file:
-                file.seek(self.offset)
-                line = file.read(self.size)
+            file = self.path.open("rb")
+            file.seek(self.offset)
         except OSError as error:
             raise FileError(f"{self.path}: cannot be read: {error.strerror}") from error
-        data = _session_in(parse_json(line, self.where), self.where)
-        for number, message in enumerate(data["messages"]):
+        line = next(lines(self.path, file), None)
+        values, _ = values_in(line, self.path) if line is not None else ([], [])
+        if self.place >= len(values):
+            raise FileError(f"{self.path}: was written while it was read: import it again")
+        for number, message in enumerate(
+            _session_in(values[self.place], str(self.path))["messages"]
+        ):
             yield message_of(message, f"messages[{number}]")
 
 
@@ -169,25 +177,6 @@ def _session_in(data: Any, where: str) -> dict[str, Any]:
     if not isinstance(data.get("messages"), list):
         raise FileError(f"{where}: messages must be a list, not {kind_of(data.get('messages'))}")
     return data
-
-
-def _placed(path: Path) -> Iterator[tuple[int, int, bytes]]:
-    """The lines of a file that are not blank, each with its number and where it begins."""
-    try:
-        with path.open("rb") as file:
-            number = offset = 0
-            while line := file.readline(MAX_LINE + 1):
-                number += 1
-                if len(line) > MAX_LINE:
-                    raise FileError(
-                        f"{path}: line {number}: larger than {MAX_LINE >> 20} MB, which no session"
-                        " is"
-                    )
-                if line.strip():
-                    yield number, offset, line
-                offset += len(line)
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def cli_log(path: Path) -> Session:
@@ -220,7 +209,7 @@ def cli_log(path: Path) -> Session:
 def gateway_log(path: Path) -> Session:
     """The session of a log of the gateway: it is named as its file is."""
     told = _Gateway(path)
-    times = (None if isinstance(message, str) else message.at for message in told())
+    times = (None if isinstance(message, Finding) else message.at for message in told())
     first = next((at for at in times if at is not None), None)
     columns: dict[str, Any] = {} if first is None else {"started_at": first}
     meta = _first_object(path) or {}
@@ -235,20 +224,15 @@ def gateway_log(path: Path) -> Session:
 
 @dataclass(slots=True, frozen=True)
 class _Gateway:
-    """The messages of a gateway's log, one a line; a line that is none is a sentence."""
+    """The messages of a gateway's log, one a line."""
 
     path: Path
 
-    def __call__(self) -> Iterator[Message | str]:
-        for number, line in lines(self.path):
-            where = f"line {number}"
-            try:
-                data = parse_json(line, where)
-            except FileError as error:
-                torn = "" if line.endswith(b"\n") else " (the line is torn)"
-                yield f"{error}{torn}; it is left out"
-                continue
-            yield message_of(data, where)
+    def __call__(self) -> Iterator[Message | Finding]:
+        for line in lines(self.path):
+            values, findings = values_in(line, self.path)
+            yield from (message_of(value, f"line {line.number}", line.number) for value in values)
+            yield from findings
 
 
 def kept_of(data: dict[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,8 @@ class Message:
     role: str
     text: str
     place: str
+    line: int | None = None
+    """The line of the file, where every message has one of its own."""
     content: Any = None
     """What stands in the place of `text`, where that is not all: parts, an object."""
     calls: list[dict[str, Any]] = field(default_factory=list)
@@ -81,19 +83,24 @@ class Message:
         return json.dumps(said, sort_keys=True).encode()
 
 
-def message_of(data: Any, place: str) -> Message:
+def message_of(data: Any, place: str, line: int | None = None) -> Message:
     """A message of any of the files; `data` is what stands there."""
     if not isinstance(data, Mapping):
-        found = Message("", "", place, content=plain(data))
+        found = Message("", "", place, line, content=plain(data))
         found.problems.append(f"{place}: is no message, but {kind_of(data)}")
         return found
     fields = {str(key): plain(value) for key, value in data.items() if value is not None}
-    found = Message(_text(fields.get("role")), "", place, id=fields.get("id"))
+    found = Message(_text(fields.get("role")), "", place, line, id=fields.get("id"))
+    if not found.role and "role" in fields:
+        found.problems.append(f"{place}: role must be text, not {kind_of(fields['role'])}")
+        found.more["role"] = fields["role"]
     content = _content(fields.get("content"))
     if isinstance(content, str):
         found.text = content
     elif content is not None:
         found.text, found.content = text_of(content), content
+        if not isinstance(content, (list, dict)):
+            found.problems.append(f"{place}: content must be text, not {kind_of(content)}")
     found.calls = _calls(fields.get("tool_calls"), found)
     found.call_id = _text(fields.get("tool_call_id"))
     found.name = _text(fields.get("tool_name") or fields.get("name"))
@@ -105,7 +112,7 @@ def message_of(data: Any, place: str) -> Message:
     found.reasoning = _reasoning(fields)
     found.active = fields.get("active", 1) not in (0, False)
     found.compacted = fields.get("compacted", 0) not in (0, False)
-    found.more = {
+    found.more |= {
         name: value
         for name, value in fields.items()
         if name not in _READ and not (name == "reasoning_content" and value == found.reasoning)

@@ -27,6 +27,7 @@ from convtui.events import (
     TurnStarted,
     Warned,
 )
+from convtui.log.formats.findings import Finding
 from convtui.log.formats.foreign import Foreign, arguments_of
 from convtui.log.formats.hermes_messages import Message, failure_of, result_of
 from convtui.records import Speaker
@@ -60,6 +61,8 @@ class Teller:
         self._first: Speaker = first
         self._began = began
         self._rows = rows_in
+        self._line: int | None = None
+        """Of the message that is being told, where that has a line of its own."""
         self._t = 0.0
         self._out: list[Record] = []
         self._turn = 0
@@ -84,6 +87,7 @@ class Teller:
         """The records of the next message."""
         if message.at is not None and self._began is not None:
             self._t = max(self._t, message.at - self._began)
+        self._line = message.line
         for problem in message.problems:
             self._warn("message", problem)
         if message.is_summary and message.active:
@@ -99,13 +103,15 @@ class Teller:
         self._rows += 1
         return self._flush()
 
-    def damaged(self, code: str, problem: str) -> Iterator[tuple[float, Record]]:
+    def damaged(self, finding: Finding) -> Iterator[tuple[float, Record]]:
         """Something that could not be read."""
-        self._warn(code, problem)
+        where = {"turn": self._turn} if self._last is not None else {}
+        self._add(finding.warned(session=1, **where))
         return self._flush()
 
     def end(self, ending: Ending) -> Iterator[tuple[float, Record]]:
         """There are no more messages."""
+        self._line = None
         last = self._last
         if last is not None and (not last.active or not last.calls or last.text.strip()):
             self._close()
@@ -142,7 +148,7 @@ class Teller:
 
     def _warn(self, code: str, message: str) -> None:
         where = {"turn": self._turn} if self._last is not None else {}
-        self._add(Warned(session=1, **where, code=code, message=message))
+        self._add(Warned(session=1, **where, code=code, message=message, line=self._line))
 
     def _keep(self, event: str, data: Any) -> None:
         where = {"turn": self._turn} if self._last is not None else {}

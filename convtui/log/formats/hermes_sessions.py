@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.events import Record
+from convtui.log.formats.findings import Finding
 from convtui.log.formats.foreign import file_time
 from convtui.log.formats.hermes_messages import Message, plain
 from convtui.log.formats.hermes_records import Ending, Teller
@@ -37,8 +38,8 @@ _HELPERS: Final = frozenset({"subagent", "delegate", "tool"})
 """Sources of sessions that another session began, to have something done for it."""
 _COMPRESSED: Final = frozenset({"compression", "orphaned_compression"})
 
-Told = Iterable[Message | str]
-"""The messages of a session; a text is a sentence about something that could not be read."""
+Told = Iterable[Message | Finding]
+"""The messages of a session, and what could not be read between them."""
 
 
 @dataclass(slots=True)
@@ -144,7 +145,7 @@ class Session:
         found = hashlib.sha256(f"hermes\n{self.id!r}\n{self.text('end_reason')!r}\n".encode())
         first: Speaker | None = None
         for message in self.messages():
-            if isinstance(message, str):
+            if isinstance(message, Finding):
                 continue
             found.update(message.digest() + b"\n")
             if first is None and message.role in ("user", "assistant", "tool", "function"):
@@ -205,8 +206,8 @@ class _Records:
         )
         yield from teller.begin(session.kept)
         for message in session.messages():
-            if isinstance(message, str):
-                yield from teller.damaged("damaged", message)
+            if isinstance(message, Finding):
+                yield from teller.damaged(message)
             else:
                 yield from teller.tell(message)
         yield from teller.end(ending)

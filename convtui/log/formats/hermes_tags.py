@@ -11,7 +11,14 @@ from typing import Any, Final
 from convtui.errors import FileError
 from convtui.log.formats.foreign import parse_json
 
-_THINK: Final = re.compile(r"\s*<think>(.*?)</think>\n?", re.DOTALL)
+_THINK: Final = re.compile(r"\s*<think>")
+_THINK_LINE: Final = re.compile(r"(?m)^[ \t]*<think>")
+_THINK_END: Final = re.compile(r"</think>\n?")
+_CODE: Final = re.compile(
+    r"^[ \t]{0,3}(?P<fence>`{3,}(?=[^`\n]*$)|~{3,})[^\n]*$"
+    r"|(?<!`)(?P<inline>`+)(?!`)[^\n]+?(?<!`)(?P=inline)(?!`)",
+    re.MULTILINE,
+)
 _CALL: Final = re.compile(r"(?m)^[ \t]*<tool_call>\s*")
 _CALL_END: Final = re.compile(r"\s*</tool_call>[ \t]*\n?")
 _RESPONSE: Final = re.compile(r"(?m)^[ \t]*<tool_response>\n?")
@@ -21,42 +28,102 @@ _DECODER: Final = json.JSONDecoder()
 
 @dataclass(slots=True)
 class Said:
-    """A reply without its tags. `calls` are `{name, arguments}`, or text that is no JSON."""
+    """A reply without its tags. `calls` are `{name, arguments}`."""
 
     text: str
     reasoning: str | None = None
-    calls: list[dict[str, Any] | str] = field(default_factory=list)
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """What is wrong with its tags."""
 
 
 def said_in(value: str) -> Said:
     """What a reply says beside its reasoning (at the beginning) and its calls (on their own lines).
 
-    Tags that are not closed, and those in the middle of a line, are text.
+    Tags in the middle of a line and in code, fenced or inline, are text, and so is a call that is
+    not closed or is no JSON with a name. Reasoning that is not closed ends with the reply or before
+    its first call.
     """
-    reasoning = None
-    rest = value
-    thought = _THINK.match(value)
-    if thought is not None:
-        reasoning = thought[1].removeprefix("\n").removesuffix("\n")
-        rest = value[thought.end() :]
-    found = Said("", reasoning)
+    found = Said("")
     pieces: list[str] = []
     position = 0
-    while (start := _CALL.search(rest, position)) is not None:
-        call, end = _call_at(rest, start.end())
+    thought = _THINK.match(value)
+    if thought is not None:
+        close = _end_of_thought(value, thought.end())
+        if close is not None:
+            inner = value[thought.end() : close.start()]
+            found.reasoning = inner.removeprefix("\n").removesuffix("\n")
+            position = close.end()
+    for start in _outside(_CALL, value, position):
+        if start.start() < position:
+            continue  # in the arguments of a call
+        call, end = _call_at(value, start.end())
         if call is None:
-            break
-        pieces.append(rest[position : start.start()])
+            found.problems.append(
+                "a tool_call that is not closed; it is kept as text"
+                if end < 0
+                else "a tool_call that is no JSON with a name; it is kept as text"
+            )
+            continue
+        pieces.append(value[position : start.start()])
         found.calls.append(call)
         position = end
-    pieces.append(rest[position:])
+    pieces.append(value[position:])
+    if found.reasoning is None:
+        _take_open_thought(found, pieces)
     text = "".join(pieces)
     # Line ends that only keep text and tags apart say nothing.
     found.text = text.strip("\n") if found.calls else text
     return found
 
 
-def _call_at(text: str, start: int) -> tuple[dict[str, Any] | str | None, int]:
+def _take_open_thought(found: Said, pieces: list[str]) -> None:
+    """Takes reasoning that is never closed out of the first piece of text."""
+    piece = pieces[0]
+    opened = list(_outside(_THINK_LINE, piece, 0))
+    if not opened or _end_of_thought(piece, opened[-1].end()) is not None:
+        return
+    found.reasoning = piece[opened[-1].end() :].strip("\n")
+    found.problems.append("reasoning that is not closed: there is no </think> after it")
+    pieces[0] = piece[: opened[-1].start()]
+
+
+def _end_of_thought(text: str, start: int) -> re.Match[str] | None:
+    """The tag that closes reasoning: the first outside of code, or else the first."""
+    return next(_outside(_THINK_END, text, start), None) or _THINK_END.search(text, start)
+
+
+def _outside(pattern: re.Pattern[str], text: str, start: int) -> Iterator[re.Match[str]]:
+    """The matches from `start` on that do not begin in code."""
+    code = code_in(text, start)
+    for match in pattern.finditer(text, start):
+        tag = text.index("<", match.start())
+        if not any(first <= tag < last for first, last in code):
+            yield match
+
+
+def code_in(text: str, position: int = 0) -> list[tuple[int, int]]:
+    """Where code stands in Markdown: fenced, to the end where it is not closed, and inline.
+
+    Inline code that goes over a line end is not looked for.
+    """
+    spans: list[tuple[int, int]] = []
+    if "`" not in text and "~~~" not in text:
+        return spans
+    while (match := _CODE.search(text, position)) is not None:
+        end = match.end()
+        mark = match["fence"]
+        if mark:
+            close = re.compile(rf"(?m)^[ \t]{{0,3}}{mark[0]}{{{len(mark)},}}[ \t]*$")
+            closed = close.search(text, end)
+            end = closed.end() if closed is not None else len(text)
+        spans.append((match.start(), end))
+        position = max(end, match.start() + 1)
+    return spans
+
+
+def _call_at(text: str, start: int) -> tuple[dict[str, Any] | None, int]:
+    """The call whose tag ends at `start`, and where its closing tag does; -1 without one."""
     try:
         value, end = _DECODER.raw_decode(text, start)
     except (ValueError, RecursionError):
@@ -64,10 +131,7 @@ def _call_at(text: str, start: int) -> tuple[dict[str, Any] | str | None, int]:
     closed = _CALL_END.match(text, end) if value is not None else None
     if closed is not None and isinstance(value, dict) and isinstance(value.get("name"), str):
         return value, closed.end()
-    closed = _CALL_END.search(text, start)
-    if closed is None:
-        return None, start
-    return text[start : closed.start()], closed.end()
+    return None, 0 if _CALL_END.search(text, start) is not None else -1
 
 
 def responses_in(value: str) -> Iterator[tuple[str, str, Any]]:

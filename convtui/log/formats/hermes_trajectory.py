@@ -21,8 +21,17 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.events import Record
-from convtui.log.formats.foreign import file_time, head_of, kind_of, lines, parse_json, parse_time
-from convtui.log.formats.hermes_messages import Message, plain, result_of, text_of
+from convtui.log.formats.findings import Finding, finding_of
+from convtui.log.formats.foreign import (
+    Line,
+    file_time,
+    head_of,
+    kind_of,
+    lines,
+    parse_time,
+    values_in,
+)
+from convtui.log.formats.hermes_messages import Message, message_of, plain, result_of, text_of
 from convtui.log.formats.hermes_records import Ending, Teller
 from convtui.log.formats.hermes_sessions import PERSONA, PROVIDER
 from convtui.log.formats.hermes_tags import response_of, responses_in, said_in
@@ -74,7 +83,7 @@ def _beginning(path: Path) -> str:
 class Trajectories:
     """The conversations of a file; each is named by the number of its line."""
 
-    damage: list[str]
+    damage: list[Finding]
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -97,21 +106,24 @@ class Trajectories:
         found = False
         self.damage.clear()
         try:
-            for number, line in _lines(self.path):
-                where = f"{self.path}: line {number}"
-                try:
-                    yield _trajectory(parse_json(line, where), number, self.path, where)
-                    found = True
-                except FileError as error:
-                    torn = "" if line.endswith(b"\n") else " (the line is torn)"
-                    self.damage.append(f"{error}{torn}")
+            for line in _lines(self.path):
+                values, findings = values_in(line, self.path)
+                self.damage += findings
+                for value in values:
+                    where = f"{self.path}: line {line.number}"
+                    try:
+                        yield _trajectory(value, line.number, self.path, where)
+                        found = True
+                    except FileError as error:
+                        self.damage.append(finding_of(error, self.path, line.number))
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            self.damage.append(f"{self.path}: the packed data is damaged here: {error}")
+            message = f"the packed data is damaged here: {error}"
+            self.damage.append(Finding(self.path, message, code="damaged"))
         if not found and not self.damage:
             raise FileError(f"{self.path}: there is no conversation in it")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def _lines(path: Path) -> Iterator[Line]:
     if not path.name.lower().endswith(".gz"):
         yield from lines(path)
         return
@@ -250,10 +262,17 @@ def _trajectory(data: Any, number: int, path: Path, where: str) -> Trajectory:
     for place, item in enumerate(given):
         at = f"conversations[{place}]"
         if not isinstance(item, dict):
-            raise FileError(f"{where}: {at}: must be an object, not {kind_of(item)}")
+            messages.append(message_of(item, at, number))
+            continue
         if "from" not in item and "role" in item:
             spelling = "role"
-        who, text = _who(item, f"{where}: {at}"), item.get("value", item.get("content"))
+        who = item.get("from", item.get("role"))
+        text = item.get("value", item.get("content"))
+        if not isinstance(who, str):
+            broken = Message("", "", at, number, content=text, more={"from": plain(who)})
+            broken.problems.append(f"{at}: from must be text, not {kind_of(who)}")
+            messages.append(broken)
+            continue
         more = {k: v for k, v in item.items() if k not in ("from", "value", "role", "content")}
         content = None
         if not isinstance(text, str):
@@ -264,6 +283,7 @@ def _trajectory(data: Any, number: int, path: Path, where: str) -> Trajectory:
         if role == "tool" and messages and messages[-1].role == "tool":
             more["new_turn"] = True
         for message in _messages(role, text, at):
+            message.line = number
             message.content = content
             message.more |= more
             more.pop("new_turn", None)
@@ -272,23 +292,13 @@ def _trajectory(data: Any, number: int, path: Path, where: str) -> Trajectory:
     return Trajectory(number, path, data, messages, spelling)
 
 
-def _who(item: dict[str, Any], where: str) -> str:
-    who = item.get("from", item.get("role"))
-    if not isinstance(who, str):
-        raise FileError(f"{where}: from must be text, not {kind_of(who)}")
-    return who
-
-
 def _messages(role: str, text: str, place: str) -> Iterator[Message]:
     if role == "assistant":
         said = said_in(text)
         found = Message(role, said.text, place, raw=text, reasoning=said.reasoning)
+        found.problems += [f"{place}: {problem}" for problem in said.problems]
         for call in said.calls:
-            if isinstance(call, str):
-                found.problems.append(f"{place}: a tool_call that is no JSON with a name")
-                function: dict[str, Any] = {"name": "unknown", "arguments": call}
-            else:
-                function = {"name": call["name"], "arguments": call.get("arguments")}
+            function = {"name": call["name"], "arguments": call.get("arguments")}
             found.calls.append({"type": "function", "function": function})
         yield found
     elif role == "function_call":

@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.events import Record
-from convtui.log.formats.foreign import Fields, file_time
+from convtui.log.formats.findings import Finding, NewerError
+from convtui.log.formats.foreign import Fields, file_time, is_empty
 from convtui.log.formats.oharness_events import MAJOR, NAMESPACE, Event, events, is_events
 from convtui.log.formats.oharness_export import write
 from convtui.log.formats.oharness_records import Teller, opening_of
@@ -45,16 +46,20 @@ def _files(folder: Path) -> list[Path]:
 def read(path: Path) -> Iterator[Imported]:
     """The runs of a file, or of a folder's files in the order of their names.
 
-    Raises `FileError`, with the line, for what is no event and for a newer major version.
+    Raises `FileError` for a file without an event and for a newer major version.
     """
-    if not path.is_dir():
-        yield from _runs(path)
-        return
-    files = [file for file in _files(path) if is_events(file)]
-    if not files:
-        raise FileError(f"{path}: no event files of oharness in this folder")
-    for file in files:
+    for file in files(path):
         yield from _runs(file)
+
+
+def files(path: Path) -> list[Path]:
+    """The files that are read for a path. Raises `FileError` for a folder without any."""
+    if not path.is_dir():
+        return [path]
+    found = [file for file in _files(path) if is_events(file) or is_empty(file)]
+    if not any(map(is_events, found)):
+        raise FileError(f"{path}: no event files of oharness in this folder")
+    return found
 
 
 @dataclass(slots=True)
@@ -75,6 +80,15 @@ class _Run:
         self.digest.update(line.rstrip(b"\r\n") + b"\n")
         if self.created is None:
             self.created = event.at
+        try:
+            self._look(event)
+        except NewerError:
+            raise
+        except FileError:
+            # It is a finding when the events are told.
+            return
+
+    def _look(self, event: Event) -> None:
         if event.kind == "meta" and not self.meta:
             self._meta(event.payload)
         elif event.kind == "llm.request":
@@ -94,7 +108,7 @@ class _Run:
         version = meta.text("schema_version")
         major = (version or "1").split(".")[0]
         if major.isdigit() and len(major) < 5 and int(major) > MAJOR:
-            raise FileError(
+            raise NewerError(
                 f"{meta.where}: written by a newer oharness (event schema {version}, this convtui"
                 f" reads {MAJOR}.x): update convtui"
             )
@@ -124,20 +138,27 @@ class _Run:
 
 def _runs(path: Path) -> Iterator[Imported]:
     found: dict[str, _Run] = {}
-    for event, line in events(path):
-        if event is None:
-            continue
-        run = found.setdefault(event.run, _Run(event.run))
-        if len(found) > MAX_RUNS:
-            raise FileError(f"{path}: line {event.line}: more than {MAX_RUNS} runs in one file")
-        run.look(event, line)
+    first: Finding | None = None
+    run: _Run | None = None
+    for in_line, line in events(path):
+        for event in in_line:
+            if isinstance(event, Finding):
+                first = first or event
+                if run is not None and len(in_line) == 1:
+                    run.digest.update(line.rstrip(b"\r\n") + b"\n")
+                continue
+            run = found.setdefault(event.run, _Run(event.run))
+            if len(found) > MAX_RUNS:
+                raise FileError(f"{path}: line {event.line}: more than {MAX_RUNS} runs in one file")
+            run.look(event, line)
     if not found:
-        raise FileError(f"{path}: no events of oharness in this file")
-    for run in found.values():
-        yield _imported(path, run)
+        because = f" ({first.placed})" if first is not None else ""
+        raise FileError(f"{path}: no events of oharness in this file{because}")
+    for number, run in enumerate(found.values()):
+        yield _imported(path, run, first=not number)
 
 
-def _imported(path: Path, run: _Run) -> Imported:
+def _imported(path: Path, run: _Run, *, first: bool) -> Imported:
     names = run.names
     model = names.get("model")
     provider: dict[str, Any] = {
@@ -164,7 +185,7 @@ def _imported(path: Path, run: _Run) -> Imported:
         told={key: value for key, value in told.items() if value is not None},
     )
     opening = run.opening if run.opening is not None else run.first()
-    imported.records = _Records(path, run.id, opening, imported)
+    imported.records = _Records(path, run.id, opening, imported, first)
     return imported
 
 
@@ -176,18 +197,21 @@ class _Records:
     run: str
     opening: Opening
     imported: Imported
+    first: bool
+    """Whether the file begins with this run: what is wrong before any event is its own."""
 
     def __iter__(self) -> Iterator[tuple[float, Record]]:
         teller = Teller(self.imported.created_at, self.opening)
-        last: str | None = None
-        for event, _ in events(self.path):
-            if event is None:
-                if last == self.run:
-                    yield from teller.torn()
-                continue
-            last = event.run
-            if event.run == self.run:
-                yield from teller.tell(event)
+        last = self.run if self.first else None
+        for in_line, _ in events(self.path):
+            for event in in_line:
+                if isinstance(event, Finding):
+                    if last == self.run:
+                        yield from teller.finding(event)
+                    continue
+                last = event.run
+                if event.run == self.run:
+                    yield from teller.tell(event, self.path)
         yield from teller.end()
         self.imported.termination = teller.termination
 
@@ -198,4 +222,5 @@ FORMAT = Format(
     detect=detect,
     read=read,
     write=write,
+    files=files,
 )

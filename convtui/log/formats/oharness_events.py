@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
-from convtui.log.formats.foreign import Fields, head_of, lines, parse_json, parse_time
+from convtui.log.formats.findings import Finding, NewerError, finding_of
+from convtui.log.formats.foreign import Fields, head_of, lines, parse_time, values_in
 
 MAJOR: Final = 1
 NAMESPACE: Final = "convtui."
@@ -26,7 +27,8 @@ class Event:
     """One event. `payload` is checked for being an object when it is asked for."""
 
     line: int
-    seq: int
+    seq: int | None
+    """None where the file has none that can be read."""
     run: str
     kind: str
     at: datetime | None
@@ -41,7 +43,7 @@ class Event:
     @property
     def source(self) -> dict[str, Any]:
         """Where it stands in the file, as far as a reader of the log wants to know."""
-        found: dict[str, Any] = {"seq": self.seq}
+        found: dict[str, Any] = {} if self.seq is None else {"seq": self.seq}
         for name in ("span_id", "parent", "redactions"):
             if self.fields.data.get(name) is not None:
                 found[name] = self.fields.data[name]
@@ -58,45 +60,60 @@ def is_events(path: Path) -> bool:
     )
 
 
-def events(path: Path) -> Iterator[tuple[Event | None, bytes]]:
-    """The events of a file and their lines; None for a last line that is torn.
+def events(path: Path) -> Iterator[tuple[list[Event | Finding], bytes]]:
+    """What stands in each line of a file, and the line: mostly one event.
 
-    A line is torn when it is no JSON and has no line end: the writer died. Raises `FileError`
-    for any other line that is no event.
+    A line that is glued together has several, and what is wrong with a line stands beside them.
+    Raises `FileError` for a file that cannot be read, and `NewerError`.
     """
-    for number, line in lines(path):
-        where = f"{path}: line {number}"
-        try:
-            data = parse_json(line, where)
-        except FileError:
-            if line.endswith(b"\n"):
+    for line in lines(path):
+        values, findings = values_in(line, path)
+        found: list[Event | Finding] = []
+        for value in values:
+            doubts: list[FileError] = []
+            try:
+                where = f"{path}: line {line.number}"
+                found.append(_event(Fields(value, where), line.number, doubts))
+            except NewerError:
                 raise
-            if number == 1:
-                raise
-            yield None, line
-            return
-        yield _event(Fields(data, where), number), line
+            except FileError as error:
+                code = "bad_value" if isinstance(value, dict) else "bad_line"
+                found.append(finding_of(error, path, line.number, code))
+            found += [finding_of(doubt, path, line.number, "bad_value") for doubt in doubts]
+        yield [*found, *findings], line.raw
 
 
-def _event(fields: Fields, number: int) -> Event:
+def _event(fields: Fields, number: int, doubts: list[FileError]) -> Event:
+    """An event. What can be done without is among `doubts` where it is wrong."""
+    lenient = Fields(fields.data, fields.where, doubts)
+    _check_version(lenient, doubts)
+    seq = lenient.whole("seq")
+    if lenient.data.get("seq") is None:
+        doubts.append(fields.wrong("seq", "is missing"))
+    run, kind = fields.text("run_id"), fields.text("type")
+    for name, value in (("run_id", run), ("type", kind)):
+        if not value:
+            raise fields.wrong(name, "is missing")
+    assert run is not None and kind is not None
+    written = lenient.text("timestamp")
+    at = parse_time(written)
+    if written is not None and at is None:
+        doubts.append(fields.wrong("timestamp", f"{written[:40]!r} is no time (RFC 3339)"))
+    return Event(number, seq, run, kind, at, fields)
+
+
+def _check_version(fields: Fields, doubts: list[FileError]) -> None:
+    """Raises `NewerError` for a later major version; anything else that is none is a doubt."""
     version = fields.text("v")
     found = _VERSION.fullmatch(version or "")
     if found is None:
-        raise fields.wrong("v", f"must be a version (as 1.0), not {fields.data.get('v')!r}")
-    if int(found[1]) > MAJOR:
-        raise FileError(
+        if version is not None or fields.data.get("v") is None:
+            doubts.append(fields.wrong("v", f"must be a version (as 1.0), not {version!r}"))
+    elif int(found[1]) > MAJOR:
+        raise NewerError(
             f"{fields.where}: written by a newer oharness (event schema {version}, this convtui"
             f" reads {MAJOR}.x): update convtui"
         )
-    if int(found[1]) < MAJOR:
-        raise FileError(f"{fields.where}: event schema {version} is not known (only {MAJOR}.x)")
-    seq, run, kind = fields.whole("seq"), fields.text("run_id"), fields.text("type")
-    for name, value in (("seq", seq), ("run_id", run), ("type", kind)):
-        if value is None or value == "":
-            raise fields.wrong(name, "is missing")
-    assert seq is not None and run is not None and kind is not None
-    written = fields.text("timestamp")
-    at = parse_time(written)
-    if written is not None and at is None:
-        raise fields.wrong("timestamp", f"{written[:40]!r} is no time (RFC 3339)")
-    return Event(number, seq, run, kind, at, fields)
+    elif int(found[1]) < MAJOR:
+        message = f"event schema {version} is not known (only {MAJOR}.x)"
+        doubts.append(FileError(f"{fields.where}: {message}"))

@@ -8,8 +8,10 @@ that was exported says in `user.log` events what oharness has no event for; they
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
+from convtui.errors import FileError
 from convtui.events import (
     LlmFailed,
     LlmRequest,
@@ -21,6 +23,7 @@ from convtui.events import (
     ToolReturned,
     UserEnded,
 )
+from convtui.log.formats.findings import Finding, finding_of
 from convtui.log.formats.foreign import Fields, Foreign, arguments_of
 from convtui.log.formats.oharness_blocks import (
     UNKNOWN,
@@ -57,32 +60,47 @@ def opening_of(request: Fields) -> Opening:
 class Teller(OwnEvents):
     """Turns the events of one run into records, one after the other.
 
-    Raises `FileError` for a payload of the wrong shape.
+    An event whose payload is of the wrong shape is a finding, and is kept as it is.
     """
 
     # --- the stream
 
-    def tell(self, event: Event) -> list[tuple[float, Record]]:
-        """The records of the next event."""
+    def tell(self, event: Event, path: Path) -> list[tuple[float, Record]]:
+        """The records of the next event of a file."""
+        self._line = event.line
         if event.at is not None:
             self._t = max(self._t, (event.at - self._created).total_seconds())
-        if event.seq != self._next_seq:
+        expected = (self._next_seq, self._next_seq + self._unread)
+        self._unread = 0
+        if event.seq is None:
+            self._next_seq += 1
+        elif not expected[0] <= event.seq <= expected[1]:
             self._warn(
                 "seq_gap",
                 f"line {event.line}: seq is {event.seq} where {self._next_seq} was expected",
             )
-        self._next_seq = event.seq + 1
+        if event.seq is not None:
+            self._next_seq = event.seq + 1
         handler = _HANDLERS.get(event.kind)
         if self._over or handler is None:
             self._keep(event)
         else:
-            handler(self, event)
+            try:
+                handler(self, event)
+            except FileError as error:
+                self._found(finding_of(error, path, event.line, "bad_value"))
+                self._keep(event)
         return self._flush()
 
-    def torn(self) -> list[tuple[float, Record]]:
-        """The last line of the file is torn."""
-        self._warn("torn_line", "the last line of the file is torn; it is left out")
+    def finding(self, finding: Finding) -> list[tuple[float, Record]]:
+        """Something in the file that could not be read."""
+        self._unread += finding.code != "not_utf8"
+        self._found(finding)
         return self._flush()
+
+    def _found(self, finding: Finding) -> None:
+        where = {"session": self._session} if self._in_session else {}
+        self._add(finding.warned(**where))
 
     def end(self) -> list[tuple[float, Record]]:
         """There are no more events."""

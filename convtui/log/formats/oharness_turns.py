@@ -41,7 +41,11 @@ class Turns:
         self._count = 1
         """Records so far, the header included: the `seq` of the next one."""
         self._t = 0.0
+        self._line = 0
+        """Of the event that is being told."""
         self._next_seq = 0
+        self._unread = 0
+        """Lines since the last event that may have been events."""
         self._session = 0
         self._session_type = "default"
         self._in_session = False
@@ -73,7 +77,8 @@ class Turns:
 
     def _warn(self, code: str, message: str) -> None:
         where = {"session": self._session} if self._in_session else {}
-        self._add(Warned(**where, code=code, message=message))
+        line = self._line if message.startswith("line ") else None
+        self._add(Warned(**where, code=code, message=message, line=line))
 
     # --- sessions and turns
 

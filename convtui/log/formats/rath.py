@@ -19,7 +19,8 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.events import Record
-from convtui.log.formats.foreign import Fields, file_time, parse_time
+from convtui.log.formats.findings import Finding, finding_of
+from convtui.log.formats.foreign import Fields, file_time, is_empty, parse_time
 from convtui.log.formats.rath_export import write
 from convtui.log.formats.rath_files import PERSONA, PROVIDER
 from convtui.log.formats.rath_records import Ending, Teller
@@ -27,6 +28,7 @@ from convtui.log.formats.rath_rows import (
     LINEAGE_KINDS,
     PARTIAL,
     TRUNCATED,
+    Row,
     extras_of,
     is_named,
     is_session,
@@ -57,16 +59,20 @@ def _files(folder: Path) -> list[Path]:
 def read(path: Path) -> Iterator[Imported]:
     """The session of a file, or those of a folder's files in the order of their names.
 
-    Raises `FileError`, with the line, for what is no row and for a newer schema.
+    Raises `FileError` for a file without a row and for a newer schema.
     """
-    if not path.is_dir():
-        yield _imported(path)
-        return
-    files = [file for file in _files(path) if is_session(file)]
-    if not files:
-        raise FileError(f"{path}: no sessions of rath in this folder")
-    for file in files:
+    for file in files(path):
         yield _imported(file)
+
+
+def files(path: Path) -> list[Path]:
+    """The files that are read for a path. Raises `FileError` for a folder without any."""
+    if not path.is_dir():
+        return [path]
+    found = [file for file in _files(path) if is_session(file) or is_empty(file)]
+    if not any(map(is_session, found)):
+        raise FileError(f"{path}: no sessions of rath in this folder")
+    return found
 
 
 @dataclass(slots=True)
@@ -79,16 +85,29 @@ class _Session:
     closed_at: datetime | None = None
     ending: Ending = field(default_factory=Ending)
     names: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
 
-    def header(self, header: Fields) -> None:
+    def look(self, row: Row, path: Path) -> None:
+        """Takes a header or a trailer. What is wrong with it is a finding of its line."""
+        if row.type not in ("header", "trailer"):
+            return
+        doubts: list[FileError] = []
+        fields = Fields(row.fields.data, row.fields.where, doubts)
+        if row.type == "header":
+            self._header(fields, doubts)
+        else:
+            self._trailer(fields, doubts)
+        self.findings += [finding_of(doubt, path, row.line, "bad_value") for doubt in doubts]
+
+    def _header(self, header: Fields, doubts: list[FileError]) -> None:
         session = header.text("id")
         if not session:
-            raise header.wrong("id", "is missing")
+            doubts.append(header.wrong("id", "is missing"))
         self.created = parse_time(header.text("created_at"))
         parents = header.items("parent_session_ids")
         if not all(isinstance(parent, str) for parent in parents):
-            raise header.wrong("parent_session_ids", "must be a list of ids")
-        extras = extras_of(header, "lineage_extras")
+            doubts.append(header.wrong("parent_session_ids", "must be a list of ids"))
+        extras = extras_of(header, "lineage_extras", doubts)
         kind = header.text("lineage_kind")
         spec = header.inner("sandbox_spec")
         self.told = {
@@ -108,14 +127,15 @@ class _Session:
                 self.names[name] = value
             self.ending.truncated |= name == TRUNCATED and value is True
 
-    def trailer(self, trailer: Fields) -> None:
+    def _trailer(self, trailer: Fields, doubts: list[FileError]) -> None:
         """Of several trailers the last one counts."""
+        trailer.whole("final_chunk_count")
         self.closed_at = parse_time(trailer.text("closed_at"))
         usage = trailer.inner("cumulative_usage")
         for name in _USAGE:
             if usage is not None:
                 usage.whole(name)
-        extras = extras_of(trailer, "extras")
+        extras = extras_of(trailer, "extras", doubts)
         self.ending.closed = True
         self.ending.truncated |= any(pair == (TRUNCATED, True) for pair in extras)
         self.told |= {
@@ -128,14 +148,11 @@ class _Session:
 
 def _imported(path: Path) -> Imported:
     session = _Session()
-    for row, line in rows(path):
-        if row is None:
-            continue
+    for found, line in rows(path):
         session.digest.update(line.rstrip(b"\r\n") + b"\n")
-        if row.type == "header":
-            session.header(row.fields)
-        elif row.type == "trailer":
-            session.trailer(row.fields)
+        for row in found:
+            if isinstance(row, Row):
+                session.look(row, path)
     created = session.created if session.created is not None else file_time(path)
     if session.closed_at is not None and session.closed_at >= created:
         session.ending.seconds = (session.closed_at - created).total_seconds()
@@ -157,7 +174,7 @@ def _imported(path: Path) -> Imported:
         sources=[path],
         told={key: value for key, value in told.items() if value is not None},
     )  # fmt: skip
-    imported.records = _Records(path, session.ending, imported)
+    imported.records = _Records(path, session.ending, imported, session.findings)
     return imported
 
 
@@ -168,11 +185,22 @@ class _Records:
     path: Path
     ending: Ending
     imported: Imported
+    findings: list[Finding]
+    """Of the header and the trailer."""
 
     def __iter__(self) -> Iterator[tuple[float, Record]]:
         teller = Teller(self.ending)
-        for row, _ in rows(self.path):
-            yield from teller.tell(row) if row is not None else teller.torn()
+        of_line: dict[int | None, list[Finding]] = {}
+        for finding in self.findings:
+            of_line.setdefault(finding.line, []).append(finding)
+        for found, _ in rows(self.path):
+            for row in found:
+                if isinstance(row, Finding):
+                    yield from teller.finding(row)
+                    continue
+                for finding in of_line.pop(row.line, ()) if row.type != "chunk" else ():
+                    yield from teller.finding(finding)
+                yield from teller.tell(row, self.path)
         yield from teller.end()
         self.imported.termination = teller.termination
 
@@ -183,4 +211,5 @@ FORMAT = Format(
     detect=detect,
     read=read,
     write=write,
+    files=files,
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
@@ -24,6 +25,7 @@ from convtui.events import (
     TurnStarted,
     Warned,
 )
+from convtui.log.formats.findings import Finding, finding_of
 from convtui.log.formats.foreign import Fields, Foreign, arguments_of, parse_json
 from convtui.log.formats.rath_rows import Row
 from convtui.records import Speaker
@@ -51,7 +53,7 @@ class Ending:
 class Teller:
     """Turns the rows of one file into records, one after the other.
 
-    Raises `FileError` for a payload of the wrong shape.
+    A row whose payload is of the wrong shape is a finding, and is kept as it is.
     """
 
     def __init__(self, ending: Ending) -> None:
@@ -61,8 +63,14 @@ class Teller:
         self._started = False
         self._system: list[Foreign] = []
         """System rows from before anybody spoke."""
+        self._line = 0
+        """Of the row that is being told."""
         self._chunks = 0
         self._next_index = 0
+        self._unread = self._lost = 0
+        """Lines that may have been chunks: since the last chunk, and in the whole file."""
+        self._after_gap = False
+        """Whether a line that may have been a chunk stands just before this one."""
         self._trailers = 0
         self._turn = 0
         self._committed = 0
@@ -77,19 +85,37 @@ class Teller:
 
     # --- the stream
 
-    def tell(self, row: Row) -> list[tuple[float, Record]]:
-        """The records of the next row."""
+    def tell(self, row: Row, path: Path) -> list[tuple[float, Record]]:
+        """The records of the next row of a file."""
+        self._line = row.line
         if row.type == "chunk":
             self._index(row)
-            _CHUNKS[row.kind](self, row)
+            try:
+                _CHUNKS[row.kind](self, row)
+            except FileError as error:
+                self._found(finding_of(error, path, row.line, "bad_value"))
+                self._keep(row, row.kind)
         elif row.type == "trailer":
             self._trailer(row)
+        elif row.type == "unknown":
+            self._unread += row.fields.data.get("record_type") != "header"
+            self._keep(row, str(row.fields.data.get("record_type") or "unknown")[:40])
         return self._flush()
 
-    def torn(self) -> list[tuple[float, Record]]:
-        """The last line of the file is torn."""
-        self._warn("torn_line", "the last line of the file is torn; it is left out")
+    def finding(self, finding: Finding) -> list[tuple[float, Record]]:
+        """Something in the file that could not be read."""
+        self._unread += finding.code in ("bad_line", "torn_line")
+        self._found(finding)
         return self._flush()
+
+    def _found(self, finding: Finding) -> None:
+        where = {"turn": self._turn} if self._open else {}
+        self._add(finding.warned(session=1, **where))
+
+    def _keep(self, row: Row, event: str) -> None:
+        """A row that is nothing in our words."""
+        where = {"turn": self._turn} if self._open else {}
+        self._add(Foreign(session=1, **where, origin="rath", event=event, data=row.fields.data))
 
     def end(self) -> list[tuple[float, Record]]:
         """There are no more rows."""
@@ -139,14 +165,19 @@ class Teller:
 
     def _warn(self, code: str, message: str) -> None:
         where = {"turn": self._turn} if self._open else {}
-        self._add(Warned(session=1, **where, code=code, message=message))
+        line = self._line if message.startswith("line ") else None
+        self._add(Warned(session=1, **where, code=code, message=message, line=line))
 
     # --- what the loader of rath does not look at
 
     def _index(self, row: Row) -> None:
         given = row.fields.data.get("index")
         whole = given if type(given) is int and given >= 0 else None
-        if whole != self._next_index:
+        expected = (self._next_index, self._next_index + self._unread)
+        self._lost += self._unread
+        self._after_gap = self._unread > 0
+        self._unread = 0
+        if whole is None or not expected[0] <= whole <= expected[1]:
             self._warn(
                 "chunk_index",
                 f"line {row.line}: the chunk's index is {str(given)[:40]} where"
@@ -161,8 +192,9 @@ class Teller:
         self._trailers += 1
         if self._trailers > 1:
             self._warn("two_trailers", f"line {row.line}: trailer number {self._trailers}")
-        count = row.fields.whole("final_chunk_count")
-        if count != self._chunks:
+        count = Fields(row.fields.data, row.fields.where, []).whole("final_chunk_count")
+        lost = self._lost + self._unread
+        if count is None or not self._chunks <= count <= self._chunks + lost:
             said = "no chunks" if count is None else f"{count} chunks"
             self._warn(
                 "chunk_count",
@@ -243,12 +275,14 @@ class Teller:
     def _on_assistant(self, row: Row) -> None:
         payload = row.payload
         content, calls = payload.text("content"), list(payload.objects("tool_calls"))
+        for call in calls:
+            _check_call(call)
         self._reply()
         self._round += 1
-        if self._waiting:
+        if self._waiting and not self._after_gap:
             names = ", ".join(repr(call[:40]) for call in list(self._waiting)[:5])
             self._warn("no_result", f"line {row.line}: calls without a result: {names}")
-        elif not self._calling:
+        elif not self._calling and not self._after_gap:
             self._warn("asked_again", f"line {row.line}: a reply follows one that called no tools")
         self._waiting = {}
         self._text, self._calling = content or "", bool(calls)
@@ -264,12 +298,8 @@ class Teller:
             self._call(call)
 
     def _call(self, call: Fields) -> None:
-        function = call.inner("function")
-        if function is None:
-            raise call.wrong("function", "is missing")
-        name, id_ = function.text("name"), call.text("id") or ""
-        if not name:
-            raise function.wrong("name", "is missing")
+        function, name = _check_call(call)
+        id_ = call.text("id") or ""
         given = function.data.get("arguments")
         arguments = arguments_of(given)
         if isinstance(given, str) and not given.strip():
@@ -306,6 +336,18 @@ class Teller:
                 **_kept(more),
             )
         )
+
+
+def _check_call(call: Fields) -> tuple[Fields, str]:
+    """The function of a call and its name. Raises `FileError` where there is none."""
+    function = call.inner("function")
+    if function is None:
+        raise call.wrong("function", "is missing")
+    name = function.text("name")
+    if not name:
+        raise function.wrong("name", "is missing")
+    call.text("id")
+    return function, name
 
 
 def _content(payload: Fields) -> str:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from convtui.errors import FileError, did_you_mean
-from convtui.log.formats.foreign import Fields, head_of, lines, parse_json
+from convtui.errors import FileError, did_you_mean, listed
+from convtui.log.formats.findings import Finding, NewerError, finding_of
+from convtui.log.formats.foreign import Fields, head_of, is_empty, lines, values_in
 
 SCHEMA: Final = 1
 PARTIAL: Final = ".__partial__"
@@ -36,10 +37,11 @@ Extras: TypeAlias = list[tuple[str, Any]]
 
 @dataclass(slots=True, frozen=True)
 class Row:
-    """One row, of a known type and in an allowed place. `line` counts from 1."""
+    """One row. `line` counts from 1."""
 
     line: int
-    type: Literal["header", "chunk", "trailer"]
+    type: Literal["header", "chunk", "trailer", "unknown"]
+    """`unknown` is an object that is no row, or stands where none may be."""
     fields: Fields
 
     @property
@@ -66,36 +68,66 @@ def is_named(path: Path) -> bool:
     return path.name.lower().removesuffix(PARTIAL).endswith(".jsonl")
 
 
-def rows(path: Path) -> Iterator[tuple[Row | None, bytes]]:
-    """The rows of a file and their lines; None for a last line without an end, which is torn.
+def rows(path: Path) -> Iterator[tuple[list[Row | Finding], bytes]]:
+    """What stands in each line of a file, and the line.
 
-    Raises `FileError`, with the line, for what is no row, for a row where it must not be, and for
-    a file without a header.
+    Mostly one row; a line that is glued together has several, and what is wrong with a line stands
+    beside them. A row where it must not be is a row of no type (`unknown`), with a finding. Raises
+    `FileError` for a file that cannot be read, is empty or has no row at all, and for a newer
+    schema.
     """
-    header = 0
-    for number, line in lines(path):
-        where = f"{path}: line {number}"
-        if not line.endswith(b"\n"):
-            if not header:
-                raise FileError(f"{where}: there is no header: the first line is torn")
-            yield None, line
-            return
-        row = _row(Fields(parse_json(line.rstrip(b"\r\n"), where), where), number)
-        if row.type != "header" and not header:
-            raise FileError(f"{where}: a {row.type} stands before the header")
-        if row.type == "header":
-            if header:
-                raise FileError(f"{where}: a second header (the first is in line {header})")
-            header = number
-        yield row, line
-    if not header:
-        raise FileError(f"{path}: line 1: there is no header: the file is empty")
+    header = readable = 0
+    first: Finding | None = None
+    for line in lines(path):
+        number = line.number
+        values, findings = values_in(line, path)
+        found: list[Row | Finding] = []
+        for value in values:
+            try:
+                row = _row(Fields(value, f"{path}: line {number}"), number)
+            except FileError as error:
+                code = "bad_value" if isinstance(value, dict) else "bad_line"
+                found.append(finding_of(error, path, number, code))
+                if isinstance(value, dict):
+                    found.append(Row(number, "unknown", Fields(value, f"{path}: line {number}")))
+                continue
+            readable += 1
+            if row.type == "header":
+                try:
+                    _version(row.fields)
+                except NewerError:
+                    raise
+                except FileError as error:
+                    found.append(finding_of(error, path, number, "bad_value"))
+            if row.type == "header" and header:
+                message = f"a second header (the first is in line {header}); it is passed over"
+                found.append(Finding(path, message, number, "second_header"))
+                row = Row(number, "unknown", row.fields)
+            elif row.type == "header":
+                header = number
+            elif not header:
+                message = f"there is no header: a {row.type} stands before it"
+                found.append(Finding(path, message, number, "no_header"))
+                header = -1
+            found.append(row)
+        found += findings
+        first = first or next((row for row in found if isinstance(row, Finding)), None)
+        yield found, line.raw
+    if not readable:
+        raise FileError(
+            f"{path}: there is no header and no chunk that can be read: {_why(path, first)}"
+        )
+
+
+def _why(path: Path, first: Finding | None) -> str:
+    if is_empty(path):
+        return "the file is empty"
+    return first.placed if first is not None else "this is no session of rath"
 
 
 def _row(fields: Fields, number: int) -> Row:
     kind = _known(fields, "record_type", ROW_TYPES)
     if kind == "header":
-        _version(fields)
         return Row(number, "header", fields)
     if kind == "trailer":
         return Row(number, "trailer", fields)
@@ -112,8 +144,8 @@ def _known(fields: Fields, name: str, names: tuple[str, ...]) -> str:
     if found is None:
         raise fields.wrong(name, "is missing")
     if found not in names:
-        hint = did_you_mean(found, names)
-        raise fields.wrong(name, f"{found[:40]!r} is not known{hint} (known: {', '.join(names)})")
+        hint = did_you_mean(found, names) or f"; known are {listed(names)}"
+        raise fields.wrong(name, f"{found[:40]!r} is not known{hint}")
     return found
 
 
@@ -122,7 +154,7 @@ def _version(header: Fields) -> None:
     if version is None:
         raise header.wrong("schema_version", "is missing")
     if version > SCHEMA:
-        raise FileError(
+        raise NewerError(
             f"{header.where}: written by a newer rath (schema_version {version}, this convtui"
             f" reads {SCHEMA}): update convtui"
         )
@@ -130,13 +162,15 @@ def _version(header: Fields) -> None:
         raise header.wrong("schema_version", f"{version} is not known (only {SCHEMA})")
 
 
-def extras_of(fields: Fields, name: str) -> Extras:
-    """Pairs of a name and a value. Raises `FileError` for anything else."""
+def extras_of(fields: Fields, name: str, doubts: list[FileError]) -> Extras:
+    """Pairs of a name and a value; anything else is a doubt."""
     found: Extras = []
     for place, item in enumerate(fields.items(name)):
-        if not (isinstance(item, list) and len(item) == 2 and isinstance(item[0], str)):
-            raise fields.wrong(f"{name}[{place}]", "must be a pair of a name and a value")
-        found.append((item[0], item[1]))
+        if isinstance(item, list) and len(item) == 2 and isinstance(item[0], str):
+            found.append((item[0], item[1]))
+        else:
+            wrong = fields.wrong(f"{name}[{place}]", "must be a pair of a name and a value")
+            doubts.append(wrong)
     return found
 
 

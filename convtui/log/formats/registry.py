@@ -13,8 +13,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from convtui.errors import FileError, UsageError, did_you_mean
+from convtui.errors import FileError, UsageError, did_you_mean, listed
 from convtui.events import Record
+from convtui.log.formats.findings import Finding
 from convtui.log.reader import Log
 
 NAMES: Final = ("vera", "waza", "oharness", "rath", "hermes", "hermes-trajectory")
@@ -77,8 +78,9 @@ class Listed:
 class Source(Protocol):
     """A file (or a folder) with conversations that can be chosen from; to be closed."""
 
-    damage: list[str]
-    """Sentences about what could not be read and was passed over, filled while it is read."""
+    damage: list[Finding]
+    """What could not be read and was passed over, and belongs to no conversation that was. Filled
+    while it is read, and empty when that begins."""
 
     def listed(self) -> list[Listed]:
         """What is in it, in the order in which a list shows it. Raises `FileError`."""
@@ -105,7 +107,8 @@ class Format:
     `detect` looks at the beginning only and never raises; `read` gives one conversation after the
     other and raises `FileError` for a file it cannot make sense of; `write` puts a log below a
     folder and never overwrites. `source` is there where a file can hold many to choose from;
-    `unsure` says what a file that nobody recognises might be, in a sentence, or nothing.
+    `unsure` says what a file that nobody recognises might be, in a sentence, or nothing. `files`
+    names the files of a folder that can be read one by one; empty ones are among them.
     """
 
     name: str
@@ -115,6 +118,7 @@ class Format:
     write: Callable[[Log, Path], Written] | None = None
     source: Callable[[Path], Source] | None = None
     unsure: Callable[[Path], str] | None = None
+    files: Callable[[Path], list[Path]] | None = None
 
 
 def formats(names: Iterable[str] = NAMES) -> Iterator[Format]:
@@ -151,14 +155,14 @@ def format_for(path: Path, name: str | None = None) -> Format:
         said = known.unsure(path) if known.unsure is not None else ""
         if said:
             raise FileError(f"{path}: {said}")
-    listed = "; ".join(f"{known.name}: {known.description}" for known in formats())
-    raise FileError(f"{path}: in no format that is known ({listed}); name it with --from")
+    described = "; ".join(f"{known.name}: {known.description}" for known in formats())
+    raise FileError(f"{path}: in no format that is known ({described}); name it with --from")
 
 
 def by_name(name: str) -> Format:
     """The format of this name. Raises `UsageError`."""
     if name not in NAMES:
         raise UsageError(
-            f"{name!r} is no format{did_you_mean(name, NAMES)} (known: {', '.join(NAMES)})"
+            f"{name!r} is no format{did_you_mean(name, NAMES) or '.'} Known are {listed(NAMES)}."
         )
     return next(formats([name]))

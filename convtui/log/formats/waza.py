@@ -19,7 +19,14 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from convtui.errors import FileError
-from convtui.log.formats.foreign import Fields, file_time, head_of, parse_json, parse_time
+from convtui.log.formats.foreign import (
+    Fields,
+    file_time,
+    head_of,
+    is_empty,
+    parse_json,
+    parse_time,
+)
 from convtui.log.formats.registry import Format, Imported
 from convtui.log.formats.waza_records import Told
 
@@ -77,16 +84,21 @@ def _files(folder: Path) -> list[Path]:
 def read(path: Path) -> Iterator[Imported]:
     """The conversations of a file, or of a folder's files in the order of their names.
 
-    Raises `FileError` for what is no JSON, has a value of the wrong kind, or is too new.
+    Raises `FileError` for what is no JSON, has no runs, or is too new.
     """
-    if not path.is_dir():
-        yield from _read_file(path)
-        return
-    files = [file for file in _files(path) if _kind_of(file) in ("results", "task")]
-    if not files:
-        raise FileError(f"{path}: no results and no transcripts of waza in this folder")
-    for file in files:
+    for file in files(path):
         yield from _read_file(file)
+
+
+def files(path: Path) -> list[Path]:
+    """The files that are read for a path. Raises `FileError` for a folder without any."""
+    if not path.is_dir():
+        return [path]
+    kinds = {file: _kind_of(file) for file in _files(path)}
+    found = [file for file, kind in kinds.items() if kind in ("results", "task")]
+    if not found:
+        raise FileError(f"{path}: no results and no transcripts of waza in this folder")
+    return sorted([*found, *filter(is_empty, kinds)])
 
 
 def _read_file(path: Path) -> Iterator[Imported]:
@@ -96,9 +108,10 @@ def _read_file(path: Path) -> Iterator[Imported]:
             " is no conversation in it; import the results (waza run --output) or the transcripts"
             " (--transcript-dir)"
         )
-    top = Fields(_load(path), str(path))
+    doubts: list[FileError] = []
+    top = Fields(_load(path), str(path), doubts)
     if "tasks" in top.data or "eval_id" in top.data:
-        yield from _results(path, top)
+        yield from _results(path, top, doubts)
     elif "task_id" in top.data or "task_name" in top.data:
         yield _transcript(path, top)
     else:
@@ -143,7 +156,7 @@ def _version(top: Fields) -> str | None:
     return version
 
 
-def _results(path: Path, top: Fields) -> Iterator[Imported]:
+def _results(path: Path, top: Fields, doubts: list[FileError]) -> Iterator[Imported]:
     version = _version(top)
     config = top.inner("config") or Fields({}, top.where)
     model = config.text("model_id")
@@ -163,7 +176,12 @@ def _results(path: Path, top: Fields) -> Iterator[Imported]:
                 "run": place if number is None else number,
             }
             identity = [evaluation, top.data.get("timestamp"), task.rest("runs"), place, run.data]
+            # What is wrong with the file as a whole goes with its first conversation.
+            run.doubts = list(doubts)
+            doubts.clear()
             yield _imported(path, run, _Known(at, name, model or skill, model, told), identity)
+    if doubts:
+        raise doubts[0]
 
 
 def _transcript(path: Path, top: Fields) -> Imported:
@@ -185,7 +203,7 @@ def _created(path: Path, found: datetime | None, name: str) -> tuple[datetime, s
 
 
 def _imported(path: Path, run: Fields, known: _Known, identity: list[Any]) -> Imported:
-    found = Told(run)
+    found = Told(run, path)
     told = dict(known.told)
     told["result"] = run.rest(*_TOLD_ELSEWHERE, "run_number", "task_id", "task_name")
     for name in ("responder", "final_output", "prompt"):
@@ -212,4 +230,5 @@ FORMAT = Format(
     description="waza results (results.json) and transcripts of its tasks, single or a folder",
     detect=detect,
     read=read,
+    files=files,
 )

@@ -7,8 +7,10 @@ these files one by one, so there are none in the records: only how it came out.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
+from convtui.errors import FileError
 from convtui.events import (
     LlmFailed,
     LlmPartial,
@@ -22,6 +24,7 @@ from convtui.events import (
     TurnStarted,
     Warned,
 )
+from convtui.log.formats.findings import finding_of
 from convtui.log.formats.foreign import Fields, Foreign, arguments_of
 from convtui.records import Speaker
 from convtui.text import near_empty, word_count
@@ -46,16 +49,18 @@ _OUTCOMES: Final = {
 class Told:
     """The records of one run, in order, and how it ended.
 
-    Raises `FileError` for a value of the wrong kind.
+    A value of the wrong kind is a finding, and taken to be absent.
     """
 
-    def __init__(self, run: Fields) -> None:
+    def __init__(self, run: Fields, path: Path) -> None:
+        doubts = run.doubts = [] if run.doubts is None else run.doubts
+        self._path = path
         self.records: list[Record] = []
         self.termination: dict[str, Any] = {}
         self.seconds = 0.0
         """How long it took; 0 where that is not known."""
         self._run = run
-        self._events = list(run.objects("transcript"))
+        self._events = [event for event in run.objects("transcript") if _has_kind(event, doubts)]
         self._tools = {event.text("tool_call_id"): event for event in run.objects("tool_events")}
         self._number = 0
         self._open = False
@@ -67,11 +72,11 @@ class Told:
         """Messages of the provider, in all turns."""
         self._error = run.text("error_msg")
         self._final = run.text("final_output")
-        self._tell()
+        self._tell(doubts)
 
     # --- telling
 
-    def _tell(self) -> None:
+    def _tell(self, doubts: list[FileError]) -> None:
         prompt = self._run.text("prompt")
         first = next(
             (kind for event in self._events if (kind := _kind(event)) in (*_USER, *_OF_PROVIDER)),
@@ -92,12 +97,17 @@ class Told:
         committed = [record for record in body if isinstance(record, TurnCommitted)]
         took = self._run.number("duration_ms")
         if took is not None and not 0 <= took < _MAX_DURATION:
-            raise self._run.wrong("duration_ms", f"{took:g} is no duration")
+            doubts.append(self._run.wrong("duration_ms", f"{took:g} is no duration"))
+            took = None
         self.seconds = (took or 0.0) / 1000
         self.records = [
             SessionStarted(session=1, session_type="default", first_speaker=speaker),
             *body,
             *(Warned(session=1, code="import", message=text) for text in self._doubts(committed)),
+            *(
+                finding_of(doubt, self._path, None, "bad_value").warned(session=1)
+                for doubt in {str(doubt): doubt for doubt in doubts}.values()
+            ),
             SessionEnded(
                 session=1,
                 session_type="default",
@@ -343,10 +353,15 @@ def _came_out(responder: Fields, error: str | None) -> dict[str, Any]:
 
 
 def _kind(event: Fields) -> str:
-    kind = event.text("type")
-    if not kind:
-        raise event.wrong("type", "is missing")
-    return kind
+    return event.text("type") or ""
+
+
+def _has_kind(event: Fields, doubts: list[FileError]) -> bool:
+    """Whether an event says what it is; where it does not, that is a doubt."""
+    if not event.data.get("type"):
+        doubts.append(event.wrong("type", "is missing; the event is left out"))
+        return False
+    return event.text("type") is not None
 
 
 def _words(event: Fields) -> str:

@@ -14,14 +14,15 @@ from typing import ClassVar, NamedTuple
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from convtui.text import visible
+from convtui.text import harmless
+from convtui.tui.clusters import anchored, separated
 from convtui.tui.palette import Palette, palette_of
 from convtui.tui.timers import once
 from convtui.tui.widgets.heights import Heights
@@ -365,7 +366,7 @@ class LineView(ScrollView, can_focus=True):
             strip = self.empty_row(y)
             return strip.apply_style(base).crop_extend(0, width, base)
         item, row = self.heights.find(line)
-        strip = self.row(item, row)
+        strip = separated(self.row(item, row))
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(line)) is not None:
             strip = _selected(strip, *span, self.palette.style("mark:accent"))
@@ -373,6 +374,10 @@ class LineView(ScrollView, can_focus=True):
         if under is not None:
             base += under
         return strip.apply_style(base).crop_extend(0, width, base).apply_offsets(0, line)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Called by Textual for a part of the view; its filters take cursor movements for text."""
+        return [anchored(strip) for strip in super().render_lines(crop)]
 
     # --- selecting text
 
@@ -424,6 +429,4 @@ def strip_of(spans: Sequence[tuple[str, str]], palette: Palette) -> Strip:
     The last gate before the terminal: text that came here by a way that forgot `visible()` is made
     visible all the same.
     """
-    return Strip(
-        [Segment(visible(text, lines=False), palette.style(role)) for text, role in spans if text]
-    )
+    return Strip([Segment(harmless(text), palette.style(role)) for text, role in spans if text])

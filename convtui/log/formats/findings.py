@@ -1,0 +1,52 @@
+"""What could not be read of a file that was imported all the same."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from convtui.errors import FileError
+from convtui.events import Warned
+
+_IN_LINE: Final = re.compile(r"line (\d{1,12}): ")
+EMPTY: Final = "empty"
+"""The code of a finding about a file without a byte in it."""
+UNREADABLE: Final = "unreadable"
+"""The code of a finding about a file of which nothing could be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something in a file that could not be read, or not as it is meant; the rest was."""
+
+    path: Path
+    message: str
+    line: int | None = None
+    code: str = "bad_line"
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.placed}"
+
+    @property
+    def placed(self) -> str:
+        """What it says with its line, if that is known."""
+        return self.message if self.line is None else f"line {self.line}: {self.message}"
+
+    def warned(self, **where: Any) -> Warned:
+        """The record of it in a log."""
+        return Warned(**where, code=self.code, message=self.placed, line=self.line)
+
+
+class NewerError(FileError):
+    """A file of a schema that is not known yet: nothing in it can be taken at its word."""
+
+
+def finding_of(error: FileError, path: Path, line: int | None, code: str = "bad_line") -> Finding:
+    """What an error says that was raised for something in a line."""
+    message = str(error).removeprefix(f"{path}: ")
+    place = _IN_LINE.match(message)
+    if place is not None:
+        line, message = int(place[1]), message[place.end() :]
+    return Finding(path, message, line, code)
