@@ -341,7 +341,7 @@ class StageGate:
             self._table.point("commit"),
             _drafts(draft),
             (AGAIN, KEEP, SUPPLY, SKIP, FAIL),
-            detail=detail,
+            detail=draft.error_text or "",
         )
         self._table.answer_common(release)
         if release.choice == FAIL.id:
