@@ -28,12 +28,15 @@ from typing import Final, Literal, NamedTuple
 
 _NEEDLES: Final = (
     "think", "thought", "reason", "scratch", "monolog", "channel", "inner_prefix", "inner_suffix",
-    "<unused9", "assistantfinal", "<cot", ";cot", "reflection",
+    "<unused9", "<cot", ";cot", "reflection",
 )  # fmt: skip
 """Where none of these stands, in lower case, there is no tag."""
 
-_SIGNS: Final = ("<", "&lt;", "[", "◁")
+_SIGNS: Final = ("<", "&", "[", "◁")
 """What tags begin with."""
+_BEGINNINGS: Final = ("analysis", "here is my", "here's my")
+"""What forms without tags begin with."""
+_HEAD: Final = 60
 
 _NAME: Final = (
     r"(?:[a-z]{2,10}[_-])?(?:(?:ant)?think(?:ing)?(?:[ _-]?process)?|thoughts?(?:[ _-]?process)?"
@@ -136,15 +139,19 @@ def is_inside(spans: Sequence[Span], start: int, end: int) -> bool:
 
 def reasoning_spans(text: str) -> tuple[Span, ...]:
     """Where reasoning stands in a text, in order; the spans do not overlap."""
+    # Nearly every text has none: that is to be found out at once.
+    if text[:_HEAD].lstrip(" \n\t*").lower().startswith(_BEGINNINGS):
+        for pattern in (_DROPPED, _PROCESS):
+            match = pattern.match(text)
+            if match is not None:
+                whole = (match.start(), match.end())
+                return (Span(*whole, whole, "words", (match.start(), match.start())),)
+    if not any(sign in text for sign in _SIGNS):
+        return ()
     lowered = text.lower()
     if not any(needle in lowered for needle in _NEEDLES):
         return ()
-    for pattern in (_DROPPED, _PROCESS):
-        match = pattern.match(text)
-        if match is not None:
-            whole = (match.start(), match.end())
-            return (Span(*whole, whole, "words", (match.start(), match.start())),)
-    if not any(sign in lowered for sign in _SIGNS) or _TAG.search(text) is None:
+    if _TAG.search(text) is None:
         return ()
     code = _Code(text)
     spans = _paired(list(_tags(text, code, in_code=False)), len(text))
