@@ -160,7 +160,7 @@ def _call_piece(item: Any) -> ToolCallDelta | None:
         index=call_index(item.get("index")),
         id=str(call_id) if call_id not in (None, "") else None,
         name=str(name) if name not in (None, "") else None,
-        arguments=arguments_text(inner.get("arguments")),
+        arguments=arguments_text(inner.get("arguments", inner.get("args"))),
     )
     return None if piece == ToolCallDelta(index=piece.index) else piece
 

@@ -71,6 +71,28 @@ def delta_of(value: object) -> Delta:
     raise ProviderError(f"the provider returned {type(value).__name__} instead of text{hint}")
 
 
+def is_chat_form(value: object) -> bool:
+    """Whether a whole reply is written in a way that only chat APIs have.
+
+    That is an answer with choices, a list of parts or of messages, or a message with such a list,
+    a refusal or calls of functions; text beside other things can mean anything.
+    """
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(
+            isinstance(item, Mapping) and (isinstance(item.get("type"), str) or "role" in item)
+            for item in value
+        )
+    if not isinstance(value, Mapping):
+        return False
+    lists = (value.get("choices"), value.get("content"))
+    if any(isinstance(found, (list, tuple)) and found for found in lists):
+        return True
+    if isinstance(value.get("content"), Mapping) or isinstance(value.get("refusal"), str):
+        return True
+    calls = value.get("tool_calls") or value.get("function_call")
+    return any(piece.name for piece in call_pieces(calls))
+
+
 def _of_mapping(value: Mapping[str, Any], kind: str = "a dict") -> Delta:
     if isinstance(value.get("choices"), (list, tuple)):
         data = {**value, "choices": list(value["choices"])}
