@@ -320,7 +320,13 @@ class LlmResponse(Record):
     reasoning: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
     finish_reason: str | None = None
+    """None where the endpoint sent none."""
+    refused: bool | None = None
+    """The text, or a part of it, is a refusal of the model."""
+    parts: list[dict[str, Any]] | None = None
+    """What came beside the text and is none (images, audio, ...), with long data cut."""
     usage: dict[str, Any] | None = None
+    """What the endpoint said of it; nothing is counted here."""
     response_id: str | None = None
     model: str | None = None
     ttft: float | None = None

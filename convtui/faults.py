@@ -54,6 +54,8 @@ RULES: Final[dict[str, str]] = {
     "tool-arguments": "The provider's model called a tool with arguments that do not fit.",
     "tool-timeout": "The provider's tool gave no result within its time.",
     "tool-failed": "A tool call of the provider failed.",
+    "doubtful-merge": "A server's tool calls could be put together in more than one way: what came"
+    " of the way that was taken is not the model's fault.",
     "no-tool-calls": "The provider's model announced tool calls and made none.",
     "invalid-decision": "The responder's decision breaks its rules.",
     "malformed-decision": "The responder's answer is not in the form that was asked for.",
@@ -97,6 +99,7 @@ _FROM_FLAGS: Final = sum(bit for bit, _ in _FLAGGED) | int(Flag.TRUNCATED)
 _BY_A_HUMAN: Final = int(Flag.HUMAN | Flag.EDITED)
 _TELLING: Final = _FROM_FLAGS | _BY_A_HUMAN
 _CODES: Final[dict[str, tuple[FaultSide, str]]] = {
+    "warning:tool_calls_doubtful": ("harness", "doubtful-merge"),
     "warning:no_tool_calls": ("provider", "no-tool-calls"),
     "warning:tool_rounds": ("harness", "tool-rounds"),
     "warning:responder_json": ("simulator", "malformed-decision"),
@@ -128,6 +131,8 @@ def _faults(speaker: str, bits: int, codes: tuple[str, ...]) -> tuple[Fault, ...
     for side, blamed, rule in _all(speaker, bits, codes):
         if blamed in excused and rule in _CAUSED_BY_INJECTION:
             continue
+        if _DOUBTFUL in codes and rule in _CAUSED_BY_A_MERGE:
+            continue
         found.setdefault((side, rule), Fault(side, rule, RULES[rule]))
     return tuple(found.values())
 
@@ -139,6 +144,10 @@ _CAUSED_BY_INJECTION: Final = {
 _CUT_OFF: Final = ("length", "content_filter", "reasoning_only", "stream_died")
 """Reasons of incomplete replies that are somebody's fault: a refusal may be what was wanted, and
 no finish reason may be how an endpoint is."""
+_DOUBTFUL: Final = "warning:tool_calls_doubtful"
+_CAUSED_BY_A_MERGE: Final = {
+    "tool-arguments", "unknown-tool", "invalid-decision", "responder-error",
+}  # fmt: skip
 
 
 def _all(speaker: str, bits: int, codes: tuple[str, ...]) -> Iterator[tuple[FaultSide, str, str]]:

@@ -28,6 +28,7 @@ from convtui.plain_words import (
     describe,
     error_text,
     interim_words,
+    parts_words,
     replayed_words,
     span,
     terminal_width,
@@ -329,6 +330,8 @@ class Printer:
         if record.get("incomplete"):
             words = in_words(str(record["incomplete"]), record.get("finish_reason"))
             self._mark(f"incomplete: {words}", _YELLOW)
+        for words in parts_words(record):
+            self._mark(words)
 
     def _failed(self, record: RecordDict) -> None:
         self._mark(f"error: {error_text(record['error'])}", _RED)

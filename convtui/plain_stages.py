@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from convtui.incomplete import in_words
-from convtui.plain_words import span
+from convtui.plain_words import parts_words, span
 from convtui.records import RecordDict
 from convtui.text import one_line
 
@@ -51,6 +51,9 @@ def _response(record: RecordDict) -> str:
     if record.get("incomplete"):
         words = in_words(str(record["incomplete"]), record.get("finish_reason"))
         parts.append(f"incomplete: {words}")
+    elif record.get("refused"):
+        parts.append("refusal")
+    parts += parts_words(record)
     return ", ".join(parts)
 
 

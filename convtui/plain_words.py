@@ -149,3 +149,16 @@ def denied_words(record: RecordDict) -> str:
     """That a tool call was denied."""
     reason = f": {one_line(str(record['reason']), 120)}" if record.get("reason") else ""
     return f"tool {record['name']} denied by hand{reason}"
+
+
+def parts_words(response: RecordDict) -> list[str]:
+    """What stands in for the parts of a reply that are no text."""
+    parts = response.get("parts")
+    words = []
+    for part in parts if isinstance(parts, list) else ():
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind == "more":
+            words.append(f"[{one_line(str(part.get('count')), 20)} more parts, not kept]")
+        else:
+            words.append(f"[{visible_line(str(kind or 'unknown'), 80)} part, not shown]")
+    return words

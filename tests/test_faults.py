@@ -88,6 +88,7 @@ def test_what_is_said_is_the_speakers(
         (ToolReturned(id="1", name="x", ok=False), "provider tool-failed"),
         (Warned(code="no_tool_calls", message="m"), "provider no-tool-calls"),
         (Warned(code="tool_rounds", message="m"), "harness tool-rounds"),
+        (Warned(code="tool_calls_doubtful", message="m"), "harness doubtful-merge"),
         (BudgetCrossed(what="tokens", limit=1, used=2), "harness budget-crossed"),
         (DebugHeld(hold=1, reason="error", stage="signals",
                    error={"message": "boom", "category": "hook", "hook": "extract_signals"}),
@@ -226,3 +227,19 @@ def test_hostile_flags_and_codes_are_bounded() -> None:
     )
     assert len(made.codes) <= 24
     assert max(map(len, made.codes)) <= 80
+
+
+@pytest.mark.parametrize("kind", ["invalid_tool_arguments", "unknown_tool"])
+def test_what_came_of_a_doubtful_merge_is_not_the_models(kind: str) -> None:
+    doubt = Warned(code="tool_calls_doubtful", message="m")
+    wrong = ToolReturned(id="1", name="x", ok=False, error_kind=kind)
+    raised = ToolReturned(id="2", name="x", ok=False, error_kind="tool_execution_exception")
+    assert told(one(doubt, wrong)) == ["harness doubtful-merge"]
+    assert told(one(doubt, raised)) == ["harness doubtful-merge", "provider tool-exception"]
+
+
+def test_a_decision_from_a_doubtful_merge_is_not_the_simulators() -> None:
+    doubt = Warned(code="tool_calls_doubtful", message="m")
+    decision = UserDecided(kind="error", valid=False)
+    assert told(one(decision, speaker="persona"))
+    assert told(one(doubt, decision, speaker="persona")) == ["harness doubtful-merge"]

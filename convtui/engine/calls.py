@@ -365,6 +365,8 @@ class Caller:
             reasoning=reply.reasoning or None,
             tool_calls=[call.as_message() for call in reply.tool_calls] or None,
             finish_reason=reply.finish_reason,
+            refused=reply.refused or None,
+            parts=jsonable(reply.parts) or None,
             usage=reply.usage.model_dump(exclude_none=True) if reply.usage else None,
             response_id=reply.response_id,
             model=reply.model,
@@ -375,6 +377,8 @@ class Caller:
             error=None if run.error is None else describe_error(run.error, redact=self._redact),
             incomplete=reply.incomplete or None,
         )
+        if reply.doubtful:
+            run.warn("tool_calls_doubtful", "tool calls: " + "; ".join(reply.doubtful))
 
 
 class _Run:
@@ -393,7 +397,7 @@ class _Run:
         self.question = question
         self._publish = publish
         self._injector = injector
-        self.fold = ReplyFold()
+        self.fold = ReplyFold(question.tools or ())
         self.started = time.perf_counter()
         self.deadline = 0.0
         """Of the attempt in progress, by the monotonic clock."""
@@ -418,7 +422,7 @@ class _Run:
 
     def restart(self) -> None:
         """Forgets what a failed attempt has brought."""
-        self.fold = ReplyFold()
+        self.fold = ReplyFold(self.question.tools or ())
         self.started = time.perf_counter()
         self.ttft = None
         self.chunks = []
@@ -475,7 +479,7 @@ class _Run:
             return
         now = self.elapsed
         size = len(delta.text)
-        if self.ttft is None and (delta.text or delta.reasoning or delta.tool_calls):
+        if self.ttft is None and (delta.text or delta.reasoning or delta.tool_calls or delta.parts):
             self.ttft = now
         if size:
             if self.chunks and now - self.chunks[-1][0] < _CHUNK_EVERY:

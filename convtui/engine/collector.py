@@ -368,7 +368,10 @@ _KEPT_OF_TURN = (
     "metadata", "human", "edited", "draft", "flags", "would_have", "interim", "reply",
     "incomplete", "error_text",
 )  # fmt: skip
-_REPLY = ("reasoning", "finish_reason", "response_id", "model", "metadata", "incomplete")
+_REPLY = (
+    "reasoning", "finish_reason", "refused", "parts", "response_id", "model", "metadata",
+    "incomplete",
+)  # fmt: skip
 
 
 def _other(speaker: Speaker) -> Speaker:

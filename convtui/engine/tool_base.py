@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -178,19 +178,6 @@ class Cut:
 
     shown: Any
     whole: str
-
-
-def distinct(calls: Sequence[ToolCall]) -> list[ToolCall]:
-    """The calls of a reply, each with an id of its own; endpoints may leave it out or repeat it."""
-    seen: set[str] = set()
-    result = []
-    for number, each in enumerate(calls, 1):
-        name = each.id or f"call_{number}"
-        while name in seen:
-            name += f"_{number}"
-        seen.add(name)
-        result.append(each if name == each.id else dataclasses.replace(each, id=name))
-    return result
 
 
 def failed(tool_call: ToolCall, kind: str, message: str, detail: str = "") -> ToolResult:

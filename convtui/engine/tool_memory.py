@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from convtui.engine.tool_base import as_text, denied, distinct
+from convtui.engine.tool_base import as_text, denied
 from convtui.events import RecordDict
 from convtui.models.base import Message, ToolCall
+from convtui.models.calls import distinct
 
 _RESULT = ("ok", "result", "error_kind", "duration", "truncated", "size")
 

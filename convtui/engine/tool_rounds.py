@@ -9,11 +9,12 @@ from typing import Any
 
 from convtui.engine.gate import DENY, EDIT, GO, REDO, UNDO, Release
 from convtui.engine.table import Table
-from convtui.engine.tool_base import ToolResult, denied, distinct
+from convtui.engine.tool_base import ToolResult, denied
 from convtui.events import HoldReason, ToolApproved, ToolCalled, ToolDenied, ToolReturned
 from convtui.log.tool_arguments import decoded
 from convtui.log.tool_results import ToolResultsFile
 from convtui.models.base import Message, Reply, ToolCall
+from convtui.models.calls import distinct
 from convtui.transcript import Flag
 
 

@@ -193,6 +193,8 @@ class Speakers:
             reasoning=reply.reasoning or None,
             tool_calls=[call.as_message() for call in reply.tool_calls] or None,
             finish_reason=reply.finish_reason,
+            refused=reply.refused or None,
+            parts=reply.parts or None,
             response_id=reply.response_id,
             model=reply.model,
             metadata=reply.metadata or None,

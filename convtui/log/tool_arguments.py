@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -15,6 +16,19 @@ def decoded(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def distinct_ids(ids: Sequence[str]) -> list[str]:
+    """The ids of a reply's calls, each different; endpoints may leave them out or repeat them."""
+    taken: set[str] = set()
+    distinct: list[str] = []
+    for number, call_id in enumerate(ids, 1):
+        name = call_id or f"call_{number}"
+        while name in taken:
+            name += f"_{number}"
+        taken.add(name)
+        distinct.append(name)
+    return distinct
 
 
 def pretty_arguments(text: str) -> str:

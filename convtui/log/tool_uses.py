@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from convtui.log.detail import TurnDetail
-from convtui.log.tool_arguments import decoded
+from convtui.log.tool_arguments import decoded, distinct_ids
 from convtui.records import RecordDict
 
 State = Literal["waiting", "open", "ok", "failed", "denied", "cancelled"]
@@ -195,13 +195,13 @@ def _made(
     places: dict[tuple[Any, str], tuple[int, int]] = {}
     made: dict[tuple[Any, str], str] = {}
     for number, call in enumerate(detail.calls):
-        each: Any
-        for place, each in enumerate((call.response or {}).get("tool_calls") or ()):
-            if not isinstance(each, dict):
-                continue
+        recorded = (call.response or {}).get("tool_calls")
+        calls = [each for each in recorded or () if isinstance(each, dict)]
+        ids = distinct_ids([str(each.get("id") or "") for each in calls])
+        for place, (each, call_id) in enumerate(zip(calls, ids, strict=True)):
             function = each.get("function")
             inner = function if isinstance(function, dict) else each
-            key = (call.seq, str(each.get("id")))
+            key = (call.seq, call_id)
             places.setdefault(key, (number, place))
             made.setdefault(key, str(inner.get("arguments") or ""))
     return places, made

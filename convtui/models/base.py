@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import math
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
+from convtui.models.calls import CallFold, ToolCall, ToolCallDelta
+from convtui.models.surrogates import PairJoiner, joined_pairs
+
+__all__ = [
+    "Delta",
+    "Message",
+    "ModelClient",
+    "ModelClients",
+    "Reply",
+    "ReplyFold",
+    "ToolCall",
+    "ToolCallDelta",
+    "Usage",
+]
 
 Message = dict[str, Any]
 """An OpenAI chat message: `role`, `content` and, where they apply, `tool_calls`, `tool_call_id`."""
 
 
+MOST_PARTS: Final = 50
+"""Parts of a reply that are kept; of the others their number."""
+
+
 class Usage(BaseModel):
-    """Tokens and cost of one call, or of many. None is "unknown", which is not zero."""
+    """Tokens and cost of one call, or of many. None is "unknown", which is not zero.
+
+    What can be no such figure (a text, less than nothing, no number) is unknown.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -25,6 +48,25 @@ class Usage(BaseModel):
     cost: float | None = None
     """US dollars."""
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _figure(cls, value: Any, info: ValidationInfo) -> float | None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return None
+        if not math.isfinite(value) or value < 0:
+            return None
+        if info.field_name == "cost":
+            return float(value)
+        return int(value) if value == int(value) else None
+
+    def updated(self, later: Usage) -> Usage:
+        """The figures of a later piece of the same reply, which are totals so far.
+
+        One that is unknown there, or back at zero, leaves the figure as it was.
+        """
+        news = {name: value for name, value in later if value or getattr(self, name) is None}
+        return self.model_copy(update=news)
+
     def plus(self, other: Usage) -> Usage:
         """The sum; a figure known on one side only is kept as it is."""
 
@@ -34,16 +76,6 @@ class Usage(BaseModel):
             if theirs is not None:
                 setattr(total, name, theirs if mine is None else mine + theirs)
         return total
-
-
-@dataclass(slots=True, frozen=True)
-class ToolCallDelta:
-    """A piece of a tool call; pieces of one call share an `index`, the first has id and name."""
-
-    index: int | None = None
-    id: str | None = None
-    name: str | None = None
-    arguments: str = ""
 
 
 @dataclass(slots=True, frozen=True)
@@ -58,25 +90,12 @@ class Delta:
     response_id: str | None = None
     model: str | None = None
     metadata: Mapping[str, Any] | None = None
+    refused: bool = False
+    """The text, or a part of it, is a refusal."""
+    parts: tuple[dict[str, Any], ...] = ()
+    """What is no text: images, audio, files and the like."""
     begins: bool = False
     """The request goes out now: what was before it was the loading of code, not of an answer."""
-
-
-@dataclass(slots=True)
-class ToolCall:
-    """A complete tool call; `arguments` is the JSON text exactly as the model wrote it."""
-
-    id: str
-    name: str
-    arguments: str = ""
-
-    def as_message(self) -> dict[str, Any]:
-        """The call as it stands in an assistant message."""
-        return {
-            "id": self.id,
-            "type": "function",
-            "function": {"name": self.name, "arguments": self.arguments},
-        }
 
 
 @dataclass(slots=True)
@@ -87,95 +106,89 @@ class Reply:
     reasoning: str = ""
     tool_calls: list[ToolCall] = field(default_factory=list)
     finish_reason: str | None = None
+    """None exactly where the endpoint, or the provider's code, gave none."""
     usage: Usage | None = None
     response_id: str | None = None
     model: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     refused: bool = False
-    """Whether the text is a refusal: it came in the field or the part that is for one."""
+    """The text, or a part of it, is a refusal: it came in the field or the part for one."""
     incomplete: str = ""
     """Why it did not come to its end, or is none: see `convtui.incomplete.REASONS`."""
+    parts: list[dict[str, Any]] = field(default_factory=list)
+    """What is no text, with long data cut."""
+    doubtful: list[str] = field(default_factory=list)
+    """Where the tool calls could have been put together otherwise, in words."""
 
 
 class ReplyFold:
     """Folds deltas into one reply, whatever order and shape they come in.
 
-    Tool-call pieces are collected by index; a piece without an index starts a new call when its id
-    is new and continues the last one otherwise (servers that leave the index out must not have two
-    calls glued together).
+    `tools` are the names of the tools that were offered. Usage is a total so far in every delta
+    that has it; it is not added up.
     """
 
-    def __init__(self) -> None:
-        self._text: list[str] = []
+    def __init__(self, tools: Collection[str] = ()) -> None:
+        self._text = PairJoiner()
         self._reasoning: list[str] = []
-        self._calls: dict[int, ToolCall] = {}
-        self._last_index: int | None = None
+        self._calls = CallFold(tools)
+        self._parts: list[dict[str, Any]] = []
+        self._more_parts = 0
         self.finish_reason: str | None = None
         self.usage: Usage | None = None
         self.response_id: str | None = None
         self.model: str | None = None
         self.metadata: dict[str, Any] = {}
+        self.refused = False
 
     def add(self, delta: Delta) -> None:
         """Takes in one delta."""
         if delta.text:
-            self._text.append(delta.text)
+            self._text.add(delta.text)
         if delta.reasoning:
             self._reasoning.append(delta.reasoning)
         for piece in delta.tool_calls:
-            self._add_call(piece)
-        if delta.finish_reason is not None:
+            self._calls.add(piece)
+        for part in delta.parts:
+            if len(self._parts) < MOST_PARTS:
+                self._parts.append(part)
+            else:
+                self._more_parts += 1
+        if delta.finish_reason:
             self.finish_reason = delta.finish_reason
         if delta.usage is not None:
-            self.usage = delta.usage
+            self.usage = delta.usage if self.usage is None else self.usage.updated(delta.usage)
         if delta.response_id is not None:
             self.response_id = delta.response_id
         if delta.model is not None:
             self.model = delta.model
         if delta.metadata:
             self.metadata.update(delta.metadata)
-
-    def _add_call(self, piece: ToolCallDelta) -> None:
-        index = piece.index
-        if index is None:
-            known = next((i for i, c in self._calls.items() if piece.id and c.id == piece.id), None)
-            if known is not None:
-                index = known
-            elif piece.id or self._last_index is None:
-                index = max(self._calls, default=-1) + 1
-            else:
-                index = self._last_index
-        self._last_index = index
-        call = self._calls.get(index)
-        if call is None:
-            call = self._calls[index] = ToolCall(id="", name="")
-        if piece.id:
-            call.id = piece.id
-        if piece.name:
-            call.name += piece.name
-        call.arguments += piece.arguments
+        self.refused = self.refused or delta.refused
 
     @property
     def text(self) -> str:
-        """The text so far."""
-        if len(self._text) > 1:
-            self._text = ["".join(self._text)]
-        return self._text[0] if self._text else ""
+        """The text so far; half a character at its end waits for the other half."""
+        return self._text.text
 
     def reply(self) -> Reply:
         """The reply folded so far; `finish_reason` stays None when the model gave none."""
-        calls = [self._calls[index] for index in sorted(self._calls)]
-        for number, call in enumerate(calls):
-            call.id = call.id or f"call_{number}"
+        calls, doubtful = self._calls.result()
+        for call in calls:
+            call.arguments = joined_pairs(call.arguments)
+        more = [{"type": "more", "count": self._more_parts}] if self._more_parts else []
         return Reply(
-            text=self.text,
-            reasoning="".join(self._reasoning),
+            text=self._text.whole,
+            reasoning=joined_pairs("".join(self._reasoning)),
             tool_calls=calls,
             finish_reason=self.finish_reason,
             usage=self.usage,
             response_id=self.response_id,
             model=self.model,
             metadata=self.metadata,
+            refused=self.refused,
+            parts=[*self._parts, *more],
+            doubtful=doubtful,
         )
 
 

@@ -1,4 +1,8 @@
-"""Reads litellm's chunks and answers: what the endpoint said, without what litellm made up."""
+"""Reads litellm's chunks and answers, for endpoints that do not speak chat completions.
+
+litellm translates their answers, and fills in what they left out: what it made up is left out
+again, as far as that can be told.
+"""
 
 from __future__ import annotations
 
@@ -9,83 +13,54 @@ from dataclasses import replace
 from typing import Any
 
 from convtui.errors import BadModelRequest, StreamDropped
-from convtui.models.base import Delta, ToolCallDelta, Usage
+from convtui.models.base import Delta, Usage
+from convtui.models.chat import usage_of
+from convtui.models.endpoint import HttpAnswer
+from convtui.models.parts import message_delta
 
 _KEPT_HEADER = re.compile(
     r"(?i)^(?:.*request-id|.*trace-id|cf-ray|openai-(?:processing-ms|version)|retry-after(?:-ms)?"
     r"|(?:x|anthropic)-ratelimit-.*|x-should-retry|server-timing)$"
 )
+_MESSAGE_FIELDS = (
+    "content", "refusal", "reasoning_content", "reasoning", "thinking_blocks", "images", "audio",
+    "tool_calls", "function_call",
+)  # fmt: skip
 
 
 class ChunkReader:
-    """Turns litellm's chunks into deltas, leaving out what litellm made up."""
+    """Turns litellm's chunks into deltas. `answer` is what the endpoint sent."""
 
-    def __init__(self, litellm: Any, model: str, response: Any) -> None:
+    def __init__(self, litellm: Any, model: str, response: Any, answer: HttpAnswer) -> None:
         self._litellm = litellm
         self._model = model
         self._response = response
-        self._told: set[str] = set()
-        self._call_ids: dict[int, str] = {}
-        self._no_index = False
-        self._said_something = False
+        self._answer = answer
+        self._once: set[str] = set()
 
     def delta(self, chunk: Any) -> Delta | None:
         """The delta of one chunk; None when there is nothing in it."""
-        text = reasoning = ""
-        calls: tuple[ToolCallDelta, ...] = ()
-        finish: str | None = None
-        for choice in getattr(chunk, "choices", None) or ():
-            piece = choice.delta
-            text += getattr(piece, "content", None) or ""
-            reasoning += getattr(piece, "reasoning_content", None) or ""
-            found = getattr(piece, "tool_calls", None) or ()
-            calls += tuple(self._indexed(_call_delta(call)) for call in found)
-            finish = choice.finish_reason or finish
+        delta, finish = _first_choice(chunk, "delta")
         # Without a finish reason from the endpoint litellm says "stop".
         if not getattr(self._response, "received_finish_reason", finish):
             finish = None
-        usage = self._usage(chunk)
-        headers = _headers(self._response) if "headers" not in self._told else {}
-        self._told.add("headers")
-        delta = Delta(
-            text=text,
-            reasoning=reasoning,
-            tool_calls=calls,
+        headers = {} if "headers" in self._once else _headers(self._response)
+        self._once.add("headers")
+        delta = replace(
+            delta,
             finish_reason=finish,
-            usage=usage,
+            usage=self._usage(chunk),
             response_id=self._first("id", getattr(chunk, "id", None)),
             model=self._first("model", _model_used(chunk)),
             metadata={"headers": headers} if headers else None,
         )
-        if text or reasoning or calls or finish or usage:
-            self._said_something = True
         return None if delta == Delta() else delta
 
-    def check_end(self) -> None:
-        """Raises when the endpoint answered with something that is no stream of chat chunks."""
-        if self._said_something:
-            return
-        headers = getattr(self._response, "_response_headers", None) or {}
-        kind = str(dict(headers).get("content-type", "")).partition(";")[0].strip()
-        if kind in ("text/html", "application/json", "text/plain"):
-            raise BadModelRequest(
-                f"{self._model} answered with {kind} where a stream was expected: "
-                "is api_base right? (stream: false asks for the reply at once)"
-            )
-        raise StreamDropped(f"the stream of {self._model} ended without a reply")
-
     def _first(self, name: str, value: Any) -> str | None:
-        if not value or name in self._told:
+        if not value or name in self._once:
             return None
-        self._told.add(name)
+        self._once.add(name)
         return str(value)
-
-    def _indexed(self, piece: ToolCallDelta) -> ToolCallDelta:
-        """litellm puts index 0 where an endpoint sends none: a second id there shows it."""
-        if piece.index is not None and piece.id:
-            known = self._call_ids.setdefault(piece.index, piece.id)
-            self._no_index = self._no_index or known != piece.id
-        return replace(piece, index=None) if self._no_index else piece
 
     def _usage(self, chunk: Any) -> Usage | None:
         """The usage the endpoint sent; where it sent none litellm counts by itself."""
@@ -95,46 +70,63 @@ class ChunkReader:
         seen = getattr(self._response, "chunks", None)
         if seen is not None and all(getattr(item, "usage", None) is None for item in seen):
             return None
-        return _usage(self._litellm, self._model, chunk, usage)
+        return _usage(self._litellm, self._model, chunk, usage, self._answer)
 
 
-def _call_delta(piece: Any) -> ToolCallDelta:
-    function = getattr(piece, "function", None)
-    return ToolCallDelta(
-        index=getattr(piece, "index", None),
-        id=getattr(piece, "id", None) or None,
-        name=getattr(function, "name", None) or None,
-        arguments=getattr(function, "arguments", None) or "",
+def check_said(said: bool, kind: str, model: str) -> None:
+    """Raises when a stream of the media type `kind` ended and nothing had been said in it."""
+    if said:
+        return
+    if kind in ("text/html", "application/json", "text/plain"):
+        raise BadModelRequest(
+            f"{model} answered with {kind} where a stream was expected: "
+            "is api_base right? (stream: false asks for the reply at once)"
+        )
+    raise StreamDropped(f"the stream of {model} ended without a reply")
+
+
+def says_something(delta: Delta) -> bool:
+    """Whether a delta is more than the name of an answer."""
+    return bool(
+        delta.text
+        or delta.reasoning
+        or delta.tool_calls
+        or delta.parts
+        or delta.finish_reason
+        or delta.usage
     )
 
 
-def whole_delta(litellm: Any, response: Any, model: str) -> Delta:
+def whole_delta(litellm: Any, response: Any, model: str, answer: HttpAnswer) -> Delta:
     """A reply that came at once, as one delta."""
-    text = reasoning = ""
-    calls: tuple[ToolCallDelta, ...] = ()
-    finish: str | None = None
-    for choice in getattr(response, "choices", None) or ():
-        message = choice.message
-        text += getattr(message, "content", None) or ""
-        reasoning += getattr(message, "reasoning_content", None) or ""
-        found = getattr(message, "tool_calls", None) or ()
-        calls += tuple(
-            ToolCallDelta(index, call.id, call.function.name, call.function.arguments or "")
-            for index, call in enumerate(found, len(calls))
-        )
-        finish = choice.finish_reason or finish
+    delta, finish = _first_choice(response, "message")
     usage = getattr(response, "usage", None)
     headers = _headers(response)
-    return Delta(
-        text=text,
-        reasoning=reasoning,
-        tool_calls=calls,
+    return replace(
+        delta,
         finish_reason=finish,
-        usage=None if usage is None else _usage(litellm, model, response, usage),
+        usage=None if usage is None else _usage(litellm, model, response, usage, answer),
         response_id=getattr(response, "id", None),
         model=_model_used(response),
         metadata={"headers": headers} if headers else None,
     )
+
+
+def _first_choice(answer: Any, name: str) -> tuple[Delta, str | None]:
+    """The delta of the first choice, and its finish reason."""
+    for choice in getattr(answer, "choices", None) or ():
+        message = getattr(choice, name, None)
+        fields = {field: _plain(getattr(message, field, None)) for field in _MESSAGE_FIELDS}
+        return message_delta(fields), choice.finish_reason or None
+    return Delta(), None
+
+
+def _plain(value: Any) -> Any:
+    """litellm's objects as mappings; the rest as it is."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    dump = getattr(value, "model_dump", None)
+    return dump(warnings=False) if callable(dump) else value
 
 
 def _model_used(answer: Any) -> str | None:
@@ -144,28 +136,41 @@ def _model_used(answer: Any) -> str | None:
 
 
 def _headers(response: Any) -> dict[str, str]:
-    found = getattr(response, "_response_headers", None)
-    if not found:
+    headers = getattr(response, "_response_headers", None)
+    if not headers:
         hidden = getattr(response, "_hidden_params", None) or {}
-        found = hidden.get("headers") or {}
+        headers = hidden.get("headers") or {}
+    return kept_headers(dict(headers))
+
+
+def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of an answer that are worth keeping."""
     return {
         str(name).lower(): str(value)
-        for name, value in dict(found).items()
+        for name, value in headers.items()
         if _KEPT_HEADER.match(str(name))
     }
 
 
-def _usage(litellm: Any, model: str, answer: Any, usage: Any) -> Usage:
-    out = getattr(usage, "completion_tokens_details", None)
-    into = getattr(usage, "prompt_tokens_details", None)
-    return Usage(
-        prompt_tokens=getattr(usage, "prompt_tokens", None),
-        completion_tokens=getattr(usage, "completion_tokens", None),
-        total_tokens=getattr(usage, "total_tokens", None),
-        reasoning_tokens=getattr(out, "reasoning_tokens", None),
-        cached_tokens=getattr(into, "cached_tokens", None),
-        cost=_cost(litellm, model, answer, usage),
-    )
+def _usage(litellm: Any, model: str, chunk: Any, usage: Any, answer: HttpAnswer) -> Usage | None:
+    """litellm's usage object without the figures that the endpoint did not name."""
+    sent = _plain(usage)
+    found = usage_of(sent)
+    named = answer.figures
+    if found is None or (named is not None and "tokens" not in named):
+        return None
+    kept = {"reasoning_tokens": "reasoning", "cached_tokens": "cached", "total_tokens": "total"}
+    # An answer that was not seen came over another transport: only counting reasoning is guessed.
+    unsaid = [
+        field
+        for field, figure in kept.items()
+        if (figure not in named if named is not None else figure == "reasoning")
+    ]
+    found = found.model_copy(update=dict.fromkeys(unsaid))
+    if found.cost is not None:
+        return found
+    cost = cost_of(litellm, model, _model_used(chunk), sent, found)
+    return found.model_copy(update={"cost": cost})
 
 
 def is_priced(litellm: Any, model: str) -> bool:
@@ -177,12 +182,15 @@ def is_priced(litellm: Any, model: str) -> bool:
     return bool({model, name} & litellm.model_cost.keys()) and "ollama" not in provider
 
 
-def _cost(litellm: Any, model: str, answer: Any, usage: Any) -> float | None:
-    """US dollars: what the endpoint says, else the local price list; None when neither knows."""
-    said = getattr(usage, "cost", None)
-    if isinstance(said, (int, float)) and not isinstance(said, bool):
-        return float(said)
-    used = _model_used(answer)
+def cost_of(
+    litellm: Any, model: str, used: str | None, sent: Mapping[str, Any], usage: Usage
+) -> float | None:
+    """US dollars by the local price list; None when it does not know the model, or the usage.
+
+    `used` is the model that says it answered, `sent` the usage object of the endpoint.
+    """
+    if usage.prompt_tokens is None or usage.completion_tokens is None:
+        return None
     provider, slash, _ = model.partition("/")
     names = [model] if used is None else [f"{provider}/{used}" if slash else used, model]
     for name in names:
@@ -191,9 +199,9 @@ def _cost(litellm: Any, model: str, answer: Any, usage: Any) -> float | None:
         with contextlib.suppress(Exception):  # unknown, which is not zero
             into, out = litellm.cost_per_token(
                 model=name,
-                prompt_tokens=usage.prompt_tokens or 0,
-                completion_tokens=usage.completion_tokens or 0,
-                usage_object=usage,
+                prompt_tokens=usage.prompt_tokens,
+                completion_tokens=usage.completion_tokens,
+                usage_object=litellm.Usage(**sent),
             )
             return float(into) + float(out)
     return None

@@ -18,9 +18,11 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from convtui.errors import BadModelRequest, ModelError, UsageError
+from convtui.models.attempt import Attempt
 from convtui.models.base import Delta, Message
-from convtui.models.chunks import ChunkReader, is_priced, whole_delta
+from convtui.models.chunks import is_priced
 from convtui.models.context import current_warn
+from convtui.models.endpoint import watch_answers
 from convtui.models.mapping import CallFacts, map_error, unknown_model
 from convtui.models.sendable import REPLACED, sendable
 from convtui.text import REDACTED, Redactor, is_secret_name
@@ -70,6 +72,7 @@ def load_litellm() -> Any:
         logger.handlers = [logging.NullHandler()]
         logger.propagate = False
         logger.setLevel(logging.CRITICAL + 1)
+    watch_answers()
     return litellm
 
 
@@ -81,6 +84,8 @@ def ignore_litellm_deprecations() -> None:
     are meant.
     """
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"litellm(\.|$)")
+    # pydantic, of content that is no text.
+    warnings.filterwarnings("ignore", r"Pydantic serializer warnings", category=UserWarning)
     # pydantic, of types that litellm takes from the openai package, whenever it builds a schema.
     warnings.filterwarnings("ignore", r"Item '\w+' on TypedDict class", category=UserWarning)
 
@@ -252,34 +257,22 @@ class LitellmClient:
                     yield piece
             return
         self._clients.redactor.add(*secrets_of(asked))
-        response: Any = None
-        started = False
+        attempt = Attempt(self.model)
         try:
             if not self._clients.ready:
                 await self._clients.loaded()
                 yield Delta(begins=True)
             litellm = await self._clients.loaded()
             ignore_litellm_deprecations()
-            response = await litellm.acompletion(**self._arguments(asked, messages, tools))
-            if not hasattr(response, "__aiter__"):
-                yield whole_delta(litellm, response, self.model)
-                return
-            reader = ChunkReader(litellm, self.model, response)
-            async for chunk in response:
-                delta = reader.delta(chunk)
-                started = True
-                if delta is not None:
-                    yield delta
-            reader.check_end()
+            deltas = attempt.deltas(litellm, self._arguments(asked, messages, tools))
+            async with contextlib.aclosing(deltas):
+                async for piece in deltas:
+                    yield piece
         except ModelError:
             raise
         except Exception as error:  # noqa: BLE001  # mapped, and raised again
             # The cause's own text may hold a key; the sentence made from it does not.
-            raise map_error(error, self._facts(asked, started)) from None
-        finally:
-            close = getattr(response, "aclose", None)
-            if close is not None:
-                await close()
+            raise map_error(error, self._facts(asked, attempt.started)) from None
 
     def _other(self, model: str, params: Mapping[str, Any]) -> LitellmClient:
         try:

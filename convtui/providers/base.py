@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from convtui.models.base import Delta, Message, ModelClients, Reply
+from convtui.providers.pieces import delta_of
 from convtui.reasoning import is_inside, reasoning_spans
 
 Speaker = Literal["persona", "provider"]
@@ -304,36 +305,8 @@ of names that are nearly one of these."""
 
 
 def as_delta(value: object) -> Delta:
-    """A `str`, `Reply` or `Delta` as one delta.
+    """A reply, or a piece of one, in any form that provider code may answer with, as one delta.
 
     Raises `ProviderError` for anything else (None, bytes, numbers), naming what was returned.
     """
-    from convtui.errors import ProviderError
-    from convtui.models.base import ToolCallDelta
-
-    if isinstance(value, Delta):
-        if not isinstance(value.text, str):
-            raise ProviderError(f"Delta.text must be text, not {type(value.text).__name__}")
-        return value
-    if isinstance(value, str):
-        return Delta(text=value)
-    if isinstance(value, Reply):
-        if not isinstance(value.text, str):
-            raise ProviderError(f"Reply.text must be text, not {type(value.text).__name__}")
-        return Delta(
-            text=value.text,
-            reasoning=value.reasoning,
-            tool_calls=tuple(
-                ToolCallDelta(index=i, id=call.id, name=call.name, arguments=call.arguments)
-                for i, call in enumerate(value.tool_calls)
-            ),
-            finish_reason=value.finish_reason,
-            usage=value.usage,
-            response_id=value.response_id,
-            model=value.model,
-            metadata=value.metadata or None,
-        )
-    if value is None:
-        raise ProviderError("the provider returned None instead of text: is a `return` missing?")
-    hint = ": decode it first" if isinstance(value, bytes) else ""
-    raise ProviderError(f"the provider returned {type(value).__name__} instead of text{hint}")
+    return delta_of(value)

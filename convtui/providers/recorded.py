@@ -203,6 +203,8 @@ class RecordedProvider(Provider):
             response_id=response.get("response_id"),
             model=response.get("model"),
             metadata=response.get("metadata") or None,
+            refused=bool(response.get("refused")),
+            parts=_parts(response.get("parts")),
         )
 
     async def _until(self, seconds: float) -> None:
@@ -336,6 +338,10 @@ def _calls(response: RecordDict) -> tuple[ToolCallDelta, ...]:
                 )
             )
     return tuple(calls)
+
+
+def _parts(recorded: Any) -> tuple[dict[str, Any], ...]:
+    return tuple(p for p in recorded if isinstance(p, dict)) if isinstance(recorded, list) else ()
 
 
 def _usage(found: Any) -> Usage | None:

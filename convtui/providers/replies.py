@@ -14,10 +14,15 @@ from convtui.errors import ProviderError
 from convtui.log.formats.vera_log import usage_figures
 from convtui.models.base import Delta, Reply, Usage
 from convtui.providers.base import as_delta
+from convtui.providers.pieces import delta_of, is_chat_form
 
 _TEXTS: Final = ("content", "text", "response")
 """Where an object or a dictionary may have what it says."""
 _METADATA: Final = ("metadata", "response_metadata")
+_OF_CHAT: Final = (
+    "choices", "content", "refusal", "reasoning_content", "reasoning", "reasoning_details",
+    "thinking", "thinking_blocks", "tool_calls", "function_call", "images", "audio",
+)  # fmt: skip
 _REFUSED: Final = "return text, or text and a dictionary of metadata"
 _ABSENT: Final = object()
 
@@ -25,8 +30,9 @@ _ABSENT: Final = object()
 def read_reply(value: object) -> Delta:
     """A whole reply as one delta; metadata that came with it are the delta's.
 
-    Text, `Reply`, `Delta`, `(text, metadata or None)`, and a dictionary or an object with its text
-    under `content`, `text` or `response`. Raises `ProviderError`, which names what was returned.
+    Text, `Reply`, `Delta`, `(text, metadata or None)`, a dictionary or an object with its text
+    under `content`, `text` or `response`, and what chat APIs give: a message with a list of parts,
+    a list of them, an answer with choices. Raises `ProviderError`, which names what was returned.
     """
     delta = _read(value)
     return delta if isinstance(value, (str, Delta, Reply)) else lifted(delta)
@@ -66,13 +72,15 @@ def _read(value: object) -> Delta:
         )
     if isinstance(value, Mapping):
         return _from_mapping(value)
+    if is_chat_form(value):
+        return delta_of(value)
     if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
         return _from_pair(value)
     return _from_object(value)
 
 
 def _from_pair(pair: tuple[Any, ...] | list[Any]) -> Delta:
-    if len(pair) == 2 and isinstance(pair[0], (str, Reply, Delta)):
+    if len(pair) == 2 and (isinstance(pair[0], (str, Reply, Delta)) or is_chat_form(pair[0])):
         text, metadata = pair
         if metadata is None:
             return as_delta(text)
@@ -94,6 +102,9 @@ def _described(items: tuple[Any, ...] | list[Any]) -> str:
 
 
 def _from_mapping(found: Mapping[Any, Any]) -> Delta:
+    if is_chat_form(found):
+        others = {name: value for name, value in found.items() if name not in _OF_CHAT}
+        return replace(delta_of(found), metadata=_metadata(others))
     what = f"a dictionary ({', '.join(map(str, list(found)[:8]))})" if found else "an empty dict"
     texts = {name: found[name] for name in _TEXTS if name in found}
     text = _only_text(texts, what)
@@ -102,24 +113,20 @@ def _from_mapping(found: Mapping[Any, Any]) -> Delta:
             f"the provider returned {what} with tool calls, which would be lost: return a"
             " convtui.Reply"
         )
-    metadata = {name: value for name, value in found.items() if name not in (*_TEXTS, *_METADATA)}
+    others = {name: value for name, value in found.items() if name not in _TEXTS}
+    return Delta(text=text, metadata=_metadata(others))
+
+
+def _metadata(found: Mapping[Any, Any]) -> dict[str, Any] | None:
+    """What stands beside the text of a dictionary."""
+    metadata = {name: value for name, value in found.items() if name not in (*_METADATA, "role")}
     for name in _METADATA:
         if isinstance(found.get(name), Mapping):
             metadata.update(found[name])
-    metadata.pop("role", None)
-    return Delta(text=text, metadata=_plain_keys(metadata) or None)
+    return _plain_keys(metadata) or None
 
 
 def _from_object(found: object) -> Delta:
-    what = f"{type(found).__name__}"
-    texts = {name: value for name in _TEXTS if (value := _attribute(found, name)) is not _ABSENT}
-    text = _only_text(texts, what)
-    calls = _attribute(found, "tool_calls")
-    if isinstance(calls, (list, tuple)) and calls:
-        raise ProviderError(
-            f"the provider returned {what} with tool calls, which would be lost: return a"
-            " convtui.Reply"
-        )
     metadata: dict[str, Any] = {}
     for name in _METADATA:
         value = _attribute(found, name)
@@ -129,7 +136,26 @@ def _from_object(found: object) -> Delta:
         value = _attribute(found, name)
         if isinstance(value, str if key == "response_id" else Mapping):
             metadata.setdefault(key, value)
-    return Delta(text=text, metadata=metadata or None)
+    return replace(_said_by_object(found), metadata=metadata or None)
+
+
+def _said_by_object(found: object) -> Delta:
+    dump = getattr(type(found), "model_dump", None)
+    dumped = dump(found) if callable(dump) else None
+    if is_chat_form(dumped):
+        return delta_of(dumped)
+    what = f"{type(found).__name__}"
+    calls = _attribute(found, "tool_calls")
+    if isinstance(calls, (list, tuple)) and calls:
+        raise ProviderError(
+            f"the provider returned {what} with tool calls, which would be lost: return a"
+            " convtui.Reply"
+        )
+    content = _attribute(found, "content")
+    if isinstance(content, (list, tuple)) and content:
+        return delta_of(content)
+    texts = {name: value for name in _TEXTS if (value := _attribute(found, name)) is not _ABSENT}
+    return Delta(text=_only_text(texts, what))
 
 
 def _attribute(found: object, name: str) -> Any:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from convtui.models.base import Message, Reply, ToolCall
+from convtui.models.calls import distinct
 from convtui.reasoning import is_inside, reasoning_spans, without_reasoning
 from convtui.simulators.base import Decision
 
@@ -223,14 +224,15 @@ def decision_messages(reply: Reply) -> list[Message]:
     """A reply as it stands in the responder's session: with a result for every tool call."""
     if not reply.tool_calls:
         return [{"role": "assistant", "content": reply.text}]
+    calls = distinct(reply.tool_calls)
     return [
         {
             "role": "assistant",
             "content": reply.text or None,
-            "tool_calls": [call.as_message() for call in reply.tool_calls],
+            "tool_calls": [call.as_message() for call in calls],
         },
         *(
             {"role": "tool", "tool_call_id": call.id, "name": call.name, "content": "recorded"}
-            for call in reply.tool_calls
+            for call in calls
         ),
     ]

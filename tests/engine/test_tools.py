@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from convtui import serial_tool
-from convtui.engine.tool_base import distinct
 from convtui.engine.tools import Toolbox
 from convtui.errors import ToolError, UsageError
 from convtui.events import RecordDict
 from convtui.log.names import tool_results_path
 from convtui.log.tool_results import whole_result
 from convtui.models.base import ToolCall
+from convtui.models.calls import distinct
 from convtui.text import Redactor
 from tests.engine.helpers import Bot, calls, prepare, run, scenario, until
 

@@ -117,7 +117,7 @@ class Connection:
     async def _answer(self, request: Received) -> bool:
         """Answers; False when the connection is to be closed."""
         match request.method, request.path.partition("?")[0]:
-            case "POST", "/v1/chat/completions":
+            case "POST", "/v1/chat/completions" | "/v1/messages":
                 return await self._chat(request)
             case "GET", "/v1/models":
                 known = [{"id": m, "object": "model", "owned_by": "tests"} for m in MODELS]
@@ -169,6 +169,8 @@ class Connection:
             200, {"Content-Type": _CHUNK_HEAD, "Transfer-Encoding": "chunked"}, reply.headers
         )
         await self._writer.drain()
+        if reply.events:
+            return await self._events(request, reply)
 
         async def send(delta: dict[str, Any], finish: str | None = None) -> None:
             choice = {"index": 0, "delta": delta, "finish_reason": finish}
@@ -204,8 +206,21 @@ class Connection:
         await self._writer.drain()
         return True
 
+    async def _events(self, request: Received, reply: FakeReply) -> bool:
+        for event in (*reply.events, *(["[DONE]"] if reply.done else [])):
+            if isinstance(event, bytes):
+                await self._write(request, event)
+            else:
+                data = event if isinstance(event, str) else json.dumps(event)
+                await self._event(request, data)
+        self._writer.write(b"0\r\n\r\n")
+        await self._writer.drain()
+        return True
+
     async def _event(self, request: Received, data: str) -> None:
-        payload = f"data: {data}\n\n".encode()
+        await self._write(request, f"data: {data}\n\n".encode())
+
+    async def _write(self, request: Received, payload: bytes) -> None:
         self._writer.write(f"{len(payload):x}\r\n".encode() + payload + b"\r\n")
         await self._writer.drain()
         request.chunks += 1

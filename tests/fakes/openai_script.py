@@ -68,6 +68,11 @@ class FakeReply:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str | None = None
     """Sent as it is in place of the whole body."""
+    events: tuple[Mapping[str, Any] | str | bytes, ...] = ()
+    """The chunks of a stream in place of those of the reply: an object as it is, a text as the data
+    of an event, bytes just as they are."""
+    done: bool = True
+    """Whether `[DONE]` comes after `events`."""
     first_delay: float = 0.0
     tokens_per_second: float | None = None
     drop_after: int | None = None
@@ -77,6 +82,22 @@ class FakeReply:
     usage: bool = True
     model: str | None = None
     """The model the answer claims to come from; None: the one that was asked for."""
+
+
+def chunk(
+    delta: Mapping[str, Any] | None = None, finish: str | None = None, **more: Any
+) -> dict[str, Any]:
+    """One chunk of a stream, for `FakeReply.events`; without a delta it has no choices."""
+    choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
+    named = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    return {**named, "choices": choices, **more}
+
+
+def answer(message: Mapping[str, Any], finish: str | None = "stop", **more: Any) -> FakeReply:
+    """A whole answer with this message."""
+    choices = [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}]
+    named = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m"}
+    return FakeReply(body=json.dumps({**named, "choices": choices, **more}))
 
 
 @dataclass(frozen=True, slots=True)

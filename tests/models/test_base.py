@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convtui.models.base import Delta, ReplyFold, ToolCallDelta, Usage
+from convtui.models.base import MOST_PARTS, Delta, ReplyFold, ToolCallDelta, Usage
 
 Calls = list[tuple[str, str]]
 calls = st.lists(st.tuples(st.sampled_from(["look_up", "book"]), st.text(max_size=30)), max_size=4)
@@ -81,3 +81,33 @@ def test_a_reply_without_a_finish_reason_has_none() -> None:
 def test_unknown_usage_stays_unknown() -> None:
     total = Usage(prompt_tokens=3).plus(Usage(prompt_tokens=4, cost=0.5))
     assert (total.prompt_tokens, total.completion_tokens, total.cost) == (7, None, 0.5)
+
+
+@given(text=st.text(alphabet="ab\ud83d\ude80é🚀"), cuts=st.lists(st.integers(1, 3)))
+def test_halves_of_characters_are_joined_wherever_they_are_cut(text: str, cuts: list[int]) -> None:
+    folded, rest, seen = ReplyFold(), text, ""
+    for cut in [*cuts, len(text)]:
+        folded.add(Delta(rest[:cut], reasoning=rest[:cut]))
+        rest = rest[cut:]
+        # What has been shown is not taken back.
+        assert folded.text.startswith(seen)
+        seen = folded.text
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    assert (folded.reply().text, folded.reply().reasoning) == (whole, whole)
+
+
+def test_usage_of_later_deltas_is_not_added_up() -> None:
+    counts = [Usage(prompt_tokens=100, completion_tokens=n) for n in (1, 2, 3)]
+    used = fold(*(Delta(usage=usage) for usage in [*counts, Usage()])).reply().usage
+    assert used == counts[-1]
+
+
+def test_more_parts_than_are_kept_are_counted() -> None:
+    part = {"type": "image_url"}
+    parts = fold(*(Delta(parts=(part,)) for _ in range(MOST_PARTS + 3))).reply().parts
+    assert parts == [*[part] * MOST_PARTS, {"type": "more", "count": 3}]
+
+
+def test_one_refused_piece_makes_a_refusal() -> None:
+    assert fold(Delta("a"), Delta("No.", refused=True), Delta("b")).reply().refused
+    assert not fold(Delta("a")).reply().refused

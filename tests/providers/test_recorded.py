@@ -187,3 +187,12 @@ def test_difference_leaves_masked_messages_out() -> None:
     assert difference(recorded, [{"role": "user", "content": "key sk-123"}]) is None
     found = difference(recorded, [*recorded, {"role": "user", "content": "more"}])
     assert found is not None and found["what"] == "2 messages instead of the 1 recorded"
+
+
+async def test_parts_and_a_refusal_come_again(tmp_path: Path) -> None:
+    said = {"content": [{"type": "image_url", "x": 1}, {"type": "refusal", "refusal": "No."}]}
+    lines: Any = [said]
+    first = await run(scenario(Bot(lines), ["one"], max_turns=2), tmp_path)
+    second = await run(again(first.path, script=("one",)), tmp_path / "again")
+    for name in ("raw", "refused", "parts"):
+        assert second.one("llm.response")[name] == first.one("llm.response")[name]

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from convtui.errors import ProviderError
 from convtui.models.base import Delta, Reply
@@ -51,11 +52,11 @@ def test_text_and_metadata(value: Any, metadata: dict[str, Any] | None) -> None:
         (({}, "hi"), "a tuple of 2 (dict, str) instead of text: the text comes first"),
         ((None, {}), "a tuple of 2 (NoneType, dict)"),
         ([], "a list of 0 ()"),
-        ([{"type": "text"}] * 9, "a list of 9 (dict, dict, dict, dict, ...)"),
+        ([{"kind": "text"}] * 9, "a list of 9 (dict, dict, dict, dict, ...)"),
         ({"choices": []}, "a dictionary (choices) instead of text"),
         ({}, "an empty dict instead of text"),
         ({"content": "a", "text": "b"}, "with different content and text"),
-        ({"content": [{"type": "text"}]}, "its content is list"),
+        ({"content": 7}, "its content is int"),
         ({"content": None}, "whose content is None"),
         ({"content": "", "tool_calls": [{"id": 1}]}, "with tool calls, which would be lost"),
         (SimpleNamespace(content="", tool_calls=[{}]), "with tool calls, which would be lost"),
@@ -93,3 +94,47 @@ def test_usage_in_both_vocabularies() -> None:
     assert usage is not None
     assert (usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens) == (1, None, 2)
     assert usage_of({}) is usage_of(None) is usage_of("x") is None
+
+
+PARTS = [{"type": "text", "text": "hi"}, {"type": "image_url", "image_url": {"url": "x"}}]
+
+
+class Answer(BaseModel):
+    """Stands for an answer of an SDK."""
+
+    choices: list[dict[str, Any]]
+
+
+@pytest.mark.parametrize(
+    ("value", "metadata"),
+    [
+        (PARTS, None),
+        ((PARTS, {"a": 1}), {"a": 1}),
+        ({"role": "assistant", "content": PARTS, "a": 1}, {"a": 1}),
+        ({"content": PARTS, "metadata": {"a": 1}}, {"a": 1}),
+        (SimpleNamespace(content=PARTS), None),
+        ([{"role": "user", "content": "?"}, {"role": "assistant", "content": PARTS}], None),
+        ({"choices": [{"message": {"content": PARTS}}]}, None),
+        (Answer(choices=[{"message": {"content": PARTS}}]), None),
+    ],
+)
+def test_content_that_is_a_list(value: Any, metadata: dict[str, Any] | None) -> None:
+    delta = read_reply(value)
+    assert (delta.text, delta.metadata or None) == ("hi", metadata)
+    assert [part["type"] for part in delta.parts] == ["image_url"]
+
+
+def test_a_refusal_and_calls_of_functions_are_taken() -> None:
+    refused = read_reply({"role": "assistant", "content": None, "refusal": "No."})
+    assert (refused.text, refused.refused) == ("No.", True)
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": {"x": 1}}}
+    (made,) = read_reply({"content": None, "tool_calls": [call]}).tool_calls
+    assert (made.id, made.name, made.arguments) == ("a", "f", '{"x": 1}')
+
+
+def test_figures_of_a_chat_message_go_to_their_place() -> None:
+    delta = read_reply(
+        {"content": PARTS, "usage": {"prompt_tokens": 3}, "finish_reason": "length", "model": "m"}
+    )
+    assert delta.usage is not None
+    assert (delta.usage.prompt_tokens, delta.finish_reason, delta.model) == (3, "length", "m")

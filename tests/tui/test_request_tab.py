@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from convtui.tui.widgets.inspector_tabs import Context, build
@@ -157,3 +159,21 @@ def test_what_a_warm_template_has_put_there_is_told_message_by_message() -> None
         " 3 assistant  + warm context desk",
     ]
     assert shown(sent[3:]) == [], "a request that does not begin with it"
+
+
+@pytest.mark.parametrize("tab_name", ["Raw", "Request", "Stages"])
+def test_parts_that_are_no_text_are_named(tab_name: str) -> None:
+    story = begun()
+    call = story.open("provider")
+    parts: list[Any] = [
+        {"type": "image_url", "image_url": {"url": "(cut)"}}, {"type": "more", "count": 3}, "odd",
+    ]  # fmt: skip
+    story.on("llm.response", side="provider", call=call, raw="I cannot.", refused=True,
+             parts=parts, usage={})  # fmt: skip
+    turn = story.transcript.turns[-1]
+    text = str(build(tab_name, story.detail(turn), turn, Context(messages=lambda call: GIVEN)))
+    assert "[image_url part, not shown]" in text
+    assert "[3 more parts, not kept]" in text
+    assert "[unknown part, not shown]" in text
+    assert ("(cut)" in text) == (tab_name != "Stages")
+    assert ("refusal" in text) == (tab_name != "Request")

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from convtui.log.detail import Call, TurnDetail
+from convtui.plain_words import parts_words
 from convtui.records import RecordDict
 from convtui.transcript import Flag, Turn
 from convtui.tui.palette import Span
@@ -116,11 +117,25 @@ def reply_body(doc: Doc, response: RecordDict, sentinel: str = "") -> None:
     marks = [(*hit.span(), "mark:signal") for hit in hits]
     if raw or not calls:
         doc.text(raw or "(no text)", "text" if raw else "muted", indent=3, marks=marks)
+    part_lines(doc, response, indent=3)
     for call in calls:
         function = call.get("function")
         called: Mapping[str, Any] = function if isinstance(function, dict) else call
         doc.line(("calls ", "muted"), (str(called.get("name") or "?"), "tool bold"), indent=3)
         doc.text(pretty(called.get("arguments") or "{}"), indent=5)
+
+
+def part_lines(doc: Doc, response: RecordDict, indent: int = 0) -> Doc:
+    """Names the parts of a reply that are no text, each with what is kept of it."""
+    parts = response.get("parts")
+    parts = parts if isinstance(parts, list) else []
+    for part, words in zip(parts, parts_words(response), strict=True):
+        doc.line((words, "muted"), indent=indent)
+        named = part.items() if isinstance(part, dict) else ()
+        fields = {key: value for key, value in named if key != "type"}
+        if fields:
+            doc.text(pretty(fields), "muted", indent=indent + 2)
+    return doc
 
 
 def _user_ended(doc: Doc, detail: TurnDetail) -> None:

@@ -11,7 +11,7 @@ from convtui.incomplete import in_words
 from convtui.interim import Interim
 from convtui.log.detail import Call, Take, TurnDetail
 from convtui.log.notes import TurnNote
-from convtui.plain_words import cut_words
+from convtui.plain_words import cut_words, parts_words
 from convtui.records import RecordDict
 from convtui.text import visible_line
 from convtui.transcript import FAILED, OPEN, Flag, Totals, Turn
@@ -216,6 +216,10 @@ def _response_spans(response: RecordDict) -> list[Span]:
     if response.get("incomplete"):
         words = in_words(str(response["incomplete"]), finish)
         spans.append((f", incomplete: {words}", "warning"))
+    elif response.get("refused"):
+        spans.append((", refusal", "warning"))
+    for words in parts_words(response):
+        spans.append((f", {words}", "muted"))
     if response.get("reused"):
         spans.append((", reply reused", "muted"))
     return spans

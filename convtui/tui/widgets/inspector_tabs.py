@@ -12,7 +12,7 @@ from convtui.transcript import OPEN, Flag, Turn
 from convtui.tui.diff import diff_spans
 from convtui.tui.drift import with_drift
 from convtui.tui.widgets.inspector_decisions import decisions, responder
-from convtui.tui.widgets.inspector_requests import messages_of, pretty, request
+from convtui.tui.widgets.inspector_requests import messages_of, part_lines, pretty, request
 from convtui.tui.widgets.inspector_stages import UNKNOWN, Context, message_of, placing, stages
 from convtui.tui.widgets.inspector_tools import tools
 from convtui.tui.widgets.inspector_usage import usage
@@ -94,13 +94,14 @@ def _raw(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
         doc.text(str(reasoning), "reasoning").blank()
     edited = any(r.get("type") == "debug.edited" and r.get("field") == "raw" for r in detail.debug)
     what = "the draft" if detail.draft else "the answer" if detail.decided else "raw reply"
-    doc.head(what, f"{len(raw):,} characters{', edited' if edited else ''}")
+    refusal = ", refusal" if response and response.get("refused") else ""
+    doc.head(what, f"{len(raw):,} characters{refusal}{', edited' if edited else ''}")
     marks = [
         (int(match.get("start", 0)), int(match.get("end", 0)), "mark:signal")
         for match in detail.matches
         if match.get("round") is None
     ]
-    return doc.text(raw, marks=marks)
+    return part_lines(doc.text(raw, marks=marks), response or {})
 
 
 def _beside_tools(doc: Doc, detail: TurnDetail) -> None:
@@ -130,13 +131,13 @@ def _earlier_rounds(doc: Doc, detail: TurnDetail) -> None:
     ]
     for record in replies[:-1]:
         text, reasoning = str(record.get("raw") or ""), record.get("reasoning")
-        if not text and not reasoning:
+        if not text and not reasoning and not record.get("parts"):
             continue
         doc.head(f"round {record.get('round') or 1}", f"{len(text):,} characters")
         if reasoning:
             doc.line(("reasoning", "muted"), (" kept apart, never said", "muted"), indent=3)
             doc.text(str(reasoning), "reasoning", indent=5)
-        doc.text(text, indent=3).blank()
+        part_lines(doc.text(text, indent=3), record, indent=3).blank()
 
 
 def _diff(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
