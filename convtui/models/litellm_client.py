@@ -21,6 +21,7 @@ from convtui.errors import BadModelRequest, ModelError, UsageError
 from convtui.models.base import Delta, Message
 from convtui.models.chunks import ChunkReader, is_priced, whole_delta
 from convtui.models.context import current_warn
+from convtui.models.error_object import refuse_error_object
 from convtui.models.mapping import CallFacts, map_error, unknown_model
 from convtui.models.sendable import REPLACED, sendable
 from convtui.text import REDACTED, Redactor, is_secret_name
@@ -264,6 +265,7 @@ class LitellmClient:
             if not hasattr(response, "__aiter__"):
                 yield whole_delta(litellm, response, self.model)
                 return
+            await refuse_error_object(response)
             reader = ChunkReader(litellm, self.model, response)
             async for chunk in response:
                 delta = reader.delta(chunk)
@@ -275,7 +277,7 @@ class LitellmClient:
             raise
         except Exception as error:  # noqa: BLE001  # mapped, and raised again
             # The cause's own text may hold a key; the sentence made from it does not.
-            raise map_error(error, self._facts(asked, started)) from None
+            raise map_error(error, self._facts(asked, messages, started)) from None
         finally:
             close = getattr(response, "aclose", None)
             if close is not None:
@@ -314,7 +316,9 @@ class LitellmClient:
             warn(REPLACED, "lone surrogates cannot be sent: U+FFFD went in their place")
         return valid
 
-    def _facts(self, asked: Mapping[str, Any], started: bool) -> CallFacts:
+    def _facts(
+        self, asked: Mapping[str, Any], messages: Sequence[Message], started: bool
+    ) -> CallFacts:
         key_names: Sequence[str] = ()
         with contextlib.suppress(Exception):
             litellm = self._clients.module()
@@ -329,6 +333,7 @@ class LitellmClient:
             key_names=tuple(key_names),
             key_given=bool(asked.get("api_key")),
             started=started,
+            messages=messages,
             redactor=self._clients.redactor,
         )
 
