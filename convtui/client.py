@@ -86,6 +86,9 @@ class EngineHandle:
         """What `rehook` has sent, a log at a time; whoever reads it takes it out."""
         self.busy: float | None = None
         """Seconds the current call has been in flight, as the last heartbeat said."""
+        self.retry_wait: dict[str, Any] | None = None
+        """What the last heartbeat said of a wait before another attempt: `{left, attempt, attempts,
+        why}`."""
         self.armed: dict[str, dict[str, Any]] = {}
         """Faults that wait for the next call, by side: `{fault, left}`."""
         self.approve_tools: bool | list[str] | None = None
@@ -332,6 +335,7 @@ class EngineHandle:
         elif kind is Kind.HEARTBEAT:
             self._last_beat = time.monotonic()
             self.busy = data.get("busy")
+            self.retry_wait = data.get("wait")
         elif kind is Kind.CATCH_UP:
             self._catch_up()
         elif kind is Kind.READY:

@@ -134,6 +134,8 @@ class ConversationError(ConvtuiError):
 
     exit_code = 3
     category = "other"
+    asks_to_wait: float | None = None
+    """Seconds that whoever was asked wants to be left alone, where nobody waits that long."""
 
 
 class ProviderError(ConversationError):
@@ -160,12 +162,12 @@ class HookError(ProviderError):
 class TransientProviderError(ProviderError):
     """Raise this from a provider's own code to have the call made again.
 
-    `retry_after` (seconds) is honoured when given. Nothing else a provider raises is taken
-    for transient.
+    `retry_after` is honoured when given, up to the scenario's `retry.max_wait`: seconds, or what
+    an endpoint's `Retry-After` says. Nothing else a provider raises is taken for transient.
     """
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, frames: Iterable[str] = ()
+        self, message: str, *, retry_after: float | str | None = None, frames: Iterable[str] = ()
     ) -> None:
         self.retry_after = retry_after
         super().__init__(message, frames=frames)
@@ -238,6 +240,11 @@ class QuotaExceeded(ModelError):
 
 class BadModelRequest(ModelError):
     """The endpoint refused the request as it is (400, 404, 422)."""
+
+    objects_to: dict[str, Any] | None = None
+    """The message of the request that it objects to, where it can be told: `{message, of, role,
+    text}`, counted from 1; and `{session, turn, speaker}` where it is a turn of the conversation.
+    """
 
 
 class ContextTooLong(BadModelRequest):

@@ -351,8 +351,11 @@ class LlmRetry(Record):
     TYPE = "llm.retry"
     n: int
     delay: float
+    """Seconds until the next attempt."""
     error: dict[str, Any]
     partial: str | None = None
+    attempts: int | None = None
+    """How many there may be in all."""
 
 
 class LlmFailed(Record):

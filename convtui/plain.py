@@ -33,11 +33,12 @@ from convtui.plain_words import (
     span,
     terminal_width,
     totals_line,
+    wait_words,
     wants_color,
     warm_words,
 )
 from convtui.records import RecordDict, address
-from convtui.text import one_line, visible, visible_line
+from convtui.text import one_line, span_of_time, visible, visible_line
 from convtui.transcript import Transcript, Turn
 
 __all__ = [
@@ -69,7 +70,8 @@ class Printer:
 
     Turns go to `out` (None prints none), progress (when `err` is a terminal) and, with `debug`, one
     line for every hook and call go to `err`. `width` None wraps nothing. `plain` gives one line a
-    turn that needs no columns to be understood: for pipes and screen readers.
+    turn that needs no columns to be understood: for pipes and screen readers. `live` says on `err`
+    when a wait begins.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Printer:
         color: bool = False,
         debug: bool = False,
         plain: bool = False,
+        live: bool = False,
         corrections: Callable[[Turn], Correction | None] = lambda turn: None,
     ) -> None:
         self.transcript = Transcript()
@@ -90,11 +93,14 @@ class Printer:
         self._color = color and not plain
         self._debug = debug
         self._plain = plain
+        self._live = live
         self._correction = corrections
         self._faulted: tuple[str, set[Fault]] = ("", set())
         """The turn whose faults were told last, and which: a second attempt has its own."""
         self._marks: list[tuple[str, str]] = []
         self._matches: list[dict[str, Any]] = []
+        self._frames: list[str] = []
+        """The traceback lines that were printed last: an ending does not repeat them."""
         self._printed = 0
         self._replied = 0
         """How many marks there were when the last reply came in."""
@@ -299,9 +305,10 @@ class Printer:
         self._line(totals_line(self.transcript.totals))
 
     def _failure(self, termination: Mapping[str, Any]) -> None:
-        error = (termination.get("detail") or {}).get("error")
-        if isinstance(error, dict):
-            for frame in error.get("frames", ()):
+        detail = termination.get("detail")
+        frames = detail.get("frames") if isinstance(detail, dict) else None
+        if isinstance(frames, list) and frames != self._frames:
+            for frame in frames:
                 self._line("  " + visible(str(frame).rstrip("\n")))
 
     def _started(self, record: RecordDict) -> None:
@@ -312,8 +319,10 @@ class Printer:
 
     def _setup(self, record: RecordDict) -> None:
         if record.get("outcome") == "failed":
-            self._line(error_text(record.get("error")), _RED)
-            for frame in (record.get("error") or {}).get("frames", ()):
+            error = record.get("error") or {}
+            self._line(error_text(error), _RED)
+            self._frames = error.get("frames") or []
+            for frame in self._frames:
                 self._line("  " + visible(str(frame).rstrip("\n")))
 
     def _lifecycle(self, record: RecordDict) -> None:
@@ -321,9 +330,13 @@ class Printer:
             self._line(f"{record['type']} failed: {error_text(record.get('error'))}", _RED)
 
     def _retry(self, record: RecordDict) -> None:
-        self._mark(
-            f"retry {record['n']} after {record['delay']:.1f} s: {error_text(record['error'])}"
-        )
+        why = error_text(record["error"])
+        self._mark(f"retry {record['n']} after {span_of_time(record['delay'])}: {why}")
+        if self._live and not self._debug and self._err is not None and record["delay"]:
+            self._clear_progress()
+            attempt, attempts = record["n"] + 1, record.get("attempts")
+            self._err.write(wait_words(record["delay"], attempt, attempts, why) + "\n")
+            self._err.flush()
 
     def _response(self, record: RecordDict) -> None:
         self._replied = len(self._marks)
@@ -337,7 +350,8 @@ class Printer:
         self._mark(f"error: {error_text(record['error'])}", _RED)
         if record.get("partial"):
             self._mark(f"incomplete: {REASONS['stream_died']}", _YELLOW)
-        for frame in record["error"].get("frames", ()):
+        self._frames = record["error"].get("frames") or []
+        for frame in self._frames:
             self._mark("  " + str(frame).rstrip("\n"))
 
     def _held(self, record: RecordDict) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from convtui.interim import Interim
 from convtui.records import RecordDict
-from convtui.text import one_line, visible, visible_line
+from convtui.text import one_line, span_of_time, visible, visible_line
 from convtui.transcript import Totals
 
 
@@ -82,7 +82,15 @@ def error_text(error: Mapping[str, Any] | None) -> str:
     # These only say whose code it was; what went wrong is in their message.
     if error.get("type") in ("ProviderError", "HookError", "UserSimulatorError"):
         return visible(message)
-    return visible(f"{error.get('type', 'error')}: {message}")
+    kind = str(error.get("type", "error"))
+    return visible(message if message.startswith(kind) else f"{kind}: {message}")
+
+
+def wait_words(left: float, attempt: int | None, attempts: int | None, why: str) -> str:
+    """A wait before something is asked again: `waiting 12 s before attempt 2 of 4: ...`."""
+    of = f" of {attempts}" if attempts is not None else ""
+    before = f"attempt {attempt}{of}" if attempt is not None else "asking again"
+    return visible_line(f"waiting {span_of_time(left)} before {before}: {one_line(why, 200)}")
 
 
 def describe(termination: Mapping[str, Any] | None) -> str:

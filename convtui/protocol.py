@@ -15,6 +15,10 @@ from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from typing import Any, BinaryIO, Final
 
+from convtui.causes import causes, describe, frames_behind, roots, text_of
+from convtui.errors import ConvtuiError
+from convtui.tracebacks import frames_of
+
 _HEAD = struct.Struct(">IB")
 _OFFSET = struct.Struct(">Q")
 MAX_FRAME = 1 << 30
@@ -24,6 +28,10 @@ SILENT_AFTER = 1.0
 """Seconds without a heartbeat after which an engine is called "not responding"."""
 QUEUE_LIMIT = 8 << 20
 """Bytes queued for a screen that does not read, above which records are left to the log."""
+
+
+_CAUSES = 20
+"""Exceptions behind an error that are written down."""
 
 
 class Kind(IntEnum):
@@ -38,7 +46,8 @@ class Kind(IntEnum):
     ACK = 4
     """`{id, ok, reason}`: a command was carried out, or refused with the reason."""
     HEARTBEAT = 5
-    """`{busy}`: seconds the current call has been in flight, or null."""
+    """`{busy, wait}`: seconds the current call has been in flight, or null; and, while it waits
+    before it is made again, `{left, attempt, attempts, why}`, else null."""
     CATCH_UP = 6
     """`{from_seq}`: records from here on are to be read from the log."""
     READY = 7
@@ -177,22 +186,43 @@ def describe_error(
 ) -> dict[str, Any]:
     """An error as it is written into records and frames.
 
-    `{type, message, category?, hook?, frames?, location?, status?}`; `frames` are the developer's
-    own traceback lines.
+    `{type, message, category?, hook?, frames?, location?, status?, retry_after?, objects_to?,
+    causes?}`; `frames` are the developer's own traceback lines. `causes` is there where more than
+    one exception is behind it: `{type, message, frames?}` of each, the
+    first to have happened first.
     """
-    own = tuple(getattr(error, "frames", ())) or frames
-    message = getattr(error, "message", None) or str(error) or type(error).__name__
-    data: dict[str, Any] = {"type": type(error).__name__, "message": redact(str(message))}
-    for name in ("category", "hook", "status", "retry_after"):
+    own = frames_behind(error) or frames
+    ours = isinstance(error, ConvtuiError)
+    message = getattr(error, "message", None) if ours else _in_words(error)
+    data: dict[str, Any] = {
+        "type": type(error).__name__,
+        "message": redact(str(message or text_of(error))),
+    }
+    for name in ("category", "hook", "status", "retry_after", "objects_to") if ours else ():
         value = getattr(error, name, None)
         if value is not None:
             data[name] = value
-    location = getattr(error, "location", None)
+    location = getattr(error, "location", None) if ours else None
     if location:
         data["location"] = list(location)
     if own:
         data["frames"] = [redact(frame) for frame in own]
+    behind = causes(error)[:_CAUSES]
+    if behind:
+        data["causes"] = [
+            {
+                "type": type(cause).__name__,
+                "message": redact(text_of(cause)),
+                **({"frames": lines} if (lines := list(map(redact, frames_of(cause)))) else {}),
+            }
+            for cause in behind
+        ]
     return data
+
+
+def _in_words(error: BaseException) -> str:
+    """What an exception that is none of ours says; its type is told beside it."""
+    return text_of(error) if roots(error)[0] is error else describe(error)
 
 
 @dataclass(slots=True)

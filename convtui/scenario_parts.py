@@ -209,6 +209,9 @@ class Retry(Part):
     """Seconds."""
     max_delay: float = Field(8.0, ge=0)
     """Seconds."""
+    max_wait: float = Field(60.0, ge=0)
+    """Seconds that are waited at most, whatever an endpoint asks for (Retry-After). A longer wait
+    holds in the debugger, and ends a run at once."""
 
 
 class WarmConfig(Part):

@@ -302,3 +302,17 @@ def one_line(text: str, limit: int = 80) -> str:
     """The first `limit` characters of `text` on one line, white space folded."""
     folded = " ".join(text[: limit * 8].split())
     return folded if len(folded) <= limit else folded[: limit - 1] + "…"
+
+
+def span_of_time(seconds: float) -> str:
+    """Seconds for people: `0.4 s`, `12 s`, `2 min 5 s`, `1 h 0 min`, `3 days`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s".replace(".0 ", " ")
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 2 * 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400:,} days"

@@ -183,4 +183,5 @@ def printer(*, as_json: bool, debug: bool, color_setting: str = "auto") -> Print
         width=terminal_width(sys.stdout),
         color=use_color(sys.stdout, color_setting),
         debug=debug,
+        live=True,
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +17,15 @@ from tenacity import (
     AsyncRetrying,
     RetryCallState,
     retry_if_exception_type,
-    stop_after_attempt,
 )
 
+from convtui.causes import text_of
+from convtui.engine.active_call import ActiveCall
 from convtui.engine.finish import FinishJudge
-from convtui.engine.inject import Injector, injected
+from convtui.engine.inject import Injector
 from convtui.engine.journal import Journal, jsonable
+from convtui.engine.objections import with_turn
+from convtui.engine.retrying import RetryRules, Wait
 from convtui.errors import (
     ConversationError,
     ModelTimeout,
@@ -32,29 +34,20 @@ from convtui.errors import (
     TransientProviderError,
 )
 from convtui.events import (
-    DebugInjected,
     LlmFailed,
-    LlmPartial,
     LlmRequest,
     LlmResponse,
     LlmRetry,
     Side,
     TurnCancelled,
-    Warned,
 )
 from convtui.log.requests import RequestChain
-from convtui.models.base import Delta, Message, Reply, ReplyFold
-from convtui.models.context import current_call, current_warn
-from convtui.models.retry import RetryDesk, current_retry, full_jitter
+from convtui.models.base import Delta, Message, Reply
+from convtui.models.retry import RetryDesk
 from convtui.protocol import describe_error
-from convtui.providers.base import ThreadExit, as_delta
-from convtui.providers.frames import describe, own_frames
 
 _CANCEL_WITHIN = 0.15
 """Seconds that cancelled code gets to notice; after that it is left behind."""
-_PARTIAL_EVERY = 1.0
-_DELTA_EVERY = 0.05
-_CHUNK_EVERY = 0.02
 
 
 class CallCancelledError(ConversationError):
@@ -65,29 +58,6 @@ class CallCancelledError(ConversationError):
     def __init__(self, partial: str) -> None:
         self.partial = partial
         super().__init__("the call was cancelled")
-
-
-@dataclass(slots=True, frozen=True)
-class RetryRules:
-    """How often and how long: full jitter between 0 and `base_delay * 2**n`, capped."""
-
-    attempts: int = 4
-    base_delay: float = 0.75
-    """Seconds."""
-    max_delay: float = 8.0
-    """Seconds."""
-
-    def wait(self, state: RetryCallState) -> float:
-        """Seconds to wait before the next attempt; what the endpoint asked for is honoured."""
-        error = state.outcome.exception() if state.outcome is not None else None
-        return self.delay(state.attempt_number, error)
-
-    def delay(self, n: int, error: BaseException | None) -> float:
-        """Seconds to wait after attempt `n` failed with `error`."""
-        asked = getattr(error, "retry_after", None)
-        if isinstance(asked, (int, float)) and asked >= 0:
-            return float(asked)
-        return full_jitter(n, self.base_delay, self.max_delay)
 
 
 @dataclass(slots=True)
@@ -149,14 +119,24 @@ class Caller:
         self._started: float | None = None
         self._others: Callable[[], bool] | None = None
         """Cancels what is in flight that is no call to anybody: tools."""
+        self._wait: Wait | None = None
 
     @property
     def busy(self) -> float | None:
         """Seconds the call in flight has taken so far, or None."""
         return None if self._started is None else time.monotonic() - self._started
 
+    @property
+    def waiting(self) -> Wait | None:
+        """The wait before another attempt that is in progress."""
+        wait = self._wait
+        return wait if wait is not None and wait.left > 0 else None
+
     def cancel(self) -> bool:
-        """Cancels the call in flight, or the tools; whether there was something."""
+        """Cancels the call in flight, the wait before the next attempt, or the tools.
+
+        Returns whether there was something.
+        """
         if self._others is not None:
             return self._others()
         if self._task is None or self._task.done():
@@ -194,24 +174,24 @@ class Caller:
         )
         chain.placed(seq)
         self._journal.place.call = seq
-        run = _Run(self._journal, seq, question, self._publish, self.injector)
+        run = ActiveCall(self._journal, seq, question, self._publish, self.injector)
         run.desk = RetryDesk(
             attempts=self._retry.attempts,
             delay=self._retry.delay,
             failed=lambda n, delay, error: self._retries_itself(run, n, delay, error),
+            too_long=self._retry.too_long,
         )
         self._started = time.monotonic()
         self._cancelled = asyncio.get_running_loop().create_future()
         try:
             reply = await self._with_retries(run)
         finally:
-            self._started = None
-            self._task = None
+            self._started = self._task = self._wait = None
             self._journal.place.call = None
         self._record_reply(run, reply)
         return Answer(reply, seq)
 
-    async def _with_retries(self, run: _Run) -> Reply:
+    async def _with_retries(self, run: ActiveCall) -> Reply:
         try:
             try:
                 return await self._attempt_or_standing(run)
@@ -220,10 +200,17 @@ class Caller:
         except CallCancelledError:
             raise
         except ConversationError as error:
-            self._fail(run, error)
-            raise
+            final = self._final(run, error)
+            self._fail(run, final)
+            raise final from error.__cause__
 
-    async def _again(self, run: _Run, error: Exception) -> Reply:
+    def _final(self, run: ActiveCall, error: ConversationError) -> ConversationError:
+        """What a call failed of, with all that is known about it."""
+        question = run.question
+        told = with_turn(error, question.messages, question.side, self._journal.transcript)
+        return self._retry.final(told)
+
+    async def _again(self, run: ActiveCall, error: Exception) -> Reply:
         """Retries; the attempt that failed with `error` counts as the first of them."""
         failed: list[Exception] = [error]
 
@@ -233,7 +220,7 @@ class Caller:
             return await self._attempt_or_standing(run)
 
         retrying = AsyncRetrying(
-            stop=stop_after_attempt(self._retry.attempts),
+            stop=self._retry.over,
             wait=self._retry.wait,
             retry=retry_if_exception_type((TransientModelError, TransientProviderError)),
             before_sleep=lambda state: self._record_retry(run, state),
@@ -242,40 +229,65 @@ class Caller:
         )
         return await retrying(attempt)
 
-    def _record_retry(self, run: _Run, state: RetryCallState) -> None:
+    def _record_retry(self, run: ActiveCall, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None
         assert error is not None and state.next_action is not None
         self._retry_recorded(run, state.attempt_number, state.next_action.sleep, error)
+        self._announce(state.attempt_number, state.next_action.sleep, error)
 
-    def _retries_itself(self, run: _Run, n: int, delay: float, error: BaseException) -> None:
+    def _announce(self, n: int, delay: float, error: BaseException) -> None:
+        self._wait = Wait.of(
+            delay, self._redact(text_of(error)), attempt=n + 1, attempts=self._retry.attempts
+        )
+
+    def _retries_itself(self, run: ActiveCall, n: int, delay: float, error: BaseException) -> None:
         """Provider code tries again by itself: recorded, and its deadline begins again."""
         self._retry_recorded(run, n, delay, error)
+        self._announce(n, delay, error)
         run.restart()
         run.deadline = time.monotonic() + delay + self._timeout
 
-    def _retry_recorded(self, run: _Run, n: int, delay: float, error: BaseException) -> None:
+    def _retry_recorded(self, run: ActiveCall, n: int, delay: float, error: BaseException) -> None:
         self._journal.emit_here(
             LlmRetry,
             call=run.seq,
             side=run.question.side,
             n=n,
             delay=round(delay, 4),
+            attempts=self._retry.attempts,
             error=describe_error(error, redact=self._redact),
             partial=run.fold.text or None,
         )
 
-    async def _sleep(self, run: _Run, seconds: float) -> None:
+    async def _sleep(self, run: ActiveCall, seconds: float) -> None:
+        if not await self._slept(seconds):
+            self._give_up(run)
+            raise CallCancelledError(run.fold.text) from None
+        run.restart()
+
+    async def _slept(self, seconds: float) -> bool:
+        """Waits; whether it came to its end, and was not cancelled by hand."""
         self._task = asyncio.create_task(asyncio.sleep(seconds))
         try:
             await self._task
         except asyncio.CancelledError:
             if self._cancelled is None or not self._cancelled.done():
                 raise
-            self._give_up(run)
-            raise CallCancelledError(run.fold.text) from None
-        run.restart()
+            return False
+        finally:
+            self._task = self._wait = None
+        return True
 
-    async def _attempt_or_standing(self, run: _Run) -> Reply:
+    async def wait(self, seconds: float, why: str) -> bool:
+        """Waits where no call is in flight; whether that came to its end.
+
+        It is announced, and cancelled by hand, as the wait before another attempt is.
+        """
+        self._cancelled = asyncio.get_running_loop().create_future()
+        self._wait = Wait.of(seconds, why)
+        return await self._slept(seconds)
+
+    async def _attempt_or_standing(self, run: ActiveCall) -> Reply:
         try:
             return await self._attempt(run)
         except CallCancelledError:
@@ -289,7 +301,7 @@ class Caller:
             reply.metadata = jsonable(reply.metadata)
             return reply
 
-    async def _attempt(self, run: _Run) -> Reply:
+    async def _attempt(self, run: ActiveCall) -> Reply:
         task = self._task = asyncio.create_task(run.consume())
         by_hand = self._cancelled
         assert by_hand is not None
@@ -326,7 +338,7 @@ class Caller:
         task.cancel()
         await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
 
-    def _give_up(self, run: _Run) -> None:
+    def _give_up(self, run: ActiveCall) -> None:
         run.flush()
         self._journal.emit_here(
             TurnCancelled,
@@ -336,7 +348,7 @@ class Caller:
             reason="cancelled by hand",
         )
 
-    def _fail(self, run: _Run, error: ConversationError) -> None:
+    def _fail(self, run: ActiveCall, error: ConversationError) -> None:
         run.flush()
         self._journal.emit_here(
             LlmFailed,
@@ -347,7 +359,7 @@ class Caller:
             duration=round(run.elapsed, 4),
         )
 
-    def _record_reply(self, run: _Run, reply: Reply) -> None:
+    def _record_reply(self, run: ActiveCall, reply: Reply) -> None:
         run.last_deltas()
         reply.incomplete = self._finish.judge(
             run.question.side,
@@ -379,212 +391,3 @@ class Caller:
         )
         if reply.doubtful:
             run.warn("tool_calls_doubtful", "tool calls: " + "; ".join(reply.doubtful))
-
-
-class _Run:
-    """The state of one call: what has arrived, and what of it is already out."""
-
-    def __init__(
-        self,
-        journal: Journal,
-        seq: int,
-        question: Question,
-        publish: DeltaSink | None,
-        injector: Injector,
-    ) -> None:
-        self._journal = journal
-        self.seq = seq
-        self.question = question
-        self._publish = publish
-        self._injector = injector
-        self.fold = ReplyFold(question.tools or ())
-        self.started = time.perf_counter()
-        self.deadline = 0.0
-        """Of the attempt in progress, by the monotonic clock."""
-        self.desk: RetryDesk | None = None
-        self.error: ConversationError | None = None
-        """What the call failed of after a reply that stands had arrived."""
-        self.ttft: float | None = None
-        self.chunks: list[list[float]] = []
-        self._logged = 0
-        self._sent = 0
-        self._reasoning_out: list[str] = []
-        self._last_sent = 0.0
-        self._place = journal.place.fields()
-        self._timer: asyncio.TimerHandle | None = None
-        self._due = _PARTIAL_EVERY
-        self._warned: set[str] = set()
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the call began."""
-        return time.perf_counter() - self.started
-
-    def restart(self) -> None:
-        """Forgets what a failed attempt has brought."""
-        self.fold = ReplyFold(self.question.tools or ())
-        self.started = time.perf_counter()
-        self.ttft = None
-        self.chunks = []
-        self._logged = self._sent = 0
-        self._due = _PARTIAL_EVERY
-
-    async def consume(self) -> Reply:
-        """Takes the stream in to its end."""
-        token = current_call.set(self.seq)
-        rules = current_retry.set(self.desk)
-        warn = current_warn.set(self.warn)
-        try:
-            stream = guarded(self._opening())
-            try:
-                async for delta in stream:
-                    self._take(delta)
-            finally:
-                await stream.aclose()
-            reply = self.fold.reply()
-            reply.metadata = jsonable(reply.metadata)
-            return reply
-        finally:
-            current_warn.reset(warn)
-            current_retry.reset(rules)
-            current_call.reset(token)
-
-    def warn(self, code: str, message: str) -> None:
-        """Whoever answers tells something of the call; of each kind once, also when retried."""
-        if code not in self._warned:
-            self._warned.add(code)
-            side = self.question.side
-            self._journal.emit_here(Warned, call=self.seq, side=side, code=code, message=message)
-
-    def _opening(self) -> Callable[[], AsyncIterator[Delta]]:
-        """How this attempt's stream is opened: with a fault in it when one is armed."""
-        question = self.question
-        armed = self._injector.take(question.side)
-        if armed is None:
-            return question.open
-        self._journal.emit_here(
-            DebugInjected,
-            call=self.seq,
-            side=question.side,
-            fault=armed.fault,
-            left=armed.left - 1 or None,
-        )
-        return injected(armed, question.open, own_code=question.own_code)
-
-    def _take(self, delta: Delta) -> None:
-        if delta.begins:
-            waited = self.elapsed
-            self.started += waited
-            self.deadline += waited
-            return
-        now = self.elapsed
-        size = len(delta.text)
-        if self.ttft is None and (delta.text or delta.reasoning or delta.tool_calls or delta.parts):
-            self.ttft = now
-        if size:
-            if self.chunks and now - self.chunks[-1][0] < _CHUNK_EVERY:
-                self.chunks[-1][1] += size
-            else:
-                self.chunks.append([round(now, 3), size])
-        self.fold.add(delta)
-        if self._publish is not None:
-            if delta.reasoning:
-                self._reasoning_out.append(delta.reasoning)
-            if now - self._last_sent >= _DELTA_EVERY:
-                self._send(now)
-
-    def _send(self, now: float) -> None:
-        text = self.fold.text
-        fresh = text[self._sent :]
-        if self._publish is None or not (fresh or self._reasoning_out):
-            return
-        self._sent = len(text)
-        self._last_sent = now
-        frame: dict[str, Any] = {
-            "after": self._journal.writer.count - 1,
-            "call": self.seq,
-            **{k: v for k, v in self._place.items() if v is not None},
-            "side": self.question.side,
-            "text": fresh,
-        }
-        if self._reasoning_out:
-            frame["reasoning"] = "".join(self._reasoning_out)
-            self._reasoning_out.clear()
-        self._publish(frame)
-
-    def last_deltas(self) -> None:
-        """Nothing is sent after the reply is complete: its record carries the text."""
-        self._sent = len(self.fold.text)
-
-    def start_ticking(self) -> None:
-        """20 times a second: what waits to be shown; once a second: the new text into the log."""
-        self._timer = asyncio.get_running_loop().call_later(_DELTA_EVERY, self._tick)
-
-    def stop_ticking(self) -> None:
-        """Ends that."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _tick(self) -> None:
-        now = self.elapsed
-        self._send(now)
-        if now >= self._due:
-            self._due = now + _PARTIAL_EVERY
-            self.flush()
-        self.start_ticking()
-
-    def flush(self) -> None:
-        """Puts the text that is not in the log yet into it."""
-        text = self.fold.text
-        if len(text) > self._logged:
-            self._journal.emit_here(
-                LlmPartial,
-                call=self.seq,
-                side=self.question.side,
-                offset=self._logged,
-                text=text[self._logged :],
-            )
-            self._logged = len(text)
-
-
-async def guarded(open_stream: Callable[[], AsyncIterator[Delta]]) -> Any:
-    """A stream whose every failure is a `ConversationError` with the developer's own frames.
-
-    `sys.exit()` and friends in provider code must not end the engine, and a CancelledError that
-    nobody of us asked for is a failure too.
-    """
-    try:
-        stream = open_stream()
-        if not hasattr(stream, "__aiter__"):
-            # `async def respond(...)` with a return instead of a yield: the whole reply at once.
-            yield as_delta(await stream if inspect.isawaitable(stream) else stream)
-            return
-        try:
-            async for delta in stream:
-                # Provider code may yield anything; text is welcome.
-                yield as_delta(delta)
-        finally:
-            close = getattr(stream, "aclose", None)
-            if close is not None:
-                with contextlib.suppress(RuntimeError):
-                    await close()
-    except TransientProviderError as error:
-        error.frames = error.frames or own_frames(error)
-        raise
-    except (ConversationError, GeneratorExit):
-        raise
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise ProviderError("the provider raised CancelledError") from None
-    except (SystemExit, ThreadExit) as error:
-        cause = error.cause if isinstance(error, ThreadExit) else error
-        code = f"sys.exit({cause.code!r})" if isinstance(cause, SystemExit) else repr(cause)
-        raise ProviderError(f"the provider called {code}", frames=own_frames(cause)) from error
-    except KeyboardInterrupt as error:
-        raise ProviderError(
-            "the provider raised KeyboardInterrupt", frames=own_frames(error)
-        ) from error
-    except BaseException as error:  # provider code may raise anything; it becomes a named failure
-        raise ProviderError(describe(error), frames=own_frames(error)) from error

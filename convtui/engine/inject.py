@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from convtui.engine.guarded import guarded
 from convtui.errors import (
     CommandRefused,
     ConversationError,
@@ -136,8 +137,6 @@ def _failure(armed: Armed, own_code: bool) -> ConversationError | None:
 
 
 async def _whole(open_stream: Open) -> list[Delta]:
-    from convtui.engine.calls import guarded
-
     async with aclosing(cast(Any, guarded(open_stream))) as stream:
         return [delta async for delta in stream]
 
@@ -185,8 +184,6 @@ def _size(delta: Delta) -> int:
 
 async def _slow(armed: Armed, open_stream: Open) -> AsyncIterator[Delta]:
     """What comes, late and piece by piece; the turn's time goes on meanwhile."""
-    from convtui.engine.calls import guarded
-
     first = FIRST_AFTER if armed.seconds is None else armed.seconds
     each = min(EACH_AFTER, first)
     await asyncio.sleep(first)

@@ -8,9 +8,12 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
+from convtui.causes import describe_one, roots, text_of
 from convtui.engine.tool_base import Cut, ToolFailure
 from convtui.errors import ToolError
 from convtui.scenario import McpServer
+
+_NAMED = 3
 
 
 def need_package() -> None:
@@ -39,6 +42,25 @@ def cause_of(error: BaseException | None) -> BaseException | None:
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
     return error
+
+
+def words_of(error: BaseException | None) -> str:
+    """What an error that comes out of the mcp package says; empty where there is none.
+
+    The groups around it are the package's own and say nothing. What the operating system or the
+    server said stands for itself.
+    """
+    if error is None:
+        return ""
+    words = [
+        text_of(cause) if isinstance(cause, OSError) or _is_answer(cause) else describe_one(cause)
+        for cause in roots(error)[:_NAMED]
+    ]
+    return "; ".join(dict.fromkeys(words))
+
+
+def _is_answer(error: BaseException) -> bool:
+    return type(error).__name__ == "MCPError"
 
 
 def is_lost(error: BaseException | None) -> bool:

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from convtui import __version__
 from convtui.engine.journal import Journal
-from convtui.engine.mcp_results import cause_of, is_lost, label_of, need_package, value_of
+from convtui.engine.mcp_results import (
+    cause_of,
+    is_lost,
+    label_of,
+    need_package,
+    value_of,
+    words_of,
+)
 from convtui.engine.output import OutputCapture, StreamName
 from convtui.engine.tool_base import Tool, ToolFailure, tool_schema
 from convtui.errors import FileError, ToolError
@@ -227,11 +234,11 @@ class McpToolServer:
                 missing = (self._config.command or [""])[0] if there else where
                 why = f"cannot be started: there is no {missing}"
             elif isinstance(cause, OSError | ValueError) and process is None:
-                why = f"cannot be started: {cause}"
+                why = f"cannot be started: {words_of(failure)}"
             elif self._config.url is not None:
-                why = f"cannot be reached: {cause or 'it closed the connection'}"
+                why = f"cannot be reached: {words_of(failure) or 'it closed the connection'}"
             else:
-                why = f"does not speak MCP: {cause or 'it closed its output'}"
+                why = f"does not speak MCP: {words_of(failure) or 'it closed its output'}"
         lines = [] if process is None else process.last_lines
         return self._redactor.text("\n  ".join([why + (":" if lines else ""), *lines]))
 
@@ -275,7 +282,7 @@ class McpToolServer:
             async with asyncio.timeout(_LIST_WITHIN):
                 self.tools = await self._list(client)
         except Exception as error:  # noqa: BLE001 - whatever a server answers; the old ones stay
-            self._warn("mcp_list", f"its tools changed and cannot be listed: {cause_of(error)}")
+            self._warn("mcp_list", f"its tools changed and cannot be listed: {words_of(error)}")
         return changed or before != [tool.schema for tool in self.tools]
 
     # --- calls
@@ -337,9 +344,9 @@ class McpToolServer:
             self._ending.set()
             return ToolFailure(
                 "tool_execution_exception",
-                f"the MCP server {self.label} cannot be reached: {cause}",
+                f"the MCP server {self.label} cannot be reached: {words_of(error)}",
             )
-        return ToolFailure("tool_execution_exception", str(cause) or type(cause).__name__)
+        return ToolFailure("tool_execution_exception", words_of(error))
 
     async def _restart(self) -> None:
         process = self._process

@@ -15,7 +15,6 @@ from convtui.engine.table import Table, Words
 from convtui.errors import ConversationError, ResponderError
 from convtui.events import DebugEdited, HoldReason, RecordDict, UserDecided, Warned
 from convtui.models.base import Reply
-from convtui.protocol import describe_error
 from convtui.simulators.base import (
     Abstain,
     Asked,
@@ -211,13 +210,8 @@ class PersonaWords:
         if not self._table.gate.watched:
             raise error
         wrong = decision or Decision("error", valid=False, reason=str(error))
-        release = await self._table.gate.wait(
-            "error",
-            self._table.point("response"),
-            _drafts(wrong),
-            (AGAIN, REPLY, STOP, ABSTAIN, SKIP, FAIL),
-            detail=str(error),
-            error=describe_error(error, redact=self._table.redact),
+        release = await self._table.hold_on(
+            error, "response", _drafts(wrong), (AGAIN, REPLY, STOP, ABSTAIN, SKIP, FAIL)
         )
         if release.choice == FAIL.id:
             raise error

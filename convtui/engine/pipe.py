@@ -51,12 +51,12 @@ class FrameSender:
         """Any other frame; never dropped."""
         self._put(pack_json(kind, **fields))
 
-    def heartbeat(self, busy: float | None) -> None:
+    def heartbeat(self, busy: float | None, wait: dict[str, Any] | None = None) -> None:
         """A sign of life; left out while others wait, which are signs enough."""
         with self._condition:
             if self._queue:
                 return
-        self._put(pack_json(Kind.HEARTBEAT, busy=busy))
+        self._put(pack_json(Kind.HEARTBEAT, busy=busy, wait=wait))
 
     def _put(self, frame: bytes) -> None:
         with self._condition:

@@ -15,6 +15,7 @@ import time
 from types import FrameType
 from typing import Any, BinaryIO, NoReturn
 
+from convtui.causes import describe
 from convtui.engine.output import OutputCapture, StreamName
 from convtui.engine.pipe import FrameSender
 from convtui.engine.watchdog import start_watchdog
@@ -195,13 +196,18 @@ class Engine:
     def _background_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A task of the provider's failed and nobody looked: said where its output is seen."""
         error = context.get("exception")
-        self.capture.take("stderr", f"{context.get('message')}: {error!r}\n")
+        said = describe(error) if isinstance(error, BaseException) else "no exception"
+        self.capture.take("stderr", f"{context.get('message')}: {said}\n")
 
     async def _heartbeat(self) -> None:
         while True:
             self._beat = time.monotonic()
             caller = getattr(self._conversation, "caller", None)
-            self.sender.heartbeat(caller.busy if caller is not None else None)
+            if caller is None:
+                self.sender.heartbeat(None)
+            else:
+                wait = caller.waiting
+                self.sender.heartbeat(caller.busy, None if wait is None else wait.as_dict())
             await asyncio.sleep(HEARTBEAT_EVERY)
 
     async def _converse(self, spec: StartSpec) -> int:
@@ -210,7 +216,6 @@ class Engine:
         from convtui.engine.runner import Wiring
         from convtui.engine.wiring import EngineModels
         from convtui.errors import ConvtuiError
-        from convtui.providers.frames import own_frames
         from convtui.text import Redactor, secret_values
 
         try:
@@ -245,8 +250,7 @@ class Engine:
             )
             return error.exit_code
         except Exception as error:  # noqa: BLE001 - told to the screen, which cannot see it otherwise
-            frames = own_frames(error)
-            self.sender.send(Kind.FAILED, error=describe_error(error, frames=frames))
+            self.sender.send(Kind.FAILED, error=_unforeseen(error))
             return 1
         self._conversation = conversation
         conversation.journal.listen(self._on_record)
@@ -286,6 +290,13 @@ class Engine:
         self.sender.send(Kind.GATE, after=after, state=state, hold=hold)
 
 
+def _unforeseen(error: BaseException) -> dict[str, Any]:
+    """An exception that nobody made an error of ours of, with its type in what it says."""
+    from convtui.tracebacks import own_frames
+
+    return describe_error(error, frames=own_frames(error)) | {"message": describe(error)}
+
+
 def _private(fd: int) -> int:
     """A copy of a descriptor that nobody inherits."""
     copy = os.dup(fd)
@@ -298,7 +309,7 @@ def _tell_of_exit(crash_fd: int) -> None:
     leave = os._exit
 
     def told(status: int) -> NoReturn:
-        from convtui.providers.frames import is_own
+        from convtui.tracebacks import is_own
 
         frame: FrameType | None = sys._getframe(1)
         lines = [f"Fatal: os._exit({status!r}) was called"]
@@ -358,7 +369,7 @@ def main() -> None:
         # Not asyncio.run(): that would wait for tasks which provider code has left behind.
         status = asyncio.new_event_loop().run_until_complete(engine.run(spec))
     except BaseException as error:  # noqa: BLE001 - the last thing this process says
-        engine.sender.send(Kind.FAILED, error=describe_error(error))
+        engine.sender.send(Kind.FAILED, error=_unforeseen(error))
     finally:
         engine.capture.flush()
         engine.sender.close()

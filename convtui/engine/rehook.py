@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from convtui.causes import describe
 from convtui.engine.pipeline import Hooks, PlainHooks, Rules, pipeline
 from convtui.engine.sides import SideHooks
 from convtui.errors import ConvtuiError, HookError
@@ -23,9 +24,9 @@ from convtui.interim import Interim
 from convtui.log.replies import RecordedReplies, RecordedReply, read_replies
 from convtui.protocol import REHOOK_CURSOR, RehookSpec, describe_error
 from convtui.providers.base import Provider, SignalMatch
-from convtui.providers.frames import describe, own_frames
 from convtui.providers.vera import VeraProvider
 from convtui.scenario import Scenario
+from convtui.tracebacks import own_frames
 
 _CURSOR: Final = struct.Struct(REHOOK_CURSOR)
 _PLAIN: Final = frozenset({str, list, tuple, bool, int, type(None)})

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from convtui import __version__
+from convtui.causes import describe
 from convtui.engine.breakpoints import Breakpoints
 from convtui.engine.budget import unknown_usage
-from convtui.engine.calls import Caller, RetryRules
+from convtui.engine.calls import Caller
 from convtui.engine.compress import Compressor
 from convtui.engine.gate import (
     Gate,
@@ -35,6 +36,7 @@ from convtui.engine.prepare import (
     warm_for,
     warm_warnings,
 )
+from convtui.engine.retrying import RetryRules
 from convtui.engine.seed import Seed, bad_ending
 from convtui.engine.state import ConversationState, SessionState
 from convtui.engine.table import Pending, TurnResult
@@ -61,9 +63,9 @@ from convtui.log.writer import LogWriter
 from convtui.models.base import ModelClients
 from convtui.paths import writable_dir
 from convtui.protocol import ContinueFrom, StartSpec, describe_error
-from convtui.providers.frames import describe, own_frames
 from convtui.scenario import Scenario
 from convtui.text import Redactor, safe_name, secret_values
+from convtui.tracebacks import own_frames
 
 
 @dataclass(slots=True)
@@ -128,7 +130,7 @@ class Conversation:
         retry = scenario.retry
         self.caller = Caller(
             self.journal,
-            retry=RetryRules(retry.attempts, retry.base_delay, retry.max_delay),
+            retry=RetryRules(retry.attempts, retry.base_delay, retry.max_delay, retry.max_wait),
             timeout=scenario.limits.turn_timeout,
             publish_delta=wiring.publish_delta,
             redact=self.redactor.text,
@@ -238,7 +240,7 @@ class Conversation:
             termination = Termination(
                 kind="failed",
                 by="harness",
-                reason=f"internal error: {type(error).__name__}: {error}",
+                reason=f"internal error: {describe(error)}",
                 at_turn=self._at_turn,
                 detail={"category": "internal"},
             )

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from convtui.causes import describe
 from convtui.engine.journal import jsonable
 from convtui.errors import HookError
 from convtui.providers.base import Provider, SignalMatch, ThreadExit, call, match_signals
-from convtui.providers.frames import describe, own_frames
 from convtui.providers.loader import owner
 from convtui.simulators.base import UserSimulator
+from convtui.tracebacks import own_frames
 
 
 class SideHooks:
@@ -84,7 +85,9 @@ class SideHooks:
     def _run(hook: str, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
             result = function(*arguments)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise HookError(
                 f"{hook}() failed: {describe(error)}", hook=hook, frames=own_frames(error)
             ) from error
@@ -114,7 +117,9 @@ async def lifecycle(hook: str, function: Callable[..., Any], *arguments: Any) ->
     error: HookError | None = None
     try:
         value = await call(function, *arguments)
-    except (Exception, SystemExit, asyncio.CancelledError) as failure:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as failure:
         task = asyncio.current_task()
         if isinstance(failure, asyncio.CancelledError) and task is not None and task.cancelling():
             raise

@@ -8,8 +8,20 @@ from typing import Any, Literal
 
 from convtui.engine.calls import Caller
 from convtui.engine.edits import Edits
-from convtui.engine.gate import AGAIN, FAIL, RETRY, SKIP, SUPPLY, Gate, Point, Release
+from convtui.engine.gate import (
+    AGAIN,
+    FAIL,
+    RETRY,
+    SKIP,
+    SUPPLY,
+    WAIT,
+    Choice,
+    Gate,
+    Point,
+    Release,
+)
 from convtui.engine.journal import Journal
+from convtui.engine.retrying import asked_to_wait
 from convtui.engine.state import ConversationState
 from convtui.engine.tools import Toolbox
 from convtui.errors import ConversationError
@@ -21,6 +33,7 @@ from convtui.protocol import describe_error
 from convtui.providers.base import Provider
 from convtui.scenario import Scenario
 from convtui.simulators.base import EndConversation, UserAction, UserSimulator
+from convtui.text import span_of_time
 
 
 @dataclass(slots=True, frozen=True)
@@ -157,13 +170,11 @@ class Table:
             raise error
         again = RETRY if stage not in ("request", "response") else AGAIN
         choices = (again, SUPPLY, SKIP, FAIL) if again is AGAIN else (again, SUPPLY, AGAIN, FAIL)
-        release = await self.gate.wait(
-            "error",
-            self.point(stage),
+        release = await self.hold_on(
+            error,
+            stage,
             drafts or [{"field": "raw", "label": "raw reply", "text": ""}],
             choices,
-            detail=str(error),
-            error=describe_error(error, redact=self.redact),
         )
         if release.choice == FAIL.id:
             raise error
@@ -186,6 +197,38 @@ class Table:
                 if entry is not None:
                     entries.append({**entry, "round": part.round})
         return entries
+
+    async def hold_on(
+        self,
+        error: ConversationError,
+        stage: str,
+        drafts: list[dict[str, Any]],
+        choices: Sequence[Choice],
+    ) -> Release:
+        """Holds on an error; where a wait was asked for that is too long, it may be waited here.
+
+        What follows such a wait is that the turn is asked for again.
+        """
+        asked = asked_to_wait(error)
+        detail = str(error)
+        if asked is not None:
+            first, *others = choices
+            label = f"wait {span_of_time(asked)}, then ask again"
+            choices = (first, Choice(WAIT.id, label), *others)
+        while True:
+            release = await self.gate.wait(
+                "error",
+                self.point(stage),
+                drafts,
+                choices,
+                detail=detail,
+                error=describe_error(error, redact=self.redact),
+            )
+            if release.choice != WAIT.id or asked is None:
+                return release
+            if await self.caller.wait(asked, str(error)):
+                return Release(AGAIN.id)
+            detail = f"the wait was cancelled: {error}"
 
     def warn(self, code: str, message: str) -> None:
         """Records a warning on the turn in progress."""

@@ -12,13 +12,16 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from convtui.causes import describe
 from convtui.errors import ToolError
 from convtui.models.base import Message, ToolCall
 from convtui.providers.base import ThreadExit, call
-from convtui.providers.frames import describe, own_frames
+from convtui.tracebacks import own_frames
 
 TRUNCATED = "...(truncated)"
 _DETAIL_LIMIT = 4000
+_KEPT = 1_000_000
+"""Characters of an exception's text that are kept beside the log."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -106,10 +109,12 @@ class FunctionTool:
                 raise
             what = "the tool raised CancelledError"
             raise ToolFailure("tool_execution_exception", what) from None
-        except (Exception, SystemExit) as error:
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
             cause = error.cause if isinstance(error, ThreadExit) else error
             raise ToolFailure(
-                "tool_execution_exception", describe(cause), "\n".join(own_frames(cause))
+                "tool_execution_exception", describe(cause, _KEPT), "\n".join(own_frames(cause))
             ) from error
 
 
@@ -123,8 +128,10 @@ def _model_of(name: str, function: Callable[..., Any]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     try:
         signature = inspect.signature(function, eval_str=True)
-    except (TypeError, ValueError, NameError) as error:
-        raise ToolError(f"tool {name}: its signature cannot be read ({error})") from error
+    except Exception as error:
+        # Annotations are code, which may raise anything.
+        why = describe(error)
+        raise ToolError(f"tool {name}: its signature cannot be read ({why})") from error
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
@@ -135,7 +142,8 @@ def _model_of(name: str, function: Callable[..., Any]) -> type[BaseModel]:
         model = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
         model.model_json_schema()
     except Exception as error:
-        raise ToolError(f"tool {name}: no schema for its signature ({error})") from error
+        why = describe(error)
+        raise ToolError(f"tool {name}: no schema for its signature ({why})") from error
     return model
 
 
@@ -202,14 +210,14 @@ def _cut(text: str) -> str:
 
 def plain(value: Any) -> Any:
     """A value as JSON; what is none becomes `{repr, type}`."""
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = dataclasses.asdict(value)
     try:
+        if isinstance(value, BaseModel):
+            return value.model_dump(mode="json")
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            value = dataclasses.asdict(value)
         # There and back: what a log and a model get is the same, keys that are no text included.
         return json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError, RecursionError):
+    except Exception:  # noqa: BLE001 - whatever somebody's class does when it is taken apart
         try:
             shown = repr(value)
         except Exception as error:  # noqa: BLE001 - whatever somebody's __repr__ does

@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import httpx
 
+from convtui.models.chat import error_in
+
 _PATH: Final = "/chat/completions"
 _ASKED_AS_TOOL: Final = b'"json_tool_call"'
 """litellm asks for JSON through a tool of its own where an endpoint has no `response_format`."""
@@ -94,12 +96,15 @@ class HttpAnswer:
         )
 
     async def whole(self) -> Mapping[str, Any] | None:
-        """The answer of a chat completions endpoint that came at once; None for anything else."""
+        """The answer of a chat completions endpoint that came at once, or the error object that
+        came in its place; None for anything else."""
         if not self._chat or self._response is None:
             return None
         with contextlib.suppress(ValueError, RecursionError, httpx.StreamError):
             found = json.loads(await self._response.aread())
-            if isinstance(found, dict) and isinstance(found.get("choices"), list):
+            if isinstance(found, dict) and (
+                isinstance(found.get("choices"), list) or error_in(found)
+            ):
                 return found
         return None
 

@@ -272,7 +272,7 @@ class LitellmClient:
             raise
         except Exception as error:  # noqa: BLE001  # mapped, and raised again
             # The cause's own text may hold a key; the sentence made from it does not.
-            raise map_error(error, self._facts(asked, attempt.started)) from None
+            raise map_error(error, self._facts(asked, messages, attempt.started)) from None
 
     def _other(self, model: str, params: Mapping[str, Any]) -> LitellmClient:
         try:
@@ -307,7 +307,9 @@ class LitellmClient:
             warn(REPLACED, "lone surrogates cannot be sent: U+FFFD went in their place")
         return valid
 
-    def _facts(self, asked: Mapping[str, Any], started: bool) -> CallFacts:
+    def _facts(
+        self, asked: Mapping[str, Any], messages: Sequence[Message], started: bool
+    ) -> CallFacts:
         key_names: Sequence[str] = ()
         with contextlib.suppress(Exception):
             litellm = self._clients.module()
@@ -322,6 +324,7 @@ class LitellmClient:
             key_names=tuple(key_names),
             key_given=bool(asked.get("api_key")),
             started=started,
+            messages=messages,
             redactor=self._clients.redactor,
         )
 

@@ -9,18 +9,16 @@ imports them.
 from __future__ import annotations
 
 import json
-import math
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
+from convtui.causes import text_of
 from convtui.errors import (
     AuthenticationFailed,
     BadModelRequest,
@@ -32,6 +30,9 @@ from convtui.errors import (
     RateLimited,
     StreamDropped,
 )
+from convtui.models.objections import objected
+from convtui.models.quota import is_used_up
+from convtui.models.waits import asked_by
 from convtui.text import Redactor, one_line
 
 _LIMIT = 400
@@ -42,11 +43,6 @@ _PREFIX = re.compile(
 _SUFFIX = re.compile(
     r"\s*(?:Original exception: .*|Handle with `litellm\.\w+`\.?|Received Model Group=.*)$", re.S
 )
-_QUOTA = re.compile(
-    r"(?i)insufficient_quota|exceeded your current quota|billing_hard_limit|billing_not_active"
-    r"|credit balance is too low|insufficient (?:balance|credits?|funds)|out of credits"
-    r"|requires more credits"
-)
 _CONTEXT = re.compile(
     r"(?i)context_length_exceeded|context window|maximum context length|prompt is too long"
     r"|exceeds the (?:model'?s )?context|input is too long|too many tokens in the prompt"
@@ -56,7 +52,22 @@ _NO_KEY = re.compile(
     r"|missing .*api[_ -]?key|no api[_ -]?key|no key is set"
 )
 _NO_PROVIDER = re.compile(r"(?i)LLM Provider NOT provided|GetLLMProvider")
-_RETRY_AFTER_MAX = 24 * 3600.0
+_TYPES = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "permission_error": 403,
+    "permission_denied": 403,
+    "not_found_error": 404,
+    "model_not_found": 404,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+}
+"""Types of error objects, by the status that goes with them."""
+_NO_CODE = 422
+"""What litellm claims of an error object with status 200 that has no code."""
+_BEGINNING = 200
+"""Characters of a refused message that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,8 @@ class CallFacts:
     key_given: bool = False
     started: bool = False
     redactor: Redactor = field(default_factory=Redactor)
+    messages: Sequence[Mapping[str, Any]] = ()
+    """What was sent."""
 
 
 def map_error(error: BaseException, facts: CallFacts) -> ModelError:
@@ -80,7 +93,30 @@ def map_error(error: BaseException, facts: CallFacts) -> ModelError:
     chain = list(_chain(error))
     found = _network(chain, facts) or _endpoint(chain, facts)
     message = facts.redactor.text(str(found))
-    return type(found)(message, status=found.status, retry_after=found.retry_after)
+    told = type(found)(message, status=found.status, retry_after=found.retry_after)
+    if isinstance(told, BadModelRequest) and not isinstance(told, ContextTooLong):
+        told.objects_to = _objection(chain, facts)
+    return told
+
+
+def _objection(chain: list[BaseException], facts: CallFacts) -> dict[str, Any] | None:
+    """The message that the endpoint objects to, as `BadModelRequest.objects_to` has it."""
+    if not chain or not (_answered(chain) or facts.started or _said_code(chain)):
+        return None
+    apart = re.search(r"(?i)claude|anthropic|gemini", facts.model) is not None
+    text = " ".join([_whole_text(chain), *_codes(chain)])
+    index = objected(text, facts.messages, system_apart=apart)
+    if index is None:
+        return None
+    message = facts.messages[index]
+    content = message.get("content")
+    shown = content if isinstance(content, str) else "" if content is None else json.dumps(content)
+    return {
+        "message": index + 1,
+        "of": len(facts.messages),
+        "role": str(message.get("role")),
+        "text": facts.redactor.text(shown[:_BEGINNING]),
+    }
 
 
 def unknown_model(model: str, error: BaseException) -> str | None:
@@ -94,31 +130,11 @@ def unknown_model(model: str, error: BaseException) -> str | None:
     )
 
 
-def retry_after(headers: Mapping[str, Any], *, now: datetime | None = None) -> float | None:
-    """Seconds to wait, from `retry-after-ms`, or `retry-after` in seconds or as an HTTP date.
-
-    None when nothing sensible is said; never negative, at most a day.
-    """
-    lower = {str(name).lower(): str(value).strip() for name, value in headers.items()}
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(lower.get(name, "")) * scale
-        except ValueError:
-            continue
-        if math.isfinite(seconds):
-            return min(max(seconds, 0.0), _RETRY_AFTER_MAX)
-    try:
-        when = parsedate_to_datetime(lower.get("retry-after", ""))
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    seconds = (when - (now or datetime.now(UTC))).total_seconds()
-    return min(max(seconds, 0.0), _RETRY_AFTER_MAX)
-
-
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The exception and what caused it, outermost first, each once."""
+    """The exception and what caused it, outermost first, each once.
+
+    Unlike a traceback it goes into what is suppressed, too: litellm hides the SDK's exception.
+    """
     seen: set[int] = set()
     queue: list[BaseException | None] = [error]
     while queue:
@@ -130,6 +146,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         original = getattr(item, "original_exception", None)
         queue.append(original if isinstance(original, BaseException) else None)
         queue += [item.__cause__, item.__context__]
+        if isinstance(item, BaseExceptionGroup):
+            queue += item.exceptions
 
 
 def _network(chain: list[BaseException], facts: CallFacts) -> ModelError | None:
@@ -187,9 +205,17 @@ def _endpoint(chain: list[BaseException], facts: CallFacts) -> ModelError:
     codes = " ".join(_codes(chain))
     statuses = _statuses(chain)
     status = statuses[0] if statuses else None
-    if status is not None and status >= 500 and not _answered(chain):
+    if status is not None and (status >= 500 or status == _NO_CODE) and not _answered(chain):
         status = None  # litellm's own way of saying that something went wrong
-    retry = next((s for e in chain if (s := _retry_of(e)) is not None), None)
+    retry = next((s for e in chain if (s := asked_by(e)) is not None), None)
+    if is_used_up(codes, text, retry_after=retry, status=status or _said_code(chain)):
+        return QuotaExceeded(
+            f"the account for {facts.model} has no credit left: {text}", status=status
+        )
+    in_stream = None if _answered(chain) else _said_code(chain)
+    refused = _refused_in_stream(in_stream, facts, text)
+    if refused is not None:
+        return refused
     if facts.started:
         return StreamDropped(
             f"{facts.model} ended its reply with an error: {text}",
@@ -207,21 +233,18 @@ def _endpoint(chain: list[BaseException], facts: CallFacts) -> ModelError:
         _CONTEXT.search(f"{codes} {text}") and status in (None, 400, 413, 422)
     ):
         return ContextTooLong(f"the request is too long for {facts.model}: {text}", status=status)
-    if status == 402 or _QUOTA.search(f"{codes} {text}"):
-        return QuotaExceeded(
-            f"the account for {facts.model} has no credit left: {text}", status=status
-        )
     if status in (401, 403):
         return AuthenticationFailed(
-            f"{facts.model} refused the key ({status}): {text} {_key_help(facts)}", status=status
+            f"{facts.model} refused the key ({status}): {text.rstrip(' .')}; {_key_help(facts)}",
+            status=status,
         )
-    if status == 429:
+    if status == 429 or in_stream == 429:
         return RateLimited(said, status=status, retry_after=retry)
     if status == 408:
         return ModelTimeout(said, status=status, retry_after=retry)
     bug = next((e for e in reversed(chain) if _foreign(e)), None)
     if bug is not None and not _answered(chain):
-        return ModelError(f"{facts.model}: {type(bug).__name__}: {one_line(str(bug), _LIMIT)}")
+        return ModelError(f"{facts.model}: {type(bug).__name__}: {one_line(text_of(bug), _LIMIT)}")
     if status is not None and status >= 500:
         return ModelUnavailable(said, status=status, retry_after=retry)
     if status is not None and 400 <= status < 500:
@@ -231,10 +254,39 @@ def _endpoint(chain: list[BaseException], facts: CallFacts) -> ModelError:
     return ModelError(said)
 
 
+def _refused_in_stream(code: int | None, facts: CallFacts, text: str) -> ModelError | None:
+    """An error in a stream that the next attempt would only meet again."""
+    if code in (401, 403):
+        return AuthenticationFailed(
+            f"{facts.model} refused the key in its stream: {text}; {_key_help(facts)}", status=code
+        )
+    if code in (400, 404, 422):
+        return BadModelRequest(f"{facts.model} refused the request in its stream: {text}")
+    return None
+
+
+def _said_code(chain: list[BaseException]) -> int | None:
+    """The status that an error object in a stream names, by number or by its type."""
+    for item in chain:
+        body = getattr(item, "body", None)
+        values = [getattr(item, "status_code", None)]
+        if isinstance(body, Mapping):
+            values = [body.get(name) for name in ("code", "status", "status_code", "type")]
+        elif not isinstance(values[0], str):
+            continue  # a number that litellm may have made up
+        for value in values:
+            code = value
+            if isinstance(value, str):
+                code = int(value) if value.isdecimal() else _TYPES.get(value)
+            if isinstance(code, int) and 400 <= code < 600:
+                return code
+    return None
+
+
 def _key_help(facts: CallFacts) -> str:
     names = " or ".join(facts.key_names) or "the provider's API key variable"
     if facts.key_given:
-        return f"(the key came from params.api_key; or set {names})"
+        return f"the key came from params.api_key; or set {names}"
     local = " (any value, if the server wants none)" if _is_compatible(facts) else ""
     return f"set {names}{local}"
 
@@ -245,20 +297,27 @@ def _is_compatible(facts: CallFacts) -> bool:
 
 def _text(chain: list[BaseException]) -> str:
     """The endpoint's own words where there are any, else the outermost message without prefixes."""
+    return one_line(_whole_text(chain), _LIMIT)
+
+
+def _whole_text(chain: list[BaseException]) -> str:
     for item in chain:
         body = getattr(item, "body", None)
+        if isinstance(body, str) and body.strip():
+            return body
         if isinstance(body, Mapping):
             inner = body.get("error")
             source = inner if isinstance(inner, Mapping) else body
-            if isinstance(source.get("message"), str) and source["message"].strip():
-                return one_line(source["message"], _LIMIT)
+            said = source.get("message") or source.get("detail") or inner
+            if isinstance(said, str) and said.strip():
+                return said
     for item in chain:
-        text = _SUFFIX.sub("", str(item))
+        text = _SUFFIX.sub("", text_of(item))
         while (shorter := _PREFIX.sub("", text, count=1)) != text:
             text = shorter
         text = _message_in_json(text)
         if text.strip():
-            return one_line(text, _LIMIT)
+            return text
     return type(chain[0]).__name__
 
 
@@ -279,10 +338,13 @@ def _message_in_json(text: str) -> str:
 
 def _codes(chain: list[BaseException]) -> Iterator[str]:
     for item in chain:
-        yield from (str(getattr(item, name, None) or "") for name in ("code", "type"))
+        yield from (str(getattr(item, name, None) or "") for name in ("code", "type", "param"))
+        claimed = getattr(item, "status_code", None)
+        if isinstance(claimed, str):
+            yield claimed  # litellm puts the code of an error object there
         body = getattr(item, "body", None)
         if isinstance(body, Mapping):
-            yield from (str(body.get(name) or "") for name in ("code", "type"))
+            yield from (str(body.get(name) or "") for name in ("code", "type", "param"))
 
 
 def _answered(chain: list[BaseException]) -> bool:
@@ -297,15 +359,6 @@ def _statuses(chain: list[BaseException]) -> list[int]:
     if not real and any(_foreign(e) or isinstance(e, json.JSONDecodeError) for e in chain):
         return []
     return real + [s for s in claimed if isinstance(s, int)]
-
-
-def _retry_of(error: BaseException) -> float | None:
-    for source in (error, getattr(error, "response", None)):
-        for name in ("litellm_response_headers", "headers"):
-            headers = getattr(source, name, None)
-            if isinstance(headers, Mapping) and (found := retry_after(headers)) is not None:
-                return found
-    return None
 
 
 def _foreign(error: BaseException) -> bool:

@@ -21,12 +21,14 @@ class RetryDesk:
     """The rules of the call in flight, for a helper inside of provider code that tries again.
 
     `delay(n, error)` is how many seconds to wait after attempt `n` failed; `failed(n, delay,
-    error)` puts that attempt on record. Nothing outside of the helper tries again then.
+    error)` puts that attempt on record. `too_long(error)` says why there is no waiting, where more
+    is asked for than is allowed, else nothing. Nothing outside of the helper tries again then.
     """
 
     attempts: int
     delay: Callable[[int, BaseException], float]
     failed: Callable[[int, float, BaseException], None]
+    too_long: Callable[[BaseException], str] = lambda error: ""
 
 
 current_retry: ContextVar[RetryDesk | None] = ContextVar("convtui_current_retry", default=None)

@@ -17,6 +17,7 @@ from typing import Any, Self, cast
 
 import httpx
 
+from convtui.causes import describe_one
 from convtui.log.wire import BODY_CAP
 from convtui.log.wire_writer import RawBody, RawExchange
 from convtui.models.context import current_call
@@ -270,4 +271,4 @@ def _request_body(request: httpx.Request, cap: int) -> RawBody | None:
 def _error_text(error: BaseException) -> str:
     if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
         return "cancelled"
-    return f"{type(error).__name__}: {error}".removesuffix(": ")
+    return describe_one(error)

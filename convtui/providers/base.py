@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
+from convtui.causes import describe_one
 from convtui.models.base import Delta, Message, ModelClients, Reply
 from convtui.providers.pieces import delta_of
 from convtui.reasoning import is_inside, reasoning_spans
@@ -267,7 +268,7 @@ async def in_thread(function: Callable[..., Any], /, *arguments: Any, **named: A
         error: BaseException | None = None
         try:
             value = context.run(function, *arguments, **named)
-        except (SystemExit, KeyboardInterrupt, StopIteration) as failure:
+        except (SystemExit, KeyboardInterrupt, StopIteration, GeneratorExit) as failure:
             # None of these may travel through a future: they would end the loop, or confuse it.
             error = ThreadExit(failure)
         except BaseException as failure:  # noqa: BLE001 - handed to the caller, whatever it is
@@ -284,7 +285,7 @@ class ThreadExit(Exception):  # noqa: N818 - carries what ended the thread; it i
 
     def __init__(self, cause: BaseException) -> None:
         self.cause = cause
-        super().__init__(f"{type(cause).__name__}: {cause}")
+        super().__init__(describe_one(cause))
 
 
 HOOKS = (

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from convtui.causes import repr_of
 from convtui.errors import ProviderLoadError, did_you_mean
-from convtui.providers import frames
+from convtui.providers.frames import definition
+from convtui.tracebacks import location, own_frames
 
 
 @dataclass(slots=True, frozen=True)
@@ -60,7 +62,7 @@ class Accepted:
         name = self.cls.__name__
         missing = self.missing(keywords)
         if missing:
-            place = frames.definition(inspect.getattr_static(self.cls, "__init__"))
+            place = definition(inspect.getattr_static(self.cls, "__init__"))
             raise ProviderLoadError(
                 f"{where}: {name}() needs {', '.join(missing)}: give them as `options` of the"
                 " scenario's provider, or a default",
@@ -71,13 +73,16 @@ class Accepted:
         named = {name: value for name, value in keywords.items() if name not in before}
         try:
             return (make or self.cls)(*(keywords[name] for name in before), **named)
-        except (Exception, SystemExit) as error:
-            exited = isinstance(error, SystemExit)
-            what = f"calls sys.exit({error.code!r})" if exited else "failed"  # type: ignore[union-attr]
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            what = "failed"
+            if isinstance(error, SystemExit):
+                what = f"calls sys.exit({repr_of(error.code)})"
             raise ProviderLoadError(
                 f"{where}: {name}() {what}",
-                frames=frames.own_frames(error),
-                location=frames.location(error),
+                frames=own_frames(error),
+                location=location(error),
             ) from error
 
 

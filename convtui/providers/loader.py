@@ -16,15 +16,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from convtui.causes import describe, repr_of
 from convtui.errors import ProviderLoadError, did_you_mean, listed
 from convtui.models.base import ModelClients
-from convtui.providers import frames, vera, vera_interface, vera_load
+from convtui.providers import vera, vera_interface, vera_load
 from convtui.providers.base import HOOKS, Provider
 from convtui.providers.call_shape import CallShape, read_call_shape
 from convtui.providers.construct import Accepted, Construction
 from convtui.providers.function import FunctionProvider
 from convtui.providers.signatures import check_signatures
 from convtui.spec import ProviderSpec, source_names
+from convtui.tracebacks import location, own_frames
 
 ENTRY_POINTS = "convtui.providers"
 _ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
@@ -263,16 +265,18 @@ def _importing(run: Callable[[], object], what: str) -> None:
         run()
     except SystemExit as error:
         raise ProviderLoadError(
-            f"{what}: calls sys.exit({error.code!r}) while it is imported; put that under"
+            f"{what}: calls sys.exit({repr_of(error.code)}) while it is imported; put that under"
             ' `if __name__ == "__main__":`',
-            frames=frames.own_frames(error),
-            location=frames.location(error),
+            frames=own_frames(error),
+            location=location(error),
         ) from error
-    except Exception as error:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
         raise ProviderLoadError(
             f"{what}: cannot be imported",
-            frames=frames.own_frames(error),
-            location=frames.location(error),
+            frames=own_frames(error),
+            location=location(error),
         ) from error
 
 
@@ -368,10 +372,10 @@ def _construct(
         # What the class does not define comes from Provider; what it defines is its own.
         try:
             kind = type(cls.__name__, (cls, Provider), {"__module__": cls.__module__})
-        except TypeError as error:
+        except Exception as error:
             raise ProviderLoadError(
-                f"{spec.short}: class {cls.__name__} cannot be used as it is ({error}); derive it"
-                " from convtui.Provider"
+                f"{spec.short}: class {cls.__name__} cannot be used as it is"
+                f" ({describe(error)}); derive it from convtui.Provider"
             ) from error
     accepted = Accepted(cls)
     keywords = dict(settings.options)

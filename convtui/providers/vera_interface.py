@@ -20,6 +20,7 @@ from enum import Enum
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
+from convtui.causes import text_of
 from convtui.models.retry import RetryDesk, current_retry, full_jitter
 from convtui.providers.base import match_signals
 
@@ -261,26 +262,31 @@ async def run_with_retry(
                 )
             raise
         except Exception as error:
-            retryable = not any(text in str(error) for text in hopeless)
-            again = retryable and number < desk.attempts
+            said = text_of(error)
+            retryable = not any(text in said for text in hopeless)
+            too_long = desk.too_long(error) if retryable else ""
+            again = retryable and number < desk.attempts and not too_long
             client._set_response_metadata(
                 provider, **_attempt(error, number, desk.attempts, retryable, again)
             )
             more = on_error(error, number, desk.attempts, retryable, again) if on_error else None
             client._last_response_metadata.update(more or {})
             if not retryable:
-                raise failure(f"LLM error (non-retryable): {error}") from error
+                raise failure(f"LLM error (non-retryable): {said}") from error
             if not again:
-                raise failure(f"LLM call failed after {number} attempts: {error}") from error
+                also = f"; {too_long}" if too_long else ""
+                raise failure(f"LLM call failed after {number} attempts: {said}{also}") from error
             delay = desk.delay(number, error)
             client._last_response_metadata["retry_delay_seconds"] = round(delay, 3)
             desk.failed(number, delay, error)
         await asyncio.sleep(delay)
 
 
-def _attempt(error: object, n: int, attempts: int, retryable: bool, again: bool) -> dict[str, Any]:
+def _attempt(
+    error: BaseException, n: int, attempts: int, retryable: bool, again: bool
+) -> dict[str, Any]:
     return {
-        "error": str(error),
+        "error": text_of(error),
         "attempt": n,
         "max_attempts": attempts,
         "retryable": retryable,

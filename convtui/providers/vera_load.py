@@ -12,12 +12,14 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 from convtui.errors import ProviderLoadError
-from convtui.providers import frames, vera_interface
+from convtui.providers import vera_interface
 from convtui.providers.base import Provider
 from convtui.providers.call_shape import CallShape, read_call_shape
 from convtui.providers.construct import Accepted, Construction
+from convtui.providers.frames import definition
 from convtui.providers.signatures import check_vera_signatures
 from convtui.providers.vera import HOOKS, SIGNALS, VeraProvider, base_of, signals_name
+from convtui.tracebacks import location, own_frames
 
 if TYPE_CHECKING:
     from convtui.providers.loader import ProviderSettings
@@ -116,8 +118,8 @@ def adapt(
     except Exception as error:
         raise ProviderLoadError(
             f"{where}: {signals_name(type(client))} failed",
-            frames=frames.own_frames(error),
-            location=frames.location(error),
+            frames=own_frames(error),
+            location=location(error),
         ) from error
     return provider, made
 
@@ -134,7 +136,7 @@ def refuse_unusable(
     if not unusable:
         return
     close = [f"{theirs} (did you mean {hook}?)" for theirs, hook in near if hook == _ANSWER]
-    place = frames.definition(answer) if callable(answer) else None
+    place = definition(answer) if callable(answer) else None
     raise ProviderLoadError(
         f"{where}: generate_response() {unusable}; write"
         " `async def generate_response(self, conversation_history)`, or `(self, message)` as in"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convtui.plain_words import wait_words
 from convtui.transcript import COMMITTED, Flag, Transcript, Turn
 from convtui.tui.budget import limits_now, used_by_side, used_of
 from convtui.tui.drift import replaying
@@ -56,13 +57,25 @@ def live_status(handle: EngineHandle, *, busy_with: str = "", kill_key: str = "K
         return Status("running", detail=again)
     if _summarises(handle.transcript):
         return Status("running", detail="summarising the history")
+    wait = _wait_words(handle)
     if state == "pausing":
-        return Status("pausing")
+        return Status("pausing", detail=wait)
+    if wait:
+        return Status("running", detail=wait)
     busy = handle.busy
     current = handle.transcript.current
     what = "tools" if current is not None and current.stage == "tools" else "reply"
     detail = f"waiting for the {what}, {busy:.0f} s" if busy is not None and busy >= 2 else ""
     return Status("running", detail=detail)
+
+
+def _wait_words(handle: EngineHandle) -> str:
+    """The wait before another attempt, counted down; empty where there is none."""
+    wait = handle.retry_wait
+    if wait is None:
+        return ""
+    attempt, attempts = wait.get("attempt"), wait.get("attempts")
+    return wait_words(float(wait["left"]), attempt, attempts, str(wait.get("why", "")))
 
 
 def _summarises(transcript: Transcript) -> bool:

@@ -344,7 +344,8 @@ async def test_cancelling_while_waiting_for_another_attempt(tmp_path: Path) -> N
     from convtui.errors import RateLimited
 
     bot = Bot(RateLimited("slow down", retry_after=3600), "ok")
-    conversation, driver, _ = prepare(scenario(bot, ["a"]), tmp_path, plan=["again"])
+    patient = scenario(bot, ["a"], retry={"max_wait": 3600})
+    conversation, driver, _ = prepare(patient, tmp_path, plan=["again"])
     task = asyncio.create_task(conversation.run())
     await until(lambda: "llm.retry" in conversation.journal.transcript.counts)
     await until(conversation.caller.cancel)

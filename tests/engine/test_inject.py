@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from convtui.engine.calls import Caller, Question, RetryRules
+from convtui.engine.calls import Caller, Question
 from convtui.engine.commands import CommandDesk
 from convtui.engine.inject import ERROR_TEXT, Injector
 from convtui.engine.journal import Journal
+from convtui.engine.retrying import RetryRules
 from convtui.errors import CommandRefused, ConvtuiError, ModelTimeout, ProviderError
 from convtui.events import RecordDict
 from convtui.faults import faults_of

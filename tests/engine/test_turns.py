@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from convtui.engine.calls import RetryRules
+from convtui.engine.retrying import RetryRules
 from convtui.errors import (
     AuthenticationFailed,
     ModelUnavailable,

@@ -589,6 +589,24 @@ async def test_it_gives_up_after_all_attempts_and_nothing_tries_again(
     assert [r["n"] for r in ran.of("llm.retry")] == [1]
 
 
+async def test_no_wait_of_its_helper_is_longer_than_the_scenario_allows(
+    write: Any, tmp_path: Path
+) -> None:
+    asks = RETRYING.replace(
+        "raise RuntimeError(message)",
+        "error = RuntimeError(message); error.retry_after = '3600'; raise error",
+    )
+    ran = await go(write(asks), tmp_path, "hi")
+    assert type(client_of(ran.conversation)).asked == 1
+    assert ran.of("llm.retry") == []
+    assert (
+        "LLM call failed after 1 attempts: 503 upstream; the endpoint asks to wait 1 h 0 min"
+        in (ran.termination.reason)
+    )
+    metadata = client_of(ran.conversation).last_response_metadata
+    assert metadata["will_retry"] is False
+
+
 async def test_what_another_attempt_cannot_help_is_not_retried(write: Any, tmp_path: Path) -> None:
     spec = write(RETRYING.replace('["503 upstream"] * 2', '["429 insufficient_quota"]'))
     ran = await go(spec, tmp_path, "hi")
