@@ -10,13 +10,21 @@ from convtui.turns import Flag, Turn
 
 CORRECTABLE: Final[Mapping[str, Flag]] = {
     "role": Flag.ROLE,
+    "label": Flag.LABEL,
+    "sentinel": Flag.SENTINEL,
     "repeat": Flag.REPEAT,
+    "echo": Flag.ECHO,
+    "farewell": Flag.FAREWELL,
     "leak": Flag.LEAK,
 }
-"""The flags that can be taken away or added by hand."""
+"""The flags that heuristics raise, which can be taken away or added by hand."""
 FLAG_WORDS: Final[Mapping[str, str]] = {
     "role": "role inversion",
+    "label": "script label",
+    "sentinel": "unheard ending",
     "repeat": "repetition",
+    "echo": "echo",
+    "farewell": "farewell loop",
     "leak": "reasoning leak",
 }
 NOBODY: Final = "none"
@@ -43,6 +51,9 @@ def noticed_words(entry: Mapping[str, Any]) -> str:
     words = f"{FLAG_WORDS.get(flag, flag)} ({rule})"
     if entry.get("matched"):
         return f"{words}: {entry['matched']!s}"
+    count = entry.get("count")
+    if isinstance(count, int):
+        return f"{words}: {count} farewells in a row"
     ago = entry.get("ago")
     if isinstance(ago, int):
         times = "the time before" if ago == 1 else f"{ago} of its turns ago"

@@ -466,8 +466,8 @@ class TurnCommitted(Record):
     draft: Literal["sent", "edited", "replaced"] | None = None
     """What a human did with the draft that the side had made for this turn, if there was one."""
     flags: list[dict[str, Any]] | None = None
-    """What the free heuristics noticed: `{flag: role|repeat|leak, rule, matched?, start?, end?,
-    round?}` (see `heuristics`)."""
+    """What the free heuristics noticed: `{flag: role|label|sentinel|repeat|echo|farewell|leak,
+    rule, matched?, start?, end?, ago?, count?, round?}` (see `heuristics`)."""
     interim: Literal["show", "say"] | None = None
     """What became of the texts that its model wrote beside tool calls: only shown on the screen,
     or said as part of `text`. They stand in the `llm.response` records of its rounds."""

@@ -36,9 +36,14 @@ RULES: Final[dict[str, str]] = {
     "empty-reply": "The reply says nothing: whoever speaks is to say something.",
     "role-inversion": "The text speaks as if it were the other side: its speaker fell out of role.",
     "repetition": "The speaker says what it has said before in this session.",
+    "script-label": "The text begins with a name or a label, as the lines of a script do.",
+    "unheard-ending": "The simulated user meant to end it, in a form that ends nothing.",
+    "echo": "The speaker says what the other side said just before.",
+    "farewell-loop": "Both sides only say goodbye: the simulated user did not end it.",
     "reasoning-leak": "A reasoning tag reached the shown text: its speaker did not strip it.",
     "error-as-reply": "The text of an error came as the reply: raise it instead.",
     "incomplete-reply": "The reply did not come to its end: its own side's model or endpoint.",
+    "ended-at-once": "The simulated user ended the session before anything was said.",
     "discarded-signal": "The turn was dropped for what its own speaker said.",
     "model-error": "The model of the side that asked it failed.",
     "provider-error": "The provider's code failed.",
@@ -90,7 +95,11 @@ _TOOLS_BY_HAND: Final = ("tool_denied", "tool_cancelled")
 _FLAGGED: Final = (
     (int(Flag.EMPTY), "empty-reply"),
     (int(Flag.ROLE), "role-inversion"),
+    (int(Flag.LABEL), "script-label"),
+    (int(Flag.SENTINEL), "unheard-ending"),
     (int(Flag.REPEAT), "repetition"),
+    (int(Flag.ECHO), "echo"),
+    (int(Flag.FAREWELL), "farewell-loop"),
     (int(Flag.LEAK), "reasoning-leak"),
     (int(Flag.ERROR_TEXT), "error-as-reply"),
     (int(Flag.DISCARDED), "discarded-signal"),
@@ -108,6 +117,7 @@ _CODES: Final[dict[str, tuple[FaultSide, str]]] = {
     "budget": ("harness", "budget-crossed"),
     "end:budget": ("harness", "budget-crossed"),
     "end:interrupted": ("harness", "interrupted"),
+    "end:at-once": ("simulator", "ended-at-once"),
     "end:internal": ("harness", "internal-error"),
     "end:abandoned": ("harness", "engine-gone"),
 }
@@ -148,6 +158,8 @@ _DOUBTFUL: Final = "warning:tool_calls_doubtful"
 _CAUSED_BY_A_MERGE: Final = {
     "tool-arguments", "unknown-tool", "invalid-decision", "responder-error",
 }  # fmt: skip
+_OF_THE_USER: Final = ("farewell-loop", "unheard-ending")
+"""Nobody but the simulated user ends: who is said goodbye to again and again can only answer."""
 
 
 def _all(speaker: str, bits: int, codes: tuple[str, ...]) -> Iterator[tuple[FaultSide, str, str]]:
@@ -155,7 +167,7 @@ def _all(speaker: str, bits: int, codes: tuple[str, ...]) -> Iterator[tuple[Faul
     own = _side(speaker)
     if not bits & _BY_A_HUMAN:
         for bit, rule in _FLAGGED:
-            if bits & bit:
+            if bits & bit and not (speaker == "provider" and rule in _OF_THE_USER):
                 yield own, speaker, rule
     if bits & Flag.TRUNCATED:
         yield "harness", speaker, "tool-rounds"

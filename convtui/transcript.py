@@ -12,9 +12,11 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any, Final
 
+from convtui.corrections import CORRECTABLE
 from convtui.incomplete import finish_means
 from convtui.interim import Interim, interim_in
 from convtui.records import STAGES, RecordDict
+from convtui.text import near_empty
 from convtui.turns import (
     COMMITTED,
     ENDED,
@@ -48,7 +50,7 @@ __all__ = [
 _SEEDED, _SIGNAL, _CHANGED = int(Flag.SEEDED), int(Flag.SIGNAL), int(Flag.CHANGED)
 _HUMAN: Final = int(Flag.HUMAN)
 _INTERIM: Final = int(Flag.INTERIM)
-_NOTICED: Final = {"role": int(Flag.ROLE), "repeat": int(Flag.REPEAT), "leak": int(Flag.LEAK)}
+_NOTICED: Final = {name: int(flag) for name, flag in CORRECTABLE.items()}
 _ALL_NOTICED: Final = sum(_NOTICED.values())
 
 _OF_ATTEMPT: Final = int(
@@ -339,11 +341,18 @@ class Transcript:
         if session.turns and not session.skipped:
             last = self.turns[session.turns[-1]]
             last.flags = (last.flags & ~Flag.HELD) | Flag.ENDED
+            empty = _stopped_at_empty(last, session.termination or {})
             last.stage = "terminate"
             if last.status == OPEN:
                 # Nothing was said in it: the simulated user was done, or the run was stopped.
                 last.status = ENDED
-            _ending(last, session.termination or {})
+            if empty:
+                last.flags |= Flag.EMPTY
+                last.code("end:empty")
+            else:
+                _ending(last, session.termination or {})
+            if len(session.turns) == 1 and last.status == ENDED:
+                _ended_at_once(last, session.termination or {})
             last.version += 1
         self._current = None
 
@@ -696,6 +705,23 @@ def _error(turn: Turn, record: RecordDict, error: dict[str, Any]) -> None:
     late = error.get("type") == "ModelTimeout" or "(turn_timeout)" in message
     kind = "timeout" if late else error.get("category") or "other"
     turn.code(f"error:{record.get('side') or turn.speaker}:{kind}")
+
+
+def _stopped_at_empty(turn: Turn, termination: dict[str, Any]) -> bool:
+    """Whether a turn went through its hooks, says nothing, and the run did not go on from there."""
+    return (
+        turn.status == OPEN
+        and turn.stage == "post_process"
+        and near_empty(turn.text)
+        and termination.get("kind") == "interrupted"
+        and termination.get("by") == "harness"
+    )
+
+
+def _ended_at_once(turn: Turn, termination: dict[str, Any]) -> None:
+    """The first and only turn of a session, in which nothing was said."""
+    if termination.get("kind") == "completed" and termination.get("by") == "simulator":
+        turn.code("end:at-once")
 
 
 def _ending(turn: Turn, termination: dict[str, Any]) -> None:

@@ -59,6 +59,14 @@ class Flag(IntFlag):
     """The text of an error came as the reply."""
     INTERIM = 1 << 28
     """Its model wrote text beside tool calls."""
+    FAREWELL = 1 << 29
+    """A heuristic found that both sides only say goodbye, turn after turn."""
+    LABEL = 1 << 30
+    """A heuristic found that the text begins with a name or a label, as in a script."""
+    SENTINEL = 1 << 31
+    """A heuristic found a sentinel in a form that ends nothing."""
+    ECHO = 1 << 32
+    """A heuristic found that the side says what the other one said just before."""
 
 
 INTERESTING: Final = (
@@ -82,6 +90,10 @@ INTERESTING: Final = (
     | Flag.LEAK
     | Flag.INCOMPLETE
     | Flag.ERROR_TEXT
+    | Flag.FAREWELL
+    | Flag.LABEL
+    | Flag.SENTINEL
+    | Flag.ECHO
 )
 """What "next event of interest" stops at. A changed text alone is everyday: it is not in here."""
 
@@ -161,8 +173,7 @@ class Turn:
         """What the flags do not say and `faults` needs, in order: `error:SIDE:KIND`,
         `retry:SIDE`, `tool:KIND`, `warning:CODE`, `decided:KIND[:invalid][:human|:record]`,
         `end:KIND`, `budget`, `injected:SIDE`, `incomplete:REASON`, `error_text`,
-        `thought:SIGNAL` and `role:RULE`,
-        `repeat:RULE`, `leak:RULE`."""
+        `thought:SIGNAL`, and `FLAG:RULE` of the heuristics."""
         self.version = 0
 
     def code(self, code: str) -> None:

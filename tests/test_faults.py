@@ -62,6 +62,8 @@ def test_nothing_wrong_is_nobodys_fault() -> None:
         ({"flags": ROLE}, "role-inversion"),
         ({"flags": [{"flag": "repeat", "rule": "same-words"}]}, "repetition"),
         ({"flags": [{"flag": "leak", "rule": "reasoning-tag"}]}, "reasoning-leak"),
+        ({"flags": [{"flag": "label", "rule": "own-name"}]}, "script-label"),
+        ({"flags": [{"flag": "echo", "rule": "same-as-other"}]}, "echo"),
         ({"signal": "[[E]]", "text": "[[E]] no", "discard": "skip"}, "discarded-signal"),
     ],
 )
@@ -71,6 +73,16 @@ def test_what_is_said_is_the_speakers(
     made = one(speaker=speaker, **commit)
     assert told(made) == [f"{side} {rule}"]
     assert made.flags & INTERESTING
+
+
+def test_who_does_not_end_is_to_blame_for_endless_goodbyes_and_not_who_answers() -> None:
+    farewell = [{"flag": "farewell", "rule": "only-goodbyes", "count": 3}]
+    assert told(one(speaker="persona", flags=farewell)) == ["simulator farewell-loop"]
+    assert told(one(speaker="provider", flags=farewell)) == []
+    assert told(one(speaker="persona", flags=farewell, human=True)) == []
+    assert one(speaker="provider", flags=farewell).flags & INTERESTING
+    unheard = [{"flag": "sentinel", "rule": "near-sentinel"}]
+    assert told(one(speaker="persona", flags=unheard)) == ["simulator unheard-ending"]
 
 
 @pytest.mark.parametrize(

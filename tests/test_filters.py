@@ -96,7 +96,11 @@ RICH = conversation(
                     UserDecided(kind="error", valid=False, reason="two calls"),
                     UserDecided(kind="reply", by="human"),
                 ],
-                flags=[{"flag": "role", "rule": "offers-help"}],
+                flags=[
+                    {"flag": "role", "rule": "offers-help"},
+                    {"flag": "label", "rule": "own-name"},
+                    {"flag": "sentinel", "rule": "near-sentinel"},
+                ],
             ),
             turn(4, "provider", "...", more=[DebugInjected(fault="empty")], empty=True),
             turn(5, "persona", "  HELLO there "),
@@ -107,7 +111,17 @@ RICH = conversation(
                 flags=[{"flag": "role", "rule": "other-label"}],
                 more=[DebugEdited(field="raw", before="", after="x")],
             ),
-            turn(7, "persona", "hello there", flags=[{"flag": "repeat", "rule": "same-words"}]),
+            turn(
+                7,
+                "persona",
+                "hello there",
+                flags=[
+                    {"flag": "repeat", "rule": "same-words"},
+                    {"flag": "echo", "rule": "part-of-other"},
+                    {"flag": "farewell", "rule": "only-goodbyes", "count": 3},
+                    {"flag": "leak", "rule": "reasoning-tag"},
+                ],
+            ),
             turn(8, "provider", "[[ERROR]] no", signal="[[ERROR]]", discard="end"),
         ],
         ending("discarded", "provider", 8),
@@ -148,7 +162,22 @@ RICH = conversation(
         ("~retry", "1:2"),
         ("~empty", "1:4"),
         ("~repeat", "1:7"),
+        ("~repeat same-words", "1:7"),
+        ("~repeat nearly-same-words", ""),
         ("~role", "1:3 1:6"),
+        ("~role offers-help", "1:3"),
+        ("~role OTHER-LABEL", "1:6"),
+        ("~role other-label & ~speaker persona", ""),
+        ("!~role offers-help & ~turn > 5", "1:6 1:7 1:8"),
+        ("~label", "1:3"),
+        ("~label own-name", "1:3"),
+        ("~label own-label", ""),
+        ("~sentinel", "1:3"),
+        ("~echo", "1:7"),
+        ("~echo part-of-other", "1:7"),
+        ("~farewell", "1:7"),
+        ("~leak", "1:7"),
+        ("~leak reasoning-words", ""),
         ("~edited", "1:6"),
         ("~human", "1:1"),
         ("~end", "1:8"),
@@ -330,6 +359,8 @@ REPLY = [
         ("~signal | ~turn < 3", [True] * 6),
         ("~role", [None, None, None, None, None, False]),
         ("~repeat", [None, None, None, None, None, False]),
+        ("~role offers-help", [None, None, None, None, None, False]),
+        ("~farewell", [None, None, None, None, None, False]),
         ("~fault", [None, None, None, None, None, True]),
         ("~fault harness", [None, None, None, None, None, False]),
         ("~decision stop", [None, None, None, None, None, False]),
@@ -371,6 +402,7 @@ def test_corrections_count_in_place_of_what_the_log_says() -> None:
         return " ".join(t.address for t in turns if decide(asked.on_turn(t, transcript, lookup)))
 
     assert found("~role") == "1:5 1:6"
+    assert found("~role offers-help") == "", "what is added by hand has no rule"
     assert found("~repeat") == "1:7"
     assert found("~fault simulator") == "1:5"
     assert found("~fault harness") == "1:3 1:4"
@@ -474,6 +506,9 @@ def test_what_needs_a_lookup() -> None:
         ("~fault me", "~fault: unknown side 'me'", 7),
         ("~fault provder", "~fault: unknown side 'provder', did you mean 'provider'?", 7),
         ("~decision stp", "~decision: unknown decision 'stp', did you mean 'stop'?", 10),
+        ("~role offer-help", "~role: unknown rule 'offer-help', did you mean 'offers-help'?", 6),
+        ("~leak x", "~leak: unknown rule 'x': expected one of reasoning-tag reasoning-words", 6),
+        ("~farewell x", "expected & or | or the end, found x", 10),
         ("(a", "expected & or | or ), found the end", 2),
         ("a)", "expected & or | or the end, found )", 1),
         ("a &", "expected an atom such as ~signal, a word, ! or (, found the end", 3),

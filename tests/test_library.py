@@ -81,6 +81,8 @@ def _run(dice: random.Random, number: int) -> list[Record]:
         {"human": True},
         {"empty": True},
         {"flags": [{"flag": "role", "rule": "r"}]},
+        {"flags": [{"flag": "role", "rule": "counsels"}, {"flag": "farewell", "rule": "f"}]},
+        {"flags": [{"flag": "label", "rule": "own-name"}, {"flag": "echo", "rule": "e"}]},
     ]
     for index in range(1, dice.choice([1, 1, 2]) + 1):
         turns = []
@@ -183,6 +185,11 @@ def atoms() -> st.SearchStrategy[Node]:
         "end": st.sampled_from([None, "failed", "budget"]),
         "output": st.sampled_from([None, "a line", "^x"]),
         "fault": st.sampled_from([None, "provider", "simulator", "harness"]),
+        "role": st.sampled_from([None, "offers-help", "counsels"]),
+        "repeat": st.sampled_from([None, "same-words"]),
+        "label": st.sampled_from([None, "own-name"]),
+        "echo": st.sampled_from([None, "part-of-other"]),
+        "leak": st.sampled_from([None, "reasoning-tag"]),
         "persona": st.sampled_from(["may", "tom"]),
         "provider": st.sampled_from(["bot", "demo", "other"]),
         "model": st.sampled_from(["gpt", "x"]),

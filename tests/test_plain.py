@@ -452,14 +452,24 @@ def test_what_the_heuristics_noticed_and_whose_fault_it_is() -> None:
     flags = [
         {"flag": "role", "rule": "other-label", "matched": "User\x1b[31m:", "start": 0, "end": 5},
         {"flag": "repeat", "rule": "same-words", "ago": 2},
+        {"flag": "farewell", "rule": "only-goodbyes", "count": 7},
+        {"flag": "label", "rule": "own-name", "matched": "Bot:", "start": 0, "end": 4},
+        {"flag": "sentinel", "rule": "near-sentinel", "matched": "&lt;end&gt;"},
+        {"flag": "echo", "rule": "same-as-other"},
     ]
     lines = marks(text="User: hello", flags=flags).splitlines()
     assert "    role inversion (other-label): User␛[31m:" in lines
     assert "    repetition (same-words): as said 2 of its turns ago" in lines
+    assert "    farewell loop (only-goodbyes): 7 farewells in a row" in lines
+    assert "    script label (own-name): Bot:" in lines
+    assert "    unheard ending (near-sentinel): &lt;end&gt;" in lines
+    assert "    echo (same-as-other)" in lines
     faults = [line.strip() for line in lines if "fault:" in line]
     assert [each.partition(": The")[0] for each in faults] == [
         "fault: provider, by rule role-inversion",
+        "fault: provider, by rule script-label",
         "fault: provider, by rule repetition",
+        "fault: provider, by rule echo",
     ]
     assert all(each.endswith(".") for each in faults)
 

@@ -17,12 +17,14 @@ from convtui.analysis.gains import Gain, Tally, fifths, gain_of
 from convtui.analysis.intervals import Spread, spread
 from convtui.analysis.outcomes import is_trivial, tool_type
 from convtui.analysis.tool_calls import MadeCall, calls_of
+from convtui.corrections import CORRECTABLE
 from convtui.log.library import number
 from convtui.log.reader import Log, open_log
 from convtui.records import RecordDict
 from convtui.transcript import COMMITTED, Flag, Transcript, Turn
 
 Number = TypeVar("Number", int, float)
+_NOTICED: Final = {name: int(flag) for name, flag in CORRECTABLE.items()}
 SIDES: Final = ("persona", "provider")
 """The sides that have turns."""
 
@@ -95,6 +97,8 @@ class RunProfile:
     """Turns by the reason why their reply did not come to its end."""
     decisions: Counter[str] = field(default_factory=Counter)
     """A responder's decisions by kind."""
+    noticed: Counter[str] = field(default_factory=Counter)
+    """Turns by flag of the heuristics, as the log has it."""
     rules: Counter[str] = field(default_factory=Counter)
     """Calls by the rule that decided how they went; see `outcomes.RULES`."""
     tally: Tally = field(default_factory=Tally)
@@ -134,6 +138,7 @@ class Profile:
     signals: Counter[str]
     incomplete: Counter[str]
     decisions: Counter[str]
+    noticed: Counter[str]
     endings: Counter[str]
     """Runs by ending."""
     session_endings: Counter[str]
@@ -223,6 +228,7 @@ def combine(runs: Sequence[RunProfile]) -> Profile:
         _sum(run.signals for run in runs),
         _sum(run.incomplete for run in runs),
         _sum(run.decisions for run in runs),
+        _sum(run.noticed for run in runs),
         Counter(run.ending for run in runs),
         Counter(ending for run in runs for ending in run.sessions),
         sum(run.said for run in runs),
@@ -270,6 +276,8 @@ def _take_turns(run: RunProfile, transcript: Transcript) -> None:
             run.incomplete.update(
                 code.split(":")[1] for code in turn.codes if code.startswith("incomplete:")
             )
+        flags = int(turn.flags)
+        run.noticed.update(name for name, flag in _NOTICED.items() if flags & flag)
         if turn.flags & Flag.DECISION:
             run.decisions.update(
                 code.split(":")[1] for code in turn.codes if code.startswith("decided:")

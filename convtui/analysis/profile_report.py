@@ -12,6 +12,7 @@ from convtui.analysis.intervals import Interval, Spread
 from convtui.analysis.outcomes import RULES
 from convtui.analysis.plots import figure
 from convtui.analysis.profile import Profile, RunProfile, SideStats
+from convtui.corrections import FLAG_WORDS
 
 UNKNOWN: Final = "unknown"
 NO_RATE: Final = "-"
@@ -75,6 +76,7 @@ def sections(profile: Profile) -> list[Section]:
         ("signals (turns)", profile.signals),
         ("incomplete replies (turns)", profile.incomplete),
         ("decisions", profile.decisions),
+        ("noticed (turns)", Counter({FLAG_WORDS[n]: k for n, k in profile.noticed.items()})),
         ("runs ended", profile.endings if len(profile.runs) > 1 else Counter[str]()),
         ("sessions ended", profile.session_endings if profile.sessions > 1 else Counter[str]()),
     ):
@@ -228,6 +230,7 @@ def as_dict(profile: Profile) -> dict[str, Any]:
         "signals": dict(profile.signals),
         "incomplete": dict(profile.incomplete),
         "decisions": dict(profile.decisions),
+        "noticed": dict(profile.noticed),
         "endings": dict(profile.endings),
         "session_endings": dict(profile.session_endings),
         "turns": profile.said,

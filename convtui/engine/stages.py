@@ -147,7 +147,7 @@ class StageGate:
     def _nothing_said(self, detail: str) -> ProviderError | UserSimulatorError:
         if self._table.journal.place.side == "persona":
             return UserSimulatorError(f"the persona's {detail}")
-        return ProviderError(f"the {detail}")
+        return ProviderError(f"the provider's {detail}")
 
     def _foresee(self, draft: Draft, words: Words) -> None:
         """Tells the engine's own fold what is about to be recorded, for breakpoints on it."""
@@ -287,7 +287,8 @@ class StageGate:
         if not self._table.gate.watched:
             if self._table.gate.on_pause == "continue":
                 return None
-            raise InterruptedRunError(f"the reply is empty{why} (on_empty: {policy})")
+            side = self._table.journal.place.side
+            raise InterruptedRunError(f"the {side}'s reply is empty{why} (on_empty: {policy})")
         release = await self._table.gate.wait(
             "empty",
             self._table.point("commit"),

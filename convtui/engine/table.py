@@ -130,7 +130,7 @@ class Table:
     simulator: UserSimulator
     toolbox: Toolbox
     redact: Callable[[str], str] = str
-    noticer: Noticer = field(default_factory=Noticer)
+    noticer: Noticer = field(init=False)
     edits: Edits = field(init=False)
     """What was edited by hand in the turn in progress."""
     reconsider: Callable[[str], Awaitable[Words | UserAction]] | None = None
@@ -144,6 +144,14 @@ class Table:
 
     def __post_init__(self) -> None:
         self.edits = Edits(self.journal)
+        simulator, scenario = self.simulator, self.scenario
+        sentinels = (
+            simulator.end_sentinel,
+            scenario.termination_signal,
+            *simulator.termination_signals,
+        )
+        names = {"persona": simulator.name, "provider": self.provider.name}
+        self.noticer = Noticer(sentinels=sentinels, names=names)
 
     @property
     def scenario(self) -> Scenario:

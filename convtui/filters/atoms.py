@@ -278,11 +278,24 @@ ATOMS: Final[Mapping[str, AtomKind]] = {
     "retry": AtomKind("", "a call was made again", _simple(happened(Flag.RETRY))),
     "empty": AtomKind("", "the reply says nothing", _empty),
     "repeat": AtomKind(
-        "", "the speaker said (nearly) the same before", noticed("repeat"), needs=_always
+        "[RULE]", "the speaker said (nearly) the same before", noticed("repeat"), needs=_always
+    ),
+    "echo": AtomKind(
+        "[RULE]", "the speaker says what the other side just said", noticed("echo"), needs=_always
+    ),
+    "farewell": AtomKind(
+        "", "both sides only say goodbye, three turns or more", noticed("farewell"), needs=_always
     ),
     "role": AtomKind(
-        "", "the speaker talks as if it were the other side", noticed("role"), needs=_always
+        "[RULE]", "the speaker talks as if it were the other side", noticed("role"), needs=_always
     ),
+    "label": AtomKind(
+        "[RULE]", "the text begins with a name or a label", noticed("label"), needs=_always
+    ),
+    "sentinel": AtomKind(
+        "", "an ending that was not heard: &lt;end&gt;", noticed("sentinel"), needs=_always
+    ),
+    "leak": AtomKind("[RULE]", "reasoning is in what is said", noticed("leak"), needs=_always),
     "edited": AtomKind("", "a human edited the turn", _simple(happened(Flag.EDITED))),
     "human": AtomKind("", "a human spoke", _simple(happened(Flag.HUMAN))),
     "end": AtomKind("[KIND]", "the session ended here", _end),

@@ -13,6 +13,7 @@ from convtui.faults import SIDES
 from convtui.filters.basics import Lookup, Test, after, happened, one_of
 from convtui.filters.runs import Answer
 from convtui.filters.tree import Atom
+from convtui.heuristics import FLAG_RULES
 from convtui.incomplete import REASONS
 from convtui.transcript import OPEN, Flag, Transcript, Turn
 
@@ -20,12 +21,23 @@ DECISIONS: Final = ("reply", "stop", "abstain", "error")
 
 
 def noticed(name: str) -> Callable[[Atom], Test]:
-    """Whether a heuristic raised the flag `name`, one of `corrections.CORRECTABLE`.
+    """Whether a heuristic raised the flag `name`, one of `corrections.CORRECTABLE`; with a value,
+    whether that rule did. What was added by hand has no rule.
 
     The engine's own fold knows at the gate of `commit` what is about to be recorded: a breakpoint
     fires there.
     """
     bit = int(CORRECTABLE[name])
+
+    def build(atom: Atom) -> Test:
+        if atom.value is None:
+            return any_rule
+        code = f"{name}:{one_of(atom.value, tuple(FLAG_RULES[name]), 'rule')}"
+
+        def by_rule(turn: Turn, transcript: Transcript, lookup: Lookup | None) -> Answer:
+            return known(turn, transcript, lookup) and code in turn.codes
+
+        return after("commit", by_rule)
 
     def known(turn: Turn, transcript: Transcript, lookup: Lookup | None) -> Answer:
         correction = _correction(turn, lookup)
@@ -33,8 +45,8 @@ def noticed(name: str) -> Callable[[Atom], Test]:
             return correction.flags[name]
         return bool(int(turn.flags) & bit)
 
-    test = after("commit", known)
-    return lambda _: test
+    any_rule = after("commit", known)
+    return build
 
 
 def fault(atom: Atom) -> Test:

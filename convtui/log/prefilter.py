@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Final, NamedTuple
 
+from convtui.corrections import CORRECTABLE
 from convtui.faults import SIDES
 from convtui.filters import Atom, Node, Not, Or
 from convtui.log.index_rows import RAW_AS_SHOWN, RAW_ELSEWHERE, RAW_KEPT
@@ -104,7 +105,6 @@ _COLUMNS: Final[Mapping[str, str]] = {
     "tokens": "t.tokens",
     "cost": "t.cost",
 }
-_BY_HAND: Final[Mapping[str, Flag]] = {"role": Flag.ROLE, "repeat": Flag.REPEAT}
 
 
 def _atom(atom: Atom, be: bool, full_text: bool) -> Condition:
@@ -117,8 +117,10 @@ def _atom(atom: Atom, be: bool, full_text: bool) -> Condition:
         # Where the column is NULL neither is true, as for the evaluator.
         sql = f"{_COLUMNS[name]} {atom.op or '='} ?"
         return Condition(sql if be else f"NOT ({sql})", (float(value),))
-    if name in _BY_HAND:
-        flag = _flag(_BY_HAND[name], be)
+    if name in CORRECTABLE:
+        if value is not None and not be:
+            return ANYTHING
+        flag = _flag(CORRECTABLE[name], be)
         return _either([flag, Condition(_RUN_IS.format("corrected"))])
     special = _SPECIAL.get(name)
     if special is not None:

@@ -160,6 +160,8 @@ class UserSimulator:
     name: str = ""
     kind: str = ""
     termination_signals: Sequence[str] = ()
+    end_sentinel: str = ""
+    """What its model writes when the persona is done; empty where it ends in another way."""
     overlay: Mapping[str, Any] = MappingProxyType({})
     """Parameters that a model is asked with in this attempt, laid over its own."""
 

@@ -73,7 +73,7 @@ class LlmSimulator(UserSimulator):
         # Where both are the same string the global rule wins: the turn is said, then ends.
         same = end_sentinel.casefold() == global_signal.casefold()
         self._sentinel = None if same else re.compile(re.escape(end_sentinel), re.IGNORECASE)
-        self._end_sentinel = "" if same else end_sentinel
+        self.end_sentinel = "" if same else end_sentinel
         self._system = self.render(template or DEFAULT_TEMPLATE, prompt, task, end_sentinel)
 
     @staticmethod
@@ -128,7 +128,7 @@ class LlmSimulator(UserSimulator):
 
     def extract_signals(self, raw: str) -> list[SignalMatch]:
         """The persona's own signals, and its sentinel where it was only thought."""
-        return super().extract_signals(raw) + thought_signals(raw, self._end_sentinel)
+        return super().extract_signals(raw) + thought_signals(raw, self.end_sentinel)
 
     def post_process_response(self, text: str) -> str:
         """What is said: no reasoning, no sentinel."""

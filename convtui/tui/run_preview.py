@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from convtui.corrections import CORRECTABLE, FLAG_WORDS
 from convtui.library import RunTurns
 from convtui.log.library import RunSummary
 from convtui.text import one_line, visible_line
@@ -25,9 +26,7 @@ _COUNTED = (
     (Flag.TOOL_ERROR, "failed tool call", "error"),
     (Flag.RETRY, "retry", "warning"),
     (Flag.EMPTY, "empty", "warning"),
-    (Flag.ROLE, "role inversion", "warning"),
-    (Flag.REPEAT, "repetition", "warning"),
-    (Flag.LEAK, "reasoning leak", "warning"),
+    *((flag, FLAG_WORDS[name], "warning") for name, flag in CORRECTABLE.items()),
     (Flag.EDITED, "edited", "human"),
     (Flag.HUMAN, "human", "human"),
 )
@@ -84,6 +83,7 @@ def _many(count: int, what: str) -> str:
     if count == 1:
         return f"1 {what}"
     plural = f"{what[:-1]}ies" if what.endswith("try") else f"{what}s"
+    plural = f"{what}es" if what.endswith("o") else plural
     return f"{count:,} {plural if what not in _ADJECTIVES else what}"
 
 

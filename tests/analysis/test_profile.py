@@ -146,6 +146,21 @@ def test_signals_discards_decisions_and_endings(tmp_path: Path) -> None:
     assert (found.said, found.sessions) == (3, 2)
 
 
+def test_what_was_noticed_is_counted_by_turns(tmp_path: Path) -> None:
+    label = {"flag": "label", "rule": "own-name"}
+    turns = [
+        turn(1, "persona", "Maya: hi", flags=[label, {"flag": "role", "rule": "counsels"}]),
+        turn(2, "provider", "Hello"),
+        turn(3, "persona", "Maya: bye", flags=[label]),
+    ]
+    path = write_log(tmp_path / "a.jsonl", conversation(session(1, "one", turns)))
+    found = profile_logs([path, path])
+    assert found.noticed == {"label": 4, "role": 2}
+    assert as_dict(found)["noticed"] == {"label": 4, "role": 2}
+    (told,) = [each for each in sections(found) if each.title == "noticed (turns)"]
+    assert list(told.rows) == [("script label", "4"), ("role inversion", "2")]
+
+
 def test_what_a_branch_began_with_is_not_its_own(tmp_path: Path) -> None:
     seeded = HistorySeeded(
         turns=[

@@ -8,6 +8,7 @@ from convtui.log.inherited import inherited_notes
 from convtui.log.notes import Inherited, Notes, TurnNote
 from convtui.tui.widgets.note_marks import is_noted, note_rows, note_sign, noted_spans, with_note
 from convtui.tui.widgets.text_pane import Doc
+from tests.logs import conversation, fold, session, turn
 from tests.tui.family import family
 
 
@@ -46,7 +47,8 @@ def test_they_are_drawn_with_where_they_come_from() -> None:
     note = TurnNote(inherited=(Inherited("1f3a9", True, "why\x1b[2J?"),))
     assert note.marked and note.noted and not note.mark and not note.note
     assert is_noted(note) and note_sign(note) == ("◆", "human")
-    assert len(note_rows(note)) == 1
+    said_turn = fold(conversation(session(1, "a", [turn(1, "persona", "Hello")]))).turns[0]
+    assert len(note_rows(note, said_turn)) == 1
     said = "".join(text for text, _ in noted_spans(note))
     assert said.startswith("◆ marked in 1f3a · ¶ note in 1f3a: why") and "\x1b" not in said
     both = TurnNote(mark=True, inherited=note.inherited)

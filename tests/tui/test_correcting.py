@@ -9,6 +9,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
+from convtui.corrections import CORRECTABLE, FLAG_WORDS
 from convtui.log.notes import Notes, TurnNote
 from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
@@ -73,6 +74,37 @@ def test_badges_say_in_words_what_was_noticed_and_corrected() -> None:
         "role inversion",
         "reasoning leak by hand",
     ]
+
+
+def rows(screen: DebuggerScreen) -> str:
+    """What the transcript shows."""
+    view = screen.view
+    return "\n".join(view.render_line(y).text for y in range(view.size.height))
+
+
+def test_every_flag_of_the_heuristics_has_a_glyph_and_a_word() -> None:
+    for name, flag in CORRECTABLE.items():
+        said = turn(1, "persona", "Hello", flags=[{"flag": name, "rule": "r"}])
+        flagged = fold(conversation(session(1, "a", [said]))).turns[0]
+        assert int(flagged.flags) == int(flag)
+        assert glyph(flagged) == ("!", "warning")
+        assert badges(flagged) == [(FLAG_WORDS[name], "warning")]
+        away = Extra(correction=TurnNote(flags={name: False}))
+        assert badges(flagged, away) == [(f"no {FLAG_WORDS[name]}", "human")]
+
+
+@pytest.mark.parametrize("name", [name for name in CORRECTABLE if name != "role"])
+async def test_every_flag_can_be_added_by_hand(app: ConvtuiApp, log: Path, name: str) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = shown(app)
+        await until(pilot, lambda: screen.view.cursor == 1)
+        await pilot.press("k")
+        await choose(pilot, app, f"{name}:true")
+        await until(pilot, lambda: Notes(log).on(1, 1) == TurnNote(flags={name: True}))
+        await until(pilot, lambda: f"{FLAG_WORDS[name]} by hand" in rows(screen))
+        await choose(pilot, app, f"{name}:false")
+        await until(pilot, lambda: "by hand" not in rows(screen))
+        await until(pilot, lambda: Notes(log).all() == {})
 
 
 async def test_a_flag_and_the_fault_are_corrected_by_hand(app: ConvtuiApp, log: Path) -> None:

@@ -12,13 +12,14 @@ from textual.widgets import Input, OptionList
 from convtui.filters import parse
 from convtui.log.notes import Notes, TurnNote
 from convtui.paths import write_state
+from convtui.transcript import Flag
 from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger import DebuggerScreen
 from convtui.tui.screens.dialogs import Ask, Edit
 from convtui.tui.screens.notes import NotesScreen
 from convtui.tui.widgets.note_marks import note_rows, note_sign
-from tests.logs import conversation, session, turn, write_log
+from tests.logs import conversation, fold, session, turn, write_log
 from tests.tui.sample import until
 from tests.tui.test_app_live import Live
 
@@ -78,11 +79,17 @@ async def search(pilot: Pilot[Any], app: ConvtuiApp, expression: str) -> None:
 
 def test_a_row_has_glyph_and_word() -> None:
     both = TurnNote(mark=True, note="asks\ntwice \x1b[1m")
-    (row,) = note_rows(both)
+    said = fold(conversation(session(1, "a", [turn(1, "persona", "Hello")]))).turns[0]
+    (row,) = note_rows(both, said)
     assert "".join(words for words, _ in row) == "◆ marked · ¶ note: asks twice ␛[1m"
     assert note_sign(both) == ("◆", "human")
     assert note_sign(TurnNote(note="x")) == ("¶", "human")
-    assert note_rows(TurnNote(flags={"role": True})) == []
+    assert note_rows(TurnNote(flags={"role": False}, fault="harness"), said) == []
+    added = TurnNote(flags={"role": True, "leak": False})
+    assert note_rows(added, said) == [[("role inversion by hand", "warning")]]
+    assert note_sign(added) == ("!", "warning")
+    said.flags = Flag.LEAK
+    assert note_rows(added, said) == [], "its badges tell it"
     assert note_sign(None) is None
 
 

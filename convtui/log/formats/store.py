@@ -139,7 +139,8 @@ def store(
             )
         )
         totals: dict[str, Any] = {"turns": 0, "sessions": 0}
-        noticer = Noticer()
+        provider = str(imported.provider.get("name") or "")
+        noticer = Noticer(names={"persona": imported.persona, "provider": provider})
         for seconds, record in imported.records:
             writer.seconds = max(writer.seconds, seconds)
             writer.write(_with_flags(record, noticer, redactor))

@@ -18,7 +18,7 @@ from convtui.tui.drift import drift_of
 from convtui.tui.screens.tracing import Tracing
 from convtui.tui.widgets.inspector_tabs import RESPONDER, Context
 from convtui.tui.widgets.marks import Extra, extra_of
-from convtui.tui.widgets.note_marks import is_noted
+from convtui.tui.widgets.note_marks import has_row
 from convtui.tui.widgets.transcript_view import Mode
 
 LOOK_BACK = 40
@@ -146,7 +146,7 @@ class Inspecting(Tracing):
             extra = extra or Extra()
             extra.correction = correction
         noted = self.note_of(turn)
-        if noted is not None and is_noted(noted):
+        if noted is not None and has_row(noted, turn):
             extra = extra or Extra()
             extra.noted = noted
         return extra

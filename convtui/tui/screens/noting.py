@@ -14,7 +14,7 @@ from convtui.transcript import Turn
 from convtui.tui.screens.correcting import Correcting
 from convtui.tui.screens.dialogs import Ask, Edit
 from convtui.tui.screens.notes import NotesScreen
-from convtui.tui.widgets.note_marks import is_noted
+from convtui.tui.widgets.note_marks import added_words, has_row
 
 
 class Noting(Correcting):
@@ -28,16 +28,26 @@ class Noting(Correcting):
         """Makes room in the transcript for the rows of marks and notes."""
         notes, transcript = self._by_hand, self.transcript
         # Whatever is written goes through this screen, which resets the last one.
-        now = (notes, transcript, len(transcript.turns))
+        now = (notes, transcript, len(transcript.turns), self._added())
         if now == self._noted_for:
             return
         self._noted_for = now
-        found: set[int] = set()
+        rows: set[int] = set()
         for address, note in self._all_notes().items():
-            turn = transcript.find(*address) if is_noted(note) else None
-            if turn is not None:
-                found.add(turn.index)
-        self.view.set_noted(frozenset(found))
+            turn = transcript.find(*address)
+            if turn is not None and has_row(note, turn):
+                rows.add(turn.index)
+        self.view.set_noted(frozenset(rows))
+
+    def _added(self) -> frozenset[Address]:
+        """The turns with flags added by hand that have no other row to tell them in: this may
+        change with the turn."""
+        added: set[Address] = set()
+        for address, note in self._by_hand.all().items() if self._by_hand is not None else ():
+            turn = self.transcript.find(*address) if note.flags else None
+            if turn is not None and added_words(note, turn):
+                added.add(address)
+        return frozenset(added)
 
     def _all_notes(self) -> dict[Address, TurnNote]:
         """Everything noted, here or where the turns come from, by address, in order."""

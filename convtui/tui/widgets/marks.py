@@ -27,20 +27,18 @@ from convtui.tui.words import decision_sign, decision_text
 
 SEPARATOR: Final = " · "
 
-_CALLED: Final = (
+_NOTICED: Final = sum(int(flag) for flag in CORRECTABLE.values())
+_CALLED: Final = _NOTICED | int(
     Flag.SIGNAL
     | Flag.EMPTY
     | Flag.TOOL_ERROR
     | Flag.WARNING
     | Flag.TRUNCATED
     | Flag.WOULD_END
-    | Flag.ROLE
-    | Flag.REPEAT
-    | Flag.LEAK
     | Flag.INCOMPLETE
     | Flag.ERROR_TEXT
 )
-BADGES: Final = int(
+BADGES: Final = _NOTICED | int(
     Flag.SIGNAL
     | Flag.CHANGED
     | Flag.EMPTY
@@ -58,9 +56,6 @@ BADGES: Final = int(
     | Flag.HELD
     | Flag.REASONING
     | Flag.WARNING
-    | Flag.ROLE
-    | Flag.REPEAT
-    | Flag.LEAK
     | Flag.INCOMPLETE
     | Flag.ERROR_TEXT
 )
@@ -135,12 +130,11 @@ _SIGNS: Final = (
     # Before what was noticed in it: nobody is to act upon that any more.
     (int(Flag.INACTIVE), ("o", "muted")),
     (int(Flag.SIGNAL), ("!", "signal")),
-    (int(_CALLED), ("!", "warning")),
+    (_CALLED, ("!", "warning")),
     (int(Flag.EDITED | Flag.HUMAN), ("*", "human")),
 )
-_SIGNED: Final = int(
-    _CALLED
-    | Flag.HELD
+_SIGNED: Final = _CALLED | int(
+    Flag.HELD
     | Flag.DISCARDED
     | Flag.ERROR
     | Flag.SKIPPED
@@ -193,7 +187,7 @@ def badges(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> li
         add(("error text" if short else "the text of an error", "error"))
     if flags & Flag.INCOMPLETE:
         add((f"incomplete: {', '.join(_coded(turn, 'incomplete')) or 'unknown'}", "warning"))
-    if flags & _CORRECTABLE or (extra is not None and extra.correction is not None):
+    if flags & _NOTICED or (extra is not None and extra.correction is not None):
         found += _noticed(flags, extra.correction if extra is not None else None)
     if flags & Flag.DECISION:
         add(("decision " + _decision(turn, extra, short=short), "tool"))
@@ -230,9 +224,6 @@ def badges(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> li
     if flags & Flag.SEEDED:
         add(("parent log" if short else "from the parent log", "muted"))
     return found
-
-
-_CORRECTABLE: Final = int(Flag.ROLE | Flag.REPEAT | Flag.LEAK)
 
 
 def _noticed(flags: int, correction: Correction | None) -> list[Span]:

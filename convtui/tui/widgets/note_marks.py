@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from convtui.corrections import FLAG_WORDS
 from convtui.log.notes import Inherited, TurnNote
 from convtui.text import visible_line
+from convtui.transcript import Turn
 from convtui.tui.palette import Span
+from convtui.tui.widgets.marks import BADGES
 from convtui.tui.widgets.text_pane import Doc
 
 MARK: Final = "◆"
@@ -48,15 +51,34 @@ def is_noted(note: TurnNote) -> bool:
     return note.marked or note.noted
 
 
-def note_rows(note: TurnNote | None) -> list[list[Span]]:
+def added_words(note: TurnNote, turn: Turn) -> list[str]:
+    """The flags that were added by hand to a turn that has no row of badges to tell them in."""
+    if not note.flags or int(turn.flags) & BADGES:
+        return []
+    return [f"{FLAG_WORDS.get(name, name)} by hand" for name, added in note.flags.items() if added]
+
+
+def has_row(note: TurnNote, turn: Turn) -> bool:
+    """Whether a turn has a row for what a person said of it."""
+    return is_noted(note) or bool(added_words(note, turn))
+
+
+def note_rows(note: TurnNote | None, turn: Turn) -> list[list[Span]]:
     """The row below a turn's text: one, or none."""
-    return [noted_spans(note)] if note is not None and is_noted(note) else []
+    if note is None or not has_row(note, turn):
+        return []
+    spans = noted_spans(note)
+    for words in added_words(note, turn):
+        spans += [(" · ", "border")] if spans else []
+        spans.append((words, "warning"))
+    return [spans]
 
 
 def note_sign(note: TurnNote | None) -> Span | None:
     """The sign beside a turn that has no other one."""
     if note is None or not is_noted(note):
-        return None
+        added = note is not None and any(note.flags.values())
+        return ("!", "warning") if added else None
     return (MARK if note.marked else NOTE), "human"
 
 

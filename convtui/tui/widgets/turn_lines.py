@@ -162,7 +162,7 @@ class TurnLines:
             running = turn.status == OPEN and not turn.flags & Flag.HELD
             own += tool_rows(extra.uses, geometry.text_width, running=running)
         self._noted = extra.noted if extra is not None else None
-        tail = [*own, *note_rows(self._noted), *badge_rows(turn, extra, geometry)]
+        tail = [*own, *note_rows(self._noted, turn), *badge_rows(turn, extra, geometry)]
         same = (
             streaming
             and self._turn is turn

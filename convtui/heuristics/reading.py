@@ -1,0 +1,123 @@
+"""A shown text as the rules look at it: a bounded part, in lower case, in words."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+Noticed = dict[str, Any]
+"""`{flag, rule, matched?, start?, end?, ago?, count?}`; `start` and `end` are places in the shown
+text, `ago` is how many of its own turns ago the side said it (from 1), `count` how many turns in a
+row."""
+
+LOOKED_AT: Final = 16_000
+"""Characters of a text that are looked at."""
+COMPARED: Final = 4_000
+"""Characters of a text that are compared with others."""
+_MATCHED: Final = 120
+
+_AROUND: Final = ".,;:!?…'\"“”‘’«»()[]{}<>*_`~#-–—/\\|。，！？、"
+_FOREIGN: Final = tuple(char for char in _AROUND if not char.isascii())
+_SPACED: Final = {ord(char): " " for char in _AROUND if char.isascii()} | {ord("'"): None}
+_QUOTES: Final = "\"'`“‘«„"
+_SENTENCE: Final = 160
+"""Characters before a phrase in which its sentence is looked for."""
+# Somebody else's words, or words that nobody says: "they ask how can I help you", "as if I'm ...".
+_REPORTED: Final = re.compile(
+    r"\b(?:says|said|saying|asks|asked|asking|tells|told|telling|replie[sd]|answer(?:s|ed)|wrote|"
+    r"writes|writing|texted|texting|emailed|heard|hearing|goes|mentioned|reads|"
+    r"(?:they|you|people|everyone|everybody|someone|somebody|bots?|agents?|chatbots?|it|he|she|who|"
+    r"always|don't|didn't|doesn't|never)"
+    r" (?:\w+ ){0,2}(?:say|ask|tell|text|write|reply|answer|hear|think|thinks|thought|believe|"
+    r"assume|"
+    r"suspect|claim|know)|"
+    r"have to (?:say|answer|ask|write|repeat)|i (?:say|answer|repeat|type)|pretend(?:ing)?|"
+    r"imagine|as if|as though|what if|wondering|instead of|sick of|tired of|"
+    r"all the|(?:stuff|things|lines?|phrases?|thing|script|messages?|e-?mails?|letter|voicemail|"
+    r"crap|bullshit|nonsense) like|be like|was like|were like|all like)\b"
+)
+_SUPPOSED: Final = re.compile(r"\b(?:if|whether|like|though|wish|call(?:ed|s)? me)\s*$")
+_CITED: Final = re.compile(
+    r"\b(?:message|e-?mail|letter|text|chat|reply|response|script|voicemail|note|form|page|app|"
+    r"website|site|sign|screen|quote)\b[^.!?\n]{0,40}:[^:]*$"
+)
+
+
+class Reading:
+    """One text of one side, read once for all rules."""
+
+    __slots__ = ("_distinct", "_words", "lowered", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.lowered = lowered(text)
+        self._words: list[str] | None = None
+        self._distinct: frozenset[str] | None = None
+
+    @property
+    def words(self) -> list[str]:
+        """The words of the part that is compared, in order."""
+        if self._words is None:
+            self._words = words(self.lowered[:COMPARED])
+        return self._words
+
+    @property
+    def distinct(self) -> frozenset[str]:
+        """The different words among them."""
+        if self._distinct is None:
+            self._distinct = frozenset(self.words)
+        return self._distinct
+
+    def entry(self, flag: str, rule: str, start: int, end: int) -> Noticed:
+        """What was noticed between two places of the text."""
+        matched = self.text[start:end][:_MATCHED]
+        return {"flag": flag, "rule": rule, "matched": matched, "start": start, "end": end}
+
+    def is_cited(self, start: int) -> bool:
+        """Whether what stands at `start` is quoted or reported: not the speaker's own words."""
+        if start > 0 and self.lowered[start - 1] in _QUOTES:
+            return True
+        before = self.before(start)
+        if _in_quotation(before):
+            return True
+        return bool(before) and (
+            _REPORTED.search(before) is not None
+            or _SUPPOSED.search(before) is not None
+            or _CITED.search(before) is not None
+        )
+
+    def before(self, start: int) -> str:
+        """The sentence of a place, up to it."""
+        part = self.lowered[max(0, start - _SENTENCE) : start]
+        cut = max(part.rfind(sign) for sign in ".!?\n;")
+        return part[cut + 1 :]
+
+
+def _in_quotation(before: str) -> bool:
+    """Whether a quotation mark is open at the end of `before`."""
+    if before.count('"') % 2:
+        return True
+    return before.count("“") > before.count("”") or before.count("«") > before.count("»")
+
+
+def lowered(text: str) -> str:
+    """The part that is looked at, in lower case, character for character; plain apostrophes."""
+    part = text[:LOOKED_AT]
+    small = part.lower()
+    if len(small) != len(part):
+        # Some capitals have two small letters; spans must stay those of the text.
+        small = "".join(low if len(low := char.lower()) == 1 else char for char in part)
+    return small.replace("’", "'") if "’" in small else small
+
+
+def words(small: str) -> list[str]:
+    """The words of a text in lower case, without what stands around them."""
+    if not small.isascii():
+        for char in _FOREIGN:
+            if char in small:
+                small = small.replace(char, " ")
+    if small.isascii():
+        # Only here a translation is quick: it looks every other character up in the table.
+        return small.translate(_SPACED).split()
+    small = small.replace("'", "").replace("-", " ")
+    return [word for piece in small.split() if (word := piece.strip(_AROUND))]
