@@ -52,6 +52,12 @@ CONTEXTS = (
 )
 
 
+_SHOWS = (
+    "move.", "view.", "inspector.", "search.", "replay.", "copy.", "compare.", "context.view",
+    "picker.next", "picker.previous", "runs.fold", "runs.tree", "app.help", "app.palette",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """Something a person can do.
@@ -69,6 +75,11 @@ class Action:
     contexts: frozenset[str]
     aliases: tuple[str, ...] = ()
     confirm: bool = False
+
+    @property
+    def acts(self) -> bool:
+        """Whether it may write something, call a model or leave; others only show something."""
+        return not self.id.startswith(_SHOWS)
 
 
 def _actions() -> Iterator[Action]:

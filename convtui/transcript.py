@@ -259,6 +259,11 @@ class Transcript:
     def _header(self, record: RecordDict, turn: Turn | None) -> None:
         if not self.header:
             self.header = record
+            scenario = record.get("scenario")
+            persona = scenario.get("persona") if isinstance(scenario, dict) else None
+            if isinstance(persona, dict) and persona.get("simulator") == "human":
+                # Nobody takes over what is a human's from the beginning.
+                self.taken_over.add("persona")
 
     def _seeded(self, record: RecordDict, turn: Turn | None) -> None:
         self.seed = {
@@ -266,6 +271,9 @@ class Transcript:
             "current": record.get("current"),
             "turns": len(record["turns"]),
         }
+        taken_over = (self.seed["counters"] or {}).get("taken_over")
+        if isinstance(taken_over, list):
+            self.taken_over.update(str(side) for side in taken_over)
         self.prepared = [str(name) for name in record.get("sessions", [])]
         ended = {item.get("session"): item for item in record.get("ended", [])}
         for item in record["turns"]:

@@ -24,6 +24,7 @@ from convtui.text import visible
 from convtui.tui import theming
 from convtui.tui.keys import KeyScreen
 from convtui.tui.palette import DARK, Palette
+from convtui.tui.typed_keys import TypedKeys
 
 if TYPE_CHECKING:
     from convtui.client import EngineHandle
@@ -92,6 +93,9 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         if state_file is None and config is not None:
             self._state_file = config.paths.state_file
         self._interrupted = float("-inf")
+        self.typed = TypedKeys(
+            self, deliver=super().on_event, acts=self._acts, dropped=self._keys_dropped
+        )
         self.look: Look | None = None
         self._theme_problems: list[str] = []
         self._first_theme()
@@ -303,6 +307,30 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             self.push_screen(TooSmall())
         elif not small and isinstance(self.screen, TooSmall):
             self.pop_screen()
+
+    # --- keys
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys and pastes are looked at before anything else has them."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            # A key says that the terminal has the focus, and gives it back to the input.
+            self.app_focus = True
+            await self.typed.key(event)
+            return
+        if isinstance(event, events.Paste) and not event.is_forwarded:
+            event = self.typed.paste(event)
+        elif isinstance(event, events.MouseDown) and not event.is_forwarded:
+            self.typed.pointed()
+        await super().on_event(event)
+
+    def _acts(self, key: str) -> bool:
+        screen = self.screen
+        return screen.acts(key) if isinstance(screen, KeyScreen) else True
+
+    def _keys_dropped(self) -> None:
+        screen = self._key_screen()
+        if screen is not None:
+            screen.keys_dropped()
 
     # --- what is remembered
 

@@ -79,14 +79,30 @@ class KeyScreen(Screen[Any], inherit_bindings=False):
 
     def action_press(self, key: str) -> None:
         """A key that some action of this screen has."""
+        action = self.action_of(key)
+        if action is None:
+            raise SkipAction
+        self.perform(action.id)
+
+    def action_of(self, key: str) -> Action | None:
+        """What a key does now, outside of inputs."""
         contexts = self.contexts()
-        found = self._found.setdefault(contexts, {})
-        if key not in found:
+        known = self._found.setdefault(contexts, {})
+        if key not in known:
             action = self.keymap.find(key, contexts)
             if action is None:
-                raise SkipAction
-            found[key] = action
-        self.perform(found[key].id)
+                return None
+            known[key] = action
+        return known[key]
+
+    def acts(self, key: str) -> bool:
+        """Whether a key does more, outside of inputs, than to show something."""
+        action = self.action_of(key)
+        return action is None or action.acts
+
+    def keys_dropped(self) -> None:
+        """Keys were no commands: they came in a burst, or right after text."""
+        self.tell("Keys that come at once, or right after text, are no commands: nothing was done.")
 
     def perform(self, action_id: str) -> None:
         """Carries an action out, or asks for the second press."""

@@ -13,6 +13,8 @@ from textual.app import App
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 
+from .hands import Hands
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -23,6 +25,15 @@ def colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.setenv("TERM", "xterm-256color")
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys come as slowly as those of somebody who reads; tests of haste have `Hands` of their own.
+
+    By the real clock all keys of a test are a burst: they are text, not commands.
+    """
+    monkeypatch.setattr("convtui.tui.typed_keys.KeyClock", Hands)
 
 
 @pytest.fixture(autouse=True)

@@ -97,6 +97,7 @@ class DebuggerScreen(Injecting, Evaluating, Inspecting):
         yield TakeOverInput(
             id="take-over",
             keys={name: self.keymap.keys(name) for name in TAKE_OVER_KEYS},
+            clock=self.capp.typed.clock.now,
         )
         search = Input(id="search", placeholder="text, or a filter such as ~signal or ~discard")
         search.compact = True
@@ -243,7 +244,8 @@ class DebuggerScreen(Injecting, Evaluating, Inspecting):
             more.append((self.keymap.shown("hold.edit_brief"), "edit the brief, ask again"))
         # In the input digits are text: its footer has the keys, and Escape brings the choices.
         speaks = self.show_take_over()
-        self.hold_bar.show(None if speaks or self.summarising else hold, letters, more)
+        leave = self.keymap.shown("take_over.leave") if self.take_over_input.has_focus else ""
+        self.hold_bar.show(None if speaks or self.summarising else hold, letters, more, leave)
 
     def _show_status(self) -> None:
         replay, handle = self.replay, self.handle
@@ -359,7 +361,7 @@ class DebuggerScreen(Injecting, Evaluating, Inspecting):
         self._refocused()
 
     def _refocused(self) -> None:
-        if self.speaks_for and self.query(HoldBar):
+        if self.run is not None and self.query(HoldBar):
             self._show_hold()
         self.refresh_footer()
 

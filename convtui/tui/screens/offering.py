@@ -59,9 +59,11 @@ class Offering(Briefs):
     def footer_items(self) -> list[KeyItem]:
         """Without what the hold bar lists; the take-over's keys while its input has the focus."""
         if self.take_over_input.has_focus:
-            ids = ["take_over.send", "take_over.newline", "take_over.editor", "take_over.leave"]
+            ids = ["take_over.newline", "take_over.editor", "take_over.leave"]
             if self.offers("draft") is not None:
-                ids.insert(1, "take_over.draft")
+                ids.insert(0, "take_over.draft")
+            if self.take_over_input.my_turn:
+                ids.insert(0, "take_over.send")
             return [
                 KeyItem(self.keymap.shown(name), self.label(actions()[name]), name) for name in ids
             ]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual.timer import Timer
+
 from convtui.protocol import Commands
 from convtui.records import RecordDict
 from convtui.text import visible_line
 from convtui.tui import status
 from convtui.tui.screens.answering import Answering
 from convtui.tui.screens.dialogs import Ask
+from convtui.tui.timers import once
+from convtui.tui.typed_keys import takes_text
 from convtui.tui.widgets.holdbar import choices_of
 from convtui.tui.widgets.takeover import TakeOverInput
 
@@ -25,7 +29,14 @@ class TakingOver(Answering):
 
     _drafting = ""
     """The side whose draft is being made."""
+    _draft_over = ""
+    """What stood in the input when the draft was asked for."""
     _hold_seen: object = None
+    _sides: frozenset[str] = frozenset()
+    """The sides that a human spoke for when the engine last said so."""
+    _wants_input = False
+    """Whether the input is to have the focus as soon as nobody uses the keys for something else."""
+    _input_timer: Timer | None = None
 
     # --- choices
 
@@ -55,11 +66,14 @@ class TakingOver(Answering):
     @property
     def taken_over(self) -> list[str]:
         """The sides that a human speaks for."""
-        if self.over:
+        if self.run is None or self.over:
             return []
-        sides = set(self.transcript.taken_over)
+        if self.transcript.records:
+            self._sides = frozenset(self.transcript.taken_over)
+        elif status.simulator_of(self.run.spec.scenario) == "human":
+            self._sides |= {"persona"}
         side = self.speaks_for
-        return sorted(sides | {side} if side else sides)
+        return sorted(self._sides | {side} if side else self._sides)
 
     @property
     def speaks_for(self) -> str:
@@ -95,8 +109,16 @@ class TakingOver(Answering):
     async def on_take_over_input_sent(self, event: TakeOverInput.Sent) -> None:
         """The human has spoken."""
         event.stop()
-        if not await self.release("say", {"text": event.text}):
-            self.take_over_input.refused(event.text)
+        self.spawn(self._say(event.text))
+
+    async def _say(self, text: str) -> None:
+        taken = False
+        try:
+            taken = await self.release("say", {"text": text})
+        finally:
+            # Whatever became of it, what was not taken is not lost.
+            if not taken:
+                self.take_over_input.refused(text)
 
     async def on_take_over_input_simulator_asked(self, event: TakeOverInput.SimulatorAsked) -> None:
         """The side speaks for itself this once."""
@@ -116,6 +138,7 @@ class TakingOver(Answering):
     def on_take_over_input_left(self, event: TakeOverInput.Left) -> None:
         """Back to the keys."""
         event.stop()
+        self._wants_input = False
         self.view.focus()
 
     async def do_hold_open_editor(self) -> None:
@@ -147,65 +170,93 @@ class TakingOver(Answering):
         side = self.speaks_for
         if not side:
             self.tell("A draft can be made when it is your turn to speak.")
-        elif self.offers("draft") is None:
+            return
+        if self.offers("draft") is None:
             self.tell(f"Nobody else speaks for the {WHO[side]}: there is no draft.", "warning")
-        elif await self.release("draft"):
-            self._drafting = side
-            # The keys of a call in flight work outside of the input.
-            self.view.focus()
+            return
+        before = self.take_over_input.text
+        if await self.release("draft"):
+            self._drafting, self._draft_over = side, before
 
     def show_take_over(self) -> bool:
-        """Brings the input up to date with the hold that is there now; whether it has the keys."""
+        """Brings the input up to date with the hold that is there now; whether it has the keys.
+
+        Only a person takes the keys from the input: whatever becomes of the conversation, what is
+        being typed stays text.
+        """
         hold = self.hold
         human = bool(self.speaks_for)
         box = self.take_over_input
         was = box.has_class("-shown")
         drafting = bool(self._drafting) and not self.over
-        box.set_class(human or drafting or bool(self.taken_over), "-shown")
-        waiting, box.my_turn = box.my_turn, human
+        speaks = human or drafting or bool(self.taken_over)
+        box.set_class(speaks or box.has_focus or (was and self.over and bool(box.text)), "-shown")
+        if speaks and not was:
+            self._wants_input = True
+        before, box.my_turn = box.my_turn, human
         if human and hold is not None and hold.get("hold") != self._hold_seen:
             self._hold_seen = hold.get("hold")
             asked, self._drafting = self._drafting, ""
             self._take_draft(hold, asked=bool(asked))
-            waiting = False
-        elif waiting and not human and not self._drafting:
+            self._wants_input = True
+        elif before and not human and not self._drafting:
             box.forget_draft()
-        speaks = human and (box.has_focus or not waiting)
-        if human and not waiting:
-            box.focus()
-        elif hold is not None and not human and box.has_focus and not box.text:
-            # Something else wants an answer: Enter is for its first choice.
-            self.view.focus()
-        elif was and not box.has_class("-shown") and box.has_focus:
-            self.view.focus()
+        if human != before:
+            box.notice("")
+        taken = self._take_keys(box) if speaks else False
         if box.has_class("-shown"):
-            box.label(*self._labels(hold if human else None))
-        return speaks
+            box.label(*self._labels(hold))
+        return human and (box.has_focus or taken)
+
+    def _take_keys(self, box: TakeOverInput) -> bool:
+        """Puts the keys into the input where that is wanted and takes them from nobody."""
+        if not self._wants_input:
+            return False
+        if self.focused is box or takes_text(self.focused):
+            self._wants_input = False
+            return False
+        busy = self.capp.typed.busy_for
+        if busy > 0:
+            if self._input_timer is not None:
+                self._input_timer.stop()
+            self._input_timer = once(self, busy, self.repaint)
+            return False
+        self._wants_input = False
+        box.focus()
+        return True
 
     def _take_draft(self, hold: RecordDict, *, asked: bool) -> None:
         draft = draft_of(hold)
         text = str(draft.get("text") or "") if draft is not None else ""
-        if text and self.take_over_input.fill(text):
+        box = self.take_over_input
+        if text and box.fill(text, over=self._draft_over):
             self.tell("Your own text is kept: the up key brings it back.")
+        elif text and box.text != text:
+            self.tell("The draft is there: the up key brings it. What you write stays.")
         elif asked and not text:
             self.tell(_sentence(str(hold.get("detail") or "There is no draft")), "warning")
 
     def _labels(self, hold: RecordDict | None) -> tuple[str, str, str]:
         """Title, hint and placeholder of the input."""
-        if hold is None:
-            sides = self.taken_over
-            who = " and ".join(f"the {WHO[side]}" for side in sides)
+        leave = self.keymap.shown("take_over.leave")
+        if self.dead:
+            return "the engine has died: your text is kept", f"{leave}, then enter, goes on", ""
+        if self.over:
+            return "the conversation is over: your text is kept", f"{leave} leaves it", ""
+        if hold is None or not self.speaks_for:
+            who = " and ".join(f"the {WHO[side]}" for side in self.taken_over)
+            hint = f"{leave}: the choices of the hold" if hold is not None else ""
             if self._drafting:
                 cancel = self.keymap.shown("run.cancel_call")
                 title = f"the {WHO[self._drafting]}'s draft is being made"
-                return title, f"{cancel} cancels it", "What comes in is shown above."
-            return f"you are {who}: not your turn yet", "", "You can write ahead."
+                return title, f"{leave}, then {cancel}, cancels it", "Its text comes here."
+            title = f"you are {who}: not your turn yet" if who else "nobody has taken over"
+            return title, hint, "Write ahead: what you type waits here for your turn."
         side = self.speaks_for
         title = f"you speak for the {WHO[side]}"
         if side == "persona":
             title += f", {visible_line(self._persona_name(), 40)}"
         offered = {choice for choice, _ in choices_of(hold)}
-        leave = self.keymap.shown("take_over.leave")
         more = "stop, abstain and more" if "stop" in offered else "all choices"
         detail = visible_line(str(hold.get("detail") or ""), 200)
         draft = draft_of(hold)

@@ -98,10 +98,12 @@ class HoldBar(Vertical):
         hold: RecordDict | None,
         keys: Mapping[str, str] | None = None,
         more: Sequence[tuple[str, str]] = (),
+        leave: str = "",
     ) -> None:
         """Shows a hold; None puts the bar away.
 
-        `keys` are the letters of choices, by id; `more` are keys with what they do here.
+        `keys` are the letters of choices, by id; `more` are keys with what they do here; `leave`
+        is the key to be pressed first where an input has the focus.
         """
         self.set_class(hold is not None, "-held")
         if hold is None:
@@ -130,6 +132,8 @@ class HoldBar(Vertical):
         lines = [*([message] if message else []), *(f"  {line}" for line in frames[-FRAMES:])]
         failure.update(Content("\n".join(lines)).stylize("$text-error", 0, len(message)))
         parts: list[tuple[str, str]] = []
+        if leave:
+            parts += [(leave, "bold $text-accent"), (", then:   ", "")]
         for number, (identity, label) in enumerate(choices_of(hold), 1):
             key = "enter" if number == 1 else str(number)
             letter = (keys or {}).get(identity, "")

@@ -13,8 +13,11 @@ from convtui.text import visible_line
 from convtui.tui.widgets.safe_area import SafeTextArea
 
 PAUSE_BEFORE_EMPTY = 0.3
-"""Seconds after a send during which an empty Enter does nothing: a second press of the same key
-must not let the simulator speak. A draft that has just come in is not sent either."""
+"""Seconds after a send, or any Enter, during which an empty Enter does nothing: a second press of
+the same key, or one that is held, must not let the simulator speak. What a person cannot have read
+is not sent either: a draft that has just come in, a text just after the focus has come here."""
+NOT_YET = "not your turn yet: the text is kept, enter sends it then"
+SEVERAL_LINES = "pasted, not sent: enter sends all of it"
 HISTORY = 100
 
 KEYS = {
@@ -73,7 +76,10 @@ class TakeOverInput(SafeTextArea):
         self.my_turn = False
         self._clock = clock
         self._sent_at = float("-inf")
+        self._entered_at = float("-inf")
         self._filled_at = float("-inf")
+        self._focused_at = float("-inf")
+        self._notice = self._hint = ""
         self._filled = ""
         """The draft that was put in, as it was put in."""
         self._said: list[str] = []
@@ -84,8 +90,26 @@ class TakeOverInput(SafeTextArea):
     def label(self, title: str, hint: str, placeholder: str) -> None:
         """Says whose words these are, what can be pressed, and what an empty text does."""
         self.border_title = Content(visible_line(title, 100))
-        self.border_subtitle = Content(visible_line(hint, 100))
+        self._hint = visible_line(hint, 100)
         self.placeholder = visible_line(placeholder, 200)
+        self._show_hint()
+
+    def notice(self, text: str) -> None:
+        """Says something in place of the hint, until the text is sent or gone."""
+        self._notice = text
+        self._show_hint()
+
+    def _show_hint(self) -> None:
+        self.border_subtitle = Content(self._notice or self._hint)
+
+    def _on_focus(self, event: events.Focus) -> None:
+        super()._on_focus(event)
+        self._focused_at = self._clock()
+
+    def on_text_area_changed(self) -> None:
+        """What was noticed is about a text that is gone."""
+        if self._notice and not self.text:
+            self.notice("")
 
     def _does(self, action: str, key: str) -> bool:
         return key in self._keys.get(action, ())
@@ -119,6 +143,8 @@ class TakeOverInput(SafeTextArea):
         text = event.text.replace("\r\n", "\n").replace("\r", "\n")
         if result := self._replace_via_keyboard(text, *self.selection):
             self.move_cursor(result.end_location)
+        if "\n" in text:
+            self.notice(SEVERAL_LINES if self.my_turn else NOT_YET)
 
     def _do(self, action: str) -> None:
         if action == "take_over.send":
@@ -136,7 +162,12 @@ class TakeOverInput(SafeTextArea):
         """Says what was written; an empty text lets the side speak for itself."""
         text = self.text
         now = self._clock()
-        if not self.my_turn or now - self._filled_at < PAUSE_BEFORE_EMPTY:
+        pressed, self._entered_at = self._entered_at, now
+        if not self.my_turn:
+            if text.strip():
+                self.notice(NOT_YET)
+            return
+        if now - max(self._filled_at, self._focused_at) < PAUSE_BEFORE_EMPTY:
             return
         if text.strip():
             self.keep(text)
@@ -144,16 +175,19 @@ class TakeOverInput(SafeTextArea):
             # What is typed from here on is the next thing to say.
             self.text = self._filled = ""
             self.post_message(self.Sent(text))
-        elif now - self._sent_at >= PAUSE_BEFORE_EMPTY:
+        elif now - max(self._sent_at, pressed) >= PAUSE_BEFORE_EMPTY:
             self._sent_at = now
             self.post_message(self.SimulatorAsked())
 
     def refused(self, text: str) -> None:
-        """What was sent was not said: it comes back, or waits behind the up key."""
+        """What was sent was not said: it comes back, before what was typed since."""
+        self._recalled = None
         if not self.text:
             self.text = text
-            self._recalled = None
             self.move_cursor(self.document.end)
+        else:
+            # The cursor stays in what is being typed.
+            self.insert(f"{text}\n", (0, 0), maintain_selection_offset=True)
 
     def keep(self, text: str) -> None:
         """Keeps a text for the up key."""
@@ -161,10 +195,17 @@ class TakeOverInput(SafeTextArea):
             self._said = [*self._said[-HISTORY + 1 :], text]
         self._recalled = None
 
-    def fill(self, draft: str) -> bool:
-        """Puts a draft in; whether a text of the human's gave way to it (the up key has it)."""
+    def fill(self, draft: str, *, over: str = "") -> bool:
+        """Puts a draft in; whether a text of the human's gave way to it (the up key has it).
+
+        Only a text that is still `over`, as it was when the draft was asked for, gives way: what
+        somebody is writing stays, and the up key has the draft.
+        """
         before = self.text
         gave_way = bool(before.strip()) and before not in (draft, self._filled)
+        if gave_way and before != over:
+            self.keep(draft)
+            return False
         if gave_way:
             self.keep(before)
         self._recalled = None
