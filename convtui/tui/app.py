@@ -24,6 +24,7 @@ from convtui.text import visible
 from convtui.tui import theming
 from convtui.tui.keys import KeyScreen
 from convtui.tui.palette import DARK, Palette
+from convtui.tui.textual_compat import read_alt_enter
 from convtui.tui.typed_keys import TypedKeys
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         if state_file is None and config is not None:
             self._state_file = config.paths.state_file
         self._interrupted = float("-inf")
+        read_alt_enter()
         self.typed = TypedKeys(
             self, deliver=super().on_event, acts=self._acts, dropped=self._keys_dropped
         )

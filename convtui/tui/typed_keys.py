@@ -11,15 +11,12 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
+from convtui.tui.textual_compat import MISREAD_KEYS, forward
 from convtui.tui.timers import once
 from convtui.tui.typing_guard import AFTER_TEXT, BURST_GAP, Stroke, TypingGuard, Verdict
 
 if TYPE_CHECKING:
     from textual.app import App
-
-_NAMES = {"\r": "alt+enter", "shift+\r": "shift+enter", "ctrl+\r": "ctrl+enter"}
-"""Keys that Textual's parser misreads: Enter in the format of xterm's modifyOtherKeys, which tmux
-uses, too. It leaves alt out."""
 
 
 def takes_text(widget: Widget | None) -> bool:
@@ -66,6 +63,7 @@ class TypedKeys:
         self._typed_in: Widget | None = None
         """The input that had the last text."""
         self._decisions = 0
+        self._dropped_at = float("-inf")
 
     @property
     def busy_for(self) -> float:
@@ -78,7 +76,7 @@ class TypedKeys:
 
     async def key(self, event: events.Key) -> None:
         """Takes a key that has just come."""
-        event.key = _NAMES.get(event.key, event.key)
+        event.key = MISREAD_KEYS.get(event.key, event.key)
         focused = self._app.focused
         typing = takes_text(focused)
         stroke = Stroke(event.key, event.character, self.clock.arrived(event), event)
@@ -121,7 +119,10 @@ class TypedKeys:
             elif verdict is Verdict.DROP:
                 ignored = ignored or not takes_text(focused)
         if ignored:
-            self._dropped()
+            # A burst is told of once.
+            before, self._dropped_at = self._dropped_at, verdicts[-1][0].at
+            if self._dropped_at - before > AFTER_TEXT:
+                self._dropped()
 
     async def _give_back(self, stroke: Stroke) -> bool:
         """Gives a key to the input that lost the focus; whether it is there to take it."""
@@ -131,7 +132,7 @@ class TypedKeys:
         if widget.screen is self._app.screen:
             widget.focus()
         if stroke.printable:
-            _forward(widget, stroke.event)
+            forward(widget, stroke.event)
         elif widget.screen is not self._app.screen:
             return False
         else:
@@ -142,11 +143,6 @@ class TypedKeys:
 def _put_in(widget: Widget, stroke: Stroke) -> None:
     """Types a line end or a tab: as it is where there are lines, as a space where there is one."""
     if isinstance(widget, Input):
-        _forward(widget, events.Key("space", " "))
+        forward(widget, events.Key("space", " "))
     else:
-        _forward(widget, events.Paste("\t" if stroke.key == "tab" else "\n"))
-
-
-def _forward(widget: Widget, event: events.Key | events.Paste) -> None:
-    """Behind the keys that the widget has been given, as the app gives them."""
-    widget._forward_event(event)
+        forward(widget, events.Paste("\t" if stroke.key == "tab" else "\n"))

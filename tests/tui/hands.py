@@ -8,10 +8,17 @@ from typing import Any
 from textual import events
 from textual.app import App
 
+from convtui.tui.app import ConvtuiApp
 from convtui.tui.typed_keys import KeyClock
 
 SLOWLY = 1.0
 """Seconds between the keys of somebody who looks at the screen after each of them."""
+
+
+def hands_of(app: ConvtuiApp) -> Hands:
+    """The hands of an app under test."""
+    assert isinstance(app.typed.clock, Hands)
+    return app.typed.clock
 
 
 class Hands(KeyClock):

@@ -22,6 +22,7 @@ from convtui.tui.source import LiveSource
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.safe_area import SafeTextArea
 from tests.tui.fake_handle import FakeHandle
+from tests.tui.hands import SLOWLY, hands_of
 from tests.tui.sample import header, turn, until, write_log
 
 OPENING = [
@@ -172,10 +173,11 @@ async def test_taking_over(live: Live) -> None:
         live.handle.held(*says, reason="human", stage="response")
         await until(pilot, lambda: box.has_focus and box.my_turn)
         count = len(live.handle.orders)
+        hands_of(live.app).gap = 0.1
         box._sent_at = box._clock()
         await pilot.press("enter")
         assert len(live.handle.orders) == count
-        box._sent_at = 0.0
+        hands_of(live.app).gap = SLOWLY
         await pilot.press("enter")
         await until(pilot, lambda: live.handle.orders[-1][1].get("choice") == "simulate")
         live.handle.held(*says, reason="human", stage="response")

@@ -20,6 +20,7 @@ from convtui.tui.source import LiveSource
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.takeover import TakeOverInput
 from tests.tui.fake_handle import FakeHandle
+from tests.tui.hands import Hands, hands_of
 from tests.tui.sample import header, turn, until, write_log
 
 OPENING = [
@@ -63,6 +64,10 @@ class Taken:
     @property
     def last(self) -> tuple[str, dict[str, Any]]:
         return self.handle.orders[-1]
+
+    @property
+    def hands(self) -> Hands:
+        return hands_of(self.app)
 
     def footer(self) -> list[str]:
         return [item.label for item in self.screen.query_one(KeyBar).items]
@@ -126,9 +131,9 @@ async def test_a_draft_fills_the_input_and_is_sent_as_it_is(taken: Taken) -> Non
         await pilot.press("ctrl+g")
         assert taken.last == ("release", {"choice": "draft", "edits": {}})
         await until(pilot, lambda: taken.title == "the user's draft is being made")
-        # The keys of a call in flight work meanwhile.
-        assert not taken.box.has_focus
-        assert str(taken.box.border_subtitle) == "x cancels it"
+        # What is typed meanwhile is text; the keys of a call in flight are behind Escape.
+        assert taken.box.has_focus
+        assert str(taken.box.border_subtitle) == "esc, then x, cancels it"
         await taken.turn(pilot, "Where is it?", draft=True)
         assert taken.box.text == "Where is it?"
         assert taken.title.endswith("from a draft")
@@ -211,7 +216,8 @@ async def test_a_draft_just_come_in_is_not_sent_by_the_key_before(taken: Taken) 
     async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await taken.turn(pilot, "Its draft.", draft=True)
-        taken.box._filled_at = taken.box._clock()
+        taken.hands.gap = 0.1
+        taken.box._filled_at = taken.hands.now()
         await pilot.press("enter")
         assert not taken.handle.orders
 

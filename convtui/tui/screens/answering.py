@@ -48,29 +48,30 @@ class Answering(Driving):
         if not chosen or not self.still(hold):
             return
         texts = {use.id: pretty_arguments(use.raw_arguments) for use in chosen}
+        edits: dict[str, str] | None = {}
         if outside:
             written = await self.write_outside(texts[chosen[0].id])
             if written is None:
                 return
-            if wrong_with(written) is None:
-                if self.still(hold):
-                    await self.release(choice, {chosen[0].id: written})
+            edits = {chosen[0].id: written}
+            right = wrong_with(written) is None and self.still(hold)
+            if right and await self.release(choice, edits):
                 return
             # What was written is not lost: it is put right in here.
-            texts[chosen[0].id] = written
         rest = len(calls) - len(chosen)
         also = f"; the other {'call' if rest == 1 else f'{rest} calls'} as made" if rest else ""
         drafts = [(use.id, f"arguments of {use.name}, JSON{also}", texts[use.id]) for use in chosen]
-        edits = await self.app.push_screen_wait(
-            Edit(
-                self._place("edit", hold),
-                drafts,
-                check=lambda _, text: wrong_with(text),
-                keep=outside,
+        while True:
+            edits = await self.app.push_screen_wait(
+                Edit(
+                    self._place("edit", hold),
+                    drafts,
+                    check=lambda _, text: self.gone(hold) or wrong_with(text),
+                    wrote=edits,
+                )
             )
-        )
-        if edits and self.still(hold):
-            await self.release(choice, edits)
+            if not edits or (self.still(hold) and await self.release(choice, edits)):
+                return
 
     @staticmethod
     def _place(what: str, hold: RecordDict) -> str:
@@ -95,15 +96,22 @@ class Answering(Driving):
         names = ", ".join(dict.fromkeys(use.name for use in chosen))
         rest = len(calls) - len(chosen)
         also = f" The other {rest} {'runs' if rest == 1 else 'run'}." if rest else ""
-        reason = await self.app.push_screen_wait(
-            Ask(f"deny {names}: why?", hint=f"The model is told the reason; it may be empty.{also}")
-        )
-        if reason is None or not self.still(hold):
-            return
-        edits: dict[str, object] = {"reason": reason.strip()} if reason.strip() else {}
-        if rest:
-            edits["deny"] = [use.id for use in chosen]
-        await self.release("deny", edits)
+
+        def ask(wrote: str | None) -> Ask:
+            return Ask(
+                f"deny {names}: why?",
+                hint=f"The model is told the reason; it may be empty.{also}",
+                check=lambda _: self.gone(hold),
+                wrote=wrote,
+            )
+
+        def denied(reason: str) -> tuple[str, dict[str, object]]:
+            edits: dict[str, object] = {"reason": reason.strip()} if reason.strip() else {}
+            if rest:
+                edits["deny"] = [use.id for use in chosen]
+            return "deny", edits
+
+        await self.answered(hold, ask, denied)
 
     # --- approval in general
 
@@ -153,16 +161,16 @@ class Answering(Driving):
         if crossed is None:
             await self.release("raise")
             return
-        answer = await self.app.push_screen_wait(
-            Ask(
+
+        def ask(wrote: str | None) -> Ask:
+            return Ask(
                 f"the new budget: {crossed.title}",
                 value=crossed.doubled(),
                 hint=f"{crossed.in_words()}; the new one must be above what was used.",
-                check=lambda text: read_limit(text, crossed)[1],
+                check=lambda text: self.gone(hold) or read_limit(text, crossed)[1],
+                wrote=wrote,
             )
+
+        await self.answered(
+            hold, ask, lambda text: ("raise", {"limit": read_limit(text, crossed)[0]})
         )
-        if answer is None or not self.still(hold):
-            return
-        limit, wrong = read_limit(answer, crossed)
-        if wrong is None:
-            await self.release("raise", {"limit": limit})

@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 from convtui.errors import CommandRefused
 from convtui.text import visible, visible_line
 from convtui.tui.run import Breakpoint, LiveRun
+from convtui.tui.screens.dialogs import DROPS
 
 
 class BreakpointsScreen(ModalScreen[None]):
@@ -31,7 +32,8 @@ class BreakpointsScreen(ModalScreen[None]):
     BreakpointsScreen #break-error { color: $text-error; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,B", "dismiss(None)", "close"),
+        Binding("escape", "leave", "close"),
+        Binding("B", "dismiss(None)", "close", show=False),
         Binding("delete,d,backspace", "remove", "remove"),
         Binding("space", "switch", "on/off"),
         Binding("o", "once", "once"),
@@ -43,6 +45,7 @@ class BreakpointsScreen(ModalScreen[None]):
         self._run = run
         self._edited: int | None = None
         """The number of the one that the line below will replace."""
+        self._leaving = False
 
     def compose(self) -> ComposeResult:
         """The list and a line to add one."""
@@ -92,9 +95,26 @@ class BreakpointsScreen(ModalScreen[None]):
         return self._run.breakpoints[place]
 
     def _refused(self, error: CommandRefused) -> None:
-        place = self.query_one("#break-error", Static)
-        place.display = True
-        place.update(Content(visible(str(error))))
+        self._say(visible(str(error)))
+
+    def _say(self, text: str) -> None:
+        line = self.query_one("#break-error", Static)
+        line.display = bool(text)
+        line.update(Content(text))
+
+    def on_input_changed(self) -> None:
+        """What is written after the warning is warned of again."""
+        if self._leaving:
+            self._leaving = False
+            self._say("")
+
+    def action_leave(self) -> None:
+        """Closes; asks for a second press where a filter was written and not set."""
+        if self.query_one(Input).value.strip() and not self._leaving:
+            self._leaving = True
+            self._say(DROPS)
+        else:
+            self.dismiss(None)
 
     async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Enter switches it on or off."""

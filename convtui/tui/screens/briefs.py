@@ -83,12 +83,12 @@ class Briefs(Compressing):
             self.tell("No responder decides in this conversation: there is no brief.")
             return
         if self.decision_held and hold is not None:
-            edited = await self._edited()
-            if edited is not None and self.still(hold) and await self.release(
-                "again", {BRIEF: edited}
-            ):  # fmt: skip
-                self._brief = edited
-                self.show_decision()
+            edited: str | None = None
+            while (edited := await self._edited(hold, wrote=edited)) is not None:
+                if self.still(hold) and await self.release("again", {BRIEF: edited}):
+                    self._brief = edited
+                    self.show_decision()
+                    return
             return
         if turn is None or self.busy_with:
             return
@@ -101,17 +101,22 @@ class Briefs(Compressing):
         if edited is not None:
             await self._again(turn, detail, asked.seq, asked.response, edited)
 
-    async def _edited(self) -> str | None:
-        found = await self.app.push_screen_wait(
+    async def _edited(
+        self, hold: RecordDict | None = None, *, wrote: str | None = None
+    ) -> str | None:
+        def check(_: str, text: str) -> str | None:
+            gone = self.gone(hold) if hold is not None else None
+            return gone or (None if text.strip() else "a brief cannot be empty")
+
+        edited = await self.app.push_screen_wait(
             Edit(
-                "edit the brief and ask again", [(BRIEF, "what the responder is told", self.brief)]
+                "edit the brief and ask again",
+                [(BRIEF, "what the responder is told", self.brief)],
+                check=check,
+                wrote={BRIEF: wrote} if wrote is not None else None,
             )
         )
-        text = (found or {}).get(BRIEF)
-        if text is not None and not text.strip():
-            self.tell("A brief cannot be empty.", "warning")
-            return None
-        return text
+        return (edited or {}).get(BRIEF)
 
     def show_decision(self) -> None:
         """Opens the tab in which old and new stand side by side."""

@@ -7,7 +7,7 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -64,8 +64,14 @@ class Choose(ModalScreen[str | None]):
         self.dismiss(event.option_id)
 
 
+DROPS = "esc again drops what was written"
+
+
 class Ask(ModalScreen[str | None]):
-    """One line of text; `check` refuses with a reason, which is shown in place."""
+    """One line of text; `check` refuses with a reason, which is shown in place.
+
+    Escape has to be pressed twice where something was written: it would be lost.
+    """
 
     DEFAULT_CSS = """
     Ask { align: center middle; background: $background 60%; }
@@ -74,7 +80,7 @@ class Ask(ModalScreen[str | None]):
     Ask Static { width: 1fr; height: auto; color: $text-muted; padding: 0 1; }
     Ask Static.-bad { color: $text-error; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "cancel")]
 
     def __init__(
         self,
@@ -83,21 +89,42 @@ class Ask(ModalScreen[str | None]):
         value: str = "",
         hint: str = "",
         check: Callable[[str], str | None] = lambda text: None,
+        wrote: str | None = None,
     ) -> None:
+        """`wrote` is what was written in place of `value` before, and was not taken."""
         super().__init__()
         self._title, self._value, self._hint, self._check = title, value, hint, check
+        self._wrote = wrote
+        self._leaving = False
 
     def compose(self) -> ComposeResult:
         """The input and a hint below it."""
         box = Vertical()
         box.border_title = Content(self._title)
-        box.border_subtitle = Content("enter take it  esc cancel")
         with box:
-            yield Input(self._value)
+            yield Input(self._value if self._wrote is None else self._wrote)
             yield Static(Content(self._hint), markup=False)
 
+    def on_mount(self) -> None:
+        """Says how to leave."""
+        self._warn(False)
+
+    def _warn(self, leaving: bool) -> None:
+        self._leaving = leaving
+        leaves = DROPS if leaving else "esc cancel"
+        self.query_one(Vertical).border_subtitle = Content(f"enter take it  {leaves}")
+
+    def action_leave(self) -> None:
+        """Leaves it as it was; asks for a second press where that loses something."""
+        if self.query_one(Input).value != self._value and not self._leaving:
+            self._warn(True)
+        else:
+            self.dismiss(None)
+
     def on_input_changed(self) -> None:
-        """The complaint is about what is not there any more."""
+        """The complaint, and the warning, are about what is not there any more."""
+        if self._leaving:
+            self._warn(False)
         hint = self.query_one(Static)
         hint.remove_class("-bad")
         hint.update(Content(self._hint))
@@ -141,15 +168,16 @@ class Edit(ModalScreen[dict[str, str] | None]):
         *,
         check: Callable[[str, str], str | None] = lambda field, text: None,
         apply: str = "apply",
-        keep: bool = False,
+        wrote: Mapping[str, str] | None = None,
     ) -> None:
         """`drafts` are (field, label, text); `check` refuses the text of a field with a reason,
-        which is shown above it. With `keep` texts that are not changed here are in the result, too.
+        which is shown above it. `wrote` is what was written in place of the texts of fields before, and was not taken.
         """
         super().__init__()
         self._title = title
         self._drafts = list(drafts)
-        self._check, self._word, self._keep = check, apply, keep
+        self._wrote = wrote or {}
+        self._check, self._word = check, apply
         self._leaving = False
 
     def compose(self) -> ComposeResult:
@@ -159,8 +187,9 @@ class Edit(ModalScreen[dict[str, str] | None]):
         box.border_title = Content(self._title)
         box.border_subtitle = Content(self._keys())
         with box:
-            for _, label, text in self._drafts:
+            for field, label, text in self._drafts:
                 yield Static(Content(visible_line(label, 120)), markup=False)
+                text = self._wrote.get(field, text)  # noqa: PLW2901
                 yield SafeTextArea(text, soft_wrap=True, show_line_numbers=False)
 
     def on_mount(self) -> None:
@@ -168,7 +197,7 @@ class Edit(ModalScreen[dict[str, str] | None]):
         self.query(SafeTextArea).first().focus()
 
     def _keys(self) -> str:
-        leaves = "esc again drops what was written" if self._leaving else "esc leave it as it was"
+        leaves = DROPS if self._leaving else "esc leave it as it was"
         return f"ctrl+s {self._word}  {leaves}"
 
     def _warn(self, leaving: bool) -> None:
@@ -201,7 +230,7 @@ class Edit(ModalScreen[dict[str, str] | None]):
         wrong: SafeTextArea | None = None
         found: dict[str, str] = {}
         for (field, label, before), area, line in zip(self._drafts, areas, labels, strict=True):
-            if area.text == before and not self._keep:
+            if area.text == before:
                 continue
             found[field] = area.text
             why = self._check(field, area.text)

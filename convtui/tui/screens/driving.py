@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from convtui.errors import CommandRefused
@@ -204,20 +204,23 @@ class Driving(Transport):
         if self.offers("again") is None:
             await self._take("again", what="Asking again")
             return
-        answer = await self.app.push_screen_wait(
-            Ask(
+
+        def ask(wrote: str | None) -> Ask:
+            return Ask(
                 "ask again with other parameters",
                 value=self._asked_with,
                 hint="key=value, separated by spaces: temperature=0.2 model=openai/gpt-4o. Values"
                 " are JSON, or text. They count for this attempt, and are on record.",
-                check=lambda text: read_params(text)[1],
+                check=lambda text: self.gone(hold) or read_params(text)[1],
+                wrote=wrote,
             )
+
+        answer = await self.answered(
+            hold, ask, lambda text: ("again", {"params": read_params(text)[0]})
         )
-        if answer is None or not self.still(hold):
-            return
-        self._asked_with = answer
-        params, _ = read_params(answer)
-        if await self.release("again", {"params": params}):
+        if answer is not None:
+            self._asked_with = answer
+            params, _ = read_params(answer)
             told = ", ".join(f"{name}={value}" for name, value in params.items())
             self.tell(f"Asked again with {visible_line(told, 200)}.")
 
@@ -241,15 +244,43 @@ class Driving(Transport):
             self.tell("There is nothing to edit at this stage.", "warning")
             return
         drafts = self.drafts_for(choice, hold)
-        edits = await (self._outside(drafts) if outside else self._inside(hold, drafts))
-        if edits is None or not self.still(hold):
-            return
-        if choice == "reply" and not edits.get("raw", drafts[0][2]).strip():
-            self.tell("An answer cannot be empty: stop or abstain instead.", "warning")
-            return
-        if not edits:
-            return  # nothing was changed
-        await self.release(choice, edits)
+        edits: dict[str, str] = {}
+        while True:
+            written = await (
+                self._outside(drafts) if outside else self._inside(hold, drafts, edits)
+            )
+            if not written:
+                return  # nothing was changed
+            if choice == "reply" and not written.get("raw", drafts[0][2]).strip():
+                self.tell("An answer cannot be empty: stop or abstain instead.", "warning")
+                return
+            if self.still(hold) and await self.release(choice, written):
+                return
+            # What was written and not taken is not lost: it can be tried again, or copied.
+            edits, outside = written, False
+
+    def gone(self, hold: RecordDict) -> str | None:
+        """Why a hold cannot be answered any more, for the dialog in which somebody is writing."""
+        now = self.hold
+        if now is not None and now.get("hold") == hold.get("hold"):
+            return None
+        return "it went on meanwhile: nothing can be changed here any more, only copied"
+
+    async def answered(
+        self,
+        hold: RecordDict,
+        ask: Callable[[str | None], Ask],
+        answer: Callable[[str], tuple[str, dict[str, object]]],
+    ) -> str | None:
+        """Asks for a line and answers the hold with it; the line, once it was taken.
+
+        A line that was not taken is asked for again, as it was written.
+        """
+        text: str | None = None
+        while (text := await self.app.push_screen_wait(ask(text))) is not None:
+            if self.still(hold) and await self.release(*answer(text)):
+                return text
+        return None
 
     def drafts_for(self, choice: str, hold: RecordDict) -> list[tuple[str, str, str]]:
         """What a choice edits, as (field, label, text)."""
@@ -270,10 +301,12 @@ class Driving(Transport):
         return False
 
     async def _inside(
-        self, hold: RecordDict, drafts: list[tuple[str, str, str]]
+        self, hold: RecordDict, drafts: list[tuple[str, str, str]], wrote: Mapping[str, str]
     ) -> dict[str, str] | None:
         place = f"{hold.get('session') or 1}:{hold.get('turn')}" if hold.get("turn") else "held"
-        return await self.app.push_screen_wait(Edit(f"edit {place}", drafts))
+        return await self.app.push_screen_wait(
+            Edit(f"edit {place}", drafts, check=lambda *_: self.gone(hold), wrote=wrote)
+        )
 
     async def _outside(self, drafts: list[tuple[str, str, str]]) -> dict[str, str] | None:
         field, _, text = drafts[0]

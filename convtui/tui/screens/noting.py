@@ -81,22 +81,30 @@ class Noting(Correcting):
             return
         before = notes.on(turn.session, turn.number).note
         title = f"Note on turn {turn.address}"
-        text: str | None
+        text: str | None = None
+        while True:
+            text = await self._note_text(title, before, text)
+            if text is None or text.strip() == before:
+                return
+            kept = text.strip()
+
+            def write(notes: Notes, turn: Turn, kept: str = kept) -> str:
+                notes.note(turn.session, turn.number, kept)
+                return f"Noted on turn {turn.address}." if kept else "The note is gone."
+
+            # What could not be written is not lost: it can be tried again.
+            if await self._write(write, turn):
+                return
+
+    async def _note_text(self, title: str, before: str, wrote: str | None) -> str | None:
         if "\n" in before:
-            edited = await self.app.push_screen_wait(Edit(title, [("note", "the note", before)]))
-            text = edited["note"] if edited else None
-        else:
-            hint = "Kept beside the log. Empty takes the note away."
-            text = await self.app.push_screen_wait(Ask(title, value=before, hint=hint))
-        if text is None or text.strip() == before:
-            return
-        kept = text.strip()
-
-        def write(notes: Notes, turn: Turn) -> str:
-            notes.note(turn.session, turn.number, kept)
-            return f"Noted on turn {turn.address}." if kept else "The note is gone."
-
-        await self._write(write, turn)
+            draft = ("note", "the note", before)
+            edited = await self.app.push_screen_wait(
+                Edit(title, [draft], wrote={"note": wrote} if wrote is not None else None)
+            )
+            return edited["note"] if edited else None
+        hint = "Kept beside the log. Empty takes the note away."
+        return await self.app.push_screen_wait(Ask(title, value=before, hint=hint, wrote=wrote))
 
     async def do_turn_notes(self) -> None:
         """Lists the marks and notes, as they are beside the log now, and goes to one."""
@@ -138,12 +146,12 @@ class Noting(Correcting):
             await self._read_notes(path)
         return self._by_hand
 
-    async def _write(self, change: Callable[[Notes, Turn], str], turn: Turn | None = None) -> None:
-        """Changes the notes in a thread; a failure is told, as is what was done."""
+    async def _write(self, change: Callable[[Notes, Turn], str], turn: Turn | None = None) -> bool:
+        """Changes the notes in a thread; a failure is told, as is what was done. Whether it was."""
         turn = turn or self.selected
         notes = await self._notes_to_change()
         if turn is None or notes is None:
-            return
+            return False
         if self._noting is None:
             self._noting = asyncio.Lock()
         async with self._noting:
@@ -151,11 +159,12 @@ class Noting(Correcting):
                 said = await asyncio.to_thread(change, notes, turn)
             except FileError as error:
                 self.tell(f"Not kept: {error}.", "error")
-                return
+                return False
         self._noted_for = ()
         self.source.changed.add(turn.index)
         self.repaint()
         self.tell(said)
+        return True
 
 
 class ByHand:

@@ -118,6 +118,7 @@ class PickerScreen(KeyScreen):
 
         await self.query_one("#new").mount(ChoiceForm())
         self.query_one("#start").focus()
+        untouched = {field: self._input(field).value for field in _FIELDS}
         config = self.capp.config
         own = config.paths.config_dir / "personas" if config is not None else None
         remembered = (await self.capp.recall()).get("picker")
@@ -127,7 +128,7 @@ class PickerScreen(KeyScreen):
         self._take_personas(found, str(remembered.get("persona") or "demo"))
         for field in _FIELDS:
             value = remembered.get(field)
-            if isinstance(value, str):
+            if isinstance(value, str) and self._input(field).value == untouched[field]:
                 self._input(field).value = value
         if remembered.get("first") in ("persona", "provider"):
             self._select("first").value = remembered["first"]

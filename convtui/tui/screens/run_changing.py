@@ -91,28 +91,39 @@ class RunChanging(KeyScreen):
         branch = self.selected
         if branch is None or branch.run.damaged:
             return
-        run = branch.run
+        self._ask_tags(branch.run)
+
+    def _ask_tags(self, run: RunSummary, wrote: str | None = None) -> None:
         hint = "words, with commas between them; ~tag NAME finds them"
 
         async def given(text: str | None) -> None:
             if text is not None:
-                self.spawn(self._retag(run, _tags(text)))
+                self.spawn(self._retag(run, text))
 
         def check(text: str) -> str | None:
             wrong = (check_tag(tag) for tag in _tags(text))
             return next((why for why in wrong if why is not None), None)
 
         title = f"tags of {visible_line(run.name, 40)}"
-        self.app.push_screen(Ask(title, value=", ".join(run.tags), hint=hint, check=check), given)
+        value = ", ".join(run.tags)
+        self.app.push_screen(Ask(title, value=value, hint=hint, check=check, wrote=wrote), given)
 
-    async def _retag(self, run: RunSummary, tags: Sequence[str]) -> None:
+    async def _retag(self, run: RunSummary, text: str) -> None:
+        tags = _tags(text)
+
         def write() -> None:
             notes = Notes(run.path)
             for tag in dict.fromkeys((*run.tags, *tags)):
                 if (tag in tags) != (tag in run.tags):
                     notes.tag(tag, tag in tags)
 
-        await asyncio.to_thread(write)
+        try:
+            await asyncio.to_thread(write)
+        except ConvtuiError as error:
+            self.tell(str(error), "error")
+            # What could not be written is not lost: it can be tried again.
+            self._ask_tags(run, text)
+            return
         await self.reload([run.path])
 
     # --- the trash

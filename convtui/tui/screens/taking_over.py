@@ -54,12 +54,14 @@ class TakingOver(Answering):
 
     async def _abstain(self, hold: RecordDict) -> None:
         def check(text: str) -> str | None:
-            return None if text.strip() else "An abstention needs its reason."
+            return self.gone(hold) or (None if text.strip() else "An abstention needs its reason.")
 
         hint = "what the brief does not tell; the conversation ends here and counts as an error"
-        reason = await self.app.push_screen_wait(Ask("abstain: why?", hint=hint, check=check))
-        if reason is not None and self.still(hold):
-            await self.release("abstain", {"reason": reason})
+        await self.answered(
+            hold,
+            lambda wrote: Ask("abstain: why?", hint=hint, check=check, wrote=wrote),
+            lambda reason: ("abstain", {"reason": reason}),
+        )
 
     # --- whose words
 

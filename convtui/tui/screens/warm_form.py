@@ -17,6 +17,7 @@ from convtui.analysis.mining import Rules
 from convtui.errors import ConvtuiError
 from convtui.filters import parse
 from convtui.text import visible_line
+from convtui.tui.screens.dialogs import DROPS
 
 _RULES: Final = Rules()
 _FIELDS: Final = (
@@ -59,7 +60,7 @@ class BuildForm(ModalScreen[Wishes | None]):
     BuildForm #build-hint.-bad { color: $text-error; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "cancel"),
+        Binding("escape", "leave", "cancel"),
         Binding("down", "app.focus_next", show=False),
         Binding("up", "app.focus_previous", show=False),
     ]
@@ -69,6 +70,7 @@ class BuildForm(ModalScreen[Wishes | None]):
         super().__init__()
         self._runs = runs
         self._check = check
+        self._leaving = False
 
     def compose(self) -> ComposeResult:
         """The fields, and a line below them."""
@@ -90,7 +92,19 @@ class BuildForm(ModalScreen[Wishes | None]):
 
     def on_input_changed(self) -> None:
         """The complaint is about what is not there any more."""
+        self._leaving = False
         self._say("")
+
+    def action_leave(self) -> None:
+        """Builds nothing; asks for a second press where something was written."""
+        written = any(
+            self.query_one(f"#build-{name}", Input).value != value for name, _, value, _ in _FIELDS
+        )
+        if written and not self._leaving:
+            self._leaving = True
+            self._say(DROPS)
+        else:
+            self.dismiss(None)
 
     def _say(self, wrong: str) -> None:
         hint = self.query_one("#build-hint", Static)

@@ -16,8 +16,8 @@ PAUSE_BEFORE_EMPTY = 0.3
 """Seconds after a send, or any Enter, during which an empty Enter does nothing: a second press of
 the same key, or one that is held, must not let the simulator speak. What a person cannot have read
 is not sent either: a draft that has just come in, a text just after the focus has come here."""
-NOT_YET = "not your turn yet: the text is kept, enter sends it then"
-SEVERAL_LINES = "pasted, not sent: enter sends all of it"
+NOT_YET = "not your turn: kept, enter sends it then"
+SEVERAL_LINES = "not sent: enter sends all of it"
 HISTORY = 100
 
 KEYS = {
