@@ -3,99 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 from textual import events
 from textual.app import SuspendNotSupported
 
-from convtui.client import EngineHandle, EngineState
-from convtui.protocol import StartSpec
-from convtui.tui.app import ConvtuiApp
-from convtui.tui.run import LiveRun
 from convtui.tui.screens import outside
-from convtui.tui.screens.debugger import DebuggerScreen
 from convtui.tui.screens.dialogs import Ask
-from convtui.tui.source import LiveSource
-from convtui.tui.widgets.keybar import KeyBar
-from convtui.tui.widgets.takeover import TakeOverInput
-from tests.tui.fake_handle import FakeHandle
-from tests.tui.hands import Hands, hands_of
-from tests.tui.sample import header, turn, until, write_log
-
-OPENING = [
-    header(persona="Ida"),
-    {"type": "session.started", "session": 1, "session_type": "intake",
-     "first_speaker": "persona", "max_turns": 20},
-    *turn(1, "persona", "Hello there."),
-    *turn(2, "provider", "Good day."),
-]  # fmt: skip
-SAYS = (("say", "say it"), ("draft", "have a draft made"), ("simulate", "let it speak"))
-DECIDES = (("stop", "stop by hand"), ("abstain", "abstain by hand"))
-BACK = (("hand_back", "hand back"),)
-
-
-class Taken:
-    """An app on a fake engine in which a human speaks."""
-
-    def __init__(self, folder: Path) -> None:
-        self.handle = FakeHandle(write_log(folder / "a.jsonl", OPENING, closed=False))
-        spec = StartSpec(scenario={"persona": {"name": "Ida"}}, out_dir=str(folder))
-        run = LiveRun(spec, make_handle=lambda: cast(EngineHandle, self.handle))
-        self.app = ConvtuiApp(
-            lambda app: DebuggerScreen(app.keymap, LiveSource(run.handle), run),
-            state_file=folder / "state.json",
-        )
-        self.app.run_in_progress = run
-        self.holds = 0
-
-    @property
-    def screen(self) -> DebuggerScreen:
-        return next(s for s in self.app.screen_stack if isinstance(s, DebuggerScreen))
-
-    @property
-    def box(self) -> TakeOverInput:
-        return self.screen.take_over_input
-
-    @property
-    def title(self) -> str:
-        return str(self.box.border_title)
-
-    @property
-    def last(self) -> tuple[str, dict[str, Any]]:
-        return self.handle.orders[-1]
-
-    @property
-    def hands(self) -> Hands:
-        return hands_of(self.app)
-
-    def footer(self) -> list[str]:
-        return [item.label for item in self.screen.query_one(KeyBar).items]
-
-    def notices(self) -> str:
-        return " ".join(notice.message for notice in self.app._notifications)
-
-    async def begin(self, pilot: Any) -> None:
-        await until(pilot, lambda: self.handle.state is EngineState.RUNNING)
-        self.handle.tell(*OPENING)
-        await until(pilot, lambda: self.screen.view.shown_items == 2)
-
-    async def turn(
-        self,
-        pilot: Any,
-        text: str = "",
-        *,
-        choices: tuple[tuple[str, str], ...] = SAYS,
-        side: str = "persona",
-        **more: Any,
-    ) -> None:
-        """It is the human's turn; `draft=True` says that `text` is a draft."""
-        draft = {"field": "text", "label": "x", "text": text, "draft": more.pop("draft", False)}
-        self.holds += 1
-        self.handle.held(*choices, *BACK, reason="human", stage="request", side=side,
-                         drafts=[draft], hold=self.holds, **more)  # fmt: skip
-        await until(pilot, lambda: self.box.my_turn and self.box.has_focus)
-        self.box._filled_at = self.box._sent_at = float("-inf")
+from tests.tui.sample import until
+from tests.tui.taken import DECIDES, SAYS, Taken
 
 
 @pytest.fixture

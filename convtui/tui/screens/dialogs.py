@@ -171,7 +171,8 @@ class Edit(ModalScreen[dict[str, str] | None]):
         wrote: Mapping[str, str] | None = None,
     ) -> None:
         """`drafts` are (field, label, text); `check` refuses the text of a field with a reason,
-        which is shown above it. `wrote` is what was written in place of the texts of fields before, and was not taken.
+        which is shown above it. `wrote` is what was written before in place of the texts of
+        fields, and was not taken.
         """
         super().__init__()
         self._title = title

@@ -1,0 +1,52 @@
+"""Typing in a real terminal: what is written ahead, and a paste without brackets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .terminal import Terminal, clean_environment, convtui
+
+PROVIDER = """
+import asyncio, pathlib
+async def bot(messages):
+    while not pathlib.Path("go").exists():
+        await asyncio.sleep(0.02)
+    return "heard: " + messages[-1]["content"]
+"""
+PASTE = "My booking is HT-2291.\rI want Saturday.\rBefore noon, please."
+
+
+def test_keys_are_text_while_the_provider_speaks(home: Path) -> None:
+    (home / "bot.py").write_text(PROVIDER)
+    (home / "me.yaml").write_text("name: me\nsimulator: human\n")
+    command = convtui("debug", "--provider", "bot.py:bot", "--persona", "me.yaml")
+    with Terminal(command, columns=80, rows=24, env=clean_environment(home), cwd=home) as terminal:
+        terminal.until("you speak for the user")
+        terminal.press("hello")
+        terminal.until("hello")
+        terminal.quiet(0.1)  # a person's Enter comes after a while
+        terminal.press("enter")
+        terminal.until("you are the user: not your turn yet")
+        for key in "Hi, ":
+            terminal.press(key)
+            terminal.quiet(0.05)
+        terminal.send(PASTE)
+        terminal.until("Hi, My booking", "I want Saturday.", "Before noon, please.")
+        assert "PAUS" not in terminal.text
+        (home / "go").touch()
+        terminal.until("you speak for the user", "heard: hello", "Before noon, please.")
+        terminal.quiet(0.1)
+        terminal.press("enter")
+        terminal.until("heard: Hi, My booking")
+        terminal.press("ctrl+q")
+        terminal.until("still going on")
+        terminal.quiet(0.1)
+        terminal.press("enter")
+        assert terminal.wait() == 0
+    (log,) = (home / "data" / "runs").rglob("*.jsonl")
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    said = [record["text"] for record in records if record["type"] == "turn.committed"
+            and record["speaker"] == "persona"]  # fmt: skip
+    assert said == ["hello", "Hi, " + PASTE.replace("\r", "\n")]
+    assert not [record for record in records if record["type"].startswith("debug.overrode")]
