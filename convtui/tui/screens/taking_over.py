@@ -196,6 +196,7 @@ class TakingOver(Answering):
         if speaks and not was:
             self._wants_input = True
         before, box.my_turn = box.my_turn, human
+        box.turn_comes = not self.over
         if human and hold is not None and hold.get("hold") != self._hold_seen:
             self._hold_seen = hold.get("hold")
             asked, self._drafting = self._drafting, ""
@@ -203,7 +204,7 @@ class TakingOver(Answering):
             self._wants_input = True
         elif before and not human and not self._drafting:
             box.forget_draft()
-        if human != before:
+        if human != before or self.over:
             box.notice("")
         taken = self._take_keys(box) if speaks else False
         if box.has_class("-shown"):
@@ -241,13 +242,14 @@ class TakingOver(Answering):
     def _labels(self, hold: RecordDict | None) -> tuple[str, str, str]:
         """Title, hint and placeholder of the input."""
         leave = self.keymap.shown("take_over.leave")
-        if self.dead:
-            return "the engine has died: your text is kept", f"{leave}, then enter, goes on", ""
+        inside = self.take_over_input.has_focus
         if self.over:
-            return "the conversation is over: your text is kept", f"{leave} leaves it", ""
+            what = "the engine has died" if self.dead else "the conversation is over"
+            leaves = f"{leave}, then enter, goes on" if self.dead else f"{leave} leaves it"
+            return f"{what}: your text is kept", leaves if inside else "", ""
         if hold is None or not self.speaks_for:
             who = " and ".join(f"the {WHO[side]}" for side in self.taken_over)
-            hint = f"{leave}: the choices of the hold" if hold is not None else ""
+            hint = f"{leave}: the choices of the hold" if hold is not None and inside else ""
             if self._drafting:
                 cancel = self.keymap.shown("run.cancel_call")
                 title = f"the {WHO[self._drafting]}'s draft is being made"

@@ -74,6 +74,8 @@ class TakeOverInput(SafeTextArea):
     ) -> None:
         super().__init__(id=id, show_line_numbers=False, soft_wrap=True, compact=False)
         self.my_turn = False
+        self.turn_comes = True
+        """Whether there is a turn to wait for."""
         self._clock = clock
         self._sent_at = float("-inf")
         self._entered_at = float("-inf")
@@ -144,7 +146,7 @@ class TakeOverInput(SafeTextArea):
         if result := self._replace_via_keyboard(text, *self.selection):
             self.move_cursor(result.end_location)
         if "\n" in text:
-            self.notice(SEVERAL_LINES if self.my_turn else NOT_YET)
+            self.notice(SEVERAL_LINES if self.my_turn else NOT_YET if self.turn_comes else "")
 
     def _do(self, action: str) -> None:
         if action == "take_over.send":
@@ -164,7 +166,7 @@ class TakeOverInput(SafeTextArea):
         now = self._clock()
         pressed, self._entered_at = self._entered_at, now
         if not self.my_turn:
-            if text.strip():
+            if text.strip() and self.turn_comes:
                 self.notice(NOT_YET)
             return
         if now - max(self._filled_at, self._focused_at) < PAUSE_BEFORE_EMPTY:
