@@ -86,6 +86,7 @@ class _Keys:
         self.terminal.until("a turn's number")
         self.terminal.send(str(turn))
         self.terminal.until(str(turn))
+        self.terminal.quiet(0.06)  # Enter right after text is text
         taken = self.timed("enter", longlog.marker(turn).encode())
         self.terminal.until_gone("a turn's number")
         return taken
@@ -96,6 +97,7 @@ class _Keys:
         self.terminal.quiet(0.2)
         self.terminal.send(text)
         self.terminal.until(text)
+        self.terminal.quiet(0.06)
         taken = self.timed("enter", f" of {count}".encode())
         self.terminal.press("escape")
         self.terminal.until_gone(f" of {count}")

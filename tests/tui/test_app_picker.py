@@ -21,6 +21,7 @@ from convtui.tui.screens.recent_runs import RecentRuns
 from convtui.tui.screens.run_list import RunList
 from convtui.tui.screens.runs import RunsScreen
 from tests.tui.fake_handle import FakeHandle
+from tests.tui.hands import hands_of
 from tests.tui.sample import header, refund, until, write_log
 
 
@@ -241,3 +242,19 @@ async def test_branches_are_folded_below_their_root_and_opened_with_a_key(
         # What is searched for is seen, with the way to it.
         await pilot.press("slash", *"zoe2", "enter")
         await until(pilot, lambda: [run.id for run in listed.runs] == ["sample", "c1", "c2"])
+
+
+async def test_a_paste_into_a_field_starts_nothing(app: Picking) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(app, pilot)
+        box = app.screen.query_one("#sessions", Input)
+        box.focus()
+        await until(pilot, lambda: box.has_focus)
+        hands_of(app).burst()
+        await pilot.press(*"intake", "tab", *"talk", "enter")
+        assert box.value == "intake talk "
+        assert box.has_focus
+        assert app.started is None
+        hands_of(app).rest()
+        await pilot.press("enter")
+        await until(pilot, lambda: app.started is not None)

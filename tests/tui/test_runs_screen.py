@@ -11,6 +11,7 @@ from textual.app import App, ComposeResult
 from textual.widgets import Input, OptionList, Static
 
 from convtui.actions import Keymap
+from convtui.errors import FileError
 from convtui.library import Library
 from convtui.log.families import Branch
 from convtui.log.library import RunSummary
@@ -21,6 +22,7 @@ from convtui.tui.screens.dialogs import Ask, Choose
 from convtui.tui.screens.run_list import RunList
 from convtui.tui.screens.runs import RunsScreen
 from convtui.tui.widgets.text_pane import TextPane
+from tests.tui.hands import hands_of
 from tests.tui.sample import header, refund, session, turn, until, write_log
 
 
@@ -226,3 +228,45 @@ async def test_the_preview_follows_the_selection(folder: Path, tmp_path: Path) -
         await until(pilot, lambda: "my ferry was cancelled" in str(pane.doc))
         await pilot.press("i")
         await until(pilot, lambda: not pane.display)
+
+
+async def test_a_paste_into_the_filter_deletes_nothing(folder: Path, tmp_path: Path) -> None:
+    app = app_of(folder, tmp_path)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "3 runs" in said(app, "#runs-title"))
+        await pilot.press("slash")
+        hands_of(app).burst()
+        await pilot.press(*"zoe", "enter", *"d", "enter", "tab", *"T")
+        box = app.screen.query_one(Input)
+        assert box.value == "zoe d  T"
+        assert box.has_focus
+        assert isinstance(app.screen, RunsScreen)
+        hands_of(app).rest()
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen.query_one(RunList).has_focus)
+
+
+async def test_tags_that_cannot_be_written_can_be_tried_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag, full = Notes.tag, [True]
+
+    def write(notes: Notes, name: str, on: bool) -> None:
+        if full:
+            raise FileError("the disk is full")
+        tag(notes, name, on)
+
+    monkeypatch.setattr(Notes, "tag", write)
+    app = app_of(folder, tmp_path)
+    async with app.run_test(size=(120, 36)) as pilot:
+        listed = app.screen.query_one(RunList)
+        await until(pilot, lambda: len(listed.runs) == 2)
+        await pilot.press("T")
+        await until(pilot, lambda: isinstance(app.screen, Ask))
+        first = app.screen
+        await pilot.press(*"odd", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Ask) and app.screen is not first)
+        assert app.screen.query_one(Input).value == "odd"
+        full.clear()
+        await pilot.press("enter")
+        await until(pilot, lambda: any("odd" in run.tags for run in listed.runs))

@@ -173,7 +173,8 @@ class BranchesScreen(ModalScreen[Chosen | None]):
         words = await asyncio.to_thread(changed, parent.path, run.path)
         if not run.running:
             self._changes[run.path] = words
-        selected = self.selected if self.is_mounted else None
+        # The list goes before the screen does.
+        selected = self.selected if self.query(OptionList) else None
         if selected is not None and selected.run.path == run.path:
             self._changes[run.path] = words
             self._about()
