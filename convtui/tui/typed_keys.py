@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from textual import events
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
 
 from convtui.tui.textual_compat import MISREAD_KEYS, forward
 from convtui.tui.timers import once
@@ -21,7 +20,18 @@ if TYPE_CHECKING:
 
 def takes_text(widget: Widget | None) -> bool:
     """Whether what is typed while `widget` has the focus is its text."""
+    if widget is None:
+        return False
+    # These widgets cost more than the first frame; some screens load them later.
+    from textual.widgets import Input, TextArea
+
     return isinstance(widget, Input) or (isinstance(widget, TextArea) and not widget.read_only)
+
+
+def _one_line(widget: Widget | None) -> bool:
+    from textual.widgets import Input
+
+    return isinstance(widget, Input)
 
 
 class KeyClock:
@@ -91,9 +101,9 @@ class TypedKeys:
         """A paste as the input with the focus can take it: no line of it is lost."""
         focused = self._app.focused
         lines = event.text.replace("\r\n", "\n").replace("\r", "\n")
-        if isinstance(focused, Input):
+        if _one_line(focused):
             # Textual keeps the first line only.
-            lines = " ".join(line for line in lines.split("\n")).strip()
+            lines = " ".join(lines.splitlines())
         if takes_text(focused):
             self._typed_in = focused
             self._guard.pasted(event.time)
@@ -142,7 +152,7 @@ class TypedKeys:
 
 def _put_in(widget: Widget, stroke: Stroke) -> None:
     """Types a line end or a tab: as it is where there are lines, as a space where there is one."""
-    if isinstance(widget, Input):
+    if _one_line(widget):
         forward(widget, events.Key("space", " "))
     else:
         forward(widget, events.Paste("\t" if stroke.key == "tab" else "\n"))

@@ -25,9 +25,7 @@ from convtui.tui.screens.injecting import Injecting
 from convtui.tui.screens.inspecting import Inspecting
 from convtui.tui.screens.taking_over import WHO
 from convtui.tui.source import Source
-from convtui.tui.textual_compat import forward
 from convtui.tui.timers import once
-from convtui.tui.typed_keys import takes_text
 from convtui.tui.widgets.holdbar import HoldBar
 from convtui.tui.widgets.inspector import Inspector
 from convtui.tui.widgets.keybar import KeyBar
@@ -381,14 +379,6 @@ class DebuggerScreen(Injecting, Evaluating, Inspecting):
         if self.narrow and self.inspecting:
             self.show_inspector(False)
         self.view.focus()
-
-    def on_paste(self, event: events.Paste) -> None:
-        """What is pasted outside of inputs is meant for the one below, when it is there."""
-        box = self.take_over_input
-        if box.has_class("-shown") and not takes_text(self.focused):
-            event.stop()
-            box.focus()
-            forward(box, events.Paste(event.text))
 
     def on_key(self, event: events.Key) -> None:
         """Escape also leaves the search line."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual import events
 from textual.timer import Timer
 
 from convtui.protocol import Commands
@@ -12,6 +13,7 @@ from convtui.text import visible_line
 from convtui.tui import status
 from convtui.tui.screens.answering import Answering
 from convtui.tui.screens.dialogs import Ask
+from convtui.tui.textual_compat import forward
 from convtui.tui.timers import once
 from convtui.tui.typed_keys import takes_text
 from convtui.tui.widgets.holdbar import choices_of
@@ -142,6 +144,14 @@ class TakingOver(Answering):
         event.stop()
         self._wants_input = False
         self.view.focus()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """What is pasted outside of inputs is meant for the one below, when it is there."""
+        box = self.take_over_input
+        if box.has_class("-shown") and not takes_text(self.focused):
+            event.stop()
+            box.focus()
+            forward(box, events.Paste(event.text))
 
     async def do_hold_open_editor(self) -> None:
         """Opens what is held, or what the human is about to say, in an editor of its own."""
