@@ -11,15 +11,17 @@ import pytest
 from textual import events
 from textual._xterm_parser import XTermParser
 from textual.command import CommandPalette
-from textual.widgets import Input, TextArea
+from textual.widgets import Input, Static, TextArea
 
 from convtui.client import EngineHandle, EngineState
 from convtui.errors import CommandRefused, FileError
 from convtui.log.notes import Notes
 from convtui.transcript import Transcript
+from convtui.tui.screens.breakpoints import BreakpointsScreen
 from convtui.tui.screens.debugger import DebuggerScreen
-from convtui.tui.screens.dialogs import Ask, Choose, Edit
+from convtui.tui.screens.dialogs import DROPS, Ask, Choose, Edit
 from convtui.tui.screens.notes import NotesScreen
+from convtui.tui.screens.warm_form import BuildForm, Wishes
 from convtui.tui.textual_compat import read_alt_enter
 from convtui.tui.widgets.takeover import NOT_YET, SEVERAL_LINES
 from tests.tui.fake_handle import FakeHandle
@@ -481,6 +483,36 @@ async def test_escape_asks_twice_where_a_line_would_be_lost(taken: Taken) -> Non
             assert isinstance(taken.app.screen, Ask)
             await pilot.press("escape")
             await until(pilot, lambda: isinstance(taken.app.screen, DebuggerScreen))
+
+
+async def test_escape_asks_twice_where_a_breakpoint_would_be_lost(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
+        await taken.begin(pilot)
+        await pilot.press("B")
+        await until(pilot, lambda: isinstance(taken.app.screen, BreakpointsScreen))
+        screen = taken.app.screen
+        await pilot.press(*"~end", "escape")
+        assert taken.app.screen is screen
+        assert DROPS in str(screen.query_one("#break-error", Static).render())
+        # What is written after the warning is warned of again.
+        await pilot.press("x", "escape")
+        assert taken.app.screen is screen
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(taken.app.screen, DebuggerScreen))
+
+
+async def test_escape_asks_twice_where_a_form_would_be_lost(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
+        await taken.begin(pilot)
+        form = BuildForm("all saved runs", lambda name: None)
+        answers: list[Wishes | None] = []
+        taken.app.push_screen(form, answers.append)
+        await until(pilot, lambda: form.focused and form.focused.id == "build-name")
+        await pilot.press(*"desk", "escape")
+        assert taken.app.screen is form
+        assert DROPS in str(form.query_one("#build-hint", Static).render())
+        await pilot.press("escape")
+        await until(pilot, lambda: answers == [None])
 
 
 # --- bursts

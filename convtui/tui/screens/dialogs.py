@@ -101,18 +101,17 @@ class Ask(ModalScreen[str | None]):
         """The input and a hint below it."""
         box = Vertical()
         box.border_title = Content(self._title)
+        box.border_subtitle = Content(self._keys())
         with box:
             yield Input(self._value if self._wrote is None else self._wrote)
             yield Static(Content(self._hint), markup=False)
 
-    def on_mount(self) -> None:
-        """Says how to leave."""
-        self._warn(False)
+    def _keys(self) -> str:
+        return f"enter take it  {DROPS if self._leaving else 'esc cancel'}"
 
     def _warn(self, leaving: bool) -> None:
         self._leaving = leaving
-        leaves = DROPS if leaving else "esc cancel"
-        self.query_one(Vertical).border_subtitle = Content(f"enter take it  {leaves}")
+        self.query_one(Vertical).border_subtitle = Content(self._keys())
 
     def action_leave(self) -> None:
         """Leaves it as it was; asks for a second press where that loses something."""

@@ -87,6 +87,10 @@ class BuildForm(ModalScreen[Wishes | None]):
 
     def on_mount(self) -> None:
         """The name comes first."""
+        # What is inside the scroll is mounted after the screen.
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
         self._say("")
         self.query_one("#build-name", Input).focus()
 
