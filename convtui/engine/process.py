@@ -291,9 +291,12 @@ class Engine:
 
 
 def _unforeseen(error: BaseException) -> dict[str, Any]:
-    """An exception that nobody made an error of ours of, with its type in what it says."""
+    """What ended the engine: where nobody made an error of ours of it, with its type in the text."""
+    from convtui.errors import ConvtuiError
     from convtui.tracebacks import own_frames
 
+    if isinstance(error, ConvtuiError):
+        return describe_error(error)
     return describe_error(error, frames=own_frames(error)) | {"message": describe(error)}
 
 
