@@ -291,7 +291,7 @@ class Engine:
 
 
 def _unforeseen(error: BaseException) -> dict[str, Any]:
-    """What ended the engine: where nobody made an error of ours of it, with its type in the text."""
+    """What ended the engine; its type stands in the text where it is no error of ours."""
     from convtui.errors import ConvtuiError
     from convtui.tracebacks import own_frames
 
