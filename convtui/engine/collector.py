@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from convtui.engine.pending import Pending
 from convtui.engine.responder_memory import ResponderMemory
-from convtui.engine.table import Pending
 from convtui.engine.tool_memory import ToolMemory, calls_of
 from convtui.events import RecordDict, Side, Speaker
 from convtui.models.base import Reply

@@ -17,13 +17,13 @@ from typing import Any, Final
 from convtui.engine.calls import Caller, Question
 from convtui.engine.gate import CONTINUE, FAIL, RETRY, Gate, Point
 from convtui.engine.journal import Journal
+from convtui.engine.pending import Pending
 from convtui.engine.pipeline import Rules
 from convtui.engine.provider_words import chat
 from convtui.engine.rehook import drive
 from convtui.engine.seed import Seed
 from convtui.engine.sides import SideHooks
 from convtui.engine.state import ConversationState, SessionState
-from convtui.engine.table import Pending
 from convtui.engine.tools import Toolbox
 from convtui.errors import ConversationError
 from convtui.events import ProviderRestored, Warned

@@ -8,9 +8,10 @@ from typing import Any
 from convtui.engine.budget import BudgetGuard
 from convtui.engine.calls import Question
 from convtui.engine.gate import EDIT, GO, REDO, UNDO
+from convtui.engine.pending import Pending
 from convtui.engine.response import ResponseGate
 from convtui.engine.state import SessionState
-from convtui.engine.table import Pending, Table, Words
+from convtui.engine.table import Table, Words
 from convtui.engine.tool_rounds import ToolRounds
 from convtui.events import HoldReason
 from convtui.models.base import Message, Reply

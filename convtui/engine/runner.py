@@ -25,6 +25,7 @@ from convtui.engine.gate import (
 )
 from convtui.engine.journal import Journal
 from convtui.engine.lifecycle import Lifecycle
+from convtui.engine.pending import Pending
 from convtui.engine.pipeline import Rules, acting_matches, discarded, ending
 from convtui.engine.prepare import (
     check_can_go_on,
@@ -39,7 +40,7 @@ from convtui.engine.prepare import (
 from convtui.engine.retrying import RetryRules
 from convtui.engine.seed import Seed, bad_ending
 from convtui.engine.state import ConversationState, SessionState
-from convtui.engine.table import Pending, TurnResult
+from convtui.engine.table import TurnResult
 from convtui.engine.turns import Turns, user_is_done
 from convtui.errors import (
     ConversationError,

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from convtui.engine.collector import LIMITS, STOPPED, Collector, pending_data
+from convtui.engine.pending import Pending
 from convtui.engine.state import ConversationState
-from convtui.engine.table import Pending
 from convtui.errors import LogError, UsageError
 from convtui.events import (
     EXIT_CODES,

@@ -25,39 +25,15 @@ from convtui.engine.retrying import asked_to_wait
 from convtui.engine.state import ConversationState
 from convtui.engine.tools import Toolbox
 from convtui.errors import ConversationError
-from convtui.events import Side, Speaker, Termination, Warned
+from convtui.events import Termination, Warned
 from convtui.heuristics import Noticed, Noticer, notice_leak, notice_role
 from convtui.interim import Interim, interim_in
-from convtui.models.base import Message, Reply
+from convtui.models.base import Message
 from convtui.protocol import describe_error
 from convtui.providers.base import Provider
 from convtui.scenario import Scenario
 from convtui.simulators.base import EndConversation, UserAction, UserSimulator
 from convtui.text import span_of_time
-
-
-@dataclass(slots=True, frozen=True)
-class Pending:
-    """A raw reply that was received but not committed; it re-enters at `signals`."""
-
-    speaker: Speaker
-    number: int
-    attempt: int
-    reply: Reply
-    source: dict[str, Any]
-    """Where it stands: `{log, seq}`."""
-    messages: tuple[Message, ...] = ()
-    """The tool messages that led to it."""
-    hold: bool = False
-    side: Side = "persona"
-    """Under which side it was received: a responder's decision is not yet what is said."""
-    forced: dict[str, Any] | None = None
-    """The `user.decided` that a human put in place of a responder's decision."""
-    edits: tuple[tuple[str, str], ...] = ()
-    """Edits of the raw reply, before and after each."""
-    tools: dict[str, Any] | None = None
-    """Where the provider's reply called tools: how far they got, as `ToolMemory.open_round()`
-    tells it."""
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from convtui.engine.calls import Caller
 from convtui.engine.gate import Gate
 from convtui.engine.journal import Journal
+from convtui.engine.pending import Pending
 from convtui.engine.pipeline import Draft, Outcome, Rules, after_discard, pipeline
 from convtui.engine.sides import SideHooks
 from convtui.engine.stages import StageGate
@@ -15,7 +16,6 @@ from convtui.engine.state import ConversationState, SessionState
 from convtui.engine.table import (
     AskAgainError,
     EndsAfterAllError,
-    Pending,
     SkipTurnError,
     Table,
     TakenBackError,

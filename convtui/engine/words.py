@@ -24,11 +24,12 @@ from convtui.engine.gate import (
     InterruptedRunError,
     Release,
 )
+from convtui.engine.pending import Pending
 from convtui.engine.persona_words import FORCED, PersonaWords
 from convtui.engine.provider_words import ProviderWords
 from convtui.engine.response import ResponseGate
 from convtui.engine.state import SessionState
-from convtui.engine.table import EndsAfterAllError, Pending, SkipTurnError, Table, Words
+from convtui.engine.table import EndsAfterAllError, SkipTurnError, Table, Words
 from convtui.errors import ConversationError, ResponderError
 from convtui.events import DebugHandedBack, DebugOverrode, HoldReason, LlmResponse, Speaker
 from convtui.simulators.base import (
