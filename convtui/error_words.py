@@ -87,6 +87,15 @@ def error_in(text: str) -> str | None:
     return None if match is None else _line(prose, match.start())
 
 
+def page_title(text: str) -> str | None:
+    """The title of an HTML page, or its first heading; None for what is no page."""
+    head = text[:_LOOKED_AT].lstrip("\ufeff")
+    if _PAGE.match(head) is None:
+        return None
+    title = _TITLE.search(head)
+    return "" if title is None else " ".join(title[2].split())
+
+
 def error_in_metadata(metadata: Mapping[str, Any]) -> str | None:
     """What the metadata of a reply say of an error: `error`, a bad status and the like."""
     for name in _FIELDS:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from convtui.error_words import error_in, error_in_metadata
+from convtui.error_words import error_in, error_in_metadata, page_title
 
 
 @pytest.mark.parametrize(
@@ -120,3 +120,18 @@ def test_metadata_that_tell_of_an_error(metadata: dict[str, Any]) -> None:
 )
 def test_metadata_of_a_reply_that_is_well(metadata: dict[str, Any]) -> None:
     assert error_in_metadata({"model": "m", **metadata}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("<!doctype html><html><title> Bad\n gateway</title>", "Bad gateway"),
+        ("\ufeff<HTML><body><h1>502</h1>", "502"),
+        ("<html><body>nothing", ""),
+        ("I write <html> pages.", None),
+        ('{"error": "<html>"}', None),
+        ("", None),
+    ],
+)
+def test_the_title_of_a_page(text: str, title: str | None) -> None:
+    assert page_title(text) == title

@@ -49,6 +49,10 @@ class Attempt:
                     yield delta
             if hasattr(response, "__aiter__"):
                 check_said(said, self._answer.kind, self._model)
+        except Exception:
+            if self._answer.refused is not None:
+                raise self._answer.refused from None
+            raise
         finally:
             close = getattr(response, "aclose", None)
             if close is not None:

@@ -165,6 +165,7 @@ class CallFold:
         self._calls: list[_Open] = []
         self._by_index: dict[int, _Open] = {}
         """The latest call of each index."""
+        self._by_id: dict[str, list[_Open]] = {}
         self._latest: _Open | None = None
         self._doubts: dict[str, None] = {}
 
@@ -174,7 +175,9 @@ class CallFold:
         if call is None:
             call = self._begin(piece.index, piece.id or "", piece.name or "")
         else:
-            call.id = call.id or piece.id or ""
+            if piece.id and not call.id:
+                call.id = piece.id
+                self._by_id.setdefault(call.id, []).append(call)
             self._latest = call
             if piece.name:
                 self._take_name(call, piece)
@@ -189,14 +192,15 @@ class CallFold:
         self._latest = call
         if index is not None:
             self._by_index[index] = call
+        if call_id:
+            self._by_id.setdefault(call_id, []).append(call)
         return call
 
     def _addressed(self, piece: ToolCallDelta) -> _Open | None:
         """The call that id and index of a piece point to."""
         if piece.id:
-            for call in reversed(self._calls):
-                unsaid = call.index is None or piece.index is None
-                if call.id == piece.id and (unsaid or call.index == piece.index):
+            for call in reversed(self._by_id.get(piece.id, ())):
+                if call.index is None or piece.index in (None, call.index):
                     return call
         if piece.index is None:
             return self._latest

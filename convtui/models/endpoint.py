@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import httpx
 
+from convtui.errors import ModelError
+from convtui.models.bounds import ACCEPTED, Redirects, bound
 from convtui.models.chat import error_in
 
 _PATH: Final = "/chat/completions"
@@ -40,6 +42,9 @@ class HttpAnswer:
         self._response: httpx.Response | None = None
         self._chat = False
         self._figures: set[str] = set()
+        self._redirects = Redirects()
+        self.refused: ModelError | None = None
+        """Why what the endpoint did was not gone along with, whatever was made of that since."""
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -50,8 +55,21 @@ class HttpAnswer:
         finally:
             _current.reset(token)
 
+    def refuse(self, error: ModelError) -> ModelError:
+        """Notes why the answer is not taken; returns the error."""
+        self.refused = error
+        return error
+
+    def check(self, request: httpx.Request, response: httpx.Response) -> None:
+        """Raises `ModelError` for an answer that is not gone along with."""
+        try:
+            self._redirects.check(request, response)
+        except ModelError as error:
+            raise self.refuse(error) from None
+
     def begin(self, request: httpx.Request, response: httpx.Response) -> None:
-        """An answer's headers are here."""
+        """An answer's headers are here. Raises `ModelError` when its body cannot be bounded."""
+        bound(response, self.refuse)
         self._response = response
         self._figures = set()
         self._chat = (
@@ -146,19 +164,39 @@ class HttpAnswer:
 def watch_answers() -> None:
     """Lets every `HttpAnswer` see what httpx receives in its context. Done once a process."""
     handle = httpx.AsyncHTTPTransport.handle_async_request
+    handle_sync = httpx.HTTPTransport.handle_request
     if handle.__module__ == __name__:
         return
 
     async def watched(
         transport: httpx.AsyncHTTPTransport, request: httpx.Request
     ) -> httpx.Response:
+        answer = _current.get()
+        if answer is None:
+            return await handle(transport, request)
+        request.headers["accept-encoding"] = ACCEPTED
         response = await handle(transport, request)
+        try:
+            answer.check(request, response)
+            answer.begin(request, response)
+        except ModelError:
+            await response.aclose()
+            raise
+        return response
+
+    def checked(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        response = handle_sync(transport, request)
         answer = _current.get()
         if answer is not None:
-            answer.begin(request, response)
+            try:
+                answer.check(request, response)
+            except ModelError:
+                response.close()
+                raise
         return response
 
     httpx.AsyncHTTPTransport.handle_async_request = watched  # type: ignore[assignment, method-assign]
+    httpx.HTTPTransport.handle_request = checked  # type: ignore[assignment, method-assign]
 
 
 def _body(request: httpx.Request) -> bytes:
@@ -173,11 +211,15 @@ async def server_sent(chunks: AsyncIterator[bytes]) -> AsyncGenerator[str]:
 
     An event that the end of the stream cuts off counts when it is whole JSON.
     """
-    rest, data = b"", list[str]()
+    rest, data = list[bytes](), list[str]()
     async for chunk in chunks:
-        lines = (rest + chunk).splitlines(keepends=True)
+        rest.append(chunk)
+        if rest[0][-1:] != b"\r" and b"\n" not in chunk and b"\r" not in chunk:
+            # A long line, which is put together once.
+            continue
+        lines = b"".join(rest).splitlines(keepends=True)
         # A carriage return at the end may be half of a line end.
-        rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+        rest = [lines.pop()] if lines and not lines[-1].endswith(b"\n") else []
         for line in lines:
             field = _data_of(line)
             if field is not None:
@@ -185,7 +227,7 @@ async def server_sent(chunks: AsyncIterator[bytes]) -> AsyncGenerator[str]:
             elif not line.strip() and data:
                 yield "\n".join(data)
                 data.clear()
-    field = _data_of(rest)
+    field = _data_of(b"".join(rest))
     if field is not None:
         data.append(field)
     if data:

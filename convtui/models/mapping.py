@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from convtui.causes import text_of
+from convtui.error_words import page_title
 from convtui.errors import (
     AuthenticationFailed,
     BadModelRequest,
@@ -297,7 +298,11 @@ def _is_compatible(facts: CallFacts) -> bool:
 
 def _text(chain: list[BaseException]) -> str:
     """The endpoint's own words where there are any, else the outermost message without prefixes."""
-    return one_line(_whole_text(chain), _LIMIT)
+    text = _whole_text(chain)
+    title = page_title(text)
+    if title is not None:
+        return f"an HTML page: {title}" if title else "an HTML page"
+    return one_line(text, _LIMIT)
 
 
 def _whole_text(chain: list[BaseException]) -> str:
