@@ -34,6 +34,8 @@ class ToolResultsFile:
         try:
             fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             try:
+                if hasattr(os, "fchmod"):
+                    os.fchmod(fd, 0o600)
                 while line:
                     line = line[os.write(fd, line) :]
             finally:

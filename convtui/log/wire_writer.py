@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
+from convtui.log.descriptor import same_file
 from convtui.log.wire import (
     KEEP_LAST,
     Body,
@@ -234,6 +235,9 @@ class WireLog:
             self.broken = error
 
     def _write(self, exchange: Exchange) -> None:
+        if self._fd is not None and not self._is_wire():
+            # Provider code has closed it; the number may stand for another file.
+            self._fd = None
         fd = self._fd if self._fd is not None else self._open()
         self._n += 1
         exchange.n = self._n
@@ -254,6 +258,9 @@ class WireLog:
             self._n = max((exchange.n for exchange in before), default=0)
             self._droppable = sum(not exchange.failed for exchange in before)
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        if hasattr(os, "fchmod"):
+            os.fchmod(self._fd, 0o600)
+        self._is_wire = same_file(self._fd)
         return self._fd
 
     def _compact(self) -> None:
@@ -262,8 +269,10 @@ class WireLog:
         self._encoder = rewrite(self.path, kept)
         self._droppable = sum(not exchange.failed for exchange in kept)
         self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+        self._is_wire = same_file(self._fd)
 
     def _close_file(self) -> None:
         if self._fd is not None:
-            os.close(self._fd)
+            if self._is_wire():
+                os.close(self._fd)
             self._fd = None

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from convtui.errors import FileError, LogError
 from convtui.events import Record, RecordDict, Termination, Trailer, encode
+from convtui.log.descriptor import same_file
 from convtui.log.names import lock_path
 from convtui.text import Redactor
 
@@ -54,6 +55,11 @@ class LogWriter:
         except OSError as error:
             self._release_lock()
             raise LogError(_cannot_write(path, error)) from error
+        if hasattr(os, "fchmod"):
+            # Whatever the umask was made, the file is its owner's, to read and to write.
+            os.fchmod(self._fd, 0o600)
+        self._is_log = same_file(self._fd)
+        self._identity = os.fstat(self._fd)
         self._started = time.monotonic()
         self.created_at = datetime.now(UTC)
         self._dirty = threading.Event()
@@ -118,6 +124,8 @@ class LogWriter:
     def _append(self, line: bytes) -> None:
         view = memoryview(line)
         try:
+            if not self._is_log():
+                self._open_again()
             while view:
                 view = view[os.write(self._fd, view) :]
         except OSError as error:
@@ -125,6 +133,18 @@ class LogWriter:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, self.size)
             raise FileError(_cannot_write(self.path, error)) from error
+
+    def _open_again(self) -> None:
+        """Opens the log by its path: provider code has closed our descriptor.
+
+        Its number may stand for another file by now, which is not ours to close.
+        """
+        fd = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+        if not os.path.samestat(os.fstat(fd), self._identity):
+            os.close(fd)
+            raise OSError(errno.ESTALE, "another file is in its place")
+        self._fd = fd
+        self._is_log = same_file(fd)
 
     def close(
         self,
@@ -157,14 +177,16 @@ class LogWriter:
             if self._closed:
                 return
             self._closed = True
-            with contextlib.suppress(OSError):
-                os.fsync(self._fd)
-            os.close(self._fd)
+            if self._is_log():
+                with contextlib.suppress(OSError):
+                    os.fsync(self._fd)
+                os.close(self._fd)
             self._release_lock()
         self._dirty.set()
 
     def _release_lock(self) -> None:
-        self._file_lock.release()
+        with contextlib.suppress(OSError):
+            self._file_lock.release()
         with contextlib.suppress(OSError):
             lock_path(self.path).unlink()
 
@@ -174,15 +196,19 @@ class LogWriter:
             self._dirty.clear()
             if self._closed:
                 return
-            with contextlib.suppress(OSError):
-                os.fsync(self._fd)
+            if self._is_log():
+                with contextlib.suppress(OSError):
+                    os.fsync(self._fd)
             time.sleep(SYNC_EVERY)
 
     def _forget_in_child(self) -> None:
-        fd = getattr(self._file_lock._context, "lock_file_fd", None)
-        if isinstance(fd, int):
-            with contextlib.suppress(OSError):
-                os.close(fd)
+        fds = [getattr(self._file_lock._context, "lock_file_fd", None)]
+        if not self._closed and self._is_log():
+            fds.append(self._fd)
+        for fd in fds:
+            if isinstance(fd, int):
+                with contextlib.suppress(OSError):
+                    os.close(fd)
 
 
 def _cannot_write(path: Path, error: OSError) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import stat
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -249,3 +251,61 @@ def test_helpers_write_what_readers_give(tmp_path: Path) -> None:
         kept = [{k: v for k, v in r.items() if k not in ("seq", "t")} for r in log.records()]
     wanted = [{k: v for k, v in r.items() if k not in ("seq", "t")} for r in as_records(sample())]
     assert kept[:-1] == wanted
+
+
+on_posix = pytest.mark.skipif(sys.platform == "win32", reason="open files stay where they are")
+
+
+def descriptor_of(path: Path) -> int:
+    """The descriptor under which this process has a file open."""
+    wanted = path.stat()
+    for fd in range(3, 1024):
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(fd), wanted):
+                return fd
+    raise LookupError(path)
+
+
+@on_posix
+def test_a_descriptor_that_others_closed_is_opened_again(tmp_path: Path) -> None:
+    """Its number may stand for another file by then, which stays as it is."""
+    log, other = tmp_path / "a.jsonl", tmp_path / "mine"
+    writer = LogWriter(log)
+    writer.write(header())
+    os.close(descriptor_of(log))
+    writer.write(Warned(code="x", message="said"))
+    fd = descriptor_of(log)
+    with other.open("wb") as mine:
+        os.dup2(mine.fileno(), fd)
+        writer.write(Warned(code="x", message="said"))
+        writer.close(None, {})
+        os.close(fd)
+    with open_log(log) as found:
+        assert found.findings == []
+        assert found.transcript.records == 4
+    assert other.read_bytes() == b""
+
+
+@on_posix
+def test_another_file_in_the_place_of_the_log_is_not_written_to(tmp_path: Path) -> None:
+    log = tmp_path / "a.jsonl"
+    writer = LogWriter(log)
+    writer.write(header())
+    os.close(descriptor_of(log))
+    log.rename(tmp_path / "moved")
+    log.write_text("mine")
+    with pytest.raises(FileError, match="another file is in its place"):
+        writer.write(Warned(code="x", message="said"))
+    writer.abandon()
+    assert log.read_text() == "mine"
+
+
+@on_posix
+@pytest.mark.parametrize("mask", [0o000, 0o777])
+def test_the_log_is_its_owners_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        LogWriter(tmp_path / "a.jsonl").abandon()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.jsonl").stat().st_mode) == 0o600
