@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
@@ -23,6 +24,7 @@ from typing import IO, Any, BinaryIO, cast
 
 from convtui.errors import CommandRefused, EngineError
 from convtui.protocol import (
+    ENGINE_MARK,
     SILENT_AFTER,
     Commands,
     Kind,
@@ -37,6 +39,8 @@ from convtui.transcript import Transcript
 _SLICE = 0.005
 CLOSE_WITHIN = 2.5
 """Seconds an engine gets to close its log before it is killed."""
+_READ_WITHIN = 2.0
+"""Seconds for what an engine that has ended had still sent: others may hold its pipe open."""
 
 
 class EngineState(Enum):
@@ -95,6 +99,7 @@ class EngineHandle:
         """Which tool calls wait for approval, where that was changed by hand in this log."""
         self.spec: StartSpec | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._mark = uuid.uuid4().hex
         self._stdin: IO[bytes] | None = None
         self._frames: deque[tuple[Kind, bytes]] = deque()
         self._scheduled = False
@@ -167,14 +172,18 @@ class EngineHandle:
             return
         self._loop = asyncio.get_running_loop()
         try:
-            self._process = await asyncio.to_thread(_spawn, self.python)
+            self._process = await asyncio.to_thread(_spawn, self.python, self._mark)
         except OSError as error:
             self._fail(f"cannot start {self.python}: {error.strerror or error}")
             raise self.failure() from error
         self.pid = self._process.pid
         self._stdin = self._process.stdin
-        threading.Thread(target=self._read, name="convtui-frames", daemon=True).start()
+        reader = threading.Thread(target=self._read, name="convtui-frames", daemon=True)
+        reader.start()
         threading.Thread(target=self._read_errors, name="convtui-stderr", daemon=True).start()
+        threading.Thread(
+            target=self._await_end, args=(reader,), name="convtui-end", daemon=True
+        ).start()
 
     async def ready(self) -> None:
         """Waits until the log is open. Raises `EngineError` when that fails."""
@@ -265,10 +274,22 @@ class EngineHandle:
         except (OSError, ValueError) as error:
             self._frames.append((Kind.FAILED, _failure(f"unreadable engine output: {error}")))
             kill_group(process)
+        stream.close()
+        try:
+            # An engine that has lost its pipe ends by itself.
+            process.wait(2 * CLOSE_WITHIN)
+        except subprocess.TimeoutExpired:
+            kill_group(process)
+
+    def _await_end(self, reader: threading.Thread) -> None:
+        """The end of the process, which is not that of its pipe: what it forked may hold that."""
+        process = self._process
+        assert process is not None
         status = process.wait()
         # What a provider started must not outlive the engine.
         kill_group(process)
-        stream.close()
+        kill_marked(self._mark)
+        reader.join(_READ_WITHIN)
         with contextlib.suppress(RuntimeError):
             assert self._loop is not None
             self._loop.call_soon_threadsafe(self._ended, status)
@@ -337,7 +358,7 @@ class EngineHandle:
             self.busy = data.get("busy")
             self.retry_wait = data.get("wait")
         elif kind is Kind.CATCH_UP:
-            self._catch_up()
+            self.catch_up()
         elif kind is Kind.READY:
             self.log_path = Path(data["log"])
             self.log_id = str(data["id"])
@@ -363,7 +384,7 @@ class EngineHandle:
             return
         if seq > self._next_seq:
             # Records were left to the log because we did not read fast enough.
-            self._catch_up()
+            self.catch_up()
             return
         self._apply(record, offset, len(line))
 
@@ -389,7 +410,8 @@ class EngineHandle:
         else:
             self.armed.pop(side, None)
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
+        """Reads what the log has and the pipe has not brought."""
         if self.log_path is None:
             return
         with contextlib.suppress(OSError), self.log_path.open("rb") as file:
@@ -397,12 +419,17 @@ class EngineHandle:
             for line in file:
                 if not line.endswith(b"\n"):
                     break
-                self._apply(decode(line), self._next_offset, len(line))
+                try:
+                    record = decode(line)
+                except ValueError:
+                    # Somebody else has written into it; opening the log tells where.
+                    break
+                self._apply(record, self._next_offset, len(line))
 
     def _ended(self, status: int) -> None:
         while self._frames:
             self._frame(*self._frames.popleft())
-        self._catch_up()
+        self.catch_up()
         self.exit_status = status
         self.hold = None
         if self.state is not EngineState.FAILED:
@@ -414,7 +441,10 @@ class EngineHandle:
                 if left is not None:
                     self.changed.add(left.index)
                 if self.error is None:
-                    self.error = {"type": "EngineDied", "message": describe_exit(status)}
+                    self.error = {
+                        "type": "EngineDied",
+                        "message": describe_exit(status, begun=self.log_path is not None),
+                    }
                 frames = crash_frames("".join(text for _, text in self.early_output))
                 if frames:
                     self.error["frames"] = frames
@@ -460,7 +490,7 @@ def _failure(message: str) -> bytes:
     return json.dumps({"error": {"type": "EngineError", "message": message}}).encode()
 
 
-def _spawn(python: str) -> subprocess.Popen[bytes]:
+def _spawn(python: str, mark: str = "") -> subprocess.Popen[bytes]:
     package_home = str(Path(__file__).resolve().parent.parent)
     # Another interpreter has the provider's packages first and borrows ours after them.
     extra = [package_home]
@@ -472,7 +502,12 @@ def _spawn(python: str) -> subprocess.Popen[bytes]:
     )
     # -P: nothing in the current folder may shadow a module that we or the standard library need.
     command = [python, "-P", "-c", boot]
-    env = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+    env = {
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",
+        ENGINE_MARK: mark,
+    }
     if sys.platform == "win32":
         return subprocess.Popen(
             command,
@@ -510,6 +545,18 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+def kill_marked(mark: str) -> None:
+    """Kills what an engine has started outside of its group: whatever inherited its mark.
+
+    Where there is no `/proc` to find it in, nothing is done.
+    """
+    wanted = f"{ENGINE_MARK}={mark}".encode()
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if wanted in entry.read_bytes().split(b"\0"):
+                os.kill(int(entry.parent.name), signal.SIGKILL)
+
+
 async def last_words(handle: EngineHandle) -> None:
     """Waits a moment for the report of a crash, which may be read after the process has ended."""
     if handle.state is not EngineState.DEAD or handle.error is None:
@@ -536,8 +583,9 @@ def crash_frames(text: str) -> list[str]:
     return lines[:12]
 
 
-def describe_exit(status: int) -> str:
-    """How a process ended, in words."""
+def describe_exit(status: int, *, begun: bool = True) -> str:
+    """How a process ended, in words; `begun` is whether it had opened a log."""
+    kept = "; everything said is in the log" if begun else ""
     if status < 0:
         try:
             name = signal.Signals(-status).name
@@ -548,8 +596,9 @@ def describe_exit(status: int) -> str:
             "SIGKILL": " (killed, or out of memory)",
             "SIGABRT": " (aborted)",
         }.get(name, "")
-        return f"the engine was ended by {name}{why}; everything said is in the log"
+        return f"the engine was ended by {name}{why}{kept}"
+    when = "before it closed its log" if begun else "before there was a log"
     return (
-        f"the engine exited with status {status} before it closed its log: did provider code call"
-        " os._exit()? Everything said is in the log"
+        f"the engine exited with status {status} {when}: did provider code call os._exit(), or"
+        f" close file descriptors that are not its own?{' Everything said is in the log' * begun}"
     )

@@ -26,6 +26,8 @@ HEARTBEAT_EVERY = 0.25
 """Seconds between two heartbeats of a loop that is alive."""
 SILENT_AFTER = 1.0
 """Seconds without a heartbeat after which an engine is called "not responding"."""
+ENGINE_MARK: Final = "CONVTUI_ENGINE"
+"""The environment variable that tells to which engine a process belongs."""
 QUEUE_LIMIT = 8 << 20
 """Bytes queued for a screen that does not read, above which records are left to the log."""
 
@@ -125,6 +127,8 @@ class Commands:
     APPROVE_TOOLS = "approve_tools"
     """`{on}`: whether calls of tools wait for approval: true, false or a list of tools; answered
     with `{approve_tools}`."""
+    GIVE_UP = "give_up"
+    """`{reason}`: ends the conversation as `failed`, also where provider code blocks the engine."""
     STOP = "stop"
     """`{reason}`: ends the conversation here, `interrupted` by the human."""
     RELOAD_FAILED = "reload_failed"

@@ -17,10 +17,16 @@ from convtui.errors import CommandRefused, ConvtuiError, EngineError
 from convtui.plain import Printer
 from convtui.protocol import Commands, StartSpec
 from convtui.records import RecordDict, exit_code
+from convtui.scenario_parts import Limits
 from convtui.transcript import COMMITTED, Transcript
+from convtui.turns import OPEN
 
 STOP_WITHIN = 3.0
 """Seconds that an engine gets to end a conversation when it is asked to."""
+_GRACE = 5.0
+"""Seconds beyond its time limits that an engine may be silent in a turn: nobody here can see that
+provider code blocks it, and press K."""
+_LOOK_EVERY = 0.5
 
 
 class Conductor:
@@ -37,11 +43,13 @@ class Conductor:
         self._interrupts = 0
         self._error: BaseException | None = None
         self._stopping: asyncio.Task[None] | None = None
+        self._gave_up = ""
 
     async def run(self) -> None:
         """Runs the conversation to its end. Raises `EngineError` when it cannot start."""
         self.handle.on_record(self._print)
         with self._signals():
+            watch = asyncio.create_task(self._watch())
             try:
                 await self.handle.start(self._spec)
                 await self.handle.wait()
@@ -49,6 +57,7 @@ class Conductor:
                 if not self._interrupts:
                     raise
             finally:
+                watch.cancel()
                 await self.handle.close()
         self._printer.finish()
         if self._error is not None:
@@ -61,10 +70,33 @@ class Conductor:
         if self._interrupts:
             return 130
         error = self.handle.error or {}
-        say(f"convtui: {error.get('message', 'the engine has gone')}")
+        say(f"convtui: {self._gave_up or error.get('message', 'the engine has gone')}")
         for frame in error.get("frames", ()):
             say(f"  {frame}")
         return 3
+
+    async def _watch(self) -> None:
+        """Ends an engine that provider code blocks in a turn for longer than a turn may take."""
+        limits = Limits.model_validate(self._spec.scenario.get("limits") or {})
+        longest = max(limits.turn_timeout, limits.tool_timeout)
+        while not self.handle.over:
+            await asyncio.sleep(_LOOK_EVERY)
+            if self.handle.silent_for <= longest + _GRACE:
+                continue
+            # What blocks it may also have kept it from sending what it was about.
+            self.handle.catch_up()
+            turns = self.handle.transcript.turns
+            if not turns or turns[-1].status != OPEN or self.handle.hold is not None:
+                continue
+            self._gave_up = (
+                f"provider code has blocked the engine for {self.handle.silent_for:.0f} s: the turn"
+                f" had {longest:g} s (limits.turn_timeout, limits.tool_timeout)"
+            )
+            with contextlib.suppress(CommandRefused, TimeoutError):
+                async with asyncio.timeout(STOP_WITHIN):
+                    await self.handle.command(Commands.GIVE_UP, reason=self._gave_up)
+                    await self.handle.wait()
+            await self.handle.close()
 
     def _print(self, record: RecordDict) -> None:
         if self._error is not None:

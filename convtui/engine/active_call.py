@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from convtui.engine.guarded import guarded
 from convtui.engine.inject import Injector, injected
 from convtui.engine.journal import Journal, jsonable
-from convtui.errors import ConversationError
+from convtui.errors import ConversationError, ProviderError
 from convtui.events import DebugInjected, LlmPartial, Warned
 from convtui.models.base import Delta, Reply, ReplyFold
 from convtui.models.context import current_call, current_warn
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _PARTIAL_EVERY = 1.0
 _DELTA_EVERY = 0.05
 _CHUNK_EVERY = 0.02
+_LET_OTHERS_EVERY = 0.02
+"""Seconds after which a stream that never waits lets the rest of the engine have its turn."""
+MOST_CHARACTERS = 64 << 20
+"""Of text, reasoning and arguments: a reply that is longer is given up."""
 
 
 class ActiveCall:
@@ -49,6 +53,7 @@ class ActiveCall:
         """What the call failed of after a reply that stands had arrived."""
         self.ttft: float | None = None
         self.chunks: list[list[float]] = []
+        self._characters = 0
         self._logged = 0
         self._sent = 0
         self._reasoning_out: list[str] = []
@@ -69,7 +74,7 @@ class ActiveCall:
         self.started = time.perf_counter()
         self.ttft = None
         self.chunks = []
-        self._logged = self._sent = 0
+        self._characters = self._logged = self._sent = 0
         self._due = _PARTIAL_EVERY
 
     async def consume(self) -> Reply:
@@ -79,9 +84,13 @@ class ActiveCall:
         warn = current_warn.set(self.warn)
         try:
             stream = guarded(self._opening())
+            breath = time.perf_counter()
             try:
                 async for delta in stream:
                     self._take(delta)
+                    if time.perf_counter() - breath >= _LET_OTHERS_EVERY:
+                        await asyncio.sleep(0)
+                        breath = time.perf_counter()
             finally:
                 await stream.aclose()
             reply = self.fold.reply()
@@ -122,6 +131,7 @@ class ActiveCall:
             return
         now = self.elapsed
         size = len(delta.text)
+        self._weigh(delta)
         if self.ttft is None and (delta.text or delta.reasoning or delta.tool_calls or delta.parts):
             self.ttft = now
         if size:
@@ -135,6 +145,15 @@ class ActiveCall:
                 self._reasoning_out.append(delta.reasoning)
             if now - self._last_sent >= _DELTA_EVERY:
                 self._send(now)
+
+    def _weigh(self, delta: Delta) -> None:
+        """Raises where the reply has no end in sight and would take all the memory there is."""
+        arguments = sum(len(piece.arguments) for piece in delta.tool_calls)
+        self._characters += len(delta.text) + len(delta.reasoning) + arguments
+        if self._characters > MOST_CHARACTERS:
+            raise ProviderError(
+                f"the reply is longer than {MOST_CHARACTERS >> 20} million characters: given up"
+            )
 
     def _send(self, now: float) -> None:
         text = self.fold.text

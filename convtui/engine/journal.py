@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -59,6 +60,8 @@ class Journal:
         self.place = Place()
         self._sinks: list[Sink] = []
         self._lock = threading.RLock()
+        self._process = os.getpid()
+        self._leave = os._exit
 
     def clean(self, data: Any) -> Any:
         """`data` as it will stand in the log: without secrets."""
@@ -69,7 +72,12 @@ class Journal:
         self._sinks.append(sink)
 
     def emit(self, record: Record) -> int:
-        """Writes a record and returns its `seq`. Raises `FileError` when the disk refuses it."""
+        """Writes a record and returns its `seq`. Raises `FileError` when the disk refuses it.
+
+        A child that provider code has forked, and that comes back here, ends: the log is not its.
+        """
+        if os.getpid() != self._process:
+            self._leave(0)
         with self._lock:
             data, offset, line = self.writer.write(record)
             self._spread(data, offset, line)

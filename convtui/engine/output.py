@@ -58,7 +58,11 @@ class Captured(io.TextIOBase):
         return False
 
     def write(self, text: str) -> int:
-        """Takes text in; complete lines go out."""
+        """Takes text in; complete lines go out.
+
+        Nothing is emitted under the lock: what takes it in has locks of its own, and flushes this.
+        """
+        out = ""
         with self._lock:
             self._pending += text
             end = self._pending.rfind("\n") + 1
@@ -66,15 +70,28 @@ class Captured(io.TextIOBase):
                 end = len(self._pending)
             if end:
                 out, self._pending = self._pending[:end], self._pending[end:]
-                self._emit(self._name, out)
+        if out:
+            self._emit(self._name, out)
         return len(text)
 
     def flush(self) -> None:
         """Lets out what is pending."""
         with self._lock:
-            if self._pending:
-                out, self._pending = self._pending, ""
-                self._emit(self._name, out)
+            out, self._pending = self._pending, ""
+        if out:
+            self._emit(self._name, out)
+
+    def by_descriptor(self) -> None:
+        """From here on what is written goes to the process's own descriptor, whoever reads it."""
+        self._lock = threading.RLock()
+        self._pending = ""
+        self._emit = self._write_out
+
+    def _write_out(self, name: StreamName, text: str) -> None:
+        data = text.encode(errors="backslashreplace")
+        with contextlib.suppress(OSError):
+            while data:
+                data = data[os.write(self._fd, data) :]
 
 
 class _Bytes(io.BufferedIOBase):
@@ -106,6 +123,7 @@ class OutputCapture:
         self._dropped = 0
         self._untold = 0
         self._lock = threading.Lock()
+        self._streams: list[Captured] = []
 
     def install(self) -> None:
         """Replaces descriptors and streams, for good: the process ends with them."""
@@ -117,8 +135,16 @@ class OutputCapture:
             threading.Thread(
                 target=self._drain, args=(read_end, name), name=f"convtui-{name}", daemon=True
             ).start()
-        sys.stdout = Captured("stdout", self.take, 1)
-        sys.stderr = Captured("stderr", self.take, 2)
+        self._streams = [Captured(name, self.take, fd) for fd, name in streams]
+        sys.stdout, sys.stderr = self._streams
+
+    def forget(self) -> None:
+        """In a forked child: what it prints goes to the engine as that of any other process does.
+
+        Takes no lock: a thread that is not there any more may hold it.
+        """
+        for stream in self._streams:
+            stream.by_descriptor()
 
     def begin_turn(self) -> None:
         """What is printed from here on counts for a new turn."""
@@ -133,12 +159,10 @@ class OutputCapture:
         if untold:
             self._emit("stdout", "", untold)
 
-    @staticmethod
-    def flush() -> None:
+    def flush(self) -> None:
         """Lets out what has been printed without a line end."""
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(ValueError, OSError):
-                stream.flush()
+        for stream in self._streams:
+            stream.flush()
 
     def take(self, name: StreamName, text: str) -> None:
         """Emits output as far as the cap allows; `settle()` tells how much more there was."""
@@ -156,7 +180,9 @@ class OutputCapture:
 
     def _drain(self, fd: int, name: StreamName) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        while data := os.read(fd, 1 << 16):
-            text = decoder.decode(data)
-            if text:
-                self.take(name, text)
+        # Provider code may close every descriptor that there is.
+        with contextlib.suppress(OSError):
+            while data := os.read(fd, 1 << 16):
+                text = decoder.decode(data)
+                if text:
+                    self.take(name, text)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from convtui.events import RecordDict
+from convtui.log.descriptor import same_file
 from convtui.protocol import QUEUE_LIMIT, Kind, pack_json, pack_record
 
 
@@ -19,8 +22,11 @@ class FrameSender:
     the log.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, lost: Callable[[OSError], None] = lambda error: None) -> None:
         self._fd = fd
+        self._lost = lost
+        """Called, in the thread that sends, when nothing can be sent any more."""
+        self._is_pipe = same_file(fd)
         self._queue: deque[bytes] = deque()
         self._size = 0
         self._missed_from: int | None = None
@@ -77,12 +83,15 @@ class FrameSender:
             try:
                 view = memoryview(frame)
                 while view:
+                    if not self._is_pipe():
+                        raise OSError(errno.EBADF, "the descriptor was closed")
                     view = view[os.write(self._fd, view) :]
-            except OSError:
+            except OSError as error:
                 with self._condition:
                     self._gone = True
                     self._queue.clear()
                     self._condition.notify_all()
+                self._lost(error)
                 return
             with self._condition:
                 self._size -= len(frame)
@@ -93,6 +102,14 @@ class FrameSender:
                     late = pack_json(Kind.CATCH_UP, from_seq=missed)
                     self._queue.append(late)
                     self._size += len(late)
+
+    def forget(self) -> None:
+        """In a forked child, which has no part in the pipe: nothing is sent from here on.
+
+        Takes no lock: a thread that is not there any more may hold it.
+        """
+        self._gone = True
+        self._condition = threading.Condition()
 
     def flush(self, timeout: float = 1.0) -> None:
         """Waits until what is queued was sent, at most for `timeout` seconds."""
@@ -108,4 +125,8 @@ class FrameSender:
                 self._missed_from = None
             self._closed = True
             self._condition.notify()
+            if not (self._thread.is_alive() or self._gone):
+                # It has died of what provider code had replaced.
+                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread.start()
         self._thread.join(timeout)

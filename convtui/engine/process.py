@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import faulthandler
 import gc
 import json
@@ -12,16 +13,22 @@ import signal
 import sys
 import threading
 import time
-from types import FrameType
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from convtui.causes import describe
+from convtui.engine.last_words import tell_of_exit, unforeseen
+from convtui.engine.originals import Originals
 from convtui.engine.output import OutputCapture, StreamName
 from convtui.engine.pipe import FrameSender
 from convtui.engine.watchdog import start_watchdog
+from convtui.errors import CommandRefused, ConvtuiError
+from convtui.events import ProviderOutput, exit_code
 from convtui.protocol import (
     HEARTBEAT_EVERY,
     SILENT_AFTER,
+    Commands,
     Kind,
     StartSpec,
     describe_error,
@@ -38,10 +45,15 @@ _TURN_ENDS = frozenset({"turn.committed", "turn.discarded", "turn.skipped", "llm
 class Engine:
     """Everything of the process but the conversation: pipe, output, signals, the end."""
 
-    def __init__(self, commands: BinaryIO, frames_fd: int) -> None:
+    def __init__(
+        self, commands: BinaryIO, frames_fd: int, leave: Callable[[int], NoReturn]
+    ) -> None:
         self._commands = commands
-        self.sender = FrameSender(frames_fd)
+        self._leave = leave
+        """Ends the process at once, whatever provider code makes of `os._exit`."""
+        self.sender = FrameSender(frames_fd, self._screen_is_lost)
         self.capture = OutputCapture(self._output)
+        self._originals = Originals()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._beat = time.monotonic()
         self._conversation: Any = None
@@ -60,8 +72,6 @@ class Engine:
             self._early.append((stream, text, dropped))
             self.sender.send(Kind.OUTPUT, stream=stream, text=text)
             return
-        from convtui.events import ProviderOutput
-
         journal = conversation.journal
         if journal.writer.closed:
             return
@@ -116,6 +126,10 @@ class Engine:
 
     def _command(self, command: dict[str, Any]) -> None:
         loop = self._loop
+        if command.get("do") == Commands.GIVE_UP:
+            self.sender.send(Kind.ACK, id=command.get("id"), ok=True)
+            self._end(str(command.get("reason")), failed=True)
+            return
         if loop is None or time.monotonic() - self._beat > SILENT_AFTER:
             what = "it is starting" if loop is None else "it is blocked in provider code: K kills"
             self.sender.send(
@@ -129,8 +143,6 @@ class Engine:
             loop.call_soon_threadsafe(self._carry_out, command)
 
     def _carry_out(self, command: dict[str, Any]) -> None:
-        from convtui.errors import CommandRefused
-
         number = command.pop("id", None)
         do = str(command.pop("do", ""))
         try:
@@ -157,21 +169,49 @@ class Engine:
     def _screen_is_gone(self) -> None:
         self._end("the screen was closed")
 
-    def _end(self, reason: str) -> None:
-        """Cancels; a loop that does not notice in time is left, with a whole log."""
+    def _screen_is_lost(self, error: OSError) -> None:
+        """Nothing can be sent any more: the screen has gone, or its pipe was closed in here."""
+        if error.errno == errno.EBADF:
+            self._end("provider code has closed the pipe to the screen", failed=True)
+
+    def in_forked_child(self, *private: int) -> None:
+        """Provider code has forked, and this is its child: it is no engine.
+
+        `private` are descriptors of ours, which must close when the engine closes them. When its
+        code comes back to the event loop, the child ends.
+        """
+        faulthandler.disable()
+        self.sender.forget()
+        self.capture.forget()
+        for fd in private:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        if self._loop is not None:
+            self._loop.call_soon(self._leave, 0)
+
+    def _end(self, reason: str, *, failed: bool = False) -> None:
+        """Cancels; a loop that does not notice in time is left, with a whole log.
+
+        With `failed` it has shown already that it does not.
+        """
         self._gone = self._gone or reason
+        if failed and self._conversation is not None:
+            with contextlib.suppress(Exception):
+                self._conversation.force_close(reason, kind="failed", by="provider")
+            self.sender.close()
+            self._leave(0)
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._interrupt, self._gone)
         time.sleep(EXIT_WITHIN)
         self._force_trailer(self._gone)
-        os._exit(0)
+        self._leave(0)
 
     def _interrupt(self, reason: str) -> None:
         if self._conversation is not None:
             self._conversation.stop("human", reason)
         else:
-            os._exit(0)
+            self._leave(0)
 
     def _force_trailer(self, reason: str) -> None:
         """Closes the log from this thread: the loop is blocked in provider code."""
@@ -187,11 +227,22 @@ class Engine:
         """Runs the conversation; the exit status."""
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._background_failure)
-        heart = asyncio.create_task(self._heartbeat())
-        try:
-            return await self._converse(spec)
-        finally:
-            heart.cancel()
+        self._heartbeat(self._loop)
+        return await self._converse(spec)
+
+    def broke(self, error: BaseException) -> None:
+        """The event loop cannot go on: closes the log and tells the screen why."""
+        # First: until then no function can be counted on.
+        reason = self._originals.why_it_broke(error)
+        if isinstance(error, ConvtuiError):
+            # The log itself could not be written.
+            self.sender.send(Kind.FAILED, error=unforeseen(error))
+            return
+        conversation = self._conversation
+        if conversation is not None:
+            with contextlib.suppress(Exception):
+                conversation.force_close(reason, kind="failed", by="provider")
+        self.sender.send(Kind.FAILED, error=unforeseen(error) | {"message": reason})
 
     def _background_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A task of the provider's failed and nobody looked: said where its output is seen."""
@@ -199,25 +250,29 @@ class Engine:
         said = describe(error) if isinstance(error, BaseException) else "no exception"
         self.capture.take("stderr", f"{context.get('message')}: {said}\n")
 
-    async def _heartbeat(self) -> None:
-        while True:
-            self._beat = time.monotonic()
-            caller = getattr(self._conversation, "caller", None)
-            if caller is None:
-                self.sender.heartbeat(None)
-            else:
-                wait = caller.waiting
-                self.sender.heartbeat(caller.busy, None if wait is None else wait.as_dict())
-            await asyncio.sleep(HEARTBEAT_EVERY)
+    def _heartbeat(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A sign of life, now and again and again.
+
+        No task: provider code may cancel all that there are.
+        """
+        self._beat = time.monotonic()
+        caller = getattr(self._conversation, "caller", None)
+        if caller is None:
+            self.sender.heartbeat(None)
+        else:
+            wait = caller.waiting
+            self.sender.heartbeat(caller.busy, None if wait is None else wait.as_dict())
+        loop.call_later(HEARTBEAT_EVERY, self._heartbeat, loop)
 
     async def _converse(self, spec: StartSpec) -> int:
         from convtui.engine.build import apply_env_file, build, describe_provider
         from convtui.engine.commands import CommandDesk
         from convtui.engine.runner import Wiring
         from convtui.engine.wiring import EngineModels
-        from convtui.errors import ConvtuiError
         from convtui.text import Redactor, secret_values
 
+        # Provider code may change the folder while it is imported.
+        spec.out_dir = str(Path(spec.out_dir).absolute())
         try:
             apply_env_file(spec)
             redactor = Redactor(secret_values())
@@ -241,6 +296,7 @@ class Engine:
                     publish_gate=self._publish_gate,
                     publish_delta=self.sender.delta,
                     redactor=redactor,
+                    why_it_broke=self._originals.why_it_broke,
                 ),
             )
         except ConvtuiError as error:
@@ -250,7 +306,7 @@ class Engine:
             )
             return error.exit_code
         except Exception as error:  # noqa: BLE001 - told to the screen, which cannot see it otherwise
-            self.sender.send(Kind.FAILED, error=_unforeseen(error))
+            self.sender.send(Kind.FAILED, error=unforeseen(error))
             return 1
         self._conversation = conversation
         conversation.journal.listen(self._on_record)
@@ -270,8 +326,6 @@ class Engine:
         finally:
             self.capture.flush()
             await models.close()
-        from convtui.events import exit_code
-
         return exit_code(termination.as_dict())
 
     def _on_record(self, data: dict[str, Any], offset: int, line: bytes) -> None:
@@ -290,45 +344,11 @@ class Engine:
         self.sender.send(Kind.GATE, after=after, state=state, hold=hold)
 
 
-def _unforeseen(error: BaseException) -> dict[str, Any]:
-    """What ended the engine; its type stands in the text where it is no error of ours."""
-    from convtui.errors import ConvtuiError
-    from convtui.tracebacks import own_frames
-
-    if isinstance(error, ConvtuiError):
-        return describe_error(error)
-    return describe_error(error, frames=own_frames(error)) | {"message": describe(error)}
-
-
 def _private(fd: int) -> int:
     """A copy of a descriptor that nobody inherits."""
     copy = os.dup(fd)
     os.set_inheritable(copy, False)
     return copy
-
-
-def _tell_of_exit(crash_fd: int) -> None:
-    """Has `os._exit()` in provider code say where it is called before it ends the process."""
-    leave = os._exit
-
-    def told(status: int) -> NoReturn:
-        from convtui.tracebacks import is_own
-
-        frame: FrameType | None = sys._getframe(1)
-        lines = [f"Fatal: os._exit({status!r}) was called"]
-        while frame is not None:
-            code = frame.f_code
-            if is_own(code.co_filename):
-                lines.append(
-                    f'  File "{code.co_filename}", line {frame.f_lineno} in {code.co_name}'
-                )
-            frame = frame.f_back
-        if len(lines) > 1:
-            with contextlib.suppress(OSError):
-                os.write(crash_fd, ("\n".join(lines) + "\n").encode(errors="replace"))
-        leave(status)
-
-    os._exit = told
 
 
 def _warm() -> None:
@@ -353,18 +373,22 @@ def main() -> None:
     with contextlib.suppress(ValueError, OSError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     commands = os.fdopen(commands_fd, "rb", buffering=1 << 16)
-    engine = Engine(commands, frames_fd)
+    leave = tell_of_exit(crash_fd)
+    engine = Engine(commands, frames_fd, leave)
     with contextlib.suppress(ValueError, OSError):
         signal.signal(signal.SIGTERM, engine.on_sigterm)
     engine.capture.install()
-    _tell_of_exit(crash_fd)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            after_in_child=lambda: engine.in_forked_child(commands_fd, frames_fd, crash_fd)
+        )
     sys.breakpointhook = engine.breakpoint_hook
     first = read_frame(commands)
     while first is not None and first[0] is Kind.WARM:
         threading.Thread(target=_warm, name="convtui-warm", daemon=True).start()
         first = read_frame(commands)
     if first is None or first[0] is not Kind.START:
-        os._exit(0)
+        leave(0)
     threading.Thread(target=engine.listen, name="convtui-commands", daemon=True).start()
     spec = StartSpec.from_dict(json.loads(first[1]))
     status = 1
@@ -372,9 +396,9 @@ def main() -> None:
         # Not asyncio.run(): that would wait for tasks which provider code has left behind.
         status = asyncio.new_event_loop().run_until_complete(engine.run(spec))
     except BaseException as error:  # noqa: BLE001 - the last thing this process says
-        engine.sender.send(Kind.FAILED, error=_unforeseen(error))
+        engine.broke(error)
     finally:
         engine.capture.flush()
         engine.sender.close()
         # Threads that provider code or libraries left behind must not keep the process.
-        os._exit(status)
+        leave(status)

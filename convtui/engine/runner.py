@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import sys
+import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -77,6 +78,10 @@ class Wiring:
     publish_gate: Callable[[GateState, RecordDict | None], None] = lambda state, hold: None
     publish_delta: Callable[[dict[str, Any]], None] | None = None
     redactor: Redactor = field(default_factory=lambda: Redactor(secret_values()))
+    why_it_broke: Callable[[BaseException], str] = lambda error: (
+        f"internal error: {describe(error)}"
+    )
+    """What an exception that is none of a conversation's comes from, in words."""
 
 
 def _origin(parent: ContinueFrom | None) -> Literal["run", "continue", "compress"]:
@@ -161,6 +166,7 @@ class Conversation:
         self._task: asyncio.Task[None] | None = None
         self._stop_reason: tuple[Literal["human", "harness"], str] | None = None
         self._session_started = 0.0
+        self._forcing = threading.Lock()
         self.on_begin: Callable[[], None] = lambda: None
         """Called when the log has its first records."""
 
@@ -241,7 +247,7 @@ class Conversation:
             termination = Termination(
                 kind="failed",
                 by="harness",
-                reason=f"internal error: {describe(error)}",
+                reason=self._wiring.why_it_broke(error),
                 at_turn=self._at_turn,
                 detail={"category": "internal"},
             )
@@ -256,17 +262,35 @@ class Conversation:
             if self._task is not None:
                 self._task.cancel()
 
-    def force_close(self, reason: str) -> None:
-        """Closes the log from another thread while provider code blocks the loop for good."""
-        termination = Termination(
-            kind="interrupted", by="human", reason=reason, at_turn=self._at_turn
-        )
-        self._close_open_session(termination)
-        self.journal.emit(ConversationEnded(termination=termination.as_dict()))
-        self.journal.close(termination.as_dict(), self._totals())
+    def force_close(
+        self,
+        reason: str,
+        *,
+        kind: Literal["interrupted", "failed"] = "interrupted",
+        by: Literal["human", "harness", "provider"] = "human",
+    ) -> None:
+        """Closes the log when the loop does not: provider code blocks it for good, or broke it.
+
+        May be called from another thread, and from several: the first one's reason stands.
+        """
+        writer = self.journal.writer
+        with self._forcing:
+            if not writer.count:
+                # It has not begun: there is nothing to keep.
+                writer.abandon()
+                writer.path.unlink(missing_ok=True)
+            if writer.closed:
+                return
+            termination = Termination(kind=kind, by=by, reason=reason, at_turn=self._at_turn)
+            self._close_open_session(termination)
+            self.journal.emit(ConversationEnded(termination=termination.as_dict()))
+            self.journal.close(termination.as_dict(), self._totals())
 
     def _interrupted(self) -> Termination:
-        by, reason = self._stop_reason or ("harness", "the engine was stopped")
+        by, reason = self._stop_reason or (
+            "harness",
+            "the conversation's own task was cancelled, and not by convtui: provider code did it",
+        )
         return Termination(kind="interrupted", by=by, reason=reason, at_turn=self._at_turn)
 
     def _failure(self, error: ConversationError) -> Termination:

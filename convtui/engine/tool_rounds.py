@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from convtui.engine.gate import DENY, EDIT, GO, REDO, UNDO, Release
 from convtui.engine.table import Table
@@ -16,6 +16,9 @@ from convtui.log.tool_results import ToolResultsFile
 from convtui.models.base import Message, Reply, ToolCall
 from convtui.models.calls import distinct
 from convtui.transcript import Flag
+
+MOST_CALLS: Final = 128
+"""Tool calls of one reply that are run."""
 
 
 class _WrongEditError(ValueError):
@@ -56,7 +59,13 @@ class ToolRounds:
         """
         known: Mapping[str, Any] = (before or {}).get("results", {})
         begun: Mapping[str, str] = (before or {}).get("begun", {})
-        calls = distinct(reply.tool_calls)
+        calls = distinct(reply.tool_calls[:MOST_CALLS])
+        if len(calls) < len(reply.tool_calls):
+            self._table.warn(
+                "too_many_calls",
+                f"the reply calls {len(reply.tool_calls):,} tools at once: the first {MOST_CALLS}"
+                " are run, the others are left out of what it is told",
+            )
         made = {each.id: each.arguments for each in calls}
         calls = [
             dataclasses.replace(each, arguments=begun.get(each.id, each.arguments))

@@ -261,8 +261,14 @@ def import_module(name: str, path: Path | None = None) -> ModuleType:
 
 
 def _importing(run: Callable[[], object], what: str) -> None:
+    process, leave = os.getpid(), os._exit
     try:
-        run()
+        try:
+            run()
+        finally:
+            if os.getpid() != process:
+                # The file forks while it is imported: its child is no engine.
+                leave(0)
     except SystemExit as error:
         raise ProviderLoadError(
             f"{what}: calls sys.exit({repr_of(error.code)}) while it is imported; put that under"
