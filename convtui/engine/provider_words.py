@@ -10,7 +10,7 @@ from convtui.engine.calls import Question
 from convtui.engine.gate import EDIT, GO, REDO, UNDO
 from convtui.engine.response import ResponseGate
 from convtui.engine.state import SessionState
-from convtui.engine.table import Pending, Table, Words
+from convtui.engine.table import Pending, Table, Words, part_types
 from convtui.engine.tool_rounds import ToolRounds
 from convtui.events import HoldReason
 from convtui.models.base import Message, Reply
@@ -134,6 +134,7 @@ class ProviderWords:
             truncated=truncated,
             incomplete=reply.incomplete,
             finish_reason=reply.finish_reason,
+            parts=part_types(reply),
         )
 
     def _question(self, session: SessionState, extra: Sequence[Message], number: int) -> Question:

@@ -28,7 +28,7 @@ from convtui.engine.persona_words import FORCED, PersonaWords
 from convtui.engine.provider_words import ProviderWords
 from convtui.engine.response import ResponseGate
 from convtui.engine.state import SessionState
-from convtui.engine.table import EndsAfterAllError, Pending, SkipTurnError, Table, Words
+from convtui.engine.table import EndsAfterAllError, Pending, SkipTurnError, Table, Words, part_types
 from convtui.errors import ConversationError, ResponderError
 from convtui.events import DebugHandedBack, DebugOverrode, HoldReason, LlmResponse, Speaker
 from convtui.simulators.base import (
@@ -226,6 +226,7 @@ class Speakers:
             messages=list(pending.messages),
             incomplete=reply.incomplete,
             finish_reason=reply.finish_reason,
+            parts=part_types(reply),
         )
 
     async def _cancelled(self, error: CallCancelledError) -> Release:
@@ -268,6 +269,7 @@ def _human_words(text: str, draft: Words | UserAction | None) -> Words:
         truncated=draft.truncated,
         incomplete="" if how == "replaced" else draft.incomplete,
         finish_reason=draft.finish_reason,
+        parts=draft.parts,
         draft=how,
     )
 
