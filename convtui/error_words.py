@@ -92,7 +92,8 @@ _TAIL: Final = (
     r"|\s+(?:while|during|when|for (?:model|url|your|the|openai|requests)|reached|exceeded"
     r"|in organization|on (?:tokens|requests|our end)|processing|calling|please|due to|after \d"
     r"|by (?:the )?(?:server|peer|remote)|from (?:the )?(?:server|upstream|api|provider)|provided"
-    r"|with (?:status|code|url)|bei der|lors d|al|or |and|before|without|sending|to (?:the )?(?:server|api|host))\b)"
+    r"|with (?:status|code|url)|bei der|lors d|al|or |and|before|without|sending"
+    r"|to (?:the )?(?:server|api|host))\b)"
 )
 """How such words go on, where they are not the beginning of somebody's sentence."""
 _EVERYDAY: Final = re.compile(
@@ -140,7 +141,8 @@ _OWN_VOICE: Final = re.compile(
     r"|\byour (?!request|plan|api|account|query|message|input|prompt|connection|network|billing"
     r"|current|credit|key|model|response|organization|limit|usage|quota|internet|question|token)"
     r"|\b(?:said|says) (?:the|my|he|she)\b|\bis what\b|\bour side\b|\blet's\b|\bhow (?:to|do)\b"
-    r"|\bich habe\b|\bmein(?:e[mnr]?)?\b|\bih(?:re[nmr]?|r)\b(?! anfrage)|\bj'ai\b|\b(?:ma|mon) (?!sieur)",
+    r"|\bich habe\b|\bmein(?:e[mnr]?)?\b|\bih(?:re[nmr]?|r)\b(?! anfrage)|\bj'ai\b"
+    r"|\b(?:ma|mon) (?!sieur)",
     re.IGNORECASE,
 )
 """Words by which somebody speaks of a matter: what programs write has none of them."""
