@@ -417,6 +417,8 @@ def _why_empty(words: Words, text: str) -> str:
         return f": {in_words(words.incomplete, words.finish_reason)}"
     if words.parts:
         return f": there is no text in it, only {', '.join(words.parts)}"
+    if words.interim:
+        return ": all that was said stands beside its tool calls (interim: say counts that as said)"
     if text.strip():
         return f": {one_line(text, 40)!r} has no letter and no digit"
     return ""
