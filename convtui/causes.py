@@ -112,6 +112,8 @@ def describe(error: BaseException, limit: int = _LIMIT) -> str:
     if first[0] is error:
         return describe_one(error, limit)
     named = [describe_one(item) for item in first[:_NAMED]]
+    if named == [describe_one(error)]:
+        return describe_one(error, limit)
     more = f"; and {len(first) - _NAMED} more" if len(first) > _NAMED else ""
     return f"{'; '.join(dict.fromkeys(named))}{more} (then {one_line(describe_one(error), _LAST)})"
 

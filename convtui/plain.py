@@ -40,6 +40,7 @@ from convtui.plain_words import (
 from convtui.records import RecordDict, address
 from convtui.text import one_line, span_of_time, visible, visible_line
 from convtui.transcript import Transcript, Turn
+from convtui.turns import COMMITTED, Flag
 
 __all__ = [
     "Printer",
@@ -166,10 +167,12 @@ class Printer:
 
     def _flush(self, instead: str = "", *, text: str | None = None, struck: bool = False) -> None:
         """Prints the turn in hand: its text, then a line for each thing that happened to it."""
-        if self._open is None or (instead and not self._marks):
+        turn = self.transcript.find(*self._open) if self._open is not None else None
+        # Nothing is to be told of a turn in which nothing happened, unless that is what happened.
+        nothing = turn is not None and turn.status != COMMITTED and bool(turn.flags & Flag.EMPTY)
+        if instead and not self._marks and not nothing:
             self._forget()
             return
-        turn = self.transcript.find(*self._open)
         if turn is not None:
             self._faults(turn)
             shown = visible(turn.text if text is None else text)
@@ -179,7 +182,7 @@ class Printer:
                 first, rest = f"{turn.number:>4} {turn.speaker:<9}  ", " " * _MARGIN
             color = _CYAN if turn.speaker == "persona" else _GREEN
             head = f"{_BOLD};{color}"
-            if not (instead and not shown):
+            if nothing or not (instead and not shown):
                 if instead:
                     self._mark(instead)
                 if not shown.strip():

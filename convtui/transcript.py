@@ -15,8 +15,8 @@ from typing import Any, Final
 from convtui.corrections import CORRECTABLE
 from convtui.incomplete import finish_means
 from convtui.interim import Interim, interim_in
+from convtui.reasoning import says_nothing
 from convtui.records import STAGES, RecordDict
-from convtui.text import near_empty
 from convtui.turns import (
     COMMITTED,
     ENDED,
@@ -720,7 +720,7 @@ def _stopped_at_empty(turn: Turn, termination: dict[str, Any]) -> bool:
     return (
         turn.status == OPEN
         and turn.stage == "post_process"
-        and near_empty(turn.text)
+        and says_nothing(turn.text)
         and termination.get("kind") == "interrupted"
         and termination.get("by") == "harness"
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from convtui.causes import chain, describe, describe_one, repr_of, roots, text_of
+from convtui.causes import causes, chain, describe, describe_one, repr_of, roots, text_of
 from convtui.errors import HookError, ProviderError, UserSimulatorError
 from convtui.protocol import describe_error
 from convtui.tracebacks import location, own_frames
@@ -234,3 +234,10 @@ def test_the_frames_of_the_error_behind_an_error_are_kept() -> None:
 def test_a_missing_module_names_the_interpreter() -> None:
     error = raised(lambda: __import__("no_such_module_here"))
     assert "--python PATH" in describe_one(error)
+
+
+def test_a_wrapped_error_that_says_the_same_is_told_once() -> None:
+    inner, outer = ConnectionError("no route"), ConnectionError("no route")
+    outer.__cause__ = inner
+    assert describe(outer) == "ConnectionError: no route"
+    assert causes(outer) == [inner, outer]

@@ -43,6 +43,30 @@ from convtui.reasoning import is_inside, reasoning_spans, split_reasoning, witho
         ("<think>a <think>b</think> c</think>d", "d", "a <think>b</think> c"),
         ("<think>x</reasoning>y", "y", "x"),
         ("<think>a</think>b<think>c</think>d", "bd", "a\n\nc"),
+        ("[REASONING]x[/REASONING]y", "y", "x"),
+        ("[thoughts]x[/thoughts]y", "y", "x"),
+        ("<think_start>x<think_end>y", "y", "x"),
+        ("<begin_thinking>x<end_thinking>y", "y", "x"),
+        ("<begin_of_thought>x<end_of_thought>y", "y", "x"),
+        ("<|thinking_start|>x<|thinking_end|>y", "y", "x"),
+        ("<｜begin▁of▁thinking｜>x<｜end▁of▁thinking｜>y", "y", "x"),
+        ("＜think＞x＜/think＞y", "y", "x"),
+        ("\\<think\\>x\\</think\\>y", "y", "x"),
+        ('<details type="reasoning" done="true">x</details>\ny', "y", "x"),
+        ("<details>\n<summary>Thought for 3 s</summary>x</details>\ny", "y", None),
+        ("<analysis>x</analysis>\ny", "y", "x"),
+        ("<rationale>x</rationale><think>z</think>y", "y", "x\n\nz"),
+        (
+            "<|begin_of_thought|>x<|end_of_thought|><|begin_of_solution|>y<|end_of_solution|>",
+            "y",
+            "x",
+        ),
+        (
+            "<|start|>assistant<|channel|>analysis<|message|>x<|end|><|start|>assistant<|channel|>"
+            "final<|message|>y<|return|>",
+            "y",
+            "x",
+        ),
     ],
 )
 def test_every_form_of_tag_is_taken_out(text: str, words: str, reasoning: str | None) -> None:
@@ -73,6 +97,7 @@ def test_a_closing_tag_alone_ends_what_was_thought_before_it(text: str, words: s
         ("Sure. <think>Let me", "Sure."),
         ("Sure\n<thinking>\nLet me", "Sure"),
         ("[THINK]Let me", ""),
+        ("Saturday, <think>they want", "Saturday,"),
     ],
 )
 def test_an_opening_tag_alone_begins_what_was_cut_off(text: str, words: str) -> None:
@@ -94,6 +119,13 @@ def test_an_opening_tag_alone_begins_what_was_cut_off(text: str, words: str) -> 
         "I think so, for a reason.",
         "<thinker>x</thinker>",
         "<think/>Hi",
+        "Close it with the </think> tag.",
+        "Please write </think> at the end.",
+        "The tags are <think> and </think>.",
+        "Tags: <think>...</think> are what DeepSeek writes.",
+        "<analysis>Everything is in here.</analysis>",
+        "We give it back, see <analysis>x</analysis> above.",
+        "<details><summary>Timetable</summary>10:30</details>Anything else?",
         "a < b > c",
         "",
     ],

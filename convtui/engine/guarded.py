@@ -17,7 +17,7 @@ from convtui.errors import (
 )
 from convtui.models.base import Delta
 from convtui.models.waits import seconds_of
-from convtui.providers.base import ThreadExit, as_delta
+from convtui.providers.base import ThreadExit, as_delta, piece_delta
 from convtui.tracebacks import own_frames
 
 
@@ -36,7 +36,7 @@ async def guarded(open_stream: Callable[[], AsyncIterator[Delta]]) -> Any:
         try:
             async for delta in stream:
                 # Provider code may yield anything; text is welcome.
-                yield as_delta(delta)
+                yield piece_delta(delta)
         finally:
             close = getattr(stream, "aclose", None)
             if close is not None:

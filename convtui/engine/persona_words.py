@@ -11,7 +11,7 @@ from convtui.engine.calls import Answer, CallCancelledError, Question
 from convtui.engine.gate import ABSTAIN, AGAIN, FAIL, GO, REPLY, SKIP, STOP, Release
 from convtui.engine.response import ResponseGate
 from convtui.engine.state import SessionState
-from convtui.engine.table import Table, Words
+from convtui.engine.table import Table, Words, part_types
 from convtui.errors import ConversationError, ResponderError
 from convtui.events import DebugEdited, HoldReason, RecordDict, UserDecided, Warned
 from convtui.models.base import Reply
@@ -308,6 +308,7 @@ def said(action: UserAction, raw: str, reply: Reply, *, human: bool = False) -> 
             human=human,
             incomplete=reply.incomplete,
             finish_reason=reply.finish_reason,
+            parts=part_types(reply),
         )
     return action
 

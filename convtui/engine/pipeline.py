@@ -18,8 +18,7 @@ from convtui.errors import HookError
 from convtui.events import STAGES, Speaker, Stage, Termination
 from convtui.interim import Interim
 from convtui.providers.base import SignalMatch, match_signals, thought_signals
-from convtui.reasoning import is_inside, reasoning_spans, without_reasoning
-from convtui.text import near_empty
+from convtui.reasoning import is_inside, reasoning_spans, says_nothing, without_reasoning
 
 SignalAction = Literal["end", "pause", "ignore"]
 
@@ -341,11 +340,6 @@ class _Pass:
 def acting_matches(rules: Rules, matches: Sequence[SignalMatch]) -> list[SignalMatch]:
     """The matches from which something follows: those that count and are not ignored."""
     return [match for match in matches if match.counts and rules.action(match.signal) != "ignore"]
-
-
-def says_nothing(text: str) -> bool:
-    """Whether nothing is left of a text to be heard: no letter and no digit but in reasoning."""
-    return near_empty(text) or near_empty(without_reasoning(text))
 
 
 def after_discard(rules: Rules) -> Literal["end", "retry", "skip"]:

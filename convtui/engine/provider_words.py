@@ -11,7 +11,7 @@ from convtui.engine.gate import EDIT, GO, REDO, UNDO
 from convtui.engine.pending import Pending
 from convtui.engine.response import ResponseGate
 from convtui.engine.state import SessionState
-from convtui.engine.table import Table, Words
+from convtui.engine.table import Table, Words, part_types
 from convtui.engine.tool_rounds import ToolRounds
 from convtui.events import HoldReason
 from convtui.models.base import Message, Reply
@@ -135,6 +135,7 @@ class ProviderWords:
             truncated=truncated,
             incomplete=reply.incomplete,
             finish_reason=reply.finish_reason,
+            parts=part_types(reply),
         )
 
     def _question(self, session: SessionState, extra: Sequence[Message], number: int) -> Question:

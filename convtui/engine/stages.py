@@ -34,6 +34,7 @@ from convtui.events import (
     Termination,
 )
 from convtui.incomplete import in_words
+from convtui.text import one_line
 from convtui.transcript import Flag, take_noticed
 
 _EMPTY_RETRIES = 3
@@ -278,7 +279,7 @@ class StageGate:
         policy = self._table.scenario.on_empty
         if policy == "keep":
             return None
-        why = _why_empty(words)
+        why = _why_empty(words, draft.text or "")
         if policy == "fail":
             raise self._nothing_said(f"reply is empty{why} (on_empty: fail)")
         if policy == "retry" and self.empties < _EMPTY_RETRIES:
@@ -410,11 +411,17 @@ def _ending(told: dict[str, Any] | None) -> Termination | None:
     return None if told is None else Termination(**told)
 
 
-def _why_empty(words: Words) -> str:
+def _why_empty(words: Words, text: str) -> str:
     """Which kind of nothing a reply is, where that is known."""
-    if not words.incomplete:
-        return ""
-    return f": {in_words(words.incomplete, words.finish_reason)}"
+    if words.incomplete:
+        return f": {in_words(words.incomplete, words.finish_reason)}"
+    if words.parts:
+        return f": there is no text in it, only {', '.join(words.parts)}"
+    if words.interim:
+        return ": all that was said stands beside its tool calls (interim: say counts that as said)"
+    if text.strip():
+        return f": {one_line(text, 40)!r} has no letter and no digit"
+    return ""
 
 
 def _drafts(draft: Draft) -> list[dict[str, Any]]:

@@ -51,11 +51,18 @@ class Words:
     incomplete: str = ""
     """Why the reply did not come to its end."""
     finish_reason: str | None = None
+    parts: tuple[str, ...] = ()
+    """The types of what came beside the text."""
 
     @property
     def interim(self) -> tuple[Interim, ...]:
         """What was said beside the tool calls of earlier rounds."""
         return interim_in(self.messages)
+
+
+def part_types(reply: Reply) -> tuple[str, ...]:
+    """The types of the parts of a reply that are no text, each once."""
+    return tuple(dict.fromkeys(str(part.get("type")) for part in reply.parts))
 
 
 @dataclass(slots=True, frozen=True)

@@ -35,7 +35,7 @@ from convtui.events import (
     UserEnded,
 )
 from convtui.providers.base import HistoryTurn, Provider
-from convtui.reasoning import reasoning_size
+from convtui.reasoning import reasoning_size, says_nothing
 from convtui.simulators.base import (
     Abstain,
     CapExhausted,
@@ -44,7 +44,7 @@ from convtui.simulators.base import (
     UserAction,
     UserSimulator,
 )
-from convtui.text import near_empty, word_count
+from convtui.text import word_count
 
 
 class Turns:
@@ -198,7 +198,7 @@ class Turns:
             metadata=metadata or None,
             human=words.human or None,
             edited=self._table.edits.edited or None,
-            empty=near_empty(text) or None,
+            empty=says_nothing(text) or None,
             truncated=words.truncated or None,
             would_have=draft.would_have,
             draft=words.draft,

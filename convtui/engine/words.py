@@ -29,7 +29,7 @@ from convtui.engine.persona_words import FORCED, PersonaWords
 from convtui.engine.provider_words import ProviderWords
 from convtui.engine.response import ResponseGate
 from convtui.engine.state import SessionState
-from convtui.engine.table import EndsAfterAllError, SkipTurnError, Table, Words
+from convtui.engine.table import EndsAfterAllError, SkipTurnError, Table, Words, part_types
 from convtui.errors import ConversationError, ResponderError
 from convtui.events import DebugHandedBack, DebugOverrode, HoldReason, LlmResponse, Speaker
 from convtui.simulators.base import (
@@ -227,6 +227,7 @@ class Speakers:
             messages=list(pending.messages),
             incomplete=reply.incomplete,
             finish_reason=reply.finish_reason,
+            parts=part_types(reply),
         )
 
     async def _cancelled(self, error: CallCancelledError) -> Release:
@@ -269,6 +270,7 @@ def _human_words(text: str, draft: Words | UserAction | None) -> Words:
         truncated=draft.truncated,
         incomplete="" if how == "replaced" else draft.incomplete,
         finish_reason=draft.finish_reason,
+        parts=draft.parts,
         draft=how,
     )
 

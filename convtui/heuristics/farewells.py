@@ -28,8 +28,12 @@ _PARTING: Final = re.compile(
     r"safe (?:travels?|trip|journey)|enjoy (?:your|the|it)|have (?:a|an) (?:\w+ ){0,3}"
     r"(?:day|evening|night|trip|weekend|time|one|journey|rest|week|morning|afternoon|flight|stay)|"
     r"thanks?|thank you|you(?:'re| are) (?:\w+ )?welcome|my pleasure|you too|anytime|any time|"
-    r"likewise|same to you|happy to help|glad (?:i|to)|tschüss|auf wiedersehen|danke|gern|"
-    r"gracias|adiós|hasta|de nada|merci|au revoir|bonne|de rien|grazie|arrivederci)\b"
+    r"likewise|same to you|happy to help|glad (?:i|to)|tschüss|auf wiedersehen|danke|dank|gern|"
+    r"bis (?:bald|dann|später|morgen)|alles gute|gleichfalls|ebenfalls|mach's gut|"
+    r"(?:schönen?|guten?|angenehmen?) (?:tag|abend|nacht|woche|wochenende|reise|fahrt|feierabend)|"
+    r"gracias|adiós|hasta|de nada|igualmente|chao|buen(?:a|os|as)? (?:días?|tardes?|noches?|viaje)|"
+    r"merci|au revoir|bonne|bon (?:voyage|week-end|weekend|courage)|à (?:bientôt|plus)|"
+    r"je vous en prie|de rien|également|grazie|arrivederci|buona (?:giornata|serata))(?!\w)"
 )
 _WORDS: Final = frozenset(
     {
@@ -43,6 +47,17 @@ _WORDS: Final = frozenset(
         *("im", "enjoy", "be", "well", "here", "anytime", "any", "if", "need", "anything", "else"),
         *("feel", "free", "reach", "out", "dont", "hesitate", "cheers", "farewell", "until"),
         *("next", "appreciate", "everything", "same", "likewise", "then", "with", "that", "ill"),
+        *("vielen", "dank", "danke", "schön", "sehr", "ihnen", "dir", "euch", "auch", "einen"),
+        *("eine", "ein", "schönen", "schöne", "schönes", "guten", "gute", "tag", "abend", "nacht"),
+        *("woche", "wochenende", "reise", "fahrt", "noch", "gern", "gerne", "geschehen", "bis"),
+        *("bald", "dann", "später", "alles", "machs", "gut", "auf", "wiedersehen", "tschüss"),
+        *("ebenfalls", "gleichfalls", "ihre", "hilfe", "für", "die", "und", "wünsche", "ich"),
+        *("merci", "beaucoup", "bonne", "bon", "journée", "soirée", "nuit", "week", "end", "à"),
+        *("bientôt", "au", "revoir", "je", "vous", "en", "prie", "aussi", "également", "pour"),
+        *("votre", "aide", "voyage", "de", "rien", "et", "plus", "tard", "souhaite", "une", "un"),
+        *("gracias", "muchas", "adiós", "hasta", "luego", "pronto", "mañana", "nada", "igualmente"),
+        *("que", "tenga", "buen", "buena", "día", "noche", "tarde", "viaje", "chao", "usted"),
+        *("también", "por", "su", "ayuda", "y", "le", "te", "deseo"),
         *("in", "touch", "luck", "stay", "support", "assistance", "kind", "words", "talking"),
         *("chatting", "us", "on", "at", "wish", "hope", "ok", "okay", "alright", "oh", "that's"),
         *("thats", "is", "really", "truly", "kindness", "patience", "understanding", "friend"),

@@ -10,10 +10,12 @@ from convtui.heuristics.reading import Noticed, Reading
 
 _LABEL: Final = re.compile(
     r"[ \t]{0,8}[*_#\[( ]{0,6}"
-    r"(?:(?P<provider>assistant|ai assistant|virtual assistant|support agent|agent|chatbot|bot|ai"
+    r"(?:(?P<provider>assistant|assistent(?:in)?|assistante|asistente|ai assistant"
+    r"|virtual assistant|support agent|agent|chatbot|bot|ai"
     r"|provider|support)"
-    r"|(?P<persona>user|human|simulated user|persona)"
-    r"|(?P<named>customer|client|patient))"
+    r"|(?P<persona>user|(?:be)?nutzer(?:in)?|utilisateur|utilisatrice|usuari[oa]|human"
+    r"|simulated user|persona)"
+    r"|(?P<named>customer|cliente?|patient(?:in)?|kunde|kundin))"
     r"[*_\]) ]{0,6}[:：]"
 )
 _TOKEN: Final = re.compile(
@@ -169,7 +171,7 @@ def _name_pattern(side: str, name: str) -> re.Pattern[str] | None:
     names = [each for each in dict.fromkeys((small, first)) if len(each) >= _SHORTEST]
     known = "|".join(map(re.escape, names))
     return re.compile(
-        rf"{_BEFORE}(?:{known}){_AFTER}[*_]{{0,3}}"
+        rf"{_BEFORE}(?:{known}){_AFTER}[*_]{{0,3}}|\s{{0,8}}(?:{known})>\s"
         rf"|\s{{0,8}}(?:\[(?:{known})\]|<(?:{known})>|\((?:{known})\)|【(?:{known})】)"
         rf"|\s{{0,8}}\*\*(?:{known})\*\*[ \t]*(?:\n|[-–—])"
     )

@@ -16,7 +16,7 @@ COMPARED: Final = 4_000
 """Characters of a text that are compared with others."""
 _MATCHED: Final = 120
 
-_AROUND: Final = ".,;:!?…'\"“”‘’«»()[]{}<>*_`~#-–—/\\|。，！？、"
+_AROUND: Final = ".,;:!?¡¿…'\"“”‘’«»()[]{}<>*_`~#-–—/\\|。，！？、"
 _FOREIGN: Final = tuple(char for char in _AROUND if not char.isascii())
 _SPACED: Final = {ord(char): " " for char in _AROUND if char.isascii()} | {ord("'"): None}
 _QUOTES: Final = "\"'`“‘«„"
@@ -33,6 +33,7 @@ _REPORTED: Final = re.compile(
     r"suspect|claim|know)|"
     r"have to (?:say|answer|ask|write|repeat)|i (?:say|answer|repeat|type)|pretend(?:ing)?|"
     r"imagine|as if|as though|what if|wondering|instead of|sick of|tired of|"
+    r"sagte?n?|fragt(?:e|en)?|schreibt|schrieb|als ob|il dit|demande|comme si|dice|pregunta|"
     r"all the|(?:stuff|things|lines?|phrases?|thing|script|messages?|e-?mails?|letter|voicemail|"
     r"crap|bullshit|nonsense) like|be like|was like|were like|all like)\b"
 )

@@ -13,6 +13,7 @@ from typing import Final
 
 from convtui.heuristics.reading import Noticed, Reading
 from convtui.heuristics.role_signs import PERSONA_SIGNS, Sign
+from convtui.heuristics.role_signs_languages import SIGNS as OTHER_LANGUAGES
 
 _ENOUGH: Final = 2
 """Weight that makes a text noticed."""
@@ -21,7 +22,9 @@ _WITH_A_NEED: Final = 3
 _STAYS: Final = 1
 """The same, without a need, for a side that was out of its role a moment ago."""
 
-_INDEX: Final = tuple((needle, sign) for sign in PERSONA_SIGNS for needle in sign.needles)
+_INDEX: Final = tuple(
+    (needle, sign) for sign in (*PERSONA_SIGNS, *OTHER_LANGUAGES) for needle in sign.needles
+)
 _NEED: Final = re.compile(
     r"\bi(?:'d like| would like| (?:just |really |still |only )*(?:want|need))\b"
     r"(?! (?:to (?:pause|make sure|ask you|check|understand|help you|acknowledge|be (?:clear|"

@@ -62,10 +62,14 @@ class Sentinels:
         )
 
 
+_SHOUTED: Final = frozenset({"stop", "quit", "done", "exit", "no"})
+"""Words that people write in capitals, meaning them."""
+
+
 class _Look:
     """How one sentinel looks when it is escaped, decorated or written in other brackets."""
 
-    __slots__ = ("_alone", "_bare", "_bracketed", "_hashed", "needle")
+    __slots__ = ("_alone", "_bare", "_bracketed", "_hashed", "_last", "needle")
 
     def __init__(self, words: list[str], sentinel: str) -> None:
         core = _BETWEEN.join(map(re.escape, words))
@@ -78,6 +82,9 @@ class _Look:
         self._alone = re.compile(
             rf"(?:^|(?<=\n))[ \t]*(?:(?:{_HASHES}|`){{1,6}}[ \t]*{core}{more}[ \t]*"
             rf"(?:{_HASHES}|`){{1,6}}|{_HASHES}{{2,6}}[ \t]*{core}{more})(?=[ \t]*(?:\n|$))"
+        )
+        self._last = re.compile(
+            rf"(?<=[.!?…)\"”\n\t ])(?<![\w,;:-] )[*_`]{{0,3}}{core}[*_`]{{0,3}}[ \t.]*\Z"
         )
         own = next((mark for mark in "#*=~" if mark in sentinel), None)
         self._hashed = None
@@ -106,6 +113,11 @@ class _Look:
                 yield match.span()
         for match in self._alone.finditer(small):
             yield match.span()
+        last = self._last.search(small)
+        if last is not None:
+            word = text[last.start() : last.end()]
+            if word[0] in "*_`" or (word.isupper() and self.needle not in _SHOUTED):
+                yield last.span()
         if self._hashed is not None:
             for match in self._hashed.finditer(small):
                 yield match.span()

@@ -14,6 +14,7 @@ import re
 import sys
 import threading
 import warnings
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -132,6 +133,10 @@ def _public(name: Any, value: Any, redactor: Redactor) -> Any:
     return redactor.text(str(value))
 
 
+_USING: weakref.WeakSet[LitellmClients] = weakref.WeakSet()
+"""Who uses the connections of this process: litellm keeps them in one place for all."""
+
+
 class LitellmClients:
     """Makes clients for litellm model strings such as `openai/gpt-4o`.
 
@@ -157,6 +162,7 @@ class LitellmClients:
         with self._lock:
             if self._module is None:
                 self._module = self._load()
+                _USING.add(self)
             return self._module
 
     def warm(self) -> None:
@@ -192,9 +198,14 @@ class LitellmClients:
         return is_priced(await self.loaded(), model)
 
     async def aclose(self) -> None:
-        """Closes the connections that litellm keeps for this event loop."""
-        if self._module is not None:
+        """Closes the connections that litellm keeps, unless others here still use them."""
+        if self._module is None:
+            return
+        _USING.discard(self)
+        if not _USING:
             await self._module.close_litellm_async_clients()
+            # litellm would go on to hand out the closed ones.
+            self._module.in_memory_llm_clients_cache.flush_cache()
 
     def client(self, model: str, params: Mapping[str, Any] | None = None) -> LitellmClient:
         """A client for a litellm model string.

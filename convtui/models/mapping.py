@@ -33,7 +33,7 @@ from convtui.errors import (
 )
 from convtui.models.objections import objected
 from convtui.models.quota import is_used_up
-from convtui.models.waits import asked_by
+from convtui.models.waits import asked_by, asked_in
 from convtui.text import Redactor, one_line
 
 _LIMIT = 400
@@ -213,6 +213,8 @@ def _endpoint(chain: list[BaseException], facts: CallFacts) -> ModelError:
         return QuotaExceeded(
             f"the account for {facts.model} has no credit left: {text}", status=status
         )
+    if retry is None:
+        retry = asked_in(f"{text} {' '.join(_bodies(chain))}")
     in_stream = None if _answered(chain) else _said_code(chain)
     refused = _refused_in_stream(in_stream, facts, text)
     if refused is not None:
@@ -350,6 +352,14 @@ def _codes(chain: list[BaseException]) -> Iterator[str]:
         body = getattr(item, "body", None)
         if isinstance(body, Mapping):
             yield from (str(body.get(name) or "") for name in ("code", "type", "param"))
+
+
+def _bodies(chain: list[BaseException]) -> Iterator[str]:
+    """The error objects that an endpoint sent, as text."""
+    for item in chain:
+        body = getattr(item, "body", None)
+        if isinstance(body, (Mapping, list)):
+            yield json.dumps(body, default=str)
 
 
 def _answered(chain: list[BaseException]) -> bool:

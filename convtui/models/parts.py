@@ -124,6 +124,10 @@ def message_delta(message: Mapping[str, Any], *, legacy_call: bool = True) -> De
     elif message.get("refusal"):
         content.keep("refusal", message["refusal"])
     reasoning = next((t for n in _REASONING_FIELDS if (t := reasoning_text(message.get(n)))), "")
+    audio = message.get("audio")
+    if isinstance(audio, Mapping) and not "".join(content.text).strip():
+        # What is spoken in it is the reply, in words.
+        content.text.append(_text_of(audio.get("transcript")) or "")
     for name in ("images", "audio"):
         found = message.get(name)
         for item in found if isinstance(found, (list, tuple)) else [found] if found else ():

@@ -11,14 +11,26 @@ from typing import Any
 
 _IN_MILLISECONDS = ("retry-after-ms", "x-ms-retry-after-ms")
 _RESET = re.compile(r"(?:x-|anthropic-)?ratelimit(?:-(?P<before>\w+))?-reset(?:-(?P<after>\w+))?")
-_DURATION = re.compile(r"(?:(?:\d+(?:\.\d+)?)(?:ms|[smhd]))+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_NUMBER = r"\d{1,12}(?:\.\d{1,9})?"
+_UNIT = r"ms|milliseconds?|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d"
+_PART = re.compile(rf"({_NUMBER})\s?({_UNIT})", re.IGNORECASE)
+_SPAN = rf"{_NUMBER}\s?(?:{_UNIT})(?:(?:[\s,]|and\s){{0,3}}{_NUMBER}\s?(?:{_UNIT})){{0,4}}"
+_DURATION = re.compile(_SPAN, re.IGNORECASE)
+_ISO = re.compile(r"P(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?", re.IGNORECASE)
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_IN_WORDS = re.compile(
+    r"(?:(?:try again|retry|wait|available)(?: \w+){0,2} (?:in|after|for|another)"
+    r"|(?:please )?wait|retry[_ -]?(?:delay|after)(?:_seconds)?[\"']?\s*[:=])\s*[\"']?"
+    rf"(?:(?P<span>{_SPAN})\b|(?P<seconds>{_NUMBER})(?=[\"']?\s*(?:[,}}]|$)))",
+    re.IGNORECASE,
+)
+"""How messages say it: "try again in 3m20s", `"retryDelay": "41s"`."""
 _WEEKDAY = re.compile(r"(?=\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*[ ,])")
 _EPOCH = 1e9
 """Numbers from here on may be a point in time, in seconds since 1970 (or milliseconds)."""
 _EPOCH_MS = 1e11
 _DAY = 86400.0
+_LOOKED_AT = 10_000
 
 
 def retry_after(headers: Mapping[str, Any], *, now: datetime | None = None) -> float | None:
@@ -65,6 +77,14 @@ def asked_by(error: BaseException) -> float | None:
     return None
 
 
+def asked_in(text: str) -> float | None:
+    """Seconds to wait as the message or the body of an error says; None where it says nothing."""
+    match = _IN_WORDS.search(text[:_LOOKED_AT])
+    if match is None:
+        return None
+    return _span(match["span"]) if match["span"] else float(match["seconds"])
+
+
 def _seconds(text: str, now: datetime) -> float | None:
     """What one header says: the longest of its values."""
     parts = [part.strip(" ,") for part in _WEEKDAY.split(text)]
@@ -78,8 +98,8 @@ def _value(text: str, now: datetime) -> float | None:
     try:
         number = float(text)
     except ValueError:
-        if _DURATION.fullmatch(text):
-            return sum(float(size) * _UNITS[unit] for size, unit in _PART.findall(text))
+        if _DURATION.fullmatch(text) or (len(text) > 1 and _ISO.fullmatch(text)):
+            return _span(text)
         when = _date(text)
         return None if when is None else _until(when, now)
     if not math.isfinite(number) or "_" in text:
@@ -88,6 +108,15 @@ def _value(text: str, now: datetime) -> float | None:
     if number >= _EPOCH and since_1970 > now.timestamp() - _DAY:
         return max(since_1970 - now.timestamp(), 0.0)
     return max(number, 0.0)
+
+
+def _span(text: str) -> float:
+    """The seconds of a text such as `1m30s`, `2 minutes` or `PT2M`."""
+    return sum(
+        float(size)
+        * (0.001 if unit.lower().startswith(("ms", "milli")) else _UNITS[unit[0].lower()])
+        for size, unit in _PART.findall(text)
+    )
 
 
 def _until(when: datetime, now: datetime) -> float:

@@ -311,3 +311,8 @@ def as_delta(value: object) -> Delta:
     Raises `ProviderError` for anything else (None, bytes, numbers), naming what was returned.
     """
     return delta_of(value)
+
+
+def piece_delta(value: object) -> Delta:
+    """A piece of a stream as a delta; None, as the last chunk of many APIs has it, is nothing."""
+    return Delta() if value is None else delta_of(value)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from convtui.models.base import Delta
-from convtui.providers.base import Provider, Request, as_delta, call, in_thread
+from convtui.providers.base import Provider, Request, call, in_thread, piece_delta
 from convtui.providers.call_shape import read_call_shape
 from convtui.providers.replies import read_reply
 
@@ -31,11 +31,11 @@ class FunctionProvider(Provider):
         positional, named = self.shape.bind(request.last_text, request.messages)
         if inspect.isasyncgenfunction(self.function):
             async for piece in self.function(*positional, **named):
-                yield as_delta(piece)
+                yield piece_delta(piece)
         elif inspect.isgeneratorfunction(self.function):
             pieces = self.function(*positional, **named)
             end = object()
             while (piece := await in_thread(next, pieces, end)) is not end:
-                yield as_delta(piece)
+                yield piece_delta(piece)
         else:
             yield read_reply(await call(self.function, *positional, **named))

@@ -7,6 +7,7 @@ made up for what is missing.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Sequence
@@ -158,6 +159,9 @@ def _last(calls: Sequence[dict[str, Any]]) -> Decision:
 
 _DECODER: Final = json.JSONDecoder(strict=False)
 """One that takes a line break within a string as it stands: models write answers of two lines."""
+_ARGUMENTS: Final = ("arguments", "parameters", "args", "input")
+"""Where models that know calls of their own write the arguments; or beside the name of the tool."""
+_OF_A_CALL: Final = frozenset({"tool", "name", "type", "id"})
 _BEGUN: Final = re.compile(r'\{\s*"(?:tool|name)"\s*:\s*"responder_')
 
 
@@ -201,7 +205,12 @@ def _decision_in(value: Any) -> dict[str, Any] | None:
     tool = value.get("tool", value.get("name"))
     if not isinstance(tool, str) or tool not in _NEEDED:
         return None
-    arguments = value.get("arguments", {})
+    beside = {name: item for name, item in value.items() if name not in _OF_A_CALL}
+    arguments = next((value[name] for name in _ARGUMENTS if name in value), beside)
+    if isinstance(arguments, str):
+        # As a call of chat APIs has them.
+        with contextlib.suppress(ValueError, RecursionError):
+            arguments = _DECODER.decode(arguments)
     if isinstance(arguments, dict):
         return {"tool": tool, "arguments": arguments}
     what = f"an object was expected, not {type(arguments).__name__}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,17 @@ async def said_by_model(tmp_path: Path, *lines: Line, **fields: Any) -> Ran:
         (Reply("", reasoning="The answer: 4", finish_reason="stop"), ["reasoning_only"]),
         (Reply("<think>The answer: 4</think>", finish_reason="stop"), ["reasoning_only"]),
         (Reply("<think>The answer", finish_reason="length"), ["reasoning_only", "length"]),
+        (Reply("Half a", finish_reason="ERROR_LIMIT"), ["length"]),
+        (Reply("Half a", finish_reason="LANGUAGE"), ["content_filter"]),
+        (Reply("Half a", finish_reason="IMAGE_SAFETY"), ["content_filter"]),
+        (Reply("Half a", finish_reason="FinishReason.SAFETY"), ["content_filter"]),
+        (Reply("Half a", finish_reason="ERROR_TOXIC"), ["content_filter"]),
+        (Reply("Half a", finish_reason="ERROR"), ["stream_died"]),
+        (Reply("Half a", finish_reason="abort"), ["stream_died"]),
+        (Reply("Half a", finish_reason="insufficient_system_resource"), ["stream_died"]),
+        (Reply("Half a", finish_reason="MALFORMED_FUNCTION_CALL"), ["stream_died"]),
+        (Reply("Fine.", finish_reason="COMPLETE"), []),
+        (Reply("Fine.", finish_reason="FINISH_REASON_STOP"), []),
         (Reply("Fine."), ["no_finish"]),
         (Reply("Fine.", finish_reason="stop"), []),
         (Reply("Fine.", finish_reason="end_turn"), []),
@@ -105,6 +117,38 @@ async def test_which_kind_of_nothing_it_was_is_said(tmp_path: Path) -> None:
     cut = Reply("", finish_reason="content_filter")
     ran = await said_by_model(tmp_path / "cut", cut, on_empty="fail")
     assert "content filter" in ran.termination.reason
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (Reply(""), ""),
+        (Reply(" \n"), ""),
+        (Reply("\u200b"), "'\\u200b' has no letter and no digit"),
+        (Reply("\N{THUMBS UP SIGN}"), "'\N{THUMBS UP SIGN}' has no letter and no digit"),
+        (Reply("", parts=[{"type": "image_url"}]), "there is no text in it, only image_url"),
+        (Reply("<think>hm</think>"), "there is reasoning and no reply"),
+    ],
+)
+async def test_an_empty_reply_that_ended_a_run_is_shown(
+    tmp_path: Path, reply: Reply, words: str
+) -> None:
+    ran = await run(scenario(Bot(reply)), tmp_path)
+    assert ran.ended == ("interrupted", "harness")
+    assert words in ran.termination.reason
+    assert matching(ran, "~empty") == ["1:2"]
+    assert matching(ran, "~fault provider") == ["1:2"]
+    assert matching(ran, "~fault harness") == []
+    out = io.StringIO()
+    with open_log(ran.path) as log:
+        print_log(log, out, io.StringIO())
+    assert re.search(r"1:2 provider: +\S", out.getvalue())
+    assert "rule empty-reply" in out.getvalue()
+
+
+async def test_a_reply_of_reasoning_alone_that_is_kept_counts_as_empty(tmp_path: Path) -> None:
+    ran = await run(scenario(Bot("<think>hm</think>"), on_empty="keep"), tmp_path)
+    assert "1:2" in matching(ran, "~empty")
 
 
 async def test_a_branch_knows_that_a_turn_was_incomplete(tmp_path: Path) -> None:

@@ -135,3 +135,21 @@ async def test_calls_that_share_index_and_id_run_each(tmp_path: Path, models: En
     ]  # fmt: skip
     assert not ran.of("warning")
     assert faults(ran) == []
+
+
+async def test_a_stream_may_have_empty_pieces_of_none(tmp_path: Path) -> None:
+    async def answer(messages: Any) -> AsyncIterator[Any]:
+        for piece in (None, "Gate ", None, "4.", None):
+            yield piece
+
+    ran = await run(scenario(answer, ["hi"], max_turns=2), tmp_path)
+    assert ran.of("turn.committed")[1]["text"] == "Gate 4."
+
+
+async def test_an_empty_last_round_says_where_the_words_are(tmp_path: Path) -> None:
+    told = [Delta(text="It leaves at 10:30."), *pieces(OSLO)]
+    ran = await run(
+        scenario(Bot(told, ""), ["hi"], tools=[plant(find_trip)], max_turns=2), tmp_path
+    )
+    assert ran.ended == ("interrupted", "harness")
+    assert "all that was said stands beside its tool calls" in ran.termination.reason

@@ -717,3 +717,27 @@ async def test_the_log_folds_and_checks(tmp_path: Path) -> None:
         turns = log.transcript.turns
         assert turns[2].text == "yes" and turns[2].note == "reply"
         assert log.transcript.totals["responder"].calls == 2
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"tool": "responder_reply", "arguments": {"answer": "Saturday."}},
+        {"name": "responder_reply", "parameters": {"answer": "Saturday."}},
+        {"type": "function", "name": "responder_reply", "arguments": '{"answer": "Saturday."}'},
+        {"name": "responder_reply", "input": {"answer": "Saturday."}},
+        {"function": {"name": "responder_reply", "args": {"answer": "Saturday."}}},
+        {"tool": "responder_reply", "answer": "Saturday."},
+    ],
+)
+def test_a_written_call_has_its_arguments_where_models_put_them(written: dict[str, Any]) -> None:
+    decision = classify(Reply(json.dumps(written)), as_json=True)
+    assert (decision.kind, decision.arguments) == ("reply", {"answer": "Saturday."})
+
+
+def test_arguments_that_are_no_object_are_refused() -> None:
+    for arguments in ("Saturday.", ["Saturday."], 7):
+        text = json.dumps({"tool": "responder_reply", "arguments": arguments})
+        decision = classify(Reply(text), as_json=True)
+        assert decision.kind == "error"
+        assert "an object was expected" in (decision.reason or "")

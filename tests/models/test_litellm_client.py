@@ -331,3 +331,23 @@ def test_loading_is_quiet_offline_and_leaves_the_directory_alone(tmp_path: Any) 
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+async def test_another_client_may_be_made_when_one_was_closed(server: OpenAIServerThread) -> None:
+    for _ in range(2):
+        clients = LitellmClients()
+        server.script(FakeReply(text="Good morning."))
+        assert (await reply(clients, server)).text == "Good morning."
+        await clients.aclose()
+
+
+async def test_closing_leaves_the_connections_of_others_alone(server: OpenAIServerThread) -> None:
+    first, second = LitellmClients(), LitellmClients()
+    server.script(FakeReply(text="one"), FakeReply(text="two three four"))
+    assert (await reply(first, server)).text == "one"
+    async with aclosing(deltas(second, server)) as pieces:  # type: ignore[type-var]
+        texts = [(await anext(pieces)).text]
+        await first.aclose()
+        texts += [piece.text async for piece in pieces]
+    assert "".join(text for text in texts if text) == "two three four"
+    await second.aclose()

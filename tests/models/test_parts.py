@@ -210,3 +210,12 @@ def test_later_totals_take_the_place_of_earlier_ones() -> None:
     for later in (Usage(completion_tokens=2), Usage(prompt_tokens=0, completion_tokens=3, cost=0)):
         total = total.updated(later)
     assert (total.prompt_tokens, total.completion_tokens, total.cost) == (100, 3, 0)
+
+
+def test_what_is_spoken_is_the_reply_in_words() -> None:
+    spoken = {"id": "a", "data": "QUJD" * 100, "transcript": "Gate 4."}
+    delta = message_delta({"content": None, "audio": spoken})
+    assert delta.text == "Gate 4."
+    assert [part["type"] for part in delta.parts] == ["audio"]
+    assert message_delta({"content": "Gate 5.", "audio": spoken}).text == "Gate 5."
+    assert message_delta({"content": None, "audio": {"data": "QUJD"}}).text == ""

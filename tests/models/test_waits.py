@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from convtui.models.waits import asked_by, retry_after, seconds_of
+from convtui.models.waits import asked_by, asked_in, retry_after, seconds_of
 from convtui.text import span_of_time
 
 NOW = datetime(1994, 11, 6, 8, 49, 7, tzinfo=UTC)
@@ -34,6 +34,16 @@ NOW = datetime(1994, 11, 6, 8, 49, 7, tzinfo=UTC)
         ("soon, 7", 7.0),
         ("6m0s", 360.0),
         ("200ms", 0.2),
+        ("90 seconds", 90.0),
+        ("2 minutes", 120.0),
+        ("1 hour, 5 min", 3900.0),
+        ("1m 30s", 90.0),
+        ("PT2M", 120.0),
+        ("PT1H30M0.5S", 5400.5),
+        ("P1D", 86400.0),
+        ("P", None),
+        ("PT", None),
+        ("2 moons", None),
         ("nan", None),
         ("inf", None),
         ("1e999", None),
@@ -108,3 +118,24 @@ def test_an_sdks_error_is_asked_for_the_headers_of_its_answer() -> None:
 )  # fmt: skip
 def test_a_span_of_time_in_words(seconds: float, words: str) -> None:
     assert span_of_time(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Rate limit reached for gpt-4o. Please try again in 3m20s. Visit ...", 200.0),
+        ("Rate limit reached. Please try again in 6ms.", 0.006),
+        ("Please try again in 1.234s.", 1.234),
+        ("Please retry after 20 seconds.", 20.0),
+        ("Too many requests: wait another 2 minutes", 120.0),
+        ("Please wait 30 seconds before the next call", 30.0),
+        ('{"@type": "google.rpc.RetryInfo", "retryDelay": "41s"}', 41.0),
+        ("{'retry_after': 12}", 12.0),
+        ("slow down", None),
+        ("try again in a while", None),
+        ("wait for 3 people", None),
+        ("limit 3 per 20 seconds", None),
+    ],
+)
+def test_what_a_message_says(text: str, seconds: float | None) -> None:
+    assert asked_in(text) == seconds
