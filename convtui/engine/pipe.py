@@ -9,6 +9,7 @@ from typing import Any
 
 from convtui.events import RecordDict
 from convtui.protocol import QUEUE_LIMIT, Kind, pack_json, pack_record
+from convtui.secrets import Redactor
 
 
 class FrameSender:
@@ -16,11 +17,13 @@ class FrameSender:
 
     When more than `QUEUE_LIMIT` bytes wait for a screen that does not read, records and deltas are
     dropped; once there is room again one `CATCH_UP` tells the screen from which record on to read
-    the log.
+    the log. `redactor` takes the secrets out of every frame but records and deltas, which come
+    without any.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, redactor: Redactor | None = None) -> None:
         self._fd = fd
+        self._redactor = redactor or Redactor()
         self._queue: deque[bytes] = deque()
         self._size = 0
         self._missed_from: int | None = None
@@ -49,7 +52,11 @@ class FrameSender:
 
     def send(self, kind: Kind, **fields: Any) -> None:
         """Any other frame; never dropped."""
-        self._put(pack_json(kind, **fields))
+        frame = pack_json(kind, **fields)
+        # Where the log is must be what it is, whatever stands in its path.
+        if kind is not Kind.READY and self._redactor.suspects(frame):
+            frame = pack_json(kind, **self._redactor.data(fields))
+        self._put(frame)
 
     def heartbeat(self, busy: float | None, wait: dict[str, Any] | None = None) -> None:
         """A sign of life; left out while others wait, which are signs enough."""

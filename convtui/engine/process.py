@@ -27,6 +27,7 @@ from convtui.protocol import (
     describe_error,
     read_frame,
 )
+from convtui.secrets import Redactor
 
 EXIT_WITHIN = 2.0
 """Seconds between the screen's going away and the end of the process."""
@@ -40,8 +41,9 @@ class Engine:
 
     def __init__(self, commands: BinaryIO, frames_fd: int) -> None:
         self._commands = commands
-        self.sender = FrameSender(frames_fd)
-        self.capture = OutputCapture(self._output)
+        self.redactor = Redactor.of_process()
+        self.sender = FrameSender(frames_fd, self.redactor)
+        self.capture = OutputCapture(self._output, self.redactor)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._beat = time.monotonic()
         self._conversation: Any = None
@@ -216,11 +218,13 @@ class Engine:
         from convtui.engine.runner import Wiring
         from convtui.engine.wiring import EngineModels
         from convtui.errors import ConvtuiError
-        from convtui.text import Redactor, secret_values
+        from convtui.scenario import Scenario
 
         try:
             apply_env_file(spec)
-            redactor = Redactor(secret_values())
+            redactor = self.redactor
+            redactor.look_everywhere()
+            Scenario.from_public(spec.scenario).tell(redactor)
             models = EngineModels(redactor)
             if spec.only_load:
                 self.capture.flush()
