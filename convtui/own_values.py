@@ -33,12 +33,23 @@ class OwnValues:
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """Of what is missing, what changes how it goes on, and is not looked up by itself."""
+        """Of what is missing, parameters and options that are left out: no keys, which come from
+        the environment again."""
+        return tuple(
+            place
+            for place in self.missing
+            if place.split(".")[1:2] in (["params"], ["options"])
+            and not is_secret_name(place.rpartition(".")[2])
+        )
+
+    @property
+    def masked(self) -> tuple[str, ...]:
+        """Of what is missing, texts that are gone on with as they are: `[redacted]` in them."""
         return tuple(
             place
             for place in self.missing
             if place.startswith(("provider.", "persona."))
-            and not is_secret_name(place.rpartition(".")[2])
+            and place.split(".")[1] not in ("params", "options")
         )
 
 

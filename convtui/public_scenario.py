@@ -26,7 +26,7 @@ def public_scenario(data: Mapping[str, Any], redactor: Redactor) -> dict[str, An
     public: dict[str, Any] = {}
     for key, value in data.items():
         if key in _SIDES and isinstance(value, Mapping):
-            public[key] = _side(value, redactor)
+            public[key] = _side(key, value, redactor)
         elif key == "tools":
             public[key] = [_tool(tool, redactor) for tool in value]
         else:
@@ -34,12 +34,12 @@ def public_scenario(data: Mapping[str, Any], redactor: Redactor) -> dict[str, An
     return public
 
 
-def _side(side: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
+def _side(name: str, side: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
     given = {key: side[key] for key in _GIVEN if isinstance(side.get(key), Mapping)}
     rest: dict[str, Any] = redactor.data(
         {key: value for key, value in side.items() if key not in given}
     )
-    public = {key: public_params(value, redactor) for key, value in given.items()}
+    public = {key: public_params(value, redactor, at=(name, key)) for key, value in given.items()}
     # In the order in which they were.
     return {key: public[key] if key in public else rest[key] for key in side}
 
@@ -57,7 +57,7 @@ def public_server(server: Mapping[str, Any], redactor: Redactor) -> dict[str, An
     for key, value in server.items():
         if key in ("env", "headers") and isinstance(value, Mapping):
             public[key] = {
-                str(name): public_header(str(name), str(item), redactor)
+                str(name): public_header(str(name), str(item), redactor, key)
                 for name, item in value.items()
             }
         elif key == "command" and isinstance(value, list):
@@ -74,12 +74,12 @@ def scenario_secrets(data: Mapping[str, Any], allowed: LogValues) -> Iterator[st
     for key in _SIDES:
         side = data.get(key)
         for given in _GIVEN if isinstance(side, Mapping) else ():
-            yield from secrets_of(side.get(given) or {}, allowed)  # type: ignore[union-attr]
+            yield from secrets_of(side.get(given) or {}, allowed, at=(key, given))  # type: ignore[union-attr]
     for tool in data.get("tools") or ():
         server = tool.get("mcp") if isinstance(tool, Mapping) else None
         if not isinstance(server, Mapping):
             continue
         yield from secrets_of({"url": server.get("url")})
-        yield from all_of(server.get("env") or {}, allowed)
-        yield from all_of(server.get("headers") or {}, allowed)
+        for given in ("env", "headers"):
+            yield from all_of(server.get(given) or {}, allowed, at=given)
         yield from argument_secrets(server.get("command") or ())

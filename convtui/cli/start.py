@@ -126,6 +126,10 @@ def _scenario(
         f"{place} is not in the log ([redacted]) and is left out: give it with --set, or name it"
         " under log_values before a run"
         for place in own.left_out
+    ] + [
+        f"{place} had a secret in it, and goes on with [redacted] in its place; give the scenario"
+        " file, or the text with --set"
+        for place in own.masked
     ]
     return Scenario.from_public(own.scenario), None, notes
 

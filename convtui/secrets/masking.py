@@ -28,10 +28,16 @@ _NUMBER: Final = re.compile(r"[+-]?\d{1,12}(?:\.\d{1,12})?")
 _MOST_DEEP: Final = 32
 
 
-def public_params(params: Mapping[str, Any] | None, redactor: Redactor) -> dict[str, Any]:
-    """Parameters or options as they may be written and shown, at any depth, as plain data."""
+def public_params(
+    params: Mapping[str, Any] | None, redactor: Redactor, *, at: tuple[str, ...] = ("params",)
+) -> dict[str, Any]:
+    """Parameters or options as they may be written and shown, at any depth, as plain data.
+
+    `at` is where they stand, for what the user allows to be written.
+    """
     return {
-        str(name): _public((str(name),), value, redactor) for name, value in (params or {}).items()
+        str(name): _public((*at, str(name)), value, redactor)
+        for name, value in (params or {}).items()
     }
 
 
@@ -90,9 +96,9 @@ def public_headers(headers: Sequence[tuple[str, str]], redactor: Redactor) -> li
     return [(name, public_header(name, value, redactor)) for name, value in headers]
 
 
-def public_header(name: str, value: str, redactor: Redactor) -> str:
+def public_header(name: str, value: str, redactor: Redactor, at: str = "headers") -> str:
     """The value of a header, or of a variable, as it may be written."""
-    if redactor.allowed.allows((name,)):
+    if redactor.allowed.allows((at, name)):
         return redactor.text(value)
     if _NUMBER.fullmatch(value) and not is_secret_name(name):
         return value
@@ -120,7 +126,7 @@ def _pair(pair: str, redactor: Redactor) -> str:
     name, equals, value = pair.partition("=")
     if not equals:
         return pair
-    return f"{name}={public_header(unquote_plus(name), value, redactor)}"
+    return f"{name}={public_header(unquote_plus(name), value, redactor, 'query')}"
 
 
 _FLAG: Final = re.compile(r"--?[A-Za-z][\w.-]*")
@@ -152,7 +158,7 @@ def _argument(word: str, flag: str, redactor: Redactor) -> str:
 def _value(flag: str, value: str, redactor: Redactor) -> str:
     """The value of a flag, or an argument without one."""
     name = flag.lstrip("-")
-    if name and redactor.allowed.allows((name,)):
+    if name and redactor.allowed.allows(("command", name)):
         return redactor.text(value)
     if name and is_secret_name(name) and not _is_place(value):
         return REDACTED if value else value

@@ -128,10 +128,18 @@ def is_secret_name(name: str) -> bool:
         return False
     stem = _STEMS.search(joined)
     if stem is not None:
-        return not (stem[0] == "token" and _COUNTING.intersection(words))
+        return not (stem[0] == "token" and _counts(words))
     if _WORDS.intersection(words):
         return True
     return last.endswith(_ENDS) and last not in _WORDS_THAT_END_SO
+
+
+def _counts(parts: list[str]) -> bool:
+    """Whether a name with `token` in it says how many there are: `max_tokens`, `token_budget`."""
+    if "tokens" in parts:
+        return bool(_COUNTING.intersection(parts))
+    after = parts[parts.index("token") + 1 :] if "token" in parts else []
+    return bool(_COUNTING.intersection(after)) or parts[0] in ("max", "min", "num")
 
 
 def is_telling_name(name: str, value: object) -> bool:

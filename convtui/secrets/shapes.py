@@ -112,9 +112,7 @@ _NAME_SIGNS: Final = (
 
 SHAPES: Final = (
     # scheme://user:password@host keeps the host; a user alone is as often a token.
-    Shape(
-        ("://",), re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*:(?:\\?/){2}(?P<secret>[^\s/\"'<>?#\\]+)@")
-    ),
+    Shape(("://",), re.compile(r":(?:\\?/){2}(?P<secret>[^\s/\"'<>?#\\]+)@")),
     Shape(
         ("authorization",),
         re.compile(

@@ -56,22 +56,26 @@ def secret_values(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
     return _ordered(found)
 
 
-def secrets_of(value: Any, allowed: LogValues = NOTHING_ALLOWED) -> tuple[str, ...]:
+def secrets_of(
+    value: Any, allowed: LogValues = NOTHING_ALLOWED, *, at: tuple[str, ...] = ("params",)
+) -> tuple[str, ...]:
     """The secrets in parameters, headers or options, at any depth, longest first.
 
     Those under telling names, those that look like a token, and, under names that nobody knows,
     what looks random; not what the user allows to be written.
     """
     found: set[str] = set()
-    _gather(value, (), None, allowed, found, strict=False)
+    _gather(value, at, None, allowed, found, strict=False)
     return _ordered(found)
 
 
-def all_of(values: Mapping[str, str], allowed: LogValues = NOTHING_ALLOWED) -> tuple[str, ...]:
+def all_of(
+    values: Mapping[str, str], allowed: LogValues = NOTHING_ALLOWED, *, at: str = "headers"
+) -> tuple[str, ...]:
     """The secrets among the variables or headers of a tool server: all whose name is not known to
     be harmless."""
     found: set[str] = set()
-    _gather(values, (), None, allowed, found, strict=True)
+    _gather(values, (at,), None, allowed, found, strict=True)
     return _ordered(found)
 
 
@@ -100,7 +104,7 @@ def _gather(
             found.update(parts_of(value))
             return
         found.update(_inside(value))
-        if not path or is_harmless_name(path[-1]) or _is_plain(value):
+        if is_harmless_name(path[-1]) or _is_plain(value):
             return
         if any(map(is_free_form, path)):
             return

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.planted.hunt import hunt
-from tests.planted.values import Planted, seen_as, searched
+from tests.planted.values import Planted, searched, seen_as
 
 
 @pytest.mark.slow

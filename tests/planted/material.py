@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-PROVIDER: Final = '''
+PROVIDER: Final = """
 import base64, json, logging, os, pathlib, subprocess, sys, urllib.parse, warnings
 import httpx
 from convtui import Delta, Provider
@@ -28,19 +28,27 @@ class Bot(Provider):
         print("environment", {n: os.environ.get(n) for n in p["names"]})
         for name in p["names"]:
             print(name + "=" + os.environ.get(name, ""))
-        for way in (urllib.parse.quote, urllib.parse.quote_plus, lambda t: base64.b64encode(t.encode()).decode(), lambda t: base64.b64encode(b"u:" + t.encode()).decode()):
+        ways = (
+            urllib.parse.quote,
+            urllib.parse.quote_plus,
+            lambda text: base64.b64encode(text.encode()).decode(),
+            lambda text: base64.b64encode(b"u:" + text.encode()).decode(),
+        )
+        for way in ways:
             print("encoded", [way(os.environ.get(n, "")) for n in p["names"]])
         for secret in p["known"]:
             middle = len(secret) // 2
             sys.stdout.write("one half " + secret[:middle]); sys.stdout.flush()
             sys.stdout.write(secret[middle:] + " the other\\n"); sys.stdout.flush()
-            os.write(2, ("raw " + secret[:middle]).encode()); os.write(2, (secret[middle:] + " raw\\n").encode())
+            os.write(2, ("raw " + secret[:middle]).encode())
+            os.write(2, (secret[middle:] + " raw\\n").encode())
         logging.getLogger("bot").warning("key %s", p["known"][0])
         warnings.warn("key " + p["known"][1])
         for token in p["printed"]:
             print("a token", token)
         edge = p["edge"]
-        os.write(1, b"x" * (65536 - len(edge) // 2 - 4000)); os.write(1, (" " + edge + "\\n").encode())
+        os.write(1, b"x" * (65536 - len(edge) // 2 - 4000))
+        os.write(1, (" " + edge + "\\n").encode())
         subprocess.run([sys.executable, "-c", "import os; print('child', dict(os.environ))"])
         async with httpx.AsyncClient() as client:
             for where in p["called"]:
@@ -64,7 +72,9 @@ class Bot(Provider):
                     await asyncio.sleep(0.13)
             yield Delta(reasoning="thinking of " + p["echoed"][1][:7])
             yield Delta(reasoning=p["echoed"][1][7:])
-            yield Delta(metadata={"password": p["metadata"][0], "note": p["metadata"][1], "nested": [{"api_key": p["metadata"][2]}]})
+            first, second, third = p["metadata"]
+            nested = [{"api_key": third}]
+            yield Delta(metadata={"password": first, "note": second, "nested": nested})
         elif turn == 6:
             yield Delta("I was about to say " + p["failed"][0][:12])
             raise RuntimeError("no way with " + " or ".join(p["failed"]))
@@ -86,7 +96,7 @@ class Other(Bot):
 class Broken(Bot):
     def __init__(self, **options):
         raise ValueError(f"no good: {options} {planted()['known']}")
-'''
+"""
 
 TOOLS: Final = '''
 import json, os, pathlib
@@ -96,7 +106,15 @@ def planted(): return json.loads((HERE / "planted.json").read_text())
 def lookup(what: str, password: str = "", data: dict = {}) -> dict:
     """Looks something up."""
     p = planted()["results"]
-    return {"what": what, "env": dict(os.environ), "password": p[0], "note": "it is " + p[1], "rows": [{"api_key": p[2]}] , "text": json.dumps({"client_secret": p[3]}), "long": "x " * 30000 + p[4]}
+    return {
+        "what": what,
+        "env": dict(os.environ),
+        "password": p[0],
+        "note": "it is " + p[1],
+        "rows": [{"api_key": p[2]}],
+        "text": json.dumps({"client_secret": p[3]}),
+        "long": "x " * 30000 + p[4],
+    }
 
 def fails(what: str) -> str:
     """Fails."""
@@ -141,7 +159,8 @@ except RuntimeError as error:
 NOTE: Final = """
 import os, pathlib, sys
 from convtui.log.notes import Notes
-Notes(pathlib.Path(sys.argv[1])).note(1, 2, "my own: " + sys.argv[2] + " " + os.environ["PGPASSWORD"])
+text = "my own: " + sys.argv[2] + " " + os.environ["PGPASSWORD"]
+Notes(pathlib.Path(sys.argv[1])).note(1, 2, text)
 """
 
 REPRO: Final = """

@@ -12,18 +12,25 @@ from random import Random
 from urllib.parse import quote, quote_plus
 
 ALPHABET = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-NAMES = tuple("""
-    PGPASSWORD MYSQL_PWD DB_PASS SMTP_PASS GITHUB_PAT JWT SECRETKEY NPM_AUTHTOKEN APP_PASSPHRASE
-    COOKIE SENTRY_DSN SLACK_WEBHOOK SIGNING_SALT OPENAI_API_KEY AWS_SECRET_ACCESS_KEY
-    AWS_SESSION_TOKEN HF_TOKEN STRIPE_SECRET_KEY DJANGO_SECRET JWT_SECRET SESSION_COOKIE REDIS_AUTH
-    BASIC_AUTH VAULT_TOKEN DEPLOY_KEY ENCRYPTION_KEY PRIVATE_KEY WEBHOOK_URL_SECRET CLIENT_SECRET
-    REFRESH_TOKEN SERVICE_CREDENTIALS LICENSE_KEY TOTP_SEED_KEY DISCORD_WEBHOOK MAIL_PASSWORD
-""".split())  # fmt: skip
-PARAMETERS = tuple("""
-    key token pwd passphrase private_key aws_secret_access_key aws_session_token azure_ad_token
-    client_secret secret password auth_token signing_key bearer jwt cookie api_secret_id access_key
-    db_password hmac_salt nobody_knows_this
-""".split())  # fmt: skip
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+NAMES = _words("""
+    PGPASSWORD MYSQL_PWD DB_PASS SMTP_PASS GITHUB_PAT JWT SECRETKEY NPM_AUTHTOKEN
+    APP_PASSPHRASE COOKIE SENTRY_DSN SLACK_WEBHOOK SIGNING_SALT OPENAI_API_KEY
+    AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN HF_TOKEN STRIPE_SECRET_KEY DJANGO_SECRET
+    JWT_SECRET SESSION_COOKIE REDIS_AUTH BASIC_AUTH VAULT_TOKEN DEPLOY_KEY ENCRYPTION_KEY
+    PRIVATE_KEY WEBHOOK_URL_SECRET CLIENT_SECRET REFRESH_TOKEN SERVICE_CREDENTIALS LICENSE_KEY
+    TOTP_SEED_KEY DISCORD_WEBHOOK MAIL_PASSWORD
+""")
+PARAMETERS = _words("""
+    key token pwd passphrase private_key aws_secret_access_key aws_session_token
+    azure_ad_token client_secret secret password auth_token signing_key bearer jwt cookie
+    api_secret_id access_key db_password hmac_salt nobody_knows_this
+""")
 OPTIONS = ("database_password", "token", "pass_phrase", "licence_key", "hmac_salt", "api_secret",
            "smtp_pass", "auth", "credentials", "psk")  # fmt: skip
 HEADERS = ("X-Auth", "X-Amz-Security-Token", "Ocp-Apim-Subscription-Key", "X-Api-Key", "X-Tenant",
