@@ -174,7 +174,9 @@ def _own(planted: Planted, data: dict[str, Any]) -> dict[str, Any]:
 def _model(planted: Planted, url: str) -> dict[str, Any]:
     """A scenario with models for both sides, Python tools and a tool server."""
     headers = {name: planted.opaque(f"header {name}") for name in planted.few(HEADERS)}
-    body = {name: planted.opaque(f"parameter {name}") for name in planted.few(PARAMETERS)}
+    body: dict[str, Any] = {
+        name: planted.opaque(f"parameter {name}") for name in planted.few(PARAMETERS)
+    }
     body["vertex_credentials"] = {"private_key": planted.opaque("parameter credentials")}
     body["deep"] = [{"er": {"secret_key": planted.opaque("parameter deep")}}]
     side = {
