@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from convtui.engine import calls
+from convtui.engine import active_call
 from convtui.engine.output import CAP, OutputCapture
 from convtui.engine.pipe import FrameSender
 from convtui.log.reader import open_log
@@ -54,9 +54,9 @@ class Slow(Bot):
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts are written and sent as often as the loop turns."""
-    monkeypatch.setattr(calls, "_PARTIAL_EVERY", 0.0)
-    monkeypatch.setattr(calls, "_DELTA_EVERY", 0.0)
-    monkeypatch.setattr(calls, "_CHUNK_EVERY", 0.0)
+    monkeypatch.setattr(active_call, "_PARTIAL_EVERY", 0.0)
+    monkeypatch.setattr(active_call, "_DELTA_EVERY", 0.0)
+    monkeypatch.setattr(active_call, "_CHUNK_EVERY", 0.0)
 
 
 def known() -> Redactor:
