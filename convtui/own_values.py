@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,14 +34,9 @@ class OwnValues:
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """Of what is missing, parameters and options that are left out: no keys, which come from
-        the environment again."""
-        return tuple(
-            place
-            for place in self.missing
-            if place.split(".")[1:2] in (["params"], ["options"])
-            and not is_secret_name(place.rpartition(".")[2])
-        )
+        """Of what is missing, what is left out and is not looked up in the environment by itself:
+        parameters and options that are no keys, variables and headers that are not there."""
+        return tuple(place for place in self.missing if _is_left_out(place.split("."), os.environ))
 
     @property
     def masked(self) -> tuple[str, ...]:
@@ -51,6 +47,12 @@ class OwnValues:
             if place.startswith(("provider.", "persona."))
             and place.split(".")[1] not in ("params", "options")
         )
+
+
+def _is_left_out(place: Sequence[str], environ: Mapping[str, str]) -> bool:
+    if place[1:2] in (["params"], ["options"]):
+        return not is_secret_name(place[-1])
+    return place[0] == "tools" and place[-2] in ("env", "headers") and place[-1] not in environ
 
 
 def with_own_values(recorded: Mapping[str, Any]) -> OwnValues:

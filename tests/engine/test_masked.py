@@ -257,7 +257,9 @@ def test_values_are_not_taken_for_anything_else(tmp_path: Path, change: str) -> 
     assert Scenario.from_public(own.scenario).provider.params.keys() == {"api_base"}
 
 
-def test_a_server_that_is_not_whole_cannot_be_started(tmp_path: Path) -> None:
+def test_a_server_that_is_not_whole_cannot_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tools = [{"mcp": {"command": ["server", "--token", "s-e-c-r-e-t"], "env": {"A_KEY": "b"}}}]
     path = file_of(tmp_path, tools=tools)
     recorded = Scenario.load(path).public()
@@ -266,7 +268,11 @@ def test_a_server_that_is_not_whole_cannot_be_started(tmp_path: Path) -> None:
     assert filled.needed == ()
     assert filled.scenario["tools"][0]["mcp"]["command"][-1] == "s-e-c-r-e-t"
     path.unlink()
-    assert with_own_values(recorded).needed == ("tools.0.mcp.command.2",)
+    own = with_own_values(recorded)
+    assert own.needed == ("tools.0.mcp.command.2",)
+    assert own.left_out == ("tools.0.mcp.env.A_KEY",)
+    monkeypatch.setenv("A_KEY", "from the environment")
+    assert own.left_out == ()
 
 
 # --- what is printed
