@@ -148,8 +148,8 @@ class Scenario(Part):
     breakpoints: list[str] = Field([], json_schema_extra={"items": _BREAKPOINT})
     """Filter expressions that pause the run."""
     log_values: list[str] = Field([])
-    """Names or paths (mood, options.mood) of parameters, options, headers and variables whose values
-    logs may hold; text under a name that is not known to be harmless is masked otherwise."""
+    """Names or paths (mood, options.mood) of parameters, options, headers and variables whose
+    values logs may hold; text under a name not known to be harmless is masked otherwise."""
 
     _path: Path | None = PrivateAttr(default=None)
     _base: Path | None = PrivateAttr(default=None)
