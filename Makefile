@@ -32,8 +32,9 @@ format: $(STAMP)
 bench: $(STAMP)  ## a table of ratios; writes bench.json
 	$(BIN)/python -m tests.bench
 
-soak: $(STAMP)  ## kill -9 at 200 random points
+soak: $(STAMP)  ## kill -9 at 200 random points; 150 secrets planted everywhere
 	$(BIN)/python -m tests.soak
+	$(BIN)/python -m tests.planted
 
 samples: $(STAMP)  ## makes sample_runs/ again, by running the program
 	$(BIN)/python -m tests.make_samples

@@ -32,6 +32,7 @@ from convtui.persona import (
     load_tsv_persona,
     with_follow_ups,
 )
+from convtui.public_scenario import public_scenario, scenario_secrets
 from convtui.scenario_parts import (
     TERMINATION_SIGNAL,
     Budget,
@@ -51,8 +52,8 @@ from convtui.scenario_parts import (
     normal_tools,
     not_blank,
 )
+from convtui.secrets import REDACTED, LogValues, Redactor
 from convtui.spec import ProviderSpec, absolute, parse_provider_spec
-from convtui.text import REDACTED, Redactor, secret_values
 from convtui.yamlfile import Lines, line_of, load_yaml, validate
 
 __all__ = [
@@ -83,6 +84,14 @@ _BREAKPOINT: dict[str, Any] = {
         # `once: ~end` without quotes.
         {"type": "object", "maxProperties": 1, "additionalProperties": {"type": "string"}},
     ]
+}
+_MAY_BE_EMPTY = (
+    "provider", "limits", "budget", "retry", "sessions", "breakpoints", "tools", "log_values",
+)  # fmt: skip
+_ITEMS = {
+    "sessions": "session name",
+    "breakpoints": "breakpoint",
+    "log_values": "name of a value to log",
 }
 _DEMO_PERSONA = {"name": "Robin", "simulator": "demo"}
 
@@ -138,6 +147,9 @@ class Scenario(Part):
     """A warm-session template: its name, a path to it (.json), or a mapping with `use`."""
     breakpoints: list[str] = Field([], json_schema_extra={"items": _BREAKPOINT})
     """Filter expressions that pause the run."""
+    log_values: list[str] = Field([])
+    """Names or paths (mood, options.mood) of parameters, options, headers and variables whose
+    values logs may hold; text under a name not known to be harmless is masked otherwise."""
 
     _path: Path | None = PrivateAttr(default=None)
     _base: Path | None = PrivateAttr(default=None)
@@ -177,7 +189,7 @@ class Scenario(Part):
         if "tools" in data:
             data["tools"] = normal_tools(data["tools"])
         # A key without a value is an unfinished line: the default stands.
-        for key in ("provider", "limits", "budget", "retry", "sessions", "breakpoints", "tools"):
+        for key in _MAY_BE_EMPTY:
             if key in data and data[key] is None:
                 del data[key]
         if isinstance(data.get("breakpoints"), list):
@@ -189,10 +201,10 @@ class Scenario(Part):
 
     _not_blank = field_validator("name", "termination_signal")(not_blank)
 
-    @field_validator("sessions", "breakpoints")
+    @field_validator("sessions", "breakpoints", "log_values")
     @classmethod
     def _no_blanks(cls, value: list[str], info: ValidationInfo) -> list[str]:
-        what = "session name" if info.field_name == "sessions" else "breakpoint"
+        what = _ITEMS[str(info.field_name)]
         if any(not item.strip() for item in value):
             raise ValueError(f"a {what} must not be empty")
         return value
@@ -317,11 +329,19 @@ class Scenario(Part):
     def public(self, redactor: Redactor | None = None) -> dict[str, Any]:
         """The whole scenario as plain JSON data without secrets, for a log's header.
 
-        Paths are absolute text. `redactor` is by default one that knows the environment's keys.
+        Paths are absolute text. Of parameters, options, variables, headers and arguments only what
+        is known to be harmless is in it, and what `log_values` lists. `redactor` is by default one
+        that knows the environment's secrets and this scenario's.
         """
-        redactor = redactor or Redactor(secret_values())
-        result: dict[str, Any] = redactor.data(self.for_engine())
-        return result
+        if redactor is None:
+            redactor = Redactor.of_process()
+            self.tell(redactor)
+        return public_scenario(self.for_engine(), redactor)
+
+    def tell(self, redactor: Redactor) -> None:
+        """Has `redactor` know the secrets of this scenario, and what it lets be written."""
+        redactor.allowed = LogValues(self.log_values)
+        redactor.add(*scenario_secrets(self.for_engine(), redactor.allowed))
 
     def for_engine(self) -> dict[str, Any]:
         """As `public()`, with the secrets that a file holds: for the engine's pipe, never a log."""

@@ -1,18 +1,14 @@
 """The boundary between foreign text and everything it could harm.
 
-`visible()` makes text safe to draw, `safe_name()` makes it safe as part of a file name and
-`redact()` takes secrets out of it. Stored text stays exact: none of these is applied to what a log
-keeps of a conversation, except `redact()`.
+`visible()` makes text safe to draw, `safe_name()` makes it safe as part of a file name. Stored text
+stays exact: none of these is applied to what a log keeps of a conversation. What is secret, and is
+kept by nobody, is decided by `convtui.secrets`.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
-from typing import Any
 
 from convtui.invisible import belongs
 
@@ -151,141 +147,6 @@ def safe_name(text: str, *, limit: int = 48, default: str = "unnamed") -> str:
     name = re.sub(r"_{2,}", "_", _UNSAFE.sub("_", ascii_text)).strip("_-")
     name = name[:limit].strip("_-")
     return name or default
-
-
-REDACTED = "[redacted]"
-
-_KEY_NAME = re.compile(
-    r"(?:^|_)(?:API_?KEY|APIKEY|KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS?|AUTH)(?:$|_)", re.I
-)
-_NOT_SECRET = re.compile(r"(?:PATH|DIR|FILE|URL_?PREFIX|TOKENIZERS_PARALLELISM|MAX_TOKENS?)$", re.I)
-_PATTERNS = [
-    # scheme://user:password@host keeps the host
-    (re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^\s/@:\"']*:[^\s/@\"']+@"), rf"\1{REDACTED}@"),
-    (
-        re.compile(
-            r"(?i)\b((?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?)"
-            r"(?:(?:bearer|basic|token)\s+)?[^\s\"',}]+"
-        ),
-        rf"\1{REDACTED}",
-    ),
-    (re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{8,}"), rf"\1{REDACTED}"),
-    (
-        re.compile(
-            r"(?i)\b((?:x-)?(?:api[-_]?key|access[-_]?token|auth[-_]?token|client[-_]?secret"
-            r"|goog-api-key)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}&]{4,}"
-        ),
-        rf"\1{REDACTED}",
-    ),
-    (re.compile(r"(?i)([?&](?:key|api_key|access_token|token|sig)=)[^&\s\"']+"), rf"\1{REDACTED}"),
-    (re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}"), REDACTED),
-    (re.compile(r"\b(?:ghp|gho|ghs|ghu|github_pat)_[A-Za-z0-9_]{20,}"), REDACTED),
-    (re.compile(r"\bAKIA[0-9A-Z]{16}\b"), REDACTED),
-    (re.compile(r"\bAIza[0-9A-Za-z_-]{30,}"), REDACTED),
-    (re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}"), REDACTED),
-]
-_HINT = re.compile(
-    r"(?i)://[^/\s]*@|auth|bearer|key|token|secret|sk-|pk-|rk-|gh[pous]_|AKIA|AIza|xox"
-)
-# Where none of these stands, in lower case, `_HINT` finds nothing; looking for them is ten times
-# as fast.
-_SIGNS = (
-    b"://", b"auth", b"bearer", b"key", b"token", b"secret", b"sk-", b"pk-", b"rk-",
-    b"ghp_", b"gho_", b"ghu_", b"ghs_", b"akia", b"aiza", b"xox",
-)  # fmt: skip
-
-
-def secret_values(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Values of environment variables whose names look like keys, longest first.
-
-    Values shorter than eight characters are left out: taking `1` or `test` out of every text would
-    destroy what the log is for.
-    """
-    env = os.environ if environ is None else environ
-    found = {
-        value
-        for name, value in env.items()
-        if len(value) >= 8 and _KEY_NAME.search(name) and not _NOT_SECRET.search(name)
-    }
-    return tuple(sorted(found, key=len, reverse=True))
-
-
-class Redactor:
-    """Takes secrets out of text and of JSON-like data.
-
-    Built once for an engine with the secrets known at that moment; `add()` for keys that a
-    provider's parameters name later. Text that holds no secret is returned as the same object.
-    """
-
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets: list[str] = []
-        self._known: re.Pattern[str] | None = None
-        self._in_lines: list[bytes] = []
-        """The secrets as they stand in a line of JSON."""
-        self.add(*secrets)
-
-    def add(self, *secrets: str) -> None:
-        """Takes `secrets` out from now on; values under eight characters are ignored."""
-        fresh = {s for s in secrets if len(s) >= 8} - set(self._secrets)
-        if fresh:
-            self._secrets = sorted({*self._secrets, *fresh}, key=len, reverse=True)
-            self._known = re.compile("|".join(re.escape(secret) for secret in self._secrets))
-            self._in_lines = [
-                json.dumps(secret, ensure_ascii=ascii_only)[1:-1].encode(errors="surrogatepass")
-                for secret in self._secrets
-                for ascii_only in ((False,) if secret.isascii() else (False, True))
-            ]
-
-    def suspects(self, line: bytes) -> bool:
-        """Whether a line of JSON may hold a secret: a cheap look before an expensive one."""
-        for secret in self._in_lines:
-            if secret in line:
-                return True
-        lowered = line.lower()
-        for sign in _SIGNS:
-            if sign in lowered:
-                return _HINT.search(line.decode("utf-8", "replace")) is not None
-        return False
-
-    def text(self, text: str) -> str:
-        """`text` without secrets."""
-        if self._known is not None:
-            text = self._known.sub(REDACTED, text)
-        if _HINT.search(text):
-            for pattern, replacement in _PATTERNS:
-                text = pattern.sub(replacement, text)
-        return text
-
-    def data(self, value: Any) -> Any:
-        """JSON-like `value` without secrets, the values of key-like names included."""
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, Mapping):
-            return {
-                self.text(key) if isinstance(key, str) else key: REDACTED
-                if isinstance(item, str) and item and is_secret_name(str(key))
-                else self.data(item)
-                for key, item in value.items()
-            }
-        if isinstance(value, (list, tuple)):
-            return [self.data(item) for item in value]
-        return value
-
-
-_SECRET_FIELD = re.compile(
-    r"(?i)^(?:x-|proxy-)?(?:authorization|api[-_]?key|apikey|goog-api-key|access[-_]?token"
-    r"|auth[-_]?token|client[-_]?secret|secret|password|passwd|cookie|set-cookie)$"
-)
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a header, parameter or key of this name holds a secret."""
-    return _SECRET_FIELD.match(name) is not None
-
-
-def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` with API keys, authorisation values and URL credentials replaced by `[redacted]`."""
-    return Redactor(secrets).text(text)
 
 
 def word_count(text: str) -> int:

@@ -20,7 +20,7 @@ from convtui.scenario import (
     merge_flags,
     parse_provider_spec,
 )
-from convtui.text import Redactor
+from convtui.secrets import Redactor
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "vera-mh"
 

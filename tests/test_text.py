@@ -11,15 +11,10 @@ from hypothesis import strategies as st
 
 from convtui.invisible import belongs
 from convtui.text import (
-    REDACTED,
-    Redactor,
     harmless,
-    is_secret_name,
     near_empty,
     one_line,
-    redact,
     safe_name,
-    secret_values,
     visible,
     visible_length,
     visible_line,
@@ -211,65 +206,6 @@ def test_safe_names(text: str, limit: int) -> None:
 @pytest.mark.parametrize("text", ["", ".", "..", "../../etc", "-rf", "CON:", "a/b", "日本", "\x00"])
 def test_safe_names_of_hostile_text(text: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", safe_name(text))
-
-
-KEY = "sk-" + "a1B2" * 6
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"key {KEY} here",
-        f"Authorization: Bearer {KEY}",
-        f'{{"authorization": "Basic {KEY}"}}',
-        f"https://user:{KEY}@example.org/path",
-        f"https://example.org/?api_key={KEY}&x=1",
-        f"x-api-key: {KEY}",
-    ],
-)
-def test_keys_are_taken_out(text: str) -> None:
-    assert KEY not in redact(text)
-    assert REDACTED in redact(text)
-
-
-@given(ANY_TEXT, ANY_TEXT)
-def test_known_secrets_are_taken_out_anywhere(before: str, after: str) -> None:
-    assert "hunter2hunter2" not in Redactor(["hunter2hunter2"]).text(
-        f"{before}hunter2hunter2{after}"
-    )
-
-
-def test_data_is_redacted_by_value_and_by_name() -> None:
-    redactor = Redactor()
-    redactor.add("longsecret", "short")
-    data = {
-        "a": ["xlongsecretx", 1, None],
-        "api_key": "k",
-        "b": {"Authorization": "z"},
-        "short": "short",
-    }
-    assert redactor.data(data) == {
-        "a": [f"x{REDACTED}x", 1, None],
-        "api_key": REDACTED,
-        "b": {"Authorization": REDACTED},
-        "short": "short",
-    }
-    text = "nothing in here"
-    assert redactor.text(text) is text
-
-
-def test_secrets_of_an_environment() -> None:
-    environ = {
-        "OPENAI_API_KEY": "abcdefgh1",
-        "SOME_TOKEN": "abcdefgh12",
-        "API_KEY": "short",
-        "KEY_PATH": "/a/long/path",
-        "MAX_TOKENS": "100000000",
-        "HOME": "/home/somebody",
-    }
-    assert secret_values(environ) == ("abcdefgh12", "abcdefgh1")
-    assert is_secret_name("X-Api-Key")
-    assert not is_secret_name("api_base")
 
 
 def test_small_helpers() -> None:

@@ -23,7 +23,7 @@ from convtui.analysis.tool_calls import MadeCall, calls_of
 from convtui.errors import LogError
 from convtui.log.reader import Log, open_log
 from convtui.records import RecordDict
-from convtui.text import REDACTED, Redactor
+from convtui.secrets import CarefulRedactor, Redactor
 from convtui.transcript import COMMITTED, Transcript, Turn
 from convtui.warm import VERSION, WarmPattern, WarmTemplate
 
@@ -31,12 +31,6 @@ MAX_RESULT: Final = 500
 """Characters of a result that a pattern keeps."""
 MAX_CONTEXT: Final = 200
 """Characters of what was said before and after that a pattern keeps."""
-_ASSIGNED: Final = re.compile(
-    r"""\b([A-Z0-9_]{0,64}(?:TOKEN|API_?KEY|ACCESS_KEY|PRIVATE_KEY|CREDENTIALS?|AUTH)(?:_[A-Z0-9_]{1,64})?"""
-    r"""|(?i:\w{0,64}(?:password|passwd|passphrase|secret)(?:_\w{1,64})?))"""
-    r"""([\\"']{0,8}\s{0,8}[:=]\s{0,8}[\\"']{0,8})(?!(?:null|true|false)\b)[^\s\\"',;{}\[\]&]+"""
-)
-"""A value behind a name that tells of a secret, as `env` prints it or JSON has it."""
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _REPLIES: Final = re.compile(rb'"type"\s*:\s*"llm\.response"')
 
@@ -159,7 +153,7 @@ def mine(
 
     A log that cannot be opened is counted as left out.
     """
-    redactor = _Careful(redactor)
+    redactor = CarefulRedactor(redactor)
     found = Mined()
     merged: dict[str, WarmPattern] = {}
     for path in logs:
@@ -287,18 +281,6 @@ def endings_of(log: Log) -> set[str]:
 
 
 # --- patterns
-
-
-class _Careful(Redactor):
-    """Also takes out what is assigned to a name like PASSWORD: a template goes to other runs, and
-    its texts need not be exact."""
-
-    def __init__(self, known: Redactor) -> None:
-        super().__init__()
-        self._by_known = known
-
-    def text(self, text: str) -> str:
-        return _ASSIGNED.sub(rf"\1\2{REDACTED}", self._by_known.text(text))
 
 
 def _pattern(

@@ -12,6 +12,7 @@ from convtui.analysis.profile import Profile
 from convtui.analysis.profile_report import RULE_OF_VERDICT, sections
 from convtui.analysis.profile_series import Series, series
 from convtui.errors import FileError
+from convtui.secrets import Redactor
 from convtui.text import visible_line
 
 _WIDTH: Final = 720
@@ -34,7 +35,7 @@ footer{font-size:.85rem;opacity:.8;margin-top:2rem}
 def write_report(profile: Profile, path: Path) -> None:
     """Writes the page. Raises `FileError` when it cannot be written."""
     try:
-        path.write_text(as_html(profile), encoding="utf-8")
+        path.write_text(Redactor.of_process().text(as_html(profile)), encoding="utf-8")
     except OSError as error:
         raise FileError(f"{path}: the report cannot be written: {error.strerror}") from error
 

@@ -24,8 +24,14 @@ def example(*lines: str) -> str:
 
 
 def print_json(data: Any) -> None:
-    """One JSON document on standard output."""
+    """One JSON document on standard output, without secrets."""
+    from convtui.secrets import Redactor
+
     text = json.dumps(data, ensure_ascii=False, indent=2, default=str)
+    redactor = Redactor.of_process()
+    if redactor.suspects(text.encode("utf-8", "replace")):
+        data = redactor.data(json.loads(text))
+        text = json.dumps(data, ensure_ascii=False, indent=2)
     try:
         text.encode()
     except UnicodeEncodeError:

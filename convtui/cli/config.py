@@ -7,6 +7,7 @@ import json
 import click
 
 from convtui.cli.common import example, json_flag, print_json, settings, table
+from convtui.secrets import Redactor
 
 
 @click.command("config", epilog=example("convtui config", "CONVTUI_THEME=light convtui config"))
@@ -28,10 +29,11 @@ def command(as_json: bool) -> int:
             }
         )
         return 0
+    redactor = Redactor.of_process()
     rows = []
     for name, text in about.items():
         value = getattr(config, name)
-        shown = "not set" if value is None else json.dumps(value, ensure_ascii=False)
+        shown = "not set" if value is None else json.dumps(redactor.data(value), ensure_ascii=False)
         rows.append([name, shown, str(config.origin(name)), text])
     table([["SETTING", "VALUE", "FROM", "MEANING"], *rows], limit=200)
     return 0

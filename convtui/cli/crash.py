@@ -11,13 +11,15 @@ import traceback
 
 from convtui import __version__
 from convtui.paths import Paths
-from convtui.text import one_line, redact, secret_values
+from convtui.scenario import Scenario
+from convtui.secrets import Redactor
+from convtui.text import one_line
 
 
 def write_crash(error: BaseException) -> str:
     """Keeps the traceback, without secrets, in the state directory; returns what to tell."""
-    secrets = secret_values()
-    what = one_line(redact(f"{type(error).__name__}: {error}", secrets), 200)
+    redactor = _redactor(error)
+    what = one_line(redactor.text(f"{type(error).__name__}: {error}"), 200)
     text = "".join(traceback.format_exception(error))
     head = f"convtui {__version__}, Python {platform.python_version()}, {sys.platform}\n\n"
     folder = Paths.find().state_dir / "crashes"
@@ -26,7 +28,25 @@ def write_crash(error: BaseException) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with contextlib.closing(os.fdopen(handle, "w", encoding="utf-8", errors="replace")) as file:
-            file.write(head + redact(text, secrets))
+            file.write(head + redactor.text(text))
     except OSError:
         return f"this is a bug in convtui: {what} (CONVTUI_TRACEBACK=1 shows where)"
     return f"this is a bug in convtui: {what}; the traceback is in {path}"
+
+
+def _redactor(error: BaseException) -> Redactor:
+    """One that knows the environment's secrets, and those of the scenario that was being run."""
+    redactor = Redactor.of_process()
+    seen: BaseException | None = error
+    for _ in range(8):
+        if seen is None:
+            break
+        for frame, _line in traceback.walk_tb(seen.__traceback__):
+            for value in list(frame.f_locals.values()):
+                scenario = (
+                    value if isinstance(value, Scenario) else getattr(value, "scenario", None)
+                )
+                if isinstance(scenario, Scenario):
+                    scenario.tell(redactor)
+        seen = seen.__cause__ or seen.__context__
+    return redactor

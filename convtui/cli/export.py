@@ -36,11 +36,12 @@ def command(log: str, format_name: str, out: str, as_json: bool) -> int:
     """
     from convtui.log.formats.registry import by_name
     from convtui.log.reader import open_log
+    from convtui.secrets import Redactor
 
     found = by_name(format_name)
     if found.write is None:
         raise UsageError(f"{format_name} can be read, not written")
-    with open_log(log) as opened:
+    with open_log(log, Redactor.of_process()) as opened:
         for finding in opened.findings:
             say(f"{log}: {finding}")
         written = found.write(opened, Path(out))

@@ -153,14 +153,14 @@ def _import(
     as_json: bool,
 ) -> int:
     from convtui.log.formats.store import Parents, place_of, store
-    from convtui.text import Redactor, secret_values
+    from convtui.secrets import Redactor
 
     if strict:
         _refuse_findings(read, path, damage, as_json=as_json)
     folder = settings(out_dir=out).runs_dir
     results: list[dict[str, Any]] = []
     findings: list[Finding] = []
-    redactor, parents = Redactor(secret_values()), Parents(folder)
+    redactor, parents = Redactor.of_process(), Parents(folder)
     for imported in read():
         log, there = place_of(imported, folder)
         result: dict[str, Any] = {"log": str(log), "id": imported.id}

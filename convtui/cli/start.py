@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from convtui.cli.common import say, settings
 from convtui.config import Config
 from convtui.errors import FileError, FilterError, UsageError
+from convtui.own_values import with_own_values
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario import Scenario, merge_flags
 
@@ -115,7 +116,22 @@ def _scenario(
         recorded = log.transcript.header.get("scenario")
     if not isinstance(recorded, dict):
         raise UsageError(f"{parent.log}: the log does not say which scenario it ran; name it")
-    return Scenario.from_public(recorded), None, []
+    own = with_own_values(recorded)
+    if own.needed:
+        raise UsageError(
+            f"{parent.log}: the log was written without {own.needed[0]}, and the scenario file it"
+            " names does not have it; give the scenario file that does"
+        )
+    notes = [
+        f"{place} is not in the log ([redacted]) and is left out: give it with --set, or name it"
+        " under log_values before a run"
+        for place in own.left_out
+    ] + [
+        f"{place} had a secret in it, and goes on with [redacted] in its place; give the scenario"
+        " file, or the text with --set"
+        for place in own.masked
+    ]
+    return Scenario.from_public(own.scenario), None, notes
 
 
 def _waza_choices(task: WazaTask, flags: Mapping[str, Any], provider: str | None) -> list[str]:

@@ -100,7 +100,7 @@ def build(
     """
     from convtui.analysis.mining import Rules, mine
     from convtui.analysis.mining_report import report_rows
-    from convtui.text import Redactor, secret_values
+    from convtui.secrets import Redactor
 
     store = user_store()
     if store.path(name).exists() and not force:
@@ -123,7 +123,7 @@ def build(
             sys.stderr.write(f"\r{scanned} of {len(logs)} logs")
             sys.stderr.flush()
 
-    found = mine(logs, rules, Redactor(secret_values()), progress=progress)
+    found = mine(logs, rules, Redactor.of_process(), progress=progress)
     if show:
         sys.stderr.write("\r\x1b[K")
     path = None

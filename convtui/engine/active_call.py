@@ -15,6 +15,7 @@ from convtui.events import DebugInjected, LlmPartial, Warned
 from convtui.models.base import Delta, Reply, ReplyFold
 from convtui.models.context import current_call, current_warn
 from convtui.models.retry import RetryDesk, current_retry
+from convtui.secrets import Redactor, StreamRedactor, moved
 
 if TYPE_CHECKING:
     from convtui.engine.calls import DeltaSink, Question
@@ -38,8 +39,11 @@ class ActiveCall:
         question: Question,
         publish: DeltaSink | None,
         injector: Injector,
+        *,
+        redactor: Redactor,
     ) -> None:
         self._journal = journal
+        self._redactor = redactor
         self.seq = seq
         self.question = question
         self._publish = publish
@@ -54,9 +58,11 @@ class ActiveCall:
         self.ttft: float | None = None
         self.chunks: list[list[float]] = []
         self._characters = 0
+        self._public = _PublicText(redactor)
         self._logged = 0
         self._sent = 0
         self._reasoning_out: list[str] = []
+        self._reasoning = StreamRedactor(redactor)
         self._last_sent = 0.0
         self._place = journal.place.fields()
         self._timer: asyncio.TimerHandle | None = None
@@ -75,6 +81,8 @@ class ActiveCall:
         self.ttft = None
         self.chunks = []
         self._characters = self._logged = self._sent = 0
+        self._public = _PublicText(self._redactor)
+        self._reasoning = StreamRedactor(self._redactor)
         self._due = _PARTIAL_EVERY
 
     async def consume(self) -> Reply:
@@ -156,9 +164,13 @@ class ActiveCall:
             )
 
     def _send(self, now: float) -> None:
-        text = self.fold.text
+        if self._publish is None:
+            return
+        text = self._public.of(self.fold.text)
         fresh = text[self._sent :]
-        if self._publish is None or not (fresh or self._reasoning_out):
+        reasoning = self._reasoning.feed("".join(self._reasoning_out))
+        self._reasoning_out.clear()
+        if not (fresh or reasoning):
             return
         self._sent = len(text)
         self._last_sent = now
@@ -169,14 +181,13 @@ class ActiveCall:
             "side": self.question.side,
             "text": fresh,
         }
-        if self._reasoning_out:
-            frame["reasoning"] = "".join(self._reasoning_out)
-            self._reasoning_out.clear()
+        if reasoning:
+            frame["reasoning"] = reasoning
         self._publish(frame)
 
     def last_deltas(self) -> None:
         """Nothing is sent after the reply is complete: its record carries the text."""
-        self._sent = len(self.fold.text)
+        self._publish = None
 
     def start_ticking(self) -> None:
         """20 times a second: what waits to be shown; once a second: the new text into the log."""
@@ -192,12 +203,33 @@ class ActiveCall:
         self._send(now)
         if now >= self._due:
             self._due = now + _PARTIAL_EVERY
-            self.flush()
+            self._log(self._public.of(self.fold.text))
         self.start_ticking()
 
     def flush(self) -> None:
-        """Puts the text that is not in the log yet into it."""
-        text = self.fold.text
+        """Puts the text that is not in the log yet into it: no more is to come."""
+        self._log(self.partial)
+
+    @property
+    def partial(self) -> str:
+        """What has arrived, as it is written: no more is to come."""
+        return self._public.all_of(self.fold.text)
+
+    def public_chunks(self, raw: str) -> list[list[float]]:
+        """`chunks`, in characters of the text as it is written."""
+        spans = self._redactor.spans(raw)
+        if not spans:
+            return self.chunks
+        chunks: list[list[float]] = []
+        end = written = 0
+        for at, size in self.chunks:
+            end += int(size)
+            now = moved(end, spans)
+            chunks.append([at, now - written])
+            written = now
+        return chunks
+
+    def _log(self, text: str) -> None:
         if len(text) > self._logged:
             self._journal.emit_here(
                 LlmPartial,
@@ -207,3 +239,24 @@ class ActiveCall:
                 text=text[self._logged :],
             )
             self._logged = len(text)
+
+
+class _PublicText:
+    """A text that grows, as it may be written; what may be half a secret waits."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._stream = StreamRedactor(redactor)
+        self._taken = 0
+        self._text = ""
+
+    def of(self, whole: str) -> str:
+        """What of `whole`, which has grown, can be written by now."""
+        if len(whole) > self._taken:
+            self._text += self._stream.feed(whole[self._taken :])
+            self._taken = len(whole)
+        return self._text
+
+    def all_of(self, whole: str) -> str:
+        """All of it: it grows no more."""
+        self._text = self.of(whole) + self._stream.rest()
+        return self._text

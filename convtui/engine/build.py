@@ -14,6 +14,7 @@ from convtui.engine.seed import Seed, read_seed
 from convtui.errors import ConvtuiError, FileError, UsageError
 from convtui.events import Warned
 from convtui.models.base import ModelClients
+from convtui.own_values import with_own_values
 from convtui.protocol import StartSpec
 from convtui.providers.loader import Loaded
 from convtui.scenario import Scenario
@@ -78,7 +79,8 @@ def build(spec: StartSpec, wiring: Wiring) -> Conversation:
     Raises `UsageError`s: an unusable SPEC, a log that cannot be continued, an unwritable folder.
     """
     seed = read_seed(spec.continue_from) if spec.continue_from else None
-    scenario = Scenario.from_public(spec.scenario or (seed.scenario if seed else {}))
+    recorded = with_own_values(seed.scenario).scenario if seed else {}
+    scenario = Scenario.from_public(spec.scenario or recorded)
     if seed is not None and not spec.trust:
         _check_trust(scenario, seed.provider)
         _check_servers(scenario, seed)

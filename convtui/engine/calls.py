@@ -45,6 +45,7 @@ from convtui.log.requests import RequestChain
 from convtui.models.base import Delta, Message, Reply
 from convtui.models.retry import RetryDesk
 from convtui.protocol import describe_error
+from convtui.secrets import Redactor, public_params
 
 _CANCEL_WITHIN = 0.15
 """Seconds that cancelled code gets to notice; after that it is left behind."""
@@ -102,13 +103,13 @@ class Caller:
         retry: RetryRules,
         timeout: float,
         publish_delta: DeltaSink | None = None,
-        redact: Callable[[str], str] = str,
+        redactor: Redactor | None = None,
     ) -> None:
         self._journal = journal
+        self._redactor = redactor or Redactor()
         self._retry = retry
         self._timeout = timeout
         self._publish = publish_delta
-        self._redact = redact
         self.injector = Injector()
         """Faults for the calls to come."""
         self._finish = FinishJudge()
@@ -166,7 +167,7 @@ class Caller:
             LlmRequest,
             side=question.side,
             round=question.round if question.round > 1 else None,
-            params=jsonable(question.params),
+            params=public_params(question.params, self._redactor),
             model=question.model,
             tools=question.tools,
             estimate=question.estimate,
@@ -174,7 +175,9 @@ class Caller:
         )
         chain.placed(seq)
         self._journal.place.call = seq
-        run = ActiveCall(self._journal, seq, question, self._publish, self.injector)
+        run = ActiveCall(
+            self._journal, seq, question, self._publish, self.injector, redactor=self._redactor
+        )
         run.desk = RetryDesk(
             attempts=self._retry.attempts,
             delay=self._retry.delay,
@@ -237,7 +240,7 @@ class Caller:
 
     def _announce(self, n: int, delay: float, error: BaseException) -> None:
         self._wait = Wait.of(
-            delay, self._redact(text_of(error)), attempt=n + 1, attempts=self._retry.attempts
+            delay, self._redactor.text(text_of(error)), attempt=n + 1, attempts=self._retry.attempts
         )
 
     def _retries_itself(self, run: ActiveCall, n: int, delay: float, error: BaseException) -> None:
@@ -255,8 +258,8 @@ class Caller:
             n=n,
             delay=round(delay, 4),
             attempts=self._retry.attempts,
-            error=describe_error(error, redact=self._redact),
-            partial=run.fold.text or None,
+            error=describe_error(error, redact=self._redactor.text),
+            partial=run.partial or None,
         )
 
     async def _sleep(self, run: ActiveCall, seconds: float) -> None:
@@ -344,7 +347,7 @@ class Caller:
             TurnCancelled,
             call=run.seq,
             side=run.question.side,
-            partial=run.fold.text,
+            partial=run.partial,
             reason="cancelled by hand",
         )
 
@@ -354,8 +357,8 @@ class Caller:
             LlmFailed,
             call=run.seq,
             side=run.question.side,
-            error=describe_error(error, redact=self._redact),
-            partial=run.fold.text or None,
+            error=describe_error(error, redact=self._redactor.text),
+            partial=run.partial or None,
             duration=round(run.elapsed, 4),
         )
 
@@ -384,9 +387,11 @@ class Caller:
             model=reply.model,
             ttft=None if run.ttft is None else round(run.ttft, 4),
             duration=round(run.elapsed, 4),
-            chunks=run.chunks if len(run.chunks) > 1 else None,
+            chunks=run.public_chunks(reply.text) if len(run.chunks) > 1 else None,
             metadata=reply.metadata or None,
-            error=None if run.error is None else describe_error(run.error, redact=self._redact),
+            error=(
+                None if run.error is None else describe_error(run.error, redact=self._redactor.text)
+            ),
             incomplete=reply.incomplete or None,
         )
         if reply.doubtful:

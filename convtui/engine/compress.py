@@ -125,7 +125,7 @@ class Compressor:
                 "provider",
                 lambda: self._provider.respond(request),
                 messages,
-                {key: value for key, value in params.items() if "key" not in key.lower()},
+                params,
                 getattr(self._provider, "model", None),
                 own_code=not isinstance(self._provider, LitellmProvider),
             )

@@ -14,7 +14,7 @@ from convtui.events import RecordDict
 from convtui.paths import Paths
 from convtui.protocol import StartSpec
 from convtui.scenario import Scenario
-from convtui.text import Redactor, secret_values
+from convtui.secrets import Redactor
 
 
 async def converse(
@@ -33,7 +33,7 @@ async def converse(
         folder = Path(out_dir) if out_dir is not None else Paths.find().runs_dir
         spec = StartSpec(scenario=scenario.for_engine(), out_dir=str(folder))
     apply_env_file(spec)
-    redactor = Redactor(secret_values())
+    redactor = Redactor.of_process()
     models = EngineModels(redactor)
     conversation = build(spec, Wiring(models=models, redactor=redactor))
     queue: asyncio.Queue[RecordDict | None] = asyncio.Queue()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from convtui.engine.journal import Journal
@@ -211,6 +211,7 @@ class Gate:
         )
         if self.watched:
             release = await self._wait_for_word(number, reason, point, tuple(choices), seq)
+            release = self._with_secrets(release, drafts)
         else:
             release = unattended or Release(choices[0].id, by="policy")
         self._journal.emit(
@@ -225,6 +226,16 @@ class Gate:
             )
         )
         return release
+
+    def _with_secrets(self, release: Release, drafts: list[dict[str, Any]]) -> Release:
+        """The answer, with what the drafts were shown without."""
+        texts = {draft.get("field"): draft.get("text") for draft in drafts}
+        edits = dict(release.edits)
+        for name, edited in edits.items():
+            text = texts.get(name)
+            if isinstance(edited, str) and isinstance(text, str):
+                edits[name] = self._journal.restored(edited, text)
+        return replace(release, edits=edits)
 
     async def _wait_for_word(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 
 from convtui.events import Record, RecordDict, Side
 from convtui.log.writer import LogWriter
+from convtui.secrets import REDACTED, moved
 from convtui.transcript import Flag, Transcript
 
 Sink = Callable[[RecordDict, int, bytes], None]
@@ -66,6 +67,27 @@ class Journal:
     def clean(self, data: Any) -> Any:
         """`data` as it will stand in the log: without secrets."""
         return self.writer.clean(data)
+
+    def cut(self, text: str) -> str:
+        """A text that breaks off, as it will stand in the log: without half a secret."""
+        return self.writer.redactor.cut_text(text)
+
+    def moved(self, start: int, end: int, text: str) -> tuple[int, int]:
+        """Where the characters from `start` to `end` of a text stand in the text as written."""
+        spans = self.writer.redactor.spans(text)
+        return (moved(start, spans), moved(end, spans)) if spans else (start, end)
+
+    def restored(self, edited: str, text: str) -> str:
+        """A text that was edited as it is written, with the secrets that were taken out of it.
+
+        What was added or taken away of them by hand stays as it was edited.
+        """
+        spans = self.writer.redactor.spans(text) if REDACTED in edited else []
+        parts = edited.split(REDACTED)
+        if len(parts) != len(spans) + 1:
+            return edited
+        secrets = [text[first:last] for first, last in spans]
+        return parts[0] + "".join(s + part for s, part in zip(secrets, parts[1:], strict=True))
 
     def listen(self, sink: Sink) -> None:
         """Calls `sink` for every record from now on, in the thread that emitted it."""

@@ -12,6 +12,7 @@ from convtui.causes import describe_one, roots, text_of
 from convtui.engine.tool_base import Cut, ToolFailure
 from convtui.errors import ToolError
 from convtui.scenario import McpServer
+from convtui.secrets import REDACTED, Redactor, public_arguments
 
 _NAMED = 3
 
@@ -29,12 +30,13 @@ def need_package() -> None:
         ) from error
 
 
-def label_of(config: McpServer) -> str:
+def label_of(config: McpServer, redactor: Redactor) -> str:
     """What a server is called: its script, its program or its host."""
     if config.command is None:
         return urlsplit(str(config.url)).netloc.rpartition("@")[2]
-    words = [word for word in config.command[1:] if not word.startswith("-")]
-    return PurePath((words or config.command)[0]).name
+    command = public_arguments(config.command, redactor)
+    words = [word for word in command[1:] if not word.startswith("-") and word != REDACTED]
+    return PurePath((words or command)[0]).name
 
 
 def cause_of(error: BaseException | None) -> BaseException | None:

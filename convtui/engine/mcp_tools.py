@@ -30,7 +30,7 @@ from convtui.errors import FileError, ToolError
 from convtui.events import ProviderOutput, Warned
 from convtui.providers.base import in_thread
 from convtui.scenario import McpServer
-from convtui.text import REDACTED, Redactor, is_secret_name, secret_values
+from convtui.secrets import REDACTED, Redactor, public_arguments, public_url
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -76,12 +76,12 @@ class McpToolServer:
     """One server of a scenario; `label` is what it is called in records."""
 
     def __init__(self, config: McpServer, redactor: Redactor) -> None:
-        self.label = label_of(config)
+        self.label = redactor.text(label_of(config, redactor))
         self.tools: list[Tool] = []
         self._config = config
         self._redactor = redactor
         self._journal: Journal | None = None
-        self._capture = OutputCapture(self._printed)
+        self._capture = OutputCapture(self._printed, redactor)
         self._restarting: asyncio.Task[None] | None = None
         self._stopping = asyncio.Lock()
         self._life: asyncio.Task[None] | None = None
@@ -90,11 +90,6 @@ class McpToolServer:
         self._process: ServerProcess | None = None
         self._stale = False
         self._changed = False
-        # What a file holds for a server is nothing for a log.
-        redactor.add(*secret_values({**config.env, **config.headers}))
-        for name, value in config.headers.items():
-            if is_secret_name(name):
-                redactor.add(value, value.rpartition(" ")[2])
 
     def connect(self, journal: Journal) -> None:
         """What it prints and what happens to it is recorded there from now on."""
@@ -104,9 +99,9 @@ class McpToolServer:
     def named(self) -> str:
         """The server as the scenario names it, without secrets."""
         config = self._config
-        return self._redactor.text(
-            shlex.join(config.command) if config.command else str(config.url)
-        )
+        if config.command:
+            return shlex.join(public_arguments(config.command, self._redactor))
+        return public_url(str(config.url), self._redactor)
 
     # --- its life
 
@@ -157,6 +152,7 @@ class McpToolServer:
         process, self._process = self._process, None
         if process is not None:
             await process.stop()
+            self._capture.let_out()
         self._client = None
 
     async def _live(self, ready: asyncio.Future[None]) -> None:
@@ -196,7 +192,7 @@ class McpToolServer:
         from convtui.engine.mcp_process import ServerProcess
 
         process = self._process = await ServerProcess.start(
-            config.command, self._kept(config.env), config.cwd, self._capture.take
+            config.command, self._kept(config.env), config.cwd, self._take
         )
         yield process.streams()
 
@@ -369,6 +365,10 @@ class McpToolServer:
         self._warn("mcp_restart", f"it had ended{how} and was started again")
 
     # --- records
+
+    def _take(self, stream: StreamName, text: str) -> None:
+        """What its process prints, as it comes."""
+        self._capture.take(stream, text, source=stream)
 
     def _printed(self, stream: StreamName, text: str, dropped: int) -> None:
         journal = self._journal

@@ -13,7 +13,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal
+
+from convtui.secrets import Redactor, StreamRedactor
 
 StreamName = Literal["stdout", "stderr"]
 Emit = Callable[[StreamName, str, int], None]
@@ -110,15 +114,24 @@ class _Bytes(io.BufferedIOBase):
         self._owner.flush()
 
 
+@dataclass(slots=True)
+class _Source:
+    name: StreamName
+    text: StreamRedactor
+
+
 class OutputCapture:
     """Takes over descriptors 1 and 2 and Python's standard streams of this process.
 
-    `emit` is called in whichever thread the output appears in. `begin_turn()` starts a new count
-    for the cap.
+    `emit` is called in whichever thread the output appears in, with text that `redactor` has taken
+    the secrets out of. `begin_turn()` starts a new count for the cap.
     """
 
-    def __init__(self, emit: Emit) -> None:
+    def __init__(self, emit: Emit, redactor: Redactor) -> None:
         self._emit = emit
+        self._redactor = redactor
+        self._sources: dict[str, _Source] = {}
+        """What comes in pieces, each from one source: a secret may be cut in two there."""
         self._kept = 0
         self._dropped = 0
         self._untold = 0
@@ -135,7 +148,9 @@ class OutputCapture:
             threading.Thread(
                 target=self._drain, args=(read_end, name), name=f"convtui-{name}", daemon=True
             ).start()
-        self._streams = [Captured(name, self.take, fd) for fd, name in streams]
+        self._streams = [
+            Captured(name, partial(self.take, source=f"sys.{name}"), fd) for fd, name in streams
+        ]
         sys.stdout, sys.stderr = self._streams
 
     def forget(self) -> None:
@@ -163,9 +178,41 @@ class OutputCapture:
         """Lets out what has been printed without a line end."""
         for stream in self._streams:
             stream.flush()
+        self.let_out()
 
-    def take(self, name: StreamName, text: str) -> None:
-        """Emits output as far as the cap allows; `settle()` tells how much more there was."""
+    def let_out(self) -> None:
+        """Lets out what was held back because it may be half a secret."""
+        with self._lock:
+            ends = [(source.name, source.text.rest()) for source in self._sources.values()]
+        for name, text in ends:
+            if text:
+                self._keep(name, text)
+
+    def take(self, name: StreamName, text: str, source: str = "") -> None:
+        """Emits output as far as the cap allows; `settle()` tells how much more there was.
+
+        `source` is where it comes from, in pieces; without one the text is whole in itself.
+        """
+        with self._lock:
+            if self._kept >= CAP and self._dropped:
+                # Whatever it is, it is not kept.
+                self._dropped += len(text)
+                self._untold += len(text)
+                return
+            if source:
+                text = self._source(source, name).text.feed(text)
+            else:
+                text = self._redactor.text(text)
+        if text:
+            self._keep(name, text)
+
+    def _source(self, source: str, name: StreamName) -> _Source:
+        known = self._sources.get(source)
+        if known is None:
+            known = self._sources[source] = _Source(name, StreamRedactor(self._redactor))
+        return known
+
+    def _keep(self, name: StreamName, text: str) -> None:
         with self._lock:
             room = CAP - self._kept
             kept = text[:room] if room > 0 else ""
@@ -185,4 +232,4 @@ class OutputCapture:
             while data := os.read(fd, 1 << 16):
                 text = decoder.decode(data)
                 if text:
-                    self.take(name, text)
+                    self.take(name, text, source=f"{name} {fd}")

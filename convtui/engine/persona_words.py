@@ -25,7 +25,6 @@ from convtui.simulators.base import (
     Undecided,
     UserAction,
     View,
-    public_params,
 )
 from convtui.simulators.responder import ResponderSimulator, used_up
 
@@ -122,7 +121,7 @@ class PersonaWords:
 
     def _question(self, asked: Asked) -> Question:
         assert asked.open is not None
-        params = {**asked.params, **public_params(self._table.params)}
+        params = {**asked.params, **self._table.params}
         return Question(
             asked.side,
             asked.open,

@@ -12,6 +12,7 @@ from typing import Any
 from convtui.events import RecordDict
 from convtui.log.descriptor import same_file
 from convtui.protocol import QUEUE_LIMIT, Kind, pack_json, pack_record
+from convtui.secrets import Redactor
 
 
 class FrameSender:
@@ -19,11 +20,18 @@ class FrameSender:
 
     When more than `QUEUE_LIMIT` bytes wait for a screen that does not read, records and deltas are
     dropped; once there is room again one `CATCH_UP` tells the screen from which record on to read
-    the log.
+    the log. `redactor` takes the secrets out of every frame but records and deltas, which come
+    without any.
     """
 
-    def __init__(self, fd: int, lost: Callable[[OSError], None] = lambda error: None) -> None:
+    def __init__(
+        self,
+        fd: int,
+        redactor: Redactor | None = None,
+        lost: Callable[[OSError], None] = lambda error: None,
+    ) -> None:
         self._fd = fd
+        self._redactor = redactor or Redactor()
         self._lost = lost
         """Called, in the thread that sends, when nothing can be sent any more."""
         self._is_pipe = same_file(fd)
@@ -55,7 +63,11 @@ class FrameSender:
 
     def send(self, kind: Kind, **fields: Any) -> None:
         """Any other frame; never dropped."""
-        self._put(pack_json(kind, **fields))
+        frame = pack_json(kind, **fields)
+        # Where the log is must be what it is, whatever stands in its path.
+        if kind is not Kind.READY and self._redactor.suspects(frame):
+            frame = pack_json(kind, **self._redactor.data(fields))
+        self._put(frame)
 
     def heartbeat(self, busy: float | None, wait: dict[str, Any] | None = None) -> None:
         """A sign of life; left out while others wait, which are signs enough."""

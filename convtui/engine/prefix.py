@@ -241,7 +241,7 @@ class Prefix:
             "provider",
             lambda: provider.respond(request),
             messages,
-            {k: value for k, value in dict(provider.params).items() if "key" not in k.lower()},
+            dict(provider.params),
             getattr(provider, "model", None),
             number,
             own_code=not isinstance(provider, LitellmProvider),

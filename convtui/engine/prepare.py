@@ -16,10 +16,10 @@ from convtui.protocol import ContinueFrom, StartSpec
 from convtui.providers.base import Provider
 from convtui.providers.loader import Loaded, ProviderSettings, load_function, load_provider
 from convtui.scenario import Scenario, WarmConfig
+from convtui.secrets import Redactor
 from convtui.simulators.base import UserSimulator
 from convtui.simulators.loader import load_simulator
 from convtui.spec import parse_provider_spec
-from convtui.text import Redactor
 from convtui.warm import WarmContext
 from convtui.warm_store import chosen_context
 

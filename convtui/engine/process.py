@@ -34,6 +34,7 @@ from convtui.protocol import (
     describe_error,
     read_frame,
 )
+from convtui.secrets import Redactor
 
 EXIT_WITHIN = 2.0
 """Seconds between the screen's going away and the end of the process."""
@@ -51,8 +52,9 @@ class Engine:
         self._commands = commands
         self._leave = leave
         """Ends the process at once, whatever provider code makes of `os._exit`."""
-        self.sender = FrameSender(frames_fd, self._screen_is_lost)
-        self.capture = OutputCapture(self._output)
+        self.redactor = Redactor.of_process()
+        self.sender = FrameSender(frames_fd, self.redactor, self._screen_is_lost)
+        self.capture = OutputCapture(self._output, self.redactor)
         self._originals = Originals()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._beat = time.monotonic()
@@ -269,13 +271,15 @@ class Engine:
         from convtui.engine.commands import CommandDesk
         from convtui.engine.runner import Wiring
         from convtui.engine.wiring import EngineModels
-        from convtui.text import Redactor, secret_values
+        from convtui.scenario import Scenario
 
         # Provider code may change the folder while it is imported.
         spec.out_dir = str(Path(spec.out_dir).absolute())
         try:
             apply_env_file(spec)
-            redactor = Redactor(secret_values())
+            redactor = self.redactor
+            redactor.look_everywhere()
+            Scenario.from_public(spec.scenario).tell(redactor)
             models = EngineModels(redactor)
             if spec.only_load:
                 self.capture.flush()

@@ -151,11 +151,7 @@ class ProviderWords:
             params=self._table.params,
             tools=tools,
         )
-        params = {
-            key: value
-            for key, value in {**provider.params, **self._table.params}.items()
-            if "key" not in key.lower()
-        }
+        params = {**provider.params, **self._table.params}
         model = params.pop("model", None) or getattr(provider, "model", None)
         return Question(
             "provider",

@@ -66,7 +66,8 @@ from convtui.models.base import ModelClients
 from convtui.paths import writable_dir
 from convtui.protocol import ContinueFrom, StartSpec, describe_error
 from convtui.scenario import Scenario
-from convtui.text import Redactor, safe_name, secret_values
+from convtui.secrets import Redactor
+from convtui.text import safe_name
 from convtui.tracebacks import own_frames
 
 
@@ -77,7 +78,7 @@ class Wiring:
     models: ModelClients
     publish_gate: Callable[[GateState, RecordDict | None], None] = lambda state, hold: None
     publish_delta: Callable[[dict[str, Any]], None] | None = None
-    redactor: Redactor = field(default_factory=lambda: Redactor(secret_values()))
+    redactor: Redactor = field(default_factory=Redactor.of_process)
     why_it_broke: Callable[[BaseException], str] = lambda error: (
         f"internal error: {describe(error)}"
     )
@@ -105,9 +106,12 @@ class Conversation:
         self.spec = spec
         self.seed = seed
         self.redactor = wiring.redactor
+        scenario.tell(self.redactor)
         self.termination: Termination | None = None
         self._wiring = wiring
         self.loaded = load_for(scenario, spec, wiring.models)
+        # The provider's module may have loaded a file of variables.
+        self.redactor.look_everywhere()
         provider = self.provider = self.loaded.provider
         self.simulator = simulator_for(scenario, spec, wiring.models)
         check_signals(provider, self.simulator)
@@ -139,7 +143,7 @@ class Conversation:
             retry=RetryRules(retry.attempts, retry.base_delay, retry.max_delay, retry.max_wait),
             timeout=scenario.limits.turn_timeout,
             publish_delta=wiring.publish_delta,
-            redact=self.redactor.text,
+            redactor=self.redactor,
         )
         self.turns = Turns(
             journal=self.journal,

@@ -34,6 +34,7 @@ from convtui.events import (
     Termination,
 )
 from convtui.incomplete import in_words
+from convtui.providers.base import SignalMatch
 from convtui.text import one_line
 from convtui.transcript import Flag, take_noticed
 
@@ -71,7 +72,7 @@ class StageGate:
             self._table.journal.emit_here(
                 SignalsExtracted,
                 revision=revision,
-                matches=[match.as_dict() for match in draft.matches],
+                matches=[self._as_written(match, draft) for match in draft.matches],
                 duration=round(draft.duration, 6),
                 hook=draft.hook,
             )
@@ -86,6 +87,13 @@ class StageGate:
                 metadata=draft.metadata,
                 interim=[part._asdict() for part in draft.interim] or None,
             )
+
+    def _as_written(self, match: SignalMatch, draft: Draft) -> dict[str, Any]:
+        """A match, its span that in the text as it is written."""
+        parts = (part.text for part in draft.interim if part.round == match.round)
+        text = draft.raw if match.round is None else next(parts, "")
+        start, end = self._table.journal.moved(match.start, match.end, text)
+        return {**match.as_dict(), "start": start, "end": end}
 
     async def passed(
         self, draft: Draft, session: SessionState, words: Words, holds_again: str | None

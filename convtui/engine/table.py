@@ -28,7 +28,7 @@ from convtui.errors import ConversationError
 from convtui.events import Termination, Warned
 from convtui.heuristics import Noticed, Noticer, notice_leak, notice_role
 from convtui.interim import Interim, interim_in
-from convtui.models.base import Message
+from convtui.models.base import Message, Reply
 from convtui.protocol import describe_error
 from convtui.providers.base import Provider
 from convtui.scenario import Scenario

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from convtui.log.names import wire_path
 from convtui.models.base import ModelClient
 from convtui.models.late import once_imported
-from convtui.text import Redactor
+from convtui.secrets import Redactor
 
 if TYPE_CHECKING:
     from convtui.log.wire_writer import WireLog, WireMode

@@ -233,10 +233,11 @@ class Speakers:
     async def _cancelled(self, error: CallCancelledError) -> Release:
         if not self._table.gate.watched:
             raise error
+        arrived = self._table.journal.cut(error.partial)
         release = await self._table.gate.wait(
             "pause",
             self._table.point("response"),
-            [{"field": "raw", "label": "what had arrived", "text": error.partial}],
+            [{"field": "raw", "label": "what had arrived", "text": arrived}],
             (AGAIN, SUPPLY, SKIP, FAIL),
             detail="the call was cancelled",
         )

@@ -30,6 +30,7 @@ from convtui.corrections import CORRECTABLE, FAULT_LABELS
 from convtui.errors import FileError
 from convtui.log.names import notes_path
 from convtui.records import decode, encode
+from convtui.secrets import Redactor
 
 Address = tuple[int, int]
 """Session and turn."""
@@ -126,6 +127,7 @@ class Notes:
         self._write({"session": session, "turn": turn, "fault": fault})
 
     def _write(self, entry: dict[str, Any]) -> None:
+        entry = Redactor.of_process().data(entry)
         line = encode({"t": datetime.now(UTC).isoformat(timespec="seconds"), **entry})
         try:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)

@@ -18,6 +18,7 @@ from convtui.errors import LogError
 from convtui.log.names import lock_path
 from convtui.log.recordfile import RecordFile
 from convtui.records import FORMAT, MAJOR, RecordDict, decode
+from convtui.secrets import Redactor
 from convtui.transcript import Transcript
 
 _CHUNK = 1 << 20
@@ -63,17 +64,17 @@ class LogReader:
 
     `advance()` takes in what is there, up to a time limit, and can be called again when more has
     been written. Raises `LogError` from the constructor when the file is missing, a folder,
-    unreadable, empty or no log at all.
+    unreadable, empty or no log at all. With `redactor` all that is read comes without secrets.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, redactor: Redactor | None = None) -> None:
         self.path = Path(path)
         self.transcript = Transcript()
         self.findings: list[Finding] = []
         self.changed: set[int] = set()
         """Indexes of turns that changed since the owner last cleared it."""
         self._file: BinaryIO = _open(self.path)
-        self.single = RecordFile(self.path, self.transcript.offsets, self._file)
+        self.single = RecordFile(self.path, self.transcript.offsets, self._file, redactor)
         """The records that have been taken in, one by one."""
         self._position = 0
         self._tail: list[bytes] = []
@@ -156,7 +157,7 @@ class LogReader:
             self._find("blank_line", "an empty line")
             return None
         try:
-            record = decode(line)
+            record = self.single.decoded(line)
         except (ValueError, RecursionError) as error:
             if not self.transcript.records:
                 raise LogError(
@@ -333,12 +334,12 @@ class Log:
         return self._reader.read_range(0, len(self.transcript.offsets) - 1)
 
 
-def open_log(path: Path | str) -> Log:
-    """Opens a log and reads it to its end.
+def open_log(path: Path | str, redactor: Redactor | None = None) -> Log:
+    """Opens a log and reads it to its end; with `redactor` without the secrets in it.
 
     Raises `LogError` when it cannot be opened at all; damage inside it is in `findings`.
     """
-    reader = LogReader(path)
+    reader = LogReader(path, redactor)
     try:
         return Log(reader)
     except BaseException:

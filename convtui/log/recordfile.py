@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from convtui.errors import LogError
 from convtui.records import RecordDict, decode
+from convtui.secrets import Redactor
 
 _HEAD = 160
 """Bytes of a line in which its type stands: `seq`, `t` and `type` come first."""
@@ -19,10 +20,18 @@ class RecordFile:
 
     `offsets` are those of a fold (`Transcript.offsets`), shared with it while it grows. `file` is
     an open handle to read through; without one it opens its own. Raises `LogError` when that fails.
+    With `redactor` records come without secrets: for what is made to be given away.
     """
 
-    def __init__(self, path: Path, offsets: Sequence[int], file: BinaryIO | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        offsets: Sequence[int],
+        file: BinaryIO | None = None,
+        redactor: Redactor | None = None,
+    ) -> None:
         self.path = path
+        self._redactor = redactor
         self._offsets = offsets
         try:
             self._file: BinaryIO = path.open("rb") if file is None else file
@@ -38,7 +47,15 @@ class RecordFile:
         if ordinal < 0:
             raise IndexError(ordinal)
         self._file.seek(self._offsets[ordinal])
-        return decode(self._file.readline())
+        return self.decoded(self._file.readline())
+
+    def decoded(self, line: bytes) -> RecordDict:
+        """The record in a line. Raises ValueError when there is none."""
+        record = decode(line)
+        if self._redactor is not None and self._redactor.suspects(line):
+            cleaned: RecordDict = self._redactor.data(record)
+            return cleaned
+        return record
 
     def range(
         self, first: int, last: int, only: re.Pattern[bytes] | None = None
@@ -60,7 +77,7 @@ class RecordFile:
             lines = [line for line in lines if found(line, 0, _HEAD)]
         for line in lines:
             try:
-                record = decode(line)
+                record = self.decoded(line)
             except ValueError:
                 continue
             yield record

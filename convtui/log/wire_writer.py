@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
-import re
 import threading
 import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from convtui.log.descriptor import same_file
 from convtui.log.wire import (
@@ -25,13 +25,17 @@ from convtui.log.wire import (
     read_wire,
     rewrite,
 )
-from convtui.text import REDACTED, Redactor, is_secret_name
+from convtui.secrets import (
+    Redactor,
+    all_of,
+    masked_events,
+    public_headers,
+    public_url,
+    secrets_of,
+)
 
 WireMode = Literal["failures+last", "all", "off"]
 
-_SECRET_HEADER = re.compile(r"(?i)(?:^|-)(?:key|token|secret|password|authorization|signature)$")
-_SECRET_QUERY = re.compile(r"(?i)^(?:.*[_-])?(?:key|token|secret|password|sig|signature|code)$")
-_WORDLESS = re.compile(r"(?i)^(?:bearer|basic|token)\s+")
 _INFLATE_CAP = 16 << 20
 
 
@@ -71,11 +75,13 @@ class RawExchange:
 
     def masked(self, redactor: Redactor) -> Exchange:
         """The exchange without secrets. Keys found in its headers are taken out everywhere else."""
-        secrets = [value for name, value in self.request_headers if _secret_header(name)]
-        redactor.add(*(_WORDLESS.sub("", value).strip() for value in secrets))
+        redactor.add(*all_of(dict(self.request_headers), redactor.allowed))
+        with contextlib.suppress(ValueError):
+            query = dict(parse_qsl(urlsplit(self.url).query))
+            redactor.add(*secrets_of({**query, "address": self.url}, redactor.allowed))
         return Exchange(
             method=self.method,
-            url=masked_url(self.url, redactor),
+            url=public_url(self.url, redactor),
             at=datetime.fromtimestamp(self.at, UTC).isoformat(),
             call=self.call,
             status=self.status,
@@ -83,39 +89,11 @@ class RawExchange:
             duration=self.duration,
             error=None if self.error is None else redactor.text(self.error),
             cut_off=self.cut_off,
-            request_headers=_masked_headers(self.request_headers, redactor),
+            request_headers=public_headers(self.request_headers, redactor),
             request=_masked_body(self.request, self.request_headers, redactor),
-            response_headers=_masked_headers(self.response_headers, redactor),
+            response_headers=public_headers(self.response_headers, redactor),
             response=_masked_body(self.response, self.response_headers, redactor),
         )
-
-
-def masked_url(url: str, redactor: Redactor) -> str:
-    """A URL without credentials and without the values of key-like query parameters."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return redactor.text(url)
-    host = parts.netloc.rpartition("@")
-    netloc = f"{REDACTED}@{host[2]}" if host[1] else parts.netloc
-    fields = []
-    for pair in parts.query.split("&") if parts.query else ():
-        name, equals, value = pair.partition("=")
-        secret = is_secret_name(name) or _SECRET_QUERY.match(name)
-        fields.append(f"{name}{equals}{REDACTED if secret and value else value}")
-    cleaned = (parts.scheme, netloc, parts.path, "&".join(fields), parts.fragment)
-    return redactor.text(urlunsplit(cleaned))
-
-
-def _secret_header(name: str) -> bool:
-    return is_secret_name(name) or _SECRET_HEADER.search(name) is not None
-
-
-def _masked_headers(headers: Headers, redactor: Redactor) -> Headers:
-    return [
-        (name, REDACTED if _secret_header(name) else redactor.text(value))
-        for name, value in headers
-    ]
 
 
 def _masked_body(raw: RawBody | None, headers: Headers, redactor: Redactor) -> Body | None:
@@ -140,7 +118,9 @@ def _masked_body(raw: RawBody | None, headers: Headers, redactor: Redactor) -> B
         masked = redactor.text(data.decode("latin-1")).encode("latin-1", "replace")
         body.text, body.base64 = base64_text(masked), True
     else:
-        body.text = redactor.text(text)
+        if body.cut:
+            text = text[: redactor.begins_at(text)]
+        body.text = masked_events(text, redactor)
     return body
 
 

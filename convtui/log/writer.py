@@ -17,7 +17,7 @@ from convtui.errors import FileError, LogError
 from convtui.events import Record, RecordDict, Termination, Trailer, encode
 from convtui.log.descriptor import same_file
 from convtui.log.names import lock_path
-from convtui.text import Redactor
+from convtui.secrets import Redactor
 
 SYNC_EVERY = 1.0
 """Seconds between two fsyncs at the most often."""
@@ -37,7 +37,7 @@ class LogWriter:
 
     def __init__(self, path: Path, redactor: Redactor | None = None) -> None:
         self.path = path
-        self._redactor = redactor
+        self.redactor = redactor or Redactor()
         self.count = 0
         self.size = 0
         self._lock = threading.RLock()
@@ -84,7 +84,7 @@ class LogWriter:
 
     def clean(self, data: Any) -> Any:
         """`data` as it will stand in the log: without secrets."""
-        return data if self._redactor is None else self._redactor.data(data)
+        return self.redactor.data(data)
 
     def start_clock(self) -> None:
         """The log begins now: what was loaded between opening it and the header does not count."""
@@ -110,8 +110,8 @@ class LogWriter:
             seq = self.count
             data: RecordDict = {"seq": seq, "t": round(self.now(), 4), **payload}
             line = encode(data)
-            if self._redactor is not None and self._redactor.suspects(line):
-                data = self._redactor.data(data)
+            if self.redactor.suspects(line):
+                data = self.redactor.data(data)
                 line = encode(data)
             offset = self.size
             self._append(line)

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import re
 import sys
 import threading
 import warnings
@@ -26,9 +25,8 @@ from convtui.models.context import current_warn
 from convtui.models.endpoint import watch_answers
 from convtui.models.mapping import CallFacts, map_error, unknown_model
 from convtui.models.sendable import REPLACED, sendable
-from convtui.text import REDACTED, Redactor, is_secret_name
+from convtui.secrets import Redactor, public_params, secrets_of
 
-_SECRET_PARAM = re.compile(r"(?i)(?:^|[_-])(?:key|token|secret|password|credentials?|cookies?)$")
 _ATTEMPT = {"max_retries": 0, "num_retries": 0}
 
 
@@ -89,48 +87,6 @@ def ignore_litellm_deprecations() -> None:
     warnings.filterwarnings("ignore", r"Pydantic serializer warnings", category=UserWarning)
     # pydantic, of types that litellm takes from the openai package, whenever it builds a schema.
     warnings.filterwarnings("ignore", r"Item '\w+' on TypedDict class", category=UserWarning)
-
-
-def public_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
-    """`params` as they may be logged and shown: secrets redacted, everything JSON-like.
-
-    The values of key-like names are replaced at any depth, and also wherever else they stand;
-    URLs lose their credentials.
-    """
-    redactor = Redactor(secrets_of(params or {}))
-    return {str(name): _public(name, value, redactor) for name, value in (params or {}).items()}
-
-
-def secrets_of(value: Any) -> list[str]:
-    """The strings that stand under key-like names in `value`, at any depth."""
-    found: list[str] = []
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            if _is_secret(name) and isinstance(item, str):
-                found.append(item.removeprefix("Bearer ").strip())
-            else:
-                found.extend(secrets_of(item))
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            found.extend(secrets_of(item))
-    return found
-
-
-def _is_secret(name: Any) -> bool:
-    text = str(name)
-    return is_secret_name(text) or _SECRET_PARAM.search(text) is not None
-
-
-def _public(name: Any, value: Any, redactor: Redactor) -> Any:
-    if _is_secret(name) and value not in (None, "", False):
-        return REDACTED
-    if isinstance(value, Mapping):
-        return {str(key): _public(key, item, redactor) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_public("", item, redactor) for item in value]
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    return redactor.text(str(value))
 
 
 _USING: weakref.WeakSet[LitellmClients] = weakref.WeakSet()
@@ -222,7 +178,7 @@ class LitellmClients:
                 message = unknown_model(model, error)
                 if message is not None:
                     raise UsageError(message) from None
-        self.redactor.add(*secrets_of(params or {}))
+        self.redactor.add(*secrets_of(params or {}, self.redactor.allowed))
         return LitellmClient(self, model, params)
 
 
@@ -237,7 +193,8 @@ class LitellmClient:
         self._clients = clients
 
     def __repr__(self) -> str:
-        return f"LitellmClient({self.model!r}, {public_params(self.params)!r})"
+        params = public_params(self.params, self._clients.redactor)
+        return f"LitellmClient({self.model!r}, {params!r})"
 
     async def stream(
         self,
@@ -267,7 +224,8 @@ class LitellmClient:
                 async for piece in deltas:
                     yield piece
             return
-        self._clients.redactor.add(*secrets_of(asked))
+        redactor = self._clients.redactor
+        redactor.add(*secrets_of(asked, redactor.allowed))
         attempt = Attempt(self.model)
         try:
             if not self._clients.ready:

@@ -34,7 +34,8 @@ from convtui.errors import (
 from convtui.models.objections import objected
 from convtui.models.quota import is_used_up
 from convtui.models.waits import asked_by, asked_in
-from convtui.text import Redactor, one_line
+from convtui.secrets import Redactor
+from convtui.text import one_line
 
 _LIMIT = 400
 _PREFIX = re.compile(

@@ -18,7 +18,7 @@ from convtui.log.requests import canonical, rebuild
 from convtui.models.base import Delta, Message, ToolCallDelta, Usage
 from convtui.providers.base import Provider, Request, SignalMatch
 from convtui.records import RecordDict
-from convtui.text import REDACTED
+from convtui.secrets import REDACTED
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _EXCERPT: Final = 160

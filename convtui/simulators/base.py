@@ -142,11 +142,6 @@ class Asked:
     """Nothing is said of the answer, whatever it is."""
 
 
-def public_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's parameters without those that are named like keys."""
-    return {key: value for key, value in params.items() if "key" not in key.lower()}
-
-
 class UserSimulator:
     """Speaks for a persona. Base class of all kinds.
 

@@ -16,7 +16,6 @@ from convtui.simulators.base import (
     UserAction,
     UserSimulator,
     View,
-    public_params,
 )
 
 DEFAULT_TEMPLATE = """\
@@ -93,7 +92,7 @@ class LlmSimulator(UserSimulator):
         messages = self.messages(view)
         return Asked(
             messages=messages,
-            params=public_params(self._client.params),
+            params=dict(self._client.params),
             model=self._client.model,
             open=lambda: self._client.stream(messages, params=self.overlay),
         )

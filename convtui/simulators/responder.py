@@ -24,7 +24,6 @@ from convtui.simulators.base import (
     UserAction,
     UserSimulator,
     View,
-    public_params,
 )
 from convtui.simulators.decisions import (
     JSON_FORM,
@@ -130,7 +129,7 @@ class ResponderSimulator(UserSimulator):
         self.calls += 1
         return Asked(
             messages=messages,
-            params=public_params(self._client.params),
+            params=dict(self._client.params),
             model=self._client.model,
             tools=[tool["function"]["name"] for tool in tools] or None,
             open=lambda: self._client.stream(messages, tools=tools, params=self.overlay),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convtui.errors import ConvtuiError, UsageError
 from convtui.protocol import StartSpec
-from convtui.text import Redactor, visible_line
+from convtui.text import visible_line
 
 if TYPE_CHECKING:
     from convtui.config import Config
@@ -133,14 +133,6 @@ def check(flags: dict[str, Any], cwd: Path, warm_dir: Path | None = None) -> Sce
     return scenario
 
 
-class _Keep(Redactor):
-    """Leaves secrets where they are: the engine needs the keys that a file names."""
-
-    def data(self, value: Any) -> Any:
-        """`value` itself."""
-        return value
-
-
 def start_spec(scenario: Scenario, config: Config | None, *, paused: bool = False) -> StartSpec:
     """What an engine needs to know to run `scenario`."""
     from convtui.paths import Paths
@@ -148,7 +140,7 @@ def start_spec(scenario: Scenario, config: Config | None, *, paused: bool = Fals
     runs = config.runs_dir if config is not None else Paths.find().runs_dir
     wire = config.wire if config is not None else "recent"
     return StartSpec(
-        scenario=scenario.public(_Keep()),
+        scenario=scenario.for_engine(),
         out_dir=str(runs.absolute()),
         watched=True,
         paused=paused,

@@ -13,7 +13,7 @@ from convtui.analysis.mining import Mined, Rules, mine
 from convtui.events import LlmResponse, Record, ToolCalled, ToolReturned
 from convtui.log.formats.registry import reader_for
 from convtui.log.formats.store import store
-from convtui.text import Redactor
+from convtui.secrets import Redactor
 from convtui.warm import context_of, parse_template, slots_of, with_context
 from tests.analysis.tool_logs import OK, call, result, tool_log, tool_turns
 from tests.fakes.strict_roles import wrong_order

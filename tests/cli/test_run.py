@@ -168,6 +168,32 @@ def test_resume_goes_on_in_a_new_log(convtui: Run, bot: Path) -> None:
         assert sum(turn.status == "committed" for turn in log.transcript.turns) == 4
 
 
+def test_resume_says_what_the_log_does_not_have(convtui: Run, tmp_path: Path) -> None:
+    path = tmp_path / "moody.py"
+    path.write_text(
+        "class Bot:\n"
+        "    def __init__(self, mood='none', api_key=''): self.mood = mood\n"
+        "    def generate_response(self, messages): return 'I am ' + self.mood\n"
+    )
+    options = ("--set", 'provider.options={"mood": "grumpy", "api_key": "mine-alone-1"}')
+    common = ("run", "--provider", f"{path}:Bot", "--persona", "maya", *options)
+    _, out, err = convtui(*common, "--max-turns", "2")
+    assert "I am grumpy" in out
+    parent = log_of(err)
+    assert "mine-alone-1" not in parent.read_text()
+    again = ("run", "--resume", parent, "--max-turns", "4")
+    _, out, err = convtui(*again)
+    assert "convtui: provider.options.mood is not in the log ([redacted])" in err
+    assert "api_key" not in err
+    assert "I am none" in out
+    _, out, err = convtui(*common, "--max-turns", "2", "--set", "log_values=[mood]")
+    parent = log_of(err)
+    _, out, err = convtui("run", "--resume", parent, "--max-turns", "4")
+    assert "is not in the log" not in err
+    assert "I am grumpy" in out
+    assert "I am none" not in out
+
+
 def test_demo_and_debug_run_without_a_terminal(convtui: Run, bot: Path) -> None:
     code, out, err = convtui("demo")
     assert code in (0, 3)

@@ -20,7 +20,7 @@ from convtui.models.base import Delta, Message, Reply, ToolCall, Usage
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.providers.base import Provider, Request, as_delta
 from convtui.scenario import Scenario
-from convtui.text import Redactor
+from convtui.secrets import Redactor
 
 Line = str | Reply | Delta | BaseException | Sequence[Delta | BaseException]
 """One reply of a script: text, a reply, pieces of a stream, or what is raised."""

@@ -19,7 +19,7 @@ from convtui.log.reader import open_log
 from convtui.log.writer import LogWriter
 from convtui.models.base import Delta, ToolCallDelta, Usage
 from convtui.protocol import FAULTS
-from convtui.text import Redactor
+from convtui.secrets import Redactor
 from tests.engine.helpers import Bot, Ran, run, scenario
 
 PIECES = [

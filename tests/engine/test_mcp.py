@@ -24,7 +24,7 @@ from convtui.errors import DataFileError, ToolError, UsageError
 from convtui.log.tool_results import whole_result
 from convtui.models.base import Reply
 from convtui.scenario import McpServer, Scenario
-from convtui.text import Redactor
+from convtui.secrets import Redactor
 from tests.engine.helpers import Bot, Ran, calls, prepare, resume, run, scenario, until
 from tests.fakes.openai_server import free_port
 

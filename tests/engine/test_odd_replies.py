@@ -14,7 +14,7 @@ from convtui.log.reader import open_log
 from convtui.models.base import Delta, Reply, ToolCallDelta
 from convtui.models.litellm_client import load_litellm
 from convtui.plain import Printer
-from convtui.text import Redactor
+from convtui.secrets import Redactor
 from tests.engine.helpers import Bot, Ran, plant, run, scenario
 from tests.fakes.openai_script import FakeReply, chunk
 from tests.fakes.openai_server import OpenAIServerThread

@@ -11,7 +11,7 @@ import pytest
 
 from convtui.engine.wiring import EngineModels
 from convtui.models.litellm_client import load_litellm
-from convtui.text import Redactor
+from convtui.secrets import Redactor
 from tests.engine.helpers import Bot, Ran, run, scenario
 from tests.fakes.openai_script import FakeCall, FakeReply
 from tests.fakes.openai_server import OpenAIServerThread

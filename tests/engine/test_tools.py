@@ -19,7 +19,7 @@ from convtui.log.names import tool_results_path
 from convtui.log.tool_results import whole_result
 from convtui.models.base import ToolCall
 from convtui.models.calls import distinct
-from convtui.text import Redactor
+from convtui.secrets import Redactor
 from tests.engine.helpers import Bot, calls, prepare, run, scenario, until
 
 

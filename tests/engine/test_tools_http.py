@@ -19,7 +19,7 @@ from convtui.log.reader import LogReader
 from convtui.models.litellm_client import load_litellm
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario import Scenario
-from convtui.text import Redactor
+from convtui.secrets import Redactor
 from tests.engine.helpers import run
 from tests.engine.test_mcp import NOISY, alive, noisy
 from tests.fakes.openai_script import FakeCall, FakeReply

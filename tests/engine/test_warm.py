@@ -15,7 +15,7 @@ from convtui.log.reader import open_log
 from convtui.log.requests import digest, rebuild
 from convtui.models.base import Message
 from convtui.models.litellm_client import load_litellm
-from convtui.text import Redactor
+from convtui.secrets import Redactor
 from tests.engine.helpers import Bot, FakeModels, Ran, calls, cut_turn, resume, run, scenario
 from tests.engine.test_rehook import again
 from tests.fakes.openai_script import FakeCall, FakeReply

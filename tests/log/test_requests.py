@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from convtui.events import RecordDict
 from convtui.log.reader import open_log
 from convtui.log.requests import RequestChain, digest, rebuild
-from convtui.text import Redactor
+from convtui.secrets import Redactor
 from tests.engine.helpers import Bot, calls, run, scenario
 
 MESSAGE = st.fixed_dictionaries(

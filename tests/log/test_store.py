@@ -11,7 +11,7 @@ from convtui.log.formats.registry import Imported
 from convtui.log.formats.store import store
 from convtui.log.reader import open_log
 from convtui.records import Speaker
-from convtui.text import Redactor
+from convtui.secrets import Redactor
 from convtui.transcript import Flag
 
 WANT = "I want my money back for the ferry, please"

@@ -20,7 +20,7 @@ from convtui.log.formats.vera_layout import Layout, read_transcript
 from convtui.log.formats.vera_names import home_of, kept_name
 from convtui.log.formats.vera_text import EMPTY
 from convtui.log.reader import open_log
-from convtui.text import Redactor
+from convtui.secrets import Redactor
 
 FOLDER = "p_gpt_4o__a_ferry_bot__t4__r3__20260304_101112"
 NAME = "0a1b2c_Ada_Lee_gpt-4o_run3.txt"

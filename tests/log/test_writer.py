@@ -21,7 +21,7 @@ from convtui.events import ToolReturned, TurnCommitted, Warned, decode, encode
 from convtui.log.names import lock_path
 from convtui.log.reader import is_being_written, open_log
 from convtui.log.writer import LogWriter
-from convtui.text import Redactor, secret_values
+from convtui.secrets import Redactor, secret_values
 from tests.logs import as_records, header, sample, write_log
 
 JSON: st.SearchStrategy[Any] = st.recursive(

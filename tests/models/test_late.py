@@ -60,7 +60,7 @@ def test_capturing_imports_no_httpx_and_sees_what_is_imported_later(tmp_path: Pa
 import sys
 from pathlib import Path
 from convtui.engine.wiring import EngineModels
-from convtui.text import Redactor
+from convtui.secrets import Redactor
 
 models = EngineModels(Redactor())
 models.capture(Path({str(tmp_path / "a.jsonl")!r}), "all")

@@ -22,7 +22,8 @@ from convtui.events import (
 from convtui.log.formats.foreign import Fields, in_words
 from convtui.log.requests import RequestChain
 from convtui.records import ENVELOPE
-from convtui.text import Redactor, near_empty, secret_values, word_count
+from convtui.secrets import Redactor
+from convtui.text import near_empty, word_count
 
 Opening: TypeAlias = list[tuple[Speaker, str]]
 
@@ -68,7 +69,7 @@ class Turns:
         self._by_user = False
         self._over = False
         # What is digested is what is written: a writer takes secrets out as well.
-        self._chain = RequestChain(Redactor(secret_values()).data)
+        self._chain = RequestChain(Redactor.of_process().data)
 
     def _add(self, record: Record) -> int:
         self._out.append(record)

@@ -15,7 +15,8 @@ from convtui.log.formats.registry import Imported, ParentIn
 from convtui.log.library import log_files, summarise
 from convtui.log.reader import digest_until
 from convtui.log.writer import LogWriter
-from convtui.text import Redactor, safe_name
+from convtui.secrets import Redactor
+from convtui.text import safe_name
 
 _DIGITS: Final = (6, 12, 32)
 """How much of an id a name has: more where conversations would have the same name."""

@@ -13,7 +13,7 @@ from convtui.analysis.mining import Mined, mine
 from convtui.errors import ConvtuiError
 from convtui.filters import parse
 from convtui.library import Library
-from convtui.text import Redactor, secret_values
+from convtui.secrets import Redactor
 from convtui.tui.screens.dialogs import Choose
 from convtui.tui.screens.panes import PaneScreen
 from convtui.tui.screens.warm_form import BuildForm, Wishes
@@ -114,7 +114,7 @@ class WarmBuilding(PaneScreen):
                 raise _StoppedError
 
         self.progress = (0, len(logs))
-        found = mine(logs, wishes.rules, Redactor(secret_values()), progress=told)
+        found = mine(logs, wishes.rules, Redactor.of_process(), progress=told)
         if not found.patterns:
             return found, ""
         template = found.template(wishes.name, description=wishes.description, tags=wishes.tags)

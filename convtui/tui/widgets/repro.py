@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-from convtui.text import is_secret_name, redact
+from convtui.secrets import REDACTED, Redactor, is_secret_name, masked_places
 
 Kind = Literal["python", "curl"]
 _KEYS: Final[Mapping[str, str]] = {
@@ -32,30 +32,44 @@ def repro(kind: Kind, request: Mapping[str, Any], messages: Sequence[Any]) -> st
     """A snippet that sends `messages` with the parameters of an `llm.request` record.
 
     `python` uses litellm, `curl` an OpenAI-compatible endpoint: the recorded `api_base`, else the
-    vendor's. The key is read from the environment; values that look like secrets are left out.
+    vendor's. The key is read from the environment; what the log has without its value is left out,
+    and said in a comment.
     """
+    redactor = Redactor.of_process()
     model = str(request.get("model") or "openai/gpt-4o-mini")
     given = request.get("params")
-    params = dict(given) if isinstance(given, Mapping) else {}
+    params: dict[str, Any] = redactor.data(dict(given) if isinstance(given, Mapping) else {})
+    said = redactor.data(list(messages))
     base = params.get("api_base") or params.get("base_url")
-    kept = {
-        str(key): value
-        for key, value in params.items()
-        if key not in _OURS and not is_secret_name(str(key))
-    }
+    asked = {str(name): value for name, value in params.items() if name not in _OURS}
+    kept = {name: value for name, value in _known(asked).items() if not is_secret_name(name)}
+    missing = [place for place in masked_places(asked) if not is_secret_name(place)]
+    # A name is somebody's text: it must not end the comment.
+    note = ascii(", ".join(missing))[1:-1]
+    head = f"# not in the log, and left out: {note}\n" if missing else ""
     vendor, _, name = model.partition("/")
     key = _KEYS.get(vendor, "OPENAI_API_KEY")
     if kind == "python":
-        return _python(model, key, kept, messages, base)
+        return head + _python(model, key, kept, said, base)
     url = str(base or _BASES.get(vendor, _BASES["openai"])).rstrip("/") + "/chat/completions"
-    body = {"model": name or vendor, "messages": list(messages), **kept}
+    body = {"model": name or vendor, "messages": said, **kept}
     payload = shlex.quote(json.dumps(body, ensure_ascii=True, indent=2))
     return (
-        f"curl -sS {shlex.quote(redact(url))} \\\n"
+        f"{head}curl -sS {shlex.quote(url)} \\\n"
         "  -H 'Content-Type: application/json' \\\n"
         f'  -H "Authorization: Bearer ${key}" \\\n'
-        f"  -d {redact(payload)}\n"
+        f"  -d {payload}\n"
     )
+
+
+def _known(value: Any) -> Any:
+    """Parameters without those whose value the log does not have."""
+    if isinstance(value, dict):
+        kept = {name: _known(item) for name, item in value.items() if item != REDACTED}
+        return {name: item for name, item in kept.items() if item != {} or value[name] == {}}
+    if isinstance(value, list):
+        return [_known(item) for item in value if item != REDACTED]
+    return value
 
 
 def _python(
@@ -74,7 +88,7 @@ def _python(
         f"    api_key=os.environ[{key!r}],",
     ]
     if base:
-        lines.append(f"    api_base={redact(str(base))!a},")
+        lines.append(f"    api_base={str(base)!a},")
     if params:
         lines.append(f"    **{_literal(dict(params))},")
     lines += [")", "print(response.choices[0].message.content)", ""]
@@ -84,4 +98,4 @@ def _python(
 def _literal(value: Any) -> str:
     """A value as Python source that no text in it can break out of."""
     text = pprint.pformat(value, width=88, sort_dicts=False)
-    return redact(text if text.isascii() else ascii(value))
+    return text if text.isascii() else ascii(value)

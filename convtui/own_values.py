@@ -1,0 +1,91 @@
+"""Going on from a log: what its header has without its value is taken from the user's own file."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convtui.errors import ConvtuiError
+from convtui.public_scenario import public_scenario
+from convtui.scenario import Scenario
+from convtui.secrets import Redactor, is_secret_name, masked_places
+
+
+@dataclass(frozen=True, slots=True)
+class OwnValues:
+    """A recorded scenario, filled; and where it still has no value."""
+
+    scenario: dict[str, Any]
+    missing: tuple[str, ...]
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Of what is missing, what nothing can run without: arguments and addresses of servers."""
+        return tuple(
+            place
+            for place in self.missing
+            if place.startswith("tools.") and (".command." in place or place.endswith(".url"))
+        )
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Of what is missing, what is left out and is not looked up in the environment by itself:
+        parameters and options that are no keys, variables and headers that are not there."""
+        return tuple(place for place in self.missing if _is_left_out(place.split("."), os.environ))
+
+    @property
+    def masked(self) -> tuple[str, ...]:
+        """Of what is missing, texts that are gone on with as they are: `[redacted]` in them."""
+        return tuple(
+            place
+            for place in self.missing
+            if place.startswith(("provider.", "persona."))
+            and place.split(".")[1] not in ("params", "options")
+        )
+
+
+def _is_left_out(place: Sequence[str], environ: Mapping[str, str]) -> bool:
+    if place[1:2] in (["params"], ["options"]):
+        return not is_secret_name(place[-1])
+    return place[0] == "tools" and place[-2] in ("env", "headers") and place[-1] not in environ
+
+
+def with_own_values(recorded: Mapping[str, Any]) -> OwnValues:
+    """`recorded` with the values that were masked, where the scenario file it names has them.
+
+    A part (the provider, the persona, one tool server) is filled only where the whole part is what
+    the file says: what was meant for one host is not sent to another.
+    """
+    filled: dict[str, Any] = copy.deepcopy(dict(recorded))
+    if not masked_places(filled):
+        return OwnValues(filled, ())
+    own = _own(filled)
+    if own is not None:
+        redactor = Redactor.of_process()
+        own.tell(redactor)
+        real = own.for_engine()
+        shown = public_scenario(real, redactor)
+        for part in ("provider", "persona"):
+            if part in filled and filled[part] == shown.get(part):
+                filled[part] = real[part]
+        tools = filled.get("tools")
+        if isinstance(tools, list) and isinstance(shown.get("tools"), list):
+            for index, tool in enumerate(tools):
+                if tool in shown["tools"]:
+                    tools[index] = real["tools"][shown["tools"].index(tool)]
+    return OwnValues(filled, tuple(masked_places(filled)))
+
+
+def _own(recorded: Mapping[str, Any]) -> Scenario | None:
+    source = recorded.get("source")
+    file = source.get("file") if isinstance(source, Mapping) else None
+    if not isinstance(file, str) or not Path(file).is_file():
+        return None
+    with contextlib.suppress(ConvtuiError):
+        return Scenario.load(file)
+    return None

@@ -1,0 +1,61 @@
+"""The forms in which a known secret may stand in a text: as it is, escaped, encoded."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+SHORTEST: Final = 8
+"""Characters of the shortest value that is looked for wherever it may stand."""
+_SHORTEST_CORE: Final = 8
+
+
+def forms_of(secret: str) -> tuple[str, ...]:
+    """`secret` in plain, JSON, Python, HTML, URL and base64 form, each once, the longest first.
+
+    Of base64, which shifts with what stands before it, the characters that only the secret
+    decides.
+    """
+    escaped = json.dumps(secret)[1:-1]
+    raw = json.dumps(secret, ensure_ascii=False)[1:-1]
+    found = {
+        secret,
+        escaped,
+        raw,
+        json.dumps(escaped)[1:-1],
+        json.dumps(raw, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+        ascii(secret)[1:-1],
+        html.escape(secret),
+    }
+    data = secret.encode("utf-8", "surrogatepass")
+    for safe in ("", "/"):
+        percent = quote(data, safe=safe)
+        found |= {percent, _lower_hex(percent)}
+    plus = quote_plus(data)
+    found |= {plus, _lower_hex(plus)}
+    found |= _base64_cores(data)
+    return tuple(sorted((form for form in found if form), key=len, reverse=True))
+
+
+def _lower_hex(percent: str) -> str:
+    parts = percent.split("%")
+    return "%".join([parts[0], *(part[:2].lower() + part[2:] for part in parts[1:])])
+
+
+def _base64_cores(data: bytes) -> set[str]:
+    found = set()
+    for shift in range(3):
+        encoded = base64.b64encode(b"\0" * shift + data).decode()
+        first = -(-shift * 8 // 6)
+        last = (shift + len(data)) * 8 // 6
+        core = encoded[first:last]
+        if len(core) >= _SHORTEST_CORE:
+            found |= {core, core.translate(_URL_SAFE), core.replace("/", "\\/")}
+    return found
+
+
+_URL_SAFE: Final = str.maketrans("+/", "-_")

@@ -1,0 +1,265 @@
+"""Takes secrets out of text, of JSON-like data and of lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from convtui.secrets.forms import SHORTEST, forms_of
+from convtui.secrets.names import NOTHING_ALLOWED, LogValues, is_secret_name, is_telling_name
+from convtui.secrets.shapes import CAREFUL, REDACTED, SHAPES, TOKENS, Span, may_hold_token
+from convtui.secrets.values import secret_values
+
+_KEYED_BY_TEXT: Final = frozenset({"on_signal"})
+"""Fields of ours whose keys are texts of the user's, and no names."""
+_CUT: Final = 8
+"""Characters of a secret's beginning that are taken out where a text was cut off in it."""
+
+
+def _shortest_signs() -> tuple[bytes, ...]:
+    """All signs but those in which another stands."""
+    signs = {sign.encode() for shape in SHAPES for sign in shape.signs}
+    return tuple(sign for sign in sorted(signs) if not any(o in sign for o in signs if o != sign))
+
+
+_SIGNS: Final = _shortest_signs()
+_WITH_MORE: Final = {b"token": b"tokens", b"://": b"@"}
+"""Signs that stand in most records: counted where they are not the beginning of the longer one, or
+only where the other stands, too."""
+
+
+class Redactor:
+    """Takes secrets out of text and of JSON-like data.
+
+    It knows the secrets it was built with and those `add()`ed; with `watch` also those of this
+    process's environment, which is looked at again whenever it has grown. Shapes of well-known
+    tokens, and values behind telling names, are taken out without being known. Text that holds no
+    secret is returned as the same object.
+    """
+
+    def __init__(
+        self,
+        secrets: Iterable[str] = (),
+        *,
+        watch: bool = False,
+        allowed: LogValues = NOTHING_ALLOWED,
+    ) -> None:
+        self.allowed = allowed
+        """What the user lets be written although nobody knows that it is harmless."""
+        self._secrets: set[str] = set()
+        self._forms: tuple[str, ...] = ()
+        self._in_lines: tuple[bytes, ...] = ()
+        """The forms as they stand in a line of JSON."""
+        self._watches = watch
+        self._variables = -1
+        self.add(*secrets)
+        self.look_again()
+
+    @classmethod
+    def of_process(cls) -> Redactor:
+        """One that knows the secrets of this process's environment, now and later."""
+        return cls(watch=True)
+
+    def add(self, *secrets: str) -> None:
+        """Takes `secrets` out from now on; values under eight characters are ignored."""
+        fresh = {secret for secret in secrets if len(secret) >= SHORTEST} - self._secrets
+        if not fresh:
+            return
+        self._secrets |= fresh
+        forms = {*self._forms, *(form for secret in fresh for form in forms_of(secret))}
+        self._forms = tuple(sorted(forms, key=lambda form: (-len(form), form)))
+        # What contains another form need not be looked for: the other one is found there.
+        lines: list[bytes] = []
+        in_json = {
+            json.dumps(form, ensure_ascii=ascii_only)[1:-1]
+            for form in forms
+            for ascii_only in (False, True)
+        }
+        for form in sorted(in_json, key=len):
+            data = form.encode("utf-8", "surrogatepass")
+            if not any(shorter in data for shorter in lines):
+                lines.append(data)
+        self._in_lines = tuple(lines)
+
+    def look_again(self) -> None:
+        """Learns what has come into the environment; a provider's code may have loaded a file."""
+        if self._watches and len(os.environ) != self._variables:
+            self.look_everywhere()
+
+    def look_everywhere(self) -> None:
+        """The same, also where variables have got other values."""
+        if self._watches:
+            self._variables = len(os.environ)
+            self.add(*secret_values())
+
+    @property
+    def longest(self) -> int:
+        """The length of the longest form of a known secret."""
+        return len(self._forms[0]) if self._forms else 0
+
+    # --- a cheap look before an expensive one
+
+    def suspects(self, line: bytes) -> bool:
+        """Whether a line of JSON may hold a secret."""
+        self.look_again()
+        for form in self._in_lines:
+            if form in line:
+                return True
+        lowered = line.lower()
+        for sign in _SIGNS:
+            if sign in lowered and _stands(sign, lowered):
+                return True
+        return may_hold_token(line)
+
+    # --- text
+
+    def spans(self, text: str, *, whole: bool = False) -> list[Span]:
+        """Where secrets stand in `text`: `(start, end)` in order, none touching another.
+
+        With `whole` also what tells of them: a name before a value, a scheme before a password.
+        """
+        self.look_again()
+        found: list[Span] = []
+        for form in self._forms:
+            start = text.find(form)
+            while start >= 0:
+                end = start + len(form)
+                found.append((start, end))
+                start = text.find(form, end)
+        lowered = text.lower()
+        for shape in SHAPES:
+            for sign in shape.signs:
+                if sign in lowered:
+                    found.extend(shape.spans(text, whole=whole))
+                    break
+        if may_hold_token(text.encode("utf-8", "replace")):
+            found.extend(match.span() for match in TOKENS.finditer(text))
+        return _merged(found) if found else found
+
+    def text(self, text: str) -> str:
+        """`text` without secrets."""
+        spans = self.spans(text)
+        return replaced(text, spans) if spans else text
+
+    def cut_text(self, text: str) -> str:
+        """The same for a text that was cut off: the beginning of a secret at its end goes, too."""
+        return self.text(text[: self.begins_at(text)])
+
+    def begins_at(self, text: str, shortest: int = _CUT) -> int:
+        """Where at the end of `text` a known secret begins that is not complete.
+
+        The length of the text when none does with at least `shortest` characters.
+        """
+        size = len(text)
+        first = size
+        for form in self._forms:
+            start = max(0, size - len(form) + 1)
+            while (start := text.find(form[:shortest], start)) >= 0 and start < first:
+                if form.startswith(text[start:]):
+                    first = start
+                    break
+                start += 1
+        return first
+
+    # --- data
+
+    def data(self, value: Any) -> Any:
+        """JSON-like `value` without secrets, the values of telling names included."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {
+                self.text(key) if isinstance(key, str) else key: self._field(str(key), item)
+                for key, item in value.items()
+            }
+        if isinstance(value, (list, tuple)):
+            return [self.data(item) for item in value]
+        return value
+
+    def _field(self, name: str, item: Any) -> Any:
+        if isinstance(item, str):
+            secret = item and is_telling_name(name, item)
+            return REDACTED if secret else self.text(item)
+        if name in _KEYED_BY_TEXT and isinstance(item, Mapping):
+            return {
+                key: self.text(text) if isinstance(text, str) else text
+                for key, text in item.items()
+            }
+        if isinstance(item, (list, tuple)) and item and all(isinstance(one, str) for one in item):
+            return [REDACTED if one and is_telling_name(name, one) else self.text(one)
+                    for one in item]  # fmt: skip
+        return self.data(item)
+
+
+class CarefulRedactor(Redactor):
+    """Takes out more than a log's: whatever stands behind a telling name.
+
+    For what is made to be given away, such as templates.
+    """
+
+    def __init__(self, known: Redactor) -> None:
+        super().__init__()
+        self._known = known
+
+    def spans(self, text: str, *, whole: bool = False) -> list[Span]:
+        """As the redactor it goes on from, and every value behind a telling name."""
+        found = self._known.spans(text, whole=whole)
+        found.extend(match.span("secret") for match in CAREFUL.finditer(text))
+        return _merged(found) if found else found
+
+    def _field(self, name: str, item: Any) -> Any:
+        if isinstance(item, str) and item and is_secret_name(name):
+            return REDACTED
+        return super()._field(name, item)
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """`text` without secrets: `secrets`, and what looks like one."""
+    return Redactor(secrets).text(text)
+
+
+def replaced(text: str, spans: Iterable[Span]) -> str:
+    """`text` with each span replaced by `[redacted]`."""
+    parts: list[str] = []
+    done = 0
+    for start, end in spans:
+        parts += (text[done:start], REDACTED)
+        done = end
+    parts.append(text[done:])
+    return "".join(parts)
+
+
+def moved(place: int, spans: Iterable[Span]) -> int:
+    """Where the character `place` of a text stands once `spans` of it are replaced."""
+    shift = 0
+    for start, end in spans:
+        if place <= start:
+            break
+        if place < end:
+            return start + shift
+        shift += len(REDACTED) - (end - start)
+    return place + shift
+
+
+def _stands(sign: bytes, lowered: bytes) -> bool:
+    more = _WITH_MORE.get(sign)
+    if more is None:
+        return True
+    if more.startswith(sign):
+        return lowered.count(sign) > lowered.count(more)
+    return more in lowered
+
+
+def _merged(found: list[Span]) -> list[Span]:
+    found.sort()
+    merged = [found[0]]
+    for start, end in found[1:]:
+        last = merged[-1]
+        if start < last[1]:
+            if end > last[1]:
+                merged[-1] = (last[0], end)
+        else:
+            merged.append((start, end))
+    return merged
