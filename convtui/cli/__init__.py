@@ -46,12 +46,14 @@ _COMMANDS: Final[dict[str, str]] = {
     "where": "Every path in use.",
     "schema": "A JSON Schema of a kind of file, for editors.",
     "completion": "Shell completion for bash, zsh and fish.",
+    "help": "The manual, page by page.",
 }
 EPILOG: Final = """\b
 Example:
   convtui demo                  watch a conversation now
   convtui init mine             write a provider of your own
   convtui debug mine/scenario.yaml
+  convtui help start            read the manual
 """
 
 
