@@ -62,9 +62,11 @@ def _print_usage(name: str, ctx: click.Context) -> None:
 
     named = commands.get_command(ctx, name)
     if named is None:
-        known = [*TOPICS, *commands.list_commands(ctx)]
-        hint = did_you_mean(name, known) or "; `convtui help` lists the pages"
-        raise UsageError(f"the manual has no page {name!r}{hint}")
+        # `hooks` is nearer to sessions-and-hooks than any spelling is.
+        near = next((topic for topic in TOPICS if name in topic.split("-")), name)
+        hint = did_you_mean(near, [*TOPICS, *commands.list_commands(ctx)])
+        rest = hint or "; `convtui help` lists the pages"
+        raise UsageError(f"the manual has no page {name!r}{rest}")
     click.echo(named.get_help(click.Context(named, info_name=name, parent=ctx.parent)))
 
 
@@ -82,13 +84,13 @@ def _print_page(topic: str) -> None:
     except ConvtuiError as error:
         say(f"convtui: {error}")
     markdown = page(topic, keymap)
+    linked = [name for name in topics_linked(markdown) if name != topic]
+    if linked:
+        markdown += f"\nSee also (`convtui help TOPIC`): {', '.join(linked)}.\n"
     colored = use_color(sys.stdout, color)
     width = min(max(shutil.get_terminal_size().columns, _MIN_WIDTH), _MAX_WIDTH)
     lines = lay_out(markdown, width, ticks=not colored)
     click.echo(_colored(lines) if colored else plain_text(lines), nl=False, color=colored)
-    linked = [name for name in topics_linked(markdown) if name != topic]
-    if linked:
-        click.echo(f"\nSee also: {', '.join(f'convtui help {name}' for name in linked)}")
 
 
 def _colored(lines: list[Line]) -> str:

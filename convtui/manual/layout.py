@@ -132,10 +132,7 @@ class _Layout:
             if not _TABLE_RULE.fullmatch(row)
         ]
         columns = list(zip_longest(*rows, fillvalue=[]))
-        widths = _column_widths(
-            [max(_length(cell) for cell in column) for column in columns],
-            self._width - len(_GAP) * (len(columns) - 1),
-        )
+        widths = _column_widths(columns, self._width - len(_GAP) * (len(columns) - 1))
         laid: list[Line] = []
         for number, row in enumerate(rows):
             style: Style = "strong" if number == 0 else ""
@@ -198,14 +195,22 @@ def _length(pieces: Line) -> int:
     return sum(len(piece.text) for piece in pieces)
 
 
-def _column_widths(natural: list[int], room: int) -> list[int]:
-    """The widest columns give way until all of them fit, down to `MIN_COLUMN` each."""
-    widths = list(natural)
-    while sum(widths) > room:
-        widest = max(range(len(widths)), key=widths.__getitem__)
-        if widths[widest] <= MIN_COLUMN:
-            break
-        widths[widest] -= 1
+def _column_widths(columns: Sequence[Sequence[Line]], room: int) -> list[int]:
+    """The widest column gives way until all of them fit: first without cutting words, then down to
+    `MIN_COLUMN` each.
+    """
+    widths = [max(_length(cell) for cell in column) for column in columns]
+    longest = [
+        max((_length(word) for cell in column for word, _ in _words(cell)), default=0)
+        for column in columns
+    ]
+    for floors in (longest, [MIN_COLUMN] * len(widths)):
+        while sum(widths) > room:
+            spare = [width - floor for width, floor in zip(widths, floors, strict=True)]
+            most = max(range(len(widths)), key=lambda at: widths[at] if spare[at] > 0 else 0)
+            if spare[most] <= 0:
+                break
+            widths[most] -= 1
     return widths
 
 

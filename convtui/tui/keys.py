@@ -191,8 +191,9 @@ class KeyScreen(Screen[Any], inherit_bindings=False):
 
         contexts = self.help_contexts()
         own = [] if contexts == self.contexts() else self.keymap.heard_in(contexts[0])
-        listed = dict.fromkeys([*own, *self.available()])
-        self.app.push_screen(HelpScreen(self.keymap, list(listed), topic_of(contexts)))
+        listed = list(dict.fromkeys([*own, *self.available()]))
+        topic, monochrome = topic_of(contexts), self.capp.palette.monochrome
+        self.app.push_screen(HelpScreen(self.keymap, listed, topic, monochrome=monochrome))
 
     def do_app_palette(self) -> None:
         """Any action by its name."""

@@ -40,11 +40,12 @@ class ManualPage(Static):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, markup=False)
         self._markdown = ""
+        self._ticks = False
         self._width = 0
 
-    def show(self, markdown: str) -> None:
-        """Shows another page."""
-        self._markdown = markdown
+    def show(self, markdown: str, *, ticks: bool = False) -> None:
+        """Shows another page; with `ticks` code is in backquotes, where colour cannot tell it."""
+        self._markdown, self._ticks = markdown, ticks
         self._lay_out()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -55,13 +56,13 @@ class ManualPage(Static):
     def _lay_out(self) -> None:
         self._width = self.size.width
         if self._markdown and self._width:
-            self.update(page_content(self._markdown, self._width))
+            self.update(page_content(self._markdown, self._width, ticks=self._ticks))
 
 
-def page_content(markdown: str, width: int) -> Content:
+def page_content(markdown: str, width: int, *, ticks: bool = False) -> Content:
     """A page as styled text, with lines of at most `width` columns."""
     parts: list[tuple[str, str]] = []
-    for line in lay_out(markdown, width):
+    for line in lay_out(markdown, width, ticks=ticks):
         parts += [(piece.text, _STYLES[piece.style]) for piece in line]
         parts.append(("\n", ""))
     return Content.assemble(*parts)
@@ -92,12 +93,14 @@ class HelpScreen(ModalScreen[None]):
         topic: str = "start",
         *,
         dialog: Sequence[Binding] = (),
+        monochrome: bool = False,
     ) -> None:
         """`topic` is the page below the keys; `dialog` are the keys of a dialog that is open."""
         super().__init__()
         self._keymap = keymap
         self._actions = list(actions)
         self._dialog = list(dialog)
+        self._monochrome = monochrome
         self.topic = topic
 
     def compose(self) -> ComposeResult:
@@ -160,7 +163,7 @@ class HelpScreen(ModalScreen[None]):
             number = list(TOPICS).index(topic) + 1
             about = f" manual: {topic} ({number} of {len(TOPICS)}) · {TOPICS[topic]}"
             self.query_one("#help-topic", Static).update(Content(about))
-            self.query_one(ManualPage).show(text)
+            self.query_one(ManualPage).show(text, ticks=self._monochrome)
 
     async def action_turn_page(self, by: int) -> None:
         """Another page, from its beginning."""
@@ -197,4 +200,5 @@ def help_of_dialog(dialog: Screen[object], below: KeyScreen) -> HelpScreen:
         for binding in type(dialog).BINDINGS
         if isinstance(binding, Binding) and binding.show and binding.description
     ]
-    return HelpScreen(below.keymap, [], topic, dialog=bindings)
+    monochrome = below.capp.palette.monochrome
+    return HelpScreen(below.keymap, [], topic, dialog=bindings, monochrome=monochrome)
