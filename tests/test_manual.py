@@ -197,7 +197,7 @@ def test_yaml_is_a_scenario_a_persona_or_a_keymap(file: Path) -> None:
         if all(key in actions() for key in data):
             assert read_keymap(data, {}, None)[1] == []
         elif "responder" in data or "script" in data:
-            assert Persona.model_validate(data)
+            assert Persona.model_validate(data).name
         else:
             assert scenario_problems(data) == []
 

@@ -131,7 +131,9 @@ class _Layout:
             for row in source
             if not _TABLE_RULE.fullmatch(row)
         ]
-        columns = list(zip_longest(*rows, fillvalue=[]))
+        count = max(map(len, rows), default=0)
+        rows = [[*row, *([] for _ in range(count - len(row)))] for row in rows]
+        columns = list(zip(*rows, strict=True))
         widths = _column_widths(columns, self._width - len(_GAP) * (len(columns) - 1))
         laid: list[Line] = []
         for number, row in enumerate(rows):
@@ -140,8 +142,7 @@ class _Layout:
                 continue
             cells = [
                 _wrap(_restyled(cell, style), width)
-                for cell, width in zip_longest(row, widths, fillvalue=[])
-                if isinstance(width, int)
+                for cell, width in zip(row, widths, strict=True)
             ]
             for parts in zip_longest(*cells, fillvalue=[]):
                 laid.append(_beside(parts, widths))

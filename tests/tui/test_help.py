@@ -7,18 +7,20 @@ from typing import Any
 
 import pytest
 from textual.content import Content
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from convtui.actions import Keymap, actions
 from convtui.config import load_config
 from convtui.manual.layout import lay_out, plain_text
-from convtui.manual.pages import TOPICS, page, page_file
+from convtui.manual.pages import TOPICS, page, page_file, topic_of
 from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.breakpoints import BreakpointsScreen
+from convtui.tui.screens.debugger import DebuggerScreen
 from convtui.tui.screens.dialogs import Ask
 from convtui.tui.screens.help import HelpScreen, ManualPage, page_content
 from convtui.tui.screens.picker import PickerScreen
+from convtui.tui.screens.rehooking import RehookScreen
 from convtui.tui.screens.runs import RunsScreen
 from tests.tui.sample import refund, until, write_log
 from tests.tui.taken import Taken
@@ -106,11 +108,11 @@ async def test_pages_are_turned_over(app: ConvtuiApp) -> None:
 
 async def test_a_lit_search_is_about_filters(app: ConvtuiApp) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
-        await until(
-            pilot, lambda: getattr(app.screen, "view", None) and app.screen.view.shown_items
-        )  # type: ignore[attr-defined]
+        screen = app.screen
+        assert isinstance(screen, DebuggerScreen)
+        await until(pilot, lambda: screen.view.shown_items)
         await pilot.press("slash", *"refund", "enter")
-        await until(pilot, lambda: app.screen.contexts()[0] == "search")  # type: ignore[attr-defined]
+        await until(pilot, lambda: screen.contexts()[0] == "search")
         await pilot.press("question_mark")
         await opened(app, pilot, "filters")
         assert "Go to the next match" in keys(app)
@@ -134,7 +136,7 @@ async def test_other_screens(log: Path, make: Any, topic: str, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("key", "topic"),
-    [("p", "profiles"), ("A", "profiles"), ("W", "warm-starts"), ("h", "rehook")],
+    [("p", "profiles"), ("A", "profiles"), ("W", "warm-starts")],
 )
 async def test_screens_that_are_opened_from_the_list(
     log: Path, key: str, topic: str, tmp_path: Path
@@ -146,12 +148,12 @@ async def test_screens_that_are_opened_from_the_list(
         await until(pilot, lambda: runs.query("RunList") and runs.query_one("RunList").runs)  # type: ignore[attr-defined]
         await pilot.press(key)
         await until(pilot, lambda: app.screen is not runs)
-        if isinstance(app.screen, Ask):
-            # Rehook asks whose hooks first.
-            await pilot.press(*"demo", "enter")
-            await until(pilot, lambda: not isinstance(app.screen, Ask) and app.screen is not runs)
         await pilot.press("f1")
         await opened(app, pilot, topic)
+
+
+def test_the_rehook_screen_has_its_page() -> None:
+    assert topic_of(RehookScreen.KEY_CONTEXTS) == "rehook"
 
 
 async def test_comparing(log: Path) -> None:
@@ -181,9 +183,20 @@ async def test_f1_in_a_dialog(tmp_path: Path) -> None:
         assert screen not in app.screen_stack
         await pilot.press("escape", "escape")
         await until(pilot, lambda: not isinstance(app.screen, BreakpointsScreen))
-        await pilot.press("alt+a")
+
+
+async def test_f1_in_a_dialog_without_a_page_of_its_own(app: ConvtuiApp) -> None:
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
+        dialog = Ask("Go to turn", value="7")
+        app.push_screen(dialog)
+        await until(pilot, lambda: app.screen is dialog)
         await pilot.press("f1")
-        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        await opened(app, pilot, "debugging")
+        assert keys(app).split() == ["Dialog", "esc", "Cancel"]
+        await pilot.press("f1")
+        await until(pilot, lambda: app.screen is dialog)
+        assert dialog.query_one(Input).has_focus
 
 
 async def test_in_the_input_of_a_take_over(tmp_path: Path) -> None:
