@@ -34,7 +34,7 @@ _COMMANDS: Final[dict[str, str]] = {
     "rehook": "Run a provider's hooks again over saved runs.",
     "import": "Import the transcripts of other tools as logs.",
     "compress": "Summarise the history of a saved conversation.",
-    "compress-check": "Check whether tools still work after a compression.",
+    "compress-check": "Check whether tools work as well after a compression.",
     "export": "Export a log in the format of another tool.",
     "check": "Check scenarios, personas, themes, settings and logs.",
     "probe": "Test a provider under difficult conditions.",
