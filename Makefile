@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo run test check format bench soak samples screenshot demonstration wheel clean
+.PHONY: demo run test check format bench soak samples manual screenshot demonstration wheel clean
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -38,6 +38,9 @@ soak: $(STAMP)  ## kill -9 at 200 random points; 150 secrets planted everywhere
 
 samples: $(STAMP)  ## makes sample_runs/ again, by running the program
 	$(BIN)/python -m tests.make_samples
+
+manual: $(STAMP)  ## writes the generated parts of convtui/manual/ again
+	$(BIN)/python -m tests.make_manual
 
 screenshot: $(STAMP)  ## draws .github/screenshot.svg again
 	$(BIN)/python -m tests.make_screenshot

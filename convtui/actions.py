@@ -1,4 +1,4 @@
-"""The one registry of actions: bindings, footer, help, palette, keymaps and the README's key table
+"""The one registry of actions: bindings, footer, help, palette, keymaps and the manual's key table
 are all made from it.
 
 A context is where the keys of an action are heard. `live`, `held` and `replay` are the three
@@ -785,7 +785,7 @@ def _clashes(
 
 
 def key_table_markdown(keymap: Keymap | None = None) -> str:
-    """The key table of the README: a heading and a table for each group, ending in a newline."""
+    """The key table of the manual: a heading and a table for each group, ending in a newline."""
     keymap = keymap or Keymap()
     groups: dict[str, list[Action]] = {}
     for action in actions().values():

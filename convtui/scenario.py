@@ -108,7 +108,7 @@ class Scenario(Part):
     persona_context_template: str | None = None
     """The text file that turns a row into what persona_template has as {persona_context}."""
     persona_reminder: str | None = None
-    """The text file with the reminder of a persona from personas.tsv."""
+    """The text file that holds the reminder for a persona from personas.tsv."""
     provider: ProviderConfig = Field(default_factory=ProviderConfig)
     """The system under test: a SPEC, or a mapping with `use`."""
     sessions: list[str] = Field([])
@@ -116,8 +116,8 @@ class Scenario(Part):
     first_speaker: Literal["persona", "provider"] = "persona"
     """Who speaks first, unless the provider says otherwise."""
     follow_up_prompts: list[str] = Field([])
-    """What the persona says after its opening, in order; then it ends. It is scripted, then: not
-    together with a responder, nor with `simulator: llm`."""
+    """What the persona says after its opening, in order, before it ends the session. This makes the
+    persona scripted; it cannot be combined with a responder or with `simulator: llm`."""
     limits: Limits = Field(default_factory=Limits)
     turns_scope: Literal["session", "conversation"] = "session"
     """What max_turns counts."""
@@ -130,19 +130,19 @@ class Scenario(Part):
     on_signal: dict[str, OnSignal] = Field({})
     """What a matched signal does, by signal: end (default), pause or ignore."""
     on_empty: Literal["retry", "pause", "fail", "keep"] = "pause"
-    """What a reply does that says nothing."""
+    """What to do with a reply that says nothing."""
     on_error_text: Literal["pause", "fail", "keep"] | None = None
-    """What a provider's reply does that is the text of an error: pause where somebody watches,
-    else keep it (flagged), when left out."""
+    """What to do with a provider's reply that is the text of an error. By default it pauses in the
+    debugger and is kept, flagged, in a run."""
     interim: Literal["show", "say"] = "show"
-    """What becomes of text that the provider's model writes beside its tool calls: only shown on
-    the screen, or said to the user before the reply."""
+    """What to do with text that the provider's model writes beside its tool calls: show it on the
+    screen only, or say it to the user before the reply."""
     budget: Budget = Field(default_factory=Budget)
     retry: Retry = Field(default_factory=Retry)
     tools: list[ToolConfig] = Field([])
     """Functions (module:function) and MCP servers ({mcp: {command: [...]}} or {mcp: {url: ..}})."""
     approve_tools: bool | list[str] = False
-    """Whether calls of tools wait for approval before they run: all, or those of these tools."""
+    """Whether tool calls wait for approval: all of them, or those of the listed tools."""
     warm: WarmConfig | None = None
     """A warm-session template: its name, a path to it (.json), or a mapping with `use`."""
     breakpoints: list[str] = Field([], json_schema_extra={"items": _BREAKPOINT})

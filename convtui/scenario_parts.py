@@ -163,7 +163,7 @@ class Limits(Part):
     """When a session ends for its length alone."""
 
     max_turns: int = Field(20, ge=1)
-    """Committed turns of both sides; raised by one where the provider would not have the last."""
+    """Committed turns of both sides; raised by one if the provider would not have the last one."""
     max_total_words: int | None = Field(None, ge=1)
     """Shown words of both sides."""
     max_tool_rounds: int = Field(64, ge=1)
@@ -210,8 +210,8 @@ class Retry(Part):
     max_delay: float = Field(8.0, ge=0)
     """Seconds."""
     max_wait: float = Field(60.0, ge=0)
-    """Seconds that are waited at most, whatever an endpoint asks for (Retry-After). A longer wait
-    holds in the debugger, and ends a run at once."""
+    """The longest wait in seconds, whatever an endpoint asks for (Retry-After). A longer one holds
+    in the debugger and ends a run at once."""
 
 
 class WarmConfig(Part):
@@ -220,7 +220,7 @@ class WarmConfig(Part):
     use: str
     """The name of a saved template (`convtui warm list`), or a path to one (.json)."""
     slots: dict[str, str] = Field({})
-    """What the template's {names} are filled with."""
+    """Values for the template's {names}."""
     max_patterns: int = Field(MAX_PATTERNS, ge=0)
     """How many of its patterns are shown."""
 
@@ -249,7 +249,7 @@ class McpServer(Part):
     command: list[str] | None = Field(None, min_length=1)
     """The program and its arguments; started with the conversation, stopped with it."""
     env: dict[str, str] = Field({})
-    """Environment variables for the program; of ours it gets none but PATH, HOME and the like."""
+    """Environment variables for the program; it inherits only PATH, HOME and the like."""
     cwd: str | None = Field(None, validate_default=True)
     """The directory it is started in; by default the scenario's."""
     url: str | None = None

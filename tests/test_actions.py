@@ -11,8 +11,6 @@ from convtui.actions import CONTEXTS, Keymap, actions, key_table_markdown, load_
 from convtui.errors import DataFileError
 from convtui.keys import display_key, normal_key
 
-README = Path(__file__).parents[1] / "README.md"
-
 
 def test_the_registry_is_consistent() -> None:
     keymap = Keymap()
@@ -125,12 +123,3 @@ def test_mistakes_in_a_keymap(tmp_path: Path) -> None:
         load_keymap(file)
     file.write_text("# nothing yet\n")
     assert load_keymap(file).chosen == {}
-
-
-def test_the_readme_has_the_key_table() -> None:
-    text = README.read_text(encoding="utf-8") if README.is_file() else ""
-    start, end = text.find("<!-- keys -->"), text.find("<!-- /keys -->")
-    if start < 0 or end < 0:
-        pytest.skip("the README has no key table")
-    table = text[start + len("<!-- keys -->") : end].strip()
-    assert table == key_table_markdown().strip()

@@ -22,36 +22,38 @@ from convtui import __version__
 from convtui.errors import ConvtuiError, UsageError, did_you_mean, nearest
 
 _COMMANDS: Final[dict[str, str]] = {
-    "demo": "A live conversation at once: no key, no network.",
-    "debug": "Watch a scenario live: stop it, look inside, change it.",
-    "run": "The same conversation without a screen.",
-    "replay": "Watch a saved run again, or one that is being written.",
+    "demo": "Watch a live conversation now: no key, no network.",
+    "debug": "Run a scenario in the debugger: pause, inspect, edit.",
+    "run": "Run a scenario without a screen.",
+    "replay": "Replay a saved run, or follow one that is being written.",
     "show": "Print a log for people, pipes or programs.",
     "runs": "List and search saved runs.",
-    "compare": "Two runs or branches side by side.",
-    "profile": "How reliable runs were: tools, errors, early against late, times.",
-    "warm": "Templates of what saved runs have learned, for warm starts.",
-    "rehook": "A provider's hooks again, over saved runs.",
-    "import": "Other tools' transcripts become logs.",
-    "compress": "A saved conversation with its history summarised.",
-    "compress-check": "Whether tools go as well after a compression as before.",
-    "export": "A log in the format of another tool.",
+    "compare": "Compare two runs or branches, or many runs with --ab.",
+    "profile": "Profile runs: tools, errors, early against late, times.",
+    "warm": "Build and manage templates for warm starts.",
+    "rehook": "Run a provider's hooks again over saved runs.",
+    "import": "Import the transcripts of other tools as logs.",
+    "compress": "Summarise the history of a saved conversation.",
+    "compress-check": "Check whether tools work as well after a compression.",
+    "export": "Export a log in the format of another tool.",
     "check": "Check scenarios, personas, themes, settings and logs.",
-    "probe": "Try a provider under trying conditions: the bring-up report.",
-    "init": "Write a provider, a persona and a scenario to begin with.",
-    "providers": "What can be debugged, and how to name it.",
-    "personas": "The simulated users that come with convtui.",
-    "themes": "The themes, and where each comes from.",
-    "config": "Every setting, its value and where it comes from.",
-    "where": "Every path in use.",
-    "schema": "A JSON Schema of a kind of file, for editors.",
-    "completion": "Shell completion for bash, zsh and fish.",
+    "probe": "Test a provider under difficult conditions.",
+    "init": "Write a starter provider, persona and scenario.",
+    "providers": "List providers and the ways to name one.",
+    "personas": "List the built-in personas, or those of a table.",
+    "themes": "List the themes and where each comes from.",
+    "config": "Show every setting, its value and its origin.",
+    "where": "Show every path in use.",
+    "schema": "Print a JSON Schema for editors.",
+    "completion": "Print a completion script for bash, zsh or fish.",
+    "help": "Print a page of the manual.",
 }
 EPILOG: Final = """\b
 Example:
   convtui demo                  watch a conversation now
   convtui init mine             write a provider of your own
   convtui debug mine/scenario.yaml
+  convtui help start            read the manual
 """
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
+from textual.actions import SkipAction
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen, Screen
+from textual.screen import ModalScreen, Screen, SystemModalScreen
 from textual.widgets import Static
 
 from convtui.actions import Keymap, load_keymap
@@ -61,6 +62,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", "quit", show=False, priority=True),
         Binding("ctrl+c", "interrupt", "copy", show=False, system=True),
+        Binding("f1", "dialog_help", "help", show=False, priority=True),
     ]
     CSS = """
     ToastRack { dock: top; align: right top; margin-top: 1; }
@@ -281,6 +283,18 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             while self.screen is not screen:
                 self.pop_screen()
             screen.perform("app.quit")
+
+    def action_dialog_help(self) -> None:
+        """F1 in a dialog; elsewhere the keymap says what F1 does."""
+        from convtui.tui.screens.help import HelpScreen, help_of_dialog
+
+        dialog, below = self.screen, self._key_screen()
+        ours = isinstance(dialog, ModalScreen) and not isinstance(
+            dialog, (HelpScreen, SystemModalScreen, TooSmall)
+        )
+        if below is None or not ours:
+            raise SkipAction
+        self.push_screen(help_of_dialog(dialog, below))
 
     def action_interrupt(self) -> None:
         """Copies the selection; a second press quits."""

@@ -55,6 +55,10 @@ class KeyScreen(Screen[Any], inherit_bindings=False):
         """Where keys are heard now; the first that knows a key wins."""
         return tuple(self.KEY_CONTEXTS)
 
+    def help_contexts(self) -> tuple[str, ...]:
+        """The contexts that help is about: `contexts()`, after that of a focused input."""
+        return self.contexts()
+
     def enabled(self, action_id: str) -> bool:
         """Whether an action would do something now."""
         return True
@@ -182,9 +186,14 @@ class KeyScreen(Screen[Any], inherit_bindings=False):
 
     def do_app_help(self) -> None:
         """The keys that work here."""
+        from convtui.manual.pages import topic_of
         from convtui.tui.screens.help import HelpScreen
 
-        self.app.push_screen(HelpScreen(self.keymap, list(self.available())))
+        contexts = self.help_contexts()
+        own = [] if contexts == self.contexts() else self.keymap.heard_in(contexts[0])
+        listed = list(dict.fromkeys([*own, *self.available()]))
+        topic, monochrome = topic_of(contexts), self.capp.palette.monochrome
+        self.app.push_screen(HelpScreen(self.keymap, listed, topic, monochrome=monochrome))
 
     def do_app_palette(self) -> None:
         """Any action by its name."""

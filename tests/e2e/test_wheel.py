@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from convtui.manual.pages import TOPICS
 from tests.e2e.terminal import Terminal, clean_environment, convtui
 
 pytestmark = pytest.mark.slow
@@ -72,9 +73,19 @@ def test_the_wheel_holds_what_is_needed_and_no_tests(wheel: Path) -> None:
     assert "convtui/_data/sample_runs/clean.jsonl" in names
     assert "convtui/personas/maya.yaml" in names
     assert "convtui/py.typed" in names
+    assert {f"convtui/manual/{topic}.md" for topic in TOPICS} <= names
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"convtui"}
     assert not [name for name in names if "__pycache__" in name]
+
+
+def test_the_manual_is_printed(installed: Path, home: Path) -> None:
+    printed = run(installed, home, "help", "start")
+    assert printed.stdout.startswith("Getting started\n===============\n")
+    assert "convtui init mine" in printed.stdout
+    assert printed.stderr == ""
+    listed = run(installed, home, "help").stdout
+    assert all(f"  {topic} " in listed for topic in TOPICS)
 
 
 def test_it_runs_from_another_folder(installed: Path, home: Path) -> None:

@@ -121,6 +121,11 @@ class DebuggerBase(KeyScreen):
         state = "replay" if self.handle is None else live
         return ("search", state) if self.searching else (state,)
 
+    def help_contexts(self) -> tuple[str, ...]:
+        """The input of a take-over comes first while it has the focus."""
+        contexts = self.contexts()
+        return ("take_over", *contexts) if self.take_over_input.has_focus else contexts
+
     # --- talking to the engine
 
     def command(self, work: Coroutine[Any, Any, Any]) -> None:

@@ -1,73 +1,204 @@
-"""Help: the keys that work here, made from the live keymap."""
+"""Help: the keys that work here, made from the live keymap, and below them the manual."""
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from convtui.actions import Action, Keymap
+from convtui.errors import FileError
+from convtui.manual.layout import Style, lay_out
+from convtui.manual.pages import TOPICS, page, topic_of
+from convtui.text import visible
+from convtui.tui.keys import KeyScreen
 
 _FAMILY = re.compile(r".*_([2-9])")
+_STYLES: dict[Style, str] = {
+    "": "",
+    "title": "bold $text-accent",
+    "heading": "bold $text-accent",
+    "strong": "bold",
+    "code": "$text-secondary",
+    "link": "underline",
+}
+
+
+class ManualPage(Static):
+    """A page of the manual, laid out to its own width."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id, markup=False)
+        self._markdown = ""
+        self._ticks = False
+        self._width = 0
+
+    def show(self, markdown: str, *, ticks: bool = False) -> None:
+        """Shows another page; with `ticks` code is in backquotes, where colour cannot tell it."""
+        self._markdown, self._ticks = markdown, ticks
+        self._lay_out()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Lines are broken anew for another width."""
+        if event.size.width != self._width:
+            self._lay_out()
+
+    def _lay_out(self) -> None:
+        self._width = self.size.width
+        if self._markdown and self._width:
+            self.update(page_content(self._markdown, self._width, ticks=self._ticks))
+
+
+def page_content(markdown: str, width: int, *, ticks: bool = False) -> Content:
+    """A page as styled text, with lines of at most `width` columns."""
+    parts: list[tuple[str, str]] = []
+    for line in lay_out(markdown, width, ticks=ticks):
+        parts += [(piece.text, _STYLES[piece.style]) for piece in line]
+        parts.append(("\n", ""))
+    return Content.assemble(*parts)
 
 
 class HelpScreen(ModalScreen[None]):
-    """Groups of keys with what each does."""
+    """Groups of keys with what each does, then a page of the manual."""
 
     DEFAULT_CSS = """
     HelpScreen { align: center middle; background: $background 60%; }
     HelpScreen > VerticalScroll { width: 84; max-width: 96%; height: auto; max-height: 92%;
-                                  border: round $accent; background: $surface; padding: 0 1; }
+                                  border: round $accent; background: $surface; padding: 0 1;
+                                  scrollbar-gutter: stable; }
     HelpScreen Static { width: 1fr; height: auto; }
+    HelpScreen #help-topic { height: 1; margin: 1 0; background: $panel; color: $text-muted; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,f1,enter", "dismiss(None)", "close"),
+        Binding("tab", "switch", "keys/manual"),
+        Binding("right,right_square_bracket", "turn_page(1)", "next page"),
+        Binding("left,left_square_bracket", "turn_page(-1)", "previous page"),
     ]
 
-    def __init__(self, keymap: Keymap, actions: Sequence[Action]) -> None:
+    def __init__(
+        self,
+        keymap: Keymap,
+        actions: Sequence[Action],
+        topic: str = "start",
+        *,
+        dialog: Sequence[Binding] = (),
+        monochrome: bool = False,
+    ) -> None:
+        """`topic` is the page below the keys; `dialog` are the keys of a dialog that is open."""
         super().__init__()
         self._keymap = keymap
         self._actions = list(actions)
+        self._dialog = list(dialog)
+        self._monochrome = monochrome
+        self.topic = topic
 
     def compose(self) -> ComposeResult:
-        """The table."""
+        """The table, and the page that is read once the table is shown."""
         box = VerticalScroll()
         box.border_title = Content("keys that work here")
-        box.border_subtitle = Content("esc close")
+        box.border_subtitle = Content("tab manual  ← → its pages  esc close")
         with box:
-            yield Static(self.table(), markup=False)
+            yield Static(self.table(), markup=False, id="help-keys")
+            yield Static(markup=False, id="help-topic")
+            yield ManualPage(id="help-page")
 
     def table(self) -> Content:
         """The keys by group."""
-        groups: dict[str, list[Action]] = {}
-        for action in self._actions:
-            # Of choice 1 to 9 and tab 1 to 9 the first stands for all.
-            if not _FAMILY.fullmatch(action.id):
-                groups.setdefault(action.group, []).append(action)
         parts: list[tuple[str, str]] = []
-        for group, members in groups.items():
+        for group, rows in self._groups():
             if parts:
                 parts.append(("\n", ""))
             parts.append((f"{group}\n", "bold $text-accent"))
-            for action in members:
-                keys = [self._keymap.display(key) for key in self._keymap.keys(action)]
-                shown = "  ".join(keys)
-                does = action.help
-                if action.id.endswith("_1"):
-                    shown, does = f"{keys[0]} to 9" if keys else "", does.replace(" 1 ", " 1 to 9 ")
+            for shown, does in rows:
                 pad = " " * max(1, 18 - cell_len(shown))
-                confirm = " (press twice)" if action.confirm else ""
-                parts += [(f"  {shown}{pad}", "bold"), (f"{does.rstrip('.')}{confirm}\n", "")]
+                parts += [(f"  {shown}{pad}", "bold"), (f"{does}\n", "")]
         return Content.assemble(*parts)
 
-    def on_mount(self) -> None:
-        """The keys scroll it."""
+    def _groups(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+        if self._dialog:
+            yield "Dialog", [self._dialog_row(binding) for binding in self._dialog]
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for action in self._actions:
+            # Of choice 1 to 9 and tab 1 to 9 the first stands for all.
+            if not _FAMILY.fullmatch(action.id):
+                groups.setdefault(action.group, []).append(self._action_row(action))
+        yield from groups.items()
+
+    def _action_row(self, action: Action) -> tuple[str, str]:
+        keys = [self._keymap.display(key) for key in self._keymap.keys(action)]
+        shown = "  ".join(keys)
+        does = action.help
+        if action.id.endswith("_1"):
+            shown, does = f"{keys[0]} to 9" if keys else "", does.replace(" 1 ", " 1 to 9 ")
+        confirm = " (press twice)" if action.confirm else ""
+        return shown, f"{does.rstrip('.')}{confirm}"
+
+    def _dialog_row(self, binding: Binding) -> tuple[str, str]:
+        keys = [self._keymap.display(key.strip()) for key in binding.key.split(",")]
+        return "  ".join(keys), binding.description.capitalize()
+
+    async def on_mount(self) -> None:
+        """The keys scroll it; the page is read in a thread."""
         self.query_one(VerticalScroll).focus()
+        self.call_after_refresh(self._show_page)
+
+    async def _show_page(self) -> None:
+        topic = self.topic
+        try:
+            text = await asyncio.to_thread(page, topic, self._keymap)
+        except FileError as error:
+            text = visible(str(error))
+        if topic == self.topic and self.is_mounted:
+            number = list(TOPICS).index(topic) + 1
+            about = f" manual: {topic} ({number} of {len(TOPICS)}) · {TOPICS[topic]}"
+            self.query_one("#help-topic", Static).update(Content(about))
+            self.query_one(ManualPage).show(text, ticks=self._monochrome)
+
+    async def action_turn_page(self, by: int) -> None:
+        """Another page, from its beginning."""
+        names = list(TOPICS)
+        self.topic = names[(names.index(self.topic) + by) % len(names)]
+        await self._show_page()
+        self.call_after_refresh(self._go_to_manual)
+
+    def action_switch(self) -> None:
+        """From the keys to the manual, and back."""
+        box = self.query_one(VerticalScroll)
+        if box.scroll_offset.y < self._manual_row():
+            self._go_to_manual()
+        else:
+            box.scroll_home(animate=False)
+
+    def _go_to_manual(self) -> None:
+        self.query_one(VerticalScroll).scroll_to(y=self._manual_row(), animate=False)
+
+    def _manual_row(self) -> int:
+        box = self.query_one(VerticalScroll)
+        title = self.query_one("#help-topic", Static)
+        return min(title.virtual_region.y, box.max_scroll_y)
+
+
+def help_of_dialog(dialog: Screen[object], below: KeyScreen) -> HelpScreen:
+    """Help for a dialog that lies over `below`: its own keys, and the page about it."""
+    from convtui.tui.screens.breakpoints import BreakpointsScreen
+
+    breakpoints = isinstance(dialog, BreakpointsScreen)
+    topic = "filters" if breakpoints else topic_of(below.help_contexts())
+    bindings = [
+        binding
+        for binding in type(dialog).BINDINGS
+        if isinstance(binding, Binding) and binding.show and binding.description
+    ]
+    monochrome = below.capp.palette.monochrome
+    return HelpScreen(below.keymap, [], topic, dialog=bindings, monochrome=monochrome)

@@ -1,0 +1,103 @@
+"""`convtui help`: the pages of the manual."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+import click
+from click.shell_completion import CompletionItem
+
+from convtui.cli.common import example, say, use_color
+from convtui.manual.layout import Line, lay_out, plain_text, topics_linked
+from convtui.manual.pages import TOPICS, page
+
+_MIN_WIDTH, _MAX_WIDTH = 40, 96
+_SGR = {"title": "1;36", "heading": "1", "strong": "1", "code": "36", "link": "4"}
+
+
+def _complete(
+    _ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    return [
+        CompletionItem(topic, help=about)
+        for topic, about in TOPICS.items()
+        if topic.startswith(incomplete)
+    ]
+
+
+@click.command(
+    "help", epilog=example("convtui help", "convtui help filters", "convtui help keys | less")
+)
+@click.argument("topic", required=False, shell_complete=_complete)
+@click.pass_context
+def command(ctx: click.Context, topic: str | None) -> int:
+    """Prints a page of the manual; without a TOPIC, lists the pages.
+
+    The name of a command prints its `--help`.
+    """
+    if topic is None:
+        _print_topics()
+    elif topic in TOPICS:
+        _print_page(topic)
+    else:
+        _print_usage(topic, ctx)
+    return 0
+
+
+def _print_topics() -> None:
+    width = max(map(len, TOPICS))
+    click.echo("The manual's pages:\n")
+    for topic, about in TOPICS.items():
+        click.echo(f"  {topic:<{width}}  {about}")
+    click.echo(
+        "\n`convtui help TOPIC` prints one; `convtui COMMAND --help` lists a command's flags."
+    )
+
+
+def _print_usage(name: str, ctx: click.Context) -> None:
+    """A command's `--help`. Raises `UsageError` where no command and no topic has that name."""
+    from convtui.cli import commands
+    from convtui.errors import UsageError, did_you_mean
+
+    named = commands.get_command(ctx, name)
+    if named is None:
+        # `hooks` is nearer to sessions-and-hooks than any spelling is.
+        near = next((topic for topic in TOPICS if name in topic.split("-")), name)
+        hint = did_you_mean(near, [*TOPICS, *commands.list_commands(ctx)])
+        rest = hint or "; `convtui help` lists the pages"
+        raise UsageError(f"the manual has no page {name!r}{rest}")
+    click.echo(named.get_help(click.Context(named, info_name=name, parent=ctx.parent)))
+
+
+def _print_page(topic: str) -> None:
+    from convtui.actions import Keymap, load_keymap
+    from convtui.config import load_config
+    from convtui.errors import ConvtuiError
+
+    color, keymap = "auto", Keymap()
+    try:
+        # Help is there above all for whoever has settings that do not load.
+        config = load_config()
+        color = config.color
+        keymap = load_keymap(config.keymap_file) if topic == "keys" else keymap
+    except ConvtuiError as error:
+        say(f"convtui: {error}")
+    markdown = page(topic, keymap)
+    linked = [name for name in topics_linked(markdown) if name != topic]
+    if linked:
+        markdown += f"\nSee also (`convtui help TOPIC`): {', '.join(linked)}.\n"
+    colored = use_color(sys.stdout, color)
+    width = min(max(shutil.get_terminal_size().columns, _MIN_WIDTH), _MAX_WIDTH)
+    lines = lay_out(markdown, width, ticks=not colored)
+    click.echo(_colored(lines) if colored else plain_text(lines), nl=False, color=colored)
+
+
+def _colored(lines: list[Line]) -> str:
+    text = ""
+    for line in lines:
+        for piece in line:
+            code = _SGR.get(piece.style)
+            text += f"\x1b[{code}m{piece.text}\x1b[0m" if code else piece.text
+        text += "\n"
+    return text
