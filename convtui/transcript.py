@@ -356,6 +356,7 @@ class Transcript:
                 last.status = ENDED
             if empty:
                 last.flags |= Flag.EMPTY
+            if empty and (session.termination or {}).get("kind") == "interrupted":
                 last.code("end:empty")
             else:
                 _ending(last, session.termination or {})
@@ -721,9 +722,17 @@ def _stopped_at_empty(turn: Turn, termination: dict[str, Any]) -> bool:
         turn.status == OPEN
         and turn.stage == "post_process"
         and says_nothing(turn.text)
-        and termination.get("kind") == "interrupted"
-        and termination.get("by") == "harness"
+        and (
+            (termination.get("kind"), termination.get("by")) == ("interrupted", "harness")
+            or (termination.get("kind") == "failed" and _is_of_the_turn(termination))
+        )
     )
+
+
+def _is_of_the_turn(termination: dict[str, Any]) -> bool:
+    """Whether what a session failed of is what was said, or was not, and no hook or program."""
+    category = (_mapping(termination.get("detail")) or {}).get("category")
+    return category in ("provider", "user_simulator")
 
 
 def _ended_at_once(turn: Turn, termination: dict[str, Any]) -> None:

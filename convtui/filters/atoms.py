@@ -34,7 +34,7 @@ from convtui.filters.tree import Atom
 from convtui.incomplete import REASONS
 from convtui.records import STAGES, RecordDict, Speaker, TerminationKind
 from convtui.text import near_empty, visible_line
-from convtui.transcript import GONE, OPEN, Flag, Transcript, Turn
+from convtui.transcript import ENDED, FAILED, GONE, OPEN, Flag, Transcript, Turn
 
 __all__ = ["ATOMS", "MAX_REGEX", "AtomKind", "FullLookup", "Lookup", "Test", "compile_atom"]
 
@@ -181,9 +181,14 @@ def _output(atom: Atom) -> Test:
 
 
 def _empty(_: Atom) -> Test:
+    """Where nobody spoke, because a call failed or a side was done, there is no empty reply."""
     bit = int(Flag.EMPTY)
     return after(
-        "post_process", lambda turn, _t, _l: bool(int(turn.flags) & bit) or near_empty(turn.text)
+        "post_process",
+        lambda turn, _t, _l: (
+            bool(int(turn.flags) & bit)
+            or (turn.status not in (FAILED, ENDED) and near_empty(turn.text))
+        ),
     )
 
 

@@ -50,7 +50,7 @@ from convtui.log.names import LOCK
 from convtui.log.prefilter import ANYTHING, MATCHES, Condition
 from convtui.log.reader import is_being_written
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Raised with every change of what is kept: an index of another version is made again."""
 _BUSY = 15.0
 """Seconds that another process may hold the database."""

@@ -17,7 +17,7 @@ from convtui.corrections import CORRECTABLE
 from convtui.faults import SIDES
 from convtui.filters import Atom, Node, Not, Or
 from convtui.log.index_rows import RAW_AS_SHOWN, RAW_ELSEWHERE, RAW_KEPT
-from convtui.transcript import GONE, Flag
+from convtui.transcript import ENDED, FAILED, GONE, Flag
 
 MOST_TRIGRAMS = 24
 MATCHES: Final = "pattern_matches"
@@ -144,7 +144,8 @@ def _discard(_: Atom, be: bool) -> Condition:
 
 
 def _empty(_: Atom, be: bool) -> Condition:
-    sql = f"(t.flags & {int(Flag.EMPTY)} OR t.blank)"
+    said = f"t.status NOT IN ('{FAILED}', '{ENDED}')"
+    sql = f"(t.flags & {int(Flag.EMPTY)} OR (t.blank AND {said}))"
     return Condition(sql if be else f"NOT {sql}")
 
 

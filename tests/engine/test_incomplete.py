@@ -146,6 +146,22 @@ async def test_an_empty_reply_that_ended_a_run_is_shown(
     assert "rule empty-reply" in out.getvalue()
 
 
+async def test_an_empty_reply_that_fails_the_run_is_found(tmp_path: Path) -> None:
+    ran = await run(scenario(Bot(""), on_empty="fail"), tmp_path)
+    assert ran.ended == ("failed", "provider")
+    assert matching(ran, "~empty") == ["1:2"]
+    assert matching(ran, "~fault provider") == ["1:2"]
+
+
+async def test_where_nobody_spoke_there_is_no_empty_reply(tmp_path: Path) -> None:
+    failed = await run(scenario(Bot(ValueError("no"))), tmp_path / "a")
+    assert failed.ended == ("failed", "provider")
+    assert matching(failed, "~empty") == []
+    done = await said_by_model(tmp_path / "b", Reply("<end>", finish_reason="stop"))
+    assert done.ended == ("completed", "simulator")
+    assert matching(done, "~empty") == []
+
+
 async def test_a_reply_of_reasoning_alone_that_is_kept_counts_as_empty(tmp_path: Path) -> None:
     ran = await run(scenario(Bot("<think>hm</think>"), on_empty="keep"), tmp_path)
     assert "1:2" in matching(ran, "~empty")
