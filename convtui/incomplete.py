@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from convtui.text import one_line
 
@@ -67,6 +68,11 @@ def finish_means(finish_reason: object) -> str:
     for prefix in _PREFIX:
         name = name.removeprefix(prefix)
     return _FINISH.get(name.replace("-", "_").replace(" ", "_"), "")
+
+
+def reason_of(response: Mapping[str, Any]) -> str:
+    """Why the reply of a record is incomplete: as recorded, else as its finish reason says."""
+    return str(response.get("incomplete") or "") or finish_means(response.get("finish_reason"))
 
 
 def first_reason(reasons: set[str]) -> str:

@@ -17,7 +17,7 @@ from convtui.corrections import (
     noticed_words,
 )
 from convtui.faults import Fault
-from convtui.incomplete import REASONS, in_words
+from convtui.incomplete import REASONS, in_words, reason_of
 from convtui.plain_words import (
     budget_words,
     compressed_words,
@@ -343,8 +343,9 @@ class Printer:
 
     def _response(self, record: RecordDict) -> None:
         self._replied = len(self._marks)
-        if record.get("incomplete"):
-            words = in_words(str(record["incomplete"]), record.get("finish_reason"))
+        reason = reason_of(record)
+        if reason:
+            words = in_words(reason, record.get("finish_reason"))
             self._mark(f"incomplete: {words}", _YELLOW)
         for words in parts_words(record):
             self._mark(words)

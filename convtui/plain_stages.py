@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from convtui.incomplete import in_words
+from convtui.incomplete import in_words, reason_of
 from convtui.plain_words import parts_words, span
 from convtui.records import RecordDict
 from convtui.text import one_line
@@ -48,8 +48,9 @@ def _response(record: RecordDict) -> str:
         parts.append(f"{usage.get(name, 'unknown')} tokens {word}")
     if record.get("finish_reason"):
         parts.append(str(record["finish_reason"]))
-    if record.get("incomplete"):
-        words = in_words(str(record["incomplete"]), record.get("finish_reason"))
+    reason = reason_of(record)
+    if reason:
+        words = in_words(reason, record.get("finish_reason"))
         parts.append(f"incomplete: {words}")
     elif record.get("refused"):
         parts.append("refusal")

@@ -18,6 +18,7 @@ from convtui.events import (
     HistorySeeded,
     LlmFailed,
     LlmRequest,
+    LlmResponse,
     LlmRetry,
     ProviderOutput,
     ProviderSetup,
@@ -184,6 +185,14 @@ def test_marks_say_in_words_what_happened(record: Record, expected: str) -> None
 )
 def test_what_is_special_about_a_committed_turn(fields: dict[str, Any], expected: str) -> None:
     assert f"    {expected}" in marks(**fields).splitlines()
+
+
+def test_an_old_log_tells_of_a_cut_off_reply_by_its_finish_reason() -> None:
+    at: dict[str, Any] = {"session": 1, "turn": 2, "side": "provider"}
+    response = LlmResponse(**at, raw="Half a", finish_reason="length")
+    records = conversation([*session(1, "a", []), TurnStarted(**at, speaker="provider"), response])
+    out, _ = printed(records)
+    assert "incomplete: cut off at the length limit" in out
 
 
 def test_a_turn_that_says_nothing_at_all() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
 from convtui.errors import LogError
-from convtui.incomplete import finish_means
+from convtui.incomplete import reason_of
 from convtui.interim import Interim
 from convtui.log.reader import MAX_LINE
 from convtui.records import FORMAT, MAJOR, RecordDict, decode
@@ -65,7 +65,7 @@ class RecordedReply:
     def incomplete(self) -> str:
         """Why the reply did not come to its end; empty for a whole one."""
         last = self.rounds[-1] if self.rounds else {}
-        return str(last.get("incomplete") or "") or finish_means(last.get("finish_reason"))
+        return reason_of(last)
 
     @property
     def hook_failed(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from convtui.corrections import Correction, corrected_faults, corrected_words, noticed_words
-from convtui.incomplete import in_words
+from convtui.incomplete import in_words, reason_of
 from convtui.interim import Interim
 from convtui.log.detail import Call, Take, TurnDetail
 from convtui.log.notes import TurnNote
@@ -213,8 +213,9 @@ def _response_spans(response: RecordDict) -> list[Span]:
     spans: list[Span] = [(", ".join(parts), "text")]
     if response.get("reasoning"):
         spans.append((", reasoning kept apart", "reasoning"))
-    if response.get("incomplete"):
-        words = in_words(str(response["incomplete"]), finish)
+    reason = reason_of(response)
+    if reason:
+        words = in_words(reason, finish)
         spans.append((f", incomplete: {words}", "warning"))
     elif response.get("refused"):
         spans.append((", refusal", "warning"))
