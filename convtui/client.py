@@ -31,6 +31,7 @@ from convtui.protocol import (
     read_frame,
     unpack_record,
 )
+from convtui.record_fields import FieldChecker
 from convtui.records import RecordDict, decode
 from convtui.transcript import Transcript
 
@@ -97,6 +98,7 @@ class EngineHandle:
         self._process: subprocess.Popen[bytes] | None = None
         self._stdin: IO[bytes] | None = None
         self._frames: deque[tuple[Kind, bytes]] = deque()
+        self._fields = FieldChecker()
         self._scheduled = False
         self._wake_lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -357,7 +359,7 @@ class EngineHandle:
             self.early_output.append((data["stream"], data["text"]))
 
     def _record(self, offset: int, line: bytes) -> None:
-        record = decode(line)
+        record = self._decoded(line)
         seq = record["seq"]
         if seq < self._next_seq:
             return
@@ -366,6 +368,11 @@ class EngineHandle:
             self._catch_up()
             return
         self._apply(record, offset, len(line))
+
+    def _decoded(self, line: bytes) -> RecordDict:
+        record = decode(line)
+        self._fields.mend(record, line)
+        return record
 
     def _apply(self, record: RecordDict, offset: int, size: int) -> None:
         self._next_seq = record["seq"] + 1
@@ -397,7 +404,7 @@ class EngineHandle:
             for line in file:
                 if not line.endswith(b"\n"):
                     break
-                self._apply(decode(line), self._next_offset, len(line))
+                self._apply(self._decoded(line), self._next_offset, len(line))
 
     def _ended(self, status: int) -> None:
         while self._frames:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from convtui.errors import LogError
+from convtui.record_fields import FieldChecker
 from convtui.records import RecordDict, decode
 
 _HEAD = 160
@@ -24,6 +25,7 @@ class RecordFile:
     def __init__(self, path: Path, offsets: Sequence[int], file: BinaryIO | None = None) -> None:
         self.path = path
         self._offsets = offsets
+        self._fields = FieldChecker()
         try:
             self._file: BinaryIO = path.open("rb") if file is None else file
         except OSError as error:
@@ -38,7 +40,12 @@ class RecordFile:
         if ordinal < 0:
             raise IndexError(ordinal)
         self._file.seek(self._offsets[ordinal])
-        return decode(self._file.readline())
+        return self._record(self._file.readline())
+
+    def _record(self, line: bytes) -> RecordDict:
+        record = decode(line)
+        self._fields.mend(record, line)
+        return record
 
     def range(
         self, first: int, last: int, only: re.Pattern[bytes] | None = None
@@ -60,7 +67,7 @@ class RecordFile:
             lines = [line for line in lines if found(line, 0, _HEAD)]
         for line in lines:
             try:
-                record = decode(line)
+                record = self._record(line)
             except ValueError:
                 continue
             yield record

@@ -309,7 +309,8 @@ def test_check_finds_damage_wrong_shapes_and_wrong_digests(convtui: Run, tmp_pat
     code, out, _ = convtui("check", path)
     assert code == 1
     assert f"{path}:{place + 1}: llm.request sha256: the digest is not that" in out
-    assert f"{path}:{said + 1}: turn.committed words: input should be a valid integer" in out
+    wrong = "turn.committed words: text where a whole number belongs (bad_field)"
+    assert f"{path}:{said + 1}: {wrong}" in out
     assert "(no_trailer)" in out
 
 
