@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, say
+from convtui.cli.common import echo, example, json_flag, print_json, say
 from convtui.errors import LogError, Problem, UsageError, did_you_mean
 from convtui.text import visible
 
@@ -53,11 +53,11 @@ def command(files: tuple[str, ...], kind: str | None, as_json: bool) -> int:
         if as_json:
             continue
         for problem in problems[:MAX_PROBLEMS]:
-            click.echo(visible(str(problem)))
+            echo(visible(str(problem)))
         if len(problems) > MAX_PROBLEMS:
-            click.echo(f"{visible(file)}: and {len(problems) - MAX_PROBLEMS} more")
+            echo(f"{visible(file)}: and {len(problems) - MAX_PROBLEMS} more")
         if not problems:
-            click.echo(f"{visible(file)}: {found}, nothing wrong")
+            echo(f"{visible(file)}: {found}, nothing wrong")
     if as_json:
         print_json(results)
     return code

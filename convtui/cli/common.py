@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convtui.text import visible, visible_line
+from convtui.output import Output, Piece
+from convtui.text import visible_line
 
 if TYPE_CHECKING:
     from convtui.config import Config
@@ -25,17 +25,17 @@ def example(*lines: str) -> str:
 
 def print_json(data: Any) -> None:
     """One JSON document on standard output."""
-    text = json.dumps(data, ensure_ascii=False, indent=2, default=str)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = json.dumps(data, indent=2, default=str)
-    sys.stdout.write(text + "\n")
+    Output(sys.stdout).json(data)
+
+
+def echo(text: str = "") -> None:
+    """A line, or several, on standard output."""
+    Output(sys.stdout).line(text)
 
 
 def say(message: str) -> None:
     """A line for people, on standard error."""
-    sys.stderr.write(visible(message) + "\n")
+    Output(sys.stderr).line(message)
 
 
 def table(rows: Sequence[Sequence[str]], *, limit: int = 60) -> None:
@@ -46,7 +46,7 @@ def table(rows: Sequence[Sequence[str]], *, limit: int = 60) -> None:
     widths = [max(map(len, column), default=0) for column in zip(*shown, strict=True)]
     for row in shown:
         cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+        echo("  ".join(cells))
 
 
 def has_screen() -> bool:
@@ -82,14 +82,13 @@ def use_color(stream: Any, setting: str = "auto", *, plain: bool = False) -> boo
     return wants_color(stream, plain=plain)
 
 
-def print_pieces(*pieces: str | tuple[str, str], color: bool) -> None:
+def print_pieces(*pieces: Piece, color: bool) -> None:
     """One line on standard output, of texts and of texts with an SGR code each.
 
     Whatever is foreign is made visible here.
     """
-    text = ""
-    for piece in pieces:
-        words, code = piece if isinstance(piece, tuple) else (piece, "")
-        words = visible_line(words)
-        text += f"\x1b[{code}m{words}\x1b[0m" if color and code else words
-    sys.stdout.write(text.rstrip() + "\n")
+    shown = [
+        (visible_line(piece[0]), piece[1]) if isinstance(piece, tuple) else visible_line(piece)
+        for piece in pieces
+    ]
+    Output(sys.stdout, color=color).line(*shown)

@@ -109,11 +109,13 @@ def test_a_bug_shows_its_traceback_when_asked(
     monkeypatch.setenv("CONVTUI_TRACEBACK", "1")
 
     def broken(*_: object) -> None:
-        raise RuntimeError("boom")
+        raise RuntimeError("boom \x1b[2J")
 
     monkeypatch.setattr("convtui.starter.write_starter", broken)
-    with pytest.raises(RuntimeError):
-        convtui("init")
+    code, out, err = convtui("init")
+    assert (code, out) == (1, "")
+    assert "Traceback (most recent call last):" in err
+    assert err.endswith("RuntimeError: boom ␛[2J\n")
 
 
 def test_ctrl_c_exits_with_130(convtui: Run, monkeypatch: pytest.MonkeyPatch) -> None:
