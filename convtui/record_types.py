@@ -19,12 +19,16 @@ ENVELOPE_FIELDS: Final = (
 SHAPES: Final[dict[str, str]] = {
     "error": (
         "type:text? message:text? category:text? hook:text? frames:text[]? location:any"
-        " status:int? retry_after:number?"
+        " status:int? retry_after:number? causes:cause[]? objects_to:object?"
     ),
+    "cause": "type:text? message:text? frames:text[]?",
     "termination": (
         "kind:text? by:text? reason:text? at_turn:int? signal:text? detail:ending_detail?"
     ),
-    "ending_detail": "category:text? error:error? type:text? message:text? frames:text[]?",
+    "ending_detail": (
+        "category:text? hook:text? error:error? type:text? message:text? frames:text[]?"
+        " causes:cause[]?"
+    ),
     "usage": (
         "prompt_tokens:number? completion_tokens:number? total_tokens:number?"
         " reasoning_tokens:number? cached_tokens:number? cost:number? calls:int? retries:int?"
@@ -35,7 +39,10 @@ SHAPES: Final[dict[str, str]] = {
         "signal:text! matched:text? start:int? end:int? round:int? inside:text? counts:flag?"
     ),
     "interim": "round:int! text:text!",
-    "noticed": ("flag:text? rule:text? matched:text? start:int? end:int? round:int? message:text?"),
+    "noticed": (
+        "flag:text? rule:text? matched:text? start:int? end:int? round:int?"
+        " ago:int? count:int? message:text?"
+    ),
     "reused": "log:text? seq:int?",
     "drift": "session:int? turn:int? what:text?",
     "draft": "field:text? label:text? text:text?",
@@ -98,11 +105,12 @@ FIELDS: Final[dict[str, str]] = {
     ),
     "llm.partial": "offset:int! text:text!",
     "llm.response": (
-        "raw:text! reasoning:text? tool_calls:tool_call[]? finish_reason:text? usage:usage?"
+        "raw:text! reasoning:text? tool_calls:tool_call[]? finish_reason:text? refused:flag?"
+        " parts:object[]? usage:usage?"
         " response_id:text? model:text? ttft:number? duration:number? chunks:number[][]?"
         " metadata:object? reused:reused? error:error? incomplete:text?"
     ),
-    "llm.retry": "n:int! delay:number! error:error! partial:text?",
+    "llm.retry": "n:int! delay:number! error:error! partial:text? attempts:int?",
     "llm.failed": "error:error! partial:text? duration:number?",
     "tool.called": (
         "id:text! name:text! arguments:object? raw_arguments:text edited:flag? max_rounds:int?"

@@ -88,6 +88,7 @@ def harmless(piece: str) -> str:
 
 
 _INVISIBLE = re.compile(f"[{_SUSPECT_CHARS}]")
+_INVISIBLE_IN_URL = re.compile(f"[\n{_SUSPECT_CHARS}]")
 
 
 def json_text(data: Any, *, indent: int | None = 2) -> str:
@@ -102,6 +103,15 @@ def json_text(data: Any, *, indent: int | None = 2) -> str:
         finite = _finite(data)
         text = json.dumps(finite, ensure_ascii=False, indent=indent, default=str, allow_nan=False)
     return text if text.isascii() and "\x7f" not in text else _INVISIBLE.sub(_escape, text)
+
+
+def percent_encoded(url: str) -> str:
+    """A URL in which nothing is invisible: such characters as an HTTP client would send them."""
+    from urllib.parse import quote
+
+    return _INVISIBLE_IN_URL.sub(
+        lambda match: quote(match.group().encode("utf-8", "surrogatepass"), safe=""), url
+    )
 
 
 def _finite(data: Any) -> Any:

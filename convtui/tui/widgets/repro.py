@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-from convtui.text import is_secret_name, redact
+from convtui.text import is_secret_name, percent_encoded, redact
 
 Kind = Literal["python", "curl"]
 _KEYS: Final[Mapping[str, str]] = {
@@ -49,9 +49,10 @@ def repro(kind: Kind, request: Mapping[str, Any], messages: Sequence[Any]) -> st
         return _python(model, key, kept, messages, base)
     url = str(base or _BASES.get(vendor, _BASES["openai"])).rstrip("/") + "/chat/completions"
     body = {"model": name or vendor, "messages": list(messages), **kept}
-    payload = shlex.quote(json.dumps(body, ensure_ascii=True, indent=2))
+    # Of what is ASCII, JSON leaves only this one as it is.
+    payload = shlex.quote(json.dumps(body, ensure_ascii=True, indent=2).replace("\x7f", "\\u007f"))
     return (
-        f"curl -sS {shlex.quote(redact(url))} \\\n"
+        f"curl -sS {shlex.quote(percent_encoded(redact(url)))} \\\n"
         "  -H 'Content-Type: application/json' \\\n"
         f'  -H "Authorization: Bearer ${key}" \\\n'
         f"  -d {redact(payload)}\n"
@@ -74,7 +75,7 @@ def _python(
         f"    api_key=os.environ[{key!r}],",
     ]
     if base:
-        lines.append(f"    api_base={redact(str(base))!a},")
+        lines.append(f"    api_base={percent_encoded(redact(str(base)))!a},")
     if params:
         lines.append(f"    **{_literal(dict(params))},")
     lines += [")", "print(response.choices[0].message.content)", ""]
