@@ -33,6 +33,7 @@ from convtui.protocol import (
     read_frame,
     unpack_record,
 )
+from convtui.record_fields import FieldChecker
 from convtui.records import RecordDict, decode
 from convtui.transcript import Transcript
 
@@ -102,6 +103,7 @@ class EngineHandle:
         self._mark = uuid.uuid4().hex
         self._stdin: IO[bytes] | None = None
         self._frames: deque[tuple[Kind, bytes]] = deque()
+        self._fields = FieldChecker()
         self._scheduled = False
         self._wake_lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -378,7 +380,7 @@ class EngineHandle:
             self.early_output.append((data["stream"], data["text"]))
 
     def _record(self, offset: int, line: bytes) -> None:
-        record = decode(line)
+        record = self._decoded(line)
         seq = record["seq"]
         if seq < self._next_seq:
             return
@@ -387,6 +389,11 @@ class EngineHandle:
             self.catch_up()
             return
         self._apply(record, offset, len(line))
+
+    def _decoded(self, line: bytes) -> RecordDict:
+        record = decode(line)
+        self._fields.mend(record, line)
+        return record
 
     def _apply(self, record: RecordDict, offset: int, size: int) -> None:
         self._next_seq = record["seq"] + 1
@@ -420,7 +427,7 @@ class EngineHandle:
                 if not line.endswith(b"\n"):
                     break
                 try:
-                    record = decode(line)
+                    record = self._decoded(line)
                 except ValueError:
                     # Somebody else has written into it; opening the log tells where.
                     break

@@ -18,6 +18,7 @@ from convtui.corrections import (
 )
 from convtui.faults import Fault
 from convtui.incomplete import REASONS, in_words, reason_of
+from convtui.output import Output, Piece
 from convtui.plain_words import (
     budget_words,
     compressed_words,
@@ -88,10 +89,10 @@ class Printer:
         corrections: Callable[[Turn], Correction | None] = lambda turn: None,
     ) -> None:
         self.transcript = Transcript()
-        self._out = out
-        self._err = err
+        color = color and not plain
+        self._out = None if out is None else Output(out, color=color)
+        self._err = None if err is None else Output(err, color=color)
         self._width = None if plain else width
-        self._color = color and not plain
         self._debug = debug
         self._plain = plain
         self._live = live
@@ -108,7 +109,6 @@ class Printer:
         self._interim = 0
         """How many texts beside tool calls were told of the turn in hand."""
         self._open: tuple[int, int] | None = None
-        self._progress_shown = False
         self._progress = err is not None and not debug and not plain and err.isatty()
 
     # --- taking records in
@@ -140,14 +140,13 @@ class Printer:
 
     # --- writing
 
-    def _paint(self, text: str, code: str) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if self._color and code else text
-
     def _line(self, text: str = "", code: str = "") -> None:
-        if self._out is None:
-            return
-        self._clear_progress()
-        self._out.write(self._paint(text, code) + "\n")
+        self._pieces((text, code))
+
+    def _pieces(self, *pieces: Piece) -> None:
+        if self._out is not None:
+            self._clear_progress()
+            self._out.line(*pieces)
 
     def _block(self, text: str, first: str, rest: str, code: str = "", head: str = "") -> None:
         """Text, wrapped; `first` stands before its first line and `rest` before the others."""
@@ -159,8 +158,7 @@ class Printer:
                 room = max(16, self._width - len(rest))
                 lines += textwrap.wrap(line, room) or [""]
         for place, line in enumerate(lines):
-            before = self._paint(first, head) if place == 0 else rest
-            self._line((before + self._paint(line, code)).rstrip())
+            self._pieces((first, head) if place == 0 else rest, (line, code))
 
     def _mark(self, text: str, code: str = _DIM) -> None:
         self._marks.append((visible(text), code))
@@ -176,10 +174,11 @@ class Printer:
         if turn is not None:
             self._faults(turn)
             shown = visible(turn.text if text is None else text)
+            speaker = visible_line(turn.speaker, 40)
             if self._plain or self._width is None:
-                first, rest = f"{turn.address} {turn.speaker}: ", "    "
+                first, rest = f"{turn.address} {speaker}: ", "    "
             else:
-                first, rest = f"{turn.number:>4} {turn.speaker:<9}  ", " " * _MARGIN
+                first, rest = f"{turn.number:>4} {speaker:<9}  ", " " * _MARGIN
             color = _CYAN if turn.speaker == "persona" else _GREEN
             head = f"{_BOLD};{color}"
             if nothing or not (instead and not shown):
@@ -222,10 +221,8 @@ class Printer:
     # --- progress and stage lines
 
     def _clear_progress(self) -> None:
-        if self._progress_shown and self._err is not None:
-            self._err.write("\r\x1b[K")
-            self._err.flush()
-            self._progress_shown = False
+        if self._err is not None:
+            self._err.clear()
 
     def _show_progress(self, record: RecordDict) -> None:
         if not self._progress or self._err is None:
@@ -236,9 +233,7 @@ class Printer:
         width = (self._width or 80) - 1
         where = address(record) or ""
         text = f"{record.get('t', 0.0):6.1f} s  {where} {record.get('side', '')} {stage}"
-        self._err.write("\r\x1b[K" + self._paint(visible_line(text, width), _DIM))
-        self._err.flush()
-        self._progress_shown = True
+        self._err.progress(visible_line(text, width), code=_DIM)
 
     def _debug_line(self, record: RecordDict) -> None:
         from convtui.plain_stages import stage_line
@@ -248,7 +243,7 @@ class Printer:
             return
         where = " ".join(filter(None, (address(record), str(record.get("side") or ""))))
         line = f"{record.get('t', 0.0):8.3f} {where + ' ' if where else ''}{text}"
-        self._err.write(visible_line(line) + "\n")
+        self._err.line(visible_line(line))
 
     # --- one method a record type
 
@@ -338,7 +333,7 @@ class Printer:
         if self._live and not self._debug and self._err is not None and record["delay"]:
             self._clear_progress()
             attempt, attempts = record["n"] + 1, record.get("attempts")
-            self._err.write(wait_words(record["delay"], attempt, attempts, why) + "\n")
+            self._err.line(wait_words(record["delay"], attempt, attempts, why))
             self._err.flush()
 
     def _response(self, record: RecordDict) -> None:
@@ -582,14 +577,15 @@ def print_log(
     printer.finish()
     if log.transcript.termination is None:
         state = "still running" if log.running else "crashed, or was killed, before it ended"
-        out.write(f"\nconversation: {state}\n{totals_line(log.transcript.totals)}\n")
+        Output(out).line(f"\nconversation: {state}\n{totals_line(log.transcript.totals)}")
     print_findings(log, err)
 
 
 def print_findings(log: Log, err: TextIO) -> None:
     """What is wrong with a log, a line each."""
+    output = Output(err)
     for finding in log.findings:
-        err.write(f"convtui: {visible_line(str(log.path))}: {visible_line(str(finding))}\n")
+        output.line(f"convtui: {visible_line(str(log.path))}: {visible_line(str(finding))}")
 
 
 def folded(log: Log) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Their fields by type are in `convtui.events`, whose models take a tenth of a sec
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, Literal
 
 FORMAT = "convtui"
@@ -118,6 +119,21 @@ def decode(line: bytes) -> RecordDict:
     if not isinstance(record, dict):
         raise ValueError(f"a record must be an object, not {type(record).__name__}")
     return record
+
+
+def fast_decoder() -> Callable[[bytes], RecordDict]:
+    """What does as `decode()` in half the time, for files that are worth importing it for."""
+    from pydantic_core import from_json
+
+    def fast(line: bytes) -> RecordDict:
+        try:
+            record = from_json(line, cache_strings="keys")
+        except ValueError:
+            # It knows neither lone surrogates nor deep nesting, and has words of its own.
+            return decode(line)
+        return record if record.__class__ is dict else decode(line)
+
+    return fast
 
 
 def address(record: RecordDict) -> str | None:

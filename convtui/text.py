@@ -7,8 +7,12 @@ kept by nobody, is decided by `convtui.secrets`.
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 from convtui.invisible import belongs
 
@@ -80,6 +84,51 @@ def harmless(piece: str) -> str:
     if piece.isascii() and piece.isprintable():
         return piece
     return _SUSPECT_IN_LINE.sub(_replace_in_piece, _limit_marks(piece))
+
+
+_INVISIBLE = re.compile(f"[{_SUSPECT_CHARS}]")
+_INVISIBLE_IN_URL = re.compile(f"[\n{_SUSPECT_CHARS}]")
+
+
+def json_text(data: Any, *, indent: int | None = 2) -> str:
+    """JSON for programs that a terminal may show: what `visible()` shows otherwise is escaped.
+
+    It is the same JSON: `json.loads()` gives `data` again, joiners and lone surrogates included.
+    What JSON does not know is written as `str()` of it; a number that is none as null.
+    """
+    try:
+        text = json.dumps(data, ensure_ascii=False, indent=indent, default=str, allow_nan=False)
+    except ValueError:
+        finite = _finite(data)
+        text = json.dumps(finite, ensure_ascii=False, indent=indent, default=str, allow_nan=False)
+    return text if text.isascii() and "\x7f" not in text else _INVISIBLE.sub(_escape, text)
+
+
+def percent_encoded(url: str) -> str:
+    """A URL in which nothing is invisible: such characters as an HTTP client would send them."""
+    from urllib.parse import quote
+
+    return _INVISIBLE_IN_URL.sub(
+        lambda match: quote(match.group().encode("utf-8", "surrogatepass"), safe=""), url
+    )
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if isinstance(data, Mapping):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    return data
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    high, low = divmod(code - 0x10000, 0x400)
+    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
 
 
 def visible_length(text: str, end: int) -> int:

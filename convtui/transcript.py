@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from convtui.turns import (
     Session,
     Totals,
     Turn,
+    add_usage,
 )
 
 __all__ = [
@@ -100,7 +102,7 @@ class Transcript:
         self.last_t = 0.0
         self.offsets: array[int] = array("Q")
         """Byte offset of every record's line."""
-        self.counts: dict[str, int] = {}
+        self.counts: defaultdict[str, int] = defaultdict(int)
         """Records by type."""
         self._current: Turn | None = None
         self._left: tuple[int, int, tuple[Interim, ...]] | None = None
@@ -157,11 +159,11 @@ class Transcript:
         self.offsets.append(offset)
         kind = record.get("type")
         t = record.get("t")
-        if isinstance(t, (int, float)):
+        if t is not None:
             self.last_t = t
-        if not isinstance(kind, str):
+        if kind.__class__ is not str:
             return None
-        self.counts[kind] = self.counts.get(kind, 0) + 1
+        self.counts[kind] += 1
         handler = _HANDLERS.get(kind)
         number = record.get("turn")
         turn: Turn | None = None
@@ -180,7 +182,7 @@ class Transcript:
                 handler(self, record, turn)
             except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
                 # A damaged or foreign record must not stop the fold; `check` names what is wrong.
-                self.counts["(malformed)"] = self.counts.get("(malformed)", 0) + 1
+                self.counts["(malformed)"] += 1
         if kind in _LIFECYCLE:
             self.lifecycle.append(record)
         return turn
@@ -214,8 +216,6 @@ class Transcript:
         return turn
 
     def _turn(self, record: RecordDict, session: Any, number: Any) -> Turn | None:
-        if not isinstance(session, int) or not isinstance(number, int):
-            return None
         found = self.find(session, number)
         if found is not None:
             return found
@@ -224,9 +224,7 @@ class Transcript:
         side = record.get("speaker") or record.get("side")
         speaker = "provider" if side == "provider" else "persona"
         attempt = record.get("attempt")
-        return self._new_turn(
-            session, number, speaker, attempt if isinstance(attempt, int) and attempt else 1
-        )
+        return self._new_turn(session, number, speaker, attempt or 1)
 
     def _new_turn(self, session: int, number: int, speaker: str, attempt: int) -> Turn:
         holder = self.session(session) or self._new_session(session, "")
@@ -271,20 +269,18 @@ class Transcript:
             "current": record.get("current"),
             "turns": len(record["turns"]),
         }
-        taken_over = (self.seed["counters"] or {}).get("taken_over")
-        if isinstance(taken_over, list):
-            self.taken_over.update(str(side) for side in taken_over)
-        self.prepared = [str(name) for name in record.get("sessions", [])]
+        self.taken_over.update(record["counters"].get("taken_over") or ())
+        self.prepared = record["sessions"]
         ended = {item.get("session"): item for item in record.get("ended", [])}
         for item in record["turns"]:
-            session = int(item["session"])
+            session = item["session"]
             if self.session(session) is None:
                 name = self.prepared[session - 1] if session <= len(self.prepared) else ""
                 self._new_session(session, name)
-            seeded = self._new_turn(session, int(item["turn"]), _text(item, "speaker"), 1)
+            seeded = self._new_turn(session, item["turn"], item["speaker"], 1)
             seeded.status = COMMITTED
             seeded.stage = "terminate"
-            seeded.text = _text(item, "text")
+            seeded.text = item["text"]
             seeded.flags = Flag.SEEDED
             if item.get("human"):
                 seeded.flags |= Flag.HUMAN
@@ -305,12 +301,12 @@ class Transcript:
                 seeded.flags |= Flag.INTERIM
                 seeded.interim = () if item.get("interim") == "say" else interim
         waiting = (record.get("counters") or {}).get("pending")
-        if isinstance(waiting, dict):
+        if waiting is not None:
             interim = interim_in(waiting.get("messages") or ())
-            self._left = (int(record["current"]), int(waiting["turn"]), interim)
+            self._left = (record["current"], waiting["turn"], interim)
         for index, item in ended.items():
-            holder = self._new_session(int(index), str(item.get("session_type", "")))
-            holder.termination = _mapping(item.get("termination"))
+            holder = self._new_session(index, item.get("session_type") or "")
+            holder.termination = item.get("termination")
         self._current = None
 
     def _warmed(self, record: RecordDict, turn: Turn | None) -> None:
@@ -322,28 +318,26 @@ class Transcript:
     def _warm_words(self) -> tuple[str, int] | None:
         if self.warm is None:
             return None
-        messages = self.warm.get("messages")
-        count = len(messages) if isinstance(messages, list) else 0
-        return str(self.warm.get("template") or ""), count
+        return self.warm["template"], len(self.warm["messages"])
 
     def _prepared(self, record: RecordDict, turn: Turn | None) -> None:
         if not record.get("replayed"):
-            self.prepared = [str(name) for name in record["prepared"]]
+            self.prepared = record["prepared"]
 
     def _entered(self, record: RecordDict, turn: Turn | None) -> None:
-        self._new_session(int(record["session"]), str(record["session_type"]))
+        self._new_session(record["session"], record["session_type"])
 
     def _session_started(self, record: RecordDict, turn: Turn | None) -> None:
-        session = self._new_session(int(record["session"]), str(record["session_type"]))
+        session = self._new_session(record["session"], record["session_type"])
         session.first_speaker = record.get("first_speaker")
-        session.max_turns = None if record.get("max_turns") is None else int(record["max_turns"])
+        session.max_turns = record.get("max_turns")
         session.started_at = record.get("t")
         session.termination = None
 
     def _session_ended(self, record: RecordDict, turn: Turn | None) -> None:
-        session = self._new_session(int(record["session"]), str(record.get("session_type", "")))
-        session.termination = _mapping(record.get("termination"))
-        session.skipped = None if record.get("skipped") is None else str(record["skipped"])
+        session = self._new_session(record["session"], record.get("session_type", ""))
+        session.termination = record.get("termination")
+        session.skipped = record.get("skipped")
         session.ended_at = record.get("t")
         self._used(record.get("usage"))
         if session.turns and not session.skipped:
@@ -367,11 +361,10 @@ class Transcript:
 
     def _used(self, usage: Any) -> None:
         """What a session used in all, where nobody knows what each call of it did."""
-        for side, figures in usage.items() if isinstance(usage, dict) else ():
+        for side, figures in (usage or {}).items():
             totals = self._side({"side": side})
             totals.add(figures)
-            calls = figures.get("calls")
-            totals.calls += calls if isinstance(calls, int) else 0
+            totals.calls += figures.get("calls") or 0
 
     def _turn_started(self, record: RecordDict, turn: Turn | None) -> None:
         if turn is None:
@@ -379,8 +372,8 @@ class Transcript:
         turn.status = OPEN
         turn.stage = "request"
         turn.started = self.last_t
-        turn.speaker = _text(record, "speaker")
-        turn.attempt = int(record.get("attempt") or turn.attempt)
+        turn.speaker = record["speaker"]
+        turn.attempt = record.get("attempt") or turn.attempt
         if turn.attempt > 1 and turn.text:
             turn.text = ""
             turn.streamed = 0
@@ -413,7 +406,7 @@ class Transcript:
         if not turn.text.strip():
             return
         number = record.get("round")
-        before = number - 1 if isinstance(number, int) else len(turn.interim) + 1
+        before = number - 1 if number is not None else len(turn.interim) + 1
         turn.interim = (*turn.interim, Interim(before, turn.text))
         turn.flags |= _INTERIM
 
@@ -439,7 +432,7 @@ class Transcript:
             if turn.stage == "tools":
                 # A file of another program, which does not tell of requests.
                 self._beside_tools(turn, record)
-            turn.text = _text(record, "raw")
+            turn.text = record["raw"]
             turn.stage = "response"
         if record.get("reasoning"):
             turn.flags |= Flag.REASONING
@@ -449,10 +442,7 @@ class Transcript:
         if record.get("duration") is not None:
             turn.latency = (turn.latency or 0.0) + record["duration"]
         if usage:
-            for name in ("prompt_tokens", "completion_tokens", "cost"):
-                value = usage.get(name)
-                if value is not None:
-                    setattr(turn, name, (getattr(turn, name) or 0) + value)
+            add_usage(turn, usage)
 
     def _retry(self, record: RecordDict, turn: Turn | None) -> None:
         self._side(record).retries += 1
@@ -470,7 +460,7 @@ class Transcript:
             turn.status = FAILED
             _error(turn, record, record["error"])
             if record.get("partial") and record.get("side") != "responder":
-                turn.text = _text(record, "partial")
+                turn.text = record["partial"]
                 turn.flags |= Flag.INCOMPLETE
                 turn.code("incomplete:stream_died")
 
@@ -492,14 +482,15 @@ class Transcript:
         if turn is None:
             return
         turn.stage = "signals"
+        matches = record["matches"]
+        if not matches:
+            turn.signals = ()
+            turn.flags &= ~_SIGNAL
+            return
         names = tuple(
-            dict.fromkeys(
-                str(match["signal"])
-                for match in record["matches"]
-                if match.get("counts") is not False
-            )
+            dict.fromkeys(match["signal"] for match in matches if match.get("counts") is not False)
         )
-        for match in record["matches"]:
+        for match in matches:
             if match.get("counts") is False:
                 turn.code(f"thought:{match['signal']}")
         turn.signals = names
@@ -509,7 +500,7 @@ class Transcript:
         if turn is None:
             return
         turn.stage = "post_process"
-        turn.text = _text(record, "text")
+        turn.text = record["text"]
         changed = record["changed"]
         turn.flags = turn.flags | _CHANGED if changed else turn.flags & ~_CHANGED
 
@@ -518,7 +509,7 @@ class Transcript:
             return
         turn.status = GONE
         turn.flags |= Flag.DISCARDED
-        turn.text = _text(record, "text")
+        turn.text = record["text"]
         if record.get("error_text"):
             turn.flags |= Flag.ERROR_TEXT
         turn.note = str(record.get("hook") or "")
@@ -529,7 +520,7 @@ class Transcript:
             return
         turn.status = INACTIVE
         turn.flags |= Flag.INACTIVE
-        turn.text = _text(record, "text")
+        turn.text = record["text"]
         turn.note = str(record.get("reason") or "")
         turn.stage = "commit"
 
@@ -537,8 +528,8 @@ class Transcript:
         if turn is None:
             return
         turn.status = COMMITTED
-        turn.text = _text(record, "text")
-        turn.speaker = _text(record, "speaker")
+        turn.text = record["text"]
+        turn.speaker = record["speaker"]
         turn.stage = "commit"
         flags = int(turn.flags)
         if record.get("human"):
@@ -671,7 +662,7 @@ class Transcript:
             turn.code(f"injected:{record.get('side') or turn.speaker}")
 
     def _ended(self, record: RecordDict, turn: Turn | None) -> None:
-        self.termination = _mapping(record.get("termination"))
+        self.termination = record.get("termination")
         self.hold = None
 
     def _trailer(self, record: RecordDict, turn: Turn | None) -> None:
@@ -679,20 +670,12 @@ class Transcript:
         self.hold = None
 
 
-def _text(record: RecordDict, name: str) -> str:
-    """A field that is text, or TypeError: what draws and searches it relies on that."""
-    value = record[name]
-    if isinstance(value, str):
-        return value
-    raise TypeError(f"{name} is no text")
-
-
 def take_noticed(turn: Turn, noticed: Any) -> None:
     """What the heuristics noticed about the text that was said, and of no earlier one."""
     flags = int(turn.flags) & ~_ALL_NOTICED
     turn.codes = tuple(code for code in turn.codes if code.partition(":")[0] not in _NOTICED)
-    for entry in noticed if isinstance(noticed, list) else ():
-        if isinstance(entry, dict) and entry.get("flag") in _NOTICED:
+    for entry in noticed or ():
+        if entry.get("flag") in _NOTICED:
             flags |= _NOTICED[entry["flag"]]
             turn.code(f"{entry['flag']}:{entry.get('rule') or ''}")
     turn.flags = flags
@@ -731,7 +714,8 @@ def _stopped_at_empty(turn: Turn, termination: dict[str, Any]) -> bool:
 
 def _is_of_the_turn(termination: dict[str, Any]) -> bool:
     """Whether what a session failed of is what was said, or was not, and no hook or program."""
-    category = (_mapping(termination.get("detail")) or {}).get("category")
+    detail = termination.get("detail")
+    category = detail.get("category") if isinstance(detail, dict) else None
     return category in ("provider", "user_simulator")
 
 
@@ -751,12 +735,8 @@ def _ending(turn: Turn, termination: dict[str, Any]) -> None:
     elif kind == "failed" and by == "harness":
         turn.code("end:internal")
     elif kind == "failed" and not any(code.startswith("error:") for code in turn.codes):
-        category = (_mapping(termination.get("detail")) or {}).get("category") or "other"
+        category = (termination.get("detail") or {}).get("category") or "other"
         turn.code(f"error:{'provider' if by == 'provider' else 'persona'}:{category}")
-
-
-def _mapping(value: Any) -> dict[str, Any] | None:
-    return value if isinstance(value, dict) else None
 
 
 _PAST = {"end": "ended", "discard": "discarded"}

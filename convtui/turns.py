@@ -228,6 +228,18 @@ class Session:
         """The warm template that the provider's history begins with, and how many messages."""
 
 
+def add_usage(total: Turn | Totals, usage: RecordDict) -> None:
+    """Adds the usage of one call; what it does not say stays unknown."""
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    cost = usage.get("cost")
+    if prompt is not None:
+        total.prompt_tokens = (total.prompt_tokens or 0) + prompt
+    if completion is not None:
+        total.completion_tokens = (total.completion_tokens or 0) + completion
+    if cost is not None:
+        total.cost = (total.cost or 0) + cost
+
+
 class Totals:
     """What one side has used. A figure is None while nobody has said anything about it."""
 
@@ -250,10 +262,7 @@ class Totals:
 
     def add(self, usage: RecordDict) -> None:
         """Adds one call's usage."""
-        for name in ("prompt_tokens", "completion_tokens", "cost"):
-            value = usage.get(name)
-            if isinstance(value, (int, float)):
-                setattr(self, name, (getattr(self, name) or 0) + value)
+        add_usage(self, usage)
 
     def as_dict(self) -> dict[str, Any]:
         """The figures that are known."""

@@ -30,7 +30,7 @@ from convtui.filters import ATOMS, And, Atom, Node, Not, Or, parse
 from convtui.library import Library, matches_log
 from convtui.log.index import Index
 from convtui.log.index_file import FILE
-from convtui.log.index_rows import fold_text
+from convtui.log.index_rows import MAX_OUTPUT, fold_text
 from convtui.log.index_summary import from_row, to_row
 from convtui.log.library import RunSummary, list_runs
 from convtui.log.notes import Notes
@@ -142,6 +142,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
     (folder / "huge.jsonl").write_bytes(lines[0] + b"\n" + huge)
     odd = {"type": "llm.response", "session": 1, "turn": 1.0, "raw": 7, "duration": float("nan")}
     (folder / "odd.jsonl").write_bytes(b"\n".join([*lines[:7], encode(odd)]))
+    printed = {"type": "provider.output", "session": 1, "turn": 1, "text": "x" * MAX_OUTPUT + "y"}
+    (folder / "talkative.jsonl").write_bytes(b"\n".join([*lines[:7], encode(printed)]))
     (folder / "empty.jsonl").write_bytes(b"")
     (folder / "text.jsonl").write_text("no log\n")
     return Library(folder)
@@ -247,8 +249,8 @@ def test_nearly_everything_is_answered_without_opening_a_log(library: Library) -
     with Index(library.folder) as index:
         here = index.with_turns()
         assert index.full_text
-    # What no column takes is left to the log; everything else is in the index.
-    assert sorted({run.name for run in runs} - here.keys()) == ["huge.jsonl", "odd.jsonl"]
+    # What would bloat the index is left to the log; everything else, damage too, is in it.
+    assert sorted({run.name for run in runs} - here.keys()) == ["talkative.jsonl"]
 
 
 def test_a_raw_reply_from_before_a_branch_is_found_in_its_parent(library: Library) -> None:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from convtui.errors import LogError
 from convtui.log.parents import find_parent, parent_of
-from convtui.records import RecordDict, decode
+from convtui.record_fields import read_record
+from convtui.records import RecordDict
 from convtui.transcript import Transcript
 
 _DEPTH: Final = 100
@@ -149,10 +150,9 @@ def _mapping(value: object) -> dict[str, Any]:
 def _beginning(path: Path) -> tuple[RecordDict, int | None]:
     """A log's header, and how many turns it began with."""
     with path.open("rb") as file:
-        header = decode(file.readline())
-        second = decode(file.readline())
-    turns = second.get("turns") if second.get("type") == "history.seeded" else None
-    return header, len(turns) if isinstance(turns, list) else None
+        header = read_record(file.readline())
+        second = read_record(file.readline())
+    return header, len(second["turns"]) if second.get("type") == "history.seeded" else None
 
 
 def _one_file(a: Path, b: Path) -> bool:

@@ -158,7 +158,11 @@ def _run(argv: Sequence[str] | None) -> int:
 def _crashed(error: Exception) -> int:
     """A bug of ours: told in one line, the traceback in a file."""
     if os.environ.get("CONVTUI_TRACEBACK"):
-        raise error
+        import traceback
+
+        # Its message may hold anything: it is shown as everything else is.
+        _say("".join(traceback.format_exception(error)))
+        return 1
     from convtui.cli.crash import write_crash
 
     _say(write_crash(error))
@@ -166,10 +170,10 @@ def _crashed(error: Exception) -> int:
 
 
 def _say(message: str) -> None:
-    from convtui.text import visible
+    from convtui.output import Output
 
     with contextlib.suppress(OSError):
-        click.echo(f"convtui: {visible(message)}", err=True)
+        Output(sys.stderr).line(f"convtui: {message}")
 
 
 def _usage(error: click.ClickException) -> str:

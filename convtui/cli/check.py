@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, say
+from convtui.cli.common import echo, example, json_flag, print_json, say
 from convtui.errors import LogError, Problem, UsageError, did_you_mean
 from convtui.text import visible
 
@@ -53,11 +53,11 @@ def command(files: tuple[str, ...], kind: str | None, as_json: bool) -> int:
         if as_json:
             continue
         for problem in problems[:MAX_PROBLEMS]:
-            click.echo(visible(str(problem)))
+            echo(visible(str(problem)))
         if len(problems) > MAX_PROBLEMS:
-            click.echo(f"{visible(file)}: and {len(problems) - MAX_PROBLEMS} more")
+            echo(f"{visible(file)}: and {len(problems) - MAX_PROBLEMS} more")
         if not problems:
-            click.echo(f"{visible(file)}: {found}, nothing wrong")
+            echo(f"{visible(file)}: {found}, nothing wrong")
     if as_json:
         print_json(results)
     return code
@@ -176,12 +176,13 @@ def _records(log: Log) -> list[Problem]:
     from convtui.log.requests import RequestChain, rebuild
 
     problems: list[Problem] = []
+    damaged = {finding.line for finding in log.findings if finding.code == "bad_field"}
     messages: dict[int, list[Any]] = {}
     chains: dict[Any, RequestChain] = {}
     for record in log.records():
-        seq = record.get("seq")
+        seq = record["seq"]
         # In a whole log the line is the seq plus one; damaged lines are counted in seq too.
-        line = seq + 1 if isinstance(seq, int) else None
+        line = seq + 1
         kind = str(record.get("type"))
         model = RECORD_TYPES.get(kind)
         if model is None:
@@ -195,7 +196,7 @@ def _records(log: Log) -> list[Problem]:
                 text = f"{wrong['msg'].lower()} (bad_record)"
                 problems.append(Problem(text, path=log.path, line=line, key=f"{kind} {key}"))
             continue
-        if kind != "llm.request" or not isinstance(seq, int):
+        if kind != "llm.request":
             continue
 
         def read(base: int) -> Any:
@@ -209,7 +210,8 @@ def _records(log: Log) -> list[Problem]:
             problems.append(Problem(f"{error} (broken_chain)", path=log.path, line=line, key=kind))
             continue
         chain = chains.setdefault(record.get("side"), RequestChain())
-        if chain.add(messages[seq])["sha256"] != record.get("sha256"):
+        right = chain.add(messages[seq])["sha256"] == record["sha256"]
+        if not right and line not in damaged:
             text = "the digest is not that of its messages (wrong_digest)"
             problems.append(Problem(text, path=log.path, line=line, key="llm.request sha256"))
         # A request is built on one a few calls back; older ones are read again when they are not.

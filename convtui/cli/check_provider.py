@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-import click
-
+from convtui.cli.common import echo
 from convtui.errors import EngineError, Problem
 from convtui.text import visible
 
@@ -48,7 +47,7 @@ def _answers(found: dict[str, Any]) -> str:
 
 def _print(found: dict[str, Any]) -> None:
     identity = found["identity"]
-    click.echo(f"{visible(identity['name'])} ({identity['kind']})")
+    echo(f"{visible(identity['name'])} ({identity['kind']})")
     rows: list[tuple[str, str]] = []
     if identity.get("file"):
         rows.append(("file", visible(identity["file"])))
@@ -63,10 +62,10 @@ def _print(found: dict[str, Any]) -> None:
     if call is not None:
         rows += [("note", visible(note, lines=False)) for note in call["notes"]]
     for name, text in rows:
-        click.echo(f"  {name:9}  {text}")
-    click.echo("  hooks")
+        echo(f"  {name:9}  {text}")
+    echo("  hooks")
     for hook, owner in found["hooks"].items():
-        click.echo(f"    {hook:27} {owner}")
+        echo(f"    {hook:27} {owner}")
 
 
 def _made(construction: dict[str, list[str]] | None) -> Iterator[tuple[str, str]]:

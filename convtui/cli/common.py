@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convtui.text import visible, visible_line
+from convtui.output import Output, Piece
+from convtui.text import visible_line
 
 if TYPE_CHECKING:
     from convtui.config import Config
@@ -27,21 +28,21 @@ def print_json(data: Any) -> None:
     """One JSON document on standard output, without secrets."""
     from convtui.secrets import Redactor
 
-    text = json.dumps(data, ensure_ascii=False, indent=2, default=str)
+    text = json.dumps(data, ensure_ascii=False, default=str)
     redactor = Redactor.of_process()
     if redactor.suspects(text.encode("utf-8", "replace")):
         data = redactor.data(json.loads(text))
-        text = json.dumps(data, ensure_ascii=False, indent=2)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = json.dumps(data, indent=2, default=str)
-    sys.stdout.write(text + "\n")
+    Output(sys.stdout).json(data)
+
+
+def echo(text: str = "") -> None:
+    """A line, or several, on standard output."""
+    Output(sys.stdout).line(text)
 
 
 def say(message: str) -> None:
     """A line for people, on standard error."""
-    sys.stderr.write(visible(message) + "\n")
+    Output(sys.stderr).line(message)
 
 
 def table(rows: Sequence[Sequence[str]], *, limit: int = 60) -> None:
@@ -52,7 +53,7 @@ def table(rows: Sequence[Sequence[str]], *, limit: int = 60) -> None:
     widths = [max(map(len, column), default=0) for column in zip(*shown, strict=True)]
     for row in shown:
         cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+        echo("  ".join(cells))
 
 
 def has_screen() -> bool:
@@ -88,14 +89,13 @@ def use_color(stream: Any, setting: str = "auto", *, plain: bool = False) -> boo
     return wants_color(stream, plain=plain)
 
 
-def print_pieces(*pieces: str | tuple[str, str], color: bool) -> None:
+def print_pieces(*pieces: Piece, color: bool) -> None:
     """One line on standard output, of texts and of texts with an SGR code each.
 
     Whatever is foreign is made visible here.
     """
-    text = ""
-    for piece in pieces:
-        words, code = piece if isinstance(piece, tuple) else (piece, "")
-        words = visible_line(words)
-        text += f"\x1b[{code}m{words}\x1b[0m" if color and code else words
-    sys.stdout.write(text.rstrip() + "\n")
+    shown = [
+        (visible_line(piece[0]), piece[1]) if isinstance(piece, tuple) else visible_line(piece)
+        for piece in pieces
+    ]
+    Output(sys.stdout, color=color).line(*shown)

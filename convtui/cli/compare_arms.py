@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from convtui.cli.common import print_json, say
+from convtui.cli.common import echo, print_json, say
 from convtui.errors import UsageError
 
 if TYPE_CHECKING:
@@ -152,4 +151,4 @@ def _print(found: AbComparison, *, plain: bool) -> None:
 def _line(text: str) -> None:
     from convtui.text import visible_line
 
-    sys.stdout.write(visible_line(text).rstrip() + "\n")
+    echo(visible_line(text))

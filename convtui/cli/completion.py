@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from convtui.cli.common import example
+from convtui.cli.common import echo, example
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -27,5 +27,5 @@ def command(shell: str) -> int:
     assert kind is not None
     # The base's source(): bash's own starts a bash to look at its version.
     script = ShellComplete.source(kind(commands, {}, "convtui", "_CONVTUI_COMPLETE"))
-    click.echo(script)
+    echo(script)
     return 0

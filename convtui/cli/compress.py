@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, say
+from convtui.cli.common import echo, example, json_flag, print_json, say
 from convtui.errors import ConversationError
 from convtui.text import visible
 
@@ -71,7 +71,7 @@ def command(
         names = ("session", "upto", "rows_in", "rows_out", "summary")
         print_json({"log": str(path), **{name: made.get(name) for name in names}})
         return 0
-    click.echo(visible(str(made["summary"])))
+    echo(visible(str(made["summary"])))
     say(f"{made['rows_in']} messages became 1; `convtui run --resume {path}` goes on from it")
     say(str(path))
     return 0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json
+from convtui.cli.common import echo, example, json_flag, print_json
 
 if TYPE_CHECKING:
     from convtui.analysis.compress_check import CompressionCheck
@@ -53,4 +52,4 @@ def _print(found: CompressionCheck) -> None:
 def _line(text: str) -> None:
     from convtui.text import visible_line
 
-    sys.stdout.write(visible_line(text).rstrip() + "\n")
+    echo(visible_line(text))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, say
+from convtui.cli.common import echo, example, json_flag, print_json, say
 from convtui.errors import UsageError
 from convtui.text import visible
 
@@ -49,7 +49,7 @@ def command(log: str, format_name: str, out: str, as_json: bool) -> int:
         print_json({"files": [str(file) for file in written.files], "notes": written.notes})
     else:
         for file in written.files:
-            click.echo(f"wrote {visible(str(file))}")
+            echo(f"wrote {visible(str(file))}")
     for note in written.notes:
         say(note)
     return 0

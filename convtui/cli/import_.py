@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, say, settings, table
+from convtui.cli.common import echo, example, json_flag, print_json, say, settings, table
 from convtui.errors import FileError, LogError, UsageError, did_you_mean
 from convtui.text import one_line, visible
 
@@ -175,7 +175,7 @@ def _import(
         findings += watched.findings
         results.append(result)
         if not as_json:
-            click.echo(f"{result['outcome']:13}  {visible(str(log))}")
+            echo(f"{result['outcome']:13}  {visible(str(log))}")
     findings += damage
     if as_json:
         print_json({"logs": results, "findings": [_as_json(finding) for finding in findings]})

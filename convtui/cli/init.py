@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from convtui.cli.common import example
+from convtui.cli.common import echo, example
 
 
 @click.command("init", epilog=example("convtui init mine", "convtui init mine --style class"))
@@ -18,6 +18,6 @@ def command(folder: str, style: str) -> int:
 
     starter = write_starter(Path(folder), style)
     for file in starter.files:
-        click.echo(f"wrote {file}")
-    click.echo(f"\nNext: {starter.next_command}")
+        echo(f"wrote {file}")
+    echo(f"\nNext: {starter.next_command}")
     return 0

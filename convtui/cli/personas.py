@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, say, table
+from convtui.cli.common import echo, example, json_flag, print_json, say, table
 
 
 @click.command(
@@ -77,5 +77,5 @@ def _built_in(*, as_json: bool) -> int:
         return 0
     rows = [[str(p["name"]), str(p["simulator"]), str(p["task"] or ""), p["file"]] for p in found]
     table([["NAME", "KIND", "TASK", "FILE"], *rows], limit=48)
-    click.echo("\nOthers: --persona FILE.yaml, or --persona personas.tsv:Name")
+    echo("\nOthers: --persona FILE.yaml, or --persona personas.tsv:Name")
     return 0

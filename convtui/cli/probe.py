@@ -6,13 +6,15 @@ import asyncio
 import shutil
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, say
+from convtui.cli.common import echo, example, json_flag, print_json, say
 from convtui.errors import EngineError, FileError, UsageError
+from convtui.output import Output
 from convtui.text import visible, visible_line
 
 if TYPE_CHECKING:
@@ -72,11 +74,12 @@ def command(
         env_file=planned.spec.env_file,
         trust=planned.spec.trust,
     )
+    output = Output(sys.stderr)
     bench = Bench(
         subject,
         wanted=wanted,
-        progress=_quiet if as_json or not sys.stderr.isatty() else _progress,
-        found=_quiet if as_json else _print,
+        progress=_quiet if as_json or not sys.stderr.isatty() else partial(_progress, output),
+        found=_quiet if as_json else partial(_print, output),
     )
     kept = out is not None
     try:
@@ -119,28 +122,25 @@ def _quiet(_: object) -> None:
     """Says nothing."""
 
 
-def _progress(name: str) -> None:
-    sys.stderr.write(f"\r\x1b[K... {name}")
-    sys.stderr.flush()
+def _progress(output: Output, name: str) -> None:
+    output.progress(f"... {name}")
 
 
-def _print(finding: Finding) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
-    click.echo(f"{_MARKS[finding.outcome]}  {finding.probe:14} {visible_line(finding.says, 400)}")
+def _print(output: Output, finding: Finding) -> None:
+    output.clear()
+    echo(f"{_MARKS[finding.outcome]}  {finding.probe:14} {visible_line(finding.says, 400)}")
     if finding.outcome in ("fail", "warn"):
         for line in finding.detail:
-            click.echo(f"      {visible(line)}")
+            echo(f"      {visible(line)}")
         if finding.log is not None:
             place = f" at turn {finding.turn}" if finding.turn else ""
-            click.echo(f"      see {visible_line(str(finding.log))}{place}")
+            echo(f"      see {visible_line(str(finding.log))}{place}")
 
 
 def _summary(report: Report, folder: Path | None) -> None:
     counts, usage = report.counts(), report.usage()
     words = {"pass": "passed", "fail": "failed", "warn": "to look at", "n/a": "not applicable"}
-    click.echo(", ".join(f"{counts[name]} {word}" for name, word in words.items()))
+    echo(", ".join(f"{counts[name]} {word}" for name, word in words.items()))
     used = "1 call was made" if usage["calls"] == 1 else f"{usage['calls']} calls were made"
     used += f", {usage['tokens']:,} tokens" if "tokens" in usage else ", tokens unknown"
     used += f", ${usage['cost']:.4f}" if "cost" in usage else ", cost unknown"

@@ -12,6 +12,7 @@ import click
 
 from convtui.cli.common import example, json_flag, print_json, say, settings, use_color
 from convtui.errors import ConvtuiError, FileError, LogError, UsageError
+from convtui.output import Output
 
 if TYPE_CHECKING:
     from convtui.analysis.profile import Profile, RunProfile
@@ -138,11 +139,10 @@ def read_profile(logs: Sequence[str], wanted: Filter | None = None) -> Profile:
 
     paths = log_paths(logs)
     runs: list[RunProfile] = []
-    progress = len(paths) > 20 and sys.stderr.isatty()
+    progress = Output(sys.stderr) if len(paths) > 20 and sys.stderr.isatty() else None
     for number, (path, named) in enumerate(paths, 1):
-        if progress and number % 10 == 1:
-            sys.stderr.write(f"\r{number} of {len(paths)} logs")
-            sys.stderr.flush()
+        if progress is not None and number % 10 == 1:
+            progress.progress(f"{number} of {len(paths)} logs")
         try:
             with open_log(path) as log:
                 if wanted is None or _matches(log, wanted):
@@ -151,8 +151,8 @@ def read_profile(logs: Sequence[str], wanted: Filter | None = None) -> Profile:
             if named:
                 raise
             say(f"convtui: left out: {error}")
-    if progress:
-        sys.stderr.write("\r\x1b[K")
+    if progress is not None:
+        progress.clear()
     return combine(runs)
 
 
@@ -188,8 +188,7 @@ class _Lines:
     def _line(self, text: str = "", code: str = "") -> None:
         from convtui.text import visible_line
 
-        shown = visible_line(text).rstrip()
-        sys.stdout.write(f"\x1b[{code}m{shown}\x1b[0m\n" if self._color and code else f"{shown}\n")
+        Output(sys.stdout, color=self._color).line((visible_line(text), code))
 
     def tables(self, ascii_only: bool) -> None:
         """Tables, then the plots."""

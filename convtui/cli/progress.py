@@ -6,6 +6,8 @@ import shutil
 import sys
 import time
 
+from convtui.output import Output
+
 _AFTER = 0.3
 """Seconds of work before a bar is worth showing."""
 
@@ -17,25 +19,20 @@ class Bar:
         self._what = what
         self._on = sys.stderr.isatty()
         self._next = time.monotonic() + _AFTER
-        self._shown = False
+        self._output = Output(sys.stderr)
 
     def __call__(self, done: int, of: int) -> None:
         """So many are done."""
         if not self._on or (now := time.monotonic()) < self._next:
             return
         self._next = now + 0.1
-        self._shown = True
         words = f"{self._what}: {done:,} of {of:,}"
         width = shutil.get_terminal_size().columns - 3  # there is room for the echo of ctrl+c
         room = min(30, width - len(words) - 3)
         full = room * done // max(1, of)
         bar = f"[{'#' * full}{'.' * (room - full)}] " if room >= 5 else ""
-        sys.stderr.write(f"\r\x1b[K{(bar + words)[:width]}")
-        sys.stderr.flush()
+        self._output.progress((bar + words)[:width])
 
     def close(self) -> None:
         """Takes the bar away."""
-        if self._shown:
-            self._shown = False
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        self._output.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, table
+from convtui.cli.common import echo, example, json_flag, print_json, table
 
 _FORMS = (
     ("demo", "the built-in provider: no key, no network"),
@@ -37,11 +37,11 @@ def command(as_json: bool) -> int:
         built_in = {"name": "demo", "value": None, "package": "convtui"}
         print_json([built_in, *installed])
         return 0
-    click.echo("Ways to name a provider (--provider SPEC):")
+    echo("Ways to name a provider (--provider SPEC):")
     table([[f"  {spec}", meaning] for spec, meaning in _FORMS])
-    click.echo("\nInstalled under a name of their own:")
+    echo("\nInstalled under a name of their own:")
     if installed:
         table([[f"  {e['name']}", f"{e['value']} ({e['package']})"] for e in installed])
     else:
-        click.echo("  none (packages register them as entry points of the group convtui.providers)")
+        echo("  none (packages register them as entry points of the group convtui.providers)")
     return 0

@@ -22,6 +22,7 @@ from convtui.cli.common import (
     use_color,
 )
 from convtui.errors import EngineError, UsageError
+from convtui.output import Output
 
 if TYPE_CHECKING:
     from convtui.analysis.rehook import Changed, Report
@@ -173,6 +174,7 @@ class _Bar:
         self._on = sys.stderr.isatty() and logs > 1
         self._began: float | None = None
         self._shown = 0.0
+        self._output = Output(sys.stderr)
 
     def show(self, logs: int, replies: int) -> None:
         """So many logs are done, so many replies."""
@@ -190,14 +192,11 @@ class _Bar:
         room = min(30, width - len(words) - 3)
         full = round(room * logs / max(1, self._logs))
         bar = f"[{'#' * full}{'.' * (room - full)}] " if room >= 5 else ""
-        sys.stderr.write(f"\r\x1b[K{(bar + words)[:width]}")
-        sys.stderr.flush()
+        self._output.progress((bar + words)[:width])
 
     def close(self) -> None:
         """Takes the bar away."""
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        self._output.clear()
 
 
 class _Lines:

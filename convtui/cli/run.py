@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, say
+from convtui.cli.common import echo, example, json_flag, print_json, say
 from convtui.cli.flags import scenario_flags
 from convtui.errors import UsageError
 
@@ -92,7 +92,7 @@ def run_headless(
     log: Path | None = None
     for number in range(1, runs + 1):
         if runs > 1 and not as_json:
-            sys.stdout.write(f"{'' if number == 1 else chr(10)}run {number} of {runs}\n")
+            echo(f"{'' if number == 1 else chr(10)}run {number} of {runs}")
         shown = printer(as_json=as_json, debug=debug, color_setting=planned.config.color)
         if in_process:
             from convtui.cli.inprocess import conduct_here

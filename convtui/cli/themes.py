@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, say, settings, table
+from convtui.cli.common import echo, example, json_flag, print_json, say, settings, table
 
 
 @click.command("themes", epilog=example("convtui themes", "CONVTUI_THEME=light convtui demo"))
@@ -35,5 +35,5 @@ def command(as_json: bool) -> int:
         for t in found
     ]
     table([["NAME", "", "FILE"], *rows])
-    click.echo(f"\nYour own go into {config.paths.themes_dir}")
+    echo(f"\nYour own go into {config.paths.themes_dir}")
     return 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, say, table
+from convtui.cli.common import echo, example, json_flag, print_json, say, table
 from convtui.cli.warm_build import build, user_store
 from convtui.errors import UsageError
 from convtui.plain_words import count
@@ -151,9 +151,9 @@ def _slot(text: str) -> tuple[str, str]:
 
 
 def _message(role: str, text: str) -> None:
-    click.echo(f"{role}:")
+    echo(f"{role}:")
     for line in visible(text).split("\n"):
-        click.echo(f"  {line}".rstrip())
+        echo(f"  {line}".rstrip())
 
 
 def _said(message: dict[str, Any]) -> str:
@@ -187,7 +187,7 @@ def _print_template(template: WarmTemplate, path: Path, most: int) -> None:
     table([row for row in rows if row[1]])
     if not template.patterns:
         return
-    click.echo()
+    echo()
     head = ["", "TIMES", "TOOL", "TYPES", "ARGUMENTS"]
     lines = [head]
     for number, pattern in enumerate(template.patterns, 1):

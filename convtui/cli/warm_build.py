@@ -11,6 +11,7 @@ import click
 
 from convtui.cli.common import example, json_flag, print_json, say, settings, table
 from convtui.errors import FileError, LogError, UsageError
+from convtui.output import Output
 
 if TYPE_CHECKING:
     from convtui.warm_store import WarmStore
@@ -117,15 +118,14 @@ def build(
     )
     logs = _logs(arguments, filter_, out)
     show = sys.stderr.isatty() and len(logs) > 20
+    output = Output(sys.stderr)
 
     def progress(scanned: int) -> None:
         if show and (scanned % 10 == 0 or scanned == len(logs)):
-            sys.stderr.write(f"\r{scanned} of {len(logs)} logs")
-            sys.stderr.flush()
+            output.progress(f"{scanned} of {len(logs)} logs")
 
     found = mine(logs, rules, Redactor.of_process(), progress=progress)
-    if show:
-        sys.stderr.write("\r\x1b[K")
+    output.clear()
     path = None
     if found.patterns:
         template = found.template(name, description=description, tags=tags, addendum=addendum)

@@ -201,10 +201,12 @@ def read_seed(parent: ContinueFrom) -> Seed:
     with LogReader(path) as reader:
         reader.advance()
         last = len(reader.transcript.offsets) - 1
-        for record in reader.read_range(0, last):
-            if parent.seq is not None and int(record.get("seq", 0)) > parent.seq:
+        for ordinal, record in enumerate(reader.read_range(0, last)):
+            if parent.seq is not None and record["seq"] > parent.seq:
                 break
             try:
+                if ordinal in reader.incomplete:
+                    raise ValueError("a field that it must have is missing or damaged")
                 collector.take(record)
             except (LookupError, TypeError, ValueError, AttributeError) as error:
                 raise LogError(

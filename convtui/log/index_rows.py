@@ -129,17 +129,14 @@ class _Collector(LogReader):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.kept: dict[tuple[float, float], list[RecordDict]] = {}
+        self.kept: dict[tuple[int, int], list[RecordDict]] = {}
 
-    def take_line(self, line: bytes, offset: int) -> RecordDict | None:
-        """Takes in one line."""
-        record = super().take_line(line, offset)
-        if record is not None and record.get("type") in _KEPT:
-            session, number_ = record.get("session", 1), record.get("turn")
-            if isinstance(session, (int, float)) and isinstance(number_, (int, float)):
-                # 2.0 finds what 2 has kept, as it finds the turn.
-                self.kept.setdefault((session, number_), []).append(record)
-        return record
+    def take_record(self, record: RecordDict, line: bytes, offset: int) -> None:
+        """Takes in a record."""
+        super().take_record(record, line, offset)
+        if record.get("type") in _KEPT and "turn" in record:
+            address = (record.get("session", 1), record["turn"])
+            self.kept.setdefault(address, []).append(record)
 
 
 def _take(rows: RunRows, reader: _Collector) -> None:

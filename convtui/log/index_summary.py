@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from convtui.log.index_rows import loaded, stored
 from convtui.log.library import RunSummary
+from convtui.times import has_offset, parse_time
 
 COLUMNS: Final = (
     "texts", "modified", "turns", "records", "at_session", "at_turn", "sessions_count",
@@ -63,8 +64,4 @@ def from_row(
 
 
 def _time(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else None
+    return parse_time(text) if has_offset(text) else None

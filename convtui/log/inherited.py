@@ -12,7 +12,8 @@ from typing import Final
 from convtui.errors import LogError
 from convtui.log.notes import Address, Inherited, Notes
 from convtui.log.parents import find_parent, parent_of
-from convtui.records import RecordDict, decode
+from convtui.record_fields import read_record
+from convtui.records import RecordDict
 
 _DEPTH: Final = 100
 """Generations that are gone back at most."""
@@ -46,15 +47,9 @@ def inherited_notes(path: Path) -> dict[Address, tuple[Inherited, ...]]:
 def _beginning(path: Path) -> tuple[RecordDict, set[Address]]:
     """A log's header, and the addresses of the turns that it began with."""
     with path.open("rb") as file:
-        header = decode(file.readline())
+        header = read_record(file.readline())
         if parent_of(header) is None:
             return header, set()
-        second = decode(file.readline())
-    turns = second.get("turns") if second.get("type") == "history.seeded" else None
-    return header, {
-        (turn["session"], turn["turn"])
-        for turn in (turns if isinstance(turns, list) else ())
-        if isinstance(turn, dict)
-        and isinstance(turn.get("session"), int)
-        and isinstance(turn.get("turn"), int)
-    }
+        second = read_record(file.readline())
+    turns = second["turns"] if second.get("type") == "history.seeded" else ()
+    return header, {(turn["session"], turn["turn"]) for turn in turns}

@@ -16,6 +16,7 @@ from convtui.log.names import NOTES, TOOLS, WIRE
 from convtui.log.notes import Notes
 from convtui.log.reader import is_being_written
 from convtui.records import FORMAT, RecordDict
+from convtui.times import has_offset, parse_time
 
 _HEAD = 1 << 16
 _HEAD_LIMIT = 4 << 20
@@ -323,11 +324,7 @@ def _records(trailer: RecordDict | None, tail: list[RecordDict]) -> int | None:
 
 
 def _time(text: Any) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else None
+    return parse_time(text) if isinstance(text, str) and has_offset(text) else None
 
 
 def _text(value: Any) -> str:

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,11 +17,17 @@ from typing import Any, BinaryIO
 from convtui.errors import LogError
 from convtui.log.names import lock_path
 from convtui.log.recordfile import RecordFile
-from convtui.records import FORMAT, MAJOR, RecordDict, decode
+from convtui.record_fields import MAX_FAULTS, FieldChecker, FieldFault
+from convtui.records import FORMAT, MAJOR, RecordDict, decode, fast_decoder
 from convtui.secrets import Redactor
 from convtui.transcript import Transcript
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16
+"""Bytes that are read at once: a slice of a few milliseconds, which the processor's cache holds."""
+_LONG = 1 << 20
+"""Bytes of a log for which another decoder is worth its import."""
+_JUDGED = ("header", "trailer", None)
+"""Types of records that are wrong at some places."""
 MAX_LINE = 256 << 20
 """Bytes a single record may have; longer ones are a finding, not a memory problem."""
 
@@ -73,6 +79,10 @@ class LogReader:
         self.findings: list[Finding] = []
         self.changed: set[int] = set()
         """Indexes of turns that changed since the owner last cleared it."""
+        self.incomplete: set[int] = set()
+        """Ordinals of records of which a field that they must have is missing or damaged."""
+        self._fields = FieldChecker()
+        self._redactor = redactor
         self._file: BinaryIO = _open(self.path)
         self.single = RecordFile(self.path, self.transcript.offsets, self._file, redactor)
         """The records that have been taken in, one by one."""
@@ -83,8 +93,11 @@ class LogReader:
         self._next_seq = 0
         self._trailers = 0
         self._after_trailer = False
+        self._body = False
+        """Whether what is read stands between header and trailer."""
         self._skipping = False
         self.size = os.fstat(self._file.fileno()).st_size
+        self._decode = decode if self.size < _LONG else fast_decoder()
 
     def __enter__(self) -> LogReader:
         return self
@@ -106,8 +119,7 @@ class LogReader:
         deadline = None if seconds is None else time.perf_counter() + seconds
         while True:
             self._file.seek(self._position)
-            # Small reads keep a slice of a few milliseconds short; the kernel has them cached.
-            chunk = self._file.read(_CHUNK if deadline is None else 1 << 16)
+            chunk = self._file.read(_CHUNK)
             if not chunk:
                 self.size = self._position
                 return False
@@ -130,11 +142,11 @@ class LogReader:
         if self._skipping:
             self._skipping = False
         else:
-            self.take_line(first, begin)
+            self._take_line(first, begin)
         start = end + 1
         base = self._position - len(chunk)
         while (end := chunk.find(b"\n", start)) >= 0:
-            self.take_line(chunk[start:end], base + start)
+            self._take_line(chunk[start:end], base + start)
             start = end + 1
         if start < len(chunk):
             self._keep(chunk[start:])
@@ -150,14 +162,13 @@ class LogReader:
             self._skipping = True
             self._tail.clear()
 
-    def take_line(self, line: bytes, offset: int) -> RecordDict | None:
-        """Takes in one line that stands at `offset`; None when it is damaged."""
+    def _take_line(self, line: bytes, offset: int) -> None:
         self._line += 1
         if not line.strip():
             self._find("blank_line", "an empty line")
-            return None
+            return
         try:
-            record = self.single.decoded(line)
+            record = self._decode(line)
         except (ValueError, RecursionError) as error:
             if not self.transcript.records:
                 raise LogError(
@@ -165,23 +176,47 @@ class LogReader:
                 ) from error
             self._find("bad_json", f"this line is not a JSON record: {_short(error)}")
             self._next_seq += 1
-            return None
-        self._verify(record)
+            return
+        self.take_record(record, line, offset)
+
+    def take_record(self, record: RecordDict, line: bytes, offset: int) -> None:
+        """Takes in the record of a line that stands at `offset`, which was just decoded."""
+        faults = self._fields.mend(record, line)
+        if faults:
+            self._damaged(record, faults)
+        if self._redactor is not None:
+            record = self.single.clean(record, line)
+        kind = record.get("type")
+        if self._body and record["seq"] == self._next_seq and kind not in _JUDGED:
+            self._next_seq += 1
+        else:
+            self._verify(record)
         turn = self.transcript.apply(record, offset)
         if turn is not None:
             self.changed.add(turn.index)
-        return record
+
+    def _damaged(self, record: RecordDict, faults: Sequence[FieldFault]) -> None:
+        kind = str(record.get("type"))
+        for fault in faults[:MAX_FAULTS]:
+            self._find("bad_field", f"{kind} {fault.field}: {fault.problem}")
+        if len(faults) > MAX_FAULTS:
+            self._find("bad_field", f"{kind}: and {len(faults) - MAX_FAULTS} fields more")
+        if any(fault.required and fault.field != "seq" for fault in faults):
+            self.incomplete.add(self.transcript.records)
+        if any(fault.field == "seq" for fault in faults):
+            record["seq"] = self._next_seq
 
     def _verify(self, record: RecordDict) -> None:
         kind = record.get("type")
         if not self.transcript.records:
             self._verify_header(record)
+            self._body = True
         elif kind == "header":
             self._find("second_header", "a second header")
-        seq = record.get("seq")
+        seq = record["seq"]
         if seq != self._next_seq:
             self._find("seq_gap", f"seq is {seq!r} where {self._next_seq} was expected")
-        self._next_seq = seq + 1 if isinstance(seq, int) else self._next_seq + 1
+        self._next_seq = seq + 1
         if self._after_trailer and kind != "trailer":
             self._find("after_trailer", f"a {kind} record after the trailer")
         if not isinstance(kind, str):
@@ -189,6 +224,7 @@ class LogReader:
         if kind == "trailer":
             self._trailers += 1
             self._after_trailer = True
+            self._body = False
             if self._trailers > 1:
                 self._find("two_trailers", "a second trailer")
             # Records are counted as lines: a line that is damaged is still one that was written.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from convtui.errors import LogError
+from convtui.record_fields import FieldChecker
 from convtui.records import RecordDict, decode
 from convtui.secrets import Redactor
 
@@ -33,6 +34,7 @@ class RecordFile:
         self.path = path
         self._redactor = redactor
         self._offsets = offsets
+        self._fields = FieldChecker()
         try:
             self._file: BinaryIO = path.open("rb") if file is None else file
         except OSError as error:
@@ -52,6 +54,11 @@ class RecordFile:
     def decoded(self, line: bytes) -> RecordDict:
         """The record in a line. Raises ValueError when there is none."""
         record = decode(line)
+        self._fields.mend(record, line)
+        return self.clean(record, line)
+
+    def clean(self, record: RecordDict, line: bytes) -> RecordDict:
+        """A record of a line as it may be given away, where this reads for that."""
         if self._redactor is not None and self._redactor.suspects(line):
             cleaned: RecordDict = self._redactor.data(record)
             return cleaned

@@ -14,6 +14,7 @@ from convtui.errors import LogError
 from convtui.incomplete import reason_of
 from convtui.interim import Interim
 from convtui.log.reader import MAX_LINE
+from convtui.record_fields import FieldChecker
 from convtui.records import FORMAT, MAJOR, RecordDict, decode
 
 _UNNEEDED: Final = re.compile(
@@ -170,7 +171,7 @@ class RecordedReplies:
     def _response(self, record: RecordDict) -> None:
         reply = self._of(record)
         if reply is not None:
-            raw = _text(record["raw"])
+            raw = record["raw"]
             if reply.rounds and reply.raw.strip() and reply.rounds[-1].get("tool_calls"):
                 reply.interim.append(Interim(len(reply.rounds), reply.raw))
             reply.raw = raw
@@ -184,7 +185,7 @@ class RecordedReplies:
         if reply is None or not reply.rounds or record["field"] not in ("raw", "text"):
             return
         if record["field"] == "raw":
-            reply.raw = _text(record["after"])
+            reply.raw = record["after"]
             reply.judged = None
             reply.supplied = ""
         reply.touched(str(record["field"]), record)
@@ -227,7 +228,7 @@ class RecordedReplies:
     def _processed(self, record: RecordDict) -> None:
         reply = self._of(record)
         if reply is not None:
-            reply.text = _text(record["text"])
+            reply.text = record["text"]
 
     def _discarded(self, record: RecordDict) -> None:
         reply = self._of(record)
@@ -235,7 +236,7 @@ class RecordedReplies:
             return
         if reply.matches is None and isinstance(record.get("signals"), list):
             reply.matches = [dict(match) for match in record["signals"]]
-        reply.text = _text(record["text"]) if reply.text is None else reply.text
+        reply.text = record["text"] if reply.text is None else reply.text
         reply.discard = True
         reply.after_discard = str(record.get("outcome") or "")
         self._came_out("discarded")
@@ -245,7 +246,7 @@ class RecordedReplies:
         if reply is None:
             return
         if reply.text is None and not record.get("edited"):
-            reply.text = _text(record["text"])
+            reply.text = record["text"]
         reply.human = reply.human or bool(record.get("human"))
         reply.discard = record.get("would_have") == "discard"
         self._came_out("committed")
@@ -278,12 +279,6 @@ _HANDLERS: Final = {
 }
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("not text")
-    return value
-
-
 def collect(records: Iterable[RecordDict]) -> RecordedReplies:
     """The replies among the records of a log."""
     found = RecordedReplies()
@@ -301,10 +296,14 @@ def read_replies(path: Path | str) -> RecordedReplies:
     found = RecordedReplies()
     try:
         with path.open("rb") as file:
-            for record in _wanted(file, found):
+            fields = FieldChecker()
+            for line, record in _wanted(file, found):
                 if not found.header:
                     _check_header(path, record)
-                found.take(record)
+                if any(fault.required for fault in fields.mend(record, line)):
+                    found.damaged += 1
+                else:
+                    found.take(record)
     except OSError as error:
         raise LogError(f"{path}: cannot be read: {error.strerror or error}") from error
     if not found.header:
@@ -312,7 +311,7 @@ def read_replies(path: Path | str) -> RecordedReplies:
     return found
 
 
-def _wanted(file: BinaryIO, found: RecordedReplies) -> Iterator[RecordDict]:
+def _wanted(file: BinaryIO, found: RecordedReplies) -> Iterator[tuple[bytes, RecordDict]]:
     for lines in _lines(file):
         if not lines[-1].endswith(b"\n"):
             # Torn, or far too long.
@@ -320,13 +319,13 @@ def _wanted(file: BinaryIO, found: RecordedReplies) -> Iterator[RecordDict]:
             lines.pop()
         needed = [line for line in lines if not _UNNEEDED.match(line)]
         try:
-            yield from _decoded(needed)
+            yield from zip(needed, _decoded(needed), strict=True)
             continue
         except (ValueError, RecursionError):
             pass
         for line in needed:
             try:
-                yield decode(line)
+                yield line, decode(line)
             except (ValueError, RecursionError):
                 found.damaged += 1
 

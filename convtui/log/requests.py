@@ -91,21 +91,23 @@ def rebuild(record: RecordDict, read: Callable[[int], RecordDict]) -> list[Any]:
     keep: int | None = None
     while True:
         append = record.get("append")
+        base = record.get("base")
         if not isinstance(append, list):
             raise ValueError(f"record {record.get('seq')} is no request")
-        start = int(record.get("keep") or 0)
+        if base is not None and "keep" not in record:
+            raise ValueError(f"record {record['seq']} does not say what it keeps of record {base}")
+        start = record.get("keep", 0)
         if keep is None:
             tail.append(append)
             keep = start
         elif keep > start:
             tail.append(append[: keep - start])
             keep = start
-        base = record.get("base")
         if base is None or keep == 0:
             if keep:
                 raise ValueError(f"record {record.get('seq')} keeps {keep} messages of nothing")
             break
-        if not isinstance(base, int) or base >= int(record.get("seq", 0)):
+        if base >= record["seq"]:
             raise ValueError(f"record {record.get('seq')} has an impossible base {base!r}")
         record = read(base)
     return [message for part in reversed(tail) for message in part]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from convtui.records import decode
+from convtui.record_fields import FieldChecker
+from convtui.records import RecordDict, decode
 
 
 def session_spans(path: Path) -> dict[int, dict[str, int]]:
@@ -15,6 +15,7 @@ def session_spans(path: Path) -> dict[int, dict[str, int]]:
     is after the last line. Damaged lines are passed over.
     """
     spans: dict[int, dict[str, int]] = {}
+    fields = FieldChecker()
     offset = 0
     with path.open("rb") as file:
         for line in file:
@@ -22,16 +23,17 @@ def session_spans(path: Path) -> dict[int, dict[str, int]]:
             if b'"session":' not in line:
                 continue
             record = _record(line)
-            session, seq = record.get("session"), record.get("seq")
-            if not isinstance(session, int) or not isinstance(seq, int):
+            fields.mend(record, line)
+            if record.get("session") is None:
                 continue
+            session, seq = record["session"], record["seq"]
             span = spans.setdefault(session, {"first_seq": seq, "last_seq": seq, "start": start})
             span["last_seq"] = seq
             span["end"] = offset
     return spans
 
 
-def _record(line: bytes) -> dict[str, Any]:
+def _record(line: bytes) -> RecordDict:
     try:
         return decode(line)
     except (ValueError, RecursionError):

@@ -109,11 +109,13 @@ def test_a_bug_shows_its_traceback_when_asked(
     monkeypatch.setenv("CONVTUI_TRACEBACK", "1")
 
     def broken(*_: object) -> None:
-        raise RuntimeError("boom")
+        raise RuntimeError("boom \x1b[2J")
 
     monkeypatch.setattr("convtui.starter.write_starter", broken)
-    with pytest.raises(RuntimeError):
-        convtui("init")
+    code, out, err = convtui("init")
+    assert (code, out) == (1, "")
+    assert "Traceback (most recent call last):" in err
+    assert err.endswith("RuntimeError: boom ␛[2J\n")
 
 
 def test_ctrl_c_exits_with_130(convtui: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,7 +311,8 @@ def test_check_finds_damage_wrong_shapes_and_wrong_digests(convtui: Run, tmp_pat
     code, out, _ = convtui("check", path)
     assert code == 1
     assert f"{path}:{place + 1}: llm.request sha256: the digest is not that" in out
-    assert f"{path}:{said + 1}: turn.committed words: input should be a valid integer" in out
+    wrong = "turn.committed words: text where a whole number belongs (bad_field)"
+    assert f"{path}:{said + 1}: {wrong}" in out
     assert "(no_trailer)" in out
 
 

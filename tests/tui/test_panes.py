@@ -6,6 +6,7 @@ import ast
 import re
 import shlex
 from collections.abc import Callable
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from textual.app import App, ComposeResult
@@ -298,6 +299,27 @@ def test_repros_run_and_hold_no_key() -> None:
     assert "sk-abc" not in line
     body = __import__("json").loads(words[words.index("-d") + 1])
     assert body == {"model": "gpt-4o", "messages": messages, "temperature": 0.2}
+
+
+def test_repros_hold_nothing_invisible() -> None:
+    url = f"http://127.0.0.1:8000/{HOSTILE}"
+    messages = [{"role": "user", "content": HOSTILE, HOSTILE: HOSTILE}]
+    request = {
+        "model": f"openai/{HOSTILE}",
+        "params": {"api_base": url, "stop": [HOSTILE], "extra_headers": {"X-A": HOSTILE}},
+    }
+    code, line = repro("python", request, messages), repro("curl", request, messages)
+    for snippet in (code, line):
+        assert not FORBIDDEN.search(snippet.replace("\n", ""))
+    assignment = next(n.value for n in ast.parse(code).body if isinstance(n, ast.Assign))
+    assert ast.literal_eval(assignment) == messages
+    words = shlex.split(line.replace("\\\n", " "))
+    body = __import__("json").loads(words[words.index("-d") + 1])
+    assert body["messages"] == messages
+    assert body["stop"] == [HOSTILE]
+    # As an HTTP client sends it, whichever library that is.
+    sent = unquote_to_bytes(words[2].removesuffix("/chat/completions"))
+    assert sent.decode("utf-8", "surrogatepass") == url
 
 
 async def test_the_inspector_changes_tabs() -> None:

@@ -219,21 +219,6 @@ def _measure(value: Any, where: str) -> None:
     raise FileError(f"{where}: is nested too deep")
 
 
-def parse_time(text: str | None) -> datetime | None:
-    """The time that an RFC 3339 text names, in UTC; None for what names none.
-
-    A time without an offset is taken to be UTC. The year 1 is how Go writes "never".
-    """
-    if not text:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    return found if found.year > 1 else None
-
-
 def file_time(path: Path) -> datetime:
     """When a file was changed last. Raises `FileError` when it is gone."""
     try:

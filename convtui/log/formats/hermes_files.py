@@ -20,12 +20,12 @@ from convtui.log.formats.foreign import (
     kind_of,
     lines,
     parse_json,
-    parse_time,
     values_in,
 )
 from convtui.log.formats.hermes_messages import Message, message_of, text_of
 from convtui.log.formats.hermes_sessions import Session, columns_of, in_order, link
 from convtui.log.formats.registry import Imported, Listed
+from convtui.times import parse_time
 
 _COLUMNS: Final = ("started_at", "end_reason", "parent_session_id", "source", "tool_call_count")
 _ROLES: Final = frozenset({"user", "assistant", "tool", "system", "session_meta"})

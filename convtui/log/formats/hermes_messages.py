@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from convtui.errors import FileError
-from convtui.log.formats.foreign import kind_of, parse_json, parse_time
+from convtui.log.formats.foreign import kind_of, parse_json
+from convtui.times import parse_time
 
 COMPACTION: Final = ("[CONTEXT COMPACTION", "[CONTEXT SUMMARY]:")
 """What a message begins with that stands for earlier ones."""

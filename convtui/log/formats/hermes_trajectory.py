@@ -28,7 +28,6 @@ from convtui.log.formats.foreign import (
     head_of,
     kind_of,
     lines,
-    parse_time,
     values_in,
 )
 from convtui.log.formats.hermes_messages import Message, message_of, plain, result_of, text_of
@@ -38,6 +37,7 @@ from convtui.log.formats.hermes_tags import response_of, responses_in, said_in
 from convtui.log.formats.hermes_trajectory_export import PLAIN_ROLES, TRAJECTORY, write
 from convtui.log.formats.registry import Format, Imported, Listed
 from convtui.records import Speaker
+from convtui.times import parse_time
 
 MAX_RATIO: Final = 200
 FREE: Final = 64 << 20

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.log.formats.findings import Finding, NewerError, finding_of
-from convtui.log.formats.foreign import Fields, head_of, lines, parse_time, values_in
+from convtui.log.formats.foreign import Fields, head_of, lines, values_in
+from convtui.times import parse_time
 
 MAJOR: Final = 1
 NAMESPACE: Final = "convtui."

@@ -6,13 +6,14 @@ import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, BinaryIO, Final
 
 from convtui import __version__
 from convtui.log.formats.oharness_events import NAMESPACE
 from convtui.log.reader import Log
 from convtui.records import RecordDict, encode
+from convtui.times import EPOCH, later, parse_time
 from convtui.transcript import COMMITTED
 
 SCHEMA: Final = "1.0"
@@ -77,7 +78,7 @@ class Lines:
     def _emit(
         self, kind: str, payload: dict[str, Any], span: str = RUN, parent: int | None = None
     ) -> int:
-        at = (self._created + timedelta(seconds=self._t)).isoformat(timespec="microseconds")
+        at = later(self._created, self._t).isoformat(timespec="microseconds")
         event: dict[str, Any] = {
             "v": SCHEMA,
             "seq": self._seq,
@@ -160,11 +161,7 @@ def _uuid(text: str) -> str:
 
 
 def _created(header: RecordDict) -> datetime:
-    try:
-        found = datetime.fromisoformat(str(header.get("created_at")))
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return datetime.fromtimestamp(0, UTC)
+    return parse_time(header["created_at"]) or EPOCH
 
 
 def as_object(value: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import Any, Final
 from convtui.errors import FileError
 from convtui.events import Record
 from convtui.log.formats.findings import Finding, finding_of
-from convtui.log.formats.foreign import Fields, file_time, is_empty, parse_time
+from convtui.log.formats.foreign import Fields, file_time, is_empty
 from convtui.log.formats.rath_export import write
 from convtui.log.formats.rath_files import PERSONA, PROVIDER
 from convtui.log.formats.rath_records import Ending, Teller
@@ -35,6 +35,7 @@ from convtui.log.formats.rath_rows import (
     rows,
 )
 from convtui.log.formats.registry import Format, Imported
+from convtui.times import parse_time
 
 _USAGE: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 _HEADER: Final = (

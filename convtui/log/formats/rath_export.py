@@ -12,13 +12,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.interim import last_round
-from convtui.log.formats.foreign import parse_time
 from convtui.log.formats.rath_files import (
     Round,
     SessionFile,
@@ -34,6 +32,7 @@ from convtui.log.formats.registry import Written
 from convtui.log.reader import Log
 from convtui.log.requests import rebuild
 from convtui.records import RecordDict
+from convtui.times import EPOCH, later, parse_time
 from convtui.transcript import Flag, Session
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -83,9 +82,7 @@ class _Export:
         self._held = [s for s in transcript.sessions if not s.skipped]
         if not self._held:
             raise FileError(f"{log.path}: no session was held: there is nothing to export")
-        self._created = parse_time(str(self._header.get("created_at"))) or datetime.fromtimestamp(
-            0, UTC
-        )
+        self._created = parse_time(self._header["created_at"]) or EPOCH
         self._paths = {s.index: out / self._name(s) for s in self._held}
         for path in self._paths.values():
             final = path.with_name(path.name.removesuffix(PARTIAL))
@@ -230,10 +227,7 @@ class _Export:
         return {**trailer, **as_object(self._told.get("trailer"))}
 
     def _now(self) -> str:
-        try:
-            return (self._created + timedelta(seconds=self._t)).isoformat()
-        except OverflowError:
-            return self._created.isoformat()
+        return later(self._created, self._t).isoformat()
 
     def _cumulative(self) -> dict[str, Any] | None:
         """What all replies used; None where that is not known of every one of them."""

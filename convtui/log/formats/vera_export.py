@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from convtui.log.formats.vera_text import writable
 from convtui.log.reader import Log
 from convtui.records import Speaker
 from convtui.text import safe_name
+from convtui.times import EPOCH, later, parse_time
 from convtui.transcript import COMMITTED, INACTIVE, Flag, Session, Turn
 
 _START_PROMPT: Final = "Start the conversation based on the system prompt"
@@ -85,7 +85,7 @@ class _Run:
         self._persona: dict[str, Any] = persona if isinstance(persona, dict) else {}
         provider = self._header.get("provider")
         self._provider: dict[str, Any] = provider if isinstance(provider, dict) else {}
-        self._created = datetime.fromisoformat(str(self._header.get("created_at"))).astimezone()
+        self._created = (parse_time(self._header["created_at"]) or EPOCH).astimezone()
 
     # --- names
 
@@ -178,7 +178,7 @@ class _Run:
         seconds = session.started_at or 0.0
 
         def say(text: str, level: str = "INFO") -> None:
-            at = (self._created + timedelta(seconds=seconds)).strftime("%Y-%m-%d %H:%M:%S")
+            at = later(self._created, seconds).strftime("%Y-%m-%d %H:%M:%S")
             lines.append(f"{at} - {level} - {_LOOKS_LOGGED.sub(' ', text)}\n")
 
         say("=" * 60)

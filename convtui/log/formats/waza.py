@@ -25,10 +25,10 @@ from convtui.log.formats.foreign import (
     head_of,
     is_empty,
     parse_json,
-    parse_time,
 )
 from convtui.log.formats.registry import Format, Imported
 from convtui.log.formats.waza_records import Told
+from convtui.times import parse_time
 
 MAX_FILE: Final = 256 << 20
 """Bytes that a file may have: it is read as a whole."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from convtui.secrets import REDACTED, Redactor, is_secret_name, masked_places
+from convtui.text import percent_encoded
 
 Kind = Literal["python", "curl"]
 _KEYS: Final[Mapping[str, str]] = {
@@ -53,9 +54,10 @@ def repro(kind: Kind, request: Mapping[str, Any], messages: Sequence[Any]) -> st
         return head + _python(model, key, kept, said, base)
     url = str(base or _BASES.get(vendor, _BASES["openai"])).rstrip("/") + "/chat/completions"
     body = {"model": name or vendor, "messages": said, **kept}
-    payload = shlex.quote(json.dumps(body, ensure_ascii=True, indent=2))
+    # Of what is ASCII, JSON leaves only this one as it is.
+    payload = shlex.quote(json.dumps(body, ensure_ascii=True, indent=2).replace("\x7f", "\\u007f"))
     return (
-        f"{head}curl -sS {shlex.quote(url)} \\\n"
+        f"{head}curl -sS {shlex.quote(percent_encoded(url))} \\\n"
         "  -H 'Content-Type: application/json' \\\n"
         f'  -H "Authorization: Bearer ${key}" \\\n'
         f"  -d {payload}\n"
@@ -88,7 +90,7 @@ def _python(
         f"    api_key=os.environ[{key!r}],",
     ]
     if base:
-        lines.append(f"    api_base={str(base)!a},")
+        lines.append(f"    api_base={percent_encoded(str(base))!a},")
     if params:
         lines.append(f"    **{_literal(dict(params))},")
     lines += [")", "print(response.choices[0].message.content)", ""]

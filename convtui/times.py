@@ -1,0 +1,40 @@
+"""Times that files tell: whatever they say, what comes of it can be shown, moved and compared."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """The time that an RFC 3339 text names, in UTC; None for what names none.
+
+    A time without an offset is taken to be UTC. The first year, which is how Go writes "never", and
+    the last, which no time zone may be added to, name none.
+    """
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return at if 1 < at.year < 9999 else None
+
+
+def has_offset(text: str) -> bool:
+    """Whether a text names a time of which the time zone is known."""
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def later(at: datetime, seconds: float) -> datetime:
+    """So many seconds after `at`; `at` itself where that would be no date."""
+    try:
+        moved = at + timedelta(seconds=seconds)
+    except (OverflowError, ValueError):
+        return at
+    return moved if 1 < moved.year < 9999 else at
