@@ -8,9 +8,10 @@ import sys
 import click
 from click.shell_completion import CompletionItem
 
-from convtui.cli.common import example, say, use_color
-from convtui.manual.layout import Line, lay_out, plain_text, topics_linked
+from convtui.cli.common import echo, example, say, use_color
+from convtui.manual.layout import lay_out, topics_linked
 from convtui.manual.pages import TOPICS, page
+from convtui.output import Output
 
 _MIN_WIDTH, _MAX_WIDTH = 40, 96
 _SGR = {"title": "1;36", "heading": "1", "strong": "1", "code": "36", "link": "4"}
@@ -47,12 +48,10 @@ def command(ctx: click.Context, topic: str | None) -> int:
 
 def _print_topics() -> None:
     width = max(map(len, TOPICS))
-    click.echo("The manual's pages:\n")
+    echo("The manual's pages:\n")
     for topic, about in TOPICS.items():
-        click.echo(f"  {topic:<{width}}  {about}")
-    click.echo(
-        "\n`convtui help TOPIC` prints one; `convtui COMMAND --help` lists a command's flags."
-    )
+        echo(f"  {topic:<{width}}  {about}")
+    echo("\n`convtui help TOPIC` prints one; `convtui COMMAND --help` lists a command's flags.")
 
 
 def _print_usage(name: str, ctx: click.Context) -> None:
@@ -67,7 +66,7 @@ def _print_usage(name: str, ctx: click.Context) -> None:
         hint = did_you_mean(near, [*TOPICS, *commands.list_commands(ctx)])
         rest = hint or "; `convtui help` lists the pages"
         raise UsageError(f"the manual has no page {name!r}{rest}")
-    click.echo(named.get_help(click.Context(named, info_name=name, parent=ctx.parent)))
+    echo(named.get_help(click.Context(named, info_name=name, parent=ctx.parent)))
 
 
 def _print_page(topic: str) -> None:
@@ -90,14 +89,6 @@ def _print_page(topic: str) -> None:
     colored = use_color(sys.stdout, color)
     width = min(max(shutil.get_terminal_size().columns, _MIN_WIDTH), _MAX_WIDTH)
     lines = lay_out(markdown, width, ticks=not colored)
-    click.echo(_colored(lines) if colored else plain_text(lines), nl=False, color=colored)
-
-
-def _colored(lines: list[Line]) -> str:
-    text = ""
+    output = Output(sys.stdout, color=colored)
     for line in lines:
-        for piece in line:
-            code = _SGR.get(piece.style)
-            text += f"\x1b[{code}m{piece.text}\x1b[0m" if code else piece.text
-        text += "\n"
-    return text
+        output.line(*((piece.text, _SGR.get(piece.style, "")) for piece in line))
