@@ -141,9 +141,7 @@ def test_only_our_own_colours_come_out(
         assert "x\x1b" not in out
 
 
-def test_hooks_run_again_over_a_hostile_log_print_nothing_raw(
-    convtui: Run, tmp_path: Path
-) -> None:
+def test_hooks_run_again_over_a_hostile_log_print_nothing_raw(convtui: Run, tmp_path: Path) -> None:
     path = rich_log(tmp_path / "run.jsonl", with_names(LOGS[0][1]))
     for more in (["--diff"], ["--json", "--junit", str(tmp_path / "junit.xml")]):
         code, out, err = convtui("rehook", path, "--provider", "demo", *more)
