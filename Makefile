@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo run test check format bench soak samples manual screenshot demonstration wheel clean
+.PHONY: demo run test check format bench soak fuzz samples manual screenshot demonstration wheel clean
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -35,6 +35,9 @@ bench: $(STAMP)  ## a table of ratios; writes bench.json
 soak: $(STAMP)  ## kill -9 at 200 random points; 150 secrets planted everywhere
 	$(BIN)/python -m tests.soak
 	$(BIN)/python -m tests.planted
+
+fuzz: $(STAMP)  ## 20,000 damaged logs and foreign files through all that reads them
+	$(BIN)/python -m tests.fuzz
 
 samples: $(STAMP)  ## makes sample_runs/ again, by running the program
 	$(BIN)/python -m tests.make_samples

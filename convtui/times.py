@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -38,3 +38,20 @@ def later(at: datetime, seconds: float) -> datetime:
     except (OverflowError, ValueError):
         return at
     return moved if 1 < moved.year < 9999 else at
+
+
+def local_day(at: object) -> date | None:
+    """The user's own day of a time: a text, seconds since 1970, or a datetime; None for others.
+
+    What has no time zone is taken to be the user's own time.
+    """
+    try:
+        if isinstance(at, (int, float)):
+            return datetime.fromtimestamp(at).date()
+        if isinstance(at, str):
+            at = datetime.fromisoformat(at)
+        if isinstance(at, datetime):
+            return (at.astimezone() if at.tzinfo else at).date()
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None

@@ -192,8 +192,11 @@ class _Watched:
     """Takes note of the findings among the records of a conversation while they are written."""
 
     def __init__(self, imported: Imported) -> None:
+        from convtui.log.formats.sound import sound
+
         self.findings: list[Finding] = []
         self._records = imported.records
+        self._sound = sound
         self._path = imported.sources[0] if imported.sources else Path()
         imported.records = self
 
@@ -202,7 +205,7 @@ class _Watched:
         from convtui.log.formats.findings import finding_of
 
         self.findings.clear()
-        for seconds, record in self._records:
+        for seconds, record in self._sound(self._records):
             if isinstance(record, Warned):
                 error = FileError(record.message)
                 self.findings.append(finding_of(error, self._path, record.line, record.code))

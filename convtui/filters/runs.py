@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from convtui.filters.tree import Atom
 from convtui.text import visible_line
+from convtui.times import local_day
 from convtui.transcript import Transcript
 
 Answer = bool | None
@@ -65,19 +66,8 @@ def date_of_run(atom: Atom) -> RunTest:
     compare = OPS[atom.op or "="]
 
     def test(run: Any) -> Answer:
-        created = getattr(run, "created_at", None)
-        if isinstance(created, (int, float)):
-            created = datetime.fromtimestamp(created)
-        if isinstance(created, str):
-            try:
-                created = datetime.fromisoformat(created)
-            except ValueError:
-                return None
-        if not isinstance(created, datetime):
-            return None
-        # A day is the user's own, as the list of runs shows it.
-        local = created.astimezone() if created.tzinfo else created
-        return compare(local.date(), wanted)
+        created = local_day(getattr(run, "created_at", None))
+        return None if created is None else compare(created, wanted)
 
     return test
 

@@ -1,0 +1,1 @@
+"""Mutated logs and foreign files through everything that reads one: `make fuzz`."""
