@@ -6,7 +6,13 @@ The names below are the Python interface; each is imported when it is first used
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
+
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
+    # `python -m convtui.cli` has put the working directory before our own packages: a file yaml.py
+    # there would be ours. Who is started another way has said what it wants on the path.
+    del sys.path[0]
 
 __version__ = "0.1.0"
 

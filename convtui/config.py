@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
@@ -23,6 +23,7 @@ from convtui.paths import (
     writable_dir,
     write_state,
 )
+from convtui.trusted_folders import Untrusted, why_untrusted
 from convtui.validation import KeyPath, Lines, attribute_docs, problems_of
 from convtui.yamlfile import read_text
 
@@ -46,8 +47,12 @@ PROJECT_FILE = "convtui.toml"
 PREFIX = "CONVTUI_"
 
 _PATH = {"path": True}
-# What starts programs or widens what may run: a cloned project must not set it for its reader.
+# What widens what may run: a project never sets it for its reader.
 _PERSONAL = {"personal": True}
+# What a project sets only where its folder is trusted: a host to which a key goes, a command, code,
+# a file of variables; a path only where it leads out of the project.
+_TRUSTED = {"trusted": True}
+_INSIDE = {"inside": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +82,9 @@ class Config:
 
     theme: str = "dark"
     """The theme's name; `convtui themes` lists them."""
-    keymap: str | None = field(default=None, metadata=_PATH)
+    keymap: str | None = field(default=None, metadata={**_PATH, **_INSIDE})
     """A keymap file; by default keymap.yaml beside config.toml, when it exists."""
-    out_dir: str | None = field(default=None, metadata=_PATH)
+    out_dir: str | None = field(default=None, metadata={**_PATH, **_INSIDE})
     """Where logs are written; by default the platform's data directory."""
     speed: float = field(default=1.0, metadata={"gt": 0, "le": 1000})
     """Replay speed: 1 is as it happened, 4 is four times as fast."""
@@ -91,28 +96,34 @@ class Config:
     """HTTP exchanges to keep: the last 50 and every failure, all, or none."""
     confirm_quit: bool = True
     """Whether leaving asks while a run is live."""
-    editor: str | None = field(default=None, metadata=_PERSONAL)
+    editor: str | None = field(default=None, metadata=_TRUSTED)
     """The editor for E; by default VISUAL, then EDITOR."""
-    python: str | None = field(default=None, metadata={**_PATH, **_PERSONAL})
+    python: str | None = field(default=None, metadata={**_PATH, **_TRUSTED})
     """The interpreter that runs the engine and has the provider's packages."""
-    env_file: str | None = field(default=None, metadata={**_PATH, **_PERSONAL})
+    env_file: str | None = field(default=None, metadata={**_PATH, **_TRUSTED})
     """A file of KEY=value lines for the engine, for API keys."""
     trust: list[str] = field(default_factory=list, metadata={**_PATH, **_PERSONAL})
     """Directories whose code a continued log may load without asking."""
-    provider: str | None = None
+    provider: str | None = field(default=None, metadata=_TRUSTED)
     """The provider SPEC used when none is named."""
-    persona: str | None = None
+    persona: str | None = field(default=None, metadata=_TRUSTED)
     """The persona SPEC used when none is named."""
-    user_model: str | None = None
+    user_model: str | None = field(default=None, metadata=_TRUSTED)
     """The model of llm and responder personas that name none."""
-    api_base: str | None = None
+    api_base: str | None = field(default=None, metadata=_TRUSTED)
     """The endpoint of the provider's model."""
-    user_api_base: str | None = None
+    user_api_base: str | None = field(default=None, metadata=_TRUSTED)
     """The endpoint of the persona's model."""
 
     def __post_init__(self) -> None:
         """Room for what is not a setting."""
-        about: dict[str, Any] = {"_origins": {}, "_paths": None, "_warnings": ()}
+        about: dict[str, Any] = {
+            "_origins": {},
+            "_paths": None,
+            "_warnings": (),
+            "_untrusted": None,
+            "_again": load_config,
+        }
         for name, value in about.items():
             object.__setattr__(self, name, value)
 
@@ -126,6 +137,17 @@ class Config:
     def warnings(self) -> tuple[Problem, ...]:
         """What looks like a mistake but stops nothing: misspelt `CONVTUI_` variables."""
         return tuple(self.__dict__["_warnings"])
+
+    @property
+    def untrusted(self) -> Untrusted | None:
+        """Settings of the project that do not count, as its folder is not trusted with them."""
+        untrusted: Untrusted | None = self.__dict__["_untrusted"]
+        return untrusted
+
+    def again(self) -> Config:
+        """The settings as they are now, with the same flags. Raises as `load_config()`."""
+        config: Config = self.__dict__["_again"]()
+        return config
 
     @property
     def runs_dir(self) -> Path:
@@ -172,7 +194,11 @@ def config_model() -> type[BaseModel]:
     from pydantic import Field as ModelField
 
     def of(setting: Field[Any]) -> Any:
-        marks = {key: True for key in ("path", "personal") if key in setting.metadata}
+        marks = {
+            key: True
+            for key in ("path", "personal", "trusted", "inside")
+            if key in setting.metadata
+        }
         return ModelField(
             setting.default if setting.default is not MISSING else [],
             json_schema_extra=marks or None,  # type: ignore[arg-type]
@@ -232,6 +258,7 @@ def load_config(
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
 
+    untrusted: Untrusted | None = None
     layers: list[tuple[Literal["user", "project"], Path]] = []
     if paths.config_file.exists():
         layers.append(("user", paths.config_file))
@@ -247,6 +274,10 @@ def load_config(
         found = config_problems(data, lines, file, project=layer == "project")
         problems.extend(found)
         if not found:
+            if layer == "project":
+                untrusted = untrusted_settings(data, file, paths)
+                left_out = untrusted.settings if untrusted is not None else {}
+                data = {key: value for key, value in data.items() if key not in left_out}
             _lay(values, data, file.parent)
             origins.update({key: Origin(layer, str(file), lines.get((key,))) for key in data})
     given: dict[str, Any] = {}
@@ -283,10 +314,45 @@ def load_config(
     if isinstance(values.get("speed"), int):
         values["speed"] = float(values["speed"])
     config = Config(**values)
-    about: dict[str, Any] = {"_origins": origins, "_paths": paths, "_warnings": tuple(warnings)}
+    about: dict[str, Any] = {
+        "_origins": origins,
+        "_paths": paths,
+        "_warnings": tuple(warnings),
+        "_untrusted": untrusted,
+        "_again": partial(load_config, flags, environ, cwd),
+    }
     for name, value in about.items():
         object.__setattr__(config, name, value)
     return config
+
+
+def project_settings(data: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """Those settings of a project's file that count only in a trusted folder, as they stand there.
+
+    Without an effect, and so without need of trust: the demo, a built-in persona, a path that
+    leads nowhere out of the project.
+    """
+    root = file.parent.resolve()
+
+    def needs_trust(name: str, value: Any) -> bool:
+        if _marked(name, "inside"):
+            return bool(value) and not Path(_absolute(value, root)).resolve().is_relative_to(root)
+        if not _marked(name, "trusted") or not value:
+            return False
+        if name == "provider":
+            return bool(value != "demo")
+        return name != "persona" or not str(value).replace("-", "_").isidentifier()
+
+    known = settings()
+    return {key: value for key, value in data.items() if key in known and needs_trust(key, value)}
+
+
+def untrusted_settings(data: Mapping[str, Any], file: Path, paths: Paths) -> Untrusted | None:
+    """Those of them with which the folder is not trusted; all or none."""
+    named = project_settings(data, file)
+    # Without any no list has to be read.
+    why = why_untrusted(paths, file.parent, named) if named else ""
+    return Untrusted(file, named, why) if why else None
 
 
 def _of_variable(problem: Problem) -> Problem:
@@ -343,7 +409,7 @@ def config_problems(
     if project:
         for key in data:
             if key in settings() and _marked(key, "personal"):
-                message = "may run programs, so it belongs into your own config.toml, a variable"
+                message = "says what may run, so it belongs into your own config.toml, a variable"
                 found.append(
                     Problem(f"{message} or a flag", path=path, line=lines.get((key,)), key=key)
                 )

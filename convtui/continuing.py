@@ -12,6 +12,7 @@ from convtui.errors import CommandRefused, EngineError
 from convtui.log.names import lock_path, tool_results_path, wire_path
 from convtui.log.recordfile import RecordFile
 from convtui.protocol import Commands, ContinueFrom, StartSpec
+from convtui.trust import vouched_in_session
 
 STANDS_WITHIN = 120.0
 """Seconds that a provider may take to be set up in the engine that is to take over."""
@@ -34,8 +35,11 @@ async def continue_live(
             parent.seq = await asyncio.to_thread(_before_its_ending, handle)
         before = parent.seq is not None
         parent.stage = "signals" if before else str(handle.hold.get("stage") or "") or None
-    # The code is what the user has named in this very session, also when it was edited since.
-    child.trust = True
+    if handle.log_path is not None and handle.spec is not None:
+        # What runs in this very session is the user's, also where its code was edited since.
+        session = await asyncio.to_thread(vouched_in_session, handle.spec.scenario)
+        child.vouched = [*child.vouched, *session]
+        child.trust = False
     compress = parent.kind == "compress"
     try:
         await fresh.start(child)

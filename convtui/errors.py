@@ -6,7 +6,8 @@ ConvtuiError
 │   │   ├── DataFileError       a mistake in a scenario, persona, theme, keymap or config
 │   │   └── LogError            a log that cannot be opened (damage is a finding instead)
 │   ├── FilterError             a filter expression that does not parse
-│   └── ProviderLoadError       a provider SPEC that names nothing usable
+│   ├── ProviderLoadError       a provider SPEC that names nothing usable
+│   └── ConsentNeeded           a log names what nobody here has asked to be run
 ├── ConversationError           the conversation itself failed; exit code 3
 │   ├── ProviderError           provider code failed, or returned something that is no reply
 │   │   ├── HookError           one of its hooks failed
@@ -129,6 +130,17 @@ class ProviderLoadError(UsageError):
         self.frames = tuple(frames)
         self.location = location
         super().__init__("\n".join([message, *self.frames]))
+
+
+class ConsentNeeded(UsageError):
+    """A log names code, programs or hosts that this user has neither named nor been asked about.
+
+    `consent` is `convtui.trust.Question` as plain data, for whoever can ask.
+    """
+
+    def __init__(self, message: str, consent: dict[str, Any]) -> None:
+        self.consent = consent
+        super().__init__(message)
 
 
 class ConversationError(ConvtuiError):

@@ -189,6 +189,9 @@ class Header(Record):
     scenario: dict[str, Any]
     """The resolved scenario, without secrets."""
     environment: dict[str, str] = {}
+    seal: str | None = None
+    """A code over id, provider and scenario that only the program of the user who ran it can make;
+    see `convtui.trust`. Imports have none."""
 
 
 class HistorySeeded(Record):

@@ -140,6 +140,27 @@ def lay_over(
     return Laid(data, origin, source)
 
 
+def places_of(flags: Mapping[str, Any]) -> set[str]:
+    """The dotted keys of a scenario that these flags set, whatever they set them to."""
+    given = {
+        key.replace("-", "_").rstrip("_")
+        for key, value in flags.items()
+        if value is not None and value not in ((), [], False)
+    }
+    places = {".".join(place) for flag, place in _PLACES.items() if flag in given}
+    if "provider" in given:
+        places.add("provider.use")
+    if "persona" in given:
+        places.add("persona")
+    if "user_model" in given:
+        places |= {"persona.model", "persona.responder.model"}
+    places |= given & {"persona_template", "persona_context_template", "persona_reminder"}
+    settings = flags.get("set") or flags.get("set_") or ()
+    for item in [settings] if isinstance(settings, str) else settings:
+        places.add(".".join(part.strip() for part in str(item).partition("=")[0].split(".")))
+    return places
+
+
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +33,10 @@ class OwnValues:
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """Of what is missing, what is left out and is not looked up in the environment by itself:
-        parameters and options that are no keys, variables and headers that are not there."""
-        return tuple(place for place in self.missing if _is_left_out(place.split("."), os.environ))
+        """Of what is missing, what is left out: parameters and options that are no keys (those
+        come from the environment again), and variables and headers of tool servers (those never
+        do: a log must not choose which variable goes to which host)."""
+        return tuple(place for place in self.missing if _is_left_out(place.split(".")))
 
     @property
     def masked(self) -> tuple[str, ...]:
@@ -49,10 +49,16 @@ class OwnValues:
         )
 
 
-def _is_left_out(place: Sequence[str], environ: Mapping[str, str]) -> bool:
+def _is_left_out(place: Sequence[str]) -> bool:
     if place[1:2] in (["params"], ["options"]):
         return not is_secret_name(place[-1])
-    return place[0] == "tools" and place[-2] in ("env", "headers") and place[-1] not in environ
+    return place[0] == "tools" and place[-2] in ("env", "headers")
+
+
+def without_values(recorded: Mapping[str, Any]) -> OwnValues:
+    """`recorded` as it stands: what a log of somebody else's gets."""
+    plain = copy.deepcopy(dict(recorded))
+    return OwnValues(plain, tuple(masked_places(plain)))
 
 
 def with_own_values(recorded: Mapping[str, Any]) -> OwnValues:

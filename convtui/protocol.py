@@ -185,15 +185,18 @@ def _read_exactly(stream: BinaryIO, size: int) -> bytes | None:
     return b"".join(parts)
 
 
+_FACTS: Final = ("category", "hook", "status", "retry_after", "objects_to", "consent")
+
+
 def describe_error(
     error: BaseException, *, redact: Callable[[str], str] = str, frames: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     """An error as it is written into records and frames.
 
     `{type, message, category?, hook?, frames?, location?, status?, retry_after?, objects_to?,
-    causes?}`; `frames` are the developer's own traceback lines. `causes` is there where more than
-    one exception is behind it: `{type, message, frames?}` of each, the
-    first to have happened first.
+    consent?, causes?}`; `frames` are the developer's own traceback lines, `consent` is what has to
+    be asked before anything is run. `causes` is there where more than one exception is behind it:
+    `{type, message, frames?}` of each, the first to have happened first.
     """
     own = frames_behind(error) or frames
     ours = isinstance(error, ConvtuiError)
@@ -202,7 +205,7 @@ def describe_error(
         "type": type(error).__name__,
         "message": redact(str(message or text_of(error))),
     }
-    for name in ("category", "hook", "status", "retry_after", "objects_to") if ours else ():
+    for name in _FACTS if ours else ():
         value = getattr(error, name, None)
         if value is not None:
             data[name] = value
@@ -305,7 +308,10 @@ class StartSpec:
     speed: float = 1.0
     """How fast the demo speaks; 0 is "at once"."""
     trust: bool = False
-    """Whether code that a log names may be loaded although its digest has changed."""
+    """Whether whatever a log names may be run, whoever wrote it."""
+    vouched: list[str] = field(default_factory=list)
+    """What of a continued scenario the user has named or agreed to: keys of `convtui.trust.Item`.
+    Without a log to go on from all of the scenario is the user's."""
     env_file: str | None = None
     faults: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Faults that are armed from the beginning, by side, as the answer to `Commands.INJECT` lists

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,6 +20,14 @@ settings.register_profile(
     "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test writes into the directories of whoever runs it: a key, say, that seals logs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONVTUI_HOME", str(tmp_path_factory.mktemp("convtui-home")))
+        yield
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -94,8 +94,10 @@ def settings_table() -> str:
     def rows() -> Iterator[Sequence[str]]:
         for name, setting in settings().items():
             default = setting.default if isinstance(setting.default, (str, bool, float)) else None
-            personal = " (yours only)" if "personal" in setting.metadata else ""
-            yield code(name), default_text(default), sentence(docs[name]) + personal
+            marks = {"personal": "yours only", "trusted": "trusted folders",
+                     "inside": "trusted folders"}  # fmt: skip
+            whose = [f" ({words})" for mark, words in marks.items() if mark in setting.metadata]
+            yield code(name), default_text(default), sentence(docs[name]) + "".join(whose)
 
     return table(["setting", "default", "meaning"], rows())
 

@@ -13,11 +13,14 @@ from convtui.config import (
     Paths,
     builtin_dir,
     load_config,
+    project_settings,
     read_state,
     writable_dir,
     write_state,
 )
 from convtui.errors import DataFileError, FileError, UsageError
+from convtui.seal import private_folder
+from convtui.trusted_folders import trust_folder
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def test_every_mistake_is_told(home: Path) -> None:
     user = home / "home" / "config" / "config.toml"
     user.write_text('mouse = "no"\n\nthem = "x"\nspeed = 0\n')
     project = home / "work" / "convtui.toml"
-    project.write_text('color = "sometimes"\npython = "evil"\n')
+    project.write_text('color = "sometimes"\ntrust = ["/"]\n')
     with pytest.raises(DataFileError) as caught:
         load(home, {"wire": "x"}, CONVTUI_MOUSE="maybe")
     assert str(caught.value).splitlines() == [
@@ -72,7 +75,7 @@ def test_every_mistake_is_told(home: Path) -> None:
         f"{user}:3: them: unknown key 'them', did you mean 'theme'?",
         f"{user}:4: speed: must be more than 0, not 0",
         f"{project}:1: color: must be one of auto, always, never, not 'sometimes'",
-        f"{project}:2: python: may run programs, so it belongs into your own config.toml,"
+        f"{project}:2: trust: says what may run, so it belongs into your own config.toml,"
         " a variable or a flag",
         "CONVTUI_MOUSE: must be true or false, not text",
         "--wire: must be one of recent, all, off, not 'x'",
@@ -132,3 +135,35 @@ def test_state_survives_damage(tmp_path: Path) -> None:
     with pytest.raises(FileError):
         write_state(file / "below", {})
     assert [path.name for path in file.parent.iterdir()] == ["state.json"]
+
+
+NEEDS_TRUST = {
+    "editor": "vi", "python": "python3", "env_file": ".env", "provider": "bot.py:Bot",
+    "persona": "maya.yaml", "user_model": "openai/m", "api_base": "http://h",
+    "user_api_base": "http://h", "out_dir": "../runs", "keymap": "/keys.yaml",
+}  # fmt: skip
+COUNTS = {
+    "theme": "light", "speed": 2.0, "color": "never", "mouse": False, "wire": "off",
+    "confirm_quit": False,
+}  # fmt: skip
+
+
+def test_every_setting_needs_trust_or_does_not() -> None:
+    assert {*NEEDS_TRUST, *COUNTS, "trust"} == set(Config.describe()), "classify a new setting"
+    file = Path("/project/convtui.toml")
+    assert project_settings({**NEEDS_TRUST, **COUNTS}, file) == NEEDS_TRUST
+    harmless = {"provider": "demo", "persona": "maya", "out_dir": "runs", "keymap": "k.yaml"}
+    assert project_settings(harmless, file) == {}
+    for provider in ("openai/gpt-4o", "package.module:Bot", "installed", "recorded:x.jsonl"):
+        assert project_settings({"provider": provider}, file)
+
+
+def test_the_list_of_folders_that_others_can_write_is_refused(home: Path) -> None:
+    (home / "work" / "convtui.toml").write_text('api_base = "http://h"\n')
+    paths = Paths.find({"CONVTUI_HOME": str(home / "home")})
+    trust_folder(paths, home / "work", {"api_base": "http://h"})
+    assert load(home).api_base == "http://h"
+    (private_folder(paths) / "folders.json").chmod(0o666)
+    config = load(home)
+    assert config.api_base is None
+    assert config.untrusted is not None and "others can read it" in config.untrusted.text

@@ -18,6 +18,7 @@ from convtui.errors import EngineError
 from convtui.log.replies import collect
 from convtui.protocol import Commands, ContinueFrom, PreviewSpec, StartSpec
 from convtui.records import RecordDict
+from convtui.trust import vouched_in_session
 
 _HOOK_WITHIN: Final = 10.0
 """Seconds that loading the provider and running its hooks once may take."""
@@ -160,7 +161,10 @@ async def ask_again(
             {**start.as_dict(), "continue_from": None, "faults": {}, "breakpoints": []}
         )
         spec.out_dir = str(Path(folder) / "log")
-        spec.watched, spec.paused, spec.trust, spec.wire = True, False, True, "off"
+        spec.watched, spec.paused, spec.wire = True, False, "off"
+        # It is the scenario of a session that runs.
+        spec.vouched = [*spec.vouched, *vouched_in_session(spec.scenario)]
+        spec.trust = False
         spec.continue_from = replace(parent, kind="rewind", held=True, reuse_reply=False)
         handle = EngineHandle(python=python)
         records: list[RecordDict] = []

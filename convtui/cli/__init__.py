@@ -44,6 +44,7 @@ _COMMANDS: Final[dict[str, str]] = {
     "themes": "List the themes and where each comes from.",
     "config": "Show every setting, its value and its origin.",
     "where": "Show every path in use.",
+    "trust": "Let a folder's settings name hosts, commands and code.",
     "schema": "Print a JSON Schema for editors.",
     "completion": "Print a completion script for bash, zsh or fish.",
     "help": "Print a page of the manual.",

@@ -75,7 +75,18 @@ def settings(**flags: Any) -> Config:
     config = load_config(flags)
     for warning in config.warnings:
         say(f"convtui: {warning}")
+    if config.untrusted is not None:
+        _say_once(f"convtui: {config.untrusted.text}")
     return config
+
+
+def _say_once(message: str) -> None:
+    """`say()`, once in a command that reads its settings more than once."""
+    context = click.get_current_context(silent=True)
+    said = context.find_root().meta.setdefault(__name__, set()) if context is not None else set()
+    if message not in said:
+        said.add(message)
+        say(message)
 
 
 def use_color(stream: Any, setting: str = "auto", *, plain: bool = False) -> bool:

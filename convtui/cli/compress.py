@@ -17,7 +17,7 @@ from convtui.text import visible
 @click.option("--provider", metavar="SPEC", help="Summarises with this provider instead.")
 @click.option("--api-base", metavar="URL", help="Endpoint of the provider's model.")
 @click.option("--out", metavar="DIR", help="Where the new log goes.")
-@click.option("--trust", is_flag=True, help="Load code that has changed since the log was written.")
+@click.option("--trust", is_flag=True, help="Run what the log names, whoever wrote it.")
 @click.option("--python", metavar="PATH", help="The interpreter that has the provider's packages.")
 @click.option("--env-file", metavar="FILE", help="Environment variables, such as API keys.")
 @json_flag

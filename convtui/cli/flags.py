@@ -41,7 +41,7 @@ _FLAGS: Final = (
     ),
     click.option("--out", metavar="DIR", help="Where the log goes."),
     click.option("--resume", metavar="LOG", help="Go on where a saved run stopped."),
-    click.option("--trust", is_flag=True, help="Load code that a log names though it changed."),
+    click.option("--trust", is_flag=True, help="Run what the log names, whoever wrote it."),
     click.option("--python", metavar="PATH", help="The interpreter with the provider's packages."),
     click.option("--env-file", metavar="FILE", help="KEY=value lines for the engine."),
     click.option("--wire", type=click.Choice(["recent", "all", "off"]), help="HTTP to keep."),

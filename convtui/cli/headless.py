@@ -7,13 +7,14 @@ import contextlib
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import convtui.errors
 from convtui.cli.common import say
 from convtui.client import EngineHandle, EngineState
-from convtui.errors import CommandRefused, ConvtuiError, EngineError
+from convtui.errors import CommandRefused, ConvtuiError, EngineError, UsageError
 from convtui.plain import Printer
 from convtui.protocol import Commands, StartSpec
 from convtui.records import RecordDict, exit_code
@@ -151,14 +152,38 @@ class Conductor:
 def conduct(spec: StartSpec, printer: Printer, python: str | None = None) -> Conductor:
     """Runs one conversation to its end and returns what ran it.
 
-    Raises the error of an engine that could not start, with the exit code that is right for it.
+    A log that names what nobody has asked for is asked about where there is a terminal. Raises the
+    error of an engine that could not start, with the exit code that is right for it.
     """
     conductor = Conductor(spec, printer, python)
     try:
         asyncio.run(conductor.run())
+        return conductor
     except EngineError as error:
-        raise startup_error(error, conductor.handle) from None
-    return conductor
+        refused = error
+    agreed = agreed_to(refused.error.get("consent"))
+    if not agreed:
+        raise startup_error(refused, conductor.handle)
+    return conduct(replace(spec, vouched=[*spec.vouched, *agreed]), printer, python)
+
+
+def agreed_to(consent: Any) -> list[str]:
+    """What somebody at the terminal has just agreed to of a `trust.Question`.
+
+    Nothing where there is no terminal: nobody is asked there. Raises `UsageError` after a no.
+    """
+    if not isinstance(consent, dict) or not sys.stdin or not sys.stdin.isatty():
+        return []
+    from convtui.trust import Question
+
+    question = Question.of(consent)
+    say(question.text)
+    sys.stderr.write("Do all that? [y/N] ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline().strip().lower()
+    if answer not in ("y", "yes"):
+        raise UsageError(f"{question.log}: not agreed to, so nothing was run")
+    return question.items
 
 
 def startup_error(error: EngineError, handle: EngineHandle) -> ConvtuiError:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
+from convtui.cli.headless import agreed_to
 from convtui.cli.start import Plan
+from convtui.errors import ConsentNeeded
 from convtui.plain import Printer
+from convtui.protocol import StartSpec
 from convtui.records import exit_code
 
 
@@ -17,14 +21,22 @@ def conduct_here(planned: Plan, printer: Printer) -> tuple[int, Path | None]:
     # By name: the command line is on the screen's side of the house, which never imports engines.
     engine = import_module("convtui.engine.converse")
 
-    async def run() -> None:
-        async with contextlib.aclosing(
-            engine.converse(planned.scenario, spec=planned.spec)
-        ) as said:
+    async def run(spec: StartSpec) -> None:
+        async with contextlib.aclosing(engine.converse(planned.scenario, spec=spec)) as said:
             async for record in said:
                 printer.record(record)
 
-    asyncio.run(run())
+    spec = planned.spec
+    asked: ConsentNeeded | None = None
+    try:
+        asyncio.run(run(spec))
+    except ConsentNeeded as error:
+        asked = error
+    if asked is not None:
+        agreed = agreed_to(asked.consent)
+        if not agreed:
+            raise asked
+        asyncio.run(run(replace(spec, vouched=[*spec.vouched, *agreed])))
     printer.finish()
     return exit_code(printer.transcript.termination), _log(planned, printer.transcript.id)
 

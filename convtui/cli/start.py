@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 from convtui.cli.common import say, settings
 from convtui.config import Config
 from convtui.errors import FileError, FilterError, UsageError
-from convtui.own_values import with_own_values
+from convtui.flags import places_of
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario import Scenario, merge_flags
+from convtui.trust import own_scenario, vouched_folders, vouched_for
 
 if TYPE_CHECKING:
     from convtui.waza_task import WazaTask
@@ -54,7 +55,7 @@ def plan(
     parent = _parent(flags.get("resume"))
     provider = flags.get("provider") or config.provider
     base, waza, notes = _scenario(scenario_file, parent, flags.get("task"), provider)
-    scenario = _resolve(base, flags, config, provider_open=base is None or waza is not None)
+    scenario, named = _resolve(base, flags, config, provider_open=base is None or waza is not None)
     if waza is not None:
         notes += _waza_choices(waza, flags, provider)
     for note in notes:
@@ -73,7 +74,8 @@ def plan(
         breakpoints=list(scenario.breakpoints),
         wire="last" if config.wire == "recent" else config.wire,
         speed=speed,
-        trust=bool(flags.get("trust")) or _trusted(scenario, config),
+        trust=bool(flags.get("trust")),
+        vouched=[] if parent is None else _vouched(scenario, scenario_file, named, config),
         env_file=config.env_file,
         continue_from=parent,
     )
@@ -113,10 +115,10 @@ def _scenario(
     from convtui.log.reader import open_log
 
     with open_log(parent.log) as log:
-        recorded = log.transcript.header.get("scenario")
-    if not isinstance(recorded, dict):
+        header = log.transcript.header
+    if not isinstance(header.get("scenario"), dict):
         raise UsageError(f"{parent.log}: the log does not say which scenario it ran; name it")
-    own = with_own_values(recorded)
+    own = own_scenario(header)
     if own.needed:
         raise UsageError(
             f"{parent.log}: the log was written without {own.needed[0]}, and the scenario file it"
@@ -151,7 +153,8 @@ def _waza_choices(task: WazaTask, flags: Mapping[str, Any], provider: str | None
 
 def _resolve(
     base: Scenario | None, flags: Mapping[str, Any], config: Config, *, provider_open: bool
-) -> Scenario:
+) -> tuple[Scenario, set[str]]:
+    """The scenario to run, and the keys of it that the user's flags and settings have set."""
     laid = {key: value for key, value in flags.items() if key not in _HOW and value is not False}
     if base is None and laid.get("persona") is None:
         laid["persona"] = config.persona
@@ -162,7 +165,7 @@ def _resolve(
     scenario = merge_flags(base, laid, ready=False)
     if scenario.persona.needs_model and config.user_model:
         laid["user_model"] = config.user_model
-    return merge_flags(base, laid)
+    return merge_flags(base, laid), places_of(laid)
 
 
 def check_breakpoints(scenario: Scenario) -> None:
@@ -185,10 +188,10 @@ def check_warm(scenario: Scenario) -> None:
     chosen_context(scenario.warm)
 
 
-def _trusted(scenario: Scenario, config: Config) -> bool:
-    """Whether the provider's file lies in a directory that the user's settings trust."""
-    spec = scenario.provider.spec
-    if spec.kind != "file":
-        return False
-    file = Path(spec.target).resolve()
-    return any(file.is_relative_to(Path(folder).resolve()) for folder in config.trust)
+def _vouched(
+    scenario: Scenario, scenario_file: str | None, named: set[str], config: Config
+) -> list[str]:
+    """What of a log's scenario the user has named: in a scenario file, by flags and settings."""
+    if scenario_file is not None:
+        return vouched_for(scenario)
+    return [*vouched_for(scenario, named), *vouched_folders(scenario, config.trust)]

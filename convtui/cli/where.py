@@ -12,9 +12,14 @@ from convtui.cli.common import example, json_flag, print_json, settings, table
 @click.command("where", epilog=example("convtui where", "convtui where --json"))
 @json_flag
 def command(as_json: bool) -> int:
-    """Prints where settings, keys, themes, logs and crash reports are, and which of them exist."""
+    """Prints where settings, keys, themes, logs and crash reports are, and which of them exist.
+
+    With the folders whose settings you have trusted (`convtui trust`).
+    """
     from convtui.config import project_file
     from convtui.paths import builtin_dir
+    from convtui.seal import private_folder
+    from convtui.trusted_folders import read_trusted
 
     config = settings()
     paths = config.paths.as_dict()
@@ -28,8 +33,20 @@ def command(as_json: bool) -> int:
     for name in ("themes", "sample_runs"):
         paths[f"builtin_{name}"] = builtin_dir(name)
     paths["builtin_personas"] = Path(__file__).parent.parent / "personas"
+    paths["trust_dir"] = private_folder(config.paths)
+    trusted = [Path(folder) for folder in read_trusted(config.paths)]
     if as_json:
-        print_json({n: {"path": str(path), "exists": path.exists()} for n, path in paths.items()})
+        print_json(
+            {
+                **{name: _entry(path) for name, path in paths.items()},
+                "trusted_folders": [_entry(path) for path in trusted],
+            }
+        )
         return 0
-    table([[n, "exists" if p.exists() else "not there", str(p)] for n, p in paths.items()])
+    rows = [*paths.items(), *(("trusted_folder", folder) for folder in trusted)]
+    table([[n, "exists" if p.exists() else "not there", str(p)] for n, p in rows])
     return 0
+
+
+def _entry(path: Path) -> dict[str, object]:
+    return {"path": str(path), "exists": path.exists()}

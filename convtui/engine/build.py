@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shlex
 from pathlib import Path
 from typing import Any
 
 from convtui.engine.prepare import load_for
 from convtui.engine.runner import Conversation, Wiring
-from convtui.engine.seed import Seed, read_seed
-from convtui.errors import ConvtuiError, FileError, UsageError
+from convtui.engine.seed import read_seed
+from convtui.errors import FileError
 from convtui.events import Warned
 from convtui.models.base import ModelClients
-from convtui.own_values import with_own_values
 from convtui.protocol import StartSpec
 from convtui.providers.loader import Loaded
 from convtui.scenario import Scenario
+from convtui.trust import own_scenario, refuse_unasked
 
 
 def apply_env_file(spec: StartSpec) -> None:
@@ -76,14 +74,14 @@ def _describe_call(loaded: Loaded) -> dict[str, Any] | None:
 def build(spec: StartSpec, wiring: Wiring) -> Conversation:
     """A conversation, ready to run: both sides loaded, its log open.
 
-    Raises `UsageError`s: an unusable SPEC, a log that cannot be continued, an unwritable folder.
+    Raises `UsageError`s: an unusable SPEC, a log that cannot be continued, an unwritable folder;
+    and `ConsentNeeded`, before anything is loaded, for a log that names what nobody has asked for.
     """
     seed = read_seed(spec.continue_from) if spec.continue_from else None
-    recorded = with_own_values(seed.scenario).scenario if seed else {}
+    recorded = own_scenario(seed.header).scenario if seed else {}
     scenario = Scenario.from_public(spec.scenario or recorded)
     if seed is not None and not spec.trust:
-        _check_trust(scenario, seed.provider)
-        _check_servers(scenario, seed)
+        refuse_unasked(scenario, seed.header, seed.parent.file, vouched=spec.vouched)
     conversation = Conversation(scenario, spec, wiring, seed)
     conversation.caller.injector.take_over(spec.faults)
     _hear_drift(conversation)
@@ -102,44 +100,3 @@ def _hear_drift(conversation: Conversation) -> None:
         conversation.journal.emit_here(Warned, code=code, message=message, detail=detail)
 
     provider.warn = warn
-
-
-def _check_trust(scenario: Scenario, recorded: dict[str, object]) -> None:
-    """Continuing a log must not run code that is not what the log was made with, unasked."""
-    import hashlib
-
-    file, digest = recorded.get("file"), recorded.get("sha256")
-    if not isinstance(file, str) or not isinstance(digest, str):
-        return
-    if str(scenario.provider.spec) != recorded.get("spec"):
-        return  # the user named another provider
-    path = Path(file)
-    if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-        raise UsageError(
-            f"{path}: this file has changed since the log was written; look at it, then give"
-            " --trust to go on with it as it is now"
-        )
-
-
-def _check_servers(scenario: Scenario, seed: Seed) -> None:
-    """A log must not start programs by itself: only what a scenario file of the user's names."""
-    recorded = _commands(Scenario.from_public(seed.scenario))
-    unasked = [command for command in _commands(scenario) if command in recorded]
-    if not unasked:
-        return
-    named: list[list[str]] = []
-    if scenario.path is not None:
-        with contextlib.suppress(ConvtuiError):
-            named = _commands(Scenario.load(scenario.path))
-    for command in unasked:
-        if command not in named:
-            program = f"{shlex.join(command[:-1])} (in {command[-1]})"
-            raise UsageError(
-                f"{seed.parent.file}: this log names a program to start for its tools: {program};"
-                " look at it, then give --trust to start it, or the scenario file that names it"
-            )
-
-
-def _commands(scenario: Scenario) -> list[list[str]]:
-    servers = [tool.mcp for tool in scenario.tools if tool.mcp is not None]
-    return [[*server.command, server.cwd or ""] for server in servers if server.command]

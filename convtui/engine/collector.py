@@ -71,6 +71,8 @@ class Collector:
             handler(record)
 
     def on_header(self, record: RecordDict) -> None:
+        if self.header:
+            return  # a second one is damage, and nobody's word
         self.header = record
         self.responder.began(record.get("scenario"))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shlex
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -184,7 +183,7 @@ class McpToolServer:
             from mcp.client.streamable_http import streamable_http_client
             from mcp.shared._httpx_utils import create_mcp_http_client
 
-            async with create_mcp_http_client(headers=self._kept(config.headers)) as http:
+            async with create_mcp_http_client(headers=_unmasked(config.headers)) as http:
                 yield streamable_http_client(
                     str(config.url), http_client=http, max_sse_event_size=_MOST_BYTES
                 )
@@ -192,16 +191,9 @@ class McpToolServer:
         from convtui.engine.mcp_process import ServerProcess
 
         process = self._process = await ServerProcess.start(
-            config.command, self._kept(config.env), config.cwd, self._take
+            config.command, _unmasked(config.env), config.cwd, self._take
         )
         yield process.streams()
-
-    @staticmethod
-    def _kept(values: dict[str, str]) -> dict[str, str]:
-        """Values as they are to be passed; what a log has without its secret is looked up again."""
-        found = {name: os.environ.get(name) if value == REDACTED else value
-                 for name, value in values.items()}  # fmt: skip
-        return {name: value for name, value in found.items() if value is not None}
 
     async def _until_over(self) -> None:
         waits = [asyncio.create_task(self._ending.wait())]
@@ -384,3 +376,8 @@ class McpToolServer:
             detail = {"server": self.label}
             text = f"MCP server {self.label}: {message}"
             self._journal.emit_here(Warned, code=code, message=text, detail=detail)
+
+
+def _unmasked(values: dict[str, str]) -> dict[str, str]:
+    """Those that have their value: nothing is looked up for one that was taken out of a log."""
+    return {name: value for name, value in values.items() if REDACTED not in value}

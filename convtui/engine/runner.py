@@ -46,6 +46,7 @@ from convtui.engine.turns import Turns, user_is_done
 from convtui.errors import (
     ConversationError,
     ConvtuiError,
+    FileError,
     HookError,
     ProviderError,
 )
@@ -69,6 +70,7 @@ from convtui.scenario import Scenario
 from convtui.secrets import Redactor
 from convtui.text import safe_name
 from convtui.tracebacks import own_frames
+from convtui.trust import make_seal
 
 
 @dataclass(slots=True)
@@ -171,6 +173,8 @@ class Conversation:
         self._stop_reason: tuple[Literal["human", "harness"], str] | None = None
         self._session_started = 0.0
         self._forcing = threading.Lock()
+        self.warnings: list[tuple[str, str]] = []
+        """Codes and words of what is to be known from the beginning."""
         self.on_begin: Callable[[], None] = lambda: None
         """Called when the log has its first records."""
 
@@ -195,7 +199,7 @@ class Conversation:
         self._task = asyncio.current_task()
         journal = self.journal
         journal.writer.start_clock()
-        journal.emit(self._header())
+        self._write_header()
         if self.seed is not None:
             journal.emit(self.seed.record(self.state))
         if self.state.warm is not None:
@@ -203,6 +207,9 @@ class Conversation:
         if self.seed is not None:
             for damage in self.seed.damage:
                 self._warn("damaged_parent", damage)
+        for code, text in self.warnings:
+            self._warn(code, text)
+        if self.seed is not None:
             for side in self.seed.taken_over:
                 self.turns.speakers.taken_over.add(side)
                 journal.emit(DebugTookOver(side="provider" if side == "provider" else "persona"))
@@ -319,6 +326,17 @@ class Conversation:
     @property
     def _at_turn(self) -> int:
         return self.journal.place.turn or 0
+
+    def _write_header(self) -> None:
+        """Writes the header, sealed as it will stand in the log."""
+        header = self._header()
+        try:
+            seal = make_seal(self.journal.writer.clean(header.payload()))
+            header = header.model_copy(update={"seal": seal})
+        except FileError as error:
+            text = f"going on with this log will ask what it may run: {error}"
+            self.warnings.append(("no_seal", text))
+        self.journal.emit(header)
 
     def _header(self) -> Header:
         seed = self.seed

@@ -34,8 +34,9 @@ class Seed:
     """Where a conversation stood at a record of its log."""
 
     parent: ParentRef
+    header: dict[str, Any]
+    """The log's own, as it stands there."""
     scenario: dict[str, Any]
-    provider: dict[str, Any]
     prepared: list[str]
     current: int
     """The session that goes on, from 1; 0 when none was entered yet."""
@@ -242,8 +243,8 @@ def read_seed(parent: ContinueFrom) -> Seed:
             seq=collector.last_seq,
             sha256=sha256,
         ),
+        header=header,
         scenario=dict(header.get("scenario", {})),
-        provider=dict(header.get("provider", {})),
         prepared=collector.prepared,
         current=collector.current,
         first_speakers=collector.first,

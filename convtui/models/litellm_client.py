@@ -23,6 +23,7 @@ from convtui.models.base import Delta, Message
 from convtui.models.chunks import is_priced
 from convtui.models.context import current_warn
 from convtui.models.endpoint import watch_answers
+from convtui.models.endpoint_keys import NO_KEY, stand_in_key
 from convtui.models.mapping import CallFacts, map_error, unknown_model
 from convtui.models.sendable import REPLACED, sendable
 from convtui.secrets import Redactor, public_params, secrets_of
@@ -205,11 +206,12 @@ class LitellmClient:
     ) -> AsyncIterator[Delta]:
         """One attempt; the reply as deltas, as they arrive.
 
-        `params` are laid over the client's own: `api_base` and `api_key` (else the environment's),
-        and whatever the model takes (`temperature`, `extra_headers`, ...). `stream: false` asks for
-        the whole reply at once and yields one delta; `stream_options: null` sends none, for
-        endpoints that refuse them (usage is unknown then); `model` asks another model this once.
-        The first delta's metadata has the response headers worth keeping.
+        `params` are laid over the client's own: `api_base` and `api_key` (else the environment's;
+        else none, where `api_base` is not the provider's own host), and whatever the model takes
+        (`temperature`, `extra_headers`, ...). `stream: false` asks for the whole reply at once and
+        yields one delta; `stream_options: null` sends none, for endpoints that refuse them (usage
+        is unknown then); `model` asks another model this once. The first delta's metadata has the
+        response headers worth keeping.
 
         Lone surrogates, which no request can have, are sent as U+FFFD; `current_warn` is told.
 
@@ -233,6 +235,9 @@ class LitellmClient:
                 yield Delta(begins=True)
             litellm = await self._clients.loaded()
             ignore_litellm_deprecations()
+            key = stand_in_key(litellm, self.model, asked)
+            if key is not None:
+                asked["api_key"] = key
             deltas = attempt.deltas(litellm, self._arguments(asked, messages, tools))
             async with contextlib.aclosing(deltas):
                 async for piece in deltas:
@@ -291,7 +296,7 @@ class LitellmClient:
             model=self.model,
             api_base=str(asked["api_base"]) if asked.get("api_base") else None,
             key_names=tuple(key_names),
-            key_given=bool(asked.get("api_key")),
+            key_given=asked.get("api_key") not in (None, "", NO_KEY),
             started=started,
             messages=messages,
             redactor=self._clients.redactor,

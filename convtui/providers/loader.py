@@ -24,6 +24,7 @@ from convtui.providers.base import HOOKS, Provider
 from convtui.providers.call_shape import CallShape, read_call_shape
 from convtui.providers.construct import Accepted, Construction
 from convtui.providers.function import FunctionProvider
+from convtui.providers.own_modules import OwnModules
 from convtui.providers.signatures import check_signatures
 from convtui.spec import ProviderSpec, source_names
 from convtui.tracebacks import location, own_frames
@@ -208,7 +209,8 @@ def load_function(spec: ProviderSpec) -> Callable[..., Any]:
 def import_file(path: Path) -> ModuleType:
     """Imports a Python file; one inside a package as `package.module`.
 
-    Its folder and the project's root go on `sys.path`. Raises `ProviderLoadError`.
+    Its folder and the project's root go on `sys.path`, where its own modules are found: by its code
+    alone where they are called like packages that we need. Raises `ProviderLoadError`.
     """
     if path.is_dir():
         raise ProviderLoadError(f"{path}: this is a folder; write {path}/FILE.py:NAME")
@@ -221,26 +223,25 @@ def import_file(path: Path) -> ModuleType:
     while (package_root / "__init__.py").is_file() and package_root.parent != package_root:
         parts.insert(0, package_root.name)
         package_root = package_root.parent
-    _on_path(package_root)
-    if len(parts) == 1:
-        _on_path(path.parent)
+    modules = OwnModules.current()
+    modules.add(package_root, own=True)
     root = next((p for p in path.parents if any((p / m).exists() for m in _ROOT_MARKS)), None)
     if root is not None:
-        _on_path(root)
+        modules.add(root, own=False)
     if len(parts) > 1:
-        return import_module(".".join(parts), path)
+        return import_module(modules.for_them(".".join(parts), str(path)), path)
     name = path.stem
     known = sys.modules.get(name)
     taken = known is not None and getattr(known, "__file__", None) != str(path)
-    if taken or name in sys.stdlib_module_names:
-        # Their `json.py` must not replace the standard library's module of that name.
+    if taken or name in sys.stdlib_module_names or modules.protects(name):
+        # Their `json.py` or `mcp.py` must not be what everybody else gets for that name.
         name = f"_convtui_provider_{name}"
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    loader = modules.adopted(spec).loader if spec is not None else None
+    if spec is None or loader is None:
         raise ProviderLoadError(f"{path}: this is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    loader = spec.loader
 
     def run() -> None:
         loader.exec_module(module)
@@ -284,12 +285,6 @@ def _importing(run: Callable[[], object], what: str) -> None:
             frames=own_frames(error),
             location=location(error),
         ) from error
-
-
-def _on_path(folder: Path) -> None:
-    text = str(folder)
-    if text not in sys.path:
-        sys.path.insert(0, text)
 
 
 def pick(module: ModuleType, name: str, where: str) -> Any:

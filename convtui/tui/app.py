@@ -203,6 +203,44 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         if self.keymap_problem:
             self._tell_problems([self.keymap_problem], "Keys not loaded")
         self.run_worker(self._watch_themes(), group="themes", exit_on_error=False)
+        if self.config is not None and self.config.untrusted is not None:
+            self.run_worker(self._ask_for_folder(self.config), group="trust", exit_on_error=False)
+
+    async def _ask_for_folder(self, config: Config) -> None:
+        """Asks once whether the project's settings may name hosts, commands and code."""
+        untrusted = config.untrusted
+        assert untrusted is not None
+        refused = (await self.recall()).get("untrusted_folders")
+        refused = refused if isinstance(refused, dict) else {}
+        folder = str(untrusted.folder.resolve())
+        if refused.get(folder) == untrusted.digest:
+            return
+        from convtui.tui.screens.consent import Consent
+
+        yes = await self.push_screen_wait(
+            Consent(
+                "Trust this folder's settings?",
+                f"{untrusted.file} names what counts only in a folder that you trust"
+                f" ({untrusted.why}):",
+                untrusted.rows,
+                yes="Yes, trust this folder with that",
+                no="No, leave that out",
+            )
+        )
+        if not yes:
+            await self.remember(untrusted_folders={**refused, folder: untrusted.digest})
+            return
+        from convtui.trusted_folders import trust_folder
+
+        try:
+            await asyncio.to_thread(
+                trust_folder, config.paths, untrusted.folder, untrusted.settings
+            )
+            self.config = await asyncio.to_thread(config.again)
+        except ConvtuiError as error:
+            self._tell_problems([str(error)], "Not trusted")
+        else:
+            self.notify("Trusted: its settings count from the next run on.", markup=False)
 
     def warm_up(self) -> None:
         """Makes an engine ready in the background, so that the next run starts at once."""

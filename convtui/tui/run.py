@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,6 +133,10 @@ class LiveRun:
                 await old.close()
         self._take_breakpoints()
         await self.handle.start(self.spec)
+
+    def agree(self, keys: Sequence[str]) -> None:
+        """The user agrees to what a `trust.Question` asks for."""
+        self.spec = replace(self.spec, vouched=[*self.spec.vouched, *keys])
 
     def _take_breakpoints(self) -> None:
         # The engine numbers those it starts with from 1, in their order.

@@ -21,6 +21,7 @@ from convtui.protocol import ContinueFrom, StartSpec
 from convtui.providers.base import Provider, Request, as_delta
 from convtui.scenario import Scenario
 from convtui.secrets import Redactor
+from convtui.trust import vouched_for
 
 Line = str | Reply | Delta | BaseException | Sequence[Delta | BaseException]
 """One reply of a script: text, a reply, pieces of a stream, or what is raised."""
@@ -278,7 +279,8 @@ def prepare(
         watched=fields.pop("watched", plan is not None),
         wire="off",
         speed=0,
-        **fields,
+        # A scenario that a test names is the test's own, whatever a log says.
+        **{"vouched": vouched_for(what) if what is not None else [], **fields},
     )
     wiring = Wiring(
         models=models or FakeModels(),

@@ -272,7 +272,7 @@ def test_a_server_that_is_not_whole_cannot_be_started(
     assert own.needed == ("tools.0.mcp.command.2",)
     assert own.left_out == ("tools.0.mcp.env.A_KEY",)
     monkeypatch.setenv("A_KEY", "from the environment")
-    assert not own.left_out
+    assert own.left_out, "a log does not choose what goes to whom"
 
 
 # --- what is printed

@@ -20,7 +20,7 @@ import pytest
 
 from convtui.engine.mcp_tools import McpToolServer
 from convtui.engine.tools import Toolbox
-from convtui.errors import DataFileError, ToolError, UsageError
+from convtui.errors import ConsentNeeded, DataFileError, ToolError
 from convtui.log.tool_results import whole_result
 from convtui.models.base import Reply
 from convtui.scenario import McpServer, Scenario
@@ -480,22 +480,31 @@ def test_a_server_is_started_in_the_folder_of_the_scenario(tmp_path: Path) -> No
     assert tool.mcp.cwd == str(tmp_path)
 
 
-async def test_what_the_log_has_without_its_secret_comes_from_the_environment(
+async def test_what_the_log_has_without_its_secret_comes_from_the_scenario_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = 'str(__import__("os").environ.get("TRIPS_API_KEY"))'
     config = noisy(tmp_path, NOISY.replace('"pong"', key))
     config["env"] = {"TRIPS_API_KEY": "first-secret-4711"}
     asks = calls(("ping", ""))
-    bot, what = talk(asks, "x", asks, "y", tools=[{"mcp": config}])
-    parent = await run(what, tmp_path)
+    bot, what = talk(asks, "x", asks, "y", asks, "z", asks, "w", tools=[{"mcp": config}])
+    file = tmp_path / "scenario.yaml"
+    file.write_text(json.dumps(what.model_dump(mode="json", exclude_unset=True)))
+    parent = await run(Scenario.load(file), tmp_path)
     assert back(parent)["ping"] == "[redacted]", "in the log; the model saw it"
     assert "first-secret" not in parent.path.read_text()
-    monkeypatch.setenv("TRIPS_API_KEY", "other-9")
     before = parent.of("turn.started")[1]["seq"] - 1
-    ran = await resume(parent.path, tmp_path, seq=before, kind="rewind", trust=True)
-    assert back(ran)["ping"] == "other-9"
-    assert bot.answered == 4
+    monkeypatch.setenv("TRIPS_API_KEY", "other-9")
+    ran = await resume(parent.path, tmp_path, seq=before, kind="rewind")
+    assert back(ran)["ping"] == "[redacted]", "it got the value of the file, which is a secret"
+    config["env"] = {"TRIPS_API_KEY": "newer-9"}
+    file.write_text(file.read_text().replace("first-secret-4711", "newer-9"))
+    ran = await resume(parent.path, tmp_path, seq=before, kind="rewind")
+    assert back(ran)["ping"] == "newer-9"
+    file.unlink()
+    ran = await resume(parent.path, tmp_path, seq=before, kind="rewind")
+    assert back(ran)["ping"] == "None", "never from the environment"
+    assert bot.answered == 8
 
 
 async def test_signals_reach_only_the_server(tmp_path: Path) -> None:
@@ -512,24 +521,22 @@ async def test_signals_reach_only_the_server(tmp_path: Path) -> None:
     await box.stop()
 
 
-async def test_a_log_starts_no_program_that_no_scenario_file_names(tmp_path: Path) -> None:
+async def test_a_log_starts_no_program_that_this_user_has_not_named(tmp_path: Path) -> None:
     started = tmp_path / "started"
     config = noisy(tmp_path, f"open({str(started)!r}, 'a').write('x')\n" + NOISY)
     _, what = talk("x", tools=[{"mcp": config}])
     parent = await run(what, tmp_path)
     before = parent.of("turn.started")[1]["seq"] - 1
     assert started.read_text() == "x"
-    with pytest.raises(UsageError, match=r"names a program to start .*noisy\.py .*--trust"):
-        await resume(parent.path, tmp_path, seq=before)
-    assert started.read_text() == "x"
-    file = tmp_path / "scenario.yaml"
-    data = {"persona": {"name": "A", "script": ["hi"]}, "tools": [{"mcp": config}]}
-    use = what.provider.use
-    file.write_text(json.dumps({**data, "provider": {"use": use}}))
-    parent = await run(Scenario.load(file), tmp_path)
-    before = parent.of("turn.started")[1]["seq"] - 1
     ran = await resume(parent.path, tmp_path, seq=before)
-    assert ran.ended == ("completed", "simulator"), "the file that the log names has it"
-    file.write_text(json.dumps({**data, "provider": {"use": use}, "tools": []}))
-    with pytest.raises(UsageError, match="--trust"):
+    assert ran.ended == ("completed", "simulator"), "this user's own log"
+    assert started.read_text() == "xx"
+    file = tmp_path / "scenario.yaml"
+    file.write_text(json.dumps({"tools": [{"mcp": config}]}))
+    header, _, rest = parent.path.read_text().partition("\n")
+    record = json.loads(header)
+    record["scenario"]["source"]["file"] = str(file)
+    parent.path.write_text(json.dumps(record) + "\n" + rest)
+    with pytest.raises(ConsentNeeded, match=r"start the program .*noisy\.py .*\n.*--trust"):
         await resume(parent.path, tmp_path, seq=before)
+    assert started.read_text() == "xx", "a scenario file that a log names is no word of the user's"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,8 @@ from convtui.errors import (
     StreamDropped,
     TransientModelError,
 )
+from convtui.models.base import ReplyFold
+from convtui.models.endpoint_keys import stand_in_key
 from convtui.models.litellm_client import LitellmClients
 from convtui.models.mapping import CallFacts, map_error
 from convtui.models.waits import retry_after
@@ -208,22 +211,84 @@ async def test_an_api_base_that_is_no_url(litellm_clients: LitellmClients) -> No
 
 
 @pytest.mark.parametrize(
-    ("model", "name"),
-    [("openai/m", "OPENAI_API_KEY"), ("anthropic/claude-3-5-sonnet-latest", "ANTHROPIC_API_KEY")],
+    ("model", "name", "own"),
+    [
+        ("openai/m", "OPENAI_API_KEY", "https://api.openai.com/v1"),
+        ("openai/m", "OPENAI_API_KEY", "https://eu.api.openai.com/v1"),
+        ("anthropic/claude-3-5-sonnet-latest", "ANTHROPIC_API_KEY", "https://api.anthropic.com"),
+        ("openai/m", "OPENAI_API_KEY", None),
+    ],
 )
-async def test_a_missing_key_names_its_variable(
+async def test_the_provider_itself_insists_on_a_key(
+    litellm_clients: LitellmClients,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    name: str,
+    own: str | None,
+) -> None:
+    keyless(monkeypatch)
+    error, _ = await failure(litellm_clients, model, own, api_key=None)
+    assert type(error) is AuthenticationFailed
+    assert f"set {name}" in str(error)
+
+
+@pytest.mark.parametrize("model", ["openai/m", "deepseek/m", "openrouter/a/m", "mistral/m"])
+async def test_another_endpoint_is_called_without_a_key(
     litellm_clients: LitellmClients,
     server: OpenAIServerThread,
     monkeypatch: pytest.MonkeyPatch,
     model: str,
-    name: str,
 ) -> None:
-    for variable in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "ANTHROPIC_API_KEY"):
-        monkeypatch.delenv(variable, raising=False)
-    error, _ = await failure(litellm_clients, model, server.url, api_key=None)
+    keyless(monkeypatch)
+    server.script(FakeReply(text="hello"), FakeReply(text="hello"))
+    client = litellm_clients.client(model, {"api_base": server.url})
+    fold = ReplyFold()
+    async for delta in client.stream([{"role": "user", "content": "hi"}]):
+        fold.add(delta)
+    assert fold.text == "hello"
+    assert server.requests[0].headers["authorization"] == "Bearer no-key"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-from-the-environment-1")
+    if model == "openai/m":
+        async for _ in client.stream([{"role": "user", "content": "hi"}]):
+            pass
+        assert server.requests[1].headers["authorization"] == "Bearer sk-from-the-environment-1"
+
+
+def test_whether_an_endpoint_gets_no_key_at_all(
+    litellm_clients: LitellmClients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyless(monkeypatch)
+    litellm = litellm_clients.module()
+    local = "http://127.0.0.1:8000/v1"
+    given: list[tuple[str, dict[str, Any], bool]] = [
+        ("openai/m", {"api_base": local}, True),
+        ("openai/m", {"base_url": local}, True),
+        ("openai/m", {"api_base": "https://openai.com.example/v1"}, True),
+        ("openai/m", {"api_base": local, "api_key": "k"}, False),
+        ("openai/m", {"api_base": local, "extra_headers": {"Authorization": "Bearer x"}}, False),
+        ("openai/m", {}, False),
+        ("groq/llama", {"api_base": "https://api.groq.com/openai/v1"}, False),
+        ("azure/gpt", {"api_base": "https://mine.openai.azure.com"}, False),
+        ("hosted_vllm/m", {"api_base": local}, False),
+    ]
+    for model, params, stands_in in given:
+        assert (stand_in_key(litellm, model, params) is not None) is stands_in, (model, params)
+
+
+async def test_an_endpoint_that_wants_a_key_after_all_names_the_variable(
+    litellm_clients: LitellmClients, server: OpenAIServerThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyless(monkeypatch)
+    server.script(FakeReply(status=401))
+    error, _ = await failure(litellm_clients, "openai/m", server.url, api_key=None)
     assert type(error) is AuthenticationFailed
-    assert f"set {name}" in str(error)
-    assert not server.requests
+    assert "OPENAI_API_KEY" in str(error) and "params.api_key" not in str(error)
+
+
+def keyless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment without any key."""
+    for variable in [name for name in os.environ if name.endswith("_KEY")]:
+        monkeypatch.delenv(variable)
 
 
 @pytest.mark.parametrize(

@@ -236,6 +236,7 @@ async def test_a_recorded_decision_is_asked_again_in_a_run_of_its_own(tmp_path: 
     assert again == ("Order 18.", (1, 2))
     assert spec.continue_from is not None
     assert spec.continue_from.held
+    assert not spec.vouched and not spec.trust, "the engine asks what the log may run"
     assert spec.scenario["persona"]["name"] == "Ida"
 
 

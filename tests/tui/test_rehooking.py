@@ -11,6 +11,7 @@ from textual.widgets import Input
 
 from convtui.analysis.rehook import Report
 from convtui.analysis.rehooking import Rehooked
+from convtui.trust import make_seal
 from convtui.tui.app import ConvtuiApp, recording
 from convtui.tui.screens.debugger import DebuggerScreen
 from convtui.tui.screens.dialogs import Ask
@@ -38,7 +39,8 @@ class Bot(Provider):
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     records = sample()
-    records[0] = records[0].model_copy(update={"scenario": {"on_discard": "skip"}})
+    header = records[0].model_copy(update={"scenario": {"on_discard": "skip"}})
+    records[0] = header.model_copy(update={"seal": make_seal(header.payload())})
     return write_log(tmp_path / "run.jsonl", records)
 
 
@@ -166,6 +168,18 @@ def test_the_list_has_the_runs_that_changed_in_their_order() -> None:
     assert "≈ counterfactual" in doc
     assert "text edited by hand then: compared with what the hooks made of it" in doc
     assert "[-a-]{+b" in doc
+
+
+async def test_enter_runs_no_code_that_a_log_of_somebody_elses_names(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "run.jsonl", sample())
+    app = ConvtuiApp(lambda app: recording(app, log), state_file=tmp_path / "state.json")
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
+        await pilot.press("h")
+        await until(pilot, lambda: isinstance(app.screen, Ask) and app.screen.query(Input))
+        assert app.screen.query_one(Input).value == ""
+        await pilot.press("enter")
+        await until(pilot, lambda: "Write a provider" in text(app))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from convtui.errors import CommandRefused, ConvtuiError, EngineError
+from convtui.errors import CommandRefused, ConvtuiError, EngineError, UsageError
 from convtui.log.library import RunSummary, header_of
 from convtui.log.reader import is_being_written
 from convtui.text import visible_line
@@ -57,7 +57,7 @@ class Branching(TakingOver):
         """Starts the run; an engine that cannot start opens the pane that says why."""
         assert self.run is not None
         try:
-            await self.run.start()
+            await self._started(self.run)
         except EngineError as error:
             run = self.run
             self._last_error = run.handle.error or described(error)
@@ -66,6 +66,30 @@ class Branching(TakingOver):
             self.capp.fail(error)
         finally:
             self.attach(self.run)
+
+    async def _started(self, run: LiveRun) -> None:
+        """Starts the run; what a log names and nobody has asked for is asked about before."""
+        try:
+            await run.start()
+        except EngineError as error:
+            if not error.error.get("consent"):
+                raise
+            if await self._agrees(run, error):
+                await self._started(run)
+            elif self.app.screen_stack[0] is self:
+                self.capp.fail(UsageError(str(error)))
+            else:
+                self.capp.leave(self)
+                self.capp.last_failure = ""
+
+    async def _agrees(self, run: LiveRun, error: EngineError) -> bool:
+        """Whether the user agrees to what an engine has refused to do unasked."""
+        # Scenarios take longer to import than the screen to draw.
+        from convtui.tui.screens.consent import agreed_to
+
+        keys = await agreed_to(self.app, error.error["consent"])
+        run.agree(keys or ())
+        return keys is not None
 
     _last_error: dict[str, Any] | None = None
 
@@ -267,7 +291,14 @@ class Branching(TakingOver):
         try:
             if not run.handle.over:
                 await run.hold()
-            await run.go_on(kind, log=log, seq=seq, held=True, scenario=scenario)
+            try:
+                await run.go_on(kind, log=log, seq=seq, held=True, scenario=scenario)
+            except EngineError as error:
+                if not error.error.get("consent"):
+                    raise
+                if not await self._agrees(run, error):
+                    return
+                await run.go_on(kind, log=log, seq=seq, held=True, scenario=scenario)
         except CommandRefused as refused:
             self.refused(refused)
         except EngineError as error:
@@ -353,7 +384,9 @@ class Branching(TakingOver):
                 "This branch has another provider or other tools: `convtui debug --resume"
                 f" {visible_line(str(log), 200)}` goes on with it."
             )
-        return recorded, ""
+        from convtui.trust import own_scenario
+
+        return own_scenario(header).scenario, ""
 
     # --- leaving
 

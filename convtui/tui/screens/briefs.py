@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,11 +184,14 @@ class Briefs(Compressing):
         self, log: Path, until: int, brief: str, address: tuple[int, int]
     ) -> None:
         """From a recording: the conversation goes on in a debugger of its own."""
-        scenario = self.transcript.header.get("scenario")
+        # Scenarios take longer to import than the screen to draw.
+        from convtui.trust import own_scenario
+
+        own = await asyncio.to_thread(own_scenario, self.transcript.header)
         config = self.capp.config
         folder = config.runs_dir if config is not None else log.parent
         spec = StartSpec(
-            scenario=dict(scenario) if isinstance(scenario, dict) else {},
+            scenario=own.scenario,
             out_dir=str(folder.absolute()),
             watched=True,
             env_file=config.env_file if config is not None else None,

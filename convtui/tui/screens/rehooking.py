@@ -38,9 +38,14 @@ _EVERY = 0.1
 
 
 async def open_rehook(app: ConvtuiApp, logs: Sequence[Path], own: str) -> None:
-    """Asks whose hooks, then opens the screen. `own` is the provider that the runs name."""
+    """Asks whose hooks, then opens the screen. `own` is the provider that the runs name.
+
+    It is the answer to begin with only where the first of the logs is this user's own: Enter runs
+    its code.
+    """
     # What the check of the answer needs is loaded off the event loop.
     await asyncio.to_thread(start_for, "demo")
+    offered = await asyncio.to_thread(_named_by_user, logs[0], own)
     remembered = (await app.recall()).get("rehook_providers")
     remembered = remembered if isinstance(remembered, dict) else {}
     before = remembered.get(own)
@@ -55,8 +60,22 @@ async def open_rehook(app: ConvtuiApp, logs: Sequence[Path], own: str) -> None:
             app.push_screen(RehookScreen(app.keymap, logs, spec))
 
     app.push_screen(
-        ask_provider(before if isinstance(before, str) else own, f"over {many}"), chosen
+        ask_provider(before if isinstance(before, str) else offered, f"over {many}"), chosen
     )
+
+
+def _named_by_user(log: Path, spec: str) -> str:
+    """`spec` where the log names it and is this user's own; else nothing."""
+    from convtui.log.library import header_of
+    from convtui.trust import why_not_own
+
+    try:
+        header = header_of(log)
+        told = header.get("provider")
+        names = {own_provider(header), told.get("spec") if isinstance(told, dict) else None}
+        return spec if spec in names and not why_not_own(header) else ""
+    except (OSError, ValueError):
+        return ""
 
 
 def own_provider(header: Mapping[str, Any]) -> str:

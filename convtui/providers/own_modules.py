@@ -1,0 +1,203 @@
+"""Which module a name means, where a file beside a provider is called like a package of ours.
+
+A provider's folder goes on `sys.path`, before everything else: that is where its developer's code
+finds its own modules. A file `mcp.py` or `statistics.py` there would also be what we, litellm or
+the standard library get for that name, when they import it later. So each gets its own: the
+developer's code the file beside it, everybody else the package. Nothing here does anything in a
+folder without such a name.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader, all_suffixes
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+_ALIAS: Final = "_convtui_beside_"
+_OURS: Final = (
+    "convtui", "litellm", "mcp", "httpx", "pydantic", "pyyaml", "python-dotenv", "tenacity",
+    "platformdirs", "lark", "click", "filelock", "watchfiles",
+)  # fmt: skip
+"""What we need, also where our own metadata are not installed."""
+_INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
+_REQUIREMENT: Final = re.compile(r"[A-Za-z0-9._-]+")
+
+
+class OwnModules(MetaPathFinder):
+    """Finds modules by who asks for them; stands first in `sys.meta_path` once it has to."""
+
+    def __init__(self) -> None:
+        self._path = list(sys.path)
+        """Where everybody but the developer's code looks: without their folders."""
+        self._folders: list[str] = []
+        self._beside: dict[str, set[str]] = {}
+        """By folder of theirs the names of ours that it has, too, and that its code means."""
+        self._protected: set[str] = set()
+
+    @classmethod
+    def current(cls) -> OwnModules:
+        """The one of this process."""
+        for finder in sys.meta_path:
+            if isinstance(finder, cls):
+                return finder
+        made = cls()
+        sys.meta_path.insert(0, made)
+        return made
+
+    def add(self, folder: Path, *, own: bool) -> None:
+        """Puts a folder of the developer's first on `sys.path`.
+
+        `own` says that it is where their file or package is, in which also the names of the
+        standard library are theirs, as they are when Python runs the file.
+        """
+        text = str(folder)
+        if text in sys.path:
+            return
+        sys.path.insert(0, text)
+        if text not in self._folders:
+            self._folders.append(text)
+        for name in _modules_of(folder):
+            standard = name in sys.stdlib_module_names
+            if not standard and not self._is_needed(name, text):
+                continue
+            self._protected.add(name)
+            if name != "convtui" and (own or not standard):
+                self._beside.setdefault(text, set()).add(name)
+
+    def _is_needed(self, name: str, folder: str) -> bool:
+        """Whether a package of this name is installed that we import, or what we import does."""
+        found = PathFinder.find_spec(name, self._path)
+        if found is None or found.origin is None or found.origin.startswith(folder):
+            return False
+        return name in self._needed
+
+    @cached_property
+    def _needed(self) -> frozenset[str]:
+        return frozenset(_needed_modules())
+
+    def protects(self, name: str) -> bool:
+        """Whether a file of this name must not be what everybody gets for it."""
+        return name in self._protected
+
+    def for_them(self, name: str, file: str) -> str:
+        """What the code of a file means by a dotted name, as the name of a module."""
+        top, dot, rest = name.partition(".")
+        # The folder that is nearest to the file first.
+        for folder in sorted(self._around(file), key=len, reverse=True):
+            if top in self._beside.get(folder, ()):
+                return f"{_ALIAS}{self._folders.index(folder)}_{top}{dot}{rest}"
+        return name
+
+    def _around(self, file: str) -> list[str]:
+        inside = [folder for folder in self._folders if file.startswith(f"{folder}{os.sep}")]
+        return [] if _INSTALLED.intersection(Path(file).parts) else inside
+
+    def adopted(self, spec: ModuleSpec) -> ModuleSpec:
+        """The spec of a module of the developer's, in which names mean what they mean there."""
+        if self._beside and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _TheirLoader(spec.loader.name, spec.loader.path, self)
+        return spec
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        """The module that a name means; None where nothing of it is in doubt."""
+        if not self._protected:
+            return None
+        if path is None and fullname.startswith(_ALIAS):
+            number, _, name = fullname.removeprefix(_ALIAS).partition("_")
+            there = PathFinder.find_spec(name, [self._folders[int(number)]])
+            if there is None or there.origin is None:
+                return None
+            spec = spec_from_file_location(
+                fullname,
+                there.origin,
+                submodule_search_locations=there.submodule_search_locations,
+            )
+            return None if spec is None else self.adopted(spec)
+        if path is None and fullname in self._protected:
+            return PathFinder.find_spec(fullname, self._path)
+        found = PathFinder.find_spec(fullname, path)
+        if found is None or found.origin is None:
+            return None
+        return self.adopted(found) if self._around(found.origin) else None
+
+
+class _TheirLoader(SourceFileLoader):
+    """Loads a module of the developer's, whose imports look beside it first."""
+
+    def __init__(self, fullname: str, path: str, modules: OwnModules) -> None:
+        super().__init__(fullname, path)
+        self._modules = modules
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Runs its code."""
+
+        def import_(
+            name: str,
+            globals: Mapping[str, Any] | None = None,
+            locals: Mapping[str, Any] | None = None,
+            fromlist: Sequence[str] = (),
+            level: int = 0,
+        ) -> ModuleType:
+            if level == 0:
+                name = self._modules.for_them(name, self.path)
+            return builtins.__import__(name, globals, locals, fromlist, level)
+
+        # An import statement asks the built-ins of the module that it stands in.
+        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": import_}
+        super().exec_module(module)
+
+
+def _modules_of(folder: Path) -> Iterator[str]:
+    """Names of the modules and packages in a folder."""
+    suffixes = tuple(all_suffixes())
+    try:
+        entries = list(folder.iterdir())
+    except OSError:
+        return
+    for entry in entries:
+        name = entry.name.partition(".")[0]
+        module = entry.name.endswith(suffixes)
+        if name.isidentifier() and (module or (entry / "__init__.py").is_file()):
+            yield name
+
+
+def _needed_modules() -> Iterator[str]:
+    """Top-level modules of what convtui requires, and of what that requires."""
+    modules: dict[str, list[str]] = {}
+    for module, distributions in packages_distributions().items():
+        for distribution in distributions:
+            modules.setdefault(_normal(distribution), []).append(module)
+    waiting, seen = list(_OURS), set()
+    while waiting:
+        name = _normal(waiting.pop())
+        if name in seen:
+            continue
+        seen.add(name)
+        yield from modules.get(name, ())
+        try:
+            required = requires(name) or ()
+        except PackageNotFoundError:
+            continue
+        for requirement in required:
+            match = _REQUIREMENT.match(requirement)
+            if match is not None:
+                waiting.append(match[0])
+
+
+def _normal(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
