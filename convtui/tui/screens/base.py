@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 from convtui.actions import Keymap
@@ -11,6 +11,7 @@ from convtui.records import RecordDict
 from convtui.transcript import Transcript, Turn
 from convtui.tui.keys import KeyScreen
 from convtui.tui.replay import ReplaySource
+from convtui.tui.screens.handlers import Handler, rows_of_methods
 from convtui.tui.source import LiveSource, Source
 from convtui.tui.widgets.holdbar import HoldBar
 from convtui.tui.widgets.inspector import Inspector
@@ -44,6 +45,14 @@ class DebuggerBase(KeyScreen):
         """The number of matches that the status line shows."""
         self.looking_through: float | None = None
         """How much of the log has been searched, while it is being read."""
+
+    def handlers(self) -> Iterator[Handler]:
+        """The actions of every part."""
+        yield from rows_of_methods(self, self.warning)
+
+    def warning(self, action_id: str) -> str | None:
+        """What a second press will do; None where none is needed now."""
+        raise NotImplementedError
 
     # --- widgets
 

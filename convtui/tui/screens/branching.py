@@ -357,7 +357,7 @@ class Branching(TakingOver):
 
     # --- leaving
 
-    async def do_app_quit(self) -> None:
+    async def quit(self) -> None:
         """Leaves; asks while a run is live."""
         await self.leave()
 

@@ -153,14 +153,12 @@ class Offering(Briefs):
             return bool(self.transcript.turns)
         return True
 
-    def needs_second_press(self, action: Action) -> bool:
-        """Asking again for what is still held takes nothing away."""
-        if action.id == "hold.edit_brief" and self.decision_held:
-            return False
-        return action.confirm and action.id != "hold.ask_again"
-
-    def second_press_text(self, action: Action) -> str:
-        """What the second press will do."""
+    def warning(self, action_id: str) -> str | None:
+        """What the second press will do; asking again for what is still held takes nothing away."""
+        action = actions()[action_id]
+        held = action.id == "hold.edit_brief" and self.decision_held
+        if held or not action.confirm or action.id == "hold.ask_again":
+            return None
         turn = self.selected
         if action.id == "branch.rewind" and turn is not None:
             return f"Goes back to before turn {turn.address}, in a new branch."

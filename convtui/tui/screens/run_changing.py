@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from textual.widgets import OptionList
@@ -17,6 +17,7 @@ from convtui.log.trash import Trash, Trashed
 from convtui.text import visible_line
 from convtui.tui.keys import KeyScreen
 from convtui.tui.screens.dialogs import Ask, Choose
+from convtui.tui.screens.handlers import Handler, rows_of_methods
 
 ORDER_WORDS = {
     "-written": "written last first",
@@ -43,6 +44,10 @@ class RunChanging(KeyScreen):
     order: str
     trashed: list[Trashed]
     """What was moved to the trash from here, the last one last."""
+
+    def handlers(self) -> Iterator[Handler]:
+        """The actions of every part."""
+        yield from rows_of_methods(self)
 
     @property
     def selected(self) -> Branch | None:

@@ -300,6 +300,6 @@ class RunsScreen(RunUsing):
         """The last run."""
         self.query_one(RunList).action_last()
 
-    def do_app_quit(self) -> None:
+    def quit(self) -> None:
         """Back."""
         self.capp.leave(self)

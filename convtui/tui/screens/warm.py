@@ -300,4 +300,4 @@ class WarmScreen(WarmBuilding):
             self._preview()
             self.refresh_footer()
         else:
-            self.do_app_quit()
+            self.quit()

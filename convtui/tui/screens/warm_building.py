@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from textual.worker import Worker
@@ -15,6 +15,7 @@ from convtui.filters import parse
 from convtui.library import Library
 from convtui.secrets import Redactor
 from convtui.tui.screens.dialogs import Choose
+from convtui.tui.screens.handlers import Handler, rows_of_methods
 from convtui.tui.screens.panes import PaneScreen
 from convtui.tui.screens.warm_form import BuildForm, Wishes
 from convtui.tui.warm_doc import built
@@ -39,6 +40,11 @@ class WarmBuilding(PaneScreen):
     """Runs that were looked at, of how many."""
     stop: threading.Event
     _work: Worker[None] | None = None
+
+    def handlers(self) -> Iterator[Handler]:
+        """The actions of every part."""
+        yield from super().handlers()
+        yield from rows_of_methods(self)
 
     async def reload(self, select: str = "") -> None:
         """Reads the folder; selects the template of this name, else the one that was selected."""
