@@ -224,7 +224,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         """Opens the debugger on a new run; `again` is a decision's new brief and its turn."""
         warm = await self.warm.take(python) if self.warm is not None else None
         screen = debugger(self, spec, python=python, warm=warm)
-        screen.again = again
+        screen.parts.briefs.again = again
         self.push_screen(screen)
 
     def replay(self, path: Path, *, at: tuple[int, int] | None = None) -> None:

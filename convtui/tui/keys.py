@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from textual.actions import SkipAction
 from textual.screen import Screen
@@ -20,6 +20,7 @@ from convtui.tui.widgets.keybar import KeyBar, KeyItem
 if TYPE_CHECKING:
     from convtui.tui.app import ConvtuiApp
 
+T = TypeVar("T")
 SECOND_PRESS = 4.0
 """Seconds within which the second press of a key counts."""
 
@@ -201,6 +202,18 @@ class KeyScreen(Screen[Any], inherit_bindings=False):
         self.app.clear_notifications()
         level = cast("Any", severity)
         self.app.notify(visible(text)[:1500], severity=level, markup=False, timeout=5)
+
+    async def ask(self, screen: Screen[T]) -> T | None:
+        """Opens a screen and waits for its result; for actions and spawned work only."""
+        return await self.app.push_screen_wait(screen)
+
+    def open(
+        self,
+        screen: Screen[T],
+        closed: Callable[[T | None], None] | Callable[[T | None], Awaitable[None]] | None = None,
+    ) -> None:
+        """Opens a screen over this one; `closed` is called with its result."""
+        self.app.push_screen(screen, closed)
 
     def _help(self) -> None:
         from convtui.manual.pages import topic_of

@@ -84,7 +84,7 @@ async def test_search_lights_up_and_takes_n(app: ConvtuiApp) -> None:
         await pilot.press("escape", "slash")
         screen.query_one("#search", Input).value = "~nonsense ("
         await pilot.press("enter")
-        assert not screen.searching
+        assert not screen.parts.search.text
 
 
 async def test_a_narrow_screen_has_one_column(app: ConvtuiApp) -> None:
