@@ -6,9 +6,8 @@ screen give rows; the screen makes one table of them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from convtui.actions import actions
@@ -40,20 +39,6 @@ class Handler:
     label: Callable[[], str | None] = as_registered
     warning: Callable[[], str | None] | None = None
     moves: bool = False
-
-
-def rows_of_methods(
-    screen: object, warning: Callable[[str], str | None] | None = None
-) -> Iterator[Handler]:
-    """Rows for the methods `do_<id>` of a screen that has not been taken apart yet."""
-    for action_id in actions():
-        name, _, digit = action_id.replace(".", "_").rpartition("_")
-        method = getattr(screen, "do_" + action_id.replace(".", "_"), None)
-        if method is None and digit.isdigit() and hasattr(screen, f"do_{name}"):
-            method = partial(getattr(screen, f"do_{name}"), int(digit))
-        if method is not None:
-            asks = None if warning is None else partial(warning, action_id)
-            yield Handler(action_id, method, warning=asks)
 
 
 def handler_table(handlers: Iterable[Handler]) -> dict[str, Handler]:

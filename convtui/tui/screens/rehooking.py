@@ -110,6 +110,8 @@ class RehookScreen(KeyScreen):
         self._logs = list(logs)
         self._provider = provider
         self._work: Worker[None] | None = None
+        self._gone = False
+        """Whether the screen was left."""
         self._began = 0.0
         self._done = (0, 0)
         self._shown = 0.0
@@ -136,6 +138,7 @@ class RehookScreen(KeyScreen):
 
     def on_unmount(self) -> None:
         """Nothing goes on that nobody can see."""
+        self._gone = True
         if self._work is not None:
             self._work.cancel()
 
@@ -178,14 +181,14 @@ class RehookScreen(KeyScreen):
                 into=result,
             )
         except asyncio.CancelledError:
-            if not self.is_mounted:
+            if self._gone:
                 raise
             result.interrupted()
         except (ConvtuiError, OSError) as error:
             self.problem = str(error)
             if isinstance(error, EngineError) and result.found:
                 result.stopped = str(error)
-        if not self.is_mounted:
+        if self._gone:
             return
         if not self.problem:
             self.report = await asyncio.to_thread(Report, result)
