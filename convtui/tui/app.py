@@ -23,7 +23,7 @@ from convtui.errors import ConvtuiError
 from convtui.records import exit_code
 from convtui.text import visible
 from convtui.tui import theming
-from convtui.tui.keys import KeyScreen
+from convtui.tui.keys import ActionScreen
 from convtui.tui.palette import DARK, Palette
 from convtui.tui.textual_compat import read_alt_enter
 from convtui.tui.typed_keys import TypedKeys
@@ -271,8 +271,8 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self.failed_with = error
         self.exit(error.exit_code)
 
-    def _key_screen(self) -> KeyScreen | None:
-        return next((s for s in reversed(self.screen_stack) if isinstance(s, KeyScreen)), None)
+    def _key_screen(self) -> ActionScreen | None:
+        return next((s for s in reversed(self.screen_stack) if isinstance(s, ActionScreen)), None)
 
     def action_leave(self) -> None:
         """ctrl+q: as `q`, wherever the keys go."""
@@ -341,7 +341,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
 
     def _acts(self, key: str) -> bool:
         screen = self.screen
-        return screen.acts(key) if isinstance(screen, KeyScreen) else True
+        return screen.acts(key) if isinstance(screen, ActionScreen) else True
 
     def _keys_dropped(self) -> None:
         screen = self._key_screen()

@@ -25,7 +25,7 @@ SECOND_PRESS = 4.0
 """Seconds within which the second press of a key counts."""
 
 
-class KeyScreen(Screen[Any], inherit_bindings=False):
+class ActionScreen(Screen[Any], inherit_bindings=False):
     """A screen that is told which action a key means, in the contexts that apply just then.
 
     What it does for each action stands in the rows of `handlers()`.

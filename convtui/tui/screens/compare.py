@@ -19,7 +19,7 @@ from convtui.analysis.compare import Comparison, compare_logs
 from convtui.analysis.compare_report import Row, ending_rows, usage_rows
 from convtui.errors import ConvtuiError
 from convtui.text import visible_line
-from convtui.tui.keys import KeyScreen
+from convtui.tui.keys import ActionScreen
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.widgets.compare_view import CompareView, Diff
 from convtui.tui.widgets.keybar import KeyBar
@@ -37,7 +37,7 @@ _TINY = 20
 _LABEL = 18
 
 
-class CompareScreen(KeyScreen):
+class CompareScreen(ActionScreen):
     """Two columns aligned turn by turn; endings and usage below."""
 
     KEY_CONTEXTS = ("compare",)

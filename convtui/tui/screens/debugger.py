@@ -13,7 +13,7 @@ from textual.widgets import Input
 
 from convtui.actions import Keymap
 from convtui.transcript import Transcript, Turn
-from convtui.tui.keys import KeyScreen
+from convtui.tui.keys import ActionScreen
 from convtui.tui.replay import ReplaySource
 from convtui.tui.screens.debugger_context import DebuggerContext, ShownConversation
 from convtui.tui.screens.debugger_footer import beside_hold_bar, footer_ids, take_over_ids
@@ -40,7 +40,7 @@ NARROW = 100
 """Columns below which the inspector is a page of its own and the outline is left out."""
 
 
-class DebuggerScreen(KeyScreen):
+class DebuggerScreen(ActionScreen):
     """Outline, transcript and inspector between two status lines; holds and keys below."""
 
     KEY_CONTEXTS = ("search", "held", "live", "replay")

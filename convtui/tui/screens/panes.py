@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from convtui.tui.keys import KeyScreen
+from convtui.tui.keys import ActionScreen
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.widgets.row_list import RowList
 from convtui.tui.widgets.text_pane import TextPane
 
 
-class PaneScreen(KeyScreen):
+class PaneScreen(ActionScreen):
     """Moves in the pane that has the focus, else in the list; goes back to the screen below."""
 
     def handlers(self) -> Iterable[Handler]:

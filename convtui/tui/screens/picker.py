@@ -18,7 +18,7 @@ from textual.widgets import Static
 from convtui.actions import Keymap
 from convtui.errors import UsageError
 from convtui.text import visible
-from convtui.tui.keys import KeyScreen
+from convtui.tui.keys import ActionScreen
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.timers import once
 from convtui.tui.widgets.keybar import KeyBar
@@ -34,7 +34,7 @@ CHECK_AFTER = 0.15
 _FIELDS = ("provider", "sessions", "user_model", "max_turns", "max_total_words", "warm_slots")
 
 
-class PickerScreen(KeyScreen):
+class PickerScreen(ActionScreen):
     """Persona, provider, sessions, limits, warm template; recent runs beside or below them."""
 
     KEY_CONTEXTS = ("picker",)

@@ -21,7 +21,7 @@ from convtui.errors import ConvtuiError, EngineError
 from convtui.protocol import StartSpec
 from convtui.text import visible, visible_line
 from convtui.tui import watch
-from convtui.tui.keys import KeyScreen
+from convtui.tui.keys import ActionScreen
 from convtui.tui.screens.dialogs import Ask
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.widgets.keybar import KeyBar
@@ -87,7 +87,7 @@ def _check(spec: str) -> str | None:
     return None if spec.strip() else "Write a provider: file.py:Name, package.module:Name, demo."
 
 
-class RehookScreen(KeyScreen):
+class RehookScreen(ActionScreen):
     """Progress, then totals and every reply of which the hooks make something else now."""
 
     KEY_CONTEXTS = ("rehook",)

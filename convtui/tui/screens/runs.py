@@ -22,7 +22,7 @@ from convtui.log.run_order import NEWEST
 from convtui.log.trash import Trash
 from convtui.paths import Paths
 from convtui.text import visible_line
-from convtui.tui.keys import KeyScreen
+from convtui.tui.keys import ActionScreen
 from convtui.tui.run_preview import preview
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.run_changing import ORDER_WORDS, RunChanges
@@ -44,7 +44,7 @@ _SO_FAR = 10
 NARROW, LOW = 100, 20
 
 
-class RunsScreen(KeyScreen):
+class RunsScreen(ActionScreen):
     """Every saved run of a folder, one row per root; Enter opens one, space shows its branches."""
 
     KEY_CONTEXTS = ("runs",)

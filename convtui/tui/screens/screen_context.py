@@ -11,7 +11,7 @@ from textual.screen import Screen
 from convtui.actions import Keymap
 
 if TYPE_CHECKING:
-    from convtui.tui.keys import KeyScreen
+    from convtui.tui.keys import ActionScreen
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class ScreenContext:
     """Brings the footer up to date."""
 
     @classmethod
-    def of(cls, screen: KeyScreen) -> ScreenContext:
+    def of(cls, screen: ActionScreen) -> ScreenContext:
         """What a screen gives its parts."""
         return cls(
             keymap=screen.keymap,
