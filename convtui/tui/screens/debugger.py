@@ -191,8 +191,9 @@ class DebuggerScreen(ActionScreen):
             self.refresh_footer()
 
     def blocked(self) -> bool:
-        """The next engine goes on from where this one stood: what happened here after that would
-        be in no branch that is shown."""
+        """Whether something is being done that the conversation has to wait for; tells of it."""
+        # The next engine goes on from where this one stood: what happened here after that would be
+        # in no branch that is shown.
         return self.context.blocked()
 
     # --- drawing
@@ -250,6 +251,7 @@ class DebuggerScreen(ActionScreen):
         self.refresh_footer()
 
     def show_decision(self) -> None:
+        """Opens the tab in which an old and a new decision stand side by side."""
         if not self.narrow:
             self.show_inspector(True)
         self.parts.feed.refresh()

@@ -15,7 +15,7 @@ from convtui.tui.screens.budget_raise import BudgetRaise
 from convtui.tui.screens.compressing import Compression
 from convtui.tui.screens.copying import Copying
 from convtui.tui.screens.correcting import Corrections
-from convtui.tui.screens.debugger_status import StatusFeed
+from convtui.tui.screens.debugger_status import StatusFeed, damage_notes
 from convtui.tui.screens.evaluating import LogEvaluation
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.hold_answers import HoldAnswers, OtherAnswers, choice_keys
@@ -174,6 +174,7 @@ class DebuggerParts:
             first=self.search.status,
             notes=(
                 self.take_over.status,
+                lambda: damage_notes(context.conversation),
                 self.compression.status,
                 self.tools.status,
                 lambda: drift_notes(context.conversation.transcript),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from convtui.tui import status
-from convtui.tui.screens.debugger_context import DebuggerContext
+from convtui.tui.screens.debugger_context import DebuggerContext, ShownConversation
 from convtui.tui.widgets.statusline import StatusLine
 from convtui.tui.widgets.transcript_view import TranscriptView
 
@@ -97,10 +97,11 @@ class StatusFeed:
             notes.append("not following")
         return notes
 
-    def damage(self) -> list[str]:
-        """Damages of the log."""
-        replay = self._conversation.replay
-        if replay is None or not replay.findings:
-            return []
-        count = len(replay.findings)
-        return [f"{count} damage{'s' if count > 1 else ''} in the log"]
+
+def damage_notes(conversation: ShownConversation) -> list[str]:
+    """How many damages there are in the log."""
+    replay = conversation.replay
+    if replay is None or not replay.findings:
+        return []
+    count = len(replay.findings)
+    return [f"{count} damage{'s' if count > 1 else ''} in the log"]
