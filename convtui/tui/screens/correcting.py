@@ -65,7 +65,7 @@ def _change(notes: Notes, turn: Turn, answer: str) -> Callable[[], str]:
 def _answers(turn: Turn, note: TurnNote) -> list[tuple[str, str]]:
     """What can be changed: `flag:true`, `flag:false` or `fault:LABEL`, and how it is called."""
     flags = corrected_flags(turn, note)
-    found = [
+    choices = [
         (f"{name}:false", f"Take away: {words}")
         if flags & CORRECTABLE[name]
         else (f"{name}:true", f"Add: {words}")
@@ -74,14 +74,14 @@ def _answers(turn: Turn, note: TurnNote) -> list[tuple[str, str]]:
     for label in FAULT_LABELS:
         if label != note.fault:
             words = "nobody's fault" if label == NOBODY else f"the fault of the {label}"
-            found.append((f"fault:{label}", f"Label it {words}"))
+            choices.append((f"fault:{label}", f"Label it {words}"))
     if note.fault:
-        found.append(("fault:", "Fault as the rules say"))
-    return found
+        choices.append(("fault:", "Fault as the rules say"))
+    return choices
 
 
 def _as_it_stands(turn: Turn, note: TurnNote) -> str:
     faults = corrected_faults(turn, note)
     if not faults:
         return "As it stands, it is nobody's fault."
-    return "\n".join(f"{each.side}, by rule {each.rule}: {each.why}" for each in faults)
+    return "\n".join(f"{fault.side}, by rule {fault.rule}: {fault.why}" for fault in faults)

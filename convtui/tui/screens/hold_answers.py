@@ -207,8 +207,8 @@ class HoldAnswers:
         if answer is not None:
             self._asked_with = answer
             params, _ = read_params(answer)
-            told = ", ".join(f"{name}={value}" for name, value in params.items())
-            self._context.notify(f"Asked again with {visible_line(told, 200)}.")
+            given = ", ".join(f"{name}={value}" for name, value in params.items())
+            self._context.notify(f"Asked again with {visible_line(given, 200)}.")
 
     async def _edit_held(self, choice: str, *, outside: bool = False) -> None:
         """Edits the held draft; the engine runs the stages between again and holds again."""

@@ -31,7 +31,7 @@ class PaneScreen(ActionScreen):
         focused = self.focused
         if isinstance(focused, TextPane | RowList):
             return focused
-        return next((each for each in self.query(RowList) if each.region), self.query(TextPane)[0])
+        return next((rows for rows in self.query(RowList) if rows.region), self.query(TextPane)[0])
 
     def restyle(self) -> None:
         """Another theme."""

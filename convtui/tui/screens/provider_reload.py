@@ -17,7 +17,7 @@ from convtui.tui.screens.error import ErrorPane
 from convtui.tui.screens.handlers import Handler
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
-_PLACE = re.compile(r"(?P<file>\S+\.py):(?P<line>\d+)")
+_FILE_LINE = re.compile(r"(?P<file>\S+\.py):(?P<line>\d+)")
 
 
 def described(error: EngineError) -> dict[str, Any]:
@@ -32,9 +32,9 @@ def described(error: EngineError) -> dict[str, Any]:
     # A crash report begins with what was called last, a traceback ends with it.
     crash = any(line.startswith('  File "') for line in frames)
     for line in (*(frames if crash else reversed(frames)), first):
-        found = _FRAME.search(line) or _PLACE.search(line)
-        if found is not None:
-            data["location"] = [found["file"], int(found["line"])]
+        named = _FRAME.search(line) or _FILE_LINE.search(line)
+        if named is not None:
+            data["location"] = [named["file"], int(named["line"])]
             break
     return data
 

@@ -75,10 +75,10 @@ class RunChanges:
         ]
         screen = Choose("sort the runs", answers)
         self._context.open(screen, chosen)
-        place = list(ORDER_WORDS).index(self._finder.order)
+        lit = list(ORDER_WORDS).index(self._finder.order)
 
         def light() -> None:
-            screen.query_one(OptionList).highlighted = place
+            screen.query_one(OptionList).highlighted = lit
 
         screen.call_after_refresh(light)
 
@@ -134,14 +134,14 @@ class RunChanges:
         if branch.run.running:
             self._context.notify("This run is still going on: end it first.", "warning")
             return
-        family = [each.run for each in walk([branch])]
+        family = [member.run for member in walk([branch])]
         answers = [("one", "move it to the trash")]
         if len(family) > 1:
             others = f"{len(family) - 1} branch{'es' if len(family) > 2 else ''}"
             answers.append(("all", f"move it and its {others} to the trash"))
         words = [f"{visible_line(branch.run.name, 60)}: with its notes, wire and tool results."]
-        found = await asyncio.to_thread(dependents, [branch.run], self._finder.everything)
-        words += [visible_line(warning, 300) for warning in found]
+        warnings = await asyncio.to_thread(dependents, [branch.run], self._finder.everything)
+        words += [visible_line(warning, 300) for warning in warnings]
 
         async def chosen(answer: str | None) -> None:
             if answer is not None:

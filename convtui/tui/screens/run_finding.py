@@ -125,11 +125,11 @@ class RunFinder:
             return
         self._busy = True
 
-        def told(done: int, of: int) -> None:
+        def report(done: int, of: int) -> None:
             self.progress = (what, done, of)
 
         def read() -> list[RunSummary]:
-            return self.library.runs(turns=turns, progress=told, stop=lambda: self._gone)
+            return self.library.runs(turns=turns, progress=report, stop=lambda: self._gone)
 
         began = time.monotonic()
         try:
@@ -225,13 +225,13 @@ class RunFinder:
             return list(guides(roots, self._is_open)), len(runs), False
         partly = False
         if expression is None:
-            found = [run for run in runs if run.matches(text)]
+            matches = [run for run in runs if run.matches(text)]
         else:
             partly = expression.about_turns and not self._indexed
-            found = self.library.search(expression, runs, open_logs=not partly, stop=stop)
-        files = {run.file for run in found}
+            matches = self.library.search(expression, runs, open_logs=not partly, stop=stop)
+        files = {run.file for run in matches}
         # What was searched for must be seen, also where it is a branch.
-        return list(guides(only(roots, lambda run: run.file in files))), len(found), partly
+        return list(guides(only(roots, lambda run: run.file in files))), len(matches), partly
 
     def _is_open(self, branch: Branch) -> bool:
         return branch.depth > 0 or branch.run.file in self.opened

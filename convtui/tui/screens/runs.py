@@ -297,7 +297,7 @@ class RunsScreen(ActionScreen):
         root = next(
             root
             for root in self._finder.roots
-            if any(each.run.file == file for each in walk([root]))
+            if any(branch.run.file == file for branch in walk([root]))
         )
         self._finder.opened ^= {root.run.file}
         if root.run.file not in self._finder.opened:

@@ -38,20 +38,20 @@ class Lineage:
 
     async def _find_parent(self, transcript: Transcript) -> None:
         try:
-            found = await asyncio.to_thread(
+            parent = await asyncio.to_thread(
                 look_for_parent, transcript.header, self._context.conversation.source.path
             )
         except OSError as error:
-            found = Parent("gone", f"the parent log cannot be read: {error.strerror or error}")
-        if found is None or self._looked_for is not transcript or not self._context.mounted():
+            parent = Parent("gone", f"the parent log cannot be read: {error.strerror or error}")
+        if parent is None or self._looked_for is not transcript or not self._context.mounted():
             return
-        self._parent = found
+        self._parent = parent
         self._outline.set_origin(
-            origin_of(transcript.header), f"parent log {found.state}", found.role
+            origin_of(transcript.header), f"parent log {parent.state}", parent.role
         )
-        if found.missing:
+        if parent.missing:
             self._context.notify(
-                f"{found.told[:1].upper()}{found.told[1:]}. What was said before is all here;"
+                f"{parent.told[:1].upper()}{parent.told[1:]}. What was said before is all here;"
                 " its raw text, its stages and its requests cannot be shown.",
                 "warning",
             )

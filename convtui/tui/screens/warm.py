@@ -134,10 +134,10 @@ class WarmScreen(PaneScreen):
         listed = self._listed
         wanted = select or (listed.selected.name if listed.selected is not None else "")
         before = max(0, listed.cursor)
-        place = next((n for n, each in enumerate(entries) if each.name == wanted), before)
-        if listed.marked not in [each.name for each in entries]:
+        index = next((n for n, entry in enumerate(entries) if entry.name == wanted), before)
+        if listed.marked not in [entry.name for entry in entries]:
             listed.marked = ""
-        listed.show_items(entries, place)
+        listed.show_items(entries, index)
         self.set_class(not entries, "-none")
         self._previewed = self.selected
         if not self.differs:
@@ -252,7 +252,7 @@ class WarmScreen(PaneScreen):
     def _diff(self) -> None:
         """The marked template against the selected one."""
         listed = self._listed
-        one = next((each for each in listed.items if each.name == listed.marked), None)
+        one = next((item for item in listed.items if item.name == listed.marked), None)
         other = self.selected
         if one is None or other is None or one is other:
             mark = self.keymap.shown("warm.mark")

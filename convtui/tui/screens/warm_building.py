@@ -119,13 +119,13 @@ class TemplateBuilder:
         """What was found, and the file it was saved in; empty for none. Blocking."""
         logs = logs_of(self._runs_dir, self._logs, wishes.filter, stop)
 
-        def told(scanned: int) -> None:
+        def report(scanned: int) -> None:
             self.progress = (scanned, len(logs))
             if stop.is_set():
                 raise _StoppedError
 
         self.progress = (0, len(logs))
-        mined = mine(logs, wishes.rules, Redactor.of_process(), progress=told)
+        mined = mine(logs, wishes.rules, Redactor.of_process(), progress=report)
         if not mined.patterns:
             return mined, ""
         template = mined.template(wishes.name, description=wishes.description, tags=wishes.tags)
