@@ -17,11 +17,10 @@ ConvtuiError
 │   ├── CompressionError        the model's answer is no summary of the history
 │   ├── ToolError               a tool could not be set up
 │   └── ModelError              a model call failed
-│       ├── TransientModelError     worth another attempt
-│       │   ├── ModelTimeout        no answer within the deadline
-│       │   ├── RateLimited         429; may carry `retry_after`
-│       │   ├── ModelUnavailable    cannot connect, or a 5xx
-│       │   └── StreamDropped       the stream died after it began
+│       ├── ModelTimeout            no answer within the deadline
+│       ├── RateLimited             429; may carry `retry_after`
+│       ├── ModelUnavailable        cannot connect, or a 5xx
+│       ├── StreamDropped           the stream died after it began
 │       ├── AuthenticationFailed    missing or refused key; never retried
 │       ├── QuotaExceeded           the account has no credit left; never retried
 │       └── BadModelRequest         the endpoint refused the request (400, 404, 422)
@@ -224,23 +223,19 @@ class ModelError(ConversationError):
         super().__init__(message)
 
 
-class TransientModelError(ModelError):
-    """A model call failed in a way that is worth another attempt."""
-
-
-class ModelTimeout(TransientModelError):
+class ModelTimeout(ModelError):
     """No answer, or no end of it, within the deadline."""
 
 
-class RateLimited(TransientModelError):
+class RateLimited(ModelError):
     """The endpoint answered 429; `retry_after` (seconds) when it said so."""
 
 
-class ModelUnavailable(TransientModelError):
+class ModelUnavailable(ModelError):
     """Nothing answers at the endpoint, or it answered 5xx."""
 
 
-class StreamDropped(TransientModelError):
+class StreamDropped(ModelError):
     """The stream died after it had begun; what had arrived is in the log."""
 
 
@@ -261,8 +256,18 @@ class BadModelRequest(ModelError):
     """
 
 
-class ContextTooLong(BadModelRequest):
+class ContextTooLong(ModelError):
     """The request does not fit into the model's context."""
+
+
+WORTH_ANOTHER_ATTEMPT = (
+    ModelTimeout,
+    RateLimited,
+    ModelUnavailable,
+    StreamDropped,
+    TransientProviderError,
+)
+"""Failures of calls that may not happen again."""
 
 
 class EngineError(ConvtuiError):

@@ -27,11 +27,10 @@ from convtui.engine.journal import Journal, jsonable
 from convtui.engine.objections import with_turn
 from convtui.engine.retrying import RetryRules, Wait
 from convtui.errors import (
+    WORTH_ANOTHER_ATTEMPT,
     ConversationError,
     ModelTimeout,
     ProviderError,
-    TransientModelError,
-    TransientProviderError,
 )
 from convtui.events import (
     LlmFailed,
@@ -198,7 +197,7 @@ class Caller:
         try:
             try:
                 return await self._attempt_or_standing(run)
-            except (TransientModelError, TransientProviderError) as error:
+            except WORTH_ANOTHER_ATTEMPT as error:
                 return await self._again(run, error)
         except CallCancelledError:
             raise
@@ -225,7 +224,7 @@ class Caller:
         retrying = AsyncRetrying(
             stop=self._retry.over,
             wait=self._retry.wait,
-            retry=retry_if_exception_type((TransientModelError, TransientProviderError)),
+            retry=retry_if_exception_type(WORTH_ANOTHER_ATTEMPT),
             before_sleep=lambda state: self._record_retry(run, state),
             sleep=lambda seconds: self._sleep(run, seconds),
             reraise=True,

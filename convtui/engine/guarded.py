@@ -10,9 +10,9 @@ from typing import Any
 
 from convtui.causes import chain, describe, describe_one, repr_of, roots, text_of
 from convtui.errors import (
+    WORTH_ANOTHER_ATTEMPT,
     ConversationError,
     ProviderError,
-    TransientModelError,
     TransientProviderError,
 )
 from convtui.models.base import Delta
@@ -67,7 +67,7 @@ async def guarded(open_stream: Callable[[], AsyncIterator[Delta]]) -> Any:
             "the provider raised KeyboardInterrupt", frames=own_frames(error)
         ) from error
     except BaseExceptionGroup as group:
-        transient, others = group.split((TransientProviderError, TransientModelError))
+        transient, others = group.split(WORTH_ANOTHER_ATTEMPT)
         if transient is None or others is not None:
             raise ProviderError(describe(group), frames=own_frames(group)) from group
         first = next(item for item in chain(transient) if isinstance(item, ConversationError))

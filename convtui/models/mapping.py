@@ -96,7 +96,7 @@ def map_error(error: BaseException, facts: CallFacts) -> ModelError:
     found = _network(chain, facts) or _endpoint(chain, facts)
     message = facts.redactor.text(str(found))
     told = type(found)(message, status=found.status, retry_after=found.retry_after)
-    if isinstance(told, BadModelRequest) and not isinstance(told, ContextTooLong):
+    if isinstance(told, BadModelRequest):
         told.objects_to = _objection(chain, facts)
     return told
 

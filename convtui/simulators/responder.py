@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-from convtui.errors import BadModelRequest, ConversationError, UserSimulatorError
+from convtui.errors import (
+    BadModelRequest,
+    ContextTooLong,
+    ConversationError,
+    UserSimulatorError,
+)
 from convtui.models.base import Message, ModelClient, Reply
 from convtui.providers.base import HistoryTurn
 from convtui.reasoning import without_reasoning
@@ -144,7 +149,11 @@ class ResponderSimulator(UserSimulator):
 
     def another_way(self, error: ConversationError) -> str | None:
         """With tools refused by the endpoint, the same question can be answered with JSON."""
-        if self._decide_with != "auto" or self._refused or not isinstance(error, BadModelRequest):
+        if (
+            self._decide_with != "auto"
+            or self._refused
+            or not isinstance(error, BadModelRequest | ContextTooLong)
+        ):
             return None
         words = str(error).casefold()
         if "tool" not in words and "function" not in words:

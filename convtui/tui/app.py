@@ -23,7 +23,7 @@ from convtui.errors import ConvtuiError
 from convtui.records import exit_code
 from convtui.text import visible
 from convtui.tui import theming
-from convtui.tui.keys import KeyScreen
+from convtui.tui.keys import ActionScreen
 from convtui.tui.palette import DARK, Palette
 from convtui.tui.textual_compat import read_alt_enter
 from convtui.tui.typed_keys import TypedKeys
@@ -262,7 +262,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         """Opens the debugger on a new run; `again` is a decision's new brief and its turn."""
         warm = await self.warm.take(python) if self.warm is not None else None
         screen = debugger(self, spec, python=python, warm=warm)
-        screen.again = again
+        screen.parts.briefs.again = again
         self.push_screen(screen)
 
     def replay(self, path: Path, *, at: tuple[int, int] | None = None) -> None:
@@ -309,8 +309,8 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self.failed_with = error
         self.exit(error.exit_code)
 
-    def _key_screen(self) -> KeyScreen | None:
-        return next((s for s in reversed(self.screen_stack) if isinstance(s, KeyScreen)), None)
+    def _key_screen(self) -> ActionScreen | None:
+        return next((s for s in reversed(self.screen_stack) if isinstance(s, ActionScreen)), None)
 
     def action_leave(self) -> None:
         """ctrl+q: as `q`, wherever the keys go."""
@@ -379,7 +379,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
 
     def _acts(self, key: str) -> bool:
         screen = self.screen
-        return screen.acts(key) if isinstance(screen, KeyScreen) else True
+        return screen.acts(key) if isinstance(screen, ActionScreen) else True
 
     def _keys_dropped(self) -> None:
         screen = self._key_screen()

@@ -53,6 +53,11 @@ class DetailCache:
                 self._kept.popitem(last=False)
             self._loaded(index)
 
+    @property
+    def reading(self) -> bool:
+        """Whether something that was asked for has yet to be read."""
+        return bool(self._wanted) or (self._task is not None and not self._task.done())
+
     def close(self) -> None:
         """Stops reading."""
         self._wanted.clear()

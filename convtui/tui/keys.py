@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import re
 import time
-from collections.abc import Awaitable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from textual.actions import SkipAction
 from textual.screen import Screen
@@ -14,21 +14,21 @@ from textual.screen import Screen
 from convtui.actions import Action, Keymap, actions
 from convtui.errors import ConvtuiError
 from convtui.text import visible, visible_line
+from convtui.tui.screens.handlers import Handler, handler_table
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
 
 if TYPE_CHECKING:
     from convtui.tui.app import ConvtuiApp
 
+T = TypeVar("T")
 SECOND_PRESS = 4.0
 """Seconds within which the second press of a key counts."""
-_FAMILY = re.compile(r"(.+)_(\d)")
 
 
-class KeyScreen(Screen[Any], inherit_bindings=False):
+class ActionScreen(Screen[Any], inherit_bindings=False):
     """A screen that is told which action a key means, in the contexts that apply just then.
 
-    An action is carried out by the method `do_<id>` (dots as underscores); `hold.choice_2` by
-    `do_hold_choice(2)`.
+    What it does for each action stands in the rows of `handlers()`.
     """
 
     KEY_CONTEXTS: Sequence[str] = ()
@@ -59,25 +59,22 @@ class KeyScreen(Screen[Any], inherit_bindings=False):
         """The contexts that help is about: `contexts()`, after that of a focused input."""
         return self.contexts()
 
-    def enabled(self, action_id: str) -> bool:
-        """Whether an action would do something now."""
-        return True
+    def handlers(self) -> Iterable[Handler]:
+        """What this screen does, beside what every screen does; asked once."""
+        return ()
 
-    def label(self, action: Action) -> str:
-        """What an action is called now."""
-        return action.label
+    def blocked(self) -> bool:
+        """Whether what moves the conversation has to wait; tells of it."""
+        return False
+
+    def quit(self) -> Awaitable[None] | None:
+        """Back, or out."""
+        self.app.exit(0)
+        return None
 
     def footer_ids(self) -> Sequence[str]:
         """The actions that the footer offers, most important first; the last always stays."""
         return ()
-
-    def needs_second_press(self, action: Action) -> bool:
-        """Whether an action asks for a second press now."""
-        return action.confirm
-
-    def second_press_text(self, action: Action) -> str:
-        """What a second press will do."""
-        return action.help
 
     # --- keys to actions
 
@@ -108,33 +105,55 @@ class KeyScreen(Screen[Any], inherit_bindings=False):
         """Keys were no commands: they came in a burst, or right after text."""
         self.tell("Keys that come at once, or right after text, are no commands: nothing was done.")
 
+    @cached_property
+    def table(self) -> dict[str, Handler]:
+        """Every action that is carried out here."""
+        return handler_table((*self._everywhere(), *self.handlers()))
+
+    def _everywhere(self) -> Iterator[Handler]:
+        yield Handler("app.help", self._help)
+        yield Handler("app.palette", self.app.action_command_palette)
+        yield Handler("app.quit", self.quit)
+        yield Handler("app.interrupt", self.capp.action_interrupt)
+
+    def enabled(self, action_id: str) -> bool:
+        """Whether an action would do something now."""
+        handler = self.table.get(action_id)
+        return handler is not None and handler.enabled()
+
+    def label(self, action: Action) -> str:
+        """What an action is called now."""
+        handler = self.table.get(action.id)
+        return (handler.label() if handler is not None else None) or action.label
+
     def perform(self, action_id: str) -> None:
         """Carries an action out, or asks for the second press."""
-        action = actions()[action_id]
-        asks = self.enabled(action_id) and self.needs_second_press(action)
-        if asks and not self._second_press(action):
+        handler = self.table.get(action_id)
+        if handler is None or (handler.moves and self.blocked()):
             return
-        family = _FAMILY.fullmatch(action_id)
-        name = action_id
-        arguments: tuple[int, ...] = ()
-        if family and hasattr(self, method_name(family[1])):
-            name, arguments = family[1], (int(family[2]),)
-        method = getattr(self, method_name(name), None)
-        if method is None:
+        if self.enabled(action_id) and not self._pressed_enough(handler):
             return
-        result = method(*arguments)
+        result = handler.run()
         if inspect.isawaitable(result):
             self.spawn(result, name=action_id)
         self.refresh_footer()
 
-    def _second_press(self, action: Action) -> bool:
+    def _pressed_enough(self, handler: Handler) -> bool:
+        """Whether an action needs no second press now, or this is it; else asks for it."""
+        action = actions()[handler.action]
+        if handler.warning is not None:
+            warning = handler.warning()
+        else:
+            warning = action.help if action.confirm else None
+        if warning is None:
+            return True
         name, since = self._armed
         if name == action.id and time.monotonic() - since < SECOND_PRESS:
             self._armed = ("", 0.0)
             self.app.clear_notifications()
             return True
         self._armed = (action.id, time.monotonic())
-        self.tell(f"{self.second_press_text(action)} Press {self.keymap.shown(action)} again.")
+        self.tell(f"{warning} Press {self.keymap.shown(action)} again.")
         return False
 
     def available(self) -> Iterator[Action]:
@@ -184,8 +203,19 @@ class KeyScreen(Screen[Any], inherit_bindings=False):
         level = cast("Any", severity)
         self.app.notify(visible(text)[:1500], severity=level, markup=False, timeout=5)
 
-    def do_app_help(self) -> None:
-        """The keys that work here."""
+    async def ask(self, screen: Screen[T]) -> T | None:
+        """Opens a screen and waits for its result; for actions and spawned work only."""
+        return await self.app.push_screen_wait(screen)
+
+    def open(
+        self,
+        screen: Screen[T],
+        closed: Callable[[T | None], None] | Callable[[T | None], Awaitable[None]] | None = None,
+    ) -> None:
+        """Opens a screen over this one; `closed` is called with its result."""
+        self.app.push_screen(screen, closed)
+
+    def _help(self) -> None:
         from convtui.manual.pages import topic_of
         from convtui.tui.screens.help import HelpScreen
 
@@ -194,21 +224,3 @@ class KeyScreen(Screen[Any], inherit_bindings=False):
         listed = list(dict.fromkeys([*own, *self.available()]))
         topic, monochrome = topic_of(contexts), self.capp.palette.monochrome
         self.app.push_screen(HelpScreen(self.keymap, listed, topic, monochrome=monochrome))
-
-    def do_app_palette(self) -> None:
-        """Any action by its name."""
-        self.app.action_command_palette()
-
-    def do_app_quit(self) -> Awaitable[None] | None:
-        """Back, or out."""
-        self.app.exit(0)
-        return None
-
-    def do_app_interrupt(self) -> None:
-        """Copies the selection; a second press quits."""
-        self.capp.action_interrupt()
-
-
-def method_name(action_id: str) -> str:
-    """The method that carries out an action."""
-    return "do_" + action_id.replace(".", "_")

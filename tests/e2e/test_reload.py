@@ -20,7 +20,7 @@ from convtui.protocol import Commands, ContinueFrom, StartSpec
 from convtui.scenario import Scenario
 from convtui.transcript import COMMITTED
 from convtui.tui.reloading import reloaded_turn
-from convtui.tui.screens.branching import described
+from convtui.tui.screens.provider_reload import described
 from convtui.tui.source import LiveSource
 from tests.waiting import when
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convtui.errors import (
+    WORTH_ANOTHER_ATTEMPT,
     AuthenticationFailed,
     BadModelRequest,
     ContextTooLong,
@@ -22,7 +23,6 @@ from convtui.errors import (
     QuotaExceeded,
     RateLimited,
     StreamDropped,
-    TransientModelError,
 )
 from convtui.models.base import ReplyFold
 from convtui.models.endpoint_keys import stand_in_key
@@ -103,7 +103,7 @@ async def test_streams_that_die(
     assert type(error) is kind
     assert says in str(error)
     assert seen == 3
-    assert isinstance(error, TransientModelError)
+    assert isinstance(error, WORTH_ANOTHER_ATTEMPT)
 
 
 QUOTA = {"message": "You exceeded your current quota", "type": "insufficient_quota"}
@@ -151,7 +151,7 @@ async def test_an_error_object_with_status_200(
     )
     assert error["message"].partition(":")[0] in str(found)
     if kind is None:
-        assert isinstance(found, TransientModelError)
+        assert isinstance(found, WORTH_ANOTHER_ATTEMPT)
     else:
         assert type(found) is kind
 

@@ -13,7 +13,7 @@ from convtui.client import EngineHandle, EngineState
 from convtui.protocol import StartSpec
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.run import LiveRun
-from convtui.tui.screens import driving, outside
+from convtui.tui.screens import hold_answers, outside
 from convtui.tui.screens.debugger import DebuggerScreen
 from convtui.tui.screens.dialogs import Ask, Choose, Edit
 from convtui.tui.source import LiveSource
@@ -245,7 +245,7 @@ async def test_approval_is_switched_on_and_off(held: Held) -> None:
         await until(pilot, lambda: "Every tool call waits" in held.notices())
         held.handle.approve_tools = True
         held.handle.notify()
-        await until(pilot, lambda: "tools wait for approval" in held.screen._notes())
+        await until(pilot, lambda: "tools wait for approval" in held.screen.parts.status.notes())
         await pilot.press("H")
         await until(pilot, lambda: len(held.handle.orders) == 2)
         assert held.last == ("approve_tools", {"on": False})
@@ -255,9 +255,9 @@ async def test_the_tools_that_a_scenario_names_are_switched_on_again(held: Held)
     async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         held.handle.transcript.header["scenario"] = {**SCENARIO, "approve_tools": ["pay"]}
-        assert held.screen.approving == ["pay"]
+        assert held.screen.parts.tools.approving == ["pay"]
         held.handle.approve_tools = False
-        await held.screen.do_tools_approve()
+        await held.screen.parts.tools.toggle()
         assert held.last == ("approve_tools", {"on": ["pay"]})
 
 
@@ -301,4 +301,6 @@ async def test_what_a_call_may_use_is_read_before_it_is_made(held: Held) -> None
                                  {"field": "estimate", "label": "e", "text": words}])  # fmt: skip
         await until(pilot, lambda: held.screen.hold_bar.display)
         assert held.said("estimate") == words
-        assert [field for field, _, _ in driving.drafts_of(held.handle.hold or {})] == ["messages"]
+        assert [field for field, _, _ in hold_answers.drafts_of(held.handle.hold or {})] == [
+            "messages"
+        ]

@@ -259,7 +259,7 @@ async def test_a_failed_reload_can_be_left(live: Live) -> None:
         await until(pilot, lambda: isinstance(live.app.screen, ErrorPane))
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(live.app.screen, DebuggerScreen))
-        assert live.screen.hold is not None
+        assert live.screen.conversation.hold is not None
 
 
 async def test_a_provider_that_cannot_be_set_up(live: Live) -> None:

@@ -84,7 +84,7 @@ async def test_search_lights_up_and_takes_n(app: ConvtuiApp) -> None:
         await pilot.press("escape", "slash")
         screen.query_one("#search", Input).value = "~nonsense ("
         await pilot.press("enter")
-        assert not screen.searching
+        assert not screen.parts.search.text
 
 
 async def test_a_narrow_screen_has_one_column(app: ConvtuiApp) -> None:
@@ -158,3 +158,21 @@ async def test_a_tiny_terminal_gets_advice(app: ConvtuiApp) -> None:
         await until(pilot, lambda: isinstance(app.screen, TooSmall))
         await pilot.resize_terminal(60, 16)
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
+
+
+async def test_the_status_line_counts_the_damages_of_a_log(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "damaged.jsonl", refund())
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    log.write_text("".join([*lines[:5], "{no record\n", *lines[5:]]), encoding="utf-8")
+    app = ConvtuiApp(lambda app: entry.recording(app, log), state_file=tmp_path / "state.json")
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = shown(app)
+        await until(pilot, lambda: "3 damages in the log" in screen.parts.status.notes())
+        # The line itself, what it did to the order, and to the count.
+        await until(pilot, lambda: "3 damages in the log" in drawn(app))
+
+
+def drawn(app: ConvtuiApp) -> str:
+    """The line at the bottom."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)

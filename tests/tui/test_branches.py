@@ -264,7 +264,7 @@ async def test_a_live_conversation_switches_to_a_branch(live: Live) -> None:
         # That branch's own settings, not those of the one that was left.
         assert spec.scenario["limits"] == {"max_turns": 9}
         assert live.run.spec.scenario["limits"] == {"max_turns": 9}
-        await until(pilot, lambda: not live.screen.busy_with)
+        await until(pilot, lambda: not live.screen.conversation.busy_with)
         assert live.screen.source.path == live.second
 
 
@@ -346,7 +346,7 @@ async def test_a_branch_shows_its_parents_marks_and_notes(tmp_path: Path) -> Non
         await pilot.press("slash", *"~note", "enter")
         await until(pilot, lambda: screen.view.search_count == 1)
         await pilot.press("escape")
-        await until(pilot, lambda: not screen.searching)
+        await until(pilot, lambda: not screen.parts.search.text)
         await pilot.press("g", "m")
         await until(pilot, lambda: "◆ marked · ¶ note in root: here" in drawn())
         assert Notes(second).all() == {(1, 1): TurnNote(mark=True)}

@@ -128,7 +128,7 @@ async def test_a_history_is_summarised_and_gone_on_with_held(compressed: Compres
         compressed.done.set()
         await until(pilot, lambda: compressed.screen.transcript is compressed.next.transcript)
         await until(pilot, lambda: "Turns 1 to 4 summarised" in compressed.notices())
-        assert compressed.screen.busy_with == ""
+        assert compressed.screen.conversation.busy_with == ""
 
 
 async def test_failing_says_why_and_changes_nothing(compressed: Compressed) -> None:
@@ -151,7 +151,7 @@ async def test_the_summary_can_be_cancelled(compressed: Compressed) -> None:
         await until(pilot, lambda: compressed.cancelled)
         await until(pilot, lambda: "cancelled: nothing has changed" in compressed.notices())
         assert compressed.ordered == [], "no call of the old engine is cancelled"
-        assert not compressed.screen.summarising
+        assert compressed.screen.conversation.cancel_busy is None
 
 
 async def test_the_summary_is_shown_in_the_place_of_the_turns(compressed: Compressed) -> None:
@@ -169,7 +169,7 @@ async def test_the_summary_is_shown_in_the_place_of_the_turns(compressed: Compre
         shown = compressed.shown()
         assert "Ida wants her money back." in shown and "Open: the postage." in shown
         assert "words of turn 2" not in shown and "words of turn 5" in shown
-        assert "showing the summary" in screen._notes()
+        assert "showing the summary" in screen.parts.status.notes()
         # It is one place among the turns.
         view.go_to(4)
         view.move(-1)
@@ -252,12 +252,12 @@ async def test_nothing_moves_the_conversation_while_the_code_is_reloaded(
         assert compressed.continued[0].kind == "reload"
         for key in ("s", "enter", "space", "t", "R"):
             await pilot.press(key)
-        assert not await compressed.screen.release("say", {"text": "hello"})
+        assert not await compressed.screen.parts.reply.release("say", {"text": "hello"})
         assert compressed.ordered == []
         await until(pilot, lambda: "Not now: reloading the provider." in compressed.notices())
         assert len(compressed.continued) == 1
         await pilot.press("K", "K")
         assert compressed.handle.state is not EngineState.RUNNING, "it can always be killed"
         compressed.done.set()
-        await until(pilot, lambda: compressed.screen.busy_with == "")
+        await until(pilot, lambda: compressed.screen.conversation.busy_with == "")
         assert compressed.screen.transcript is compressed.next.transcript

@@ -151,4 +151,4 @@ async def test_notes_that_cannot_be_written_are_told(app: ConvtuiApp, log: Path)
         await until(pilot, lambda: screen.view.cursor == 1)
         await choose(pilot, app, "fault:harness")
         await until(pilot, lambda: any("Not corrected" in n.message for n in app._notifications))
-        assert screen.correction_of(screen.transcript.turns[1]) is None
+        assert screen.parts.notes.correction(screen.transcript.turns[1]) is None

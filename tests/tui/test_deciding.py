@@ -183,7 +183,7 @@ async def test_a_held_decision_is_asked_again_with_another_brief(deciding: Decid
         await until(pilot, lambda: deciding.handle.orders)
         edits = {"instructions": "Order 17 and 18."}
         assert deciding.last == ("release", {"choice": "again", "edits": edits})
-        assert deciding.screen.brief == "Order 17 and 18."
+        assert deciding.screen.parts.briefs.brief == "Order 17 and 18."
         assert deciding.screen.inspector.tab == "Decision"
 
 
@@ -225,7 +225,7 @@ async def test_a_recorded_decision_is_asked_again_in_a_run_of_its_own(tmp_path: 
     async with app.run_test(size=(120, 26)) as pilot:
         screen = cast(DebuggerScreen, app.screen)
         await until(pilot, lambda: screen.view.shown_items == 2)
-        await until(pilot, lambda: screen.brief and screen.view.cursor >= 0)
+        await until(pilot, lambda: screen.parts.briefs.brief and screen.view.cursor >= 0)
         screen.view.go_to(1)
         await pilot.press("A", "A")
         await until(pilot, lambda: isinstance(app.screen, Edit))

@@ -40,14 +40,14 @@ async def test_a_fault_is_chosen_shown_until_it_fires_and_taken_back(tmp_path: P
         assert live.handle.orders[-1] == ("inject", {"side": "provider", "fault": "429"})
 
         live.handle.armed = {"provider": {"fault": "429", "left": 1}}
-        assert live.screen.armed_notes() == ["next provider call: 429"]
-        assert "next provider call: 429" in live.screen._notes()
+        assert live.screen.parts.faults.status() == ["next provider call: 429"]
+        assert "next provider call: 429" in live.screen.parts.status.notes()
         offered = await choose(pilot, "(take it back)")
         assert offered == [*FAULTS, "(take it back)"]
         await until(pilot, lambda: len(live.handle.orders) > 1)
         assert live.handle.orders[-1] == ("inject", {"side": "provider", "fault": None})
         live.handle.armed = {}
-        assert live.screen.armed_notes() == []
+        assert live.screen.parts.faults.status() == []
 
 
 async def test_a_refusal_is_told(tmp_path: Path) -> None:

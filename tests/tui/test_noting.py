@@ -176,7 +176,7 @@ async def test_what_cannot_be_kept_is_told(app: ConvtuiApp, log: Path) -> None:
         screen = await at(pilot, app, 1)
         await pilot.press("m")
         await until(pilot, lambda: any("Not kept" in n.message for n in app._notifications))
-        note = screen.note_of(screen.transcript.turns[0])
+        note = screen.parts.notes.on(screen.transcript.turns[0])
         assert note is not None
         assert not note.mark
         assert "◆" not in text(app)
@@ -225,7 +225,9 @@ async def test_the_next_event_is_one_by_hand_too(app: ConvtuiApp, log: Path) -> 
     notes.correct_flag(1, 2, "leak", True)
     async with app.run_test(size=(120, 26)) as pilot:
         screen = await at(pilot, app, 1)
-        await until(pilot, lambda: screen.correction_of(screen.transcript.turns[1]) is not None)
+        await until(
+            pilot, lambda: screen.parts.notes.correction(screen.transcript.turns[1]) is not None
+        )
         await pilot.press("right_square_bracket")
         await until(pilot, lambda: screen.view.cursor == 1)
         await pilot.press("right_square_bracket")

@@ -22,6 +22,7 @@ from convtui.protocol import StartSpec
 from convtui.tui.app import ConvtuiApp, recording
 from convtui.tui.run import LiveRun
 from convtui.tui.screens.debugger import DebuggerScreen
+from convtui.tui.screens.debugger_status import StatusFeed
 from convtui.tui.screens.dialogs import Edit
 from convtui.tui.screens.error import ErrorPane
 from convtui.tui.screens.help import HelpScreen
@@ -70,8 +71,7 @@ def read(screen: Screen[Any]) -> bool:
     """Whether nothing that a screen shows has yet to be read from its log."""
     if not isinstance(screen, DebuggerScreen):
         return True
-    task = screen._details._task
-    return not screen._details._wanted and (task is None or task.done())
+    return not screen.parts.feed.reading
 
 
 def loaded(screen: DebuggerScreen) -> bool:
@@ -184,7 +184,7 @@ class Held:
 
 @pytest.fixture
 def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Held:
-    monkeypatch.setattr(DebuggerScreen, "_elapsed", lambda _: 31.0)
+    monkeypatch.setattr(StatusFeed, "elapsed", lambda _: 31.0)
     return Held(tmp_path)
 
 

@@ -10,6 +10,7 @@ from textual.app import SuspendNotSupported
 
 from convtui.tui.screens import outside
 from convtui.tui.screens.dialogs import Ask
+from convtui.tui.widgets.keybar import KeyBar
 from tests.tui.sample import until
 from tests.tui.taken import DECIDES, SAYS, Taken
 
@@ -58,6 +59,27 @@ async def test_a_draft_fills_the_input_and_is_sent_as_it_is(taken: Taken) -> Non
         await until(pilot, lambda: taken.last[1].get("choice") == "say")
         assert taken.last[1]["edits"] == {"text": "Where is it?"}
         assert taken.box.text == ""
+
+
+async def test_the_keys_in_the_footer_can_be_clicked(taken: Taken) -> None:
+    async with taken.app.run_test(size=(120, 26)) as pilot:
+        await taken.begin(pilot)
+        await taken.turn(pilot)
+        await until(pilot, lambda: "send" in taken.footer())
+        await pilot.press(*"Hello")
+        bar = taken.screen.query_one(KeyBar)
+        for action in ("take_over.newline", "take_over.draft"):
+            bar.post_message(KeyBar.Chosen(action))
+        draft = ("release", {"choice": "draft", "edits": {}})
+        await until(pilot, lambda: draft in taken.handle.orders)
+        assert taken.box.text == "Hello\n"
+        await taken.turn(pilot)
+        taken.box.text = "Hello again"
+        bar.post_message(KeyBar.Chosen("take_over.send"))
+        said = ("release", {"choice": "say", "edits": {"text": "Hello again"}})
+        await until(pilot, lambda: taken.last == said)
+        bar.post_message(KeyBar.Chosen("take_over.leave"))
+        await until(pilot, lambda: not taken.box.has_focus)
 
 
 async def test_what_was_typed_before_the_draft_comes_back(taken: Taken) -> None:

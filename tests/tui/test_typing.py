@@ -403,7 +403,7 @@ async def test_a_text_that_comes_during_a_reload_comes_back(taken: Taken) -> Non
     async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         await taken.turn(pilot)
-        taken.screen.busy_with = "reloading the provider"
+        taken.screen.conversation.busy_with = "reloading the provider"
         await pilot.press(*"hello", "enter")
         await until(pilot, lambda: "Not now" in taken.notices())
         assert taken.box.text == "hello"
@@ -617,10 +617,10 @@ async def test_a_burst_in_the_search_line(taken: Taken) -> None:
         await pilot.press(*LINES)
         assert box.value == AS_LINE
         assert box.has_focus
-        assert not taken.screen.searching
+        assert not taken.screen.parts.search.text
         taken.hands.rest()
         await pilot.press("enter")
-        await until(pilot, lambda: taken.screen.searching == AS_LINE.strip())
+        await until(pilot, lambda: taken.screen.parts.search.text == AS_LINE.strip())
 
 
 async def test_a_burst_in_the_palette_runs_nothing(taken: Taken) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from textual import events
@@ -16,7 +17,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 from textual.worker import Worker
 
-from convtui.actions import Action, Keymap
+from convtui.actions import Keymap
 from convtui.analysis.ab import AbComparison, compare_arms
 from convtui.analysis.profile import RunProfile, profile_run
 from convtui.errors import ConvtuiError
@@ -28,6 +29,7 @@ from convtui.text import visible_line
 from convtui.tui.arms_doc import missing, result
 from convtui.tui.palette import Span
 from convtui.tui.screens.dialogs import Ask
+from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.panes import PaneScreen
 from convtui.tui.screens.run_list import run_spans
 from convtui.tui.timers import once
@@ -263,27 +265,22 @@ class ArmsScreen(PaneScreen):
             "app.help",
         )
 
-    def enabled(self, action_id: str) -> bool:
-        """Whether an action would do something now."""
-        if not self.is_mounted or not action_id.startswith("ab."):
-            return True
-        if action_id == "ab.clear":
-            return bool(self.query_one(ArmList).arms)
-        return action_id == "ab.stop" or bool(self.query_one(ArmList).items)
+    def handlers(self) -> Iterable[Handler]:
+        """Choosing the arms, and opening a run."""
+        yield from super().handlers()
+        yield Handler("ab.arm_a", partial(self._put, "A"), enabled=self._any_runs)
+        yield Handler("ab.arm_b", partial(self._put, "B"), enabled=self._any_runs)
+        yield Handler("ab.filter_a", partial(self._ask, "A"), enabled=self._any_runs)
+        yield Handler("ab.filter_b", partial(self._ask, "B"), enabled=self._any_runs)
+        yield Handler("ab.clear", self._clear, enabled=lambda: bool(self.query_one(ArmList).arms))
+        yield Handler("ab.run", self._open_run, enabled=self._any_runs)
+        yield Handler("ab.next_pane", self.next_pane, enabled=self._any_runs)
+        yield Handler(
+            "ab.stop", self._stop_or_leave, label=lambda: "stop" if self.running else "back"
+        )
 
-    def label(self, action: Action) -> str:
-        """What an action is called now."""
-        if action.id == "ab.stop":
-            return "stop" if self.running else "back"
-        return action.label
-
-    def do_ab_arm_a(self) -> None:
-        """Puts the selected run into arm A, or out."""
-        self._put("A")
-
-    def do_ab_arm_b(self) -> None:
-        """Puts the selected run into arm B, or out."""
-        self._put("B")
+    def _any_runs(self) -> bool:
+        return bool(self.query_one(ArmList).items)
 
     def _put(self, arm: str) -> None:
         listed = self.query_one(ArmList)
@@ -295,14 +292,6 @@ class ArmsScreen(PaneScreen):
             listed.go_to(listed.cursor + 1)
         self._filters = {"A": "", "B": ""}
         self._changed()
-
-    def do_ab_filter_a(self) -> None:
-        """Chooses arm A with a filter."""
-        self._ask("A")
-
-    def do_ab_filter_b(self) -> None:
-        """Chooses arm B with a filter."""
-        self._ask("B")
 
     def _ask(self, arm: str) -> None:
         def given(text: str | None) -> None:
@@ -333,30 +322,23 @@ class ArmsScreen(PaneScreen):
             other = "B" if arm == "A" else "A"
             self.tell(f"{both:,} of the {len(found):,} runs found stay in arm {other}.", "warning")
 
-    def do_ab_clear(self) -> None:
-        """Takes all runs out of both arms."""
+    def _clear(self) -> None:
         self.query_one(ArmList).arms.clear()
         self._filters = {"A": "", "B": ""}
         self._changed()
 
-    def do_ab_run(self) -> None:
-        """Opens the selected run."""
+    def _open_run(self) -> None:
         run = self.query_one(ArmList).selected
         if run is not None:
             self.capp.replay(run.path)
 
     def on_row_list_chosen(self) -> None:
         """The selected run was clicked."""
-        self.do_ab_run()
+        self._open_run()
 
-    def do_ab_next_pane(self) -> None:
-        """List and result."""
-        self.next_pane()
-
-    def do_ab_stop(self) -> None:
-        """Stops reading, or goes back."""
+    def _stop_or_leave(self) -> None:
         if not self.running:
-            self.do_app_quit()
+            self.quit()
             return
         self._stop.set()
         self._work = None

@@ -3,57 +3,85 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from convtui.config import Config
 from convtui.errors import CommandRefused, EngineError
 from convtui.log.detail import TurnDetail
 from convtui.protocol import Commands, ContinueFrom, StartSpec
 from convtui.records import RecordDict
-from convtui.transcript import Turn
+from convtui.transcript import Flag, Turn
 from convtui.tui import status
-from convtui.tui.screens.compressing import Compressing
+from convtui.tui.screens.debugger_context import Attach, DebuggerContext
 from convtui.tui.screens.dialogs import Edit
-from convtui.tui.widgets.inspector_tabs import DECISION, RESPONDER
+from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.hold_reply import HoldReply
+from convtui.tui.widgets.transcript_view import TranscriptView
 
 BRIEF = "instructions"
+StartRun = Callable[[StartSpec, str, tuple[int, int]], Awaitable[None]]
+"""Opens a debugger on a new run; a turn's decision is asked for again there, with a brief."""
 
 
-class Briefs(Compressing):
-    """Decisions: looking at them, and having them made again with an edited brief."""
+class BriefEditing:
+    """Has decisions made again with an edited brief."""
 
-    _brief: str | None = None
-    """The brief as it was edited last."""
-    again: tuple[str, tuple[int, int]] | None = None
-    """A brief, and the session and turn whose decision is asked for again as soon as it runs."""
+    def __init__(
+        self,
+        context: DebuggerContext,
+        reply: HoldReply,
+        view: TranscriptView,
+        *,
+        attach: Attach,
+        show_decision: Callable[[], None],
+        config: Callable[[], Config | None],
+        start_run: StartRun,
+    ) -> None:
+        """`show_decision` opens the tab in which old and new stand side by side."""
+        self._context = context
+        self._conversation = context.conversation
+        self._reply = reply
+        self._view = view
+        self._attach = attach
+        self._show_decision = show_decision
+        self._config = config
+        self._start_run = start_run
+        self._brief: str | None = None
+        """The brief as it was edited last."""
+        self.again: tuple[str, tuple[int, int]] | None = None
+        """A brief, and the session and turn whose decision is asked for again as soon as it
+        runs."""
 
-    async def start(self) -> None:
-        """Starts the run; one that goes back to a decision asks for it again."""
-        await super().start()
+    def handlers(self) -> Iterator[Handler]:
+        """The action that edits the brief."""
+        yield Handler(
+            "hold.edit_brief", self._edit_brief, self._can_edit, warning=self._warning, moves=True
+        )
+
+    def _can_edit(self) -> bool:
+        turn = self._context.selected()
+        decided = turn is not None and bool(turn.flags & Flag.DECISION)
+        return self.decision_held or (bool(self.brief) and decided)
+
+    def _warning(self) -> str | None:
+        """Asking again for what is still held takes nothing away."""
+        turn = self._context.selected()
+        if self.decision_held or turn is None:
+            return None
+        return f"Edits the brief and asks again at turn {turn.address}, in a new branch."
+
+    async def begin(self) -> None:
+        """Asks for the decision again that the run was started for."""
         again, self.again = self.again, None
-        if again is None or self.run is None or self.run.handle.over:
+        run = self._conversation.run
+        if again is None or run is None or run.handle.over:
             return
         try:
             await self.ask_again_with(*again)
         except CommandRefused as refused:
-            self.refused(refused)
-
-    def do_inspector_decision(self) -> None:
-        """The decisions of the selected turn; a second time, the responder's own conversation."""
-        self.show_inspector(True)
-        inspector = self.inspector
-        if DECISION not in inspector.tabs:
-            self.tell("No responder decides in this conversation.")
-        elif inspector.tab == DECISION:
-            inspector.tab = RESPONDER
-        else:
-            inspector.tab = DECISION
-
-    @property
-    def deciding(self) -> bool:
-        """Whether a responder decides in this conversation."""
-        known = status.responder_of(self.transcript.header.get("scenario")) is not None
-        return known or "user.decided" in self.transcript.counts
+            self._context.refused(refused)
 
     # --- the brief
 
@@ -63,8 +91,9 @@ class Briefs(Compressing):
         if self._brief is not None:
             return self._brief
         # What was asked for still holds what is taken out of a log.
-        asked = self.run.spec.scenario if self.run is not None else {}
-        for scenario in (asked, self.transcript.header.get("scenario")):
+        run = self._conversation.run
+        asked = run.spec.scenario if run is not None else {}
+        for scenario in (asked, self._conversation.scenario):
             text = (status.responder_of(scenario) or {}).get(BRIEF)
             if isinstance(text, str):
                 return text
@@ -73,30 +102,32 @@ class Briefs(Compressing):
     @property
     def decision_held(self) -> bool:
         """Whether a decision is held that can be asked for again."""
-        drafts = (self.hold or {}).get("drafts") or ()
+        drafts = (self._conversation.hold or {}).get("drafts") or ()
         held = any(isinstance(d, dict) and d.get("field") == "decision" for d in drafts)
-        return held and self.offers("again") is not None
+        return held and self._reply.offers("again") is not None
 
-    async def do_hold_edit_brief(self) -> None:
+    async def _edit_brief(self) -> None:
         """Edits the brief, and has the decision made again: held here, or in a branch."""
-        hold, turn = self.hold, self.selected
+        hold, turn = self._conversation.hold, self._context.selected()
         if not self.brief:
-            self.tell("No responder decides in this conversation: there is no brief.")
+            self._context.notify("No responder decides in this conversation: there is no brief.")
             return
         if self.decision_held and hold is not None:
             edited: str | None = None
             while (edited := await self._edited(hold, wrote=edited)) is not None:
-                if self.still(hold) and await self.release("again", {BRIEF: edited}):
+                if self._reply.still(hold) and await self._reply.release("again", {BRIEF: edited}):
                     self._brief = edited
-                    self.show_decision()
+                    self._show_decision()
                     return
             return
-        if turn is None or self.busy_with:
+        if turn is None or self._conversation.busy_with:
             return
-        detail = await self.source.detail(turn)
+        detail = await self._conversation.source.detail(turn)
         asked = next((c for c in reversed(detail.calls) if c.side == "responder"), None)
         if asked is None:
-            self.tell("Nothing was decided in this turn: select one of the user's answers.")
+            self._context.notify(
+                "Nothing was decided in this turn: select one of the user's answers."
+            )
             return
         edited = await self._edited()
         if edited is not None:
@@ -106,10 +137,10 @@ class Briefs(Compressing):
         self, hold: RecordDict | None = None, *, wrote: str | None = None
     ) -> str | None:
         def check(_: str, text: str) -> str | None:
-            gone = self.gone(hold) if hold is not None else None
+            gone = self._reply.gone(hold) if hold is not None else None
             return gone or (None if text.strip() else "a brief cannot be empty")
 
-        edited = await self.app.push_screen_wait(
+        edited = await self._context.ask(
             Edit(
                 "edit the brief and ask again",
                 [(BRIEF, "what the responder is told", self.brief)],
@@ -119,51 +150,44 @@ class Briefs(Compressing):
         )
         return (edited or {}).get(BRIEF)
 
-    def show_decision(self) -> None:
-        """Opens the tab in which old and new stand side by side."""
-        if not self.narrow:
-            self.show_inspector(True)
-        self.refresh_inspector()
-        self.inspector.tab = DECISION
-
     # --- in a branch
 
     async def _again(
         self, turn: Turn, detail: TurnDetail, seq: int, response: RecordDict | None, brief: str
     ) -> None:
         """Goes back to a decision in a branch, where it is held, and asks again from there."""
-        log = detail.log or self.source.path
+        log = detail.log or self._conversation.source.path
         if log is None:
-            self.tell("There is no log to go back in.", "warning")
+            self._context.notify("There is no log to go back in.", "warning")
             return
         # With its reply the old decision is held again, without a call; else it is asked at once.
         until = int(response["seq"]) if response is not None else seq - 1
-        self.busy_with = f"going back to the decision of {turn.address}"
-        self.repaint()
-        address = (turn.session, turn.number)
+        self._conversation.busy_with = f"going back to the decision of {turn.address}"
+        self._context.repaint()
+        address, run = (turn.session, turn.number), self._conversation.run
         try:
-            if self.run is None:
+            if run is None:
                 await self._in_a_new_run(log, until, brief, address)
                 return
-            if not self.run.handle.over:
-                await self.run.hold()
+            if not run.handle.over:
+                await run.hold()
             if response is None:
-                self.run.spec = replace(self.run.spec, scenario=_with(self.run.spec, brief))
-            await self.run.go_on("rewind", log=log, seq=until, held=True)
-            self.attach(self.run)
+                run.spec = replace(run.spec, scenario=_with(run.spec, brief))
+            await run.go_on("rewind", log=log, seq=until, held=True)
+            self._attach(run)
             await self.ask_again_with(brief, address)
         except CommandRefused as refused:
-            self.refused(refused)
+            self._context.refused(refused)
         except EngineError as error:
-            self.tell(str(error), "error")
+            self._context.notify(str(error), "error")
         finally:
-            self.busy_with = ""
-            if self.run is not None:
-                self.attach(self.run)
+            self._conversation.busy_with = ""
+            if run is not None:
+                self._attach(run)
 
     async def ask_again_with(self, brief: str, address: tuple[int, int]) -> None:
         """Waits for the hold at the old decision and asks again with `brief`."""
-        run = self.run
+        run = self._conversation.run
         if run is None:
             return
         hold = await run.next_hold()
@@ -174,11 +198,11 @@ class Briefs(Compressing):
         if hold is not None and hold.get("stage") == "request":
             # The new decision is held as the old one was.
             await run.handle.command(Commands.STEP_STAGE)
-        turn = self.transcript.find(*address)
-        self.repaint()
+        turn = self._conversation.transcript.find(*address)
+        self._context.repaint()
         if turn is not None:
-            self.view.go_to(turn.index)
-        self.show_decision()
+            self._view.go_to(turn.index)
+        self._show_decision()
 
     async def _in_a_new_run(
         self, log: Path, until: int, brief: str, address: tuple[int, int]
@@ -187,8 +211,8 @@ class Briefs(Compressing):
         # Scenarios take longer to import than the screen to draw.
         from convtui.trust import own_scenario
 
-        own = await asyncio.to_thread(own_scenario, self.transcript.header)
-        config = self.capp.config
+        own = await asyncio.to_thread(own_scenario, self._conversation.transcript.header)
+        config = self._config()
         folder = config.runs_dir if config is not None else log.parent
         spec = StartSpec(
             scenario=own.scenario,
@@ -197,7 +221,7 @@ class Briefs(Compressing):
             env_file=config.env_file if config is not None else None,
             continue_from=ContinueFrom(log=str(log), seq=until, kind="rewind", held=True),
         )
-        await self.capp.start_run(spec, again=(brief, address))
+        await self._start_run(spec, brief, address)
 
 
 def _with(spec: StartSpec, brief: str) -> dict[str, object]:

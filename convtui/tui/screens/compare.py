@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.cells import cell_len
@@ -18,7 +19,8 @@ from convtui.analysis.compare import Comparison, compare_logs
 from convtui.analysis.compare_report import Row, ending_rows, usage_rows
 from convtui.errors import ConvtuiError
 from convtui.text import visible_line
-from convtui.tui.keys import KeyScreen
+from convtui.tui.keys import ActionScreen
+from convtui.tui.screens.handlers import Handler
 from convtui.tui.widgets.compare_view import CompareView, Diff
 from convtui.tui.widgets.keybar import KeyBar
 
@@ -35,7 +37,7 @@ _TINY = 20
 _LABEL = 18
 
 
-class CompareScreen(KeyScreen):
+class CompareScreen(ActionScreen):
     """Two columns aligned turn by turn; endings and usage below."""
 
     KEY_CONTEXTS = ("compare",)
@@ -204,23 +206,24 @@ class CompareScreen(KeyScreen):
             "app.help",
         )
 
-    def do_compare_next(self) -> None:
-        """The next difference."""
+    def handlers(self) -> Iterable[Handler]:
+        """Moving, and opening either side."""
+        yield Handler("compare.next", self._next_difference)
+        yield Handler("compare.previous", self._previous_difference)
+        yield Handler("compare.open_a", partial(self._open, 0))
+        yield Handler("compare.open_b", partial(self._open, 1))
+        yield Handler("move.up", partial(self._move, -1))
+        yield Handler("move.down", partial(self._move, 1))
+        yield Handler("move.first", lambda: self.view.go_to(0))
+        yield Handler("move.last", lambda: self.view.go_to(len(self.view.items) - 1))
+
+    def _next_difference(self) -> None:
         if not self.view.next_difference(1):
             self.tell("No further difference.")
 
-    def do_compare_previous(self) -> None:
-        """The difference before."""
+    def _previous_difference(self) -> None:
         if not self.view.next_difference(-1):
             self.tell("No earlier difference.")
-
-    def do_compare_open_a(self) -> None:
-        """A, at the selected turn."""
-        self._open(0)
-
-    def do_compare_open_b(self) -> None:
-        """B, at the selected turn."""
-        self._open(1)
 
     def _open(self, side: int) -> None:
         item = self.view.selected
@@ -229,23 +232,10 @@ class CompareScreen(KeyScreen):
         at = (turn.session, turn.number) if turn is not None else None
         self.capp.replay(self._paths[side], at=at)
 
-    def do_move_up(self) -> None:
-        """The turn above."""
-        self.view.go_to(self.view.cursor - 1)
+    def _move(self, by: int) -> None:
+        self.view.go_to(self.view.cursor + by)
 
-    def do_move_down(self) -> None:
-        """The turn below."""
-        self.view.go_to(self.view.cursor + 1)
-
-    def do_move_first(self) -> None:
-        """The beginning."""
-        self.view.go_to(0)
-
-    def do_move_last(self) -> None:
-        """The end."""
-        self.view.go_to(len(self.view.items) - 1)
-
-    def do_app_quit(self) -> None:
+    def quit(self) -> None:
         """Back."""
         self.capp.leave(self)
 

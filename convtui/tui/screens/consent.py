@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
@@ -13,7 +13,12 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from convtui.errors import EngineError
 from convtui.text import visible, visible_line
+from convtui.tui.screens.screen_context import AskScreen
+
+if TYPE_CHECKING:
+    from convtui.tui.run import LiveRun
 
 NO, YES = "no", "yes"
 
@@ -88,13 +93,21 @@ class Consent(ModalScreen[bool]):
         self.dismiss(event.option_id == YES)
 
 
-async def agreed_to(app: App[Any], consent: Mapping[str, Any]) -> list[str] | None:
-    """Asks a `trust.Question`; the keys of what was agreed to, None when it was not."""
+def is_question(error: EngineError) -> bool:
+    """Whether an engine has not started because the user has to agree to something first."""
+    return bool(error.error.get("consent"))
+
+
+async def agrees(ask: AskScreen, run: LiveRun, error: EngineError) -> bool:
+    """Asks what an engine has refused to do unasked; whether the user agrees, which `run` is told.
+
+    `error` is one of which `is_question()` is true.
+    """
     # Scenarios take longer to import than the screen to draw.
     from convtui.trust import Question
 
-    question = Question.of(consent)
-    yes = await app.push_screen_wait(
+    question = Question.of(error.error["consent"])
+    yes = await ask(
         Consent(
             "Run what this log names?",
             f"{visible_line(question.log)}: {question.why}. Going on with it would",
@@ -103,4 +116,5 @@ async def agreed_to(app: App[Any], consent: Mapping[str, Any]) -> list[str] | No
             no="No, run nothing",
         )
     )
-    return question.items if yes else None
+    run.agree(question.items if yes else ())
+    return bool(yes)

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.widgets import Input
 
 from convtui.actions import Keymap
-from convtui.text import visible_line
-from convtui.tui import status
-from convtui.tui.details import DetailCache
-from convtui.tui.drift import drift_notes
-from convtui.tui.screens.base import NARROW
-from convtui.tui.screens.driving import HOLD_KEYS
-from convtui.tui.screens.evaluating import Evaluating
-from convtui.tui.screens.injecting import Injecting
-from convtui.tui.screens.inspecting import Inspecting
-from convtui.tui.screens.taking_over import WHO
-from convtui.tui.source import Source
+from convtui.transcript import Transcript, Turn
+from convtui.tui.keys import ActionScreen
+from convtui.tui.replay import ReplaySource
+from convtui.tui.screens.debugger_context import DebuggerContext, ShownConversation
+from convtui.tui.screens.debugger_footer import beside_hold_bar, footer_ids, take_over_ids
+from convtui.tui.screens.debugger_parts import DebuggerParts
+from convtui.tui.screens.debugger_widgets import DebuggerWidgets
+from convtui.tui.screens.handlers import Handler
+from convtui.tui.source import LiveSource, Source
 from convtui.tui.timers import once
-from convtui.tui.widgets.holdbar import HoldBar
 from convtui.tui.widgets.inspector import Inspector
-from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.inspector_tabs import DECISION
+from convtui.tui.widgets.keybar import KeyBar, KeyItem
 from convtui.tui.widgets.outline import Outline
 from convtui.tui.widgets.statusline import StatusLine
-from convtui.tui.widgets.takeover import KEYS as TAKE_OVER_KEYS
 from convtui.tui.widgets.takeover import TakeOverInput
 from convtui.tui.widgets.transcript_view import TranscriptView
 
@@ -41,11 +36,14 @@ if TYPE_CHECKING:
 FRAME = 0.05
 """Seconds between two repaints at the most often."""
 TICK = 0.25
+NARROW = 100
+"""Columns below which the inspector is a page of its own and the outline is left out."""
 
 
-class DebuggerScreen(Injecting, Evaluating, Inspecting):
+class DebuggerScreen(ActionScreen):
     """Outline, transcript and inspector between two status lines; holds and keys below."""
 
+    KEY_CONTEXTS = ("search", "held", "live", "replay")
     DEFAULT_CSS = """
     DebuggerScreen { layout: vertical; }
     DebuggerScreen #body { height: 1fr; }
@@ -70,49 +68,44 @@ class DebuggerScreen(Injecting, Evaluating, Inspecting):
         *,
         at: tuple[int, int] | None = None,
     ) -> None:
-        super().__init__(keymap, source, run)
-        self._at = at
+        super().__init__(keymap)
+        self.conversation = ShownConversation(source, run)
         self._forget: Callable[[], None] = lambda: None
         self._pending: Timer | None = None
         self._planned = False
         self._painted = 0.0
-        self._shown_transcript: object = None
-        self._shown_hold: object = None
-        self._shown_limit: tuple[object, ...] = (None, None)
-        self._details = DetailCache(source, self._detail_loaded)
-        self._messages: dict[tuple[Path | None, int], list[Any] | str] = {}
-        """By log and call; a text says why there are none yet."""
-        self.forget_results()
-        self._began: float | None = None
-        self._followups: status.Followups | None = None
+        widgets = self.widgets = DebuggerWidgets(keymap, self.capp.typed.clock.now, run)
+        self.view, self.outline, self.inspector = widgets.view, widgets.outline, widgets.inspector
+        self.hold_bar, self.take_over_input = widgets.hold_bar, widgets.take_over
+        self.context = DebuggerContext(
+            conversation=self.conversation,
+            keymap=keymap,
+            selected=lambda: self.selected,
+            notify=self.tell,
+            repaint=self.repaint,
+            spawn=self.spawn,
+            ask=self.ask,
+            open=self.open,
+            mounted=lambda: self.is_mounted,
+        )
+        self.parts = DebuggerParts(self, at)
+
+    def handlers(self) -> Iterable[Handler]:
+        """The rows of every controller."""
+        return self.parts.handlers()
 
     def compose(self) -> ComposeResult:
         """The screen of the debugger."""
-        yield StatusLine("top", id="top")
-        with Horizontal(id="body"):
-            yield Outline(id="outline", empty_message="no session yet")
-            yield TranscriptView(id="transcript", empty_message=self._empty_text())
-            yield Inspector(id="inspector")
-        yield HoldBar(id="hold")
-        yield TakeOverInput(
-            id="take-over",
-            keys={name: self.keymap.keys(name) for name in TAKE_OVER_KEYS},
-            clock=self.capp.typed.clock.now,
-        )
-        search = Input(id="search", placeholder="text, or a filter such as ~signal or ~discard")
-        search.compact = True
-        yield search
-        yield StatusLine("bottom", id="bottom")
-        yield KeyBar(id="keys")
+        return self.widgets.compose()
 
     def on_mount(self) -> None:
         """Begins to draw."""
         self.set_class(self.app.size.width < NARROW, "-narrow")
         view = self.view
-        view.extra_of = self._extra
-        view.text_of = self._text
-        view.knows = self._known
-        view.flags_of = self.flags_by_hand
+        view.extra_of = self.parts.feed.extra
+        view.text_of = self.parts.feed.text
+        view.knows = self.parts.feed.knows
+        view.flags_of = self.parts.notes.flags
         # Enter is an action of the registry: in a hold it is the hold's first choice.
         view._bindings = view._bindings.copy()
         view._bindings.key_to_bindings.pop("enter", None)
@@ -120,40 +113,63 @@ class DebuggerScreen(Injecting, Evaluating, Inspecting):
         self.set_interval(TICK, self._tick)
         if self.run is not None:
             # The process is started when the first frame has been drawn: both want the processor.
-            self.call_after_refresh(lambda: self.spawn(self.start()))
+            self.call_after_refresh(lambda: self.spawn(self._start()))
             self.call_after_refresh(lambda: self.spawn(self.capp.hint_once()))
         elif self.replay is not None:
             self.replay.start()
         self.repaint()
 
+    async def _start(self) -> None:
+        await self.parts.provider.start()
+        await self.parts.briefs.begin()
+
     def on_unmount(self) -> None:
         """Lets go of the log."""
         self._forget()
-        self._details.close()
+        self.parts.feed.close()
         self.source.close()
 
-    def _empty_text(self) -> str:
-        if self.run is not None:
-            return "The engine is starting. The first turn appears here."
-        return "This recording has no turns."
+    # --- what is shown
 
-    # --- sources
+    @property
+    def source(self) -> Source:
+        """What is shown."""
+        return self.conversation.source
+
+    @property
+    def run(self) -> LiveRun | None:
+        """The live run that is shown; None for a recording."""
+        return self.conversation.run
+
+    @property
+    def replay(self) -> ReplaySource | None:
+        """The recording that is shown; None for a live run."""
+        return self.conversation.replay
+
+    @property
+    def transcript(self) -> Transcript:
+        """The fold that is shown."""
+        return self.conversation.transcript
+
+    @property
+    def selected(self) -> Turn | None:
+        """The selected turn, as it is shown."""
+        view = self.view
+        return view.turn_at(view.cursor) if 0 <= view.cursor < view.shown_items else None
 
     def attach(self, run: LiveRun) -> None:
         """Shows the engine that the run has now."""
         old = self.source
-        if getattr(old, "handle", None) is not run.handle:
+        if not isinstance(old, LiveSource) or old.handle is not run.handle:
             self._forget()
-            self.source = self.live_source(run)
-            self._details.close()
-            self._details = DetailCache(self.source, self._detail_loaded)
-            self._messages.clear()
-            self.forget_results()
-            self._began = None
+            self.conversation.source = LiveSource(run.handle)
+            self.parts.feed.changed_source()
+            self.parts.whole_results.forget()
+            self.parts.status.changed_source()
             old.close()
             self._watch_source()
         if self.is_mounted:
-            self.watch_code()
+            self.parts.provider.watch_code()
             self.repaint()
 
     def _watch_source(self) -> None:
@@ -170,9 +186,15 @@ class DebuggerScreen(Injecting, Evaluating, Inspecting):
         self._pending = once(self, wait, self.repaint)
 
     def _tick(self) -> None:
-        if self.source.live and not self.over:
-            self._show_status()
+        if self.source.live and not self.conversation.over:
+            self.parts.status.show()
             self.refresh_footer()
+
+    def blocked(self) -> bool:
+        """Whether something is being done that the conversation has to wait for; tells of it."""
+        # The next engine goes on from where this one stood: what happened here after that would be
+        # in no branch that is shown.
+        return self.context.blocked()
 
     # --- drawing
 
@@ -185,172 +207,144 @@ class DebuggerScreen(Injecting, Evaluating, Inspecting):
         if not self.query(KeyBar):
             return
         self._painted = time.monotonic()
-        source, view, outline = self.source, self.view, self.outline
-        held = (self.hold or {}).get("hold")
-        if held != self._shown_hold:
-            # Calls that wait are lines of their turn.
-            self._shown_hold = held
-            if self.run is not None and (self.hold or {}).get("reason") == "breakpoint":
-                # One that stops once only is switched off now.
-                self.run_worker(self.run.refresh_breakpoints(), group="breakpoints")
-            if source.transcript.turns:
-                source.changed.add(len(source.transcript.turns) - 1)
-        if self._shown_transcript is not source.transcript:
-            self._shown_transcript = source.transcript
-            source.changed.clear()
-            view.set_transcript(source.transcript)
-            outline.set_transcript(source.transcript)
-        else:
-            taken = set(source.changed)
-            source.changed.clear()
-            view.refresh_turns(taken)
-            outline.refresh_turns(taken)
-        self.show_noted()
-        limit = (source.limit, source.limit_turn)
-        if limit != self._shown_limit:
-            self._shown_limit = limit
-            view.set_limit(*limit)
-            outline.set_limit(*limit)
-        outline.cursor = view.cursor
-        self.trace()
-        self._go_to_first()
-        self._show_hold()
-        self._show_status()
-        self.refresh_inspector()
+        if self.parts.transcript.another_hold():
+            self._another_hold()
+        self.parts.transcript.draw()
+        self.parts.lineage.look()
+        self.parts.movement.go_to_first()
+        self.parts.hold_bar.show()
+        self.parts.status.show()
+        self.parts.feed.refresh()
         self.refresh_footer()
 
-    def _go_to_first(self) -> None:
-        """Where `--at` asked to begin, as soon as that turn has been read."""
-        if self._at is None:
-            return
-        turn = self.transcript.find(*self._at)
-        replay = self.replay
-        if turn is not None:
-            self._at = None
-            self.view.go_to(turn.index)
-        elif replay is not None and not replay.loading:
-            self.tell(f"There is no turn {self._at[0]}:{self._at[1]} in this log.", "warning")
-            self._at = None
+    def _another_hold(self) -> None:
+        reason = (self.conversation.hold or {}).get("reason")
+        if self.run is not None and reason == "breakpoint":
+            # One that stops once only is switched off now.
+            self.run_worker(self.run.refresh_breakpoints(), group="breakpoints")
+        if self.conversation.has_turns:
+            # Calls that wait are lines of their turn.
+            self.source.changed.add(len(self.transcript.turns) - 1)
 
-    def _show_hold(self) -> None:
-        hold = self.hold
-        letters = {
-            choice: self.keymap.shown(action)
-            for action, choices in HOLD_KEYS.items()
-            for choice in choices
-        }
-        more = []
-        if self.decision_held:
-            more.append((self.keymap.shown("hold.edit_brief"), "edit the brief, ask again"))
-        # In the input digits are text: its footer has the keys, and Escape brings the choices.
-        speaks = self.show_take_over()
-        leave = self.keymap.shown("take_over.leave") if self.take_over_input.has_focus else ""
-        self.hold_bar.show(None if speaks or self.summarising else hold, letters, more, leave)
-
-    def _show_status(self) -> None:
-        replay, handle = self.replay, self.handle
-        persona, provider = status.sides(self.transcript, self.run.spec if self.run else None)
-        if handle is not None:
-            now = status.live_status(
-                handle,
-                busy_with=self.busy_with,
-                kill_key=self.keymap.shown("run.kill_engine"),
-            )
-        else:
-            assert replay is not None
-            now = status.replay_status(replay)
-        top = self.query_one("#top", StatusLine)
-        top.show_status(now, persona=persona, provider=provider)
-        scenario = self.transcript.header.get("scenario")
-        self.query_one("#bottom", StatusLine).show_figures(
-            status.figures(
-                self.transcript,
-                scenario=scenario if isinstance(scenario, dict) else {},
-                followups=self._counted(scenario),
-                position=self.source.limit,
-                elapsed=self._elapsed(),
-                notes=self._notes(),
-                first=self._matched(),
-            )
-        )
-
-    def _counted(self, scenario: object) -> status.Followups | None:
-        """The follow-ups of the conversation that is shown."""
-        if status.responder_of(scenario) is None:
-            return None
-        if self._followups is None or self._followups.transcript is not self.transcript:
-            whole = isinstance(scenario, dict) and scenario.get("persona_memory") == "conversation"
-            self._followups = status.Followups(self.transcript, whole=whole)
-        return self._followups
-
-    def _elapsed(self) -> float | None:
-        if not self.source.live or self.over or not self.transcript.records:
-            return None
-        if self._began is None:
-            self._began = time.monotonic() - self.transcript.last_t
-        return time.monotonic() - self._began
-
-    def _matched(self) -> list[str]:
-        """Which match of the search is selected, of how many."""
-        if not self.searching:
-            return []
-        if self.looking_through is not None:
-            return [f"searching the log, {self.looking_through:.0%}"]
-        return [f"match {self.view.search_position or '-'} of {self.view.search_count}"]
-
-    def _notes(self) -> list[str]:
-        view = self.view
-        notes = []
-        if view.mode != "shown":
-            notes.append(f"showing {view.mode}")
-        if self.source.live and not self.over and not view.follow:
-            notes.append("not following")
-        if self.taken_over:
-            notes.append(f"you are {' and '.join(f'the {WHO[side]}' for side in self.taken_over)}")
-        if self.replay is not None and self.replay.findings:
-            count = len(self.replay.findings)
-            notes.append(f"{count} damage{'s' if count > 1 else ''} in the log")
-        if view.summaries:
-            notes.append("showing the summary")
-        if self.approving and not self.over and self.run is not None:
-            notes.append("tools wait for approval")
-        notes += drift_notes(self.transcript)
-        notes += self.armed_notes()
-        if self.run is not None and self.run.breakpoints:
-            count = sum(item.enabled for item in self.run.breakpoints)
-            notes.append(f"{count} breakpoint{'s' if count != 1 else ''}")
-        return notes
+    # --- the inspector's place
 
     @property
-    def provider_name(self) -> str:
-        """The provider's name for titles."""
-        spec = self.run.spec if self.run else None
-        return visible_line(status.sides(self.transcript, spec)[1], 60)
+    def narrow(self) -> bool:
+        """Whether there is room for one column only."""
+        return self.size.width < NARROW
 
-    # --- the selected turn
+    @property
+    def inspecting(self) -> bool:
+        """Whether the inspector is on the screen."""
+        if self.narrow:
+            return self.has_class("-inspecting")
+        return not self.has_class("-no-inspector")
+
+    def show_inspector(self, shown: bool) -> None:
+        """Opens or closes the inspector; on a narrow screen it takes the transcript's place."""
+        self.set_class(shown, "-inspecting")
+        self.set_class(not shown, "-no-inspector")
+        if shown:
+            self.parts.feed.refresh()
+        elif self.inspector.has_focus_within:
+            self.view.focus()
+        self.refresh_footer()
+
+    def show_decision(self) -> None:
+        """Opens the tab in which an old and a new decision stand side by side."""
+        if not self.narrow:
+            self.show_inspector(True)
+        self.parts.feed.refresh()
+        self.inspector.tab = DECISION
+
+    # --- messages of the widgets
 
     def on_transcript_view_turn_selected(self, event: TranscriptView.TurnSelected) -> None:
         """Another turn is selected."""
         self.outline.cursor = event.turn_index
-        if self.searching:
-            self._show_status()  # which match it is
-        self.refresh_inspector()
+        if self.parts.search.text:
+            self.parts.status.show()  # which match it is
+        self.parts.feed.refresh()
         self.refresh_footer()
 
-    def on_transcript_view_turn_opened(self, event: TranscriptView.TurnOpened) -> None:
+    def on_transcript_view_turn_opened(self) -> None:
         """A double click."""
-        self.do_inspector_open()
+        self.parts.inspector_keys.open()
+
+    def on_transcript_view_search_progress(self, event: TranscriptView.SearchProgress) -> None:
+        """More turns were looked at."""
+        self.parts.search.progressed(event.count, done=event.done)
 
     def on_inspector_tab_changed(self, event: Inspector.TabChanged) -> None:
         """Some tabs tell of more than the selected turn."""
         event.stop()
-        self.refresh_inspector()
+        self.parts.feed.refresh()
 
     async def on_outline_turn_selected(self, event: Outline.TurnSelected) -> None:
         """A click in the outline."""
-        await self.jump(event.turn_index)
+        await self.parts.movement.jump(event.turn_index)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """The search line."""
+        event.stop()
+        self.parts.search.submit()
+
+    def on_take_over_input_sent(self, event: TakeOverInput.Sent) -> None:
+        """The human has spoken."""
+        event.stop()
+        self.spawn(self.parts.take_over.say(event.text))
+
+    async def on_take_over_input_simulator_asked(self, event: TakeOverInput.SimulatorAsked) -> None:
+        """The side speaks for itself this once."""
+        event.stop()
+        await self.parts.holds.take("simulate", what="Letting the simulator speak")
+
+    async def on_take_over_input_draft_asked(self, event: TakeOverInput.DraftAsked) -> None:
+        """A draft is to be made."""
+        event.stop()
+        await self.parts.take_over.make_draft()
+
+    def on_take_over_input_editor_asked(self, event: TakeOverInput.EditorAsked) -> None:
+        """The text is written elsewhere."""
+        event.stop()
+        self.spawn(self.parts.take_over.write_outside())
+
+    def on_take_over_input_left(self, event: TakeOverInput.Left) -> None:
+        """Back to the keys."""
+        event.stop()
+        self.parts.take_over.leave_input()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """What is pasted outside of inputs is meant for the one below, when it is there."""
+        if self.parts.take_over.take_paste(event.text):
+            event.stop()
 
     # --- keys
+
+    def contexts(self) -> tuple[str, ...]:
+        """Search while its matches are lit, then one of the debugger's three states."""
+        live = "held" if self.conversation.hold is not None else "live"
+        state = "replay" if self.run is None else live
+        return ("search", state) if self.parts.search.text else (state,)
+
+    def help_contexts(self) -> tuple[str, ...]:
+        """The input of a take-over comes first while it has the focus."""
+        contexts = self.contexts()
+        return ("take_over", *contexts) if self.take_over_input.has_focus else contexts
+
+    def footer_ids(self) -> Sequence[str]:
+        """What can be done now; the take-over's keys while its input has the focus."""
+        box = self.take_over_input
+        if box.has_focus:
+            can_draft = self.parts.reply.offers("draft") is not None
+            return take_over_ids(can_draft=can_draft, my_turn=box.my_turn)
+        return footer_ids(self.conversation, searching=bool(self.parts.search.text))
+
+    def footer_items(self) -> list[KeyItem]:
+        """Without what the hold bar lists."""
+        items = super().footer_items()
+        inside = self.take_over_input.has_focus
+        return items if inside else beside_hold_bar(items, self.conversation)
 
     def on_descendant_focus(self) -> None:
         """Other keys may do something now."""
@@ -361,16 +355,16 @@ class DebuggerScreen(Injecting, Evaluating, Inspecting):
         self._refocused()
 
     def _refocused(self) -> None:
-        if self.run is not None and self.query(HoldBar):
-            self._show_hold()
+        if self.run is not None and self.query(KeyBar):
+            self.parts.hold_bar.show()
         self.refresh_footer()
 
     def action_press(self, key: str) -> None:
         """A dead engine has one key: Enter goes on from its log."""
-        if key == "enter" and self.dead:
-            self.spawn(self.restart())
+        if key == "enter" and self.conversation.dead:
+            self.spawn(self.parts.provider.restart())
             return
-        if key == "escape" and not self.searching:
+        if key == "escape" and not self.parts.search.text:
             self._step_back()
             return
         super().action_press(key)
@@ -384,15 +378,19 @@ class DebuggerScreen(Injecting, Evaluating, Inspecting):
         """Escape also leaves the search line."""
         if event.key == "escape" and isinstance(self.focused, Input):
             event.stop()
-            self.do_search_close()
+            self.parts.search.close()
 
     def on_resize(self, event: events.Resize) -> None:
         """One column, or three."""
         self.set_class(event.size.width < NARROW, "-narrow")
-        self.refresh_inspector()
+        self.parts.feed.refresh()
 
     def restyle(self) -> None:
         """Another theme."""
         palette = self.capp.palette
         for widget in (self.view, self.outline, self.inspector, *self.query(StatusLine)):
             widget.palette = palette
+
+    async def quit(self) -> None:
+        """Leaves; asks while a run is live."""
+        await self.parts.leaving.leave()

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
-from convtui.tui.screens.base import DebuggerBase
+from convtui.tui.screens.debugger_context import DebuggerContext
+from convtui.tui.screens.handlers import Handler
 
 
-class Evaluating(DebuggerBase):
+class LogEvaluation:
     """Hands the log to other screens, a live one as far as it has come."""
 
+    def __init__(
+        self,
+        context: DebuggerContext,
+        *,
+        rehook: Callable[[Path], Awaitable[None]],
+        profile: Callable[[Path], None],
+    ) -> None:
+        self._context = context
+        self._open_rehook = rehook
+        self._open_profile = profile
+
+    def handlers(self) -> Iterator[Handler]:
+        """The actions on the whole log."""
+        yield Handler("rehook.open", self._rehook)
+        yield Handler("profile.open", self._profile)
+
     def _log(self) -> Path | None:
-        path = self.source.path
+        path = self._context.conversation.source.path
         if path is None:
-            self.tell("There is no log yet.", "warning")
+            self._context.notify("There is no log yet.", "warning")
         return path
 
-    async def do_rehook_open(self) -> None:
-        """Runs a provider's hooks again over this log."""
-        from convtui.tui.screens.rehooking import open_rehook, own_provider
-
+    async def _rehook(self) -> None:
         path = self._log()
         if path is not None:
-            await open_rehook(self.capp, [path], own_provider(self.transcript.header))
+            await self._open_rehook(path)
 
-    def do_profile_open(self) -> None:
-        """The profile of this log."""
-        from convtui.tui.screens.profile import ProfileScreen
-
+    def _profile(self) -> None:
         path = self._log()
         if path is not None:
-            self.app.push_screen(ProfileScreen(self.keymap, [path], opens=False))
+            self._open_profile(path)

@@ -21,7 +21,7 @@ from convtui.errors import FileError
 from convtui.manual.layout import Style, lay_out
 from convtui.manual.pages import TOPICS, page, topic_of
 from convtui.text import visible
-from convtui.tui.keys import KeyScreen
+from convtui.tui.keys import ActionScreen
 
 _FAMILY = re.compile(r".*_([2-9])")
 _STYLES: dict[Style, str] = {
@@ -189,7 +189,7 @@ class HelpScreen(ModalScreen[None]):
         return min(title.virtual_region.y, box.max_scroll_y)
 
 
-def help_of_dialog(dialog: Screen[object], below: KeyScreen) -> HelpScreen:
+def help_of_dialog(dialog: Screen[object], below: ActionScreen) -> HelpScreen:
     """Help for a dialog that lies over `below`: its own keys, and the page about it."""
     from convtui.tui.screens.breakpoints import BreakpointsScreen
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from convtui.tui.keys import KeyScreen
+from convtui.tui.keys import ActionScreen
 from convtui.tui.screens.dialogs import edit_outside, editor_command
 
 
 async def write_outside(
-    screen: KeyScreen, text: str, *, name: str = "draft.txt", else_: str = "write it here"
+    screen: ActionScreen, text: str, *, name: str = "draft.txt", else_: str = "write it here"
 ) -> str | None:
     """A text as it comes back from the user's editor; None when it is the same, or told why.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,7 +18,8 @@ from textual.widgets import Static
 from convtui.actions import Keymap
 from convtui.errors import UsageError
 from convtui.text import visible
-from convtui.tui.keys import KeyScreen
+from convtui.tui.keys import ActionScreen
+from convtui.tui.screens.handlers import Handler
 from convtui.tui.timers import once
 from convtui.tui.widgets.keybar import KeyBar
 
@@ -33,7 +34,7 @@ CHECK_AFTER = 0.15
 _FIELDS = ("provider", "sessions", "user_model", "max_turns", "max_total_words", "warm_slots")
 
 
-class PickerScreen(KeyScreen):
+class PickerScreen(ActionScreen):
     """Persona, provider, sessions, limits, warm template; recent runs beside or below them."""
 
     KEY_CONTEXTS = ("picker",)
@@ -164,8 +165,7 @@ class PickerScreen(KeyScreen):
         """Takes a template once the templates are read again, when this screen is seen."""
         self._wanted = name
 
-    def do_warm_open(self) -> None:
-        """The user's templates."""
+    def _open_warm(self) -> None:
         from convtui.tui.screens.warm import WarmScreen
 
         self.app.push_screen(WarmScreen(self.keymap, self._warm_dir(), self._runs_dir()))
@@ -309,10 +309,6 @@ class PickerScreen(KeyScreen):
         """Enter starts."""
         await self.start()
 
-    async def do_picker_start(self) -> None:
-        """Enter starts."""
-        await self.start()
-
     async def start(self) -> None:
         """Starts the conversation, when the choice can run."""
         from convtui.tui import choices
@@ -371,10 +367,15 @@ class PickerScreen(KeyScreen):
             "app.help",
         )
 
-    def do_picker_next_field(self) -> None:
-        """The next field."""
+    def handlers(self) -> Iterable[Handler]:
+        """Starting, going through the fields, the templates."""
+        yield Handler("picker.start", self.start)
+        yield Handler("picker.next_field", self._next_field)
+        yield Handler("picker.previous_field", self._previous_field)
+        yield Handler("warm.open", self._open_warm)
+
+    def _next_field(self) -> None:
         self.focus_next()
 
-    def do_picker_previous_field(self) -> None:
-        """The field before."""
+    def _previous_field(self) -> None:
         self.focus_previous()

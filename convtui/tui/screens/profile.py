@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from textual import events
@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.worker import Worker
 
-from convtui.actions import Action, Keymap
+from convtui.actions import Keymap
 from convtui.analysis.profile import RunProfile
 from convtui.analysis.profile_report import RUNS_HEAD, run_row
 from convtui.analysis.profiling import Reading, read_runs
@@ -23,6 +23,7 @@ from convtui.text import visible, visible_line
 from convtui.tui.palette import Span
 from convtui.tui.profile_doc import ORDERS, plots, sorted_runs, tables
 from convtui.tui.screens.dialogs import Ask, Choose
+from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.panes import PaneScreen
 from convtui.tui.tables import Table, end_of
 from convtui.tui.widgets.keybar import KeyBar
@@ -97,7 +98,7 @@ class ProfileScreen(PaneScreen):
         """Reads the logs in a thread."""
         self._resized(self.app.size.width)
         self.set_interval(_EVERY, self._show_progress)
-        self.do_profile_again()
+        self.read_again()
 
     def on_unmount(self) -> None:
         """Nothing goes on that nobody can see."""
@@ -110,7 +111,7 @@ class ProfileScreen(PaneScreen):
         """Whether logs are being read."""
         return self._work is not None and not self._work.is_finished
 
-    def do_profile_again(self) -> None:
+    def read_again(self) -> None:
         """Reads the logs, as they are now."""
         if self.running:
             return
@@ -255,35 +256,37 @@ class ProfileScreen(PaneScreen):
             "app.help",
         )
 
-    def enabled(self, action_id: str) -> bool:
-        """Whether an action would do something now."""
-        if not self.is_mounted:
-            return True
-        there = self.reading is not None and bool(self.reading.profile.runs)
-        if action_id == "profile.run":
-            return there and self._opens
-        if action_id == "profile.next_pane":
-            return self.many or not self.has_class("-narrow")
-        if action_id in ("profile.sort", "profile.report"):
-            return there
-        return action_id != "profile.again" or not self.running
+    def handlers(self) -> Iterable[Handler]:
+        """Reading, sorting, writing, opening a run."""
+        yield from super().handlers()
+        yield Handler(
+            "profile.stop", self._stop_or_leave, label=lambda: "stop" if self.running else "back"
+        )
+        yield Handler("profile.run", self._open_run, enabled=self._can_open)
+        yield Handler("profile.sort", self._sort, enabled=self._any_runs)
+        yield Handler("profile.report", self._report, enabled=self._any_runs)
+        yield Handler("profile.again", self.read_again, enabled=lambda: not self.running)
+        yield Handler(
+            "profile.next_pane",
+            self.next_pane,
+            enabled=lambda: self.many or not self.has_class("-narrow"),
+        )
 
-    def label(self, action: Action) -> str:
-        """What an action is called now."""
-        if action.id == "profile.stop":
-            return "stop" if self.running else "back"
-        return action.label
+    def _any_runs(self) -> bool:
+        return self.reading is not None and bool(self.reading.profile.runs)
 
-    def do_profile_stop(self) -> None:
-        """Stops it, or goes back."""
+    def _can_open(self) -> bool:
+        return self._opens and self._any_runs()
+
+    def _stop_or_leave(self) -> None:
         if self.running:
             self._stop.set()
         else:
-            self.do_app_quit()
+            self.quit()
 
-    def do_profile_run(self) -> None:
+    def _open_run(self) -> None:
         """Opens the selected run, or the only one."""
-        if self.reading is None or not self.enabled("profile.run"):
+        if self.reading is None or not self._can_open():
             return
         runs = self.reading.profile.runs
         run = self.query_one(ProfileRuns).selected if self.many else runs[0]
@@ -292,13 +295,9 @@ class ProfileScreen(PaneScreen):
 
     def on_row_list_chosen(self) -> None:
         """The selected run was clicked."""
-        self.do_profile_run()
+        self._open_run()
 
-    def do_profile_next_pane(self) -> None:
-        """The next of the panes that are there."""
-        self.next_pane()
-
-    def do_profile_sort(self) -> None:
+    def _sort(self) -> None:
         """Asks for the order."""
 
         def chosen(order: str | None) -> None:
@@ -320,7 +319,7 @@ class ProfileScreen(PaneScreen):
 
         screen.call_after_refresh(light)
 
-    def do_profile_report(self) -> None:
+    def _report(self) -> None:
         """Asks for the file of the page."""
         if self.reading is None or not self.reading.profile.runs:
             return
@@ -344,7 +343,7 @@ class ProfileScreen(PaneScreen):
             if answer == "replace":
                 self.spawn(self._write(path))
             elif answer is not None:
-                self.do_profile_report()
+                self._report()
 
         answers = [("other", "another file"), ("replace", "replace it")]
         name = visible_line(str(path), 200)

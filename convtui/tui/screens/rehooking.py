@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +14,16 @@ from textual.content import Content
 from textual.widgets import Static
 from textual.worker import Worker
 
-from convtui.actions import Action, Keymap
+from convtui.actions import Keymap
 from convtui.analysis.rehook import Report, pace
 from convtui.analysis.rehooking import Rehooked, rehook_logs, start_for
 from convtui.errors import ConvtuiError, EngineError
 from convtui.protocol import StartSpec
 from convtui.text import visible, visible_line
 from convtui.tui import watch
-from convtui.tui.keys import KeyScreen
+from convtui.tui.keys import ActionScreen
 from convtui.tui.screens.dialogs import Ask
+from convtui.tui.screens.handlers import Handler
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.rehook_details import details_of
 from convtui.tui.widgets.rehook_list import RehookList, items_of
@@ -105,7 +106,7 @@ def _check(spec: str) -> str | None:
     return None if spec.strip() else "Write a provider: file.py:Name, package.module:Name, demo."
 
 
-class RehookScreen(KeyScreen):
+class RehookScreen(ActionScreen):
     """Progress, then totals and every reply of which the hooks make something else now."""
 
     KEY_CONTEXTS = ("rehook",)
@@ -128,6 +129,8 @@ class RehookScreen(KeyScreen):
         self._logs = list(logs)
         self._provider = provider
         self._work: Worker[None] | None = None
+        self._gone = False
+        """Whether the screen was left."""
         self._began = 0.0
         self._done = (0, 0)
         self._shown = 0.0
@@ -150,10 +153,11 @@ class RehookScreen(KeyScreen):
     def on_mount(self) -> None:
         """Begins."""
         self.set_class(self.app.size.height < 20, "-tiny")
-        self.do_rehook_again()
+        self.run_again()
 
     def on_unmount(self) -> None:
         """Nothing goes on that nobody can see."""
+        self._gone = True
         if self._work is not None:
             self._work.cancel()
 
@@ -164,7 +168,7 @@ class RehookScreen(KeyScreen):
         """Whether hooks are being run."""
         return self._work is not None and not self._work.is_finished
 
-    def do_rehook_again(self) -> None:
+    def run_again(self) -> None:
         """Runs the hooks, with the code as it is now."""
         if self.running:
             return
@@ -196,14 +200,14 @@ class RehookScreen(KeyScreen):
                 into=result,
             )
         except asyncio.CancelledError:
-            if not self.is_mounted:
+            if self._gone:
                 raise
             result.interrupted()
         except (ConvtuiError, OSError) as error:
             self.problem = str(error)
             if isinstance(error, EngineError) and result.found:
                 result.stopped = str(error)
-        if not self.is_mounted:
+        if self._gone:
             return
         if not self.problem:
             self.report = await asyncio.to_thread(Report, result)
@@ -339,41 +343,46 @@ class RehookScreen(KeyScreen):
             "app.help",
         )
 
-    def enabled(self, action_id: str) -> bool:
-        """Whether an action would do something now."""
+    def handlers(self) -> Iterable[Handler]:
+        """Running the hooks, and looking at what they made."""
+        yield Handler("rehook.stop", self._stop_or_leave, label=self._stop_label)
+        yield Handler("rehook.details", self._toggle_details, enabled=self._has_details)
+        yield Handler(
+            "rehook.turn",
+            self._open_turn,
+            enabled=lambda: self.query_one(RehookList).selected is not None,
+        )
+        yield Handler("rehook.again", self.run_again, enabled=lambda: not self.running)
+        yield Handler("rehook.provider", self._ask_provider, enabled=lambda: not self.running)
+        yield Handler("move.up", lambda: self.query_one(RehookList).action_scroll_up())
+        yield Handler("move.down", lambda: self.query_one(RehookList).action_scroll_down())
+        yield Handler("move.first", lambda: self.query_one(RehookList).go_to(0))
+        yield Handler("move.last", self._go_to_last)
+
+    def _has_details(self) -> bool:
         selected = self.query_one(RehookList).selected
-        if action_id == "rehook.details":
-            return selected is not None and selected.change is not None
-        if action_id == "rehook.turn":
-            return selected is not None
-        if action_id in ("rehook.again", "rehook.provider"):
-            return not self.running
-        return True
+        return selected is not None and selected.change is not None
 
-    def label(self, action: Action) -> str:
-        """What an action is called now."""
-        if action.id == "rehook.stop":
-            return "stop" if self.running else "hide" if self.has_class("-details") else "back"
-        return action.label
+    def _stop_label(self) -> str:
+        return "stop" if self.running else "hide" if self.has_class("-details") else "back"
 
-    def do_rehook_stop(self) -> None:
-        """Stops it, or hides the details, or goes back."""
+    def _stop_or_leave(self) -> None:
         if self.running and self._work is not None:
             self._work.cancel()
         elif self.has_class("-details"):
-            self.do_rehook_details()
+            self._toggle_details()
         else:
-            self.do_app_quit()
+            self.quit()
 
-    def do_rehook_details(self) -> None:
+    def _toggle_details(self) -> None:
         """Shows or hides what the hooks made of the selected reply."""
-        if self.has_class("-details") or self.enabled("rehook.details"):
+        if self.has_class("-details") or self._has_details():
             self.toggle_class("-details")
             self._show_details()
             listed = self.query_one(RehookList)
             self.call_after_refresh(lambda: listed.show_item(listed.cursor))
 
-    def do_rehook_turn(self) -> None:
+    def _open_turn(self) -> None:
         """Opens the run at the selected turn."""
         item = self.query_one(RehookList).selected
         if item is not None:
@@ -381,7 +390,7 @@ class RehookScreen(KeyScreen):
             at = (change.session, change.turn) if change is not None else None
             self.capp.replay(item.log, at=at)
 
-    def do_rehook_provider(self) -> None:
+    def _ask_provider(self) -> None:
         """Takes another provider's hooks."""
         if self.running:
             return
@@ -389,28 +398,15 @@ class RehookScreen(KeyScreen):
         def chosen(spec: str | None) -> None:
             if spec and spec.strip():
                 self._provider = spec.strip()
-                self.do_rehook_again()
+                self.run_again()
 
         self.app.push_screen(ask_provider(self._provider, "over the same runs"), chosen)
 
-    def do_move_up(self) -> None:
-        """The line above."""
-        self.query_one(RehookList).action_scroll_up()
-
-    def do_move_down(self) -> None:
-        """The line below."""
-        self.query_one(RehookList).action_scroll_down()
-
-    def do_move_first(self) -> None:
-        """The beginning."""
-        self.query_one(RehookList).go_to(0)
-
-    def do_move_last(self) -> None:
-        """The end."""
+    def _go_to_last(self) -> None:
         listed = self.query_one(RehookList)
         listed.go_to(len(listed.items) - 1)
 
-    def do_app_quit(self) -> None:
+    def quit(self) -> None:
         """Back; what still runs is stopped."""
         if len(self.app.screen_stack) > 1:
             # Not the app's way back: a live run below goes on.

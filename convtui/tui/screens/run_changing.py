@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from textual.widgets import OptionList
 
 from convtui.errors import ConvtuiError
-from convtui.library import Library, dependents
-from convtui.log.families import Branch, walk
+from convtui.library import dependents
+from convtui.log.families import walk
 from convtui.log.library import RunSummary
 from convtui.log.notes import Notes, check_tag
 from convtui.log.trash import Trash, Trashed
 from convtui.text import visible_line
-from convtui.tui.keys import KeyScreen
 from convtui.tui.screens.dialogs import Ask, Choose
+from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.run_finding import RunFinder
+from convtui.tui.screens.screen_context import ScreenContext
 
 ORDER_WORDS = {
     "-written": "written last first",
@@ -35,60 +37,56 @@ ORDER_WORDS = {
 }
 
 
-class RunChanging(KeyScreen):
-    """The part of the list of runs that changes something."""
+class RunChanges:
+    """Sorts the runs, gives them tags, moves them to the trash and back."""
 
-    library: Library
-    everything: list[RunSummary]
-    order: str
-    trashed: list[Trashed]
-    """What was moved to the trash from here, the last one last."""
+    def __init__(
+        self, context: ScreenContext, finder: RunFinder, trash: Callable[[], Trash]
+    ) -> None:
+        """`trash` is where deleted runs go."""
+        self._context = context
+        self._finder = finder
+        self._trash = trash
+        self._trashed: list[Trashed] = []
+        """What was moved to the trash from here, the last one last."""
 
-    @property
-    def selected(self) -> Branch | None:
-        """The lit run."""
-        raise NotImplementedError
+    def handlers(self) -> Iterator[Handler]:
+        """The actions that change something."""
+        yield Handler("runs.sort", self._sort)
+        yield Handler("runs.tag", self._tag, self._any_run)
+        yield Handler("runs.trash", self._move_to_trash, self._any_run)
+        yield Handler("runs.undo", self._put_back, lambda: bool(self._trashed))
 
-    async def reload(self, paths: Sequence[Path] = ()) -> None:
-        """Takes in what has been changed of these logs, and the order."""
-        raise NotImplementedError
-
-    @property
-    def trash(self) -> Trash:
-        """Where deleted runs go."""
-        from convtui.paths import Paths
-
-        config = self.capp.config
-        return Trash((config.paths if config is not None else Paths.find()).trash_dir)
+    def _any_run(self) -> bool:
+        return self._finder.selected is not None
 
     # --- order
 
-    def do_runs_sort(self) -> None:
+    def _sort(self) -> None:
         """Asks for the order."""
 
         async def chosen(order: str | None) -> None:
             if order is not None:
-                self.order = order
-                await self.reload()
+                await self._finder.sort(order)
 
         answers = [
-            (order, f"{'> ' if order == self.order else '  '}{words}")
+            (order, f"{'> ' if order == self._finder.order else '  '}{words}")
             for order, words in ORDER_WORDS.items()
         ]
         screen = Choose("sort the runs", answers)
-        self.app.push_screen(screen, chosen)
-        place = list(ORDER_WORDS).index(self.order)
+        self._context.open(screen, chosen)
+        lit = list(ORDER_WORDS).index(self._finder.order)
 
         def light() -> None:
-            screen.query_one(OptionList).highlighted = place
+            screen.query_one(OptionList).highlighted = lit
 
         screen.call_after_refresh(light)
 
     # --- tags
 
-    def do_runs_tag(self) -> None:
+    def _tag(self) -> None:
         """Asks for the tags of the lit run."""
-        branch = self.selected
+        branch = self._finder.selected
         if branch is None or branch.run.damaged:
             return
         self._ask_tags(branch.run)
@@ -98,7 +96,7 @@ class RunChanging(KeyScreen):
 
         async def given(text: str | None) -> None:
             if text is not None:
-                self.spawn(self._retag(run, text))
+                self._context.spawn(self._retag(run, text))
 
         def check(text: str) -> str | None:
             wrong = (check_tag(tag) for tag in _tags(text))
@@ -106,7 +104,7 @@ class RunChanging(KeyScreen):
 
         title = f"tags of {visible_line(run.name, 40)}"
         value = ", ".join(run.tags)
-        self.app.push_screen(Ask(title, value=value, hint=hint, check=check, wrote=wrote), given)
+        self._context.open(Ask(title, value=value, hint=hint, check=check, wrote=wrote), given)
 
     async def _retag(self, run: RunSummary, text: str) -> None:
         tags = _tags(text)
@@ -120,40 +118,40 @@ class RunChanging(KeyScreen):
         try:
             await asyncio.to_thread(write)
         except ConvtuiError as error:
-            self.tell(str(error), "error")
+            self._context.notify(str(error), "error")
             # What could not be written is not lost: it can be tried again.
             self._ask_tags(run, text)
             return
-        await self.reload([run.path])
+        await self._finder.reload([run.path])
 
     # --- the trash
 
-    async def do_runs_trash(self) -> None:
+    async def _move_to_trash(self) -> None:
         """Asks whether the lit run is to go, alone or with its branches."""
-        branch = self.selected
+        branch = self._finder.selected
         if branch is None:
             return
         if branch.run.running:
-            self.tell("This run is still going on: end it first.", "warning")
+            self._context.notify("This run is still going on: end it first.", "warning")
             return
-        family = [each.run for each in walk([branch])]
+        family = [member.run for member in walk([branch])]
         answers = [("one", "move it to the trash")]
         if len(family) > 1:
             others = f"{len(family) - 1} branch{'es' if len(family) > 2 else ''}"
             answers.append(("all", f"move it and its {others} to the trash"))
         words = [f"{visible_line(branch.run.name, 60)}: with its notes, wire and tool results."]
-        found = await asyncio.to_thread(dependents, [branch.run], self.everything)
-        words += [visible_line(warning, 300) for warning in found]
+        warnings = await asyncio.to_thread(dependents, [branch.run], self._finder.everything)
+        words += [visible_line(warning, 300) for warning in warnings]
 
         async def chosen(answer: str | None) -> None:
             if answer is not None:
                 runs = family if answer == "all" else family[:1]
-                self.spawn(self._discard([run.path for run in runs]))
+                self._context.spawn(self._discard([run.path for run in runs]))
 
-        self.app.push_screen(Choose("delete this run?", answers, "\n".join(words)), chosen)
+        self._context.open(Choose("delete this run?", answers, "\n".join(words)), chosen)
 
     async def _discard(self, logs: Sequence[Path]) -> None:
-        trash = self.trash
+        trash = self._trash()
 
         def move() -> tuple[list[Trashed], list[str]]:
             moved: list[Trashed] = []
@@ -166,26 +164,30 @@ class RunChanging(KeyScreen):
             return moved, problems
 
         moved, problems = await asyncio.to_thread(move)
-        self.trashed += moved
-        await self.reload(logs)
-        self.refresh_footer()
+        self._trashed += moved
+        await self._finder.reload(logs)
+        self._context.refresh_keys()
         if problems:
-            self.tell("\n".join(problems), "error")
+            self._context.notify("\n".join(problems), "error")
         elif moved:
             count = f"{len(moved)} runs" if len(moved) > 1 else visible_line(moved[0].name, 50)
-            self.tell(f"Deleted: {count}. {self.keymap.shown('runs.undo')} puts back.")
+            self._context.notify(
+                f"Deleted: {count}. {self._context.keymap.shown('runs.undo')} puts back."
+            )
 
-    async def do_runs_undo(self) -> None:
+    async def _put_back(self) -> None:
         """Puts the run back that was deleted last."""
-        if not self.trashed:
-            self.tell("Nothing was deleted here. `convtui runs --trashed` lists what was before.")
+        if not self._trashed:
+            self._context.notify(
+                "Nothing was deleted here. `convtui runs --trashed` lists what was before."
+            )
             return
-        last = self.trashed[-1]
-        log = await asyncio.to_thread(self.trash.restore, last)
-        self.trashed.pop()
-        await self.reload([log])
-        self.refresh_footer()
-        self.tell(f"Put back: {visible_line(log.name, 60)}.")
+        last = self._trashed[-1]
+        log = await asyncio.to_thread(self._trash().restore, last)
+        self._trashed.pop()
+        await self._finder.reload([log])
+        self._context.refresh_keys()
+        self._context.notify(f"Put back: {visible_line(log.name, 60)}.")
 
 
 def _tags(text: str) -> list[str]:

@@ -6,22 +6,21 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from convtui.actions import Keymap
 from convtui.errors import FilterError
 from convtui.filters import Filter
 from convtui.library import Library
 from convtui.log.families import Branch, families, guides, only
 from convtui.log.library import RunSummary
 from convtui.log.run_order import NEWEST, sort_runs
-from convtui.log.trash import Trashed
 from convtui.text import visible
-from convtui.tui.screens.run_changing import RunChanging
 from convtui.tui.screens.run_list import Row, RunList
+from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.timers import once
 
 _SIGNS = '~&|!()"'
@@ -34,15 +33,44 @@ _TYPING = 0.25
 """Seconds without a key after which an expression is asked."""
 
 
-class RunFinding(RunChanging):
-    """The part of the list of runs that reads and filters."""
+class RunsView(Protocol):
+    """What shows the runs."""
 
-    def __init__(self, keymap: Keymap, folder: Path) -> None:
-        super().__init__(keymap)
-        self.library = Library(folder)
+    @property
+    def alive(self) -> bool:
+        """Whether there is still something to show them on."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether they are looked at."""
+
+    def show_empty(self, empty: bool, filtered: bool) -> None:
+        """Says why there is no row, or shows the rows."""
+
+    def repaint_title(self) -> None:
+        """Brings the title up to date."""
+
+
+class RunFinder:
+    """Reads the runs of a folder, keeps up with them, and lists those that the filter finds."""
+
+    def __init__(
+        self,
+        context: ScreenContext,
+        library: Library,
+        view: RunsView,
+        *,
+        listed: RunList,
+        box: Input,
+        error: Static,
+    ) -> None:
+        """`box` is where the filter is written, `error` says what is wrong with it."""
+        self._context = context
+        self._view = view
+        self._listed, self._box, self._error = listed, box, error
+        self.library = library
         self.everything: list[RunSummary] = []
         self.order = NEWEST
-        self.trashed: list[Trashed] = []
         self.roots: list[Branch] = []
         self.opened: frozenset[str] = frozenset()
         """Roots whose branches are shown."""
@@ -54,7 +82,7 @@ class RunFinding(RunChanging):
         """Whether runs were left out of an answer because their turns are not indexed yet."""
         self.progress: tuple[str, int, int] | None = None
         """What is being read, how many of how many."""
-        self.gone = False
+        self._gone = False
         """Whether the screen was left: whatever still reads is to stop."""
         self._indexed = False
         self._asked = 0
@@ -66,19 +94,27 @@ class RunFinding(RunChanging):
     @property
     def alive(self) -> bool:
         """Whether there is still something to show it on."""
-        return not self.gone and bool(self.query("#runs-title"))
+        return not self._gone and self._view.alive
 
-    def show_empty(self, empty: bool, filtered: bool) -> None:
-        """Says why there is no row, or shows the rows."""
-        raise NotImplementedError
+    @property
+    def selected(self) -> Branch | None:
+        """The lit run."""
+        return self._listed.branch
 
-    def repaint_title(self) -> None:
-        """Brings the title up to date."""
-        raise NotImplementedError
+    def close(self) -> None:
+        """Whatever still reads is told to stop."""
+        self._gone = True
+        self._asked += 1
+
+    @property
+    def filter(self) -> str:
+        """The text of the filter."""
+        return self._box.value.strip()
 
     # --- reading
 
     async def first_look(self) -> None:
+        """Reads the folder, then brings the turns of its runs into the index."""
         await self._look("reading", turns=False)
         if self.alive:
             await self._look("indexing", turns=True)
@@ -89,11 +125,11 @@ class RunFinding(RunChanging):
             return
         self._busy = True
 
-        def told(done: int, of: int) -> None:
+        def report(done: int, of: int) -> None:
             self.progress = (what, done, of)
 
         def read() -> list[RunSummary]:
-            return self.library.runs(turns=turns, progress=told, stop=lambda: self.gone)
+            return self.library.runs(turns=turns, progress=report, stop=lambda: self._gone)
 
         began = time.monotonic()
         try:
@@ -108,13 +144,15 @@ class RunFinding(RunChanging):
         self._indexed = self._indexed or turns
         if self.library.notice and not self._told and runs:
             self._told = True
-            self.tell(f"{self.library.notice[0].upper()}{self.library.notice[1:]}.", "warning")
+            self._context.notify(
+                f"{self.library.notice[0].upper()}{self.library.notice[1:]}.", "warning"
+            )
         await self._take(runs)
 
     async def _take(self, runs: list[RunSummary]) -> None:
         same = [seen_as(run) for run in runs] == [seen_as(run) for run in self.everything]
         if self.was_read and same and not self.partly:
-            self.repaint_title()
+            self._view.repaint_title()
             return
         self.was_read = True
         self.everything = runs
@@ -126,8 +164,8 @@ class RunFinding(RunChanging):
     def look_again(self) -> None:
         """Runs that go on grow, and others come."""
         rested = time.monotonic() >= self._rests_until
-        if rested and self.is_current and self.was_read and not self._busy and self._indexed:
-            self.spawn(self._look("reading", turns=True), group="again")
+        if rested and self._view.is_current and self.was_read and not self._busy and self._indexed:
+            self._context.spawn(self._look("reading", turns=True), group="again")
 
     async def reload(self, paths: Sequence[Path] = ()) -> None:
         """Shows what has been changed here, in the order that is wanted now; does not wait for
@@ -142,13 +180,18 @@ class RunFinding(RunChanging):
         if self.alive:
             await self._take(runs)
 
+    async def sort(self, order: str) -> None:
+        """Shows the runs in another order."""
+        self.order = order
+        await self.reload()
+
     # --- filtering
 
     async def fill(self, selected: str = "") -> None:
         """Shows what the filter finds. An answer that comes too late is not shown."""
         if not self.alive:
             return
-        text = self.query_one(Input).value.strip()
+        text = self.filter
         self._asked += 1
         mine = self._asked
         try:
@@ -162,17 +205,16 @@ class RunFinding(RunChanging):
             return self._rows(text, expression, lambda: mine != self._asked)
 
         if expression is None and len(self.everything) <= _AT_ONCE:
-            rows, found, partly = find()
+            rows, matching, partly = find()
         else:
-            rows, found, partly = await asyncio.to_thread(find)
+            rows, matching, partly = await asyncio.to_thread(find)
         if mine != self._asked or not self.alive:
             return
-        self.matching, self.partly = found, partly
-        listed = self.query_one(RunList)
-        listed.show_rows(rows, None if text else self.opened)
-        self.show_empty(not rows, bool(text))
-        self.repaint_title()
-        self.refresh_footer()
+        self.matching, self.partly = matching, partly
+        self._listed.show_rows(rows, None if text else self.opened)
+        self._view.show_empty(not rows, bool(text))
+        self._view.repaint_title()
+        self._context.refresh_keys()
 
     def _rows(
         self, text: str, expression: Filter | None, stop: Callable[[], bool]
@@ -183,31 +225,30 @@ class RunFinding(RunChanging):
             return list(guides(roots, self._is_open)), len(runs), False
         partly = False
         if expression is None:
-            found = [run for run in runs if run.matches(text)]
+            matches = [run for run in runs if run.matches(text)]
         else:
             partly = expression.about_turns and not self._indexed
-            found = self.library.search(expression, runs, open_logs=not partly, stop=stop)
-        files = {run.file for run in found}
+            matches = self.library.search(expression, runs, open_logs=not partly, stop=stop)
+        files = {run.file for run in matches}
         # What was searched for must be seen, also where it is a branch.
-        return list(guides(only(roots, lambda run: run.file in files))), len(found), partly
+        return list(guides(only(roots, lambda run: run.file in files))), len(matches), partly
 
     def _is_open(self, branch: Branch) -> bool:
         return branch.depth > 0 or branch.run.file in self.opened
 
     def _complain(self, message: str) -> None:
-        error = self.query_one("#runs-error", Static)
-        error.display = bool(message)
-        error.update(Content(visible(message)))
+        self._error.display = bool(message)
+        self._error.update(Content(visible(message)))
 
-    def on_input_changed(self) -> None:
+    def typed(self) -> None:
         """Fewer, or more; an expression is asked when the typing pauses."""
         if self._typing is not None:
             self._typing.stop()
             self._typing = None
         self._asked += 1
-        text = self.query_one(Input).value
+        text = self._box.value
         if any(sign in text for sign in _SIGNS):
-            self._typing = once(self, _TYPING, self._ask_now)
+            self._typing = once(self._box, _TYPING, self._ask_now)
         else:
             self._ask_now()
 
@@ -215,13 +256,13 @@ class RunFinding(RunChanging):
         if self._typing is not None:
             self._typing.stop()
             self._typing = None
-        self.spawn(self.fill(), group="filter")
+        self._context.spawn(self.fill(), group="filter")
 
-    def on_input_submitted(self) -> None:
+    def submit(self) -> None:
         """To the list."""
         if self._typing is not None:
             self._ask_now()
-        self.query_one(RunList).focus()
+        self._listed.focus()
 
 
 def _parse(text: str) -> Filter | None:

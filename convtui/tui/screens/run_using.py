@@ -2,30 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-
-from textual.widgets import Input
+from typing import TYPE_CHECKING
 
 from convtui.log.families import walk
-from convtui.tui.screens.run_finding import RunFinding
+from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.run_finding import RunFinder
 from convtui.tui.screens.run_list import RunList
+from convtui.tui.screens.screen_context import ScreenContext
+
+if TYPE_CHECKING:
+    from convtui.tui.app import ConvtuiApp
 
 
-class RunUsing(RunFinding):
-    """The part of the list of runs that hands runs to other screens."""
+class RunUses:
+    """Hands runs to other screens."""
 
-    def chosen_logs(self) -> list[Path]:
+    def __init__(
+        self, context: ScreenContext, finder: RunFinder, listed: RunList, app: ConvtuiApp
+    ) -> None:
+        self._context = context
+        self._finder = finder
+        self._listed = listed
+        self._app = app
+
+    def handlers(self) -> Iterator[Handler]:
+        """The actions that use runs."""
+        yield Handler("runs.open", self._open, self._any_run)
+        yield Handler("runs.mark", self._mark, self._any_run)
+        yield Handler("runs.compare", self._compare, self._any_run)
+        yield Handler("rehook.open", self._rehook, lambda: bool(self._listed.runs))
+        yield Handler("profile.open", self._profile, lambda: bool(self._listed.runs))
+        yield Handler("warm.open", self._warm)
+        yield Handler("ab.open", self._arms)
+
+    def _any_run(self) -> bool:
+        return self._finder.selected is not None
+
+    def _open(self) -> None:
+        """Opens the selected run."""
+        branch = self._finder.selected
+        if branch is not None:
+            self._app.replay(branch.run.path)
+
+    def _chosen_logs(self) -> list[Path]:
         """The marked runs, else all that a filter lists, else the selected one."""
-        listed = self.query_one(RunList)
+        listed = self._listed
         if listed.marked:
             return list(listed.marked)
-        if self.query_one(Input).value.strip():
+        if self._finder.filter:
             return [run.path for run in listed.runs]
         return [listed.branch.run.path] if listed.branch is not None else []
 
-    def do_runs_mark(self) -> None:
+    def _mark(self) -> None:
         """Marks the selected run, or takes its mark away."""
-        listed = self.query_one(RunList)
+        listed = self._listed
         branch = listed.branch
         if branch is None:
             return
@@ -36,64 +68,72 @@ class RunUsing(RunFinding):
             listed.marked.append(path)
         listed.refresh()
 
-    def do_runs_compare(self) -> None:
+    def _compare(self) -> None:
         """Two that are marked, a marked one and the selected one, or a branch and its parent."""
-        listed = self.query_one(RunList)
+        listed = self._listed
         branch = listed.branch
         wanted = list(listed.marked)
-        mark = self.keymap.shown("runs.mark")
+        mark = self._context.keymap.shown("runs.mark")
         if len(wanted) > 2:
-            arms = self.keymap.shown("ab.open")
-            told = f"{len(wanted)} runs are marked, two are compared: take marks away with {mark}"
-            self.tell(f"{told}, or compare two arms of runs with {arms}.", "warning")
+            arms = self._context.keymap.shown("ab.open")
+            many = f"{len(wanted)} runs are marked, two are compared: take marks away with {mark}"
+            self._context.notify(f"{many}, or compare two arms of runs with {arms}.", "warning")
             return
         if branch is not None and len(wanted) < 2 and branch.run.path not in wanted:
             wanted.append(branch.run.path)
         if len(wanted) == 1 and branch is not None and not listed.marked:
             file = branch.run.file
             parent = next(
-                (b for b in walk(self.roots) if any(c.run.file == file for c in b.children)),
+                (
+                    b
+                    for b in walk(self._finder.roots)
+                    if any(c.run.file == file for c in b.children)
+                ),
                 None,
             )
             wanted = [parent.run.path, branch.run.path] if parent is not None else []
         if len(wanted) == 2:
-            self.capp.compare(wanted[0], wanted[1])
+            self._app.compare(wanted[0], wanted[1])
         else:
-            self.tell(f"Mark one run with {mark}, then select or mark the other.", "warning")
+            self._context.notify(
+                f"Mark one run with {mark}, then select or mark the other.", "warning"
+            )
 
-    async def do_rehook_open(self) -> None:
+    async def _rehook(self) -> None:
         """Runs hooks again over the chosen runs."""
         from convtui.tui.screens.rehooking import open_rehook
 
-        branch = self.selected
-        logs = self.chosen_logs()
+        branch = self._finder.selected
+        logs = self._chosen_logs()
         if logs:
-            await open_rehook(self.capp, logs, branch.run.provider if branch is not None else "")
+            await open_rehook(self._app, logs, branch.run.provider if branch is not None else "")
 
-    def do_profile_open(self) -> None:
+    def _profile(self) -> None:
         """The profile of the chosen runs."""
         from convtui.tui.screens.profile import ProfileScreen
 
-        logs = self.chosen_logs()
+        logs = self._chosen_logs()
         if logs:
-            self.app.push_screen(ProfileScreen(self.keymap, logs))
+            self._context.open(ProfileScreen(self._context.keymap, logs))
 
-    def do_warm_open(self) -> None:
+    def _warm(self) -> None:
         """The user's templates; one can be built of the marked runs, or of those that are found."""
         from convtui.paths import Paths
         from convtui.tui.screens.warm import WarmScreen
 
-        config = self.capp.config
+        config = self._app.config
         folder = (config.paths if config is not None else Paths.find()).warm_dir
-        listed = self.query_one(RunList)
-        chosen = listed.marked or self.query_one(Input).value.strip()
-        logs = self.chosen_logs() if chosen else []
-        self.app.push_screen(WarmScreen(self.keymap, folder, self.library.folder, logs))
+        listed = self._listed
+        chosen = listed.marked or self._finder.filter
+        logs = self._chosen_logs() if chosen else []
+        self._context.open(
+            WarmScreen(self._context.keymap, folder, self._finder.library.folder, logs)
+        )
 
-    def do_ab_open(self) -> None:
+    def _arms(self) -> None:
         """Two arms of runs; two that are marked begin them."""
         from convtui.tui.screens.arms import ArmsScreen
 
-        marked = self.query_one(RunList).marked
+        marked = self._listed.marked
         arms = tuple(marked) if len(marked) == 2 else ()
-        self.app.push_screen(ArmsScreen(self.keymap, self.library.folder, arms))
+        self._context.open(ArmsScreen(self._context.keymap, self._finder.library.folder, arms))

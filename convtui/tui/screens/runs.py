@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from textual import events
@@ -15,15 +15,21 @@ from textual.widgets import Input, Static
 
 from convtui.actions import Keymap
 from convtui.errors import ConvtuiError
-from convtui.log.families import Branch, walk
+from convtui.library import Library
+from convtui.log.families import walk
 from convtui.log.library import RunSummary
 from convtui.log.run_order import NEWEST
+from convtui.log.trash import Trash
+from convtui.paths import Paths
 from convtui.text import visible_line
+from convtui.tui.keys import ActionScreen
 from convtui.tui.run_preview import preview
-from convtui.tui.screens.run_changing import ORDER_WORDS
-from convtui.tui.screens.run_finding import seen_as
+from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.run_changing import ORDER_WORDS, RunChanges
+from convtui.tui.screens.run_finding import RunFinder, seen_as
 from convtui.tui.screens.run_list import RunList
-from convtui.tui.screens.run_using import RunUsing
+from convtui.tui.screens.run_using import RunUses
+from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.timers import once
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.text_pane import Doc, TextPane
@@ -38,7 +44,7 @@ _SO_FAR = 10
 NARROW, LOW = 100, 20
 
 
-class RunsScreen(RunUsing):
+class RunsScreen(ActionScreen):
     """Every saved run of a folder, one row per root; Enter opens one, space shows its branches."""
 
     KEY_CONTEXTS = ("runs",)
@@ -65,38 +71,72 @@ class RunsScreen(RunUsing):
     """
 
     def __init__(self, keymap: Keymap, folder: Path) -> None:
-        super().__init__(keymap, folder)
+        super().__init__(keymap)
         self._looking: Timer | None = None
         self._previewed: tuple[object, ...] = ()
         self._ticks = 0
+        self._title = Static(id="runs-title", markup=False)
+        self._empty = Static(id="runs-empty", markup=False)
+        self._error = Static(id="runs-error", markup=False)
+        hint = "filter: words, or an expression such as ~signal & ~persona maya"
+        self._box = Input(placeholder=hint)
+        self._listed = RunList()
+        self._pane = TextPane(id="runs-preview")
+        context = ScreenContext.of(self)
+        self._finder = RunFinder(
+            context,
+            Library(folder),
+            self,
+            listed=self._listed,
+            box=self._box,
+            error=self._error,
+        )
+        self._changes = RunChanges(context, self._finder, self._trash)
+        self._uses = RunUses(context, self._finder, self._listed, self.capp)
+
+    def _trash(self) -> Trash:
+        config = self.capp.config
+        return Trash((config.paths if config is not None else Paths.find()).trash_dir)
+
+    def handlers(self) -> Iterator[Handler]:
+        """The rows of every part, and of the list."""
+        yield from self._changes.handlers()
+        yield from self._uses.handlers()
+        yield Handler("runs.fold", self._fold, self._can_fold)
+        yield Handler("runs.tree", self._toggle_tree)
+        yield Handler("runs.preview", self._toggle_preview)
+        yield Handler("search.open", self._open_filter)
+        yield Handler("move.up", self._listed.action_cursor_up)
+        yield Handler("move.down", self._listed.action_cursor_down)
+        yield Handler("move.first", self._listed.action_first)
+        yield Handler("move.last", self._listed.action_last)
 
     def compose(self) -> ComposeResult:
         """A title, a filter, the list, the preview."""
-        yield Static(id="runs-title", markup=False)
-        yield Input(placeholder="filter: words, or an expression such as ~signal & ~persona maya")
-        yield Static(id="runs-error", markup=False)
+        yield self._title
+        yield self._box
+        yield self._error
         with Container(id="runs-body"):
             with Container(id="runs-list"):
-                yield Static(id="runs-empty", markup=False)
-                yield RunList()
-            yield TextPane(id="runs-preview")
+                yield self._empty
+                yield self._listed
+            yield self._pane
         yield KeyBar()
 
     def on_mount(self) -> None:
         """Reads the folder in a thread."""
         self._resized(self.app.size.width, self.app.size.height)
-        self.query_one("#runs-error").display = False
-        self.query_one(TextPane).can_focus = False
+        self._error.display = False
+        self._pane.can_focus = False
         self.repaint_title()
-        self.spawn(self.first_look())
+        self.spawn(self._finder.first_look())
         self.set_interval(0.2, self._paint_progress)
-        self.set_interval(_AGAIN, self.look_again)
+        self.set_interval(_AGAIN, self._finder.look_again)
         self.refresh_footer()
 
     def on_unmount(self) -> None:
         """Whatever still reads is told to stop."""
-        self.gone = True
-        self._asked += 1
+        self._finder.close()
 
     def on_resize(self, event: events.Resize) -> None:
         """The preview goes below the list, or away."""
@@ -108,69 +148,85 @@ class RunsScreen(RunUsing):
 
     def on_screen_resume(self) -> None:
         """A run may have been added."""
-        if self.was_read:
-            self.look_again()
+        if self._finder.was_read:
+            self._finder.look_again()
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is still something to show the runs on."""
+        return bool(self.query("#runs-title"))
 
     def show_empty(self, empty: bool, filtered: bool) -> None:
-        words = self.query_one("#runs-empty", Static)
+        """Says why there is no row, or shows the rows."""
+        words = self._empty
         words.display = empty
-        self.query_one(RunList).display = not empty
-        if not self.was_read:
+        self._listed.display = not empty
+        if not self._finder.was_read:
             words.update("Reading the runs ...")
-        elif not self.everything:
+        elif not self._finder.everything:
             words.update(
                 "No saved runs yet. Every conversation is saved here by itself.\n\n"
                 "Go back with q and start one, or run `convtui demo` for one at once;"
                 " `convtui import` brings in those of other tools."
             )
-        elif filtered and self.partly:
+        elif filtered and self._finder.partly:
             words.update("No run matches so far; the index is still being made.")
         elif filtered:
             words.update("No run matches this filter. Escape empties it.")
         if empty:
             self._previewed = ()
-            self.query_one(TextPane).show(Doc())
+            self._pane.show(Doc())
+
+    def on_input_changed(self) -> None:
+        """Fewer, or more."""
+        self._finder.typed()
+
+    def on_input_submitted(self) -> None:
+        """To the list."""
+        self._finder.submit()
 
     def on_key(self, event: events.Key) -> None:
         """Escape empties the filter, then leaves it."""
         if event.key != "escape":
             return
         event.stop()
-        self.query_one(Input).value = ""
-        self.query_one(RunList).focus()
+        self._box.value = ""
+        self._listed.focus()
 
     # --- what is shown
 
     def _paint_progress(self) -> None:
-        if self.progress is None or not self.alive:
+        if self._finder.progress is None or not self._finder.alive:
             return
         self.repaint_title()
         self._ticks += 1
-        if self.partly and self._ticks % _SO_FAR == 0:
-            self.spawn(self.fill(), group="filter")
+        if self._finder.partly and self._ticks % _SO_FAR == 0:
+            self.spawn(self._finder.fill(), group="filter")
 
     def repaint_title(self) -> None:
         """The title: where, how many, in what order, what is being read."""
-        total = len(self.everything)
+        total = len(self._finder.everything)
         count = f"{total:,} run{'s' if total != 1 else ''}"
-        if self.query_one(Input).value.strip():
-            count = f"{self.matching:,} of {count}{' so far' if self.partly else ''}"
+        if self._finder.filter:
+            count = (
+                f"{self._finder.matching:,} of {count}{' so far' if self._finder.partly else ''}"
+            )
         parts = [
             (" saved runs ", "bold"),
-            (visible_line(short_path(self.library.folder), 60), "$text-muted"),
+            (visible_line(short_path(self._finder.library.folder), 60), "$text-muted"),
             ("  ", ""),
         ]
         if self.app.size.width < NARROW:
             parts = [(" saved runs ", "bold"), (" ", "")]
-        parts.append((count if self.was_read else "", "$text-accent"))
-        if self.order != NEWEST:
-            parts.append((f"  {ORDER_WORDS[self.order]}", "$text-muted"))
-        if self.progress is not None:
-            what, done, of = self.progress
+        parts.append((count if self._finder.was_read else "", "$text-accent"))
+        if self._finder.order != NEWEST:
+            parts.append((f"  {ORDER_WORDS[self._finder.order]}", "$text-muted"))
+        if self._finder.progress is not None:
+            what, done, of = self._finder.progress
             full = 10 * done // max(1, of)
             bar = f"[{'#' * full}{'.' * (10 - full)}]"
             parts.append((f"  {what} {bar} {done:,} of {of:,}", "$text-warning"))
-        self.query_one("#runs-title", Static).update(Content.assemble(*parts))
+        self._title.update(Content.assemble(*parts))
 
     def on_run_list_highlighted(self) -> None:
         """The preview follows when the selection rests."""
@@ -180,7 +236,7 @@ class RunsScreen(RunUsing):
 
     def _preview_now(self) -> None:
         self._looking = None
-        branch = self.selected if self.alive else None
+        branch = self._finder.selected if self._finder.alive else None
         if branch is not None and seen_as(branch.run) != self._previewed:
             self._previewed = seen_as(branch.run)
             self.run_worker(self._preview(branch.run), group="preview", exclusive=True)
@@ -189,17 +245,12 @@ class RunsScreen(RunUsing):
         turns, problem = None, ""
         if not run.damaged:
             try:
-                turns = await asyncio.to_thread(self.library.turns, run)
+                turns = await asyncio.to_thread(self._finder.library.turns, run)
             except ConvtuiError as error:
                 problem = str(error)
-        chosen = self.selected if self.alive else None
+        chosen = self._finder.selected if self._finder.alive else None
         if chosen is not None and chosen.run.file == run.file:
-            self.query_one(TextPane).show(preview(run, turns, problem))
-
-    @property
-    def selected(self) -> Branch | None:
-        """The lit run."""
-        return self.query_one(RunList).branch
+            self._pane.show(preview(run, turns, problem))
 
     # --- keys
 
@@ -225,81 +276,51 @@ class RunsScreen(RunUsing):
         )
 
     def enabled(self, action_id: str) -> bool:
-        """What needs a run needs one to be there."""
-        if not self.is_mounted:
-            return True
-        branch = self.selected
-        if action_id == "runs.fold":
-            return branch is not None and (branch.size > 0 or branch.depth > 0)
-        if action_id == "runs.undo":
-            return bool(self.trashed)
-        if action_id in ("profile.open", "rehook.open"):
-            return bool(self.query_one(RunList).runs)
-        if action_id in ("runs.open", "runs.tag", "runs.trash", "runs.mark", "runs.compare"):
-            return branch is not None
-        return True
+        """Whether an action would do something now; everything, until the screen is there."""
+        return not self.is_mounted or super().enabled(action_id)
+
+    def _can_fold(self) -> bool:
+        branch = self._finder.selected
+        return branch is not None and (branch.size > 0 or branch.depth > 0)
 
     def on_run_list_selected(self, event: RunList.Selected) -> None:
         """Opens a run."""
         event.stop()
         self.capp.replay(event.run.path)
 
-    def do_runs_open(self) -> None:
-        """Opens the selected run."""
-        branch = self.selected
-        if branch is not None:
-            self.capp.replay(branch.run.path)
-
-    def do_runs_fold(self) -> None:
+    def _fold(self) -> None:
         """Shows or hides the branches of the selected run's family."""
-        chosen = self.selected
+        chosen = self._finder.selected
         if chosen is None:
             return
         file = chosen.run.file
         root = next(
-            root for root in self.roots if any(each.run.file == file for each in walk([root]))
+            root
+            for root in self._finder.roots
+            if any(branch.run.file == file for branch in walk([root]))
         )
-        self.opened ^= {root.run.file}
-        if root.run.file not in self.opened:
+        self._finder.opened ^= {root.run.file}
+        if root.run.file not in self._finder.opened:
             self._light(root.run.file)
-        self.spawn(self.fill())
+        self.spawn(self._finder.fill())
 
-    def do_runs_tree(self) -> None:
+    def _toggle_tree(self) -> None:
         """Shows or hides the branches of every run."""
-        everything = frozenset(root.run.file for root in self.roots if root.size)
-        self.opened = frozenset() if self.opened >= everything else everything
-        self.spawn(self.fill())
+        everything = frozenset(root.run.file for root in self._finder.roots if root.size)
+        self._finder.opened = frozenset() if self._finder.opened >= everything else everything
+        self.spawn(self._finder.fill())
 
     def _light(self, file: str) -> None:
-        listed = self.query_one(RunList)
-        for index, run in enumerate(listed.runs):
+        for index, run in enumerate(self._listed.runs):
             if run.file == file:
-                listed.highlighted = index
+                self._listed.highlighted = index
 
-    def do_runs_preview(self) -> None:
-        """Shows or hides the preview."""
+    def _toggle_preview(self) -> None:
         self.toggle_class("-plain")
 
-    def do_search_open(self) -> None:
-        """To the filter."""
-        self.query_one(Input).focus()
+    def _open_filter(self) -> None:
+        self._box.focus()
 
-    def do_move_up(self) -> None:
-        """The run above."""
-        self.query_one(RunList).action_cursor_up()
-
-    def do_move_down(self) -> None:
-        """The run below."""
-        self.query_one(RunList).action_cursor_down()
-
-    def do_move_first(self) -> None:
-        """The first run."""
-        self.query_one(RunList).action_first()
-
-    def do_move_last(self) -> None:
-        """The last run."""
-        self.query_one(RunList).action_last()
-
-    def do_app_quit(self) -> None:
+    def quit(self) -> None:
         """Back."""
         self.capp.leave(self)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from textual import events
@@ -13,17 +13,18 @@ from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Static
 
-from convtui.actions import Action, Keymap
-from convtui.errors import ConvtuiError
-from convtui.text import visible_line
-from convtui.tui.screens.dialogs import Choose
+from convtui.actions import Keymap
+from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.outside import write_outside
+from convtui.tui.screens.panes import PaneScreen
 from convtui.tui.screens.picker import PickerScreen
-from convtui.tui.screens.warm_building import WarmBuilding
+from convtui.tui.screens.screen_context import ScreenContext
+from convtui.tui.screens.warm_building import TemplateBuilder
+from convtui.tui.screens.warm_editing import TemplateEditing
 from convtui.tui.screens.warm_list import TemplateList, entries_of
 from convtui.tui.warm_doc import Entry, difference, nothing, preview
 from convtui.tui.widgets.keybar import KeyBar
-from convtui.tui.widgets.text_pane import TextPane
+from convtui.tui.widgets.text_pane import Doc, TextPane
 from convtui.warm_store import WarmStore
 
 NARROW = 100
@@ -31,7 +32,7 @@ _EVERY = 0.1
 """Seconds between two pictures of the progress."""
 
 
-class WarmScreen(WarmBuilding):
+class WarmScreen(PaneScreen):
     """A list of templates and what the selected one injects."""
 
     KEY_CONTEXTS = ("warm",)
@@ -57,19 +58,59 @@ class WarmScreen(WarmBuilding):
         """`folder` holds the templates. `logs` are the runs that were chosen to build from, none
         for all of `runs_dir`."""
         super().__init__(keymap)
-        self.store = WarmStore(folder)
-        self.runs_dir = runs_dir
         self.logs = list(logs)
+        self.differs = False
+        """Whether the pane shows a diff or a report, and not the selected template."""
         self._previewed: Entry | None = None
-        self.stop = threading.Event()
+        self._listed, self._pane = TemplateList(), TextPane()
+        context, store = ScreenContext.of(self), WarmStore(folder)
+        self._store = store
+        self._builder = TemplateBuilder(
+            context,
+            store,
+            runs_dir,
+            self.logs,
+            start=partial(self.run_worker, group="build"),
+            repaint=self.repaint,
+            built=self._show_report,
+            mounted=lambda: self.is_mounted,
+        )
+        self._editing = TemplateEditing(
+            context,
+            store,
+            selected=lambda: self.selected,
+            reload=self._reload_changed,
+            write_outside=partial(write_outside, self),
+        )
+
+    def handlers(self) -> Iterator[Handler]:
+        """What is done with templates."""
+        yield from super().handlers()
+        yield from self._editing.handlers()
+        yield Handler("warm.use", self._use, self._can_use)
+        yield Handler("warm.build", self._builder.build, lambda: not self._builder.running)
+        yield Handler("warm.mark", self._mark, self._can_mark)
+        yield Handler("warm.diff", self._diff, lambda: len(self._listed.items) > 1)
+        yield Handler("warm.next_pane", self.next_pane, lambda: self.selected is not None)
+        yield Handler("warm.stop", self._stop_or_leave, label=self._stop_label)
+
+    def _can_use(self) -> bool:
+        return self._can_mark() and self._picker() is not None
+
+    def _can_mark(self) -> bool:
+        entry = self.selected
+        return entry is not None and entry.stored is not None
+
+    def _stop_label(self) -> str:
+        return "stop" if self._builder.running else "preview" if self.differs else "back"
 
     def compose(self) -> ComposeResult:
         """Title, progress, the list, the preview."""
         yield Static(id="warm-title", markup=False)
         yield Static(id="warm-note", markup=False)
         with Container(id="warm-body"):
-            yield TemplateList()
-            yield TextPane()
+            yield self._listed
+            yield self._pane
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -81,32 +122,43 @@ class WarmScreen(WarmBuilding):
 
     def on_unmount(self) -> None:
         """Nothing goes on that nobody can see."""
-        self.stop.set()
+        self._builder.stop()
 
     # --- the list
 
     async def reload(self, select: str = "") -> None:
         """Reads the folder; selects the template of this name, else the one that was selected."""
-        entries = await asyncio.to_thread(entries_of, self.store)
+        entries = await asyncio.to_thread(entries_of, self._store)
         if not self.is_mounted:
             return
-        listed = self.query_one(TemplateList)
+        listed = self._listed
         wanted = select or (listed.selected.name if listed.selected is not None else "")
         before = max(0, listed.cursor)
-        place = next((n for n, each in enumerate(entries) if each.name == wanted), before)
-        if listed.marked not in [each.name for each in entries]:
+        index = next((n for n, entry in enumerate(entries) if entry.name == wanted), before)
+        if listed.marked not in [entry.name for entry in entries]:
             listed.marked = ""
-        listed.show_items(entries, place)
+        listed.show_items(entries, index)
         self.set_class(not entries, "-none")
         self._previewed = self.selected
         if not self.differs:
             self._preview()
         self.repaint()
 
+    async def _reload_changed(self, select: str) -> None:
+        self.differs = False
+        await self.reload(select)
+        self._preview()
+
+    async def _show_report(self, report: Doc, select: str) -> None:
+        self.differs = True
+        await self.reload(select)
+        self._pane.show(report)
+        self.refresh_footer()
+
     @property
     def selected(self) -> Entry | None:
         """The selected template."""
-        return self.query_one(TemplateList).selected
+        return self._listed.selected
 
     def on_row_list_selected(self) -> None:
         """Another one: it is previewed."""
@@ -118,30 +170,31 @@ class WarmScreen(WarmBuilding):
 
     def on_row_list_chosen(self) -> None:
         """The selected one was clicked."""
-        self.do_warm_use()
+        self._use()
 
     def _preview(self) -> None:
         entry = self._previewed = self.selected
-        pane = self.query_one(TextPane)
-        pane.show(preview(entry) if entry is not None else nothing(self.keymap.shown("warm.build")))
+        self._pane.show(
+            preview(entry) if entry is not None else nothing(self.keymap.shown("warm.build"))
+        )
 
     # --- drawing
 
     def _show_progress(self) -> None:
-        if self.running:
+        if self._builder.running:
             self.repaint()
 
     def repaint(self) -> None:
         """Brings title, progress and footer up to date."""
-        count = len(self.query_one(TemplateList).items)
+        count = len(self._listed.items)
         parts = [("warm templates ", "bold $text-accent"), (f"{count}", "bold")]
         if self.logs:
             many = f"{len(self.logs):,} run{'s' * (len(self.logs) != 1)}"
             parts.append((f"  {many} chosen to build from", "$text-muted"))
         self.query_one("#warm-title", Static).update(Content.assemble(*parts))
         note = self.query_one("#warm-note", Static)
-        note.display = self.running
-        done, of = self.progress
+        note.display = self._builder.running
+        done, of = self._builder.progress
         full = 20 * done // max(1, of)
         words = f" {done:,} of {of:,} runs looked at" if of else " looking for runs"
         note.update(
@@ -172,32 +225,11 @@ class WarmScreen(WarmBuilding):
             "app.help",
         )
 
-    def enabled(self, action_id: str) -> bool:
-        """Whether an action would do something now."""
-        if not self.is_mounted:
-            return True
-        entry = self.selected
-        if action_id == "warm.use":
-            return entry is not None and entry.stored is not None and self._picker() is not None
-        if action_id in ("warm.edit", "warm.delete", "warm.next_pane"):
-            return entry is not None
-        if action_id == "warm.mark":
-            return entry is not None and entry.stored is not None
-        if action_id == "warm.diff":
-            return len(self.query_one(TemplateList).items) > 1
-        return action_id != "warm.build" or not self.running
-
-    def label(self, action: Action) -> str:
-        """What an action is called now."""
-        if action.id == "warm.stop":
-            return "stop" if self.running else "preview" if self.differs else "back"
-        return action.label
-
     def _picker(self) -> PickerScreen | None:
         """Home, where the template is used."""
         return next((s for s in self.app.screen_stack if isinstance(s, PickerScreen)), None)
 
-    def do_warm_use(self) -> None:
+    def _use(self) -> None:
         """Back home, with this template chosen; its slots are asked for there."""
         picker, entry = self._picker(), self.selected
         if picker is None or entry is None:
@@ -209,95 +241,36 @@ class WarmScreen(WarmBuilding):
         while self.app.screen is not picker:
             self.app.pop_screen()
 
-    async def do_warm_edit(self) -> None:
-        """Opens the template in the user's editor until it is one again, or left as it was."""
-        entry = self.selected
-        if entry is None:
-            return
-        path = self.store.path(entry.name)
-        try:
-            text = await asyncio.to_thread(path.read_text, encoding="utf-8", errors="replace")
-        except OSError as error:
-            self.tell(f"{path}: cannot be read: {error.strerror or error}", "error")
-            return
-        while True:
-            after = await write_outside(
-                self, text, name=f"{entry.name}.json", else_=f"edit {path} yourself"
-            )
-            if after is None:
-                return
-            try:
-                await asyncio.to_thread(self.store.rewrite, entry.name, after)
-            except ConvtuiError as error:
-                answers = [("again", "edit it again"), ("leave", "leave it as it was")]
-                told = visible_line(str(error), 600)
-                ask = Choose("this is no template", answers, told)
-                if await self.app.push_screen_wait(ask) != "again":
-                    self.tell(f"{entry.name} is as it was.")
-                    return
-                text = after
-                continue
-            await self.reload(entry.name)
-            self.differs = False
-            self._preview()
-            self.tell(f"Saved: {entry.name}.")
-            return
-
-    def do_warm_delete(self) -> None:
-        """Asks, then deletes."""
-        entry = self.selected
-        if entry is None:
-            return
-        path = self.store.path(entry.name)
-
-        def answered(answer: str | None) -> None:
-            if answer == "delete":
-                self.spawn(self._delete(entry.name))
-
-        answers = [("keep", "keep it"), ("delete", "delete its file")]
-        text = visible_line(str(path), 300)
-        self.app.push_screen(Choose(f"delete {entry.name}?", answers, text), answered)
-
-    async def _delete(self, name: str) -> None:
-        await asyncio.to_thread(self.store.delete, name)
-        self.differs = False
-        await self.reload()
-        self.tell(f"Deleted: {visible_line(name, 60)}.")
-
-    def do_warm_mark(self) -> None:
+    def _mark(self) -> None:
         """Marks the selected template, or takes the mark away."""
         entry = self.selected
-        listed = self.query_one(TemplateList)
+        listed = self._listed
         if entry is not None and entry.stored is not None:
             listed.marked = "" if listed.marked == entry.name else entry.name
             listed.refresh()
 
-    def do_warm_diff(self) -> None:
+    def _diff(self) -> None:
         """The marked template against the selected one."""
-        listed = self.query_one(TemplateList)
-        one = next((each for each in listed.items if each.name == listed.marked), None)
+        listed = self._listed
+        one = next((item for item in listed.items if item.name == listed.marked), None)
         other = self.selected
         if one is None or other is None or one is other:
             mark = self.keymap.shown("warm.mark")
             self.tell(f"Mark one template with {mark}, then select the other.", "warning")
         elif one.stored is not None and other.stored is not None:
             self.differs = True
-            self.query_one(TextPane).show(difference(one.stored, other.stored))
+            self._pane.show(difference(one.stored, other.stored))
             self.refresh_footer()
         else:
             self.tell("A file that cannot be read has nothing to compare.", "warning")
 
-    def do_warm_next_pane(self) -> None:
-        """List and preview."""
-        self.next_pane()
-
-    def do_warm_stop(self) -> None:
+    def _stop_or_leave(self) -> None:
         """Stops it, or leaves the diff, or goes back."""
-        if self.running:
-            self.stop.set()
+        if self._builder.running:
+            self._builder.stop()
         elif self.differs:
             self.differs = False
             self._preview()
             self.refresh_footer()
         else:
-            self.do_app_quit()
+            self.quit()

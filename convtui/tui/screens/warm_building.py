@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 from textual.worker import Worker
 
@@ -15,10 +16,10 @@ from convtui.filters import parse
 from convtui.library import Library
 from convtui.secrets import Redactor
 from convtui.tui.screens.dialogs import Choose
-from convtui.tui.screens.panes import PaneScreen
+from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.screens.warm_form import BuildForm, Wishes
 from convtui.tui.warm_doc import built
-from convtui.tui.widgets.text_pane import TextPane
+from convtui.tui.widgets.text_pane import Doc
 from convtui.warm_store import WarmStore, checked_name
 
 
@@ -26,45 +27,58 @@ class _StoppedError(Exception):
     """Escape was pressed while runs were being read."""
 
 
-class WarmBuilding(PaneScreen):
-    """The part of the screen that builds."""
+class TemplateBuilder:
+    """Asks what a template is to be built of, and builds it."""
 
-    store: WarmStore
-    runs_dir: Path
-    logs: list[Path]
-    """The runs that were chosen to build from; none for all of `runs_dir`."""
-    differs = False
-    """Whether the pane shows a diff or a report, and not the selected template."""
-    progress = (0, 0)
-    """Runs that were looked at, of how many."""
-    stop: threading.Event
-    _work: Worker[None] | None = None
+    def __init__(
+        self,
+        context: ScreenContext,
+        store: WarmStore,
+        runs_dir: Path,
+        logs: Sequence[Path],
+        *,
+        start: Callable[[Coroutine[Any, Any, None]], Worker[None]],
+        repaint: Callable[[], None],
+        built: Callable[[Doc, str], Awaitable[None]],
+        mounted: Callable[[], bool],
+    ) -> None:
+        """`logs` are the runs that were chosen to build from, none for all of `runs_dir`. `start`
+        runs work in the background, `repaint` shows how far it has come, `built` its report and
+        the name of the template, empty where none was saved."""
+        self._context = context
+        self._store = store
+        self._runs_dir = runs_dir
+        self._logs = list(logs)
+        self._start = start
+        self._repaint = repaint
+        self._built = built
+        self._mounted = mounted
+        self.progress = (0, 0)
+        """Runs that were looked at, of how many."""
+        self._stop = threading.Event()
+        self._work: Worker[None] | None = None
 
-    async def reload(self, select: str = "") -> None:
-        """Reads the folder; selects the template of this name, else the one that was selected."""
-        raise NotImplementedError
-
-    def repaint(self) -> None:
-        """Brings title, progress and footer up to date."""
-        raise NotImplementedError
+    def stop(self) -> None:
+        """Stops reading runs; nothing is saved then."""
+        self._stop.set()
 
     @property
     def running(self) -> bool:
         """Whether runs are being read for a template."""
         return self._work is not None and not self._work.is_finished
 
-    def do_warm_build(self) -> None:
+    def build(self) -> None:
         """Asks what of, then builds."""
         if self.running:
             return
-        count = len(self.logs)
+        count = len(self._logs)
         runs = f"{count:,} chosen run{'s' * (count != 1)}" if count else "all saved runs"
-        self.app.push_screen(BuildForm(runs, _bad_name), self._asked)
+        self._context.open(BuildForm(runs, _bad_name), self._asked)
 
     def _asked(self, wishes: Wishes | None) -> None:
         if wishes is None:
             return
-        if not self.store.path(wishes.name).exists():
+        if not self._store.path(wishes.name).exists():
             self._begin(wishes)
             return
 
@@ -74,51 +88,48 @@ class WarmBuilding(PaneScreen):
 
         answers = [("stay", "leave it as it is"), ("replace", "replace it, if a call is found")]
         ask = Choose(f"there is a template {wishes.name} already", answers)
-        self.app.push_screen(ask, answered)
+        self._context.open(ask, answered)
 
     def _begin(self, wishes: Wishes) -> None:
-        self.progress, self.stop = (0, 0), threading.Event()
-        self._work = self.run_worker(self._build(wishes, self.stop), group="build")
-        self.repaint()
+        self.progress, self._stop = (0, 0), threading.Event()
+        self._work = self._start(self._build(wishes, self._stop))
+        self._repaint()
 
     async def _build(self, wishes: Wishes, stop: threading.Event) -> None:
         try:
-            found, saved = await asyncio.to_thread(self._mine, wishes, stop)
+            mined, saved = await asyncio.to_thread(self._mine, wishes, stop)
         except _StoppedError:
-            if self.is_mounted:
-                self.tell("Stopped: nothing was saved.", "warning")
+            if self._mounted():
+                self._context.notify("Stopped: nothing was saved.", "warning")
             return
         except (ConvtuiError, OSError) as error:
-            if self.is_mounted:
-                self.tell(str(error), "error")
+            if self._mounted():
+                self._context.notify(str(error), "error")
             return
         finally:
             self._work = None
-            if self.is_mounted:
-                self.repaint()
-        if not self.is_mounted:
+            if self._mounted():
+                self._repaint()
+        if not self._mounted():
             return
-        self.differs = True
-        await self.reload(wishes.name if saved else "")
-        report = built(found, wishes.name, saved, found.why_nothing(wishes.rules))
-        self.query_one(TextPane).show(report)
-        self.refresh_footer()
+        report = built(mined, wishes.name, saved, mined.why_nothing(wishes.rules))
+        await self._built(report, wishes.name if saved else "")
 
     def _mine(self, wishes: Wishes, stop: threading.Event) -> tuple[Mined, str]:
         """What was found, and the file it was saved in; empty for none. Blocking."""
-        logs = logs_of(self.runs_dir, self.logs, wishes.filter, stop)
+        logs = logs_of(self._runs_dir, self._logs, wishes.filter, stop)
 
-        def told(scanned: int) -> None:
+        def report(scanned: int) -> None:
             self.progress = (scanned, len(logs))
             if stop.is_set():
                 raise _StoppedError
 
         self.progress = (0, len(logs))
-        found = mine(logs, wishes.rules, Redactor.of_process(), progress=told)
-        if not found.patterns:
-            return found, ""
-        template = found.template(wishes.name, description=wishes.description, tags=wishes.tags)
-        return found, str(self.store.save(template, force=True))
+        mined = mine(logs, wishes.rules, Redactor.of_process(), progress=report)
+        if not mined.patterns:
+            return mined, ""
+        template = mined.template(wishes.name, description=wishes.description, tags=wishes.tags)
+        return mined, str(self._store.save(template, force=True))
 
 
 def logs_of(

@@ -1,0 +1,69 @@
+"""What the parts of a screen may ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from textual.screen import Screen
+
+from convtui.actions import Keymap
+
+if TYPE_CHECKING:
+    from convtui.tui.keys import ActionScreen
+
+T = TypeVar("T")
+
+
+class Notify(Protocol):
+    """Shows a notice, which takes the place of the one before."""
+
+    def __call__(self, text: str, severity: str = "information") -> None: ...
+
+
+class Spawn(Protocol):
+    """Runs work in the background; an error that has words is told, never raised."""
+
+    def __call__(self, work: Awaitable[Any], *, name: str = "", group: str = "default") -> None: ...
+
+
+class AskScreen(Protocol):
+    """Opens a screen and waits for its result; for actions and spawned work only."""
+
+    def __call__(self, screen: Screen[T]) -> Awaitable[T | None]: ...
+
+
+class OpenScreen(Protocol):
+    """Opens a screen over this one; `closed` is called with its result."""
+
+    def __call__(
+        self,
+        screen: Screen[T],
+        closed: Callable[[T | None], None] | Callable[[T | None], Awaitable[None]] | None = None,
+    ) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenContext:
+    """Notices, work in the background, other screens, the footer."""
+
+    keymap: Keymap
+    notify: Notify
+    spawn: Spawn
+    ask: AskScreen
+    open: OpenScreen
+    refresh_keys: Callable[[], None]
+    """Brings the footer up to date."""
+
+    @classmethod
+    def of(cls, screen: ActionScreen) -> ScreenContext:
+        """What a screen gives its parts."""
+        return cls(
+            keymap=screen.keymap,
+            notify=screen.tell,
+            spawn=screen.spawn,
+            ask=screen.ask,
+            open=screen.open,
+            refresh_keys=screen.refresh_footer,
+        )
