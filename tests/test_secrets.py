@@ -159,6 +159,8 @@ def test_well_known_tokens_need_not_be_known(kind: str, around: str) -> None:
         ('{"password": "two words"}', "two words"),
         (r"{\"client_secret\": \"abc 123\"}", "abc 123"),
         ("passphrase: hunter2hunter2", "hunter2hunter2"),
+        ("server --api-key s3cret-1 --port 80", "s3cret-1"),
+        ("['server', '--auth-token', 's3cret-1']", "s3cret-1"),
         ("AccountName=a;AccountKey=abcd1234==;End", "abcd1234=="),
         ("Server=db;User=a;Password=sesame1;", "sesame1"),
         ("set-cookie: sid=abc123; HttpOnly", "abc123"),
@@ -188,6 +190,7 @@ def test_what_looks_like_a_secret_goes(text: str, secret: str) -> None:
         "see https://example.org/a@b and mail me@example.org",
         "chatcmpl-9f8e7d6c5b4a 550e8400-e29b-41d4-a716-446655440000 " + "0af1" * 16,
         "a cookie: chocolate chip",
+        "give it --token and --password flags",
         "npm_config_cache hf_model sk-learn AKIA eyJ glass-pattern",
     ],
 )
@@ -453,6 +456,7 @@ SPLIT = [
     SHAPES["jwt"] + " tail",
     base64.b64encode(b"user:hunter2 hunter2").decode() + " tail",
     "DB_PASS = hunter2 \nnext line",
+    "run it with --api-key s3cret-1 --port 80",
     "nothing at all in here, not a thing",
 ]
 

@@ -138,6 +138,14 @@ SHAPES: Final = (
     ),
     Shape(_NAME_SIGNS, _NAMED_QUOTED, _no_placeholder),
     Shape(_NAME_SIGNS, _NAMED_BARE, _no_plain_word),
+    Shape(  # arguments of a command
+        _NAME_SIGNS,
+        re.compile(
+            r"(?<![^\s\"'])--[a-z0-9-]{0,40}(?:password|passphrase|secret|token|api-?key|private-key"
+            r"|access-key|credentials?)[\s\"',]{1,4}(?P<secret>[^\s\"',;-][^\s\"',;]*)"
+        ),
+        lambda match: _no_placeholder(match) and _PLAIN_WORD.fullmatch(match["secret"]) is None,
+    ),
     Shape(
         ("key=", "token=", "sig=", "password=", "code=", "secret=", "signature="),
         re.compile(
