@@ -57,7 +57,7 @@ SCREENS: dict[tuple[str, ...], Make] = {
     ("picker",): lambda app, _: PickerScreen(app.keymap),
     ("runs",): lambda app, log: RunsScreen(app.keymap, log.parent),
     ("compare",): lambda app, log: CompareScreen(app.keymap, log, log),
-    ("rehook",): lambda app, log: RehookScreen(app.keymap, [log], "demo"),
+    ("rehook",): lambda app, log: RehookScreen(app.keymap, [log], "nowhere.py:Bot"),
     ("profile",): lambda app, log: ProfileScreen(app.keymap, [log]),
     ("warm",): lambda app, log: WarmScreen(app.keymap, log.parent, log.parent),
     ("arms",): lambda app, log: ArmsScreen(app.keymap, log.parent),

@@ -278,6 +278,8 @@ class PickerScreen(ActionScreen):
         failed = self.capp.last_failure
         if failed and not self.problem:
             text = Content.assemble(("setup failed: ", "bold $text-error"), visible(failed))
+        if not self.query("#check"):
+            return  # the screen was left meanwhile
         self.query_one("#check", Static).update(text)
         self.query_one("#start").disabled = bool(self.problem)
 
