@@ -9,7 +9,6 @@ tool, the parameters of a request) is held to nothing but a limit of nesting.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import hypot
@@ -55,9 +54,9 @@ class _Shape(NamedTuple):
 _NULL: Final = type(None)
 _KINDS: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
     "text": ("text", (str,)),
-    "int": ("a whole number", (int, bool)),
-    "number": ("a number", (float, int, bool)),
-    "flag": ("true or false", (bool, int)),
+    "int": ("a whole number", (int,)),
+    "number": ("a number", (float, int)),
+    "flag": ("true or false", (bool,)),
     "object": ("an object", (dict,)),
     "list": ("a list", (list,)),
     "any": ("anything", ()),
@@ -79,7 +78,7 @@ _Path = tuple[Any, ...]
 _Sound = Callable[[Any], bool]
 _Getter = Callable[[dict[str, Any]], tuple[Any, ...]]
 _Other = tuple[str, type, _Sound | None]
-_Form = tuple[int, _Getter, _Getter, Callable[..., bytes], tuple[_Other, ...], bool]
+_Form = tuple[int, _Getter, _Getter, list[type], tuple[_Other, ...], bool]
 
 
 class FieldChecker:
@@ -113,11 +112,11 @@ class _Objects:
     """Looks at objects of a shape, one after the other, for whether anything is wrong at all.
 
     Most have the fields, and those the types, of the one before; whether they do is found out by
-    functions written in C, which fail on a value of another type: joining texts, packing numbers.
+    functions written in C, of which joining texts fails on a value of another type.
     This is done for every record that is read, of which a long log has hundreds of thousands.
     """
 
-    __slots__ = ("_forms", "_numbers", "_others", "_pack", "_shape", "_size", "_texts", "nest")
+    __slots__ = ("_forms", "_numbers", "_others", "_shape", "_size", "_texts", "_types", "nest")
 
     def __init__(self, shape: _Shape) -> None:
         self._shape = shape
@@ -125,7 +124,7 @@ class _Objects:
         self._size = -1
         self._texts: _Getter = _nothing
         self._numbers: _Getter = _nothing
-        self._pack: Callable[..., bytes] = _no_numbers.pack
+        self._types: list[type] = []
         self._others: tuple[_Other, ...] = ()
         self.nest = False
         """Whether the last one held an object or a list."""
@@ -137,8 +136,7 @@ class _Objects:
                 return False
             "".join(self._texts(data))
             numbers = self._numbers(data)
-            self._pack(*numbers)
-            if not hypot(*numbers) < LIMIT:
+            if [*map(type, numbers)] != self._types or not hypot(*numbers) < LIMIT:
                 return False
             for name, value_type, sound in self._others:
                 value = data[name]
@@ -146,7 +144,7 @@ class _Objects:
                     return False
                 if value and sound is not None and not sound(value):
                     return False
-        except (KeyError, TypeError, OverflowError, struct.error):
+        except (KeyError, TypeError, OverflowError):
             return False
         return True
 
@@ -161,7 +159,7 @@ class _Objects:
                 self._forms[key] = form
         if form is None:
             return False
-        self._size, self._texts, self._numbers, self._pack, self._others, self.nest = form
+        self._size, self._texts, self._numbers, self._types, self._others, self.nest = form
         return self.fit(data)
 
 
@@ -178,7 +176,7 @@ def _form_of(shape: _Shape, names: tuple[str, ...], types: tuple[type, ...]) -> 
         return None
     texts: list[str] = []
     numbers: list[str] = []
-    formats = ""
+    number_types: list[type] = []
     others: list[_Other] = []
     for name, value_type in zip(names, types, strict=True):
         field = shape.fields.get(name, _ANYTHING)
@@ -190,16 +188,16 @@ def _form_of(shape: _Shape, names: tuple[str, ...], types: tuple[type, ...]) -> 
             return None
         if value_type is str:
             texts.append(name)
-        elif value_type in (int, float, bool) and field.number:
+        elif field.number and value_type is not _NULL:
             numbers.append(name)
-            formats += "q" if float not in field.types else "d"
+            number_types.append(value_type)
         else:
             others.append((name, value_type, _sound_value(field)))
     return (
         len(names),
         _getter(texts),
         _getter(numbers),
-        struct.Struct(f"={formats}").pack,
+        number_types,
         tuple(others),
         dict in types or list in types,
     )
@@ -217,9 +215,6 @@ def _getter(names: Sequence[str]) -> _Getter:
 
 def _nothing(data: dict[str, Any]) -> tuple[Any, ...]:
     return ()
-
-
-_no_numbers: Final = struct.Struct("")
 
 
 def _sound_value(field: _Field) -> _Sound | None:

@@ -369,7 +369,7 @@ def read_params(text: str) -> tuple[dict[str, Any], str | None]:
             return {}, f"{part}: write key=value, for example temperature=0.2"
         try:
             found[name] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             found[name] = value
     return found, None if found else "write key=value, for example temperature=0.2"
 
