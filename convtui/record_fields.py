@@ -10,7 +10,8 @@ tool, the parameters of a request) is held to nothing but a limit of nesting.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import chain
 from math import hypot
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -78,7 +79,7 @@ _Path = tuple[Any, ...]
 _Sound = Callable[[Any], bool]
 _Getter = Callable[[dict[str, Any]], tuple[Any, ...]]
 _Other = tuple[str, type, _Sound | None]
-_Form = tuple[int, _Getter, _Getter, list[type], tuple[_Other, ...], bool]
+_Form = tuple[int, _Getter, _Getter, list[type], tuple[_Other, ...], tuple[str, ...]]
 
 
 class FieldChecker:
@@ -101,11 +102,14 @@ class FieldChecker:
             objects = _Objects(_shape_of(kind))
             if len(self._kinds) < _MANY:
                 self._kinds[kind] = objects
-        if (objects.fit(record) or objects.are_sound(record)) and (
-            not objects.nest or line.count(b"{") + line.count(b"[") <= MAX_NESTING
-        ):
+        if not (objects.fit(record) or objects.are_sound(record)):
+            return _mend(record, kind)
+        if not objects.foreign or line.count(b"{") + line.count(b"[") <= MAX_NESTING:
             return ()
-        return _mend(record, kind)
+        faults: list[FieldFault] = []
+        for name in objects.foreign:
+            _limit_nesting(record, name, faults)
+        return faults
 
 
 class _Objects:
@@ -116,7 +120,7 @@ class _Objects:
     This is done for every record that is read, of which a long log has hundreds of thousands.
     """
 
-    __slots__ = ("_forms", "_numbers", "_others", "_shape", "_size", "_texts", "_types", "nest")
+    __slots__ = ("_forms", "_numbers", "_others", "_shape", "_size", "_texts", "_types", "foreign")
 
     def __init__(self, shape: _Shape) -> None:
         self._shape = shape
@@ -126,8 +130,8 @@ class _Objects:
         self._numbers: _Getter = _nothing
         self._types: list[type] = []
         self._others: tuple[_Other, ...] = ()
-        self.nest = False
-        """Whether the last one held an object or a list."""
+        self.foreign: tuple[str, ...] = ()
+        """Which fields of the last one may hold what is nested to any depth."""
 
     def fit(self, data: dict[str, Any]) -> bool:
         """Whether it is like the one before, and nothing is wrong in it but what is foreign."""
@@ -159,7 +163,7 @@ class _Objects:
                 self._forms[key] = form
         if form is None:
             return False
-        self._size, self._texts, self._numbers, self._types, self._others, self.nest = form
+        self._size, self._texts, self._numbers, self._types, self._others, self.foreign = form
         return self.fit(data)
 
 
@@ -178,6 +182,7 @@ def _form_of(shape: _Shape, names: tuple[str, ...], types: tuple[type, ...]) -> 
     numbers: list[str] = []
     number_types: list[type] = []
     others: list[_Other] = []
+    foreign: list[str] = []
     for name, value_type in zip(names, types, strict=True):
         field = shape.fields.get(name, _ANYTHING)
         if (
@@ -186,6 +191,8 @@ def _form_of(shape: _Shape, names: tuple[str, ...], types: tuple[type, ...]) -> 
             and not (value_type is _NULL and field.nullable)
         ):
             return None
+        if value_type in (dict, list) and not _is_closed(field):
+            foreign.append(name)
         if value_type is str:
             texts.append(name)
         elif field.number and value_type is not _NULL:
@@ -199,7 +206,7 @@ def _form_of(shape: _Shape, names: tuple[str, ...], types: tuple[type, ...]) -> 
         _getter(numbers),
         number_types,
         tuple(others),
-        dict in types or list in types,
+        tuple(foreign),
     )
 
 
@@ -225,6 +232,10 @@ def _sound_value(field: _Field) -> _Sound | None:
     item = field.item
     if item is None:
         return None
+    if item.number:
+        return partial(_sound_numbers, item.types)
+    if item.item is not None and item.item.types == (float, int) and item.types == (list,):
+        return _sound_lists_of_numbers
     types = item.types
     inner = _sound_value(item)
 
@@ -233,11 +244,32 @@ def _sound_value(field: _Field) -> _Sound | None:
         for element in elements:
             if element.__class__ not in types or (inner is not None and not inner(element)):
                 return False
-            if item.number and not _in_range(element):
-                return False
         return True
 
     return sound
+
+
+def _is_closed(field: _Field) -> bool:
+    """Whether a field says all about what is in it, to the last level."""
+    if field.item is not None:
+        return _is_closed(field.item)
+    return field.types in ((str,), (int,), (bool,), (float, int))
+
+
+def _sound_numbers(types: tuple[type, ...], value: list[Any] | dict[str, Any]) -> bool:
+    numbers: Iterable[Any] = value if isinstance(value, list) else value.values()
+    return all(type(number) in types and _in_range(number) for number in numbers)
+
+
+def _sound_lists_of_numbers(value: list[Any]) -> bool:
+    """Of a stream's pieces there are thousands in a record."""
+    if {*map(type, value)} != {list}:
+        return False
+    numbers = [*chain.from_iterable(value)]
+    try:
+        return {*map(type, numbers)} <= {int, float} and hypot(*numbers) < LIMIT
+    except OverflowError:
+        return False
 
 
 def _mend(record: RecordDict, kind: str) -> Sequence[FieldFault]:

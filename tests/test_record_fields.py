@@ -184,6 +184,44 @@ def test_unknown_types_and_fields_stay_whatever_they_hold() -> None:
     assert more["size"] == 9**99
 
 
+RESPONSE: dict[str, Any] = {
+    "seq": 9, "t": 1.5, "type": "llm.response", "session": 1, "turn": 2, "side": "provider",
+    "raw": "hello", "chunks": [[0.1 * n, 5] for n in range(300)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("warmed", [False, True])
+@pytest.mark.parametrize(
+    ("chunks", "faults"),
+    [
+        ([[0, 1], [0.5, 2]] * 300, []),
+        ([], []),
+        ([[0, 1], "x"], ["chunks.1"]),
+        ([[0, 1], [0, "x"]], ["chunks.1.1"]),
+        ([[0, 1], [0, True]], ["chunks.1.1"]),
+        ([[0, 1], [0, 10**400]], ["chunks.1.1"]),
+        ([[0, math.nan]], ["chunks.0.1"]),
+        ([[0, [1]]], ["chunks.0.1"]),
+        ({"a": 1}, ["chunks"]),
+    ],
+)
+def test_pieces_of_a_stream_are_numbers(chunks: Any, faults: list[str], warmed: bool) -> None:
+    checker = FieldChecker()
+    if warmed:
+        assert mended(deepcopy(RESPONSE), checker) == []
+    record = {**RESPONSE, "chunks": deepcopy(chunks)}
+    assert [field for field, _ in mended(record, checker)] == faults
+
+
+def test_objects_of_whole_numbers_hold_no_others() -> None:
+    record: dict[str, Any] = {
+        "seq": 1, "type": "history.seeded", "turns": [], "sessions": [], "current": 1,
+        "messages": {}, "counters": {"numbers": {"1": 2, "2": 2.5, "3": "x", "4": True}},
+    }  # fmt: skip
+    assert [field for field, _ in mended(record)] == [f"counters.numbers.{n}" for n in (2, 3, 4)]
+    assert record["counters"] == {"numbers": {"1": 2}}
+
+
 @pytest.mark.parametrize("kind", [None, 5, ["a"], {"a": 1}, True])
 def test_a_type_that_is_no_text_is_no_crash(kind: Any) -> None:
     assert mended({"seq": 1, "type": kind, "session": "x"}) == [
