@@ -302,7 +302,7 @@ def _error_body(text: str) -> str | None:
         return None
     try:
         data = json.loads(start)
-    except ValueError:
+    except (ValueError, RecursionError):
         # One that was cut off.
         return start.partition("\n")[0] if re.match(r'\{\s*"errors?"\s*:', start) else None
     return _message_of(data) or ""

@@ -9,9 +9,9 @@ tool, the parameters of a request) is held to nothing but a limit of nesting.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import chain
 from math import hypot
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -55,9 +55,9 @@ class _Shape(NamedTuple):
 _NULL: Final = type(None)
 _KINDS: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
     "text": ("text", (str,)),
-    "int": ("a whole number", (int, bool)),
-    "number": ("a number", (float, int, bool)),
-    "flag": ("true or false", (bool, int)),
+    "int": ("a whole number", (int,)),
+    "number": ("a number", (float, int)),
+    "flag": ("true or false", (bool,)),
     "object": ("an object", (dict,)),
     "list": ("a list", (list,)),
     "any": ("anything", ()),
@@ -79,7 +79,7 @@ _Path = tuple[Any, ...]
 _Sound = Callable[[Any], bool]
 _Getter = Callable[[dict[str, Any]], tuple[Any, ...]]
 _Other = tuple[str, type, _Sound | None]
-_Form = tuple[int, _Getter, _Getter, Callable[..., bytes], tuple[_Other, ...], bool]
+_Form = tuple[int, _Getter, _Getter, list[type], tuple[_Other, ...], tuple[str, ...]]
 
 
 class FieldChecker:
@@ -102,22 +102,25 @@ class FieldChecker:
             objects = _Objects(_shape_of(kind))
             if len(self._kinds) < _MANY:
                 self._kinds[kind] = objects
-        if (objects.fit(record) or objects.are_sound(record)) and (
-            not objects.nest or line.count(b"{") + line.count(b"[") <= MAX_NESTING
-        ):
+        if not (objects.fit(record) or objects.are_sound(record)):
+            return _mend(record, kind)
+        if not objects.foreign or line.count(b"{") + line.count(b"[") <= MAX_NESTING:
             return ()
-        return _mend(record, kind)
+        faults: list[FieldFault] = []
+        for name in objects.foreign:
+            _limit_nesting(record, name, faults)
+        return faults
 
 
 class _Objects:
     """Looks at objects of a shape, one after the other, for whether anything is wrong at all.
 
     Most have the fields, and those the types, of the one before; whether they do is found out by
-    functions written in C, which fail on a value of another type: joining texts, packing numbers.
+    functions written in C, of which joining texts fails on a value of another type.
     This is done for every record that is read, of which a long log has hundreds of thousands.
     """
 
-    __slots__ = ("_forms", "_numbers", "_others", "_pack", "_shape", "_size", "_texts", "nest")
+    __slots__ = ("_forms", "_numbers", "_others", "_shape", "_size", "_texts", "_types", "foreign")
 
     def __init__(self, shape: _Shape) -> None:
         self._shape = shape
@@ -125,10 +128,10 @@ class _Objects:
         self._size = -1
         self._texts: _Getter = _nothing
         self._numbers: _Getter = _nothing
-        self._pack: Callable[..., bytes] = _no_numbers.pack
+        self._types: list[type] = []
         self._others: tuple[_Other, ...] = ()
-        self.nest = False
-        """Whether the last one held an object or a list."""
+        self.foreign: tuple[str, ...] = ()
+        """Which fields of the last one may hold what is nested to any depth."""
 
     def fit(self, data: dict[str, Any]) -> bool:
         """Whether it is like the one before, and nothing is wrong in it but what is foreign."""
@@ -137,8 +140,7 @@ class _Objects:
                 return False
             "".join(self._texts(data))
             numbers = self._numbers(data)
-            self._pack(*numbers)
-            if not hypot(*numbers) < LIMIT:
+            if [*map(type, numbers)] != self._types or not hypot(*numbers) < LIMIT:
                 return False
             for name, value_type, sound in self._others:
                 value = data[name]
@@ -146,7 +148,7 @@ class _Objects:
                     return False
                 if value and sound is not None and not sound(value):
                     return False
-        except (KeyError, TypeError, OverflowError, struct.error):
+        except (KeyError, TypeError, OverflowError):
             return False
         return True
 
@@ -161,7 +163,7 @@ class _Objects:
                 self._forms[key] = form
         if form is None:
             return False
-        self._size, self._texts, self._numbers, self._pack, self._others, self.nest = form
+        self._size, self._texts, self._numbers, self._types, self._others, self.foreign = form
         return self.fit(data)
 
 
@@ -178,8 +180,9 @@ def _form_of(shape: _Shape, names: tuple[str, ...], types: tuple[type, ...]) -> 
         return None
     texts: list[str] = []
     numbers: list[str] = []
-    formats = ""
+    number_types: list[type] = []
     others: list[_Other] = []
+    foreign: list[str] = []
     for name, value_type in zip(names, types, strict=True):
         field = shape.fields.get(name, _ANYTHING)
         if (
@@ -188,20 +191,22 @@ def _form_of(shape: _Shape, names: tuple[str, ...], types: tuple[type, ...]) -> 
             and not (value_type is _NULL and field.nullable)
         ):
             return None
+        if value_type in (dict, list) and not _is_closed(field):
+            foreign.append(name)
         if value_type is str:
             texts.append(name)
-        elif value_type in (int, float, bool) and field.number:
+        elif field.number and value_type is not _NULL:
             numbers.append(name)
-            formats += "q" if float not in field.types else "d"
+            number_types.append(value_type)
         else:
             others.append((name, value_type, _sound_value(field)))
     return (
         len(names),
         _getter(texts),
         _getter(numbers),
-        struct.Struct(f"={formats}").pack,
+        number_types,
         tuple(others),
-        dict in types or list in types,
+        tuple(foreign),
     )
 
 
@@ -219,9 +224,6 @@ def _nothing(data: dict[str, Any]) -> tuple[Any, ...]:
     return ()
 
 
-_no_numbers: Final = struct.Struct("")
-
-
 def _sound_value(field: _Field) -> _Sound | None:
     """Whether nothing is wrong in a list or an object of this field's; None where all is right."""
     if field.shape is not None:
@@ -230,6 +232,10 @@ def _sound_value(field: _Field) -> _Sound | None:
     item = field.item
     if item is None:
         return None
+    if item.number:
+        return partial(_sound_numbers, item.types)
+    if item.item is not None and item.item.types == (float, int) and item.types == (list,):
+        return _sound_lists_of_numbers
     types = item.types
     inner = _sound_value(item)
 
@@ -238,11 +244,32 @@ def _sound_value(field: _Field) -> _Sound | None:
         for element in elements:
             if element.__class__ not in types or (inner is not None and not inner(element)):
                 return False
-            if item.number and not _in_range(element):
-                return False
         return True
 
     return sound
+
+
+def _is_closed(field: _Field) -> bool:
+    """Whether a field says all about what is in it, to the last level."""
+    if field.item is not None:
+        return _is_closed(field.item)
+    return field.types in ((str,), (int,), (bool,), (float, int))
+
+
+def _sound_numbers(types: tuple[type, ...], value: list[Any] | dict[str, Any]) -> bool:
+    numbers: Iterable[Any] = value if isinstance(value, list) else value.values()
+    return all(type(number) in types and _in_range(number) for number in numbers)
+
+
+def _sound_lists_of_numbers(value: list[Any]) -> bool:
+    """Of a stream's pieces there are thousands in a record."""
+    if {*map(type, value)} != {list}:
+        return False
+    numbers = [*chain.from_iterable(value)]
+    try:
+        return {*map(type, numbers)} <= {int, float} and hypot(*numbers) < LIMIT
+    except OverflowError:
+        return False
 
 
 def _mend(record: RecordDict, kind: str) -> Sequence[FieldFault]:

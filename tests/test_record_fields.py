@@ -128,6 +128,9 @@ COMMITTED: dict[str, Any] = {
         ({"text": ["a"]}, "text", "a list where text belongs", ""),
         ({"words": "one"}, "words", "text where a whole number belongs", 0),
         ({"human": "yes"}, "human", "text where true or false belongs", None),
+        ({"human": 1}, "human", "a number where true or false belongs", None),
+        ({"session": True}, "session", "true or false where a whole number belongs", None),
+        ({"t": False}, "t", "true or false where a number belongs", None),
         ({"speaker": 5}, "speaker", "a number where text belongs", ""),
         ({"flags": "role"}, "flags", "text where a list belongs", None),
         ({"flags": ["role"]}, "flags.0", "text where an object belongs", []),
@@ -179,6 +182,44 @@ def test_unknown_types_and_fields_stay_whatever_they_hold() -> None:
     more = {**COMMITTED, "colour": {"r": "x"}, "size": 9**99, "note": None}
     assert mended(more) == []
     assert more["size"] == 9**99
+
+
+RESPONSE: dict[str, Any] = {
+    "seq": 9, "t": 1.5, "type": "llm.response", "session": 1, "turn": 2, "side": "provider",
+    "raw": "hello", "chunks": [[0.1 * n, 5] for n in range(300)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("warmed", [False, True])
+@pytest.mark.parametrize(
+    ("chunks", "faults"),
+    [
+        ([[0, 1], [0.5, 2]] * 300, []),
+        ([], []),
+        ([[0, 1], "x"], ["chunks.1"]),
+        ([[0, 1], [0, "x"]], ["chunks.1.1"]),
+        ([[0, 1], [0, True]], ["chunks.1.1"]),
+        ([[0, 1], [0, 10**400]], ["chunks.1.1"]),
+        ([[0, math.nan]], ["chunks.0.1"]),
+        ([[0, [1]]], ["chunks.0.1"]),
+        ({"a": 1}, ["chunks"]),
+    ],
+)
+def test_pieces_of_a_stream_are_numbers(chunks: Any, faults: list[str], warmed: bool) -> None:
+    checker = FieldChecker()
+    if warmed:
+        assert mended(deepcopy(RESPONSE), checker) == []
+    record = {**RESPONSE, "chunks": deepcopy(chunks)}
+    assert [field for field, _ in mended(record, checker)] == faults
+
+
+def test_objects_of_whole_numbers_hold_no_others() -> None:
+    record: dict[str, Any] = {
+        "seq": 1, "type": "history.seeded", "turns": [], "sessions": [], "current": 1,
+        "messages": {}, "counters": {"numbers": {"1": 2, "2": 2.5, "3": "x", "4": True}},
+    }  # fmt: skip
+    assert [field for field, _ in mended(record)] == [f"counters.numbers.{n}" for n in (2, 3, 4)]
+    assert record["counters"] == {"numbers": {"1": 2}}
 
 
 @pytest.mark.parametrize("kind", [None, 5, ["a"], {"a": 1}, True])

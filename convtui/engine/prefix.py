@@ -293,6 +293,6 @@ def _called(messages: Sequence[Message]) -> list[str]:
 
 def _call(name: str, arguments: str) -> str:
     """A call as it is compared: the order of its arguments says nothing."""
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         arguments = json.dumps(json.loads(arguments or "{}"), sort_keys=True, ensure_ascii=False)
     return f"{name}({'' if arguments == '{}' else arguments})"

@@ -158,8 +158,8 @@ class Notes:
         tag, there = entry.get("tag"), entry.get("value")
         if isinstance(tag, str) and isinstance(there, bool):
             self._tags[tag] = there
-        if not isinstance(session, int) or not isinstance(turn, int):
-            return
+        if type(session) is not int or type(turn) is not int:
+            return  # true is an int, too
         before = self.on(session, turn)
         after = replace(before, mark=bool(entry.get("mark", before.mark)))
         if isinstance(entry.get("note"), str):

@@ -92,7 +92,7 @@ def rebuild(record: RecordDict, read: Callable[[int], RecordDict]) -> list[Any]:
     while True:
         append = record.get("append")
         base = record.get("base")
-        if not isinstance(append, list):
+        if not isinstance(append, list) or record.get("type", "llm.request") != "llm.request":
             raise ValueError(f"record {record.get('seq')} is no request")
         if base is not None and "keep" not in record:
             raise ValueError(f"record {record['seq']} does not say what it keeps of record {base}")

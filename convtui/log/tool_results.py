@@ -59,7 +59,7 @@ def whole_result(log: Path, seq: int) -> str | None:
                     continue
                 try:
                     data = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):
                     return None
                 text = data.get("text")
                 return text if isinstance(text, str) else None

@@ -28,7 +28,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 BODY_CAP = 4 << 20
 """Bytes of one body that are kept."""
@@ -169,6 +169,12 @@ class WireEncoder:
         return {**data, "base": base, "keep": keep, "text": body.text[keep:], "crc": crc}
 
 
+_DAMAGE: Final = (
+    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError,
+)  # fmt: skip
+"""What comes of a line that is not as `WireEncoder` writes them."""
+
+
 def read_wire(path: Path, findings: list[str] | None = None) -> list[Exchange]:
     """The exchanges of a wire log with their bodies rebuilt, in order; none when there is no file.
 
@@ -189,7 +195,7 @@ def read_wire(path: Path, findings: list[str] | None = None) -> list[Exchange]:
     for number, line in enumerate(lines, 1):
         try:
             exchange = _decode(json.loads(line), bodies)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except _DAMAGE as error:
             torn = number == len(lines) and not data.endswith(b"\n")
             what = "the last line is torn" if torn else f"not a wire exchange ({error})"
             told.append(f"line {number}: {what}")

@@ -336,7 +336,7 @@ def _message_in_json(text: str) -> str:
         return text
     try:
         data = json.loads(text[start:])
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     inner = data.get("error", data) if isinstance(data, dict) else data
     if isinstance(inner, dict) and isinstance(inner.get("message"), str):

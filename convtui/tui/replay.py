@@ -241,12 +241,11 @@ class ReplaySource:
 
     async def go_to(self, index: int | None, step: int | None = None) -> None:
         """Puts the cursor on a turn; `step` counts its stages from 0, None is after all of them."""
-        if index is not None:
-            index = max(0, min(index, len(self.transcript.turns) - 1))
-        if index is None or index < 0:
+        if index is None or not self.transcript.turns:
             self.position, self.step, self.steps, self.limit_turn = None, -1, [], None
             self._notify()
             return
+        index = max(0, min(index, len(self.transcript.turns) - 1))
         if index != self.position or not self.steps:
             turn = self.transcript.turns[index]
             found = await self._records.detail(self.path, self.transcript, turn)

@@ -105,8 +105,10 @@ def attempt(reader: Reader, data: bytes, ending: str, folder: Path) -> tuple[str
 
 def _place(error: BaseException) -> str:
     """The innermost line of the program's own, and what was raised there."""
-    while error.__cause__ is not None:
-        error = error.__cause__
+    while (behind := getattr(error, "error", None) or error.__cause__) is not None:
+        if not isinstance(behind, BaseException):
+            break
+        error = behind
     frames = [
         f"{frame.filename.rpartition('/convtui/')[2]}:{frame.name}"
         for frame in traceback.extract_tb(error.__traceback__)

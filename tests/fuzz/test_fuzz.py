@@ -13,7 +13,14 @@ import pytest
 from convtui.records import RecordDict, encode
 from tests.fuzz.fuzzing import Failure, TooLong, attempt, fuzz, smaller, time_limit
 from tests.fuzz.mutations import MUTATIONS, mutated, raw, written
-from tests.fuzz.readers import FILE_READERS, LOG_READERS, Reader
+from tests.fuzz.readers import (
+    FILE_READERS,
+    LOG_READERS,
+    NOTE_READERS,
+    RESULT_READERS,
+    WIRE_READERS,
+    Reader,
+)
 from tests.fuzz.samples import Sample, files, logs
 from tests.rich_log import replaced, rich_records
 
@@ -61,6 +68,11 @@ LOGS: dict[str, list[RecordDict]] = {
     "check: keep is infinite": at("llm.request", "keep", value=math.inf, nth=1),
     "check: keep is a list": at("llm.request", "keep", value=[1], nth=1),
     "check: base is another's": at("llm.request", "base", value=3, nth=1),
+    "check: base is of an unknown type": [
+        *at("llm.request", "base", value=4, nth=1)[:4],
+        {"seq": 4, "t": 1.0, "type": "unknown", "append": [{}], "keep": [1], "base": {}},
+        *at("llm.request", "base", value=4, nth=1)[5:],
+    ],
     "compare: matches are lists": at("signals.extracted", "matches", value=[["x"], 7, None]),
     "compare: a match without a signal": at("signals.extracted", "matches", value=[{}]),
     "export: nested deep": at(
@@ -101,6 +113,7 @@ def test_what_once_crashed_a_reader_of_logs(
 
 HERMES: dict[str, Any] = {"session_id": "s1", "messages": [{"role": "user", "content": "hello"}]}
 FILES: dict[str, Any] = {
+    "waza: a type that is a list": {"timestamp": 1, "type": ["a"]},
     "hermes: a role that is a list": replaced(HERMES, ("messages", 0, "role"), ["user"]),
     "hermes: a call of a list": {
         **HERMES,
@@ -119,6 +132,36 @@ def test_what_once_crashed_an_import(name: str, tmp_path: Path) -> None:
         for reader in FILE_READERS:
             place, trace, _ = attempt(reader, line, ending, tmp_path / "work")
             assert not place, trace
+
+
+BESIDE: dict[str, tuple[Reader, bytes]] = {
+    "notes: a session that is true": (
+        NOTE_READERS[0],
+        b'{"session":true,"turn":1,"mark":true}\n{"session":1,"turn":false,"note":"x"}\n',
+    ),
+    "tool results: nested deep": (
+        RESULT_READERS[0],
+        b'{"seq":1,"id":"c","name":"n","text":' + b"[" * 3000 + b"]" * 3000 + b"}\n",
+    ),
+    "wire: a number that is none, and other shapes": (
+        WIRE_READERS[0],
+        b'{"n":Infinity,"method":"POST","url":"x"}\n'
+        b'{"n":1,"method":"POST","url":"x","duration":' + b"9" * 400 + b"}\n"
+        b'{"n":1,"method":"POST","url":"x","request":["x"]}\n',
+    ),
+    "wire: a body nested deep": (
+        WIRE_READERS[0],
+        b'{"n":1,"at":"now","call":1,"method":"POST","url":"http://x","request":{"headers":[],"body":'
+        b'{"text":"' + b"[" * 5000 + b'"}}}\n',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_once_crashed_a_reader_of_what_stands_beside_logs(name: str, tmp_path: Path) -> None:
+    reader, data = BESIDE[name]
+    place, trace, _ = attempt(reader, data, ".jsonl", tmp_path / "work")
+    assert not place, trace
 
 
 # --- the fuzzer itself

@@ -13,7 +13,7 @@ from convtui.tui.screens.debugger import DebuggerScreen
 from convtui.tui.screens.help import HelpScreen
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.statusline import StatusLine
-from tests.tui.sample import refund, until, write_log
+from tests.tui.sample import header, refund, until, write_log
 
 
 @pytest.fixture
@@ -56,6 +56,17 @@ async def test_stages_are_stepped_through(app: ConvtuiApp) -> None:
         await until(pilot, lambda: screen.selected and screen.selected.text.startswith("<think>"))
         await pilot.press("c")
         await until(pilot, lambda: screen.view.shown_items == 7)
+
+
+async def test_a_recording_without_turns_takes_every_key_of_the_transport(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "a.jsonl", [header()])
+    app = ConvtuiApp(lambda app: entry.recording(app, log), state_file=tmp_path / "state.json")
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = shown(app)
+        await until(pilot, lambda: screen.replay is not None and not screen.replay.loading)
+        await pilot.press("s", "n", "k", "j", "g", "G", "c", "space", "right_square_bracket")
+        await pilot.pause()
+        assert screen.view.shown_items == 0
 
 
 async def test_search_lights_up_and_takes_n(app: ConvtuiApp) -> None:

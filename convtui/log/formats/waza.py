@@ -72,6 +72,7 @@ def _is_session_log(head: str) -> bool:
     return (
         isinstance(first, dict)
         and {"timestamp", "type"} <= set(first)
+        and isinstance(first["type"], str)
         and first["type"] in _LOG_TYPES
     )
 

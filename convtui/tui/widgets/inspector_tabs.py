@@ -187,7 +187,7 @@ def _body(body: Any) -> str:
     if isinstance(body, str) and len(body) < 1_000_000 and body[:1] in ("{", "["):
         try:
             return pretty(json.loads(body))
-        except ValueError:
+        except (ValueError, RecursionError):
             return body
     return pretty(body)
 
