@@ -23,8 +23,8 @@ ConvtuiError
 │       ├── StreamDropped           the stream died after it began
 │       ├── AuthenticationFailed    missing or refused key; never retried
 │       ├── QuotaExceeded           the account has no credit left; never retried
-│       └── BadModelRequest         the endpoint refused the request (400, 404, 422)
-│           └── ContextTooLong      the request does not fit the model's context
+│       ├── BadModelRequest         the endpoint refused the request (400, 404, 422)
+│       └── ContextTooLong          the request does not fit the model's context
 ├── EngineError                 the engine process could not start, or died
 ├── IndexFailure                the library's index cannot be used; the logs can
 └── CommandRefused              a debugger command that cannot be carried out now, with the reason

@@ -55,6 +55,12 @@ class Output:
         self._stream.flush()
         self._in_progress = True
 
+    def prompt(self, text: str) -> None:
+        """A question, whose answer is typed behind it."""
+        self.clear()
+        self._stream.write(visible_line(text))
+        self._stream.flush()
+
     def clear(self) -> None:
         """Takes the line of progress away, if there is one."""
         if self._in_progress:

@@ -78,6 +78,7 @@ FIELDS: Final[dict[str, str]] = {
     "header": (
         "format:text version:text id:text! created_at:text! origin:text parents:parent[]"
         " change:change? persona:text! provider:provider! scenario:object! environment:text{}"
+        " seal:text?"
     ),
     "history.seeded": (
         "turns:seeded_turn[]! sessions:text[]! current:int! counters:counters!"

@@ -40,6 +40,14 @@ def echo(text: str = "") -> None:
     Output(sys.stdout).line(text)
 
 
+def says_yes(question: str) -> bool:
+    """Asks on standard error; whether somebody at the terminal has said yes."""
+    if not sys.stdin or not sys.stdin.isatty():
+        return False
+    Output(sys.stderr).prompt(f"{question} [y/N] ")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def say(message: str) -> None:
     """A line for people, on standard error."""
     Output(sys.stderr).line(message)

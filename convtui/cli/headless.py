@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import convtui.errors
-from convtui.cli.common import say
+from convtui.cli.common import say, says_yes
 from convtui.client import EngineHandle, EngineState
 from convtui.errors import CommandRefused, ConvtuiError, EngineError, UsageError
 from convtui.plain import Printer
@@ -178,10 +178,7 @@ def agreed_to(consent: Any) -> list[str]:
 
     question = Question.of(consent)
     say(question.text)
-    sys.stderr.write("Do all that? [y/N] ")
-    sys.stderr.flush()
-    answer = sys.stdin.readline().strip().lower()
-    if answer not in ("y", "yes"):
+    if not says_yes("Do all that?"):
         raise UsageError(f"{question.log}: not agreed to, so nothing was run")
     return question.items
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, say, table
+from convtui.cli.common import echo, example, json_flag, print_json, say, says_yes, table
 from convtui.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def command(folder: str | None, listing: bool, revoke: bool, yes: bool, as_json:
     say(f"{project.resolve()}: its convtui.toml names")
     for row in rows:
         say(f"  - {row}")
-    if not yes and not _asked("Trust this folder with that?"):
+    if not yes and not says_yes("Trust this folder with that?"):
         raise UsageError("not trusted; --yes trusts it without asking")
     trust_folder(paths, project, settings)
     say("trusted; `convtui trust --revoke` takes it back")
@@ -90,14 +89,6 @@ def _named(folder: Path) -> tuple[list[str], dict[str, object]] | None:
     return (Untrusted(file, settings, "").rows, settings) if settings else None
 
 
-def _asked(question: str) -> bool:
-    if not sys.stdin or not sys.stdin.isatty():
-        return False
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
 def _list(paths: Paths, *, as_json: bool) -> int:
     from convtui.errors import ConvtuiError
     from convtui.trusted_folders import digest_of, read_trusted
@@ -118,5 +109,5 @@ def _list(paths: Paths, *, as_json: bool) -> int:
     elif rows:
         table([[state, folder] for folder, state in rows])
     else:
-        click.echo("No folder is trusted.")
+        echo("No folder is trusted.")
     return 0
