@@ -283,7 +283,7 @@ def read_params(text: str) -> tuple[dict[str, Any], str | None]:
             return {}, f"{part}: write key=value, for example temperature=0.2"
         try:
             params[name] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             params[name] = value
     return params, None if params else "write key=value, for example temperature=0.2"
 
