@@ -14,6 +14,10 @@ _RAW: Final = "\ue0f0"
 """Stands around JSON that Python would not write, until it is written."""
 
 
+_DEEP: Final = 40
+"""Levels below which nothing is damaged."""
+
+
 def raw(text: str) -> str:
     """JSON as it is to stand in the file."""
     return f"{_RAW}{text}{_RAW}"
@@ -58,11 +62,13 @@ def written(value: Any) -> bytes:
 
 def paths(value: Any, path: _Path = ()) -> Iterator[_Path]:
     """The paths of all values in JSON data, but its own."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value)
-    for name, item in inner:
-        yield (*path, name)
-        if isinstance(item, (dict, list)):
-            yield from paths(item, (*path, name))
+    waiting = [(value, path)]
+    while waiting:
+        holder, at = waiting.pop()
+        for name, item in holder.items() if isinstance(holder, dict) else enumerate(holder):
+            yield (*at, name)
+            if isinstance(item, (dict, list)) and len(at) < _DEEP:
+                waiting.append((item, (*at, name)))
 
 
 def _load(line: bytes) -> Any:
@@ -83,6 +89,13 @@ def _on_json(change: Callable[[Any, random.Random], Any]) -> Mutation:
     """A change of one line's JSON, or of the whole file's where that is one document."""
 
     def mutate(data: bytes, dice: random.Random) -> bytes:
+        try:
+            return in_json(data, dice)
+        except RecursionError:
+            # What was put in before is nested too deep to be written again.
+            return flip(data, dice)
+
+    def in_json(data: bytes, dice: random.Random) -> bytes:
         whole = _load(data) if data.count(b"\n") != 1 else None
         if whole is not None:
             return written(change(whole, dice))
