@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any, Final
 
 Mutation = Callable[[bytes, random.Random], bytes]
@@ -117,7 +118,8 @@ def _wrong_value(data: Any, dice: random.Random) -> Any:
     for _ in range(dice.choice((1, 1, 1, 2, 5))):
         path = dice.choice(list(paths(data)) or [()])
         if path:
-            _holder(data, path)[path[-1]] = dice.choice(VALUES)
+            # A copy: what is put in here may be damaged next.
+            _holder(data, path)[path[-1]] = deepcopy(dice.choice(VALUES))
     return data
 
 
@@ -143,7 +145,9 @@ def _wrapped(data: Any, dice: random.Random) -> Any:
     if path:
         holder = _holder(data, path)
         value = holder[path[-1]]
-        holder[path[-1]] = dice.choice(([value], {"value": value}, [value] * 3, str(value)))
+        holder[path[-1]] = deepcopy(
+            dice.choice(([value], {"value": value}, [value, 1], str(value)))
+        )
     return data
 
 
