@@ -15,7 +15,8 @@ from pydantic import BaseModel, Field
 import convtui
 from convtui.engine.build import build
 from convtui.engine.runner import Conversation, Wiring
-from convtui.errors import ConsentNeeded, ConvtuiError
+from convtui.engine.seed import read_seed
+from convtui.errors import ConsentNeeded, ConvtuiError, LogError
 from convtui.paths import Paths
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario import Scenario
@@ -219,7 +220,6 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "another SPEC in the record": lambda header: header["provider"].update(spec="x.py:bot"),
     "no digest": lambda header: header["provider"].pop("sha256"),
     "no file": lambda header: header["provider"].pop("file"),
-    "no provider": lambda header: header.pop("provider"),
     "one byte of a prompt": lambda header: header["scenario"]["provider"].update(system_prompt="X"),
     "another name in the file": lambda header: header["scenario"]["provider"].update(
         use=header["scenario"]["provider"]["use"].replace("answer", "Answer")
@@ -234,6 +234,14 @@ def test_a_log_that_was_changed_asks(change: str, own: Path, tmp_path: Path) -> 
     log = altered(own, tmp_path, CHANGES[change])
     error = refused(log, tmp_path)
     assert f"run the code of {tmp_path / 'bot.py'}" in str(error)
+    assert not marker(tmp_path).exists()
+
+
+def test_a_log_without_its_provider_is_damaged_and_runs_nothing(own: Path, tmp_path: Path) -> None:
+    log = altered(own, tmp_path, lambda header: header.pop("provider"))
+    with pytest.raises(LogError, match="damaged"):
+        read_seed(ContinueFrom(str(log), kind="go_on"))
+    assert prepared(log, tmp_path) is None
     assert not marker(tmp_path).exists()
 
 
