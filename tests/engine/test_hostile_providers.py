@@ -26,6 +26,7 @@ from convtui.log.reader import open_log
 from convtui.plain import Printer
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario import Scenario
+from convtui.trust import vouched_for
 
 pytestmark = [
     pytest.mark.slow,
@@ -370,6 +371,8 @@ async def test_what_breaks_an_engine_is_named(tmp_path: Path) -> None:
                  and h.state is EngineState.DEAD)  # fmt: skip
     what = spec("again", acts(""))
     what.continue_from = ContinueFrom(str(killed.log_path))
+    # The provider is another one than the log names.
+    what.vouched = vouched_for(Scenario.from_public(what.scenario))
     again = await conversation(what)
     assert replies(again) == ["fine", "fine"]
     assert findings(again) == []
