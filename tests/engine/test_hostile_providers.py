@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes as Linux has them"),
 ]
-WITHIN = 40
+WITHIN = 120
 HEAD = """
 import asyncio, os, signal, subprocess, sys, threading, time
 
