@@ -287,39 +287,48 @@ class StageGate:
         policy = self._table.scenario.on_empty
         if policy == "keep":
             return None
-        why = _why_empty(words, draft.text or "")
-        if policy == "fail":
-            raise self._nothing_said(f"reply is empty{why} (on_empty: fail)")
         if policy == "retry" and self.empties < _EMPTY_RETRIES:
             self.empties += 1
             raise AskAgainError
+        why = _why_empty(words, draft.text or "")
+        await self._ask_before_commit(
+            draft, "empty", policy, f"reply is empty{why}", f"the reply says nothing{why}"
+        )
+        return None
+
+    async def _ask_before_commit(
+        self,
+        draft: Draft,
+        what: Literal["empty", "error_text"],
+        policy: str,
+        problem: str,
+        detail: str,
+    ) -> Release | None:
+        """What the setting `on_WHAT` says about a reply, if need be asked; None: as it stands."""
+        if policy == "fail":
+            raise self._nothing_said(f"{problem} (on_{what}: fail)")
         if not self._table.gate.watched:
             if self._table.gate.on_pause == "continue":
                 return None
             side = self._table.journal.place.side
-            raise InterruptedRunError(f"the {side}'s reply is empty{why} (on_empty: {policy})")
+            raise InterruptedRunError(f"the {side}'s {problem} (on_{what}: {policy})")
         release = await self._table.gate.wait(
-            "empty",
+            what,
             self._table.point("commit"),
             _drafts(draft),
             (AGAIN, KEEP, SUPPLY, SKIP, FAIL),
-            detail=f"the reply says nothing{why}",
+            detail=detail,
         )
         self._table.answer_common(release)
         if release.choice == FAIL.id:
-            raise self._nothing_said(f"reply is empty{why}")
-        self._supplied_or_kept(draft, release, "empty")
-        return None
-
-    def _supplied_or_kept(
-        self, draft: Draft, release: Release, what: Literal["empty", "error_text"]
-    ) -> None:
+            raise self._nothing_said(problem)
         if release.choice == SUPPLY.id:
             text = str(release.edits.get("text", release.edits.get("raw", "")))
             self._table.edits.note("text", draft.text or "", text, draft.stage, final=True)
             draft.text = text
         else:
             self._table.journal.emit_here(DebugOverrode, what=what, before="pause", after="keep")
+        return release
 
     def _acts_on_error(self, draft: Draft) -> bool:
         """Whether something is to be done about a reply that is the text of an error.
@@ -339,26 +348,16 @@ class StageGate:
 
     async def _error_text(self, draft: Draft) -> str | None:
         """A reply that is the text of an error, about to be committed."""
-        detail = f"the provider's reply is the text of an error: {draft.error_text}"
-        if self._on_error_text == "fail":
-            raise ProviderError(f"{detail} (on_error_text: fail)")
-        if not self._table.gate.watched:
-            if self._table.gate.on_pause == "continue":
-                return None
-            raise InterruptedRunError(f"{detail} (on_error_text: pause)")
-        release = await self._table.gate.wait(
+        said = draft.error_text or ""
+        release = await self._ask_before_commit(
+            draft,
             "error_text",
-            self._table.point("commit"),
-            _drafts(draft),
-            (AGAIN, KEEP, SUPPLY, SKIP, FAIL),
-            detail=draft.error_text or "",
+            self._on_error_text,
+            f"reply is the text of an error: {said}",
+            said,
         )
-        self._table.answer_common(release)
-        if release.choice == FAIL.id:
-            raise ProviderError(detail)
-        if release.choice == SUPPLY.id:
+        if release is not None and release.choice == SUPPLY.id:
             draft.error_text = None
-        self._supplied_or_kept(draft, release, "error_text")
         return None
 
     async def ending(self, draft: Draft) -> str | None:
