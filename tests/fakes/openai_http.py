@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+from tests.fakes.listener import parse_head
 from tests.fakes.openai_script import (
     FakeReply,
     error_object,
@@ -51,7 +52,7 @@ class Answers(Protocol):
         """Something about the requests changed."""
 
 
-class GoneError(Exception):
+class GoneError(ConnectionError):
     """The client closed the connection."""
 
 
@@ -81,7 +82,7 @@ class Connection:
                         raise GoneError
                 if not await answer:
                     return
-            except (GoneError, ConnectionError):
+            except ConnectionError:
                 request.disconnected = True
                 return
             finally:
@@ -99,12 +100,7 @@ class Connection:
         except asyncio.IncompleteReadError:
             return None
         self._ahead = b""
-        first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
-        method, path, _ = first.split(" ", 2)
-        headers = {}
-        for line in lines:
-            name, _, value = line.partition(":")
-            headers[name.strip().lower()] = value.strip()
+        method, path, headers = parse_head(head)
         raw = await self._reader.readexactly(int(headers.get("content-length", 0)))
         body: Any = None
         if raw:

@@ -24,7 +24,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from tests.fakes.openai_http import MODELS, Connection, GoneError, Received
+from tests.fakes.listener import Listener
+from tests.fakes.openai_http import MODELS, Connection, Received
 from tests.fakes.openai_script import (
     FakeReply,
     apply_directive,
@@ -74,8 +75,7 @@ class OpenAIServer:
         port: int = 0,
     ) -> None:
         self.requests: list[Received] = []
-        self.host = host
-        self.port = port
+        self._listener = Listener(self._serve, host, port)
         self._script = _Script(deque(replies))
         for model, queue in (by_model or {}).items():
             self._script.by_model[model] = deque(queue)
@@ -83,14 +83,12 @@ class OpenAIServer:
         self._persona_turns = persona_turns
         self._tokens_per_second = tokens_per_second
         self._strict_roles = strict_roles
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Condition()
 
     @property
     def url(self) -> str:
         """The `api_base` for clients."""
-        return f"http://{self.host}:{self.port}/v1"
+        return f"http://{self._listener.host}:{self._listener.port}/v1"
 
     def script(self, *replies: FakeReply, model: str | None = None) -> None:
         """Adds replies to the common list, or to that of one model."""
@@ -100,17 +98,12 @@ class OpenAIServer:
         queue.extend(replies)
 
     async def start(self) -> None:
-        """Begins to listen; `port` is known afterwards."""
-        self._server = await asyncio.start_server(self._connected, self.host, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        """Begins to listen."""
+        await self._listener.start()
 
     async def stop(self) -> None:
         """Closes the port and every connection."""
-        if self._server is not None:
-            self._server.close()
-        for task in list(self._connections):
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._listener.stop()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -137,19 +130,8 @@ class OpenAIServer:
         async with self._changed:
             self._changed.notify_all()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
-            await Connection(self, reader, writer).run()
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, GoneError):
-            pass  # the other end left, or the server stops
-        finally:
-            self._connections.discard(task)
-            writer.close()
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-                await writer.wait_closed()
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await Connection(self, reader, writer).run()
 
     def choose(self, request: Received) -> FakeReply:
         """The answer to a chat request, faults included."""

@@ -9,7 +9,6 @@ byte; the connection is closed after it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import socket
 import struct
@@ -17,6 +16,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
+
+from tests.fakes.listener import Listener, parse_head
 
 OK = b"HTTP/1.1 200 OK\r\n"
 EVENTS = OK + b"content-type: text/event-stream\r\n\r\n"
@@ -120,9 +121,12 @@ class RawEndpoint:
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
         self.requests: list[RawRequest] = []
-        self.port = 0
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._listener = Listener(self._serve)
+
+    @property
+    def port(self) -> int:
+        """Known once it listens."""
+        return self._listener.port
 
     @property
     def origin(self) -> str:
@@ -135,8 +139,7 @@ class RawEndpoint:
         return f"{self.origin}/v1"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        await self._listener.start()
         return self
 
     async def __aexit__(
@@ -145,36 +148,16 @@ class RawEndpoint:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in list(self._connections):
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._listener.stop()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
-            request = await _read(reader)
-            self.requests.append(request)
-            await self.answer(request, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the other end left, or the server stops
-        finally:
-            self._connections.discard(task)
-            writer.close()
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-                await writer.wait_closed()
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await _read(reader)
+        self.requests.append(request)
+        await self.answer(request, writer)
 
 
 async def _read(reader: asyncio.StreamReader) -> RawRequest:
     head = await reader.readuntil(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
-    method, path, _ = first.split(" ", 2)
-    headers = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        headers[name.strip().lower()] = value.strip()
+    method, path, headers = parse_head(head)
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     return RawRequest(method, path, headers, body)
