@@ -341,7 +341,9 @@ def test_a_run_that_is_being_written_is_found_as_it_grows(tmp_path: Path) -> Non
     assert names(library, "~discard") == ["live"]
 
 
-@pytest.mark.parametrize("damage", ["garbage", "torn", "version", "columns", "gone"])
+@pytest.mark.parametrize(
+    "damage", ["garbage", "torn", "version", "columns", "gone", "schema", "names"]
+)
 def test_an_index_that_is_of_no_use_is_made_again_silently(runs: Path, damage: str) -> None:
     library = Library(runs)
     assert names(library, "~discard") == ["a"]
@@ -351,6 +353,14 @@ def test_an_index_that_is_of_no_use_is_made_again_silently(runs: Path, damage: s
     elif damage == "torn":
         data = file.read_bytes()
         file.write_bytes(data[: len(data) // 2 // 4096 * 4096])
+    elif damage in ("schema", "names"):
+        # SQLite quotes what it cannot read, and its messages are no UTF-8 then.
+        data = file.read_bytes()
+        wrong = b"CREATE TABLE runs", b"CRE\xffTE TABLE runs"
+        if damage == "names":
+            wrong = b"TABLE texts", b"TABLE t\xffxts"
+        assert wrong[0] in data
+        file.write_bytes(data.replace(*wrong))
     elif damage == "gone":
         file.unlink()
     else:

@@ -49,6 +49,7 @@ from convtui.log.library import RunSummary
 from convtui.log.names import LOCK
 from convtui.log.prefilter import ANYTHING, MATCHES, Condition
 from convtui.log.reader import is_being_written
+from convtui.log.sqlite_errors import SQLITE_ERRORS
 
 VERSION: Final = 4
 """Raised with every change of what is kept: an index of another version is made again."""
@@ -96,7 +97,7 @@ class Index:
         with failing():
             try:
                 self._db = self._open()
-            except sqlite3.DatabaseError as error:
+            except SQLITE_ERRORS as error:
                 if not is_damage(error):
                     raise
                 remove_index(self.folder)
@@ -105,7 +106,7 @@ class Index:
 
     def close(self) -> None:
         """Closes the database."""
-        with suppress(sqlite3.Error):
+        with suppress(*SQLITE_ERRORS):
             self._db.close()
 
     def __enter__(self) -> Index:
@@ -346,7 +347,7 @@ class Index:
             try:
                 yield
             finally:
-                with suppress(sqlite3.Error):
+                with suppress(*SQLITE_ERRORS):
                     self._db.execute("COMMIT")
 
     def with_turns(self, *, sessions: bool = True) -> dict[str, tuple[int, str, str]]:

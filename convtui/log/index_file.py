@@ -15,6 +15,7 @@ from convtui.errors import IndexFailure
 from convtui.log.index_rows import loaded
 from convtui.log.library import COMPANIONS
 from convtui.log.names import NOTES
+from convtui.log.sqlite_errors import SQLITE_ERRORS, SqliteError, text_of
 
 FILE: Final = ".library.sqlite3"
 Stat = tuple[int, int]
@@ -85,7 +86,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        with suppress(sqlite3.Error):
+        with suppress(*SQLITE_ERRORS):
             db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
@@ -96,13 +97,16 @@ def failing() -> Iterator[None]:
     """Whatever the database refuses is an `IndexFailure`."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
-        damaged = isinstance(error, sqlite3.DatabaseError) and is_damage(error)
-        raise IndexFailure(str(error) or type(error).__name__, damaged=damaged) from error
+    except SQLITE_ERRORS as error:
+        raise IndexFailure(text_of(error), damaged=is_damage(error)) from error
+    except OSError as error:
+        raise IndexFailure(str(error) or type(error).__name__) from error
 
 
-def is_damage(error: sqlite3.DatabaseError) -> bool:
+def is_damage(error: SqliteError) -> bool:
     """Whether making the file again helps: it is no database, or not one of ours."""
+    if isinstance(error, UnicodeDecodeError):
+        return True
     code = getattr(error, "sqlite_errorname", "") or ""
     if code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
         return True

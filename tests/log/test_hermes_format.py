@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Sequence
@@ -653,6 +654,21 @@ def test_only_plain_tables_are_read(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="sessions is no plain table"):
         everything(path)
     assert not hermes.detect(path)
+
+
+@pytest.mark.parametrize("name", ["started_at", "sessions", "CREATE", "schema_version", "role"])
+def test_bytes_in_the_schema_that_are_no_text(tmp_path: Path, name: str) -> None:
+    """SQLite quotes them in its messages and gives them as names, neither of which is UTF-8."""
+    path = database(tmp_path / "state.db", ONE, TALK)
+    data = path.read_bytes()
+    for at in [match.start() for match in re.finditer(name.encode(), data)]:
+        path.write_bytes(data[:at] + b"\xff" + data[at + 1 :])
+        hermes.detect(path)
+        try:
+            everything(path)
+        except FileError as error:
+            assert str(error).startswith(str(path))
+            assert "codec" not in str(error)
 
 
 def test_damaged_pages_end_a_session_early(tmp_path: Path) -> None:

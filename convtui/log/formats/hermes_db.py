@@ -20,6 +20,7 @@ from convtui.log.formats.findings import Finding
 from convtui.log.formats.hermes_messages import Message, message_of
 from convtui.log.formats.hermes_sessions import Session, columns_of, in_order, link
 from convtui.log.formats.registry import Imported, Listed
+from convtui.log.sqlite_errors import SQLITE_ERRORS, text_of
 
 MAX_VALUE: Final = 64 << 20
 """Bytes that a value may have."""
@@ -65,8 +66,9 @@ class Database:
             self.schema = self._schema()
         except BaseException as error:
             self.close()
-            if isinstance(error, (sqlite3.Error, OSError)):
-                raise FileError(f"{path}: cannot be read as a database: {error}") from error
+            if isinstance(error, (*SQLITE_ERRORS, OSError)):
+                problem = str(error) if isinstance(error, OSError) else text_of(error)
+                raise FileError(f"{path}: cannot be read as a database: {problem}") from error
             raise
         self._sessions: dict[str, Session] | None = None
 
@@ -140,7 +142,7 @@ class Database:
         return names
 
     def _schema(self) -> int | None:
-        with suppress(sqlite3.Error):
+        with suppress(*SQLITE_ERRORS):
             row = self._connection.execute(
                 "SELECT version FROM schema_version WHERE EXISTS (SELECT 1 FROM sqlite_master"
                 " WHERE name = 'schema_version' AND type = 'table') LIMIT 1"
@@ -164,8 +166,8 @@ class Database:
         for session in in_order(sessions, sessions if wanted is None else wanted):
             try:
                 yield session.imported()
-            except sqlite3.Error as error:
-                message = f"session {session.id}: cannot be read: {error}"
+            except SQLITE_ERRORS as error:
+                message = f"session {session.id}: cannot be read: {text_of(error)}"
                 self.damage.append(Finding(self.path, message, code="damaged"))
         wal = self.path.with_name(self.path.name + "-wal")
         if self._unchanged is not None and _stamp(self.path, wal) != self._unchanged:
@@ -191,8 +193,10 @@ class Database:
                     self.damage.append(Finding(self.path, message, code="no_id"))
                     continue
                 found[id_] = self._session(id_, row, counts.get(id_, 0))
-        except sqlite3.Error as error:
-            raise FileError(f"{self.path}: cannot be read as a database: {error}") from error
+        except SQLITE_ERRORS as error:
+            raise FileError(
+                f"{self.path}: cannot be read as a database: {text_of(error)}"
+            ) from error
         link(found)
         self._sessions = found
         return found
@@ -234,8 +238,8 @@ class Database:
             )
             for number, row in enumerate(self._rows(rows), 1):
                 yield message_of(row, f"message {row.get('id', number)}")
-        except sqlite3.Error as error:
-            message = f"the database is damaged here, the rest cannot be read: {error}"
+        except SQLITE_ERRORS as error:
+            message = f"the database is damaged here, the rest cannot be read: {text_of(error)}"
             yield Finding(self.path, message, code="damaged")
 
     @staticmethod
