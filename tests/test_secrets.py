@@ -35,6 +35,7 @@ from convtui.secrets import (
     redact,
     secret_values,
     secrets_of,
+    shapes,
 )
 
 KEY = "sk-" + "a1B2" * 6
@@ -540,6 +541,24 @@ def test_events_of_which_each_has_a_part() -> None:
 
 
 # --- how long it takes
+
+
+@pytest.mark.parametrize("beginning", shapes._BEGINNING.pattern.split(b"|"))
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_every_beginning_of_a_token_is_looked_for_in_much_text(
+    beginning: bytes, data: st.DataObject
+) -> None:
+    text = data.draw(st.from_regex(beginning, fullmatch=True))
+    assert shapes._has_sign(text)
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_a_token_in_much_text(kind: str) -> None:
+    text = "x" * shapes._MUCH + "0" * shapes._MUCH
+    assert redact(f"{text} {SHAPES[kind]}") == f"{text} [redacted]"
+    assert Redactor().suspects(f"{text} {SHAPES[kind]}".encode())
+    assert redact(text) is text
 
 
 @pytest.mark.parametrize(

@@ -213,11 +213,28 @@ def may_hold_token(data: bytes) -> bool:
     if _LONG_RUN not in data.translate(_RUN_BYTES):
         return False
     words = data.translate(_TOKEN_BYTES).split()
-    return any(
-        len(word) >= SHORTEST_TOKEN and _BEGINNING.search(word) is not None for word in words
-    )
+    long_words = b" ".join([word for word in words if len(word) >= SHORTEST_TOKEN])
+    if len(long_words) > _MUCH and not _has_sign(long_words):
+        return False
+    return _BEGINNING.search(long_words) is not None
 
 
+def _has_sign(data: bytes) -> bool:
+    letters = frozenset(data)
+    return any(letters.issuperset(sign) and sign in data for sign in _BEGINNING_SIGNS)
+
+
+_MUCH: Final = 1 << 16
+"""Bytes; above them literals are looked for first: the pattern takes seconds for many megabytes."""
+_BEGINNING_SIGNS: Final = (
+    b"sk-", b"sk_", b"pk-", b"pk_", b"rk-", b"rk_", b"whsec_", b"ghp_", b"gho_", b"ghu_", b"ghs_",
+    b"ghr_", b"github_pat_", b"gl", b"xox", b"xapp-", b"IA", b"CA", b"ROA", b"IDA", b"AIza",
+    b"ya29.", b"GOCSPX-", b"eyJ", b"hf_", b"npm_", b"pypi-", b"SG.", b"_v1_", b"dapi", b"hv",
+    b"SK", b"AC", b"shp", b"sq0", b"key-", b"-us", b"AA", b"nvapi-", b"gsk_", b"xai-", b"pplx-",
+    b"r8_", b"lsv2_", b"PMAK-", b"dp.pt.", b"sntry", b"sbp_", b"tskey-", b"ATATT", b"lin_api_",
+    b"ntn_", b"secret_", b"figd_", b"dckr_pat_", b"AGE-SECRET", b"NRAK-", b"phc_", b"phx_",
+)  # fmt: skip
+"""One of them stands in whatever `_BEGINNING` matches."""
 _BEGINNING: Final = re.compile(
     rb"[spr]k[-_]|whsec_|gh[pousr]_|github_pat_|gl[a-z]{1,5}[-_]|xox|xapp-|A[KSBIR][IC]A|ACCA|AROA"
     rb"|AIDA|AIza|ya29\.|GOCSPX-|eyJ|hf_|npm_|pypi-|SG\.|_v1_|dapi|hv[sbr]\.|SK[0-9a-f]{8}"
