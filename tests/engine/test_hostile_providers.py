@@ -8,6 +8,7 @@ nothing that was started is left, and the next conversation is like any other.
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import re
 import stat
@@ -430,23 +431,6 @@ async def test_the_log_is_written_on_when_its_descriptor_was_closed(tmp_path: Pa
 # --- nobody watches
 
 
-class Said:
-    """Where a printer writes."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, text: str) -> int:
-        self.text += text
-        return len(text)
-
-    def flush(self) -> None:
-        """It is all there."""
-
-    def isatty(self) -> bool:
-        return False
-
-
 BLOCKS = {
     "time.sleep(600)": [],
     "sum(range(10**12))": ["no_trailer"],
@@ -465,8 +449,8 @@ async def test_an_engine_that_is_blocked_in_a_turn_is_ended_where_nobody_watches
 
     async def one(number: int, statement: str) -> Conductor:
         what = spec(f"a{number}", acts(statement), turn_timeout=0.9, tool_timeout=0.9)
-        said = Said()
-        conductor = Conductor(what, Printer(said, said, width=80, color=False, debug=False))  # type: ignore[arg-type]
+        said = io.StringIO()
+        conductor = Conductor(what, Printer(said, said, width=80, color=False, debug=False))
         await conductor.run()
         return conductor
 

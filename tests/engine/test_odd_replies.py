@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from convtui.engine.wiring import EngineModels
 from convtui.faults import faults_of
 from convtui.log.reader import open_log
 from convtui.models.base import Delta, Reply, ToolCallDelta
-from convtui.models.litellm_client import load_litellm
 from convtui.plain import Printer
-from convtui.secrets import Redactor
 from tests.engine.helpers import Bot, Ran, plant, run, scenario
 from tests.fakes.openai_script import FakeReply, chunk
 from tests.fakes.openai_server import OpenAIServerThread
@@ -81,36 +78,14 @@ async def test_a_usual_reply_has_neither_in_the_log(tmp_path: Path) -> None:
     assert not {"refused", "parts", "finish_reason"} & response.keys()
 
 
-class Screen:
-    """What a printer wrote."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, text: str) -> int:
-        self.text += text
-        return len(text)
-
-    def flush(self) -> None:
-        """Nothing waits."""
-
-
 async def test_a_part_is_named_where_the_log_is_printed(tmp_path: Path) -> None:
     ran = await talk(tmp_path, [{"content": ["a", {"type": "image\x1b[2J", "x": 1}]}])
-    screen: Any = Screen()
+    screen = io.StringIO()
     printer = Printer(screen)
     for record in ran.records:
         printer.record(record)
-    assert "part, not shown]" in screen.text
-    assert "\x1b" not in screen.text
-
-
-@pytest.fixture
-async def models() -> AsyncIterator[EngineModels]:
-    load_litellm()
-    made = EngineModels(Redactor())
-    yield made
-    await made.close()
+    assert "part, not shown]" in screen.getvalue()
+    assert "\x1b" not in screen.getvalue()
 
 
 async def test_calls_that_share_index_and_id_run_each(tmp_path: Path, models: EngineModels) -> None:

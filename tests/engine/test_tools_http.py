@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -16,10 +16,8 @@ import pytest
 from convtui.client import EngineHandle
 from convtui.engine.wiring import EngineModels
 from convtui.log.reader import LogReader
-from convtui.models.litellm_client import load_litellm
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario import Scenario
-from convtui.secrets import Redactor
 from tests.engine.helpers import run
 from tests.engine.test_mcp import NOISY, alive, noisy
 from tests.fakes.openai_script import FakeCall, FakeReply
@@ -57,14 +55,6 @@ def server() -> Iterator[OpenAIServerThread]:
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONVTUI_HOME", str(tmp_path / "home"))
-
-
-@pytest.fixture
-async def models() -> AsyncIterator[EngineModels]:
-    load_litellm()
-    made = EngineModels(Redactor())
-    yield made
-    await made.close()
 
 
 def trips(server: OpenAIServerThread, folder: Path, said: str, **fields: Any) -> Scenario:

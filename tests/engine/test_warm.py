@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from convtui.errors import UsageError
 from convtui.log.reader import open_log
 from convtui.log.requests import digest, rebuild
 from convtui.models.base import Message
-from convtui.models.litellm_client import load_litellm
-from convtui.secrets import Redactor
 from tests.engine.helpers import Bot, FakeModels, Ran, calls, cut_turn, resume, run, scenario
 from tests.engine.test_rehook import again
 from tests.fakes.openai_script import FakeCall, FakeReply
@@ -299,18 +296,6 @@ async def test_a_record_of_a_warm_conversation_answers_one_that_is_as_warm(
 
 
 # --- over HTTP
-
-
-@pytest.fixture(scope="module")
-def _litellm() -> None:
-    load_litellm()
-
-
-@pytest.fixture
-async def models(_litellm: None) -> AsyncIterator[EngineModels]:
-    made = EngineModels(Redactor())
-    yield made
-    await made.close()
 
 
 def without_null(message: Message) -> Message:
