@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from convtui.client import EngineHandle, EngineState
-from convtui.protocol import StartSpec
-from convtui.tui.app import ConvtuiApp
-from convtui.tui.run import LiveRun
-from convtui.tui.screens.debugger import DebuggerScreen
-from convtui.tui.source import LiveSource
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.takeover import TakeOverInput
-from tests.tui.fake_handle import FakeHandle
 from tests.tui.hands import Hands, hands_of
-from tests.tui.sample import header, turn, until, write_log
+from tests.tui.live_app import LiveApp
+from tests.tui.sample import header, turn, until
 
 OPENING = [
     header(persona="Ida"),
@@ -29,23 +23,12 @@ DECIDES = (("stop", "stop by hand"), ("abstain", "abstain by hand"))
 BACK = (("hand_back", "hand back"),)
 
 
-class Taken:
+class Taken(LiveApp):
     """An app on a fake engine in which a human speaks."""
 
     def __init__(self, folder: Path) -> None:
-        self.handle = FakeHandle(write_log(folder / "a.jsonl", OPENING, closed=False))
-        spec = StartSpec(scenario={"persona": {"name": "Ida"}}, out_dir=str(folder))
-        run = LiveRun(spec, make_handle=lambda: cast(EngineHandle, self.handle))
-        self.app = ConvtuiApp(
-            lambda app: DebuggerScreen(app.keymap, LiveSource(run.handle), run),
-            state_file=folder / "state.json",
-        )
-        self.app.run_in_progress = run
+        super().__init__(folder, OPENING, {"persona": {"name": "Ida"}})
         self.holds = 0
-
-    @property
-    def screen(self) -> DebuggerScreen:
-        return next(s for s in self.app.screen_stack if isinstance(s, DebuggerScreen))
 
     @property
     def box(self) -> TakeOverInput:
@@ -56,23 +39,11 @@ class Taken:
         return str(self.box.border_title)
 
     @property
-    def last(self) -> tuple[str, dict[str, Any]]:
-        return self.handle.orders[-1]
-
-    @property
     def hands(self) -> Hands:
         return hands_of(self.app)
 
     def footer(self) -> list[str]:
         return [item.label for item in self.screen.query_one(KeyBar).items]
-
-    def notices(self) -> str:
-        return " ".join(notice.message for notice in self.app._notifications)
-
-    async def begin(self, pilot: Any) -> None:
-        await until(pilot, lambda: self.handle.state is EngineState.RUNNING)
-        self.handle.tell(*OPENING)
-        await until(pilot, lambda: self.screen.view.shown_items == 2)
 
     async def turn(
         self,

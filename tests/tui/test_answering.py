@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from textual.widgets import Input, OptionList, Static
 
-from convtui.client import EngineHandle, EngineState
-from convtui.protocol import StartSpec
-from convtui.tui.app import ConvtuiApp
-from convtui.tui.run import LiveRun
 from convtui.tui.screens import hold_answers, outside
-from convtui.tui.screens.debugger import DebuggerScreen
 from convtui.tui.screens.dialogs import Ask, Choose, Edit
-from convtui.tui.source import LiveSource
 from convtui.tui.widgets.safe_area import SafeTextArea
-from tests.tui.fake_handle import FakeHandle
-from tests.tui.sample import header, turn, until, write_log
+from tests.tui.live_app import LiveApp
+from tests.tui.sample import header, turn, until
 
 SCENARIO: dict[str, Any] = {"persona": {"name": "maya"}, "budget": {"tokens": 100}}
 OPENING = [
@@ -42,37 +36,14 @@ ONE = [draft("c1", "pay", PAY)]
 THREE = [*ONE, draft("c2", "pay", '{"amount": 7}'), draft("c3", "look", "")]
 
 
-class Held:
+class Held(LiveApp):
     """An app on a fake engine that holds."""
 
     def __init__(self, folder: Path) -> None:
-        self.handle = FakeHandle(write_log(folder / "a.jsonl", OPENING, closed=False))
-        spec = StartSpec(scenario=SCENARIO, out_dir=str(folder))
-        run = LiveRun(spec, make_handle=lambda: cast(EngineHandle, self.handle))
-        self.app = ConvtuiApp(
-            lambda app: DebuggerScreen(app.keymap, LiveSource(run.handle), run),
-            state_file=folder / "state.json",
-        )
-        self.app.run_in_progress = run
-
-    @property
-    def screen(self) -> DebuggerScreen:
-        return next(s for s in self.app.screen_stack if isinstance(s, DebuggerScreen))
-
-    @property
-    def last(self) -> tuple[str, dict[str, Any]]:
-        return self.handle.orders[-1]
+        super().__init__(folder, OPENING, SCENARIO)
 
     def said(self, part: str) -> str:
         return str(self.screen.hold_bar.query_one(f"#hold-{part}", Static).render())
-
-    def notices(self) -> str:
-        return " ".join(notice.message for notice in self.app._notifications)
-
-    async def begin(self, pilot: Any) -> None:
-        await until(pilot, lambda: self.handle.state is EngineState.RUNNING)
-        self.handle.tell(*OPENING)
-        await until(pilot, lambda: self.screen.view.shown_items == 2)
 
     async def tools(self, pilot: Any, drafts: list[dict[str, Any]], **more: Any) -> None:
         more.setdefault("reason", "tool_approval")
