@@ -17,31 +17,31 @@ if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from convtui.engine.converse import converse
-    from convtui.engine.tool_base import serial_tool
+    from convtui.engine.conversation.converse import converse
+    from convtui.engine.tools.base import serial_tool
     from convtui.errors import ConvtuiError, TransientProviderError, UserSimulatorError
     from convtui.log.reader import open_log
     from convtui.models.base import Delta, Reply, Usage
     from convtui.providers.base import Provider, Request, SignalMatch
-    from convtui.scenario import Persona, Scenario
-    from convtui.transcript import Transcript
+    from convtui.scenario.scenario import Persona, Scenario
+    from convtui.transcript.fold import Transcript
 
 _HOMES = {
     "ConvtuiError": "convtui.errors",
     "Delta": "convtui.models.base",
-    "Persona": "convtui.scenario",
+    "Persona": "convtui.scenario.scenario",
     "Provider": "convtui.providers.base",
     "Reply": "convtui.models.base",
     "Request": "convtui.providers.base",
-    "Scenario": "convtui.scenario",
+    "Scenario": "convtui.scenario.scenario",
     "SignalMatch": "convtui.providers.base",
-    "Transcript": "convtui.transcript",
+    "Transcript": "convtui.transcript.fold",
     "TransientProviderError": "convtui.errors",
     "Usage": "convtui.models.base",
     "UserSimulatorError": "convtui.errors",
-    "converse": "convtui.engine.converse",
+    "converse": "convtui.engine.conversation.converse",
     "open_log": "convtui.log.reader",
-    "serial_tool": "convtui.engine.tool_base",
+    "serial_tool": "convtui.engine.tools.base",
 }
 
 __all__ = [

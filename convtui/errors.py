@@ -134,7 +134,7 @@ class ProviderLoadError(UsageError):
 class ConsentNeeded(UsageError):
     """A log names code, programs or hosts that this user has neither named nor been asked about.
 
-    `consent` is `convtui.trust.Question` as plain data, for whoever can ask.
+    `consent` is `convtui.trust.rules.Question` as plain data, for whoever can ask.
     """
 
     def __init__(self, message: str, consent: dict[str, Any]) -> None:

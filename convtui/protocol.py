@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from typing import Any, BinaryIO, Final
 
-from convtui.causes import causes, describe, frames_behind, roots, text_of
 from convtui.errors import ConvtuiError
-from convtui.tracebacks import frames_of
+from convtui.text.causes import causes, describe, frames_behind, roots, text_of
+from convtui.text.tracebacks import frames_of
 
 _HEAD = struct.Struct(">IB")
 _OFFSET = struct.Struct(">Q")
@@ -310,8 +310,8 @@ class StartSpec:
     trust: bool = False
     """Whether whatever a log names may be run, whoever wrote it."""
     vouched: list[str] = field(default_factory=list)
-    """What of a continued scenario the user has named or agreed to: keys of `convtui.trust.Item`.
-    Without a log to go on from all of the scenario is the user's."""
+    """What of a continued scenario the user has named or agreed to: keys of
+    `convtui.trust.rules.Item`. Without a log to go on from all of the scenario is the user's."""
     env_file: str | None = None
     faults: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Faults that are armed from the beginning, by side, as the answer to `Commands.INJECT` lists

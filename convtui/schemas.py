@@ -6,15 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from convtui.actions import actions, read_keymap
-from convtui.config import Config, config_model, config_problems, load_toml
+from convtui.actions.registry import actions, read_keymap
+from convtui.config.paths import builtin_dir
+from convtui.config.settings import Config, config_model, config_problems, load_toml
+from convtui.config.themes import ROLES, Theme, load_theme, load_themes
 from convtui.errors import DataFileError, FileError, Problem, UsageError, did_you_mean, listed
-from convtui.events import RECORD_TYPES
-from convtui.paths import builtin_dir
-from convtui.persona import Persona
-from convtui.persona_table import SUFFIXES as TABLES
-from convtui.persona_table import read_persona_table
-from convtui.scenario import (
+from convtui.files.validation import attribute_docs
+from convtui.files.yaml import load_yaml
+from convtui.records.models import RECORD_TYPES
+from convtui.scenario.persona import Persona
+from convtui.scenario.persona_table import SUFFIXES as TABLES
+from convtui.scenario.persona_table import read_persona_table
+from convtui.scenario.scenario import (
     Budget,
     Limits,
     McpServer,
@@ -26,12 +29,9 @@ from convtui.scenario import (
     ToolConfig,
     WarmConfig,
 )
-from convtui.themes import ROLES, Theme, load_theme, load_themes
-from convtui.validation import attribute_docs
-from convtui.warm import WarmPattern, WarmTemplate, looks_like_template, read_template
-from convtui.waza_keys import waza_kind
-from convtui.waza_task import read_waza
-from convtui.yamlfile import load_yaml
+from convtui.scenario.waza_keys import waza_kind
+from convtui.scenario.waza_task import read_waza
+from convtui.warm.templates import WarmPattern, WarmTemplate, looks_like_template, read_template
 
 Kind = Literal["persona", "scenario", "theme", "keymap", "config", "log", "warm"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

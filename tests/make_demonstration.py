@@ -18,12 +18,12 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from convtui.client import EngineHandle
+from convtui.client.engine_client import EngineHandle
 from convtui.protocol import StartSpec
-from convtui.scenario import Scenario
-from tests.tui.sample import until
+from convtui.scenario.scenario import Scenario
+from tests.places import ROOT
+from tests.tui.harness.sample import until
 
-ROOT = Path(__file__).parent.parent
 PROVIDER = ROOT / "tests" / "demonstration" / "desk.py"
 TARGET = ROOT / ".github" / "demonstration.svg"
 SIZE = (110, 30)
@@ -171,9 +171,9 @@ class Story:
 
 async def play(folder: Path) -> list[tuple[str, str]]:
     """The whole story as captions and pictures."""
-    from convtui.config import load_config
+    from convtui.config.settings import load_config
     from convtui.tui.app import ConvtuiApp, debugger
-    from convtui.tui.screens.rehooking import RehookScreen
+    from convtui.tui.screens.rehook.screen import RehookScreen
 
     provider = folder / PROVIDER.name
     shutil.copy(PROVIDER, provider)

@@ -12,17 +12,17 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from convtui.actions import key_table_markdown
+from convtui.actions.registry import key_table_markdown
 from convtui.cli import _COMMANDS
-from convtui.config import Config, settings
-from convtui.faults import RULES as FAULT_RULES
-from convtui.filters import ATOMS
-from convtui.heuristics import FLAG_RULES
-from convtui.incomplete import REASONS
+from convtui.config.settings import Config, settings
+from convtui.files.validation import attribute_docs
+from convtui.filters.atoms import ATOMS
 from convtui.manual.pages import page_file, replace_block
-from convtui.scenario import Persona, Scenario
-from convtui.scenario_parts import OnDiscard
-from convtui.validation import attribute_docs
+from convtui.scenario.parts import OnDiscard
+from convtui.scenario.scenario import Persona, Scenario
+from convtui.text_checks.incomplete import REASONS
+from convtui.text_checks.rules import FLAG_RULES
+from convtui.transcript.fault_rules import RULES as FAULT_RULES
 
 
 def table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> str:

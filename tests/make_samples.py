@@ -16,16 +16,16 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from convtui.client import EngineHandle
+from convtui.client.engine_client import EngineHandle
 from convtui.errors import CommandRefused
-from convtui.events import RecordDict
 from convtui.log.names import wire_path
 from convtui.protocol import Commands, StartSpec
-from convtui.scenario import Scenario
+from convtui.records.models import RecordDict
+from convtui.scenario.scenario import Scenario
 from tests.fakes.openai_script import FakeCall, FakeReply
 from tests.fakes.openai_server import OpenAIServer
+from tests.places import RUNS
 
-SAMPLES = Path(__file__).resolve().parent.parent / "sample_runs"
 _BASE = Path("/demo")
 
 Driver = Callable[[EngineHandle], Awaitable[None]]
@@ -223,4 +223,4 @@ async def make(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(make(Path(sys.argv[1]) if len(sys.argv) > 1 else SAMPLES))
+    asyncio.run(make(Path(sys.argv[1]) if len(sys.argv) > 1 else RUNS))

@@ -11,7 +11,8 @@ import re
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.places import ROOT
+
 LOG = ROOT / "sample_runs" / "discarded.jsonl"
 TARGET = ROOT / ".github" / "screenshot.svg"
 SIZE = (120, 36)
@@ -19,11 +20,11 @@ SIZE = (120, 36)
 
 async def draw(home: Path) -> str:
     """The picture as SVG."""
-    from convtui.config import load_config
-    from convtui.transcript import Flag
+    from convtui.config.settings import load_config
+    from convtui.transcript.fold import Flag
     from convtui.tui.app import ConvtuiApp, recording
-    from convtui.tui.screens.debugger import DebuggerScreen
-    from tests.tui.sample import until
+    from convtui.tui.screens.debugger.screen import DebuggerScreen
+    from tests.tui.harness.sample import until
 
     config = load_config({}, {"CONVTUI_HOME": str(home)}, home)
     app = ConvtuiApp(lambda app: recording(app, LOG), config=config)

@@ -21,13 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from convtui.client import EngineHandle, EngineState
+from convtui.client.engine_client import EngineHandle, EngineState
 from convtui.errors import EngineError, LogError
-from convtui.events import RecordDict
 from convtui.log.names import lock_path
 from convtui.log.reader import Log, digest_until, open_log
 from convtui.protocol import ContinueFrom, StartSpec
-from convtui.scenario import Scenario
+from convtui.records.models import RecordDict
+from convtui.scenario.scenario import Scenario
 from tests.e2e.terminal import alive
 
 Victim = Literal["engine", "screen", "both"]

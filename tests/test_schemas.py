@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from convtui.config import builtin_dir
+from convtui.config.settings import builtin_dir
 from convtui.errors import DataFileError, Problem, UsageError
-from convtui.scenario import Scenario, builtin_personas
+from convtui.files.yaml import load_yaml, parse_yaml
+from convtui.scenario.scenario import Scenario, builtin_personas
 from convtui.schemas import KINDS, check_file, recognise, schema
-from convtui.yamlfile import load_yaml, parse_yaml
-from tests.test_scenario import FULL, PERSONA
+from tests.scenario.test_scenario import FULL, PERSONA
 
 jsonschema: Any = pytest.importorskip("jsonschema")
 

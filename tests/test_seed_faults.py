@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from convtui.errors import UserSimulatorError
-from convtui.events import Warned, encode
 from convtui.log.reader import open_log
 from convtui.providers.base import SignalMatch, match_signals
+from convtui.records.models import Warned, encode
 from convtui.simulators.llm import LlmSimulator
 from convtui.simulators.scripted import ScriptedSimulator
-from convtui.text import safe_name
-from tests.engine.helpers import (
+from convtui.text.boundary import safe_name
+from tests.builders.conversations import (
     Bot,
     FakeModel,
     FakeModels,
@@ -25,7 +25,7 @@ from tests.engine.helpers import (
     run,
     scenario,
 )
-from tests.logs import header, write_log
+from tests.builders.logs import header, write_log
 
 END = "<END OF CONVERSATION>"
 
@@ -336,7 +336,7 @@ async def test_every_record_is_on_disk_when_an_exception_comes(tmp_path: Path) -
 
 
 async def test_the_reply_that_broke_the_budget_is_stored(tmp_path: Path) -> None:
-    from tests.engine.helpers import costing
+    from tests.builders.conversations import costing
 
     what = scenario(Bot(costing("dear", 99)), ["a"], budget={"tokens": 10, "on_exceeded": "stop"})
     ran = await run(what, tmp_path)
@@ -389,7 +389,7 @@ async def test_usage_keeps_its_details_and_unknown_is_not_zero(tmp_path: Path) -
 
 async def test_screens_see_every_record_as_it_is_written(tmp_path: Path) -> None:
     """Record by record and in order, with the byte offset at which it stands."""
-    from tests.engine.helpers import prepare
+    from tests.builders.conversations import prepare
 
     conversation, _, _ = prepare(scenario(Bot(), ["a"]), tmp_path)
     path = conversation.journal.writer.path

@@ -14,17 +14,17 @@ from click.testing import CliRunner
 
 from convtui.cli.headless import summary
 from convtui.cli.run import command as run_command
-from convtui.events import exit_code
-from convtui.log.formats import vera
 from convtui.log.formats.registry import Written
-from convtui.log.formats.vera_export import write
-from convtui.log.formats.vera_log import parse_log
-from convtui.log.formats.vera_names import parse_file
-from convtui.log.formats.vera_text import EMPTY
+from convtui.log.formats.vera import format
+from convtui.log.formats.vera.export import write
+from convtui.log.formats.vera.log_files import parse_log
+from convtui.log.formats.vera.names import parse_file
+from convtui.log.formats.vera.transcripts import EMPTY
 from convtui.log.reader import open_log
-from convtui.providers import vera_interface
 from convtui.providers.base import Provider
-from tests.engine.helpers import Ran, run, scenario
+from convtui.providers.vera import interface
+from convtui.records.models import exit_code
+from tests.builders.conversations import Ran, run, scenario
 
 BOT = """
 from llm_clients.llm_interface import LLMGenerationFailed, LLMInterface
@@ -109,11 +109,11 @@ async def test_6_names_from_outside_never_leave_the_folder(tmp_path: Path) -> No
 
 
 def test_7_and_8_docs_say_who_calls_what_and_when() -> None:
-    for cls in (Provider, vera_interface.LLMInterface):
+    for cls in (Provider, interface.LLMInterface):
         assert "runner" in str(cls.setup.__doc__)
         assert "before every session, also the first" in str(cls.enter_session.__doc__).lower()
     assert "between two sessions" in str(Provider.finish_and_reset_session.__doc__)
-    theirs = str(vera_interface.LLMInterface.finish_and_reset_session.__doc__)
+    theirs = str(interface.LLMInterface.finish_and_reset_session.__doc__)
     assert "before every session, also the first" in theirs
 
 
@@ -146,9 +146,7 @@ def test_12_the_syntax_of_sessions_is_documented() -> None:
 
 def test_13_docs_say_whose_signals_are_declared() -> None:
     assert "the provider's own replies" in str(Provider.__doc__)
-    assert "its own raw replies" in str(
-        vera_interface.LLMInterface.bespoke_termination_signals.__doc__
-    )
+    assert "its own raw replies" in str(interface.LLMInterface.bespoke_termination_signals.__doc__)
 
 
 @pytest.mark.parametrize("suffix", ["_s2_coaching", "_2_coaching"])
@@ -165,7 +163,7 @@ async def test_c_and_d_what_was_said_before_a_failure_is_kept_and_exported(
     assert ran.ended == ("failed", "provider")
     assert "LLM call failed after 4 attempts" in ran.termination.reason
     written = export(ran, tmp_path / "out")
-    (imported,) = vera.read(tmp_path / "out")
+    (imported,) = format.read(tmp_path / "out")
     said = [r.payload()["text"] for _, r in imported.records if r.TYPE == "turn.committed"]
     assert said == ran.said == ["hi", "a", "again", "b", "hi"]
     assert imported.termination is not None
@@ -187,5 +185,5 @@ async def test_f_nothing_said_is_no_text_of_a_turn(tmp_path: Path) -> None:
     assert EMPTY not in ran.path.read_text()
     written = export(ran, tmp_path / "out")
     assert written.files[0].read_text() == EMPTY
-    (imported,) = vera.read(tmp_path / "out")
+    (imported,) = format.read(tmp_path / "out")
     assert "turn.committed" not in {record.TYPE for _, record in imported.records}

@@ -171,7 +171,7 @@ def _crashed(error: Exception) -> int:
 
 
 def _say(message: str) -> None:
-    from convtui.output import Output
+    from convtui.printing.output import Output
 
     with contextlib.suppress(OSError):
         Output(sys.stderr).line(f"convtui: {message}")

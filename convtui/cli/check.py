@@ -11,7 +11,7 @@ import click
 
 from convtui.cli.common import echo, example, json_flag, print_json, say
 from convtui.errors import LogError, Problem, UsageError, did_you_mean
-from convtui.text import visible
+from convtui.text.boundary import visible
 
 if TYPE_CHECKING:
     from convtui.log.reader import Log
@@ -95,7 +95,7 @@ def _check(
     if kind == "scenario" and not problems:
         problems = [*_breakpoints(path), *_warm(path)]
     if kind == "waza" and not problems:
-        from convtui.waza_task import read_waza
+        from convtui.scenario.waza_task import read_waza
 
         for note in read_waza(path).notes():
             say(f"convtui: {note}")
@@ -106,7 +106,7 @@ def _check(
 
 def _table_notes(path: Path) -> None:
     """What is passed over in a table of personas."""
-    from convtui.persona_table import read_persona_table
+    from convtui.scenario.persona_table import read_persona_table
 
     with suppress(UsageError):
         for note in read_persona_table(path).notes:
@@ -117,7 +117,7 @@ def _is_log(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix != ".json":
         return suffix == ".jsonl"
-    from convtui.warm import looks_like_template
+    from convtui.warm.templates import looks_like_template
 
     return not looks_like_template(path)
 
@@ -125,8 +125,8 @@ def _is_log(path: Path) -> bool:
 def _warm(path: Path) -> list[Problem]:
     """A warm template that a scenario names and that cannot be used."""
     from convtui.cli.start import check_warm
-    from convtui.scenario import Scenario
-    from convtui.yamlfile import line_of, load_yaml
+    from convtui.files.yaml import line_of, load_yaml
+    from convtui.scenario.scenario import Scenario
 
     try:
         check_warm(Scenario.load(path))
@@ -139,9 +139,9 @@ def _warm(path: Path) -> list[Problem]:
 def _breakpoints(path: Path) -> list[Problem]:
     """Breakpoints of a scenario that are no filter expressions."""
     from convtui.errors import FilterError
+    from convtui.files.yaml import dotted, line_of, load_yaml
     from convtui.filters.breaks import parse_breakpoint
-    from convtui.scenario import Scenario
-    from convtui.yamlfile import dotted, line_of, load_yaml
+    from convtui.scenario.scenario import Scenario
 
     problems = []
     lines = load_yaml(path).lines
@@ -172,8 +172,8 @@ def _records(log: Log) -> list[Problem]:
     """Records of a wrong shape, and requests whose digest is not that of their messages."""
     from pydantic import ValidationError
 
-    from convtui.events import RECORD_TYPES
     from convtui.log.requests import RequestChain, rebuild
+    from convtui.records.models import RECORD_TYPES
 
     problems: list[Problem] = []
     damaged = {finding.line for finding in log.findings if finding.code == "bad_field"}

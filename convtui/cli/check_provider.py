@@ -8,7 +8,7 @@ from typing import Any
 
 from convtui.cli.common import echo
 from convtui.errors import EngineError, Problem
-from convtui.text import visible
+from convtui.text.boundary import visible
 
 
 def check_provider(spec: str, *, quiet: bool = False) -> tuple[list[Problem], int]:
@@ -17,9 +17,9 @@ def check_provider(spec: str, *, quiet: bool = False) -> tuple[list[Problem], in
     A name that is nearly a hook's is a problem too: the hook would silently not be called. So is a
     reply that is announced and would be refused. Nothing of it is called but its constructor.
     """
-    from convtui.client import inspect_provider
+    from convtui.client.engine_client import inspect_provider
     from convtui.protocol import StartSpec
-    from convtui.scenario import merge_flags
+    from convtui.scenario.scenario import merge_flags
 
     scenario = merge_flags(None, {"provider": spec, "persona": "demo"})
     start = StartSpec(scenario=scenario.for_engine(), out_dir=".")

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convtui.output import Output, Piece
-from convtui.text import visible_line
+from convtui.printing.output import Output, Piece
+from convtui.text.boundary import visible_line
 
 if TYPE_CHECKING:
-    from convtui.config import Config
+    from convtui.config.settings import Config
 
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 
@@ -26,7 +26,7 @@ def example(*lines: str) -> str:
 
 def print_json(data: Any) -> None:
     """One JSON document on standard output, without secrets."""
-    from convtui.secrets import Redactor
+    from convtui.secrets.redactor import Redactor
 
     text = json.dumps(data, ensure_ascii=False, default=str)
     redactor = Redactor.of_process()
@@ -78,7 +78,7 @@ def no_screen(instead: str) -> None:
 
 def settings(**flags: Any) -> Config:
     """All settings, with what looks like a mistake said on standard error. Raises `UsageError`."""
-    from convtui.config import load_config
+    from convtui.config.settings import load_config
 
     config = load_config(flags)
     for warning in config.warnings:
@@ -99,7 +99,7 @@ def _say_once(message: str) -> None:
 
 def use_color(stream: Any, setting: str = "auto", *, plain: bool = False) -> bool:
     """Whether printed output is coloured: the setting, then what the terminal and NO_COLOR say."""
-    from convtui.plain import wants_color
+    from convtui.printing.printer import wants_color
 
     if setting == "never" or plain:
         return False

@@ -22,8 +22,8 @@ from convtui.cli.compare_arms import MARK, compare_saved, run_arms
 from convtui.errors import UsageError
 
 if TYPE_CHECKING:
-    from convtui.analysis.compare import Comparison, Pair
-    from convtui.analysis.compare_report import Row
+    from convtui.analysis.compare.comparison import Comparison, Pair
+    from convtui.analysis.compare.report import Row
 
 _LABEL = 20
 _RED, _GREEN, _BOLD, _DIM = "31", "32", "1", "2"
@@ -124,11 +124,11 @@ def command(
 
             return run_compare(Path(log_a), Path(log_b), config=settings())
         no_screen("the comparison is printed")
-    from convtui.analysis.compare import compare_logs
+    from convtui.analysis.compare.comparison import compare_logs
 
     comparison = compare_logs(log_a, log_b)
     if as_json:
-        from convtui.analysis.compare_report import as_dict
+        from convtui.analysis.compare.report import as_dict
 
         print_json(as_dict(comparison))
     elif plain:
@@ -159,7 +159,7 @@ class _Lines:
 
     def table(self) -> None:
         """What both are, what differs turn by turn, how they ended, what they used."""
-        from convtui.analysis.compare_report import about_rows, ending_rows, usage_rows
+        from convtui.analysis.compare.report import about_rows, ending_rows, usage_rows
 
         found = self._comparison
         logs = ("log", found.path_a.name, found.path_b.name)
@@ -183,7 +183,7 @@ class _Lines:
         self._line((self._verdict(), _GREEN if found.same else _RED))
 
     def _rows(self, rows: list[Row]) -> None:
-        from convtui.text import visible_line
+        from convtui.text.boundary import visible_line
 
         wide = max([8, *(len(visible_line(one, 60)) for _, one, _ in rows)])
         for name, one, other in rows:
@@ -215,7 +215,7 @@ class _Lines:
         self._line(head, (", ".join(pair.differences), _RED), self._latencies(pair))
         pad = " " * 6
         if pair.a is None or pair.b is None:
-            from convtui.text import one_line
+            from convtui.text.boundary import one_line
 
             mark, code = ("-", _RED) if pair.b is None else ("+", _GREEN)
             self._line(pad, (f"{mark} {one_line(pair.alone(), 400)}", code))
@@ -225,7 +225,7 @@ class _Lines:
             self._line(f"{pad}{name}: ", (one, _RED), " -> ", (other, _GREEN))
 
     def _diff(self, pair: Pair, pad: str) -> None:
-        from convtui.analysis.compare_report import clipped, marked
+        from convtui.analysis.compare.report import clipped, marked
 
         if not {"text", "raw"} & set(pair.differences):
             return
@@ -245,7 +245,7 @@ class _Lines:
 
     def plain(self) -> None:
         """A line for each turn, then the endings and what was used."""
-        from convtui.analysis.compare_report import (
+        from convtui.analysis.compare.report import (
             about_rows,
             clipped,
             ending_rows,

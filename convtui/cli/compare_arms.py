@@ -10,8 +10,8 @@ from convtui.cli.common import echo, print_json, say
 from convtui.errors import UsageError
 
 if TYPE_CHECKING:
-    from convtui.analysis.ab import AbComparison
-    from convtui.analysis.profile import RunProfile
+    from convtui.analysis.compare.ab import AbComparison
+    from convtui.analysis.profile.profile import RunProfile
 
 MARK: Final = "\0--"
 """Stands for `--` among the arguments; no path can be that."""
@@ -53,7 +53,7 @@ def run_arms(
 
     One scenario runs with `--warm` and without it, two scenarios as they are. All logs are kept.
     """
-    from convtui.analysis.profile import profile_run
+    from convtui.analysis.profile.profile import profile_run
     from convtui.cli.headless import conduct, printer
     from convtui.cli.start import plan
     from convtui.log.reader import open_log
@@ -113,7 +113,7 @@ def _report(
     as_json: bool,
     plain: bool,
 ) -> int:
-    from convtui.analysis.ab import as_dict, compare_arms
+    from convtui.analysis.compare.ab import as_dict, compare_arms
 
     found = compare_arms(warm, cold, name)
     if as_json:
@@ -124,8 +124,8 @@ def _report(
 
 
 def _print(found: AbComparison, *, plain: bool) -> None:
-    from convtui.analysis.ab import METHOD, rows, verdict_words
-    from convtui.analysis.profile_report import interval_words
+    from convtui.analysis.compare.ab import METHOD, rows, verdict_words
+    from convtui.analysis.profile.report import interval_words
 
     table = rows(found)
     if plain:
@@ -149,6 +149,6 @@ def _print(found: AbComparison, *, plain: bool) -> None:
 
 
 def _line(text: str) -> None:
-    from convtui.text import visible_line
+    from convtui.text.boundary import visible_line
 
     echo(visible_line(text))

@@ -6,7 +6,7 @@ import click
 
 from convtui.cli.common import echo, example, json_flag, print_json, say
 from convtui.errors import ConversationError
-from convtui.text import visible
+from convtui.text.boundary import visible
 
 
 @click.command(

@@ -9,7 +9,7 @@ import click
 from convtui.cli.common import echo, example, json_flag, print_json
 
 if TYPE_CHECKING:
-    from convtui.analysis.compress_check import CompressionCheck
+    from convtui.analysis.profile.compress_check import CompressionCheck
 
 
 @click.command(
@@ -32,7 +32,7 @@ def command(*, log: str, as_json: bool) -> int:
     Exit code 1 when they go worse, 0 when they do not, when that is unknown, and when there was
     no compression.
     """
-    from convtui.analysis.compress_check import as_dict, check_compression
+    from convtui.analysis.profile.compress_check import as_dict, check_compression
 
     found = check_compression(log)
     if as_json:
@@ -43,13 +43,13 @@ def command(*, log: str, as_json: bool) -> int:
 
 
 def _print(found: CompressionCheck) -> None:
-    from convtui.analysis.compress_report import lines
+    from convtui.analysis.profile.compress_report import lines
 
     for name, said in lines(found):
         _line(f"{name}: {said}" if name else f"  {said}")
 
 
 def _line(text: str) -> None:
-    from convtui.text import visible_line
+    from convtui.text.boundary import visible_line
 
     echo(visible_line(text))

@@ -7,7 +7,7 @@ import json
 import click
 
 from convtui.cli.common import example, json_flag, print_json, settings, table
-from convtui.secrets import Redactor
+from convtui.secrets.redactor import Redactor
 
 
 @click.command("config", epilog=example("convtui config", "CONVTUI_THEME=light convtui config"))

@@ -10,10 +10,10 @@ import time
 import traceback
 
 from convtui import __version__
-from convtui.paths import Paths
-from convtui.scenario import Scenario
-from convtui.secrets import Redactor
-from convtui.text import one_line
+from convtui.config.paths import Paths
+from convtui.scenario.scenario import Scenario
+from convtui.secrets.redactor import Redactor
+from convtui.text.boundary import one_line
 
 
 def write_crash(error: BaseException) -> str:

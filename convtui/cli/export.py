@@ -8,7 +8,7 @@ import click
 
 from convtui.cli.common import echo, example, json_flag, print_json, say
 from convtui.errors import UsageError
-from convtui.text import visible
+from convtui.text.boundary import visible
 
 
 @click.command(
@@ -36,7 +36,7 @@ def command(log: str, format_name: str, out: str, as_json: bool) -> int:
     """
     from convtui.log.formats.registry import by_name
     from convtui.log.reader import open_log
-    from convtui.secrets import Redactor
+    from convtui.secrets.redactor import Redactor
 
     found = by_name(format_name)
     if found.write is None:

@@ -13,14 +13,14 @@ from typing import Any
 
 import convtui.errors
 from convtui.cli.common import say, says_yes
-from convtui.client import EngineHandle, EngineState
+from convtui.client.engine_client import EngineHandle, EngineState
 from convtui.errors import CommandRefused, ConvtuiError, EngineError, UsageError
-from convtui.plain import Printer
+from convtui.printing.printer import Printer
 from convtui.protocol import Commands, StartSpec
-from convtui.records import RecordDict, exit_code
-from convtui.scenario_parts import Limits
-from convtui.transcript import COMMITTED, Transcript
-from convtui.turns import OPEN
+from convtui.records.codec import RecordDict, exit_code
+from convtui.scenario.parts import Limits
+from convtui.transcript.fold import COMMITTED, Transcript
+from convtui.transcript.turns import OPEN
 
 STOP_WITHIN = 3.0
 """Seconds that an engine gets to end a conversation when it is asked to."""
@@ -174,7 +174,7 @@ def agreed_to(consent: Any) -> list[str]:
     """
     if not isinstance(consent, dict) or not sys.stdin or not sys.stdin.isatty():
         return []
-    from convtui.trust import Question
+    from convtui.trust.rules import Question
 
     question = Question.of(consent)
     say(question.text)
@@ -199,8 +199,8 @@ def startup_error(error: EngineError, handle: EngineHandle) -> ConvtuiError:
 
 def summary(transcript: Transcript, log: Path | None, code: int) -> dict[str, Any]:
     """What `run --json` says about a conversation."""
-    from convtui.folded import duration
     from convtui.log.spans import session_spans
+    from convtui.log.transcript_json import duration
 
     sessions = []
     spans = session_spans(log) if log is not None and log.exists() else {}
@@ -229,7 +229,7 @@ def summary(transcript: Transcript, log: Path | None, code: int) -> dict[str, An
 def printer(*, as_json: bool, debug: bool, color_setting: str = "auto") -> Printer:
     """A printer for a live run: turns on standard output, progress and stages on standard error."""
     from convtui.cli.common import use_color
-    from convtui.plain import terminal_width
+    from convtui.printing.printer import terminal_width
 
     return Printer(
         None if as_json else sys.stdout,

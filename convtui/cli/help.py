@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 from convtui.cli.common import echo, example, say, use_color
 from convtui.manual.layout import lay_out, topics_linked
 from convtui.manual.pages import TOPICS, page
-from convtui.output import Output
+from convtui.printing.output import Output
 
 _MIN_WIDTH, _MAX_WIDTH = 40, 96
 _SGR = {"title": "1;36", "heading": "1", "strong": "1", "code": "36", "link": "4"}
@@ -70,8 +70,8 @@ def _print_usage(name: str, ctx: click.Context) -> None:
 
 
 def _print_page(topic: str) -> None:
-    from convtui.actions import Keymap, load_keymap
-    from convtui.config import load_config
+    from convtui.actions.registry import Keymap, load_keymap
+    from convtui.config.settings import load_config
     from convtui.errors import ConvtuiError
 
     color, keymap = "auto", Keymap()

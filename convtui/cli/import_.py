@@ -13,12 +13,12 @@ import click
 
 from convtui.cli.common import echo, example, json_flag, print_json, say, settings, table
 from convtui.errors import FileError, LogError, UsageError, did_you_mean
-from convtui.text import one_line, visible
+from convtui.text.boundary import one_line, visible
 
 if TYPE_CHECKING:
-    from convtui.events import Record
     from convtui.log.formats.findings import Finding
     from convtui.log.formats.registry import Imported, Listed
+    from convtui.records.models import Record
 
 _FAILED: Final = 1
 """The exit code when a whole file of several could not be read and the others were imported."""
@@ -128,7 +128,7 @@ class _Files:
     def read(self) -> Iterator[Imported]:
         """Their conversations. Raises `FileError` where there is one file and it is unreadable."""
         from convtui.log.formats.findings import EMPTY, UNREADABLE, Finding, finding_of
-        from convtui.log.formats.foreign import is_empty
+        from convtui.log.formats.json_objects import is_empty
 
         self.damage.clear()
         for path in self._paths:
@@ -153,7 +153,7 @@ def _import(
     as_json: bool,
 ) -> int:
     from convtui.log.formats.store import Parents, place_of, store
-    from convtui.secrets import Redactor
+    from convtui.secrets.redactor import Redactor
 
     if strict:
         _refuse_findings(read, path, damage, as_json=as_json)
@@ -201,8 +201,8 @@ class _Watched:
         imported.records = self
 
     def __iter__(self) -> Iterator[tuple[float, Record]]:
-        from convtui.events import Warned
         from convtui.log.formats.findings import finding_of
+        from convtui.records.models import Warned
 
         self.findings.clear()
         for seconds, record in self._sound(self._records):

@@ -14,7 +14,7 @@ from convtui.cli.common import echo, example
 @click.option("--style", default="function", metavar="STYLE", help="function, class or vera.")
 def command(folder: str, style: str) -> int:
     """Writes a provider, a persona and a scenario that run at once; never overwrites anything."""
-    from convtui.starter import write_starter
+    from convtui.scenario.starter import write_starter
 
     starter = write_starter(Path(folder), style)
     for file in starter.files:

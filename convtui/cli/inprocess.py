@@ -11,15 +11,15 @@ from pathlib import Path
 from convtui.cli.headless import agreed_to
 from convtui.cli.start import Plan
 from convtui.errors import ConsentNeeded
-from convtui.plain import Printer
+from convtui.printing.printer import Printer
 from convtui.protocol import StartSpec
-from convtui.records import exit_code
+from convtui.records.codec import exit_code
 
 
 def conduct_here(planned: Plan, printer: Printer) -> tuple[int, Path | None]:
     """Runs a conversation in this process; returns the exit code and the log's path."""
     # By name: the command line is on the screen's side of the house, which never imports engines.
-    engine = import_module("convtui.engine.converse")
+    engine = import_module("convtui.engine.conversation.converse")
 
     async def run(spec: StartSpec) -> None:
         async with contextlib.aclosing(engine.converse(planned.scenario, spec=spec)) as said:

@@ -29,7 +29,7 @@ def command(file: str | None, as_json: bool) -> int:
 
 
 def _table(path: Path, *, as_json: bool) -> int:
-    from convtui.persona_table import read_persona_table
+    from convtui.scenario.persona_table import read_persona_table
 
     found = read_persona_table(path)
     findings = sorted([*found.problems, *found.notes], key=lambda problem: problem.line or 0)
@@ -59,7 +59,7 @@ def _table(path: Path, *, as_json: bool) -> int:
 
 
 def _built_in(*, as_json: bool) -> int:
-    from convtui.persona import Persona, builtin_personas
+    from convtui.scenario.persona import Persona, builtin_personas
 
     found = []
     for built_in in builtin_personas():

@@ -14,11 +14,11 @@ import click
 
 from convtui.cli.common import echo, example, json_flag, print_json, say
 from convtui.errors import EngineError, FileError, UsageError
-from convtui.output import Output
-from convtui.text import visible, visible_line
+from convtui.printing.output import Output
+from convtui.text.boundary import visible, visible_line
 
 if TYPE_CHECKING:
-    from convtui.analysis.probe import Finding, Report
+    from convtui.analysis.probe.report import Finding, Report
 
 _MARKS: Final = {"pass": "pass", "fail": "FAIL", "warn": "warn", "n/a": "n/a "}
 
@@ -56,8 +56,8 @@ def command(
     says how many. Without --out the logs are kept only when something is not well. Exit code 1
     when a probe fails, 2 when there is nothing to try.
     """
-    from convtui.analysis.probe import Bench, chosen
-    from convtui.analysis.probe_talk import Subject
+    from convtui.analysis.probe.conversation import Subject
+    from convtui.analysis.probe.report import Bench, chosen
     from convtui.cli.start import plan
 
     wanted = chosen(only)
@@ -99,10 +99,10 @@ def command(
 
 
 def _run(bench: Any) -> Report:
-    from convtui.analysis.probe import probe
+    from convtui.analysis.probe.probes import make_probes
 
     try:
-        return asyncio.run(probe(bench))
+        return asyncio.run(make_probes(bench))
     except EngineError as error:
         raise UsageError(str(error)) from None
 

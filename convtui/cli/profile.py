@@ -12,11 +12,11 @@ import click
 
 from convtui.cli.common import example, json_flag, print_json, say, settings, use_color
 from convtui.errors import ConvtuiError, FileError, LogError, UsageError
-from convtui.output import Output
+from convtui.printing.output import Output
 
 if TYPE_CHECKING:
-    from convtui.analysis.profile import Profile, RunProfile
-    from convtui.filters import Filter
+    from convtui.analysis.profile.profile import Profile, RunProfile
+    from convtui.filters.filter import Filter
     from convtui.log.reader import Log
 
 _BOLD, _DIM = "1", "2"
@@ -60,8 +60,8 @@ def command(
     """
     if as_json and plain:
         raise UsageError("--json and --plain exclude each other")
-    from convtui.analysis.profile_report import as_dict
-    from convtui.filters import parse
+    from convtui.analysis.profile.report import as_dict
+    from convtui.filters.filter import parse
 
     logs, expression = split_filter(arguments)
     wanted = parse(expression) if expression is not None else None
@@ -75,7 +75,7 @@ def command(
             print_json(as_dict(profile))
         return 0
     if report is not None:
-        from convtui.analysis.profile_html import write_report
+        from convtui.analysis.profile.html import write_report
 
         write_report(profile, Path(report))
         say(report)
@@ -84,8 +84,8 @@ def command(
     elif plain:
         _Lines(profile).plain()
     else:
-        from convtui.analysis.plots import can_draw_blocks
-        from convtui.plain import terminal_width
+        from convtui.analysis.report.plots import can_draw_blocks
+        from convtui.printing.printer import terminal_width
 
         color = use_color(sys.stdout, settings().color)
         shown = _Lines(profile, color=color, width=terminal_width(sys.stdout))
@@ -112,7 +112,7 @@ def log_paths(logs: Sequence[str]) -> list[tuple[Path, bool]]:
 
     Files that stand beside logs (`*.wire.jsonl`, as a shell's `*` names them) are left out.
     """
-    from convtui.log.library import log_files
+    from convtui.log.run_summary import log_files
 
     found: dict[Path, bool] = {}
     for log in logs:
@@ -134,7 +134,7 @@ def read_profile(logs: Sequence[str], wanted: Filter | None = None) -> Profile:
     Raises `LogError` for one that is named and cannot be opened; one of a folder is passed over,
     which is said.
     """
-    from convtui.analysis.profile import combine, profile_run
+    from convtui.analysis.profile.profile import combine, profile_run
     from convtui.log.reader import open_log
 
     paths = log_paths(logs)
@@ -158,8 +158,8 @@ def read_profile(logs: Sequence[str], wanted: Filter | None = None) -> Profile:
 
 def _matches(log: Log, wanted: Filter) -> bool:
     """As for `convtui runs`: what is asked about turns is true of any of them."""
-    from convtui.filters import decide
-    from convtui.lookup import LogLookup
+    from convtui.filters.filter import decide
+    from convtui.log.filter_lookup import LogLookup
 
     if not wanted.about_turns:
         return decide(wanted.on_header(log.transcript))
@@ -186,13 +186,13 @@ class _Lines:
         self._width = width
 
     def _line(self, text: str = "", code: str = "") -> None:
-        from convtui.text import visible_line
+        from convtui.text.boundary import visible_line
 
         Output(sys.stdout, color=self._color).line((visible_line(text), code))
 
     def tables(self, ascii_only: bool) -> None:
         """Tables, then the plots."""
-        from convtui.analysis.profile_report import RULE_OF_VERDICT, sections
+        from convtui.analysis.profile.report import RULE_OF_VERDICT, sections
 
         for section in sections(self._profile):
             if section.title:
@@ -208,7 +208,7 @@ class _Lines:
                 self._line(line, _DIM)
 
     def _table(self, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-        from convtui.text import visible_line
+        from convtui.text.boundary import visible_line
 
         lines = [head, *rows] if head else rows
         ends = [visible_line(row[-1]) for row in lines]
@@ -238,8 +238,8 @@ class _Lines:
         return textwrap.wrap(text, max(10, self._width - indent - 1)) or [""]
 
     def _plots(self, ascii_only: bool) -> None:
-        from convtui.analysis.plots import columns, figure, resample
-        from convtui.analysis.profile_series import series
+        from convtui.analysis.profile.series import series
+        from convtui.analysis.report.plots import columns, figure, resample
 
         for each in series(self._profile):
             if len(each.values) < 2:
@@ -264,9 +264,9 @@ class _Lines:
 
     def plain(self) -> None:
         """A sentence for each fact; what the plots show in words."""
-        from convtui.analysis.plots import in_words
-        from convtui.analysis.profile_report import RULE_OF_VERDICT, sections
-        from convtui.analysis.profile_series import series
+        from convtui.analysis.profile.report import RULE_OF_VERDICT, sections
+        from convtui.analysis.profile.series import series
+        from convtui.analysis.report.plots import in_words
 
         for section in sections(self._profile):
             for row in section.rows:

@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 
-from convtui.output import Output
+from convtui.printing.output import Output
 
 _AFTER = 0.3
 """Seconds of work before a bar is worth showing."""

@@ -22,10 +22,10 @@ from convtui.cli.common import (
     use_color,
 )
 from convtui.errors import EngineError, UsageError
-from convtui.output import Output
+from convtui.printing.output import Output
 
 if TYPE_CHECKING:
-    from convtui.analysis.rehook import Changed, Report
+    from convtui.analysis.rehook.report import Changed, Report
     from convtui.protocol import StartSpec
 
 _RED, _GREEN, _BOLD, _DIM = "31", "32", "1", "2"
@@ -85,8 +85,8 @@ def command(
     paths = _paths(logs)
     if not paths:
         say("convtui: no logs there: nothing to rehook")
-    from convtui.analysis.rehook import Report
-    from convtui.analysis.rehooking import Rehooked, rehook_logs
+    from convtui.analysis.rehook.rehook_process import Rehooked, rehook_logs
+    from convtui.analysis.rehook.report import Report
 
     bar = _Bar(len(paths))
     result = Rehooked(list(paths))
@@ -128,7 +128,7 @@ def command(
 def _start(
     provider: str, set_: Sequence[str], python: str | None, env_file: str | None
 ) -> tuple[StartSpec, str | None]:
-    from convtui.analysis.rehooking import start_for
+    from convtui.analysis.rehook.rehook_process import start_for
     from convtui.cli.start import interpreter
 
     config = settings(python=interpreter(python), env_file=env_file)
@@ -137,15 +137,15 @@ def _start(
 
 def _check_filter(expression: str) -> None:
     if expression:
-        from convtui.filters import parse
+        from convtui.filters.filter import parse
 
         parse(expression)
 
 
 def _paths(logs: Sequence[str]) -> list[Path]:
     """The logs that are named, those of folders by name. Raises `LogError` for what is none."""
-    from convtui.log.library import log_files
     from convtui.log.reader import LogReader
+    from convtui.log.run_summary import log_files
 
     found: list[Path] = []
     for log in logs:
@@ -180,7 +180,7 @@ class _Bar:
         """So many logs are done, so many replies."""
         if not self._on:
             return
-        from convtui.analysis.rehook import pace
+        from convtui.analysis.rehook.report import pace
 
         now = time.monotonic()
         self._began = now if self._began is None else self._began
@@ -242,7 +242,7 @@ class _Lines:
         pieces = change.diff()
         if not pieces:
             return
-        from convtui.analysis.compare_report import clipped, marked
+        from convtui.analysis.compare.report import clipped, marked
 
         if not self._color:
             self._line("            ", marked(clipped(pieces)))

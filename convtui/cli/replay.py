@@ -18,7 +18,7 @@ from convtui.errors import UsageError
 @click.option("--speed", type=click.FloatRange(0.05, 1000), help="1 is as it happened.")
 def command(log: str, at: str | None, speed: float | None) -> int:
     """Shows a saved log on the screen, with transport keys; follows one that is being written."""
-    from convtui.records import parse_address
+    from convtui.records.codec import parse_address
 
     try:
         place = parse_address(at) if at is not None else None

@@ -13,9 +13,9 @@ from convtui.cli.common import example, json_flag, print_json, say, settings, ta
 from convtui.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from convtui.library import Library
-    from convtui.log.families import Branch
-    from convtui.log.library import RunSummary
+    from convtui.library.families import Branch
+    from convtui.library.library import Library
+    from convtui.log.run_summary import RunSummary
 
 
 @click.command(
@@ -137,8 +137,8 @@ class Selection:
         ended: str | None,
     ) -> Selection:
         """What the command line says. Raises `UsageError` and `FilterError`."""
-        from convtui.filters import parse
-        from convtui.library import Library
+        from convtui.filters.filter import parse
+        from convtui.library.library import Library
 
         logs = [path for word in words if (path := _log(folder, word)) is not None]
         filters = [word for word in words if _log(folder, word) is None]
@@ -164,9 +164,9 @@ class Selection:
     def find(self, order: str | None) -> tuple[list[RunSummary], list[RunSummary]]:
         """The runs that are meant, and all that there are, in an order."""
         from convtui.cli.progress import Bar
-        from convtui.filters import parse
-        from convtui.log.library import summarise
-        from convtui.log.run_order import NEWEST, parse_order, sort_runs
+        from convtui.filters.filter import parse
+        from convtui.library.run_order import NEWEST, parse_order, sort_runs
+        from convtui.log.run_summary import summarise
 
         parse_order(order or NEWEST)
         filter_ = parse(self.expression) if self.expression is not None else None
@@ -213,7 +213,7 @@ def _log(folder: Path, word: str) -> Path | None:
 def _print_json(
     found: list[RunSummary], everything: list[RunSummary], *, tree: bool, limit: int | None
 ) -> None:
-    from convtui.log.families import families, walk
+    from convtui.library.families import families, walk
 
     wanted = {run.file for run in found}
     rows = [
@@ -247,7 +247,7 @@ def _print_rows(
         rows = [(run, run.name) for run in found[:limit]]
         count = len(found)
     else:
-        from convtui.log.families import families, only
+        from convtui.library.families import families, only
 
         paths = {run.file for run in found}
         shown = families([*everything, *_elsewhere(found, everything)])
@@ -265,7 +265,7 @@ def _print_rows(
 
 
 def _as_tree(shown: list[Branch]) -> list[tuple[RunSummary, str]]:
-    from convtui.log.families import guides
+    from convtui.library.families import guides
 
     rows = []
     for guide, branch in guides(shown):
@@ -279,7 +279,7 @@ def _folded(root: Branch, found: set[str]) -> tuple[RunSummary, str]:
     name = root.run.name
     if not root.size:
         return root.run, name
-    from convtui.log.families import walk
+    from convtui.library.families import walk
 
     branches = sum(branch.run.file in found for branch in walk([root])) - (root.run.file in found)
     newest = root.newest or root.run
@@ -351,7 +351,7 @@ def _since(text: str) -> datetime:
 
 
 def _known_ending(kind: str) -> None:
-    from convtui.records import TerminationKind
+    from convtui.records.codec import TerminationKind
 
     known = (*get_args(TerminationKind), "running", "crashed", "damaged")
     if kind not in known:

@@ -11,12 +11,12 @@ import click
 
 from convtui.cli.common import print_json, say, table
 from convtui.errors import FileError, UsageError, did_you_mean
-from convtui.text import visible_line
+from convtui.text.boundary import visible_line
 
 if TYPE_CHECKING:
-    from convtui.library import Library
-    from convtui.log.library import RunSummary
-    from convtui.log.trash import Trashed
+    from convtui.library.library import Library
+    from convtui.library.trash import Trashed
+    from convtui.log.run_summary import RunSummary
 
 _SHOWN = 10
 """Runs that a question names."""
@@ -67,8 +67,8 @@ def trash_runs(
     as_json: bool,
 ) -> int:
     """Moves runs to the trash; asks before. Runs that cannot be moved are named: exit code 2."""
-    from convtui.library import dependents
-    from convtui.log.trash import Trash
+    from convtui.library.library import dependents
+    from convtui.library.trash import Trash
 
     if runs and not yes:
         _confirm(runs, everything)
@@ -94,7 +94,7 @@ def trash_runs(
 
 
 def _confirm(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> None:
-    from convtui.library import dependents
+    from convtui.library.library import dependents
 
     if not (sys.stdin and sys.stdin.isatty()):
         raise UsageError(
@@ -111,7 +111,7 @@ def _confirm(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> No
 
 def list_trash(folder: Path, *, as_json: bool) -> int:
     """Lists what is in the trash, what came last first."""
-    from convtui.log.trash import Trash
+    from convtui.library.trash import Trash
 
     found = Trash(folder).list()
     if as_json:
@@ -130,8 +130,8 @@ def list_trash(folder: Path, *, as_json: bool) -> int:
 
 def restore_runs(folder: Path, names: Sequence[str], *, as_json: bool) -> int:
     """Puts runs back from the trash. Raises `UsageError` for a name that is not in it."""
-    from convtui.library import Library
-    from convtui.log.trash import Trash
+    from convtui.library.library import Library
+    from convtui.library.trash import Trash
 
     trash = Trash(folder)
     there = trash.list()

@@ -37,7 +37,7 @@ def show_log(path: str, *, plain: bool = False, debug: bool = False, as_json: bo
     """Prints a log as `convtui show` does. Raises `LogError` for what is none."""
     from convtui.log.parents import parent_problem
     from convtui.log.reader import open_log
-    from convtui.plain import folded, print_findings, print_log, terminal_width
+    from convtui.printing.printer import folded, print_findings, print_log, terminal_width
 
     with open_log(path) as log:
         problem = parent_problem(log.transcript.header, log.path)

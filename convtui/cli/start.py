@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from convtui.cli.common import say, settings
-from convtui.config import Config
+from convtui.config.settings import Config
 from convtui.errors import FileError, FilterError, UsageError
-from convtui.flags import places_of
 from convtui.protocol import ContinueFrom, StartSpec
-from convtui.scenario import Scenario, merge_flags
-from convtui.trust import own_scenario, vouched_folders, vouched_for
+from convtui.scenario.flags import places_of
+from convtui.scenario.scenario import Scenario, merge_flags
+from convtui.trust.rules import own_scenario, vouched_folders, vouched_for
 
 if TYPE_CHECKING:
-    from convtui.waza_task import WazaTask
+    from convtui.scenario.waza_task import WazaTask
 
 DEFAULT_SCENARIO: Final = "scenario.yaml"
 _HOW: Final = frozenset({"out", "resume", "trust", "python", "env_file", "wire", "task"})
@@ -105,7 +105,7 @@ def _scenario(
     if file is not None:
         if file.endswith((".jsonl", ".json")):
             raise UsageError(f"{file} is a log: `convtui replay {file}` shows it, --resume goes on")
-        from convtui.waza_task import load_scenario
+        from convtui.scenario.waza_task import load_scenario
 
         return load_scenario(Path(file), task, demo=provider in (None, "demo"))
     if task is not None:
@@ -183,7 +183,7 @@ def check_warm(scenario: Scenario) -> None:
     """Raises `UsageError` for a warm template that is not there, or whose slots are not filled."""
     if scenario.warm is None:
         return
-    from convtui.warm_store import chosen_context
+    from convtui.warm.store import chosen_context
 
     chosen_context(scenario.warm)
 

@@ -11,8 +11,8 @@ from convtui.cli.common import echo, example, json_flag, print_json, say, settin
 @json_flag
 def command(as_json: bool) -> int:
     """Lists all themes and where each comes from; broken ones are named on standard error."""
-    from convtui.paths import builtin_dir
-    from convtui.themes import load_themes
+    from convtui.config.paths import builtin_dir
+    from convtui.config.themes import load_themes
 
     config = settings()
     themes, problems = load_themes([builtin_dir("themes"), config.paths.themes_dir])

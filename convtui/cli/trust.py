@@ -11,7 +11,7 @@ from convtui.cli.common import echo, example, json_flag, print_json, say, says_y
 from convtui.errors import UsageError
 
 if TYPE_CHECKING:
-    from convtui.paths import Paths
+    from convtui.config.paths import Paths
 
 
 @click.command(
@@ -33,8 +33,8 @@ def command(folder: str | None, listing: bool, revoke: bool, yes: bool, as_json:
     debug` or `convtui run` in its folder, as a Makefile does for `make`: that runs its code. A log
     is never a word of yours; going on with one of somebody else's asks (--trust).
     """
-    from convtui.paths import Paths
-    from convtui.trusted_folders import revoke_folder, trust_folder
+    from convtui.config.paths import Paths
+    from convtui.config.trusted_folders import revoke_folder, trust_folder
 
     paths = Paths.find()
     if listing:
@@ -68,7 +68,7 @@ def command(folder: str | None, listing: bool, revoke: bool, yes: bool, as_json:
 
 
 def _project(folder: Path) -> Path | None:
-    from convtui.config import project_file
+    from convtui.config.settings import project_file
 
     file = project_file(folder.absolute())
     return None if file is None else file.parent
@@ -76,9 +76,9 @@ def _project(folder: Path) -> Path | None:
 
 def _named(folder: Path) -> tuple[list[str], dict[str, object]] | None:
     """What of a folder's settings needs trust: as lines, and as data. Raises `UsageError`."""
-    from convtui.config import PROJECT_FILE, config_problems, load_toml, project_settings
+    from convtui.config.settings import PROJECT_FILE, config_problems, load_toml, project_settings
+    from convtui.config.trusted_folders import Untrusted
     from convtui.errors import DataFileError
-    from convtui.trusted_folders import Untrusted
 
     file = folder / PROJECT_FILE
     data, lines = load_toml(file)
@@ -90,8 +90,8 @@ def _named(folder: Path) -> tuple[list[str], dict[str, object]] | None:
 
 
 def _list(paths: Paths, *, as_json: bool) -> int:
+    from convtui.config.trusted_folders import digest_of, read_trusted
     from convtui.errors import ConvtuiError
-    from convtui.trusted_folders import digest_of, read_trusted
 
     rows = []
     for folder, digest in sorted(read_trusted(paths).items()):

@@ -14,11 +14,11 @@ import click
 from convtui.cli.common import echo, example, json_flag, print_json, say, table
 from convtui.cli.warm_build import build, user_store
 from convtui.errors import UsageError
-from convtui.plain_words import count
-from convtui.text import visible, visible_line
+from convtui.printing.wording import count
+from convtui.text.boundary import visible, visible_line
 
 if TYPE_CHECKING:
-    from convtui.warm import WarmTemplate
+    from convtui.warm.templates import WarmTemplate
 
 
 @click.group(
@@ -115,7 +115,7 @@ def show(
     *, name: str, messages: bool, set_: tuple[str, ...], max_patterns: int | None, as_json: bool
 ) -> int:
     """Shows a template, by NAME or a path: its patterns, or what it injects."""
-    from convtui.warm_names import MAX_PATTERNS
+    from convtui.warm.names import MAX_PATTERNS
 
     stored = user_store().find(name)
     most = MAX_PATTERNS if max_patterns is None else max_patterns
@@ -166,7 +166,7 @@ def _said(message: dict[str, Any]) -> str:
 
 
 def _print_template(template: WarmTemplate, path: Path, most: int) -> None:
-    from convtui.warm import slots_of
+    from convtui.warm.templates import slots_of
 
     slots = [
         name if default is None else f"{name} ({default})"
@@ -214,8 +214,8 @@ def edit(*, name: str) -> int:
     """Opens a template in $EDITOR; it is kept as it was where what comes back is no template."""
     import os
 
+    from convtui.config.paths import write_private
     from convtui.errors import DataFileError
-    from convtui.paths import write_private
 
     path = user_store().path(name)
     try:

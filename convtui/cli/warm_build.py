@@ -11,15 +11,15 @@ import click
 
 from convtui.cli.common import example, json_flag, print_json, say, settings, table
 from convtui.errors import FileError, LogError, UsageError
-from convtui.output import Output
+from convtui.printing.output import Output
 
 if TYPE_CHECKING:
-    from convtui.warm_store import WarmStore
+    from convtui.warm.store import WarmStore
 
 
 def user_store() -> WarmStore:
     """The user's templates."""
-    from convtui.warm_store import WarmStore
+    from convtui.warm.store import WarmStore
 
     return WarmStore(settings().paths.warm_dir)
 
@@ -99,9 +99,9 @@ def build(
     LOG is a log or a folder of logs; without one, all saved runs. A FILTER is one of `convtui
     runs`. Exit code 1, and nothing saved, where no call is left.
     """
-    from convtui.analysis.mining import Rules, mine
-    from convtui.analysis.mining_report import report_rows
-    from convtui.secrets import Redactor
+    from convtui.analysis.mining.mining import Rules, mine
+    from convtui.analysis.mining.report import report_rows
+    from convtui.secrets.redactor import Redactor
 
     store = user_store()
     if store.path(name).exists() and not force:
@@ -144,9 +144,9 @@ def build(
 def _logs(arguments: Sequence[str], filter_: str | None, out: str | None) -> list[Path]:
     """The logs that are asked for, the newest first."""
     from convtui.cli.profile import split_filter
-    from convtui.filters import parse
-    from convtui.library import Library
-    from convtui.log.library import summarise
+    from convtui.filters.filter import parse
+    from convtui.library.library import Library
+    from convtui.log.run_summary import summarise
 
     named, last = split_filter(arguments)
     if last is not None and filter_ is not None:

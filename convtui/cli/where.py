@@ -16,10 +16,10 @@ def command(as_json: bool) -> int:
 
     With the folders whose settings you have trusted (`convtui trust`).
     """
-    from convtui.config import project_file
-    from convtui.paths import builtin_dir
-    from convtui.seal import private_folder
-    from convtui.trusted_folders import read_trusted
+    from convtui.config.paths import builtin_dir
+    from convtui.config.seal import private_folder
+    from convtui.config.settings import project_file
+    from convtui.config.trusted_folders import read_trusted
 
     config = settings()
     paths = config.paths.as_dict()

@@ -31,10 +31,10 @@ from convtui.filters.runs import (
     date_of_run,
 )
 from convtui.filters.tree import Atom
-from convtui.incomplete import REASONS
-from convtui.records import STAGES, RecordDict, Speaker, TerminationKind
-from convtui.text import near_empty, visible_line
-from convtui.transcript import ENDED, FAILED, GONE, OPEN, Flag, Transcript, Turn
+from convtui.records.codec import STAGES, RecordDict, Speaker, TerminationKind
+from convtui.text.boundary import near_empty, visible_line
+from convtui.text_checks.incomplete import REASONS
+from convtui.transcript.fold import ENDED, FAILED, GONE, OPEN, Flag, Transcript, Turn
 
 __all__ = ["ATOMS", "MAX_REGEX", "AtomKind", "FullLookup", "Lookup", "Test", "compile_atom"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from convtui.corrections import Correction
 from convtui.errors import did_you_mean
 from convtui.filters.runs import Answer, BadValueError
-from convtui.records import STAGES, RecordDict
-from convtui.text import visible_line
-from convtui.transcript import OPEN, Flag, Transcript, Turn
+from convtui.records.codec import STAGES, RecordDict
+from convtui.text.boundary import visible_line
+from convtui.transcript.corrections import Correction
+from convtui.transcript.fold import OPEN, Flag, Transcript, Turn
 
 
 class Lookup(Protocol):

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from convtui.errors import FilterError, did_you_mean
-from convtui.filters import Filter, parse
-from convtui.text import visible_line
+from convtui.filters.filter import Filter, parse
+from convtui.text.boundary import visible_line
 
 _WORD = r"[A-Za-z]+(?:\s+-?\d+)?"
 _HEAD: Final = re.compile(rf"\s*(?P<words>{_WORD}(?:\s*,\s*{_WORD})*)\s*:(?!//)\s*")

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from convtui.corrections import CORRECTABLE, Correction, corrected_faults
-from convtui.faults import SIDES
 from convtui.filters.basics import Lookup, Test, after, happened, one_of
 from convtui.filters.runs import Answer
 from convtui.filters.tree import Atom
-from convtui.heuristics import FLAG_RULES
-from convtui.incomplete import REASONS
-from convtui.transcript import OPEN, Flag, Transcript, Turn
+from convtui.text_checks.incomplete import REASONS
+from convtui.text_checks.rules import FLAG_RULES
+from convtui.transcript.corrections import CORRECTABLE, Correction, corrected_faults
+from convtui.transcript.fault_rules import SIDES
+from convtui.transcript.fold import OPEN, Flag, Transcript, Turn
 
 DECISIONS: Final = ("reply", "stop", "abstain", "error")
 

@@ -10,7 +10,7 @@ from convtui.errors import FilterError, did_you_mean
 from convtui.filters.atoms import ATOMS, compile_atom
 from convtui.filters.runs import BadValueError
 from convtui.filters.tree import QUOTED, WORD, And, Atom, Node, Not, Or, unquoted
-from convtui.text import visible_line
+from convtui.text.boundary import visible_line
 
 if TYPE_CHECKING:
     from lark import Lark, Token, Tree

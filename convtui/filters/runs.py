@@ -8,9 +8,9 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from convtui.filters.tree import Atom
-from convtui.text import visible_line
-from convtui.times import local_day
-from convtui.transcript import Transcript
+from convtui.records.times import local_day
+from convtui.text.boundary import visible_line
+from convtui.transcript.fold import Transcript
 
 Answer = bool | None
 """True, False, or None: not known (yet)."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from convtui.interim import Interim
 from convtui.log.recordfile import RecordFile
 from convtui.log.requests import rebuild
 from convtui.log.wire import Exchange
-from convtui.records import RecordDict
-from convtui.transcript import Transcript, Turn
+from convtui.records.codec import RecordDict
+from convtui.records.interim import Interim
+from convtui.transcript.fold import Transcript, Turn
 
 
 @dataclass(slots=True)

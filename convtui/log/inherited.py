@@ -12,8 +12,8 @@ from typing import Final
 from convtui.errors import LogError
 from convtui.log.notes import Address, Inherited, Notes
 from convtui.log.parents import find_parent, parent_of
-from convtui.record_fields import read_record
-from convtui.records import RecordDict
+from convtui.records.codec import RecordDict
+from convtui.records.fields import read_record
 
 _DEPTH: Final = 100
 """Generations that are gone back at most."""

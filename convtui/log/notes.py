@@ -26,11 +26,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.corrections import CORRECTABLE, FAULT_LABELS
 from convtui.errors import FileError
 from convtui.log.names import notes_path
-from convtui.records import decode, encode
-from convtui.secrets import Redactor
+from convtui.records.codec import decode, encode
+from convtui.secrets.redactor import Redactor
+from convtui.transcript.corrections import CORRECTABLE, FAULT_LABELS
 
 Address = tuple[int, int]
 """Session and turn."""

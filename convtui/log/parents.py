@@ -13,12 +13,12 @@ from typing import Any
 
 from convtui.errors import LogError
 from convtui.log.detail import TurnDetail, read_turn, request_messages
-from convtui.log.library import log_files, summarise
 from convtui.log.reader import LogReader, digest_until
 from convtui.log.recordfile import RecordFile
-from convtui.records import RecordDict
-from convtui.text import visible_line
-from convtui.transcript import Transcript, Turn
+from convtui.log.run_summary import log_files, summarise
+from convtui.records.codec import RecordDict
+from convtui.text.boundary import visible_line
+from convtui.transcript.fold import Transcript, Turn
 
 _DEPTH = 100
 """Generations that are gone back at most."""

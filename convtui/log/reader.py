@@ -17,10 +17,10 @@ from typing import Any, BinaryIO
 from convtui.errors import LogError
 from convtui.log.names import lock_path
 from convtui.log.recordfile import RecordFile
-from convtui.record_fields import MAX_FAULTS, FieldChecker, FieldFault
-from convtui.records import FORMAT, MAJOR, RecordDict, decode, fast_decoder
-from convtui.secrets import Redactor
-from convtui.transcript import Transcript
+from convtui.records.codec import FORMAT, MAJOR, RecordDict, decode, fast_decoder
+from convtui.records.fields import MAX_FAULTS, FieldChecker, FieldFault
+from convtui.secrets.redactor import Redactor
+from convtui.transcript.fold import Transcript
 
 _CHUNK = 1 << 16
 """Bytes that are read at once: a slice of a few milliseconds, which the processor's cache holds."""

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from convtui.errors import LogError
-from convtui.record_fields import FieldChecker
-from convtui.records import RecordDict, decode
-from convtui.secrets import Redactor
+from convtui.records.codec import RecordDict, decode
+from convtui.records.fields import FieldChecker
+from convtui.secrets.redactor import Redactor
 
 _HEAD = 160
 """Bytes of a line in which its type stands: `seq`, `t` and `type` come first."""

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
 from convtui.errors import LogError
-from convtui.incomplete import reason_of
-from convtui.interim import Interim
 from convtui.log.reader import MAX_LINE
-from convtui.record_fields import FieldChecker
-from convtui.records import FORMAT, MAJOR, RecordDict, decode
+from convtui.records.codec import FORMAT, MAJOR, RecordDict, decode
+from convtui.records.fields import FieldChecker
+from convtui.records.interim import Interim
+from convtui.text_checks.incomplete import reason_of
 
 _UNNEEDED: Final = re.compile(
     # A line of a type that does not matter here, or of another side than the provider's.

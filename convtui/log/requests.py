@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from operator import is_
 from typing import TYPE_CHECKING, Any
 
-from convtui.records import RecordDict
+from convtui.records.codec import RecordDict
 
 if TYPE_CHECKING:
     from hashlib import _Hash

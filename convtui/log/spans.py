@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from convtui.record_fields import FieldChecker
-from convtui.records import RecordDict, decode
+from convtui.records.codec import RecordDict, decode
+from convtui.records.fields import FieldChecker
 
 
 def session_spans(path: Path) -> dict[int, dict[str, int]]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from convtui.log.detail import TurnDetail
 from convtui.log.tool_arguments import decoded, distinct_ids
-from convtui.records import RecordDict
+from convtui.records.codec import RecordDict
 
 State = Literal["waiting", "open", "ok", "failed", "denied", "cancelled"]
 

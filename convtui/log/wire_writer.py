@@ -25,14 +25,10 @@ from convtui.log.wire import (
     read_wire,
     rewrite,
 )
-from convtui.secrets import (
-    Redactor,
-    all_of,
-    masked_events,
-    public_headers,
-    public_url,
-    secrets_of,
-)
+from convtui.secrets.events import masked_events
+from convtui.secrets.masking import public_headers, public_url
+from convtui.secrets.redactor import Redactor
+from convtui.secrets.values import all_of, secrets_of
 
 WireMode = Literal["failures+last", "all", "off"]
 

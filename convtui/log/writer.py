@@ -14,10 +14,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from convtui.errors import FileError, LogError
-from convtui.events import Record, RecordDict, Termination, Trailer, encode
 from convtui.log.descriptor import same_file
 from convtui.log.names import lock_path
-from convtui.secrets import Redactor
+from convtui.records.models import Record, RecordDict, Termination, Trailer, encode
+from convtui.secrets.redactor import Redactor
 
 SYNC_EVERY = 1.0
 """Seconds between two fsyncs at the most often."""

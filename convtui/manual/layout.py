@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Final, Literal, NamedTuple
 
-from convtui.text import visible
+from convtui.text.boundary import visible
 
 Style = Literal["", "title", "heading", "strong", "code", "link"]
 MIN_COLUMN: Final = 6

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from convtui.actions import Keymap, key_table_markdown
+from convtui.actions.registry import Keymap, key_table_markdown
 from convtui.errors import FileError
 
 TOPICS: Final[Mapping[str, str]] = {
@@ -46,7 +46,7 @@ TOPIC_OF_CONTEXT: Final[Mapping[str, str]] = {
     "arms": "profiles",
     "overlay": "debugging",
 }
-"""The topic about each context of `convtui.actions`."""
+"""The topic about each context of `convtui.actions.registry`."""
 
 
 def topic_of(contexts: Iterable[str]) -> str:

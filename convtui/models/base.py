@@ -114,7 +114,7 @@ class Reply:
     refused: bool = False
     """The text, or a part of it, is a refusal: it came in the field or the part for one."""
     incomplete: str = ""
-    """Why it did not come to its end, or is none: see `convtui.incomplete.REASONS`."""
+    """Why it did not come to its end, or is none: see `convtui.text_checks.incomplete.REASONS`."""
     parts: list[dict[str, Any]] = field(default_factory=list)
     """What is no text, with long data cut."""
     doubtful: list[str] = field(default_factory=list)

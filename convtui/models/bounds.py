@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 
 from convtui.errors import BadModelRequest, ModelError
-from convtui.text import visible_line
+from convtui.text.boundary import visible_line
 
 MOST_BYTES: Final = 64 << 20
 """Of one answer, decompressed."""

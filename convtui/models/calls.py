@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from convtui.log.tool_arguments import distinct_ids
-from convtui.text import one_line
+from convtui.text.boundary import one_line
 
 
 @dataclass(slots=True, frozen=True)

@@ -26,7 +26,9 @@ from convtui.models.endpoint import watch_answers
 from convtui.models.endpoint_keys import NO_KEY, stand_in_key
 from convtui.models.mapping import CallFacts, map_error, unknown_model
 from convtui.models.sendable import REPLACED, sendable
-from convtui.secrets import Redactor, public_params, secrets_of
+from convtui.secrets.masking import public_params
+from convtui.secrets.redactor import Redactor
+from convtui.secrets.values import secrets_of
 
 _ATTEMPT = {"max_retries": 0, "num_retries": 0}
 

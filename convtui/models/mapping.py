@@ -18,8 +18,6 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from convtui.causes import text_of
-from convtui.error_words import page_title
 from convtui.errors import (
     AuthenticationFailed,
     BadModelRequest,
@@ -34,8 +32,10 @@ from convtui.errors import (
 from convtui.models.objections import objected
 from convtui.models.quota import is_used_up
 from convtui.models.waits import asked_by, asked_in
-from convtui.secrets import Redactor
-from convtui.text import one_line
+from convtui.secrets.redactor import Redactor
+from convtui.text.boundary import one_line
+from convtui.text.causes import text_of
+from convtui.text_checks.error_texts import page_title
 
 _LIMIT = 400
 _PREFIX = re.compile(

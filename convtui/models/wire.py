@@ -17,10 +17,10 @@ from typing import Any, Self, cast
 
 import httpx
 
-from convtui.causes import describe_one
 from convtui.log.wire import BODY_CAP
 from convtui.log.wire_writer import RawBody, RawExchange
 from convtui.models.context import current_call
+from convtui.text.causes import describe_one
 
 # What a stream's last event says; SDKs close the connection when they have read it.
 _LAST_EVENTS = (b"data: [DONE]", b"event: message_stop", b'"type":"message_stop"', b'"done":true')

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
-from convtui.causes import describe_one
 from convtui.models.base import Delta, Message, ModelClients, Reply
-from convtui.providers.pieces import delta_of
-from convtui.reasoning import is_inside, reasoning_spans
+from convtui.text.causes import describe_one
+from convtui.text_checks.reasoning import is_inside, reasoning_spans
 
 Speaker = Literal["persona", "provider"]
 
@@ -303,16 +302,3 @@ HOOKS = (
 )
 """The names a provider class may define; used to tell which are the developer's own and to warn
 of names that are nearly one of these."""
-
-
-def as_delta(value: object) -> Delta:
-    """A reply, or a piece of one, in any form that provider code may answer with, as one delta.
-
-    Raises `ProviderError` for anything else (None, bytes, numbers), naming what was returned.
-    """
-    return delta_of(value)
-
-
-def piece_delta(value: object) -> Delta:
-    """A piece of a stream as a delta; None, as the last chunk of many APIs has it, is nothing."""
-    return Delta() if value is None else delta_of(value)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from convtui.causes import repr_of
 from convtui.errors import ProviderLoadError, did_you_mean
 from convtui.providers.frames import definition
-from convtui.tracebacks import location, own_frames
+from convtui.text.causes import repr_of
+from convtui.text.tracebacks import location, own_frames
 
 
 @dataclass(slots=True, frozen=True)

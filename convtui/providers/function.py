@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from convtui.models.base import Delta
-from convtui.providers.base import Provider, Request, call, in_thread, piece_delta
+from convtui.providers.base import Provider, Request, call, in_thread
 from convtui.providers.call_shape import read_call_shape
+from convtui.providers.pieces import piece_delta
 from convtui.providers.replies import read_reply
 
 

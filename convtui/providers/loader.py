@@ -16,18 +16,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from convtui.causes import describe, repr_of
 from convtui.errors import ProviderLoadError, did_you_mean, listed
 from convtui.models.base import ModelClients
-from convtui.providers import vera, vera_interface, vera_load
 from convtui.providers.base import HOOKS, Provider
 from convtui.providers.call_shape import CallShape, read_call_shape
 from convtui.providers.construct import Accepted, Construction
 from convtui.providers.function import FunctionProvider
 from convtui.providers.own_modules import OwnModules
 from convtui.providers.signatures import check_signatures
-from convtui.spec import ProviderSpec, source_names
-from convtui.tracebacks import location, own_frames
+from convtui.providers.vera import adapter, interface
+from convtui.providers.vera import loader as vera_loader
+from convtui.scenario.provider_spec import ProviderSpec, source_names
+from convtui.text.causes import describe, repr_of
+from convtui.text.tracebacks import location, own_frames
 
 ENTRY_POINTS = "convtui.providers"
 _ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
@@ -75,7 +76,7 @@ class Loaded:
     def call(self) -> CallShape | None:
         """How what answers is called; None where that is not a question."""
         provider = self.provider
-        if isinstance(provider, (FunctionProvider, vera.VeraProvider)):
+        if isinstance(provider, (FunctionProvider, adapter.VeraProvider)):
             return provider.shape
         simple = self.kind == "class" and owner(provider, "respond") == "default"
         return read_call_shape(provider.generate_response, names_decide=False) if simple else None
@@ -141,7 +142,7 @@ def load_provider(
         provider.system_prompt = settings.system_prompt
     if not provider.name:
         provider.name = type(provider).__name__
-    known = vera.HOOKS if loaded.kind == "vera" else HOOKS
+    known = adapter.HOOKS if loaded.kind == "vera" else HOOKS
     loaded.hooks = {hook: owner(provider, hook) for hook in known}
     return loaded
 
@@ -165,7 +166,7 @@ def _load(spec: ProviderSpec, settings: ProviderSettings) -> Loaded:
             system_prompt=settings.system_prompt,
         )
         return Loaded(recorded, spec, "recorded")
-    vera_interface.offer()
+    interface.offer()
     module: ModuleType | None
     if spec.kind == "file":
         path = Path(spec.target)
@@ -186,8 +187,8 @@ def _load(spec: ProviderSpec, settings: ProviderSettings) -> Loaded:
         if not isinstance(thing, Provider):
             check_signatures(provider, spec.short)
         loaded.near_names = near_names(type(provider))
-    elif isinstance(provider, vera.VeraProvider):
-        loaded.near_names = vera_load.near_names(type(provider.client))
+    elif isinstance(provider, adapter.VeraProvider):
+        loaded.near_names = vera_loader.near_names(type(provider.client))
     return loaded
 
 
@@ -337,8 +338,8 @@ def instantiate(
     """
     if isinstance(thing, Provider):
         return thing, "class", None
-    if vera_load.is_vera(thing if inspect.isclass(thing) else type(thing)):
-        adapted, made = vera_load.adapt(thing, settings, spec.short)
+    if vera_loader.is_vera(thing if inspect.isclass(thing) else type(thing)):
+        adapted, made = vera_loader.adapt(thing, settings, spec.short)
         return adapted, "vera", made
     if inspect.isclass(thing):
         provider, made = _construct(thing, settings, spec)
@@ -417,7 +418,7 @@ def _check_function(function: Any, spec: ProviderSpec) -> None:
 
 def owner(provider: Provider, hook: str) -> str:
     """Whether a hook is the developer's (`yours`) or ours (`default`)."""
-    if isinstance(provider, vera.VeraProvider):
+    if isinstance(provider, adapter.VeraProvider):
         return provider.hook_owner(hook)
     theirs = getattr(type(provider), hook, None)
     ours = getattr(Provider, hook, None)

@@ -189,3 +189,8 @@ def _calls(value: Any, *, whole: bool = False) -> tuple[ToolCallDelta, ...]:
             raise ProviderError(f"a tool call must be a ToolCall, not {type(item).__name__}")
         calls += [replace(piece, index=number) for piece in pieces] if whole else pieces
     return tuple(calls)
+
+
+def piece_delta(value: object) -> Delta:
+    """A piece of a stream as a delta; None, as the last chunk of many APIs has it, is nothing."""
+    return Delta() if value is None else delta_of(value)

@@ -17,8 +17,8 @@ from convtui.log.replies import RecordedReply, collect
 from convtui.log.requests import canonical, rebuild
 from convtui.models.base import Delta, Message, ToolCallDelta, Usage
 from convtui.providers.base import Provider, Request, SignalMatch
-from convtui.records import RecordDict
-from convtui.secrets import REDACTED
+from convtui.records.codec import RecordDict
+from convtui.secrets.shapes import REDACTED
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _EXCERPT: Final = 160

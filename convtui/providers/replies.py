@@ -11,9 +11,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from convtui.errors import ProviderError
-from convtui.log.formats.vera_log import usage_figures
+from convtui.log.formats.vera.log_files import usage_figures
 from convtui.models.base import Delta, Reply, Usage
-from convtui.providers.base import as_delta
 from convtui.providers.pieces import delta_of, is_chat_form
 
 _TEXTS: Final = ("content", "text", "response")
@@ -65,7 +64,7 @@ def _text(value: Any) -> str | None:
 
 def _read(value: object) -> Delta:
     if value is None or isinstance(value, (str, bytes, bytearray, Delta, Reply)):
-        return as_delta(value)
+        return delta_of(value)
     if isinstance(value, BaseException):
         raise ProviderError(
             f"the provider returned the error {type(value).__name__} instead of text: `raise` it"
@@ -83,9 +82,9 @@ def _from_pair(pair: tuple[Any, ...] | list[Any]) -> Delta:
     if len(pair) == 2 and (isinstance(pair[0], (str, Reply, Delta)) or is_chat_form(pair[0])):
         text, metadata = pair
         if metadata is None:
-            return as_delta(text)
+            return delta_of(text)
         if isinstance(metadata, Mapping):
-            delta = as_delta(text)
+            delta = delta_of(text)
             return replace(delta, metadata={**(delta.metadata or {}), **_plain_keys(metadata)})
     hint = _REFUSED
     if len(pair) == 1 and isinstance(pair[0], str) and isinstance(pair, tuple):

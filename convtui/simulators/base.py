@@ -10,7 +10,7 @@ from typing import Any, Literal
 from convtui.errors import ConversationError
 from convtui.models.base import Delta, Message, Reply
 from convtui.providers.base import HistoryTurn, SignalMatch, match_signals
-from convtui.reasoning import without_reasoning
+from convtui.text_checks.reasoning import without_reasoning
 
 
 @dataclass(slots=True, frozen=True)

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from convtui.models.base import Message, Reply, ToolCall
 from convtui.models.calls import distinct
-from convtui.reasoning import is_inside, reasoning_spans, without_reasoning
 from convtui.simulators.base import Decision
+from convtui.text_checks.reasoning import is_inside, reasoning_spans, without_reasoning
 
 REPLY_TOOL: Final = "responder_reply"
 STOP_TOOL: Final = "responder_stop"

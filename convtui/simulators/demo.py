@@ -7,15 +7,7 @@ import re
 from collections.abc import AsyncIterator
 
 from convtui.models.base import Delta, Reply
-from convtui.simulators.base import (
-    Asked,
-    Decision,
-    Say,
-    Stop,
-    UserAction,
-    UserSimulator,
-    View,
-)
+from convtui.simulators.base import Asked, Decision, Say, Stop, UserAction, UserSimulator, View
 
 _SCRIPT: dict[str, tuple[str, ...]] = {
     "intake": (

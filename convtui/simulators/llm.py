@@ -8,15 +8,8 @@ from collections.abc import Mapping, Sequence
 from convtui.errors import UserSimulatorError
 from convtui.models.base import Message, ModelClient, Reply
 from convtui.providers.base import SignalMatch, thought_signals
-from convtui.reasoning import without_reasoning
-from convtui.simulators.base import (
-    Asked,
-    EndConversation,
-    Say,
-    UserAction,
-    UserSimulator,
-    View,
-)
+from convtui.simulators.base import Asked, EndConversation, Say, UserAction, UserSimulator, View
+from convtui.text_checks.reasoning import without_reasoning
 
 DEFAULT_TEMPLATE = """\
 You play the user in a conversation with an assistant. Stay in character the whole time.

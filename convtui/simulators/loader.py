@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from convtui.errors import UserSimulatorError
 from convtui.models.base import ModelClients
-from convtui.scenario import Persona
+from convtui.scenario.scenario import Persona
 from convtui.simulators.base import Asked, Say, UserSimulator, View
 from convtui.simulators.demo import DemoSimulator
 from convtui.simulators.llm import LlmSimulator

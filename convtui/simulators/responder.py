@@ -9,15 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-from convtui.errors import (
-    BadModelRequest,
-    ContextTooLong,
-    ConversationError,
-    UserSimulatorError,
-)
+from convtui.errors import BadModelRequest, ContextTooLong, ConversationError, UserSimulatorError
 from convtui.models.base import Message, ModelClient, Reply
 from convtui.providers.base import HistoryTurn
-from convtui.reasoning import without_reasoning
 from convtui.simulators.base import (
     Abstain,
     Asked,
@@ -30,13 +24,8 @@ from convtui.simulators.base import (
     UserSimulator,
     View,
 )
-from convtui.simulators.decisions import (
-    JSON_FORM,
-    REPLY_TOOL,
-    TOOLS,
-    classify,
-    decision_messages,
-)
+from convtui.simulators.decisions import JSON_FORM, REPLY_TOOL, TOOLS, classify, decision_messages
+from convtui.text_checks.reasoning import without_reasoning
 
 DecideWith = Literal["auto", "tools", "json"]
 

@@ -18,23 +18,23 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 from textual.widgets import Static
 
-from convtui.actions import Keymap, load_keymap
+from convtui.actions.registry import Keymap, load_keymap
 from convtui.errors import ConvtuiError
-from convtui.records import exit_code
-from convtui.text import visible
-from convtui.tui import theming
-from convtui.tui.keys import ActionScreen
-from convtui.tui.palette import DARK, Palette
+from convtui.records.codec import exit_code
+from convtui.text.boundary import visible
+from convtui.tui.drawing import theming
+from convtui.tui.drawing.palette import DARK, Palette
+from convtui.tui.keyboard.typed_keys import TypedKeys
+from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.textual_compat import read_alt_enter
-from convtui.tui.typed_keys import TypedKeys
 
 if TYPE_CHECKING:
-    from convtui.client import EngineHandle
-    from convtui.config import Config
+    from convtui.client.engine_client import EngineHandle
+    from convtui.config.settings import Config
     from convtui.protocol import StartSpec
-    from convtui.tui.run import LiveRun, Plan, WarmEngine
-    from convtui.tui.screens.debugger import DebuggerScreen
-    from convtui.tui.theming import Look
+    from convtui.tui.drawing.theming import Look
+    from convtui.tui.screens.debugger.screen import DebuggerScreen
+    from convtui.tui.sources.run import LiveRun, Plan, WarmEngine
 
 First = Callable[["ConvtuiApp"], Screen[Any]]
 SMALLEST = (40, 10)
@@ -164,7 +164,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             self.notify(text, title=what, severity="warning", markup=False, timeout=8)
 
     async def _watch_themes(self) -> None:
-        from convtui.tui import watch
+        from convtui.tui.sources import watch
 
         folder = self.themes_dir
         if folder is None or not await asyncio.to_thread(folder.is_dir):
@@ -215,7 +215,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         folder = str(untrusted.folder.resolve())
         if refused.get(folder) == untrusted.digest:
             return
-        from convtui.tui.screens.consent import Consent
+        from convtui.tui.screens.dialogs.consent import Consent
 
         yes = await self.push_screen_wait(
             Consent(
@@ -230,7 +230,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         if not yes:
             await self.remember(untrusted_folders={**refused, folder: untrusted.digest})
             return
-        from convtui.trusted_folders import trust_folder
+        from convtui.config.trusted_folders import trust_folder
 
         try:
             await asyncio.to_thread(
@@ -246,7 +246,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         """Makes an engine ready in the background, so that the next run starts at once."""
         if not self.is_running or self._exit:
             return
-        from convtui.tui.run import WarmEngine
+        from convtui.tui.sources.run import WarmEngine
 
         if self.warm is None:
             self.warm = WarmEngine(self.config.python if self.config is not None else None)
@@ -392,7 +392,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         """What was remembered from last time."""
         if self._state_file is None:
             return {}
-        from convtui.paths import read_state
+        from convtui.config.paths import read_state
 
         return await asyncio.to_thread(read_state, self._state_file)
 
@@ -400,7 +400,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         """Remembers for next time; a disk that refuses it stops nothing."""
         if self._state_file is None:
             return
-        from convtui.paths import write_state
+        from convtui.config.paths import write_state
 
         state = {**await self.recall(), **what}
         with contextlib.suppress(ConvtuiError):
@@ -436,9 +436,9 @@ def debugger(
     warm: EngineHandle | None = None,
 ) -> DebuggerScreen:
     """A debugger on a new run, which becomes the app's."""
-    from convtui.tui.run import LiveRun
-    from convtui.tui.screens.debugger import DebuggerScreen
-    from convtui.tui.source import LiveSource
+    from convtui.tui.screens.debugger.screen import DebuggerScreen
+    from convtui.tui.sources.run import LiveRun
+    from convtui.tui.sources.source import LiveSource
 
     run = app.run_in_progress = LiveRun(spec, python=python, plan=plan, warm=warm)
     return DebuggerScreen(app.keymap, LiveSource(run.handle), run)
@@ -448,20 +448,20 @@ def recording(
     app: ConvtuiApp, path: Path, *, at: tuple[int, int] | None = None, speed: float = 1.0
 ) -> Screen[Any]:
     """A debugger on a saved log. Raises `LogError` when it cannot be opened."""
-    from convtui.tui.replay import ReplaySource
-    from convtui.tui.screens.debugger import DebuggerScreen
+    from convtui.tui.screens.debugger.screen import DebuggerScreen
+    from convtui.tui.sources.replay import ReplaySource
 
     return DebuggerScreen(app.keymap, ReplaySource(path, speed=speed), at=at)
 
 
 def _picker(app: ConvtuiApp) -> Screen[Any]:
-    from convtui.tui.screens.picker import PickerScreen
+    from convtui.tui.screens.home.picker import PickerScreen
 
     return PickerScreen(app.keymap)
 
 
 def _comparing(app: ConvtuiApp, path_a: Path, path_b: Path) -> Screen[Any]:
-    from convtui.tui.screens.compare import CompareScreen
+    from convtui.tui.screens.compare.screen import CompareScreen
 
     return CompareScreen(app.keymap, path_a, path_b)
 

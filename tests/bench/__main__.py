@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from convtui.paths import write_state
+from convtui.config.paths import write_state
 from tests.bench import costs, library, liveness, rehooking, replaying, startup
 from tests.bench.measure import Row, table, write_json
 

@@ -13,15 +13,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from convtui.client import EngineHandle
-from convtui.engine.build import build
-from convtui.engine.pipeline import Rules, pipeline
-from convtui.engine.runner import Wiring
-from convtui.engine.sides import SideHooks
+from convtui.client.engine_client import EngineHandle
+from convtui.engine.conversation.build import build
+from convtui.engine.conversation.runner import Wiring
+from convtui.engine.core.sides import SideHooks
+from convtui.engine.turn.pipeline import Rules, pipeline
 from convtui.models.base import Delta, Message
 from convtui.protocol import StartSpec
 from convtui.providers.base import Provider, SignalMatch
-from convtui.scenario import Scenario
+from convtui.scenario.scenario import Scenario
 from tests.bench.measure import Row, median
 from tests.e2e.terminal import until
 from tests.fakes.openai_server import OpenAIServerThread

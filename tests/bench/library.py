@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from convtui.events import RecordDict, encode
-from convtui.filters import Filter, parse
-from convtui.library import Library
+from convtui.filters.filter import Filter, parse
+from convtui.library.library import Library
+from convtui.records.models import RecordDict, encode
 from tests.bench.measure import Row, median
 from tests.e2e.terminal import clean_environment, convtui
 

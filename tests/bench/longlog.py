@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from convtui.events import FORMAT, VERSION, Trailer, encode
 from convtui.log.requests import canonical
+from convtui.records.models import FORMAT, VERSION, Trailer, encode
 
 WORDS = 60
 NEEDLE = "halyard"

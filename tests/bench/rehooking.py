@@ -8,12 +8,12 @@ import struct
 import time
 from pathlib import Path
 
-from convtui.analysis.rehooking import rehook_logs, start_for
-from convtui.engine.rehook import Rehook
+from convtui.analysis.rehook.rehook_process import rehook_logs, start_for
+from convtui.engine.rehook.replayed_hooks import Rehook
 from convtui.protocol import REHOOK_CURSOR, RehookSpec
 from convtui.providers.base import Provider
 from tests.bench.measure import Row, median
-from tests.logs import conversation, ending, session, turn, write_log
+from tests.builders.logs import conversation, ending, session, turn, write_log
 
 _SAID = "I see. Let me look into that for you; it will not take long, and it costs you nothing. "
 _BOT = '''

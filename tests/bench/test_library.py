@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from convtui.filters import parse
-from convtui.library import Library
+from convtui.filters.filter import parse
+from convtui.library.library import Library
 from convtui.log.reader import open_log
 from tests.bench.library import NEEDLE, name, write
 

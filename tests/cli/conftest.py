@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from convtui.cli import main
-from tests.logs import sample, write_log
+from tests.builders.logs import sample, write_log
 
 
 class Result(NamedTuple):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from convtui.events import LlmRequest, TurnCommitted
 from convtui.log.notes import Notes
 from convtui.log.reader import digest_until
+from convtui.records.models import LlmRequest, TurnCommitted
+from tests.builders.logs import conversation, ending, header, sample, session, turn, write_log
 from tests.cli.conftest import Run
-from tests.logs import conversation, ending, header, sample, session, turn, write_log
 
 COMMANDS = [
     *("demo", "debug", "run", "replay", "show", "runs", "compare", "check", "init", "providers"),
@@ -90,7 +90,7 @@ def test_a_bug_is_one_line_and_a_file(
     def broken(*_: object) -> None:
         raise RuntimeError("lost sk-very-secret-0123456789")
 
-    monkeypatch.setattr("convtui.starter.write_starter", broken)
+    monkeypatch.setattr("convtui.scenario.starter.write_starter", broken)
     code, out, err = convtui("init")
     assert (code, out) == (1, "")
     assert err.count("\n") == 1
@@ -111,7 +111,7 @@ def test_a_bug_shows_its_traceback_when_asked(
     def broken(*_: object) -> None:
         raise RuntimeError("boom \x1b[2J")
 
-    monkeypatch.setattr("convtui.starter.write_starter", broken)
+    monkeypatch.setattr("convtui.scenario.starter.write_starter", broken)
     code, out, err = convtui("init")
     assert (code, out) == (1, "")
     assert "Traceback (most recent call last):" in err
@@ -122,7 +122,7 @@ def test_ctrl_c_exits_with_130(convtui: Run, monkeypatch: pytest.MonkeyPatch) ->
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("convtui.starter.write_starter", stopped)
+    monkeypatch.setattr("convtui.scenario.starter.write_starter", stopped)
     assert convtui("init") == (130, "", "\nconvtui: interrupted\n")
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.builders.logs import conversation, ending, header, session, turn, write_log
 from tests.cli.conftest import Run
-from tests.logs import conversation, ending, header, session, turn, write_log
 
 HELLO = turn(1, "persona", "Hello")
 

@@ -9,8 +9,8 @@ import pytest
 
 from convtui.log.parents import parent_problem
 from convtui.log.reader import open_log
+from tests.builders.hermes_files import NOW, Row, database, reply, user
 from tests.cli.conftest import Run
-from tests.log.hermes_files import NOW, Row, database, reply, user
 
 SESSIONS: list[Row] = [
     {"id": "one", "started_at": NOW, "ended_at": NOW + 5, "end_reason": "compression"},

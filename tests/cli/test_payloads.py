@@ -20,11 +20,11 @@ from xml.etree import ElementTree
 import pytest
 
 import convtui
-from convtui.output import Output
-from convtui.records import RecordDict
-from convtui.text import json_text
+from convtui.printing.output import Output
+from convtui.records.codec import RecordDict
+from convtui.text.boundary import json_text
+from tests.builders.rich_log import replaced, rich_log, rich_records, texts
 from tests.cli.conftest import Run
-from tests.rich_log import replaced, rich_log, rich_records, texts
 
 PAYLOAD = (
     "\x1b[2J\x1b[31m\x1b]8;;http://x\x1b\\\x1b]52;c;AAAA\x07\x1b]0;t\x07\x9b2J\x9d0;t\x9c\x90q\x9c"
@@ -201,7 +201,7 @@ def calls(tree: ast.AST) -> Iterable[tuple[str, int]]:
 
 def test_there_is_no_other_way_to_the_terminal() -> None:
     root = Path(convtui.__file__).parent
-    side = [root / "plain.py", root / "plain_stages.py", root / "folded.py"]
+    side = [path for path in (root / "printing").rglob("*.py") if path.name != "output.py"]
     side += [*(root / "cli").rglob("*.py"), *(root / "analysis").rglob("*.py")]
     side += [*(root / "log").rglob("*.py")]
     found = [
@@ -254,7 +254,7 @@ def test_reports_are_valid_and_show_what_is_hidden(
 
 
 def test_junit_is_xml_whatever_the_replies_are(tmp_path: Path) -> None:
-    from convtui.analysis.rehook import _clean
+    from convtui.analysis.rehook.report import _clean
 
     hostile = "".join(map(chr, range(0x120))) + PAYLOAD + "\ud800\ufffe\uffff\U0001ffff"
     element = ElementTree.Element("testcase", name=_clean(hostile))
@@ -280,7 +280,7 @@ def test_errors_and_notes_of_the_command_line_are_shown(
     def broken(*_: object) -> None:
         raise RuntimeError(PAYLOAD)
 
-    monkeypatch.setattr("convtui.starter.write_starter", broken)
+    monkeypatch.setattr("convtui.scenario.starter.write_starter", broken)
     assert not harmful(convtui("init").err)
     monkeypatch.setenv("CONVTUI_TRACEBACK", "1")
     assert not harmful(convtui("init").err)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from convtui.analysis.profile import profile_logs
+from convtui.analysis.profile.profile import profile_logs
 from convtui.cli.profile import _Lines
-from tests.analysis.test_compress_check import child
-from tests.analysis.tool_logs import tool_log
+from tests.analysis.profile.test_compress_check import child
+from tests.builders.tool_logs import tool_log
 from tests.cli.conftest import Run
 
 T, F = True, False

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from convtui.cli.rehook import _Bar
-from convtui.events import Record
+from convtui.records.models import Record
+from tests.builders.conversations import Bot
+from tests.builders.conversations import run as run_inside
+from tests.builders.conversations import scenario as plain_scenario
+from tests.builders.logs import conversation, ending, sample, session, turn, write_log
 from tests.cli.conftest import Run
-from tests.engine.helpers import Bot
-from tests.engine.helpers import run as run_inside
-from tests.engine.helpers import scenario as plain_scenario
-from tests.logs import conversation, ending, sample, session, turn, write_log
 
 _SAME = """
     import re
@@ -284,8 +284,8 @@ def test_many_logs_are_shared_out_and_told_in_their_order(
     convtui: Run, recorded: Path, bot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hook that ends its process ends one of several engines."""
-    monkeypatch.setattr("convtui.analysis.rehooking.LOGS_PER_ENGINE", 2)
-    monkeypatch.setattr("convtui.analysis.rehooking.os.cpu_count", lambda: 2)
+    monkeypatch.setattr("convtui.analysis.rehook.rehook_process.LOGS_PER_ENGINE", 2)
+    monkeypatch.setattr("convtui.analysis.rehook.rehook_process.os.cpu_count", lambda: 2)
     folder = tmp_path / "many"
     folder.mkdir()
     for number in range(5):

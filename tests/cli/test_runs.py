@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from convtui.log.index_file import FILE
+from convtui.library.index_file import FILE
 from convtui.log.notes import Notes
 from convtui.log.writer import LogWriter
+from tests.builders.logs import ending, header, sample, session, turn, write_log
 from tests.cli.conftest import Run
-from tests.logs import ending, header, sample, session, turn, write_log
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from convtui.log.reader import open_log
-from tests.analysis.tool_logs import tool_log
+from tests.builders.tool_logs import tool_log
 from tests.cli.conftest import Run
 
 TEMPLATE = {

@@ -12,7 +12,7 @@ from convtui.log.reader import open_log
 from tests.cli.conftest import Run
 from tests.fakes.openai_script import FakeCall, FakeReply
 from tests.fakes.openai_server import OpenAIServerThread
-from tests.test_waza_task import EVAL, FOLLOW_UPS, RESPONDER, an_eval, task
+from tests.scenario.test_waza_task import EVAL, FOLLOW_UPS, RESPONDER, an_eval, task
 
 PLAIN = "id: plain\ninputs: {prompt: Hello there}\ngraders: []\n"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from convtui.paths import write_state
+from convtui.config.paths import write_state
 
 
 @pytest.fixture

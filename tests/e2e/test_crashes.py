@@ -13,16 +13,16 @@ from textwrap import dedent
 
 import pytest
 
-from convtui.client import EngineHandle, EngineState
+from convtui.client.engine_client import EngineHandle, EngineState
 from convtui.errors import LogError
 from convtui.log.names import lock_path
 from convtui.log.reader import is_being_written, open_log
 from convtui.log.writer import LogWriter
 from convtui.protocol import ContinueFrom, StartSpec
-from convtui.scenario import Scenario
+from convtui.scenario.scenario import Scenario
+from tests.builders.waiting import when
 from tests.e2e.terminal import Terminal, alive, children, clean_environment, convtui, until
 from tests.soak import soak
-from tests.waiting import when
 
 pytestmark = [
     pytest.mark.slow,
@@ -202,7 +202,7 @@ def test_one_writer_a_log_and_a_killed_one_leaves_nothing_in_the_way(tmp_path: P
     log = tmp_path / "a.jsonl"
     code = (
         "import sys, time; from pathlib import Path; from convtui.log.writer import LogWriter;"
-        "from tests.logs import header; writer = LogWriter(Path(sys.argv[1]));"
+        "from tests.builders.logs import header; writer = LogWriter(Path(sys.argv[1]));"
         "writer.write(header()); print('ready', flush=True); time.sleep(600)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(log)], stdout=subprocess.PIPE)

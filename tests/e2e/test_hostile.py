@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from convtui.events import (
+from convtui.records.models import (
     DebugHeld,
     LlmFailed,
     LlmRetry,
@@ -21,8 +21,8 @@ from convtui.events import (
     UserDecided,
     Warned,
 )
+from tests.builders.logs import conversation, ending, header, session, turn, write_log
 from tests.e2e.terminal import Terminal, clean_environment, convtui
-from tests.logs import conversation, ending, header, session, turn, write_log
 
 pytestmark = pytest.mark.slow
 

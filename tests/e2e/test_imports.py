@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from convtui.paths import builtin_dir
+from convtui.config.paths import builtin_dir
 from tests.e2e.terminal import Terminal, children, clean_environment, convtui, until
 
 pytestmark = pytest.mark.slow
@@ -108,8 +108,8 @@ def test_commands_without_a_screen_import_none(home: Path, arguments: list[str])
 
 def test_an_engine_without_a_model_imports_neither_litellm_nor_a_screen(home: Path) -> None:
     code = (
-        "import sys, asyncio; from convtui.engine.converse import converse;"
-        " from convtui.scenario import Scenario; from pathlib import Path\n"
+        "import sys, asyncio; from convtui.engine.conversation.converse import converse;"
+        " from convtui.scenario.scenario import Scenario; from pathlib import Path\n"
         "async def main():\n"
         "    data = {'persona': {'name': 'N', 'script': ['Hello.']}, 'provider': 'demo'}\n"
         "    scenario = Scenario.from_data(data, base=Path('.'))\n"

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from convtui.analysis.preview import ask_again, preview_turn
-from convtui.client import EngineHandle, EngineState
-from convtui.continuing import continue_live
+from convtui.analysis.rehook.preview import ask_again, preview_turn
+from convtui.client.engine_client import EngineHandle, EngineState
+from convtui.client.handover import continue_live
 from convtui.errors import EngineError
 from convtui.log.reader import open_log
 from convtui.protocol import Commands, ContinueFrom, StartSpec
-from convtui.scenario import Scenario
-from convtui.transcript import COMMITTED
-from convtui.tui.reloading import reloaded_turn
-from convtui.tui.screens.provider_reload import described
-from convtui.tui.source import LiveSource
-from tests.waiting import when
+from convtui.scenario.scenario import Scenario
+from convtui.transcript.fold import COMMITTED
+from convtui.tui.screens.debugger.provider_reload import described
+from convtui.tui.screens.debugger.reloading import reloaded_turn
+from convtui.tui.sources.source import LiveSource
+from tests.builders.waiting import when
 
 pytestmark = [
     pytest.mark.slow,

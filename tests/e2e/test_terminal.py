@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from convtui.config.paths import builtin_dir
 from convtui.log.reader import open_log
-from convtui.paths import builtin_dir
 from tests.e2e.terminal import Terminal, alive, children, clean_environment, convtui, until
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .terminal import Terminal, clean_environment, convtui
+from tests.e2e.terminal import Terminal, clean_environment, convtui
 
 PROVIDER = """
 import asyncio, pathlib

@@ -15,9 +15,9 @@ import pytest
 
 from convtui.manual.pages import TOPICS
 from tests.e2e.terminal import Terminal, clean_environment, convtui
+from tests.places import ROOT
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from convtui.engine.wiring import EngineModels
+from convtui.engine.conversation.wiring import EngineModels
 from convtui.models.litellm_client import load_litellm
-from convtui.secrets import Redactor
+from convtui.secrets.redactor import Redactor
 
 
 @pytest.fixture

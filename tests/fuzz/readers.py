@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from unittest.mock import patch
 
 import convtui.cli
-from convtui.analysis.profiling import read_runs
+from convtui.analysis.profile.reading import read_runs
 from convtui.errors import ConvtuiError
 from convtui.log.detail import read_turn, request_messages
 from convtui.log.names import NOTES, TOOLS, WIRE
@@ -23,22 +23,22 @@ from convtui.log.tool_results import whole_result
 from convtui.log.wire import read_wire
 from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
-from convtui.tui.budget import crossed_now, inherited, limits_now
-from convtui.tui.diff import diff_spans
-from convtui.tui.drift import drift_notes, drift_of, replaying
-from convtui.tui.lineage import origin_of
-from convtui.tui.palette import Palette
-from convtui.tui.profile_doc import tables as profile_tables
-from convtui.tui.status import simulator_of
-from convtui.tui.summaries import summaries_of
-from convtui.tui.widgets.inspector_stages import Context
-from convtui.tui.widgets.inspector_tabs import DECIDING, build, has_content
-from convtui.tui.widgets.marks import extra_of
-from convtui.tui.widgets.outline import call_spans
-from convtui.tui.widgets.repro import repro
-from convtui.tui.widgets.session_rows import Frame
-from convtui.tui.widgets.turn_lines import Geometry, TurnLines
-from tests.rich_log import rich_log
+from convtui.tui.documents.profile import tables as profile_tables
+from convtui.tui.drawing.palette import Palette
+from convtui.tui.drawing.word_diff import diff_spans
+from convtui.tui.sources.budget import crossed_now, inherited, limits_now
+from convtui.tui.sources.lineage import origin_of
+from convtui.tui.widgets.inspector.drift import drift_notes, drift_of, replaying
+from convtui.tui.widgets.inspector.repro import repro
+from convtui.tui.widgets.inspector.stages import Context
+from convtui.tui.widgets.inspector.tabs import DECIDING, build, has_content
+from convtui.tui.widgets.status import simulator_of
+from convtui.tui.widgets.transcript.marks import extra_of
+from convtui.tui.widgets.transcript.outline import call_spans
+from convtui.tui.widgets.transcript.session_rows import Frame
+from convtui.tui.widgets.transcript.summaries import summaries_of
+from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines
+from tests.builders.rich_log import rich_log
 
 Read = Callable[[Path, Path], None]
 """Of a file, and of a folder to write to."""
@@ -110,10 +110,10 @@ def _recorded(path: Path, folder: Path) -> None:
 
 def _seed(path: Path, folder: Path) -> None:
     """What resuming and going on read of a log."""
-    from convtui.engine.seed import read_seed
-    from convtui.engine.state import ConversationState
+    from convtui.engine.core.state import ConversationState
+    from convtui.engine.resume.state import read_seed
     from convtui.protocol import ContinueFrom
-    from convtui.scenario import Scenario
+    from convtui.scenario.scenario import Scenario
 
     for kind in ("resume", "go_on"):
         seed = read_seed(ContinueFrom(log=str(path), kind=kind))
@@ -126,7 +126,7 @@ def _seed(path: Path, folder: Path) -> None:
 
 def _replies(path: Path, folder: Path) -> None:
     """What rehook reads of a log, and a provider's hooks run over it."""
-    from convtui.engine.rehook import rules_of
+    from convtui.engine.rehook.replayed_hooks import rules_of
     from convtui.log.replies import read_replies
 
     found = read_replies(path)

@@ -11,6 +11,9 @@ from convtui.log.formats.registry import by_name
 from convtui.log.notes import Notes
 from convtui.log.reader import open_log
 from convtui.log.tool_results import ToolResultsFile
+from tests.builders.hermes_files import call, database, reply, result, said, user
+from tests.builders.logs import sample, write_log
+from tests.builders.rich_log import rich_log
 from tests.fuzz.readers import (
     FILE_READERS,
     LOG_READERS,
@@ -19,11 +22,7 @@ from tests.fuzz.readers import (
     WIRE_READERS,
     Reader,
 )
-from tests.log.hermes_files import call, database, reply, result, said, user
-from tests.logs import sample, write_log
-from tests.rich_log import rich_log
-
-_SAMPLES = Path(__file__).parents[2] / "sample_runs"
+from tests.places import RUNS
 
 
 class Sample(NamedTuple):
@@ -38,7 +37,7 @@ class Sample(NamedTuple):
 def logs(folder: Path) -> list[Sample]:
     """Logs: one with every field, an everyday one, and those that come with the program."""
     paths = [rich_log(folder / "rich.jsonl"), write_log(folder / "sample.jsonl", sample())]
-    paths += sorted(p for p in _SAMPLES.glob("*.jsonl") if not p.name.endswith(".wire.jsonl"))
+    paths += sorted(p for p in RUNS.glob("*.jsonl") if not p.name.endswith(".wire.jsonl"))
     samples = [Sample(f"log {path.stem}", path.read_bytes(), LOG_READERS) for path in paths]
     # The everyday ones differ little.
     return [*samples, *samples[:2], *samples[:2], *_beside(folder)]
@@ -54,7 +53,7 @@ def _beside(folder: Path) -> list[Sample]:
     notes.tag("nightly")
     whole = ToolResultsFile(folder / "sample.jsonl")
     whole.add(12, "c1", "search", "x" * 3000)
-    wire = _SAMPLES / "litellm.jsonl.wire.jsonl"
+    wire = RUNS / "litellm.jsonl.wire.jsonl"
     return [
         Sample("notes", notes.path.read_bytes(), NOTE_READERS),
         Sample("wire", wire.read_bytes(), WIRE_READERS),
@@ -69,7 +68,7 @@ def files(folder: Path) -> list[Sample]:
     for name in ("vera", "oharness", "rath", "hermes-trajectory"):
         write = by_name(name).write
         assert write is not None
-        for source in (log, _SAMPLES / "discarded.jsonl", _SAMPLES / "litellm.jsonl"):
+        for source in (log, RUNS / "discarded.jsonl", RUNS / "litellm.jsonl"):
             out = folder / name / source.stem
             with open_log(source) as opened:
                 written = write(opened, out)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from convtui.records import RecordDict, encode
+from convtui.records.codec import RecordDict, encode
+from tests.builders.rich_log import replaced, rich_records
 from tests.fuzz.fuzzing import Failure, TooLong, attempt, fuzz, smaller, time_limit
 from tests.fuzz.mutations import MUTATIONS, mutated, raw, written
 from tests.fuzz.readers import (
@@ -22,7 +23,6 @@ from tests.fuzz.readers import (
     Reader,
 )
 from tests.fuzz.samples import Sample, files, logs
-from tests.rich_log import replaced, rich_records
 
 SEED = 20_260_304
 COUNT = 1000

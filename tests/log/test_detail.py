@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 from convtui.errors import LogError
-from convtui.events import (
+from convtui.log.detail import TurnDetail, fold_until, read_turn, request_messages
+from convtui.log.reader import open_log
+from convtui.log.recordfile import RecordFile
+from convtui.log.transcript_json import folded
+from convtui.records.models import (
     DebugEdited,
     LlmPartial,
     LlmRetry,
@@ -19,14 +23,9 @@ from convtui.events import (
     ToolReturned,
     Warned,
 )
-from convtui.folded import folded
-from convtui.log.detail import TurnDetail, fold_until, read_turn, request_messages
-from convtui.log.reader import open_log
-from convtui.log.recordfile import RecordFile
-from tests.engine.helpers import Bot, calls, cut_turn, run, scenario
-from tests.logs import as_records, conversation, sample, session, turn, write_log
-
-SAMPLES = Path(__file__).parents[2] / "sample_runs"
+from tests.builders.conversations import Bot, calls, cut_turn, run, scenario
+from tests.builders.logs import as_records, conversation, sample, session, turn, write_log
+from tests.places import RUNS
 
 
 def details(path: Path) -> dict[str, TurnDetail]:
@@ -147,7 +146,7 @@ WRONG: list[Any] = [{}, [], "x", None, 1.5, True, -3, 10**30, [{}], {"a": 1}]
 
 @pytest.mark.parametrize("name", ["discarded.jsonl", "responder-stopped.jsonl"])
 def test_a_log_with_one_wrong_field_is_shown_all_the_same(tmp_path: Path, name: str) -> None:
-    whole = [json.loads(line) for line in (SAMPLES / name).read_bytes().splitlines()]
+    whole = [json.loads(line) for line in (RUNS / name).read_bytes().splitlines()]
     chance = random.Random(name)
     log = tmp_path / "a.jsonl"
     for _ in range(60):

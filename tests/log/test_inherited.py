@@ -6,10 +6,16 @@ from pathlib import Path
 
 from convtui.log.inherited import inherited_notes
 from convtui.log.notes import Inherited, Notes, TurnNote
-from convtui.tui.widgets.note_marks import is_noted, note_rows, note_sign, noted_spans, with_note
 from convtui.tui.widgets.text_pane import Doc
-from tests.logs import conversation, fold, session, turn
-from tests.tui.family import family
+from convtui.tui.widgets.transcript.note_marks import (
+    is_noted,
+    note_rows,
+    note_sign,
+    noted_spans,
+    with_note,
+)
+from tests.builders.logs import conversation, fold, session, turn
+from tests.tui.harness.family import family
 
 
 def test_a_branch_has_its_parents_words_on_what_they_share(tmp_path: Path) -> None:

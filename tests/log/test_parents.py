@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
-from convtui.events import (
+from convtui.log.parents import Ancestry
+from convtui.log.reader import open_log
+from convtui.log.requests import RequestChain
+from convtui.log.writer import LogWriter
+from convtui.records.models import (
     Header,
     HistorySeeded,
     LlmRequest,
@@ -19,10 +23,6 @@ from convtui.events import (
     TurnCommitted,
     TurnStarted,
 )
-from convtui.log.parents import Ancestry
-from convtui.log.reader import open_log
-from convtui.log.requests import RequestChain
-from convtui.log.writer import LogWriter
 
 
 def _write(path: Path, *records: Record) -> Path:

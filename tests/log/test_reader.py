@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convtui.errors import LogError
-from convtui.events import Warned, encode
 from convtui.log import reader as reader_module
 from convtui.log.reader import LogReader, digest_until, open_log
 from convtui.log.writer import LogWriter
-from tests.logs import as_records, header, sample, write_log
+from convtui.records.models import Warned, encode
+from tests.builders.logs import as_records, header, sample, write_log
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convtui.events import RecordDict
 from convtui.log.reader import open_log
 from convtui.log.requests import RequestChain, digest, rebuild
-from convtui.secrets import Redactor
-from tests.engine.helpers import Bot, calls, run, scenario
+from convtui.records.models import RecordDict
+from convtui.secrets.redactor import Redactor
+from tests.builders.conversations import Bot, calls, run, scenario
 
 MESSAGE = st.fixed_dictionaries(
     {"role": st.sampled_from(["user", "assistant", "tool"]), "content": st.text(max_size=5)}

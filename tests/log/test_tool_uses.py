@@ -6,7 +6,7 @@ import pytest
 
 from convtui.log.tool_arguments import decoded, pretty_arguments, wrong_with
 from convtui.log.tool_uses import tool_uses, waiting_uses
-from tests.tui.build import Story
+from tests.tui.harness.sources import Story
 
 
 def told() -> Story:

@@ -17,12 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convtui.errors import FileError, LogError
-from convtui.events import ToolReturned, TurnCommitted, Warned, decode, encode
 from convtui.log.names import lock_path
 from convtui.log.reader import is_being_written, open_log
 from convtui.log.writer import LogWriter
-from convtui.secrets import Redactor, secret_values
-from tests.logs import as_records, header, sample, write_log
+from convtui.records.models import ToolReturned, TurnCommitted, Warned, decode, encode
+from convtui.secrets.redactor import Redactor
+from convtui.secrets.values import secret_values
+from tests.builders.logs import as_records, header, sample, write_log
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -150,7 +151,7 @@ def test_a_full_disk_leaves_a_well_formed_log(
 async def test_a_disk_that_fills_up_ends_the_conversation_with_a_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.engine.helpers import Bot, prepare, scenario
+    from tests.builders.conversations import Bot, prepare, scenario
 
     conversation, _, _ = prepare(scenario(Bot(), ["a"]), tmp_path)
     bot = conversation.provider

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from convtui.models.litellm_client import LitellmClients, load_litellm
-from convtui.secrets import Redactor
+from convtui.secrets.redactor import Redactor
 from tests.fakes.openai_server import OpenAIServerThread
 
 KEY = "sk-planted-0123456789abcdef"

@@ -8,13 +8,7 @@ from typing import Any
 
 import pytest
 
-from convtui.errors import (
-    BadModelRequest,
-    ModelError,
-    ModelUnavailable,
-    RateLimited,
-    StreamDropped,
-)
+from convtui.errors import BadModelRequest, ModelError, ModelUnavailable, RateLimited, StreamDropped
 from convtui.models.base import Reply, ReplyFold, Usage
 from convtui.models.context import current_warn
 from convtui.models.endpoint import server_sent

@@ -11,12 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from convtui.errors import (
-    BadModelRequest,
-    ModelError,
-    ModelUnavailable,
-    StreamDropped,
-)
+from convtui.errors import BadModelRequest, ModelError, ModelUnavailable, StreamDropped
 from convtui.models import bounds
 from convtui.models.base import Reply, ReplyFold
 from convtui.models.bounds import same_host

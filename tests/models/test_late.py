@@ -59,8 +59,8 @@ def test_capturing_imports_no_httpx_and_sees_what_is_imported_later(tmp_path: Pa
     code = f"""
 import sys
 from pathlib import Path
-from convtui.engine.wiring import EngineModels
-from convtui.secrets import Redactor
+from convtui.engine.conversation.wiring import EngineModels
+from convtui.secrets.redactor import Redactor
 
 models = EngineModels(Redactor())
 models.capture(Path({str(tmp_path / "a.jsonl")!r}), "all")

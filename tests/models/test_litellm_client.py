@@ -17,7 +17,7 @@ from convtui.errors import BadModelRequest, ModelUnavailable, StreamDropped, Usa
 from convtui.models.base import Delta, Reply, ReplyFold
 from convtui.models.context import current_warn
 from convtui.models.litellm_client import LitellmClients
-from convtui.secrets import Redactor
+from convtui.secrets.redactor import Redactor
 from tests.fakes.openai_http import Received
 from tests.fakes.openai_script import FakeCall, FakeReply, tokens
 from tests.fakes.openai_server import OpenAIServerThread

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from convtui.models.waits import asked_by, asked_in, retry_after, seconds_of
-from convtui.text import span_of_time
+from convtui.text.boundary import span_of_time
 
 NOW = datetime(1994, 11, 6, 8, 49, 7, tzinfo=UTC)
 

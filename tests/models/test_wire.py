@@ -22,7 +22,7 @@ from convtui.log.wire_writer import RawBody, RawExchange, WireLog
 from convtui.models.context import current_call
 from convtui.models.litellm_client import LitellmClients
 from convtui.models.wire import WireCapture, attributed
-from convtui.secrets import Redactor
+from convtui.secrets.redactor import Redactor
 from tests.fakes.openai_script import FakeReply
 from tests.fakes.openai_server import OpenAIServerThread, free_port
 from tests.models.conftest import KEY

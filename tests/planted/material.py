@@ -146,7 +146,7 @@ sys.exit(f"cannot start with {sys.argv} {dict(os.environ)}")
 CRASH: Final = """
 import sys
 from convtui.cli.crash import write_crash
-from convtui.scenario import Scenario
+from convtui.scenario.scenario import Scenario
 scenario = Scenario.load(sys.argv[1])
 def work(scenario):
     raise RuntimeError(f"no good: {scenario.provider} {scenario.tools} {scenario.persona.params}")
@@ -167,7 +167,7 @@ REPRO: Final = """
 import sys
 from convtui.log.reader import open_log
 from convtui.log.requests import rebuild
-from convtui.tui.widgets.repro import repro
+from convtui.tui.widgets.inspector.repro import repro
 with open_log(sys.argv[1]) as log:
     for record in log.records():
         if record["type"] == "llm.request":
@@ -178,9 +178,9 @@ with open_log(sys.argv[1]) as log:
 
 WATCH: Final = """
 import asyncio, json, sys
-import convtui.client as client
+import convtui.client.engine_client as client
 from convtui.protocol import Commands, Kind, StartSpec
-from convtui.scenario import Scenario
+from convtui.scenario.scenario import Scenario
 
 said = []
 read = client.read_frame

@@ -13,16 +13,7 @@ from typing import Any
 import yaml
 
 from tests.fakes.openai_script import FakeCall, FakeReply
-from tests.planted.material import (
-    CRASH,
-    NEVER_STARTS,
-    NOTE,
-    PROVIDER,
-    REPRO,
-    SERVER,
-    TOOLS,
-    WATCH,
-)
+from tests.planted.material import CRASH, NEVER_STARTS, NOTE, PROVIDER, REPRO, SERVER, TOOLS, WATCH
 from tests.planted.values import HEADERS, NAMES, OPTIONS, PARAMETERS, Planted
 
 SOURCES = {

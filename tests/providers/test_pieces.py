@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from convtui.errors import ProviderError
 from convtui.models.base import Delta, Reply, ReplyFold, ToolCall, ToolCallDelta, Usage
-from convtui.providers.base import as_delta
+from convtui.providers.pieces import delta_of
 
 OSLO = '{"city": "Oslo"}'
 PARTS = [{"type": "text", "text": "Gate 4."}, {"type": "image_url", "image_url": {"url": "x"}}]
@@ -58,7 +58,7 @@ class Settings(BaseModel):
     ],
 )  # fmt: skip
 def test_a_reply_in_every_form(value: Any, text: str, kinds: list[str]) -> None:
-    delta = as_delta(value)
+    delta = delta_of(value)
     assert delta.text == text
     assert [part["type"] for part in delta.parts] == kinds
 
@@ -74,7 +74,7 @@ def test_a_reply_in_every_form(value: Any, text: str, kinds: list[str]) -> None:
     ],
 )
 def test_a_refusal(value: Any) -> None:
-    delta = as_delta(value)
+    delta = delta_of(value)
     assert (delta.text, delta.refused) == ("No.", True)
 
 
@@ -91,7 +91,7 @@ def test_a_refusal(value: Any) -> None:
     ],
 )
 def test_a_tool_call(value: Any) -> None:
-    (call,) = as_delta(value).tool_calls
+    (call,) = delta_of(value).tool_calls
     assert call.name == "f"
     assert call.arguments in ("{}", "")
     assert call.index in (0, None)
@@ -99,12 +99,12 @@ def test_a_tool_call(value: Any) -> None:
 
 def test_equal_calls_of_a_whole_reply_stay_two() -> None:
     fold = ReplyFold()
-    fold.add(as_delta(Reply("", tool_calls=[ToolCall("", "f", OSLO), ToolCall("", "f", OSLO)])))
+    fold.add(delta_of(Reply("", tool_calls=[ToolCall("", "f", OSLO), ToolCall("", "f", OSLO)])))
     assert [call.arguments for call in fold.reply().tool_calls] == [OSLO, OSLO]
 
 
 def test_finish_reason_reasoning_and_usage_of_a_message() -> None:
-    delta = as_delta(
+    delta = delta_of(
         {
             "content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "a"}],
             "stop_reason": "end_turn",
@@ -118,7 +118,7 @@ def test_finish_reason_reasoning_and_usage_of_a_message() -> None:
 def test_usage_that_is_none_is_unknown() -> None:
     odd: Any = {"prompt_tokens": "5", "completion_tokens": -1, "cost": float("nan")}
     assert Usage(**odd) == Usage()
-    assert as_delta(Delta("a", usage=odd)).usage is None
+    assert delta_of(Delta("a", usage=odd)).usage is None
 
 
 @pytest.mark.parametrize(
@@ -140,5 +140,5 @@ def test_usage_that_is_none_is_unknown() -> None:
 )  # fmt: skip
 def test_what_is_no_reply_is_named(value: Any, says: str) -> None:
     with pytest.raises(ProviderError) as caught:
-        as_delta(value)
+        delta_of(value)
     assert says in str(caught.value)

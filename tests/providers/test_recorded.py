@@ -16,11 +16,11 @@ from convtui.models.base import Delta, Usage
 from convtui.protocol import ContinueFrom
 from convtui.providers.base import Request, SignalMatch
 from convtui.providers.recorded import RecordedProvider, difference
-from convtui.scenario import Scenario
-from convtui.transcript import Flag
-from convtui.tui.drift import drift_notes
-from tests.engine.helpers import Bot, Ran, calls, run, scenario
-from tests.logs import conversation, ending, session, turn, write_log
+from convtui.scenario.scenario import Scenario
+from convtui.transcript.fold import Flag
+from convtui.tui.widgets.inspector.drift import drift_notes
+from tests.builders.conversations import Bot, Ran, calls, run, scenario
+from tests.builders.logs import conversation, ending, session, turn, write_log
 
 
 def look_up(word: str) -> str:

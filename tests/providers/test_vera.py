@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from convtui.engine.runner import Conversation
+from convtui.engine.conversation.runner import Conversation
 from convtui.errors import ProviderLoadError
 from convtui.models.retry import full_jitter
-from convtui.providers import vera_interface, vera_load
 from convtui.providers.base import match_signals
 from convtui.providers.loader import Loaded, ProviderSettings, load_provider
-from convtui.providers.vera import VeraProvider
-from convtui.spec import parse_provider_spec
-from tests.engine.helpers import FakeModels, Ran, findings, run, scenario
+from convtui.providers.vera import interface, loader
+from convtui.providers.vera.adapter import VeraProvider
+from convtui.scenario.provider_spec import parse_provider_spec
+from tests.builders.conversations import FakeModels, Ran, findings, run, scenario
 
 HEAD = '''
 import copy
@@ -106,8 +106,8 @@ def test_a_class_loads_unchanged_and_is_told_apart(write: Any) -> None:
     assert loaded.kind == "vera"
     assert isinstance(loaded.provider, VeraProvider)
     client = loaded.provider.client
-    assert isinstance(client, vera_interface.LLMInterface)
-    assert (client.role, client.role.value) == (vera_interface.Role.PROVIDER, "provider")
+    assert isinstance(client, interface.LLMInterface)
+    assert (client.role, client.role.value) == (interface.Role.PROVIDER, "provider")
     assert client.system_prompt == "You are a helpful AI assistant."
     assert loaded.provider.name == "FerryLLM"
     assert loaded.identity()["model"] == "ferry-2"
@@ -169,7 +169,7 @@ def test_a_real_package_always_wins(tmp_path: Path) -> None:
     code = (
         "import asyncio\n"
         "from convtui.providers.loader import load_provider, ProviderSettings\n"
-        "from convtui.spec import parse_provider_spec\n"
+        "from convtui.scenario.provider_spec import parse_provider_spec\n"
         f"p = load_provider(parse_provider_spec({f'{tmp_path}/mine.py:Bot'!r}),"
         " ProviderSettings()).provider\n"
         "print(p.client.real, type(p.client.role).__module__,"
@@ -200,10 +200,10 @@ async def test_without_the_base_it_is_told_apart_by_its_names(
 
 
 def test_a_class_of_our_own_is_not_taken_for_one() -> None:
-    from tests.engine.helpers import Bot
+    from tests.builders.conversations import Bot
 
-    assert not vera_load.is_vera(Bot)
-    assert not vera_load.is_vera(dict)
+    assert not loader.is_vera(Bot)
+    assert not loader.is_vera(dict)
 
 
 def test_names_that_are_nearly_a_hooks_are_told(write: Any) -> None:
@@ -259,7 +259,7 @@ def test_a_failing_constructor_shows_its_own_frames(write: Any) -> None:
 # --- the interface itself
 
 
-class Plain(vera_interface.LLMInterface):
+class Plain(interface.LLMInterface):
     """Answers with how many turns it was given."""
 
     async def generate_response(
@@ -269,12 +269,12 @@ class Plain(vera_interface.LLMInterface):
 
 
 async def test_first_words_of_the_interface() -> None:
-    plain = Plain("p", vera_interface.Role.PROVIDER, unknown_option=1)
+    plain = Plain("p", interface.Role.PROVIDER, unknown_option=1)
     assert plain.start_prompt == "Start the conversation based on the system prompt"
     assert plain.get_initial_prompt_turns() == [{"turn": 0, "response": plain.start_prompt}]
     assert plain.get_first_turn_input_message() == plain.start_prompt
     assert await plain.start_conversation() == "1 turns"
-    fixed = Plain("p", vera_interface.Role.PROVIDER, first_message="Ahoy")
+    fixed = Plain("p", interface.Role.PROVIDER, first_message="Ahoy")
     assert fixed.get_first_turn_input_message() is None
     assert await fixed.start_conversation() == "Ahoy"
     assert fixed.last_response_metadata["static_first_message"] is True
@@ -636,7 +636,7 @@ async def test_outside_of_a_conversation_it_retries_all_the_same(
     assert await plain._run_with_retry(once, on_error=on_error) == "fine"
     assert noted == [(1, True), (2, True)]
     errors[:] = [OSError("quota")]
-    with pytest.raises(vera_interface.LLMGenerationFailed, match="non-retryable"):
+    with pytest.raises(interface.LLMGenerationFailed, match="non-retryable"):
         await plain._run_with_retry(once, no_retry_substrings=("quota",), on_error=on_error)
     assert plain.last_response_metadata["noted"] == "quota"
 

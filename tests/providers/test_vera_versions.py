@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from convtui.errors import ProviderLoadError
-from convtui.providers import vera_interface
 from convtui.providers.base import HistoryTurn, Request
 from convtui.providers.loader import Loaded, ProviderSettings, load_provider
-from convtui.providers.vera import VeraProvider
-from convtui.spec import parse_provider_spec
-from tests.engine.helpers import Ran, resume, run, scenario
+from convtui.providers.vera import interface
+from convtui.providers.vera.adapter import VeraProvider
+from convtui.scenario.provider_spec import parse_provider_spec
+from tests.builders.conversations import Ran, resume, run, scenario
 
 ONE_ZERO = '''
 from typing import Any, Dict, Optional, Tuple
@@ -121,7 +121,7 @@ def test_its_second_argument_is_the_system_prompt(tmp_path: Path) -> None:
     loaded = load(spec_of(tmp_path, ONE_ZERO), system_prompt="Be kind.", model="old-2")
     client = client_of(loaded)
     assert client.system_prompt == "Be kind."
-    assert client.role is vera_interface.Role.PROVIDER
+    assert client.role is interface.Role.PROVIDER
     assert client.llm.model == "old-2"
     assert loaded.construction is not None
     assert loaded.construction.given == ("name", "system_prompt", "model_name")

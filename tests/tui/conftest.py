@@ -13,7 +13,7 @@ from textual.app import App
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 
-from .hands import Hands
+from tests.tui.harness.hands import Hands
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,7 +33,7 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
     By the real clock all keys of a test are a burst: they are text, not commands.
     """
-    monkeypatch.setattr("convtui.tui.typed_keys.KeyClock", Hands)
+    monkeypatch.setattr("convtui.tui.keyboard.typed_keys.KeyClock", Hands)
 
 
 @pytest.fixture(autouse=True)

@@ -8,17 +8,17 @@ from typing import Any
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from convtui.actions import Keymap
-from convtui.analysis.profiling import read_runs
+from convtui.actions.registry import Keymap
+from convtui.analysis.profile.reading import read_runs
 from convtui.tui.app import ConvtuiApp, recording
-from convtui.tui.profile_doc import plots, sorted_runs, tables
-from convtui.tui.screens.debugger import DebuggerScreen
-from convtui.tui.screens.profile import ProfileRuns, ProfileScreen
-from convtui.tui.screens.runs import RunsScreen
-from tests.analysis.test_compress_check import child
-from tests.analysis.tool_logs import tool_log
-from tests.tui.sample import until
-from tests.tui.test_compare import text
+from convtui.tui.documents.profile import plots, sorted_runs, tables
+from convtui.tui.screens.debugger.screen import DebuggerScreen
+from convtui.tui.screens.profile.screen import ProfileRuns, ProfileScreen
+from convtui.tui.screens.runs.screen import RunsScreen
+from tests.analysis.profile.test_compress_check import child
+from tests.builders.tool_logs import tool_log
+from tests.tui.harness.sample import until
+from tests.tui.screens.compare.test_screen import text
 from tests.tui.test_snapshots import Compare, still
 
 T, F = True, False

@@ -15,22 +15,22 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
-from convtui.client import EngineHandle, EngineState
-from convtui.config import Config, load_config
+from convtui.client.engine_client import EngineHandle, EngineState
+from convtui.config.settings import Config, load_config
 from convtui.log.reader import open_log
 from convtui.protocol import StartSpec
 from convtui.tui.app import ConvtuiApp, recording
-from convtui.tui.run import LiveRun
-from convtui.tui.screens.debugger import DebuggerScreen
-from convtui.tui.screens.debugger_status import StatusFeed
-from convtui.tui.screens.dialogs import Edit
-from convtui.tui.screens.error import ErrorPane
+from convtui.tui.screens.debugger.screen import DebuggerScreen
+from convtui.tui.screens.debugger.status_lines import StatusFeed
+from convtui.tui.screens.dialogs.provider_error import ErrorPane
+from convtui.tui.screens.dialogs.questions import Edit
 from convtui.tui.screens.help import HelpScreen
-from convtui.tui.screens.picker import PickerScreen
-from convtui.tui.source import LiveSource
-from convtui.tui.widgets.inspector import Inspector
-from tests.tui.fake_handle import FakeHandle
-from tests.tui.sample import header, refund, turn, until, write_log
+from convtui.tui.screens.home.picker import PickerScreen
+from convtui.tui.sources.run import LiveRun
+from convtui.tui.sources.source import LiveSource
+from convtui.tui.widgets.inspector.inspector import Inspector
+from tests.tui.harness.fake_handle import FakeHandle
+from tests.tui.harness.sample import header, refund, turn, until, write_log
 
 Compare = Callable[..., bool]
 Before = Callable[[Pilot[Any]], Awaitable[None]]

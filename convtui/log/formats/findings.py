@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
-from convtui.events import Warned
+from convtui.records.models import Warned
 
 _IN_LINE: Final = re.compile(r"line (\d{1,12}): ")
 EMPTY: Final = "empty"

@@ -1,6 +1,6 @@
 """The formats of other tools that come in and go out: one module for each, imported when used.
 
-A module of a format has a constant `FORMAT`; its name is in `NAMES` here. That is all there is to
+The module of a format has a constant `FORMAT` and is listed in `_MODULES`. That is all there is to
 adding one.
 """
 
@@ -14,11 +14,19 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from convtui.errors import FileError, UsageError, did_you_mean, listed
-from convtui.events import Record
 from convtui.log.formats.findings import Finding
 from convtui.log.reader import Log
+from convtui.records.models import Record
 
-NAMES: Final = ("vera", "waza", "oharness", "rath", "hermes", "hermes-trajectory")
+_MODULES: Final = {
+    "vera": "vera.format",
+    "waza": "waza.format",
+    "oharness": "oharness.format",
+    "rath": "rath.format",
+    "hermes": "hermes.format",
+    "hermes-trajectory": "hermes.trajectory",
+}
+NAMES: Final = tuple(_MODULES)
 """Every known format, in the order in which files are shown to them."""
 
 
@@ -124,9 +132,8 @@ class Format:
 def formats(names: Iterable[str] = NAMES) -> Iterator[Format]:
     """The formats of these names."""
     for name in names:
-        module = name.replace("-", "_")
-        found: Format = import_module(f"convtui.log.formats.{module}").FORMAT
-        yield found
+        format: Format = import_module(f"convtui.log.formats.{_MODULES[name]}").FORMAT
+        yield format
 
 
 def reader_for(path: Path, name: str | None = None) -> Callable[[Path], Iterator[Imported]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from convtui.events import RECORD_TYPES, Record, Warned
-from convtui.record_fields import MAX_FAULTS, FieldChecker
-from convtui.records import encode
+from convtui.records.codec import encode
+from convtui.records.fields import MAX_FAULTS, FieldChecker
+from convtui.records.models import RECORD_TYPES, Record, Warned
 
 BAD_FIELD = "bad_field"
 

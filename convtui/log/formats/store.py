@@ -9,14 +9,14 @@ from typing import Any, Final
 
 from convtui import __version__
 from convtui.errors import LogError
-from convtui.events import ConversationEnded, Header, ParentRef, Record, TurnCommitted
-from convtui.heuristics import Noticer
 from convtui.log.formats.registry import Imported, ParentIn
-from convtui.log.library import log_files, summarise
 from convtui.log.reader import digest_until
+from convtui.log.run_summary import log_files, summarise
 from convtui.log.writer import LogWriter
-from convtui.secrets import Redactor
-from convtui.text import safe_name
+from convtui.records.models import ConversationEnded, Header, ParentRef, Record, TurnCommitted
+from convtui.secrets.redactor import Redactor
+from convtui.text.boundary import safe_name
+from convtui.text_checks.text_checks import Noticer
 
 _DIGITS: Final = (6, 12, 32)
 """How much of an id a name has: more where conversations would have the same name."""

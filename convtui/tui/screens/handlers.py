@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from convtui.actions import actions
+from convtui.actions.registry import actions
 
 
 def always() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from textual import events
@@ -16,12 +16,14 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from convtui.actions import Action, Keymap
+from convtui.actions.registry import Action, Keymap
 from convtui.errors import FileError
 from convtui.manual.layout import Style, lay_out
 from convtui.manual.pages import TOPICS, page, topic_of
-from convtui.text import visible
-from convtui.tui.keys import ActionScreen
+from convtui.text.boundary import visible
+
+if TYPE_CHECKING:
+    from convtui.tui.screens.action_screen import ActionScreen
 
 _FAMILY = re.compile(r".*_([2-9])")
 _STYLES: dict[Style, str] = {
@@ -191,7 +193,7 @@ class HelpScreen(ModalScreen[None]):
 
 def help_of_dialog(dialog: Screen[object], below: ActionScreen) -> HelpScreen:
     """Help for a dialog that lies over `below`: its own keys, and the page about it."""
-    from convtui.tui.screens.breakpoints import BreakpointsScreen
+    from convtui.tui.screens.dialogs.breakpoints import BreakpointsScreen
 
     breakpoints = isinstance(dialog, BreakpointsScreen)
     topic = "filters" if breakpoints else topic_of(below.help_contexts())

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from convtui.tui.keys import ActionScreen
+from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.widgets.row_list import RowList
 from convtui.tui.widgets.text_pane import TextPane

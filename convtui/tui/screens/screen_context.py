@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from textual.screen import Screen
 
-from convtui.actions import Keymap
+from convtui.actions.registry import Keymap
 
 if TYPE_CHECKING:
-    from convtui.tui.keys import ActionScreen
+    from convtui.tui.screens.action_screen import ActionScreen
 
 T = TypeVar("T")
 

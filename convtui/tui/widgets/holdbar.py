@@ -10,10 +10,10 @@ from textual.content import Content
 from textual.widgets import Static
 
 from convtui.log.tool_uses import ToolUse, waiting_uses
-from convtui.records import RecordDict
-from convtui.text import visible_line
-from convtui.tui.widgets.tool_marks import short_arguments
-from convtui.tui.words import decision_sign, decision_text, error_lines, hold_reason, where
+from convtui.records.codec import RecordDict
+from convtui.text.boundary import visible_line
+from convtui.tui.drawing.labels import decision_sign, decision_text, error_lines, hold_reason, where
+from convtui.tui.widgets.transcript.tool_marks import short_arguments
 
 _TALL = 24
 """Rows of a screen on which more than two calls are listed."""

@@ -21,9 +21,9 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from convtui.text import harmless
-from convtui.tui.clusters import anchored, separated
-from convtui.tui.palette import Palette, palette_of
+from convtui.text.boundary import harmless
+from convtui.tui.drawing.clusters import anchored, separated
+from convtui.tui.drawing.palette import Palette, palette_of
 from convtui.tui.timers import once
 from convtui.tui.widgets.heights import Heights
 

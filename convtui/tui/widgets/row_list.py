@@ -12,9 +12,9 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from convtui.tui.palette import Palette, Span
+from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
-from convtui.tui.widgets.marks import fit
+from convtui.tui.widgets.transcript.marks import fit
 
 Item = TypeVar("Item")
 

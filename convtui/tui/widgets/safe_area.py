@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import TextArea
 
-from convtui.text import visible
+from convtui.text.boundary import visible
 
 _STAND_IN = "�"
 

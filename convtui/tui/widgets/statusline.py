@@ -10,10 +10,10 @@ from rich.cells import cell_len
 from textual.strip import Strip
 from textual.widget import Widget
 
-from convtui.text import visible_line
-from convtui.tui.palette import Palette, Span, palette_of
+from convtui.text.boundary import visible_line
+from convtui.tui.drawing.palette import Palette, Span, palette_of
 from convtui.tui.widgets.line_view import strip_of
-from convtui.tui.widgets.marks import fit
+from convtui.tui.widgets.transcript.marks import fit
 
 State = Literal[
     "starting",

@@ -9,7 +9,7 @@ from textual import events
 from textual.content import Content
 from textual.message import Message
 
-from convtui.text import visible_line
+from convtui.text.boundary import visible_line
 from convtui.tui.widgets.safe_area import SafeTextArea
 
 PAUSE_BEFORE_EMPTY = 0.3

@@ -9,10 +9,10 @@ from typing import ClassVar
 from rich.segment import Segment
 from textual.strip import Strip
 
-from convtui.text import visible
-from convtui.tui.palette import Palette, Span, plain
+from convtui.text.boundary import visible
+from convtui.tui.drawing.palette import Palette, Span, plain
+from convtui.tui.drawing.wrap import Wrapped, count_lines, paint
 from convtui.tui.widgets.line_view import CopyRow, LineView
-from convtui.tui.wrap import Wrapped, count_lines, paint
 
 _PIECE = 4_096
 _KEPT = 200

@@ -1,0 +1,813 @@
+"""The one registry of actions: bindings, footer, help, palette, keymaps and the manual's key table
+are all made from it.
+
+A context is where the keys of an action are heard. `live`, `held` and `replay` are the three
+states of the debugger, of which one holds at a time; `take_over` is the input at its bottom,
+`search` a search whose matches are lit, `overlay` anything that lies over a screen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from convtui.actions.key_names import display_key, normal_key
+from convtui.errors import DataFileError, Problem, did_you_mean
+from convtui.files.yaml import Lines, load_yaml
+
+LIVE = frozenset({"live"})
+HELD = frozenset({"held"})
+REPLAY = frozenset({"replay"})
+RUNNING = LIVE | HELD
+DEBUGGER = LIVE | HELD | REPLAY
+PICKER = frozenset({"picker"})
+RUNS = frozenset({"runs"})
+COMPARE = frozenset({"compare"})
+REHOOK = frozenset({"rehook"})
+PROFILE = frozenset({"profile"})
+WARM = frozenset({"warm"})
+ARMS = frozenset({"arms"})
+TAKE_OVER = frozenset({"take_over"})
+SEARCH = frozenset({"search"})
+OVERLAY = frozenset({"overlay"})
+SCREENS = DEBUGGER | PICKER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS
+EVERYWHERE = SCREENS | OVERLAY | TAKE_OVER
+CONTEXTS = (
+    "picker",
+    "live",
+    "held",
+    "replay",
+    "take_over",
+    "search",
+    "runs",
+    "compare",
+    "rehook",
+    "profile",
+    "warm",
+    "arms",
+    "overlay",
+)
+
+
+_SHOWS = (
+    "move.", "view.", "inspector.", "search.", "replay.", "copy.", "compare.", "context.view",
+    "picker.next", "picker.previous", "runs.fold", "runs.tree", "app.help", "app.palette",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something a person can do.
+
+    `keys` are shown and may be remapped, `aliases` work beside them and are not shown in the
+    footer. `label` (at most 12 characters) is for the footer, `help` one sentence. `confirm`
+    asks for a second press, always.
+    """
+
+    id: str
+    keys: tuple[str, ...]
+    label: str
+    help: str
+    group: str
+    contexts: frozenset[str]
+    aliases: tuple[str, ...] = ()
+    confirm: bool = False
+
+    @property
+    def acts(self) -> bool:
+        """Whether it may write something, call a model or leave; others only show something."""
+        return not self.id.startswith(_SHOWS)
+
+
+def _actions() -> Iterator[Action]:
+    group = "Run"
+    yield Action(
+        "run.toggle", ("space",), "pause/run", "Pause the run, or let it go on.", group, RUNNING
+    )
+    yield Action("run.step_turn", ("n",), "turn", "Go on by one turn.", group, DEBUGGER, ("f10",))
+    yield Action(
+        "run.step_stage", ("s",), "stage", "Go on by one stage of the turn.", group, DEBUGGER
+    )
+    yield Action(
+        "run.continue",
+        ("c",),
+        "continue",
+        "Go on to the next breakpoint.",
+        group,
+        DEBUGGER,
+        ("f5",),
+    )
+    yield Action(
+        "run.cancel_call", ("x",), "cancel call", "Cancel the call in flight.", group, RUNNING
+    )
+    yield Action(
+        "run.inject", ("I",), "inject", "Put a fault into the next call of a side.", group, RUNNING
+    )
+    yield Action(
+        "run.kill_engine", ("K",), "kill", "Kill the engine process.", group, RUNNING, confirm=True
+    )
+    yield Action(
+        "break.here",
+        ("b",),
+        "break here",
+        "Set or clear a breakpoint here.",
+        group,
+        DEBUGGER,
+        ("f9",),
+    )
+    yield Action(
+        "break.list", ("B",), "breakpoints", "List and edit the breakpoints.", group, DEBUGGER
+    )
+
+    group = "Held"
+    yield Action("hold.first", ("enter",), "go on", "Take the hold's first choice.", group, HELD)
+    yield Action("hold.edit", ("e",), "edit", "Edit what is held.", group, HELD)
+    yield Action(
+        "hold.open_editor",
+        ("E",),
+        "editor",
+        "Open what is held, or what you are about to say, in $EDITOR.",
+        group,
+        HELD,
+    )
+    yield Action(
+        "hold.ask_again",
+        ("a",),
+        "ask again",
+        "Ask the model again; press twice on a committed turn.",
+        group,
+        RUNNING,
+        confirm=True,
+    )
+    yield Action(
+        "hold.override", ("o",), "override", "Override the discard or the ending.", group, HELD
+    )
+    yield Action(
+        "hold.undo",
+        ("u",),
+        "undo",
+        "Take back the last edit or override, as long as it was not released.",
+        group,
+        HELD,
+    )
+    yield Action(
+        "hold.redo",
+        ("ctrl+r",),
+        "redo",
+        "Make the edit that was taken back last again.",
+        group,
+        HELD,
+    )
+    yield Action(
+        "hold.ask_again_with",
+        ("alt+a",),
+        "ask with ...",
+        "Ask the model again with other parameters, this once.",
+        group,
+        HELD,
+    )
+    yield Action(
+        "hold.edit_brief",
+        ("A",),
+        "edit brief",
+        "Edit the responder's brief and have it decide again.",
+        group,
+        DEBUGGER,
+        confirm=True,
+    )
+    for digit in range(1, 10):
+        yield Action(
+            f"hold.choice_{digit}",
+            (str(digit),),
+            f"choice {digit}",
+            f"Take choice {digit} of the hold.",
+            group,
+            HELD,
+        )
+
+    group = "Conversation"
+    yield Action(
+        "take_over.toggle",
+        ("t",),
+        "take over",
+        "Take over as the user, or hand back.",
+        group,
+        RUNNING,
+    )
+    yield Action(
+        "take_over.provider",
+        ("T",),
+        "be provider",
+        "Take over as the provider, or hand back.",
+        group,
+        RUNNING,
+    )
+    yield Action(
+        "branch.rewind",
+        ("w",),
+        "rewind",
+        "Go back to the selected turn in a new branch.",
+        group,
+        DEBUGGER,
+        confirm=True,
+    )
+    yield Action(
+        "branch.fork",
+        ("f",),
+        "fork",
+        "Go on after the selected turn in a new branch.",
+        group,
+        DEBUGGER,
+        confirm=True,
+    )
+    yield Action(
+        "branch.list",
+        ("L",),
+        "branches",
+        "List the branches of the conversation: look at one, compare it, or go on with it.",
+        group,
+        DEBUGGER,
+    )
+    yield Action("provider.reload", ("R",), "reload", "Reload the provider's code.", group, RUNNING)
+    yield Action(
+        "context.compress",
+        ("C",),
+        "compress",
+        "Summarise the history and go on from the summary in a new branch.",
+        group,
+        RUNNING,
+        confirm=True,
+    )
+    yield Action(
+        "tools.approve",
+        ("H",),
+        "approve",
+        "Have tool calls wait for your approval, or let them run.",
+        group,
+        RUNNING,
+    )
+
+    group = "Take over"
+    yield Action(
+        "take_over.send",
+        ("enter",),
+        "send",
+        "Send the text; empty, let the simulator speak this once.",
+        group,
+        TAKE_OVER,
+    )
+    yield Action(
+        "take_over.newline",
+        ("ctrl+j", "alt+enter"),
+        "new line",
+        "Begin a new line.",
+        group,
+        TAKE_OVER,
+    )
+    yield Action(
+        "take_over.draft",
+        ("ctrl+g",),
+        "draft",
+        "Have the side you speak for make a draft.",
+        group,
+        TAKE_OVER,
+    )
+    yield Action(
+        "take_over.editor",
+        ("ctrl+o",),
+        "editor",
+        "Write the text in $EDITOR.",
+        group,
+        TAKE_OVER,
+    )
+    yield Action(
+        "take_over.leave",
+        ("escape",),
+        "leave",
+        "Leave the input and keep its text.",
+        group,
+        TAKE_OVER,
+    )
+
+    group = "Look"
+    yield Action(
+        "view.cycle",
+        ("r",),
+        "raw/shown",
+        "Show raw text, shown text, or the difference.",
+        group,
+        DEBUGGER,
+    )
+    yield Action(
+        "inspector.toggle", ("i",), "inspector", "Show or hide the inspector.", group, DEBUGGER
+    )
+    yield Action(
+        "inspector.open",
+        ("enter",),
+        "inspect",
+        "Open the inspector of the selected turn.",
+        group,
+        LIVE | REPLAY,
+    )
+    yield Action(
+        "inspector.next_tab",
+        ("tab",),
+        "next tab",
+        "Go to the inspector's next tab.",
+        group,
+        DEBUGGER,
+    )
+    yield Action(
+        "inspector.previous_tab",
+        ("shift+tab",),
+        "prev tab",
+        "Go to the inspector's previous tab.",
+        group,
+        DEBUGGER,
+    )
+    for digit in range(1, 10):
+        yield Action(
+            f"inspector.tab_{digit}",
+            (str(digit),),
+            f"tab {digit}",
+            f"Open tab {digit} of the inspector.",
+            group,
+            LIVE | REPLAY,
+        )
+    yield Action(
+        "inspector.decision",
+        ("d",),
+        "decision",
+        "Show the turn's decisions; again, the responder's own conversation.",
+        group,
+        DEBUGGER,
+    )
+    yield Action(
+        "inspector.whole",
+        ("V",),
+        "full result",
+        "Show tool results that were cut in full, or cut again.",
+        group,
+        DEBUGGER,
+    )
+    yield Action(
+        "context.view",
+        ("v",),
+        "summary",
+        "Show the turns that were summarised, or the summary in their place.",
+        group,
+        DEBUGGER,
+    )
+    yield Action(
+        "turn.correct",
+        ("l",),
+        "correct",
+        "Correct the selected turn's flags, or whose fault it is.",
+        group,
+        DEBUGGER,
+    )
+    yield Action("turn.mark", ("m",), "mark", "Mark the selected turn, or not.", group, DEBUGGER)
+    yield Action(
+        "turn.note", ("semicolon",), "note", "Write a note on the selected turn.", group, DEBUGGER
+    )
+    yield Action(
+        "turn.notes", ("M",), "notes", "List the marks and notes and go to one.", group, DEBUGGER
+    )
+    yield Action("view.follow", ("F",), "follow", "Follow the newest turn.", group, DEBUGGER)
+
+    group = "Move"
+    lists = DEBUGGER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS
+    yield Action("move.up", ("up", "k"), "up", "Select the turn before.", group, lists)
+    yield Action("move.down", ("down", "j"), "down", "Select the next turn.", group, lists)
+    yield Action("move.first", ("g", "home"), "first", "Go to the first turn.", group, lists)
+    yield Action("move.last", ("G", "end"), "last", "Go to the last turn.", group, lists)
+    yield Action(
+        "move.next_event",
+        ("right_square_bracket", "full_stop"),
+        "next event",
+        "Go to the next event of interest.",
+        group,
+        DEBUGGER,
+    )
+    yield Action(
+        "move.previous_event",
+        ("left_square_bracket", "comma"),
+        "prev event",
+        "Go to the previous event of interest.",
+        group,
+        DEBUGGER,
+    )
+
+    group = "Search"
+    yield Action(
+        "search.open",
+        ("slash",),
+        "search",
+        "Search with a filter expression.",
+        group,
+        DEBUGGER | RUNS | SEARCH,
+    )
+    yield Action("search.next", ("n",), "next match", "Go to the next match.", group, SEARCH)
+    yield Action(
+        "search.previous", ("N",), "prev match", "Go to the previous match.", group, SEARCH
+    )
+    yield Action("search.close", ("escape",), "end search", "Put the search out.", group, SEARCH)
+
+    group = "Replay"
+    yield Action(
+        "replay.toggle", ("space",), "play/pause", "Play the recording, or pause it.", group, REPLAY
+    )
+    yield Action(
+        "replay.faster", ("plus",), "faster", "Play twice as fast.", group, REPLAY, ("equals_sign",)
+    )
+    yield Action("replay.slower", ("minus",), "slower", "Play half as fast.", group, REPLAY)
+    yield Action("replay.next_turn", ("right",), "next turn", "Go to the next turn.", group, REPLAY)
+    yield Action(
+        "replay.previous_turn", ("left",), "prev turn", "Go to the turn before.", group, REPLAY
+    )
+    yield Action(
+        "replay.go_to",
+        ("number_sign",),
+        "go to turn",
+        "Go to a turn by its number, as in 7 or 2:7.",
+        group,
+        REPLAY,
+    )
+
+    group = "Copy"
+    yield Action("copy.turn", ("y",), "copy turn", "Copy the selected turn.", group, DEBUGGER)
+    yield Action("copy.transcript", ("Y",), "copy all", "Copy the transcript.", group, DEBUGGER)
+    yield Action(
+        "copy.python",
+        ("P",),
+        "copy Python",
+        "Copy the turn's last model call as a Python script.",
+        group,
+        DEBUGGER,
+    )
+    yield Action(
+        "copy.curl",
+        ("U",),
+        "copy curl",
+        "Copy the turn's last model call as a curl command.",
+        group,
+        DEBUGGER,
+    )
+
+    group = "Start"
+    yield Action("picker.start", ("enter",), "start", "Start the conversation.", group, PICKER)
+    yield Action("picker.next_field", ("tab",), "next", "Go to the next field.", group, PICKER)
+    yield Action(
+        "picker.previous_field",
+        ("shift+tab",),
+        "previous",
+        "Go to the field before.",
+        group,
+        PICKER,
+    )
+    yield Action("runs.open", ("enter",), "open", "Open the selected run.", group, RUNS)
+    yield Action(
+        "runs.fold", ("space",), "branches", "Show or hide the branches of the run.", group, RUNS
+    )
+    yield Action("runs.tree", ("t",), "tree", "Show or hide all branches.", group, RUNS)
+    yield Action(
+        "runs.mark",
+        ("m",),
+        "mark",
+        "Mark the run: for a comparison, a profile, a template.",
+        group,
+        RUNS,
+    )
+    yield Action(
+        "runs.compare",
+        ("C",),
+        "compare",
+        "Compare two marked runs, a marked one with this, or a branch with its parent.",
+        group,
+        RUNS,
+    )
+
+    yield Action("runs.sort", ("o",), "order", "Sort the runs.", group, RUNS)
+    yield Action("runs.tag", ("T",), "tags", "Give the run tags, or take them away.", group, RUNS)
+    yield Action("runs.trash", ("d", "delete"), "delete", "Move the run to the trash.", group, RUNS)
+    yield Action(
+        "runs.undo", ("u",), "undelete", "Put back the run that was deleted last.", group, RUNS
+    )
+    yield Action("runs.preview", ("i",), "preview", "Show or hide the preview.", group, RUNS)
+
+    group = "Compare"
+    yield Action(
+        "compare.next",
+        ("right_square_bracket", "full_stop"),
+        "next diff",
+        "Go to the next difference.",
+        group,
+        COMPARE,
+    )
+    yield Action(
+        "compare.previous",
+        ("left_square_bracket", "comma"),
+        "prev diff",
+        "Go to the previous difference.",
+        group,
+        COMPARE,
+    )
+    yield Action("compare.open_a", ("a",), "open A", "Open A at the selected turn.", group, COMPARE)
+    yield Action("compare.open_b", ("b",), "open B", "Open B at the selected turn.", group, COMPARE)
+
+    group = "Rehook"
+    yield Action(
+        "rehook.open",
+        ("h",),
+        "rehook",
+        "Run a provider's hooks again over what was recorded, without a model call.",
+        group,
+        DEBUGGER | RUNS,
+    )
+    yield Action(
+        "rehook.details",
+        ("enter",),
+        "diff",
+        "Show what the hooks made of the reply then and now, or hide it.",
+        group,
+        REHOOK,
+    )
+    yield Action("rehook.turn", ("o",), "open run", "Open the run at that turn.", group, REHOOK)
+    yield Action(
+        "rehook.again",
+        ("R",),
+        "run again",
+        "Run the hooks again, with the code as it is now.",
+        group,
+        REHOOK,
+    )
+    yield Action(
+        "rehook.provider", ("p",), "provider", "Take another provider's hooks.", group, REHOOK
+    )
+    yield Action(
+        "rehook.stop",
+        ("escape",),
+        "stop",
+        "Stop it, or hide the details, or go back.",
+        group,
+        REHOOK,
+    )
+
+    group = "Profile"
+    yield Action(
+        "profile.open",
+        ("p",),
+        "profile",
+        "Show how reliable the run was, or many: tools, errors, times, plots, compressions.",
+        group,
+        DEBUGGER | RUNS,
+    )
+    yield Action("profile.run", ("enter",), "open run", "Open the selected run.", group, PROFILE)
+    yield Action("profile.next_pane", ("tab",), "next pane", "Go to the next pane.", group, PROFILE)
+    yield Action("profile.sort", ("o",), "order", "Sort the tools and the runs.", group, PROFILE)
+    yield Action(
+        "profile.report", ("w",), "HTML report", "Write it all into a page.", group, PROFILE
+    )
+    yield Action("profile.again", ("R",), "read again", "Read the logs again.", group, PROFILE)
+    yield Action("profile.stop", ("escape",), "stop", "Stop it, or go back.", group, PROFILE)
+
+    group = "Warm"
+    yield Action(
+        "warm.open",
+        ("W",),
+        "warm",
+        "List the warm templates: look at one, build, edit, delete.",
+        group,
+        PICKER | RUNS,
+    )
+    yield Action("warm.use", ("enter",), "use", "Start the next run with it.", group, WARM)
+    yield Action("warm.build", ("n",), "build", "Build a template from saved runs.", group, WARM)
+    yield Action("warm.edit", ("e",), "edit", "Edit the template in $EDITOR.", group, WARM)
+    yield Action("warm.delete", ("d", "delete"), "delete", "Delete the template.", group, WARM)
+    yield Action("warm.mark", ("m",), "mark", "Mark the template to compare it.", group, WARM)
+    yield Action(
+        "warm.diff",
+        ("C",),
+        "diff",
+        "Compare what the marked template injects with what this one does.",
+        group,
+        WARM,
+    )
+    yield Action("warm.next_pane", ("tab",), "next pane", "Go to the next pane.", group, WARM)
+    yield Action(
+        "warm.stop", ("escape",), "stop", "Stop it, or leave the diff, or go back.", group, WARM
+    )
+
+    group = "A/B"
+    yield Action(
+        "ab.open",
+        ("A",),
+        "A/B",
+        "Compare two arms of runs, such as warm against cold.",
+        group,
+        RUNS,
+    )
+    yield Action("ab.arm_a", ("a",), "arm A", "Put the run into arm A, or out.", group, ARMS)
+    yield Action("ab.arm_b", ("b",), "arm B", "Put the run into arm B, or out.", group, ARMS)
+    yield Action("ab.filter_a", ("A",), "filter for A", "Choose arm A with a filter.", group, ARMS)
+    yield Action("ab.filter_b", ("B",), "filter for B", "Choose arm B with a filter.", group, ARMS)
+    yield Action("ab.clear", ("c",), "empty both", "Take all runs out of both.", group, ARMS)
+    yield Action("ab.run", ("enter",), "open run", "Open the selected run.", group, ARMS)
+    yield Action("ab.next_pane", ("tab",), "next pane", "Go to the next pane.", group, ARMS)
+    yield Action("ab.stop", ("escape",), "stop", "Stop it, or go back.", group, ARMS)
+
+    group = "Everywhere"
+    yield Action(
+        "app.help",
+        ("question_mark",),
+        "help",
+        "Show the keys that work here.",
+        group,
+        SCREENS,
+        ("f1",),
+    )
+    yield Action(
+        "app.palette",
+        ("colon", "ctrl+p"),
+        "commands",
+        "Find any action by its name.",
+        group,
+        SCREENS,
+    )
+    yield Action(
+        "overlay.close", ("escape",), "close", "Close what lies over the screen.", group, OVERLAY
+    )
+    yield Action(
+        "app.quit",
+        ("q",),
+        "quit",
+        "Go back, or quit; asks while a run is live.",
+        group,
+        SCREENS | OVERLAY,
+        ("ctrl+q",),
+    )
+    yield Action(
+        "app.interrupt",
+        ("ctrl+c",),
+        "copy/quit",
+        "Copy the selection; a second press quits.",
+        group,
+        EVERYWHERE | SEARCH,
+    )
+
+
+@lru_cache(maxsize=1)
+def actions() -> Mapping[str, Action]:
+    """Every action by its id, in the order in which help shows them."""
+    return {action.id: action for action in _actions()}
+
+
+@dataclass(frozen=True, slots=True)
+class Keymap:
+    """The keys of every action, defaults overlaid with what a person chose."""
+
+    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    path: Path | None = None
+
+    def keys(self, action: str | Action) -> tuple[str, ...]:
+        """All keys that do it, the shown ones first; an alias taken by a chosen key is left out."""
+        known = actions()[action] if isinstance(action, str) else action
+        taken = {
+            key
+            for other, keys in self.chosen.items()
+            if other != known.id and actions()[other].contexts & known.contexts
+            for key in keys
+        }
+        shown = self.shown_keys(known)
+        return (*shown, *(key for key in known.aliases if key not in taken and key not in shown))
+
+    def shown_keys(self, action: str | Action) -> tuple[str, ...]:
+        """The keys that footer and help show."""
+        known = actions()[action] if isinstance(action, str) else action
+        return self.chosen.get(known.id, known.keys)
+
+    def find(self, key: str, contexts: Iterable[str]) -> Action | None:
+        """What `key` does in any of `contexts`; the first context that knows it wins."""
+        for context in contexts:
+            for action in actions().values():
+                if context in action.contexts and key in self.keys(action):
+                    return action
+        return None
+
+    def heard_in(self, *contexts: str) -> list[Action]:
+        """The actions of any of `contexts`, in order of the registry."""
+        wanted = frozenset(contexts)
+        return [action for action in actions().values() if action.contexts & wanted]
+
+    @staticmethod
+    def display(key: str) -> str:
+        """A key for people: `^p`, `space`, `?`, `F5`."""
+        return display_key(key)
+
+    def shown(self, action: str | Action) -> str:
+        """The first shown key for people; empty when the action has none."""
+        keys = self.shown_keys(action)
+        return self.display(keys[0]) if keys else ""
+
+
+def load_keymap(path: Path | None) -> Keymap:
+    """The keymap in a YAML file, `action.id: key` or a list of keys; the defaults for None.
+
+    An empty list takes all keys from an action. Raises `FileError`, or `DataFileError` with every
+    mistake: unknown action, invalid key, a key that two actions share where both are heard.
+    """
+    if path is None:
+        return Keymap()
+    document = load_yaml(path)
+    chosen, problems = read_keymap(document.data, document.lines, path)
+    if problems:
+        raise DataFileError(problems)
+    return Keymap(chosen, path)
+
+
+def read_keymap(
+    data: object, lines: Lines, path: Path | None
+) -> tuple[dict[str, tuple[str, ...]], list[Problem]]:
+    """The chosen keys in a keymap's data, and its mistakes in line order."""
+    if data is None:
+        return {}, []
+    if not isinstance(data, dict):
+        message = "a keymap is a mapping of action ids to keys, as in run.toggle: space"
+        return {}, [Problem(message, path=path, line=lines.get(()))]
+    chosen: dict[str, tuple[str, ...]] = {}
+    problems: list[Problem] = []
+    for name, value in data.items():
+        line = lines.get((name,))
+        if name not in actions():
+            near = did_you_mean(str(name), actions())
+            problems.append(Problem(f"unknown action{near}", path=path, line=line, key=str(name)))
+            continue
+        keys: list[str] = []
+        for item in value if isinstance(value, list) else [] if value is None else [value]:
+            try:
+                # A bare digit is a number in YAML and a key here.
+                number = isinstance(item, int) and not isinstance(item, bool) and 0 <= item <= 9
+                if not isinstance(item, str) and not number:
+                    raise ValueError(f"{item!r} is no key; put it in quotes")
+                key = normal_key(str(item))
+                if key == "ctrl+c" and name != "app.interrupt":
+                    raise ValueError("ctrl+c is kept for copying and quitting")
+                keys.append(key)
+            except ValueError as error:
+                problems.append(Problem(str(error), path=path, line=line, key=str(name)))
+        chosen[name] = tuple(dict.fromkeys(keys))
+    problems.extend(_clashes(chosen, lines, path))
+    return chosen, sorted(problems, key=lambda problem: problem.line or 0)
+
+
+def _clashes(
+    chosen: Mapping[str, tuple[str, ...]], lines: Lines, path: Path | None
+) -> Iterator[Problem]:
+    keymap = Keymap(chosen)
+    for name in chosen:
+        for other in actions().values():
+            # Two chosen ones are told once, at the later line.
+            later = (lines.get((other.id,)) or 0) <= (lines.get((name,)) or 0)
+            if other.id == name or (other.id in chosen and not later):
+                continue
+            where = sorted(actions()[name].contexts & other.contexts)
+            for key in chosen[name]:
+                if where and key in keymap.shown_keys(other):
+                    default = "" if other.id in chosen else " by default; give that one another key"
+                    message = (
+                        f"{Keymap.display(key)!r} is also the key of {other.id}"
+                        f" ({', '.join(where)}){default}"
+                    )
+                    yield Problem(message, path=path, line=lines.get((name,)), key=name)
+
+
+def key_table_markdown(keymap: Keymap | None = None) -> str:
+    """The key table of the manual: a heading and a table for each group, ending in a newline."""
+    keymap = keymap or Keymap()
+    groups: dict[str, list[Action]] = {}
+    for action in actions().values():
+        groups.setdefault(action.group, []).append(action)
+    parts: list[str] = []
+    for group, members in groups.items():
+        rows = ["| key | does | id |", "|---|---|---|"]
+        for action in members:
+            family = re.fullmatch(r"(.*_)(\d)", action.id)
+            if family and family[2] != "1":
+                continue
+            keys = " ".join(_code(keymap.display(key)) for key in keymap.keys(action))
+            does, name = action.help, f"`{action.id}`"
+            if family:
+                keys = f"{keys} ... {_code('9')}" if keymap.chosen.get(action.id) is None else keys
+                does, name = does.replace(" 1 ", " 1 to 9 "), f"`{family[1]}1` ... `{family[1]}9`"
+            if action.confirm:
+                does = does.rstrip(".") + " (asks for a second press)."
+            rows.append(f"| {keys} | {does} | {name} |")
+        parts.append(f"**{group}**\n\n" + "\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def _code(text: str) -> str:
+    return f"`` {text} ``" if "`" in text else f"`{text}`".replace("|", "\\|")

@@ -1,0 +1,372 @@
+"""Warm templates out of saved runs: which of their tool calls worked, and are worth showing.
+
+Runs are asked newest first, and the limit on how many are used counts those that pass: short or
+unsuccessful runs do not use it up. Only calls whose result is on record and known as a success
+become patterns. Secrets are taken out before anything is cut to its length.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from convtui.analysis.profile.profile import tally_of
+from convtui.analysis.tool_calls.gains import Tally, gain_of
+from convtui.analysis.tool_calls.outcomes import is_trivial, tool_type
+from convtui.analysis.tool_calls.tool_calls import MadeCall, calls_of
+from convtui.errors import LogError
+from convtui.log.reader import Log, open_log
+from convtui.records.codec import RecordDict
+from convtui.secrets.redactor import CarefulRedactor, Redactor
+from convtui.transcript.fold import COMMITTED, Transcript, Turn
+from convtui.warm.templates import VERSION, WarmPattern, WarmTemplate
+
+MAX_RESULT: Final = 500
+"""Characters of a result that a pattern keeps."""
+MAX_CONTEXT: Final = 200
+"""Characters of what was said before and after that a pattern keeps."""
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+_REPLIES: Final = re.compile(rb'"type"\s*:\s*"llm\.response"')
+
+
+@dataclass(slots=True, frozen=True)
+class Rules:
+    """Which runs are used, and which of their calls."""
+
+    min_messages: int = 30
+    """Messages of the provider's chat that a run has at least: turns, calls and results."""
+    max_sessions: int = 30
+    """Runs that are used at most, the newest first."""
+    source: str = ""
+    """Where a run is from: run, import, continue, a format (hermes), a source of its own (cli)."""
+    ended: tuple[str, ...] = ()
+    """Endings of which a run has one: a kind, or what the imported file calls it."""
+    max_error_rate: float = 0.5
+    """Failed calls among those whose outcome is known."""
+    min_success_rate: float = 0.8
+    """Of a tool in a run: below it the run's calls of the tool are no patterns."""
+
+
+@dataclass(slots=True)
+class Mined:
+    """What was found."""
+
+    given: int = 0
+    """Runs that were there to be looked at."""
+    scanned: int = 0
+    """Runs that were looked at: reading ends when enough have passed."""
+    used: list[str] = field(default_factory=list)
+    """Ids of the runs that passed, the newest first."""
+    patterns: list[WarmPattern] = field(default_factory=list)
+    """Each call once, the one found most often first."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Runs by why they were left out."""
+    tools: Counter[str] = field(default_factory=Counter)
+    """Calls of the runs that passed, by tool."""
+    unreliable: Counter[str] = field(default_factory=Counter)
+    """Successful calls of tools that failed too often, by tool."""
+    gains: list[float] = field(default_factory=list)
+    """Late error rate minus early, of each run that passed where both are known."""
+    sources: Counter[str] = field(default_factory=Counter)
+    """Runs by where they are from; a run counts under each of its names."""
+    endings: Counter[str] = field(default_factory=Counter)
+    """Runs by how they ended; a run counts under each of its names."""
+
+    @property
+    def mean_gain(self) -> float | None:
+        """The mean change of the error rate from early to late; negative is an improvement."""
+        return sum(self.gains) / len(self.gains) if self.gains else None
+
+    @property
+    def found(self) -> int:
+        """Successful calls behind the patterns, repeated ones included."""
+        return sum(pattern.success_count for pattern in self.patterns)
+
+    def why_nothing(self, rules: Rules) -> str:
+        """Why there is no pattern, in words; empty where there is one."""
+        if self.patterns:
+            return ""
+        if not self.given:
+            return "there are no runs; `convtui runs` lists saved ones"
+        if rules.source and rules.source not in self.sources:
+            return f"no run has the source {rules.source!r}; there are: {_names(self.sources)}"
+        if rules.ended and not set(rules.ended) & set(self.endings):
+            kinds = " or ".join(rules.ended)
+            return f"no run ended {kinds}; there are: {_names(self.endings)}"
+        if not self.used:
+            return "no run passed"
+        if self.unreliable:
+            return "every tool failed too often (--min-success-rate)"
+        return "no call is known to have worked"
+
+    def metrics(self) -> dict[str, Any]:
+        """What was counted, as a template keeps it; rates with three digits."""
+        gain = self.mean_gain
+        return {
+            "sessions_scanned": self.scanned,
+            "sessions_qualified": len(self.used),
+            "total_patterns": len(self.patterns),
+            "successful_calls": self.found,
+            "tool_distribution": dict(self.tools.most_common()),
+            "avg_proficiency_gain": None if gain is None else round(gain, 3),
+            "left_out": dict(self.left_out.most_common()),
+        }
+
+    def template(
+        self, name: str, *, description: str = "", tags: Sequence[str] = (), addendum: str = ""
+    ) -> WarmTemplate:
+        """A template of the patterns. Braces in them are no slots."""
+        count = len(self.used)
+        generated = f"Auto-generated from {count} session{'s' * (count != 1)}"
+        return WarmTemplate(
+            name=name,
+            description=description or generated,
+            patterns=self.patterns,
+            system_prompt_addendum=addendum,
+            tags=list(tags),
+            source_session_ids=[_valid(each) for each in self.used],
+            created_at=time.time(),
+            version=VERSION,
+            metrics={key: value for key, value in self.metrics().items() if value is not None},
+            slots=None if addendum else {},
+        )
+
+
+def _names(counted: Iterable[str]) -> str:
+    return ", ".join(sorted(counted)) or "none"
+
+
+def mine(
+    logs: Iterable[Path],
+    rules: Rules,
+    redactor: Redactor,
+    *,
+    progress: Callable[[int], None] = lambda scanned: None,
+) -> Mined:
+    """The patterns in logs, which come newest first. Blocking; `progress` is told after each.
+
+    A log that cannot be opened is counted as left out.
+    """
+    redactor = CarefulRedactor(redactor)
+    found = Mined()
+    merged: dict[str, WarmPattern] = {}
+    for path in logs:
+        found.given += 1
+        if len(found.used) >= rules.max_sessions:
+            found.left_out[f"not needed: {rules.max_sessions} newer ones passed"] += 1
+            continue
+        found.scanned += 1
+        try:
+            with open_log(path) as log:
+                why = _take(log, rules, redactor, found, merged)
+        except LogError:
+            why = "cannot be read"
+        if why:
+            found.left_out[why] += 1
+        progress(found.scanned)
+    found.patterns = sorted(merged.values(), key=lambda pattern: -pattern.success_count)
+    return found
+
+
+def _take(
+    log: Log, rules: Rules, redactor: Redactor, found: Mined, merged: dict[str, WarmPattern]
+) -> str:
+    """Takes a run in; why it is left out, empty where it is not."""
+    transcript = log.transcript
+    sources, endings = sources_of(transcript.header), endings_of(log)
+    found.sources.update(sources)
+    found.endings.update(endings)
+    if rules.source and rules.source not in sources:
+        return "another source"
+    if rules.ended and not endings & set(rules.ended):
+        return "another ending"
+    calls = calls_of(log)
+    messages = _messages(log, calls)
+    if messages < rules.min_messages:
+        return f"fewer than {rules.min_messages} messages"
+    counted = [call for call in calls if not is_trivial(call.name)]
+    if not counted:
+        return "no tool calls"
+    rate = tally_of(counted).error_rate
+    if rate is None:
+        return "no call with a known outcome"
+    if rate > rules.max_error_rate:
+        return f"error rate above {rules.max_error_rate:g}"
+    found.used.append(transcript.id)
+    found.tools.update(call.name for call in counted)
+    gain = gain_of([[call.outcome.success for call in counted]]).change
+    if gain is not None:
+        found.gains.append(gain)
+    kind = _main_type(counted)
+    tallies = {
+        name: tally_of(call for call in counted if call.name == name)
+        for name in {call.name for call in counted}
+    }
+    last = {(call.session, call.turn): call.seq for call in counted}
+    for call in counted:
+        if call.outcome.success is not True or not call.answered or not _can_be_shown(call):
+            continue
+        if _success_rate(tallies[call.name]) < rules.min_success_rate:
+            found.unreliable[call.name] += 1
+            continue
+        is_last = last[call.session, call.turn] == call.seq
+        _merge(merged, _pattern(log, call, kind, redactor, is_last=is_last))
+    return ""
+
+
+def _can_be_shown(call: MadeCall) -> bool:
+    """Whether a call can be written down as one: a tool's name, and an object of plain JSON whose
+    keys, as the name, are valid Unicode."""
+    if not call.name or not isinstance(call.arguments, dict):
+        return False
+    try:
+        "".join([call.name, *call.arguments]).encode()
+        json.dumps(call.arguments, allow_nan=False)
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return True
+
+
+def _success_rate(tally: Tally) -> float:
+    return tally.ok / tally.known if tally.known else 0.0
+
+
+def _main_type(calls: Sequence[MadeCall]) -> str:
+    """The type of tool that was called most; the first called on ties."""
+    types = Counter(tool_type(call.name) for call in calls)
+    return types.most_common(1)[0][0]
+
+
+def _messages(log: Log, calls: Sequence[MadeCall]) -> int:
+    """Messages of the provider's chat: what was said, replies that call tools, their results."""
+    said = sum(turn.status == COMMITTED for turn in log.transcript.turns)
+    last = len(log.transcript.offsets) - 1
+    replies = sum(
+        bool(record.get("tool_calls"))
+        for record in log.reader.single.range(0, last, _REPLIES)
+        if record.get("side") != "responder" and not record.get("reused")
+    )
+    return said + replies + sum(call.answered for call in calls)
+
+
+# --- where a run is from, and how it ended
+
+
+def sources_of(header: RecordDict) -> set[str]:
+    """The names of where a run is from, in lower case."""
+    names = [str(header.get("origin") or "run")]
+    imported = header.get("imported")
+    if isinstance(imported, dict):
+        names.append(str(imported.get("format") or ""))
+        session = imported.get("session")
+        if isinstance(session, dict):
+            names += [str(session.get(key) or "") for key in ("source", "platform")]
+    return {name.lower() for name in names if name}
+
+
+def endings_of(log: Log) -> set[str]:
+    """The names of how a run ended: the kind, and what the imported file calls it."""
+    termination = log.transcript.termination
+    if not termination:
+        return {"running" if log.running else "crashed"}
+    detail = termination.get("detail")
+    reason = detail.get("end_reason") if isinstance(detail, dict) else None
+    return {name for name in (str(termination.get("kind") or ""), str(reason or "")) if name}
+
+
+# --- patterns
+
+
+def _pattern(
+    log: Log, call: MadeCall, kind: str, redactor: Redactor, *, is_last: bool
+) -> WarmPattern:
+    turn = None if call.turn is None else log.transcript.find(call.session, call.turn)
+    before = _said_before(log, call, turn)
+    said = turn.text if turn is not None and is_last and turn.status == COMMITTED else ""
+    return WarmPattern(
+        tool_name=call.name,
+        arguments=redactor.data(call.arguments),
+        result_summary=_valid(_result(call.result, redactor)[:MAX_RESULT]),
+        preceding_context=_valid(redactor.text(before)[:MAX_CONTEXT]),
+        pattern_type="sequence",
+        success_count=1,
+        session_types=[kind],
+        reply=_valid(redactor.text(said)[:MAX_CONTEXT]),
+    )
+
+
+def _valid(text: str) -> str:
+    """A text in which what is no valid Unicode is replaced."""
+    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _said_before(log: Log, call: MadeCall, turn: Turn | None) -> str:
+    """What the user said directly before the call; nothing where a tool's result stands there."""
+    if turn is None or turn.speaker != "provider":
+        return ""
+    try:
+        number = log.reader.by_seq(call.seq).get("round")
+    except ValueError:
+        return ""
+    if isinstance(number, int) and number > 1:
+        return ""
+    before = _previous(log.transcript, turn)
+    return before.text if before is not None and before.speaker == "persona" else ""
+
+
+def _previous(transcript: Transcript, turn: Turn) -> Turn | None:
+    session = transcript.session(turn.session)
+    if session is None:
+        return None
+    said = [
+        index
+        for index in session.turns
+        if index < turn.index and transcript.turns[index].status == COMMITTED
+    ]
+    return transcript.turns[said[-1]] if said else None
+
+
+def _result(value: Any, redactor: Redactor) -> str:
+    """A result as text without secrets, also those that a JSON text keeps under a telling name."""
+    if not isinstance(value, str):
+        return "" if value is None else _text(redactor.data(value))
+    text = redactor.text(value)
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            data = json.loads(text)
+            clean = redactor.data(data)
+        except (ValueError, RecursionError):
+            return text
+        return text if clean == data else _text(clean)
+    return text
+
+
+def _text(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _merge(merged: dict[str, WarmPattern], pattern: WarmPattern) -> None:
+    """Adds a pattern, or counts the same call once more."""
+    key = json.dumps([pattern.tool_name, pattern.arguments], sort_keys=True, default=str)
+    known = merged.get(key)
+    if known is None:
+        merged[key] = pattern
+        return
+    types = [*known.session_types, *pattern.session_types]
+    merged[key] = known.model_copy(
+        update={
+            "success_count": known.success_count + 1,
+            "session_types": list(dict.fromkeys(types)),
+            "preceding_context": known.preceding_context or pattern.preceding_context,
+            "reply": known.reply or pattern.reply,
+        }
+    )

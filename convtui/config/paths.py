@@ -1,0 +1,194 @@
+"""Where things are: the user's directories, and the data that ships with convtui."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convtui.errors import FileError
+
+APP = "convtui"
+HOME_VARIABLE = "CONVTUI_HOME"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Every path in use. Nothing is created by asking."""
+
+    config_dir: Path
+    data_dir: Path
+    state_dir: Path
+    cache_dir: Path
+
+    @classmethod
+    def find(cls, environ: Mapping[str, str] | None = None) -> Paths:
+        """The platform's directories, or those below `CONVTUI_HOME` when it is set."""
+        environ = os.environ if environ is None else environ
+        home = environ.get(HOME_VARIABLE, "").strip()
+        if home:
+            root = Path(home).expanduser().absolute()
+            return cls(root / "config", root / "data", root / "state", root / "cache")
+        import platformdirs
+
+        return cls(
+            Path(platformdirs.user_config_dir(APP, appauthor=False)),
+            Path(platformdirs.user_data_dir(APP, appauthor=False)),
+            Path(platformdirs.user_state_dir(APP, appauthor=False)),
+            Path(platformdirs.user_cache_dir(APP, appauthor=False)),
+        )
+
+    @property
+    def config_file(self) -> Path:
+        """The user's settings."""
+        return self.config_dir / "config.toml"
+
+    @property
+    def keymap_file(self) -> Path:
+        """The user's keys."""
+        return self.config_dir / "keymap.yaml"
+
+    @property
+    def themes_dir(self) -> Path:
+        """The user's themes."""
+        return self.config_dir / "themes"
+
+    @property
+    def runs_dir(self) -> Path:
+        """Logs, unless `out_dir` says otherwise."""
+        return self.data_dir / "runs"
+
+    @property
+    def trash_dir(self) -> Path:
+        """Runs that were deleted."""
+        return self.data_dir / "trash"
+
+    @property
+    def warm_dir(self) -> Path:
+        """Warm-session templates."""
+        return self.data_dir / "warm"
+
+    @property
+    def state_file(self) -> Path:
+        """The last choice of the picker."""
+        return self.state_dir / "state.json"
+
+    def as_dict(self) -> dict[str, Path]:
+        """Name to path, for `convtui where`."""
+        names = (
+            "config_dir",
+            "config_file",
+            "keymap_file",
+            "themes_dir",
+            "data_dir",
+            "runs_dir",
+            "trash_dir",
+            "warm_dir",
+            "state_file",
+            "cache_dir",
+        )
+        return {name: getattr(self, name) for name in names}
+
+
+def builtin_dir(name: str) -> Path:
+    """A directory of data that ships with convtui (`themes`, `sample_runs`).
+
+    Found in an installed package and in a checkout. Raises `FileError` when it is in neither.
+    """
+    package = Path(__file__).parents[1]
+    for candidate in (package / "_data" / name, package.parent / name):
+        if candidate.is_dir():
+            return candidate
+    raise FileError(f"the built-in {name} are missing: install convtui again")
+
+
+def writable_dir(path: Path) -> Path:
+    """`path` as a directory that exists and takes files; made when missing.
+
+    Raises `FileError` that says why it cannot be.
+    """
+    import tempfile
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        blocker = next((part for part in (path, *path.parents) if part.is_file()), path)
+        raise FileError(f"{blocker}: is a file, so it cannot hold a directory of files") from None
+    except OSError as error:
+        raise FileError(f"{path}: cannot be made: {error.strerror or error}") from None
+    try:
+        with tempfile.TemporaryFile(dir=path) as file:
+            file.write(b"convtui")
+            file.flush()
+    except OSError as error:
+        raise FileError(
+            f"{path}: cannot be written to: {error.strerror or error}; choose another with --out"
+        ) from None
+    return path
+
+
+MAX_STATE_BYTES = 1_000_000
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """What was remembered; empty when there is nothing or it is damaged."""
+    try:
+        with path.open("rb") as file:
+            data = json.loads(file.read(MAX_STATE_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Remembers `state`, whole or not at all, readable by the user alone. Raises `FileError`."""
+    try:
+        text = json.dumps(dict(state), indent=1)
+    except (TypeError, ValueError) as error:
+        raise FileError(f"{path}: cannot be written: {error}") from None
+    write_private(path, text)
+
+
+def write_private(path: Path, text: str, *, replace: bool = True) -> bool:
+    """Writes a file, whole or not at all, readable by the user alone; folders are made.
+
+    Without `replace` a file that is there already is left alone, and the answer is False. Raises
+    `FileError` when it cannot be written.
+    """
+    import tempfile
+
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # mkstemp makes files of mode 0600.
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        if replace:
+            temporary.replace(path)
+            temporary = None
+            return True
+        return _put_new(temporary, path)
+    except (OSError, ValueError) as error:
+        raise FileError(f"{path}: cannot be written: {error}") from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _put_new(source: Path, path: Path) -> bool:
+    """Puts a file where none is, in one step, so that two who try at once do not both succeed."""
+    try:
+        path.hardlink_to(source)
+    except FileExistsError:
+        return False
+    except OSError:
+        # A file system without hard links.
+        if path.exists():
+            return False
+        source.replace(path)
+    return True

@@ -1,0 +1,463 @@
+"""Settings and where each comes from.
+
+Nearest to the command wins: flags, then `CONVTUI_*` variables, then the project's `convtui.toml`
+(found upwards from the working directory), then the user's `config.toml`, then the defaults.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
+
+from convtui.config.paths import (
+    HOME_VARIABLE,
+    Paths,
+    builtin_dir,
+    read_state,
+    writable_dir,
+    write_state,
+)
+from convtui.config.trusted_folders import Untrusted, why_untrusted
+from convtui.errors import DataFileError, Problem, UsageError, did_you_mean, nearest
+from convtui.files.validation import KeyPath, Lines, attribute_docs, problems_of
+from convtui.files.yaml import read_text
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = [
+    "Config",
+    "Origin",
+    "Paths",
+    "builtin_dir",
+    "load_config",
+    "load_toml",
+    "project_file",
+    "read_state",
+    "writable_dir",
+    "write_state",
+]
+
+PROJECT_FILE = "convtui.toml"
+PREFIX = "CONVTUI_"
+
+_PATH = {"path": True}
+# What widens what may run: a project never sets it for its reader.
+_PERSONAL = {"personal": True}
+# What a project sets only where its folder is trusted: a host to which a key goes, a command, code,
+# a file of variables; a path only where it leads out of the project.
+_TRUSTED = {"trusted": True}
+_INSIDE = {"inside": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a setting's value comes from.
+
+    `layer` is the kind of place, `where` the file, variable or flag, `line` its line in a file.
+    """
+
+    layer: Literal["default", "user", "project", "environment", "flag"]
+    where: str = ""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        if not self.where:
+            return self.layer
+        return f"{self.where}:{self.line}" if self.line is not None else self.where
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Every setting with its type, default and meaning.
+
+    A plain class: the first frame waits for the settings, and pydantic takes longer to import than
+    everything else that the frame needs. `config_model()` is the same as a pydantic model.
+    """
+
+    theme: str = "dark"
+    """The theme's name; `convtui themes` lists them."""
+    keymap: str | None = field(default=None, metadata={**_PATH, **_INSIDE})
+    """A keymap file; by default keymap.yaml beside config.toml, when it exists."""
+    out_dir: str | None = field(default=None, metadata={**_PATH, **_INSIDE})
+    """Where logs are written; by default the platform's data directory."""
+    speed: float = field(default=1.0, metadata={"gt": 0, "le": 1000})
+    """Replay speed: 1 is as it happened, 4 is four times as fast."""
+    color: Literal["auto", "always", "never"] = "auto"
+    """Colour in printed output."""
+    mouse: bool = True
+    """Whether the TUI takes the mouse."""
+    wire: Literal["recent", "all", "off"] = "recent"
+    """HTTP exchanges to keep: the last 50 and every failure, all, or none."""
+    confirm_quit: bool = True
+    """Whether leaving asks while a run is live."""
+    editor: str | None = field(default=None, metadata=_TRUSTED)
+    """The editor for E; by default VISUAL, then EDITOR."""
+    python: str | None = field(default=None, metadata={**_PATH, **_TRUSTED})
+    """The interpreter that runs the engine and has the provider's packages."""
+    env_file: str | None = field(default=None, metadata={**_PATH, **_TRUSTED})
+    """A file of KEY=value lines for the engine, for API keys."""
+    trust: list[str] = field(default_factory=list, metadata={**_PATH, **_PERSONAL})
+    """Directories whose code a continued log may load without asking."""
+    provider: str | None = field(default=None, metadata=_TRUSTED)
+    """The provider SPEC used when none is named."""
+    persona: str | None = field(default=None, metadata=_TRUSTED)
+    """The persona SPEC used when none is named."""
+    user_model: str | None = field(default=None, metadata=_TRUSTED)
+    """The model of llm and responder personas that name none."""
+    api_base: str | None = field(default=None, metadata=_TRUSTED)
+    """The endpoint of the provider's model."""
+    user_api_base: str | None = field(default=None, metadata=_TRUSTED)
+    """The endpoint of the persona's model."""
+
+    def __post_init__(self) -> None:
+        """Room for what is not a setting."""
+        about: dict[str, Any] = {
+            "_origins": {},
+            "_paths": None,
+            "_warnings": (),
+            "_untrusted": None,
+            "_again": load_config,
+        }
+        for name, value in about.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def paths(self) -> Paths:
+        """The directories in use."""
+        paths: Paths | None = self.__dict__["_paths"]
+        return paths or Paths.find()
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What looks like a mistake but stops nothing: misspelt `CONVTUI_` variables."""
+        return tuple(self.__dict__["_warnings"])
+
+    @property
+    def untrusted(self) -> Untrusted | None:
+        """Settings of the project that do not count, as its folder is not trusted with them."""
+        untrusted: Untrusted | None = self.__dict__["_untrusted"]
+        return untrusted
+
+    def again(self) -> Config:
+        """The settings as they are now, with the same flags. Raises as `load_config()`."""
+        config: Config = self.__dict__["_again"]()
+        return config
+
+    @property
+    def runs_dir(self) -> Path:
+        """Where logs go."""
+        return Path(self.out_dir) if self.out_dir else self.paths.runs_dir
+
+    @property
+    def keymap_file(self) -> Path | None:
+        """The keymap to load: the one that is set, or the user's own when it exists."""
+        if self.keymap:
+            return Path(self.keymap)
+        own = self.paths.keymap_file
+        return own if own.exists() else None
+
+    def origin(self, name: str) -> Origin:
+        """Where a setting comes from. Raises `UsageError` for an unknown one."""
+        if name not in settings():
+            raise UsageError(f"unknown setting {name!r}{did_you_mean(name, settings())}")
+        origins: dict[str, Origin] = self.__dict__["_origins"]
+        return origins.get(name, Origin("default"))
+
+    @classmethod
+    def describe(cls) -> dict[str, str]:
+        """Each setting's meaning in one sentence."""
+        docs = attribute_docs(cls)
+        return {name: docs.get(name, "") for name in settings()}
+
+
+@lru_cache(1)
+def settings() -> Mapping[str, Field[Any]]:
+    """Every setting by its name."""
+    return {setting.name: setting for setting in fields(Config)}
+
+
+@lru_cache(1)
+def _types() -> Mapping[str, Any]:
+    return get_type_hints(Config)
+
+
+@lru_cache(1)
+def config_model() -> type[BaseModel]:
+    """`Config` as a pydantic model: finds the words for mistakes, and is the JSON Schema."""
+    from pydantic import ConfigDict, create_model
+    from pydantic import Field as ModelField
+
+    def of(setting: Field[Any]) -> Any:
+        marks = {
+            key: True
+            for key in ("path", "personal", "trusted", "inside")
+            if key in setting.metadata
+        }
+        return ModelField(
+            setting.default if setting.default is not MISSING else [],
+            json_schema_extra=marks or None,  # type: ignore[arg-type]
+            gt=setting.metadata.get("gt"),
+            le=setting.metadata.get("le"),
+        )
+
+    made: Any = {name: (_types()[name], of(setting)) for name, setting in settings().items()}
+    how = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    about = (Config.__doc__ or "").split("\n")[0]
+    return create_model("Config", __config__=how, __doc__=about, **made)
+
+
+def _marked(name: str, mark: str) -> bool:
+    return mark in settings()[name].metadata
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Whether a value is certainly right; if not, the model says whether it is, and why not."""
+    kind = _types().get(name)
+    if kind in (str, str | None):
+        return type(value) is str
+    if kind is bool:
+        return type(value) is bool
+    if kind is float:
+        bounds = settings()[name].metadata
+        return type(value) in (int, float) and bounds["gt"] < value <= bounds["le"]
+    if kind == list[str]:
+        return type(value) is list and all(type(item) is str for item in value)
+    return type(value) is str and value in get_args(kind)
+
+
+def project_file(cwd: Path) -> Path | None:
+    """The nearest `convtui.toml` from `cwd` upwards."""
+    for folder in (cwd, *cwd.parents):
+        candidate = folder / PROJECT_FILE
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def load_config(
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Config:
+    """All settings, each from the nearest layer that names it.
+
+    `flags` may hold more than settings; only settings that are not None are taken. Raises
+    `DataFileError` with every mistake of every layer: file or variable, line, nearest name.
+    """
+    environ = os.environ if environ is None else environ
+    cwd = (Path.cwd() if cwd is None else cwd).absolute()
+    paths = Paths.find(environ)
+    problems: list[Problem] = []
+    warnings: list[Problem] = []
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+
+    untrusted: Untrusted | None = None
+    layers: list[tuple[Literal["user", "project"], Path]] = []
+    if paths.config_file.exists():
+        layers.append(("user", paths.config_file))
+    project = project_file(cwd)
+    if project is not None and project != paths.config_file:
+        layers.append(("project", project))
+    for layer, file in layers:
+        try:
+            data, lines = load_toml(file)
+        except DataFileError as error:
+            problems.extend(error.problems)
+            continue
+        found = config_problems(data, lines, file, project=layer == "project")
+        problems.extend(found)
+        if not found:
+            if layer == "project":
+                untrusted = untrusted_settings(data, file, paths)
+                left_out = untrusted.settings if untrusted is not None else {}
+                data = {key: value for key, value in data.items() if key not in left_out}
+            _lay(values, data, file.parent)
+            origins.update({key: Origin(layer, str(file), lines.get((key,))) for key in data})
+    given: dict[str, Any] = {}
+    for variable, text in sorted(environ.items()):
+        name = variable.removeprefix(PREFIX).lower()
+        if not variable.startswith(PREFIX) or variable == HOME_VARIABLE or not text:
+            continue
+        if name not in settings():
+            near = nearest(name, settings())
+            if near:
+                message = f"unknown setting, did you mean {PREFIX}{near.upper()}?"
+                warnings.append(Problem(message, path=variable))
+            continue
+        given[name] = _from_text(name, text)
+        origins[name] = Origin("environment", variable)
+    found = [_of_variable(problem) for problem in config_problems(given, {}, None)]
+    problems.extend(found)
+    if not found:
+        _lay(values, given, cwd)
+    given = {
+        key: value
+        for key, value in (flags or {}).items()
+        if key in settings() and value is not None and value not in ((), [])
+    }
+    given = {key: list(item) if isinstance(item, tuple) else item for key, item in given.items()}
+    given = {key: str(item) if isinstance(item, Path) else item for key, item in given.items()}
+    found = [_of_flag(problem) for problem in config_problems(given, {}, None)]
+    problems.extend(found)
+    if not found:
+        _lay(values, given, cwd)
+    origins.update({key: Origin("flag", "--" + key.replace("_", "-")) for key in given})
+    if problems:
+        raise DataFileError(problems)
+    if isinstance(values.get("speed"), int):
+        values["speed"] = float(values["speed"])
+    config = Config(**values)
+    about: dict[str, Any] = {
+        "_origins": origins,
+        "_paths": paths,
+        "_warnings": tuple(warnings),
+        "_untrusted": untrusted,
+        "_again": partial(load_config, flags, environ, cwd),
+    }
+    for name, value in about.items():
+        object.__setattr__(config, name, value)
+    return config
+
+
+def project_settings(data: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """Those settings of a project's file that count only in a trusted folder, as they stand there.
+
+    Without an effect, and so without need of trust: the demo, a built-in persona, a path that
+    leads nowhere out of the project.
+    """
+    root = file.parent.resolve()
+
+    def needs_trust(name: str, value: Any) -> bool:
+        if _marked(name, "inside"):
+            return bool(value) and not Path(_absolute(value, root)).resolve().is_relative_to(root)
+        if not _marked(name, "trusted") or not value:
+            return False
+        if name == "provider":
+            return bool(value != "demo")
+        return name != "persona" or not str(value).replace("-", "_").isidentifier()
+
+    known = settings()
+    return {key: value for key, value in data.items() if key in known and needs_trust(key, value)}
+
+
+def untrusted_settings(data: Mapping[str, Any], file: Path, paths: Paths) -> Untrusted | None:
+    """Those of them with which the folder is not trusted; all or none."""
+    named = project_settings(data, file)
+    # Without any no list has to be read.
+    why = why_untrusted(paths, file.parent, named) if named else ""
+    return Untrusted(file, named, why) if why else None
+
+
+def _of_variable(problem: Problem) -> Problem:
+    return Problem(problem.message, path=f"{PREFIX}{str(problem.key).upper()}")
+
+
+def _of_flag(problem: Problem) -> Problem:
+    return Problem(problem.message, path="--" + str(problem.key).replace("_", "-"))
+
+
+def _lay(values: dict[str, Any], layer: Mapping[str, Any], base: Path) -> None:
+    for key, value in layer.items():
+        if not _marked(key, "path"):
+            values[key] = value
+        elif isinstance(value, list):
+            values[key] = [_absolute(item, base) for item in value]
+        else:
+            values[key] = _absolute(value, base)
+
+
+def _absolute(text: Any, base: Path) -> Any:
+    return str(base / Path(text).expanduser()) if isinstance(text, str) and text else text
+
+
+def _from_text(name: str, text: str) -> Any:
+    """A variable's text as the type of its setting; left as it is where it does not fit."""
+    kind = _types()[name]
+    if kind is bool:
+        words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+        return words.get(text.lower(), text)
+    if kind is float:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    if kind == list[str]:
+        return [part for part in text.split(os.pathsep) if part]
+    return text
+
+
+def config_problems(
+    data: Mapping[str, Any], lines: Lines, path: Path | None, *, project: bool = False
+) -> list[Problem]:
+    """The mistakes in one layer of settings; `project` for a file that comes with a project."""
+    found: list[Problem] = []
+    if not all(_fits(key, value) for key, value in data.items()):
+        from pydantic import ValidationError
+
+        model = config_model()
+        try:
+            model.model_validate(dict(data))
+        except ValidationError as error:
+            found = problems_of(error, model, lines, path)
+    if project:
+        for key in data:
+            if key in settings() and _marked(key, "personal"):
+                message = "says what may run, so it belongs into your own config.toml, a variable"
+                found.append(
+                    Problem(f"{message} or a flag", path=path, line=lines.get((key,)), key=key)
+                )
+    return sorted(found, key=lambda problem: problem.line or 0)
+
+
+_SYNTAX = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)")
+_KEY = re.compile(
+    r"""\s*((?:"[^"]*"|'[^']*'|[A-Za-z0-9_-]+)(?:\s*\.\s*(?:"[^"]*"|[A-Za-z0-9_-]+))*)\s*="""
+)
+_TABLE = re.compile(r"\s*\[{1,2}([^\[\]]+)\]{1,2}")
+
+
+def load_toml(path: Path) -> tuple[dict[str, Any], Lines]:
+    """The data of a TOML file and the line of each key.
+
+    Raises `FileError`, or `DataFileError` with the line for bad syntax.
+    """
+    import tomllib
+
+    text = read_text(path)
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        match = _SYNTAX.search(str(error))
+        line = int(match[1]) if match and match[1] else text.count("\n") + 1
+        message = _SYNTAX.sub("", str(error))
+        hint = "; text needs quotes" if "Invalid value" in message else ""
+        raise DataFileError(
+            [Problem(f"not valid TOML: {message}{hint}", path=path, line=line)]
+        ) from None
+    return data, _toml_lines(text)
+
+
+def _toml_lines(text: str) -> dict[KeyPath, int]:
+    """Where keys stand, found by looking at the beginnings of lines: enough to point at them."""
+    lines: dict[KeyPath, int] = {}
+    table: KeyPath = ()
+    for number, row in enumerate(text.splitlines(), 1):
+        key = _KEY.match(row)
+        header = None if key else _TABLE.match(row)
+        if header:
+            table = _parts(header[1])
+            lines.setdefault(table, number)
+        elif key:
+            lines.setdefault((*table, *_parts(key[1])), number)
+    return lines
+
+
+def _parts(text: str) -> KeyPath:
+    return tuple(part.strip().strip("\"'") for part in text.split("."))

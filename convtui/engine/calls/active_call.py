@@ -1,0 +1,263 @@
+"""The state of one call: what has arrived, and what of it is already out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+from convtui.engine.calls.guarded import guarded
+from convtui.engine.calls.inject import Injector, injected
+from convtui.engine.core.journal import Journal, jsonable
+from convtui.errors import ConversationError, ProviderError
+from convtui.models.base import Delta, Reply, ReplyFold
+from convtui.models.context import current_call, current_warn
+from convtui.models.retry import RetryDesk, current_retry
+from convtui.records.models import DebugInjected, LlmPartial, Warned
+from convtui.secrets.redactor import Redactor, moved
+from convtui.secrets.stream import StreamRedactor
+
+if TYPE_CHECKING:
+    from convtui.engine.calls.calls import DeltaSink, Question
+
+_PARTIAL_EVERY = 1.0
+_DELTA_EVERY = 0.05
+_CHUNK_EVERY = 0.02
+_LET_OTHERS_EVERY = 0.02
+"""Seconds after which a stream that never waits lets the rest of the engine have its turn."""
+MOST_CHARACTERS = 64 << 20
+"""Of text, reasoning and arguments: a reply that is longer is given up."""
+
+
+class ActiveCall:
+    """One call while it is made, its attempts one after the other."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        seq: int,
+        question: Question,
+        publish: DeltaSink | None,
+        injector: Injector,
+        *,
+        redactor: Redactor,
+    ) -> None:
+        self._journal = journal
+        self._redactor = redactor
+        self.seq = seq
+        self.question = question
+        self._publish = publish
+        self._injector = injector
+        self.fold = ReplyFold(self.question.tools or ())
+        self.started = time.perf_counter()
+        self.deadline = 0.0
+        """Of the attempt in progress, by the monotonic clock."""
+        self.desk: RetryDesk | None = None
+        self.error: ConversationError | None = None
+        """What the call failed of after a reply that stands had arrived."""
+        self.ttft: float | None = None
+        self.chunks: list[list[float]] = []
+        self._characters = 0
+        self._public = _PublicText(redactor)
+        self._logged = 0
+        self._sent = 0
+        self._reasoning_out: list[str] = []
+        self._reasoning = StreamRedactor(redactor)
+        self._last_sent = 0.0
+        self._place = journal.place.fields()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = _PARTIAL_EVERY
+        self._warned: set[str] = set()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the call began."""
+        return time.perf_counter() - self.started
+
+    def restart(self) -> None:
+        """Forgets what a failed attempt has brought."""
+        self.fold = ReplyFold(self.question.tools or ())
+        self.started = time.perf_counter()
+        self.ttft = None
+        self.chunks = []
+        self._characters = self._logged = self._sent = 0
+        self._public = _PublicText(self._redactor)
+        self._reasoning = StreamRedactor(self._redactor)
+        self._due = _PARTIAL_EVERY
+
+    async def consume(self) -> Reply:
+        """Takes the stream in to its end."""
+        token = current_call.set(self.seq)
+        rules = current_retry.set(self.desk)
+        warn = current_warn.set(self.warn)
+        try:
+            stream = guarded(self._opening())
+            breath = time.perf_counter()
+            try:
+                async for delta in stream:
+                    self._take(delta)
+                    if time.perf_counter() - breath >= _LET_OTHERS_EVERY:
+                        await asyncio.sleep(0)
+                        breath = time.perf_counter()
+            finally:
+                await stream.aclose()
+            reply = self.fold.reply()
+            reply.metadata = jsonable(reply.metadata)
+            return reply
+        finally:
+            current_warn.reset(warn)
+            current_retry.reset(rules)
+            current_call.reset(token)
+
+    def warn(self, code: str, message: str) -> None:
+        """Whoever answers tells something of the call; of each kind once, also when retried."""
+        if code not in self._warned:
+            self._warned.add(code)
+            side = self.question.side
+            self._journal.emit_here(Warned, call=self.seq, side=side, code=code, message=message)
+
+    def _opening(self) -> Callable[[], AsyncIterator[Delta]]:
+        """How this attempt's stream is opened: with a fault in it when one is armed."""
+        question = self.question
+        armed = self._injector.take(question.side)
+        if armed is None:
+            return question.open
+        self._journal.emit_here(
+            DebugInjected,
+            call=self.seq,
+            side=question.side,
+            fault=armed.fault,
+            left=armed.left - 1 or None,
+        )
+        return injected(armed, question.open, own_code=question.own_code)
+
+    def _take(self, delta: Delta) -> None:
+        if delta.begins:
+            waited = self.elapsed
+            self.started += waited
+            self.deadline += waited
+            return
+        now = self.elapsed
+        size = len(delta.text)
+        self._weigh(delta)
+        if self.ttft is None and (delta.text or delta.reasoning or delta.tool_calls or delta.parts):
+            self.ttft = now
+        if size:
+            if self.chunks and now - self.chunks[-1][0] < _CHUNK_EVERY:
+                self.chunks[-1][1] += size
+            else:
+                self.chunks.append([round(now, 3), size])
+        self.fold.add(delta)
+        if self._publish is not None:
+            if delta.reasoning:
+                self._reasoning_out.append(delta.reasoning)
+            if now - self._last_sent >= _DELTA_EVERY:
+                self._send(now)
+
+    def _weigh(self, delta: Delta) -> None:
+        """Raises where the reply has no end in sight and would take all the memory there is."""
+        arguments = sum(len(piece.arguments) for piece in delta.tool_calls)
+        self._characters += len(delta.text) + len(delta.reasoning) + arguments
+        if self._characters > MOST_CHARACTERS:
+            raise ProviderError(
+                f"the reply is longer than {MOST_CHARACTERS >> 20} million characters: given up"
+            )
+
+    def _send(self, now: float) -> None:
+        if self._publish is None:
+            return
+        text = self._public.of(self.fold.text)
+        fresh = text[self._sent :]
+        reasoning = self._reasoning.feed("".join(self._reasoning_out))
+        self._reasoning_out.clear()
+        if not (fresh or reasoning):
+            return
+        self._sent = len(text)
+        self._last_sent = now
+        frame: dict[str, Any] = {
+            "after": self._journal.writer.count - 1,
+            "call": self.seq,
+            **{k: v for k, v in self._place.items() if v is not None},
+            "side": self.question.side,
+            "text": fresh,
+        }
+        if reasoning:
+            frame["reasoning"] = reasoning
+        self._publish(frame)
+
+    def last_deltas(self) -> None:
+        """Nothing is sent after the reply is complete: its record carries the text."""
+        self._publish = None
+
+    def start_ticking(self) -> None:
+        """20 times a second: what waits to be shown; once a second: the new text into the log."""
+        self._timer = asyncio.get_running_loop().call_later(_DELTA_EVERY, self._tick)
+
+    def stop_ticking(self) -> None:
+        """Ends that."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tick(self) -> None:
+        now = self.elapsed
+        self._send(now)
+        if now >= self._due:
+            self._due = now + _PARTIAL_EVERY
+            self._log(self._public.of(self.fold.text))
+        self.start_ticking()
+
+    def flush(self) -> None:
+        """Puts the text that is not in the log yet into it: no more is to come."""
+        self._log(self.partial)
+
+    @property
+    def partial(self) -> str:
+        """What has arrived, as it is written: no more is to come."""
+        return self._public.all_of(self.fold.text)
+
+    def public_chunks(self, raw: str) -> list[list[float]]:
+        """`chunks`, in characters of the text as it is written."""
+        spans = self._redactor.spans(raw)
+        if not spans:
+            return self.chunks
+        chunks: list[list[float]] = []
+        end = written = 0
+        for at, size in self.chunks:
+            end += int(size)
+            now = moved(end, spans)
+            chunks.append([at, now - written])
+            written = now
+        return chunks
+
+    def _log(self, text: str) -> None:
+        if len(text) > self._logged:
+            self._journal.emit_here(
+                LlmPartial,
+                call=self.seq,
+                side=self.question.side,
+                offset=self._logged,
+                text=text[self._logged :],
+            )
+            self._logged = len(text)
+
+
+class _PublicText:
+    """A text that grows, as it may be written; what may be half a secret waits."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._stream = StreamRedactor(redactor)
+        self._taken = 0
+        self._text = ""
+
+    def of(self, whole: str) -> str:
+        """What of `whole`, which has grown, can be written by now."""
+        if len(whole) > self._taken:
+            self._text += self._stream.feed(whole[self._taken :])
+            self._taken = len(whole)
+        return self._text
+
+    def all_of(self, whole: str) -> str:
+        """All of it: it grows no more."""
+        self._text = self.of(whole) + self._stream.rest()
+        return self._text

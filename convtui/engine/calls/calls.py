@@ -1,0 +1,386 @@
+"""Calls: whoever answers is asked in one place, timed, retried, cancelled and recorded.
+
+A call is a stream of deltas from a model or from provider code. Retries, the deadline, partial
+text and every `llm.*` record are here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+)
+
+from convtui.engine.calls.active_call import ActiveCall
+from convtui.engine.calls.finish import FinishJudge
+from convtui.engine.calls.inject import Injector
+from convtui.engine.calls.objections import with_turn
+from convtui.engine.calls.retrying import RetryRules, Wait
+from convtui.engine.core.journal import Journal, jsonable
+from convtui.errors import WORTH_ANOTHER_ATTEMPT, ConversationError, ModelTimeout, ProviderError
+from convtui.log.requests import RequestChain
+from convtui.models.base import Delta, Message, Reply
+from convtui.models.retry import RetryDesk
+from convtui.protocol import describe_error
+from convtui.records.models import LlmFailed, LlmRequest, LlmResponse, LlmRetry, Side, TurnCancelled
+from convtui.secrets.masking import public_params
+from convtui.secrets.redactor import Redactor
+from convtui.text.causes import text_of
+
+_CANCEL_WITHIN = 0.15
+"""Seconds that cancelled code gets to notice; after that it is left behind."""
+
+
+class CallCancelledError(ConversationError):
+    """The call was cancelled by hand; `partial` is what had arrived."""
+
+    category = "cancelled"
+
+    def __init__(self, partial: str) -> None:
+        self.partial = partial
+        super().__init__("the call was cancelled")
+
+
+@dataclass(slots=True)
+class Question:
+    """One call to make: what is sent, and how to open the stream of the answer."""
+
+    side: Side
+    open: Callable[[], AsyncIterator[Delta]]
+    messages: Sequence[Message]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    model: str | None = None
+    round: int = 1
+    own_code: bool = False
+    """Whether the developer's own code answers: nothing but `TransientProviderError` is transient
+    then, a timeout is not."""
+    tools: list[str] | None = None
+    """Names of the tools that are offered."""
+    estimate: dict[str, Any] | None = None
+    """What the call is expected to use."""
+    stands: Callable[[Reply], bool] | None = None
+    """Whether what had arrived when an attempt failed is enough: it is the reply then."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """A complete reply and the `seq` of its request."""
+
+    reply: Reply
+    call: int
+
+
+DeltaSink = Callable[[dict[str, Any]], None]
+
+
+class Caller:
+    """Makes calls, one at a time, and records them."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        retry: RetryRules,
+        timeout: float,
+        publish_delta: DeltaSink | None = None,
+        redactor: Redactor | None = None,
+    ) -> None:
+        self._journal = journal
+        self._redactor = redactor or Redactor()
+        self._retry = retry
+        self._timeout = timeout
+        self._publish = publish_delta
+        self.injector = Injector()
+        """Faults for the calls to come."""
+        self._finish = FinishJudge()
+        self._chains: dict[str, RequestChain] = {}
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelled: asyncio.Future[None] | None = None
+        """Done when the call in flight was cancelled by hand."""
+        self._started: float | None = None
+        self._others: Callable[[], bool] | None = None
+        """Cancels what is in flight that is no call to anybody: tools."""
+        self._wait: Wait | None = None
+
+    @property
+    def busy(self) -> float | None:
+        """Seconds the call in flight has taken so far, or None."""
+        return None if self._started is None else time.monotonic() - self._started
+
+    @property
+    def waiting(self) -> Wait | None:
+        """The wait before another attempt that is in progress."""
+        wait = self._wait
+        return wait if wait is not None and wait.left > 0 else None
+
+    def cancel(self) -> bool:
+        """Cancels the call in flight, the wait before the next attempt, or the tools.
+
+        Returns whether there was something.
+        """
+        if self._others is not None:
+            return self._others()
+        if self._task is None or self._task.done():
+            return False
+        if self._cancelled is not None and not self._cancelled.done():
+            self._cancelled.set_result(None)
+        self._task.cancel()
+        return True
+
+    @contextlib.contextmanager
+    def busy_with(self, cancel: Callable[[], bool]) -> Iterator[None]:
+        """While tools run: `busy` counts them, `cancel()` calls `cancel`."""
+        self._started, self._others = time.monotonic(), cancel
+        try:
+            yield
+        finally:
+            self._started = self._others = None
+
+    async def ask(self, question: Question) -> Answer:
+        """Makes a call and returns the reply.
+
+        Raises `CallCancelledError` when it was cancelled by hand, and the last `ConversationError`
+        when it failed for good; both are in the log then, with the partial text.
+        """
+        chain = self._chains.setdefault(question.side, RequestChain(self._journal.clean))
+        seq = self._journal.emit_here(
+            LlmRequest,
+            side=question.side,
+            round=question.round if question.round > 1 else None,
+            params=public_params(question.params, self._redactor),
+            model=question.model,
+            tools=question.tools,
+            estimate=question.estimate,
+            **chain.add(question.messages),
+        )
+        chain.placed(seq)
+        self._journal.place.call = seq
+        run = ActiveCall(
+            self._journal, seq, question, self._publish, self.injector, redactor=self._redactor
+        )
+        run.desk = RetryDesk(
+            attempts=self._retry.attempts,
+            delay=self._retry.delay,
+            failed=lambda n, delay, error: self._retries_itself(run, n, delay, error),
+            too_long=self._retry.too_long,
+        )
+        self._started = time.monotonic()
+        self._cancelled = asyncio.get_running_loop().create_future()
+        try:
+            reply = await self._with_retries(run)
+        finally:
+            self._started = self._task = self._wait = None
+            self._journal.place.call = None
+        self._record_reply(run, reply)
+        return Answer(reply, seq)
+
+    async def _with_retries(self, run: ActiveCall) -> Reply:
+        try:
+            try:
+                return await self._attempt_or_standing(run)
+            except WORTH_ANOTHER_ATTEMPT as error:
+                return await self._again(run, error)
+        except CallCancelledError:
+            raise
+        except ConversationError as error:
+            final = self._final(run, error)
+            self._fail(run, final)
+            raise final from error.__cause__
+
+    def _final(self, run: ActiveCall, error: ConversationError) -> ConversationError:
+        """What a call failed of, with all that is known about it."""
+        question = run.question
+        told = with_turn(error, question.messages, question.side, self._journal.transcript)
+        return self._retry.final(told)
+
+    async def _again(self, run: ActiveCall, error: Exception) -> Reply:
+        """Retries; the attempt that failed with `error` counts as the first of them."""
+        failed: list[Exception] = [error]
+
+        async def attempt() -> Reply:
+            if failed:
+                raise failed.pop()
+            return await self._attempt_or_standing(run)
+
+        retrying = AsyncRetrying(
+            stop=self._retry.over,
+            wait=self._retry.wait,
+            retry=retry_if_exception_type(WORTH_ANOTHER_ATTEMPT),
+            before_sleep=lambda state: self._record_retry(run, state),
+            sleep=lambda seconds: self._sleep(run, seconds),
+            reraise=True,
+        )
+        return await retrying(attempt)
+
+    def _record_retry(self, run: ActiveCall, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome is not None else None
+        assert error is not None and state.next_action is not None
+        self._retry_recorded(run, state.attempt_number, state.next_action.sleep, error)
+        self._announce(state.attempt_number, state.next_action.sleep, error)
+
+    def _announce(self, n: int, delay: float, error: BaseException) -> None:
+        self._wait = Wait.of(
+            delay, self._redactor.text(text_of(error)), attempt=n + 1, attempts=self._retry.attempts
+        )
+
+    def _retries_itself(self, run: ActiveCall, n: int, delay: float, error: BaseException) -> None:
+        """Provider code tries again by itself: recorded, and its deadline begins again."""
+        self._retry_recorded(run, n, delay, error)
+        self._announce(n, delay, error)
+        run.restart()
+        run.deadline = time.monotonic() + delay + self._timeout
+
+    def _retry_recorded(self, run: ActiveCall, n: int, delay: float, error: BaseException) -> None:
+        self._journal.emit_here(
+            LlmRetry,
+            call=run.seq,
+            side=run.question.side,
+            n=n,
+            delay=round(delay, 4),
+            attempts=self._retry.attempts,
+            error=describe_error(error, redact=self._redactor.text),
+            partial=run.partial or None,
+        )
+
+    async def _sleep(self, run: ActiveCall, seconds: float) -> None:
+        if not await self._slept(seconds):
+            self._give_up(run)
+            raise CallCancelledError(run.fold.text) from None
+        run.restart()
+
+    async def _slept(self, seconds: float) -> bool:
+        """Waits; whether it came to its end, and was not cancelled by hand."""
+        self._task = asyncio.create_task(asyncio.sleep(seconds))
+        try:
+            await self._task
+        except asyncio.CancelledError:
+            if self._cancelled is None or not self._cancelled.done():
+                raise
+            return False
+        finally:
+            self._task = self._wait = None
+        return True
+
+    async def wait(self, seconds: float, why: str) -> bool:
+        """Waits where no call is in flight; whether that came to its end.
+
+        It is announced, and cancelled by hand, as the wait before another attempt is.
+        """
+        self._cancelled = asyncio.get_running_loop().create_future()
+        self._wait = Wait.of(seconds, why)
+        return await self._slept(seconds)
+
+    async def _attempt_or_standing(self, run: ActiveCall) -> Reply:
+        try:
+            return await self._attempt(run)
+        except CallCancelledError:
+            raise
+        except ConversationError as error:
+            stands = run.question.stands
+            reply = run.fold.reply()
+            if stands is None or not stands(reply):
+                raise
+            run.error = error
+            reply.metadata = jsonable(reply.metadata)
+            return reply
+
+    async def _attempt(self, run: ActiveCall) -> Reply:
+        task = self._task = asyncio.create_task(run.consume())
+        by_hand = self._cancelled
+        assert by_hand is not None
+        run.start_ticking()
+        run.deadline = time.monotonic() + self._timeout
+        try:
+            while not (task.done() or by_hand.done()) and run.deadline > time.monotonic():
+                await asyncio.wait(
+                    {task, by_hand},
+                    timeout=run.deadline - time.monotonic(),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+            if by_hand.done():
+                # Code that takes no notice is left behind.
+                await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
+                self._give_up(run)
+                raise CallCancelledError(run.fold.text)
+            if not task.done():
+                await self._leave(task)
+                late = f"no end of the reply within {self._timeout:g} s (turn_timeout)"
+                raise ProviderError(late) if run.question.own_code else ModelTimeout(late)
+            reply: Reply = task.result()
+            return reply
+        except asyncio.CancelledError:
+            # The whole engine is being stopped.
+            await self._leave(task)
+            run.flush()
+            raise
+        finally:
+            run.stop_ticking()
+
+    @staticmethod
+    async def _leave(task: asyncio.Task[Any]) -> None:
+        task.cancel()
+        await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
+
+    def _give_up(self, run: ActiveCall) -> None:
+        run.flush()
+        self._journal.emit_here(
+            TurnCancelled,
+            call=run.seq,
+            side=run.question.side,
+            partial=run.partial,
+            reason="cancelled by hand",
+        )
+
+    def _fail(self, run: ActiveCall, error: ConversationError) -> None:
+        run.flush()
+        self._journal.emit_here(
+            LlmFailed,
+            call=run.seq,
+            side=run.question.side,
+            error=describe_error(error, redact=self._redactor.text),
+            partial=run.partial or None,
+            duration=round(run.elapsed, 4),
+        )
+
+    def _record_reply(self, run: ActiveCall, reply: Reply) -> None:
+        run.last_deltas()
+        reply.incomplete = self._finish.judge(
+            run.question.side,
+            reply,
+            died=run.error is not None,
+            own_code=run.question.own_code,
+            silent=lambda message: run.warn("no_finish_reason", message),
+        )
+        self._journal.emit_here(
+            LlmResponse,
+            call=run.seq,
+            side=run.question.side,
+            round=run.question.round if run.question.round > 1 else None,
+            raw=reply.text,
+            reasoning=reply.reasoning or None,
+            tool_calls=[call.as_message() for call in reply.tool_calls] or None,
+            finish_reason=reply.finish_reason,
+            refused=reply.refused or None,
+            parts=jsonable(reply.parts) or None,
+            usage=reply.usage.model_dump(exclude_none=True) if reply.usage else None,
+            response_id=reply.response_id,
+            model=reply.model,
+            ttft=None if run.ttft is None else round(run.ttft, 4),
+            duration=round(run.elapsed, 4),
+            chunks=run.public_chunks(reply.text) if len(run.chunks) > 1 else None,
+            metadata=reply.metadata or None,
+            error=(
+                None if run.error is None else describe_error(run.error, redact=self._redactor.text)
+            ),
+            incomplete=reply.incomplete or None,
+        )
+        if reply.doubtful:
+            run.warn("tool_calls_doubtful", "tool calls: " + "; ".join(reply.doubtful))

@@ -1,0 +1,89 @@
+"""Streams of other people's code: whatever happens to them becomes a failure of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from convtui.errors import (
+    WORTH_ANOTHER_ATTEMPT,
+    ConversationError,
+    ProviderError,
+    TransientProviderError,
+)
+from convtui.models.base import Delta
+from convtui.models.waits import seconds_of
+from convtui.providers.base import ThreadExit
+from convtui.providers.pieces import delta_of, piece_delta
+from convtui.text.causes import chain, describe, describe_one, repr_of, roots, text_of
+from convtui.text.tracebacks import own_frames
+
+
+async def guarded(open_stream: Callable[[], AsyncIterator[Delta]]) -> Any:
+    """A stream whose every failure is a `ConversationError` with the developer's own frames.
+
+    `sys.exit()` and friends in provider code must not end the engine, and a CancelledError that
+    nobody of us asked for is a failure too.
+    """
+    try:
+        stream = open_stream()
+        if not hasattr(stream, "__aiter__"):
+            # `async def respond(...)` with a return instead of a yield: the whole reply at once.
+            yield delta_of(await stream if inspect.isawaitable(stream) else stream)
+            return
+        try:
+            async for delta in stream:
+                # Provider code may yield anything; text is welcome.
+                yield piece_delta(delta)
+        finally:
+            close = getattr(stream, "aclose", None)
+            if close is not None:
+                with contextlib.suppress(RuntimeError):
+                    await close()
+    except TransientProviderError as error:
+        raise _usable(error) from error
+    except GeneratorExit:
+        raise
+    except ConversationError as error:
+        if type(error).__module__.startswith("convtui."):
+            raise
+        # A class of the developer's own, which may do anything when it is looked at.
+        raise ProviderError(describe(error), frames=own_frames(error)) from error
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise ProviderError("the provider raised CancelledError") from None
+    except (SystemExit, ThreadExit) as error:
+        cause = error.cause if isinstance(error, ThreadExit) else error
+        did = f"raised {describe_one(cause)}"
+        if isinstance(cause, SystemExit):
+            did = f"called sys.exit({repr_of(cause.code)})"
+        raise ProviderError(f"the provider {did}", frames=own_frames(cause)) from error
+    except KeyboardInterrupt as error:
+        raise ProviderError(
+            "the provider raised KeyboardInterrupt", frames=own_frames(error)
+        ) from error
+    except BaseExceptionGroup as group:
+        transient, others = group.split(WORTH_ANOTHER_ATTEMPT)
+        if transient is None or others is not None:
+            raise ProviderError(describe(group), frames=own_frames(group)) from group
+        first = next(item for item in chain(transient) if isinstance(item, ConversationError))
+        raise (_usable(first) if isinstance(first, TransientProviderError) else first) from group
+    except BaseException as error:  # provider code may raise anything; it becomes a named failure
+        raise ProviderError(describe(error), frames=own_frames(error)) from error
+
+
+def _usable(error: TransientProviderError) -> TransientProviderError:
+    """What a provider raised to be asked again, in a form that can be counted on."""
+    text = text_of(error)
+    first = [cause for cause in roots(error) if cause is not error]
+    after = f" (after {'; '.join(map(describe_one, first[:3]))})" if first else ""
+    return TransientProviderError(
+        text.removesuffix(after) + after,
+        retry_after=seconds_of(error.retry_after),
+        frames=error.frames or own_frames(error),
+    )

@@ -1,0 +1,173 @@
+"""Debugger commands, carried out on a running conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from convtui.engine.conversation.runner import Conversation
+from convtui.engine.core.gate import HAND_BACK
+from convtui.engine.tools.tools import Approval
+from convtui.errors import CommandRefused, ToolError
+from convtui.protocol import Commands
+from convtui.records.models import DebugOverrode, DebugTookOver, ProviderReloadFailed, Speaker
+
+
+class CommandDesk:
+    """Carries out commands by name; each answers with data or raises `CommandRefused`."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._gate = conversation.gate
+        self._known: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
+            Commands.PAUSE: self._pause,
+            Commands.RUN: lambda _: self._gate.go("run"),
+            Commands.CONTINUE: lambda _: self._gate.go("run"),
+            Commands.STEP_TURN: lambda _: self._gate.go("step_turn"),
+            Commands.STEP_STAGE: lambda _: self._gate.go("step_stage"),
+            Commands.RELEASE: self._release,
+            Commands.BREAK_ADD: self._break_add,
+            Commands.BREAK_REMOVE: self._break_remove,
+            Commands.BREAK_ENABLE: self._break_enable,
+            Commands.BREAK_CHANGE: self._break_change,
+            Commands.BREAK_LIST: self._break_list,
+            Commands.TAKE_OVER: self._take_over,
+            Commands.HAND_BACK: self._hand_back,
+            Commands.INJECT: self._inject,
+            Commands.CANCEL: self._cancel,
+            Commands.APPROVE_TOOLS: self._approve_tools,
+            Commands.STOP: self._stop,
+            Commands.RELOAD_FAILED: self._reload_failed,
+            Commands.RETIRE: self._retire,
+        }
+
+    def carry_out(self, do: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Carries out one command. Raises `CommandRefused` with the reason."""
+        command = self._known.get(do)
+        if command is None:
+            raise CommandRefused(f"unknown command {do!r}")
+        if self._gate.state == "closed":
+            raise CommandRefused("the conversation is over")
+        return command(arguments) or {}
+
+    def _pause(self, _: dict[str, Any]) -> None:
+        self._gate.pause()
+
+    def _release(self, arguments: dict[str, Any]) -> None:
+        self._gate.release(
+            int(arguments["hold"]), str(arguments["choice"]), dict(arguments.get("edits") or {})
+        )
+
+    def _break_add(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        points = self._conversation.breakpoints
+        added = points.command_add(str(arguments["expression"]))
+        return {"breakpoint": added.number, "breakpoints": points.listed()}
+
+    def _break_remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        points = self._conversation.breakpoints
+        points.remove(int(arguments["breakpoint"]))
+        return {"breakpoints": points.listed()}
+
+    def _break_enable(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        points = self._conversation.breakpoints
+        points.enable(int(arguments["breakpoint"]), bool(arguments["enabled"]))
+        return {"breakpoints": points.listed()}
+
+    def _break_change(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        points = self._conversation.breakpoints
+        points.change(int(arguments["breakpoint"]), str(arguments["expression"]))
+        return {"breakpoints": points.listed()}
+
+    def _break_list(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"breakpoints": self._conversation.breakpoints.listed()}
+
+    def _take_over(self, arguments: dict[str, Any]) -> None:
+        side = self._side(arguments)
+        turns = self._conversation.turns.speakers
+        if side in turns.taken_over:
+            raise CommandRefused(f"you speak for the {side} already; t hands back")
+        turns.taken_over.add(side)
+        self._conversation.journal.emit(DebugTookOver(side=side))
+        hold = self._gate.hold
+        # Held just before this side speaks: it is the human's turn at once.
+        if hold is not None and hold.point.stage == "request" and hold.point.side == side:
+            self._gate.go("run")
+
+    def _hand_back(self, arguments: dict[str, Any]) -> None:
+        side = self._side(arguments)
+        turns = self._conversation.turns.speakers
+        if side not in turns.taken_over:
+            raise CommandRefused(f"nobody has taken over the {side}")
+        hold = self._gate.hold
+        if hold is not None and hold.reason == "human" and hold.point.side == side:
+            self._gate.release(hold.number, HAND_BACK.id, {})
+        else:
+            turns.hand_back(side)
+
+    @staticmethod
+    def _side(arguments: dict[str, Any]) -> Speaker:
+        side = arguments.get("side", "persona")
+        if side == "provider":
+            return "provider"
+        if side == "persona":
+            return "persona"
+        raise CommandRefused(f"there is no side {side!r}")
+
+    def _inject(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        injector = self._conversation.caller.injector
+        side = str(arguments.get("side") or "provider")
+        if side != "provider":
+            self._check_asks(side)
+        fault = arguments.get("fault")
+        if fault is None:
+            if not injector.disarm(side):
+                raise CommandRefused(f"no fault waits for the {side}")
+        else:
+            seconds, text = arguments.get("seconds"), arguments.get("text")
+            injector.arm(
+                str(fault),
+                side,
+                count=int(arguments.get("count") or 1),
+                seconds=None if seconds is None else float(seconds),
+                text=None if text is None else str(text),
+            )
+        return {"armed": injector.listed()}
+
+    def _check_asks(self, side: str) -> None:
+        """Raises `CommandRefused` for a side that there is not, or that never makes a call."""
+        if side not in ("persona", "responder"):
+            raise CommandRefused(f"there is no side {side!r}; write provider, persona or responder")
+        kind = self._conversation.simulator.kind
+        calling = {"llm": "persona", "demo": "persona", "responder": "responder"}
+        if calling.get(kind) != side:
+            raise CommandRefused(f"a {kind} user makes no calls as {side}: no fault can be in one")
+
+    def _cancel(self, _: dict[str, Any]) -> None:
+        if not self._conversation.caller.cancel():
+            raise CommandRefused("no call is in flight")
+
+    def _approve_tools(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        toolbox = self._conversation.toolbox
+        before = toolbox.approval.as_data()
+        wanted = Approval.parse(arguments["on"])
+        try:
+            toolbox.check_approval(wanted)
+        except ToolError as error:
+            raise CommandRefused(str(error)) from error
+        toolbox.approval = wanted
+        after = toolbox.approval.as_data()
+        if after != before:
+            self._conversation.journal.emit(
+                DebugOverrode(what="approve_tools", before=before, after=after)
+            )
+        return {"approve_tools": after}
+
+    def _stop(self, arguments: dict[str, Any]) -> None:
+        self._conversation.stop("human", str(arguments.get("reason") or "ended by hand"))
+
+    def _reload_failed(self, arguments: dict[str, Any]) -> None:
+        error = self._conversation.redactor.data(dict(arguments.get("error") or {}))
+        self._conversation.journal.emit_here(ProviderReloadFailed, error=error)
+
+    def _retire(self, arguments: dict[str, Any]) -> None:
+        self._conversation.stop("human", f"continued as {arguments.get('continued_as', '')}")

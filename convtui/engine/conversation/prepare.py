@@ -1,0 +1,210 @@
+"""Before a conversation has a log: both sides loaded, tools found, what cannot work refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from convtui.engine.core.state import ConversationState
+from convtui.engine.resume.state import Seed
+from convtui.engine.tools.mcp_tools import McpToolServer
+from convtui.engine.tools.tools import Approval, Toolbox
+from convtui.engine.turn.budget import still_over
+from convtui.errors import ConversationError, ToolError, UsageError
+from convtui.models.base import ModelClients
+from convtui.protocol import ContinueFrom, StartSpec
+from convtui.providers.base import Provider
+from convtui.providers.loader import Loaded, ProviderSettings, load_function, load_provider
+from convtui.scenario.provider_spec import parse_provider_spec
+from convtui.scenario.scenario import Scenario, WarmConfig
+from convtui.secrets.redactor import Redactor
+from convtui.simulators.base import UserSimulator
+from convtui.simulators.loader import load_simulator
+from convtui.warm.store import chosen_context
+from convtui.warm.templates import WarmContext
+
+
+def load_for(scenario: Scenario, spec: StartSpec, models: ModelClients) -> Loaded:
+    """A new instance of the provider that a scenario names. Raises `ProviderLoadError`."""
+    config = scenario.provider
+    settings = ProviderSettings(
+        system_prompt=config.system_prompt,
+        model=config.model,
+        params=config.params,
+        options=config.options,
+        speed=spec.speed,
+        first_message=config.first_message,
+        start_prompt=config.start_prompt,
+        opening_prompt=_opening_prompt(scenario),
+    )
+    return load_provider(config.spec, settings, models=models)
+
+
+def _opening_prompt(scenario: Scenario) -> str | None:
+    """What a persona that speaks first is asked with; None when its first words are fixed."""
+    persona = scenario.persona
+    first = persona.script
+    fixed = (
+        persona.opening is not None
+        or (isinstance(first, dict) and 1 in first)
+        or isinstance(first, list)
+    )
+    return scenario.provider.start_prompt if persona.simulator == "llm" and not fixed else None
+
+
+def simulator_for(scenario: Scenario, spec: StartSpec, models: ModelClients) -> UserSimulator:
+    """A new simulator of the scenario's persona. Raises `UsageError`."""
+    try:
+        return load_simulator(
+            scenario.persona,
+            models,
+            follow_up_prompts=scenario.follow_up_prompts,
+            global_signal=scenario.termination_signal,
+            speed=spec.speed,
+        )
+    except ConversationError as error:
+        raise UsageError(str(error)) from error
+
+
+def restore_simulator(simulator: UserSimulator, seed: Seed) -> None:
+    """Gives a simulator back what it has to know. Raises `UsageError`."""
+    try:
+        if seed.responder is not None:
+            simulator.restore(seed.responder)
+    except ConversationError as error:
+        raise UsageError(f"{seed.parent.file}: {error}") from error
+
+
+def toolbox_for(
+    scenario: Scenario, provider: Provider, seed: Seed | None, redactor: Redactor
+) -> Toolbox:
+    """The provider's own tools and those of the scenario. Raises `UsageError`."""
+    servers = [McpToolServer(tool.mcp, redactor) for tool in scenario.tools if tool.mcp]
+    approval = scenario.approve_tools
+    if seed is not None and seed.approve_tools is not None:
+        approval = seed.approve_tools
+    try:
+        return Toolbox(
+            [*provider.tools, *_functions(scenario)],
+            servers,
+            timeout=scenario.limits.tool_timeout,
+            max_result=scenario.limits.max_tool_result,
+            approval=Approval.parse(approval),
+        )
+    except ToolError as error:
+        raise UsageError(str(error)) from error
+
+
+def _functions(scenario: Scenario) -> list[Callable[..., Any]]:
+    """The functions that the scenario's `tools` name. Raises `UsageError`."""
+    used = [tool.use for tool in scenario.tools if tool.use is not None]
+    return [load_function(parse_provider_spec(use)) for use in used]
+
+
+def warm_for(scenario: Scenario, seed: Seed | None) -> WarmContext | None:
+    """What the provider's sessions begin with: of a template, or as it was in the log.
+
+    A log that is gone on with keeps what it began with, whatever has become of the template's file.
+    Raises `UsageError`.
+    """
+    chosen = scenario.warm
+    if seed is None or (seed.warm is None and not seed.prepared):
+        if chosen is None:
+            return None
+        return chosen_context(chosen)
+    recorded = seed.scenario.get("warm")
+    if chosen is not None and seed.warm is None and recorded:
+        raise UsageError(
+            f"{seed.parent.file}: this log ended before its warm context was written;"
+            " go on with the log before it"
+        )
+    if chosen is not None and not _same_warm(chosen, recorded):
+        raise UsageError(
+            f"{seed.parent.file}: a conversation keeps the warm context it began with"
+            f" ({seed.warm.template if seed.warm else 'none'}); leave out warm {chosen.use}"
+        )
+    return seed.warm
+
+
+def _same_warm(chosen: WarmConfig, recorded: Any) -> bool:
+    use = recorded.get("use") if isinstance(recorded, dict) else recorded
+    return use == chosen.use
+
+
+def warm_warnings(
+    warm: WarmContext, provider: Provider, toolbox: Toolbox
+) -> Iterator[tuple[str, str]]:
+    """Code and words of what may go wrong with a warm context."""
+    if not provider.takes_messages:
+        yield (
+            "warm_unseen",
+            f"{provider.name} gets the turns of the conversation, not its messages: it will not see"
+            f" the warm context {warm.template!r}",
+        )
+        return
+    offered = {str(tool["function"]["name"]) for tool in toolbox.schemas}
+    unknown = [name for name in warm.tools if name not in offered]
+    if unknown:
+        yield (
+            "warm_tools",
+            f"the warm context {warm.template!r} shows calls of tools that the provider is not"
+            f" offered: {', '.join(unknown)}; some models refuse that, others call them",
+        )
+
+
+def check_signals(provider: Provider, simulator: UserSimulator) -> None:
+    """Refuses signals that would match everything or twice. Raises `UsageError`."""
+    for owner, target in (("provider", provider), ("persona", simulator)):
+        seen: set[str] = set()
+        if isinstance(target.termination_signals, str):
+            raise UsageError(
+                f"termination_signals of the {owner} must be a list of strings, not text:"
+                f" write [{target.termination_signals!r}]"
+            )
+        declared: list[object] = list(target.termination_signals)
+        for signal in declared:
+            if not isinstance(signal, str) or not signal.strip():
+                raise UsageError(
+                    f"the {owner} declares an empty termination signal; it would match"
+                    " everything: take it out of termination_signals"
+                )
+            if signal.casefold() in seen:
+                raise UsageError(
+                    f"the {owner} declares the termination signal {signal!r} twice (upper and"
+                    " lower case do not matter)"
+                )
+            seen.add(signal.casefold())
+
+
+def check_can_go_on(state: ConversationState, seed: Seed, parent: ContinueFrom | None) -> None:
+    """Refuses a continuation that would end at once, or has nothing to do. Raises `UsageError`."""
+    if parent is not None and parent.kind == "compress":
+        _check_compressible(state, seed)
+    if parent is not None and parent.stop:
+        return
+    session = state.current
+    if seed.reopened in ("max_turns", "word_limit") and session is not None:
+        again = state.caps(session, session.numbers)
+        if again is not None:
+            flag = "--max-turns" if again.kind == "max_turns" else "--max-total-words"
+            raise UsageError(
+                f"{seed.parent.file}: this conversation ended because of its limit"
+                f" ({again.reason}); give a higher {flag} to go on"
+            )
+    if seed.reopened == "budget":
+        over = still_over(state.scenario.budget, seed.inherited, seed.budget)
+        if over is not None:
+            scope = "" if over.scope == "conversation" else f"{over.scope}."
+            raise UsageError(
+                f"{seed.parent.file}: this conversation ended because of its budget; raise it"
+                f" (--set budget.{scope}{over.what}=N) to go on"
+            )
+
+
+def _check_compressible(state: ConversationState, seed: Seed) -> None:
+    session = state.current
+    if session is None or not session.turns:
+        raise UsageError(
+            f"{seed.parent.file}: there is nothing to compress: no session is open in which"
+            " something was said"
+        )

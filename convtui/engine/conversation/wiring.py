@@ -1,0 +1,80 @@
+"""The engine's model clients and wire capture, each loaded when it is first needed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from convtui.log.names import wire_path
+from convtui.models.base import ModelClient
+from convtui.models.late import once_imported
+from convtui.secrets.redactor import Redactor
+
+if TYPE_CHECKING:
+    from convtui.log.wire_writer import WireLog, WireMode
+    from convtui.models.litellm_client import LitellmClients
+    from convtui.models.wire import WireCapture
+
+_MODES = {"last": "failures+last", "all": "all", "off": "off"}
+
+
+class EngineModels:
+    """Makes model clients (a `ModelClients`) and captures the process's HTTP traffic."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._clients: LitellmClients | None = None
+        self._capture: WireCapture | None = None
+        self._wire: WireLog | None = None
+        self._forget: Callable[[], None] | None = None
+
+    def client(self, model: str, params: Mapping[str, Any] | None = None) -> ModelClient:
+        """A client for a litellm model string. Raises `UsageError` for one it cannot call."""
+        return cast(ModelClient, self._litellm().client(model, params))
+
+    async def priced(self, model: str) -> bool:
+        """Whether what a model costs is known before it is called."""
+        return await self._litellm().priced(model)
+
+    def _litellm(self) -> LitellmClients:
+        if self._clients is None:
+            from convtui.models.litellm_client import LitellmClients
+
+            self._clients = LitellmClients(self._redactor)
+        return self._clients
+
+    def capture(self, log: Path, mode: str) -> None:
+        """Begins to write exchanges beside a log; `mode` is last, all or off."""
+        if mode == "off":
+            return
+        from convtui.log.wire_writer import WireLog
+
+        wire = WireLog(
+            wire_path(log),
+            self._redactor,
+            mode=cast("WireMode", _MODES.get(mode, "failures+last")),
+        )
+
+        def install() -> None:
+            from convtui.models.wire import WireCapture
+
+            self._capture = WireCapture(wire.add)
+            self._capture.install()
+
+        self._wire = wire
+        # What uses no httpx does not wait for it to be imported.
+        self._forget = once_imported("httpx", install)
+
+    async def close(self) -> None:
+        """Closes connections and the wire log."""
+        if self._clients is not None:
+            with contextlib.suppress(Exception):
+                await self._clients.aclose()
+        if self._forget is not None:
+            self._forget()
+        if self._capture is not None:
+            self._capture.uninstall()
+        if self._wire is not None:
+            self._wire.close()

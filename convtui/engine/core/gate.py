@@ -1,0 +1,323 @@
+"""The gate: the one place where a conversation waits.
+
+Pause, step, breakpoint, error, budget, take-over and ending are reasons of a hold; a hold is
+answered by a release. The engine asks `pass_through()` at every stage and awaits nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from convtui.engine.core.journal import Journal
+from convtui.errors import CommandRefused
+from convtui.records.models import STAGES, DebugHeld, DebugReleased, HoldReason, RecordDict
+
+GateState = Literal["running", "pausing", "held", "closed"]
+Wish = Literal["run", "pause", "step_turn", "step_stage"]
+
+
+class InterruptedRunError(Exception):
+    """The conversation cannot go on: nobody watches where somebody would have to decide."""
+
+    def __init__(self, reason: str, signal: str | None = None) -> None:
+        self.signal = signal
+        super().__init__(reason)
+
+
+@dataclass(slots=True, frozen=True)
+class Choice:
+    """One way to answer a hold."""
+
+    id: str
+    label: str
+
+
+GO = Choice("go", "go on")
+EDIT = Choice("edit", "edit")
+DENY = Choice("deny", "deny")
+AGAIN = Choice("again", "ask again")
+SKIP = Choice("skip", "skip this turn")
+SUPPLY = Choice("supply", "write it by hand")
+RETRY = Choice("retry", "try again")
+WAIT = Choice("wait", "wait, then ask again")
+FAIL = Choice("fail", "let it fail")
+KEEP = Choice("keep", "keep it")
+OVERRIDE = Choice("override", "override")
+END = Choice("end", "let it end")
+SAY = Choice("say", "say it")
+SIMULATE = Choice("simulate", "let the simulator speak")
+HAND_BACK = Choice("hand_back", "hand back")
+RAISE = Choice("raise", "raise the budget")
+DRAFT = Choice("draft", "have a draft made")
+REPLY = Choice("reply", "reply by hand")
+STOP = Choice("stop", "stop by hand")
+ABSTAIN = Choice("abstain", "abstain by hand")
+REPLAY = Choice("replay", "replay the conversation into it")
+CONTINUE = Choice("continue", "go on without")
+UNDO = Choice("undo", "undo")
+REDO = Choice("redo", "redo")
+
+
+@dataclass(slots=True, frozen=True)
+class Point:
+    """A stage of a turn at which the gate is asked."""
+
+    session: int | None
+    turn: int | None
+    stage: str
+    side: str | None = None
+    attempt: int | None = None
+
+    @property
+    def of_turn(self) -> tuple[int | None, int | None, int | None]:
+        """What tells one turn (and attempt) from another."""
+        return (self.session, self.turn, self.attempt)
+
+
+@dataclass(slots=True, frozen=True)
+class Release:
+    """The answer to a hold; `edits` maps a draft's field to its new text."""
+
+    choice: str
+    edits: dict[str, Any] = field(default_factory=dict)
+    by: Literal["human", "policy"] = "human"
+
+
+PASSED = Release("go", by="policy")
+
+
+@dataclass(slots=True)
+class Hold:
+    """A wait in progress."""
+
+    number: int
+    reason: HoldReason
+    point: Point
+    choices: tuple[Choice, ...]
+    answer: asyncio.Future[Release]
+    record: RecordDict
+
+
+class Gate:
+    """Decides where to hold, waits there, and takes the answer.
+
+    `watched` says whether somebody is there to answer; without one `policy` decides. `publish` is
+    called with the state and the hold's record whenever either changes. `breaks` is asked at each
+    stage for a breakpoint that fires there and answers with its text, or None. `paused` holds at
+    the first stage, or at the first from stage `not_before` on.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        watched: bool,
+        on_pause: str = "end",
+        publish: Callable[[GateState, RecordDict | None], None] = lambda state, hold: None,
+        breaks: Callable[[Point], str | None] = lambda point: None,
+        paused: bool = False,
+        not_before: str | None = None,
+    ) -> None:
+        self._journal = journal
+        self._not_before = STAGES.index(not_before) if not_before in STAGES else None
+        self.watched = watched
+        self.on_pause = on_pause
+        self._publish = publish
+        self._breaks = breaks
+        self._wish: Wish = "pause" if paused else "run"
+        self._stepped_from: tuple[int | None, int | None, int | None] | None = None
+        self._holds = 0
+        self.hold: Hold | None = None
+        self.state: GateState = "running"
+
+    # --- the engine's side
+
+    async def pass_through(
+        self,
+        point: Point,
+        *,
+        drafts: Callable[[], list[dict[str, Any]]] = list,
+        choices: Sequence[Choice] = (GO,),
+        because: HoldReason | None = None,
+        detail: str = "",
+    ) -> Release:
+        """Passes, or holds until released; `because` holds in any case."""
+        reason, text = (because, detail) if because else self._wants_hold(point)
+        if reason is None:
+            return PASSED
+        release = await self.wait(reason, point, drafts(), choices, detail=text)
+        decides = reason in ("breakpoint", "tool_approval")
+        if decides and not self.watched and self.on_pause != "continue":
+            raise InterruptedRunError(text)
+        return release
+
+    def _wants_hold(self, point: Point) -> tuple[HoldReason | None, str]:
+        broke = self._breaks(point)
+        if broke is not None:
+            return "breakpoint", broke
+        if not self.watched or self._is_before(point):
+            return None, ""
+        if self._wish == "pause":
+            return "pause", ""
+        if self._wish == "step_stage":
+            return "step", ""
+        if self._wish == "step_turn" and point.of_turn != self._stepped_from:
+            return "step", ""
+        return None, ""
+
+    def _is_before(self, point: Point) -> bool:
+        """Whether the stage up to which nothing is held has not been reached yet."""
+        if self._not_before is None:
+            return False
+        if point.stage in STAGES and STAGES.index(point.stage) < self._not_before:
+            return True
+        self._not_before = None
+        return False
+
+    async def wait(
+        self,
+        reason: HoldReason,
+        point: Point,
+        drafts: list[dict[str, Any]],
+        choices: Sequence[Choice],
+        *,
+        detail: str = "",
+        error: dict[str, Any] | None = None,
+        unattended: Release | None = None,
+    ) -> Release:
+        """Holds here and waits for the answer.
+
+        With nobody watching the answer is `unattended`, by default the first choice.
+        """
+        self._holds += 1
+        number = self._holds
+        seq = self._journal.emit(
+            DebugHeld(
+                session=point.session,
+                turn=point.turn,
+                side=point.side,
+                attempt=point.attempt,
+                hold=number,
+                reason=reason,
+                stage=point.stage,
+                detail=detail,
+                drafts=drafts,
+                choices=[{"id": choice.id, "label": choice.label} for choice in choices],
+                error=error,
+            )
+        )
+        if self.watched:
+            release = await self._wait_for_word(number, reason, point, tuple(choices), seq)
+            release = self._with_secrets(release, drafts)
+        else:
+            release = unattended or Release(choices[0].id, by="policy")
+        self._journal.emit(
+            DebugReleased(
+                session=point.session,
+                turn=point.turn,
+                side=point.side,
+                attempt=point.attempt,
+                hold=number,
+                choice=release.choice,
+                by=release.by,
+            )
+        )
+        return release
+
+    def _with_secrets(self, release: Release, drafts: list[dict[str, Any]]) -> Release:
+        """The answer, with what the drafts were shown without."""
+        texts = {draft.get("field"): draft.get("text") for draft in drafts}
+        edits = dict(release.edits)
+        for name, edited in edits.items():
+            text = texts.get(name)
+            if isinstance(edited, str) and isinstance(text, str):
+                edits[name] = self._journal.restored(edited, text)
+        return replace(release, edits=edits)
+
+    async def _wait_for_word(
+        self,
+        number: int,
+        reason: HoldReason,
+        point: Point,
+        choices: tuple[Choice, ...],
+        seq: int,
+    ) -> Release:
+        answer: asyncio.Future[Release] = asyncio.get_running_loop().create_future()
+        record = self._journal.transcript.hold or {"hold": number, "seq": seq}
+        self.hold = Hold(number, reason, point, choices, answer, record)
+        self._set("held")
+        try:
+            return await answer
+        finally:
+            self.hold = None
+            self._set("pausing" if self._wish == "pause" else "running")
+
+    def _set(self, state: GateState) -> None:
+        self.state = state
+        self._publish(state, self.hold.record if self.hold else None)
+
+    def close(self) -> None:
+        """Nothing holds any more."""
+        self.state = "closed"
+
+    # --- the debugger's side
+
+    def pause(self) -> None:
+        """Holds at the next stage; the call in flight is not touched."""
+        self._refuse_when_closed()
+        if self.state == "held":
+            raise CommandRefused("it is held already")
+        self._wish = "pause"
+        self._set("pausing")
+
+    def _refuse_when_closed(self) -> None:
+        if self.state == "closed":
+            raise CommandRefused("the conversation is over")
+
+    def go(self, wish: Wish) -> None:
+        """Runs, or steps. Answers the hold that is there when its first choice is to go on.
+
+        Raises `CommandRefused` when the hold needs a decision.
+        """
+        hold = self.hold
+        if hold is None:
+            self._refuse_when_closed()
+            self._wish = wish
+            place = self._journal.place
+            self._stepped_from = (place.session, place.turn, place.attempt)
+            if self.state == "pausing" and wish == "run":
+                self._set("running")
+            return
+        if hold.reason not in ("pause", "step", "breakpoint", "ending"):
+            raise CommandRefused(
+                f"this hold needs a decision ({hold.reason}): choose "
+                + ", ".join(choice.label for choice in hold.choices)
+            )
+        self._wish = wish
+        self._stepped_from = hold.point.of_turn
+        self._answer(hold, Release(hold.choices[0].id))
+
+    def release(self, number: int, choice: str, edits: dict[str, Any]) -> None:
+        """Answers a hold by its number.
+
+        Raises `CommandRefused` for an old hold or a choice that it does not offer.
+        """
+        hold = self.hold
+        if hold is None or hold.number != number:
+            raise CommandRefused("that hold is over")
+        if choice not in {offered.id for offered in hold.choices}:
+            offered = ", ".join(offer.id for offer in hold.choices)
+            raise CommandRefused(f"this hold does not offer {choice!r}; it offers {offered}")
+        # A word to a hold that a pause or a step made means "and then run", except for what holds
+        # again by itself.
+        if choice in (GO.id, END.id) and hold.reason in ("pause", "step", "breakpoint", "ending"):
+            self._wish = "run"
+        self._answer(hold, Release(choice, dict(edits)))
+
+    @staticmethod
+    def _answer(hold: Hold, release: Release) -> None:
+        if not hold.answer.done():
+            hold.answer.set_result(release)

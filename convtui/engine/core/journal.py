@@ -1,0 +1,125 @@
+"""The one place that writes records: to the log, into the engine's own fold, to whoever listens."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from convtui.log.writer import LogWriter
+from convtui.records.models import Record, RecordDict, Side
+from convtui.secrets.redactor import moved
+from convtui.secrets.shapes import REDACTED
+from convtui.transcript.fold import Flag, Transcript
+
+Sink = Callable[[RecordDict, int, bytes], None]
+"""Gets every record with its byte offset and its log line, after it is in the log."""
+
+
+def jsonable(value: Any, depth: int = 8) -> Any:
+    """`value` as plain JSON data; what is none becomes its `repr()`, also what nests too deep."""
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if depth and isinstance(value, Mapping):
+        return {str(key): jsonable(item, depth - 1) for key, item in value.items()}
+    if depth and isinstance(value, (list, tuple, set, frozenset)):
+        return [jsonable(item, depth - 1) for item in value]
+    try:
+        return repr(value)[:2000]
+    except Exception as error:  # noqa: BLE001 - whatever somebody's __repr__ does
+        return f"<{type(value).__name__}: {type(error).__name__}>"
+
+
+class Place:
+    """Where the conversation stands; provider output is attributed to it."""
+
+    __slots__ = ("attempt", "call", "session", "side", "turn")
+
+    def __init__(self) -> None:
+        self.session: int | None = None
+        self.turn: int | None = None
+        self.side: Side | None = None
+        self.attempt: int | None = None
+        self.call: int | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """The envelope fields of the turn in progress."""
+        return {
+            "session": self.session,
+            "turn": self.turn,
+            "side": self.side,
+            "attempt": self.attempt,
+        }
+
+
+class Journal:
+    """Writes records and folds them. Thread-safe: output is captured by threads."""
+
+    def __init__(self, writer: LogWriter) -> None:
+        self.writer = writer
+        self.transcript = Transcript()
+        self.place = Place()
+        self._sinks: list[Sink] = []
+        self._lock = threading.RLock()
+        self._process = os.getpid()
+        self._leave = os._exit
+
+    def clean(self, data: Any) -> Any:
+        """`data` as it will stand in the log: without secrets."""
+        return self.writer.clean(data)
+
+    def cut(self, text: str) -> str:
+        """A text that breaks off, as it will stand in the log: without half a secret."""
+        return self.writer.redactor.cut_text(text)
+
+    def moved(self, start: int, end: int, text: str) -> tuple[int, int]:
+        """Where the characters from `start` to `end` of a text stand in the text as written."""
+        spans = self.writer.redactor.spans(text)
+        return (moved(start, spans), moved(end, spans)) if spans else (start, end)
+
+    def restored(self, edited: str, text: str) -> str:
+        """A text that was edited as it is written, with the secrets that were taken out of it.
+
+        What was added or taken away of them by hand stays as it was edited.
+        """
+        spans = self.writer.redactor.spans(text) if REDACTED in edited else []
+        parts = edited.split(REDACTED)
+        if len(parts) != len(spans) + 1:
+            return edited
+        secrets = [text[first:last] for first, last in spans]
+        return parts[0] + "".join(s + part for s, part in zip(secrets, parts[1:], strict=True))
+
+    def listen(self, sink: Sink) -> None:
+        """Calls `sink` for every record from now on, in the thread that emitted it."""
+        self._sinks.append(sink)
+
+    def emit(self, record: Record) -> int:
+        """Writes a record and returns its `seq`. Raises `FileError` when the disk refuses it.
+
+        A child that provider code has forked, and that comes back here, ends: the log is not its.
+        """
+        if os.getpid() != self._process:
+            self._leave(0)
+        with self._lock:
+            data, offset, line = self.writer.write(record)
+            self._spread(data, offset, line)
+        seq: int = data["seq"]
+        return seq
+
+    def emit_here(self, kind: type[Record], /, **fields: Any) -> int:
+        """Writes a record of the turn in progress."""
+        return self.emit(kind(**{**self.place.fields(), **fields}))
+
+    def close(self, termination: dict[str, Any] | None, totals: dict[str, Any]) -> None:
+        """Writes the trailer; does nothing the second time."""
+        with self._lock:
+            truncated = any(turn.flags & Flag.TRUNCATED for turn in self.transcript.turns)
+            written = self.writer.close(termination, totals, truncated=truncated)
+            if written is not None:
+                self._spread(*written)
+
+    def _spread(self, data: RecordDict, offset: int, line: bytes) -> None:
+        self.transcript.apply(data, offset)
+        for sink in self._sinks:
+            sink(data, offset, line)

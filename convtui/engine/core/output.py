@@ -1,0 +1,236 @@
+"""Captures what provider code prints, logs or warns.
+
+Python's own streams are replaced by ones that know which call they belong to; the process's file
+descriptors 1 and 2 are pipes read by threads, for what native code and child processes write.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+import os
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from convtui.secrets.redactor import Redactor
+from convtui.secrets.stream import StreamRedactor
+
+StreamName = Literal["stdout", "stderr"]
+Emit = Callable[[StreamName, str, int], None]
+"""Gets the stream, the text and how many characters were left out because of the cap."""
+
+CAP = 256 * 1024
+"""Characters kept of what one turn prints."""
+_HOLD = 8192
+
+
+class Captured(io.TextIOBase):
+    """A text stream whose complete lines are emitted, in the thread that writes them."""
+
+    def __init__(self, name: StreamName, emit: Callable[[StreamName, str], None], fd: int) -> None:
+        super().__init__()
+        self._name = name
+        self._emit = emit
+        self._fd = fd
+        self._pending = ""
+        self._lock = threading.RLock()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """UTF-8, always."""
+        return "utf-8"
+
+    @property
+    def buffer(self) -> io.BufferedIOBase:
+        """For code that writes bytes: goes through the process's own descriptor."""
+        return _Bytes(self)
+
+    def fileno(self) -> int:
+        """The descriptor that child processes inherit."""
+        return self._fd
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def isatty(self) -> bool:
+        """It is no terminal."""
+        return False
+
+    def write(self, text: str) -> int:
+        """Takes text in; complete lines go out.
+
+        Nothing is emitted under the lock: what takes it in has locks of its own, and flushes this.
+        """
+        out = ""
+        with self._lock:
+            self._pending += text
+            end = self._pending.rfind("\n") + 1
+            if not end and len(self._pending) > _HOLD:
+                end = len(self._pending)
+            if end:
+                out, self._pending = self._pending[:end], self._pending[end:]
+        if out:
+            self._emit(self._name, out)
+        return len(text)
+
+    def flush(self) -> None:
+        """Lets out what is pending."""
+        with self._lock:
+            out, self._pending = self._pending, ""
+        if out:
+            self._emit(self._name, out)
+
+    def by_descriptor(self) -> None:
+        """From here on what is written goes to the process's own descriptor, whoever reads it."""
+        self._lock = threading.RLock()
+        self._pending = ""
+        self._emit = self._write_out
+
+    def _write_out(self, name: StreamName, text: str) -> None:
+        data = text.encode(errors="backslashreplace")
+        with contextlib.suppress(OSError):
+            while data:
+                data = data[os.write(self._fd, data) :]
+
+
+class _Bytes(io.BufferedIOBase):
+    def __init__(self, owner: Captured) -> None:
+        super().__init__()
+        self._owner = owner
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._owner.write(bytes(data).decode("utf-8", "replace"))
+        return len(data)
+
+    def flush(self) -> None:
+        self._owner.flush()
+
+
+@dataclass(slots=True)
+class _Source:
+    name: StreamName
+    text: StreamRedactor
+
+
+class OutputCapture:
+    """Takes over descriptors 1 and 2 and Python's standard streams of this process.
+
+    `emit` is called in whichever thread the output appears in, with text that `redactor` has taken
+    the secrets out of. `begin_turn()` starts a new count for the cap.
+    """
+
+    def __init__(self, emit: Emit, redactor: Redactor) -> None:
+        self._emit = emit
+        self._redactor = redactor
+        self._sources: dict[str, _Source] = {}
+        """What comes in pieces, each from one source: a secret may be cut in two there."""
+        self._kept = 0
+        self._dropped = 0
+        self._untold = 0
+        self._lock = threading.Lock()
+        self._streams: list[Captured] = []
+
+    def install(self) -> None:
+        """Replaces descriptors and streams, for good: the process ends with them."""
+        streams: tuple[tuple[int, StreamName], ...] = ((1, "stdout"), (2, "stderr"))
+        for fd, name in streams:
+            read_end, write_end = os.pipe()
+            os.dup2(write_end, fd, inheritable=True)
+            os.close(write_end)
+            threading.Thread(
+                target=self._drain, args=(read_end, name), name=f"convtui-{name}", daemon=True
+            ).start()
+        self._streams = [
+            Captured(name, partial(self.take, source=f"sys.{name}"), fd) for fd, name in streams
+        ]
+        sys.stdout, sys.stderr = self._streams
+
+    def forget(self) -> None:
+        """In a forked child: what it prints goes to the engine as that of any other process does.
+
+        Takes no lock: a thread that is not there any more may hold it.
+        """
+        for stream in self._streams:
+            stream.by_descriptor()
+
+    def begin_turn(self) -> None:
+        """What is printed from here on counts for a new turn."""
+        with self._lock:
+            self._kept = self._dropped = self._untold = 0
+
+    def settle(self) -> None:
+        """Says how much more was left out of what the turn has printed."""
+        self.flush()
+        with self._lock:
+            untold, self._untold = self._untold, 0
+        if untold:
+            self._emit("stdout", "", untold)
+
+    def flush(self) -> None:
+        """Lets out what has been printed without a line end."""
+        for stream in self._streams:
+            stream.flush()
+        self.let_out()
+
+    def let_out(self) -> None:
+        """Lets out what was held back because it may be half a secret."""
+        with self._lock:
+            ends = [(source.name, source.text.rest()) for source in self._sources.values()]
+        for name, text in ends:
+            if text:
+                self._keep(name, text)
+
+    def take(self, name: StreamName, text: str, source: str = "") -> None:
+        """Emits output as far as the cap allows; `settle()` tells how much more there was.
+
+        `source` is where it comes from, in pieces; without one the text is whole in itself.
+        """
+        with self._lock:
+            if self._kept >= CAP and self._dropped:
+                # Whatever it is, it is not kept.
+                self._dropped += len(text)
+                self._untold += len(text)
+                return
+            if source:
+                text = self._source(source, name).text.feed(text)
+            else:
+                text = self._redactor.text(text)
+        if text:
+            self._keep(name, text)
+
+    def _source(self, source: str, name: StreamName) -> _Source:
+        known = self._sources.get(source)
+        if known is None:
+            known = self._sources[source] = _Source(name, StreamRedactor(self._redactor))
+        return known
+
+    def _keep(self, name: StreamName, text: str) -> None:
+        with self._lock:
+            room = CAP - self._kept
+            kept = text[:room] if room > 0 else ""
+            lost = len(text) - len(kept)
+            first_drop = self._dropped == 0 and lost > 0
+            self._kept += len(kept)
+            self._dropped += lost
+            if not (kept or first_drop):
+                self._untold += lost
+        if kept or first_drop:
+            self._emit(name, kept, lost)
+
+    def _drain(self, fd: int, name: StreamName) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        # Provider code may close every descriptor that there is.
+        with contextlib.suppress(OSError):
+            while data := os.read(fd, 1 << 16):
+                text = decoder.decode(data)
+                if text:
+                    self.take(name, text, source=f"{name} {fd}")

@@ -1,0 +1,152 @@
+"""Both sides' code, called with care: whatever a hook does becomes a result or a `HookError`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from convtui.engine.core.journal import jsonable
+from convtui.errors import HookError
+from convtui.providers.base import Provider, SignalMatch, ThreadExit, call, match_signals
+from convtui.providers.loader import owner
+from convtui.simulators.base import UserSimulator
+from convtui.text.causes import describe
+from convtui.text.tracebacks import own_frames
+
+
+class SideHooks:
+    """The hooks of a provider or a simulator, as the pipeline calls them.
+
+    Results are checked: signals may be `SignalMatch`es or declared strings (whose spans are then
+    looked up), the processed text must be text.
+    """
+
+    def __init__(self, target: Provider | UserSimulator) -> None:
+        self.target = target
+
+    @property
+    def signals(self) -> list[str]:
+        """The declared signals."""
+        return [str(signal) for signal in self.target.termination_signals]
+
+    def owner(self, hook: str) -> str:
+        """`yours` when a provider defines the hook itself, else `default`."""
+        return owner(self.target, hook) if isinstance(self.target, Provider) else "default"
+
+    def extract_signals(self, raw: str) -> list[SignalMatch]:
+        """What `extract_signals` finds."""
+        found = self._run("extract_signals", self.target.extract_signals, raw)
+        if not isinstance(found, (list, tuple)):
+            raise HookError(
+                f"extract_signals returned {type(found).__name__} instead of a list of signals",
+                hook="extract_signals",
+            )
+        matches: list[SignalMatch] = []
+        for item in found:
+            if isinstance(item, SignalMatch):
+                matches.append(item)
+            elif isinstance(item, str):
+                spans = match_signals(raw, [item])
+                matches.extend(spans or [SignalMatch(item, "", 0, 0)])
+            else:
+                raise HookError(
+                    f"extract_signals returned a {type(item).__name__} among its signals; use"
+                    " convtui.SignalMatch or the declared string",
+                    hook="extract_signals",
+                )
+        return matches
+
+    def post_process(self, raw: str) -> str:
+        """What `post_process_response` makes of it."""
+        text = self._run("post_process_response", self.target.post_process_response, raw)
+        if not isinstance(text, str):
+            hint = ": is a `return` missing?" if text is None else ""
+            raise HookError(
+                f"post_process_response returned {type(text).__name__} instead of text{hint}",
+                hook="post_process_response",
+            )
+        return text
+
+    def should_discard(self, matches: Sequence[SignalMatch]) -> bool:
+        """What `should_discard_response` says."""
+        return bool(
+            self._run("should_discard_response", self.target.should_discard_response, list(matches))
+        )
+
+    def metadata(self) -> dict[str, Any]:
+        """`last_response_metadata` of the side, where it has such a thing."""
+        found = getattr(self.target, "last_response_metadata", None)
+        return jsonable(found) if found and isinstance(found, dict) else {}
+
+    @staticmethod
+    def _run(hook: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            result = function(*arguments)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise HookError(
+                f"{hook}() failed: {describe(error)}", hook=hook, frames=own_frames(error)
+            ) from error
+        if inspect.isawaitable(result):
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+            raise HookError(f"{hook}() must be a plain `def`, not `async def`", hook=hook)
+        return result
+
+
+class Timed:
+    """A lifecycle call that has ended: seconds, and the error if it failed."""
+
+    __slots__ = ("error", "seconds", "value")
+
+    def __init__(self, value: Any, seconds: float, error: HookError | None) -> None:
+        self.value = value
+        self.seconds = round(seconds, 4)
+        self.error = error
+
+
+async def lifecycle(hook: str, function: Callable[..., Any], *arguments: Any) -> Timed:
+    """Calls a lifecycle hook, plain or `async def`; never raises what the hook raises."""
+    started = time.perf_counter()
+    value: Any = None
+    error: HookError | None = None
+    try:
+        value = await call(function, *arguments)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as failure:
+        task = asyncio.current_task()
+        if isinstance(failure, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
+        # It becomes a named, recorded failure.
+        cause = failure.cause if isinstance(failure, ThreadExit) else failure
+        error = HookError(
+            f"{hook}() failed: {describe(cause)}", hook=hook, frames=own_frames(cause)
+        )
+        error.__cause__ = cause
+    return Timed(value, time.perf_counter() - started, error)
+
+
+def checked_sessions(value: Any) -> list[str]:
+    """What `prepare_sessions` returned, when it is a usable list. Raises `HookError`."""
+    hook = "prepare_sessions"
+    if not isinstance(value, (list, tuple)):
+        hint = ": is a `return` missing?" if value is None else ""
+        raise HookError(
+            f"prepare_sessions returned {type(value).__name__} instead of a list{hint}", hook=hook
+        )
+    names = list(value)
+    if not names:
+        raise HookError("prepare_sessions returned an empty list: nothing to hold", hook=hook)
+    for name in names:
+        if not isinstance(name, str) or not name.strip():
+            raise HookError(
+                f"prepare_sessions returned {name!r}; session types are non-empty strings",
+                hook=hook,
+            )
+    return names

@@ -1,0 +1,163 @@
+"""Where a conversation stands: what was committed, by session, and what is counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from convtui.models.base import Message
+from convtui.providers.base import HistoryTurn
+from convtui.records.models import Speaker, Termination
+from convtui.scenario.scenario import Scenario
+from convtui.simulators.base import user_visible
+from convtui.text.boundary import word_count
+from convtui.warm.templates import WarmContext
+
+_SUMMARY = "Summary of the conversation so far:"
+
+
+@dataclass(slots=True)
+class SessionState:
+    """One session's history and counters."""
+
+    index: int
+    session_type: str
+    first_speaker: Speaker
+    turns: list[HistoryTurn] = field(default_factory=list)
+    """Committed turns."""
+    visible: list[HistoryTurn] = field(default_factory=list)
+    """The same as a user could see them."""
+    numbers: int = 0
+    """Turn numbers given out, discarded turns included."""
+    words: int = 0
+    """Shown words of both sides."""
+    skips: int = 0
+    """Discarded turns skipped in a row, by a side that has not been heard since the first."""
+    skipped: Speaker | None = None
+    """Which side that is."""
+    retries: int = 0
+    """Discards in a row that were answered by asking again."""
+    messages: list[Message] = field(default_factory=list)
+    """The provider's chat of this session, without the system prompt and the warm context."""
+    warm: WarmContext | None = None
+    """What stands before that in everything the provider is sent."""
+
+    @property
+    def last_speaker(self) -> Speaker | None:
+        """Who spoke last."""
+        return self.turns[-1].speaker if self.turns else None
+
+
+class ConversationState:
+    """All sessions so far, and the rules that count over them."""
+
+    def __init__(self, scenario: Scenario, warm: WarmContext | None = None) -> None:
+        self.scenario = scenario
+        self.warm = warm
+        """What every session of the provider's begins with."""
+        self.prepared: list[str] = []
+        self.sessions: dict[int, SessionState] = {}
+        self.current: SessionState | None = None
+        self.provider_metadata: dict[str, Any] = {}
+
+    def open_session(self, index: int, session_type: str, first_speaker: Speaker) -> SessionState:
+        """A new session with an empty history."""
+        session = SessionState(index, session_type, first_speaker, warm=self.warm)
+        self.sessions[index] = session
+        self.current = session
+        return session
+
+    def commit(self, session: SessionState, turn: HistoryTurn) -> None:
+        """Puts a turn into the history."""
+        if not session.turns and turn.speaker == "provider":
+            # Chat APIs want a user message first; this is what the provider was asked with.
+            prompt = self.scenario.provider.start_prompt
+            session.messages.append({"role": "user", "content": prompt})
+        session.turns.append(turn)
+        session.visible.append(user_visible(turn))
+        session.words += word_count(turn.text)
+        session.retries = 0
+        if turn.speaker == session.skipped:
+            session.skips, session.skipped = 0, None
+        session.messages.extend(turn.messages)
+        role = "user" if turn.speaker == "persona" else "assistant"
+        content = turn.text if turn.reply is None else turn.reply
+        session.messages.append({"role": role, "content": content})
+        if turn.speaker == "provider" and turn.metadata:
+            self.provider_metadata = dict(turn.metadata)
+
+    def compress(self, session: SessionState, summary: str) -> None:
+        """What the provider is sent of a session is a summary from here on."""
+        session.messages = [{"role": "user", "content": f"{_SUMMARY}\n\n{summary}"}]
+
+    def visible(self, session: SessionState) -> list[HistoryTurn]:
+        """The turns that the simulated user remembers, as it could see them. Not to be changed."""
+        if self.scenario.persona_memory == "session":
+            return session.visible
+        return [
+            turn
+            for index in sorted(self.sessions)
+            if index <= session.index
+            for turn in self.sessions[index].visible
+        ]
+
+    def counted(self, session: SessionState) -> int:
+        """The committed turns that `max_turns` counts."""
+        if self.scenario.turns_scope == "session":
+            return len(session.turns)
+        return sum(len(each.turns) for each in self.sessions.values())
+
+    def cap(self, session: SessionState) -> int:
+        """`max_turns` as it is in force: one more where the provider would not have the last."""
+        limit = self.scenario.limits.max_turns
+        before = self.counted(session) - len(session.turns)
+        left = max(0, limit - before)
+        even_is_provider = session.first_speaker == "persona"
+        ends_with_provider = (left % 2 == 0) == even_is_provider
+        return limit if ends_with_provider and left else limit + 1
+
+    def caps(self, session: SessionState, at_turn: int) -> Termination | None:
+        """The turn cap or the word limit, when a committed turn has reached it.
+
+        "Provider last" follows from who spoke last; numbers may have gaps where turns were
+        discarded.
+        """
+        limits = self.scenario.limits
+        last = session.last_speaker
+        if (
+            limits.max_total_words is not None
+            and last == "provider"
+            and session.words >= limits.max_total_words
+        ):
+            return Termination(
+                kind="word_limit",
+                by="harness",
+                reason=f"{session.words} words, the limit is {limits.max_total_words}",
+                at_turn=at_turn,
+            )
+        count = self.counted(session)
+        if count >= limits.max_turns and (last == "provider" or count > limits.max_turns):
+            more = " and one more for the provider's last word" * (count > limits.max_turns)
+            return Termination(
+                kind="max_turns",
+                by="harness",
+                reason=f"{count} turns, the limit is {limits.max_turns}{more}",
+                at_turn=at_turn,
+            )
+        return None
+
+    def message_lists(self) -> dict[str, list[Message]]:
+        """Each side's message list of the current session, for `history.seeded`."""
+        session = self.current
+        if session is None:
+            return {"persona": [], "provider": []}
+        return {
+            "persona": [
+                {
+                    "role": "assistant" if turn.speaker == "persona" else "user",
+                    "content": turn.text,
+                }
+                for turn in self.visible(session)
+            ],
+            "provider": list(session.messages),
+        }

@@ -1,0 +1,144 @@
+"""The engine's end of the pipe to the screen: frames out without ever waiting, commands in."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from convtui.log.descriptor import same_file
+from convtui.protocol import QUEUE_LIMIT, Kind, pack_json, pack_record
+from convtui.records.models import RecordDict
+from convtui.secrets.redactor import Redactor
+
+
+class FrameSender:
+    """Sends frames from a thread of its own.
+
+    When more than `QUEUE_LIMIT` bytes wait for a screen that does not read, records and deltas are
+    dropped; once there is room again one `CATCH_UP` tells the screen from which record on to read
+    the log. `redactor` takes the secrets out of every frame but records and deltas, which come
+    without any.
+    """
+
+    def __init__(
+        self,
+        fd: int,
+        redactor: Redactor | None = None,
+        lost: Callable[[OSError], None] = lambda error: None,
+    ) -> None:
+        self._fd = fd
+        self._redactor = redactor or Redactor()
+        self._lost = lost
+        """Called, in the thread that sends, when nothing can be sent any more."""
+        self._is_pipe = same_file(fd)
+        self._queue: deque[bytes] = deque()
+        self._size = 0
+        self._missed_from: int | None = None
+        self._closed = False
+        self._gone = False
+        self._condition = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="convtui-send", daemon=True)
+        self._thread.start()
+
+    def record(self, data: RecordDict, offset: int, line: bytes) -> None:
+        """A record that is in the log now."""
+        with self._condition:
+            if self._gone or self._missed_from is not None:
+                return
+            if self._size + len(line) > QUEUE_LIMIT and self._queue:
+                self._missed_from = int(data["seq"])
+                return
+        self._put(pack_record(offset, line))
+
+    def delta(self, fields: dict[str, Any]) -> None:
+        """Streamed text; dropped while the screen does not keep up."""
+        with self._condition:
+            if self._gone or self._missed_from is not None or self._size > QUEUE_LIMIT // 2:
+                return
+        self._put(pack_json(Kind.DELTA, **fields))
+
+    def send(self, kind: Kind, **fields: Any) -> None:
+        """Any other frame; never dropped."""
+        frame = pack_json(kind, **fields)
+        # Where the log is must be what it is, whatever stands in its path.
+        if kind is not Kind.READY and self._redactor.suspects(frame):
+            frame = pack_json(kind, **self._redactor.data(fields))
+        self._put(frame)
+
+    def heartbeat(self, busy: float | None, wait: dict[str, Any] | None = None) -> None:
+        """A sign of life; left out while others wait, which are signs enough."""
+        with self._condition:
+            if self._queue:
+                return
+        self._put(pack_json(Kind.HEARTBEAT, busy=busy, wait=wait))
+
+    def _put(self, frame: bytes) -> None:
+        with self._condition:
+            if self._gone or self._closed:
+                return
+            self._queue.append(frame)
+            self._size += len(frame)
+            self._condition.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                while not self._queue and not self._closed:
+                    self._condition.wait()
+                if not self._queue:
+                    return
+                frame = self._queue.popleft()
+            try:
+                view = memoryview(frame)
+                while view:
+                    if not self._is_pipe():
+                        raise OSError(errno.EBADF, "the descriptor was closed")
+                    view = view[os.write(self._fd, view) :]
+            except OSError as error:
+                with self._condition:
+                    self._gone = True
+                    self._queue.clear()
+                    self._condition.notify_all()
+                self._lost(error)
+                return
+            with self._condition:
+                self._size -= len(frame)
+                self._condition.notify_all()
+                missed = self._missed_from
+                if missed is not None and self._size < QUEUE_LIMIT // 4:
+                    self._missed_from = None
+                    late = pack_json(Kind.CATCH_UP, from_seq=missed)
+                    self._queue.append(late)
+                    self._size += len(late)
+
+    def forget(self) -> None:
+        """In a forked child, which has no part in the pipe: nothing is sent from here on.
+
+        Takes no lock: a thread that is not there any more may hold it.
+        """
+        self._gone = True
+        self._condition = threading.Condition()
+
+    def flush(self, timeout: float = 1.0) -> None:
+        """Waits until what is queued was sent, at most for `timeout` seconds."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._size == 0 or self._gone, timeout)
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Sends what is queued, at most for `timeout` seconds."""
+        with self._condition:
+            if self._missed_from is not None:
+                late = pack_json(Kind.CATCH_UP, from_seq=self._missed_from)
+                self._queue.append(late)
+                self._missed_from = None
+            self._closed = True
+            self._condition.notify()
+            if not (self._thread.is_alive() or self._gone):
+                # It has died of what provider code had replaced.
+                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread.start()
+        self._thread.join(timeout)

@@ -1,0 +1,408 @@
+"""The engine process: started by `client.EngineHandle`, speaks frames, runs one conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import faulthandler
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+from convtui.engine.core.output import OutputCapture, StreamName
+from convtui.engine.process.last_words import tell_of_exit, unforeseen
+from convtui.engine.process.originals import Originals
+from convtui.engine.process.pipe import FrameSender
+from convtui.engine.process.watchdog import start_watchdog
+from convtui.errors import CommandRefused, ConvtuiError
+from convtui.protocol import (
+    HEARTBEAT_EVERY,
+    SILENT_AFTER,
+    Commands,
+    Kind,
+    StartSpec,
+    describe_error,
+    read_frame,
+)
+from convtui.records.models import ProviderOutput, exit_code
+from convtui.secrets.redactor import Redactor
+from convtui.text.causes import describe
+
+EXIT_WITHIN = 2.0
+"""Seconds between the screen's going away and the end of the process."""
+
+
+_TURN_ENDS = frozenset({"turn.committed", "turn.discarded", "turn.skipped", "llm.failed"})
+
+
+class Engine:
+    """Everything of the process but the conversation: pipe, output, signals, the end."""
+
+    def __init__(
+        self, commands: BinaryIO, frames_fd: int, leave: Callable[[int], NoReturn]
+    ) -> None:
+        self._commands = commands
+        self._leave = leave
+        """Ends the process at once, whatever provider code makes of `os._exit`."""
+        self.redactor = Redactor.of_process()
+        self.sender = FrameSender(frames_fd, self.redactor, self._screen_is_lost)
+        self.capture = OutputCapture(self._output, self.redactor)
+        self._originals = Originals()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._beat = time.monotonic()
+        self._conversation: Any = None
+        self._desk: Any = None
+        self._early: list[tuple[StreamName, str, int]] = []
+        self._gone = ""
+        """Why it is to end, once it is."""
+        self._pid = os.getpid()
+        self._current_turn: tuple[Any, Any] = (None, None)
+
+    # --- output
+
+    def _output(self, stream: StreamName, text: str, dropped: int) -> None:
+        conversation = self._conversation
+        if conversation is None:
+            self._early.append((stream, text, dropped))
+            self.sender.send(Kind.OUTPUT, stream=stream, text=text)
+            return
+        journal = conversation.journal
+        if journal.writer.closed:
+            return
+        with contextlib.suppress(Exception):
+            journal.emit(
+                ProviderOutput(
+                    **journal.place.fields(),
+                    call=journal.place.call,
+                    stream=stream,
+                    text=text,
+                    dropped=dropped or None,
+                )
+            )
+
+    def breakpoint_hook(self, *_: Any, **__: Any) -> None:
+        """`breakpoint()` in provider code: there is no terminal here to debug on."""
+        frame = sys._getframe(1)
+        where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        message = (
+            f"breakpoint() at {where} was passed over: the engine has no terminal;"
+            " `convtui run --in-process` leaves it to pdb"
+        )
+        if self._conversation is None:
+            self.capture.take("stderr", message + "\n")
+            return
+        from convtui.records.models import Warned
+
+        journal = self._conversation.journal
+        journal.emit_here(Warned, code="breakpoint", message=message)
+
+    def _log_early_output(self) -> None:
+        """What was printed while the provider was imported belongs into the log, too."""
+        early, self._early = self._early, []
+        for stream, text, dropped in early:
+            self._output(stream, text, dropped)
+
+    # --- commands, in a thread of its own: they must be seen while the loop is blocked
+
+    def listen(self) -> None:
+        """Reads frames until the screen is gone."""
+        while True:
+            try:
+                frame = read_frame(self._commands)
+            except (OSError, ValueError):
+                frame = None
+            if frame is None:
+                break
+            kind, body = frame
+            if kind is Kind.COMMAND:
+                self._command(json.loads(body))
+        self._screen_is_gone()
+
+    def _command(self, command: dict[str, Any]) -> None:
+        loop = self._loop
+        if command.get("do") == Commands.GIVE_UP:
+            self.sender.send(Kind.ACK, id=command.get("id"), ok=True)
+            self._end(str(command.get("reason")), failed=True)
+            return
+        if loop is None or time.monotonic() - self._beat > SILENT_AFTER:
+            what = "it is starting" if loop is None else "it is blocked in provider code: K kills"
+            self.sender.send(
+                Kind.ACK,
+                id=command.get("id"),
+                ok=False,
+                reason=f"the engine does not answer; {what}",
+            )
+            return
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._carry_out, command)
+
+    def _carry_out(self, command: dict[str, Any]) -> None:
+        number = command.pop("id", None)
+        do = str(command.pop("do", ""))
+        try:
+            if self._desk is None:
+                raise CommandRefused("the conversation has not begun")
+            answer = self._desk.carry_out(do, command)
+        except CommandRefused as refusal:
+            self.sender.send(Kind.ACK, id=number, ok=False, reason=str(refusal))
+        except (KeyError, TypeError, ValueError) as error:
+            self.sender.send(Kind.ACK, id=number, ok=False, reason=f"bad arguments: {error}")
+        else:
+            self.sender.send(Kind.ACK, id=number, ok=True, **answer)
+
+    def on_sigterm(self, number: int, frame: Any) -> None:
+        """Whoever ends a group of processes ends the screen, too: the log must not be cut off."""
+        if os.getpid() != self._pid:
+            # Provider code has forked, and its child is told to end.
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        reason = "the engine was told to end (SIGTERM)"
+        threading.Thread(target=self._end, args=(reason,), daemon=True).start()
+
+    def _screen_is_gone(self) -> None:
+        self._end("the screen was closed")
+
+    def _screen_is_lost(self, error: OSError) -> None:
+        """Nothing can be sent any more: the screen has gone, or its pipe was closed in here."""
+        if error.errno == errno.EBADF:
+            self._end("provider code has closed the pipe to the screen", failed=True)
+
+    def in_forked_child(self, *private: int) -> None:
+        """Provider code has forked, and this is its child: it is no engine.
+
+        `private` are descriptors of ours, which must close when the engine closes them. When its
+        code comes back to the event loop, the child ends.
+        """
+        faulthandler.disable()
+        self.sender.forget()
+        self.capture.forget()
+        for fd in private:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        if self._loop is not None:
+            self._loop.call_soon(self._leave, 0)
+
+    def _end(self, reason: str, *, failed: bool = False) -> None:
+        """Cancels; a loop that does not notice in time is left, with a whole log.
+
+        With `failed` it has shown already that it does not.
+        """
+        self._gone = self._gone or reason
+        if failed and self._conversation is not None:
+            with contextlib.suppress(Exception):
+                self._conversation.force_close(reason, kind="failed", by="provider")
+            self.sender.close()
+            self._leave(0)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._interrupt, self._gone)
+        time.sleep(EXIT_WITHIN)
+        self._force_trailer(self._gone)
+        self._leave(0)
+
+    def _interrupt(self, reason: str) -> None:
+        if self._conversation is not None:
+            self._conversation.stop("human", reason)
+        else:
+            self._leave(0)
+
+    def _force_trailer(self, reason: str) -> None:
+        """Closes the log from this thread: the loop is blocked in provider code."""
+        conversation = self._conversation
+        if conversation is None or conversation.journal.writer.closed:
+            return
+        with contextlib.suppress(Exception):
+            conversation.force_close(f"{reason} while provider code blocked the engine")
+
+    # --- the run
+
+    async def run(self, spec: StartSpec) -> int:
+        """Runs the conversation; the exit status."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._background_failure)
+        self._heartbeat(self._loop)
+        return await self._converse(spec)
+
+    def broke(self, error: BaseException) -> None:
+        """The event loop cannot go on: closes the log and tells the screen why."""
+        # First: until then no function can be counted on.
+        reason = self._originals.why_it_broke(error)
+        if isinstance(error, ConvtuiError):
+            # The log itself could not be written.
+            self.sender.send(Kind.FAILED, error=unforeseen(error))
+            return
+        conversation = self._conversation
+        if conversation is not None:
+            with contextlib.suppress(Exception):
+                conversation.force_close(reason, kind="failed", by="provider")
+        self.sender.send(Kind.FAILED, error=unforeseen(error) | {"message": reason})
+
+    def _background_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A task of the provider's failed and nobody looked: said where its output is seen."""
+        error = context.get("exception")
+        said = describe(error) if isinstance(error, BaseException) else "no exception"
+        self.capture.take("stderr", f"{context.get('message')}: {said}\n")
+
+    def _heartbeat(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A sign of life, now and again and again.
+
+        No task: provider code may cancel all that there are.
+        """
+        self._beat = time.monotonic()
+        caller = getattr(self._conversation, "caller", None)
+        if caller is None:
+            self.sender.heartbeat(None)
+        else:
+            wait = caller.waiting
+            self.sender.heartbeat(caller.busy, None if wait is None else wait.as_dict())
+        loop.call_later(HEARTBEAT_EVERY, self._heartbeat, loop)
+
+    async def _converse(self, spec: StartSpec) -> int:
+        from convtui.engine.conversation.build import apply_env_file, build, describe_provider
+        from convtui.engine.conversation.commands import CommandDesk
+        from convtui.engine.conversation.runner import Wiring
+        from convtui.engine.conversation.wiring import EngineModels
+        from convtui.scenario.scenario import Scenario
+
+        # Provider code may change the folder while it is imported.
+        spec.out_dir = str(Path(spec.out_dir).absolute())
+        try:
+            apply_env_file(spec)
+            redactor = self.redactor
+            redactor.look_everywhere()
+            Scenario.from_public(spec.scenario).tell(redactor)
+            models = EngineModels(redactor)
+            if spec.only_load:
+                self.capture.flush()
+                self.sender.send(Kind.LOADED, **describe_provider(spec, models))
+                return 0
+            if spec.rehook is not None:
+                from convtui.engine.process.rehook_process import rehook
+
+                return await rehook(spec, spec.rehook, models, self.sender, self.capture)
+            if spec.preview is not None:
+                from convtui.engine.process.preview import preview
+
+                return await preview(spec, spec.preview, models, self.sender, self.capture)
+            conversation = build(
+                spec,
+                Wiring(
+                    models=models,
+                    publish_gate=self._publish_gate,
+                    publish_delta=self.sender.delta,
+                    redactor=redactor,
+                    why_it_broke=self._originals.why_it_broke,
+                ),
+            )
+        except ConvtuiError as error:
+            self.capture.flush()
+            self.sender.send(
+                Kind.FAILED, error=describe_error(error) | {"exit_code": error.exit_code}
+            )
+            return error.exit_code
+        except Exception as error:  # noqa: BLE001 - told to the screen, which cannot see it otherwise
+            self.sender.send(Kind.FAILED, error=unforeseen(error))
+            return 1
+        self._conversation = conversation
+        conversation.journal.listen(self._on_record)
+        conversation.on_begin = self._log_early_output
+        self._desk = CommandDesk(conversation)
+        log = conversation.journal.writer.path
+        models.capture(log, spec.wire)
+        self.sender.send(Kind.READY, log=str(log), id=conversation.id, pid=os.getpid())
+        # Where the log is must be known even of a process that provider code ends at once.
+        self.sender.flush()
+        # What has been loaded stays; the collector need not look at it again and again.
+        gc.freeze()
+        if self._gone:
+            conversation.stop("human", self._gone)
+        try:
+            termination = await conversation.run()
+        finally:
+            self.capture.flush()
+            await models.close()
+        return exit_code(termination.as_dict())
+
+    def _on_record(self, data: dict[str, Any], offset: int, line: bytes) -> None:
+        where = (data.get("session"), data.get("turn"))
+        if where != self._current_turn and where[1] is not None:
+            self._current_turn = where
+            self.capture.begin_turn()
+        self.sender.record(data, offset, line)
+        if data.get("type") in _TURN_ENDS:
+            self.capture.settle()
+
+    def _publish_gate(self, state: str, hold: dict[str, Any] | None) -> None:
+        # Who holds or lets go is alive, also before its first heartbeat after a long import.
+        self._beat = time.monotonic()
+        after = self._conversation.journal.writer.count - 1 if self._conversation else -1
+        self.sender.send(Kind.GATE, after=after, state=state, hold=hold)
+
+
+def _private(fd: int) -> int:
+    """A copy of a descriptor that nobody inherits."""
+    copy = os.dup(fd)
+    os.set_inheritable(copy, False)
+    return copy
+
+
+def _warm() -> None:
+    """Imports what takes seconds, so that the first call does not wait for it."""
+    with contextlib.suppress(Exception):
+        # A failure here shows again, with a name, when a model is called.
+        import convtui.engine.conversation.commands  # noqa: F401
+        from convtui.models.litellm_client import LitellmClients
+
+        LitellmClients().warm()
+
+
+def main() -> None:
+    """The process's whole life. Called with the pipe on descriptors 0 and 1."""
+    commands_fd, frames_fd, crash_fd = _private(0), _private(1), _private(2)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    start_watchdog(commands_fd, EXIT_WITHIN * 1.5)
+    faulthandler.enable(file=crash_fd)
+    # Ctrl+C in the terminal is the screen's business; it tells us what it means.
+    with contextlib.suppress(ValueError, OSError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    commands = os.fdopen(commands_fd, "rb", buffering=1 << 16)
+    leave = tell_of_exit(crash_fd)
+    engine = Engine(commands, frames_fd, leave)
+    with contextlib.suppress(ValueError, OSError):
+        signal.signal(signal.SIGTERM, engine.on_sigterm)
+    engine.capture.install()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            after_in_child=lambda: engine.in_forked_child(commands_fd, frames_fd, crash_fd)
+        )
+    sys.breakpointhook = engine.breakpoint_hook
+    first = read_frame(commands)
+    while first is not None and first[0] is Kind.WARM:
+        threading.Thread(target=_warm, name="convtui-warm", daemon=True).start()
+        first = read_frame(commands)
+    if first is None or first[0] is not Kind.START:
+        leave(0)
+    threading.Thread(target=engine.listen, name="convtui-commands", daemon=True).start()
+    spec = StartSpec.from_dict(json.loads(first[1]))
+    status = 1
+    try:
+        # Not asyncio.run(): that would wait for tasks which provider code has left behind.
+        status = asyncio.new_event_loop().run_until_complete(engine.run(spec))
+    except BaseException as error:  # noqa: BLE001 - the last thing this process says
+        engine.broke(error)
+    finally:
+        engine.capture.flush()
+        engine.sender.close()
+        # Threads that provider code or libraries left behind must not keep the process.
+        leave(status)

@@ -1,0 +1,300 @@
+"""Going on with a conversation: what a log says about where it stood.
+
+Resume, engine restart, reload, rewind and fork are one operation: read the parent log up to a
+record, take what was committed by value, and begin a child log with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from convtui.engine.core.pending import Pending
+from convtui.engine.core.state import ConversationState
+from convtui.engine.resume.fold import LIMITS, STOPPED, Collector, pending_data
+from convtui.errors import LogError, UsageError
+from convtui.log.reader import LogReader, digest_until
+from convtui.protocol import ContinueFrom
+from convtui.providers.base import HistoryTurn, RestoreState, SignalMatch
+from convtui.records.models import EXIT_CODES, HistorySeeded, ParentRef, Speaker
+from convtui.warm.templates import WarmContext
+
+_LOSSES = frozenset({"bad_json", "huge_line", "no_type", "seq_gap"})
+"""Findings that say that a record is missing."""
+
+
+@dataclass(slots=True)
+class Seed:
+    """Where a conversation stood at a record of its log."""
+
+    parent: ParentRef
+    header: dict[str, Any]
+    """The log's own, as it stands there."""
+    scenario: dict[str, Any]
+    prepared: list[str]
+    current: int
+    """The session that goes on, from 1; 0 when none was entered yet."""
+    first_speakers: dict[int, Speaker]
+    turns: list[dict[str, Any]]
+    numbers: dict[int, int]
+    """Highest turn number given out, by session."""
+    ended: list[dict[str, Any]] = field(default_factory=list)
+    retries: int = 0
+    skips: int = 0
+    skipped: Speaker | None = None
+    pending: Pending | None = None
+    unsettled: dict[str, Any] | None = None
+    """The last thing that was said or dropped, while what ends a session was not looked at yet:
+    `{kind: commit|discard|user, ...}`."""
+    speaks_next: Speaker | None = None
+    """Who speaks next, where that does not follow from the last committed turn."""
+    was_reset: set[int] = field(default_factory=set)
+    """Sessions before which `finish_and_reset_session()` was called already."""
+    reopened: str | None = None
+    """The kind of the ending that was taken back because the session can go on after it."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    conversation_id: str | None = None
+    inherited: dict[str, Any] = field(default_factory=dict)
+    """Tokens and cost by side that were used before."""
+    accepted_unrestored: bool = False
+    """Whether it was accepted before that the provider is not brought back to where it stood."""
+    taken_over: list[str] = field(default_factory=list)
+    approve_tools: bool | list[str] | None = None
+    """Which calls of tools wait for approval, where that was changed by hand."""
+    budget: list[dict[str, Any]] = field(default_factory=list)
+    """Limits that were raised by hand: `{scope, what, limit}`."""
+    compressed: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """What the provider is sent in place of earlier turns, by session: `{summary, upto}`."""
+    responder: dict[str, Any] | None = None
+    """The responder's own session, as its `restore()` takes it."""
+    warm: WarmContext | None = None
+    """What every session of the provider's begins with."""
+    damage: list[str] = field(default_factory=list)
+    """Lines of the parent that cannot be read; what they said is left out."""
+
+    def record(self, state: ConversationState) -> HistorySeeded:
+        """The second record of the child log."""
+        return HistorySeeded(
+            turns=self.turns,
+            sessions=self.prepared,
+            current=self.current,
+            counters={
+                "numbers": {str(k): v for k, v in self.numbers.items()},
+                "first_speakers": {str(k): v for k, v in self.first_speakers.items()},
+                "retries": self.retries,
+                "skips": self.skips,
+                **({"skipped": self.skipped} if self.skipped else {}),
+                "usage": self.inherited,
+                "metadata": self.metadata,
+                "conversation_id": self.conversation_id,
+                **({"unsettled": self.unsettled} if self.unsettled else {}),
+                **({"speaks_next": self.speaks_next} if self.speaks_next else {}),
+                **({"pending": pending_data(self.pending)} if self.pending else {}),
+                **({"taken_over": self.taken_over} if self.taken_over else {}),
+                **({"approve_tools": self.approve_tools} if self.approve_tools is not None else {}),
+                **({"budget": self.budget} if self.budget else {}),
+                **(
+                    {"compressed": {str(k): v for k, v in self.compressed.items()}}
+                    if self.compressed
+                    else {}
+                ),
+                **({"responder": _without_messages(self.responder)} if self.responder else {}),
+            },
+            messages={
+                **state.message_lists(),
+                **({"responder": self.responder["messages"]} if self.responder else {}),
+            },
+            ended=self.ended,
+        )
+
+    def fill(self, state: ConversationState) -> None:
+        """Puts the history into a fresh state."""
+        state.prepared = list(self.prepared)
+        for item in self.turns:
+            index = int(item["session"])
+            if index not in state.sessions:
+                self._open(state, index)
+            session = state.sessions[index]
+            state.commit(session, as_history(item))
+            session.numbers = max(session.numbers, int(item["turn"]))
+            summary = self.compressed.get(index)
+            if summary is not None and int(summary["upto"]) == int(item["turn"]):
+                state.compress(session, str(summary["summary"]))
+        if self.current:
+            if self.current not in state.sessions:
+                self._open(state, self.current)
+            state.current = session = state.sessions[self.current]
+            session.retries, session.skips = self.retries, self.skips
+            session.skipped = self.skipped
+        for index, number in self.numbers.items():
+            if index in state.sessions:
+                state.sessions[index].numbers = max(state.sessions[index].numbers, number)
+        if self.pending is not None and state.current is not None:
+            state.current.numbers = self.pending.number - 1
+
+    @property
+    def said_something(self) -> bool:
+        """Whether anybody may have been asked for anything yet."""
+        return bool(self.turns) or any(self.numbers.values())
+
+    @property
+    def started(self) -> bool:
+        """Whether the turn loop of the session that goes on had begun."""
+        return self.current in self.first_speakers
+
+    @property
+    def matches(self) -> list[SignalMatch]:
+        """The signals of the turn that is unsettled."""
+        found = (self.unsettled or {}).get("matches", ())
+        return [SignalMatch.of(match) for match in found]
+
+    def _open(self, state: ConversationState, index: int) -> None:
+        name = self.prepared[index - 1] if index <= len(self.prepared) else "default"
+        speaker = self.first_speakers.get(index, state.scenario.first_speaker)
+        state.open_session(index, name, speaker)
+
+    def restore_state(self, session: int) -> RestoreState:
+        """What a provider's `restore()` is given before `session` goes on."""
+        histories: dict[int, list[HistoryTurn]] = {}
+        for item in self.turns:
+            histories.setdefault(int(item["session"]), []).append(as_history(item))
+        return RestoreState(
+            sessions=list(self.prepared),
+            session=session,
+            histories=histories,
+            metadata=dict(self.metadata),
+            conversation_id=self.conversation_id,
+            warm=[dict(message) for message in self.warm.messages] if self.warm else [],
+        )
+
+
+def _without_messages(memory: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in memory.items() if name != "messages"}
+
+
+def as_history(item: dict[str, Any]) -> HistoryTurn:
+    """A seeded turn as history."""
+    return HistoryTurn(
+        int(item["session"]),
+        int(item["turn"]),
+        item["speaker"],
+        item["text"],
+        tuple(item.get("messages", ())),
+        item.get("metadata", {}),
+        item.get("reply"),
+    )
+
+
+def read_seed(parent: ContinueFrom) -> Seed:
+    """Reads a parent log up to the record from which it is gone on with.
+
+    Raises `LogError` for a log that cannot be opened, and `UsageError` for a conversation that is
+    over and has nothing to go on with.
+    """
+    path = Path(parent.log)
+    collector = Collector()
+    with LogReader(path) as reader:
+        reader.advance()
+        last = len(reader.transcript.offsets) - 1
+        for ordinal, record in enumerate(reader.read_range(0, last)):
+            if parent.seq is not None and record["seq"] > parent.seq:
+                break
+            try:
+                if ordinal in reader.incomplete:
+                    raise ValueError("a field that it must have is missing or damaged")
+                collector.take(record)
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                raise LogError(
+                    f"{path}: record {record.get('seq')} ({record.get('type')}) is damaged; this"
+                    " conversation cannot be gone on with past it"
+                ) from error
+        # Lines count from 1, records from 0; a damaged line is one that was written, too.
+        damage = [
+            f"line {found.line} of the log that is gone on with is damaged ({found.code}); what it"
+            " said is left out"
+            for found in reader.findings
+            if found.code in _LOSSES and found.line <= collector.last_seq + 1
+        ]
+    reopened = _reopen(collector, path, any_ending=parent.kind in ("go_on", "compress"))
+    sha256, _ = digest_until(path, collector.last_seq)
+    header = collector.header
+    # Where the stage is known at which it stood, the gate holds there.
+    hold_at_once = parent.held and parent.stage is None
+    pending = collector.pending(str(header.get("id", "")), hold_at_once)
+    if not parent.reuse_reply:
+        pending = None
+    interrupted_turn = collector.open
+    if pending is not None:
+        collector.numbers[collector.current] = pending.number - 1
+    elif interrupted_turn is not None:
+        # The turn was never said; its number is given out again.
+        session = int(interrupted_turn.get("session", 1))
+        collector.numbers[session] = int(interrupted_turn["turn"]) - 1
+    return Seed(
+        parent=ParentRef(
+            id=str(header.get("id", "")),
+            file=str(path.resolve()),
+            seq=collector.last_seq,
+            sha256=sha256,
+        ),
+        header=header,
+        scenario=dict(header.get("scenario", {})),
+        prepared=collector.prepared,
+        current=collector.current,
+        first_speakers=collector.first,
+        turns=collector.turns,
+        numbers=collector.numbers,
+        ended=collector.ended,
+        retries=collector.retries,
+        skips=collector.skips,
+        skipped=collector.skipped,
+        pending=pending,
+        unsettled=collector.unsettled,
+        speaks_next=collector.speaks_next,
+        was_reset=collector.was_reset,
+        reopened=reopened,
+        metadata=collector.metadata,
+        conversation_id=collector.metadata.get("conversation_id"),
+        inherited=collector.usage,
+        accepted_unrestored=collector.unrestored,
+        taken_over=sorted(collector.taken_over),
+        approve_tools=collector.approve_tools,
+        budget=collector.budget,
+        compressed=collector.compressed,
+        responder=collector.responder.as_data(),
+        warm=collector.warm,
+        damage=damage,
+    )
+
+
+def _reopen(collector: Collector, path: Path, *, any_ending: bool) -> str | None:
+    """Opens the last session again where its ending allows that; returns the ending's kind."""
+    if collector.in_session or not collector.ended:
+        return None
+    last = collector.ended[-1]
+    kind = str((last.get("termination") or {}).get("kind"))
+    whole = collector.termination or {}
+    more = len(collector.prepared) > int(last["session"])
+    # A limit ends a session, and the next one is held; only where it ended all is it taken back.
+    ended_all = not more or whole.get("kind") == kind
+    if any_ending or kind in STOPPED or (kind in LIMITS and ended_all):
+        if kind not in STOPPED | LIMITS:
+            collector.unsettled = None
+        collector.ended.pop()
+        collector.responder = collector.closed_responder or collector.responder
+        collector.current = int(last["session"])
+        collector.in_session = True
+        return kind
+    if not more:
+        over = whole or last.get("termination") or {}
+        raise UsageError(
+            f"{path}: this conversation is over ({over.get('kind')}: {over.get('reason')}); there"
+            " is nothing to resume"
+        )
+    return None
+
+
+def bad_ending(termination: dict[str, Any] | None) -> bool:
+    """Whether an ending makes the whole run fail."""
+    return bool(termination) and EXIT_CODES.get(str((termination or {}).get("kind")), 3) != 0

@@ -1,0 +1,427 @@
+"""What happens to a reply: signals, post-process, discard, commit, terminate. One place, one order.
+
+`pipeline()` is a synchronous generator. It yields the draft of every stage that ran and gets it
+back, perhaps edited. The engine drives it through the gate, rehook drives it bare. It touches
+neither disk nor clock-driven state and calls nothing but the side's hooks.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, Literal, Protocol
+
+from convtui.errors import HookError
+from convtui.providers.base import SignalMatch, match_signals, thought_signals
+from convtui.records.interim import Interim
+from convtui.records.models import STAGES, Speaker, Stage, Termination
+from convtui.text_checks.reasoning import (
+    is_inside,
+    reasoning_spans,
+    says_nothing,
+    without_reasoning,
+)
+
+SignalAction = Literal["end", "pause", "ignore"]
+
+
+class Hooks(Protocol):
+    """One side's hooks, checked: each raises `HookError` when the side's code fails."""
+
+    def extract_signals(self, raw: str) -> list[SignalMatch]:
+        """The signals in the raw reply."""
+        ...
+
+    def post_process(self, raw: str) -> str:
+        """The text to be said."""
+        ...
+
+    def should_discard(self, matches: Sequence[SignalMatch]) -> bool:
+        """Whether the reply is dropped."""
+        ...
+
+    def owner(self, hook: str) -> str:
+        """`yours` or `default`."""
+        ...
+
+    def metadata(self) -> dict[str, Any]:
+        """Metadata of the last reply; read once, after post-processing."""
+        ...
+
+
+@dataclass(slots=True, frozen=True)
+class Rules:
+    """What the scenario says about a reply, and what the conversation's counters say about ends."""
+
+    speaker: Speaker
+    on_signal: Mapping[str, SignalAction] = field(default_factory=dict)
+    on_discard: Literal["end", "retry", "skip"] = "end"
+    retries_left: int = 0
+    """Discards that may still be answered by asking again."""
+    skips_left: int = 1
+    """Discards in a row that may still be skipped."""
+    global_signal: str = ""
+    at_turn: int = 0
+    caps: Callable[[], Termination | None] = lambda: None
+    """Asked after the turn was committed."""
+    says_interim: bool = False
+    """Whether what stands beside tool calls is said as well (`interim: say`)."""
+
+    def action(self, signal: str) -> SignalAction:
+        """What a declared signal does; keys of `on_signal` are compared case-insensitively."""
+        if signal in self.on_signal:
+            return self.on_signal[signal]
+        folded = signal.casefold()
+        for name, action in self.on_signal.items():
+            if name.casefold() == folded:
+                return action
+        return "end"
+
+
+@dataclass(slots=True)
+class Draft:
+    """A stage's result, on its way to being final; the driver may change it before sending it back.
+
+    Changing `raw` runs the stages from `signals` again (`revision` + 1). `text` may be changed from
+    `post_process` on, `matches` at `signals`, `discard` at `discard`, `termination` at `terminate`.
+    """
+
+    stage: Stage
+    raw: str
+    revision: int = 1
+    matches: list[SignalMatch] = field(default_factory=list)
+    text: str | None = None
+    interim: tuple[Interim, ...] = ()
+    """What was said beside tool calls, post-processed, where it is said (`interim: say`)."""
+    discard: bool | None = None
+    outcome: Literal["commit", "end", "retry", "skip"] | None = None
+    termination: Termination | None = None
+    ends: Termination | None = None
+    """Set by the driver at `commit`: with this the session ends after the turn."""
+    would_have: str | None = None
+    empty: bool = False
+    error_text: str | None = None
+    """Set by the driver: what in the reply, or in its metadata, is the text of an error."""
+    hook: str = "default"
+    duration: float = 0.0
+    metadata: dict[str, Any] | None = None
+    error: HookError | None = None
+    again: bool = False
+    """Set by the driver: run this stage's hook once more (after an error was dealt with)."""
+    back: Stage | None = None
+    """Set by the driver: go back to this earlier stage; those before it run again as well."""
+    rerun: bool = False
+    """Whether this stage runs again because something upstream was edited."""
+
+    @property
+    def said(self) -> str:
+        """All that the turn says: the reply, after what was said beside tool calls."""
+        return "\n\n".join(filter(None, (*(part.text for part in self.interim), self.text)))
+
+
+@dataclass(slots=True, frozen=True)
+class Outcome:
+    """How the turn came out."""
+
+    result: Literal["commit", "end", "retry", "skip"]
+    raw: str
+    text: str
+    matches: list[SignalMatch]
+    termination: Termination | None
+    revision: int = 1
+    would_have: str | None = None
+
+
+@lru_cache(maxsize=32)
+def _global_pattern(signal: str) -> re.Pattern[str]:
+    return re.compile(re.escape(signal), re.IGNORECASE)
+
+
+def has_global_signal(signal: str, text: str) -> bool:
+    """Whether the global termination signal stands in a text (literally, case-insensitively)."""
+    return bool(signal) and _global_pattern(signal).search(text) is not None
+
+
+def pipeline(
+    raw: str, hooks: Hooks, rules: Rules, interim: Sequence[Interim] = ()
+) -> Generator[Draft, Draft, Outcome]:
+    """Takes a raw reply through stages `signals` to `terminate`.
+
+    `interim` is what the model said beside its tool calls in earlier rounds of the turn: signals
+    are looked for in it as well, and where it is said it is post-processed, text by text.
+
+    Yields one draft for every stage that runs: `signals`, `post_process`, `discard` (only when a
+    declared signal that is not ignored was found), `commit` (not for a discarded turn) and
+    `terminate` (only when something ends the session). The driver commits between receiving the
+    `commit` draft and sending it back, so that the caps count that turn. A failing hook is a draft
+    with `error`; sent back with `again` the hook is run once more, otherwise the fields the driver
+    has filled in count.
+    """
+    run = _Pass(raw, hooks, rules, interim)
+    while True:
+        try:
+            return (yield from run.stages())
+        except _RawEditedError as edit:
+            until = edit.draft.back or edit.draft.stage
+            run = _Pass(
+                edit.draft.raw, hooks, rules, interim, revision=run.revision + 1, until=until
+            )
+
+
+class _RawEditedError(Exception):
+    def __init__(self, draft: Draft) -> None:
+        super().__init__()
+        self.draft = draft
+
+
+class _Pass:
+    """One way through the stages; an edit of the raw reply begins the next."""
+
+    def __init__(
+        self,
+        raw: str,
+        hooks: Hooks,
+        rules: Rules,
+        interim: Sequence[Interim] = (),
+        *,
+        revision: int = 1,
+        until: Stage | None = None,
+    ) -> None:
+        self.raw = raw
+        self.interim = interim
+        self.hooks = hooks
+        self.rules = rules
+        self.revision = revision
+        self._until = until
+        """The stage at which the edit was made; those before it run again unheld."""
+
+    def _offer(
+        self, draft: Draft, hook: Callable[[Draft], None] | None = None
+    ) -> Generator[Draft, Draft, Draft]:
+        while True:
+            if hook is not None:
+                self._call(hook, draft)
+            draft.rerun = self._is_on_the_way(draft)
+            draft = yield draft
+            if not draft.again:
+                break
+            draft.again = False
+        if (draft.raw != self.raw or draft.back is not None) and draft.stage != "terminate":
+            raise _RawEditedError(draft)
+        return draft
+
+    def _is_on_the_way(self, draft: Draft) -> bool:
+        """Whether a stage only runs again so that the one at which the edit was made is reached.
+
+        A reply that is dropped now never gets there, and one without signals passes by `discard`:
+        what comes instead of the stage counts as that stage.
+        """
+        if self._until is None:
+            return False
+        if STAGES.index(draft.stage) >= STAGES.index(self._until) or draft.discard:
+            self._until = None
+        return self._until is not None
+
+    @staticmethod
+    def _call(hook: Callable[[Draft], None], draft: Draft) -> None:
+        started = time.perf_counter()
+        draft.error = None
+        try:
+            hook(draft)
+        except HookError as error:
+            draft.error = error
+        draft.duration = time.perf_counter() - started
+
+    def _draft(self, stage: Stage, **fields: Any) -> Draft:
+        return Draft(stage, self.raw, self.revision, **fields)
+
+    def stages(self) -> Generator[Draft, Draft, Outcome]:
+        """Signals to terminate, once."""
+        rules = self.rules
+        owner = self.hooks.owner
+        draft = yield from self._offer(
+            self._draft("signals", hook=owner("extract_signals")), self._extract
+        )
+        matches = draft.matches
+        draft = yield from self._offer(
+            self._draft("post_process", matches=matches, hook=owner("post_process_response")),
+            self._process,
+        )
+        text = self.raw if draft.text is None else draft.text
+        said_before = draft.interim
+
+        acting = acting_matches(rules, matches)
+        would_have = "end" if not acting and any(match.counts for match in matches) else None
+        result: Literal["commit", "end", "retry", "skip"] = "commit"
+        if acting:
+            draft = self._draft(
+                "discard", matches=matches, text=text, hook=owner("should_discard_response")
+            )
+            draft = yield from self._offer(draft, self._judge)
+            text = text if draft.text is None else draft.text
+            if draft.discard:
+                result = after_discard(rules)
+            elif draft.outcome is not None and draft.outcome != "commit":
+                would_have = "discard"
+
+        if result == "commit":
+            if not acting and _says_the_end(rules, text):
+                ignored = rules.action(rules.global_signal) == "ignore"
+                would_have = "end" if ignored else would_have
+            draft = yield from self._offer(
+                self._draft(
+                    "commit",
+                    matches=matches,
+                    text=text,
+                    outcome="commit",
+                    interim=said_before,
+                    empty=says_nothing(text) and not said_before,
+                    would_have=would_have,
+                )
+            )
+            text = text if draft.text is None else draft.text
+            termination = draft.ends or ending(rules, acting, text)
+        else:
+            termination = discarded(rules, acting) if result == "end" else None
+
+        if termination is not None:
+            draft = yield from self._offer(
+                self._draft(
+                    "terminate",
+                    matches=matches,
+                    text=text,
+                    outcome=result,
+                    termination=termination,
+                )
+            )
+            termination = draft.termination
+            if termination is None:
+                would_have = "end"
+                # An overridden discard that would have ended goes on as if nothing had been said.
+                result = "skip" if result == "end" else result
+        return Outcome(result, self.raw, text, matches, termination, self.revision, would_have)
+
+    def _extract(self, draft: Draft) -> None:
+        matches: list[SignalMatch] = []
+        for part in self.interim:
+            matches += [replace(match, round=part.round) for match in self._signals_in(part.text)]
+        draft.matches = matches + self._signals_in(draft.raw)
+
+    def _signals_in(self, text: str) -> list[SignalMatch]:
+        matches = self.hooks.extract_signals(text)
+        rules = self.rules
+        thought = reasoning_spans(text)
+        if not thought:
+            return matches
+        persona = rules.speaker == "persona"
+        matches = [
+            replace(match, inside="reasoning", counts=not persona)
+            if is_inside(thought, match.start, match.end) and match.end
+            else match
+            for match in matches
+        ]
+        if persona and rules.global_signal:
+            # It ends nothing there, and whoever wonders why is to see it.
+            matches += thought_signals(text, rules.global_signal)
+        return matches
+
+    def _process(self, draft: Draft) -> None:
+        if self.rules.says_interim:
+            texts = (
+                Interim(part.round, self.hooks.post_process(part.text)) for part in self.interim
+            )
+            draft.interim = tuple(part for part in texts if part.text.strip())
+        draft.text = self.hooks.post_process(draft.raw)
+        draft.metadata = self.hooks.metadata() or None
+
+    def _judge(self, draft: Draft) -> None:
+        draft.discard = self.hooks.should_discard(acting_matches(self.rules, draft.matches))
+        draft.outcome = after_discard(self.rules) if draft.discard else "commit"
+
+
+def acting_matches(rules: Rules, matches: Sequence[SignalMatch]) -> list[SignalMatch]:
+    """The matches from which something follows: those that count and are not ignored."""
+    return [match for match in matches if match.counts and rules.action(match.signal) != "ignore"]
+
+
+def after_discard(rules: Rules) -> Literal["end", "retry", "skip"]:
+    """What follows a discarded turn."""
+    if rules.on_discard == "retry":
+        return "retry" if rules.retries_left > 0 else "end"
+    if rules.on_discard == "skip":
+        return "skip" if rules.skips_left > 0 else "end"
+    return "end"
+
+
+def discarded(rules: Rules, acting: Sequence[SignalMatch]) -> Termination:
+    """The ending of a session whose last reply was dropped."""
+    return Termination(
+        kind="discarded",
+        by=rules.speaker,
+        reason=f"a reply with {_named(acting)} was discarded",
+        at_turn=rules.at_turn,
+        signal=acting[0].signal if acting else None,
+    )
+
+
+def ending(rules: Rules, acting: Sequence[SignalMatch], text: str) -> Termination | None:
+    """The first of: the speaker's own signals, the global signal, the caps."""
+    if acting:
+        # One that ends outranks one that pauses.
+        first = next((m for m in acting if rules.action(m.signal) == "end"), acting[0])
+        return Termination(
+            kind="early_termination",
+            by=rules.speaker,
+            reason=f"the {rules.speaker} signalled {_named(acting)}",
+            at_turn=rules.at_turn,
+            signal=first.signal,
+        )
+    if _says_the_end(rules, text) and rules.action(rules.global_signal) != "ignore":
+        return Termination(
+            kind="early_termination",
+            by="persona",
+            reason=f"the persona said {rules.global_signal}",
+            at_turn=rules.at_turn,
+            signal=rules.global_signal,
+        )
+    return rules.caps()
+
+
+def _says_the_end(rules: Rules, text: str) -> bool:
+    return rules.speaker == "persona" and has_global_signal(
+        rules.global_signal, without_reasoning(text)
+    )
+
+
+def _named(matches: Sequence[SignalMatch]) -> str:
+    return ", ".join(dict.fromkeys(match.signal for match in matches))
+
+
+class PlainHooks:
+    """Hooks of a side that has none of its own: declared signals are matched, text is kept."""
+
+    def __init__(self, signals: Sequence[str] = ()) -> None:
+        self._signals = signals
+
+    def extract_signals(self, raw: str) -> list[SignalMatch]:
+        """Every declared signal."""
+        return match_signals(raw, self._signals)
+
+    def post_process(self, raw: str) -> str:
+        """The raw text."""
+        return raw
+
+    def should_discard(self, matches: Sequence[SignalMatch]) -> bool:
+        """Never."""
+        return False
+
+    def owner(self, hook: str) -> str:
+        """`default`."""
+        return "default"
+
+    def metadata(self) -> dict[str, Any]:
+        """None."""
+        return {}

@@ -1,0 +1,201 @@
+"""Runs that go back to one another: which run continues which, as trees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from convtui.log.run_summary import RunSummary, list_runs
+
+_FOLDERS = 8
+"""Folders that the logs of one family are looked for in at most."""
+_DRAWN = 12
+"""Generations that are drawn by indenting; deeper ones say their number."""
+
+
+@dataclass(slots=True)
+class Branch:
+    """A run and the runs that continue it, the oldest first."""
+
+    run: RunSummary
+    children: list[Branch] = field(default_factory=list)
+    depth: int = 0
+    """Generations between it and its root; 0 for a root."""
+    size: int = 0
+    """How many runs go back to it."""
+    newest: RunSummary | None = None
+    """The run of its family that was written last; itself, where nothing continues it."""
+
+    @property
+    def orphan(self) -> bool:
+        """Whether it names a parent that is not among the runs."""
+        return self.depth == 0 and bool(self.run.parent or self.run.parent_file)
+
+    def origin(self) -> str:
+        """How it came to be, in words: `rewind at 2:7`; empty for a run of its own."""
+        run = self.run
+        if not (run.parent or run.parent_file):
+            return ""
+        at = f" at {run.at[0]}:{run.at[1]}" if run.at is not None else ""
+        lost = "" if not self.orphan else "; its parent is not here"
+        own = run.origin not in ("run", "continue")
+        change = "continued" if run.change == "go_on" else run.change
+        return f"{change or (run.origin if own else 'continued')}{at}{lost}"
+
+
+def families(runs: Iterable[RunSummary]) -> list[Branch]:
+    """The roots with everything below them, in the order in which `runs` first names a family.
+
+    A run whose parent is not among `runs` is a root. Logs that name each other in a circle are cut
+    open at the oldest of them. Linear in the number of runs, however deep they go.
+    """
+    everything = [Branch(run) for run in runs]
+    parents = _parents(everything)
+    roots = set(range(len(everything))) - parents.keys()
+    _cut_circles(everything, parents, roots)
+    for index, parent in parents.items():
+        everything[parent].children.append(everything[index])
+    rank: dict[int, int] = {}
+    order = {id(branch): index for index, branch in enumerate(everything)}
+    for root in roots:
+        whole = list(walk([everything[root]]))
+        for branch in whole:
+            branch.children.sort(key=_age)
+        rank[root] = min(order[id(branch)] for branch in whole)
+        for branch in reversed(whole):
+            for child in branch.children:
+                branch.size += child.size + 1
+            candidates = [branch.run, *(child.newest or child.run for child in branch.children)]
+            branch.newest = max(candidates, key=lambda run: run.modified)
+        for branch in walk([everything[root]]):
+            for child in branch.children:
+                child.depth = branch.depth + 1
+    return [everything[index] for index in sorted(roots, key=rank.__getitem__)]
+
+
+def family_of(path: Path) -> Branch | None:
+    """The root of the family that the log at `path` belongs to, with everything below it.
+
+    Looks beside the log, and in the folders of the parents that are named. None where the log is
+    not there. Blocking: reads the beginning and the end of every log of those folders.
+    """
+    folders = [path.absolute().parent]
+    runs: list[RunSummary] = []
+    for folder in folders:
+        runs += list_runs(folder)
+        family = _with(families(runs), path)
+        if family is None:
+            return None
+        if family.orphan and family.run.parent_file and len(folders) < _FOLDERS:
+            beside = Path(family.run.parent_file).absolute().parent
+            if beside not in folders:
+                folders.append(beside)
+    return family
+
+
+def _with(roots: Sequence[Branch], path: Path) -> Branch | None:
+    return next((r for r in roots if any(same_log(b.run.path, path) for b in walk([r]))), None)
+
+
+def same_log(one: Path, other: Path) -> bool:
+    """Whether two paths lead to the same log."""
+    return one == other or one.absolute() == other.absolute() or one.resolve() == other.resolve()
+
+
+def walk(
+    branches: Sequence[Branch], into: Callable[[Branch], bool] | None = None
+) -> Iterator[Branch]:
+    """Every run, parents before their children; `into` says below which to look."""
+    waiting = list(reversed(branches))
+    while waiting:
+        branch = waiting.pop()
+        yield branch
+        if into is None or into(branch):
+            waiting.extend(reversed(branch.children))
+
+
+def guides(
+    branches: Sequence[Branch], into: Callable[[Branch], bool] | None = None
+) -> Iterator[tuple[str, Branch]]:
+    """As `walk()`, each with the lines that are drawn before it."""
+    waiting: list[tuple[str, str, Branch]] = [("", "", branch) for branch in reversed(branches)]
+    while waiting:
+        before, mine, branch = waiting.pop()
+        yield before + mine, branch
+        if into is not None and not into(branch):
+            continue
+        if branch.depth == 0:
+            below = ""
+        elif branch.depth < _DRAWN:
+            below = before + ("   " if mine.startswith("└") else "│  ")
+        else:
+            below = before
+        last = len(branch.children) - 1
+        for place in range(last, -1, -1):
+            mark = "└─ " if place == last else "├─ "
+            if branch.depth + 1 > _DRAWN:
+                mark += f"({branch.depth + 1}) "
+            waiting.append((below, mark, branch.children[place]))
+
+
+def only(branches: Iterable[Branch], wanted: Callable[[RunSummary], bool]) -> list[Branch]:
+    """The trees with the runs that are wanted, and with those between them and their roots."""
+    roots = list(branches)
+    kept: dict[int, Branch] = {}
+    for branch in reversed(list(walk(roots))):
+        below = [kept[id(child)] for child in branch.children if id(child) in kept]
+        if below or wanted(branch.run):
+            kept[id(branch)] = Branch(
+                branch.run, below, branch.depth, sum(b.size + 1 for b in below), branch.newest
+            )
+    return [kept[id(root)] for root in roots if id(root) in kept]
+
+
+def _age(branch: Branch) -> tuple[float, str]:
+    created = branch.run.created_at
+    when = branch.run.modified if created is None else created.timestamp()
+    return (when if math.isfinite(when) else 0.0, branch.run.name)
+
+
+def _parents(branches: Sequence[Branch]) -> dict[int, int]:
+    """The place of each run's parent: by its id, and by its file where several have that id."""
+    by_id: dict[str, list[int]] = {}
+    by_name: dict[str, int] = {}
+    for index, branch in enumerate(branches):
+        if branch.run.id:
+            by_id.setdefault(branch.run.id, []).append(index)
+        by_name.setdefault(branch.run.name, index)
+    found: dict[int, int] = {}
+    for index, branch in enumerate(branches):
+        run = branch.run
+        candidates = by_id.get(run.parent, []) if run.parent else []
+        name = Path(run.parent_file).name if run.parent_file else ""
+        if not run.parent and name in by_name:
+            candidates = [by_name[name]]
+        named = [place for place in candidates if branches[place].run.name == name]
+        for place in named or candidates:
+            if place != index:
+                found[index] = place
+                break
+    return found
+
+
+def _cut_circles(branches: Sequence[Branch], parents: dict[int, int], roots: set[int]) -> None:
+    """Makes the oldest run of every circle a root."""
+    safe = set(roots)
+    for start in range(len(branches)):
+        path: list[int] = []
+        on_path: set[int] = set()
+        current = start
+        while current not in safe and current not in on_path:
+            path.append(current)
+            on_path.add(current)
+            current = parents[current]
+        if current not in safe:
+            circle = path[path.index(current) :]
+            oldest = min(circle, key=lambda index: _age(branches[index]))
+            del parents[oldest]
+            roots.add(oldest)
+        safe.update(path)

@@ -1,0 +1,67 @@
+"""A run's summary as columns of the library's index, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from convtui.library.index_rows import loaded, stored
+from convtui.log.run_summary import RunSummary
+from convtui.records.times import has_offset, parse_time
+
+COLUMNS: Final = (
+    "texts", "modified", "turns", "records", "at_session", "at_turn", "sessions_count",
+    "discarded", "duration", "tokens", "cost", "latency", "closed",
+)  # fmt: skip
+"""`texts` holds all texts of the summary: one column is read much faster than fifteen."""
+_BETWEEN = "\x1f"
+
+
+def to_row(run: RunSummary) -> tuple[Any, ...]:
+    """The values of `COLUMNS`."""
+    at = run.at or (None, None)
+    texts = [
+        run.id, run.persona, run.provider, run.provider_name, run.model, run.origin, run.created,
+        run.ending, run.ended_by, run.reason, run.parent, run.parent_file, run.change,
+        run.damaged, "\n".join(tag.replace("\n", " ") for tag in run.tags),
+    ]  # fmt: skip
+    packed = _BETWEEN.join(texts)
+    if packed.count(_BETWEEN) != len(texts) - 1:
+        packed = _BETWEEN + json.dumps(texts)
+    return (
+        stored(packed), run.modified, run.turns, run.records, at[0], at[1], run.sessions,
+        run.discarded, run.duration, run.tokens, run.cost, run.latency, run.closed,
+    )  # fmt: skip
+
+
+def from_row(
+    file: str, size: int, row: Sequence[Any], running: Callable[[str], bool]
+) -> RunSummary:
+    """The summary; `running` is asked of a log that has no trailer."""
+    (
+        packed, modified, turns, records, at_session, at_turn, sessions, discarded, duration,
+        tokens, cost, latency, closed,
+    ) = row  # fmt: skip
+    packed = loaded(packed)
+    texts = packed.split(_BETWEEN)
+    if len(texts) == 2:
+        texts = json.loads(texts[1])
+    (
+        run, persona, provider, provider_name, model, origin, created, ending, ended_by, reason,
+        parent, parent_file, change, damaged, tags,
+    ) = texts  # fmt: skip
+    # By position: names would take as long as everything else.
+    return RunSummary(
+        file, run, persona, provider, origin, _time(created), modified, size, ending, ended_by,
+        reason, turns, records, parent, parent_file, change,
+        (at_session, at_turn) if at_turn is not None else None,
+        not closed and not damaged and running(file),
+        damaged, provider_name, model, created, tuple(tags.split("\n")) if tags else (),
+        sessions, discarded, duration, tokens, cost, latency, bool(closed),
+    )  # fmt: skip
+
+
+def _time(text: str) -> datetime | None:
+    return parse_time(text) if has_offset(text) else None

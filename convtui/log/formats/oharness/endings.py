@@ -1,0 +1,219 @@
+"""How runs end, in oharness' words and in ours.
+
+`run.finished.termination` is the Debug string of a Rust value where oharness wrote it
+(`Truncated { limit: MaxTurns(30) }`), and JSON where anybody else did
+(`{"kind": "truncated", "limit": {"max_turns": 30}}`). Both become the JSON shape first.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from convtui.log.formats.json_objects import Fields
+
+_TOKEN: Final = re.compile(
+    r"\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<number>-?\d+(?:\.\d+)?)"
+    r'|"(?P<text>(?:[^"\\]|\\.)*)"|(?P<sign>[{}()\[\],:]))',
+    re.DOTALL,
+)
+_ESCAPE: Final = re.compile(r"\\(?:u\{([0-9a-fA-F]{1,6})\}|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+_SIMPLE: Final = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
+_MAX_DEPTH: Final = 20
+_CATEGORIES: Final = ("llm", "tool", "memory", "budget", "critic", "user_simulator", "other")
+
+
+class _Debug:
+    """A value as Rust's `{:?}` prints it."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens: list[tuple[str, str]] = []
+        place = 0
+        text = text.rstrip()
+        while place < len(text):
+            found = _TOKEN.match(text, place)
+            if found is None or found.lastgroup is None:
+                raise ValueError(f"cannot be read from character {place + 1} on")
+            self._tokens.append((found.lastgroup, found[found.lastgroup]))
+            place = found.end()
+        self._place = 0
+
+    def read(self) -> Any:
+        value = self._value(0)
+        if self._place != len(self._tokens):
+            raise ValueError("something follows its end")
+        return value
+
+    def _next(self) -> tuple[str, str]:
+        if self._place >= len(self._tokens):
+            raise ValueError("it breaks off")
+        self._place += 1
+        return self._tokens[self._place - 1]
+
+    def _sees(self, sign: str) -> bool:
+        there = self._place < len(self._tokens) and self._tokens[self._place] == ("sign", sign)
+        self._place += there
+        return there
+
+    def _value(self, depth: int) -> Any:
+        if depth > _MAX_DEPTH:
+            raise ValueError("it is nested too deep")
+        kind, text = self._next()
+        if kind == "text":
+            return _ESCAPE.sub(_unescape, text)
+        if kind == "number":
+            return float(text) if "." in text else int(text[:30])
+        if kind == "sign":
+            if text == "[":
+                return self._list("]", depth)
+            raise ValueError(f"{text!r} begins no value")
+        if text in ("true", "false"):
+            return text == "true"
+        if self._sees("{"):
+            fields: dict[str, Any] = {}
+            while not self._sees("}"):
+                _, name = self._next()
+                if not self._sees(":"):
+                    raise ValueError(f"{name!r} has no value")
+                fields[name] = self._value(depth + 1)
+                self._sees(",")
+            return (text, fields)
+        if self._sees("("):
+            items = self._list(")", depth)
+            if text == "Some" and len(items) == 1:
+                return items[0]
+            return (text, items[0] if len(items) == 1 else items)
+        return None if text == "None" else (text, None)
+
+    def _list(self, end: str, depth: int) -> list[Any]:
+        items: list[Any] = []
+        while not self._sees(end):
+            items.append(self._value(depth + 1))
+            self._sees(",")
+        return items
+
+
+def _unescape(match: re.Match[str]) -> str:
+    code = match[1] or match[2]
+    if code is not None:
+        return chr(int(code, 16)) if int(code, 16) < 0x110000 else "\ufffd"
+    return _SIMPLE.get(match[3], match[3])
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _as_json(value: Any) -> Any:
+    """Rust's names as JSON writes them: `EndTurn` as text, `MaxTurns(3)` as `{"max_turns": 3}`."""
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    if not isinstance(value, tuple):
+        return value
+    name, inside = value
+    if inside is None:
+        return _snake(name)
+    if isinstance(inside, dict):
+        return {key: _as_json(item) for key, item in inside.items()}
+    return {_snake(name): _as_json(inside)}
+
+
+def from_debug(text: str) -> dict[str, Any]:
+    """The JSON shape of a termination printed by Rust. Raises ValueError for what is none."""
+    value = _Debug(text).read()
+    if not isinstance(value, tuple):
+        raise ValueError("it is no termination")
+    inside = _as_json(value)
+    return {"kind": _snake(value[0]), **(inside if isinstance(inside, dict) else {})}
+
+
+def shape_of(payload: Fields) -> tuple[dict[str, Any] | None, str]:
+    """`run.finished`'s termination in the JSON shape, and a sentence where it makes no sense."""
+    given = payload.data.get("termination")
+    if isinstance(given, str):
+        try:
+            return from_debug(given), ""
+        except ValueError as error:
+            return None, f"run.finished: termination {given[:200]!r} makes no sense: {error}"
+    if given is None:
+        return None, "run.finished says no termination"
+    inner = payload.inner("termination")
+    assert inner is not None
+    inner.text("kind")
+    return inner.data, ""
+
+
+def ending_in(shape: dict[str, Any] | None, *, at_turn: int, ended_by_user: bool) -> dict[str, Any]:
+    """Our termination record for theirs. `at_turn` is the last turn there is.
+
+    Theirs counts replies of the model from 0, and is 0 for every error of a simulator: it is kept
+    in `detail`, as everything else that it says.
+    """
+    found: dict[str, Any] = {"by": "harness", "at_turn": at_turn}
+    if shape is None:
+        reason = "the file does not say why it ended"
+        return {**found, "kind": "completed", "reason": reason, "detail": {"recorded": False}}
+    kind = shape.get("kind")
+    why, limit, error = shape.get("reason"), shape.get("limit"), shape.get("error")
+    detail: dict[str, Any] = {"oharness": shape}
+    if kind == "completed":
+        by = "simulator" if ended_by_user else "provider"
+        said = "the simulated user ended it" if ended_by_user else f"completed: {_words(why)}"
+        return {**found, "kind": "completed", "by": by, "reason": said, "detail": detail}
+    if kind == "truncated":
+        name = next(iter(limit), "") if isinstance(limit, dict) else str(limit)
+        ours = {"max_turns": "max_turns", "budget": "budget", "max_tokens": "budget"}
+        said = f"truncated: {_words(limit)}"
+        return {**found, "kind": ours.get(name, "interrupted"), "reason": said, "detail": detail}
+    if kind == "failed":
+        told = error if isinstance(error, dict) else {"message": error}
+        category = str(told.get("category") or "other")
+        by = {"user_simulator": "simulator", "llm": "provider"}.get(category, "harness")
+        said = str(told.get("message") or category)
+        detail = {"category": category, **detail}
+        return {**found, "kind": "failed", "by": by, "reason": said, "detail": detail}
+    if kind == "interrupted":
+        by = "human" if why == "user" else "harness"
+        said = f"interrupted: {_words(why)}"
+        return {**found, "kind": "interrupted", "by": by, "reason": said, "detail": detail}
+    said = f"an ending that is not known: {kind}"
+    return {**found, "kind": "completed", "reason": said, "detail": {**detail, "recorded": False}}
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    return str(value)
+
+
+def ending_out(termination: dict[str, Any], *, at_turn: int, turns: int) -> dict[str, Any]:
+    """The JSON shape of our termination.
+
+    `at_turn` counts the model's replies from 0, as everywhere there; `turns` is how many there
+    were.
+    """
+    kind, by = termination.get("kind"), termination.get("by")
+    reason = str(termination.get("reason") or "")
+    told = termination.get("detail")
+    detail: dict[str, Any] = told if isinstance(told, dict) else {}
+    if kind in ("completed", "early_termination", "stopped"):
+        signal = termination.get("signal")
+        if kind == "early_termination" and isinstance(signal, str):
+            return {"kind": "completed", "reason": {"stop_sequence": signal}}
+        return {"kind": "completed", "reason": "end_turn"}
+    if kind == "max_turns":
+        return {"kind": "truncated", "limit": {"max_turns": turns}}
+    if kind in ("budget", "word_limit", "cap_exhausted"):
+        return {"kind": "truncated", "limit": {"budget": reason or str(kind)}}
+    if kind == "interrupted":
+        return {"kind": "interrupted", "reason": "user" if by == "human" else "cancellation"}
+    category = str(detail.get("category"))
+    if category not in _CATEGORIES:
+        sides = {"responder": "user_simulator", "simulator": "user_simulator", "provider": "llm"}
+        category = sides.get(str(by), "other") if kind != "discarded" else "other"
+    message = reason if kind == "failed" else f"{kind}: {reason}"
+    return {
+        "kind": "failed",
+        "error": {"category": category, "message": message},
+        "at_turn": at_turn,
+    }

@@ -1,0 +1,229 @@
+"""waza's results and transcripts come in: one conversation for every run of every task.
+
+Read are `results.json` (schema 1.0 and every later 1.x; old files name no version) and the
+transcript of one task that `--transcript-dir` writes. The persona's name is that of the task: waza
+has none for its simulated user. What belongs to a run and not to its conversation (grades, usage,
+digest, the responder's summary) is in the header under `imported`; what belongs to all runs
+together (summary, metrics) is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from convtui.errors import FileError
+from convtui.log.formats.json_objects import Fields, file_time, head_of, is_empty, parse_json
+from convtui.log.formats.registry import Format, Imported
+from convtui.log.formats.waza.records import Told
+from convtui.records.times import parse_time
+
+MAX_FILE: Final = 256 << 20
+"""Bytes that a file may have: it is read as a whole."""
+MAJOR: Final = 1
+_RESULTS: Final = re.compile(r'"(eval_id|eval_name)"\s*:')
+_TASK: Final = (re.compile(r'"task_id"\s*:'), re.compile(r'"task_name"\s*:'))
+_LOG_TYPES: Final = frozenset(
+    {"session_start", "task_start", "grader_result", "task_complete", "error", "session_complete"}
+)
+_TOLD_ELSEWHERE: Final = ("transcript", "tool_events", "final_output", "prompt", "responder")
+Kind = Literal["results", "task", "session log"]
+
+
+def detect(path: Path) -> bool:
+    """Whether a file is one of waza's, or a folder holds some."""
+    if path.is_dir():
+        return any(_kind_of(file) is not None for file in _files(path))
+    return _kind_of(path) is not None
+
+
+def _kind_of(path: Path) -> Kind | None:
+    if path.suffix.lower() not in (".json", ".jsonl"):
+        return None
+    head = head_of(path)
+    if not head.startswith("{"):
+        return None
+    if _is_session_log(head):
+        return "session log"
+    if path.suffix.lower() == ".jsonl":
+        return None
+    if _RESULTS.search(head):
+        return "results"
+    return "task" if all(pattern.search(head) for pattern in _TASK) else None
+
+
+def _is_session_log(head: str) -> bool:
+    try:
+        first = json.loads(head.split("\n", 1)[0])
+    except (ValueError, RecursionError):
+        return False
+    return (
+        isinstance(first, dict)
+        and {"timestamp", "type"} <= set(first)
+        and isinstance(first["type"], str)
+        and first["type"] in _LOG_TYPES
+    )
+
+
+def _files(folder: Path) -> list[Path]:
+    found = [path for path in folder.rglob("*") if path.suffix.lower() in (".json", ".jsonl")]
+    return sorted(path for path in found if path.is_file())
+
+
+def read(path: Path) -> Iterator[Imported]:
+    """The conversations of a file, or of a folder's files in the order of their names.
+
+    Raises `FileError` for what is no JSON, has no runs, or is too new.
+    """
+    for file in files(path):
+        yield from _read_file(file)
+
+
+def files(path: Path) -> list[Path]:
+    """The files that are read for a path. Raises `FileError` for a folder without any."""
+    if not path.is_dir():
+        return [path]
+    kinds = {file: _kind_of(file) for file in _files(path)}
+    found = [file for file, kind in kinds.items() if kind in ("results", "task")]
+    if not found:
+        raise FileError(f"{path}: no results and no transcripts of waza in this folder")
+    return sorted([*found, *filter(is_empty, kinds)])
+
+
+def _read_file(path: Path) -> Iterator[Imported]:
+    if _kind_of(path) == "session log":
+        raise FileError(
+            f"{path}: waza's session log holds summaries of tasks and none of their messages: there"
+            " is no conversation in it; import the results (waza run --output) or the transcripts"
+            " (--transcript-dir)"
+        )
+    doubts: list[FileError] = []
+    top = Fields(_load(path), str(path), doubts)
+    if "tasks" in top.data or "eval_id" in top.data:
+        yield from _results(path, top, doubts)
+    elif "task_id" in top.data or "task_name" in top.data:
+        yield _transcript(path, top)
+    else:
+        raise FileError(
+            f"{path}: no file of waza: neither results (eval_id, tasks) nor the transcript of a"
+            " task (task_id, task_name, transcript)"
+        )
+
+
+def _load(path: Path) -> Any:
+    try:
+        if path.stat().st_size > MAX_FILE:
+            raise FileError(f"{path}: larger than {MAX_FILE >> 20} MB, which no file of waza is")
+        raw = path.read_bytes()
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {error.strerror}") from error
+    return parse_json(raw, str(path))
+
+
+@dataclass(slots=True, frozen=True)
+class _Known:
+    """What is known of a conversation beside its run."""
+
+    created: datetime
+    task: str | None
+    provider: str | None
+    model: str | None
+    told: dict[str, Any]
+
+
+def _version(top: Fields) -> str | None:
+    version = top.text("schemaVersion")
+    if version is None:
+        return None
+    if not re.fullmatch(r"\d{1,4}(\.\d{1,4}){0,2}", version):
+        raise top.wrong("schemaVersion", f"{version!r} is no version (as 1.4)")
+    if int(version.split(".")[0]) != MAJOR:
+        raise FileError(
+            f"{top.where}: schemaVersion is {version}, this convtui reads {MAJOR}.x: update convtui"
+            " or have waza write that version"
+        )
+    return version
+
+
+def _results(path: Path, top: Fields, doubts: list[FileError]) -> Iterator[Imported]:
+    version = _version(top)
+    config = top.inner("config") or Fields({}, top.where)
+    model = config.text("model_id")
+    skill = top.text("skill")
+    at, whence = _created(path, parse_time(top.text("timestamp")), "timestamp")
+    evaluation = {key: top.data.get(key) for key in ("eval_id", "eval_name", "skill", "config")}
+    for task in top.objects("tasks"):
+        name = task.text("display_name") or task.text("test_id")
+        for place, run in enumerate(task.objects("runs"), 1):
+            number = run.whole("run_number")
+            told = {
+                "format": "waza",
+                "schema_version": version,
+                "created_at_from": whence,
+                "eval": {key: value for key, value in evaluation.items() if value is not None},
+                "task": task.rest("runs"),
+                "run": place if number is None else number,
+            }
+            identity = [evaluation, top.data.get("timestamp"), task.rest("runs"), place, run.data]
+            # What is wrong with the file as a whole goes with its first conversation.
+            run.doubts = list(doubts)
+            doubts.clear()
+            yield _imported(path, run, _Known(at, name, model or skill, model, told), identity)
+    if doubts:
+        raise doubts[0]
+
+
+def _transcript(path: Path, top: Fields) -> Imported:
+    """One task's transcript is one conversation."""
+    session = top.inner("session")
+    model = session.text("model") if session is not None else None
+    at, whence = _created(path, parse_time(top.text("started_at")), "started_at")
+    told = {
+        "format": "waza",
+        "created_at_from": whence,
+        "task": {key: top.data.get(key) for key in ("task_id", "task_name") if key in top.data},
+    }
+    name = top.text("task_name") or top.text("task_id")
+    return _imported(path, top, _Known(at, name, model, model, told), [top.data])
+
+
+def _created(path: Path, found: datetime | None, name: str) -> tuple[datetime, str]:
+    return (found, name) if found is not None else (file_time(path), "file's date")
+
+
+def _imported(path: Path, run: Fields, known: _Known, identity: list[Any]) -> Imported:
+    found = Told(run, path)
+    told = dict(known.told)
+    told["result"] = run.rest(*_TOLD_ELSEWHERE, "run_number", "task_id", "task_name")
+    for name in ("responder", "final_output", "prompt"):
+        told[name] = run.data.get(name)
+    names: dict[str, Any] = {"spec": "", "name": known.provider or "unknown", "kind": "imported"}
+    last = len(found.records) - 1
+    # When anything but the end happened is not in the files.
+    return Imported(
+        id=hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32],
+        created_at=known.created,
+        persona=known.task or "unknown task",
+        provider={**names, "model": known.model} if known.model else names,
+        records=[
+            (found.seconds if n == last else 0.0, record) for n, record in enumerate(found.records)
+        ],
+        sources=[path],
+        told={key: value for key, value in told.items() if value is not None},
+        termination=found.termination,
+    )
+
+
+FORMAT = Format(
+    name="waza",
+    description="waza results (results.json) and transcripts of its tasks, single or a folder",
+    detect=detect,
+    read=read,
+    files=files,
+)

@@ -1,0 +1,336 @@
+"""Saved runs: what a folder of logs holds, read from the first and the last lines only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from convtui.filters.runs import RunFacts, header_tags
+from convtui.log.names import NOTES, TOOLS, WIRE
+from convtui.log.notes import Notes
+from convtui.log.reader import is_being_written
+from convtui.records.codec import FORMAT, RecordDict
+from convtui.records.times import has_offset, parse_time
+
+_HEAD = 1 << 16
+_HEAD_LIMIT = 4 << 20
+_TAIL = 4096
+_HUGE = 1e15
+COMPANIONS: Final = (WIRE, NOTES, TOOLS)
+"""How the names of files end that belong to a log and look like one."""
+
+
+@dataclass(slots=True, eq=False)
+class RunSummary:
+    """One saved run, as a list shows it. Texts are exact: make them `visible()` to draw them.
+
+    Nobody changes one. It is not frozen, and makes its `Path` when it is asked for it, because
+    lists of ten thousand are made at once.
+    """
+
+    file: str
+    """The path of its log."""
+    id: str = ""
+    persona: str = ""
+    provider: str = ""
+    origin: str = ""
+    created_at: datetime | None = None
+    modified: float = 0.0
+    """Seconds since the epoch at which the file was last written."""
+    size: int = 0
+    ending: str = ""
+    """Kind of the termination; empty while it runs and when it crashed."""
+    ended_by: str = ""
+    reason: str = ""
+    turns: int | None = None
+    records: int | None = None
+    parent: str = ""
+    """Id of the run that this one continues."""
+    parent_file: str = ""
+    """The log of that run, as its header names it."""
+    change: str = ""
+    """What made it: resume, restart, reload, rewind, fork, ...; empty for a run of its own."""
+    at: tuple[int, int] | None = None
+    """Session and turn at which it goes on."""
+    running: bool = False
+    damaged: str = ""
+    """Why it cannot be opened; empty for a readable log."""
+    provider_name: str = ""
+    model: str = ""
+    created: str = ""
+    """`created_at` as it stands in the header."""
+    tags: tuple[str, ...] = ()
+    """Those of its scenario and those given by hand."""
+    sessions: int | None = None
+    discarded: int | None = None
+    duration: float | None = None
+    """Seconds from its beginning to its end."""
+    tokens: int | None = None
+    """Prompt and completion tokens of all sides."""
+    cost: float | None = None
+    """US dollars, of all sides."""
+    latency: float | None = None
+    """Seconds that one of the provider's calls took, on average."""
+    closed: bool = False
+    """Whether it has a trailer: nothing will be written to it any more."""
+    _path: Path | None = field(default=None, repr=False)
+
+    @property
+    def path(self) -> Path:
+        """Its log."""
+        if self._path is None:
+            self._path = Path(self.file)
+        return self._path
+
+    @property
+    def name(self) -> str:
+        """The name of its log's file."""
+        return self.file.rpartition(os.sep)[2]
+
+    @property
+    def state(self) -> str:
+        """One word: the ending's kind, `running`, `crashed` or `damaged`."""
+        if self.damaged:
+            return "damaged"
+        if self.running:
+            return "running"
+        return self.ending or "crashed"
+
+    @property
+    def when(self) -> float:
+        """When it began, in seconds since the epoch; when it was written, where it does not say."""
+        return self.modified if self.created_at is None else self.created_at.timestamp()
+
+    def facts(self) -> RunFacts:
+        """What the filter language asks of a run."""
+        return RunFacts(
+            self.persona,
+            (self.provider_name, self.provider),
+            self.model,
+            self.created_at or self.created,
+            self.tags,
+        )
+
+    def matches(self, text: str) -> bool:
+        """Whether every word of `text` occurs in what a list shows of the run."""
+        shown = " ".join(
+            (
+                self.name,
+                self.persona,
+                self.provider,
+                self.state,
+                self.reason,
+                self.origin,
+                self.change,
+                *self.tags,
+            )
+        ).lower()
+        return all(word in shown for word in text.lower().split())
+
+
+def log_files(folder: Path) -> list[os.DirEntry[str]]:
+    """The logs of a folder, newest first; empty when there is no such folder."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [
+                entry
+                for entry in entries
+                if entry.name.endswith(".jsonl") and not entry.name.endswith(COMPANIONS)
+            ]
+    except OSError:
+        return []
+    return sorted(found, key=_newest, reverse=True)
+
+
+def _newest(entry: os.DirEntry[str]) -> float:
+    try:
+        return entry.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def list_runs(folder: Path | str) -> Iterator[RunSummary]:
+    """The saved runs of a folder, newest first. Blocking: call it in a thread from a screen.
+
+    Only the header and the last few kilobytes of each log are read. What cannot be read is listed
+    with `damaged`, nothing is raised.
+    """
+    for entry in log_files(Path(folder)):
+        yield summarise(Path(entry.path))
+
+
+def summarise(path: Path) -> RunSummary:
+    """What one log is, from its first line and its end."""
+    try:
+        with path.open("rb") as file:
+            stat = os.fstat(file.fileno())
+            header = _header(file, stat.st_size)
+            tail = _tail(file, stat.st_size)
+    except (OSError, ValueError) as error:
+        modified, size = 0.0, 0
+        with contextlib.suppress(OSError):
+            stat = path.stat()
+            modified, size = stat.st_mtime, stat.st_size
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        why = reason or type(error).__name__
+        return RunSummary(file=str(path), modified=modified, size=size, damaged=why)
+    trailer = tail[-1] if tail and tail[-1].get("type") == "trailer" else None
+    ending = _ending(trailer, tail)
+    provider = header.get("provider")
+    provider = provider if isinstance(provider, dict) else {}
+    parents = header.get("parents")
+    parent = parents[0] if isinstance(parents, list) and parents else None
+    parent = parent if isinstance(parent, dict) else {}
+    change = header.get("change")
+    change = change if isinstance(change, dict) else {}
+    return RunSummary(
+        file=str(path),
+        id=str(header.get("id", "")),
+        persona=str(header.get("persona", "")),
+        provider=str(provider.get("spec") or provider.get("name") or ""),
+        provider_name=str(provider.get("name") or ""),
+        model=str(provider.get("model") or ""),
+        origin=str(header.get("origin", "run")),
+        created_at=_time(header.get("created_at")),
+        created=str(header.get("created_at", "")),
+        modified=stat.st_mtime,
+        size=stat.st_size,
+        ending=str(ending.get("kind", "")),
+        ended_by=str(ending.get("by", "")),
+        reason=str(ending.get("reason", "")),
+        turns=_turns(trailer, tail),
+        records=_records(trailer, tail),
+        parent=_text(parent.get("id")),
+        parent_file=_text(parent.get("file")),
+        change=_text(change.get("kind")),
+        at=_place(change.get("session"), change.get("turn")),
+        running=trailer is None and is_being_written(path),
+        closed=trailer is not None,
+        tags=Notes(path).tags(header_tags(header)),
+        **_totals(trailer),
+    )
+
+
+def _totals(trailer: RecordDict | None) -> dict[str, Any]:
+    """What a trailer says was used."""
+    totals = _mapping((trailer or {}).get("totals"))
+    usage = _mapping(totals.get("usage"))
+    sides = [_mapping(side) for side in usage.values()]
+    return {
+        "sessions": _whole(totals.get("sessions")),
+        "discarded": _whole(totals.get("discarded")),
+        "duration": number(totals.get("seconds")),
+        "tokens": _whole(total(side.get("tokens") for side in sides)),
+        "cost": total(side.get("cost") for side in sides),
+        "latency": mean_latency(_mapping(usage.get("provider"))),
+    }
+
+
+def mean_latency(side: Mapping[str, Any]) -> float | None:
+    """Seconds a call of a side took on average, from its totals."""
+    seconds, calls = number(side.get("seconds")), number(side.get("calls"))
+    return seconds / calls if seconds and calls else None
+
+
+def total(values: Iterable[Any]) -> float | None:
+    """The sum of the numbers among `values`; None where there are none."""
+    known = [value for value in map(number, values) if value is not None]
+    return sum(known) if known else None
+
+
+def number(value: Any) -> float | None:
+    """A number that can be reckoned with, or None."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _HUGE:
+        return value
+    return None
+
+
+def _whole(value: Any) -> int | None:
+    found = number(value)
+    return None if found is None else int(found)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def header_of(path: Path) -> RecordDict:
+    """The header of a log. Raises `OSError`, and ValueError for what is no log."""
+    with path.open("rb") as file:
+        return _header(file, os.fstat(file.fileno()).st_size)
+
+
+def _header(file: BinaryIO, size: int) -> RecordDict:
+    if size == 0:
+        raise ValueError("empty")
+    line = file.readline(_HEAD)
+    if not line.endswith(b"\n") and len(line) == _HEAD:
+        line += file.readline(_HEAD_LIMIT)
+    try:
+        header = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("line 1 is not JSON") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ValueError("not a convtui log")
+    return header
+
+
+def _tail(file: BinaryIO, size: int) -> list[RecordDict]:
+    """The last records that lie whole in the last few kilobytes."""
+    start = max(0, size - _TAIL)
+    file.seek(start)
+    lines = file.read(_TAIL).split(b"\n")
+    # The first piece is cut, unless the window begins at the file's start; the last has no end.
+    lines = lines[1 if start else 0 : -1]
+    found: list[RecordDict] = []
+    for line in lines:
+        with contextlib.suppress(ValueError, RecursionError):
+            record = json.loads(line)
+            if isinstance(record, dict):
+                found.append(record)
+    return found
+
+
+def _ending(trailer: RecordDict | None, tail: list[RecordDict]) -> dict[str, Any]:
+    ended = [record for record in tail if record.get("type") == "conversation.ended"]
+    for record in (trailer, *reversed(ended)):
+        termination = record.get("termination") if record else None
+        if isinstance(termination, dict):
+            return termination
+    return {}
+
+
+def _turns(trailer: RecordDict | None, tail: list[RecordDict]) -> int | None:
+    totals = trailer.get("totals") if trailer else None
+    if isinstance(totals, dict) and isinstance(totals.get("turns"), int):
+        return _whole(totals["turns"])
+    last = [r["turn"] for r in tail if _whole(r.get("turn")) is not None]
+    sessions = [r["session"] for r in tail if isinstance(r.get("session"), int)]
+    # Turns are numbered in their session: with several of them the last number says too little.
+    return max(last) if last and max(sessions, default=1) == 1 else None
+
+
+def _records(trailer: RecordDict | None, tail: list[RecordDict]) -> int | None:
+    if trailer and isinstance(trailer.get("records"), int):
+        return _whole(trailer["records"])
+    seq = _whole(tail[-1].get("seq")) if tail else None
+    return seq + 1 if seq is not None else None
+
+
+def _time(text: Any) -> datetime | None:
+    return parse_time(text) if isinstance(text, str) and has_offset(text) else None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _place(session: Any, turn: Any) -> tuple[int, int] | None:
+    whole = isinstance(session, int) and isinstance(turn, int)
+    return (session, turn) if whole and max(abs(session), abs(turn)) < _HUGE else None

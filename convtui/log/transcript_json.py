@@ -1,0 +1,179 @@
+"""A log as one JSON document: the folded transcript of `convtui show --json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convtui.log.detail import TurnDetail, sort_records
+from convtui.log.notes import Notes, TurnNote
+from convtui.log.reader import Log
+from convtui.log.spans import session_spans
+from convtui.log.tool_uses import ToolUse, tool_uses
+from convtui.records.codec import RecordDict
+from convtui.transcript.corrections import corrected_faults, corrected_flags
+from convtui.transcript.fold import Flag, Session, Turn
+
+_STAGE_OF = {
+    "llm.request": "request",
+    "llm.response": "response",
+    "tool.returned": "tools",
+    "signals.extracted": "signals",
+    "response.processed": "post_process",
+    "turn.discarded": "discard",
+    "turn.committed": "commit",
+}
+_STAGE_FIELDS = ("attempt", "round", "revision", "hook", "duration", "ttft", "finish_reason")
+
+
+def folded(log: Log) -> dict[str, Any]:
+    """The whole conversation as plain data, texts exact; what is unknown is null."""
+    transcript = log.transcript
+    header = transcript.header
+    spans = session_spans(log.path)
+    notes = Notes(log.path)
+    return {
+        "id": transcript.id,
+        "log": str(log.path),
+        "format": header.get("version"),
+        "created_at": header.get("created_at"),
+        "origin": header.get("origin"),
+        "persona": header.get("persona"),
+        "provider": header.get("provider"),
+        "environment": header.get("environment", {}),
+        "parents": header.get("parents", []),
+        "warm": _warm(transcript.warm),
+        "sessions": [
+            _session(log, session, spans.get(session.index), notes)
+            for session in transcript.sessions
+        ],
+        "termination": transcript.termination,
+        "totals": {side: totals.as_dict() for side, totals in transcript.totals.items()},
+        "warnings": [record.get("message") for record in transcript.warnings],
+        "running": log.running,
+        "complete": transcript.complete,
+        "findings": [
+            {"code": found.code, "line": found.line, "message": found.message}
+            for found in log.findings
+        ],
+    }
+
+
+def _warm(record: RecordDict | None) -> dict[str, Any] | None:
+    """What the provider's history begins with."""
+    if record is None:
+        return None
+    names = ("template", "file", "sha256", "slots", "addendum", "messages")
+    return {name: record.get(name) for name in names}
+
+
+def _session(
+    log: Log, session: Session, span: dict[str, int] | None, notes: Notes
+) -> dict[str, Any]:
+    turns = (log.transcript.turns[index] for index in session.turns)
+    return {
+        "index": session.index,
+        "type": session.session_type,
+        "first_speaker": session.first_speaker,
+        "max_turns": session.max_turns,
+        "turns": [_turn(log, turn, notes.on(turn.session, turn.number)) for turn in turns],
+        "duration": duration(session),
+        "termination": session.termination,
+        "skipped": session.skipped,
+        "log_span": span,
+    }
+
+
+def duration(session: Session) -> float | None:
+    """Seconds from a session's beginning to its end, when the log tells the two apart.
+
+    Imported logs without times do not.
+    """
+    begun: object = session.started_at
+    ended: object = session.ended_at
+    # A damaged log has anything there.
+    if not isinstance(begun, int | float) or not isinstance(ended, int | float) or begun == ended:
+        return None
+    return round(ended - begun, 4)
+
+
+def turn_detail(log: Log, turn: Turn) -> TurnDetail:
+    """Everything the log says about a turn; empty for a seeded one."""
+    records: list[RecordDict] = []
+    if turn.first >= 0:
+        records = [
+            record
+            for record in log.reader.read_range(turn.first, turn.last)
+            if record.get("turn") == turn.number and record.get("session", 1) == turn.session
+        ]
+    return sort_records(turn.session, turn.number, turn.speaker, records)
+
+
+def _turn(log: Log, turn: Turn, note: TurnNote) -> dict[str, Any]:
+    detail = turn_detail(log, turn)
+    flags = corrected_flags(turn, note)
+    return {
+        "session": turn.session,
+        "turn": turn.number,
+        "speaker": turn.speaker,
+        "status": turn.status,
+        "text": turn.text,
+        "raw": detail.raw,
+        "interim": [part._asdict() for part in detail.interim or turn.interim],
+        "signals": detail.matches,
+        "discarded": bool(turn.flags & Flag.DISCARDED),
+        "changed": bool(turn.flags & Flag.CHANGED),
+        "attempt": turn.attempt,
+        "flags": [str(flag.name).lower() for flag in Flag if flags & flag],
+        "noticed": _noticed(detail),
+        "faults": [fault.as_dict() for fault in corrected_faults(turn, note)],
+        "corrected": {**note.flags, **({"fault": note.fault} if note.fault else {})} or None,
+        "note": turn.note or None,
+        "error": turn.error or None,
+        "latency": turn.latency,
+        "tokens": {"prompt": turn.prompt_tokens, "completion": turn.completion_tokens},
+        "cost": turn.cost,
+        "stages": [
+            _stage(record) for record in detail.records if str(record.get("type")) in _STAGE_OF
+        ],
+        "tools": [_tool(use) for use in tool_uses(detail)],
+        "decisions": [
+            {key: record.get(key) for key in ("kind", "tool", "arguments", "valid", "reason")}
+            for record in detail.decisions
+            if record["type"] == "user.decided"
+        ],
+        "output": "".join(str(record.get("text", "")) for record in detail.outputs),
+        "metadata": detail.metadata,
+    }
+
+
+def _noticed(detail: TurnDetail) -> list[Any]:
+    """What the heuristics noticed about the text that was said, with their rules and spans."""
+    for record in reversed(detail.records):
+        if record.get("type") == "turn.committed":
+            found = record.get("flags")
+            return found if isinstance(found, list) else []
+    return []
+
+
+def _stage(record: RecordDict) -> dict[str, Any]:
+    stage: dict[str, Any] = {"stage": _STAGE_OF[record["type"]], "t": record.get("t")}
+    stage.update({key: record[key] for key in _STAGE_FIELDS if key in record})
+    return stage
+
+
+def _tool(use: ToolUse) -> dict[str, Any]:
+    returned = use.returned or {}
+    return {
+        "name": use.name,
+        "round": use.round,
+        "arguments": use.arguments,
+        "state": use.state,
+        "ok": returned.get("ok"),
+        "result": returned.get("result"),
+        "error_kind": returned.get("error_kind"),
+        "duration": returned.get("duration"),
+        "approved": use.approved,
+        "edited": use.edited is not None,
+        "denied": None if use.denied is None else str(use.denied.get("reason") or ""),
+        "size": use.cut,
+    }

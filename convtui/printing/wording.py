@@ -1,0 +1,172 @@
+"""Words and terminal facts that everything screen-less shares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from convtui.records.codec import RecordDict
+from convtui.records.interim import Interim
+from convtui.text.boundary import one_line, span_of_time, visible, visible_line
+from convtui.transcript.fold import Totals
+
+
+def wants_color(stream: TextIO, *, plain: bool = False) -> bool:
+    """Whether colour may be used: on a terminal that has it, unless NO_COLOR or `plain` say no."""
+    if plain or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return stream.isatty()
+
+
+def terminal_width(stream: TextIO) -> int | None:
+    """The columns of the terminal behind a stream; None for a file or a pipe."""
+    try:
+        if not stream.isatty():
+            return None
+        return max(20, os.get_terminal_size(stream.fileno()).columns)
+    except (OSError, ValueError):
+        return 80
+
+
+def count(number: int, noun: str) -> str:
+    """`1 line`, `2 lines`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def warm_words(warm: tuple[str, int]) -> str:
+    """Which warm template a history begins with, and with how many messages."""
+    name, messages = warm
+    return f"warm context {visible_line(name, 48)}, {count(messages, 'message')}"
+
+
+def replayed_words(record: RecordDict) -> str:
+    """What came of replaying what was said into a provider; empty when that was not done."""
+    if record.get("mode") != "replayed":
+        return ""
+    answers = record.get("answers")
+    asked = count(answers, "answer") if isinstance(answers, int) else "the answers"
+    drift = record.get("drift")
+    number = len(drift) if isinstance(drift, list) else 0
+    found = f"{number} drifted from the record" if number else "none differs from the record"
+    return f"replayed what was said: {asked} asked for again, {found}"
+
+
+def span(match: Mapping[str, Any]) -> str:
+    """A signal with the place of its match in the raw reply, and what is special about it."""
+    words = f"{match.get('signal')} {match.get('start')}-{match.get('end')}"
+    if match.get("round") is not None:
+        words += f" beside the tool call of round {match['round']}"
+    if match.get("inside"):
+        words += f" (inside {match['inside']}"
+        words += ")" if match.get("counts") is not False else ": counts for nothing)"
+    return words
+
+
+def interim_words(part: Interim, *, said: bool) -> str:
+    """What was written beside a tool call."""
+    return f"round {part.round}, beside a tool call{'' if said else ', not said'}: {part.text}"
+
+
+def cut_words(characters: int, speaker: str) -> str:
+    """That reasoning was kept from the other side."""
+    other = "provider" if speaker == "persona" else "persona"
+    return f"{count(characters, 'character')} of reasoning kept from the {other}"
+
+
+def error_text(error: Mapping[str, Any] | None) -> str:
+    """An error record in one line or more, fit to be shown."""
+    if not error:
+        return "for a reason that is not on record"
+    message = str(error.get("message", ""))
+    # These only say whose code it was; what went wrong is in their message.
+    if error.get("type") in ("ProviderError", "HookError", "UserSimulatorError"):
+        return visible(message)
+    kind = str(error.get("type", "error"))
+    return visible(message if message.startswith(kind) else f"{kind}: {message}")
+
+
+def wait_words(left: float, attempt: int | None, attempts: int | None, why: str) -> str:
+    """A wait before something is asked again: `waiting 12 s before attempt 2 of 4: ...`."""
+    of = f" of {attempts}" if attempts is not None else ""
+    before = f"attempt {attempt}{of}" if attempt is not None else "asking again"
+    return visible_line(f"waiting {span_of_time(left)} before {before}: {one_line(why, 200)}")
+
+
+def describe(termination: Mapping[str, Any] | None) -> str:
+    """An ending in one line: kind, by whom, where and why."""
+    if not termination:
+        return "for a reason that is not on record"
+    text = f"{termination.get('kind')} by {termination.get('by')}"
+    if termination.get("at_turn"):
+        text += f" at turn {termination['at_turn']}"
+    if termination.get("reason"):
+        text += f": {termination['reason']}"
+    return visible_line(text)
+
+
+def totals_line(totals: Mapping[str, Totals]) -> str:
+    """What each side used; what nobody said anything about is `unknown`."""
+    parts = []
+    for side, used in totals.items():
+        tokens = "unknown" if used.tokens is None else f"{used.tokens:,}"
+        cost = "cost unknown" if used.cost is None else f"${used.cost:.4f}"
+        calls = count(used.calls, "call")
+        parts.append(f"{side} {calls}, {tokens} tokens, {cost}, {used.seconds:.1f} s")
+    return visible_line("totals: " + ("; ".join(parts) or "no calls on record"))
+
+
+def decision_words(record: RecordDict) -> str:
+    """A responder's decision in one line."""
+    parts = [f"decision {record['kind']}"]
+    if record.get("by") == "human":
+        parts.append("made by hand")
+    if record.get("for_record"):
+        parts.append("for the record only, nothing was sent")
+    elif record["kind"] == "reply" and record.get("max_followups") is not None:
+        parts.append(f"follow-up {record.get('followup')} of {record['max_followups']}")
+    if record.get("brief_edited"):
+        parts.append("with an edited brief")
+    words = ", ".join(parts)
+    said = record.get("reason")
+    if said is None and record.get("for_record"):
+        said = (record.get("arguments") or {}).get("answer")
+    return f"{words}: {one_line(str(said), 200)}" if said else words
+
+
+def budget_words(record: RecordDict) -> str:
+    """That a budget was crossed, or raised."""
+    scope = str(record.get("scope", "conversation"))
+    whose = "" if scope == "conversation" else f" of the {scope}"
+    limit = f"{record['limit']:,g} {record['what']}"
+    if record.get("type") == "budget.raised":
+        return f"budget{whose} raised by hand to {limit}"
+    return f"budget{whose} crossed: {record['used']:,g} of {limit}"
+
+
+def compressed_words(record: RecordDict) -> str:
+    """That the history was summarised."""
+    rows, upto = record.get("rows_in", 0), record.get("upto", 0)
+    summary = one_line(str(record["summary"]), 300)
+    what = f"history up to turn {upto}" if upto else "what came before this session"
+    became = f" ({rows} messages became 1)" if rows else ""
+    return f"{what} summarised{became}: {summary}"
+
+
+def denied_words(record: RecordDict) -> str:
+    """That a tool call was denied."""
+    reason = f": {one_line(str(record['reason']), 120)}" if record.get("reason") else ""
+    return f"tool {record['name']} denied by hand{reason}"
+
+
+def parts_words(response: RecordDict) -> list[str]:
+    """What stands in for the parts of a reply that are no text."""
+    parts = response.get("parts")
+    words = []
+    for part in parts if isinstance(parts, list) else ():
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind == "more":
+            words.append(f"[{one_line(str(part.get('count')), 20)} more parts, not kept]")
+        else:
+            words.append(f"[{visible_line(str(kind or 'unknown'), 80)} part, not shown]")
+    return words

@@ -1,0 +1,782 @@
+"""The fold: what a log says, as a screen, a printer or a report needs it.
+
+`Transcript.apply()` takes in one record at a time, forward only, in constant time. It keeps the
+shown text of every turn and a fixed-size summary; raw replies, requests, tool results and the like
+stay in the file and are read by offset when somebody looks at a turn (`log.detail`).
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, Final
+
+from convtui.records.codec import STAGES, RecordDict
+from convtui.records.interim import Interim, interim_in
+from convtui.text_checks.incomplete import finish_means
+from convtui.text_checks.reasoning import says_nothing
+from convtui.transcript.corrections import CORRECTABLE
+from convtui.transcript.turns import (
+    COMMITTED,
+    ENDED,
+    FAILED,
+    GONE,
+    INACTIVE,
+    INTERESTING,
+    OPEN,
+    Flag,
+    Session,
+    Totals,
+    Turn,
+    add_usage,
+)
+
+__all__ = [
+    "COMMITTED",
+    "ENDED",
+    "FAILED",
+    "GONE",
+    "INACTIVE",
+    "INTERESTING",
+    "OPEN",
+    "Flag",
+    "Session",
+    "Totals",
+    "Transcript",
+    "Turn",
+]
+
+# Plain numbers where every turn passes: operators of an IntFlag are fifty times as slow.
+_SEEDED, _SIGNAL, _CHANGED = int(Flag.SEEDED), int(Flag.SIGNAL), int(Flag.CHANGED)
+_HUMAN: Final = int(Flag.HUMAN)
+_INTERIM: Final = int(Flag.INTERIM)
+_NOTICED: Final = {name: int(flag) for name, flag in CORRECTABLE.items()}
+_ALL_NOTICED: Final = sum(_NOTICED.values())
+
+_OF_ATTEMPT: Final = int(
+    Flag.CANCELLED | Flag.ERROR | Flag.INTERIM | Flag.INCOMPLETE | Flag.ERROR_TEXT
+)
+
+_LIFECYCLE = {
+    "provider.setup",
+    "sessions.prepared",
+    "session.entered",
+    "session.reset",
+    "provider.cleanup",
+    "user.cleanup",
+    "user.closed",
+    "provider.restored",
+    "provider.reload_failed",
+    "context.seeded",
+    "context.compressed",
+    "budget.crossed",
+    "budget.raised",
+    "debug.took_over",
+    "debug.handed_back",
+}
+
+
+class Transcript:
+    """A conversation folded from its records."""
+
+    def __init__(self) -> None:
+        self.header: RecordDict = {}
+        self.seed: dict[str, Any] = {}
+        """Counters, sessions and sizes of `history.seeded`, without its texts."""
+        self.sessions: list[Session] = []
+        self.prepared: list[str] = []
+        self.warm: RecordDict | None = None
+        """The `context.seeded`: what the provider's history begins with in every session."""
+        self.turns: list[Turn] = []
+        self.lifecycle: list[RecordDict] = []
+        self.warnings: list[RecordDict] = []
+        self.outputs = 0
+        self.totals: dict[str, Totals] = {}
+        self.hold: RecordDict | None = None
+        self.taken_over: set[str] = set()
+        self.termination: RecordDict | None = None
+        self.trailer: RecordDict | None = None
+        self.records = 0
+        self.last_t = 0.0
+        self.offsets: array[int] = array("Q")
+        """Byte offset of every record's line."""
+        self.counts: defaultdict[str, int] = defaultdict(int)
+        """Records by type."""
+        self._current: Turn | None = None
+        self._left: tuple[int, int, tuple[Interim, ...]] | None = None
+        """What the turn in progress had said beside tool calls when the log was gone on with."""
+
+    # --- looking things up
+
+    @property
+    def id(self) -> str:
+        """The conversation's id."""
+        return str(self.header.get("id", ""))
+
+    @property
+    def complete(self) -> bool:
+        """Whether the log was closed properly."""
+        return self.trailer is not None
+
+    def session(self, index: int) -> Session | None:
+        """The session with this number, from 1."""
+        if 0 < index <= len(self.sessions) and self.sessions[index - 1].index == index:
+            return self.sessions[index - 1]
+        return next((s for s in self.sessions if s.index == index), None)
+
+    def find(self, session: int, number: int) -> Turn | None:
+        """The turn at `session:number`."""
+        holder = self.session(session)
+        if holder is None or not holder.turns:
+            return None
+        last = self.turns[holder.turns[-1]]
+        if last.number <= number:
+            return last if last.number == number else None
+        place = bisect_left(holder.turns, number, key=lambda index: self.turns[index].number)
+        if place < len(holder.turns):
+            turn = self.turns[holder.turns[place]]
+            if turn.number == number:
+                return turn
+        return None
+
+    @property
+    def current(self) -> Turn | None:
+        """The turn in progress."""
+        return self._current if self._current is not None and self._current.status == OPEN else None
+
+    def interesting(self) -> Iterator[Turn]:
+        """Turns that hold an event of interest, in order."""
+        return (turn for turn in self.turns if turn.flags & INTERESTING)
+
+    # --- taking records in
+
+    def apply(self, record: RecordDict, offset: int = 0) -> Turn | None:
+        """Takes in the next record, which stands at `offset`; returns the turn it changed."""
+        ordinal = self.records
+        self.records = ordinal + 1
+        self.offsets.append(offset)
+        kind = record.get("type")
+        t = record.get("t")
+        if t is not None:
+            self.last_t = t
+        if kind.__class__ is not str:
+            return None
+        self.counts[kind] += 1
+        handler = _HANDLERS.get(kind)
+        number = record.get("turn")
+        turn: Turn | None = None
+        if number is not None:
+            turn = self._current
+            session = record.get("session", 1)
+            if turn is None or turn.number != number or turn.session != session:
+                turn = self._turn(record, session, number)
+            if turn is not None:
+                if turn.first < 0 and not turn.flags & _SEEDED:
+                    turn.first = ordinal
+                turn.last = ordinal
+                turn.version += 1
+        if handler is not None:
+            try:
+                handler(self, record, turn)
+            except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
+                # A damaged or foreign record must not stop the fold; `check` names what is wrong.
+                self.counts["(malformed)"] += 1
+        if kind in _LIFECYCLE:
+            self.lifecycle.append(record)
+        return turn
+
+    def stream(self, session: int, number: int, text: str) -> Turn | None:
+        """Takes in streamed text that is not in the log yet; the response replaces it."""
+        turn = self._current
+        if turn is None or turn.session != session or turn.number != number:
+            turn = self.find(session, number)
+        if turn is None or turn.status != OPEN:
+            return None
+        turn.text += text
+        turn.streamed += len(text)
+        turn.version += 1
+        return turn
+
+    def abandon(self, reason: str) -> Turn | None:
+        """Nobody writes this log any more: a turn in progress will not come to an end.
+
+        For whoever knows that there is no live writer; the log itself cannot say so. Returns the
+        turn that was left open.
+        """
+        turn = self.current
+        if turn is not None:
+            turn.status = FAILED
+            turn.flags |= Flag.ERROR
+            turn.error = reason
+            turn.code("end:abandoned")
+            turn.version += 1
+        self.hold = None
+        return turn
+
+    def _turn(self, record: RecordDict, session: Any, number: Any) -> Turn | None:
+        found = self.find(session, number)
+        if found is not None:
+            return found
+        if record.get("type") in ("session.ended", "session.started"):
+            return None
+        side = record.get("speaker") or record.get("side")
+        speaker = "provider" if side == "provider" else "persona"
+        attempt = record.get("attempt")
+        return self._new_turn(session, number, speaker, attempt or 1)
+
+    def _new_turn(self, session: int, number: int, speaker: str, attempt: int) -> Turn:
+        holder = self.session(session) or self._new_session(session, "")
+        turn = Turn(len(self.turns), session, number, speaker, attempt)
+        self.turns.append(turn)
+        holder.turns.append(turn.index)
+        self._current = turn
+        return turn
+
+    def _new_session(self, index: int, session_type: str) -> Session:
+        found = self.session(index)
+        if found is not None:
+            if session_type:
+                found.session_type = session_type
+            return found
+        session = Session(index, session_type)
+        session.warm = self._warm_words()
+        self.sessions.append(session)
+        return session
+
+    def _side(self, record: RecordDict) -> Totals:
+        side = str(record.get("side") or "provider")
+        totals = self.totals.get(side)
+        if totals is None:
+            totals = self.totals[side] = Totals()
+        return totals
+
+    # --- one method a record type
+
+    def _header(self, record: RecordDict, turn: Turn | None) -> None:
+        if not self.header:
+            self.header = record
+            scenario = record.get("scenario")
+            persona = scenario.get("persona") if isinstance(scenario, dict) else None
+            if isinstance(persona, dict) and persona.get("simulator") == "human":
+                # Nobody takes over what is a human's from the beginning.
+                self.taken_over.add("persona")
+
+    def _seeded(self, record: RecordDict, turn: Turn | None) -> None:
+        self.seed = {
+            "counters": record.get("counters", {}),
+            "current": record.get("current"),
+            "turns": len(record["turns"]),
+        }
+        self.taken_over.update(record["counters"].get("taken_over") or ())
+        self.prepared = record["sessions"]
+        ended = {item.get("session"): item for item in record.get("ended", [])}
+        for item in record["turns"]:
+            session = item["session"]
+            if self.session(session) is None:
+                name = self.prepared[session - 1] if session <= len(self.prepared) else ""
+                self._new_session(session, name)
+            seeded = self._new_turn(session, item["turn"], item["speaker"], 1)
+            seeded.status = COMMITTED
+            seeded.stage = "terminate"
+            seeded.text = item["text"]
+            seeded.flags = Flag.SEEDED
+            if item.get("human"):
+                seeded.flags |= Flag.HUMAN
+            if item.get("edited"):
+                seeded.flags |= Flag.EDITED
+            if item.get("would_have") in _WOULD_HAVE:
+                seeded.flags |= Flag.WOULD_END
+                seeded.note = _WOULD_HAVE[item["would_have"]]
+            if item.get("incomplete"):
+                seeded.flags |= Flag.INCOMPLETE
+                seeded.code(f"incomplete:{item['incomplete']}")
+            if item.get("error_text"):
+                seeded.flags |= Flag.ERROR_TEXT
+                seeded.code("error_text")
+            take_noticed(seeded, item.get("flags"))
+            interim = interim_in(item.get("messages") or ())
+            if interim:
+                seeded.flags |= Flag.INTERIM
+                seeded.interim = () if item.get("interim") == "say" else interim
+        waiting = (record.get("counters") or {}).get("pending")
+        if waiting is not None:
+            interim = interim_in(waiting.get("messages") or ())
+            self._left = (record["current"], waiting["turn"], interim)
+        for index, item in ended.items():
+            holder = self._new_session(index, item.get("session_type") or "")
+            holder.termination = item.get("termination")
+        self._current = None
+
+    def _warmed(self, record: RecordDict, turn: Turn | None) -> None:
+        self.warm = record
+        # Of a log that continues another: its sessions are known already.
+        for session in self.sessions:
+            session.warm = self._warm_words()
+
+    def _warm_words(self) -> tuple[str, int] | None:
+        if self.warm is None:
+            return None
+        return self.warm["template"], len(self.warm["messages"])
+
+    def _prepared(self, record: RecordDict, turn: Turn | None) -> None:
+        if not record.get("replayed"):
+            self.prepared = record["prepared"]
+
+    def _entered(self, record: RecordDict, turn: Turn | None) -> None:
+        self._new_session(record["session"], record["session_type"])
+
+    def _session_started(self, record: RecordDict, turn: Turn | None) -> None:
+        session = self._new_session(record["session"], record["session_type"])
+        session.first_speaker = record.get("first_speaker")
+        session.max_turns = record.get("max_turns")
+        session.started_at = record.get("t")
+        session.termination = None
+
+    def _session_ended(self, record: RecordDict, turn: Turn | None) -> None:
+        session = self._new_session(record["session"], record.get("session_type", ""))
+        session.termination = record.get("termination")
+        session.skipped = record.get("skipped")
+        session.ended_at = record.get("t")
+        self._used(record.get("usage"))
+        if session.turns and not session.skipped:
+            last = self.turns[session.turns[-1]]
+            last.flags = (last.flags & ~Flag.HELD) | Flag.ENDED
+            empty = _stopped_at_empty(last, session.termination or {})
+            last.stage = "terminate"
+            if last.status == OPEN:
+                # Nothing was said in it: the simulated user was done, or the run was stopped.
+                last.status = ENDED
+            if empty:
+                last.flags |= Flag.EMPTY
+            if empty and (session.termination or {}).get("kind") == "interrupted":
+                last.code("end:empty")
+            else:
+                _ending(last, session.termination or {})
+            if len(session.turns) == 1 and last.status == ENDED:
+                _ended_at_once(last, session.termination or {})
+            last.version += 1
+        self._current = None
+
+    def _used(self, usage: Any) -> None:
+        """What a session used in all, where nobody knows what each call of it did."""
+        for side, figures in (usage or {}).items():
+            totals = self._side({"side": side})
+            totals.add(figures)
+            totals.calls += figures.get("calls") or 0
+
+    def _turn_started(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is None:
+            return
+        turn.status = OPEN
+        turn.stage = "request"
+        turn.started = self.last_t
+        turn.speaker = record["speaker"]
+        turn.attempt = record.get("attempt") or turn.attempt
+        if turn.attempt > 1 and turn.text:
+            turn.text = ""
+            turn.streamed = 0
+        if turn.attempt > 1:
+            # These belong to the attempt before, whose records tell of it.
+            turn.flags &= ~_OF_ATTEMPT
+            turn.error = ""
+            turn.interim = ()
+            turn.codes = tuple(
+                code for code in turn.codes if code.partition(":")[0] not in ("error", "incomplete")
+            )
+        if self._left is not None and self._left[:2] == (turn.session, turn.number):
+            turn.interim, self._left = self._left[2], None
+            turn.flags |= _INTERIM * bool(turn.interim)
+        if record.get("human"):
+            turn.flags |= Flag.HUMAN
+
+    def _request(self, record: RecordDict, turn: Turn | None) -> None:
+        self._side(record).calls += 1
+        if turn is not None and turn.status == OPEN and record.get("side") != "responder":
+            if record.get("round") is not None:
+                self._beside_tools(turn, record)
+            turn.stage = "request"
+            turn.text = ""
+            turn.streamed = 0
+
+    @staticmethod
+    def _beside_tools(turn: Turn, record: RecordDict) -> None:
+        """What the turn says so far was written beside tool calls: another round begins."""
+        if not turn.text.strip():
+            return
+        number = record.get("round")
+        before = number - 1 if number is not None else len(turn.interim) + 1
+        turn.interim = (*turn.interim, Interim(before, turn.text))
+        turn.flags |= _INTERIM
+
+    def _partial(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is None or turn.status != OPEN or record.get("side") == "responder":
+            return
+        have = turn.streamed - record["offset"]
+        if have < len(record["text"]):
+            fresh = record["text"][max(0, have) :]
+            turn.text += fresh
+            turn.streamed += len(fresh)
+
+    def _response(self, record: RecordDict, turn: Turn | None) -> None:
+        totals = self._side(record)
+        usage = record.get("usage")
+        if usage:
+            totals.add(usage)
+        if record.get("duration"):
+            totals.seconds += record["duration"]
+        if turn is None:
+            return
+        if record.get("side") != "responder":
+            if turn.stage == "tools":
+                # A file of another program, which does not tell of requests.
+                self._beside_tools(turn, record)
+            turn.text = record["raw"]
+            turn.stage = "response"
+        if record.get("reasoning"):
+            turn.flags |= Flag.REASONING
+        _incomplete(turn, record)
+        if record.get("reused"):
+            turn.flags |= Flag.REUSED
+        if record.get("duration") is not None:
+            turn.latency = (turn.latency or 0.0) + record["duration"]
+        if usage:
+            add_usage(turn, usage)
+
+    def _retry(self, record: RecordDict, turn: Turn | None) -> None:
+        self._side(record).retries += 1
+        if turn is not None:
+            turn.flags |= Flag.RETRY
+            turn.code(f"retry:{record.get('side') or turn.speaker}")
+            if record.get("side") != "responder":
+                turn.text = ""
+                turn.streamed = 0
+
+    def _failed(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.flags |= Flag.ERROR
+            turn.error = str(record["error"].get("message", ""))
+            turn.status = FAILED
+            _error(turn, record, record["error"])
+            if record.get("partial") and record.get("side") != "responder":
+                turn.text = record["partial"]
+                turn.flags |= Flag.INCOMPLETE
+                turn.code("incomplete:stream_died")
+
+    def _tool_called(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.flags |= Flag.TOOL
+            turn.stage = "tools"
+
+    def _tool_returned(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is None:
+            return
+        # A call that was denied never ran, but the model called a tool and got an answer.
+        turn.flags |= Flag.TOOL
+        if not record.get("ok", True):
+            turn.flags |= Flag.TOOL_ERROR
+            turn.code(f"tool:{record.get('error_kind') or 'failed'}")
+
+    def _signals(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is None:
+            return
+        turn.stage = "signals"
+        matches = record["matches"]
+        if not matches:
+            turn.signals = ()
+            turn.flags &= ~_SIGNAL
+            return
+        names = tuple(
+            dict.fromkeys(match["signal"] for match in matches if match.get("counts") is not False)
+        )
+        for match in matches:
+            if match.get("counts") is False:
+                turn.code(f"thought:{match['signal']}")
+        turn.signals = names
+        turn.flags = turn.flags | _SIGNAL if names else turn.flags & ~_SIGNAL
+
+    def _processed(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is None:
+            return
+        turn.stage = "post_process"
+        turn.text = record["text"]
+        changed = record["changed"]
+        turn.flags = turn.flags | _CHANGED if changed else turn.flags & ~_CHANGED
+
+    def _discarded(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is None:
+            return
+        turn.status = GONE
+        turn.flags |= Flag.DISCARDED
+        turn.text = record["text"]
+        if record.get("error_text"):
+            turn.flags |= Flag.ERROR_TEXT
+        turn.note = str(record.get("hook") or "")
+        turn.stage = "commit"
+
+    def _inactive(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is None:
+            return
+        turn.status = INACTIVE
+        turn.flags |= Flag.INACTIVE
+        turn.text = record["text"]
+        turn.note = str(record.get("reason") or "")
+        turn.stage = "commit"
+
+    def _committed(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is None:
+            return
+        turn.status = COMMITTED
+        turn.text = record["text"]
+        turn.speaker = record["speaker"]
+        turn.stage = "commit"
+        flags = int(turn.flags)
+        if record.get("human"):
+            flags |= _HUMAN
+        else:
+            # It was the human's turn, who let the simulator speak.
+            flags &= ~_HUMAN
+        if record.get("edited"):
+            flags |= int(Flag.EDITED)
+        if record.get("empty"):
+            flags |= int(Flag.EMPTY)
+        if record.get("truncated"):
+            flags |= int(Flag.TRUNCATED)
+        # Of one that was supplied in place of it nothing is left.
+        flags &= ~int(Flag.ERROR_TEXT)
+        if record.get("error_text"):
+            flags |= int(Flag.ERROR_TEXT)
+            turn.code("error_text")
+        if record.get("would_have"):
+            flags |= int(Flag.WOULD_END)
+            turn.note = f"would have been {_PAST.get(record['would_have'], record['would_have'])}"
+        turn.flags = flags
+        if record.get("interim") == "say":
+            turn.interim = ()
+        noticed = record.get("flags")
+        if noticed or flags & _ALL_NOTICED:
+            take_noticed(turn, noticed)
+
+    def _decided(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.flags |= Flag.DECISION
+            turn.note = str(record.get("kind", ""))
+            code = f"decided:{turn.note}"
+            if not record.get("valid", True) and turn.note != "error":
+                code += ":invalid"
+            if record.get("for_record"):
+                code += ":record"
+            elif record.get("by") == "human":
+                code += ":human"
+            turn.code(code)
+
+    def _user_ended(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.status = COMMITTED if turn.status == COMMITTED else ENDED
+            turn.note = str(record.get("reason", ""))
+            turn.text = str(record.get("dropped_text") or turn.text)
+
+    def _output(self, record: RecordDict, turn: Turn | None) -> None:
+        self.outputs += 1
+        if turn is not None:
+            turn.flags |= Flag.OUTPUT
+
+    def _cancelled(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.flags |= Flag.CANCELLED
+            turn.text = str(record.get("partial", ""))
+
+    def _skipped(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.flags |= Flag.SKIPPED
+            turn.status = "skipped"
+            turn.note = str(record.get("reason", ""))
+
+    def _held(self, record: RecordDict, turn: Turn | None) -> None:
+        self.hold = record
+        if turn is not None:
+            turn.flags |= Flag.HELD
+            if record.get("stage") in STAGES:
+                turn.stage = record["stage"]
+            if record.get("reason") == "error":
+                turn.flags |= Flag.ERROR
+                turn.error = str((record.get("error") or {}).get("message", ""))
+                _error(turn, record, record.get("error") or {})
+
+    def _released(self, record: RecordDict, turn: Turn | None) -> None:
+        self.hold = None
+        if turn is not None:
+            turn.flags &= ~Flag.HELD
+            if record.get("choice") in ("simulate", "hand_back"):
+                # The side speaks for itself after all.
+                turn.flags &= ~Flag.HUMAN
+            if turn.status == FAILED:
+                turn.status = OPEN
+
+    def _edited(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            taken_back = record.get("undoes") is not None and not record.get("left")
+            turn.flags = (turn.flags & ~Flag.EDITED) | (0 if taken_back else Flag.EDITED)
+            if record.get("field") in ("raw", "text"):
+                turn.text = str(record["after"])
+
+    def _overrode(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None and record.get("undoes") is not None:
+            turn.flags &= ~Flag.WOULD_END
+            turn.note = ""
+        elif turn is not None and record.get("what") == "ending" and record.get("after"):
+            # Nothing would have ended it.
+            turn.note = "ended by hand"
+        elif turn is not None and record.get("what") in ("ending", "discard"):
+            turn.flags |= Flag.WOULD_END
+            if turn.status == OPEN and record.get("what") == "ending":
+                # Nothing was said in it: whoever is asked next has a turn of its own.
+                turn.status = ENDED
+            if turn.status == ENDED:
+                return
+            turn.note = {
+                "ending": "would have ended here",
+                "discard": "would have been discarded",
+            }.get(str(record.get("what")), turn.note)
+
+    def _took_over(self, record: RecordDict, turn: Turn | None) -> None:
+        self.taken_over.add(str(record.get("side", "persona")))
+
+    def _handed_back(self, record: RecordDict, turn: Turn | None) -> None:
+        self.taken_over.discard(str(record.get("side", "persona")))
+
+    def _warning(self, record: RecordDict, turn: Turn | None) -> None:
+        self.warnings.append(record)
+        if turn is not None:
+            turn.flags |= Flag.WARNING
+            if record.get("code"):
+                turn.code(f"warning:{record['code']}")
+
+    def _crossed(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.code("budget")
+
+    def _injected(self, record: RecordDict, turn: Turn | None) -> None:
+        if turn is not None:
+            turn.code(f"injected:{record.get('side') or turn.speaker}")
+
+    def _ended(self, record: RecordDict, turn: Turn | None) -> None:
+        self.termination = record.get("termination")
+        self.hold = None
+
+    def _trailer(self, record: RecordDict, turn: Turn | None) -> None:
+        self.trailer = record
+        self.hold = None
+
+
+def take_noticed(turn: Turn, noticed: Any) -> None:
+    """What the heuristics noticed about the text that was said, and of no earlier one."""
+    flags = int(turn.flags) & ~_ALL_NOTICED
+    turn.codes = tuple(code for code in turn.codes if code.partition(":")[0] not in _NOTICED)
+    for entry in noticed or ():
+        if entry.get("flag") in _NOTICED:
+            flags |= _NOTICED[entry["flag"]]
+            turn.code(f"{entry['flag']}:{entry.get('rule') or ''}")
+    turn.flags = flags
+
+
+def _incomplete(turn: Turn, record: RecordDict) -> None:
+    """Why a reply did not come to its end: as recorded, and as its finish reason says."""
+    reason = record.get("incomplete")
+    ended = finish_means(record.get("finish_reason"))
+    if reason or ended:
+        turn.flags |= Flag.INCOMPLETE
+        for each in dict.fromkeys((str(reason or ""), ended)):
+            if each:
+                turn.code(f"incomplete:{each}")
+
+
+def _error(turn: Turn, record: RecordDict, error: dict[str, Any]) -> None:
+    message = str(error.get("message", ""))
+    late = error.get("type") == "ModelTimeout" or "(turn_timeout)" in message
+    kind = "timeout" if late else error.get("category") or "other"
+    turn.code(f"error:{record.get('side') or turn.speaker}:{kind}")
+
+
+def _stopped_at_empty(turn: Turn, termination: dict[str, Any]) -> bool:
+    """Whether a turn went through its hooks, says nothing, and the run did not go on from there."""
+    return (
+        turn.status == OPEN
+        and turn.stage == "post_process"
+        and says_nothing(turn.text)
+        and (
+            (termination.get("kind"), termination.get("by")) == ("interrupted", "harness")
+            or (termination.get("kind") == "failed" and _is_of_the_turn(termination))
+        )
+    )
+
+
+def _is_of_the_turn(termination: dict[str, Any]) -> bool:
+    """Whether what a session failed of is what was said, or was not, and no hook or program."""
+    detail = termination.get("detail")
+    category = detail.get("category") if isinstance(detail, dict) else None
+    return category in ("provider", "user_simulator")
+
+
+def _ended_at_once(turn: Turn, termination: dict[str, Any]) -> None:
+    """The first and only turn of a session, in which nothing was said."""
+    if termination.get("kind") == "completed" and termination.get("by") == "simulator":
+        turn.code("end:at-once")
+
+
+def _ending(turn: Turn, termination: dict[str, Any]) -> None:
+    """What an ending that is no ordinary one says about its last turn."""
+    kind, by = termination.get("kind"), termination.get("by")
+    if kind == "abstained" and not any(code.startswith("decided:") for code in turn.codes):
+        turn.code("decided:abstain")
+    elif kind == "budget" or (kind == "interrupted" and by == "harness"):
+        turn.code(f"end:{kind}")
+    elif kind == "failed" and by == "harness":
+        turn.code("end:internal")
+    elif kind == "failed" and not any(code.startswith("error:") for code in turn.codes):
+        category = (termination.get("detail") or {}).get("category") or "other"
+        turn.code(f"error:{'provider' if by == 'provider' else 'persona'}:{category}")
+
+
+_PAST = {"end": "ended", "discard": "discarded"}
+_WOULD_HAVE = {"end": "would have ended here", "discard": "would have been discarded"}
+
+_HANDLERS: Final = {
+    "header": Transcript._header,
+    "history.seeded": Transcript._seeded,
+    "context.seeded": Transcript._warmed,
+    "sessions.prepared": Transcript._prepared,
+    "session.entered": Transcript._entered,
+    "session.started": Transcript._session_started,
+    "session.ended": Transcript._session_ended,
+    "turn.started": Transcript._turn_started,
+    "llm.request": Transcript._request,
+    "llm.partial": Transcript._partial,
+    "llm.response": Transcript._response,
+    "llm.retry": Transcript._retry,
+    "llm.failed": Transcript._failed,
+    "tool.called": Transcript._tool_called,
+    "tool.returned": Transcript._tool_returned,
+    "signals.extracted": Transcript._signals,
+    "response.processed": Transcript._processed,
+    "turn.discarded": Transcript._discarded,
+    "turn.inactive": Transcript._inactive,
+    "turn.committed": Transcript._committed,
+    "user.decided": Transcript._decided,
+    "user.ended": Transcript._user_ended,
+    "provider.output": Transcript._output,
+    "turn.cancelled": Transcript._cancelled,
+    "turn.skipped": Transcript._skipped,
+    "debug.held": Transcript._held,
+    "debug.released": Transcript._released,
+    "debug.edited": Transcript._edited,
+    "debug.overrode": Transcript._overrode,
+    "debug.injected": Transcript._injected,
+    "debug.took_over": Transcript._took_over,
+    "debug.handed_back": Transcript._handed_back,
+    "warning": Transcript._warning,
+    "budget.crossed": Transcript._crossed,
+    "conversation.ended": Transcript._ended,
+    "trailer": Transcript._trailer,
+}

@@ -1,0 +1,136 @@
+"""How states, reasons and endings are called on the screen. One place, so that they agree."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from convtui.text.boundary import visible_line
+
+if TYPE_CHECKING:
+    from convtui.records.codec import RecordDict
+
+HOLD_REASONS: Final = {
+    "pause": "paused by you",
+    "step": "stepped here",
+    "breakpoint": "breakpoint",
+    "error": "an error",
+    "budget": "the budget is used up",
+    "empty": "the reply says nothing",
+    "error_text": "the reply is the text of an error",
+    "tool_approval": "a tool call waits for approval",
+    "human": "it is your turn to speak",
+    "ending": "the session is about to end",
+    "cannot_restore": "the provider cannot be brought back to this point",
+}
+STAGES: Final = {
+    "setup": "while setting up",
+    "session": "at a session's beginning or end",
+    "restore": "while restoring",
+    "request": "before the request",
+    "response": "at the reply",
+    "tools": "at a tool call",
+    "signals": "at the signals",
+    "post_process": "at post-processing",
+    "discard": "at the discard hook",
+    "commit": "before it is said",
+    "terminate": "before the ending is decided",
+}
+
+_DECISIONS: Final = {
+    "reply": ("+", "ok"),
+    "stop": ("#", "accent"),
+    "abstain": ("?", "warning"),
+    "error": ("!", "error"),
+}
+
+
+def decision_sign(kind: str) -> tuple[str, str]:
+    """A decision's glyph and the role of its colour."""
+    return _DECISIONS.get(kind, ("!", "error"))
+
+
+def decision_text(record: RecordDict) -> str:
+    """What a decision says: the answer of a reply, else its reason; empty where there is none."""
+    answer = (record.get("arguments") or {}).get("answer")
+    if record.get("kind") == "reply" and isinstance(answer, str):
+        return answer
+    return str(record.get("reason") or "")
+
+
+def where(hold: RecordDict) -> str:
+    """`2:7 post_process`, as far as a hold says it."""
+    stage = str(hold.get("stage", ""))
+    if hold.get("turn") is None:
+        return visible_line(stage, 24)
+    return f"{hold.get('session') or 1}:{hold['turn']} {visible_line(stage, 24)}"
+
+
+def hold_reason(hold: RecordDict) -> str:
+    """Why the engine waits, in words."""
+    reason = str(hold.get("reason", ""))
+    words = HOLD_REASONS.get(reason, visible_line(reason, 40))
+    detail = visible_line(str(hold.get("detail") or ""), 300)
+    if detail.startswith(words):
+        return detail
+    return f"{words}: {detail}" if detail else words
+
+
+def ending(termination: dict[str, Any] | None) -> str:
+    """`early termination by provider: <reason>`."""
+    if not termination:
+        return "no ending on record"
+    kind = visible_line(str(termination.get("kind", "")), 40).replace("_", " ")
+    by = visible_line(str(termination.get("by", "")), 40)
+    reason = visible_line(str(termination.get("reason", "")), 200)
+    text = f"{kind} by {by}" if by else kind
+    return f"{text}: {reason}" if reason else text
+
+
+def age(then: datetime | None, now: datetime | None = None) -> str:
+    """How long ago, in at most 8 characters."""
+    if then is None:
+        return ""
+    seconds = ((now or datetime.now(UTC)) - then).total_seconds()
+    if seconds < 60:
+        return "just now"
+    for size, unit in ((86400 * 7, "w"), (86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit} ago"
+    return ""
+
+
+def error_lines(error: dict[str, Any] | None) -> tuple[str, list[str]]:
+    """An error's message on one line and the developer's own frames."""
+    if not error:
+        return "", []
+    message = visible_line(str(error.get("message", "")), 2000)
+    kind = visible_line(str(error.get("type", "")), 80)
+    frames = [
+        visible_line(line, 300)
+        for frame in error.get("frames") or ()
+        for line in str(frame).splitlines()
+        if line.strip()
+    ]
+    plain = kind in ("", "EngineError", "EngineDied", "ProviderLoadError", "ProviderError")
+    if plain or message.startswith(kind):
+        return message, frames
+    return f"{kind}: {message}", frames
+
+
+def error_location(error: dict[str, Any] | None) -> tuple[Path, int] | None:
+    """The file and line an error points at."""
+    found = (error or {}).get("location")
+    if isinstance(found, list | tuple) and len(found) == 2 and isinstance(found[1], int):
+        return Path(str(found[0])), found[1]
+    return None
+
+
+def short_path(path: Path | str) -> str:
+    """A path for people: relative to the working directory, or with `~`."""
+    path = Path(path)
+    for base, prefix in ((Path.cwd(), ""), (Path.home(), "~/")):
+        if path.is_relative_to(base):
+            return prefix + str(path.relative_to(base))
+    return str(path)

@@ -1,0 +1,132 @@
+"""Role themes as Textual themes and palettes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.theme import Theme as TextualTheme
+
+from convtui.tui.drawing.palette import DARK, Palette
+
+if TYPE_CHECKING:
+    from convtui.config.themes import Theme
+    from convtui.errors import Problem
+
+DEFAULT = "dark"
+_COLOR = re.compile(r"^  (\w+): '(#[0-9a-fA-F]{6})'$", re.MULTILINE)
+
+
+@dataclass(slots=True, frozen=True)
+class Look:
+    """What the screens need of a theme."""
+
+    name: str
+    dark: bool
+    monochrome: bool
+    colors: Mapping[str, str]
+
+
+def look_of(theme: Theme) -> Look:
+    """The look of a theme."""
+    return Look(theme.name, theme.dark, theme.monochrome, theme.colors)
+
+
+def builtin_look(name: str) -> Look | None:
+    """A built-in theme, for the first frame; None when there is none of that name.
+
+    Reads the plain form in which the built-in files are written: YAML and the models that check
+    a user's theme take longer to import than the frame takes to draw.
+    """
+    from convtui.config.paths import builtin_dir
+    from convtui.errors import FileError
+
+    if not re.fullmatch(r"[a-z0-9-]+", name):
+        return None
+    try:
+        text = (builtin_dir("themes") / f"{name}.yaml").read_text(encoding="utf-8")
+    except (OSError, ValueError, FileError):
+        return None
+    lines = text.splitlines()
+    return Look(
+        name, "dark: true" in lines, "monochrome: true" in lines, dict(_COLOR.findall(text))
+    )
+
+
+def textual_theme(
+    colors: Mapping[str, str], *, name: str, dark: bool = True, monochrome: bool = False
+) -> TextualTheme:
+    """The Textual theme of a set of role colours; its name gets a prefix of its own."""
+    c = {**DARK, **colors}
+    mono = {"block-cursor-text-style": "bold reverse"} if monochrome else {}
+    return TextualTheme(
+        name=f"convtui-{name}",
+        primary=c["accent"],
+        secondary=c["provider"],
+        accent=c["accent"],
+        warning=c["held"],
+        error=c["error"],
+        success=c["ok"],
+        foreground=c["text"],
+        background=c["background"],
+        surface=c["surface"],
+        panel=c["panel"],
+        dark=dark,
+        variables={
+            "border": c["border"],
+            "border-blurred": c["border"],
+            "text-muted": c["muted"],
+            "foreground-muted": c["muted"],
+            "text-accent": c["accent"],
+            "text-primary": c["accent"],
+            "text-error": c["error"],
+            "text-warning": c["held"],
+            "text-success": c["ok"],
+            "block-cursor-background": c["selection"],
+            "block-cursor-foreground": c["text"],
+            "block-cursor-blurred-background": c["panel"],
+            "block-cursor-blurred-foreground": c["text"],
+            "input-selection-background": c["selection"],
+            "screen-selection-background": c["selection"],
+            "scrollbar": c["border"],
+            "scrollbar-hover": c["muted"],
+            "scrollbar-active": c["accent"],
+            "scrollbar-background": c["background"],
+            "scrollbar-background-hover": c["background"],
+            "scrollbar-background-active": c["background"],
+            "scrollbar-corner-color": c["background"],
+            "button-focus-text-style": "bold underline",
+            **mono,
+        },
+    )
+
+
+def load(name: str, user_dir: Path | None) -> tuple[Look | None, list[Problem]]:
+    """The theme `name` (a built-in one, or one of the user's), else the default one.
+
+    Blocking. A broken or missing theme is among the problems. Raises `FileError` when the built-in
+    ones are missing.
+    """
+    from convtui.config.paths import builtin_dir
+    from convtui.config.themes import load_themes
+    from convtui.errors import Problem, did_you_mean, listed
+
+    dirs = [builtin_dir("themes")]
+    if user_dir is not None:
+        dirs.append(user_dir)
+    found, problems = load_themes(dirs)
+    if name not in found:
+        hint = did_you_mean(name, found) or f"; there are {listed(sorted(found))}"
+        problems.append(Problem(f"there is no theme {name!r}{hint}"))
+    theme = found.get(name) or found.get(DEFAULT)
+    return look_of(theme) if theme is not None else None, problems
+
+
+def palette_of(theme: Look | None, *, monochrome: bool) -> Palette:
+    """The palette of a theme; the default one for None."""
+    if theme is None:
+        return Palette(monochrome=monochrome)
+    return Palette(theme.colors, monochrome=monochrome or theme.monochrome)

@@ -1,0 +1,158 @@
+"""Every key and paste before anything else has it: text goes where it is typed, commands do not
+run by accident."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from textual import events
+from textual.message import Message
+from textual.widget import Widget
+
+from convtui.tui.keyboard.typing_guard import AFTER_TEXT, BURST_GAP, Stroke, TypingGuard, Verdict
+from convtui.tui.textual_compat import MISREAD_KEYS, forward
+from convtui.tui.timers import once
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+
+def takes_text(widget: Widget | None) -> bool:
+    """Whether what is typed while `widget` has the focus is its text."""
+    if widget is None:
+        return False
+    # These widgets cost more than the first frame; some screens load them later.
+    from textual.widgets import Input, TextArea
+
+    return isinstance(widget, Input) or (isinstance(widget, TextArea) and not widget.read_only)
+
+
+def _one_line(widget: Widget | None) -> bool:
+    from textual.widgets import Input
+
+    return isinstance(widget, Input)
+
+
+class KeyClock:
+    """When keys came, and what comes later. Tests have a clock of their own."""
+
+    def now(self) -> float:
+        """Seconds, as messages are stamped with them."""
+        return Message().time
+
+    def arrived(self, event: events.Key) -> float:
+        """When the terminal's thread read the key, however long the loop took to come to it."""
+        return event.time
+
+    def later(self, app: App[Any], delay: float, callback: Callable[[], object]) -> None:
+        """Calls back after `delay` seconds, behind the keys that have come until then."""
+        once(app, delay, lambda: app.call_later(callback))
+
+
+class TypedKeys:
+    """Carries out what `TypingGuard` says about the app's keys.
+
+    `deliver` hands a key to whatever it is for; `acts` says whether a key would do more, outside of
+    an input, than to show something; `dropped` is called when keys did nothing.
+    """
+
+    def __init__(
+        self,
+        app: App[Any],
+        *,
+        deliver: Callable[[events.Key], Awaitable[None]],
+        acts: Callable[[str], bool],
+        dropped: Callable[[], None],
+        clock: KeyClock | None = None,
+    ) -> None:
+        self.clock = clock or KeyClock()
+        self._app = app
+        self._deliver, self._acts, self._dropped = deliver, acts, dropped
+        self._guard = TypingGuard()
+        self._typed_in: Widget | None = None
+        """The input that had the last text."""
+        self._decisions = 0
+        self._dropped_at = float("-inf")
+
+    @property
+    def busy_for(self) -> float:
+        """Seconds until nobody can be said to be at the keys; 0 when it is so now."""
+        return max(0.0, self._guard.last_key_at + AFTER_TEXT - self.clock.now())
+
+    def pointed(self) -> None:
+        """The mouse was pressed: where the text goes is up to that."""
+        self._guard.left()
+
+    async def key(self, event: events.Key) -> None:
+        """Takes a key that has just come."""
+        event.key = MISREAD_KEYS.get(event.key, event.key)
+        focused = self._app.focused
+        typing = takes_text(focused)
+        stroke = Stroke(event.key, event.character, self.clock.arrived(event), event)
+        verdicts = self._guard.judge(stroke, typing=typing, acts=typing or self._acts(event.key))
+        await self._carry_out(verdicts)
+        if self._guard.waiting:
+            self._decisions += 1
+            mine = self._decisions
+            self.clock.later(self._app, BURST_GAP, lambda: self._rest(mine))
+
+    def paste(self, event: events.Paste) -> events.Paste:
+        """A paste as the input with the focus can take it: no line of it is lost."""
+        focused = self._app.focused
+        lines = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        if _one_line(focused):
+            # Textual keeps the first line only.
+            lines = " ".join(lines.splitlines())
+        if takes_text(focused):
+            self._typed_in = focused
+            self._guard.pasted(event.time)
+        return event if lines == event.text else events.Paste(lines)
+
+    async def _rest(self, decision: int) -> None:
+        if decision == self._decisions:
+            await self._carry_out(self._guard.rest())
+
+    async def _carry_out(self, verdicts: list[tuple[Stroke, Verdict]]) -> None:
+        ignored = False
+        for stroke, verdict in verdicts:
+            focused = self._app.focused
+            if verdict is Verdict.GO:
+                if takes_text(focused):
+                    self._typed_in = focused
+                await self._deliver(stroke.event)
+            elif verdict is Verdict.TEXT and focused is not None:
+                self._typed_in = focused
+                _put_in(focused, stroke)
+            elif verdict is Verdict.BACK:
+                ignored = not await self._give_back(stroke) or ignored
+            elif verdict is Verdict.DROP:
+                ignored = ignored or not takes_text(focused)
+        if ignored:
+            # A burst is told of once.
+            before, self._dropped_at = self._dropped_at, verdicts[-1][0].at
+            if self._dropped_at - before > AFTER_TEXT:
+                self._dropped()
+
+    async def _give_back(self, stroke: Stroke) -> bool:
+        """Gives a key to the input that lost the focus; whether it is there to take it."""
+        widget = self._typed_in
+        if widget is None or not widget.is_attached or not widget.display:
+            return False
+        if widget.screen is self._app.screen:
+            widget.focus()
+        if stroke.printable:
+            forward(widget, stroke.event)
+        elif widget.screen is not self._app.screen:
+            return False
+        else:
+            _put_in(widget, stroke)
+        return True
+
+
+def _put_in(widget: Widget, stroke: Stroke) -> None:
+    """Types a line end or a tab: as it is where there are lines, as a space where there is one."""
+    if _one_line(widget):
+        forward(widget, events.Key("space", " "))
+    else:
+        forward(widget, events.Paste("\t" if stroke.key == "tab" else "\n"))

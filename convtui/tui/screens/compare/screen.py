@@ -1,0 +1,267 @@
+"""Compare: two runs or branches side by side, from their first divergence on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+from rich.cells import cell_len
+from textual import events
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.widgets import Static
+
+from convtui.actions.registry import Keymap
+from convtui.analysis.compare.comparison import Comparison, compare_logs
+from convtui.analysis.compare.report import Row, ending_rows, usage_rows
+from convtui.errors import ConvtuiError
+from convtui.text.boundary import visible_line
+from convtui.tui.screens.action_screen import ActionScreen
+from convtui.tui.screens.compare.compare_view import CompareView, Diff
+from convtui.tui.screens.handlers import Handler
+from convtui.tui.widgets.keybar import KeyBar
+
+SLICE = 0.1
+"""Seconds that a thread makes word diffs before the screen takes them."""
+_ROOMY = 30
+"""Lines from which everything that was used is told."""
+_TELLING = ("turns said", "mean latency", "provider tokens", "provider cost")
+"""What is told of what was used where there is little room."""
+_LEAST = ("turns said", "provider tokens")
+"""And where there is next to none."""
+_TINY = 20
+"""Lines below which that is so."""
+_LABEL = 18
+
+
+class CompareScreen(ActionScreen):
+    """Two columns aligned turn by turn; endings and usage below."""
+
+    KEY_CONTEXTS = ("compare",)
+    AUTO_FOCUS = "CompareView"
+    DEFAULT_CSS = """
+    CompareScreen { layout: vertical; }
+    CompareScreen #compare-title, CompareScreen #compare-kin {
+        height: auto; max-height: 2; width: 1fr; background: $panel; padding: 0 1; }
+    CompareScreen #compare-kin { color: $text-muted; }
+    CompareScreen #compare-kin.-problem { color: $text-error; max-height: 8; }
+    CompareScreen.-tiny #compare-title, CompareScreen.-tiny #compare-kin {
+        max-height: 1; }
+    CompareScreen CompareView { height: 1fr; }
+    CompareScreen #compare-end { height: auto; max-height: 45%; width: 1fr; background: $panel;
+                                 padding: 0 1; }
+    """
+
+    def __init__(self, keymap: Keymap, path_a: Path, path_b: Path) -> None:
+        super().__init__(keymap)
+        self._paths = (path_a, path_b)
+        self.comparison: Comparison | None = None
+        """None while the two are being read."""
+        self.problem = ""
+        """Why they cannot be compared."""
+
+    def compose(self) -> ComposeResult:
+        """A title, what they share, the pairs, how they ended."""
+        yield Static(id="compare-title", markup=False)
+        yield Static(id="compare-kin", markup=False)
+        yield CompareView()
+        yield Static(id="compare-end", markup=False)
+        yield KeyBar()
+
+    @property
+    def view(self) -> CompareView:
+        """The pairs."""
+        return self.query_one(CompareView)
+
+    def on_mount(self) -> None:
+        """Reads both logs in a thread."""
+        self._show()
+        self.spawn(self._load())
+        self.refresh_footer()
+
+    async def _load(self) -> None:
+        try:
+            found = await asyncio.to_thread(compare_logs, *self._paths)
+        except (ConvtuiError, OSError) as error:
+            self.problem = str(error)
+            self._show()
+            return
+        if not self.is_mounted:
+            return
+        self.comparison = found
+        self.view.show(found)
+        self._show()
+        await self._make_diffs()
+
+    async def _make_diffs(self) -> None:
+        """Makes the word diffs in a thread, those from the first divergence on first."""
+        view = self.view
+        start = max(0, view.first)
+        order = [*range(start, len(view.items)), *range(start)]
+        wanted = [index for index in order if _has_diff(view, index)]
+        position = 0
+
+        def some(first: int) -> dict[int, Diff]:
+            until = time.monotonic() + SLICE
+            made: dict[int, Diff] = {}
+            for index in wanted[first:]:
+                pair = view.items[index].pair
+                assert pair is not None
+                made[index] = pair.diff()
+                if time.monotonic() > until:
+                    break
+            return made
+
+        while position < len(wanted) and self.is_mounted:
+            made = await asyncio.to_thread(some, position)
+            position += len(made)
+            if self.is_mounted:
+                view.take_diffs(made)
+
+    # --- drawing
+
+    def _show(self) -> None:
+        """Brings title and endings up to date."""
+        self.query_one("#compare-title", Static).update(self._title())
+        kin = self.query_one("#compare-kin", Static)
+        words = self.comparison.kin_words() if self.comparison is not None else ""
+        kin.display = bool(words or self.problem)
+        self.set_class(self.app.size.height < _TINY, "-tiny")
+        kin.update(Content(visible_line(self.problem or words, 400)))
+        kin.set_class(bool(self.problem), "-problem")
+        below = self.query_one("#compare-end", Static)
+        below.display = self.comparison is not None
+        if self.comparison is not None:
+            below.update(self._below(self.comparison))
+
+    def _title(self) -> Content:
+        names = [visible_line(path.name, 60) for path in self._paths]
+        parts: list[tuple[str, str]] = [
+            ("A ", "bold $text-accent"),
+            (names[0], "bold"),
+            ("  B ", "bold $text-accent"),
+            (names[1], "bold"),
+            ("  ", ""),
+        ]
+        if self.problem:
+            parts.append(("cannot be compared", "$text-error"))
+        elif self.comparison is None:
+            parts.append(("both are being read", "$text-muted"))
+        elif self.comparison.same:
+            parts.append(("no difference", "$text-success"))
+        else:
+            at, count = self.view.difference_number()
+            first = visible_line(self.comparison.first_words(), 80)
+            parts.append((f"difference {at or '-'} of {count}", "$text-warning"))
+            parts.append((f", the first: {first}", "$text-muted"))
+        return Content.assemble(*parts)
+
+    def _below(self, comparison: Comparison) -> Content:
+        width = max(20, self.app.size.width - 2)
+        roomy = self.app.size.height >= _ROOMY
+        rows = [row for row in ending_rows(comparison) if roomy or row[1] != row[2]]
+        rows = rows or ending_rows(comparison)[-1:]
+        used = usage_rows(comparison)
+        if not roomy:
+            telling = _LEAST if self.app.size.height < _TINY else _TELLING
+            used = [row for row in used if row[0] in telling]
+        wide = width >= 90
+        lines = [_two_columns(row, width) for row in (*rows[-4:], *used)] if wide else []
+        if not wide:
+            for name, one, other in rows[-2:]:
+                if one == other:
+                    lines.append(_cut(f"{name}: {one}", width))
+                else:
+                    lines += [_cut(f"{name} A: {one}", width), _cut(f"{name} B: {other}", width)]
+            lines += _packed([f"{name} {one} | {other}" for name, one, other in used], width)
+        return Content("\n".join(lines))
+
+    def on_compare_view_selected(self) -> None:
+        """Another pair is selected: which difference it is."""
+        if self.comparison is not None:
+            self._show()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """More or less room."""
+        self._show()
+
+    def restyle(self) -> None:
+        """Another theme."""
+        self.view.palette = self.capp.palette
+        self._show()
+
+    # --- keys
+
+    def footer_ids(self) -> Sequence[str]:
+        """What can be done here."""
+        return (
+            "compare.next",
+            "compare.previous",
+            "compare.open_a",
+            "compare.open_b",
+            "app.quit",
+            "app.help",
+        )
+
+    def handlers(self) -> Iterable[Handler]:
+        """Moving, and opening either side."""
+        yield Handler("compare.next", self._next_difference)
+        yield Handler("compare.previous", self._previous_difference)
+        yield Handler("compare.open_a", partial(self._open, 0))
+        yield Handler("compare.open_b", partial(self._open, 1))
+        yield Handler("move.up", partial(self._move, -1))
+        yield Handler("move.down", partial(self._move, 1))
+        yield Handler("move.first", lambda: self.view.go_to(0))
+        yield Handler("move.last", lambda: self.view.go_to(len(self.view.items) - 1))
+
+    def _next_difference(self) -> None:
+        if not self.view.next_difference(1):
+            self.tell("No further difference.")
+
+    def _previous_difference(self) -> None:
+        if not self.view.next_difference(-1):
+            self.tell("No earlier difference.")
+
+    def _open(self, side: int) -> None:
+        item = self.view.selected
+        pair = item.pair if item is not None else None
+        turn = (pair.b if side else pair.a) if pair is not None else None
+        at = (turn.session, turn.number) if turn is not None else None
+        self.capp.replay(self._paths[side], at=at)
+
+    def _move(self, by: int) -> None:
+        self.view.go_to(self.view.cursor + by)
+
+    def quit(self) -> None:
+        """Back."""
+        self.capp.leave(self)
+
+
+def _has_diff(view: CompareView, index: int) -> bool:
+    pair = view.items[index].pair
+    return pair is not None and pair.a is not None and pair.b is not None and bool(pair.differences)
+
+
+def _cut(text: str, width: int) -> str:
+    return visible_line(text, width)
+
+
+def _two_columns(row: Row, width: int) -> str:
+    name, one, other = row
+    column = (width - _LABEL - 3) // 2
+    left = visible_line(one, column)
+    pad = " " * max(0, column - cell_len(left))
+    return f"{visible_line(name, _LABEL - 1):<{_LABEL}}{left}{pad} │ {visible_line(other, column)}"
+
+
+def _packed(parts: Sequence[str], width: int) -> list[str]:
+    lines: list[str] = []
+    for part in (visible_line(part, width) for part in parts):
+        if lines and cell_len(lines[-1]) + 3 + cell_len(part) <= width:
+            lines[-1] += f" · {part}"
+        else:
+            lines.append(part)
+    return lines

@@ -1,0 +1,71 @@
+"""Setting a breakpoint at a turn, and listing the breakpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from convtui.errors import CommandRefused
+from convtui.transcript.fold import Turn
+from convtui.tui.screens.debugger.context import DebuggerContext
+from convtui.tui.screens.handlers import Handler
+
+
+class BreakKeys:
+    """Breakpoints of a live conversation."""
+
+    def __init__(self, context: DebuggerContext) -> None:
+        self._context = context
+        self._conversation = context.conversation
+
+    def handlers(self) -> Iterator[Handler]:
+        """The actions on breakpoints."""
+        yield Handler("break.here", self._toggle_here, self._can_break)
+        yield Handler("break.list", self._list, self._can_break)
+
+    def _can_break(self) -> bool:
+        return self._conversation.going and self._context.selected() is not None
+
+    def status(self) -> list[str]:
+        """How many there are, for the status line."""
+        run = self._conversation.run
+        if run is None or not run.breakpoints:
+            return []
+        count = sum(item.enabled for item in run.breakpoints)
+        return [f"{count} breakpoint{'s' if count != 1 else ''}"]
+
+    def _expression(self, turn: Turn) -> str:
+        """The expression of a breakpoint at a turn."""
+        transcript = self._conversation.transcript
+        session = transcript.session(turn.session)
+        name = session.session_type if session is not None else ""
+        plain = name and all(char.isalnum() or char in "_-" for char in name)
+        if len(transcript.prepared) > 1 and plain:
+            return f"~turn = {turn.number} & ~session {name}"
+        return f"~turn = {turn.number}"
+
+    async def _toggle_here(self) -> None:
+        """Sets or clears a breakpoint at the selected turn."""
+        run, turn = self._conversation.run, self._context.selected()
+        if run is None or turn is None:
+            self._context.notify("Breakpoints are for a live conversation.")
+            return
+        expression = self._expression(turn)
+        there = next((item for item in run.breakpoints if item.text == expression), None)
+        try:
+            if there is None:
+                await run.add_breakpoint(expression)
+                self._context.notify(f"Breakpoint set: {expression}")
+            else:
+                await run.remove_breakpoint(there)
+                self._context.notify(f"Breakpoint removed: {expression}")
+        except CommandRefused as refused:
+            self._context.refused(refused)
+
+    def _list(self) -> None:
+        from convtui.tui.screens.dialogs.breakpoints import BreakpointsScreen
+
+        run = self._conversation.run
+        if run is None:
+            self._context.notify("Breakpoints are for a live conversation.")
+        else:
+            self._context.open(BreakpointsScreen(run))

@@ -1,0 +1,50 @@
+"""Raising a budget that is used up."""
+
+from __future__ import annotations
+
+from convtui.records.codec import RecordDict
+from convtui.tui.screens.debugger.context import DebuggerContext
+from convtui.tui.screens.debugger.hold_reply import HoldReply
+from convtui.tui.screens.dialogs.questions import Ask
+from convtui.tui.sources.budget import Crossed, crossed_now, read_limit
+
+
+class BudgetRaise:
+    """Asks for the new limit."""
+
+    def __init__(self, context: DebuggerContext, reply: HoldReply) -> None:
+        self._conversation = context.conversation
+        self._reply = reply
+
+    async def answer(self, choice: str, hold: RecordDict) -> bool:
+        """Raises the budget that the conversation is held for; whether that is the choice."""
+        if choice != "raise" or hold.get("reason") != "budget":
+            return False
+        await self._raise(hold)
+        return True
+
+    def _crossed(self) -> Crossed | None:
+        """The limit that the conversation is held for."""
+        hold = self._conversation.hold
+        if hold is None or hold.get("reason") != "budget":
+            return None
+        return crossed_now(self._conversation.transcript)
+
+    async def _raise(self, hold: RecordDict) -> None:
+        crossed = self._crossed()
+        if crossed is None:
+            await self._reply.release("raise")
+            return
+
+        def ask(wrote: str | None) -> Ask:
+            return Ask(
+                f"the new budget: {crossed.title}",
+                value=crossed.doubled(),
+                hint=f"{crossed.in_words()}; the new one must be above what was used.",
+                check=lambda text: self._reply.gone(hold) or read_limit(text, crossed)[1],
+                wrote=wrote,
+            )
+
+        await self._reply.answered(
+            hold, ask, lambda text: ("raise", {"limit": read_limit(text, crossed)[0]})
+        )

@@ -1,0 +1,69 @@
+"""What the footer of the debugger offers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convtui.tui.screens.debugger.context import ShownConversation
+from convtui.tui.widgets.keybar import KeyItem
+
+_LIVE = (
+    "run.toggle", "run.step_turn", "run.step_stage", "take_over.toggle", "run.cancel_call",
+    "break.here", "inspector.decision", "context.view", "inspector.whole", "provider.reload",
+    "view.cycle", "inspector.toggle",
+    "search.open", "take_over.provider", "app.quit", "app.help",
+)  # fmt: skip
+_HELD = (
+    "run.toggle", "run.step_turn", "run.step_stage", "hold.edit", "hold.ask_again",
+    "hold.override", "take_over.toggle", "inspector.decision", "provider.reload", "branch.rewind",
+    "context.view", "inspector.whole", "view.cycle", "break.here", "search.open",
+    "take_over.provider", "app.quit", "app.help",
+)  # fmt: skip
+_REPLAY = (
+    "replay.toggle", "replay.previous_turn", "replay.next_turn", "context.view",
+    "inspector.whole", "run.step_stage", "replay.faster", "move.next_event", "inspector.decision",
+    "hold.edit_brief", "view.cycle", "inspector.toggle", "search.open", "replay.go_to",
+    "app.quit", "app.help",
+)  # fmt: skip
+_OVER = (
+    "provider.reload", "branch.rewind", "context.view", "move.next_event", "inspector.decision",
+    "hold.edit_brief", "view.cycle", "inspector.toggle", "search.open", "copy.transcript",
+    "app.quit", "app.help",
+)  # fmt: skip
+
+
+def footer_ids(conversation: ShownConversation, *, searching: bool) -> Sequence[str]:
+    """The actions that can be done now, most important first."""
+    handle = conversation.handle
+    if conversation.replay is not None:
+        ids: tuple[str, ...] = _REPLAY
+    elif conversation.over:
+        ids = _OVER
+    else:
+        ids = _HELD if conversation.hold is not None else _LIVE
+    if handle is not None and handle.silent_for > 0 and not conversation.over:
+        ids = ("run.kill_engine", *ids)
+    if searching:
+        ids = ("search.next", "search.previous", "search.close", *ids)
+    return ids
+
+
+def take_over_ids(*, can_draft: bool, my_turn: bool) -> Sequence[str]:
+    """What can be done in the take-over's input."""
+    ids = ["take_over.newline", "take_over.editor", "take_over.leave"]
+    if can_draft:
+        ids.insert(0, "take_over.draft")
+    if my_turn:
+        ids.insert(0, "take_over.send")
+    return ids
+
+
+def beside_hold_bar(items: list[KeyItem], conversation: ShownConversation) -> list[KeyItem]:
+    """`items` without what the hold bar lists, with the same keys; a dead engine has one of its
+    own."""
+    if conversation.hold is not None:
+        items = [item for item in items if not item.action.startswith("hold.")]
+    if conversation.dead:
+        items = [item for item in items if item.action != "provider.reload"]
+        items.insert(0, KeyItem("enter", "go on from the log", "provider.reload"))
+    return items

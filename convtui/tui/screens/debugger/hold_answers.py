@@ -1,0 +1,299 @@
+"""Answering what is held: its choices, an edit, asking again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from convtui.actions.registry import Keymap
+from convtui.records.codec import RecordDict
+from convtui.text.boundary import visible_line
+from convtui.tui.screens.debugger.context import DebuggerContext, WriteOutside
+from convtui.tui.screens.debugger.hold_reply import HoldReply
+from convtui.tui.screens.dialogs.questions import Ask, Edit
+from convtui.tui.screens.handlers import Handler
+from convtui.tui.widgets.holdbar import choices_of
+
+HOLD_KEYS = {
+    "hold.edit": ("edit", "supply", "reply"),
+    "hold.ask_again": ("again", "retry"),
+    "hold.override": ("override", "keep"),
+    "hold.undo": ("undo",),
+    "hold.redo": ("redo",),
+}
+"""The choices of a hold that have a key of their own, whatever their number."""
+SHOWN_ONLY = frozenset({"estimate", "verdict"})
+"""Fields of drafts that are to be read, not edited."""
+EDITS = frozenset({"edit", "supply", "reply"})
+"""Choices that need a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherAnswers:
+    """Answers that ask for something of their own before a hold is released."""
+
+    answers: Sequence[Callable[[str, RecordDict], Awaitable[bool]]]
+    """Each answers a hold with a choice, unless the choice is none of its own; whether it was."""
+    edit: Callable[[str, bool], Awaitable[bool]]
+    """Edits what is held, in the user's editor where that is asked for; whether it was its own."""
+    write: Callable[[], Awaitable[bool]]
+    """Opens what is about to be said in the user's editor; whether there is such a text."""
+    can_write: Callable[[], bool]
+    """Whether something is about to be said."""
+
+    async def answer(self, choice: str, hold: RecordDict) -> bool:
+        """Answers with a choice, where one of them has it; whether it was."""
+        for answer in self.answers:
+            if await answer(choice, hold):
+                return True
+        return False
+
+
+class HoldAnswers:
+    """Choices by number and by key, edits of drafts, other parameters."""
+
+    def __init__(
+        self,
+        context: DebuggerContext,
+        reply: HoldReply,
+        others: OtherAnswers,
+        write_outside: WriteOutside,
+    ) -> None:
+        self._context = context
+        self._conversation = context.conversation
+        self._reply = reply
+        self._others = others
+        self._write_outside = write_outside
+        self._asked_with = ""
+        """The parameters that were asked with last."""
+
+    def handlers(self) -> Iterator[Handler]:
+        """The actions on a hold."""
+        yield Handler("hold.first", partial(self._choose_number, 1), moves=True)
+        for number in range(1, 10):
+            yield Handler(
+                f"hold.choice_{number}",
+                partial(self._choose_number, number),
+                partial(self._has_choice, number),
+                moves=True,
+            )
+        edits = partial(self._offers, *HOLD_KEYS["hold.edit"])
+        yield Handler("hold.edit", self._edit, edits, moves=True)
+        yield Handler(
+            "hold.open_editor",
+            self._open_editor,
+            lambda: self._others.can_write() or edits(),
+            moves=True,
+        )
+        yield Handler(
+            "hold.ask_again",
+            partial(self.take, "again", "retry", what="Asking again"),
+            partial(self._offers, "again", "retry"),
+            # What is still held can be asked for again without losing anything.
+            warning=lambda: None,
+            moves=True,
+        )
+        yield Handler(
+            "hold.ask_again_with", self._ask_again_with, partial(self._offers, "again"), moves=True
+        )
+        yield Handler(
+            "hold.override",
+            partial(self.take, "override", "keep", what="Overriding"),
+            partial(self._offers, "override", "keep"),
+            moves=True,
+        )
+        undo = "Nothing was edited here: there is nothing to undo."
+        redo = "Nothing was taken back here: there is nothing to redo."
+        yield Handler(
+            "hold.undo",
+            partial(self._go_back_on, "undo", undo),
+            partial(self._offers, "undo"),
+            moves=True,
+        )
+        yield Handler(
+            "hold.redo",
+            partial(self._go_back_on, "redo", redo),
+            partial(self._offers, "redo"),
+            moves=True,
+        )
+
+    def _offers(self, *choices: str) -> bool:
+        return self._reply.offers(*choices) is not None
+
+    def _has_choice(self, number: int) -> bool:
+        return number <= len(choices_of(self._conversation.hold))
+
+    async def _edit(self) -> None:
+        await self._edit_held(self._reply.offers(*HOLD_KEYS["hold.edit"]) or "edit")
+
+    async def _open_editor(self) -> None:
+        """Opens what is held, or what the human is about to say, in an editor of its own."""
+        if not await self._others.write():
+            choice = self._reply.offers(*HOLD_KEYS["hold.edit"]) or "edit"
+            await self._edit_held(choice, outside=True)
+
+    async def _choose_number(self, number: int) -> None:
+        """Takes the choice with this number, from 1."""
+        choices = choices_of(self._conversation.hold)
+        if 1 <= number <= len(choices):
+            await self._choose(choices[number - 1][0])
+        elif self._conversation.hold is not None:
+            self._context.notify(f"This hold has {len(choices)} choices.")
+
+    async def _choose(self, choice: str) -> None:
+        """Takes a choice; one that needs a text asks for it."""
+        hold = self._conversation.hold
+        if hold is None:
+            self._reply.nothing_held()
+        elif not await self._others.answer(choice, hold):
+            if choice in EDITS:
+                await self._edit_held(choice)
+            else:
+                await self._reply.release(choice)
+
+    async def take(self, *choices: str, what: str) -> None:
+        """Takes the first of `choices` that the hold offers; `what` is that for a person."""
+        if self._conversation.hold is None:
+            self._reply.nothing_held()
+            return
+        choice = self._reply.offers(*choices)
+        if choice is None:
+            labels = ", ".join(label for _, label in choices_of(self._conversation.hold))
+            self._context.notify(
+                f"{what} is not possible here; this hold offers: {labels}.", "warning"
+            )
+        else:
+            await self._choose(choice)
+
+    async def _go_back_on(self, choice: str, nothing: str) -> None:
+        hold = self._conversation.hold
+        if hold is None:
+            self._reply.nothing_held()
+            return
+        label = next((label for identity, label in choices_of(hold) if identity == choice), None)
+        if label is None:
+            self._context.notify(nothing, "warning")
+        elif await self._reply.release(choice):
+            done = {"undo": "Undone:", "redo": "Redone:"}[choice]
+            self._context.notify(f"{label.replace(choice, done, 1)}.")
+
+    async def _ask_again_with(self) -> None:
+        """Asks the model again with other parameters, which count this once."""
+        hold = self._conversation.hold
+        if hold is None:
+            self._reply.nothing_held()
+            return
+        if self._reply.offers("again") is None:
+            await self.take("again", what="Asking again")
+            return
+
+        def ask(wrote: str | None) -> Ask:
+            return Ask(
+                "ask again with other parameters",
+                value=self._asked_with,
+                hint="key=value, separated by spaces: temperature=0.2 model=openai/gpt-4o. Values"
+                " are JSON, or text. They count for this attempt, and are on record.",
+                check=lambda text: self._reply.gone(hold) or read_params(text)[1],
+                wrote=wrote,
+            )
+
+        answer = await self._reply.answered(
+            hold, ask, lambda text: ("again", {"params": read_params(text)[0]})
+        )
+        if answer is not None:
+            self._asked_with = answer
+            params, _ = read_params(answer)
+            given = ", ".join(f"{name}={value}" for name, value in params.items())
+            self._context.notify(f"Asked again with {visible_line(given, 200)}.")
+
+    async def _edit_held(self, choice: str, *, outside: bool = False) -> None:
+        """Edits the held draft; the engine runs the stages between again and holds again."""
+        hold = self._conversation.hold
+        if hold is None:
+            self._reply.nothing_held()
+            return
+        if self._reply.offers(choice) is None:
+            self._context.notify("There is nothing to edit at this stage.", "warning")
+            return
+        if await self._others.edit(choice, outside):
+            return
+        drafts = self._drafts_for(choice, hold)
+        edits: dict[str, str] = {}
+        while True:
+            written = await (
+                self._outside(drafts) if outside else self._inside(hold, drafts, edits)
+            )
+            if not written:
+                return  # nothing was changed
+            if choice == "reply" and not written.get("raw", drafts[0][2]).strip():
+                self._context.notify(
+                    "An answer cannot be empty: stop or abstain instead.", "warning"
+                )
+                return
+            if self._reply.still(hold) and await self._reply.release(choice, written):
+                return
+            # What was written and not taken is not lost: it can be tried again, or copied.
+            edits, outside = written, False
+
+    def _drafts_for(self, choice: str, hold: RecordDict) -> list[tuple[str, str, str]]:
+        """What a choice edits, as (field, label, text)."""
+        drafts = drafts_of(hold)
+        if choice == "reply":
+            # The text of another decision is a reason, no answer.
+            kind = next((text for field, _, text in drafts if field == "decision"), "reply")
+            text = next((text for field, _, text in drafts if field == "raw"), "")
+            return [("raw", "what the user answers", text if kind == "reply" else "")]
+        return drafts or [("text", "what is said", "")]
+
+    async def _inside(
+        self, hold: RecordDict, drafts: list[tuple[str, str, str]], wrote: Mapping[str, str]
+    ) -> dict[str, str] | None:
+        title = f"{hold.get('session') or 1}:{hold.get('turn')}" if hold.get("turn") else "held"
+        return await self._context.ask(
+            Edit(f"edit {title}", drafts, check=lambda *_: self._reply.gone(hold), wrote=wrote)
+        )
+
+    async def _outside(self, drafts: list[tuple[str, str, str]]) -> dict[str, str] | None:
+        field, _, text = drafts[0]
+        after = await self._write_outside(text)
+        return {field: after} if after is not None else None
+
+
+def choice_keys(keymap: Keymap) -> dict[str, str]:
+    """The keys of the choices that have one of their own."""
+    return {
+        choice: keymap.shown(action) for action, choices in HOLD_KEYS.items() for choice in choices
+    }
+
+
+def read_params(text: str) -> tuple[dict[str, Any], str | None]:
+    """`key=value` pairs as parameters of a model, or what is wrong with them."""
+    try:
+        parts = shlex.split(text)
+    except ValueError as error:
+        return {}, f"not readable: {error}"
+    params: dict[str, Any] = {}
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if not equals or not name.isidentifier():
+            return {}, f"{part}: write key=value, for example temperature=0.2"
+        try:
+            params[name] = json.loads(value)
+        except (ValueError, RecursionError):
+            params[name] = value
+    return params, None if params else "write key=value, for example temperature=0.2"
+
+
+def drafts_of(hold: RecordDict) -> list[tuple[str, str, str]]:
+    """The drafts of a hold as (field, label, text)."""
+    drafts: list[tuple[str, str, str]] = []
+    for draft in hold.get("drafts") or ():
+        if isinstance(draft, dict) and draft.get("field") and draft["field"] not in SHOWN_ONLY:
+            field = str(draft["field"])
+            label = visible_line(str(draft.get("label") or field), 80)
+            drafts.append((field, label, str(draft.get("text") or "")))
+    return drafts

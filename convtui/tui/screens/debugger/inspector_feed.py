@@ -1,0 +1,229 @@
+"""What the debugger shows of the selected turn, read from its log when it is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from convtui.errors import LogError
+from convtui.log.detail import Call, TurnDetail
+from convtui.log.tool_uses import ToolUse, waiting_uses
+from convtui.transcript.fold import Flag, Turn
+from convtui.tui.screens.debugger.context import DebuggerContext
+from convtui.tui.screens.debugger.turn_notes import TurnNotes
+from convtui.tui.sources.budget import inherited, limits_now
+from convtui.tui.sources.details import DetailCache
+from convtui.tui.widgets import status
+from convtui.tui.widgets.inspector.drift import drift_of
+from convtui.tui.widgets.inspector.inspector import Inspector
+from convtui.tui.widgets.inspector.tabs import RESPONDER, Context
+from convtui.tui.widgets.transcript.marks import Extra, extra_of
+from convtui.tui.widgets.transcript.note_marks import has_row
+from convtui.tui.widgets.transcript.transcript_view import Mode
+
+LOOK_BACK = 40
+"""Turns that are looked through for the last one in which the responder was asked."""
+
+_TOLD_BY_LOG = int(
+    Flag.SIGNAL
+    | Flag.DISCARDED
+    | Flag.CHANGED
+    | Flag.TOOL
+    | Flag.TOOL_ERROR
+    | Flag.DECISION
+    | Flag.OUTPUT
+    | Flag.RETRY
+    | Flag.HUMAN
+)
+"""What happened to a turn of which the log says more than its summary."""
+_NO = TurnDetail(0, 0, "", [])
+
+
+class Results(Protocol):
+    """Tool results that are shown in full."""
+
+    def of(self, turn: Turn, log: Path | None) -> dict[int, tuple[str, str]]:
+        """Those of a turn, by number: why there is none, and the text."""
+
+    def key_hint(self, turn: Turn | None) -> str:
+        """What the key does for a turn now."""
+
+
+class InspectorFeed:
+    """Fills the inspector, and tells the transcript what only the log knows of a turn."""
+
+    def __init__(
+        self,
+        context: DebuggerContext,
+        inspector: Inspector,
+        notes: TurnNotes,
+        *,
+        results: Results,
+        lineage: Callable[[], list[tuple[str, str, str]]],
+        shown: Callable[[], bool],
+        source_changed: Callable[[], None],
+    ) -> None:
+        """`lineage` is what the Meta tab says of the log's parent; `shown` tells whether the
+        inspector is on the screen; `source_changed` has everything drawn with the next frame."""
+        self._context = context
+        self._conversation = context.conversation
+        self._inspector = inspector
+        self._notes = notes
+        self._whole = results
+        self._lineage = lineage
+        self._shown = shown
+        self._source_changed = source_changed
+        self._details = DetailCache(context.conversation.source, self._detail_loaded)
+        self._messages: dict[tuple[Path | None, int], list[Any] | str] = {}
+        """By log and call; a text says why there are none yet."""
+
+    @property
+    def reading(self) -> bool:
+        """Whether something that was asked for is still being read."""
+        return self._details.reading
+
+    def changed_source(self) -> None:
+        """Another source is shown."""
+        self._details.close()
+        self._details = DetailCache(self._conversation.source, self._detail_loaded)
+        self._messages.clear()
+
+    def close(self) -> None:
+        """Stops reading."""
+        self._details.close()
+
+    def refresh(self) -> None:
+        """Shows what is known of the selected turn; the rest follows when it has been read."""
+        if not self._shown():
+            return
+        turn = self._context.selected()
+        detail = self._detail(turn) if turn is not None else None
+        inspector = self._inspector
+        held = self._conversation.hold
+        mine = held is not None and turn is not None and held.get("turn") == turn.number
+        transcript, scenario = self._conversation.transcript, self._conversation.scenario
+        setup = next((r for r in transcript.lifecycle if r.get("type") == "provider.setup"), {})
+        hooks = setup.get("hooks")
+        asked = None
+        if self._conversation.deciding and turn is not None and inspector.tab == RESPONDER:
+            asked = self._asked(turn, detail)
+        path = self._conversation.source.path
+        inspector.show(
+            detail,
+            turn,
+            Context(
+                messages=partial(self._call_messages, log=(asked or detail or _NO).log),
+                totals=transcript.totals,
+                inherited=inherited(transcript),
+                limits=limits_now(transcript, scenario),
+                whole=self._whole.of(turn, detail.log) if turn and detail else {},
+                whole_key=self._whole.key_hint(turn),
+                lineage=self._lineage(),
+                log_file=str(path) if path is not None else "",
+                conversation=transcript.id,
+                hold=held if mine else None,
+                hooks=hooks if isinstance(hooks, dict) else {},
+                copy_keys=self._copy_keys(),
+                simulator=status.simulator_of(scenario),
+                deciding=self._conversation.deciding,
+                asked=asked,
+                correction=self._notes.correction(turn) if turn is not None else None,
+                noted=self._notes.on(turn) if turn is not None else None,
+                drift=drift_of(transcript, turn) if turn is not None else None,
+                warm=transcript.warm,
+            ),
+        )
+
+    def _asked(self, turn: Turn, detail: TurnDetail | None) -> TurnDetail | None:
+        """The last turn before this one in which the responder was asked."""
+        if detail is None or any(call.side == "responder" for call in detail.calls):
+            return None
+        turns = self._conversation.transcript.turns
+        for index in range(turn.index, max(-1, turn.index - LOOK_BACK), -1):
+            if turns[index].flags & (Flag.DECISION | Flag.SEEDED):
+                before = self._detail(turns[index])
+                if before is not None and any(c.side == "responder" for c in before.calls):
+                    return before
+        return None
+
+    def _copy_keys(self) -> str:
+        keys = [
+            f"{self._context.keymap.shown(f'copy.{kind}')} copies it as {words}"
+            for kind, words in (("python", "a Python script"), ("curl", "a curl command"))
+            if self._context.keymap.shown(f"copy.{kind}")
+        ]
+        return ", ".join(keys)
+
+    def _detail(self, turn: Turn) -> TurnDetail | None:
+        replay = self._conversation.replay
+        if replay is not None and replay.stage is not None and turn.index == replay.position:
+            return replay.partial_detail()
+        if turn.first < 0 and not turn.flags & Flag.SEEDED:
+            return TurnDetail(turn.session, turn.number, turn.speaker, [])
+        return self._details.get(turn)
+
+    def _detail_loaded(self, index: int) -> None:
+        if self._context.mounted():
+            self._conversation.source.changed.add(index)
+            self._source_changed()
+
+    def extra(self, turn: Turn) -> Extra | None:
+        correction = self._notes.correction(turn)
+        detail = self._detail(turn) if int(turn.flags) & _TOLD_BY_LOG else None
+        extra = extra_of(detail) if detail is not None else None
+        waiting = self._waiting(turn)
+        if waiting:
+            extra = extra or Extra()
+            extra.uses += waiting
+        if correction is not None:
+            extra = extra or Extra()
+            extra.correction = correction
+        noted = self._notes.on(turn)
+        if noted is not None and has_row(noted, turn):
+            extra = extra or Extra()
+            extra.noted = noted
+        return extra
+
+    def knows(self, turn: Turn) -> bool:
+        return self._details.knows(turn)
+
+    def _waiting(self, turn: Turn) -> list[ToolUse]:
+        """The tool calls of a turn that are held before they run."""
+        hold = self._conversation.hold
+        if hold is None or hold.get("stage") != "tools" or hold.get("turn") != turn.number:
+            return []
+        if (hold.get("session") or 1) != turn.session:
+            return []
+        return waiting_uses(hold.get("drafts") or ())
+
+    def text(self, turn: Turn, mode: Mode) -> str | Sequence[tuple[str, str]] | None:
+        detail = self._detail(turn)
+        if detail is None or detail.raw is None:
+            return None
+        if mode == "raw":
+            return detail.all_raw
+        from convtui.tui.drawing.word_diff import diff_spans
+
+        shown = detail.shown if detail.shown is not None else turn.text
+        return diff_spans(detail.raw, shown)
+
+    def _call_messages(self, call: Call, log: Path | None = None) -> list[Any]:
+        key = (log, call.seq)
+        messages = self._messages.get(key)
+        if isinstance(messages, str):
+            raise ValueError(messages)
+        if messages is not None:
+            return messages
+        self._messages[key] = "the request is being read"
+
+        async def read() -> None:
+            try:
+                self._messages[key] = await self._conversation.source.messages(call.request, log)
+            except (LogError, ValueError, OSError, IndexError) as error:
+                self._messages[key] = str(error) or type(error).__name__
+            self.refresh()
+
+        self._context.spawn(read())
+        raise ValueError("the request is being read")

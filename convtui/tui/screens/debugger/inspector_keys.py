@@ -1,0 +1,72 @@
+"""Opening the inspector and its tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from convtui.tui.screens.debugger.context import DebuggerContext
+from convtui.tui.screens.handlers import Handler
+from convtui.tui.widgets.inspector.inspector import Inspector
+from convtui.tui.widgets.inspector.tabs import DECISION, RESPONDER
+
+
+class InspectorKeys:
+    """Shows and hides the inspector, and goes through its tabs."""
+
+    def __init__(
+        self,
+        context: DebuggerContext,
+        inspector: Inspector,
+        *,
+        show: Callable[[bool], None],
+        shown: Callable[[], bool],
+    ) -> None:
+        self._context = context
+        self._conversation = context.conversation
+        self._inspector = inspector
+        self._show = show
+        self._shown = shown
+
+    def handlers(self) -> Iterator[Handler]:
+        """The actions of the inspector."""
+        enabled = self._has_turns
+        yield Handler("inspector.toggle", self._toggle, enabled)
+        yield Handler("inspector.open", self.open, enabled)
+        yield Handler("inspector.next_tab", partial(self._next_tab, 1), enabled)
+        yield Handler("inspector.previous_tab", partial(self._next_tab, -1), enabled)
+        for number in range(1, 10):
+            yield Handler(f"inspector.tab_{number}", partial(self._show_tab, number), enabled)
+        yield Handler("inspector.decision", self._decision, self._deciding)
+
+    def _has_turns(self) -> bool:
+        return self._conversation.has_turns
+
+    def _deciding(self) -> bool:
+        return self._conversation.deciding
+
+    def _toggle(self) -> None:
+        self._show(not self._shown())
+
+    def open(self) -> None:
+        """Opens the inspector of the selected turn and puts the keys into it."""
+        self._show(True)
+        self._inspector.pane.focus()
+
+    def _next_tab(self, direction: int) -> None:
+        self._show(True)
+        self._inspector.next_tab(direction)
+
+    def _show_tab(self, number: int) -> None:
+        self._show(True)
+        self._inspector.show_tab(number)
+
+    def _decision(self) -> None:
+        """The decisions of the selected turn; a second time, the responder's own conversation."""
+        self._show(True)
+        if DECISION not in self._inspector.tabs:
+            self._context.notify("No responder decides in this conversation.")
+        elif self._inspector.tab == DECISION:
+            self._inspector.tab = RESPONDER
+        else:
+            self._inspector.tab = DECISION

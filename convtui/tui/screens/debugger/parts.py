@@ -1,0 +1,215 @@
+"""The controllers of the debugger, put together: here alone they meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from convtui.errors import EngineError, UsageError
+from convtui.tui.screens.debugger.branches import Branches
+from convtui.tui.screens.debugger.break_keys import BreakKeys
+from convtui.tui.screens.debugger.brief_editing import BriefEditing
+from convtui.tui.screens.debugger.budget_raise import BudgetRaise
+from convtui.tui.screens.debugger.compressing import Compression
+from convtui.tui.screens.debugger.copying import Copying
+from convtui.tui.screens.debugger.corrections import Corrections
+from convtui.tui.screens.debugger.fault_injection import FaultInjection
+from convtui.tui.screens.debugger.hold_answers import HoldAnswers, OtherAnswers, choice_keys
+from convtui.tui.screens.debugger.hold_bar_feed import HoldBarFeed
+from convtui.tui.screens.debugger.hold_reply import HoldReply
+from convtui.tui.screens.debugger.inspector_feed import InspectorFeed
+from convtui.tui.screens.debugger.inspector_keys import InspectorKeys
+from convtui.tui.screens.debugger.leaving import Leaving
+from convtui.tui.screens.debugger.lineage import Lineage
+from convtui.tui.screens.debugger.movement import Movement
+from convtui.tui.screens.debugger.notes import NoteTaking
+from convtui.tui.screens.debugger.provider_reload import ProviderReload
+from convtui.tui.screens.debugger.run_control import RunControl
+from convtui.tui.screens.debugger.search import Search
+from convtui.tui.screens.debugger.status_lines import StatusFeed, damage_notes
+from convtui.tui.screens.debugger.take_over import TakeOver
+from convtui.tui.screens.debugger.tool_approval import ToolApproval
+from convtui.tui.screens.debugger.transcript_feed import TranscriptFeed
+from convtui.tui.screens.debugger.transport import Transport
+from convtui.tui.screens.debugger.turn_notes import TurnNotes
+from convtui.tui.screens.debugger.whole_log import LogEvaluation
+from convtui.tui.screens.debugger.whole_results import WholeResults
+from convtui.tui.screens.external_editor import write_outside
+from convtui.tui.screens.handlers import Handler
+from convtui.tui.widgets.inspector.drift import drift_notes
+
+if TYPE_CHECKING:
+    from convtui.tui.screens.debugger.screen import DebuggerScreen
+
+
+class Controller(Protocol):
+    """A part that carries out actions."""
+
+    def handlers(self) -> Iterator[Handler]:
+        """What it does, one row for each action."""
+
+
+class DebuggerParts:
+    """One of each, wired to the widgets and the conversation of a screen."""
+
+    def __init__(self, screen: DebuggerScreen, at: tuple[int, int] | None) -> None:
+        """`at` is the session and turn to begin at."""
+        context, widgets = screen.context, screen.widgets
+        view, inspector = widgets.view, widgets.inspector
+        outside = partial(write_outside, screen)
+        self.notes = TurnNotes(context)
+        self.movement = Movement(context, view, at)
+        jump = self.movement.jump
+        self.search = Search(context, view, widgets.search, self.notes, screen.refresh_footer)
+        self.inspector_keys = InspectorKeys(
+            context, inspector, show=screen.show_inspector, shown=lambda: screen.inspecting
+        )
+        self.whole_results = WholeResults(
+            context,
+            inspector,
+            show_inspector=lambda: screen.show_inspector(True),
+            refresh=self._refresh_inspector,
+        )
+        self.lineage = Lineage(context, widgets.outline, self._refresh_inspector)
+        self.feed = InspectorFeed(
+            context,
+            inspector,
+            self.notes,
+            results=self.whole_results,
+            lineage=self.lineage.fields,
+            shown=lambda: screen.inspecting,
+            source_changed=screen.source_changed,
+        )
+        reply = self.reply = HoldReply(context)
+        self.tools = ToolApproval(context, reply, outside)
+        self.take_over = TakeOver(
+            context,
+            reply,
+            widgets.take_over,
+            view,
+            busy_for=lambda: screen.capp.typed.busy_for,
+            write_outside=outside,
+        )
+        others = OtherAnswers(
+            answers=(
+                self.take_over.answer,
+                self.tools.answer,
+                BudgetRaise(context, reply).answer,
+            ),
+            edit=self.tools.edit,
+            write=self.take_over.write,
+            can_write=lambda: bool(self.take_over.sides),
+        )
+        self.holds = HoldAnswers(context, reply, others, outside)
+        self.provider = ProviderReload(
+            context,
+            attach=screen.attach,
+            watch_with=partial(screen.run_worker, group="code", exclusive=True),
+            palette=lambda: screen.capp.palette,
+            leave=lambda: screen.capp.leave(screen),
+            fail=screen.capp.fail,
+            declined=partial(_declined, screen),
+        )
+        self.compression = Compression(context, view, screen.attach)
+        self.briefs = BriefEditing(
+            context,
+            reply,
+            view,
+            attach=screen.attach,
+            show_decision=screen.show_decision,
+            config=lambda: screen.capp.config,
+            start_run=lambda spec, brief, turn: screen.capp.start_run(spec, again=(brief, turn)),
+        )
+        self.leaving = Leaving(
+            context,
+            asks=lambda: screen.capp.config is None or screen.capp.config.confirm_quit,
+            leave=lambda ended: screen.capp.leave(screen, ended=ended),
+        )
+        self.faults = FaultInjection(context)
+        breaks = BreakKeys(context)
+        replay = screen.replay
+        self._controllers: tuple[Controller, ...] = (
+            RunControl(context) if replay is None else Transport(context, replay, view, jump),
+            breaks,
+            self.holds,
+            self.tools,
+            self.take_over,
+            self.provider,
+            self.compression,
+            self.briefs,
+            Branches(
+                context,
+                view,
+                attach=screen.attach,
+                look=screen.capp.replay,
+                compare=screen.capp.compare,
+            ),
+            self.faults,
+            self.inspector_keys,
+            self.whole_results,
+            self.movement,
+            self.search,
+            Copying(context, view, inspector, screen.app.copy_to_clipboard),
+            NoteTaking(context, self.notes, jump),
+            Corrections(context, self.notes),
+            LogEvaluation(
+                context,
+                rehook=partial(_open_rehook, screen),
+                profile=partial(_open_profile, screen),
+            ),
+        )
+        self.transcript = TranscriptFeed(context.conversation, view, widgets.outline, self.notes)
+        self.hold_bar = HoldBarFeed(
+            context,
+            widgets.hold_bar,
+            widgets.take_over,
+            choice_keys=choice_keys(screen.keymap),
+            show_input=self.take_over.show,
+            decision_held=lambda: self.briefs.decision_held,
+        )
+        self.status = StatusFeed(
+            context,
+            view,
+            (widgets.top, widgets.bottom),
+            first=self.search.status,
+            notes=(
+                self.take_over.status,
+                lambda: damage_notes(context.conversation),
+                self.compression.status,
+                self.tools.status,
+                lambda: drift_notes(context.conversation.transcript),
+                self.faults.status,
+                breaks.status,
+            ),
+        )
+
+    def _refresh_inspector(self) -> None:
+        self.feed.refresh()
+
+    def handlers(self) -> Iterator[Handler]:
+        """The rows of every controller."""
+        for controller in self._controllers:
+            yield from controller.handlers()
+
+
+async def _open_rehook(screen: DebuggerScreen, log: Path) -> None:
+    from convtui.tui.screens.rehook.screen import open_rehook, own_provider
+
+    await open_rehook(screen.capp, [log], own_provider(screen.transcript.header))
+
+
+def _open_profile(screen: DebuggerScreen, log: Path) -> None:
+    from convtui.tui.screens.profile.screen import ProfileScreen
+
+    screen.app.push_screen(ProfileScreen(screen.keymap, [log], opens=False))
+
+
+def _declined(screen: DebuggerScreen, error: EngineError) -> None:
+    """Leaves a debugger in which nothing may run; where it is all there is, the program ends."""
+    if screen.app.screen_stack[0] is screen:
+        screen.capp.fail(UsageError(str(error)))
+    else:
+        screen.capp.leave(screen)
+        screen.capp.last_failure = ""

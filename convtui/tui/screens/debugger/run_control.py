@@ -1,0 +1,88 @@
+"""Pausing a live conversation, going on with it, cancelling its call, killing its engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from convtui.protocol import Commands
+from convtui.tui.screens.debugger.context import DebuggerContext
+from convtui.tui.screens.handlers import Handler
+
+_PASSABLE = ("pause", "step", "breakpoint", "ending")
+"""Reasons of holds that need no decision: running and stepping answer them."""
+
+
+class RunControl:
+    """Orders to the engine of a live conversation."""
+
+    def __init__(self, context: DebuggerContext) -> None:
+        self._context = context
+        self._conversation = context.conversation
+
+    def handlers(self) -> Iterator[Handler]:
+        """The actions on a running conversation."""
+        send = self._context.send
+        yield Handler("run.toggle", self._toggle, self._can_go_on, self._toggle_label, moves=True)
+        yield Handler(
+            "run.step_turn", partial(send, Commands.STEP_TURN), self._can_go_on, moves=True
+        )
+        yield Handler(
+            "run.step_stage", partial(send, Commands.STEP_STAGE), self._can_go_on, moves=True
+        )
+        yield Handler("run.continue", partial(send, Commands.CONTINUE), self._can_go_on, moves=True)
+        yield Handler("run.cancel_call", self._cancel, self._can_cancel, self._cancel_label)
+        yield Handler("run.kill_engine", self._kill, lambda: self._conversation.going)
+
+    def _can_go_on(self) -> bool:
+        hold = self._conversation.hold
+        passable = hold is None or hold.get("reason") in _PASSABLE
+        return passable and self._conversation.going
+
+    def _pausing(self) -> bool:
+        handle = self._conversation.handle
+        return handle is not None and handle.state.value == "pausing"
+
+    def _toggle_label(self) -> str:
+        return "run" if self._conversation.hold is not None or self._pausing() else "pause"
+
+    async def _toggle(self) -> None:
+        if not self._conversation.going:
+            self._context.notify("The conversation is over.")
+        elif self._conversation.hold is not None or self._pausing():
+            await self._context.send(Commands.RUN)
+        else:
+            await self._context.send(Commands.PAUSE)
+
+    # --- cancelling
+
+    def _can_cancel(self) -> bool:
+        conversation = self._conversation
+        if conversation.cancel_busy is not None:
+            return True
+        calling = conversation.hold is None and conversation.transcript.current is not None
+        return calling and not conversation.over
+
+    def _cancel_label(self) -> str | None:
+        return "cancel summary" if self._conversation.cancel_busy is not None else None
+
+    async def _cancel(self) -> None:
+        """Cancels what the conversation waits for, or the call in flight."""
+        if self._conversation.cancel_busy is not None:
+            self._conversation.cancel_busy()
+            return
+        handle = self._conversation.handle
+        if handle is not None and handle.silent_for > 0:
+            kill = self._context.keymap.shown("run.kill_engine")
+            self._context.notify(
+                f"The provider's code blocks the engine: only {kill} kills it.", "warning"
+            )
+            return
+        await self._context.send(Commands.CANCEL)
+
+    def _kill(self) -> None:
+        handle = self._conversation.handle
+        if handle is None or handle.over:
+            self._context.notify("There is no engine to kill: the conversation is over.")
+        else:
+            handle.kill()

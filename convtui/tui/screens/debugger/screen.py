@@ -1,0 +1,396 @@
+"""The debugger: a conversation, live or recorded, on one screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.timer import Timer
+from textual.widgets import Input
+
+from convtui.actions.registry import Keymap
+from convtui.transcript.fold import Transcript, Turn
+from convtui.tui.screens.action_screen import ActionScreen
+from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
+from convtui.tui.screens.debugger.footer import beside_hold_bar, footer_ids, take_over_ids
+from convtui.tui.screens.debugger.parts import DebuggerParts
+from convtui.tui.screens.debugger.widgets import DebuggerWidgets
+from convtui.tui.screens.handlers import Handler
+from convtui.tui.sources.replay import ReplaySource
+from convtui.tui.sources.source import LiveSource, Source
+from convtui.tui.timers import once
+from convtui.tui.widgets.inspector.inspector import Inspector
+from convtui.tui.widgets.inspector.tabs import DECISION
+from convtui.tui.widgets.keybar import KeyBar, KeyItem
+from convtui.tui.widgets.statusline import StatusLine
+from convtui.tui.widgets.takeover import TakeOverInput
+from convtui.tui.widgets.transcript.outline import Outline
+from convtui.tui.widgets.transcript.transcript_view import TranscriptView
+
+if TYPE_CHECKING:
+    from convtui.tui.sources.run import LiveRun
+
+FRAME = 0.05
+"""Seconds between two repaints at the most often."""
+TICK = 0.25
+NARROW = 100
+"""Columns below which the inspector is a page of its own and the outline is left out."""
+
+
+class DebuggerScreen(ActionScreen):
+    """Outline, transcript and inspector between two status lines; holds and keys below."""
+
+    KEY_CONTEXTS = ("search", "held", "live", "replay")
+    DEFAULT_CSS = """
+    DebuggerScreen { layout: vertical; }
+    DebuggerScreen #body { height: 1fr; }
+    DebuggerScreen Outline { width: 24; border-right: solid $border; padding: 0; }
+    DebuggerScreen TranscriptView { width: 1fr; }
+    DebuggerScreen Inspector { width: 38%; min-width: 36; border-left: solid $border; }
+    DebuggerScreen.-no-inspector Inspector { display: none; }
+    DebuggerScreen.-narrow Outline { display: none; }
+    DebuggerScreen.-narrow Inspector { display: none; width: 1fr; border-left: none; }
+    DebuggerScreen.-narrow.-inspecting Inspector { display: block; }
+    DebuggerScreen.-narrow.-inspecting TranscriptView { display: none; }
+    DebuggerScreen #search { display: none; height: 1; border: none; padding: 0 1;
+                             background: $panel; }
+    """
+    AUTO_FOCUS: ClassVar[str | None] = "TranscriptView"
+
+    def __init__(
+        self,
+        keymap: Keymap,
+        source: Source,
+        run: LiveRun | None = None,
+        *,
+        at: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__(keymap)
+        self.conversation = ShownConversation(source, run)
+        self._forget: Callable[[], None] = lambda: None
+        self._pending: Timer | None = None
+        self._planned = False
+        self._painted = 0.0
+        widgets = self.widgets = DebuggerWidgets(keymap, self.capp.typed.clock.now, run)
+        self.view, self.outline, self.inspector = widgets.view, widgets.outline, widgets.inspector
+        self.hold_bar, self.take_over_input = widgets.hold_bar, widgets.take_over
+        self.context = DebuggerContext(
+            conversation=self.conversation,
+            keymap=keymap,
+            selected=lambda: self.selected,
+            notify=self.tell,
+            repaint=self.repaint,
+            spawn=self.spawn,
+            ask=self.ask,
+            open=self.open,
+            mounted=lambda: self.is_mounted,
+        )
+        self.parts = DebuggerParts(self, at)
+
+    def handlers(self) -> Iterable[Handler]:
+        """The rows of every controller."""
+        return self.parts.handlers()
+
+    def compose(self) -> ComposeResult:
+        """The screen of the debugger."""
+        return self.widgets.compose()
+
+    def on_mount(self) -> None:
+        """Begins to draw."""
+        self.set_class(self.app.size.width < NARROW, "-narrow")
+        view = self.view
+        view.extra_of = self.parts.feed.extra
+        view.text_of = self.parts.feed.text
+        view.knows = self.parts.feed.knows
+        view.flags_of = self.parts.notes.flags
+        # Enter is an action of the registry: in a hold it is the hold's first choice.
+        view._bindings = view._bindings.copy()
+        view._bindings.key_to_bindings.pop("enter", None)
+        self._watch_source()
+        self.set_interval(TICK, self._tick)
+        if self.run is not None:
+            # The process is started when the first frame has been drawn: both want the processor.
+            self.call_after_refresh(lambda: self.spawn(self._start()))
+            self.call_after_refresh(lambda: self.spawn(self.capp.hint_once()))
+        elif self.replay is not None:
+            self.replay.start()
+        self.repaint()
+
+    async def _start(self) -> None:
+        await self.parts.provider.start()
+        await self.parts.briefs.begin()
+
+    def on_unmount(self) -> None:
+        """Lets go of the log."""
+        self._forget()
+        self.parts.feed.close()
+        self.source.close()
+
+    # --- what is shown
+
+    @property
+    def source(self) -> Source:
+        """What is shown."""
+        return self.conversation.source
+
+    @property
+    def run(self) -> LiveRun | None:
+        """The live run that is shown; None for a recording."""
+        return self.conversation.run
+
+    @property
+    def replay(self) -> ReplaySource | None:
+        """The recording that is shown; None for a live run."""
+        return self.conversation.replay
+
+    @property
+    def transcript(self) -> Transcript:
+        """The fold that is shown."""
+        return self.conversation.transcript
+
+    @property
+    def selected(self) -> Turn | None:
+        """The selected turn, as it is shown."""
+        view = self.view
+        return view.turn_at(view.cursor) if 0 <= view.cursor < view.shown_items else None
+
+    def attach(self, run: LiveRun) -> None:
+        """Shows the engine that the run has now."""
+        old = self.source
+        if not isinstance(old, LiveSource) or old.handle is not run.handle:
+            self._forget()
+            self.conversation.source = LiveSource(run.handle)
+            self.parts.feed.changed_source()
+            self.parts.whole_results.forget()
+            self.parts.status.changed_source()
+            old.close()
+            self._watch_source()
+        if self.is_mounted:
+            self.parts.provider.watch_code()
+            self.repaint()
+
+    def _watch_source(self) -> None:
+        self._forget = self.source.subscribe(self.source_changed)
+
+    def source_changed(self) -> None:
+        """Something is new: it is drawn with the next frame."""
+        if not self._planned and self.is_mounted:
+            # Engines call from outside of Textual's context, in which no timer may be made.
+            self._planned = self.call_later(self._plan)
+
+    def _plan(self) -> None:
+        wait = max(0.001, FRAME - (time.monotonic() - self._painted))
+        self._pending = once(self, wait, self.repaint)
+
+    def _tick(self) -> None:
+        if self.source.live and not self.conversation.over:
+            self.parts.status.show()
+            self.refresh_footer()
+
+    def blocked(self) -> bool:
+        """Whether something is being done that the conversation has to wait for; tells of it."""
+        # The next engine goes on from where this one stood: what happened here after that would be
+        # in no branch that is shown.
+        return self.context.blocked()
+
+    # --- drawing
+
+    def repaint(self) -> None:
+        """Brings everything up to date."""
+        if self._pending is not None:
+            self._pending.stop()
+            self._pending = None
+            self._planned = False
+        if not self.query(KeyBar):
+            return
+        self._painted = time.monotonic()
+        if self.parts.transcript.another_hold():
+            self._another_hold()
+        self.parts.transcript.draw()
+        self.parts.lineage.look()
+        self.parts.movement.go_to_first()
+        self.parts.hold_bar.show()
+        self.parts.status.show()
+        self.parts.feed.refresh()
+        self.refresh_footer()
+
+    def _another_hold(self) -> None:
+        reason = (self.conversation.hold or {}).get("reason")
+        if self.run is not None and reason == "breakpoint":
+            # One that stops once only is switched off now.
+            self.run_worker(self.run.refresh_breakpoints(), group="breakpoints")
+        if self.conversation.has_turns:
+            # Calls that wait are lines of their turn.
+            self.source.changed.add(len(self.transcript.turns) - 1)
+
+    # --- the inspector's place
+
+    @property
+    def narrow(self) -> bool:
+        """Whether there is room for one column only."""
+        return self.size.width < NARROW
+
+    @property
+    def inspecting(self) -> bool:
+        """Whether the inspector is on the screen."""
+        if self.narrow:
+            return self.has_class("-inspecting")
+        return not self.has_class("-no-inspector")
+
+    def show_inspector(self, shown: bool) -> None:
+        """Opens or closes the inspector; on a narrow screen it takes the transcript's place."""
+        self.set_class(shown, "-inspecting")
+        self.set_class(not shown, "-no-inspector")
+        if shown:
+            self.parts.feed.refresh()
+        elif self.inspector.has_focus_within:
+            self.view.focus()
+        self.refresh_footer()
+
+    def show_decision(self) -> None:
+        """Opens the tab in which an old and a new decision stand side by side."""
+        if not self.narrow:
+            self.show_inspector(True)
+        self.parts.feed.refresh()
+        self.inspector.tab = DECISION
+
+    # --- messages of the widgets
+
+    def on_transcript_view_turn_selected(self, event: TranscriptView.TurnSelected) -> None:
+        """Another turn is selected."""
+        self.outline.cursor = event.turn_index
+        if self.parts.search.text:
+            self.parts.status.show()  # which match it is
+        self.parts.feed.refresh()
+        self.refresh_footer()
+
+    def on_transcript_view_turn_opened(self) -> None:
+        """A double click."""
+        self.parts.inspector_keys.open()
+
+    def on_transcript_view_search_progress(self, event: TranscriptView.SearchProgress) -> None:
+        """More turns were looked at."""
+        self.parts.search.progressed(event.count, done=event.done)
+
+    def on_inspector_tab_changed(self, event: Inspector.TabChanged) -> None:
+        """Some tabs tell of more than the selected turn."""
+        event.stop()
+        self.parts.feed.refresh()
+
+    async def on_outline_turn_selected(self, event: Outline.TurnSelected) -> None:
+        """A click in the outline."""
+        await self.parts.movement.jump(event.turn_index)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """The search line."""
+        event.stop()
+        self.parts.search.submit()
+
+    def on_take_over_input_sent(self, event: TakeOverInput.Sent) -> None:
+        """The human has spoken."""
+        event.stop()
+        self.spawn(self.parts.take_over.say(event.text))
+
+    async def on_take_over_input_simulator_asked(self, event: TakeOverInput.SimulatorAsked) -> None:
+        """The side speaks for itself this once."""
+        event.stop()
+        await self.parts.holds.take("simulate", what="Letting the simulator speak")
+
+    async def on_take_over_input_draft_asked(self, event: TakeOverInput.DraftAsked) -> None:
+        """A draft is to be made."""
+        event.stop()
+        await self.parts.take_over.make_draft()
+
+    def on_take_over_input_editor_asked(self, event: TakeOverInput.EditorAsked) -> None:
+        """The text is written elsewhere."""
+        event.stop()
+        self.spawn(self.parts.take_over.write_outside())
+
+    def on_take_over_input_left(self, event: TakeOverInput.Left) -> None:
+        """Back to the keys."""
+        event.stop()
+        self.parts.take_over.leave_input()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """What is pasted outside of inputs is meant for the one below, when it is there."""
+        if self.parts.take_over.take_paste(event.text):
+            event.stop()
+
+    # --- keys
+
+    def contexts(self) -> tuple[str, ...]:
+        """Search while its matches are lit, then one of the debugger's three states."""
+        live = "held" if self.conversation.hold is not None else "live"
+        state = "replay" if self.run is None else live
+        return ("search", state) if self.parts.search.text else (state,)
+
+    def help_contexts(self) -> tuple[str, ...]:
+        """The input of a take-over comes first while it has the focus."""
+        contexts = self.contexts()
+        return ("take_over", *contexts) if self.take_over_input.has_focus else contexts
+
+    def footer_ids(self) -> Sequence[str]:
+        """What can be done now; the take-over's keys while its input has the focus."""
+        box = self.take_over_input
+        if box.has_focus:
+            can_draft = self.parts.reply.offers("draft") is not None
+            return take_over_ids(can_draft=can_draft, my_turn=box.my_turn)
+        return footer_ids(self.conversation, searching=bool(self.parts.search.text))
+
+    def footer_items(self) -> list[KeyItem]:
+        """Without what the hold bar lists."""
+        items = super().footer_items()
+        inside = self.take_over_input.has_focus
+        return items if inside else beside_hold_bar(items, self.conversation)
+
+    def on_descendant_focus(self) -> None:
+        """Other keys may do something now."""
+        self._refocused()
+
+    def on_descendant_blur(self) -> None:
+        """Other keys may do something now."""
+        self._refocused()
+
+    def _refocused(self) -> None:
+        if self.run is not None and self.query(KeyBar):
+            self.parts.hold_bar.show()
+        self.refresh_footer()
+
+    def action_press(self, key: str) -> None:
+        """A dead engine has one key: Enter goes on from its log."""
+        if key == "enter" and self.conversation.dead:
+            self.spawn(self.parts.provider.restart())
+            return
+        if key == "escape" and not self.parts.search.text:
+            self._step_back()
+            return
+        super().action_press(key)
+
+    def _step_back(self) -> None:
+        if self.narrow and self.inspecting:
+            self.show_inspector(False)
+        self.view.focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """Escape also leaves the search line."""
+        if event.key == "escape" and isinstance(self.focused, Input):
+            event.stop()
+            self.parts.search.close()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """One column, or three."""
+        self.set_class(event.size.width < NARROW, "-narrow")
+        self.parts.feed.refresh()
+
+    def restyle(self) -> None:
+        """Another theme."""
+        palette = self.capp.palette
+        for widget in (self.view, self.outline, self.inspector, *self.query(StatusLine)):
+            widget.palette = palette
+
+    async def quit(self) -> None:
+        """Leaves; asks while a run is live."""
+        await self.parts.leaving.leave()

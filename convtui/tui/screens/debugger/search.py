@@ -1,0 +1,186 @@
+"""Searching the conversation for words, or with a filter."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.widgets import Input
+
+from convtui.errors import FilterError, LogError
+from convtui.transcript.fold import Turn
+from convtui.tui.screens.debugger.context import DebuggerContext
+from convtui.tui.screens.debugger.turn_notes import ByHand, TurnNotes
+from convtui.tui.screens.handlers import Handler
+from convtui.tui.sources.filter_lookup import SourceLookup
+from convtui.tui.widgets.transcript.transcript_view import TranscriptView
+
+if TYPE_CHECKING:
+    from convtui.filters.filter import Filter
+
+SLICE = 0.1
+"""Seconds that a thread reads the log before the screen is told."""
+_SIGNS = "~&|!()"
+"""What makes a text a filter expression."""
+
+
+class Search:
+    """The search line, and the matches that are lit."""
+
+    def __init__(
+        self,
+        context: DebuggerContext,
+        view: TranscriptView,
+        box: Input,
+        notes: TurnNotes,
+        refresh_keys: Callable[[], None],
+    ) -> None:
+        self._context = context
+        self._conversation = context.conversation
+        self._view = view
+        self._box = box
+        self._notes = notes
+        self._refresh_keys = refresh_keys
+        self.text = ""
+        """What is searched for; empty while nothing is."""
+        self._seeking = False
+        """Whether the first match is to be selected once all turns were looked at."""
+        self._count_shown = -1
+        """The number of matches that the status line shows."""
+        self._progress: float | None = None
+        """How much of the log has been searched, while it is being read."""
+
+    def handlers(self) -> Iterator[Handler]:
+        """The actions of a search."""
+        enabled = self._has_turns
+        yield Handler("search.open", self._open, enabled)
+        yield Handler("search.next", partial(self._go_to_match, 1), enabled)
+        yield Handler("search.previous", partial(self._go_to_match, -1), enabled)
+        yield Handler("search.close", self.close, enabled)
+
+    def _has_turns(self) -> bool:
+        return self._conversation.has_turns
+
+    def status(self) -> list[str]:
+        """Which match is selected, of how many, for the status line."""
+        if not self.text:
+            return []
+        if self._progress is not None:
+            return [f"searching the log, {self._progress:.0%}"]
+        return [f"match {self._view.search_position or '-'} of {self._view.search_count}"]
+
+    def _open(self) -> None:
+        self._box.display = True
+        self._box.focus()
+
+    def submit(self) -> None:
+        """Lights the matches up and goes to the first one."""
+        text = self._box.value.strip()
+        if not text:
+            self.close()
+            return
+        wanted = self._matcher(text)
+        if wanted is None:
+            return
+        self.text = text
+        self._box.display = False
+        self._view.focus()
+        if not isinstance(wanted, str) and not callable(wanted):
+            self._view.search(None)
+            self._context.spawn(self._search_log(text, wanted), group="search")
+        else:
+            self._seeking = True
+            self._view.search(wanted, self._highlight(text))
+        self._refresh_keys()
+
+    async def _search_log(self, text: str, wanted: Filter) -> None:
+        """Searches for what only the log tells, in a thread, some turns at a time."""
+        source, transcript = self._conversation.source, self._conversation.transcript
+        from convtui.filters.filter import decide
+
+        lookup = await asyncio.to_thread(SourceLookup, source)
+        matches: set[int] = set()
+        position = 0
+
+        def some(first: int, end: int) -> None:
+            deadline = time.monotonic() + SLICE
+            nonlocal position
+            for index in range(first, end):
+                turn = transcript.turns[index]
+                if decide(wanted.on_turn(turn, transcript, lookup)):
+                    matches.add(index)
+                position = index + 1
+                if time.monotonic() > deadline:
+                    return
+
+        while position < (end := len(transcript.turns)):
+            try:
+                await asyncio.to_thread(some, position, end)
+            except (LogError, ValueError, OSError) as error:
+                self._context.notify(f"The log cannot be searched: {error}.", "error")
+                return
+            if self.text != text or self._conversation.source is not source:
+                return
+            self._progress = position / max(1, end)
+            self._context.repaint()
+        self._progress = None
+        self._seeking = True
+        self._view.search(lambda turn: turn.index in matches, self._highlight(text))
+
+    def progressed(self, count: int, *, done: bool) -> None:
+        """Shows the number of matches; the nearest is known when every turn was looked at."""
+        if not self.text:
+            return
+        if self._seeking and done:
+            self._seeking = False
+            if not self._view.next_match(1):
+                self._context.notify(f"No turn matches {self.text!r} so far.")
+        elif count == self._count_shown:
+            return
+        self._count_shown = count
+        self._context.repaint()
+
+    def _matcher(self, text: str) -> str | Callable[[Turn], bool] | Filter | None:
+        if not any(sign in text for sign in _SIGNS):
+            return text
+        from convtui.filters.filter import decide, parse
+
+        try:
+            wanted = parse(text)
+        except FilterError as error:
+            self._context.notify(str(error), "error")
+            return None
+        transcript = self._conversation.transcript
+        if wanted.asks <= ByHand.ANSWERS and self._notes.known:
+            # Marks and notes are at hand, and may be made while the search is lit.
+            by_hand = ByHand(self._notes.on)
+            return lambda turn: decide(wanted.on_turn(turn, transcript, by_hand))
+        if wanted.needs_raw:
+            return wanted
+        return lambda turn: decide(wanted.on_turn(turn, transcript))
+
+    @staticmethod
+    def _highlight(text: str) -> re.Pattern[str] | None:
+        """What a filter lights up in the text; None leaves it to the search."""
+        if not any(sign in text for sign in _SIGNS):
+            return None
+        from convtui.filters.filter import parse
+
+        return parse(text).highlight()
+
+    def _go_to_match(self, direction: int) -> None:
+        if not self._view.next_match(direction):
+            self._context.notify("No match.")
+
+    def close(self) -> None:
+        """Puts the search out."""
+        self.text = ""
+        self._progress = None
+        self._box.display = False
+        self._view.search(None)
+        self._view.focus()
+        self._context.repaint()

@@ -1,0 +1,283 @@
+"""A human who speaks for a side, or decides in a responder's place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from textual import events
+from textual.timer import Timer
+
+from convtui.protocol import Commands
+from convtui.records.codec import RecordDict
+from convtui.tui.keyboard.typed_keys import takes_text
+from convtui.tui.screens.debugger.context import DebuggerContext, WriteOutside
+from convtui.tui.screens.debugger.hold_reply import HoldReply
+from convtui.tui.screens.debugger.take_over_labels import WHO, draft_of, input_labels
+from convtui.tui.screens.dialogs.questions import Ask
+from convtui.tui.screens.handlers import Handler
+from convtui.tui.textual_compat import forward
+from convtui.tui.timers import once
+from convtui.tui.widgets import status
+from convtui.tui.widgets.takeover import TakeOverInput
+from convtui.tui.widgets.transcript.transcript_view import TranscriptView
+
+
+class TakeOver:
+    """Taking over and handing back, the input, drafts."""
+
+    def __init__(
+        self,
+        context: DebuggerContext,
+        reply: HoldReply,
+        box: TakeOverInput,
+        view: TranscriptView,
+        *,
+        busy_for: Callable[[], float],
+        write_outside: WriteOutside,
+    ) -> None:
+        """`busy_for`: seconds until nobody can be said to be at the keys."""
+        self._context = context
+        self._conversation = context.conversation
+        self._reply = reply
+        self._box = box
+        self._view = view
+        self._busy_for = busy_for
+        self._write_outside = write_outside
+        self._drafting = ""
+        """The side whose draft is being made."""
+        self._draft_over = ""
+        """What stood in the input when the draft was asked for."""
+        self._hold_seen: object = None
+        self._sides: frozenset[str] = frozenset()
+        """The sides that a human spoke for when the engine last said so."""
+        self._wants_input = False
+        """Whether the input is to have the focus as soon as nobody uses the keys for something
+        else."""
+        self._input_timer: Timer | None = None
+
+    def handlers(self) -> Iterator[Handler]:
+        """Taking over, and what the input's own keys do."""
+        yield Handler(
+            "take_over.toggle",
+            partial(self._toggle, "persona"),
+            self._can_take_over,
+            lambda: "hand back" if "persona" in self.sides else "take over",
+            moves=True,
+        )
+        yield Handler(
+            "take_over.provider",
+            partial(self._toggle, "provider"),
+            self._can_take_over,
+            lambda: "hand back" if "provider" in self.sides else None,
+            moves=True,
+        )
+        yield Handler("take_over.send", self._box.send)
+        yield Handler("take_over.newline", self._new_line)
+        yield Handler("take_over.draft", self.make_draft, label=self._draft_label)
+        yield Handler("take_over.editor", self.write_outside)
+        yield Handler("take_over.leave", self.leave_input)
+
+    def _new_line(self) -> None:
+        self._box.insert("\n")
+
+    def _can_take_over(self) -> bool:
+        return self._conversation.going
+
+    def status(self) -> list[str]:
+        """Whom the human speaks for, for the status line."""
+        sides = self.sides
+        return [f"you are {' and '.join(f'the {WHO[side]}' for side in sides)}"] if sides else []
+
+    # --- choices
+
+    async def answer(self, choice: str, hold: RecordDict) -> bool:
+        """Takes a choice that needs words; whether it is one."""
+        if choice == "say":
+            self._box.focus()
+        elif choice == "draft":
+            await self.make_draft()
+        elif choice == "abstain":
+            await self._abstain(hold)
+        else:
+            return False
+        return True
+
+    async def _abstain(self, hold: RecordDict) -> None:
+        def check(text: str) -> str | None:
+            return self._reply.gone(hold) or (
+                None if text.strip() else "An abstention needs its reason."
+            )
+
+        hint = "what the brief does not tell; the conversation ends here and counts as an error"
+        await self._reply.answered(
+            hold,
+            lambda wrote: Ask("abstain: why?", hint=hint, check=check, wrote=wrote),
+            lambda reason: ("abstain", {"reason": reason}),
+        )
+
+    # --- whose words
+
+    @property
+    def sides(self) -> list[str]:
+        """The sides that a human speaks for."""
+        run, transcript = self._conversation.run, self._conversation.transcript
+        if run is None or self._conversation.over:
+            return []
+        if transcript.records:
+            self._sides = frozenset(transcript.taken_over)
+        elif status.simulator_of(run.spec.scenario) == "human":
+            self._sides |= {"persona"}
+        side = self._conversation.speaks_for
+        return sorted(self._sides | {side} if side else self._sides)
+
+    async def _toggle(self, side: str) -> None:
+        if not self._conversation.going:
+            self._context.notify("The conversation is over.")
+            return
+        who = "simulator" if side == "persona" else "provider"
+        if side in self.sides:
+            if await self._context.send(Commands.HAND_BACK, side=side):
+                self._view.focus()
+                self._context.notify(f"The {who} speaks for itself again.")
+        elif await self._context.send(Commands.TAKE_OVER, side=side):
+            self._context.notify(
+                f"You are the {WHO[side]} now; the input says when it is your turn."
+            )
+
+    # --- the input
+
+    async def say(self, text: str) -> None:
+        """Says what was written; what was not taken comes back into the input."""
+        taken = False
+        try:
+            taken = await self._reply.release("say", {"text": text})
+        finally:
+            if not taken:
+                self._box.refused(text)
+
+    def leave_input(self) -> None:
+        """Gives the keys back to the transcript; the text stays."""
+        self._wants_input = False
+        self._view.focus()
+
+    def take_paste(self, text: str) -> bool:
+        """Takes what is pasted outside of inputs, where the input is shown; whether it is."""
+        shown = self._box.has_class("-shown") and not takes_text(self._box.screen.focused)
+        if shown:
+            self._box.focus()
+            forward(self._box, events.Paste(text))
+        return shown
+
+    async def write(self) -> bool:
+        """Writes what the human is about to say in an editor; whether the input is shown."""
+        if not self._box.has_class("-shown"):
+            return False
+        await self.write_outside()
+        return True
+
+    async def write_outside(self) -> None:
+        """Writes the text of the take-over in an editor; it is not sent by that."""
+        box = self._box
+        after = await self._write_outside(box.text)
+        if after is not None:
+            box.keep(box.text)
+            box.text = after
+            box.move_cursor(box.document.end)
+        box.focus()
+
+    # --- drafts
+
+    def _draft_label(self) -> str | None:
+        hold = self._conversation.hold
+        return "other draft" if hold is not None and draft_of(hold) is not None else None
+
+    async def make_draft(self) -> None:
+        """Has the side make a draft, which then fills the input."""
+        side = self._conversation.speaks_for
+        if not side:
+            self._context.notify("A draft can be made when it is your turn to speak.")
+            return
+        if self._reply.offers("draft") is None:
+            self._context.notify(
+                f"Nobody else speaks for the {WHO[side]}: there is no draft.", "warning"
+            )
+            return
+        before = self._box.text
+        if await self._reply.release("draft"):
+            self._drafting, self._draft_over = side, before
+
+    def show(self) -> bool:
+        """Brings the input up to date with the hold that is there now; whether it has the keys.
+
+        Only a person takes the keys from the input: whatever becomes of the conversation, what is
+        being typed stays text.
+        """
+        hold = self._conversation.hold
+        human = bool(self._conversation.speaks_for)
+        box = self._box
+        was = box.has_class("-shown")
+        drafting = bool(self._drafting) and not self._conversation.over
+        speaks = human or drafting or bool(self.sides)
+        box.set_class(
+            speaks or box.has_focus or (was and self._conversation.over and bool(box.text)),
+            "-shown",
+        )
+        if speaks and not was:
+            self._wants_input = True
+        before, box.my_turn = box.my_turn, human
+        box.turn_comes = not self._conversation.over
+        if human and hold is not None and hold.get("hold") != self._hold_seen:
+            self._hold_seen = hold.get("hold")
+            asked, self._drafting = self._drafting, ""
+            self._take_draft(hold, asked=bool(asked))
+            self._wants_input = True
+        elif before and not human and not self._drafting:
+            box.forget_draft()
+        if human != before or self._conversation.over:
+            box.notice("")
+        taken = self._take_keys(box) if speaks else False
+        if box.has_class("-shown"):
+            labels = input_labels(
+                self._conversation,
+                self._context.keymap,
+                sides=self.sides,
+                drafting=self._drafting,
+                inside=box.has_focus,
+            )
+            box.label(*labels)
+        return human and (box.has_focus or taken)
+
+    def _take_keys(self, box: TakeOverInput) -> bool:
+        """Puts the keys into the input where that is wanted and takes them from nobody."""
+        if not self._wants_input:
+            return False
+        if self._box.screen.focused is box or takes_text(self._box.screen.focused):
+            self._wants_input = False
+            return False
+        busy = self._busy_for()
+        if busy > 0:
+            if self._input_timer is not None:
+                self._input_timer.stop()
+            self._input_timer = once(box, busy, self._context.repaint)
+            return False
+        self._wants_input = False
+        box.focus()
+        return True
+
+    def _take_draft(self, hold: RecordDict, *, asked: bool) -> None:
+        draft = draft_of(hold)
+        text = str(draft.get("text") or "") if draft is not None else ""
+        box = self._box
+        if text and box.fill(text, over=self._draft_over):
+            self._context.notify("Your own text is kept: the up key brings it back.")
+        elif text and box.text != text:
+            self._context.notify("The draft is there: the up key brings it. What you write stays.")
+        elif asked and not text:
+            self._context.notify(
+                _sentence(str(hold.get("detail") or "There is no draft")), "warning"
+            )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."

@@ -1,0 +1,68 @@
+"""What stands around the input of a human who speaks for a side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from convtui.actions.registry import Keymap
+from convtui.records.codec import RecordDict
+from convtui.text.boundary import visible_line
+from convtui.tui.screens.debugger.context import ShownConversation
+from convtui.tui.widgets.holdbar import choices_of
+
+WHO = {"persona": "user", "provider": "provider"}
+"""What a side is called to people."""
+
+
+def input_labels(
+    conversation: ShownConversation,
+    keymap: Keymap,
+    *,
+    sides: Sequence[str],
+    drafting: str,
+    inside: bool,
+) -> tuple[str, str, str]:
+    """Title, hint and placeholder of the input. `sides` are those that the human speaks for,
+    `drafting` the one whose draft is being made, `inside` whether the keys are in the input."""
+    hold, side = conversation.hold, conversation.speaks_for
+    leave = keymap.shown("take_over.leave")
+    if conversation.over:
+        what = "the engine has died" if conversation.dead else "the conversation is over"
+        leaves = f"{leave}, then enter, goes on" if conversation.dead else f"{leave} leaves it"
+        return f"{what}: your text is kept", leaves if inside else "", ""
+    if hold is None or not side:
+        who = " and ".join(f"the {WHO[side]}" for side in sides)
+        hint = f"{leave}: the choices of the hold" if hold is not None and inside else ""
+        if drafting:
+            cancel = keymap.shown("run.cancel_call")
+            title = f"the {WHO[drafting]}'s draft is being made"
+            return title, f"{leave}, then {cancel}, cancels it", "Its text comes here."
+        title = f"you are {who}: not your turn yet" if who else "nobody has taken over"
+        return title, hint, "Write ahead: what you type waits here for your turn."
+    title = f"you speak for the {WHO[side]}"
+    if side == "persona":
+        title += f", {visible_line(conversation.sides[0], 40)}"
+    offered = {choice for choice, _ in choices_of(hold)}
+    more = "stop, abstain and more" if "stop" in offered else "all choices"
+    detail = visible_line(str(hold.get("detail") or ""), 200)
+    draft = draft_of(hold)
+    if draft is not None and draft.get("text"):
+        title += ", from a draft"
+        empty = "Enter sends the draft as it was; what you write replaces it."
+    elif draft is not None:
+        empty = f"{detail}. Enter lets it; what you write replaces it."
+    elif "simulate" in offered:
+        it = "simulator" if side == "persona" else "provider"
+        empty = f"Say something as the {WHO[side]}, or press Enter to let the {it} speak"
+    else:
+        empty = f"Say something as the {WHO[side]}"
+    return title, f"{leave}: {more}", empty
+
+
+def draft_of(hold: RecordDict) -> dict[str, Any] | None:
+    """The draft that a side has made, when the hold has one."""
+    for draft in hold.get("drafts") or ():
+        if isinstance(draft, dict) and draft.get("field") == "text" and draft.get("draft"):
+            return draft
+    return None

@@ -1,0 +1,45 @@
+"""What is asked about the whole log that is shown: its profile, its hooks again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+from convtui.tui.screens.debugger.context import DebuggerContext
+from convtui.tui.screens.handlers import Handler
+
+
+class LogEvaluation:
+    """Hands the log to other screens, a live one as far as it has come."""
+
+    def __init__(
+        self,
+        context: DebuggerContext,
+        *,
+        rehook: Callable[[Path], Awaitable[None]],
+        profile: Callable[[Path], None],
+    ) -> None:
+        self._context = context
+        self._open_rehook = rehook
+        self._open_profile = profile
+
+    def handlers(self) -> Iterator[Handler]:
+        """The actions on the whole log."""
+        yield Handler("rehook.open", self._rehook)
+        yield Handler("profile.open", self._profile)
+
+    def _log(self) -> Path | None:
+        path = self._context.conversation.source.path
+        if path is None:
+            self._context.notify("There is no log yet.", "warning")
+        return path
+
+    async def _rehook(self) -> None:
+        path = self._log()
+        if path is not None:
+            await self._open_rehook(path)
+
+    def _profile(self) -> None:
+        path = self._log()
+        if path is not None:
+            self._open_profile(path)

@@ -1,0 +1,56 @@
+"""The widgets of the debugger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import Input
+
+from convtui.actions.registry import Keymap
+from convtui.tui.widgets.holdbar import HoldBar
+from convtui.tui.widgets.inspector.inspector import Inspector
+from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.statusline import StatusLine
+from convtui.tui.widgets.takeover import KEYS, TakeOverInput
+from convtui.tui.widgets.transcript.outline import Outline
+from convtui.tui.widgets.transcript.transcript_view import TranscriptView
+
+if TYPE_CHECKING:
+    from convtui.tui.sources.run import LiveRun
+
+
+class DebuggerWidgets:
+    """Three columns between two status lines; the hold, the inputs and the keys below them."""
+
+    def __init__(self, keymap: Keymap, clock: Callable[[], float], run: LiveRun | None) -> None:
+        """`clock` tells when keys come, in seconds."""
+        empty = "This recording has no turns."
+        if run is not None:
+            empty = "The engine is starting. The first turn appears here."
+        self.top, self.bottom = StatusLine("top", id="top"), StatusLine("bottom", id="bottom")
+        self.outline = Outline(id="outline", empty_message="no session yet")
+        self.view = TranscriptView(id="transcript", empty_message=empty)
+        self.inspector = Inspector(id="inspector")
+        self.hold_bar = HoldBar(id="hold")
+        self.take_over = TakeOverInput(
+            id="take-over", keys={name: keymap.keys(name) for name in KEYS}, clock=clock
+        )
+        placeholder = "text, or a filter such as ~signal or ~discard"
+        self.search = Input(id="search", placeholder=placeholder)
+        self.search.compact = True
+
+    def compose(self) -> ComposeResult:
+        """The widgets in their places."""
+        yield self.top
+        with Horizontal(id="body"):
+            yield self.outline
+            yield self.view
+            yield self.inspector
+        yield self.hold_bar
+        yield self.take_over
+        yield self.search
+        yield self.bottom
+        yield KeyBar(id="keys")

@@ -1,0 +1,115 @@
+"""The marks and notes of a log, to go to one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from convtui.log.notes import Address, TurnNote
+from convtui.text.boundary import one_line, visible_line
+from convtui.transcript.corrections import corrected_words
+from convtui.transcript.fold import Transcript
+from convtui.tui.widgets.transcript.note_marks import MARK, NOTE, inherited_words
+
+_MOST = 2_000
+
+
+class NotesScreen(ModalScreen[Address | None]):
+    """Lists what was marked, noted and corrected; the result is the turn to go to."""
+
+    DEFAULT_CSS = """
+    NotesScreen { align: center middle; background: $background 60%; }
+    NotesScreen > Vertical { width: 90; max-width: 96%; height: auto; max-height: 92%;
+                             border: round $accent; background: $surface; padding: 0 1; }
+    NotesScreen OptionList, NotesScreen OptionList:focus {
+                             height: auto; max-height: 100%; border: none;
+                             background: $surface; padding: 0; }
+    NotesScreen Static { width: 1fr; height: auto; color: $text-muted; padding: 0 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,M", "dismiss(None)", "close"),
+        Binding("j", "down", "down", show=False),
+        Binding("k", "up", "up", show=False),
+    ]
+
+    def __init__(
+        self,
+        notes: Mapping[Address, TurnNote],
+        transcript: Transcript,
+        at: Address | None = None,
+        *,
+        keys: str = "",
+    ) -> None:
+        """`at` is the turn that is selected; `keys` says how to make a mark and a note."""
+        super().__init__()
+        self._notes = dict(list(notes.items())[:_MOST])
+        self._left_out = len(notes) - len(self._notes)
+        self._transcript = transcript
+        self._at = at
+        self._keys = keys
+
+    def compose(self) -> ComposeResult:
+        """The list."""
+        box = Vertical()
+        box.border_title = Content("marks and notes")
+        box.border_subtitle = Content("enter go there  esc close")
+        with box:
+            if self._notes:
+                yield OptionList(*(Option(self._row(*item)) for item in self._notes.items()))
+            else:
+                yield Static(Content(f"No marks and no notes yet. {self._keys}".rstrip()))
+            if self._left_out:
+                yield Static(Content(f"… {self._left_out:,} more are not listed"))
+
+    def _row(self, address: Address, note: TurnNote) -> Content:
+        turn = self._transcript.find(*address)
+        parts: list[tuple[str, str]] = [(f"{address[0]}:{address[1]:<4} ", "$text-muted")]
+        if note.mark:
+            parts.append((f"{MARK} marked  ", "bold $text-accent"))
+        if note.note:
+            parts.append((f"{NOTE} note: {visible_line(one_line(note.note, 200))}  ", "bold"))
+        for each in note.inherited:
+            parts += [(f"{words}  ", "$text-accent") for words in inherited_words(each, 200)]
+        corrected = ", ".join(corrected_words(note))
+        if corrected:
+            parts.append((f"* {corrected}  ", "$text-warning"))
+        said = visible_line(one_line(turn.text, 120)) if turn is not None else "no such turn"
+        who = f"{turn.speaker}: " if turn is not None else ""
+        parts.append((f"{who}{said}", "$text-muted"))
+        return Content.assemble(*parts)
+
+    def on_mount(self) -> None:
+        """Begins at the selected turn, or at the next one that is listed."""
+        listed = self.query(OptionList)
+        if not listed:
+            return
+        places = [
+            index
+            for index, address in enumerate(self._notes)
+            if self._at is None or address >= self._at
+        ]
+        listed.first().highlighted = places[0] if places else len(self._notes) - 1
+        listed.first().focus()
+
+    def action_down(self) -> None:
+        """The next one."""
+        for listed in self.query(OptionList):
+            listed.action_cursor_down()
+
+    def action_up(self) -> None:
+        """The one before."""
+        for listed in self.query(OptionList):
+            listed.action_cursor_up()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Goes there."""
+        event.stop()
+        self.dismiss(list(self._notes)[event.option_index])

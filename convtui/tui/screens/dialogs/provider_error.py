@@ -1,0 +1,226 @@
+"""A provider that cannot be used: what is wrong, where, and another try as soon as it is saved."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Static
+
+from convtui.errors import EngineError
+from convtui.text.boundary import visible_line
+from convtui.tui.drawing.labels import error_lines, error_location, short_path
+from convtui.tui.sources import watch
+from convtui.tui.widgets.keybar import KeyBar, KeyItem
+
+_SOURCE = ".py"
+AROUND = 4
+"""Lines of the source shown before and after the one that failed."""
+
+Attempt = Callable[[], Awaitable[None]]
+"""Tries again. Raises `EngineError` when it fails again."""
+
+
+def excerpt(path: Path, line: int) -> list[tuple[int, str]]:
+    """The lines of a file around `line`, with their numbers; empty when it cannot be read."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            first = max(1, line - AROUND)
+            found: list[tuple[int, str]] = []
+            for number, text in enumerate(file, 1):
+                if number > line + AROUND:
+                    break
+                if number >= first:
+                    found.append((number, visible_line(text.rstrip("\n"), 300)))
+            return found
+    except OSError:
+        return []
+
+
+class ErrorPane(Screen[bool]):
+    """Shows an error of the provider's code, watches its files and tries again when they change.
+
+    Dismissed with True when a try succeeded, False when the user went back. `error` gives the
+    engine's last error, `attempt` tries again, `files` are watched.
+    """
+
+    DEFAULT_CSS = """
+    ErrorPane { layout: vertical; }
+    ErrorPane #error-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
+    ErrorPane VerticalScroll { height: 1fr; padding: 1 2; background: $background; }
+    ErrorPane VerticalScroll Static { width: 1fr; height: auto; margin-bottom: 1; }
+    ErrorPane #error-state { height: auto; width: 1fr; background: $surface; padding: 0 2;
+                             border-top: solid $border; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,R", "again", "try again"),
+        Binding("escape", "back", "back"),
+        Binding("q", "back", "back"),
+    ]
+
+    def __init__(
+        self,
+        title: str,
+        *,
+        error: Callable[[], dict[str, Any] | None],
+        attempt: Attempt,
+        files: Sequence[Path] = (),
+        back: str = "back to the conversation",
+        environment: str = "",
+    ) -> None:
+        super().__init__()
+        self._title = title
+        self._error = error
+        self._attempt = attempt
+        self._files = list(files)
+        self._back = back
+        self._environment = environment
+        self._trying = False
+        self._left = False
+        """Whether it works again, or the user has gone back: nothing is tried any more."""
+        self.tries = 0
+
+    def compose(self) -> ComposeResult:
+        """Title, what went wrong, what happens next, keys."""
+        yield Static(id="error-title", markup=False)
+        with VerticalScroll():
+            yield Static(id="error-message", markup=False)
+            yield Static(id="error-source", markup=False)
+            yield Static(id="error-frames", markup=False)
+            yield Static(id="error-more", markup=False)
+        yield Static(id="error-state", markup=False)
+        yield KeyBar(
+            [
+                KeyItem("enter", "try again", "again"),
+                KeyItem("esc", self._back, "back"),
+            ]
+        )
+
+    def on_mount(self) -> None:
+        """Shows the error and begins to watch."""
+        self.query_one(VerticalScroll).focus()
+        # What is inside the scroll is mounted after the screen.
+        self.call_after_refresh(lambda: self.run_worker(self._show(), group="show"))
+        self.run_worker(self._watch(), group="watch", exclusive=True)
+
+    @property
+    def watched(self) -> list[Path]:
+        """The files that are looked at."""
+        found = list(self._files)
+        location = error_location(self._error())
+        if location is not None and location[0] not in found:
+            found.append(location[0])
+        return found
+
+    async def _show(self) -> None:
+        error = self._error()
+        message, frames = error_lines(error)
+        location = error_location(error)
+        self.query_one("#error-title", Static).update(
+            Content.assemble((" ERROR ", "bold reverse $text-error"), f" {self._title}")
+        )
+        first, _, rest = (message or "the engine did not say why").partition("\n")
+        self.query_one("#error-message", Static).update(
+            Content.assemble((first, "bold $text-error"), f"\n{rest}" if rest else "")
+        )
+        source = self.query_one("#error-source", Static)
+        lines = await asyncio.to_thread(excerpt, *location) if location else []
+        source.display = location is not None
+        if location is not None:
+            path, failed = location
+            parts: list[tuple[str, str]] = [
+                (f"{visible_line(short_path(path), 200)}:{failed}", "bold $text-accent")
+            ]
+            for number, text in lines:
+                here = number == failed
+                mark = "> " if here else "  "
+                parts.append((f"\n{mark}{number:>5} ", "bold" if here else "$text-muted"))
+                parts.append((text, "bold" if here else "$text-muted"))
+            source.update(Content.assemble(*parts))
+        shown = self.query_one("#error-frames", Static)
+        shown.display = bool(frames)
+        if frames:
+            shown.update(
+                Content.assemble(
+                    ("where it came from, your code only", "$text-muted"),
+                    *(f"\n  {frame}" for frame in frames),
+                )
+            )
+        more = self.query_one("#error-more", Static)
+        more.display = bool(self._environment)
+        more.update(Content(self._environment))
+        self._say("")
+
+    def _say(self, state: str) -> None:
+        files = ", ".join(visible_line(short_path(path), 80) for path in self.watched[:3])
+        if self._trying:
+            text = Content.assemble((state, "bold"), " ...")
+        elif files:
+            text = Content.assemble(
+                f"{state}. " if state else "",
+                ("Fix it and save: it is tried again.", "bold"),
+                (f"  Watching {files}", "$text-muted"),
+            )
+        else:
+            text = Content("Press Enter to try again.")
+        self.query_one("#error-state", Static).update(text)
+
+    async def _watch(self) -> None:
+        before: watch.Stamp = {}
+        watched: list[Path] = []
+        while not self._left:
+            files = self.watched
+            if not files:
+                return
+            # A module that is missing is a file that does not exist yet.
+            places = [*files, *dict.fromkeys(path.parent for path in files)]
+            if places != watched:
+                # Another error points at another file.
+                watched, before = places, await asyncio.to_thread(watch.stamp, places, _SOURCE)
+            await watch.changed(places, before, _SOURCE)
+            # What is saved while it is being tried is tried, too.
+            before = await asyncio.to_thread(watch.stamp, places, _SOURCE)
+            await self._try("saved: trying again")
+
+    async def _try(self, why: str) -> None:
+        if self._trying or self._left:
+            return
+        self._trying = True
+        self._say(why)
+        try:
+            await self._attempt()
+        except EngineError:
+            self.tries += 1
+            self._trying = False
+            await self._show()
+            times = "once" if self.tries == 1 else f"{self.tries} times"
+            self._say(f"Tried again {times}, it still fails")
+        else:
+            self._trying = False
+            self._leave(fixed=True)
+
+    def action_again(self) -> None:
+        """Tries again without a save."""
+        self.run_worker(self._try("trying again"), group="try")
+
+    def action_back(self) -> None:
+        """Back to what was there."""
+        if not self._trying:
+            self._leave(fixed=False)
+
+    def _leave(self, *, fixed: bool) -> None:
+        # A second key, or a second save, may come before the screen is gone.
+        if not self._left:
+            self._left = True
+            self.dismiss(fixed)
+
+    def on_key_bar_chosen(self, event: KeyBar.Chosen) -> None:
+        """The keys can be clicked."""
+        self.action_again() if event.action == "again" else self.action_back()

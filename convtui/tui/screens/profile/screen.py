@@ -1,0 +1,370 @@
+"""Profile: how reliable one run was, or many together; tables, plots, the runs by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.content import Content
+from textual.widgets import OptionList, Static
+from textual.worker import Worker
+
+from convtui.actions.registry import Keymap
+from convtui.analysis.profile.profile import RunProfile
+from convtui.analysis.profile.reading import Reading, read_runs
+from convtui.analysis.profile.report import RUNS_HEAD, run_row
+from convtui.errors import ConvtuiError
+from convtui.text.boundary import visible, visible_line
+from convtui.tui.documents.profile import ORDERS, plots, sorted_runs, tables
+from convtui.tui.drawing.palette import Span
+from convtui.tui.drawing.tables import Table, end_of
+from convtui.tui.screens.dialogs.questions import Ask, Choose
+from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.panes import PaneScreen
+from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.row_list import RowList
+from convtui.tui.widgets.text_pane import Doc, TextPane
+
+NARROW, LOW = 100, 20
+_EVERY = 0.1
+"""Seconds between two pictures of the progress."""
+
+
+class ProfileRuns(RowList[RunProfile]):
+    """The runs of a profile, a row each."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.table = Table(RUNS_HEAD, (), 60)
+
+    def spans_of(self, item: RunProfile) -> Sequence[Span]:
+        """Its figures; without calls there is no rate."""
+        before, last = self.table.line(run_row(item))
+        return [(before, "text"), (last, "text")]
+
+
+class ProfileScreen(PaneScreen):
+    """Tables beside plots, below them a list of the runs where there are several."""
+
+    KEY_CONTEXTS = ("profile",)
+    AUTO_FOCUS = "#profile-tables"
+    DEFAULT_CSS = """
+    ProfileScreen { layout: vertical; }
+    ProfileScreen #profile-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
+    ProfileScreen #profile-note { height: auto; max-height: 6; width: 1fr; padding: 0 1; }
+    ProfileScreen #profile-note.-problem { color: $text-error; }
+    ProfileScreen #profile-body { layout: horizontal; height: 1fr; }
+    ProfileScreen TextPane { width: 1fr; height: 1fr; padding: 0 1; }
+    ProfileScreen #profile-plots { border-left: solid $border; }
+    ProfileScreen #profile-runs { height: 35%; display: none; border-top: solid $border; }
+    ProfileScreen #profile-head { height: 1; width: 1fr; padding: 0 1; color: $text-muted; }
+    ProfileScreen.-many #profile-runs { display: block; }
+    ProfileScreen.-narrow #profile-plots { display: none; }
+    ProfileScreen TextPane:focus, ProfileScreen ProfileRuns:focus {
+        scrollbar-color: $accent; }
+    """
+
+    def __init__(self, keymap: Keymap, logs: Sequence[Path], *, opens: bool = True) -> None:
+        """`opens`: whether a run can be opened from here; not where it lies below anyway."""
+        super().__init__(keymap)
+        self._logs = list(logs)
+        self._opens = opens
+        self.reading: Reading | None = None
+        """None until something was read."""
+        self.order = ""
+        self._done = 0
+        self._stop = threading.Event()
+        self._work: Worker[None] | None = None
+        self._drawn: tuple[object, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        """Title, progress or what is amiss, tables and plots, the runs."""
+        yield Static(id="profile-title", markup=False)
+        yield Static(id="profile-note", markup=False)
+        with Container(id="profile-body"):
+            yield TextPane(id="profile-tables")
+            yield TextPane(id="profile-plots")
+        with Container(id="profile-runs"):
+            yield Static(id="profile-head", markup=False)
+            yield ProfileRuns(id="profile-list")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Reads the logs in a thread."""
+        self._resized(self.app.size.width)
+        self.set_interval(_EVERY, self._show_progress)
+        self.read_again()
+
+    def on_unmount(self) -> None:
+        """Nothing goes on that nobody can see."""
+        self._stop.set()
+
+    # --- the work
+
+    @property
+    def running(self) -> bool:
+        """Whether logs are being read."""
+        return self._work is not None and not self._work.is_finished
+
+    def read_again(self) -> None:
+        """Reads the logs, as they are now."""
+        if self.running:
+            return
+        self._done, self._stop = 0, threading.Event()
+        self._work = self.run_worker(self._read(self._stop), group="profile")
+        self._show()
+
+    async def _read(self, stop: threading.Event) -> None:
+        def told(done: int) -> None:
+            self._done = done
+
+        found = await asyncio.to_thread(read_runs, self._logs, progress=told, stop=stop.is_set)
+        if not self.is_mounted:
+            return
+        self._work = None
+        self.reading = found
+        self._fill()
+        self._show()
+
+    # --- drawing
+
+    @property
+    def many(self) -> bool:
+        """Whether there are several runs."""
+        return self.reading is not None and len(self.reading.profile.runs) > 1
+
+    def _fill(self) -> None:
+        """Brings tables, plots and the list up to date, when there is something new in them."""
+        reading = self.reading
+        if reading is None:
+            return
+        self.set_class(self.many, "-many")
+        narrow = self.has_class("-narrow")
+        width, height = self.app.size.width, self.app.size.height
+        room = (width - 4 if narrow else width // 2 - 4) - 1
+        drawn = (id(reading), self.order, room, height)
+        if drawn == self._drawn:
+            return
+        again = self._drawn[:1] == drawn[:1]
+        self._drawn = drawn
+        left, right = self.query_one("#profile-tables", TextPane), self.query_one("#profile-plots")
+        assert isinstance(right, TextPane)
+        if not reading.profile.runs:
+            left.show(self._nothing(reading))
+            right.show(Doc())
+            return
+        doc = tables(reading, room, self.order)
+        shown = plots(reading.profile, room, 5 if height >= 30 else 3)
+        if narrow:
+            doc.blank().pieces.extend(shown.pieces)
+            shown = Doc()
+        left.show(doc, keep_place=again)
+        right.show(shown, keep_place=again)
+        if self.many:
+            self._fill_runs(sorted_runs(reading.profile.runs, self.order), width)
+
+    def _fill_runs(self, runs: list[RunProfile], width: int) -> None:
+        listed = self.query_one(ProfileRuns)
+        before = listed.selected
+        listed.table = Table(RUNS_HEAD, [run_row(run) for run in runs], width - 4)
+        place = next((n for n, run in enumerate(runs) if run is before), 0)
+        listed.show_items(runs, place)
+        self.query_one("#profile-head", Static).update(Content("".join(listed.table.head)))
+
+    @staticmethod
+    def _nothing(reading: Reading) -> Doc:
+        doc = Doc()
+        if reading.stopped:
+            return doc.line(("Stopped before the first log was read.", "warning"))
+        doc.line(("There is no run to profile.", "bold"))
+        for why in reading.left_out:
+            doc.line((visible_line(why, 300), "error"))
+        doc.blank().line(
+            ("Every conversation is saved by itself: start one, mark runs in the list of saved"
+             " runs, and open this again; `convtui demo` makes one at once.", "muted")
+        )  # fmt: skip
+        return doc
+
+    def _show_progress(self) -> None:
+        if self.running:
+            self._show()
+
+    def _show(self) -> None:
+        """Brings title, progress and footer up to date."""
+        if not self.is_mounted:
+            return
+        count = len(self._logs)
+        width = self.app.size.width
+        what = f"{count:,} runs"
+        if count == 1:
+            what = end_of(self._logs[0].name, max(12, width - 30))
+        parts = [("profile ", "bold $text-accent"), (what, "bold")]
+        if self.order and width >= 80:
+            parts.append((f"  {ORDERS[self.order]}", "$text-muted"))
+        self.query_one("#profile-title", Static).update(Content.assemble(*parts))
+        note = self.query_one("#profile-note", Static)
+        words = self._note()
+        note.display = bool(words)
+        note.update(words)
+        self.refresh_footer()
+
+    def _note(self) -> Content:
+        if self.running:
+            full = 20 * self._done // max(1, len(self._logs))
+            return Content.assemble(
+                ("█" * full, "$text-accent"),
+                ("░" * (20 - full), "$text-muted"),
+                f" {self._done:,} of {len(self._logs):,} logs read",
+            )
+        reading = self.reading
+        if reading is not None and reading.stopped:
+            read = len(reading.profile.runs) + len(reading.left_out)
+            again = self.keymap.shown("profile.again")
+            return Content.assemble(
+                ("■ ", "bold $text-warning"),
+                f"stopped by hand after {read:,} of {len(self._logs):,} logs;"
+                f" {again} reads them again",
+            )
+        return Content("")
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Plots beside the tables, or below them."""
+        self._resized(event.size.width)
+        self._fill()
+        self._show()
+
+    def _resized(self, width: int) -> None:
+        self.set_class(width < NARROW, "-narrow")
+
+    # --- keys
+
+    def footer_ids(self) -> Sequence[str]:
+        """What can be done here."""
+        return (
+            "profile.stop",
+            "profile.run",
+            "profile.sort",
+            "profile.report",
+            "profile.again",
+            "profile.next_pane",
+            "app.quit",
+            "app.help",
+        )
+
+    def handlers(self) -> Iterable[Handler]:
+        """Reading, sorting, writing, opening a run."""
+        yield from super().handlers()
+        yield Handler(
+            "profile.stop", self._stop_or_leave, label=lambda: "stop" if self.running else "back"
+        )
+        yield Handler("profile.run", self._open_run, enabled=self._can_open)
+        yield Handler("profile.sort", self._sort, enabled=self._any_runs)
+        yield Handler("profile.report", self._report, enabled=self._any_runs)
+        yield Handler("profile.again", self.read_again, enabled=lambda: not self.running)
+        yield Handler(
+            "profile.next_pane",
+            self.next_pane,
+            enabled=lambda: self.many or not self.has_class("-narrow"),
+        )
+
+    def _any_runs(self) -> bool:
+        return self.reading is not None and bool(self.reading.profile.runs)
+
+    def _can_open(self) -> bool:
+        return self._opens and self._any_runs()
+
+    def _stop_or_leave(self) -> None:
+        if self.running:
+            self._stop.set()
+        else:
+            self.quit()
+
+    def _open_run(self) -> None:
+        """Opens the selected run, or the only one."""
+        if self.reading is None or not self._can_open():
+            return
+        runs = self.reading.profile.runs
+        run = self.query_one(ProfileRuns).selected if self.many else runs[0]
+        if run is not None:
+            self.capp.replay(run.path)
+
+    def on_row_list_chosen(self) -> None:
+        """The selected run was clicked."""
+        self._open_run()
+
+    def _sort(self) -> None:
+        """Asks for the order."""
+
+        def chosen(order: str | None) -> None:
+            if order is not None:
+                self.order = order.removeprefix("by:")
+                self._fill()
+                self._show()
+
+        answers = [
+            (f"by:{order}", f"{'> ' if order == self.order else '  '}{words}")
+            for order, words in ORDERS.items()
+        ]
+        screen = Choose("sort tools and runs", answers)
+        self.app.push_screen(screen, chosen)
+        place = list(ORDERS).index(self.order)
+
+        def light() -> None:
+            screen.query_one(OptionList).highlighted = place
+
+        screen.call_after_refresh(light)
+
+    def _report(self) -> None:
+        """Asks for the file of the page."""
+        if self.reading is None or not self.reading.profile.runs:
+            return
+        here = visible_line(str(Path.cwd()), 200)
+        hint = f"An HTML page with the tables and plots; relative to {here}"
+
+        def given(text: str | None) -> None:
+            if text is not None:
+                self._ask_before(Path(text.strip()).expanduser())
+
+        self.app.push_screen(
+            Ask("write the report to", value="profile.html", hint=hint, check=_no_file), given
+        )
+
+    def _ask_before(self, path: Path) -> None:
+        if not path.exists():
+            self.spawn(self._write(path))
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer == "replace":
+                self.spawn(self._write(path))
+            elif answer is not None:
+                self._report()
+
+        answers = [("other", "another file"), ("replace", "replace it")]
+        name = visible_line(str(path), 200)
+        self.app.push_screen(Choose("replace this file?", answers, name), answered)
+
+    async def _write(self, path: Path) -> None:
+        from convtui.analysis.profile.html import write_report
+
+        if self.reading is None:
+            return
+        await asyncio.to_thread(write_report, self.reading.profile, path)
+        self.tell(f"Written: {visible(str(path.absolute()))}")
+
+
+def _no_file(text: str) -> str | None:
+    path = Path(text.strip()).expanduser()
+    if not text.strip() or path.is_dir():
+        return "Write the name of a file, such as profile.html."
+    try:
+        if not path.absolute().parent.is_dir():
+            return f"There is no folder {path.absolute().parent}."
+    except (OSError, ConvtuiError) as error:
+        return str(error)
+    return None

@@ -1,0 +1,436 @@
+"""Rehook: a provider's hooks again over saved runs, in the background; what they change."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textual import events
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.widgets import Static
+from textual.worker import Worker
+
+from convtui.actions.registry import Keymap
+from convtui.analysis.rehook.rehook_process import Rehooked, rehook_logs, start_for
+from convtui.analysis.rehook.report import Report, pace
+from convtui.errors import ConvtuiError, EngineError
+from convtui.protocol import StartSpec
+from convtui.text.boundary import visible, visible_line
+from convtui.tui.documents.rehook_details import details_of
+from convtui.tui.screens.action_screen import ActionScreen
+from convtui.tui.screens.dialogs.questions import Ask
+from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.rehook.rehook_list import RehookList, items_of
+from convtui.tui.sources import watch
+from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.text_pane import TextPane
+
+if TYPE_CHECKING:
+    from convtui.tui.app import ConvtuiApp
+
+MOST_REMEMBERED = 20
+"""Providers for which the one that was taken last is remembered."""
+_EVERY = 0.1
+"""Seconds between two pictures of the progress."""
+
+
+async def open_rehook(app: ConvtuiApp, logs: Sequence[Path], own: str) -> None:
+    """Asks whose hooks, then opens the screen. `own` is the provider that the runs name.
+
+    It is the answer to begin with only where the first of the logs is this user's own: Enter runs
+    its code.
+    """
+    # What the check of the answer needs is loaded off the event loop.
+    await asyncio.to_thread(start_for, "demo")
+    offered = await asyncio.to_thread(_named_by_user, logs[0], own)
+    remembered = (await app.recall()).get("rehook_providers")
+    remembered = remembered if isinstance(remembered, dict) else {}
+    before = remembered.get(own)
+    many = f"{len(logs):,} runs" if len(logs) != 1 else visible_line(logs[0].name, 50)
+
+    def chosen(spec: str | None) -> None:
+        if spec and spec.strip():
+            spec = spec.strip()
+            kept = {key: used for key, used in remembered.items() if key != own}
+            newest = dict([*kept.items(), (own, spec)][-MOST_REMEMBERED:])
+            app.run_worker(app.remember(rehook_providers=newest), exit_on_error=False)
+            app.push_screen(RehookScreen(app.keymap, logs, spec))
+
+    app.push_screen(
+        ask_provider(before if isinstance(before, str) else offered, f"over {many}"), chosen
+    )
+
+
+def _named_by_user(log: Path, spec: str) -> str:
+    """`spec` where the log names it and is this user's own; else nothing."""
+    from convtui.log.run_summary import header_of
+    from convtui.trust.rules import why_not_own
+
+    try:
+        header = header_of(log)
+        told = header.get("provider")
+        names = {own_provider(header), told.get("spec") if isinstance(told, dict) else None}
+        return spec if spec in names and not why_not_own(header) else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def own_provider(header: Mapping[str, Any]) -> str:
+    """The SPEC of the provider that a log's header names; a file as an absolute path."""
+    told = header.get("provider")
+    told = told if isinstance(told, dict) else {}
+    spec = str(told.get("spec") or told.get("name") or "")
+    name = spec.rpartition(":")[2]
+    return f"{told['file']}:{name}" if told.get("file") and ":" in spec else spec
+
+
+def ask_provider(value: str, what: str) -> Ask:
+    """The question whose hooks are to run."""
+    return Ask(
+        "Whose hooks?",
+        value=value,
+        hint=f"file.py:Name or package.module:Name, {what}. Its code is run, no model is called.",
+        check=_check,
+    )
+
+
+def _check(spec: str) -> str | None:
+    try:
+        start_for(spec.strip(), cwd=Path.cwd()) if spec.strip() else None
+    except ConvtuiError as error:
+        return str(error)
+    return None if spec.strip() else "Write a provider: file.py:Name, package.module:Name, demo."
+
+
+class RehookScreen(ActionScreen):
+    """Progress, then totals and every reply of which the hooks make something else now."""
+
+    KEY_CONTEXTS = ("rehook",)
+    AUTO_FOCUS = "RehookList"
+    DEFAULT_CSS = """
+    RehookScreen { layout: vertical; }
+    RehookScreen #rehook-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
+    RehookScreen #rehook-total { height: auto; max-height: 3; width: 1fr; padding: 0 1; }
+    RehookScreen #rehook-total.-problem { color: $text-error; max-height: 50%; }
+    RehookScreen #rehook-notes { height: auto; max-height: 4; width: 1fr; padding: 0 1;
+                                 color: $text-muted; }
+    RehookScreen.-tiny #rehook-notes { max-height: 1; }
+    RehookScreen RehookList { height: 1fr; }
+    RehookScreen TextPane { height: 55%; border-top: solid $border; padding: 0 1; display: none; }
+    RehookScreen.-details TextPane { display: block; }
+    """
+
+    def __init__(self, keymap: Keymap, logs: Sequence[Path], provider: str) -> None:
+        super().__init__(keymap)
+        self._logs = list(logs)
+        self._provider = provider
+        self._work: Worker[None] | None = None
+        self._gone = False
+        """Whether the screen was left."""
+        self._began = 0.0
+        self._done = (0, 0)
+        self._shown = 0.0
+        self.report: Report | None = None
+        """None until the first rehook has ended, or was stopped."""
+        self.problem = ""
+        """Why the provider's hooks cannot run."""
+        self.changed: list[str] = []
+        """Names of the provider's files that have changed since its hooks ran."""
+
+    def compose(self) -> ComposeResult:
+        """Title, totals or progress, notes, the list, the details of one."""
+        yield Static(id="rehook-title", markup=False)
+        yield Static(id="rehook-total", markup=False)
+        yield Static(id="rehook-notes", markup=False)
+        yield RehookList()
+        yield TextPane()
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Begins."""
+        self.set_class(self.app.size.height < 20, "-tiny")
+        self.run_again()
+
+    def on_unmount(self) -> None:
+        """Nothing goes on that nobody can see."""
+        self._gone = True
+        if self._work is not None:
+            self._work.cancel()
+
+    # --- the work
+
+    @property
+    def running(self) -> bool:
+        """Whether hooks are being run."""
+        return self._work is not None and not self._work.is_finished
+
+    def run_again(self) -> None:
+        """Runs the hooks, with the code as it is now."""
+        if self.running:
+            return
+        self.problem, self.changed = "", []
+        self._done, self._began = (0, 0), time.monotonic()
+        self._work = self.run_worker(self._rehook(), group="rehook")
+        self.refresh_footer()
+        self._show()
+
+    async def _rehook(self) -> None:
+        result = Rehooked(list(self._logs))
+        config = self.capp.config
+        files: list[Path] = []
+        stamp: watch.Stamp = {}
+        try:
+            start = await asyncio.to_thread(
+                start_for,
+                self._provider,
+                env_file=config.env_file if config is not None else None,
+                cwd=Path.cwd(),
+            )
+            files = _file_of(start)
+            stamp = await asyncio.to_thread(watch.stamp, files)
+            await rehook_logs(
+                start,
+                self._logs,
+                python=config.python if config is not None else None,
+                progress=self._progress,
+                into=result,
+            )
+        except asyncio.CancelledError:
+            if self._gone:
+                raise
+            result.interrupted()
+        except (ConvtuiError, OSError) as error:
+            self.problem = str(error)
+            if isinstance(error, EngineError) and result.found:
+                result.stopped = str(error)
+        if self._gone:
+            return
+        if not self.problem:
+            self.report = await asyncio.to_thread(Report, result)
+            self.query_one(RehookList).show(await asyncio.to_thread(items_of, self.report))
+        self._work = None
+        self._show()
+        self.refresh_footer()
+        modules = (result.provider.get("identity") or {}).get("modules") or []
+        self._watch([*files, *(Path(str(name)) for name in modules)], stamp)
+
+    def _progress(self, logs: int, replies: int) -> None:
+        if self._done == (0, 0):
+            # From here on it is the hooks that take their time, not their loading.
+            self._began = time.monotonic()
+        self._done = (logs, replies)
+        if time.monotonic() - self._shown >= _EVERY and self.is_mounted:
+            self._show()
+
+    def _watch(self, files: Sequence[Path], stamp: watch.Stamp) -> None:
+        if files:
+            self.run_worker(
+                self._watch_code(list(files), stamp), group="code", exclusive=True,
+                exit_on_error=False,
+            )  # fmt: skip
+
+    async def _watch_code(self, files: list[Path], stamp: watch.Stamp) -> None:
+        before = {**await asyncio.to_thread(watch.stamp, files), **stamp}
+        await watch.changed(files, before)
+        now = await asyncio.to_thread(watch.stamp, files)
+        self.changed = [path.name for path in files if now.get(path) != before.get(path)]
+        if not self.running and self.is_mounted:
+            names = ", ".join(visible_line(name, 40) for name in self.changed[:3])
+            self.tell(f"{names} changed: {self.keymap.shown('rehook.again')} runs the hooks again.")
+            self._show()
+
+    # --- drawing
+
+    def _show(self) -> None:
+        """Brings title, totals and notes up to date."""
+        if not self.is_mounted:
+            return
+        self._shown = time.monotonic()
+        many = f"{len(self._logs):,} run" + "s" * (len(self._logs) != 1)
+        width = self.app.size.width
+        rest = f" over {many}" + ", no model is called" * (width >= 100)
+        room = max(12, width - len(rest) - len("rehook ") - 2)
+        self.query_one("#rehook-title", Static).update(
+            Content.assemble(
+                ("rehook ", "bold $text-accent"),
+                (_end_of(self._provider, room), "bold"),
+                (rest, "$text-muted"),
+            )
+        )
+        total = self.query_one("#rehook-total", Static)
+        total.set_class(bool(self.problem), "-problem")
+        total.update(self._total())
+        notes = self.query_one("#rehook-notes", Static)
+        lines = self._notes()
+        notes.display = bool(lines)
+        notes.update(Content("\n".join(visible_line(line, 300) for line in lines)))
+
+    def _total(self) -> Content:
+        if self.problem:
+            return Content(visible(self.problem))
+        if self.running:
+            return self._bar()
+        report = self.report
+        if report is None:
+            return Content("")
+        if report.same:
+            return Content.assemble(("✓ ", "bold $text-success"), (report.summary(), "bold"))
+        sign = "! " if report.changes else "■ "
+        return Content.assemble((sign, "bold $text-warning"), (visible_line(report.summary(), 400),
+                                                               "bold"))  # fmt: skip
+
+    def _bar(self) -> Content:
+        logs, replies = self._done
+        of = len(self._logs)
+        if self._done == (0, 0):
+            words = "loading the provider"
+        else:
+            words = pace(logs, of, replies, time.monotonic() - self._began)
+        room = min(40, self.app.size.width - len(words) - 4)
+        if room < 5:
+            return Content(words)
+        full = round(room * logs / max(1, of))
+        return Content.assemble(
+            ("█" * full, "$text-accent"), ("░" * (room - full), "$text-muted"), f" {words}"
+        )
+
+    def _notes(self) -> list[str]:
+        report = self.report
+        notes = []
+        if self.changed and not self.running:
+            key = self.keymap.shown("rehook.again")
+            notes.append(f"{', '.join(self.changed[:3])} changed: {key} runs the hooks again")
+        if report is None or self.problem or self.running:
+            return notes
+        # There is room for a few; the command line tells all.
+        return notes + report.notes()[:6]
+
+    def on_row_list_selected(self) -> None:
+        """Another line is selected."""
+        self._show_details()
+        self.refresh_footer()
+
+    def _show_details(self) -> None:
+        item = self.query_one(RehookList).selected
+        if self.has_class("-details"):
+            self.query_one(TextPane).show(details_of(item.change if item is not None else None))
+
+    def on_resize(self, event: events.Resize) -> None:
+        """More or less room."""
+        self.set_class(event.size.height < 20, "-tiny")
+        self._show()
+
+    def restyle(self) -> None:
+        """Another theme."""
+        for widget in (self.query_one(RehookList), self.query_one(TextPane)):
+            widget.palette = self.capp.palette
+
+    # --- keys
+
+    def footer_ids(self) -> Sequence[str]:
+        """What can be done here."""
+        return (
+            "rehook.stop",
+            "rehook.details",
+            "rehook.turn",
+            "rehook.again",
+            "rehook.provider",
+            "app.quit",
+            "app.help",
+        )
+
+    def handlers(self) -> Iterable[Handler]:
+        """Running the hooks, and looking at what they made."""
+        yield Handler("rehook.stop", self._stop_or_leave, label=self._stop_label)
+        yield Handler("rehook.details", self._toggle_details, enabled=self._has_details)
+        yield Handler(
+            "rehook.turn",
+            self._open_turn,
+            enabled=lambda: self.query_one(RehookList).selected is not None,
+        )
+        yield Handler("rehook.again", self.run_again, enabled=lambda: not self.running)
+        yield Handler("rehook.provider", self._ask_provider, enabled=lambda: not self.running)
+        yield Handler("move.up", lambda: self.query_one(RehookList).action_scroll_up())
+        yield Handler("move.down", lambda: self.query_one(RehookList).action_scroll_down())
+        yield Handler("move.first", lambda: self.query_one(RehookList).go_to(0))
+        yield Handler("move.last", self._go_to_last)
+
+    def _has_details(self) -> bool:
+        selected = self.query_one(RehookList).selected
+        return selected is not None and selected.change is not None
+
+    def _stop_label(self) -> str:
+        return "stop" if self.running else "hide" if self.has_class("-details") else "back"
+
+    def _stop_or_leave(self) -> None:
+        if self.running and self._work is not None:
+            self._work.cancel()
+        elif self.has_class("-details"):
+            self._toggle_details()
+        else:
+            self.quit()
+
+    def _toggle_details(self) -> None:
+        """Shows or hides what the hooks made of the selected reply."""
+        if self.has_class("-details") or self._has_details():
+            self.toggle_class("-details")
+            self._show_details()
+            listed = self.query_one(RehookList)
+            self.call_after_refresh(lambda: listed.show_item(listed.cursor))
+
+    def _open_turn(self) -> None:
+        """Opens the run at the selected turn."""
+        item = self.query_one(RehookList).selected
+        if item is not None:
+            change = item.change
+            at = (change.session, change.turn) if change is not None else None
+            self.capp.replay(item.log, at=at)
+
+    def _ask_provider(self) -> None:
+        """Takes another provider's hooks."""
+        if self.running:
+            return
+
+        def chosen(spec: str | None) -> None:
+            if spec and spec.strip():
+                self._provider = spec.strip()
+                self.run_again()
+
+        self.app.push_screen(ask_provider(self._provider, "over the same runs"), chosen)
+
+    def _go_to_last(self) -> None:
+        listed = self.query_one(RehookList)
+        listed.go_to(len(listed.items) - 1)
+
+    def quit(self) -> None:
+        """Back; what still runs is stopped."""
+        if len(self.app.screen_stack) > 1:
+            # Not the app's way back: a live run below goes on.
+            self.app.pop_screen()
+        else:
+            self.app.exit(0)
+
+
+def _end_of(text: str, width: int) -> str:
+    """The end of a long SPEC: what tells files apart is their names."""
+    line = visible_line(text, 1000)
+    return line if len(line) <= width else f"…{line[-(width - 1) :]}"
+
+
+def _file_of(start: StartSpec) -> list[Path]:
+    """The provider's own file, where it is one."""
+    from convtui.scenario.provider_spec import parse_provider_spec
+
+    provider = start.scenario.get("provider")
+    source = start.scenario.get("source")
+    base = Path(str(source.get("base", "."))) if isinstance(source, dict) else Path()
+    use = provider.get("use") if isinstance(provider, dict) else provider
+    try:
+        spec = parse_provider_spec(str(use), base).resolved(base)
+    except ConvtuiError:
+        return []
+    return [Path(spec.target)] if spec.kind == "file" else []

@@ -1,0 +1,194 @@
+"""What the list of runs changes: tags, the order, what is in the trash."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from textual.widgets import OptionList
+
+from convtui.errors import ConvtuiError
+from convtui.library.families import walk
+from convtui.library.library import dependents
+from convtui.library.trash import Trash, Trashed
+from convtui.log.notes import Notes, check_tag
+from convtui.log.run_summary import RunSummary
+from convtui.text.boundary import visible_line
+from convtui.tui.screens.dialogs.questions import Ask, Choose
+from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.runs.filter import RunFinder
+from convtui.tui.screens.screen_context import ScreenContext
+
+ORDER_WORDS = {
+    "-written": "written last first",
+    "-when": "begun last first",
+    "when": "begun first first",
+    "name": "file name",
+    "persona": "persona",
+    "provider": "provider",
+    "ending": "ending",
+    "-turns": "most turns first",
+    "-duration": "longest first",
+    "-tokens": "most tokens first",
+    "-cost": "most expensive first",
+    "-latency": "slowest replies first",
+    "-discarded": "most discarded turns first",
+}
+
+
+class RunChanges:
+    """Sorts the runs, gives them tags, moves them to the trash and back."""
+
+    def __init__(
+        self, context: ScreenContext, finder: RunFinder, trash: Callable[[], Trash]
+    ) -> None:
+        """`trash` is where deleted runs go."""
+        self._context = context
+        self._finder = finder
+        self._trash = trash
+        self._trashed: list[Trashed] = []
+        """What was moved to the trash from here, the last one last."""
+
+    def handlers(self) -> Iterator[Handler]:
+        """The actions that change something."""
+        yield Handler("runs.sort", self._sort)
+        yield Handler("runs.tag", self._tag, self._any_run)
+        yield Handler("runs.trash", self._move_to_trash, self._any_run)
+        yield Handler("runs.undo", self._put_back, lambda: bool(self._trashed))
+
+    def _any_run(self) -> bool:
+        return self._finder.selected is not None
+
+    # --- order
+
+    def _sort(self) -> None:
+        """Asks for the order."""
+
+        async def chosen(order: str | None) -> None:
+            if order is not None:
+                await self._finder.sort(order)
+
+        answers = [
+            (order, f"{'> ' if order == self._finder.order else '  '}{words}")
+            for order, words in ORDER_WORDS.items()
+        ]
+        screen = Choose("sort the runs", answers)
+        self._context.open(screen, chosen)
+        lit = list(ORDER_WORDS).index(self._finder.order)
+
+        def light() -> None:
+            screen.query_one(OptionList).highlighted = lit
+
+        screen.call_after_refresh(light)
+
+    # --- tags
+
+    def _tag(self) -> None:
+        """Asks for the tags of the lit run."""
+        branch = self._finder.selected
+        if branch is None or branch.run.damaged:
+            return
+        self._ask_tags(branch.run)
+
+    def _ask_tags(self, run: RunSummary, wrote: str | None = None) -> None:
+        hint = "words, with commas between them; ~tag NAME finds them"
+
+        async def given(text: str | None) -> None:
+            if text is not None:
+                self._context.spawn(self._retag(run, text))
+
+        def check(text: str) -> str | None:
+            wrong = (check_tag(tag) for tag in _tags(text))
+            return next((why for why in wrong if why is not None), None)
+
+        title = f"tags of {visible_line(run.name, 40)}"
+        value = ", ".join(run.tags)
+        self._context.open(Ask(title, value=value, hint=hint, check=check, wrote=wrote), given)
+
+    async def _retag(self, run: RunSummary, text: str) -> None:
+        tags = _tags(text)
+
+        def write() -> None:
+            notes = Notes(run.path)
+            for tag in dict.fromkeys((*run.tags, *tags)):
+                if (tag in tags) != (tag in run.tags):
+                    notes.tag(tag, tag in tags)
+
+        try:
+            await asyncio.to_thread(write)
+        except ConvtuiError as error:
+            self._context.notify(str(error), "error")
+            # What could not be written is not lost: it can be tried again.
+            self._ask_tags(run, text)
+            return
+        await self._finder.reload([run.path])
+
+    # --- the trash
+
+    async def _move_to_trash(self) -> None:
+        """Asks whether the lit run is to go, alone or with its branches."""
+        branch = self._finder.selected
+        if branch is None:
+            return
+        if branch.run.running:
+            self._context.notify("This run is still going on: end it first.", "warning")
+            return
+        family = [member.run for member in walk([branch])]
+        answers = [("one", "move it to the trash")]
+        if len(family) > 1:
+            others = f"{len(family) - 1} branch{'es' if len(family) > 2 else ''}"
+            answers.append(("all", f"move it and its {others} to the trash"))
+        words = [f"{visible_line(branch.run.name, 60)}: with its notes, wire and tool results."]
+        warnings = await asyncio.to_thread(dependents, [branch.run], self._finder.everything)
+        words += [visible_line(warning, 300) for warning in warnings]
+
+        async def chosen(answer: str | None) -> None:
+            if answer is not None:
+                runs = family if answer == "all" else family[:1]
+                self._context.spawn(self._discard([run.path for run in runs]))
+
+        self._context.open(Choose("delete this run?", answers, "\n".join(words)), chosen)
+
+    async def _discard(self, logs: Sequence[Path]) -> None:
+        trash = self._trash()
+
+        def move() -> tuple[list[Trashed], list[str]]:
+            moved: list[Trashed] = []
+            problems: list[str] = []
+            for log in logs:
+                try:
+                    moved.append(trash.put(log))
+                except ConvtuiError as error:
+                    problems.append(str(error))
+            return moved, problems
+
+        moved, problems = await asyncio.to_thread(move)
+        self._trashed += moved
+        await self._finder.reload(logs)
+        self._context.refresh_keys()
+        if problems:
+            self._context.notify("\n".join(problems), "error")
+        elif moved:
+            count = f"{len(moved)} runs" if len(moved) > 1 else visible_line(moved[0].name, 50)
+            self._context.notify(
+                f"Deleted: {count}. {self._context.keymap.shown('runs.undo')} puts back."
+            )
+
+    async def _put_back(self) -> None:
+        """Puts the run back that was deleted last."""
+        if not self._trashed:
+            self._context.notify(
+                "Nothing was deleted here. `convtui runs --trashed` lists what was before."
+            )
+            return
+        last = self._trashed[-1]
+        log = await asyncio.to_thread(self._trash().restore, last)
+        self._trashed.pop()
+        await self._finder.reload([log])
+        self._context.refresh_keys()
+        self._context.notify(f"Put back: {visible_line(log.name, 60)}.")
+
+
+def _tags(text: str) -> list[str]:
+    return [tag for tag in (part.strip() for part in text.split(",")) if tag]

@@ -1,0 +1,188 @@
+"""Warm: the form that asks what a template is to be built of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from convtui.analysis.mining.mining import Rules
+from convtui.errors import ConvtuiError
+from convtui.filters.filter import parse
+from convtui.text.boundary import visible_line
+from convtui.tui.screens.dialogs.questions import DROPS
+
+_RULES: Final = Rules()
+_FIELDS: Final = (
+    ("name", "name", "", "letters, digits, _ and -"),
+    ("description", "what for", "", "for people"),
+    ("tags", "tags", "", "words, with commas between them"),
+    ("filter", "only runs", "", "a filter, such as ~provider desk & ~tool"),
+    ("min_messages", "messages", str(_RULES.min_messages), "that a run has at least"),
+    ("max_sessions", "most runs", str(_RULES.max_sessions), "that are used"),
+    ("max_error_rate", "error rate", f"{_RULES.max_error_rate:g}", "of a run at most, 0 to 1"),
+    ("min_success_rate", "success", f"{_RULES.min_success_rate:g}", "of a tool at least, 0 to 1"),
+    ("ended", "ended", "", "any; or kinds: completed, max_turns"),
+)
+
+
+@dataclass(slots=True, frozen=True)
+class Wishes:
+    """What is to be built of which runs."""
+
+    name: str
+    description: str
+    tags: tuple[str, ...]
+    filter: str
+    rules: Rules
+
+
+class BuildForm(ModalScreen[Wishes | None]):
+    """A line for each wish; Enter builds, Escape is None. `check` refuses a name with a reason."""
+
+    DEFAULT_CSS = """
+    BuildForm { align: center middle; background: $background 60%; }
+    BuildForm > VerticalScroll { width: 72; max-width: 96%; height: auto; max-height: 96%;
+                                 border: round $accent; background: $surface; padding: 0 1; }
+    BuildForm Horizontal { height: 1; }
+    BuildForm .name { width: 12; height: 1; color: $text-muted; }
+    BuildForm Input, BuildForm Input:focus { height: 1; border: none; padding: 0 1; width: 1fr;
+                                             background: $panel; }
+    BuildForm Input:focus { background: $boost; }
+    BuildForm #build-hint { height: auto; color: $text-muted; }
+    BuildForm #build-hint.-bad { color: $text-error; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "cancel"),
+        Binding("down", "app.focus_next", show=False),
+        Binding("up", "app.focus_previous", show=False),
+    ]
+
+    def __init__(self, runs: str, check: Callable[[str], str | None]) -> None:
+        """`runs` says which ones are looked at."""
+        super().__init__()
+        self._runs = runs
+        self._check = check
+        self._leaving = False
+
+    def compose(self) -> ComposeResult:
+        """The fields, and a line below them."""
+        box = VerticalScroll()
+        box.can_focus = False
+        box.border_title = Content(f"build a template from {self._runs}")
+        box.border_subtitle = Content("enter build  tab next  esc cancel")
+        with box:
+            for name, label, value, hint in _FIELDS:
+                with Horizontal():
+                    yield Static(label, classes="name", markup=False)
+                    yield Input(value, placeholder=hint, id=f"build-{name}")
+            yield Static(id="build-hint", markup=False)
+
+    def on_mount(self) -> None:
+        """The name comes first."""
+        # What is inside the scroll is mounted after the screen.
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self._say("")
+        self.query_one("#build-name", Input).focus()
+
+    def on_input_changed(self) -> None:
+        """The complaint is about what is not there any more."""
+        self._leaving = False
+        self._say("")
+
+    def action_leave(self) -> None:
+        """Builds nothing; asks for a second press where something was written."""
+        written = any(
+            self.query_one(f"#build-{name}", Input).value != value for name, _, value, _ in _FIELDS
+        )
+        if written and not self._leaving:
+            self._leaving = True
+            self._say(DROPS)
+        else:
+            self.dismiss(None)
+
+    def _say(self, wrong: str) -> None:
+        hint = self.query_one("#build-hint", Static)
+        hint.set_class(bool(wrong), "-bad")
+        hint.update(
+            Content(
+                visible_line(wrong, 400)
+                or "Tool calls that worked become patterns; secrets are taken out."
+            )
+        )
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Builds, when nothing speaks against it."""
+        event.stop()
+        values = {
+            name: self.query_one(f"#build-{name}", Input).value.strip() for name, *_ in _FIELDS
+        }
+        wrong = self._check(values["name"])
+        place = "name"
+        if wrong is None:
+            try:
+                wishes = wishes_of(values)
+            except WrongWishError as error:
+                place, wrong = error.args
+            else:
+                self.dismiss(wishes)
+                return
+        self._say(wrong)
+        self.query_one(f"#build-{place}", Input).focus()
+
+
+class WrongWishError(Exception):
+    """A field and what is wrong with it."""
+
+
+def wishes_of(values: dict[str, str]) -> Wishes:
+    """The wishes in the texts of the form; raises with the field and what is wrong with it."""
+    if values["filter"]:
+        try:
+            parse(values["filter"])
+        except ConvtuiError as error:
+            raise WrongWishError("filter", str(error)) from None
+    return Wishes(
+        values["name"],
+        values["description"],
+        _words(values["tags"]),
+        values["filter"],
+        Rules(
+            _whole(values, "min_messages", 0),
+            _whole(values, "max_sessions", 1),
+            "",
+            _words(values["ended"]),
+            _share(values, "max_error_rate"),
+            _share(values, "min_success_rate"),
+        ),
+    )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in (part.strip() for part in text.split(",")) if word)
+
+
+def _whole(values: dict[str, str], name: str, least: int) -> int:
+    text = values[name]
+    if not (text.isascii() and text.isdecimal()) or int(text) < least:
+        raise WrongWishError(name, f"write a whole number from {least} on, not {text!r}")
+    return int(text)
+
+
+def _share(values: dict[str, str], name: str) -> float:
+    try:
+        value = float(values[name])
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise WrongWishError(name, f"write a number from 0 to 1, not {values[name]!r}")
+    return value

@@ -1,0 +1,243 @@
+"""What the debugger screen shows: a running conversation or a saved one, behind one interface.
+
+A source holds a fold and says when it has changed. A live source adds nothing to it; a replay
+source (`convtui.tui.sources.replay`) adds a cursor that hides what comes after a turn and a stage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from convtui.log.detail import TurnDetail, read_raw, read_turn, request_messages
+from convtui.log.names import wire_path
+from convtui.log.parents import Ancestry
+from convtui.log.recordfile import RecordFile
+from convtui.log.wire import Exchange, read_wire
+from convtui.records.codec import RecordDict
+from convtui.transcript.fold import Transcript, Turn
+
+if TYPE_CHECKING:
+    from convtui.client.engine_client import EngineHandle
+
+Notify = Callable[[], None]
+
+
+class Source(Protocol):
+    """What a screen needs of a conversation."""
+
+    @property
+    def live(self) -> bool:
+        """Whether there is an engine behind it."""
+
+    @property
+    def transcript(self) -> Transcript:
+        """The fold."""
+
+    @property
+    def changed(self) -> set[int]:
+        """Indexes of turns that changed; whoever draws them clears it."""
+
+    @property
+    def path(self) -> Path | None:
+        """Where the log is."""
+
+    @property
+    def limit(self) -> int | None:
+        """Index of the last shown turn; None shows all."""
+
+    @property
+    def limit_turn(self) -> Turn | None:
+        """The last shown turn as it stood at the cursor; None shows it whole."""
+
+    def subscribe(self, callback: Notify) -> Callable[[], None]:
+        """Calls back on the loop after changes; returns what ends that."""
+
+    async def detail(self, turn: Turn) -> TurnDetail:
+        """Everything the log says about a turn. Raises `LogError` without a log."""
+
+    async def messages(self, request: RecordDict, log: Path | None = None) -> list[Any]:
+        """The exact messages of an `llm.request`, of a turn that stands in `log` when it is given.
+
+        Raises ValueError for a broken chain.
+        """
+
+    def records(self, turn: Turn) -> TurnDetail:
+        """What the log says about a turn, without the wire. Blocking, for threads."""
+
+    def raw(self, turn: Turn) -> str | None:
+        """The raw reply of a turn. Blocking, for threads."""
+
+    def close(self) -> None:
+        """Lets go of the log."""
+
+
+class Records:
+    """Reads single records in a thread, one reader at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._file: RecordFile | None = None
+        self._closed = False
+        self._ancestry = Ancestry()
+        self._exchanges: tuple[Path, int, list[Exchange]] | None = None
+
+    async def detail(self, path: Path | None, transcript: Transcript, turn: Turn) -> TurnDetail:
+        if path is None:
+            return TurnDetail(turn.session, turn.number, turn.speaker, [])
+        return await asyncio.to_thread(self._detail, path, transcript, turn)
+
+    def _open(self, path: Path, transcript: Transcript) -> RecordFile:
+        if self._closed:
+            # A thread that was waiting when the screen went away must not open the file again.
+            raise ValueError("the log was closed")
+        if self._file is None or self._file.path != path:
+            self._close()
+            self._file = RecordFile(path, transcript.offsets)
+        return self._file
+
+    def read(self, path: Path | None, transcript: Transcript, turn: Turn) -> TurnDetail:
+        """What the log, or one it goes back to, says about a turn. Blocking."""
+        if path is None:
+            return TurnDetail(turn.session, turn.number, turn.speaker, [])
+        with self._lock:
+            return self._read(path, transcript, turn)
+
+    def raw(self, path: Path | None, transcript: Transcript, turn: Turn) -> str | None:
+        """All raw replies of a turn, in this log or in one it goes back to. Blocking."""
+        if path is None or turn.first < 0:
+            return self.read(path, transcript, turn).all_raw
+        with self._lock:
+            return read_raw(self._open(path, transcript), turn)
+
+    def _read(self, path: Path, transcript: Transcript, turn: Turn) -> TurnDetail:
+        detail = read_turn(self._open(path, transcript), turn)
+        if turn.first < 0:
+            found = self._ancestry.find(transcript, turn, path)
+            if found is None:
+                detail.missing = self._ancestry.problem
+                return detail
+            log, detail = found
+            detail.log = log
+        elif detail.decided and transcript.header.get("parents"):
+            found = self._ancestry.find(transcript, turn, path)
+            if found is not None and found[1].decided:
+                detail.parent = found[1]
+                detail.parent.log = found[0]
+            elif found is None:
+                detail.parent_missing = self._ancestry.problem
+        return detail
+
+    def _detail(self, path: Path, transcript: Transcript, turn: Turn) -> TurnDetail:
+        with self._lock:
+            detail = self._read(path, transcript, turn)
+            path = detail.log or path
+            calls = {call.seq for call in detail.calls}
+            if calls:
+                detail.wire = [each for each in self._wire(path) if each.call in calls]
+            return detail
+
+    def _wire(self, log: Path) -> list[Exchange]:
+        """The kept HTTP exchanges of a log; read again only when there are more."""
+        path = wire_path(log)
+        try:
+            size = path.stat().st_size
+        except OSError:
+            return []
+        if self._exchanges is None or self._exchanges[:2] != (path, size):
+            try:
+                self._exchanges = (path, size, read_wire(path))
+            except OSError:
+                return []
+        return self._exchanges[2]
+
+    async def messages(
+        self,
+        path: Path | None,
+        transcript: Transcript,
+        request: RecordDict,
+        log: Path | None = None,
+    ) -> list[Any]:
+        if path is None:
+            return []
+
+        def read() -> list[Any]:
+            with self._lock:
+                if log is not None and log != path:
+                    return self._ancestry.messages(log, request)
+                return request_messages(self._open(path, transcript), request)
+
+        return await asyncio.to_thread(read)
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._close()
+            self._ancestry.close()
+
+
+class LiveSource:
+    """The conversation of an engine."""
+
+    live = True
+
+    def __init__(self, handle: EngineHandle) -> None:
+        self.handle = handle
+        self._records = Records()
+
+    @property
+    def transcript(self) -> Transcript:
+        """The fold, as the engine's handle keeps it."""
+        return self.handle.transcript
+
+    @property
+    def changed(self) -> set[int]:
+        """Indexes of turns that changed; whoever draws them clears it."""
+        return self.handle.changed
+
+    @property
+    def path(self) -> Path | None:
+        """Where the log is, once it is open."""
+        return self.handle.log_path
+
+    @property
+    def limit(self) -> int | None:
+        """Nothing is hidden."""
+        return None
+
+    @property
+    def limit_turn(self) -> Turn | None:
+        """Nothing is hidden."""
+        return None
+
+    def subscribe(self, callback: Notify) -> Callable[[], None]:
+        """Calls back on the loop after changes; returns what ends that."""
+        return self.handle.subscribe(callback)
+
+    async def detail(self, turn: Turn) -> TurnDetail:
+        """Everything the log says about a turn."""
+        return await self._records.detail(self.path, self.transcript, turn)
+
+    async def messages(self, request: RecordDict, log: Path | None = None) -> list[Any]:
+        """The exact messages of an `llm.request`."""
+        return await self._records.messages(self.path, self.transcript, request, log)
+
+    def records(self, turn: Turn) -> TurnDetail:
+        """What the log says about a turn, without the wire. Blocking, for threads."""
+        return self._records.read(self.path, self.transcript, turn)
+
+    def raw(self, turn: Turn) -> str | None:
+        """The raw reply of a turn. Blocking, for threads."""
+        return self._records.raw(self.path, self.transcript, turn)
+
+    def close(self) -> None:
+        """Lets go of the log; the engine is not touched."""
+        self._records.close()

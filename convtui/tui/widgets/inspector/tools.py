@@ -1,0 +1,155 @@
+"""The tool calls of a turn as cards, without a screen."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any, Final
+
+from convtui.log.detail import TurnDetail
+from convtui.log.tool_arguments import pretty_arguments
+from convtui.log.tool_uses import ToolUse, tool_uses, waiting_uses
+from convtui.text.boundary import visible_line
+from convtui.transcript.fold import OPEN, Turn
+from convtui.tui.widgets.inspector.requests import pretty
+from convtui.tui.widgets.inspector.stages import UNKNOWN, Context
+from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.widgets.transcript.outline import seconds
+from convtui.tui.widgets.transcript.tool_marks import round_words, tool_sign
+
+_ELSEWHERE: Final = "What the responder decided stands in the tab Decision."
+_WORDS: Final = {
+    "waiting": "waits for you",
+    "ok": "ok",
+    "failed": "failed",
+    "denied": "denied by hand",
+    "cancelled": "cancelled by hand",
+}
+
+
+def tools(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
+    """Every tool call of a turn by rounds: arguments, result, how long it took, who decided."""
+    uses = [*tool_uses(detail), *waiting_uses((context.hold or {}).get("drafts") or ())]
+    doc = Doc()
+    if not uses:
+        why = "No tool was called in this turn."
+        return doc.nothing(f"{why} {_ELSEWHERE}" if detail.decided else why)
+    if any(use.cut is not None for use in uses) and context.whole_key:
+        doc.line((context.whole_key, "muted"))
+    attempts = {use.attempt for use in uses}
+    for (attempt, _), group in groupby(uses, key=lambda use: (use.attempt, use.round)):
+        calls = list(group)
+        words = round_words(next((use for use in calls if use.max_rounds), calls[0]))
+        if len(attempts) > 1:
+            words = f"attempt {attempt}, {words}"
+        count = f"{len(calls)} call{'' if len(calls) == 1 else 's'}"
+        if doc.pieces:
+            doc.blank()
+        doc.line((words, "accent bold"), (f"  {count}", "muted"))
+        for use in calls:
+            _card(doc, use, turn, context)
+    return doc
+
+
+def _card(doc: Doc, use: ToolUse, turn: Turn, context: Context) -> None:
+    sign, role = tool_sign(use)
+    state = use.state
+    words = _WORDS.get(state) or ("running" if turn.status == OPEN else "no result on record")
+    name = visible_line(use.name or "?", 80)
+    doc.blank().line(
+        (f"{sign} ", f"{role} bold"), (name, "tool bold"), (f"  {words}", f"{role} bold")
+    )
+    took = use.duration
+    if state not in ("waiting", "denied", "open"):
+        doc.field("duration", UNKNOWN if took is None else seconds(took))
+    _who(doc, use)
+    if use.reused:
+        doc.field("reused", "the result is from the parent log: the call was not made again")
+    _arguments(doc, use)
+    if state in ("failed", "cancelled"):
+        _error(doc, use)
+    elif use.returned is not None and state == "ok":
+        _result(doc, use, context)
+    if use.result_edited is not None:
+        doc.line(("result, edited by hand", "human"), (": the model was given this", "muted"))
+        doc.text(str(use.result_edited.get("after") or "(nothing)"), indent=2)
+
+
+def _who(doc: Doc, use: ToolUse) -> None:
+    """Who let it run, or did not."""
+    if use.denied is not None or use.state == "denied":
+        reason = str((use.denied or {}).get("reason") or "")
+        doc.field("denied", "by a human" + ("" if reason else ", who gave no reason"), "human")
+        if reason:
+            doc.field("reason", reason)
+        doc.field("ran", "no: the model was told that it was denied", "warning")
+    elif use.approved:
+        doc.field("approved", "by a human", "human")
+    elif use.waiting:
+        doc.field("ran", "not yet", "held")
+
+
+def _arguments(doc: Doc, use: ToolUse) -> None:
+    if use.edited is not None:
+        doc.line(("arguments of the model", "muted"))
+        doc.text(pretty_arguments(str(use.edited.get("before") or "")), "muted", indent=2)
+        doc.line(("arguments, edited by hand", "human"))
+    elif use.arguments is None:
+        doc.line(("arguments", "muted"), ("  no JSON object: as they were written", "warning"))
+    elif not use.arguments:
+        doc.line(("arguments", "muted"), ("  none", "muted"))
+        return
+    else:
+        doc.line(("arguments", "muted"))
+    if use.arguments is None:
+        doc.text(use.raw_arguments or "(nothing)", indent=2)
+    else:
+        _value(doc, use.arguments)
+
+
+def _value(doc: Doc, value: Any, role: str = "text") -> None:
+    """JSON-like data for reading: texts of several lines as such."""
+    if isinstance(value, dict) and any(isinstance(v, str) and "\n" in v for v in value.values()):
+        for name, item in value.items():
+            if isinstance(item, str) and "\n" in item:
+                doc.line((f"{name}:", "muted"), indent=2)
+                doc.text(item, role, indent=4)
+            else:
+                doc.text(f"{name}: {pretty(item)}", role, indent=2)
+        return
+    doc.text(pretty(value), role, indent=2)
+
+
+def _error(doc: Doc, use: ToolUse) -> None:
+    message, detail = use.error
+    doc.field("error", use.error_kind, "error")
+    if message:
+        doc.field("says", message, "error")
+    if detail:
+        doc.line(("detail", "muted"))
+        doc.text(detail, "error", indent=2)
+
+
+def _result(doc: Doc, use: ToolUse, context: Context) -> None:
+    result = (use.returned or {}).get("result")
+    if use.cut is None:
+        doc.line(("result", "muted"))
+        _value(doc, result)
+        return
+    kept = len(result) if isinstance(result, str) else len(pretty(result))
+    of = f" of {use.cut:,}" if use.cut else ""
+    whole = context.whole.get(use.seq) if use.seq is not None else None
+    if whole is None:
+        doc.line(
+            ("result", "muted"),
+            (f"  truncated: the model was given {kept:,}{of} characters", "warning"),
+        )
+        _value(doc, result)
+        return
+    problem, text = whole
+    if problem:
+        doc.line(("result", "muted"), (f"  {problem}", "warning"))
+        _value(doc, result)
+        return
+    note = f"  in full, {len(text):,} characters; the model was given {kept:,}"
+    doc.line(("result", "muted"), (note, "ok"))
+    doc.text(text, indent=2)

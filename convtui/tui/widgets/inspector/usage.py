@@ -1,0 +1,105 @@
+"""What a turn and each side have used, what was expected, and the budget; without a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from convtui.log.detail import Call, TurnDetail
+from convtui.transcript.fold import Turn
+from convtui.tui.drawing.palette import Span
+from convtui.tui.sources.budget import Limit
+from convtui.tui.widgets.inspector.stages import UNKNOWN, Context
+from convtui.tui.widgets.statusline import money
+from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.widgets.transcript.outline import seconds
+
+_SIDES: Final = ("persona", "provider", "responder")
+
+
+def _number(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else UNKNOWN
+
+
+def _tokens(value: Any) -> str:
+    return UNKNOWN if value is None else f"{value:,} tok"
+
+
+def _money(value: Any) -> str:
+    return money(value) if isinstance(value, (int, float)) else UNKNOWN
+
+
+def usage(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
+    """The turn, its calls against what was expected of them, the budget, each side so far."""
+    doc = Doc().head("this turn")
+    ttft = detail.response.get("ttft") if detail.response else None
+    doc.field("prompt", f"{_number(turn.prompt_tokens)} tok")
+    doc.field("completion", f"{_number(turn.completion_tokens)} tok")
+    doc.field("cost", UNKNOWN if turn.cost is None else money(turn.cost))
+    doc.field("latency", UNKNOWN if turn.latency is None else seconds(turn.latency))
+    doc.field("first token", seconds(ttft) if isinstance(ttft, (int, float)) else UNKNOWN)
+    doc.field("calls", str(len(detail.calls)))
+    for call in detail.calls:
+        _estimate(doc, call)
+    if context.limits:
+        doc.head("budget", "with what was used before this log" if context.inherited else "")
+        for limit in context.limits:
+            _limit(doc, limit)
+    for side in (*_SIDES, *(s for s in context.totals if s not in _SIDES)):
+        if side in context.totals or side in context.inherited:
+            _side(doc, side, context)
+    return doc
+
+
+def _estimate(doc: Doc, call: Call) -> None:
+    """What a call was expected to use, beside what it used."""
+    expected = call.request.get("estimate")
+    if not isinstance(expected, Mapping):
+        return
+    used = (call.response or {}).get("usage") or {}
+    waits = call.response is None and call.failed is None and not call.cancelled
+    doc.head(f"call {call.seq}, {call.side}", "expected -> used")
+    for name, key, shown in (
+        ("prompt", "prompt_tokens", _tokens),
+        ("completion", "completion_tokens", _tokens),
+        ("cost", "cost", _money),
+    ):
+        before = shown(expected.get(key))
+        after = "is on its way" if waits else shown(used.get(key))
+        doc.field(name, f"{before} -> {after}")
+
+
+def _limit(doc: Doc, limit: Limit) -> None:
+    whose = "" if limit.scope == "conversation" else f"{limit.scope} "
+    if limit.used is None:
+        doc.field(f"{whose}{limit.what}", f"{UNKNOWN} of {_most(limit)}", width=17)
+        return
+    used = f"{limit.used:,.0f}" if limit.what == "tokens" else money(limit.used)
+    over = limit.used > limit.limit
+    words = f"{'! ' if over else ''}{used} of {_most(limit)}{', used up' if over else ''}"
+    doc.field(f"{whose}{limit.what}", words, "error" if over else "text", width=17)
+
+
+def _most(limit: Limit) -> str:
+    return f"{limit.limit:,.0f} tok" if limit.what == "tokens" else money(limit.limit)
+
+
+def _side(doc: Doc, side: str, context: Context) -> None:
+    totals = context.totals.get(side)
+    before = context.inherited.get(side)
+    doc.head(f"{side}, so far" if before is None else f"{side}, in this log")
+    if totals is None:
+        doc.line(("has used nothing in it", "muted"))
+    else:
+        retries = f", {totals.retries} retried" if totals.retries else ""
+        doc.field("calls", f"{totals.calls:,}{retries}")
+        doc.field("prompt", f"{_number(totals.prompt_tokens)} tok")
+        doc.field("completion", f"{_number(totals.completion_tokens)} tok")
+        doc.field("cost", _money(totals.cost))
+        doc.field("time", seconds(totals.seconds))
+    if before is not None:
+        spans: list[Span] = [(f"{side}, inherited", "accent bold"), ("  from before", "muted")]
+        doc.blank().line(*spans)
+        doc.field("prompt", f"{_number(before.get('prompt_tokens'))} tok")
+        doc.field("completion", f"{_number(before.get('completion_tokens'))} tok")
+        doc.field("cost", _money(before.get("cost")))

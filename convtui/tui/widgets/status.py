@@ -1,0 +1,257 @@
+"""From a source and an engine's handle to what the status lines say."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convtui.printing.wording import wait_words
+from convtui.transcript.fold import COMMITTED, Flag, Transcript, Turn
+from convtui.tui.drawing.labels import ending
+from convtui.tui.sources.budget import limits_now, used_by_side, used_of
+from convtui.tui.sources.replay import ReplaySource
+from convtui.tui.widgets.inspector.drift import replaying
+from convtui.tui.widgets.statusline import Figures, SideBudget, Status
+
+if TYPE_CHECKING:
+    from convtui.client.engine_client import EngineHandle
+    from convtui.protocol import StartSpec
+    from convtui.records.codec import RecordDict
+
+
+def live_status(handle: EngineHandle, *, busy_with: str = "", kill_key: str = "K") -> Status:
+    """What a running conversation is doing."""
+    state = handle.state.value
+    hold = handle.hold
+    if busy_with:
+        return Status("pausing" if hold is None else "held", detail=f"{busy_with} ...")
+    if state == "failed":
+        return Status("ended", kind="not started", detail="the engine could not start")
+    if state == "dead":
+        message = str((handle.error or {}).get("message", ""))
+        return Status("dead", detail=message or "Enter goes on from the log")
+    if state == "closed":
+        return ended_status(handle.transcript)
+    if state in ("new", "starting"):
+        return Status("starting", detail="the engine is starting")
+    if handle.silent_for:
+        return Status(
+            "not_responding",
+            seconds=handle.silent_for,
+            detail=f"provider code blocks the engine; {kill_key} kills it",
+        )
+    if hold is not None:
+        human = hold.get("reason") == "human"
+        place = f"{hold.get('session') or 1}:{hold['turn']}" if hold.get("turn") else ""
+        return Status(
+            "your_turn" if human else "held",
+            address=place,
+            stage=str(hold.get("stage", "")),
+            reason=str(hold.get("reason", "")),
+            detail=_your_turn(hold) if human else "",
+        )
+    again = replaying(handle.transcript)
+    if again:
+        return Status("running", detail=again)
+    if _summarises(handle.transcript):
+        return Status("running", detail="summarising the history")
+    wait = _wait_words(handle)
+    if state == "pausing":
+        return Status("pausing", detail=wait)
+    if wait:
+        return Status("running", detail=wait)
+    busy = handle.busy
+    current = handle.transcript.current
+    what = "tools" if current is not None and current.stage == "tools" else "reply"
+    detail = f"waiting for the {what}, {busy:.0f} s" if busy is not None and busy >= 2 else ""
+    return Status("running", detail=detail)
+
+
+def _wait_words(handle: EngineHandle) -> str:
+    """The wait before another attempt, counted down; empty where there is none."""
+    wait = handle.retry_wait
+    if wait is None:
+        return ""
+    attempt, attempts = wait.get("attempt"), wait.get("attempts")
+    return wait_words(float(wait["left"]), attempt, attempts, str(wait.get("why", "")))
+
+
+def _summarises(transcript: Transcript) -> bool:
+    """Whether a branch that begins with a summary has none yet."""
+    change = transcript.header.get("change")
+    begun = isinstance(change, dict) and change.get("kind") == "compress"
+    counts = transcript.counts
+    return begun and "context.compressed" not in counts and "turn.started" not in counts
+
+
+def _your_turn(hold: RecordDict) -> str:
+    return f"write what the {'provider' if hold.get('side') == 'provider' else 'user'} says"
+
+
+def ended_status(transcript: Transcript) -> Status:
+    """How a conversation ended."""
+    termination = transcript.termination or {}
+    return Status(
+        "ended",
+        kind=str(termination.get("kind", "")),
+        by=str(termination.get("by", "")),
+        reason=str(termination.get("reason", "")),
+    )
+
+
+def replay_status(replay: ReplaySource) -> Status:
+    """Where a recording stands."""
+    count = len(replay.transcript.turns)
+    if replay.loading:
+        return Status("loading", percent=replay.progress * 100, detail=f"{count:,} turns so far")
+    position = count if replay.position is None else replay.position + 1
+    if replay.stage is not None:
+        detail = f"at {replay.stage}"
+    elif replay.position is not None:
+        detail = ""
+    elif replay.running:
+        detail = "following: another process is writing this log"
+    elif replay.findings and replay.transcript.trailer is None:
+        # Gate state is never resumed: without a writer nothing waits any more.
+        was = "it was paused when " if replay.transcript.hold is not None else ""
+        detail = f"{was}the run stopped before its log was closed"
+    else:
+        detail = ending(replay.transcript.termination)
+    return Status(
+        "playing" if replay.playing else "replay",
+        position=position,
+        count=count,
+        speed=replay.speed,
+        detail=detail,
+    )
+
+
+def responder_of(scenario: Any) -> dict[str, Any] | None:
+    """The responder's part of a scenario; None where nobody decides."""
+    persona = scenario.get("persona") if isinstance(scenario, dict) else None
+    found = persona.get("responder") if isinstance(persona, dict) else None
+    return found if isinstance(found, dict) else None
+
+
+def simulator_of(scenario: Any) -> str:
+    """What speaks for the persona, as far as the scenario says so."""
+    persona = scenario.get("persona") if isinstance(scenario, dict) else None
+    return str(persona.get("simulator") or "") if isinstance(persona, dict) else ""
+
+
+class Followups:
+    """How many answers of a responder were said by each turn, in its session.
+
+    Every turn is counted once: `at()` takes constant time however long the conversation is.
+    """
+
+    def __init__(self, transcript: Transcript, *, whole: bool = False) -> None:
+        """With `whole` the count goes on from session to session, as the responder's memory."""
+        self.transcript = transcript
+        self._whole = whole
+        self._counts = array("L")
+
+    def at(self, index: int) -> int:
+        """The count after the turn at `index`."""
+        turns = self.transcript.turns
+        if not 0 <= index < len(turns):
+            return 0
+        # The last turn may still change; those before it are what they are.
+        while len(self._counts) < min(index + 1, len(turns) - 1):
+            self._counts.append(self._next(len(self._counts)))
+        return self._counts[index] if index < len(self._counts) else self._next(index)
+
+    def _next(self, index: int) -> int:
+        turns = self.transcript.turns
+        turn = turns[index]
+        goes_on = index > 0 and (self._whole or turns[index - 1].session == turn.session)
+        before = self._counts[index - 1] if goes_on else 0
+        if turn.flags & Flag.SEEDED and self._is_last_seeded(index):
+            counters = self.transcript.seed.get("counters") or {}
+            sent = (counters.get("responder") or {}).get("sent", 0)
+            return sent if isinstance(sent, int) else 0
+        return before + self._is_answer(turn)
+
+    def _is_last_seeded(self, index: int) -> bool:
+        return index == int(self.transcript.seed.get("turns") or 0) - 1
+
+    @staticmethod
+    def _is_answer(turn: Turn) -> bool:
+        said = turn.speaker == "persona" and turn.status == COMMITTED
+        return said and bool(turn.flags & Flag.DECISION)
+
+
+def figures(
+    transcript: Transcript,
+    *,
+    scenario: dict[str, Any],
+    followups: Followups | None = None,
+    position: int | None = None,
+    elapsed: float | None = None,
+    notes: Sequence[str] = (),
+    first: Sequence[str] = (),
+) -> Figures:
+    """The figures of the bottom row."""
+    turns = transcript.turns
+    place = len(turns) - 1 if position is None else min(position, len(turns) - 1)
+    turn = turns[place] if place >= 0 else None
+    session = transcript.session(turn.session) if turn is not None else None
+    used = used_by_side(transcript)
+    limits = limits_now(transcript, scenario)
+    own = {each.what: each.limit for each in limits if each.scope == "conversation"}
+    tokens = used_of("tokens", used, "conversation")
+    count = len(transcript.prepared) or len(transcript.sessions)
+    responder = responder_of(scenario)
+    answers = followups.at(place) if followups is not None and responder is not None else None
+    return Figures(
+        turn=turn.number if turn is not None else None,
+        max_turns=session.max_turns if session is not None else None,
+        session=turn.session if turn is not None else None,
+        sessions=count or None,
+        followups=answers,
+        max_followups=_number((responder or {}).get("max_followups"), int),
+        tokens=None if tokens is None else int(tokens),
+        max_tokens=_number(own.get("tokens"), int),
+        cost=used_of("cost", used, "conversation"),
+        max_cost=own.get("cost"),
+        sides=[
+            SideBudget(each.scope, each.what, each.used, each.limit)
+            for each in limits
+            if each.scope != "conversation"
+        ],
+        elapsed=transcript.last_t if elapsed is None else elapsed,
+        notes=notes,
+        first=first,
+    )
+
+
+def _number(value: Any, kind: type[Any]) -> Any:
+    return kind(value) if isinstance(value, (int, float)) else None
+
+
+def sides(transcript: Transcript, spec: StartSpec | None) -> tuple[str, str]:
+    """The names of persona and provider, from the log's header or from what was asked for."""
+    header = transcript.header
+    scenario = header.get("scenario") or (spec.scenario if spec is not None else {})
+    persona = header.get("persona")
+    if not persona:
+        found = scenario.get("persona")
+        persona = found.get("name") if isinstance(found, dict) else found
+    provider = header.get("provider")
+    use = provider.get("spec") or provider.get("name") if isinstance(provider, dict) else None
+    if not use:
+        found = scenario.get("provider")
+        use = found.get("use") if isinstance(found, dict) else found
+    return str(persona or "persona"), short_spec(str(use or "demo"))
+
+
+def short_spec(spec: str) -> str:
+    """A provider SPEC for people: a file's name without its folders."""
+    path, colon, name = spec.rpartition(":")
+    if colon and path.endswith(".py"):
+        return f"{Path(path).name}:{name}"
+    if spec.startswith("recorded:"):
+        return f"recorded:{Path(path if colon and not name else name).name}"
+    return spec

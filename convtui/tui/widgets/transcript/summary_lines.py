@@ -1,0 +1,51 @@
+"""The lines of a summary that stands in the place of turns."""
+
+from __future__ import annotations
+
+from convtui.text.boundary import visible
+from convtui.tui.drawing.palette import Span
+from convtui.tui.drawing.wrap import Wrapped
+from convtui.tui.widgets.transcript.marks import fit
+from convtui.tui.widgets.transcript.session_rows import Frame, session_end, session_head
+from convtui.tui.widgets.transcript.summaries import Summary
+from convtui.tui.widgets.transcript.turn_lines import Geometry
+
+
+class SummaryLines:
+    """A heading with glyph and words, the text, and the session rows around it."""
+
+    def __init__(self, summary: Summary, geometry: Geometry, frame: Frame) -> None:
+        self.geometry = geometry
+        width = geometry.width - 2
+        rows: list[list[Span]] = [session_head(session, width) for session in frame.before]
+        self._first = len(rows)
+        rows.append(
+            fit(
+                [
+                    ("= ", "accent bold"),
+                    (summary.title, "accent bold"),
+                    (": this is sent in their place", "muted"),
+                ],
+                width,
+            )
+        )
+        indent = 2 if geometry.stacked else 4
+        for line in Wrapped(visible(summary.text), max(4, width - indent)).lines():
+            rows.append([(" " * indent, "text"), (line, "text")])
+        self._end = len(rows)
+        rows += [(session_end if end else session_head)(s, width) for s, end in frame.after]
+        rows += [[] for _ in range(geometry.gap)]
+        self._rows = rows
+
+    @property
+    def height(self) -> int:
+        """Rows together."""
+        return len(self._rows)
+
+    def own(self, row: int) -> bool:
+        """Whether a row belongs to the summary itself."""
+        return self._first <= row < self._end
+
+    def spans(self, row: int) -> list[Span]:
+        """One row."""
+        return self._rows[row] if row < len(self._rows) else []

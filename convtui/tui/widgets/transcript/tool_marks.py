@@ -1,0 +1,124 @@
+"""Tool calls on one line each: a glyph, a word, the arguments in short, how it went."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+from rich.cells import cell_len
+
+from convtui.log.tool_uses import ToolUse
+from convtui.text.boundary import visible_line
+from convtui.tui.drawing.palette import Span
+from convtui.tui.widgets.transcript.outline import seconds
+
+MOST: Final = 12
+"""Calls of a turn that the transcript lists; the Tools tab has all of them."""
+_SIGNS: Final[Mapping[str, Span]] = {
+    "waiting": (">", "held"),
+    "open": ("~", "accent"),
+    "ok": ("+", "ok"),
+    "failed": ("!", "error"),
+    "denied": ("x", "warning"),
+    "cancelled": ("-", "warning"),
+}
+
+
+def tool_sign(use: ToolUse) -> Span:
+    """A call's glyph and the role of its colour."""
+    return _SIGNS[use.state]
+
+
+def short_arguments(use: ToolUse, most: int = 60) -> str:
+    """`order: 17, day: "Saturday"`, cut to `most` characters."""
+    if not isinstance(use.arguments, dict):
+        return visible_line(use.raw_arguments, most)
+    parts: list[str] = []
+    for name, value in use.arguments.items():
+        parts.append(f"{visible_line(str(name), 30)}: {_short(value)}")
+        if sum(map(len, parts)) > most:
+            break
+    return visible_line(", ".join(parts), most)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, str):
+        return visible_line(value, 40)
+    return visible_line(json.dumps(value, ensure_ascii=False, default=str)[:200], 40)
+
+
+def outcome(use: ToolUse, *, running: bool) -> list[Span]:
+    """How a call went, in words."""
+    state = use.state
+    took = "" if use.duration is None else f" {seconds(use.duration)}"
+    spans: list[Span]
+    if state == "waiting":
+        spans = [("waits for you", "held")]
+    elif state == "open":
+        spans = [("running", "accent")] if running else [("no result on record", "warning")]
+    elif state == "ok":
+        spans = [("ok", "ok"), (took, "muted")]
+    elif state == "denied":
+        reason = str((use.denied or {}).get("reason") or "")
+        spans = [("denied by hand", "warning"), (f": {reason}" if reason else "", "muted")]
+    elif state == "cancelled":
+        spans = [("cancelled by hand", "warning"), (took, "muted")]
+    else:
+        message = use.error[0]
+        kind = use.error_kind.removeprefix("tool_").replace("_", " ")
+        spans = [(kind, "error"), (took, "muted")]
+        if message:
+            spans.append((f": {message}", "muted"))
+    spans = [(visible_line(text, 200), role) for text, role in spans if text]
+    return [*spans, *_notes(use)]
+
+
+def _notes(use: ToolUse) -> list[Span]:
+    found: list[Span] = []
+    if use.edited is not None or (use.called or {}).get("edited"):
+        found.append((", edited by hand", "human"))
+    if use.result_edited is not None:
+        found.append((", result edited by hand", "human"))
+    if use.cut is not None:
+        size = f", {use.cut:,} characters in all" if use.cut else ""
+        found.append((f", truncated{size}", "warning"))
+    if use.reused:
+        found.append((", result reused", "muted"))
+    return found
+
+
+def round_words(use: ToolUse) -> str:
+    """`round 2 of 64`."""
+    return f"round {use.round}" + (f" of {use.max_rounds}" if use.max_rounds else "")
+
+
+def tool_rows(uses: Sequence[ToolUse], width: int, *, running: bool) -> list[list[Span]]:
+    """The calls of a turn, a row each. How many rows there are does not depend on `width`."""
+    rows: list[list[Span]] = []
+    rounds = {(use.attempt, use.round) for use in uses}
+    several = len(rounds) > 1 or len(uses) > 1
+    shown = uses if len(uses) <= MOST + 1 else uses[:MOST]
+    for _, group in groupby(shown, key=lambda use: (use.attempt, use.round)):
+        calls = list(group)
+        if several:
+            most = next((use for use in calls if use.max_rounds), calls[0])
+            words = f"{len(calls)} call{'' if len(calls) == 1 else 's'}"
+            rows.append([("tools ", "tool"), (f"{round_words(most)}, {words}", "muted")])
+        rows += [_row(use, width, running=running, alone=not several) for use in calls]
+    if len(shown) < len(uses):
+        more = f"… {len(uses) - len(shown)} more calls: the Tools tab has them"
+        rows.append([(more, "muted")])
+    return rows
+
+
+def _row(use: ToolUse, width: int, *, running: bool, alone: bool) -> list[Span]:
+    sign, role = tool_sign(use)
+    name = visible_line(use.name or "?", 40)
+    after = outcome(use, running=running)
+    head = f"{sign} {'tool ' if alone else ''}"
+    # The word for how it went is worth more than the last of its arguments.
+    needed = cell_len(head + name) + 4 + min(sum(cell_len(text) for text, _ in after), 36)
+    arguments = short_arguments(use, max(1, width - needed))
+    return [(head, f"{role} bold"), (name, "tool bold"), (f"({arguments})  ", "muted"), *after]

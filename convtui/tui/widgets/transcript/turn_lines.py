@@ -1,0 +1,321 @@
+"""The lines of one turn in the transcript: header, text, badges, session rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from textual.strip import Strip
+
+from convtui.log.notes import TurnNote
+from convtui.transcript.fold import OPEN, Flag, Turn
+from convtui.tui.drawing.palette import Palette, Span
+from convtui.tui.drawing.wrap import MAX_CHARS, MAX_LINES, Wrapped, count_capped, paint
+from convtui.tui.widgets.line_view import CopyRow, strip_of
+from convtui.tui.widgets.transcript.marks import (
+    BADGES,
+    ROWS,
+    Extra,
+    badges,
+    fit,
+    glyph,
+    own_row_count,
+    own_rows,
+    pack,
+)
+from convtui.tui.widgets.transcript.note_marks import note_rows, note_sign
+from convtui.tui.widgets.transcript.session_rows import Frame, session_end, session_head
+from convtui.tui.widgets.transcript.tool_marks import tool_rows
+
+OPEN_CHARS = 2_000_000
+_NARROW = 30
+_MAX_MARKS = 200
+CURSOR = "▌"
+
+Content = str | Sequence[Span]
+"""What a turn says: text, or pieces of it with roles."""
+
+
+class Geometry:
+    """Where the columns are. `gap` is the number of empty lines after a turn."""
+
+    __slots__ = (
+        "badge_counts",
+        "digits",
+        "gap",
+        "indent",
+        "short",
+        "stacked",
+        "text_width",
+        "width",
+    )
+
+    def __init__(self, width: int, digits: int, gap: int) -> None:
+        self.width = width
+        self.digits = max(2, digits)
+        self.gap = gap
+        # bar, glyph, space, number, space, speaker, two spaces; one cell stays free at the right
+        indent = self.digits + 14
+        self.stacked = width - indent - 1 < _NARROW
+        self.indent = 3 if self.stacked else indent
+        self.text_width = max(4, width - self.indent - 1)
+        self.short = self.text_width < 56
+        self.badge_counts: dict[tuple[int, tuple[str, ...], tuple[str, ...]], int] = {}
+
+
+def badge_rows(turn: Turn, extra: Extra | None, geometry: Geometry) -> list[list[Span]]:
+    """The rows of badges. Details never make more rows than the summary alone would."""
+    plain = pack(badges(turn, short=geometry.short), geometry.text_width)
+    if extra is None:
+        return plain
+    rich = pack(badges(turn, extra, short=geometry.short), geometry.text_width)
+    # Turns with tool calls are measured with their details.
+    return rich if len(rich) == len(plain) or extra.uses else plain
+
+
+_WORDED = int(Flag.HELD | Flag.WOULD_END | Flag.EMPTY | Flag.DECISION | Flag.HUMAN)
+
+
+def measure_turn(turn: Turn, geometry: Geometry) -> int:
+    """The height of a turn's lines as shown, without its frame."""
+    text = turn.text
+    if turn.interim:
+        text = "".join(piece for piece, _ in with_interim(turn, text))
+    height = count_capped(text, geometry.text_width) if text else 1
+    # Plain integers: the operators of IntFlag are some twenty times slower.
+    flags = int(turn.flags)
+    if flags & ROWS or turn.status == "ended":
+        height += own_row_count(turn, short=geometry.short)
+    if flags & BADGES:
+        if flags & _WORDED:
+            height += len(badge_rows(turn, None, geometry))
+        else:
+            key = (flags, turn.signals, turn.codes)
+            count = geometry.badge_counts.get(key)
+            if count is None:
+                count = geometry.badge_counts[key] = len(badge_rows(turn, None, geometry))
+            height += count
+    return height + geometry.gap + geometry.stacked
+
+
+class TurnLines:
+    """One turn wrapped and, line by line when asked for, drawn."""
+
+    def __init__(self, geometry: Geometry, palette: Palette) -> None:
+        self.geometry = geometry
+        self.palette = palette
+        self.key: tuple[object, ...] = ()
+        self.height = 0
+        self._strips: dict[int, Strip] = {}
+        self._wrapped: Wrapped | None = None
+        self._marks: list[tuple[int, int, str]] = []
+        self._hidden = 0
+        self._tail: list[list[Span]] = []
+        self._frame = Frame()
+        self._turn: Turn | None = None
+        self._role = "text"
+        self._placeholder: Span | None = None
+        self._noted: TurnNote | None = None
+
+    def update(
+        self,
+        turn: Turn,
+        frame: Frame,
+        extra: Extra | None,
+        content: Content | None,
+        search: re.Pattern[str] | None,
+    ) -> None:
+        """Takes in what the turn is now. Of a growing text only the tail is wrapped again."""
+        geometry = self.geometry
+        streaming = turn.status == OPEN
+        if content is None and turn.interim:
+            content = with_interim(turn, turn.text)
+        text, roles = _flatten(turn.text if content is None else content)
+        limit = OPEN_CHARS if streaming else MAX_CHARS
+        source = text if len(text) <= limit else text[:limit]
+        grown = 0
+        lines = 0 if streaming else MAX_LINES
+        if self._wrapped is not None and self._wrapped.max_lines == lines:
+            grown = self._wrapped.grow(source)
+        else:
+            self._wrapped = Wrapped(source, geometry.text_width, lines)
+        wrapped = self._wrapped
+        self._hidden = len(text) - len(source) + wrapped.cut
+        self._placeholder = None
+        if not text:
+            early = turn.stage in ("request", "response")
+            what = "reply" if early else "ending" if turn.stage == "terminate" else turn.stage
+            yours = turn.flags & Flag.HUMAN and turn.flags & Flag.HELD and early
+            waits = f"waits for {'your words' if yours else f'the {what}'} {CURSOR}"
+            if turn.flags & Flag.HELD and turn.stage == "response" and not yours:
+                waits = "(nothing said yet)"  # the reply is there, or the call has failed
+            self._placeholder = (waits if streaming else "(nothing)", "muted")
+        marks = [(*wrapped.span(start, end), role) for start, end, role in roles]
+        marks += _signal_marks(wrapped, turn, extra)
+        if search is not None:
+            for number, match in enumerate(search.finditer(wrapped.text)):
+                if number > _MAX_MARKS:
+                    break
+                marks.append((match.start(), match.end(), "mark:accent"))
+        own = own_rows(turn, extra, short=geometry.short, width=geometry.text_width)
+        if extra is not None and extra.uses:
+            running = turn.status == OPEN and not turn.flags & Flag.HELD
+            own += tool_rows(extra.uses, geometry.text_width, running=running)
+        self._noted = extra.noted if extra is not None else None
+        tail = [*own, *note_rows(self._noted, turn), *badge_rows(turn, extra, geometry)]
+        same = (
+            streaming
+            and self._turn is turn
+            and marks == self._marks
+            and frame.before == self._frame.before
+            and grown > 0
+        )
+        if same:
+            keep = len(frame.before) + geometry.stacked + grown
+            self._strips = {row: strip for row, strip in self._strips.items() if row < keep}
+        else:
+            self._strips.clear()
+        self._turn, self._frame, self._marks, self._tail = turn, frame, marks, tail
+        self._role = _text_role(turn)
+        self.height = (
+            len(frame.before)
+            + geometry.stacked
+            + max(1, len(wrapped))
+            + bool(self._hidden)
+            + len(tail)
+            + len(frame.after)
+            + geometry.gap
+        )
+
+    def strip(self, row: int) -> Strip:
+        """One line, without the first cell, which is the selection's."""
+        found = self._strips.get(row)
+        if found is None:
+            found = self._strips[row] = strip_of(self._spans(row), self.palette)
+        return found
+
+    def copy_row(self, row: int) -> CopyRow:
+        """One line for the clipboard; the indent counts the selection's cell."""
+        text = " " + "".join(piece for piece, _ in self._spans(row))
+        number = row - len(self._frame.before) - self.geometry.stacked
+        wrapped = self._wrapped
+        if wrapped is None or not 0 <= number < len(wrapped):
+            return CopyRow(text.rstrip(), min(self.geometry.indent, len(text)))
+        glue = "\n"
+        if wrapped.is_soft(number):
+            glue = " " if wrapped.ends[number] < wrapped.starts[number + 1] else ""
+        return CopyRow(text.rstrip() if glue != "" else text, self.geometry.indent, glue)
+
+    def _spans(self, row: int) -> list[Span]:
+        before = self._frame.before
+        if row < len(before):
+            return session_head(before[row], self.geometry.width - 2)
+        row -= len(before)
+        pad = " " * (self.geometry.indent - 1)
+        if self.geometry.stacked:
+            if row == 0:
+                return self._header()
+            row -= 1
+        wrapped = self._wrapped
+        lines = max(1, len(wrapped) if wrapped else 0)
+        if row < lines:
+            first = row == 0 and not self.geometry.stacked
+            lead: list[Span] = self._header() if first else [(pad, "text")]
+            if self._placeholder is not None:
+                return [*lead, self._placeholder]
+            return lead + self._text(row)
+        row -= lines
+        if self._hidden:
+            if row == 0:
+                more = f"… {self._hidden:,} more characters: the inspector has them"
+                return [(pad, "text"), *fit([(more, "muted")], self.geometry.text_width)]
+            row -= 1
+        if row < len(self._tail):
+            return [(pad, "text"), *fit(self._tail[row], self.geometry.text_width)]
+        row -= len(self._tail)
+        if row < len(self._frame.after):
+            session, end = self._frame.after[row]
+            return (session_end if end else session_head)(session, self.geometry.width - 2)
+        return []
+
+    def _header(self) -> list[Span]:
+        turn = self._turn
+        if turn is None:
+            return []
+        sign, role = glyph(turn)
+        if sign == ".":
+            sign, role = note_sign(self._noted) or (sign, role)
+        number = str(turn.number).rjust(self.geometry.digits)
+        speaker = "provider" if turn.speaker == "provider" else "persona"
+        return [
+            ((" " if sign == "." else sign) + " ", f"{role} bold"),
+            (number + " ", "muted"),
+            (f"{speaker:<8}  ", f"{speaker} bold"),
+        ]
+
+    def _text(self, number: int) -> list[Span]:
+        wrapped = self._wrapped
+        if wrapped is None:
+            return []
+        start, end = wrapped.starts[number], wrapped.ends[number]
+        pieces = paint(start, end, self._marks, self._role) if self._marks else None
+        spans: list[Span] = (
+            [(wrapped.text[start:end], self._role)]
+            if pieces is None
+            else [(wrapped.text[low:high], role) for low, high, role in pieces]
+        )
+        if self._turn is not None and self._turn.status == OPEN and number == len(wrapped) - 1:
+            spans.append((CURSOR, "accent"))
+        return spans
+
+
+def with_interim(turn: Turn, text: str) -> list[Span]:
+    """What a turn says, after what was written beside its tool calls."""
+    pieces: list[Span] = []
+    for part in turn.interim:
+        pieces += [
+            (f"round {part.round}, beside a tool call, not said:", "tool"),
+            (f" {part.text.strip()}\n", "muted"),
+        ]
+    return [*pieces, (text, "text")]
+
+
+def _flatten(content: Content) -> tuple[str, list[tuple[int, int, str]]]:
+    if isinstance(content, str):
+        return content, []
+    roles: list[tuple[int, int, str]] = []
+    position = 0
+    for text, role in content:
+        if role != "text":
+            roles.append((position, position + len(text), role))
+        position += len(text)
+    return "".join(text for text, _ in content), roles
+
+
+def _text_role(turn: Turn) -> str:
+    if turn.flags & Flag.DISCARDED:
+        return "discard struck"
+    grey = Flag.SKIPPED | Flag.CANCELLED | Flag.INACTIVE
+    if turn.flags & grey or turn.status == "ended":
+        return "muted"
+    if turn.flags & Flag.HUMAN and turn.status == OPEN:
+        # A draft: nobody has said it.
+        return "muted"
+    return "text"
+
+
+def _signal_marks(wrapped: Wrapped, turn: Turn, extra: Extra | None) -> list[tuple[int, int, str]]:
+    """Where the signals stand: the recorded spans in the raw reply, else where their names are."""
+    if not turn.flags & Flag.SIGNAL:
+        return []
+    if extra is not None and extra.raw is not None and extra.raw.startswith(wrapped.source):
+        return [(*wrapped.span(s, e), "mark:signal") for _, s, e in extra.matches[:_MAX_MARKS]]
+    names = [re.escape(name) for name in turn.signals if name]
+    if not names:
+        return []
+    found: list[tuple[int, int, str]] = []
+    for match in re.finditer("|".join(names), wrapped.source, re.IGNORECASE):
+        found.append((*wrapped.span(*match.span()), "mark:signal"))
+        if len(found) >= _MAX_MARKS:
+            break
+    return found

@@ -1,0 +1,24 @@
+"""Waiting for an engine, in tests with real ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from convtui.client.engine_client import EngineHandle
+
+WITHIN = 30
+"""Seconds after which something has failed."""
+
+
+async def when(handle: EngineHandle, condition: Callable[[], bool]) -> None:
+    """Waits until something is so; every change of the handle is looked at."""
+    changed = asyncio.Event()
+    forget = handle.subscribe(changed.set)
+    try:
+        async with asyncio.timeout(WITHIN):
+            while not condition():
+                changed.clear()
+                await changed.wait()
+    finally:
+        forget()

@@ -1,0 +1,124 @@
+"""One package decides what is secret, and everything that is written goes through it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import convtui
+
+ROOT = Path(convtui.__file__).parent
+MODULES = {
+    str(path.relative_to(ROOT)): path
+    for path in sorted(ROOT.rglob("*.py"))
+    if "_data" not in path.parts
+}
+
+DIRECTLY = "it takes secrets out itself"
+FROM_LOG = "what it writes was read with `open_log(log, Redactor.of_process())`"
+WRITERS: dict[str, str] = {
+    "log/writer.py": DIRECTLY,
+    "log/wire_writer.py": DIRECTLY,
+    "log/notes.py": DIRECTLY,
+    "cli/crash.py": DIRECTLY,
+    "analysis/profile/html.py": DIRECTLY,
+    "log/tool_results.py": "`clean` is the journal's, which is the log's redactor",
+    "log/wire.py": "only exchanges that `RawExchange.masked()` made",
+    "log/formats/oharness/export.py": FROM_LOG,
+    "log/formats/vera/export.py": FROM_LOG,
+    "log/formats/rath/files.py": FROM_LOG,
+    "log/formats/hermes/trajectory_export.py": FROM_LOG,
+    "analysis/rehook/report.py": "changes come from the engine, in frames without secrets",
+    "library/index.py": "what logs say, which is without secrets",
+    "library/trash.py": "where a log was, and when it was moved",
+    "config/paths.py": "callers: warm templates (mined by a `CarefulRedactor`), what a user edits",
+    "tui/screens/dialogs/questions.py": "a text in the user's own editor, in a folder of its own",
+    "scenario/starter.py": "files that come with the program",
+    "analysis/rehook/rehook_process.py": "two numbers",
+    "engine/rehook/replayed_hooks.py": "two numbers",
+    "log/formats/hermes/database.py": "reads only",
+}
+"""Every module that writes a file, and why no secret gets into it."""
+
+
+def calls(path: Path) -> Iterator[ast.Call]:
+    """All calls in a module."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield node
+
+
+def writes(call: ast.Call) -> bool:
+    """Whether a call opens a file for writing, or writes one."""
+    name = ast.unparse(call.func)
+    words = " ".join(ast.unparse(word) for word in (*call.args, *(k.value for k in call.keywords)))
+    if name.endswith((".write_text", ".write_bytes", ".mkstemp", "NamedTemporaryFile")):
+        return True
+    if name == "os.open":
+        return ("O_WRONLY" in words and "devnull" not in words) or "O_RDWR" in words
+    if name == "sqlite3.connect":
+        return "ro" not in words
+    modes = [ast.unparse(word) for word in call.args[:2]]
+    modes += [ast.unparse(k.value) for k in call.keywords if k.arg == "mode"]
+    opens = name == "open" or name.endswith((".open", ".fdopen"))
+    return opens and any(re.fullmatch(r"'[rb]*[wax+][bt+]*'", mode) for mode in modes)
+
+
+def test_every_place_that_writes_is_known() -> None:
+    found = {name for name, path in MODULES.items() if any(map(writes, calls(path)))}
+    assert found == set(WRITERS)
+
+
+@pytest.mark.parametrize("name", [name for name, why in WRITERS.items() if why is DIRECTLY])
+def test_a_place_that_writes_uses_the_package(name: str) -> None:
+    text = MODULES[name].read_text(encoding="utf-8")
+    assert "convtui.secrets" in text
+    assert re.search(r"[rR]edactor", text)
+
+
+def test_exports_are_read_without_secrets() -> None:
+    text = MODULES["cli/export.py"].read_text(encoding="utf-8")
+    assert "open_log(log, Redactor.of_process())" in text
+    others = [
+        name
+        for name, path in MODULES.items()
+        if ".write(opened" in path.read_text(encoding="utf-8") and name != "cli/export.py"
+    ]
+    assert others == []
+
+
+_OF_SECRETS = re.compile(
+    r"(?i)passw|passphrase|api[^a-z ]{0,5}key|bearer|authorization|client[^a-z]{0,5}secret|AKIA"
+    r"|\\bsk-|ghp_|xox|credential"
+)
+
+
+def test_no_other_module_has_patterns_of_secrets() -> None:
+    """Whoever compiles a pattern outside the package means something else."""
+    found = [
+        name
+        for name, path in MODULES.items()
+        if not name.startswith("secrets/")
+        for call in calls(path)
+        if ast.unparse(call.func) in ("re.compile", "re.search", "re.match", "re.sub", "re.findall")
+        and call.args
+        and _OF_SECRETS.search(ast.unparse(call.args[0]))
+    ]
+    assert found == ALLOWED_PATTERNS
+
+
+ALLOWED_PATTERNS = ["models/mapping.py"]
+"""What endpoints say of a key that is missing."""
+
+
+def test_the_mask_is_written_by_the_package_only() -> None:
+    """Where `[redacted]` stands in other code, it is in words for people."""
+    for name, path in MODULES.items():
+        if name.startswith("secrets/"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not (isinstance(node, ast.Constant) and node.value == "[redacted]"), name

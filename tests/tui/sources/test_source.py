@@ -1,0 +1,174 @@
+"""Recordings: reading in slices, following, the cursor, playing."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from pathlib import Path
+
+import pytest
+
+from convtui.errors import LogError
+from convtui.log.writer import LogWriter
+from convtui.records.models import Header, TurnCommitted, TurnStarted
+from convtui.tui.sources.replay import ReplaySource, steps_of
+from tests.tui.harness.sample import refund, turn, write_log
+
+
+async def loaded(path: Path) -> ReplaySource:
+    replay = ReplaySource(path)
+    await replay.load()
+    return replay
+
+
+async def test_it_reads_everything(tmp_path: Path) -> None:
+    replay = await loaded(write_log(tmp_path / "a.jsonl", refund()))
+    told: list[int] = []
+    forget = replay.subscribe(lambda: told.append(1))
+    assert len(replay.transcript.turns) == 7
+    assert replay.progress == 1.0
+    assert replay.at_end
+    assert replay.findings == []
+    forget()
+    replay.close()
+
+
+async def test_a_recording_that_was_closed_leaves_the_memory(tmp_path: Path) -> None:
+    replay = await loaded(write_log(tmp_path / "a.jsonl", refund()))
+    # A screen and its source know each other: only the collector can find that nobody else does.
+    replay.subscribe(replay.close)
+    gone = weakref.ref(replay)
+    replay.close()
+    del replay
+    gc.collect()
+    assert gone() is None
+
+
+async def test_no_log_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LogError):
+        ReplaySource(tmp_path / "none.jsonl")
+
+
+async def test_the_cursor_hides_what_comes_after(tmp_path: Path) -> None:
+    replay = await loaded(write_log(tmp_path / "a.jsonl", refund()))
+    await replay.go_to(5, 1)
+    assert replay.limit == 5
+    assert replay.stage == "response"
+    assert replay.limit_turn is not None
+    assert replay.limit_turn.text.startswith("<think>")
+    assert replay.limit_turn.status == "open"
+    whole = replay.transcript.turns[5]
+    assert whole.text == "Of course. The refund for order 17 is on its way."
+    assert replay.partial_detail().shown is None
+    detail = await replay.detail(whole)
+    assert detail.raw is not None
+    versions = set()
+    for _ in range(4):
+        if replay.limit_turn is not None:
+            versions.add(replay.limit_turn.version)
+        assert await replay.next_stage()
+    assert len(versions) >= 3
+    assert replay.position == 6
+    assert await replay.next_turn()
+    assert not await replay.next_turn()
+    assert replay.step == len(replay.steps) - 1
+    assert await replay.previous_turn()
+    assert replay.position == 5
+    await replay.go_to(None)
+    assert replay.at_end
+    replay.close()
+
+
+async def test_playing_goes_to_the_end(tmp_path: Path) -> None:
+    replay = await loaded(write_log(tmp_path / "a.jsonl", refund()))
+    replay.speed = 1e9
+    seen: list[tuple[int | None, str | None]] = []
+    replay.subscribe(lambda: seen.append((replay.position, replay.stage)))
+    replay.play()
+    async with asyncio.timeout(5):
+        while replay.playing:
+            await asyncio.sleep(0)
+    assert replay.position == 6
+    assert (0, "request") in seen
+    assert (4, "discard") in seen or (4, None) in seen
+    replay.play()
+    replay.pause()
+    assert not replay.playing
+    replay.close()
+
+
+async def test_speed_has_steps(tmp_path: Path) -> None:
+    replay = await loaded(write_log(tmp_path / "a.jsonl", refund()))
+    assert replay.change_speed(1) == 2.0
+    assert replay.change_speed(-1) == 1.0
+    for _ in range(20):
+        replay.change_speed(1)
+    assert replay.speed == 16.0
+    replay.close()
+
+
+async def test_it_follows_a_log_that_is_being_written(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path / "live.jsonl")
+    writer.write(
+        Header(id="x", created_at="2026-01-01T00:00:00+00:00", persona="p", provider={},
+               scenario={})
+    )  # fmt: skip
+    replay = ReplaySource(writer.path)
+    replay.start()
+    async with asyncio.timeout(10):
+        while replay.loading:
+            await asyncio.sleep(0.01)
+        writer.write(TurnStarted(session=1, turn=1, side="persona", speaker="persona"))
+        writer.write(
+            TurnCommitted(session=1, turn=1, side="persona", speaker="persona", text="hi", words=1)
+        )
+        while not replay.transcript.turns:
+            await asyncio.sleep(0.01)
+        writer.close(None, {})
+        while replay.running:
+            await asyncio.sleep(0.01)
+    assert replay.transcript.complete
+    replay.close()
+
+
+def test_steps_end_with_the_turn() -> None:
+    records = [{"seq": n, "t": n / 10, **r} for n, r in enumerate(turn(1, "provider", "x"))]
+    assert [step.stage for step in steps_of(records)] == [
+        "request", "response", "signals", "post_process", "commit",
+    ]  # fmt: skip
+    assert steps_of([]) == []
+
+
+async def test_a_long_log_is_read_in_slices_with_progress(tmp_path: Path) -> None:
+    turns = [turn(n, "persona" if n % 2 else "provider", "word " * 40) for n in range(1, 2000)]
+    opening = refund()[:1]
+    log = write_log(tmp_path / "a.jsonl", [*opening, *(r for one in turns for r in one)])
+    replay = ReplaySource(log)
+    seen: list[float] = []
+    replay.subscribe(lambda: seen.append(replay.progress))
+    await replay.load()
+    assert len(replay.transcript.turns) == 1999
+    assert seen[0] < 1.0
+    assert seen == sorted(seen)
+    replay.close()
+
+
+async def test_a_log_that_stops_being_readable_is_said_and_not_loading_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_log(tmp_path / "run.jsonl", refund())
+    source = ReplaySource(path)
+
+    def broken(seconds: float | None = None) -> bool:
+        raise OSError("the disk went away")
+
+    monkeypatch.setattr(source.reader, "advance", broken)
+    told = asyncio.Event()
+    source.subscribe(told.set)
+    source.start()
+    async with asyncio.timeout(5):
+        await told.wait()
+    assert not source.loading
+    assert source.findings == ["reading stopped: the disk went away"]
+    source.close()

@@ -1,0 +1,432 @@
+"""The transcript widget: what it draws, where it scrolls, what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+
+import pytest
+from textual.app import App, ComposeResult
+from textual.geometry import Offset
+from textual.pilot import Pilot
+from textual.selection import Selection
+
+from convtui.transcript.fold import Flag, Session, Transcript
+from convtui.tui.drawing.palette import Palette, plain
+from convtui.tui.widgets.transcript.marks import (
+    Extra,
+    badges,
+    extra_of,
+    glyph,
+    own_row_count,
+    own_rows,
+)
+from convtui.tui.widgets.transcript.outline import call_spans
+from convtui.tui.widgets.transcript.session_rows import Frame, session_head
+from convtui.tui.widgets.transcript.transcript_view import TranscriptView
+from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines, measure_turn
+from tests.tui.harness.sources import Story, ferry, many, match
+
+
+class Stage(App[None]):
+    """An app with a transcript and nothing else."""
+
+    def __init__(self, transcript: Transcript | None = None, empty: str = "") -> None:
+        super().__init__()
+        self.view = TranscriptView(empty_message=empty)
+        self.wanted = transcript
+        self.selected: list[int] = []
+        self.opened: list[int] = []
+        self.found: list[tuple[int, bool]] = []
+
+    def compose(self) -> ComposeResult:
+        yield self.view
+
+    def on_mount(self) -> None:
+        if self.wanted is not None:
+            self.view.set_transcript(self.wanted)
+        self.view.focus()
+
+    def on_transcript_view_turn_selected(self, event: TranscriptView.TurnSelected) -> None:
+        self.selected.append(event.turn_index)
+
+    def on_transcript_view_turn_opened(self, event: TranscriptView.TurnOpened) -> None:
+        self.opened.append(event.turn_index)
+
+    def on_transcript_view_search_progress(self, event: TranscriptView.SearchProgress) -> None:
+        self.found.append((event.count, event.done))
+
+
+def screen(view: TranscriptView) -> list[str]:
+    return [view.render_line(y).text.rstrip() for y in range(view.view_height)]
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await pilot.pause()
+
+
+async def settled(pilot: Pilot[None], view: TranscriptView) -> None:
+    await until(pilot, lambda: view.view_width > 0 and not view.measuring)
+
+
+def consistent(view: TranscriptView) -> None:
+    """What was counted is what is drawn."""
+    for item in range(view.shown_items):
+        if view.heights.is_exact(item):
+            assert view.heights[item] == view.measure(item)
+            assert view._lines(item).height == view.heights[item], view.turn_at(item)
+
+
+@pytest.mark.parametrize("size", [(120, 36), (78, 24), (60, 16), (34, 12)])
+async def test_everything_is_said_in_words(size: tuple[int, int]) -> None:
+    story = ferry()
+    app = Stage(story.transcript)
+    app.view.extra_of = lambda turn: extra_of(story.detail(turn))
+    async with app.run_test(size=size) as pilot:
+        view = app.view
+        await settled(pilot, view)
+        consistent(view)
+        seen = ""
+        for index in range(view.shown_items):
+            view.go_to(index)
+            await pilot.pause()
+            seen += "\n".join(screen(view)) + "\n"
+        flat = " ".join(seen.split())
+        for words in (
+            "raw differs",
+            "! tool find_trip(",
+            "failed",
+            "retry",
+            "printed",
+            "human",
+            "near-empty reply",
+            "held at post_process",
+            "discarded: signal [[ERROR]]" + " 0-9" * (size[0] > 40),
+            "by should_discard_response",
+            "session 2",
+            "ended: early_termination",
+        ):
+            assert words in flat, words
+        assert re.search(r"x +3 provider", flat)
+        assert re.search(r"> +5 provider", flat)
+
+
+def test_measured_heights_are_the_drawn_ones() -> None:
+    story = ferry()
+    for width in (30, 44, 60, 100):
+        geometry = Geometry(width, 2, 1)
+        for turn in story.transcript.turns:
+            for extra in (None, extra_of(story.detail(turn))):
+                lines = TurnLines(geometry, Palette())
+                lines.update(turn, Frame(), extra, None, None)
+                if turn.status != "open" and not (extra and extra.uses):
+                    assert lines.height == measure_turn(turn, geometry)
+                for row in range(lines.height):
+                    assert lines.strip(row).cell_length <= width
+
+
+def test_own_rows_are_counted() -> None:
+    turn = Story()
+    turn.begin()
+    turn.reply("x", matches=[match("x", 0)], commit=False)
+    subject = turn.transcript.turns[0]
+    for flags in range(16):
+        subject.flags = 2 | (flags & 1) * Flag.ERROR | (flags & 2) * 4096 | (flags & 4) * 2048
+        for short in (False, True):
+            assert len(own_rows(subject, short=short)) == own_row_count(subject, short=short)
+
+
+def test_signs() -> None:
+    turn = ferry().transcript.turns[0]
+    assert glyph(turn)[0] == "."
+    for flag, sign in (
+        (Flag.DISCARDED, "x"),
+        (Flag.HELD | Flag.DISCARDED, ">"),
+        (Flag.ERROR, "!"),
+        (Flag.SKIPPED, "-"),
+        (Flag.EDITED, "*"),
+        (Flag.SIGNAL, "!"),
+    ):
+        turn.flags = flag
+        assert glyph(turn)[0] == sign
+
+
+def test_badges_cover_every_flag() -> None:
+    turn = ferry().transcript.turns[0]
+    silent = Flag.ENDED | Flag.DISCARDED | Flag.ERROR | Flag.SKIPPED | Flag.CANCELLED
+    silent |= Flag.INTERIM  # lines before the text say it
+    for flag in Flag:
+        turn.flags = flag
+        told = bool(badges(turn)) or bool(own_rows(turn))
+        assert told or flag & silent, flag
+    turn.flags = Flag.DECISION
+    assert plain(badges(turn, Extra(decision="responder_reply answer=yes"))) == (
+        "decision responder_reply answer=yes"
+    )
+
+
+async def test_an_empty_transcript_says_what_to_do() -> None:
+    app = Stage(Transcript(), "Press space to begin.")
+    async with app.run_test(size=(60, 16)) as pilot:
+        await until(pilot, lambda: app.view.view_width > 0)
+        assert any("Press space to begin." in line for line in screen(app.view))
+        app.view.move(1)
+        app.view.page(1)
+        assert app.view.cursor == -1
+        assert app.view.copy_text() == ""
+
+
+async def test_a_session_without_turns() -> None:
+    story = Story()
+    story.begin("intake")
+    app = Stage(story.transcript, "waits")
+    async with app.run_test(size=(60, 16)) as pilot:
+        await until(pilot, lambda: app.view.view_width > 0)
+        assert "session 1 · intake" in screen(app.view)[0]
+        story.reply("hello", speaker="persona")
+        app.view.refresh_turns({0})
+        await settled(pilot, app.view)
+        assert "session 1 · intake" in screen(app.view)[0]
+        story.end()
+        story.skip("coaching", "session 1 failed")
+        app.view.refresh_turns(set())
+        await settled(pilot, app.view)
+        text = "\n".join(screen(app.view))
+        assert "ended: max_turns by harness · 20 turns" in text
+        assert "session 2 · coaching · skipped: session 1 failed" in text
+        consistent(app.view)
+
+
+async def test_moving_following_and_opening() -> None:
+    transcript = many(300)
+    app = Stage(transcript)
+    async with app.run_test(size=(80, 24)) as pilot:
+        view = app.view
+        await settled(pilot, view)
+        assert view.follow
+        assert view.cursor == 299
+        assert "299 lorem" in " ".join(" ".join(screen(view)).split()) or view.max_scroll_y > 0
+        await pilot.press("up")
+        assert (view.cursor, view.follow) == (298, False)
+        await pilot.press("home")
+        assert view.cursor == 0
+        assert round(view.scroll_y) == 0
+        await pilot.press("pagedown")
+        assert 0 < view.cursor < 20
+        await pilot.press("end")
+        assert view.follow
+        assert round(view.scroll_y) == view.max_scroll_y
+        view.scroll_lines(-3)
+        assert (view.cursor, view.follow) == (299, False)
+        view.scroll_lines(50)
+        assert view.stick_to_end
+        await pilot.press("enter")
+        await until(pilot, lambda: app.opened == [299])
+        assert app.selected[-1] == 299
+        view.go_to(10)
+        assert view.next_interesting()
+        assert view.cursor == 49
+        assert view.next_interesting(-1) is False
+        for row in (0, 5):
+            view.go_to(150)
+            view.scroll_to(y=view.heights.start(150) - row, animate=False)
+            await pilot.pause()
+            assert view.render_line(row).text.startswith("▌")
+
+
+async def test_the_end_stays_in_sight_while_turns_come() -> None:
+    transcript = many(50)
+    app = Stage(transcript)
+    async with app.run_test(size=(80, 24)) as pilot:
+        view = app.view
+        await settled(pilot, view)
+        for number in range(51, 60):
+            transcript.apply(
+                {"type": "turn.committed", "session": 1, "turn": number, "speaker": "persona",
+                 "text": f"text {number}", "words": 2}
+            )  # fmt: skip
+            view.refresh_turns({number - 1})
+            await pilot.pause()
+            assert view.cursor == number - 1
+            assert any(f"text {number}" in line for line in screen(view))
+        view.go_to(20)
+        top = screen(view)
+        transcript.apply({"type": "turn.committed", "session": 1, "turn": 60, "text": "x"})
+        view.refresh_turns({59})
+        await pilot.pause()
+        assert screen(view) == top
+        assert view.cursor == 20
+
+
+async def test_resizing_keeps_the_selected_turn_in_place() -> None:
+    app = Stage(many(5_000))
+    async with app.run_test(size=(100, 30)) as pilot:
+        view = app.view
+        await settled(pilot, view)
+        view.go_to(2_500)
+        await pilot.pause()
+        row = view.heights.start(2_500) - round(view.scroll_y)
+        for width in (60, 120):
+            await pilot.resize_terminal(width, 30)
+            await until(pilot, lambda width=width: abs(view.view_width - width) < 3)  # type: ignore[misc]
+            assert view.heights.start(2_500) - round(view.scroll_y) == row
+            await settled(pilot, view)
+            assert view.heights.start(2_500) - round(view.scroll_y) == row
+            assert "2501" in view.render_line(row).text
+            assert view.virtual_size.height == view.line_count
+        consistent(view)
+
+
+async def test_a_limit_hides_what_comes_after() -> None:
+    story = ferry()
+    app = Stage(story.transcript)
+    async with app.run_test(size=(80, 60)) as pilot:
+        view = app.view
+        await settled(pilot, view)
+        view.limit = 3
+        text = "\n".join(screen(view))
+        assert "ended: early_termination" in text
+        assert "Welcome back" not in text
+        assert view.cursor == 3
+        turn = Transcript()
+        early = turn.apply({"type": "turn.started", "session": 1, "turn": 4, "speaker": "provider"})
+        view.set_limit(3, early)
+        text = "\n".join(screen(view))
+        assert "ended" not in text
+        assert "waits for the reply" in text
+        view.limit = None
+        await pilot.pause()
+        assert "Welcome back" in "\n".join(screen(view))
+        consistent(view)
+
+
+async def test_raw_texts_are_asked_for_what_is_seen_only() -> None:
+    app = Stage(many(2_000))
+    asked: set[int] = set()
+
+    def text_of(turn: object, mode: str) -> str:
+        index = app.view.transcript.turns.index(turn)  # type: ignore[arg-type]
+        asked.add(index)
+        return f"{mode} of {index} " * 30
+
+    app.view.text_of = text_of
+    async with app.run_test(size=(80, 24)) as pilot:
+        view = app.view
+        await settled(pilot, view)
+        view.mode = "raw"
+        await pilot.pause()
+        assert "raw of 1999" in " ".join(screen(view))
+        assert len(asked) < 60
+        view.go_to(1_000)
+        await pilot.pause()
+        assert "raw of 1000" in " ".join(screen(view))
+        view.mode = "shown"
+        await settled(pilot, view)
+        consistent(view)
+
+
+async def test_search() -> None:
+    app = Stage(many(1_000))
+    async with app.run_test(size=(80, 24)) as pilot:
+        view = app.view
+        await settled(pilot, view)
+        view.search("500 ")
+        await until(pilot, lambda: bool(app.found) and app.found[-1][1])
+        assert view.search_count == 1
+        assert view.next_match()
+        assert view.cursor == 500
+        assert view.search_position == 1
+        view.search(lambda turn: bool(turn.flags & Flag.EDITED))
+        await until(pilot, lambda: app.found[-1] == (20, True))
+        assert view.next_match(-1)
+        assert view.cursor == 499
+        view.search(re.compile("lor.m"))
+        await until(pilot, lambda: app.found[-1][1] and app.found[-1][0] > 900)
+        view.search(None)
+        assert view.search_count == 0
+        assert not view.next_match()
+
+
+async def test_streaming_draws_the_tail() -> None:
+    story = Story()
+    story.begin()
+    story.open()
+    app = Stage(story.transcript)
+    async with app.run_test(size=(60, 16)) as pilot:
+        view = app.view
+        await settled(pilot, view)
+        assert "waits for the reply" in " ".join(screen(view))
+        for number in range(400):
+            story.transcript.stream(1, 1, f"token{number} ")
+            if number % 20 == 0:
+                view.refresh_turns({0})
+                await pilot.pause()
+                assert f"token{number} ▌" in " ".join(screen(view))
+        view.refresh_turns({0})
+        consistent(view)
+        story.reply("the end", speaker="persona")
+        view.refresh_turns({0, 1})
+        await settled(pilot, view)
+        consistent(view)
+
+
+async def test_a_huge_line_is_cut_and_says_so() -> None:
+    story = Story()
+    story.begin()
+    story.reply("y" * 1_000_000)
+    app = Stage(story.transcript)
+    async with app.run_test(size=(60, 16)) as pilot:
+        await settled(pilot, app.view)
+        assert any("more characters: the inspector" in line for line in screen(app.view))
+
+
+async def test_clicks_select_and_open() -> None:
+    app = Stage(many(20))
+    async with app.run_test(size=(80, 24)) as pilot:
+        view = app.view
+        await settled(pilot, view)
+        view.go_to(0)
+        await pilot.pause()
+        second = view.heights.start(1)
+        await pilot.click(view, offset=(20, second))
+        assert view.cursor == 1
+        await pilot.click(view, offset=(20, second), times=2)
+        await until(pilot, lambda: app.opened == [1])
+
+
+async def test_copying() -> None:
+    story = ferry()
+    app = Stage(story.transcript)
+    async with app.run_test(size=(60, 40)) as pilot:
+        view = app.view
+        await settled(pilot, view)
+        view.go_to(0)
+        assert view.copy_text() == "Hi, my ferry was cancelled and nobody told me."
+        whole = view.copy_transcript()
+        assert "7 provider" not in whole
+        assert "[discarded: signal [[ERROR]] by should_discard_response]" in whole
+        assert "session 2 · coaching" in whole
+        start = view.heights.start(1)
+        chosen = Selection(Offset(0, start), Offset(60, start + 2))
+        found = view.get_selection(chosen)
+        assert found is not None
+        assert found[0].startswith("I am sorry to hear that. Which trip was it, and when were")
+        assert "\n" not in found[0]
+        everything = view.get_selection(Selection(None, None))
+        assert everything == (whole, "\n")
+        app.screen.selections = {view: chosen}
+        view.selection_updated(chosen)
+        await pilot.pause()
+        assert "I am sorry" in view.render_line(start - round(view.scroll_y)).text
+
+
+def test_the_head_of_a_warm_session_says_so() -> None:
+    session = Session(1, "work")
+    assert "warm" not in plain(session_head(session, 76))
+    session.warm = ("desk\x1b[31m", 8)
+    assert "· + warm desk␛[31m, 8 messages ─" in plain(session_head(session, 76))
+    seeded = {"type": "context.seeded", "template": "desk", "messages": [{}] * 8}
+    assert plain(call_spans(seeded)) == "+ warm desk (8)"
