@@ -57,7 +57,7 @@ def command(
     when a probe fails, 2 when there is nothing to try.
     """
     from convtui.analysis.probe.conversation import Subject
-    from convtui.analysis.probe.report import Bench, chosen
+    from convtui.analysis.probe.report import ProbeSession, chosen
     from convtui.cli.start import plan
 
     wanted = chosen(only)
@@ -75,7 +75,7 @@ def command(
         trust=planned.spec.trust,
     )
     output = Output(sys.stderr)
-    bench = Bench(
+    bench = ProbeSession(
         subject,
         wanted=wanted,
         progress=_quiet if as_json or not sys.stderr.isatty() else partial(_progress, output),

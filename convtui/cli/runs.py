@@ -13,7 +13,7 @@ from convtui.cli.common import example, json_flag, print_json, say, settings, ta
 from convtui.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from convtui.library.families import Branch
+    from convtui.library.families import RunNode
     from convtui.library.library import Library
     from convtui.log.run_summary import RunSummary
 
@@ -264,7 +264,7 @@ def _print_rows(
         say(f"{count - limit:,} more; without --limit all are listed")
 
 
-def _as_tree(shown: list[Branch]) -> list[tuple[RunSummary, str]]:
+def _as_tree(shown: list[RunNode]) -> list[tuple[RunSummary, str]]:
     from convtui.library.families import guides
 
     rows = []
@@ -274,7 +274,7 @@ def _as_tree(shown: list[Branch]) -> list[tuple[RunSummary, str]]:
     return rows
 
 
-def _folded(root: Branch, found: set[str]) -> tuple[RunSummary, str]:
+def _folded(root: RunNode, found: set[str]) -> tuple[RunSummary, str]:
     """The one row of a family: its root, and how many of its branches were found."""
     name = root.run.name
     if not root.size:

@@ -16,11 +16,11 @@ _DRAWN = 12
 
 
 @dataclass(slots=True)
-class Branch:
+class RunNode:
     """A run and the runs that continue it, the oldest first."""
 
     run: RunSummary
-    children: list[Branch] = field(default_factory=list)
+    children: list[RunNode] = field(default_factory=list)
     depth: int = 0
     """Generations between it and its root; 0 for a root."""
     size: int = 0
@@ -45,13 +45,13 @@ class Branch:
         return f"{change or (run.origin if own else 'continued')}{at}{lost}"
 
 
-def families(runs: Iterable[RunSummary]) -> list[Branch]:
+def families(runs: Iterable[RunSummary]) -> list[RunNode]:
     """The roots with everything below them, in the order in which `runs` first names a family.
 
     A run whose parent is not among `runs` is a root. Logs that name each other in a circle are cut
     open at the oldest of them. Linear in the number of runs, however deep they go.
     """
-    everything = [Branch(run) for run in runs]
+    everything = [RunNode(run) for run in runs]
     parents = _parents(everything)
     roots = set(range(len(everything))) - parents.keys()
     _cut_circles(everything, parents, roots)
@@ -75,7 +75,7 @@ def families(runs: Iterable[RunSummary]) -> list[Branch]:
     return [everything[index] for index in sorted(roots, key=rank.__getitem__)]
 
 
-def family_of(path: Path) -> Branch | None:
+def family_of(path: Path) -> RunNode | None:
     """The root of the family that the log at `path` belongs to, with everything below it.
 
     Looks beside the log, and in the folders of the parents that are named. None where the log is
@@ -95,7 +95,7 @@ def family_of(path: Path) -> Branch | None:
     return family
 
 
-def _with(roots: Sequence[Branch], path: Path) -> Branch | None:
+def _with(roots: Sequence[RunNode], path: Path) -> RunNode | None:
     return next((r for r in roots if any(same_log(b.run.path, path) for b in walk([r]))), None)
 
 
@@ -105,8 +105,8 @@ def same_log(one: Path, other: Path) -> bool:
 
 
 def walk(
-    branches: Sequence[Branch], into: Callable[[Branch], bool] | None = None
-) -> Iterator[Branch]:
+    branches: Sequence[RunNode], into: Callable[[RunNode], bool] | None = None
+) -> Iterator[RunNode]:
     """Every run, parents before their children; `into` says below which to look."""
     waiting = list(reversed(branches))
     while waiting:
@@ -117,10 +117,10 @@ def walk(
 
 
 def guides(
-    branches: Sequence[Branch], into: Callable[[Branch], bool] | None = None
-) -> Iterator[tuple[str, Branch]]:
+    branches: Sequence[RunNode], into: Callable[[RunNode], bool] | None = None
+) -> Iterator[tuple[str, RunNode]]:
     """As `walk()`, each with the lines that are drawn before it."""
-    waiting: list[tuple[str, str, Branch]] = [("", "", branch) for branch in reversed(branches)]
+    waiting: list[tuple[str, str, RunNode]] = [("", "", branch) for branch in reversed(branches)]
     while waiting:
         before, mine, branch = waiting.pop()
         yield before + mine, branch
@@ -140,26 +140,26 @@ def guides(
             waiting.append((below, mark, branch.children[place]))
 
 
-def only(branches: Iterable[Branch], wanted: Callable[[RunSummary], bool]) -> list[Branch]:
+def only(branches: Iterable[RunNode], wanted: Callable[[RunSummary], bool]) -> list[RunNode]:
     """The trees with the runs that are wanted, and with those between them and their roots."""
     roots = list(branches)
-    kept: dict[int, Branch] = {}
+    kept: dict[int, RunNode] = {}
     for branch in reversed(list(walk(roots))):
         below = [kept[id(child)] for child in branch.children if id(child) in kept]
         if below or wanted(branch.run):
-            kept[id(branch)] = Branch(
+            kept[id(branch)] = RunNode(
                 branch.run, below, branch.depth, sum(b.size + 1 for b in below), branch.newest
             )
     return [kept[id(root)] for root in roots if id(root) in kept]
 
 
-def _age(branch: Branch) -> tuple[float, str]:
+def _age(branch: RunNode) -> tuple[float, str]:
     created = branch.run.created_at
     when = branch.run.modified if created is None else created.timestamp()
     return (when if math.isfinite(when) else 0.0, branch.run.name)
 
 
-def _parents(branches: Sequence[Branch]) -> dict[int, int]:
+def _parents(branches: Sequence[RunNode]) -> dict[int, int]:
     """The place of each run's parent: by its id, and by its file where several have that id."""
     by_id: dict[str, list[int]] = {}
     by_name: dict[str, int] = {}
@@ -182,7 +182,7 @@ def _parents(branches: Sequence[Branch]) -> dict[int, int]:
     return found
 
 
-def _cut_circles(branches: Sequence[Branch], parents: dict[int, int], roots: set[int]) -> None:
+def _cut_circles(branches: Sequence[RunNode], parents: dict[int, int], roots: set[int]) -> None:
     """Makes the oldest run of every circle a root."""
     safe = set(roots)
     for start in range(len(branches)):

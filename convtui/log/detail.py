@@ -34,7 +34,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class Take:
+class StageRun:
     """One way through the stages after a reply: a new one for every attempt and revision."""
 
     attempt: int
@@ -54,7 +54,7 @@ class TurnDetail:
     speaker: str
     records: list[RecordDict]
     calls: list[Call] = field(default_factory=list)
-    takes: list[Take] = field(default_factory=list)
+    takes: list[StageRun] = field(default_factory=list)
     tools: list[tuple[RecordDict, RecordDict | None]] = field(default_factory=list)
     outputs: list[RecordDict] = field(default_factory=list)
     debug: list[RecordDict] = field(default_factory=list)
@@ -222,11 +222,11 @@ _TAKE_FIELDS = {
 }
 
 
-def _take(detail: TurnDetail, attempt: int, revision: int) -> Take:
+def _take(detail: TurnDetail, attempt: int, revision: int) -> StageRun:
     for take in reversed(detail.takes):
         if take.attempt == attempt and take.revision == revision:
             return take
-    take = Take(attempt, revision)
+    take = StageRun(attempt, revision)
     detail.takes.append(take)
     return take
 

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 
-def once_imported(name: str, then: Callable[[], None]) -> Callable[[], None]:
+def on_import(name: str, then: Callable[[], None]) -> Callable[[], None]:
     """Calls `then` when the module `name` has been imported, at once where it is there already.
 
     `then` is called before the import returns to whoever asked for it, in that thread, at most

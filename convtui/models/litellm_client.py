@@ -25,7 +25,7 @@ from convtui.models.context import current_warn
 from convtui.models.endpoint import watch_answers
 from convtui.models.endpoint_keys import NO_KEY, stand_in_key
 from convtui.models.mapping import CallFacts, map_error, unknown_model
-from convtui.models.sendable import REPLACED, sendable
+from convtui.models.sendable import REPLACED, replace_surrogates
 from convtui.secrets.masking import public_params
 from convtui.secrets.redactor import Redactor
 from convtui.secrets.values import secrets_of
@@ -277,7 +277,7 @@ class LitellmClient:
     @staticmethod
     def _valid(arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments with text that can be sent; that something was replaced is said."""
-        valid: dict[str, Any] = sendable(arguments)
+        valid: dict[str, Any] = replace_surrogates(arguments)
         warn = current_warn.get()
         if valid is not arguments and warn is not None:
             warn(REPLACED, "lone surrogates cannot be sent: U+FFFD went in their place")

@@ -17,7 +17,7 @@ def full_jitter(n: int, base_delay: float = 0.75, max_delay: float = 8.0) -> flo
 
 
 @dataclass(slots=True, frozen=True)
-class RetryDesk:
+class RetryContext:
     """The rules of the call in flight, for a helper inside of provider code that tries again.
 
     `delay(n, error)` is how many seconds to wait after attempt `n` failed; `failed(n, delay,
@@ -31,5 +31,5 @@ class RetryDesk:
     too_long: Callable[[BaseException], str] = lambda error: ""
 
 
-current_retry: ContextVar[RetryDesk | None] = ContextVar("convtui_current_retry", default=None)
+current_retry: ContextVar[RetryContext | None] = ContextVar("convtui_current_retry", default=None)
 """The desk of the call that this code runs in; None outside of calls."""

@@ -9,7 +9,7 @@ REPLACED: Final = "lone_surrogates"
 """The code of the warning that something was replaced."""
 
 
-def sendable(value: Any) -> Any:
+def replace_surrogates(value: Any) -> Any:
     """`value` with no lone surrogate in any of its strings, at any depth; each becomes U+FFFD.
 
     No UTF-8 has them, so a request with one cannot be written. Two that make a character together
@@ -18,14 +18,14 @@ def sendable(value: Any) -> Any:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, Mapping):
-        items = {sendable(key): sendable(item) for key, item in value.items()}
+        items = {replace_surrogates(key): replace_surrogates(item) for key, item in value.items()}
         same = len(items) == len(value) and all(
             key is mine and item is its
             for (key, item), (mine, its) in zip(items.items(), value.items(), strict=True)
         )
         return value if same else items
     if isinstance(value, (list, tuple)):
-        made = [sendable(item) for item in value]
+        made = [replace_surrogates(item) for item in value]
         if all(mine is its for mine, its in zip(made, value, strict=True)):
             return value
         return made

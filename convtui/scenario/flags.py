@@ -49,7 +49,7 @@ _ELSEWHERE = ("out", "resume", "trust", "python", "env_file", "wire", "paused", 
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
+class FlaggedScenario:
     """Data with flags laid over it.
 
     `origin` maps the places that flags set to the flags, `persona_source` says where a persona
@@ -73,9 +73,9 @@ class Laid:
         return problem
 
 
-def lay_over(
+def apply_flags(
     data: dict[str, Any], flags: Mapping[str, Any], cwd: Path, keys: Collection[str]
-) -> Laid:
+) -> FlaggedScenario:
     """`data` of a scenario with `flags` laid over it; see `scenario.merge_flags`.
 
     `keys` are the dotted names that `set` knows. Raises `UsageError`.
@@ -137,7 +137,7 @@ def lay_over(
     for item in [settings] if isinstance(settings, str) else settings:
         place = _set(data, item, keys)
         origin[place] = f"--set {item}"
-    return Laid(data, origin, source)
+    return FlaggedScenario(data, origin, source)
 
 
 def places_of(flags: Mapping[str, Any]) -> set[str]:

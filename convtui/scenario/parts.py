@@ -28,7 +28,7 @@ START_PROMPT = "Start the conversation based on the system prompt"
 TERMINATION_SIGNAL = "<END OF CONVERSATION>"
 
 
-class Part(BaseModel):
+class StrictModel(BaseModel):
     """A mapping that people write: strict keys, strict types, not changed after loading."""
 
     model_config = ConfigDict(
@@ -115,7 +115,7 @@ OnDiscardField = Annotated[
 OnSignal = Literal["end", "pause", "ignore"]
 
 
-class ProviderConfig(Part):
+class ProviderConfig(StrictModel):
     """The system under test: what to use, and what it is given."""
 
     use: str = "demo"
@@ -159,7 +159,7 @@ class ProviderConfig(Part):
         return value
 
 
-class Limits(Part):
+class Limits(StrictModel):
     """When a session ends for its length alone."""
 
     max_turns: int = Field(20, ge=1)
@@ -176,7 +176,7 @@ class Limits(Part):
     """Characters of a tool's result that the model sees; the whole is kept beside the log."""
 
 
-class SideBudget(Part):
+class SideBudget(StrictModel):
     """Limits on what one side uses."""
 
     tokens: int | None = Field(None, ge=1)
@@ -185,7 +185,7 @@ class SideBudget(Part):
     """US dollars."""
 
 
-class Budget(Part):
+class Budget(StrictModel):
     """Limits on tokens and cost, of the whole conversation and of each side; each fires once."""
 
     tokens: int | None = Field(None, ge=1)
@@ -200,7 +200,7 @@ class Budget(Part):
     """What happens on the completion that crosses it."""
 
 
-class Retry(Part):
+class Retry(StrictModel):
     """How failed model calls are made again: full-jitter backoff."""
 
     attempts: int = Field(4, ge=1, le=100)
@@ -214,7 +214,7 @@ class Retry(Part):
     in the debugger and ends a run at once."""
 
 
-class WarmConfig(Part):
+class WarmConfig(StrictModel):
     """What earlier sessions have learned, put before the history of every session."""
 
     use: str
@@ -243,7 +243,7 @@ class WarmConfig(Part):
         }
 
 
-class McpServer(Part):
+class McpServer(StrictModel):
     """A tool server that speaks MCP: a program over standard input and output, or a URL."""
 
     command: list[str] | None = Field(None, min_length=1)
@@ -288,7 +288,7 @@ class McpServer(Part):
         return self
 
 
-class ToolConfig(Part):
+class ToolConfig(StrictModel):
     """Where tools come from: a Python function or an MCP server."""
 
     use: str | None = None

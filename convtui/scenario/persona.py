@@ -19,7 +19,7 @@ from pydantic import (
 
 from convtui.errors import UsageError, did_you_mean, listed
 from convtui.files.yaml import load_yaml, read_text, validate
-from convtui.scenario.parts import Part, at_key, check_signals, not_blank
+from convtui.scenario.parts import StrictModel, at_key, check_signals, not_blank
 from convtui.scenario.persona_table import CONTEXT, PersonaTable, fill_template, read_persona_table
 from convtui.scenario.provider_spec import absolute
 from convtui.scenario.responder_brief import ResponderBrief
@@ -28,7 +28,7 @@ SimulatorKind = Literal["scripted", "llm", "responder", "demo", "human"]
 TurnNumber = Annotated[int, Strict(), Field(ge=1)]
 
 
-class Persona(Part):
+class Persona(StrictModel):
     """Who the simulated user is: name, prompt or brief, opening, kind of simulator."""
 
     name: str

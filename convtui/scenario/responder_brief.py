@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
-from convtui.scenario.parts import Part
+from convtui.scenario.parts import StrictModel
 
 
 def _instructions(value: object, info: ValidationInfo) -> object:
@@ -42,7 +42,7 @@ Instructions = Annotated[
 MaxFollowups = Annotated[int, Field(ge=1), BeforeValidator(_followups)]
 
 
-class ResponderBrief(Part):
+class ResponderBrief(StrictModel):
     """What a responder is told: it answers, stops or abstains after each provider message."""
 
     instructions: Instructions

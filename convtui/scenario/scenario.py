@@ -22,7 +22,7 @@ from pydantic import (
 
 from convtui.errors import DataFileError, Problem, UsageError
 from convtui.files.yaml import Lines, line_of, load_yaml, validate
-from convtui.scenario.flags import lay_over
+from convtui.scenario.flags import apply_flags
 from convtui.scenario.parts import (
     TERMINATION_SIGNAL,
     Budget,
@@ -31,10 +31,10 @@ from convtui.scenario.parts import (
     OnDiscard,
     OnDiscardField,
     OnSignal,
-    Part,
     ProviderConfig,
     Retry,
     SideBudget,
+    StrictModel,
     ToolConfig,
     WarmConfig,
     base_of,
@@ -98,7 +98,7 @@ _ITEMS = {
 _DEMO_PERSONA = {"name": "Robin", "simulator": "demo"}
 
 
-class Scenario(Part):
+class Scenario(StrictModel):
     """Everything needed to run one conversation. Without any key: the demo."""
 
     name: str = "unnamed"
@@ -423,7 +423,7 @@ def merge_flags(
     """
     cwd = Path.cwd() if cwd is None else cwd
     data = {} if scenario is None else scenario.model_dump(exclude_unset=True)
-    laid = lay_over(data, flags, cwd, _settable())
+    laid = apply_flags(data, flags, cwd, _settable())
     base = cwd if scenario is None else scenario.base
     if scenario is None and laid.data.get("provider", {}).get("use", "demo") == "demo":
         # The demo fails once to show a discarded turn; it is asked again, or it would end there.
@@ -443,7 +443,7 @@ def merge_flags(
 
 def _settable() -> list[str]:
     """Every key that `--set` takes, dotted, so that `max_turns` leads to `limits.max_turns`."""
-    parts: dict[str, type[Part]] = {
+    parts: dict[str, type[StrictModel]] = {
         "limits": Limits,
         "budget": Budget,
         "retry": Retry,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from convtui.scenario.parts import Part, at_key
+from convtui.scenario.parts import StrictModel, at_key
 from convtui.scenario.persona import Persona
 from convtui.scenario.responder_brief import Instructions, MaxFollowups, whole_brief
 from convtui.scenario.scenario import Scenario
@@ -23,7 +23,7 @@ Name = Annotated[str | None, BeforeValidator(_name)]
 Seconds = Annotated[int, Field(ge=1, le=10**9)]
 
 
-class ResponderKeys(Part):
+class ResponderKeys(StrictModel):
     """A task's responder."""
 
     instructions: Instructions
@@ -33,7 +33,7 @@ class ResponderKeys(Part):
     _whole = model_validator(mode="before")(whole_brief)
 
 
-class InputsKeys(Part):
+class InputsKeys(StrictModel):
     """What a task's user says."""
 
     prompt: str | None = None
@@ -69,7 +69,7 @@ class InputsKeys(Part):
         return self
 
 
-class TaskKeys(Part):
+class TaskKeys(StrictModel):
     """A task file."""
 
     id: Name = None
@@ -90,7 +90,7 @@ class TaskKeys(Part):
     instruction_files: Any = None
 
 
-class ConfigKeys(Part):
+class ConfigKeys(StrictModel):
     """How an eval is run."""
 
     model: str | None = None
@@ -115,7 +115,7 @@ class ConfigKeys(Part):
     mcp_servers: Any = None
 
 
-class EvalKeys(Part):
+class EvalKeys(StrictModel):
     """An eval file."""
 
     name: Name = None

@@ -31,7 +31,7 @@ def notice_leak(text: str) -> Noticed | None:
     return _leak(Reading(text))
 
 
-class Noticer:
+class TextChecks:
     """Notices things about shown texts, one conversation at a time, in the order of its turns.
 
     `sentinels` are the strings that end the conversation when the simulated user says them, `names`

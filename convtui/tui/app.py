@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from convtui.client.engine_client import EngineHandle
     from convtui.config.settings import Config
     from convtui.protocol import StartSpec
-    from convtui.tui.drawing.theming import Look
+    from convtui.tui.drawing.theming import ThemeView
     from convtui.tui.screens.debugger.screen import DebuggerScreen
     from convtui.tui.sources.run import LiveRun, Plan, WarmEngine
 
@@ -100,7 +100,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self.typed = TypedKeys(
             self, deliver=super().on_event, acts=self._acts, dropped=self._keys_dropped
         )
-        self.look: Look | None = None
+        self.look: ThemeView | None = None
         self._theme_problems: list[str] = []
         self._first_theme()
 
@@ -124,7 +124,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         """The user's themes."""
         return self.config.paths.themes_dir if self.config is not None else None
 
-    def _load_theme(self) -> tuple[Look | None, list[str]]:
+    def _load_theme(self) -> tuple[ThemeView | None, list[str]]:
         if self.config is None:
             return None, []
         try:
@@ -141,7 +141,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         else:
             self._take_theme(*self._load_theme())
 
-    def _take_theme(self, theme: Look | None, problems: list[str]) -> None:
+    def _take_theme(self, theme: ThemeView | None, problems: list[str]) -> None:
         self.look = theme
         self.palette = theming.palette_of(theme, monochrome=self.monochrome)
         made = theming.textual_theme(

@@ -8,7 +8,7 @@ from textual.message_pump import MessagePump
 from textual.timer import Timer
 
 
-def once(pump: MessagePump, delay: float, callback: Callable[[], object]) -> Timer:
+def call_once(pump: MessagePump, delay: float, callback: Callable[[], object]) -> Timer:
     """Calls back after `delay` seconds, however busy the machine is.
 
     Textual's timers leave out the ticks that they are late for. A timer with one tick that is held

@@ -16,7 +16,7 @@ from typing import Any
 from convtui.client.engine_client import EngineHandle
 from convtui.engine.conversation.build import build
 from convtui.engine.conversation.runner import Wiring
-from convtui.engine.core.sides import SideHooks
+from convtui.engine.core.sides import CheckedHooks
 from convtui.engine.turn.pipeline import Rules, pipeline
 from convtui.models.base import Delta, Message
 from convtui.protocol import StartSpec
@@ -277,7 +277,7 @@ class _Hooked(Provider):
 
 def throughput(times: int, turns: int = 10_000) -> Row:
     """The pipeline alone, as replaying hooks over recorded replies drives it."""
-    hooks, rules = SideHooks(_Hooked()), Rules("provider")
+    hooks, rules = CheckedHooks(_Hooked()), Rules("provider")
     raws = [f"{number}: {REPLY}" + (" [[END]]" * (number % 20 == 0)) for number in range(turns)]
     rates = []
     for _ in range(times):

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from convtui.engine.conversation.build import build
-from convtui.engine.conversation.commands import CommandDesk
+from convtui.engine.conversation.commands import CommandHandler
 from convtui.engine.conversation.runner import Conversation, Wiring
 from convtui.log.reader import open_log
 from convtui.models.base import Delta, Message, Reply, ToolCall, Usage
@@ -143,7 +143,7 @@ class FakeModels:
         return False
 
 
-Answer = str | tuple[str, dict[str, Any]] | Callable[[CommandDesk, RecordDict], None] | None
+Answer = str | tuple[str, dict[str, Any]] | Callable[[CommandHandler, RecordDict], None] | None
 """What to do at a hold: a choice, a choice with edits, a command of its own, or nothing."""
 COMMANDS = frozenset({"run", "step_turn", "step_stage", "pause", "stop"})
 _DEFAULTS = {"ending": "end", "error": "fail", "cannot_restore": "continue", "empty": "keep"}
@@ -155,7 +155,7 @@ class Driver:
 
     plan: list[Answer] = field(default_factory=list)
     holds: list[RecordDict] = field(default_factory=list)
-    desk: CommandDesk | None = None
+    desk: CommandHandler | None = None
     states: list[str] = field(default_factory=list)
     failure: BaseException | None = None
 
@@ -290,7 +290,7 @@ def prepare(
         redactor=redactor or Redactor(),
     )
     conversation = build(spec, wiring)
-    driver.desk = CommandDesk(conversation)
+    driver.desk = CommandHandler(conversation)
     return conversation, driver, deltas
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from convtui.library.families import Branch, families, guides, only, walk
+from convtui.library.families import RunNode, families, guides, only, walk
 from convtui.log.run_summary import RunSummary, list_runs, summarise
 from tests.builders.conversations import Bot, cut_turn, resume, run, scenario
 from tests.tui.harness.sample import header, refund, write_log
@@ -30,7 +30,7 @@ def made(name: str, parent: str = "", age: int = 0, **more: Any) -> RunSummary:
     return RunSummary(**{**values, **more})
 
 
-def drawn(branches: list[Branch]) -> list[str]:
+def drawn(branches: list[RunNode]) -> list[str]:
     return [f"{guide}{branch.run.id}" for guide, branch in guides(branches)]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from convtui.log.inherited import inherited_notes
 from convtui.log.notes import Inherited, Notes, TurnNote
-from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.note_marks import (
     is_noted,
     note_rows,
@@ -59,6 +59,6 @@ def test_they_are_drawn_with_where_they_come_from() -> None:
     assert said.startswith("◆ marked in 1f3a · ¶ note in 1f3a: why") and "\x1b" not in said
     both = TurnNote(mark=True, inherited=note.inherited)
     assert "".join(text for text, _ in noted_spans(both)).startswith("◆ marked · ◆ marked in 1f3a")
-    shown = str(with_note(Doc(), note))
+    shown = str(with_note(Document(), note))
     assert "◆ marked in the run it comes from, 1f3a9" in shown
     assert "change it there" in shown

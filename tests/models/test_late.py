@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from convtui.models.late import once_imported
+from convtui.models.late import on_import
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_it_is_called_once_when_the_module_is_there(module: str) -> None:
     before = list(sys.meta_path)
     seen: list[object] = []
-    once_imported(module, lambda: seen.append(sys.modules[module].said))
+    on_import(module, lambda: seen.append(sys.modules[module].said))
     assert seen == []
     found = __import__(module)
     assert seen == [1]
@@ -37,20 +37,20 @@ def test_it_is_called_once_when_the_module_is_there(module: str) -> None:
 def test_what_is_there_already_is_told_at_once(module: str) -> None:
     __import__(module)
     seen: list[int] = []
-    once_imported(module, lambda: seen.append(1))
+    on_import(module, lambda: seen.append(1))
     assert seen == [1]
 
 
 def test_it_can_be_forgotten(module: str) -> None:
     before = list(sys.meta_path)
     seen: list[int] = []
-    once_imported(module, lambda: seen.append(1))()
+    on_import(module, lambda: seen.append(1))()
     __import__(module)
     assert (seen, sys.meta_path) == ([], before)
 
 
 def test_one_that_is_not_there_is_still_not_there(module: str) -> None:
-    once_imported(f"{module}_x", lambda: None)
+    on_import(f"{module}_x", lambda: None)
     with pytest.raises(ModuleNotFoundError, match=f"{module}_x"):
         __import__(f"{module}_x")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from convtui.text_checks.reading import Noticed
 from convtui.text_checks.rules import FLAG_RULES
-from convtui.text_checks.text_checks import Noticer
+from convtui.text_checks.text_checks import TextChecks
 from tests.builders.sample_turns import Conversation
 
 FOLDER = Path(__file__).parent / "corpus"
@@ -35,7 +35,7 @@ class Case:
 
     def noticed(self) -> list[Noticed]:
         """Everything that is noticed about the last turn."""
-        noticer = Noticer(sentinels=SENTINELS, names=NAMES)
+        noticer = TextChecks(sentinels=SENTINELS, names=NAMES)
         for speaker, text in self.turns[:-1]:
             noticer.notice(1, speaker, text)
         return noticer.notice(1, *self.turns[-1])
@@ -115,7 +115,7 @@ def measure(
     measured = Measured()
     for conversation in conversations:
         names = {"persona": conversation.persona, "provider": conversation.provider}
-        noticer = Noticer(sentinels=sentinels, names=names)
+        noticer = TextChecks(sentinels=sentinels, names=names)
         for session, speaker, text in conversation.turns:
             if speaker == "persona":
                 measured.persona += 1

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from convtui.text_checks.reading import Noticed
 from convtui.text_checks.rules import FLAG_RULES, FLAGS, RULES
-from convtui.text_checks.text_checks import Noticer, notice_leak, notice_role
+from convtui.text_checks.text_checks import TextChecks, notice_leak, notice_role
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_what_is_no_leak(text: str) -> None:
 
 
 def said(*texts: str, speaker: str = "persona") -> list[Noticed]:
-    noticer = Noticer()
+    noticer = TextChecks()
     for text in texts[:-1]:
         noticer.notice(1, speaker, text)
     return [each for each in noticer.notice(1, speaker, texts[-1]) if each["flag"] == "repeat"]
@@ -135,7 +135,7 @@ def test_nearly_the_same_words_again() -> None:
 
 
 def test_sides_and_sessions_are_apart_and_turns_are_restored() -> None:
-    noticer = Noticer()
+    noticer = TextChecks()
     noticer.restore([(1, "persona", LONG)])
     assert [each["flag"] for each in noticer.notice(1, "provider", LONG)] == ["echo"]
     assert noticer.notice(2, "persona", LONG) == []
@@ -143,7 +143,7 @@ def test_sides_and_sessions_are_apart_and_turns_are_restored() -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    noticer = Noticer()
+    noticer = TextChecks()
     for number in range(3_000):
         noticer.notice(1 + number // 300, "persona", f"{LONG} {number} times {number * 7}")
     held = [len(side.said._hashes) for side in noticer._sides.values()]
@@ -160,7 +160,7 @@ def test_what_is_remembered_is_bounded() -> None:
 def test_any_text_is_taken_and_spans_are_those_of_the_text(
     turns: list[tuple[int, str, str]],
 ) -> None:
-    noticer = Noticer(
+    noticer = TextChecks(
         sentinels=["<end>", "###STOP###"], names={"persona": "Ida", "provider": "Bot"}
     )
     for session, speaker, text in turns:
@@ -190,7 +190,7 @@ def test_a_megabyte_of_anything_costs_milliseconds(piece: str) -> None:
 
     def cost() -> float:
         started = time.process_time()
-        noticer = Noticer(
+        noticer = TextChecks(
             sentinels=["<end>", "###STOP###"], names={"persona": "Ida", "provider": "Bot"}
         )
         for speaker in ("persona", "provider"):
@@ -204,13 +204,13 @@ def test_a_megabyte_of_anything_costs_milliseconds(piece: str) -> None:
 # --- what is known beside the text
 
 
-def noticed(noticer: Noticer, speaker: str, text: str) -> list[tuple[str, str]]:
+def noticed(noticer: TextChecks, speaker: str, text: str) -> list[tuple[str, str]]:
     return [(each["flag"], each["rule"]) for each in noticer.notice(1, speaker, text)]
 
 
 def test_one_sign_is_enough_for_a_side_that_was_out_of_its_role() -> None:
     weak = "Thank you for reaching out!"
-    noticer = Noticer()
+    noticer = TextChecks()
     assert noticed(noticer, "persona", weak) == []
     assert noticed(noticer, "persona", "How can I help you today?") == [("role", "offers-help")]
     noticer.notice(1, "persona", weak, remember=False)
@@ -228,17 +228,17 @@ def test_a_need_of_its_own_weighs_against_single_signs() -> None:
 
 def test_sentinels_are_those_in_force_and_only_the_persona_ends_with_them() -> None:
     text = "Thanks. &lt;done&gt;"
-    assert noticed(Noticer(sentinels=["<end>"]), "persona", text) == []
-    assert noticed(Noticer(), "persona", text) == []
-    found = Noticer(sentinels=["<done>"]).notice(1, "persona", text)
+    assert noticed(TextChecks(sentinels=["<end>"]), "persona", text) == []
+    assert noticed(TextChecks(), "persona", text) == []
+    found = TextChecks(sentinels=["<done>"]).notice(1, "persona", text)
     assert [(each["flag"], each["matched"]) for each in found] == [("sentinel", "&lt;done&gt;")]
     assert text[found[0]["start"] : found[0]["end"]] == "&lt;done&gt;"
-    assert noticed(Noticer(sentinels=["<done>"]), "provider", text) == []
+    assert noticed(TextChecks(sentinels=["<done>"]), "provider", text) == []
 
 
 @pytest.mark.parametrize("sentinel", ["", "  ", "🛑", "###", "<>"])
 def test_a_sentinel_without_words_is_not_looked_for(sentinel: str) -> None:
-    assert noticed(Noticer(sentinels=[sentinel]), "persona", "🛑 # ## < > &lt;&gt; bye") == []
+    assert noticed(TextChecks(sentinels=[sentinel]), "persona", "🛑 # ## < > &lt;&gt; bye") == []
 
 
 @pytest.mark.parametrize(
@@ -253,18 +253,18 @@ def test_a_sentinel_without_words_is_not_looked_for(sentinel: str) -> None:
     ],
 )
 def test_a_function_is_no_name_of_a_provider(name: str, text: str, flagged: bool) -> None:
-    noticer = Noticer(names={"provider": name})
+    noticer = TextChecks(names={"provider": name})
     assert [flag for flag, _ in noticed(noticer, "provider", text)] == ["label"] * flagged
 
 
 def test_a_persona_without_a_name_has_no_label() -> None:
     for name in ("", "?", "user", "unknown user", "a", "(none)"):
-        noticer = Noticer(names={"persona": name})
+        noticer = TextChecks(names={"persona": name})
         assert noticed(noticer, "persona", "Question: when does it leave?") == []
 
 
 def test_farewells_are_counted_from_the_third_on_in_one_session() -> None:
-    noticer = Noticer()
+    noticer = TextChecks()
     talk = ["Thanks, goodbye!", "You're welcome, bye!", "Take care!", "You too!"]
     counted = []
     for number, text in enumerate(talk):
@@ -277,14 +277,14 @@ def test_farewells_are_counted_from_the_third_on_in_one_session() -> None:
 
 
 def test_one_side_alone_makes_no_farewell_loop() -> None:
-    noticer = Noticer()
+    noticer = TextChecks()
     assert [noticed(noticer, "provider", text) for text in ("Bye!", "Goodbye!", "Take care!")] == [
         [], [], [],
     ]  # fmt: skip
 
 
 def test_restored_turns_count_for_farewells_and_echoes() -> None:
-    noticer = Noticer()
+    noticer = TextChecks()
     noticer.restore([(1, "persona", "Thanks, goodbye!"), (1, "provider", "You're welcome, bye!")])
     assert noticed(noticer, "persona", "Take care!") == [("farewell", "only-goodbyes")]
     noticer.restore([(1, "provider", LONG)])
@@ -292,7 +292,7 @@ def test_restored_turns_count_for_farewells_and_echoes() -> None:
 
 
 def test_what_is_not_said_yet_leaves_no_trace() -> None:
-    noticer = Noticer()
+    noticer = TextChecks()
     for _ in range(3):
         noticer.notice(1, "persona", "Thanks, bye!", remember=False)
         noticer.notice(1, "provider", "How can I help? Bye!", remember=False)

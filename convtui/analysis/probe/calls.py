@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from convtui.analysis.probe.conversation import Clock, Talk, address
-from convtui.analysis.probe.report import Bench
+from convtui.analysis.probe.conversation import Clock, ProbeConversation, address
+from convtui.analysis.probe.report import ProbeSession
 from convtui.analysis.probe.wording import QUESTION
 from convtui.errors import CommandRefused
 from convtui.protocol import Commands
@@ -21,7 +21,7 @@ _QUICK = 0.03
 """Seconds under which a reply cannot be cancelled, nor be too late."""
 
 
-async def cancel(bench: Bench) -> None:
+async def cancel(bench: ProbeSession) -> None:
     """Cancels a call as soon as it is made, then makes it again."""
     if not bench.wants("cancel"):
         return
@@ -31,7 +31,7 @@ async def cancel(bench: Bench) -> None:
     cancelling: list[asyncio.Task[None]] = []
     refused: list[str] = []
 
-    async def order(talk: Talk) -> None:
+    async def order(talk: ProbeConversation) -> None:
         while not took and not talk.handle.over:
             try:
                 await talk.handle.command(Commands.CANCEL)
@@ -42,7 +42,7 @@ async def cancel(bench: Bench) -> None:
                     return
                 await asyncio.sleep(0.1)
 
-    def on_record(talk: Talk, record: RecordDict) -> None:
+    def on_record(talk: ProbeConversation, record: RecordDict) -> None:
         kind = record.get("type")
         if kind == "llm.request" and record.get("side") == "provider" and not clock:
             clock.append(Clock())
@@ -50,7 +50,7 @@ async def cancel(bench: Bench) -> None:
         elif kind in _CALL_ENDS and clock and not took and record.get("side") == "provider":
             took.append(clock[0].seconds)
 
-    async def before(talk: Talk, hold: RecordDict) -> bool:
+    async def before(talk: ProbeConversation, hold: RecordDict) -> bool:
         if hold.get("reason") == "error" and len(talk.told.errors) == 1 and _cancelled(hold):
             # What was cancelled on purpose is no failure.
             talk.told.errors.clear()
@@ -58,7 +58,9 @@ async def cancel(bench: Bench) -> None:
             return True
         return False
 
-    talk = Talk(bench.subject, "cancel", [QUESTION], before=before, on_record=on_record)
+    talk = ProbeConversation(
+        bench.subject, "cancel", [QUESTION], before=before, on_record=on_record
+    )
     told = bench.keep(await talk.run())
     for task in cancelling:
         task.cancel()
@@ -93,7 +95,7 @@ def _cancelled(hold: RecordDict) -> bool:
     return "cancelled" in str(error.get("category")) or "cancelled" in str(hold.get("detail"))
 
 
-async def timeout(bench: Bench) -> None:
+async def timeout(bench: ProbeSession) -> None:
     """Gives a call less time than it took before."""
     if not bench.wants("timeout"):
         return
@@ -103,7 +105,9 @@ async def timeout(bench: Bench) -> None:
     bench.progress("timeout")
     limit = round(max(0.01, min(1.0, bench.latency * 0.3)), 3)
     changes = {"limits": {"turn_timeout": limit}, "retry": {"attempts": 1}}
-    told = bench.keep(await Talk(bench.subject, "timeout", [QUESTION], changes=changes).run())
+    told = bench.keep(
+        await ProbeConversation(bench.subject, "timeout", [QUESTION], changes=changes).run()
+    )
     failed = told.of("llm.failed", side="provider")
     said = told.of("llm.response", side="provider")
     if told.hung or told.error is not None:
@@ -133,19 +137,21 @@ async def timeout(bench: Bench) -> None:
         bench.add("timeout", "n/a", "this time it answered before its time was up", told)
 
 
-async def failed_call(bench: Bench) -> None:
+async def failed_call(bench: ProbeSession) -> None:
     """A call that fails for good: its provider is cleaned up, once. Nothing is asked of it."""
     if not bench.wants("failed_call"):
         return
     bench.progress("failed_call")
 
-    async def before(talk: Talk, hold: RecordDict) -> bool:
+    async def before(talk: ProbeConversation, hold: RecordDict) -> bool:
         if hold.get("reason") == "human":
             await talk.handle.command(Commands.INJECT, fault="500", count=100)
         return False
 
     changes = {"retry": {"attempts": 1}}
-    talk = Talk(bench.subject, "failed_call", [QUESTION], changes=changes, before=before)
+    talk = ProbeConversation(
+        bench.subject, "failed_call", [QUESTION], changes=changes, before=before
+    )
     told = bench.keep(await talk.run())
     cleaned = told.of("provider.cleanup")
     failed = told.of("llm.failed", side="provider")

@@ -27,7 +27,7 @@ _ANSWERS: Final = {
 }
 """What is chosen at a hold, by its reason; else the first choice."""
 
-Hold = Callable[["Talk", RecordDict], Awaitable[bool]]
+Hold = Callable[["ProbeConversation", RecordDict], Awaitable[bool]]
 """Asked first at every hold; whether it has answered it."""
 
 
@@ -74,7 +74,7 @@ class Subject:
 
 
 @dataclass(slots=True)
-class Told:
+class ProbeRun:
     """What a conversation has shown."""
 
     probe: str
@@ -131,7 +131,7 @@ def last_turn(records: Sequence[RecordDict]) -> str | None:
     return next((a for a in map(address, reversed(records)) if a is not None), None)
 
 
-class Talk:
+class ProbeConversation:
     """Holds one conversation: `messages` are what the user says, one after the other.
 
     `before` is asked at each hold and may answer it; `say` is awaited before every message, with
@@ -146,8 +146,8 @@ class Talk:
         *,
         changes: Mapping[str, Any] | None = None,
         before: Hold | None = None,
-        say: Callable[[Talk, int], Awaitable[None]] | None = None,
-        on_record: Callable[[Talk, RecordDict], None] | None = None,
+        say: Callable[[ProbeConversation, int], Awaitable[None]] | None = None,
+        on_record: Callable[[ProbeConversation, RecordDict], None] | None = None,
         per_session: int | None = None,
     ) -> None:
         self.subject = subject
@@ -155,11 +155,11 @@ class Talk:
         self.handle = EngineHandle(python=subject.python)
         turns = 2 * (per_session or len(self.messages))
         self.spec = subject.spec(probe, changes or {}, turns)
-        self.told = Told(probe, [], self.handle.transcript)
+        self.told = ProbeRun(probe, [], self.handle.transcript)
         self._before, self._say, self._on_record = before, say, on_record
         self._number = 0
 
-    async def run(self) -> Told:
+    async def run(self) -> ProbeRun:
         """Talks to the end, or until patience is at its end."""
         handle, told = self.handle, self.told
         handle.on_record(self._record)

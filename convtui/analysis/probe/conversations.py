@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 
-from convtui.analysis.probe.conversation import Talk, Told, address
-from convtui.analysis.probe.report import Bench
+from convtui.analysis.probe.conversation import ProbeConversation, ProbeRun, address
+from convtui.analysis.probe.report import ProbeSession
 from convtui.analysis.probe.wording import ASK, MESSAGES, QUESTION, secret, tell
 from convtui.client.engine_client import inspect_provider
 from convtui.errors import EngineError
@@ -16,7 +16,7 @@ _LEAKY = ("llm.response", "llm.partial", "response.processed", "turn.committed",
           "tool.returned", "provider.output")  # fmt: skip
 
 
-async def load(bench: Bench) -> bool:
+async def load(bench: ProbeSession) -> bool:
     """Imports and makes the provider; whether that went well.
 
     Raises `EngineError` for a SPEC that names nothing: there are no frames of a developer then.
@@ -52,7 +52,7 @@ async def load(bench: Bench) -> bool:
     return True
 
 
-async def plain(bench: Bench) -> bool:
+async def plain(bench: ProbeSession) -> bool:
     """Two sessions: setup, the order of the hooks, a plain reply, and what the second knows.
 
     Returns whether the provider comes up at all.
@@ -63,13 +63,13 @@ async def plain(bench: Bench) -> bool:
     if len(sessions) < 2:
         sessions = ["first", "second"]
 
-    async def say(talk: Talk, number: int) -> None:
+    async def say(talk: ProbeConversation, number: int) -> None:
         at = talk.handle.hold or {}
         first = (at.get("session") or 1) == 1
         text = tell(word) if first else ASK
         talk.messages = [f"{QUESTION} {text}" if number == 0 else text]
 
-    talk = Talk(
+    talk = ProbeConversation(
         bench.subject, "plain", [QUESTION], changes={"sessions": sessions}, say=say, per_session=1
     )
     told = bench.plain = bench.keep(await talk.run())
@@ -85,7 +85,7 @@ async def plain(bench: Bench) -> bool:
     return told.error is None and not told.hung
 
 
-def _hook_order(bench: Bench, told: Told) -> None:
+def _hook_order(bench: ProbeSession, told: ProbeRun) -> None:
     wrong = _misorder(told)
     if wrong is None:
         count = len(told.of("session.entered"))
@@ -96,7 +96,7 @@ def _hook_order(bench: Bench, told: Told) -> None:
     bench.add("hook_order", "fail", says, told, address(record), detail=error.get("frames", ()))
 
 
-def _misorder(told: Told) -> tuple[str, RecordDict | None] | None:
+def _misorder(told: ProbeRun) -> tuple[str, RecordDict | None] | None:
     """What in the lifecycle is not as it is to be, and the record that shows it."""
     for record in told.of("provider.setup", "session.entered", "session.reset", "provider.cleanup"):
         if record.get("outcome", "ok") != "ok":
@@ -140,7 +140,7 @@ def _misorder(told: Told) -> tuple[str, RecordDict | None] | None:
     return None
 
 
-def _reply(bench: Bench, told: Told) -> None:
+def _reply(bench: ProbeSession, told: ProbeRun) -> None:
     if bench.failed("reply", told):
         return
     said = [r for r in told.said if str(r.get("text", "")).strip()]
@@ -152,12 +152,12 @@ def _reply(bench: Bench, told: Told) -> None:
     bench.add("reply", "pass", f"it answers{latency}", told, address(said[0]))
 
 
-def _last(told: Told) -> RecordDict | None:
+def _last(told: ProbeRun) -> RecordDict | None:
     found = told.of("turn.committed", "turn.discarded")
     return found[-1] if found else None
 
 
-def _reset(bench: Bench, told: Told, word: str) -> None:
+def _reset(bench: ProbeSession, told: ProbeRun, word: str) -> None:
     sessions = {record.get("session") for record in told.said}
     if len(sessions) < 2:
         bench.add("reset", "n/a", "there were no two sessions in which it answered", told)
@@ -187,13 +187,13 @@ def _leak(records: list[RecordDict], word: str) -> RecordDict | None:
     return None
 
 
-async def messages(bench: Bench) -> None:
+async def messages(bench: ProbeSession) -> None:
     """One conversation for each odd message: what it does to one must not spoil the next."""
     for name, text in MESSAGES.items():
         if not bench.wants(name):
             continue
         bench.progress(name)
-        told = bench.keep(await Talk(bench.subject, name, [text]).run())
+        told = bench.keep(await ProbeConversation(bench.subject, name, [text]).run())
         error = (told.errors[0].get("error") or {}) if told.errors else {}
         refused = error.get("type") in ("BadModelRequest", "ContextTooLong")
         if (refused or (name == "surrogates" and error)) and not told.hung:
@@ -209,7 +209,7 @@ async def messages(bench: Bench) -> None:
                 bench.add(name, "pass", says, told, address(said))
 
 
-async def tool_call(bench: Bench) -> None:
+async def tool_call(bench: ProbeSession) -> None:
     """Asks for a call of its first tool."""
     if not bench.wants("tool_call"):
         return
@@ -224,7 +224,9 @@ async def tool_call(bench: Bench) -> None:
         " tell me what it gave."
     )
     changes = {"approve_tools": False}
-    told = bench.keep(await Talk(bench.subject, "tool_call", [ask], changes=changes).run())
+    told = bench.keep(
+        await ProbeConversation(bench.subject, "tool_call", [ask], changes=changes).run()
+    )
     if bench.failed("tool_call", told):
         return
     returned = told.of("tool.returned")
@@ -240,7 +242,7 @@ async def tool_call(bench: Bench) -> None:
         bench.add("tool_call", "pass", says, told, address(returned[0]))
 
 
-async def two_at_once(bench: Bench) -> None:
+async def two_at_once(bench: ProbeSession) -> None:
     """Two conversations in step, each with a secret of its own that it is then asked for."""
     if not bench.wants("two_at_once"):
         return
@@ -248,16 +250,18 @@ async def two_at_once(bench: Bench) -> None:
     words = (secret(), secret())
     together = asyncio.Barrier(2)
 
-    async def say(talk: Talk, number: int) -> None:
+    async def say(talk: ProbeConversation, number: int) -> None:
         try:
             await together.wait()
         except asyncio.BrokenBarrierError:
             return  # the other one has ended
 
-    async def one(name: str, word: str) -> Told:
+    async def one(name: str, word: str) -> ProbeRun:
         try:
             messages = [tell(word), ASK]
-            return await Talk(bench.subject, f"two_at_once_{name}", messages, say=say).run()
+            return await ProbeConversation(
+                bench.subject, f"two_at_once_{name}", messages, say=say
+            ).run()
         finally:
             await together.abort()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from convtui.analysis.probe.conversation import Talk, Told, address
-from convtui.analysis.probe.report import Bench
+from convtui.analysis.probe.conversation import ProbeConversation, ProbeRun, address
+from convtui.analysis.probe.report import ProbeSession
 from convtui.analysis.probe.wording import ODD
 from convtui.protocol import Commands
 from convtui.records.codec import RecordDict
@@ -16,11 +16,11 @@ SLOW = 1.0
 _PLAIN = "Certainly. <think>They want to know.</think>Here is what I can do for you."
 
 
-async def _put_in(bench: Bench, probe: str, replies: Sequence[str]) -> Told:
+async def _put_in(bench: ProbeSession, probe: str, replies: Sequence[str]) -> ProbeRun:
     """A conversation in which the provider's raw replies are these."""
     at = 0
 
-    async def before(talk: Talk, hold: RecordDict) -> bool:
+    async def before(talk: ProbeConversation, hold: RecordDict) -> bool:
         nonlocal at
         reason = hold.get("reason")
         if reason == "human" and at < len(replies):
@@ -42,14 +42,14 @@ async def _put_in(bench: Bench, probe: str, replies: Sequence[str]) -> Told:
     changes = {"on_discard": "skip", "limits": {"turn_timeout": 60.0}}
     messages = [f"message {number}" for number in range(1, len(replies) + 1)]
     # Overridden endings and skipped turns make it longer than it looks.
-    talk = Talk(
+    talk = ProbeConversation(
         bench.subject, probe, messages, changes=changes, before=before,
         per_session=3 * len(replies) + 2,
     )  # fmt: skip
     return bench.keep(await talk.run())
 
 
-def _turn_of(told: Told, raw: str, nth: int = 0) -> list[RecordDict]:
+def _turn_of(told: ProbeRun, raw: str, nth: int = 0) -> list[RecordDict]:
     """The records of the turn in which a raw reply came, the `nth` time."""
     calls = [r for r in told.of("llm.response", side="provider") if r.get("raw") == raw]
     if nth >= len(calls):
@@ -58,7 +58,7 @@ def _turn_of(told: Told, raw: str, nth: int = 0) -> list[RecordDict]:
     return [r for r in told.records if [r.get(n) for n in ("session", "turn", "attempt")] == where]
 
 
-async def odd(bench: Bench) -> None:
+async def odd(bench: ProbeSession) -> None:
     """Replies that no model ought to give, and some that every model gives once."""
     if not bench.wants("hooks_odd"):
         return
@@ -95,7 +95,7 @@ async def odd(bench: Bench) -> None:
         bench.add("hooks_odd", "pass", f"all {len(ODD)} replies came through", told)
 
 
-async def same(bench: Bench) -> None:
+async def same(bench: ProbeSession) -> None:
     """The same replies twice: plain, and with each declared signal."""
     if not bench.wants("hooks_same"):
         return

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Final, get_args
 
-from convtui.analysis.probe.conversation import Talk, Told, address
+from convtui.analysis.probe.conversation import ProbeConversation, ProbeRun, address
 from convtui.analysis.probe.proxy import SLOW_BY, FaultProxy, NetFault
-from convtui.analysis.probe.report import Bench
+from convtui.analysis.probe.report import ProbeSession
 from convtui.analysis.probe.wording import QUESTION
 from convtui.errors import UsageError
 from convtui.text_checks.error_texts import error_in
@@ -15,7 +15,7 @@ from convtui.text_checks.error_texts import error_in
 _BASES: Final = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
 
 
-def api_base(bench: Bench) -> str | None:
+def api_base(bench: ProbeSession) -> str | None:
     """The endpoint that the provider is told to use; None where that cannot be set."""
     config = bench.subject.scenario.get("provider") or {}
     found = (config.get("params") or {}).get("api_base")
@@ -27,7 +27,7 @@ def api_base(bench: Bench) -> str | None:
     return None
 
 
-async def network(bench: Bench) -> None:
+async def network(bench: ProbeSession) -> None:
     """One conversation for each fault; the first request gets it, those after it go through."""
     faults: tuple[NetFault, ...] = get_args(NetFault)
     wanted = [fault for fault in faults if bench.wants(f"net_{fault}")]
@@ -49,12 +49,12 @@ async def network(bench: Bench) -> None:
         async with proxy:
             config = dict(bench.subject.scenario.get("provider") or {})
             config["params"] = {**(config.get("params") or {}), "api_base": proxy.url}
-            talk = Talk(bench.subject, name, [QUESTION], changes={"provider": config})
+            talk = ProbeConversation(bench.subject, name, [QUESTION], changes={"provider": config})
             told = bench.keep(await talk.run())
         _judge(bench, name, fault, told, proxy)
 
 
-def _judge(bench: Bench, name: str, fault: str, told: Told, proxy: FaultProxy) -> None:
+def _judge(bench: ProbeSession, name: str, fault: str, told: ProbeRun, proxy: FaultProxy) -> None:
     if not proxy.faults:
         bench.add(name, "n/a", "it asked nothing of its api_base", told)
         return
@@ -90,7 +90,7 @@ def _judge(bench: Bench, name: str, fault: str, told: Told, proxy: FaultProxy) -
         bench.add(name, "pass", says, told, address(said))
 
 
-def _failed(bench: Bench, name: str, fault: str, told: Told) -> None:
+def _failed(bench: ProbeSession, name: str, fault: str, told: ProbeRun) -> None:
     failed = told.of("llm.failed", side="provider")[0]
     error = failed.get("error") or {}
     kind, message = error.get("type"), error.get("message")

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import Any, Final
 
 from convtui.analysis.probe import calls, conversations, hooks, network
-from convtui.analysis.probe.conversation import Told, address
-from convtui.analysis.probe.report import PROBES, Bench, Report
+from convtui.analysis.probe.conversation import ProbeRun, address
+from convtui.analysis.probe.report import PROBES, ProbeSession, Report
 from convtui.text_checks.error_texts import error_in
 
 _PLAIN: Final = ("setup", "hook_order", "reply", "reset", "tool_call", "timeout", "error_text",
                  "output", "breakpoint")  # fmt: skip
 
 
-async def make_probes(bench: Bench) -> Report:
+async def make_probes(bench: ProbeSession) -> Report:
     """Makes the probes, one after the other.
 
     Raises `EngineError` when the SPEC names nothing that could be tried; a provider that is there
@@ -47,10 +47,10 @@ async def make_probes(bench: Bench) -> Report:
     return report
 
 
-def everywhere(bench: Bench) -> None:
+def everywhere(bench: ProbeSession) -> None:
     """What is looked for in all that was recorded: error texts, output, breakpoints."""
     told_by = bench.report.told
-    wrong: tuple[Told, dict[str, Any], str] | None = None
+    wrong: tuple[ProbeRun, dict[str, Any], str] | None = None
     for told in told_by:
         # What a probe has put in is not the provider's.
         own = {r.get("turn") for r in told.of("debug.injected") if r.get("fault") == "error_text"}
@@ -72,7 +72,7 @@ def everywhere(bench: Bench) -> None:
     _breakpoint(bench)
 
 
-def _output(bench: Bench) -> None:
+def _output(bench: ProbeSession) -> None:
     for told in bench.report.told:
         for record in told.of("provider.output"):
             text = str(record.get("text", "")).strip()
@@ -85,7 +85,7 @@ def _output(bench: Bench) -> None:
     bench.add("output", "pass", "it prints nothing")
 
 
-def _breakpoint(bench: Bench) -> None:
+def _breakpoint(bench: ProbeSession) -> None:
     for told in bench.report.told:
         warned = [r for r in told.of("warning") if r.get("code") == "breakpoint"]
         printed = [r for r in told.of("provider.output") if "breakpoint() at " in str(r["text"])]

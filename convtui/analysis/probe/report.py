@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from convtui.analysis.probe.conversation import Subject, Told
+from convtui.analysis.probe.conversation import ProbeRun, Subject
 from convtui.errors import UsageError, did_you_mean
 
 Outcome = Literal["pass", "fail", "warn", "n/a"]
@@ -74,7 +74,7 @@ class Report:
     provider: dict[str, Any] = field(default_factory=dict)
     """As `inspect_provider()` tells it; empty when it could not be loaded."""
     findings: list[Finding] = field(default_factory=list)
-    told: list[Told] = field(default_factory=list)
+    told: list[ProbeRun] = field(default_factory=list)
 
     @property
     def failed(self) -> bool:
@@ -125,7 +125,7 @@ class Report:
         }
 
 
-class Bench:
+class ProbeSession:
     """Where the probes are made: the subject, what is known of it by now, who is told of progress.
 
     `wanted` are the probes whose findings are asked for; what others need is done all the same.
@@ -144,7 +144,7 @@ class Bench:
         self.report = Report()
         self.latency: float | None = None
         """Seconds of its quickest reply so far."""
-        self.plain: Told | None = None
+        self.plain: ProbeRun | None = None
         """The conversation of the first probes."""
         self.progress = progress
         self._found = found
@@ -153,7 +153,7 @@ class Bench:
         """Whether a finding of any of these is asked for."""
         return not self.wanted.isdisjoint(probes)
 
-    def keep(self, told: Told) -> Told:
+    def keep(self, told: ProbeRun) -> ProbeRun:
         """Remembers a conversation, for what is looked for in all of them."""
         self.report.told.append(told)
         for record in told.of("llm.response", side="provider"):
@@ -169,7 +169,7 @@ class Bench:
         probe: str,
         outcome: Outcome,
         says: str,
-        told: Told | None = None,
+        told: ProbeRun | None = None,
         turn: str | None = None,
         *,
         detail: Sequence[str] = (),
@@ -182,7 +182,7 @@ class Bench:
         self.report.findings.append(finding)
         self._found(finding)
 
-    def failed(self, probe: str, told: Told, says: str = "") -> bool:
+    def failed(self, probe: str, told: ProbeRun, says: str = "") -> bool:
         """Adds what went wrong in a conversation as a failed probe; whether something did."""
         failure = told.failure
         if failure is None:

@@ -13,13 +13,13 @@ from convtui.engine.core.journal import Journal, jsonable
 from convtui.errors import ConversationError, ProviderError
 from convtui.models.base import Delta, Reply, ReplyFold
 from convtui.models.context import current_call, current_warn
-from convtui.models.retry import RetryDesk, current_retry
+from convtui.models.retry import RetryContext, current_retry
 from convtui.records.models import DebugInjected, LlmPartial, Warned
 from convtui.secrets.redactor import Redactor, moved
 from convtui.secrets.stream import StreamRedactor
 
 if TYPE_CHECKING:
-    from convtui.engine.calls.calls import DeltaSink, Question
+    from convtui.engine.calls.calls import CallRequest, DeltaSink
 
 _PARTIAL_EVERY = 1.0
 _DELTA_EVERY = 0.05
@@ -37,7 +37,7 @@ class ActiveCall:
         self,
         journal: Journal,
         seq: int,
-        question: Question,
+        question: CallRequest,
         publish: DeltaSink | None,
         injector: Injector,
         *,
@@ -53,7 +53,7 @@ class ActiveCall:
         self.started = time.perf_counter()
         self.deadline = 0.0
         """Of the attempt in progress, by the monotonic clock."""
-        self.desk: RetryDesk | None = None
+        self.desk: RetryContext | None = None
         self.error: ConversationError | None = None
         """What the call failed of after a reply that stands had arrived."""
         self.ttft: float | None = None

@@ -28,7 +28,7 @@ from convtui.engine.core.journal import Journal, jsonable
 from convtui.errors import WORTH_ANOTHER_ATTEMPT, ConversationError, ModelTimeout, ProviderError
 from convtui.log.requests import RequestChain
 from convtui.models.base import Delta, Message, Reply
-from convtui.models.retry import RetryDesk
+from convtui.models.retry import RetryContext
 from convtui.protocol import describe_error
 from convtui.records.models import LlmFailed, LlmRequest, LlmResponse, LlmRetry, Side, TurnCancelled
 from convtui.secrets.masking import public_params
@@ -50,7 +50,7 @@ class CallCancelledError(ConversationError):
 
 
 @dataclass(slots=True)
-class Question:
+class CallRequest:
     """One call to make: what is sent, and how to open the stream of the answer."""
 
     side: Side
@@ -71,7 +71,7 @@ class Question:
 
 
 @dataclass(slots=True)
-class Answer:
+class CallResult:
     """A complete reply and the `seq` of its request."""
 
     reply: Reply
@@ -144,7 +144,7 @@ class Caller:
         finally:
             self._started = self._others = None
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, question: CallRequest) -> CallResult:
         """Makes a call and returns the reply.
 
         Raises `CallCancelledError` when it was cancelled by hand, and the last `ConversationError`
@@ -166,7 +166,7 @@ class Caller:
         run = ActiveCall(
             self._journal, seq, question, self._publish, self.injector, redactor=self._redactor
         )
-        run.desk = RetryDesk(
+        run.desk = RetryContext(
             attempts=self._retry.attempts,
             delay=self._retry.delay,
             failed=lambda n, delay, error: self._retries_itself(run, n, delay, error),
@@ -180,7 +180,7 @@ class Caller:
             self._started = self._task = self._wait = None
             self._journal.place.call = None
         self._record_reply(run, reply)
-        return Answer(reply, seq)
+        return CallResult(reply, seq)
 
     async def _with_retries(self, run: ActiveCall) -> Reply:
         try:

@@ -34,7 +34,7 @@ Open = Callable[[], AsyncIterator[Delta]]
 
 
 @dataclass(slots=True, frozen=True)
-class Armed:
+class ArmedFault:
     """A fault that waits for the next call of a side; each attempt uses it up once."""
 
     fault: str
@@ -55,7 +55,7 @@ class Injector:
     """The faults that are armed: at most one a side, the last one counts."""
 
     def __init__(self) -> None:
-        self._armed: dict[str, Armed] = {}
+        self._armed: dict[str, ArmedFault] = {}
 
     def arm(
         self,
@@ -73,13 +73,13 @@ class Injector:
             raise CommandRefused(f"a fault is for 1 to {MAX_TIMES} attempts, not {count}")
         if seconds is not None and not 0 <= seconds < float("inf"):
             raise CommandRefused(f"seconds must be 0 or more, not {seconds:g}")
-        self._armed[side] = Armed(fault, count, seconds, text)
+        self._armed[side] = ArmedFault(fault, count, seconds, text)
 
     def disarm(self, side: str) -> bool:
         """Takes a fault back; whether there was one."""
         return self._armed.pop(side, None) is not None
 
-    def take(self, side: str) -> Armed | None:
+    def take(self, side: str) -> ArmedFault | None:
         """The fault of an attempt that begins now, used up by that; None without one."""
         armed = self._armed.pop(side, None)
         if armed is not None and armed.left > 1:
@@ -102,7 +102,7 @@ class Injector:
         return {side: armed.as_dict() for side, armed in self._armed.items()}
 
 
-def injected(armed: Armed, open_stream: Open, *, own_code: bool) -> Open:
+def injected(armed: ArmedFault, open_stream: Open, *, own_code: bool) -> Open:
     """`open_stream` with a fault in it.
 
     Where the fault takes the place of the reply nobody is asked; `truncated`, `drop` and `slow`
@@ -114,7 +114,7 @@ def injected(armed: Armed, open_stream: Open, *, own_code: bool) -> Open:
     return lambda: _instead(armed, own_code)
 
 
-async def _instead(armed: Armed, own_code: bool) -> AsyncIterator[Delta]:
+async def _instead(armed: ArmedFault, own_code: bool) -> AsyncIterator[Delta]:
     failure = _failure(armed, own_code)
     if failure is not None:
         raise failure
@@ -122,7 +122,7 @@ async def _instead(armed: Armed, own_code: bool) -> AsyncIterator[Delta]:
     yield Delta(text=text, finish_reason="stop")
 
 
-def _failure(armed: Armed, own_code: bool) -> ConversationError | None:
+def _failure(armed: ArmedFault, own_code: bool) -> ConversationError | None:
     """What a fault raises: the very error that the real thing is told as."""
     if armed.fault == "timeout":
         late = "injected: no end of the reply within turn_timeout"
@@ -141,7 +141,7 @@ async def _whole(open_stream: Open) -> list[Delta]:
         return [delta async for delta in stream]
 
 
-async def _truncated(armed: Armed, open_stream: Open) -> AsyncIterator[Delta]:
+async def _truncated(armed: ArmedFault, open_stream: Open) -> AsyncIterator[Delta]:
     """The first half of what comes, as when the model has used up its tokens."""
     deltas = await _whole(open_stream)
     for delta in _first_half(deltas):
@@ -150,7 +150,7 @@ async def _truncated(armed: Armed, open_stream: Open) -> AsyncIterator[Delta]:
     yield Delta(finish_reason="length", usage=usage)
 
 
-async def _dropped(armed: Armed, open_stream: Open) -> AsyncIterator[Delta]:
+async def _dropped(armed: ArmedFault, open_stream: Open) -> AsyncIterator[Delta]:
     for delta in _first_half(await _whole(open_stream)):
         yield delta
     raise StreamDropped("injected: the stream died before the reply was complete")
@@ -182,7 +182,7 @@ def _size(delta: Delta) -> int:
     return len(delta.text) + sum(len(call.arguments) for call in delta.tool_calls)
 
 
-async def _slow(armed: Armed, open_stream: Open) -> AsyncIterator[Delta]:
+async def _slow(armed: ArmedFault, open_stream: Open) -> AsyncIterator[Delta]:
     """What comes, late and piece by piece; the turn's time goes on meanwhile."""
     first = FIRST_AFTER if armed.seconds is None else armed.seconds
     each = min(EACH_AFTER, first)

@@ -13,7 +13,7 @@ from convtui.protocol import Commands
 from convtui.records.models import DebugOverrode, DebugTookOver, ProviderReloadFailed, Speaker
 
 
-class CommandDesk:
+class CommandHandler:
     """Carries out commands by name; each answers with data or raises `CommandRefused`."""
 
     def __init__(self, conversation: Conversation) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from convtui.engine.calls.calls import CallCancelledError, Caller, Question
+from convtui.engine.calls.calls import CallCancelledError, Caller, CallRequest
 from convtui.engine.core.gate import CONTINUE, FAIL, RETRY, Gate, Point
 from convtui.engine.core.journal import Journal
-from convtui.engine.core.sides import SideHooks
+from convtui.engine.core.sides import CheckedHooks
 from convtui.engine.core.state import ConversationState, SessionState
 from convtui.errors import CompressionError, ConversationError
 from convtui.models.base import Message, Reply
@@ -121,7 +121,7 @@ class Compressor:
         )
         params = dict(self._provider.params)
         answer = await self._caller.ask(
-            Question(
+            CallRequest(
                 "provider",
                 lambda: self._provider.respond(request),
                 messages,
@@ -130,7 +130,7 @@ class Compressor:
                 own_code=not isinstance(self._provider, LitellmProvider),
             )
         )
-        summary = summary_of(answer.reply, SideHooks(self._provider).post_process)
+        summary = summary_of(answer.reply, CheckedHooks(self._provider).post_process)
         before = len(session.messages)
         self._state.compress(session, summary)
         self._journal.emit_here(

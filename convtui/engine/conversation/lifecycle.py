@@ -9,10 +9,10 @@ from typing import Any, Literal
 from convtui.engine.calls.calls import Caller
 from convtui.engine.core.gate import CONTINUE, FAIL, REPLAY, RETRY, Gate, InterruptedRunError, Point
 from convtui.engine.core.journal import Journal
-from convtui.engine.core.sides import SideHooks, Timed, checked_sessions, lifecycle
+from convtui.engine.core.sides import CheckedHooks, Timed, checked_sessions, lifecycle
 from convtui.engine.core.state import ConversationState
-from convtui.engine.resume.provider_replay import GivenUpError, Prefix
-from convtui.engine.resume.state import Seed
+from convtui.engine.resume.provider_replay import GivenUpError, ProviderReplay
+from convtui.engine.resume.state import ResumeState
 from convtui.engine.tools.tools import Toolbox
 from convtui.errors import (
     ConversationError,
@@ -54,7 +54,7 @@ class Lifecycle:
         loaded: Loaded,
         simulator: UserSimulator,
         toolbox: Toolbox,
-        seed: Seed | None,
+        seed: ResumeState | None,
         caller: Caller,
         redact: Callable[[str], str],
     ) -> None:
@@ -69,7 +69,7 @@ class Lifecycle:
         self._seed = seed
         self._redact = redact
         self._caller = caller
-        self._prefix: Prefix | None = None
+        self._prefix: ProviderReplay | None = None
         self._restoring: Literal["restore", "stateless", "replayed", "unrestored"] = "stateless"
 
     async def set_up(self) -> None:
@@ -89,7 +89,7 @@ class Lifecycle:
             raise UserSimulatorError(f"the user simulator's {user.error}") from user.error
         while True:
             timed = await lifecycle("setup", self._provider.setup)
-            hooks = SideHooks(self._simulator)
+            hooks = CheckedHooks(self._simulator)
             self._journal.emit(
                 ProviderSetup(
                     duration=timed.seconds,
@@ -241,7 +241,7 @@ class Lifecycle:
     async def _replay_earlier(self, index: int) -> None:
         """The sessions before `index`, as a provider goes through them: up to the last answer."""
         assert self._seed is not None
-        self._prefix = Prefix(
+        self._prefix = ProviderReplay(
             scenario=self._scenario,
             journal=self._journal,
             gate=self._gate,

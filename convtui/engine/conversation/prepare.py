@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from convtui.engine.core.state import ConversationState
-from convtui.engine.resume.state import Seed
+from convtui.engine.resume.state import ResumeState
 from convtui.engine.tools.mcp_tools import McpToolServer
 from convtui.engine.tools.tools import Approval, Toolbox
 from convtui.engine.turn.budget import still_over
@@ -66,7 +66,7 @@ def simulator_for(scenario: Scenario, spec: StartSpec, models: ModelClients) -> 
         raise UsageError(str(error)) from error
 
 
-def restore_simulator(simulator: UserSimulator, seed: Seed) -> None:
+def restore_simulator(simulator: UserSimulator, seed: ResumeState) -> None:
     """Gives a simulator back what it has to know. Raises `UsageError`."""
     try:
         if seed.responder is not None:
@@ -76,7 +76,7 @@ def restore_simulator(simulator: UserSimulator, seed: Seed) -> None:
 
 
 def toolbox_for(
-    scenario: Scenario, provider: Provider, seed: Seed | None, redactor: Redactor
+    scenario: Scenario, provider: Provider, seed: ResumeState | None, redactor: Redactor
 ) -> Toolbox:
     """The provider's own tools and those of the scenario. Raises `UsageError`."""
     servers = [McpToolServer(tool.mcp, redactor) for tool in scenario.tools if tool.mcp]
@@ -101,7 +101,7 @@ def _functions(scenario: Scenario) -> list[Callable[..., Any]]:
     return [load_function(parse_provider_spec(use)) for use in used]
 
 
-def warm_for(scenario: Scenario, seed: Seed | None) -> WarmContext | None:
+def warm_for(scenario: Scenario, seed: ResumeState | None) -> WarmContext | None:
     """What the provider's sessions begin with: of a template, or as it was in the log.
 
     A log that is gone on with keeps what it began with, whatever has become of the template's file.
@@ -176,7 +176,9 @@ def check_signals(provider: Provider, simulator: UserSimulator) -> None:
             seen.add(signal.casefold())
 
 
-def check_can_go_on(state: ConversationState, seed: Seed, parent: ContinueFrom | None) -> None:
+def check_can_go_on(
+    state: ConversationState, seed: ResumeState, parent: ContinueFrom | None
+) -> None:
     """Refuses a continuation that would end at once, or has nothing to do. Raises `UsageError`."""
     if parent is not None and parent.kind == "compress":
         _check_compressible(state, seed)
@@ -201,7 +203,7 @@ def check_can_go_on(state: ConversationState, seed: Seed, parent: ContinueFrom |
             )
 
 
-def _check_compressible(state: ConversationState, seed: Seed) -> None:
+def _check_compressible(state: ConversationState, seed: ResumeState) -> None:
     session = state.current
     if session is None or not session.turns:
         raise UsageError(

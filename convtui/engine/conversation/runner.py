@@ -34,7 +34,7 @@ from convtui.engine.core.gate import Gate, GateState, InterruptedRunError
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.pending import Pending
 from convtui.engine.core.state import ConversationState, SessionState
-from convtui.engine.resume.state import Seed, bad_ending
+from convtui.engine.resume.state import ResumeState, bad_ending
 from convtui.engine.turn.budget import unknown_usage
 from convtui.engine.turn.context import TurnResult
 from convtui.engine.turn.pipeline import Rules, acting_matches, discarded, ending
@@ -92,7 +92,7 @@ class Conversation:
     """
 
     def __init__(
-        self, scenario: Scenario, spec: StartSpec, wiring: Wiring, seed: Seed | None = None
+        self, scenario: Scenario, spec: StartSpec, wiring: Wiring, seed: ResumeState | None = None
     ) -> None:
         self.scenario = scenario
         self.spec = spec

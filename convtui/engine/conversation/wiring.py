@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from convtui.log.names import wire_path
 from convtui.models.base import ModelClient
-from convtui.models.late import once_imported
+from convtui.models.late import on_import
 from convtui.secrets.redactor import Redactor
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class EngineModels:
 
         self._wire = wire
         # What uses no httpx does not wait for it to be imported.
-        self._forget = once_imported("httpx", install)
+        self._forget = on_import("httpx", install)
 
     async def close(self) -> None:
         """Closes connections and the wire log."""

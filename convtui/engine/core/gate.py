@@ -16,7 +16,7 @@ from convtui.errors import CommandRefused
 from convtui.records.models import STAGES, DebugHeld, DebugReleased, HoldReason, RecordDict
 
 GateState = Literal["running", "pausing", "held", "closed"]
-Wish = Literal["run", "pause", "step_turn", "step_stage"]
+RunMode = Literal["run", "pause", "step_turn", "step_stage"]
 
 
 class InterruptedRunError(Exception):
@@ -127,7 +127,7 @@ class Gate:
         self.on_pause = on_pause
         self._publish = publish
         self._breaks = breaks
-        self._wish: Wish = "pause" if paused else "run"
+        self._wish: RunMode = "pause" if paused else "run"
         self._stepped_from: tuple[int | None, int | None, int | None] | None = None
         self._holds = 0
         self.hold: Hold | None = None
@@ -277,7 +277,7 @@ class Gate:
         if self.state == "closed":
             raise CommandRefused("the conversation is over")
 
-    def go(self, wish: Wish) -> None:
+    def go(self, wish: RunMode) -> None:
         """Runs, or steps. Answers the hold that is there when its first choice is to go on.
 
         Raises `CommandRefused` when the hold needs a decision.

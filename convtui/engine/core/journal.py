@@ -31,7 +31,7 @@ def jsonable(value: Any, depth: int = 8) -> Any:
         return f"<{type(value).__name__}: {type(error).__name__}>"
 
 
-class Place:
+class CurrentTurn:
     """Where the conversation stands; provider output is attributed to it."""
 
     __slots__ = ("attempt", "call", "session", "side", "turn")
@@ -59,7 +59,7 @@ class Journal:
     def __init__(self, writer: LogWriter) -> None:
         self.writer = writer
         self.transcript = Transcript()
-        self.place = Place()
+        self.place = CurrentTurn()
         self._sinks: list[Sink] = []
         self._lock = threading.RLock()
         self._process = os.getpid()

@@ -17,7 +17,7 @@ from convtui.text.causes import describe
 from convtui.text.tracebacks import own_frames
 
 
-class SideHooks:
+class CheckedHooks:
     """The hooks of a provider or a simulator, as the pipeline calls them.
 
     Results are checked: signals may be `SignalMatch`es or declared strings (whose spans are then

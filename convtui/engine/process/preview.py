@@ -13,7 +13,7 @@ from convtui.engine.core.output import OutputCapture
 from convtui.engine.core.sides import lifecycle
 from convtui.engine.process.pipe import FrameSender
 from convtui.engine.process.rehook_process import described, raise_failure
-from convtui.engine.rehook.replayed_hooks import AgainHooks, RecordedHooks, drive, rules_of
+from convtui.engine.rehook.replayed_hooks import RecordedHooks, ReplayedHooks, drive, rules_of
 from convtui.errors import UsageError
 from convtui.log.replies import RecordedReplies, RecordedReply, collect
 from convtui.models.base import ModelClients
@@ -59,7 +59,7 @@ def made_of(spec: PreviewSpec, provider: Provider) -> dict[str, Any]:
     if reply is None:
         raise UsageError("there is no raw reply in this turn")
     rules = rules_of(found)(reply)
-    hooks = AgainHooks(provider)
+    hooks = ReplayedHooks(provider)
     hooks.recorded = reply.metadata
     interim = reply.interim if found.knows_interim else ()
     after = drive(reply.raw, hooks, rules, interim)

@@ -268,7 +268,7 @@ class Engine:
 
     async def _converse(self, spec: StartSpec) -> int:
         from convtui.engine.conversation.build import apply_env_file, build, describe_provider
-        from convtui.engine.conversation.commands import CommandDesk
+        from convtui.engine.conversation.commands import CommandHandler
         from convtui.engine.conversation.runner import Wiring
         from convtui.engine.conversation.wiring import EngineModels
         from convtui.scenario.scenario import Scenario
@@ -315,7 +315,7 @@ class Engine:
         self._conversation = conversation
         conversation.journal.listen(self._on_record)
         conversation.on_begin = self._log_early_output
-        self._desk = CommandDesk(conversation)
+        self._desk = CommandHandler(conversation)
         log = conversation.journal.writer.path
         models.capture(log, spec.wire)
         self.sender.send(Kind.READY, log=str(log), id=conversation.id, pid=os.getpid())

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.engine.core.sides import SideHooks
+from convtui.engine.core.sides import CheckedHooks
 from convtui.engine.turn.pipeline import Hooks, PlainHooks, Rules, pipeline
 from convtui.errors import ConvtuiError, HookError
 from convtui.log.replies import RecordedReplies, RecordedReply, read_replies
@@ -75,7 +75,7 @@ class RecordedHooks(PlainHooks):
         return self._reply.discard
 
 
-class AgainHooks(SideHooks):
+class ReplayedHooks(CheckedHooks):
     """A provider's hooks, which find what it had said about the reply when it was made."""
 
     def __init__(self, provider: Provider) -> None:
@@ -147,7 +147,7 @@ class Rehook:
 
     def __init__(self, spec: RehookSpec, provider: Provider) -> None:
         self._spec = spec
-        self._hooks = AgainHooks(provider)
+        self._hooks = ReplayedHooks(provider)
         self._failed = {(item["log"], item["reply"]): item["error"] for item in spec.failed}
 
     def logs(self) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,7 @@ LIMITS = frozenset({"max_turns", "word_limit"})
 """Endings that a higher limit takes back."""
 
 
-class Collector:
+class ResumeFold:
     """Folds a log's records: what was committed, what is open, what is waiting.
 
     `take()` calls `on_<type>` for every record that matters here; everything else is evidence that

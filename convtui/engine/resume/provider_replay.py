@@ -14,14 +14,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from convtui.engine.calls.calls import Caller, Question
+from convtui.engine.calls.calls import Caller, CallRequest
 from convtui.engine.core.gate import CONTINUE, FAIL, RETRY, Gate, Point
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.pending import Pending
-from convtui.engine.core.sides import SideHooks
+from convtui.engine.core.sides import CheckedHooks
 from convtui.engine.core.state import ConversationState, SessionState
 from convtui.engine.rehook.replayed_hooks import drive
-from convtui.engine.resume.state import Seed
+from convtui.engine.resume.state import ResumeState
 from convtui.engine.tools.tools import Toolbox
 from convtui.engine.turn.pipeline import Rules
 from convtui.engine.turn.provider_turn import chat
@@ -52,7 +52,7 @@ class _Given:
         return "\n".join([*(f"-> {each}" for each in self.calls), self.text])
 
 
-class Prefix:
+class ProviderReplay:
     """Takes a new provider through the turns of the record, session by session."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Prefix:
         state: ConversationState,
         provider: Provider,
         toolbox: Toolbox,
-        seed: Seed,
+        seed: ResumeState,
         redact: Callable[[str], str],
     ) -> None:
         self._scenario = scenario
@@ -77,7 +77,7 @@ class Prefix:
         self._toolbox = toolbox
         self._seed = seed
         self._redact = redact
-        self._hooks = SideHooks(provider)
+        self._hooks = CheckedHooks(provider)
         self._items = {(int(item["session"]), int(item["turn"])): item for item in seed.turns}
         self._again = ConversationState(scenario, state.warm)
         self._asked = 0
@@ -237,7 +237,7 @@ class Prefix:
             history=tuple(session.turns),
             tools=tools,
         )
-        question = Question(
+        question = CallRequest(
             "provider",
             lambda: provider.respond(request),
             messages,

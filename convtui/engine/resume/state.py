@@ -12,7 +12,7 @@ from typing import Any
 
 from convtui.engine.core.pending import Pending
 from convtui.engine.core.state import ConversationState
-from convtui.engine.resume.fold import LIMITS, STOPPED, Collector, pending_data
+from convtui.engine.resume.fold import LIMITS, STOPPED, ResumeFold, pending_data
 from convtui.errors import LogError, UsageError
 from convtui.log.reader import LogReader, digest_until
 from convtui.protocol import ContinueFrom
@@ -25,7 +25,7 @@ _LOSSES = frozenset({"bad_json", "huge_line", "no_type", "seq_gap"})
 
 
 @dataclass(slots=True)
-class Seed:
+class ResumeState:
     """Where a conversation stood at a record of its log."""
 
     parent: ParentRef
@@ -186,14 +186,14 @@ def as_history(item: dict[str, Any]) -> HistoryTurn:
     )
 
 
-def read_seed(parent: ContinueFrom) -> Seed:
+def read_seed(parent: ContinueFrom) -> ResumeState:
     """Reads a parent log up to the record from which it is gone on with.
 
     Raises `LogError` for a log that cannot be opened, and `UsageError` for a conversation that is
     over and has nothing to go on with.
     """
     path = Path(parent.log)
-    collector = Collector()
+    collector = ResumeFold()
     with LogReader(path) as reader:
         reader.advance()
         last = len(reader.transcript.offsets) - 1
@@ -231,7 +231,7 @@ def read_seed(parent: ContinueFrom) -> Seed:
         # The turn was never said; its number is given out again.
         session = int(interrupted_turn.get("session", 1))
         collector.numbers[session] = int(interrupted_turn["turn"]) - 1
-    return Seed(
+    return ResumeState(
         parent=ParentRef(
             id=str(header.get("id", "")),
             file=str(path.resolve()),
@@ -268,7 +268,7 @@ def read_seed(parent: ContinueFrom) -> Seed:
     )
 
 
-def _reopen(collector: Collector, path: Path, *, any_ending: bool) -> str | None:
+def _reopen(collector: ResumeFold, path: Path, *, any_ending: bool) -> str | None:
     """Opens the last session again where its ending allows that; returns the ending's kind."""
     if collector.in_session or not collector.ended:
         return None

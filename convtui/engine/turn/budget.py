@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from convtui.engine.turn.context import Table
+from convtui.engine.turn.context import TurnContext
 from convtui.models.base import Message, Usage
 from convtui.providers.loader import Loaded
 from convtui.records.models import BudgetCrossed, BudgetRaised, HoldReason, Termination
@@ -108,7 +108,7 @@ class _Learned:
 class BudgetGuard:
     """Notices the completion that crosses a limit; `out` is the ending that follows."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: TurnContext) -> None:
         self._table = table
         self.limits = limits_of(table.scenario.budget)
         self.out: Termination | None = None

@@ -34,11 +34,11 @@ from convtui.scenario.scenario import Scenario
 from convtui.simulators.base import EndConversation, UserAction, UserSimulator
 from convtui.text.boundary import span_of_time
 from convtui.text_checks.reading import Noticed
-from convtui.text_checks.text_checks import Noticer, notice_leak, notice_role
+from convtui.text_checks.text_checks import TextChecks, notice_leak, notice_role
 
 
 @dataclass(slots=True)
-class Words:
+class Utterance:
     """What somebody said, before the pipeline."""
 
     raw: str
@@ -103,7 +103,7 @@ class SkipTurnError(Exception):
 
 
 @dataclass(slots=True)
-class Table:
+class TurnContext:
     """What lies between the parts of a turn: journal, gate, both sides."""
 
     journal: Journal
@@ -114,10 +114,10 @@ class Table:
     simulator: UserSimulator
     toolbox: Toolbox
     redact: Callable[[str], str] = str
-    noticer: Noticer = field(init=False)
+    noticer: TextChecks = field(init=False)
     edits: Edits = field(init=False)
     """What was edited by hand in the turn in progress."""
-    reconsider: Callable[[str], Awaitable[Words | UserAction]] | None = None
+    reconsider: Callable[[str], Awaitable[Utterance | UserAction]] | None = None
     """Holds at stage `response` of the turn in progress again, with what was there before it was
     edited; given what to say of it."""
     params: dict[str, Any] = field(default_factory=dict)
@@ -135,7 +135,7 @@ class Table:
             *simulator.termination_signals,
         )
         names = {"persona": simulator.name, "provider": self.provider.name}
-        self.noticer = Noticer(sentinels=sentinels, names=names)
+        self.noticer = TextChecks(sentinels=sentinels, names=names)
 
     @property
     def scenario(self) -> Scenario:

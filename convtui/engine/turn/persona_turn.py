@@ -6,11 +6,11 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from convtui.engine.calls.calls import Answer, CallCancelledError, Question
+from convtui.engine.calls.calls import CallCancelledError, CallRequest, CallResult
 from convtui.engine.core.gate import ABSTAIN, AGAIN, FAIL, GO, REPLY, SKIP, STOP, Release
 from convtui.engine.core.state import SessionState
 from convtui.engine.turn.budget import BudgetGuard
-from convtui.engine.turn.context import Table, Words, part_types
+from convtui.engine.turn.context import TurnContext, Utterance, part_types
 from convtui.engine.turn.response import ResponseGate
 from convtui.errors import ConversationError, ResponderError
 from convtui.models.base import Reply
@@ -35,7 +35,7 @@ _HELD = (GO, REPLY, STOP, ABSTAIN, AGAIN, SKIP)
 class PersonaWords:
     """Asks the user simulator, and takes a responder's decisions through the gate."""
 
-    def __init__(self, table: Table, response: ResponseGate, budget: BudgetGuard) -> None:
+    def __init__(self, table: TurnContext, response: ResponseGate, budget: BudgetGuard) -> None:
         self._table = table
         self._response = response
         self._budget = budget
@@ -46,7 +46,7 @@ class PersonaWords:
         simulator = self._table.simulator
         return simulator if isinstance(simulator, ResponderSimulator) else None
 
-    async def words(self, session: SessionState) -> Words | UserAction:
+    async def words(self, session: SessionState) -> Utterance | UserAction:
         """What the simulated user says, or that it is done. Raises `ConversationError`."""
         view = self.view(session)
         self._table.simulator.overlay = self._table.params
@@ -68,7 +68,7 @@ class PersonaWords:
 
     async def heard(
         self, view: View, reply: Reply, raw: str, *, because: HoldReason | None, detail: str
-    ) -> Words | UserAction:
+    ) -> Utterance | UserAction:
         """A reply is there, perhaps edited to `raw`: held where that is due, then interpreted.
 
         An edit that is taken back later leads back to this hold: it may have changed what the
@@ -76,7 +76,7 @@ class PersonaWords:
         """
         original = reply.text
 
-        async def again(told: str) -> Words | UserAction:
+        async def again(told: str) -> Utterance | UserAction:
             last = self._table.edits.last
             text = last.after if last is not None and last.field == "raw" else original
             return await self.heard(
@@ -101,7 +101,7 @@ class PersonaWords:
 
     # --- a responder
 
-    async def _decide(self, view: View, asked: Asked) -> Words | UserAction:
+    async def _decide(self, view: View, asked: Asked) -> Utterance | UserAction:
         started = time.perf_counter()
         try:
             answer = await self._ask(view, asked)
@@ -119,10 +119,10 @@ class PersonaWords:
         action = self._table.simulator.interpret(answer.reply, view)
         return await self.decided(action, answer.reply, call=answer.call, latency=latency)
 
-    def _question(self, asked: Asked) -> Question:
+    def _question(self, asked: Asked) -> CallRequest:
         assert asked.open is not None
         params = {**asked.params, **self._table.params}
-        return Question(
+        return CallRequest(
             asked.side,
             asked.open,
             asked.messages,
@@ -133,12 +133,12 @@ class PersonaWords:
             estimate=self._budget.estimate(asked.side, asked.messages),
         )
 
-    async def _answer(self, asked: Asked) -> Answer:
+    async def _answer(self, asked: Asked) -> CallResult:
         answer = await self._table.caller.ask(self._question(asked))
         self._budget.learn(asked.side, asked.messages, answer.reply.usage)
         return answer
 
-    async def _ask(self, view: View, asked: Asked) -> Answer:
+    async def _ask(self, view: View, asked: Asked) -> CallResult:
         while True:
             try:
                 return await self._answer(asked)
@@ -159,7 +159,7 @@ class PersonaWords:
         call: int | None = None,
         latency: float | None = None,
         held: bool = False,
-    ) -> Words | UserAction:
+    ) -> Utterance | UserAction:
         """A decision is there: recorded, held where that is due, and perhaps replaced by hand.
 
         Raises `ResponderError` for one that does not count, when nobody deals with it.
@@ -184,13 +184,13 @@ class PersonaWords:
         reply: Reply,
         because: HoldReason | None,
         detail: str,
-    ) -> Words | UserAction:
+    ) -> Utterance | UserAction:
         release = await self._response.hold(
             lambda: _drafts(decision), _HELD, because, detail, answered=self._again_with_brief
         )
         if release is not None and release.choice in {choice.id for choice in FORCED}:
 
-            async def again(told: str) -> Words | UserAction:
+            async def again(told: str) -> Utterance | UserAction:
                 # The newest record of a decision counts.
                 self._record(decision)
                 return await self._held(action, decision, reply, "step", told)
@@ -199,7 +199,7 @@ class PersonaWords:
             return self.forced(release, decision)
         return said(action, action.text if isinstance(action, Say) else "", reply)
 
-    async def _undecided(self, action: Undecided, decision: Decision) -> Words | UserAction:
+    async def _undecided(self, action: Undecided, decision: Decision) -> Utterance | UserAction:
         error = ResponderError(f"responder error: {action.reason}")
         release = await self.failed(error, decision)
         return self.forced(release, decision)
@@ -228,7 +228,7 @@ class PersonaWords:
             before = responder.edit_brief(text)
             self._table.journal.emit_here(DebugEdited, field="brief", before=before, after=text)
 
-    def forced(self, release: Release, before: Decision | None = None) -> Words | UserAction:
+    def forced(self, release: Release, before: Decision | None = None) -> Utterance | UserAction:
         """The decision that a human makes in place of the responder."""
         kind = release.choice
         text = str(release.edits.get("raw", release.edits.get("text", "")))
@@ -257,7 +257,7 @@ class PersonaWords:
         # What a human wrote is the human's; that the responder replied at all may be its own.
         return said(action, text, Reply(""), human=kind == REPLY.id)
 
-    def forced_again(self, record: RecordDict) -> Words | UserAction:
+    def forced_again(self, record: RecordDict) -> Utterance | UserAction:
         """The decision of a human that a log holds."""
         answer = (record.get("arguments") or {}).get("answer", "")
         edits = {"raw": answer, "reason": record.get("reason") or ""}
@@ -297,10 +297,12 @@ class PersonaWords:
         )
 
 
-def said(action: UserAction, raw: str, reply: Reply, *, human: bool = False) -> Words | UserAction:
+def said(
+    action: UserAction, raw: str, reply: Reply, *, human: bool = False
+) -> Utterance | UserAction:
     """An action as the turn takes it: words where something is said, in `reply` or without one."""
     if isinstance(action, Say):
-        return Words(
+        return Utterance(
             raw or action.text,
             metadata=dict(reply.metadata),
             then=action.then,

@@ -82,7 +82,7 @@ class Rules:
 
 
 @dataclass(slots=True)
-class Draft:
+class StageResult:
     """A stage's result, on its way to being final; the driver may change it before sending it back.
 
     Changing `raw` runs the stages from `signals` again (`revision` + 1). `text` may be changed from
@@ -147,7 +147,7 @@ def has_global_signal(signal: str, text: str) -> bool:
 
 def pipeline(
     raw: str, hooks: Hooks, rules: Rules, interim: Sequence[Interim] = ()
-) -> Generator[Draft, Draft, Outcome]:
+) -> Generator[StageResult, StageResult, Outcome]:
     """Takes a raw reply through stages `signals` to `terminate`.
 
     `interim` is what the model said beside its tool calls in earlier rounds of the turn: signals
@@ -172,7 +172,7 @@ def pipeline(
 
 
 class _RawEditedError(Exception):
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: StageResult) -> None:
         super().__init__()
         self.draft = draft
 
@@ -199,8 +199,8 @@ class _Pass:
         """The stage at which the edit was made; those before it run again unheld."""
 
     def _offer(
-        self, draft: Draft, hook: Callable[[Draft], None] | None = None
-    ) -> Generator[Draft, Draft, Draft]:
+        self, draft: StageResult, hook: Callable[[StageResult], None] | None = None
+    ) -> Generator[StageResult, StageResult, StageResult]:
         while True:
             if hook is not None:
                 self._call(hook, draft)
@@ -213,7 +213,7 @@ class _Pass:
             raise _RawEditedError(draft)
         return draft
 
-    def _is_on_the_way(self, draft: Draft) -> bool:
+    def _is_on_the_way(self, draft: StageResult) -> bool:
         """Whether a stage only runs again so that the one at which the edit was made is reached.
 
         A reply that is dropped now never gets there, and one without signals passes by `discard`:
@@ -226,7 +226,7 @@ class _Pass:
         return self._until is not None
 
     @staticmethod
-    def _call(hook: Callable[[Draft], None], draft: Draft) -> None:
+    def _call(hook: Callable[[StageResult], None], draft: StageResult) -> None:
         started = time.perf_counter()
         draft.error = None
         try:
@@ -235,10 +235,10 @@ class _Pass:
             draft.error = error
         draft.duration = time.perf_counter() - started
 
-    def _draft(self, stage: Stage, **fields: Any) -> Draft:
-        return Draft(stage, self.raw, self.revision, **fields)
+    def _draft(self, stage: Stage, **fields: Any) -> StageResult:
+        return StageResult(stage, self.raw, self.revision, **fields)
 
-    def stages(self) -> Generator[Draft, Draft, Outcome]:
+    def stages(self) -> Generator[StageResult, StageResult, Outcome]:
         """Signals to terminate, once."""
         rules = self.rules
         owner = self.hooks.owner
@@ -304,7 +304,7 @@ class _Pass:
                 result = "skip" if result == "end" else result
         return Outcome(result, self.raw, text, matches, termination, self.revision, would_have)
 
-    def _extract(self, draft: Draft) -> None:
+    def _extract(self, draft: StageResult) -> None:
         matches: list[SignalMatch] = []
         for part in self.interim:
             matches += [replace(match, round=part.round) for match in self._signals_in(part.text)]
@@ -328,7 +328,7 @@ class _Pass:
             matches += thought_signals(text, rules.global_signal)
         return matches
 
-    def _process(self, draft: Draft) -> None:
+    def _process(self, draft: StageResult) -> None:
         if self.rules.says_interim:
             texts = (
                 Interim(part.round, self.hooks.post_process(part.text)) for part in self.interim
@@ -337,7 +337,7 @@ class _Pass:
         draft.text = self.hooks.post_process(draft.raw)
         draft.metadata = self.hooks.metadata() or None
 
-    def _judge(self, draft: Draft) -> None:
+    def _judge(self, draft: StageResult) -> None:
         draft.discard = self.hooks.should_discard(acting_matches(self.rules, draft.matches))
         draft.outcome = after_discard(self.rules) if draft.discard else "commit"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from convtui.engine.calls.calls import Question
+from convtui.engine.calls.calls import CallRequest
 from convtui.engine.core.gate import EDIT, GO, REDO, UNDO
 from convtui.engine.core.pending import Pending
 from convtui.engine.core.state import SessionState
 from convtui.engine.turn.budget import BudgetGuard
-from convtui.engine.turn.context import Table, Words, part_types
+from convtui.engine.turn.context import TurnContext, Utterance, part_types
 from convtui.engine.turn.response import ResponseGate
 from convtui.engine.turn.tool_rounds import ToolRounds
 from convtui.models.base import Message, Reply
@@ -24,13 +24,13 @@ from convtui.warm.templates import with_context
 class ProviderWords:
     """Asks the provider."""
 
-    def __init__(self, table: Table, response: ResponseGate, budget: BudgetGuard) -> None:
+    def __init__(self, table: TurnContext, response: ResponseGate, budget: BudgetGuard) -> None:
         self._table = table
         self._response = response
         self._budget = budget
         self._tools = ToolRounds(table)
 
-    async def words(self, session: SessionState) -> Words:
+    async def words(self, session: SessionState) -> Utterance:
         """What the provider says. Raises `ConversationError`."""
         config = self._table.scenario.provider
         if (
@@ -39,10 +39,10 @@ class ProviderWords:
             and session.first_speaker == "provider"
             and not self._table.provider.opens_itself
         ):
-            return Words(config.first_message)
+            return Utterance(config.first_message)
         return await self._rounds(session, [], 1)
 
-    async def go_on(self, session: SessionState, pending: Pending, raw: str) -> Words:
+    async def go_on(self, session: SessionState, pending: Pending, raw: str) -> Utterance:
         """What the provider says after a reply of an earlier log that called tools.
 
         The model is not asked for that reply again. Raises `ConversationError`.
@@ -56,7 +56,7 @@ class ProviderWords:
         extra += await self._tools.run(pending.reply, raw, None, number, before)
         return await self._rounds(session, extra, number + 1)
 
-    async def _rounds(self, session: SessionState, extra: list[Message], number: int) -> Words:
+    async def _rounds(self, session: SessionState, extra: list[Message], number: int) -> Utterance:
         while True:
             if number > 1:
                 await self._results_seen(extra)
@@ -113,7 +113,7 @@ class ProviderWords:
                     extra[place] = {**extra[place], "content": text}
             because, detail = "step", "edited"
 
-    def _last(self, reply: Reply, raw: str, extra: list[Message], number: int) -> Words | None:
+    def _last(self, reply: Reply, raw: str, extra: list[Message], number: int) -> Utterance | None:
         """The words of a reply with which the turn's rounds end; None when its tools are to run."""
         if not reply.tool_calls:
             if reply.finish_reason == "tool_calls":
@@ -127,8 +127,10 @@ class ProviderWords:
         return self._words(reply, raw, extra, truncated=offered)
 
     @staticmethod
-    def _words(reply: Reply, raw: str, extra: list[Message], *, truncated: bool = False) -> Words:
-        return Words(
+    def _words(
+        reply: Reply, raw: str, extra: list[Message], *, truncated: bool = False
+    ) -> Utterance:
+        return Utterance(
             raw,
             metadata=dict(reply.metadata),
             messages=extra,
@@ -138,7 +140,9 @@ class ProviderWords:
             parts=part_types(reply),
         )
 
-    def _question(self, session: SessionState, extra: Sequence[Message], number: int) -> Question:
+    def _question(
+        self, session: SessionState, extra: Sequence[Message], number: int
+    ) -> CallRequest:
         messages = self.messages(session, extra)
         provider = self._table.provider
         tools = self._table.toolbox.schemas
@@ -153,7 +157,7 @@ class ProviderWords:
         )
         params = {**provider.params, **self._table.params}
         model = params.pop("model", None) or getattr(provider, "model", None)
-        return Question(
+        return CallRequest(
             "provider",
             lambda: provider.respond(request),
             messages,

@@ -6,21 +6,21 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from convtui.engine.calls.calls import Answer
+from convtui.engine.calls.calls import CallResult
 from convtui.engine.core.gate import AGAIN, EDIT, END, GO, RAISE, REDO, SKIP, UNDO, Choice, Release
 from convtui.engine.turn.budget import BudgetGuard
-from convtui.engine.turn.context import Table
+from convtui.engine.turn.context import TurnContext
 from convtui.records.models import HoldReason
 
 
 class ResponseGate:
     """Passes the gate with a raw reply, after a look at the budget."""
 
-    def __init__(self, table: Table, budget: BudgetGuard) -> None:
+    def __init__(self, table: TurnContext, budget: BudgetGuard) -> None:
         self._table = table
         self._budget = budget
 
-    async def after(self, answer: Answer) -> str:
+    async def after(self, answer: CallResult) -> str:
         """The raw reply of a call, perhaps edited."""
         because, detail = self._budget.check()
         return await self.passed(answer.reply.text, because=because, detail=detail)

@@ -23,8 +23,8 @@ from convtui.engine.core.gate import (
     Release,
 )
 from convtui.engine.core.state import SessionState
-from convtui.engine.turn.context import AskAgainError, Table, TakenBackError, Words
-from convtui.engine.turn.pipeline import Draft
+from convtui.engine.turn.context import AskAgainError, TakenBackError, TurnContext, Utterance
+from convtui.engine.turn.pipeline import StageResult
 from convtui.errors import ProviderError, UserSimulatorError
 from convtui.providers.base import SignalMatch
 from convtui.records.models import (
@@ -46,7 +46,7 @@ _GO_ON = Choice(OVERRIDE.id, "go on after it")
 class StageGate:
     """Records what a stage gave and passes the gate with it."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: TurnContext) -> None:
         self._table = table
         self.empties = 0
         """How often an empty reply was asked for again in this turn."""
@@ -63,7 +63,7 @@ class StageGate:
         self._table.edits.begin()
         self._table.reconsider = None
 
-    def record(self, draft: Draft) -> None:
+    def record(self, draft: StageResult) -> None:
         """Writes the record of a stage that has run."""
         revision = draft.revision if draft.revision > 1 else None
         if draft.error is not None:
@@ -88,7 +88,7 @@ class StageGate:
                 interim=[part._asdict() for part in draft.interim] or None,
             )
 
-    def _as_written(self, match: SignalMatch, draft: Draft) -> dict[str, Any]:
+    def _as_written(self, match: SignalMatch, draft: StageResult) -> dict[str, Any]:
         """A match, its span that in the text as it is written."""
         parts = (part.text for part in draft.interim if part.round == match.round)
         text = draft.raw if match.round is None else next(parts, "")
@@ -96,7 +96,7 @@ class StageGate:
         return {**match.as_dict(), "start": start, "end": end}
 
     async def passed(
-        self, draft: Draft, session: SessionState, words: Words, holds_again: str | None
+        self, draft: StageResult, session: SessionState, words: Utterance, holds_again: str | None
     ) -> str | None:
         """Holds at a stage where that is due; returns the stage that is to be held again.
 
@@ -158,7 +158,7 @@ class StageGate:
             return UserSimulatorError(f"the persona's {detail}")
         return ProviderError(f"the provider's {detail}")
 
-    def _foresee(self, draft: Draft, words: Words) -> None:
+    def _foresee(self, draft: StageResult, words: Utterance) -> None:
         """Tells the engine's own fold what is about to be recorded, for breakpoints on it."""
         turn = self._table.journal.transcript.current
         if turn is not None and draft.error_text:
@@ -172,7 +172,7 @@ class StageGate:
             turn.flags = (turn.flags & ~Flag.DISCARDED) | (Flag.EMPTY * draft.empty)
             take_noticed(turn, noticed)
 
-    def _apply_edits(self, draft: Draft, release: Release) -> bool:
+    def _apply_edits(self, draft: StageResult, release: Release) -> bool:
         """Takes edits into a draft; whether stages have to run again for them."""
         text = release.edits.get("text")
         if isinstance(text, str) and draft.stage != "signals" and text != draft.text:
@@ -186,7 +186,7 @@ class StageGate:
             return True
         return False
 
-    def _override_discard(self, draft: Draft) -> None:
+    def _override_discard(self, draft: StageResult) -> None:
         before = bool(draft.discard)
         last = self._table.edits.last
         if last is not None and last.field == "discard":
@@ -202,13 +202,13 @@ class StageGate:
             self._said = f"as the hook says: {'dropped' if draft.discard else 'kept'}"
 
     @staticmethod
-    def _end(draft: Draft) -> tuple[Choice, ...]:
+    def _end(draft: StageResult) -> tuple[Choice, ...]:
         """The ending by hand, where a turn is about to be committed."""
         if draft.stage != "commit":
             return ()
         return (_END_HERE if draft.ends is None else _GO_ON,)
 
-    def _override_ending(self, draft: Draft) -> None:
+    def _override_ending(self, draft: StageResult) -> None:
         """The session ends after this turn though nothing ends it, or goes on after all."""
         edits = self._table.edits
         if edits.last is not None and edits.last.field == "ending":
@@ -228,7 +228,7 @@ class StageGate:
         edits.note("ending", before, after, "commit")
         draft.ends = self._ends
 
-    def _undo(self, draft: Draft) -> bool:
+    def _undo(self, draft: StageResult) -> bool:
         """Takes the last edit back; whether stages have to run again for that.
 
         Raises `TakenBackError` for one that changed what was made of a reply before the stages.
@@ -252,7 +252,7 @@ class StageGate:
             draft.text = edit.before
         return False
 
-    def _redo(self, draft: Draft) -> bool:
+    def _redo(self, draft: StageResult) -> bool:
         """Makes an edit again that was taken back; whether stages have to run again for that."""
         edit = self._table.edits.redo()
         self._said = edit.redone
@@ -275,7 +275,7 @@ class StageGate:
             persona and edit.field == "raw" and edit.stage == "response"
         )
 
-    async def _empty(self, draft: Draft, words: Words) -> str | None:
+    async def _empty(self, draft: StageResult, words: Utterance) -> str | None:
         """A reply that says nothing, about to be committed.
 
         A persona's "?" is flagged and said: people write such things.
@@ -298,7 +298,7 @@ class StageGate:
 
     async def _ask_before_commit(
         self,
-        draft: Draft,
+        draft: StageResult,
         what: Literal["empty", "error_text"],
         policy: str,
         problem: str,
@@ -330,7 +330,7 @@ class StageGate:
             self._table.journal.emit_here(DebugOverrode, what=what, before="pause", after="keep")
         return release
 
-    def _acts_on_error(self, draft: Draft) -> bool:
+    def _acts_on_error(self, draft: StageResult) -> bool:
         """Whether something is to be done about a reply that is the text of an error.
 
         A signal in it was declared for that: it does what signals do.
@@ -346,7 +346,7 @@ class StageGate:
         watched = "pause" if self._table.gate.watched else "keep"
         return self._table.scenario.on_error_text or watched
 
-    async def _error_text(self, draft: Draft) -> str | None:
+    async def _error_text(self, draft: StageResult) -> str | None:
         """A reply that is the text of an error, about to be committed."""
         said = draft.error_text or ""
         release = await self._ask_before_commit(
@@ -360,7 +360,7 @@ class StageGate:
             draft.error_text = None
         return None
 
-    async def ending(self, draft: Draft) -> str | None:
+    async def ending(self, draft: StageResult) -> str | None:
         """Stage `terminate`: in the debugger every ending can be overridden in place."""
         termination = draft.termination
         assert termination is not None
@@ -395,7 +395,7 @@ class StageGate:
             draft.termination = None
         return None
 
-    async def _hook_failed(self, draft: Draft) -> str | None:
+    async def _hook_failed(self, draft: StageResult) -> str | None:
         error = draft.error
         assert error is not None
         release = await self._table.failed(error, stage=draft.stage, drafts=_drafts(draft))
@@ -418,7 +418,7 @@ def _ending(told: dict[str, Any] | None) -> Termination | None:
     return None if told is None else Termination(**told)
 
 
-def _why_empty(words: Words, text: str) -> str:
+def _why_empty(words: Utterance, text: str) -> str:
     """Which kind of nothing a reply is, where that is known."""
     if words.incomplete:
         return f": {in_words(words.incomplete, words.finish_reason)}"
@@ -431,7 +431,7 @@ def _why_empty(words: Words, text: str) -> str:
     return ""
 
 
-def _drafts(draft: Draft) -> list[dict[str, Any]]:
+def _drafts(draft: StageResult) -> list[dict[str, Any]]:
     drafts = [{"field": "raw", "label": "raw reply", "text": draft.raw}]
     if draft.text is not None and draft.stage != "signals":
         drafts.insert(0, {"field": "text", "label": "what is said", "text": draft.text})

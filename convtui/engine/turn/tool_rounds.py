@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from convtui.engine.core.gate import DENY, EDIT, GO, REDO, UNDO, Release
 from convtui.engine.tools.base import ToolResult, denied
-from convtui.engine.turn.context import Table
+from convtui.engine.turn.context import TurnContext
 from convtui.log.tool_arguments import decoded
 from convtui.log.tool_results import ToolResultsFile
 from convtui.models.base import Message, Reply, ToolCall
@@ -28,7 +28,7 @@ class _WrongEditError(ValueError):
 class ToolRounds:
     """Runs the tool calls of a reply."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: TurnContext) -> None:
         self._table = table
         self._whole = ToolResultsFile(table.journal.writer.path, table.journal.clean)
 

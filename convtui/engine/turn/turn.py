@@ -9,21 +9,21 @@ from convtui.engine.calls.calls import Caller
 from convtui.engine.core.gate import Gate
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.pending import Pending
-from convtui.engine.core.sides import SideHooks
+from convtui.engine.core.sides import CheckedHooks
 from convtui.engine.core.state import ConversationState, SessionState
 from convtui.engine.tools.tools import Toolbox
 from convtui.engine.turn.context import (
     AskAgainError,
     EndsAfterAllError,
     SkipTurnError,
-    Table,
     TakenBackError,
+    TurnContext,
     TurnResult,
-    Words,
+    Utterance,
 )
-from convtui.engine.turn.pipeline import Draft, Outcome, Rules, after_discard, pipeline
+from convtui.engine.turn.pipeline import Outcome, Rules, StageResult, after_discard, pipeline
 from convtui.engine.turn.stages import StageGate
-from convtui.engine.turn.utterance import Speakers
+from convtui.engine.turn.utterance import UtteranceSource
 from convtui.providers.base import HistoryTurn, Provider
 from convtui.records.models import (
     Speaker,
@@ -62,16 +62,18 @@ class Turns:
         toolbox: Toolbox,
         redact: Callable[[str], str] = str,
     ) -> None:
-        self._table = Table(journal, gate, caller, state, provider, simulator, toolbox, redact)
+        self._table = TurnContext(
+            journal, gate, caller, state, provider, simulator, toolbox, redact
+        )
         # What was said before a continuation can be repeated, too.
         self._table.noticer.restore(
             (turn.session, turn.speaker, turn.text)
             for index in sorted(state.sessions)
             for turn in state.sessions[index].turns
         )
-        self.speakers = Speakers(self._table)
+        self.speakers = UtteranceSource(self._table)
         self._stages = StageGate(self._table)
-        self._hooks = {"provider": SideHooks(provider), "persona": SideHooks(simulator)}
+        self._hooks = {"provider": CheckedHooks(provider), "persona": CheckedHooks(simulator)}
 
     # --- a turn
 
@@ -107,12 +109,12 @@ class Turns:
                 return TurnResult("skip")
 
     async def _came_of(
-        self, session: SessionState, speaker: Speaker, said: Words | UserAction
+        self, session: SessionState, speaker: Speaker, said: Utterance | UserAction
     ) -> TurnResult:
         """What comes of what was said, or of what the simulated user did instead."""
         while True:
             try:
-                if isinstance(said, Words):
+                if isinstance(said, Utterance):
                     return await self._through(session, speaker, said)
                 return await self._user_is_done(session, said)
             except TakenBackError as taken:
@@ -125,7 +127,7 @@ class Turns:
         """Stage `terminate` of what was said or dropped in the parent log, after turn `number`."""
         if number:
             self._place(session, number, speaker, 1)
-        draft = Draft("terminate", "", termination=termination)
+        draft = StageResult("terminate", "", termination=termination)
         await self._stages.ending(draft)
         return draft.termination
 
@@ -136,7 +138,9 @@ class Turns:
 
     # --- the pipeline
 
-    async def _through(self, session: SessionState, speaker: Speaker, words: Words) -> TurnResult:
+    async def _through(
+        self, session: SessionState, speaker: Speaker, words: Utterance
+    ) -> TurnResult:
         rules = self._rules(session, speaker)
         hooks = self._hooks[speaker]
         stages = pipeline(words.raw, hooks, rules, words.interim)
@@ -176,7 +180,9 @@ class Turns:
 
     # --- how it came out
 
-    def _commit(self, session: SessionState, speaker: Speaker, draft: Draft, words: Words) -> None:
+    def _commit(
+        self, session: SessionState, speaker: Speaker, draft: StageResult, words: Utterance
+    ) -> None:
         text = draft.said
         reply = draft.text if draft.interim else None
         metadata = {**words.metadata, **(draft.metadata or {})}
@@ -215,8 +221,8 @@ class Turns:
         self,
         session: SessionState,
         speaker: Speaker,
-        draft: Draft,
-        words: Words,
+        draft: StageResult,
+        words: Utterance,
         outcome: Literal["end", "retry", "skip"],
     ) -> None:
         self._table.journal.emit_here(
@@ -238,7 +244,7 @@ class Turns:
             session.retries += 1
 
     async def _came_out(
-        self, session: SessionState, speaker: Speaker, outcome: Outcome, words: Words
+        self, session: SessionState, speaker: Speaker, outcome: Outcome, words: Utterance
     ) -> TurnResult:
         if outcome.result == "skip":
             session.skips += 1
@@ -285,7 +291,7 @@ class Turns:
             termination = Termination(
                 kind="abstained", by=action.by, reason=action.reason, at_turn=at_turn
             )
-        draft = Draft("terminate", "", termination=termination)
+        draft = StageResult("terminate", "", termination=termination)
         await self._stages.ending(draft)
         if draft.termination is None:
             responder = self.speakers.persona.responder
@@ -301,7 +307,7 @@ def reasoning_cut(speaker: Speaker, raw: str, text: str) -> int:
     return shown if speaker == "provider" else max(0, reasoning_size(raw) - shown)
 
 
-def error_text_of(draft: Draft, metadata: Mapping[str, Any]) -> str | None:
+def error_text_of(draft: StageResult, metadata: Mapping[str, Any]) -> str | None:
     """What of a reply, raw or as it is shown, or of its metadata is the text of an error."""
     text = draft.text or ""
     matched = error_in(text)

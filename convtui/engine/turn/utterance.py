@@ -26,7 +26,13 @@ from convtui.engine.core.gate import (
 from convtui.engine.core.pending import Pending
 from convtui.engine.core.state import SessionState
 from convtui.engine.turn.budget import BudgetGuard
-from convtui.engine.turn.context import EndsAfterAllError, SkipTurnError, Table, Words, part_types
+from convtui.engine.turn.context import (
+    EndsAfterAllError,
+    SkipTurnError,
+    TurnContext,
+    Utterance,
+    part_types,
+)
 from convtui.engine.turn.persona_turn import FORCED, PersonaWords
 from convtui.engine.turn.provider_turn import ProviderWords
 from convtui.engine.turn.response import ResponseGate
@@ -40,10 +46,10 @@ _CHANGED_PAST = 0.5
 _COMPARED = 4000
 
 
-class Speakers:
+class UtteranceSource:
     """Gets what a side says, up to and including stage `response`."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: TurnContext) -> None:
         self._table = table
         self.taken_over: set[str] = set()
         """Sides that a human speaks for."""
@@ -56,7 +62,7 @@ class Speakers:
 
     async def words(
         self, session: SessionState, speaker: Speaker, pending: Pending | None
-    ) -> Words | UserAction:
+    ) -> Utterance | UserAction:
         """What is said, or that the simulated user is done.
 
         Raises `AskAgainError`, `SkipTurnError`, `ConversationError` or `InterruptedRunError`.
@@ -93,7 +99,7 @@ class Speakers:
 
     async def _said(
         self, session: SessionState, speaker: Speaker, pending: Pending | None
-    ) -> Words | UserAction:
+    ) -> Utterance | UserAction:
         """The side's own words; where that fails, whatever comes in their place."""
         while True:
             try:
@@ -111,19 +117,21 @@ class Speakers:
             if release.choice == SUPPLY.id:
                 text = str(release.edits.get("raw", ""))
                 self._table.edits.note("raw", "", text, "response", final=True)
-                return Words(text)
+                return Utterance(text)
             if release.choice in {choice.id for choice in FORCED}:
                 return self.persona.forced(release)
             self._table.answer_common(release)
 
-    async def _own_words(self, session: SessionState, speaker: Speaker) -> Words | UserAction:
+    async def _own_words(self, session: SessionState, speaker: Speaker) -> Utterance | UserAction:
         if speaker == "provider":
             return await self._provider.words(session)
         return await self.persona.words(session)
 
     # --- a human
 
-    async def _human(self, session: SessionState, speaker: Speaker) -> Words | UserAction | None:
+    async def _human(
+        self, session: SessionState, speaker: Speaker
+    ) -> Utterance | UserAction | None:
         """What a human says for a side; None when the side is to speak for itself.
 
         A draft is made when it is asked for: the side's own words, which are said only when the
@@ -131,10 +139,10 @@ class Speakers:
         """
         if not self._table.gate.watched:
             raise InterruptedRunError("a human has to speak here, and nobody is there")
-        draft: Words | UserAction | None = None
+        draft: Utterance | UserAction | None = None
         detail = f"you speak for the {speaker}"
         while True:
-            text = draft.raw if isinstance(draft, Words) else ""
+            text = draft.raw if isinstance(draft, Utterance) else ""
             label = f"what the {speaker} says"
             release = await self._table.gate.wait(
                 "human",
@@ -162,22 +170,22 @@ class Speakers:
         return (SAY, DRAFT, SIMULATE, *ends, HAND_BACK)
 
     async def _draft(
-        self, session: SessionState, speaker: Speaker, before: Words | UserAction | None
-    ) -> tuple[Words | UserAction | None, str]:
+        self, session: SessionState, speaker: Speaker, before: Utterance | UserAction | None
+    ) -> tuple[Utterance | UserAction | None, str]:
         """The side's own words as a draft, and what to say of it; failing loses nothing."""
         try:
             draft = await self._own_words(session, speaker)
         except CallCancelledError as error:
-            return (Words(error.partial) if error.partial else before), "the call was cancelled"
+            return (Utterance(error.partial) if error.partial else before), "the call was cancelled"
         except ConversationError as error:
             return before, f"no draft: {error}"
-        if isinstance(draft, Words):
+        if isinstance(draft, Utterance):
             return draft, f"a draft for the {speaker}: send it, edit it or write something else"
         return draft, f"the simulator would {_in_words(draft)}"
 
     # --- a reply received before
 
-    async def _reuse(self, session: SessionState, pending: Pending) -> Words | UserAction:
+    async def _reuse(self, session: SessionState, pending: Pending) -> Utterance | UserAction:
         reply = pending.reply
         self._table.journal.emit_here(
             LlmResponse,
@@ -214,7 +222,7 @@ class Speakers:
         raw = await self._response.passed(raw, because=because, detail=detail)
         if pending.tools is not None:
             return await self._provider.go_on(session, pending, raw)
-        return Words(
+        return Utterance(
             raw,
             metadata=dict(reply.metadata),
             messages=list(pending.messages),
@@ -247,15 +255,15 @@ class Speakers:
             )
 
 
-def _human_words(text: str, draft: Words | UserAction | None) -> Words:
+def _human_words(text: str, draft: Utterance | UserAction | None) -> Utterance:
     """A human's words; of a draft that was sent, what it brought with it is kept."""
-    if not isinstance(draft, Words):
-        return Words(text, human=True, draft=None if draft is None else "replaced")
+    if not isinstance(draft, Utterance):
+        return Utterance(text, human=True, draft=None if draft is None else "replaced")
     how: Literal["sent", "edited", "replaced"] = "sent"
     if text != draft.raw:
         alike = SequenceMatcher(None, draft.raw[:_COMPARED], text[:_COMPARED]).ratio()
         how = "edited" if alike > _CHANGED_PAST else "replaced"
-    return Words(
+    return Utterance(
         text,
         human=True,
         metadata=draft.metadata,

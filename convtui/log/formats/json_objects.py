@@ -39,7 +39,7 @@ _KINDS: Final = {
 }
 
 
-class Foreign(Record):
+class ForeignEvent(Record):
     """An event of another tool that is nothing in our words.
 
     It stands in a log under `<format>.<type>`, so that it is never taken for a record of ours, with
@@ -59,7 +59,7 @@ class Foreign(Record):
         return {**found, "type": f"{self.origin}.{self.event}"}
 
 
-class Fields:
+class JsonObject:
     """An object of a file. `where` is what a message begins with: file, line, key.
 
     Null is the same as absent. Everything raises `FileError` for a value of the wrong kind; where
@@ -116,14 +116,14 @@ class Fields:
         found: bool | None = self._of(name, bool, "true or false")
         return found
 
-    def inner(self, name: str) -> Fields | None:
+    def inner(self, name: str) -> JsonObject | None:
         """An object inside."""
         value = self.data.get(name)
         return None if value is None else self._inside(value, name)
 
-    def _inside(self, value: Any, name: str) -> Fields | None:
+    def _inside(self, value: Any, name: str) -> JsonObject | None:
         try:
-            return Fields(value, f"{self.where}: {name}", self.doubts)
+            return JsonObject(value, f"{self.where}: {name}", self.doubts)
         except FileError as error:
             self._doubt(error)
             return None
@@ -133,7 +133,7 @@ class Fields:
         found: list[Any] = self._of(name, list, "a list") or []
         return found
 
-    def objects(self, name: str) -> Iterator[Fields]:
+    def objects(self, name: str) -> Iterator[JsonObject]:
         """The objects of a list, named by their place from 0."""
         for place, item in enumerate(self.items(name)):
             inside = self._inside(item, f"{name}[{place}]")

@@ -16,7 +16,7 @@ from convtui.log.writer import LogWriter
 from convtui.records.models import ConversationEnded, Header, ParentRef, Record, TurnCommitted
 from convtui.secrets.redactor import Redactor
 from convtui.text.boundary import safe_name
-from convtui.text_checks.text_checks import Noticer
+from convtui.text_checks.text_checks import TextChecks
 
 _DIGITS: Final = (6, 12, 32)
 """How much of an id a name has: more where conversations would have the same name."""
@@ -141,7 +141,7 @@ def store(
         )
         totals: dict[str, Any] = {"turns": 0, "sessions": 0}
         provider = str(imported.provider.get("name") or "")
-        noticer = Noticer(names={"persona": imported.persona, "provider": provider})
+        noticer = TextChecks(names={"persona": imported.persona, "provider": provider})
         for seconds, record in imported.records:
             writer.seconds = max(writer.seconds, seconds)
             writer.write(_with_flags(record, noticer, redactor))
@@ -158,7 +158,7 @@ def store(
     return path
 
 
-def _with_flags(record: Record, noticer: Noticer, redactor: Redactor | None) -> Record:
+def _with_flags(record: Record, noticer: TextChecks, redactor: Redactor | None) -> Record:
     """What is said, with what the heuristics notice about it; a file's own word on it counts."""
     if not isinstance(record, TurnCommitted):
         return record

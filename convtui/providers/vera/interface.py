@@ -20,7 +20,7 @@ from enum import Enum
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
-from convtui.models.retry import RetryDesk, current_retry, full_jitter
+from convtui.models.retry import RetryContext, current_retry, full_jitter
 from convtui.providers.base import match_signals
 from convtui.text.causes import text_of
 
@@ -246,7 +246,7 @@ async def run_with_retry(
     failure: type[Exception],
 ) -> T:
     """The one loop that tries again for such a class; raises `failure` when it gives up."""
-    desk = current_retry.get() or RetryDesk(
+    desk = current_retry.get() or RetryContext(
         MAX_LLM_RETRIES + 1, lambda n, error: full_jitter(n), lambda n, delay, error: None
     )
     number = 0

@@ -10,15 +10,15 @@ from convtui.analysis.compare.ab import METHOD, AbComparison, rows, verdict_word
 from convtui.analysis.profile.report import interval_words
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing.tables import Table
-from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.widgets.text_pane import Document
 
 _ROLES: Final = {"warm": "ok", "cold": "error", "tie": "warning", "none": "warning"}
 _SIGNS: Final = {"warm": "A", "cold": "B", "tie": "=", "none": "?"}
 
 
-def result(found: AbComparison, width: int) -> Doc:
+def result(found: AbComparison, width: int) -> Document:
     """The verdict, what it rests on, both arms side by side."""
-    doc = Doc()
+    doc = Document()
     role = f"{_ROLES[found.verdict]} bold"
     doc.line((visible_line(verdict_words(found), 400), role),
              label=[(f"{_SIGNS[found.verdict]} ", role)])  # fmt: skip
@@ -49,9 +49,9 @@ def result(found: AbComparison, width: int) -> Doc:
 
 def missing(
     counts: tuple[int, int], keys: tuple[str, str, str, str], *, runs: bool, left_out: list[str]
-) -> Doc:
+) -> Document:
     """What to do for a comparison; `keys` put a run into A, into B, choose A and B by filter."""
-    doc = Doc()
+    doc = Document()
     if not runs:
         doc.line(("No saved runs yet.", "bold")).blank()
         return doc.line(

@@ -18,7 +18,7 @@ from convtui.analysis.profile.series import Series, series
 from convtui.analysis.report.plots import columns, figure, in_words, resample
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing.tables import Table, end_of
-from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.widgets.text_pane import Document
 
 ORDERS: Final = {
     "": "tools most called first, runs as listed",
@@ -34,10 +34,10 @@ _LOST: Final = 8
 _ANSWER_ROLES: Final = {True: "ok bold", False: "error bold", None: "warning bold"}
 
 
-def tables(reading: Reading, width: int, order: str = "") -> Doc:
+def tables(reading: Reading, width: int, order: str = "") -> Document:
     """What was counted, and what compressions did."""
     profile = replace(reading.profile, tools=sorted_tools(reading.profile.tools, order))
-    doc = Doc()
+    doc = Document()
     found = sections(profile)
     for section in found[:1]:
         rows = list(section.rows)
@@ -63,7 +63,7 @@ def tables(reading: Reading, width: int, order: str = "") -> Doc:
     return doc
 
 
-def _section(doc: Doc, section: Section, width: int) -> None:
+def _section(doc: Document, section: Section, width: int) -> None:
     if section.title:
         doc.head(section.title)
     if section.head:
@@ -81,7 +81,7 @@ def _section(doc: Doc, section: Section, width: int) -> None:
         doc.line((section.note, "muted"))
 
 
-def _check(doc: Doc, check: CompressionCheck) -> None:
+def _check(doc: Document, check: CompressionCheck) -> None:
     answer = ANSWERS[check.preserved] if check.has_compression else "unknown"
     role = _ANSWER_ROLES[check.preserved if check.has_compression else None]
     doc.head("before and after its history was summarised")
@@ -93,9 +93,9 @@ def _check(doc: Doc, check: CompressionCheck) -> None:
 # --- plots
 
 
-def plots(profile: Profile, width: int, height: int = 4) -> Doc:
+def plots(profile: Profile, width: int, height: int = 4) -> Document:
     """Latency, tokens and errors, each with its axis, and in words below."""
-    doc = Doc()
+    doc = Document()
     for each in series(profile):
         if len(each.values) > 1:
             _plot(doc, each, max(10, width), height)
@@ -107,7 +107,7 @@ def plots(profile: Profile, width: int, height: int = 4) -> Doc:
     return doc
 
 
-def _plot(doc: Doc, each: Series, width: int, height: int) -> None:
+def _plot(doc: Document, each: Series, width: int, height: int) -> None:
     known = [value for value in each.values if value is not None]
     # The sum of several points may be more than any of them: its label is as wide.
     label = max(cell_len(figure(max(known), each.unit)), cell_len(figure(sum(known), each.unit)))
@@ -136,7 +136,7 @@ def _plot(doc: Doc, each: Series, width: int, height: int) -> None:
     doc.line((visible_line(in_words(each.values, each.labels, each.unit)), "muted"))
 
 
-def _ends(doc: Doc, each: Series, indent: int, size: int) -> None:
+def _ends(doc: Document, each: Series, indent: int, size: int) -> None:
     """Where the axis begins and ends, where both names have room."""
     first, last = visible_line(each.labels[0]), visible_line(each.labels[-1])
     between = size - cell_len(first) - cell_len(last)

@@ -7,15 +7,15 @@ from typing import Any, Final
 from convtui.analysis.rehook.report import Changed
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.word_diff import diff_spans
-from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.widgets.text_pane import Document
 
 _LONGEST: Final = 20_000
 """Characters of a text that are compared word by word."""
 
 
-def details_of(change: Changed | None) -> Doc:
+def details_of(change: Changed | None) -> Document:
     """The document of one reply; of a run or a session there is none."""
-    doc = Doc()
+    doc = Document()
     if change is None:
         return doc.nothing("Select a reply to see what the hooks made of it.")
     doc.line((change.address, "muted"), ("  ", "text"), ("; ".join(change.words()), "warning bold"))
@@ -54,7 +54,7 @@ def details_of(change: Changed | None) -> Doc:
     return doc
 
 
-def _failure(doc: Doc, change: Changed) -> None:
+def _failure(doc: Document, change: Changed) -> None:
     if change.error is None:
         return
     doc.head("the hook fails now", change.place).line(
@@ -66,7 +66,7 @@ def _failure(doc: Doc, change: Changed) -> None:
             doc.line((str(frame).strip(), "muted"), indent=2)
 
 
-def _field(doc: Doc, name: str, then: str, now: str) -> None:
+def _field(doc: Document, name: str, then: str, now: str) -> None:
     spans: list[Span] = [(then, "text")]
     if then != now:
         spans = [(then, "error"), (" -> ", "muted"), (now, "ok")]

@@ -13,7 +13,7 @@ from convtui.analysis.mining.mining import Mined
 from convtui.analysis.mining.report import report_rows
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing.word_diff import diff_spans
-from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.widgets.text_pane import Document
 from convtui.warm.names import MAX_PATTERNS
 from convtui.warm.store import Stored
 from convtui.warm.templates import Message, slots_of
@@ -50,9 +50,9 @@ def made_on(created_at: float) -> str:
         return "?"
 
 
-def preview(entry: Entry) -> Doc:
+def preview(entry: Entry) -> Document:
     """A template, and exactly which messages it injects; its slots are lit."""
-    doc = Doc()
+    doc = Document()
     stored = entry.stored
     doc.line((visible_line(entry.name), "accent bold"))
     if stored is None:
@@ -110,7 +110,7 @@ def said(message: Message) -> str:
     return "\n".join([*calls, *([str(content)] if content is not None else [])])
 
 
-def _text(doc: Doc, text: str, slots: dict[str, str | None]) -> None:
+def _text(doc: Document, text: str, slots: dict[str, str | None]) -> None:
     marks = [
         (match.start(), match.end(), "mark:held")
         for match in re.finditer(r"\{([A-Za-z_]\w*)\}", text)
@@ -136,9 +136,9 @@ def _gain(stored: Stored) -> str:
 # --- two of them
 
 
-def difference(one: Stored, other: Stored) -> Doc:
+def difference(one: Stored, other: Stored) -> Document:
     """How what two templates inject differs, pattern by pattern, words marked."""
-    doc = Doc()
+    doc = Document()
     doc.line(
         ("[-", "error bold"), (visible_line(one.name), "error bold"), ("-]", "error bold"),
         (" ", "text"),
@@ -188,7 +188,7 @@ def _patterns(messages: Sequence[Message]) -> list[_Pattern]:
     return found
 
 
-def _only(doc: Doc, pattern: _Pattern, where: str, *, added: bool) -> None:
+def _only(doc: Document, pattern: _Pattern, where: str, *, added: bool) -> None:
     open_, close, role = ("{+", "+}", "ok") if added else ("[-", "-]", "error")
     name = f"pattern {pattern.number} {visible_line(pattern.tool, 40)}"
     doc.head(name, f"only in {visible_line(where)}")
@@ -197,7 +197,7 @@ def _only(doc: Doc, pattern: _Pattern, where: str, *, added: bool) -> None:
         doc.spans([(open_, f"{role} bold"), (text, role), (close, f"{role} bold")], indent=2)
 
 
-def _changed(doc: Doc, old: _Pattern, new: _Pattern) -> None:
+def _changed(doc: Document, old: _Pattern, new: _Pattern) -> None:
     if old.texts == new.texts:
         return
     number = str(old.number) if old.number == new.number else f"{old.number} -> {new.number}"
@@ -211,9 +211,9 @@ def _changed(doc: Doc, old: _Pattern, new: _Pattern) -> None:
 # --- what was built
 
 
-def built(found: Mined, name: str, saved: str, why: str) -> Doc:
+def built(found: Mined, name: str, saved: str, why: str) -> Document:
     """What was looked at, what passed, and what became of it."""
-    doc = Doc()
+    doc = Document()
     if saved:
         doc.line(("✓ saved as ", "ok bold"), (visible_line(name), "bold"))
         doc.line((visible_line(saved), "muted"))
@@ -231,10 +231,10 @@ NONE: Final = (
 )
 
 
-def nothing(key: str) -> Doc:
+def nothing(key: str) -> Document:
     """Says how to make the first one."""
     return (
-        Doc()
+        Document()
         .line((NONE, "text"))
         .blank()
         .line((key, "accent bold"), (" builds one from the runs that were marked or filtered in the"

@@ -21,7 +21,7 @@ _COLOR = re.compile(r"^  (\w+): '(#[0-9a-fA-F]{6})'$", re.MULTILINE)
 
 
 @dataclass(slots=True, frozen=True)
-class Look:
+class ThemeView:
     """What the screens need of a theme."""
 
     name: str
@@ -30,12 +30,12 @@ class Look:
     colors: Mapping[str, str]
 
 
-def look_of(theme: Theme) -> Look:
+def look_of(theme: Theme) -> ThemeView:
     """The look of a theme."""
-    return Look(theme.name, theme.dark, theme.monochrome, theme.colors)
+    return ThemeView(theme.name, theme.dark, theme.monochrome, theme.colors)
 
 
-def builtin_look(name: str) -> Look | None:
+def builtin_look(name: str) -> ThemeView | None:
     """A built-in theme, for the first frame; None when there is none of that name.
 
     Reads the plain form in which the built-in files are written: YAML and the models that check
@@ -51,7 +51,7 @@ def builtin_look(name: str) -> Look | None:
     except (OSError, ValueError, FileError):
         return None
     lines = text.splitlines()
-    return Look(
+    return ThemeView(
         name, "dark: true" in lines, "monochrome: true" in lines, dict(_COLOR.findall(text))
     )
 
@@ -104,7 +104,7 @@ def textual_theme(
     )
 
 
-def load(name: str, user_dir: Path | None) -> tuple[Look | None, list[Problem]]:
+def load(name: str, user_dir: Path | None) -> tuple[ThemeView | None, list[Problem]]:
     """The theme `name` (a built-in one, or one of the user's), else the default one.
 
     Blocking. A broken or missing theme is among the problems. Raises `FileError` when the built-in
@@ -125,7 +125,7 @@ def load(name: str, user_dir: Path | None) -> tuple[Look | None, list[Problem]]:
     return look_of(theme) if theme is not None else None, problems
 
 
-def palette_of(theme: Look | None, *, monochrome: bool) -> Palette:
+def palette_of(theme: ThemeView | None, *, monochrome: bool) -> Palette:
     """The palette of a theme; the default one for None."""
     if theme is None:
         return Palette(monochrome=monochrome)

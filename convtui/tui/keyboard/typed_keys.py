@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from convtui.tui.keyboard.typing_guard import AFTER_TEXT, BURST_GAP, Stroke, TypingGuard, Verdict
 from convtui.tui.textual_compat import MISREAD_KEYS, forward
-from convtui.tui.timers import once
+from convtui.tui.timers import call_once
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -47,7 +47,7 @@ class KeyClock:
 
     def later(self, app: App[Any], delay: float, callback: Callable[[], object]) -> None:
         """Calls back after `delay` seconds, behind the keys that have come until then."""
-        once(app, delay, lambda: app.call_later(callback))
+        call_once(app, delay, lambda: app.call_later(callback))
 
 
 class TypedKeys:

@@ -24,7 +24,7 @@ from textual.widget import Widget
 from convtui.text.boundary import harmless
 from convtui.tui.drawing.clusters import anchored, separated
 from convtui.tui.drawing.palette import Palette, palette_of
-from convtui.tui.timers import once
+from convtui.tui.timers import call_once
 from convtui.tui.widgets.heights import Heights
 
 _SLICE = 0.004
@@ -324,7 +324,7 @@ class LineView(ScrollView, can_focus=True):
             self._measured_to = self.heights.next_estimate()
             if self._measured_to >= 0:
                 self._told = time.perf_counter()
-                self._timer = once(self, 0.001, self._measure_slice)
+                self._timer = call_once(self, 0.001, self._measure_slice)
 
     def _measure_slice(self) -> None:
         self._timer = None
@@ -351,7 +351,7 @@ class LineView(ScrollView, can_focus=True):
         else:
             self._place(self.line_count, quiet=True)
         if item >= 0:
-            self._timer = once(self, 0.001, self._measure_slice)
+            self._timer = call_once(self, 0.001, self._measure_slice)
 
     # --- drawing
 

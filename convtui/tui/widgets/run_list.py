@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from convtui.library.families import Branch
+from convtui.library.families import RunNode
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing.labels import age
@@ -28,7 +28,7 @@ BAD = frozenset({"failed", "crashed", "damaged", "interrupted", "discarded", "ab
 _WHO = 32
 """Cells of who with whom, where there is room for columns."""
 _PADDED = 60
-Row = tuple[str, Branch]
+Row = tuple[str, RunNode]
 """A run of a tree and the lines that are drawn before it."""
 
 
@@ -60,7 +60,7 @@ def run_spans(
 
 
 def branch_spans(
-    branch: Branch, now: datetime, guide: str, *, opened: bool, letter: str = "", pad: int = 0
+    branch: RunNode, now: datetime, guide: str, *, opened: bool, letter: str = "", pad: int = 0
 ) -> list[Span]:
     """A run of a tree on one line; a root says how many branches it has, a mark its letter."""
     guide = f"[{letter}] marked  {guide}" if letter else guide
@@ -104,7 +104,7 @@ class RunList(LineView):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.runs: list[RunSummary] = []
-        self.branches: list[Branch] = []
+        self.branches: list[RunNode] = []
         self.marked: list[Path] = []
         """The marked runs; of two the first is A, the second B."""
         self._rows: Sequence[Row] = ()
@@ -152,7 +152,7 @@ class RunList(LineView):
         self.post_message(self.Highlighted())
 
     @property
-    def branch(self) -> Branch | None:
+    def branch(self) -> RunNode | None:
         """The lit run and its place in its tree."""
         index = self._highlighted
         return self.branches[index] if index is not None and index < len(self.branches) else None

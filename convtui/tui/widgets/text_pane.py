@@ -21,7 +21,7 @@ Mark = tuple[int, int, str]
 
 
 @dataclass(slots=True)
-class Piece:
+class Block:
     """Text that is wrapped as one; `marks` are spans of it with their roles."""
 
     text: str
@@ -34,13 +34,13 @@ class Piece:
     """Stands in the indent of the first line and is as wide as that."""
 
 
-class Doc:
+class Document:
     """What a pane shows, written from top to bottom."""
 
     def __init__(self) -> None:
-        self.pieces: list[Piece] = []
+        self.pieces: list[Block] = []
 
-    def line(self, *spans: Span, indent: int = 0, label: Sequence[Span] = ()) -> Doc:
+    def line(self, *spans: Span, indent: int = 0, label: Sequence[Span] = ()) -> Document:
         """One line of several roles; what does not fit goes on below, right of `label`."""
         if label:
             indent = sum(len(text) for text, _ in label)
@@ -50,31 +50,31 @@ class Doc:
             marks.append((position, position + len(text), role))
             position += len(text)
         text = "".join(text for text, _ in spans)
-        self.pieces.append(Piece(text, "text", indent, marks, label=label))
+        self.pieces.append(Block(text, "text", indent, marks, label=label))
         return self
 
-    def blank(self) -> Doc:
+    def blank(self) -> Document:
         """An empty line."""
-        self.pieces.append(Piece(""))
+        self.pieces.append(Block(""))
         return self
 
-    def head(self, title: str, note: str = "") -> Doc:
+    def head(self, title: str, note: str = "") -> Document:
         """A heading, after an empty line unless it is the first."""
         if self.pieces:
             self.blank()
         return self.line((title, "accent bold"), (f"  {note}" if note else "", "muted"))
 
-    def field(self, name: str, value: str, role: str = "text", width: int = 14) -> Doc:
+    def field(self, name: str, value: str, role: str = "text", width: int = 14) -> Document:
         """A name and its value."""
         return self.line((value, role), label=[(f"{name:<{width}} ", "muted")])
 
-    def nothing(self, why: str) -> Doc:
+    def nothing(self, why: str) -> Document:
         """Says that there is nothing and why."""
         return self.line(("nothing here", "muted bold")).line((why, "muted"))
 
     def text(
         self, text: str, role: str = "text", *, indent: int = 0, marks: Iterable[Mark] = ()
-    ) -> Doc:
+    ) -> Document:
         """Text of any length; `marks` are spans of it."""
         left = sorted(marks)
         position = 0
@@ -86,12 +86,12 @@ class Doc:
                 if start < end and stop > position
             ]
             joined = end < len(text) and not gap
-            self.pieces.append(Piece(text[position:end], role, indent, inside, joined))
+            self.pieces.append(Block(text[position:end], role, indent, inside, joined))
             position = end + gap
             if end >= len(text):
                 return self
 
-    def spans(self, spans: Sequence[Span], *, indent: int = 0) -> Doc:
+    def spans(self, spans: Sequence[Span], *, indent: int = 0) -> Document:
         """Text of several roles and any length."""
         marks: list[Mark] = []
         position = 0
@@ -120,14 +120,14 @@ def _piece_end(text: str, start: int) -> tuple[int, int]:
 
 
 class TextPane(LineView):
-    """Shows a `Doc`."""
+    """Shows a `Document`."""
 
     # A piece can take a millisecond.
     CHUNK: ClassVar[int] = 2
 
     def __init__(
         self,
-        doc: Doc | None = None,
+        doc: Document | None = None,
         *,
         palette: Palette | None = None,
         name: str | None = None,
@@ -135,15 +135,15 @@ class TextPane(LineView):
         classes: str | None = None,
     ) -> None:
         super().__init__(palette=palette, name=name, id=id, classes=classes)
-        self._doc = doc or Doc()
+        self._doc = doc or Document()
         self._wrapped: dict[int, Wrapped] = {}
 
     @property
-    def doc(self) -> Doc:
+    def doc(self) -> Document:
         """What is shown."""
         return self._doc
 
-    def show(self, doc: Doc, *, keep_place: bool = False) -> None:
+    def show(self, doc: Document, *, keep_place: bool = False) -> None:
         """Shows a document from its beginning, or from where the last one was scrolled to."""
         top = round(self.scroll_y)
         self._doc = doc
@@ -160,7 +160,7 @@ class TextPane(LineView):
         """The width has changed."""
         self._wrapped.clear()
 
-    def _room(self, piece: Piece) -> int:
+    def _room(self, piece: Block) -> int:
         return max(4, self.view_width - piece.indent - 1)
 
     def measure(self, item: int) -> int:

@@ -12,7 +12,7 @@ import pytest
 
 from convtui.analysis.probe.conversation import Subject
 from convtui.analysis.probe.probes import make_probes
-from convtui.analysis.probe.report import PROBES, Bench, Finding, Report, chosen
+from convtui.analysis.probe.report import PROBES, Finding, ProbeSession, Report, chosen
 from convtui.errors import EngineError, UsageError
 from convtui.log.reader import open_log
 from convtui.scenario.scenario import merge_flags
@@ -57,7 +57,7 @@ async def report_of(tmp_path: Path, spec: str, *only: str, **flags: Any) -> Repo
     """The report about a SPEC."""
     scenario = merge_flags(None, {"provider": spec, "persona": "demo", **flags})
     subject = Subject(scenario.for_engine(), tmp_path / "logs", patience=30)
-    return await make_probes(Bench(subject, wanted=only or None))
+    return await make_probes(ProbeSession(subject, wanted=only or None))
 
 
 def one(report: Report, name: str) -> Finding:
@@ -489,7 +489,7 @@ def test_talk_of_errors_is_no_error(text: str) -> None:
 
 
 async def test_the_handle_knows_what_is_armed_until_it_fired(tmp_path: Path) -> None:
-    from convtui.analysis.probe.conversation import Talk
+    from convtui.analysis.probe.conversation import ProbeConversation
     from convtui.records.codec import RecordDict
 
     path = tmp_path / "bot.py"
@@ -497,18 +497,18 @@ async def test_the_handle_knows_what_is_armed_until_it_fired(tmp_path: Path) -> 
     scenario = merge_flags(None, {"provider": f"{path}:Bot", "persona": "demo"})
     seen: list[dict[str, Any]] = []
 
-    async def before(talk: Talk, hold: RecordDict) -> bool:
+    async def before(talk: ProbeConversation, hold: RecordDict) -> bool:
         if hold["reason"] == "human":
             await talk.handle.command("inject", fault="429", count=2, seconds=0)
             seen.append(dict(talk.handle.armed))
         return False
 
-    def on_record(talk: Talk, record: RecordDict) -> None:
+    def on_record(talk: ProbeConversation, record: RecordDict) -> None:
         if record["type"] == "debug.injected":
             seen.append(dict(talk.handle.armed))
 
     subject = Subject(scenario.for_engine(), tmp_path / "logs", patience=30)
-    await Talk(subject, "armed", ["hello"], before=before, on_record=on_record).run()
+    await ProbeConversation(subject, "armed", ["hello"], before=before, on_record=on_record).run()
     assert seen == [
         {"provider": {"fault": "429", "left": 2, "seconds": 0.0}},
         {"provider": {"fault": "429", "left": 1, "seconds": 0.0}},

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from convtui.engine.calls.calls import Caller, Question
+from convtui.engine.calls.calls import Caller, CallRequest
 from convtui.engine.calls.inject import ERROR_TEXT, Injector
 from convtui.engine.calls.retrying import RetryRules
-from convtui.engine.conversation.commands import CommandDesk
+from convtui.engine.conversation.commands import CommandHandler
 from convtui.engine.core.journal import Journal
 from convtui.errors import CommandRefused, ConvtuiError, ModelTimeout, ProviderError
 from convtui.log.reader import open_log
@@ -33,7 +33,7 @@ PIECES = [
 def arm(**arguments: Any) -> Any:
     """At a hold: arms a fault, then goes on."""
 
-    def at_hold(desk: CommandDesk, hold: RecordDict) -> None:
+    def at_hold(desk: CommandHandler, hold: RecordDict) -> None:
         desk.carry_out("inject", arguments)
         desk.carry_out("run", {})
 
@@ -110,7 +110,7 @@ async def test_a_timeout_is_the_error_that_a_real_one_is(
     caller = Caller(journal, retry=RetryRules(attempts=1), timeout=60)
     caller.injector.arm("timeout", "provider")
     with pytest.raises(error, match="injected"):
-        await caller.ask(Question("provider", _never, [], own_code=own_code))
+        await caller.ask(CallRequest("provider", _never, [], own_code=own_code))
     journal.writer.abandon()
 
 
@@ -193,7 +193,7 @@ async def test_what_cannot_be_is_refused_with_the_reason(tmp_path: Path) -> None
     said: list[str] = []
     answers: list[dict[str, Any]] = []
 
-    def at_hold(desk: CommandDesk, hold: RecordDict) -> None:
+    def at_hold(desk: CommandHandler, hold: RecordDict) -> None:
         for wrong in (
             {"fault": "429s"},
             {"fault": "429", "side": "user"},

@@ -20,7 +20,7 @@ from convtui.engine.conversation.runner import Conversation, Wiring
 from convtui.engine.resume.state import read_seed
 from convtui.errors import ConsentNeeded, ConvtuiError, LogError
 from convtui.protocol import ContinueFrom, StartSpec
-from convtui.scenario.parts import Part
+from convtui.scenario.parts import StrictModel
 from convtui.scenario.scenario import Scenario
 from convtui.secrets.redactor import Redactor
 from convtui.trust.rules import (
@@ -92,7 +92,7 @@ def test_every_key_of_a_scenario_is_classified() -> None:
 
 
 def test_a_key_that_is_added_is_seen_and_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Later(Part):
+    class Later(StrictModel):
         shell: str | None = None
 
     class Wider(Scenario):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from convtui.engine.conversation.commands import CommandDesk
+from convtui.engine.conversation.commands import CommandHandler
 from convtui.errors import CommandRefused
 from convtui.models.base import Delta
 from convtui.protocol import ContinueFrom
@@ -30,7 +30,7 @@ from tests.builders.conversations import (
 def take_over(side: str = "persona") -> Answer:
     """Takes a side over at a hold; a hold before that side's words is passed by itself."""
 
-    def take(desk: CommandDesk, hold: RecordDict) -> None:
+    def take(desk: CommandHandler, hold: RecordDict) -> None:
         desk.carry_out("take_over", {"side": side})
 
     return take
@@ -123,7 +123,7 @@ async def test_pausing_does_not_cancel_the_call(tmp_path: Path) -> None:
 async def test_old_holds_and_unknown_choices_are_refused(tmp_path: Path) -> None:
     refused: list[str] = []
 
-    def wrong(desk: CommandDesk, hold: RecordDict) -> None:
+    def wrong(desk: CommandHandler, hold: RecordDict) -> None:
         attempts: list[dict[str, Any]] = [
             {"hold": hold["hold"] + 1, "choice": "go"},
             {"hold": hold["hold"], "choice": "nonsense"},
@@ -281,7 +281,7 @@ async def test_the_simulator_may_speak_once(tmp_path: Path) -> None:
 async def test_taking_over_twice_and_handing_back_nothing_are_refused(tmp_path: Path) -> None:
     said: list[str] = []
 
-    def twice(desk: CommandDesk, hold: RecordDict) -> None:
+    def twice(desk: CommandHandler, hold: RecordDict) -> None:
         for command, side in (
             ("hand_back", "persona"), ("take_over", "judge"), ("take_over", "provider"),
             ("take_over", "provider"),
@@ -332,7 +332,7 @@ async def test_cancelling_keeps_the_partial_text(tmp_path: Path, stubborn: bool)
 
 
 async def test_cancelling_with_no_call_is_refused(tmp_path: Path) -> None:
-    def cancel(desk: CommandDesk, hold: RecordDict) -> None:
+    def cancel(desk: CommandHandler, hold: RecordDict) -> None:
         with pytest.raises(CommandRefused, match="no call is in flight"):
             desk.carry_out("cancel", {})
         desk.carry_out("run", {})
@@ -390,7 +390,7 @@ async def test_an_overridden_cap_lets_it_go_on(tmp_path: Path) -> None:
 async def test_an_overridden_end_of_the_script_asks_the_persona(tmp_path: Path) -> None:
     bot = Bot()
 
-    def speak_instead(desk: CommandDesk, hold: RecordDict) -> None:
+    def speak_instead(desk: CommandHandler, hold: RecordDict) -> None:
         desk.carry_out("take_over", {"side": "persona"})
         desk.carry_out("release", {"hold": hold["hold"], "choice": "override"})
 
@@ -541,7 +541,7 @@ async def test_a_breakpoint_fires_once_per_attempt_at_the_stage_where_it_is_know
 async def test_breakpoints_are_added_switched_and_removed(tmp_path: Path) -> None:
     seen: list[dict[str, Any]] = []
 
-    def add_valid(desk: CommandDesk, hold: RecordDict) -> None:
+    def add_valid(desk: CommandHandler, hold: RecordDict) -> None:
         seen.append(desk.carry_out("break_add", {"expression": "once: ~speaker persona"}))
         seen.append(desk.carry_out("break_add", {"expression": "~speaker provider"}))
         desk.carry_out("break_enable", {"breakpoint": 2, "enabled": False})
@@ -559,7 +559,7 @@ async def test_breakpoints_are_added_switched_and_removed(tmp_path: Path) -> Non
 async def test_a_breakpoint_counts_and_one_that_skips_lets_pass(tmp_path: Path) -> None:
     asked: list[list[dict[str, Any]]] = []
 
-    def ask(desk: CommandDesk, hold: RecordDict) -> None:
+    def ask(desk: CommandHandler, hold: RecordDict) -> None:
         asked.append(desk.carry_out("break_list", {})["breakpoints"])
         desk.carry_out("run", {})
 
@@ -586,7 +586,7 @@ async def test_a_breakpoint_counts_and_one_that_skips_lets_pass(tmp_path: Path) 
 async def test_each_of_several_breakpoints_counts_and_the_first_is_told(tmp_path: Path) -> None:
     asked: list[list[dict[str, Any]]] = []
 
-    def ask(desk: CommandDesk, hold: RecordDict) -> None:
+    def ask(desk: CommandHandler, hold: RecordDict) -> None:
         asked.append(desk.carry_out("break_list", {})["breakpoints"])
         desk.carry_out("run", {})
 
@@ -601,7 +601,7 @@ async def test_each_of_several_breakpoints_counts_and_the_first_is_told(tmp_path
 
 
 async def test_a_breakpoint_is_changed_in_its_place(tmp_path: Path) -> None:
-    def change(desk: CommandDesk, hold: RecordDict) -> None:
+    def change(desk: CommandHandler, hold: RecordDict) -> None:
         with pytest.raises(CommandRefused, match="skip takes how often"):
             desk.carry_out("break_change", {"breakpoint": 1, "expression": "skip 0: ~end"})
         with pytest.raises(CommandRefused, match="there is no breakpoint 7"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from convtui.engine.conversation.commands import CommandDesk
+from convtui.engine.conversation.commands import CommandHandler
 from convtui.models.base import Reply, ToolCall
 from convtui.providers.base import SignalMatch
 from convtui.records.models import RecordDict
@@ -118,7 +118,7 @@ async def test_a_user_message_that_ended_it_is_taken_back_at_the_ending(tmp_path
     assert "edited" not in ran.of("turn.committed")[0]
 
 
-def stop_by_hand(desk: CommandDesk, hold: RecordDict) -> None:
+def stop_by_hand(desk: CommandHandler, hold: RecordDict) -> None:
     """Stops in place of the responder (which `stop` in a plan is not)."""
     desk.carry_out("release", {"hold": hold["hold"], "choice": "stop"})
 

@@ -20,7 +20,7 @@ from convtui.providers.base import Request
 from convtui.providers.pieces import delta_of
 from convtui.transcript.fold import Flag
 from convtui.tui.widgets.inspector.drift import drift_notes, drift_of, replaying, with_drift
-from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.marks import badges
 from tests.builders.conversations import (
     Bot,
@@ -140,7 +140,7 @@ async def test_drift_is_printed_and_shown(tmp_path: Path) -> None:
         assert ("~ drift", "warning") in badges(turn)
         assert ("warning", "warning") not in badges(turn)
         drift = drift_of(transcript, turn)
-        shown = str(with_drift(Doc(), drift))
+        shown = str(with_drift(Document(), drift))
         same = transcript.find(1, 3)
         assert same is not None
         assert drift_of(transcript, same) is None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from convtui.engine.conversation.commands import CommandDesk
+from convtui.engine.conversation.commands import CommandHandler
 from convtui.errors import CommandRefused
 from convtui.records.models import RecordDict
 from tests.builders.conversations import Answer, Bot, Ran, calls, run, scenario
@@ -169,14 +169,14 @@ async def test_going_on_from_a_step_is_no_approval(tmp_path: Path) -> None:
 async def test_approval_is_switched_while_the_conversation_runs(tmp_path: Path) -> None:
     answers: list[dict[str, Any]] = []
 
-    def switch_on(desk: CommandDesk, hold: RecordDict) -> None:
+    def switch_on(desk: CommandHandler, hold: RecordDict) -> None:
         with pytest.raises(ValueError, match="true, false or a list"):
             desk.carry_out("approve_tools", {"on": "yes"})
         answers.append(desk.carry_out("approve_tools", {"on": ["pay"]}))
         desk.carry_out("approve_tools", {"on": ["pay"]})
         desk.carry_out("run", {})
 
-    def refused(desk: CommandDesk, hold: RecordDict) -> None:
+    def refused(desk: CommandHandler, hold: RecordDict) -> None:
         with pytest.raises(CommandRefused, match="this hold needs a decision"):
             desk.carry_out("run", {})
         desk.carry_out("approve_tools", {"on": False})
@@ -196,7 +196,7 @@ async def test_approval_is_switched_while_the_conversation_runs(tmp_path: Path) 
 async def test_what_was_switched_by_hand_holds_in_what_continues(tmp_path: Path) -> None:
     from tests.builders.conversations import resume
 
-    def switch_on(desk: CommandDesk, hold: RecordDict) -> None:
+    def switch_on(desk: CommandHandler, hold: RecordDict) -> None:
         desk.carry_out("approve_tools", {"on": True})
         desk.carry_out("stop", {})
 
@@ -219,7 +219,7 @@ async def test_a_name_that_is_no_tool_does_not_approve_itself(tmp_path: Path) ->
     )
     assert bot.paid == []
 
-    def put_right(desk: CommandDesk, hold: RecordDict) -> None:
+    def put_right(desk: CommandHandler, hold: RecordDict) -> None:
         with pytest.raises(CommandRefused, match="'pays', which is no tool"):
             desk.carry_out("approve_tools", {"on": ["pays"]})
         desk.carry_out("approve_tools", {"on": ["pay"]})

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convtui.engine.turn.pipeline import (
-    Draft,
     Outcome,
     PlainHooks,
     Rules,
+    StageResult,
     has_global_signal,
     pipeline,
 )
@@ -22,7 +22,7 @@ from convtui.providers.base import SignalMatch, match_signals
 from convtui.records.models import Termination
 
 END = "<END OF CONVERSATION>"
-Edit = Callable[[Draft], None]
+Edit = Callable[[StageResult], None]
 
 
 class Hooks(PlainHooks):
@@ -72,10 +72,10 @@ def drive(
     hooks: Hooks | None = None,
     edits: Sequence[tuple[str, Edit]] = (),
     **rules: Any,
-) -> tuple[Outcome, list[Draft], list[str]]:
+) -> tuple[Outcome, list[StageResult], list[str]]:
     """Runs the pipeline; each edit is made once, at the first draft of its stage."""
     waiting = list(edits)
-    seen: list[Draft] = []
+    seen: list[StageResult] = []
     stages: list[str] = []
     run = pipeline(raw, hooks or Hooks(), Rules(**{"speaker": "provider", "at_turn": 4, **rules}))
     draft = next(run)
@@ -248,7 +248,7 @@ def test_caps_are_asked_after_the_commit_was_sent_back() -> None:
 
 
 def raw(text: str) -> Edit:
-    def edit(draft: Draft) -> None:
+    def edit(draft: StageResult) -> None:
         draft.raw = text
 
     return edit
@@ -298,7 +298,7 @@ def test_the_last_revision_counts() -> None:
 
 
 def test_editing_the_shown_text_runs_nothing_again() -> None:
-    def shown(draft: Draft) -> None:
+    def shown(draft: StageResult) -> None:
         draft.text = "said"
 
     hooks = Hooks()
@@ -308,7 +308,7 @@ def test_editing_the_shown_text_runs_nothing_again() -> None:
 
 
 def test_a_discard_can_be_overridden_either_way() -> None:
-    def flip(draft: Draft) -> None:
+    def flip(draft: StageResult) -> None:
         draft.discard = not draft.discard
 
     kept, _, _ = drive("[END]", Hooks(drop=True), [("discard", flip)])
@@ -321,7 +321,7 @@ def test_a_discard_can_be_overridden_either_way() -> None:
 
 
 def test_an_ending_can_be_overridden() -> None:
-    def clear(draft: Draft) -> None:
+    def clear(draft: StageResult) -> None:
         draft.termination = None
 
     outcome, _, _ = drive("[END]", edits=[("terminate", clear)])
@@ -335,7 +335,7 @@ def test_an_ending_can_be_overridden() -> None:
 
 @pytest.mark.parametrize("stage", ["signals", "post_process", "discard"])
 def test_a_failing_hook_is_a_draft_with_the_error_and_can_be_run_again(stage: str) -> None:
-    def again(draft: Draft) -> None:
+    def again(draft: StageResult) -> None:
         assert draft.error is not None
         assert draft.error.hook == stage
         draft.again = True
@@ -348,7 +348,7 @@ def test_a_failing_hook_is_a_draft_with_the_error_and_can_be_run_again(stage: st
 
 
 def test_what_a_failing_hook_should_have_given_can_be_supplied() -> None:
-    def supply(draft: Draft) -> None:
+    def supply(draft: StageResult) -> None:
         draft.error = None
         draft.text = "by hand"
 
@@ -357,7 +357,7 @@ def test_what_a_failing_hook_should_have_given_can_be_supplied() -> None:
 
 
 def test_a_supplied_discard_is_no_override() -> None:
-    def supply(draft: Draft) -> None:
+    def supply(draft: StageResult) -> None:
         draft.error = None
         draft.discard = False
 

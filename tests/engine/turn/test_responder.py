@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from convtui.engine.conversation.commands import CommandDesk
+from convtui.engine.conversation.commands import CommandHandler
 from convtui.errors import BadModelRequest, ModelUnavailable
 from convtui.log.reader import open_log
 from convtui.log.requests import rebuild
@@ -320,7 +320,7 @@ async def test_two_conversations_do_not_share_a_session(tmp_path: Path) -> None:
 def release(choice: str, **edits: Any) -> Answer:
     """Answers a hold with a choice that has the name of a command."""
 
-    def answer(desk: CommandDesk, hold: RecordDict) -> None:
+    def answer(desk: CommandHandler, hold: RecordDict) -> None:
         arguments = {"hold": hold["hold"], "choice": choice, "edits": edits}
         desk.carry_out("release", arguments)
 
@@ -330,7 +330,7 @@ def release(choice: str, **edits: Any) -> Answer:
 def take_over(side: str) -> Answer:
     """Takes a side over, wherever it is held, and lets it come to that."""
 
-    def answer(desk: CommandDesk, hold: RecordDict) -> None:
+    def answer(desk: CommandHandler, hold: RecordDict) -> None:
         desk.carry_out("take_over", {"side": side})
         if hold["side"] != side:
             desk.carry_out("run", {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from convtui.engine.resume.state import Seed, read_seed
+from convtui.engine.resume.state import ResumeState, read_seed
 from convtui.errors import ConvtuiError
 from convtui.log.reader import open_log
 from convtui.protocol import ContinueFrom
@@ -24,7 +24,7 @@ def _committed(path: Path) -> list[tuple[int, int, str]]:
         ]
 
 
-def _seed(path: Path) -> Seed | str:
+def _seed(path: Path) -> ResumeState | str:
     try:
         return read_seed(ContinueFrom(str(path)))
     except ConvtuiError as error:

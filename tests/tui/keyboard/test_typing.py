@@ -21,7 +21,7 @@ from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.breakpoints import BreakpointsScreen
 from convtui.tui.screens.dialogs.notes import NotesScreen
 from convtui.tui.screens.dialogs.questions import DROPS, Ask, Choose, Edit
-from convtui.tui.screens.warm.form import BuildForm, Wishes
+from convtui.tui.screens.warm.form import BuildForm, BuildOptions
 from convtui.tui.textual_compat import read_alt_enter
 from convtui.tui.widgets.takeover import NOT_YET, SEVERAL_LINES
 from tests.tui.harness.fake_handle import FakeHandle
@@ -505,7 +505,7 @@ async def test_escape_asks_twice_where_a_form_would_be_lost(taken: Taken) -> Non
     async with taken.app.run_test(size=(120, 26)) as pilot:
         await taken.begin(pilot)
         form = BuildForm("all saved runs", lambda name: None)
-        answers: list[Wishes | None] = []
+        answers: list[BuildOptions | None] = []
         taken.app.push_screen(form, answers.append)
         await until(pilot, lambda: form.focused and form.focused.id == "build-name")
         await pilot.press(*"desk", "escape")

@@ -30,7 +30,7 @@ from convtui.tui.widgets.statusline import (
     state_text,
     title_spans,
 )
-from convtui.tui.widgets.text_pane import Doc, TextPane
+from convtui.tui.widgets.text_pane import Document, TextPane
 from convtui.tui.widgets.transcript.marks import extra_of
 from convtui.tui.widgets.transcript.outline import Outline, seconds
 from convtui.tui.widgets.transcript.summaries import Summary
@@ -142,7 +142,7 @@ async def test_a_pane_of_ten_megabytes() -> None:
     app = Bench(pane)
     async with app.run_test(size=(60, 16)) as pilot:
         big = "word " * 2_000_000
-        pane.show(Doc().head("raw").text(big))
+        pane.show(Document().head("raw").text(big))
         await pilot.pause()
         assert "word word" in text(pane)
         pane.scroll_end(animate=False)
@@ -155,7 +155,7 @@ async def test_a_pane_is_copied_without_soft_ends() -> None:
     pane = TextPane()
     app = Bench(pane)
     async with app.run_test(size=(20, 16)) as pilot:
-        pane.show(Doc().text("one two three four five six seven\neight", indent=2))
+        pane.show(Document().text("one two three four five six seven\neight", indent=2))
         await pilot.pause()
         found = pane.get_selection(Selection(Offset(0, 0), Offset(40, 9)))
         assert found == ("one two three four five six seven\neight", "\n")
@@ -163,7 +163,7 @@ async def test_a_pane_is_copied_without_soft_ends() -> None:
 
 def test_pieces_join_to_the_text() -> None:
     for sample in ("a\n" * 20_000, "x" * 50_000, "ab " * 20_000, "", "one\n"):
-        doc = Doc().text(sample, marks=[(10, 30_000, "signal")])
+        doc = Document().text(sample, marks=[(10, 30_000, "signal")])
         assert str(doc) == sample + "\n"
 
 

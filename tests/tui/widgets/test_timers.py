@@ -8,7 +8,7 @@ import pytest
 from textual import _time
 from textual.app import App
 
-from convtui.tui.timers import once
+from convtui.tui.timers import call_once
 from tests.tui.harness.sample import until
 
 
@@ -20,7 +20,7 @@ async def test_a_timer_goes_off_though_the_machine_is_late_for_it(
         clock = itertools.count(_time.get_time())
         monkeypatch.setattr(_time, "get_time", lambda: float(next(clock)))
         fired: list[bool] = []
-        once(app, 0.001, lambda: fired.append(True))
+        call_once(app, 0.001, lambda: fired.append(True))
         await until(pilot, lambda: fired, tries=200)
         assert fired == [True]
 
@@ -29,7 +29,7 @@ async def test_a_timer_that_is_stopped_does_not_go_off() -> None:
     app: App[None] = App()
     async with app.run_test() as pilot:
         fired: list[str] = []
-        once(app, 0.001, lambda: fired.append("stopped")).stop()
-        once(app, 0.002, lambda: fired.append("later"))
+        call_once(app, 0.001, lambda: fired.append("stopped")).stop()
+        call_once(app, 0.002, lambda: fired.append("later"))
         await until(pilot, lambda: "later" in fired, tries=200)
         assert fired == ["later"]

@@ -15,7 +15,7 @@ from textual.selection import Selection
 from convtui.transcript.fold import Flag, Session, Transcript
 from convtui.tui.drawing.palette import Palette, plain
 from convtui.tui.widgets.transcript.marks import (
-    Extra,
+    TurnExtras,
     badges,
     extra_of,
     glyph,
@@ -163,7 +163,7 @@ def test_badges_cover_every_flag() -> None:
         told = bool(badges(turn)) or bool(own_rows(turn))
         assert told or flag & silent, flag
     turn.flags = Flag.DECISION
-    assert plain(badges(turn, Extra(decision="responder_reply answer=yes"))) == (
+    assert plain(badges(turn, TurnExtras(decision="responder_reply answer=yes"))) == (
         "decision responder_reply answer=yes"
     )
 

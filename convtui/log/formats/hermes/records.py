@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from convtui.log.formats.findings import Finding
 from convtui.log.formats.hermes.messages import Message, failure_of, result_of
-from convtui.log.formats.json_objects import Foreign, arguments_of
+from convtui.log.formats.json_objects import ForeignEvent, arguments_of
 from convtui.records.codec import Speaker
 from convtui.records.models import (
     ContextCompressed,
@@ -152,7 +152,7 @@ class Teller:
 
     def _keep(self, event: str, data: Any) -> None:
         where = {"turn": self._turn} if self._last is not None else {}
-        self._add(Foreign(session=1, **where, origin=ORIGIN, event=event, data=data))
+        self._add(ForeignEvent(session=1, **where, origin=ORIGIN, event=event, data=data))
 
     # --- turns
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from convtui.log.formats.json_objects import Fields
+from convtui.log.formats.json_objects import JsonObject
 
 # --- stop reasons and usage
 
@@ -39,7 +39,7 @@ UNKNOWN: Final = "usage_unknown"
 """The field beside a usage of ours that names the figures that are zero because nobody knows."""
 
 
-def finish_reason(stop: Fields | None) -> tuple[str | None, dict[str, Any] | None]:
+def finish_reason(stop: JsonObject | None) -> tuple[str | None, dict[str, Any] | None]:
     """Our finish reason, and theirs where ours says less."""
     if stop is None:
         return None, None
@@ -60,7 +60,7 @@ def stop_reason(reason: Any) -> dict[str, Any]:
     return {"kind": "error", "value": str(reason)}
 
 
-def usage_in(usage: Fields | None, unknown: Sequence[Any] = ()) -> dict[str, Any] | None:
+def usage_in(usage: JsonObject | None, unknown: Sequence[Any] = ()) -> dict[str, Any] | None:
     """Usage in our words without the `unknown` figures; those we have no name for keep theirs."""
     if usage is None:
         return None
@@ -92,29 +92,29 @@ def usage_out(usage: Any) -> tuple[dict[str, Any], list[str]]:
 # --- messages
 
 
-def text_of(blocks: list[Fields]) -> str:
+def text_of(blocks: list[JsonObject]) -> str:
     """The text blocks, one to a line."""
     return "\n".join(block.text("text") or "" for block in blocks if _type(block) == "text")
 
 
-def _type(block: Fields) -> str:
+def _type(block: JsonObject) -> str:
     return block.text("type") or ""
 
 
-def blocks_of(message: Fields, name: str = "content") -> list[Fields]:
+def blocks_of(message: JsonObject, name: str = "content") -> list[JsonObject]:
     """The content blocks of a message; a string is one block of text."""
     if isinstance(message.data.get(name), str):
-        return [Fields({"type": "text", "text": message.data[name]}, message.where)]
+        return [JsonObject({"type": "text", "text": message.data[name]}, message.where)]
     return list(message.objects(name))
 
 
-def reasoning_of(blocks: list[Fields]) -> str | None:
+def reasoning_of(blocks: list[JsonObject]) -> str | None:
     """The thinking blocks, one to a line."""
     found = [block.text("thinking") or "" for block in blocks if _type(block) == "thinking"]
     return "\n".join(found) or None
 
 
-def tool_calls_of(blocks: list[Fields]) -> list[dict[str, Any]]:
+def tool_calls_of(blocks: list[JsonObject]) -> list[dict[str, Any]]:
     """The tools that the blocks call, as an assistant message has them."""
     calls = []
     for block in blocks:
@@ -126,13 +126,13 @@ def tool_calls_of(blocks: list[Fields]) -> list[dict[str, Any]]:
     return calls
 
 
-def other_blocks(blocks: list[Fields]) -> list[dict[str, Any]]:
+def other_blocks(blocks: list[JsonObject]) -> list[dict[str, Any]]:
     """Blocks that are nothing of the above: images, citations, later additions."""
     known = ("text", "thinking", "tool_use", "tool_result")
     return [block.data for block in blocks if _type(block) not in known]
 
 
-def messages_in(request: Fields) -> list[dict[str, Any]]:
+def messages_in(request: JsonObject) -> list[dict[str, Any]]:
     """The messages of a request, its system prompt first."""
     found: list[dict[str, Any]] = []
     system = request.text("system")
@@ -160,7 +160,7 @@ def messages_in(request: Fields) -> list[dict[str, Any]]:
     return found
 
 
-def _tool_result(block: Fields) -> dict[str, Any]:
+def _tool_result(block: JsonObject) -> dict[str, Any]:
     content = result_of(block.data.get("output"))
     made = {"role": "tool", "tool_call_id": block.text("tool_use_id") or "", "content": content}
     if block.flag("is_error"):
@@ -280,7 +280,7 @@ _PARAMS: Final = ("max_tokens", "temperature", "stop_sequences", "tools", "cache
 _PREFIX: Final = "convtui."
 
 
-def params_in(request: Fields) -> dict[str, Any]:
+def params_in(request: JsonObject) -> dict[str, Any]:
     """Everything of a request but its messages."""
     found = request.rest("messages", "system", "extensions")
     found = {key: value for key, value in found.items() if value is not None}

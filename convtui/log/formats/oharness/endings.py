@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from convtui.log.formats.json_objects import Fields
+from convtui.log.formats.json_objects import JsonObject
 
 _TOKEN: Final = re.compile(
     r"\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<number>-?\d+(?:\.\d+)?)"
@@ -127,7 +127,7 @@ def from_debug(text: str) -> dict[str, Any]:
     return {"kind": _snake(value[0]), **(inside if isinstance(inside, dict) else {})}
 
 
-def shape_of(payload: Fields) -> tuple[dict[str, Any] | None, str]:
+def shape_of(payload: JsonObject) -> tuple[dict[str, Any] | None, str]:
     """`run.finished`'s termination in the JSON shape, and a sentence where it makes no sense."""
     given = payload.data.get("termination")
     if isinstance(given, str):

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.log.formats.findings import Finding, NewerError, finding_of
-from convtui.log.formats.json_objects import Fields, head_of, lines, values_in
+from convtui.log.formats.json_objects import JsonObject, head_of, lines, values_in
 from convtui.records.times import parse_time
 
 MAJOR: Final = 1
@@ -33,13 +33,13 @@ class Event:
     run: str
     kind: str
     at: datetime | None
-    fields: Fields
+    fields: JsonObject
 
     @property
-    def payload(self) -> Fields:
+    def payload(self) -> JsonObject:
         """What it carries; empty where nothing is carried."""
         given = self.fields.data.get("payload")
-        return Fields({} if given is None else given, f"{self.fields.where}: payload")
+        return JsonObject({} if given is None else given, f"{self.fields.where}: payload")
 
     @property
     def source(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def events(path: Path) -> Iterator[tuple[list[Event | Finding], bytes]]:
             doubts: list[FileError] = []
             try:
                 where = f"{path}: line {line.number}"
-                found.append(_event(Fields(value, where), line.number, doubts))
+                found.append(_event(JsonObject(value, where), line.number, doubts))
             except NewerError:
                 raise
             except FileError as error:
@@ -84,9 +84,9 @@ def events(path: Path) -> Iterator[tuple[list[Event | Finding], bytes]]:
         yield [*found, *findings], line.raw
 
 
-def _event(fields: Fields, number: int, doubts: list[FileError]) -> Event:
+def _event(fields: JsonObject, number: int, doubts: list[FileError]) -> Event:
     """An event. What can be done without is among `doubts` where it is wrong."""
-    lenient = Fields(fields.data, fields.where, doubts)
+    lenient = JsonObject(fields.data, fields.where, doubts)
     _check_version(lenient, doubts)
     seq = lenient.whole("seq")
     if lenient.data.get("seq") is None:
@@ -103,7 +103,7 @@ def _event(fields: Fields, number: int, doubts: list[FileError]) -> Event:
     return Event(number, seq, run, kind, at, fields)
 
 
-def _check_version(fields: Fields, doubts: list[FileError]) -> None:
+def _check_version(fields: JsonObject, doubts: list[FileError]) -> None:
     """Raises `NewerError` for a later major version; anything else that is none is a doubt."""
     version = fields.text("v")
     found = _VERSION.fullmatch(version or "")

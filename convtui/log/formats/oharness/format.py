@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.log.formats.findings import Finding, NewerError
-from convtui.log.formats.json_objects import Fields, file_time, is_empty
+from convtui.log.formats.json_objects import JsonObject, file_time, is_empty
 from convtui.log.formats.oharness.events import MAJOR, NAMESPACE, Event, events, is_events
 from convtui.log.formats.oharness.export import write
 from convtui.log.formats.oharness.records import Teller, opening_of
@@ -104,7 +104,7 @@ class _Run:
         if event.kind in _LATER and self.opening is None:
             self.opening = self.first()
 
-    def _meta(self, meta: Fields) -> None:
+    def _meta(self, meta: JsonObject) -> None:
         version = meta.text("schema_version")
         major = (version or "1").split(".")[0]
         if major.isdigit() and len(major) < 5 and int(major) > MAJOR:
@@ -122,7 +122,7 @@ class _Run:
             self._name("persona", told.text(f"{NAMESPACE}persona"))
             self._name("provider", told.text(f"{NAMESPACE}provider"))
 
-    def _request(self, payload: Fields) -> None:
+    def _request(self, payload: JsonObject) -> None:
         self._name("provider", payload.text("provider"))
         request = payload.inner("request")
         if request is not None and self.opening is None:

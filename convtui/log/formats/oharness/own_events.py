@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 
 from convtui.errors import FileError
-from convtui.log.formats.json_objects import Fields, in_words
+from convtui.log.formats.json_objects import JsonObject, in_words
 from convtui.log.formats.oharness.events import NAMESPACE, Event
 from convtui.log.formats.oharness.turns import Turns
 from convtui.records.models import Speaker, Termination, TurnDiscarded, TurnInactive
@@ -29,7 +29,7 @@ class OwnEvents(Turns):
             handler(self, payload)
         return handler is not None
 
-    def _note_session(self, note: Fields) -> None:
+    def _note_session(self, note: JsonObject) -> None:
         if self._in_session:
             self._finish(None)
         first = note.text("first_speaker") or "persona"
@@ -38,14 +38,14 @@ class OwnEvents(Turns):
         told = {"session_type": note.text("session_type") or "default", "first_speaker": first}
         self._begin(**told, max_turns=note.whole("max_turns"))
 
-    def _note_session_ended(self, note: Fields) -> None:
+    def _note_session_ended(self, note: JsonObject) -> None:
         if self._in_session:
             self._finish(_termination(note))
 
-    def _note_ended(self, note: Fields) -> None:
+    def _note_ended(self, note: JsonObject) -> None:
         self.termination = _termination(note) or self.termination
 
-    def _note_turn(self, note: Fields) -> None:
+    def _note_turn(self, note: JsonObject) -> None:
         speaker = note.text("speaker")
         if speaker not in ("persona", "provider"):
             raise note.wrong("speaker", "must be persona or provider")
@@ -58,7 +58,7 @@ class OwnEvents(Turns):
         elif note.flag("said"):
             self._persona(note.text("text") or "")
 
-    def _inactive(self, speaker: Speaker, note: Fields) -> None:
+    def _inactive(self, speaker: Speaker, note: JsonObject) -> None:
         self._notes.pop(speaker)
         if speaker == "provider":
             self._reply()
@@ -70,7 +70,7 @@ class OwnEvents(Turns):
         self._open = False
         self._attempt = 1
 
-    def _discarded(self, speaker: Speaker, note: Fields) -> None:
+    def _discarded(self, speaker: Speaker, note: JsonObject) -> None:
         self._notes.pop(speaker)
         if speaker == "provider":
             self._reply()
@@ -100,16 +100,16 @@ class OwnEvents(Turns):
         self._open = False
         self._attempt = self._attempt + 1 if made == "retry" else 1
 
-    def _note_decision(self, note: Fields) -> None:
+    def _note_decision(self, note: JsonObject) -> None:
         self._begin()
         self._held.append(("decision", note))
 
-    def _note_reply(self, note: Fields) -> None:
+    def _note_reply(self, note: JsonObject) -> None:
         self._begin()
         self._held.append(("reply", note))
 
 
-def _termination(note: Fields) -> dict[str, Any] | None:
+def _termination(note: JsonObject) -> dict[str, Any] | None:
     ending = note.inner("termination")
     if ending is None:
         return None
@@ -120,7 +120,7 @@ def _termination(note: Fields) -> dict[str, Any] | None:
     return ending.data
 
 
-_NOTES: Final[dict[str, Callable[[OwnEvents, Fields], None]]] = {
+_NOTES: Final[dict[str, Callable[[OwnEvents, JsonObject], None]]] = {
     "session": OwnEvents._note_session,
     "session.ended": OwnEvents._note_session_ended,
     "ended": OwnEvents._note_ended,

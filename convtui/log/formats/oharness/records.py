@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.log.formats.findings import Finding, finding_of
-from convtui.log.formats.json_objects import Fields, Foreign, arguments_of
+from convtui.log.formats.json_objects import ForeignEvent, JsonObject, arguments_of
 from convtui.log.formats.oharness.blocks import (
     UNKNOWN,
     blocks_of,
@@ -46,7 +46,7 @@ from convtui.records.models import (
 _NOTHING: Final[dict[str, Any]] = {}
 
 
-def opening_of(request: Fields) -> Opening:
+def opening_of(request: JsonObject) -> Opening:
     """What was said before the first reply, as the first request has it."""
     found: Opening = []
     for message in request.objects("messages"):
@@ -125,7 +125,9 @@ class Teller(OwnEvents):
             where["turn"] = self._turn
         data = event.fields.data.get("payload")
         self._add(
-            Foreign(**where, origin="oharness", event=event.kind, data=data, source=event.source)
+            ForeignEvent(
+                **where, origin="oharness", event=event.kind, data=data, source=event.source
+            )
         )
 
     # --- runs and turns
@@ -361,7 +363,7 @@ class Teller(OwnEvents):
             self._keep(event)
 
 
-def _error(payload: Fields) -> dict[str, Any]:
+def _error(payload: JsonObject) -> dict[str, Any]:
     return {"message": payload.text("reason") or "no reason is recorded"}
 
 

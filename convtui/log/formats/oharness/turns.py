@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from convtui.errors import FileError
-from convtui.log.formats.json_objects import Fields, in_words
+from convtui.log.formats.json_objects import JsonObject, in_words
 from convtui.log.requests import RequestChain
 from convtui.records.codec import ENVELOPE
 from convtui.records.models import (
@@ -62,9 +62,9 @@ class Turns:
         self._failed = False
         self._asked_at: float | None = None
         self._call: int | None = None
-        self._notes: dict[str, Fields] = {}
+        self._notes: dict[str, JsonObject] = {}
         """What our own events say about the next turn of a speaker."""
-        self._held: list[tuple[str, Fields]] = []
+        self._held: list[tuple[str, JsonObject]] = []
         """Decisions and replies of the simulated user's own model, for the persona's next turn."""
         self._by_user = False
         self._over = False

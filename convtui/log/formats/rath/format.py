@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.log.formats.findings import Finding, finding_of
-from convtui.log.formats.json_objects import Fields, file_time, is_empty
+from convtui.log.formats.json_objects import JsonObject, file_time, is_empty
 from convtui.log.formats.rath.export import write
 from convtui.log.formats.rath.files import PERSONA, PROVIDER
 from convtui.log.formats.rath.records import Ending, Teller
@@ -93,14 +93,14 @@ class _Session:
         if row.type not in ("header", "trailer"):
             return
         doubts: list[FileError] = []
-        fields = Fields(row.fields.data, row.fields.where, doubts)
+        fields = JsonObject(row.fields.data, row.fields.where, doubts)
         if row.type == "header":
             self._header(fields, doubts)
         else:
             self._trailer(fields, doubts)
         self.findings += [finding_of(doubt, path, row.line, "bad_value") for doubt in doubts]
 
-    def _header(self, header: Fields, doubts: list[FileError]) -> None:
+    def _header(self, header: JsonObject, doubts: list[FileError]) -> None:
         session = header.text("id")
         if not session:
             doubts.append(header.wrong("id", "is missing"))
@@ -128,7 +128,7 @@ class _Session:
                 self.names[name] = value
             self.ending.truncated |= name == TRUNCATED and value is True
 
-    def _trailer(self, trailer: Fields, doubts: list[FileError]) -> None:
+    def _trailer(self, trailer: JsonObject, doubts: list[FileError]) -> None:
         """Of several trailers the last one counts."""
         trailer.whole("final_chunk_count")
         self.closed_at = parse_time(trailer.text("closed_at"))

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.log.formats.findings import Finding, finding_of
-from convtui.log.formats.json_objects import Fields, Foreign, arguments_of, parse_json
+from convtui.log.formats.json_objects import ForeignEvent, JsonObject, arguments_of, parse_json
 from convtui.log.formats.rath.rows import Row
 from convtui.records.codec import Speaker
 from convtui.records.models import (
@@ -61,7 +61,7 @@ class Teller:
         self._ending = ending
         self._out: list[Record] = []
         self._started = False
-        self._system: list[Foreign] = []
+        self._system: list[ForeignEvent] = []
         """System rows from before anybody spoke."""
         self._line = 0
         """Of the row that is being told."""
@@ -115,7 +115,9 @@ class Teller:
     def _keep(self, row: Row, event: str) -> None:
         """A row that is nothing in our words."""
         where = {"turn": self._turn} if self._open else {}
-        self._add(Foreign(session=1, **where, origin="rath", event=event, data=row.fields.data))
+        self._add(
+            ForeignEvent(session=1, **where, origin="rath", event=event, data=row.fields.data)
+        )
 
     def end(self) -> list[tuple[float, Record]]:
         """There are no more rows."""
@@ -192,7 +194,7 @@ class Teller:
         self._trailers += 1
         if self._trailers > 1:
             self._warn("two_trailers", f"line {row.line}: trailer number {self._trailers}")
-        count = Fields(row.fields.data, row.fields.where, []).whole("final_chunk_count")
+        count = JsonObject(row.fields.data, row.fields.where, []).whole("final_chunk_count")
         lost = self._lost + self._unread
         if count is None or not self._chunks <= count <= self._chunks + lost:
             said = "no chunks" if count is None else f"{count} chunks"
@@ -260,7 +262,7 @@ class Teller:
     def _on_system(self, row: Row) -> None:
         where = {"turn": self._turn} if self._open else {}
         data = {"content": _content(row.payload), **_rest(row, "content")}
-        kept = Foreign(session=1, **where, origin="rath", event=SYSTEM, data=data)
+        kept = ForeignEvent(session=1, **where, origin="rath", event=SYSTEM, data=data)
         if self._started:
             self._add(kept)
         else:
@@ -297,7 +299,7 @@ class Teller:
         for call in calls:
             self._call(call)
 
-    def _call(self, call: Fields) -> None:
+    def _call(self, call: JsonObject) -> None:
         function, name = _check_call(call)
         id_ = call.text("id") or ""
         given = function.data.get("arguments")
@@ -338,7 +340,7 @@ class Teller:
         )
 
 
-def _check_call(call: Fields) -> tuple[Fields, str]:
+def _check_call(call: JsonObject) -> tuple[JsonObject, str]:
     """The function of a call and its name. Raises `FileError` where there is none."""
     function = call.inner("function")
     if function is None:
@@ -350,7 +352,7 @@ def _check_call(call: Fields) -> tuple[Fields, str]:
     return function, name
 
 
-def _content(payload: Fields) -> str:
+def _content(payload: JsonObject) -> str:
     content = payload.text("content")
     if content is None:
         raise payload.wrong("content", "is missing")

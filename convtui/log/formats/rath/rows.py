@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from convtui.errors import FileError, did_you_mean, listed
 from convtui.log.formats.findings import Finding, NewerError, finding_of
-from convtui.log.formats.json_objects import Fields, head_of, is_empty, lines, values_in
+from convtui.log.formats.json_objects import JsonObject, head_of, is_empty, lines, values_in
 
 SCHEMA: Final = 1
 PARTIAL: Final = ".__partial__"
@@ -42,7 +42,7 @@ class Row:
     line: int
     type: Literal["header", "chunk", "trailer", "unknown"]
     """`unknown` is an object that is no row, or stands where none may be."""
-    fields: Fields
+    fields: JsonObject
 
     @property
     def kind(self) -> str:
@@ -50,9 +50,9 @@ class Row:
         return self.fields.text("kind") or ""
 
     @property
-    def payload(self) -> Fields:
+    def payload(self) -> JsonObject:
         """What a chunk carries."""
-        return Fields(self.fields.data.get("payload"), f"{self.fields.where}: payload")
+        return JsonObject(self.fields.data.get("payload"), f"{self.fields.where}: payload")
 
 
 def is_session(path: Path) -> bool:
@@ -84,12 +84,14 @@ def rows(path: Path) -> Iterator[tuple[list[Row | Finding], bytes]]:
         found: list[Row | Finding] = []
         for value in values:
             try:
-                row = _row(Fields(value, f"{path}: line {number}"), number)
+                row = _row(JsonObject(value, f"{path}: line {number}"), number)
             except FileError as error:
                 code = "bad_value" if isinstance(value, dict) else "bad_line"
                 found.append(finding_of(error, path, number, code))
                 if isinstance(value, dict):
-                    found.append(Row(number, "unknown", Fields(value, f"{path}: line {number}")))
+                    found.append(
+                        Row(number, "unknown", JsonObject(value, f"{path}: line {number}"))
+                    )
                 continue
             readable += 1
             if row.type == "header":
@@ -125,7 +127,7 @@ def _why(path: Path, first: Finding | None) -> str:
     return first.placed if first is not None else "this is no session of rath"
 
 
-def _row(fields: Fields, number: int) -> Row:
+def _row(fields: JsonObject, number: int) -> Row:
     kind = _known(fields, "record_type", ROW_TYPES)
     if kind == "header":
         return Row(number, "header", fields)
@@ -139,7 +141,7 @@ def _row(fields: Fields, number: int) -> Row:
     return row
 
 
-def _known(fields: Fields, name: str, names: tuple[str, ...]) -> str:
+def _known(fields: JsonObject, name: str, names: tuple[str, ...]) -> str:
     found = fields.text(name)
     if found is None:
         raise fields.wrong(name, "is missing")
@@ -149,7 +151,7 @@ def _known(fields: Fields, name: str, names: tuple[str, ...]) -> str:
     return found
 
 
-def _version(header: Fields) -> None:
+def _version(header: JsonObject) -> None:
     version = header.whole("schema_version")
     if version is None:
         raise header.wrong("schema_version", "is missing")
@@ -162,7 +164,7 @@ def _version(header: Fields) -> None:
         raise header.wrong("schema_version", f"{version} is not known (only {SCHEMA})")
 
 
-def extras_of(fields: Fields, name: str, doubts: list[FileError]) -> Extras:
+def extras_of(fields: JsonObject, name: str, doubts: list[FileError]) -> Extras:
     """Pairs of a name and a value; anything else is a doubt."""
     found: Extras = []
     for place, item in enumerate(fields.items(name)):

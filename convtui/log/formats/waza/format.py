@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from convtui.errors import FileError
-from convtui.log.formats.json_objects import Fields, file_time, head_of, is_empty, parse_json
+from convtui.log.formats.json_objects import JsonObject, file_time, head_of, is_empty, parse_json
 from convtui.log.formats.registry import Format, Imported
-from convtui.log.formats.waza.records import Told
+from convtui.log.formats.waza.records import WazaReader
 from convtui.records.times import parse_time
 
 MAX_FILE: Final = 256 << 20
@@ -104,7 +104,7 @@ def _read_file(path: Path) -> Iterator[Imported]:
             " (--transcript-dir)"
         )
     doubts: list[FileError] = []
-    top = Fields(_load(path), str(path), doubts)
+    top = JsonObject(_load(path), str(path), doubts)
     if "tasks" in top.data or "eval_id" in top.data:
         yield from _results(path, top, doubts)
     elif "task_id" in top.data or "task_name" in top.data:
@@ -137,7 +137,7 @@ class _Known:
     told: dict[str, Any]
 
 
-def _version(top: Fields) -> str | None:
+def _version(top: JsonObject) -> str | None:
     version = top.text("schemaVersion")
     if version is None:
         return None
@@ -151,9 +151,9 @@ def _version(top: Fields) -> str | None:
     return version
 
 
-def _results(path: Path, top: Fields, doubts: list[FileError]) -> Iterator[Imported]:
+def _results(path: Path, top: JsonObject, doubts: list[FileError]) -> Iterator[Imported]:
     version = _version(top)
-    config = top.inner("config") or Fields({}, top.where)
+    config = top.inner("config") or JsonObject({}, top.where)
     model = config.text("model_id")
     skill = top.text("skill")
     at, whence = _created(path, parse_time(top.text("timestamp")), "timestamp")
@@ -179,7 +179,7 @@ def _results(path: Path, top: Fields, doubts: list[FileError]) -> Iterator[Impor
         raise doubts[0]
 
 
-def _transcript(path: Path, top: Fields) -> Imported:
+def _transcript(path: Path, top: JsonObject) -> Imported:
     """One task's transcript is one conversation."""
     session = top.inner("session")
     model = session.text("model") if session is not None else None
@@ -197,8 +197,8 @@ def _created(path: Path, found: datetime | None, name: str) -> tuple[datetime, s
     return (found, name) if found is not None else (file_time(path), "file's date")
 
 
-def _imported(path: Path, run: Fields, known: _Known, identity: list[Any]) -> Imported:
-    found = Told(run, path)
+def _imported(path: Path, run: JsonObject, known: _Known, identity: list[Any]) -> Imported:
+    found = WazaReader(run, path)
     told = dict(known.told)
     told["result"] = run.rest(*_TOLD_ELSEWHERE, "run_number", "task_id", "task_name")
     for name in ("responder", "final_output", "prompt"):

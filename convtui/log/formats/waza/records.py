@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.log.formats.findings import finding_of
-from convtui.log.formats.json_objects import Fields, Foreign, arguments_of
+from convtui.log.formats.json_objects import ForeignEvent, JsonObject, arguments_of
 from convtui.records.codec import Speaker
 from convtui.records.models import (
     LlmFailed,
@@ -46,13 +46,13 @@ _OUTCOMES: Final = {
 }
 
 
-class Told:
+class WazaReader:
     """The records of one run, in order, and how it ended.
 
     A value of the wrong kind is a finding, and taken to be absent.
     """
 
-    def __init__(self, run: Fields, path: Path) -> None:
+    def __init__(self, run: JsonObject, path: Path) -> None:
         doubts = run.doubts = [] if run.doubts is None else run.doubts
         self._path = path
         self.records: list[Record] = []
@@ -124,7 +124,7 @@ class Told:
     def _at(self) -> dict[str, Any]:
         return {"session": 1, "turn": self._number, "side": "provider"}
 
-    def _event(self, event: Fields) -> None:
+    def _event(self, event: JsonObject) -> None:
         kind = _kind(event)
         if kind in _OF_PROVIDER and not self._open:
             self._number += 1
@@ -158,7 +158,7 @@ class Told:
         else:
             turn = {"turn": self._number} if self._open else {}
             data = event.rest("type") or None
-            self._add(Foreign(session=1, **turn, origin="waza", event=kind, data=data))
+            self._add(ForeignEvent(session=1, **turn, origin="waza", event=kind, data=data))
 
     @property
     def _round(self) -> dict[str, Any]:
@@ -183,7 +183,7 @@ class Told:
             )
         )
 
-    def _called(self, event: Fields) -> None:
+    def _called(self, event: JsonObject) -> None:
         call = event.text("tool_call_id") or ""
         known = self._tools.get(call) if call else None
         arguments = event.data.get("arguments")
@@ -201,7 +201,7 @@ class Told:
             )
         )
 
-    def _returned(self, event: Fields) -> None:
+    def _returned(self, event: JsonObject) -> None:
         call = event.text("tool_call_id") or ""
         known = self._tools.get(call) if call else None
         result, ok = _result(event.data.get("tool_result")), event.flag("success")
@@ -222,7 +222,7 @@ class Told:
             )
         )
 
-    def _name(self, event: Fields, call: str) -> str:
+    def _name(self, event: JsonObject, call: str) -> str:
         """The tool's name: what says that a tool is done does not have it."""
         name = event.text("tool_name")
         if name is None and call:
@@ -323,7 +323,7 @@ class Told:
         return {**found, "kind": "completed", "reason": reason, "detail": detail}
 
 
-def _came_out(responder: Fields, error: str | None) -> dict[str, Any]:
+def _came_out(responder: JsonObject, error: str | None) -> dict[str, Any]:
     """The ending that a responder's summary tells."""
     outcome = responder.text("outcome")
     sent = responder.whole("followups_sent")
@@ -352,11 +352,11 @@ def _came_out(responder: Fields, error: str | None) -> dict[str, Any]:
     }
 
 
-def _kind(event: Fields) -> str:
+def _kind(event: JsonObject) -> str:
     return event.text("type") or ""
 
 
-def _has_kind(event: Fields, doubts: list[FileError]) -> bool:
+def _has_kind(event: JsonObject, doubts: list[FileError]) -> bool:
     """Whether an event says what it is; where it does not, that is a doubt."""
     if not event.data.get("type"):
         doubts.append(event.wrong("type", "is missing; the event is left out"))
@@ -364,7 +364,7 @@ def _has_kind(event: Fields, doubts: list[FileError]) -> bool:
     return event.text("type") is not None
 
 
-def _words(event: Fields) -> str:
+def _words(event: JsonObject) -> str:
     content = event.text("content")
     return content if content is not None else event.text("message") or ""
 

@@ -31,7 +31,7 @@ from convtui.tui.drawing.palette import Span
 from convtui.tui.screens.dialogs.questions import Ask
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.panes import PaneScreen
-from convtui.tui.timers import once
+from convtui.tui.timers import call_once
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.row_list import RowList
 from convtui.tui.widgets.run_list import run_spans
@@ -151,7 +151,7 @@ class ArmsScreen(PaneScreen):
             self._resting.stop()
             self._resting = None
         if listed.arm("A") and listed.arm("B"):
-            self._resting = once(self, wait, self._begin) if wait else None
+            self._resting = call_once(self, wait, self._begin) if wait else None
             if not wait:
                 self._begin()
         self._draw()

@@ -19,7 +19,7 @@ from convtui.tui.widgets import status
 from convtui.tui.widgets.inspector.drift import drift_of
 from convtui.tui.widgets.inspector.inspector import Inspector
 from convtui.tui.widgets.inspector.tabs import RESPONDER, Context
-from convtui.tui.widgets.transcript.marks import Extra, extra_of
+from convtui.tui.widgets.transcript.marks import TurnExtras, extra_of
 from convtui.tui.widgets.transcript.note_marks import has_row
 from convtui.tui.widgets.transcript.transcript_view import Mode
 
@@ -169,20 +169,20 @@ class InspectorFeed:
             self._conversation.source.changed.add(index)
             self._source_changed()
 
-    def extra(self, turn: Turn) -> Extra | None:
+    def extra(self, turn: Turn) -> TurnExtras | None:
         correction = self._notes.correction(turn)
         detail = self._detail(turn) if int(turn.flags) & _TOLD_BY_LOG else None
         extra = extra_of(detail) if detail is not None else None
         waiting = self._waiting(turn)
         if waiting:
-            extra = extra or Extra()
+            extra = extra or TurnExtras()
             extra.uses += waiting
         if correction is not None:
-            extra = extra or Extra()
+            extra = extra or TurnExtras()
             extra.correction = correction
         noted = self._notes.on(turn)
         if noted is not None and has_row(noted, turn):
-            extra = extra or Extra()
+            extra = extra or TurnExtras()
             extra.noted = noted
         return extra
 

@@ -19,7 +19,7 @@ from convtui.text.word_diff import word_diff
 from convtui.tui.drawing.labels import error_lines
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
-from convtui.tui.widgets.text_pane import Doc, TextPane
+from convtui.tui.widgets.text_pane import Document, TextPane
 
 WIDE = 100
 """Columns from which the texts stand beside each other."""
@@ -170,7 +170,7 @@ class ReloadedScreen(Screen[None]):
         panes = [self.query_one(f"#reloaded-{name}", TextPane) for name in ("old", "new", "asked")]
         wide = self.app.size.width >= WIDE
         if not wide:
-            whole = Doc()
+            whole = Document()
             for doc in (old, new, asked):
                 if doc is not None:
                     whole.pieces += doc.pieces
@@ -183,30 +183,30 @@ class ReloadedScreen(Screen[None]):
         keys = [KeyItem("a", "ask the model again", "ask")] if self._ask is not None else []
         self.query_one(KeyBar).items = [*keys, KeyItem("esc", "back", "back")]
 
-    def _docs(self) -> tuple[Doc | None, Doc | None, Doc | None]:
+    def _docs(self) -> tuple[Document | None, Document | None, Document | None]:
         preview = self.preview
         if preview is None:
-            doc = Doc()
+            doc = Document()
             for line in self.problem.split("\n")[1:]:
                 doc.line((visible_line(line, 300), "text"))
             return doc, None, None
         marks = set(preview.changed)
         before, after = preview.before, preview.after
         same = _texts(before, after)
-        old = Doc().head("OLD", "as it was recorded")
+        old = Document().head("OLD", "as it was recorded")
         if before is None:
             old.line(("a hook failed", "error bold"))
         else:
             _made(old, before, marks, same[0])
-        new = Doc().head("NEW", "the same reply, the new code")
+        new = Document().head("NEW", "the same reply, the new code")
         if after is None:
             _failed(new, preview.error)
         else:
             _made(new, after, marks, same[1])
         _raw(new, preview.raw, after)
-        asked: Doc | None = None
+        asked: Document | None = None
         if self.asked is not None:
-            asked = Doc().head("ASKED AGAIN", "a new reply, the new code")
+            asked = Document().head("ASKED AGAIN", "a new reply, the new code")
             made = self.asked.made
             _made(asked, made, set(), [(made.text, "text")] if made.text is not None else None)
             _raw(asked, self.asked.raw, made)
@@ -235,7 +235,7 @@ def _texts(before: Made | None, after: Made | None) -> tuple[list[Span] | None, 
     return old, new
 
 
-def _made(doc: Doc, made: Made, changed: set[str], text: Sequence[Span] | None) -> None:
+def _made(doc: Document, made: Made, changed: set[str], text: Sequence[Span] | None) -> None:
     def line(name: str, value: str, kind: str) -> None:
         mark = "! " if kind in changed else "  "
         role = "warning bold" if kind in changed else "text"
@@ -261,14 +261,14 @@ def _signals(matches: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def _failed(doc: Doc, error: dict[str, Any] | None) -> None:
+def _failed(doc: Document, error: dict[str, Any] | None) -> None:
     message, frames = error_lines(error)
     doc.line((message, "error bold"))
     for frame in frames:
         doc.line((frame, "text"), indent=2)
 
 
-def _raw(doc: Doc, raw: str, made: Made | None) -> None:
+def _raw(doc: Document, raw: str, made: Made | None) -> None:
     doc.head("raw reply")
     marks = [
         (int(match.get("start") or 0), int(match.get("end") or 0), "mark:warning")

@@ -21,7 +21,7 @@ from convtui.tui.screens.debugger.widgets import DebuggerWidgets
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.sources.replay import ReplaySource
 from convtui.tui.sources.source import LiveSource, Source
-from convtui.tui.timers import once
+from convtui.tui.timers import call_once
 from convtui.tui.widgets.inspector.inspector import Inspector
 from convtui.tui.widgets.inspector.tabs import DECISION
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
@@ -183,7 +183,7 @@ class DebuggerScreen(ActionScreen):
 
     def _plan(self) -> None:
         wait = max(0.001, FRAME - (time.monotonic() - self._painted))
-        self._pending = once(self, wait, self.repaint)
+        self._pending = call_once(self, wait, self.repaint)
 
     def _tick(self) -> None:
         if self.source.live and not self.conversation.over:

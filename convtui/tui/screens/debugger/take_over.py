@@ -17,7 +17,7 @@ from convtui.tui.screens.debugger.take_over_labels import WHO, draft_of, input_l
 from convtui.tui.screens.dialogs.questions import Ask
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.textual_compat import forward
-from convtui.tui.timers import once
+from convtui.tui.timers import call_once
 from convtui.tui.widgets import status
 from convtui.tui.widgets.takeover import TakeOverInput
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
@@ -259,7 +259,7 @@ class TakeOver:
         if busy > 0:
             if self._input_timer is not None:
                 self._input_timer.stop()
-            self._input_timer = once(box, busy, self._context.repaint)
+            self._input_timer = call_once(box, busy, self._context.repaint)
             return False
         self._wants_input = False
         box.focus()

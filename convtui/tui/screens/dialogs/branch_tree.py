@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 from convtui.analysis.compare.comparison import compare_logs
 from convtui.analysis.compare.lineage import setting_changes
 from convtui.errors import ConvtuiError
-from convtui.library.families import Branch, family_of, guides, same_log
+from convtui.library.families import RunNode, family_of, guides, same_log
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
 
@@ -59,7 +59,7 @@ class BranchesScreen(ModalScreen[Chosen | None]):
         self._path = path
         self._live = live
         self._hint = hint
-        self.rows: list[tuple[str, Branch]] = []
+        self.rows: list[tuple[str, RunNode]] = []
         """The branches that are listed, each with the lines that are drawn before it."""
         self._parents: dict[Path, RunSummary] = {}
         self._changes: dict[Path, str] = {}
@@ -96,7 +96,7 @@ class BranchesScreen(ModalScreen[Chosen | None]):
             # A folder of many runs takes its time: it is not read all the while.
             await asyncio.sleep(max(REFRESH, 10 * (time.monotonic() - began)))
 
-    def _is_open(self, branch: Branch) -> bool:
+    def _is_open(self, branch: RunNode) -> bool:
         return same_log(branch.run.path, self._path)
 
     def _say(self, text: str) -> None:
@@ -104,7 +104,7 @@ class BranchesScreen(ModalScreen[Chosen | None]):
         note.display = bool(text)
         note.update(Content(visible_line(text, 400)))
 
-    def _fill(self, root: Branch | None) -> None:
+    def _fill(self, root: RunNode | None) -> None:
         found = list(guides([root])) if root is not None else []
         before = self.selected
         self.rows = found[:MOST]
@@ -134,13 +134,13 @@ class BranchesScreen(ModalScreen[Chosen | None]):
         listed.focus()
         self._about()
 
-    def _here(self, branch: Branch) -> str:
+    def _here(self, branch: RunNode) -> str:
         if not self._is_open(branch):
             return ""
         return "live here" if self._live and branch.run.running else "open here"
 
     @property
-    def selected(self) -> Branch | None:
+    def selected(self) -> RunNode | None:
         """The selected branch."""
         place = self.query_one(OptionList).highlighted
         return self.rows[place][1] if place is not None and place < len(self.rows) else None
@@ -212,7 +212,7 @@ class BranchesScreen(ModalScreen[Chosen | None]):
             self.dismiss((what, branch.run))
 
 
-def row(guide: str, branch: Branch, *, here: str = "") -> Content:
+def row(guide: str, branch: RunNode, *, here: str = "") -> Content:
     """A branch on one line: its place in the tree, its id, where it came from, how it stands."""
     run = branch.run
     state, role = state_of(run)

@@ -20,7 +20,7 @@ from convtui.errors import UsageError
 from convtui.text.boundary import visible
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.handlers import Handler
-from convtui.tui.timers import once
+from convtui.tui.timers import call_once
 from convtui.tui.widgets.keybar import KeyBar
 
 if TYPE_CHECKING:
@@ -289,7 +289,7 @@ class PickerScreen(ActionScreen):
         self.capp.last_failure = ""
         if self._timer is not None:
             self._timer.stop()
-        self._timer = once(self, CHECK_AFTER, lambda: self.spawn(self._check()))
+        self._timer = call_once(self, CHECK_AFTER, lambda: self.spawn(self._check()))
 
     def on_input_changed(self) -> None:
         """Another choice."""

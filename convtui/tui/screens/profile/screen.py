@@ -28,7 +28,7 @@ from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.panes import PaneScreen
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.row_list import RowList
-from convtui.tui.widgets.text_pane import Doc, TextPane
+from convtui.tui.widgets.text_pane import Document, TextPane
 
 NARROW, LOW = 100, 20
 _EVERY = 0.1
@@ -156,13 +156,13 @@ class ProfileScreen(PaneScreen):
         assert isinstance(right, TextPane)
         if not reading.profile.runs:
             left.show(self._nothing(reading))
-            right.show(Doc())
+            right.show(Document())
             return
         doc = tables(reading, room, self.order)
         shown = plots(reading.profile, room, 5 if height >= 30 else 3)
         if narrow:
             doc.blank().pieces.extend(shown.pieces)
-            shown = Doc()
+            shown = Document()
         left.show(doc, keep_place=again)
         right.show(shown, keep_place=again)
         if self.many:
@@ -177,8 +177,8 @@ class ProfileScreen(PaneScreen):
         self.query_one("#profile-head", Static).update(Content("".join(listed.table.head)))
 
     @staticmethod
-    def _nothing(reading: Reading) -> Doc:
-        doc = Doc()
+    def _nothing(reading: Reading) -> Document:
+        doc = Document()
         if reading.stopped:
             return doc.line(("Stopped before the first log was read.", "warning"))
         doc.line(("There is no run to profile.", "bold"))

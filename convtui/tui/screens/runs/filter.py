@@ -14,13 +14,13 @@ from textual.widgets import Input, Static
 
 from convtui.errors import FilterError
 from convtui.filters.filter import Filter
-from convtui.library.families import Branch, families, guides, only
+from convtui.library.families import RunNode, families, guides, only
 from convtui.library.library import Library
 from convtui.library.run_order import NEWEST, sort_runs
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible
 from convtui.tui.screens.screen_context import ScreenContext
-from convtui.tui.timers import once
+from convtui.tui.timers import call_once
 from convtui.tui.widgets.run_list import Row, RunList
 
 _SIGNS = '~&|!()"'
@@ -71,7 +71,7 @@ class RunFinder:
         self.library = library
         self.everything: list[RunSummary] = []
         self.order = NEWEST
-        self.roots: list[Branch] = []
+        self.roots: list[RunNode] = []
         self.opened: frozenset[str] = frozenset()
         """Roots whose branches are shown."""
         self.matching = 0
@@ -97,7 +97,7 @@ class RunFinder:
         return not self._gone and self._view.alive
 
     @property
-    def selected(self) -> Branch | None:
+    def selected(self) -> RunNode | None:
         """The lit run."""
         return self._listed.branch
 
@@ -233,7 +233,7 @@ class RunFinder:
         # What was searched for must be seen, also where it is a branch.
         return list(guides(only(roots, lambda run: run.file in files))), len(matches), partly
 
-    def _is_open(self, branch: Branch) -> bool:
+    def _is_open(self, branch: RunNode) -> bool:
         return branch.depth > 0 or branch.run.file in self.opened
 
     def _complain(self, message: str) -> None:
@@ -248,7 +248,7 @@ class RunFinder:
         self._asked += 1
         text = self._box.value
         if any(sign in text for sign in _SIGNS):
-            self._typing = once(self._box, _TYPING, self._ask_now)
+            self._typing = call_once(self._box, _TYPING, self._ask_now)
         else:
             self._ask_now()
 

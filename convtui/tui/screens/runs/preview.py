@@ -13,7 +13,7 @@ from convtui.transcript.fold import Flag, Turn
 from convtui.tui.drawing.labels import ending
 from convtui.tui.widgets.run_list import BAD
 from convtui.tui.widgets.status import short_spec
-from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.outline import seconds
 
 _ENDS = 2
@@ -32,9 +32,9 @@ _COUNTED = (
 )
 
 
-def preview(run: RunSummary, turns: RunTurns | None, problem: str = "") -> Doc:
+def preview(run: RunSummary, turns: RunTurns | None, problem: str = "") -> Document:
     """The run and, where they were read, its turns. `problem` says why they were not."""
-    doc = Doc()
+    doc = Document()
     who = f"{visible_line(run.persona, 40)} -> {visible_line(short_spec(run.provider), 60)}"
     doc.line((who if not run.damaged else "a log that cannot be read", "accent bold"))
     doc.line((visible_line(run.name), "muted"))
@@ -90,7 +90,7 @@ def _many(count: int, what: str) -> str:
 _ADJECTIVES = frozenset({"discarded", "empty", "edited", "human"})
 
 
-def _counts(doc: Doc, turns: Sequence[Turn]) -> None:
+def _counts(doc: Document, turns: Sequence[Turn]) -> None:
     spans: list[tuple[str, str]] = []
     signals = Counter(name for turn in turns for name in turn.signals)
     for name, count in signals.most_common(4):
@@ -104,7 +104,7 @@ def _counts(doc: Doc, turns: Sequence[Turn]) -> None:
         doc.line(*parts, label=[(f"{'noticed':<9} ", "muted")])
 
 
-def _sessions(doc: Doc, found: RunTurns) -> None:
+def _sessions(doc: Document, found: RunTurns) -> None:
     doc.head("sessions")
     counts = Counter(turn.session for turn in found.turns)
     for session in found.sessions[:20]:
@@ -120,7 +120,7 @@ def _sessions(doc: Doc, found: RunTurns) -> None:
         doc.line(("none was begun", "muted"))
 
 
-def _notes(doc: Doc, found: RunTurns) -> None:
+def _notes(doc: Document, found: RunTurns) -> None:
     marks = [(at, note) for at, note in found.notes if note.mark or note.note or note.corrects]
     if not marks:
         return
@@ -133,7 +133,7 @@ def _notes(doc: Doc, found: RunTurns) -> None:
         doc.line((f"and {len(marks) - _NOTES} more", "muted"))
 
 
-def _turns(doc: Doc, turns: Sequence[Turn]) -> None:
+def _turns(doc: Document, turns: Sequence[Turn]) -> None:
     doc.head("turns")
     if not turns:
         doc.line(("nothing was said", "muted"))
@@ -148,7 +148,7 @@ def _turns(doc: Doc, turns: Sequence[Turn]) -> None:
         _turn(doc, turn)
 
 
-def _turn(doc: Doc, turn: Turn) -> None:
+def _turn(doc: Document, turn: Turn) -> None:
     speaker = "provider" if turn.speaker == "provider" else "persona"
     gone = "discard struck" if turn.flags & Flag.DISCARDED else "text"
     text = visible_line(one_line(turn.text, _LONGEST)) or "(nothing)"

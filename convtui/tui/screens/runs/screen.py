@@ -30,10 +30,10 @@ from convtui.tui.screens.runs.filter import RunFinder, seen_as
 from convtui.tui.screens.runs.preview import preview
 from convtui.tui.screens.runs.run_actions import RunUses
 from convtui.tui.screens.screen_context import ScreenContext
-from convtui.tui.timers import once
+from convtui.tui.timers import call_once
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.run_list import RunList
-from convtui.tui.widgets.text_pane import Doc, TextPane
+from convtui.tui.widgets.text_pane import Document, TextPane
 
 _LOOKING = 0.06
 """Seconds on a row after which its preview is read."""
@@ -175,7 +175,7 @@ class RunsScreen(ActionScreen):
             words.update("No run matches this filter. Escape empties it.")
         if empty:
             self._previewed = ()
-            self._pane.show(Doc())
+            self._pane.show(Document())
 
     def on_input_changed(self) -> None:
         """Fewer, or more."""
@@ -232,7 +232,7 @@ class RunsScreen(ActionScreen):
         """The preview follows when the selection rests."""
         if self._looking is not None:
             self._looking.stop()
-        self._looking = once(self, _LOOKING, self._preview_now)
+        self._looking = call_once(self, _LOOKING, self._preview_now)
 
     def _preview_now(self) -> None:
         self._looking = None

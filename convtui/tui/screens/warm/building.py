@@ -18,8 +18,8 @@ from convtui.secrets.redactor import Redactor
 from convtui.tui.documents.warm import built
 from convtui.tui.screens.dialogs.questions import Choose
 from convtui.tui.screens.screen_context import ScreenContext
-from convtui.tui.screens.warm.form import BuildForm, Wishes
-from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.screens.warm.form import BuildForm, BuildOptions
+from convtui.tui.widgets.text_pane import Document
 from convtui.warm.store import WarmStore, checked_name
 
 
@@ -39,7 +39,7 @@ class TemplateBuilder:
         *,
         start: Callable[[Coroutine[Any, Any, None]], Worker[None]],
         repaint: Callable[[], None],
-        built: Callable[[Doc, str], Awaitable[None]],
+        built: Callable[[Document, str], Awaitable[None]],
         mounted: Callable[[], bool],
     ) -> None:
         """`logs` are the runs that were chosen to build from, none for all of `runs_dir`. `start`
@@ -75,7 +75,7 @@ class TemplateBuilder:
         runs = f"{count:,} chosen run{'s' * (count != 1)}" if count else "all saved runs"
         self._context.open(BuildForm(runs, _bad_name), self._asked)
 
-    def _asked(self, wishes: Wishes | None) -> None:
+    def _asked(self, wishes: BuildOptions | None) -> None:
         if wishes is None:
             return
         if not self._store.path(wishes.name).exists():
@@ -90,12 +90,12 @@ class TemplateBuilder:
         ask = Choose(f"there is a template {wishes.name} already", answers)
         self._context.open(ask, answered)
 
-    def _begin(self, wishes: Wishes) -> None:
+    def _begin(self, wishes: BuildOptions) -> None:
         self.progress, self._stop = (0, 0), threading.Event()
         self._work = self._start(self._build(wishes, self._stop))
         self._repaint()
 
-    async def _build(self, wishes: Wishes, stop: threading.Event) -> None:
+    async def _build(self, wishes: BuildOptions, stop: threading.Event) -> None:
         try:
             mined, saved = await asyncio.to_thread(self._mine, wishes, stop)
         except _StoppedError:
@@ -115,7 +115,7 @@ class TemplateBuilder:
         report = built(mined, wishes.name, saved, mined.why_nothing(wishes.rules))
         await self._built(report, wishes.name if saved else "")
 
-    def _mine(self, wishes: Wishes, stop: threading.Event) -> tuple[Mined, str]:
+    def _mine(self, wishes: BuildOptions, stop: threading.Event) -> tuple[Mined, str]:
         """What was found, and the file it was saved in; empty for none. Blocking."""
         logs = logs_of(self._runs_dir, self._logs, wishes.filter, stop)
 

@@ -34,7 +34,7 @@ _FIELDS: Final = (
 
 
 @dataclass(slots=True, frozen=True)
-class Wishes:
+class BuildOptions:
     """What is to be built of which runs."""
 
     name: str
@@ -44,7 +44,7 @@ class Wishes:
     rules: Rules
 
 
-class BuildForm(ModalScreen[Wishes | None]):
+class BuildForm(ModalScreen[BuildOptions | None]):
     """A line for each wish; Enter builds, Escape is None. `check` refuses a name with a reason."""
 
     DEFAULT_CSS = """
@@ -131,7 +131,7 @@ class BuildForm(ModalScreen[Wishes | None]):
         if wrong is None:
             try:
                 wishes = wishes_of(values)
-            except WrongWishError as error:
+            except FieldError as error:
                 place, wrong = error.args
             else:
                 self.dismiss(wishes)
@@ -140,18 +140,18 @@ class BuildForm(ModalScreen[Wishes | None]):
         self.query_one(f"#build-{place}", Input).focus()
 
 
-class WrongWishError(Exception):
+class FieldError(Exception):
     """A field and what is wrong with it."""
 
 
-def wishes_of(values: dict[str, str]) -> Wishes:
+def wishes_of(values: dict[str, str]) -> BuildOptions:
     """The wishes in the texts of the form; raises with the field and what is wrong with it."""
     if values["filter"]:
         try:
             parse(values["filter"])
         except ConvtuiError as error:
-            raise WrongWishError("filter", str(error)) from None
-    return Wishes(
+            raise FieldError("filter", str(error)) from None
+    return BuildOptions(
         values["name"],
         values["description"],
         _words(values["tags"]),
@@ -174,7 +174,7 @@ def _words(text: str) -> tuple[str, ...]:
 def _whole(values: dict[str, str], name: str, least: int) -> int:
     text = values[name]
     if not (text.isascii() and text.isdecimal()) or int(text) < least:
-        raise WrongWishError(name, f"write a whole number from {least} on, not {text!r}")
+        raise FieldError(name, f"write a whole number from {least} on, not {text!r}")
     return int(text)
 
 
@@ -184,5 +184,5 @@ def _share(values: dict[str, str], name: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise WrongWishError(name, f"write a number from 0 to 1, not {values[name]!r}")
+        raise FieldError(name, f"write a number from 0 to 1, not {values[name]!r}")
     return value

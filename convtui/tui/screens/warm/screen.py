@@ -24,7 +24,7 @@ from convtui.tui.screens.warm.building import TemplateBuilder
 from convtui.tui.screens.warm.editing import TemplateEditing
 from convtui.tui.screens.warm.warm_list import TemplateList, entries_of
 from convtui.tui.widgets.keybar import KeyBar
-from convtui.tui.widgets.text_pane import Doc, TextPane
+from convtui.tui.widgets.text_pane import Document, TextPane
 from convtui.warm.store import WarmStore
 
 NARROW = 100
@@ -157,7 +157,7 @@ class WarmScreen(PaneScreen):
         await self.reload(select)
         self._preview()
 
-    async def _show_report(self, report: Doc, select: str) -> None:
+    async def _show_report(self, report: Document, select: str) -> None:
         self.differs = True
         await self.reload(select)
         self._pane.show(report)

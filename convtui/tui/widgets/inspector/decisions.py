@@ -24,7 +24,7 @@ from convtui.tui.widgets.inspector.requests import (
     reply_body,
 )
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context, message_of
-from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.outline import seconds
 
 _LABEL: Final = 11
@@ -45,10 +45,10 @@ class Card:
     fields: dict[str, Span] = field(default_factory=dict)
 
 
-def decisions(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
+def decisions(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     """The decisions of a turn, side by side where there is room, and what differs."""
     cards = _cards(detail)
-    doc = Doc()
+    doc = Document()
     if not cards:
         why = "The responder decided nothing in this turn"
         if turn.speaker == "provider":
@@ -193,7 +193,7 @@ def _names(cards: Sequence[Card]) -> list[str]:
     return [name for name in order if any(name in card.fields for card in cards)]
 
 
-def _below(doc: Doc, cards: Sequence[Card]) -> None:
+def _below(doc: Document, cards: Sequence[Card]) -> None:
     names = _names(cards)
     for place, card in enumerate(cards):
         doc.head(card.title, card.note)
@@ -211,7 +211,7 @@ def _below(doc: Doc, cards: Sequence[Card]) -> None:
         doc.blank().line(("* ", "accent bold"), ("differs from the decision above", "muted"))
 
 
-def _beside(doc: Doc, cards: Sequence[Card], width: int) -> None:
+def _beside(doc: Document, cards: Sequence[Card], width: int) -> None:
     heads = [f"{card.title}{', ' + card.note if card.note else ''}" for card in cards]
     _row(doc, "  ", "", [(head, "accent bold") for head in heads], width)
     for name in _names(cards):
@@ -220,7 +220,7 @@ def _beside(doc: Doc, cards: Sequence[Card], width: int) -> None:
     doc.blank().line(("* ", "accent bold"), ("differs", "muted"))
 
 
-def _row(doc: Doc, mark: str, name: str, cells: Sequence[Span], width: int) -> None:
+def _row(doc: Document, mark: str, name: str, cells: Sequence[Span], width: int) -> None:
     columns = [Wrapped(visible(text), width - 2).lines() for text, _ in cells]
     for number in range(max(map(len, columns))):
         label: list[Span] = [(mark if number == 0 else "  ", "accent bold")]
@@ -233,7 +233,7 @@ def _row(doc: Doc, mark: str, name: str, cells: Sequence[Span], width: int) -> N
         doc.line(*spans, label=label)
 
 
-def _answers(doc: Doc, cards: Sequence[Card]) -> None:
+def _answers(doc: Document, cards: Sequence[Card]) -> None:
     for before, after in pairwise(cards):
         old, new = decision_text(before.record), decision_text(after.record)
         same = before.record.get("kind") == after.record.get("kind")
@@ -246,11 +246,11 @@ def _answers(doc: Doc, cards: Sequence[Card]) -> None:
 # --- the responder's own conversation
 
 
-def responder(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
+def responder(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     """What the responder was told and what it answered, up to a turn."""
     if context.asked is not None and not any(c.side == "responder" for c in detail.calls):
         detail = context.asked
-    doc = Doc()
+    doc = Document()
     calls = [call for call in detail.calls if call.side == "responder"]
     if not calls:
         return doc.nothing(
@@ -282,7 +282,7 @@ def responder(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
     return doc
 
 
-def _answered(doc: Doc, number: int, call: Call) -> None:
+def _answered(doc: Document, number: int, call: Call) -> None:
     if call.response is not None:
         doc.line((f"{number:>2} ", "muted"), ("assistant", "provider bold"), ("  reply", "muted"))
         reply_body(doc, call.response)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from convtui.transcript.fold import Flag, Transcript, Turn
 from convtui.tui.drawing.word_diff import diff_spans
-from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.widgets.text_pane import Document
 
 DRIFTED: Final = "warning:drift"
 """The code of a turn whose provider answered otherwise than the record says."""
@@ -63,11 +63,11 @@ def drift_of(transcript: Transcript, turn: Turn) -> Mapping[str, Any] | None:
     return None
 
 
-def with_drift(doc: Doc, drift: Mapping[str, Any] | None) -> Doc:
+def with_drift(doc: Document, drift: Mapping[str, Any] | None) -> Document:
     """A document of the inspector with the two answers, as a word diff, above it."""
     if drift is None:
         return doc
-    found = Doc()
+    found = Document()
     words = _WORDS.get(str(drift.get("what")), "the provider answers otherwise now")
     found.line(("~ drift", "warning bold"), (f": {words}", "warning"))
     found.line(("[-on record-]", "error"), ("  ", "text"), ("{+replayed+}", "ok"))

@@ -26,7 +26,7 @@ from convtui.tui.widgets.inspector.tabs import (
     messages_of,
 )
 from convtui.tui.widgets.line_view import strip_of
-from convtui.tui.widgets.text_pane import Doc, TextPane
+from convtui.tui.widgets.text_pane import Document, TextPane
 
 
 class TabBar(Widget):
@@ -240,7 +240,7 @@ class Inspector(Vertical):
         turn = self._turn
         self._given.width = self.size.width
         if turn is None:
-            doc = Doc().line((self.empty_message, "muted"))
+            doc = Document().line((self.empty_message, "muted"))
         else:
             doc = build(self._tab, self._detail, turn, self._given)
         what = (turn.session, turn.number, self._tab) if turn is not None else ()

@@ -13,7 +13,7 @@ from convtui.records.codec import RecordDict
 from convtui.transcript.fold import Flag, Turn
 from convtui.tui.drawing.palette import Span
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context, message_of
-from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.widgets.text_pane import Document
 
 _WITHOUT_A_MODEL = {
     "scripted": "the persona is scripted, and this stands in its script.",
@@ -39,9 +39,9 @@ def arguments_text(tool: Mapping[str, Any]) -> str:
     return pretty(arguments)
 
 
-def request(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
+def request(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     """Every call of a turn: exactly what was sent, and the reply; how the simulator ended it."""
-    doc = Doc()
+    doc = Document()
     if not detail.calls:
         doc.nothing(_why_none(detail, turn, context))
         _user_ended(doc, detail)
@@ -83,7 +83,7 @@ def _why_none(detail: TurnDetail, turn: Turn, context: Context) -> str:
     return f"No model was asked: {_WITHOUT_A_MODEL.get(context.simulator, 'none was needed.')}"
 
 
-def _reply(doc: Doc, call: Call, sentinel: str) -> None:
+def _reply(doc: Document, call: Call, sentinel: str) -> None:
     response = call.response
     if response is None:
         if call.failed is not None:
@@ -106,7 +106,7 @@ def _reply(doc: Doc, call: Call, sentinel: str) -> None:
     reply_body(doc, response, sentinel)
 
 
-def reply_body(doc: Doc, response: RecordDict, sentinel: str = "") -> None:
+def reply_body(doc: Document, response: RecordDict, sentinel: str = "") -> None:
     """Reasoning, text and tool calls of a reply, as they came; `sentinel` is lit where it hit."""
     if response.get("reasoning"):
         doc.line(("reasoning", "muted"), (" kept apart, never said", "muted"), indent=3)
@@ -125,7 +125,7 @@ def reply_body(doc: Doc, response: RecordDict, sentinel: str = "") -> None:
         doc.text(pretty(called.get("arguments") or "{}"), indent=5)
 
 
-def part_lines(doc: Doc, response: RecordDict, indent: int = 0) -> Doc:
+def part_lines(doc: Document, response: RecordDict, indent: int = 0) -> Document:
     """Names the parts of a reply that are no text, each with what is kept of it."""
     parts = response.get("parts")
     parts = parts if isinstance(parts, list) else []
@@ -138,7 +138,7 @@ def part_lines(doc: Doc, response: RecordDict, indent: int = 0) -> Doc:
     return doc
 
 
-def _user_ended(doc: Doc, detail: TurnDetail) -> None:
+def _user_ended(doc: Document, detail: TurnDetail) -> None:
     for record in detail.decisions:
         if record.get("type") != "user.ended":
             continue
@@ -188,7 +188,7 @@ def warm_places(call: Call, messages: Sequence[Any], context: Context) -> dict[i
     return found
 
 
-def one_message(doc: Doc, number: int, message: Any, origin: str = "") -> None:
+def one_message(doc: Document, number: int, message: Any, origin: str = "") -> None:
     """One message of a request: role, where it is from, names, content, whatever else it has."""
     if not isinstance(message, Mapping):
         doc.line((f"{number} ", "muted"), ("not a message", "warning")).text(pretty(message))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from convtui.log.detail import Call, Take, TurnDetail
+from convtui.log.detail import Call, StageRun, TurnDetail
 from convtui.log.notes import TurnNote
 from convtui.printing.wording import cut_words, parts_words
 from convtui.records.codec import RecordDict
@@ -22,7 +22,7 @@ from convtui.transcript.corrections import (
 from convtui.transcript.fold import FAILED, OPEN, Flag, Totals, Turn
 from convtui.tui.drawing.palette import Span
 from convtui.tui.sources.budget import Limit
-from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.outline import seconds
 
 UNKNOWN: Final = "unknown"
@@ -100,8 +100,8 @@ def placing(raw: str, start: int, end: int) -> str:
     return "a sentence of its own" if alone else "inside a sentence"
 
 
-def stages(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
-    doc = Doc()
+def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
+    doc = Document()
     held = str(context.hold.get("stage", "")) if context.hold else ""
     attempts = sorted({call.attempt for call in detail.calls} | {t.attempt for t in detail.takes})
     for attempt in attempts or [turn.attempt]:
@@ -141,7 +141,7 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
     return doc
 
 
-def _faults(doc: Doc, detail: TurnDetail, turn: Turn, correction: Correction | None) -> None:
+def _faults(doc: Document, detail: TurnDetail, turn: Turn, correction: Correction | None) -> None:
     """What the heuristics noticed, what was corrected by hand, and whose fault it is."""
     take = next((take for take in reversed(detail.takes) if take.committed), None)
     entries = (take.committed or {}).get("flags") if take is not None else None
@@ -163,7 +163,9 @@ def _faults(doc: Doc, detail: TurnDetail, turn: Turn, correction: Correction | N
         doc.line((fault.why, "muted"), indent=2)
 
 
-def _stage(doc: Doc, name: str, sign: str, spans: Sequence[Span], *, held: bool = False) -> None:
+def _stage(
+    doc: Document, name: str, sign: str, spans: Sequence[Span], *, held: bool = False
+) -> None:
     mark: Span = ("> ", "held bold") if held else (f"{sign or ' '} ", "muted bold")
     title: Span = (f"{name:<13}", "held bold" if held else "text bold")
     doc.line(*spans, label=(mark, title))
@@ -171,7 +173,7 @@ def _stage(doc: Doc, name: str, sign: str, spans: Sequence[Span], *, held: bool 
         doc.line(("held here", "held"), indent=15)
 
 
-def _call_stages(doc: Doc, call: Call, held: str, context: Context) -> None:
+def _call_stages(doc: Document, call: Call, held: str, context: Context) -> None:
     request = call.request
     kept, fresh = request.get("keep") or 0, request.get("append") or []
     count = int(kept) + len(fresh)
@@ -231,7 +233,7 @@ def _response_spans(response: RecordDict) -> list[Span]:
     return spans
 
 
-def _tool_stage(doc: Doc, detail: TurnDetail, held: str) -> None:
+def _tool_stage(doc: Document, detail: TurnDetail, held: str) -> None:
     if not detail.tools:
         if held == "tools":
             _stage(doc, "tools", "", [], held=True)
@@ -269,7 +271,13 @@ def _apart(match: Mapping[str, Any]) -> str:
 
 
 def _take_stages(
-    doc: Doc, take: Take, raw: str, held: str, context: Context, *, interim: Sequence[Interim]
+    doc: Document,
+    take: StageRun,
+    raw: str,
+    held: str,
+    context: Context,
+    *,
+    interim: Sequence[Interim],
 ) -> None:
     if take.signals is not None:
         matches = take.signals.get("matches") or []
@@ -331,7 +339,7 @@ def _take_stages(
         _stage(doc, "commit", "", [], held=True)
 
 
-def _debug(doc: Doc, record: RecordDict) -> None:
+def _debug(doc: Document, record: RecordDict) -> None:
     kind = str(record.get("type", ""))
     if kind == "debug.edited":
         word = "undone: edit of" if record.get("undoes") is not None else "edited"

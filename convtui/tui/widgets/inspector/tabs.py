@@ -16,7 +16,7 @@ from convtui.tui.widgets.inspector.requests import messages_of, part_lines, pret
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context, message_of, placing, stages
 from convtui.tui.widgets.inspector.tools import tools
 from convtui.tui.widgets.inspector.usage import usage
-from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.note_marks import with_note
 from convtui.tui.widgets.transcript.outline import seconds
 
@@ -26,7 +26,7 @@ DECIDING: Final = (*TABS, DECISION, RESPONDER)
 """The tabs of a conversation whose user decides before it speaks."""
 
 
-def build(tab: str, detail: TurnDetail | None, turn: Turn, context: Context) -> Doc:
+def build(tab: str, detail: TurnDetail | None, turn: Turn, context: Context) -> Document:
     """The document of a tab; the first and the last one begin with what was noted on the turn."""
     doc = _build(tab, detail, turn, context)
     if tab in (TABS[0], "Diff"):
@@ -34,15 +34,15 @@ def build(tab: str, detail: TurnDetail | None, turn: Turn, context: Context) -> 
     return with_note(doc, context.noted) if tab in (TABS[0], TABS[-1]) else doc
 
 
-def _build(tab: str, detail: TurnDetail | None, turn: Turn, context: Context) -> Doc:
+def _build(tab: str, detail: TurnDetail | None, turn: Turn, context: Context) -> Document:
     if detail is None:
-        return Doc().nothing("The records of this turn are being read.")
+        return Document().nothing("The records of this turn are being read.")
     if not detail.records:
         why = "The log has no records of this turn."
         if turn.flags & Flag.SEEDED:
             why = "This turn was said before this log began; its records are in the parent log"
             why += f": {detail.missing}." if detail.missing else "."
-        return Doc().nothing(why)
+        return Document().nothing(why)
     return _BUILDERS[tab](detail, turn, context)
 
 
@@ -75,8 +75,8 @@ __all__ = [
 ]
 
 
-def _raw(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
-    doc = Doc()
+def _raw(detail: TurnDetail, turn: Turn, context: Context) -> Document:
+    doc = Document()
     response = detail.response
     raw = detail.raw
     if raw is None:
@@ -104,7 +104,7 @@ def _raw(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
     return part_lines(doc.text(raw, marks=marks), response or {})
 
 
-def _beside_tools(doc: Doc, detail: TurnDetail) -> None:
+def _beside_tools(doc: Document, detail: TurnDetail) -> None:
     """What was written beside tool calls, with the signals in it."""
     if not any(call.response is not None for call in detail.calls):
         return  # told of with the rounds of an imported file
@@ -119,7 +119,7 @@ def _beside_tools(doc: Doc, detail: TurnDetail) -> None:
         doc.text(part.text, marks=marks).blank()
 
 
-def _earlier_rounds(doc: Doc, detail: TurnDetail) -> None:
+def _earlier_rounds(doc: Document, detail: TurnDetail) -> None:
     """The replies before the last one that belong to no request: imported files have none.
 
     Those with a request are told of with it.
@@ -140,25 +140,27 @@ def _earlier_rounds(doc: Doc, detail: TurnDetail) -> None:
         part_lines(doc.text(text, indent=3), record, indent=3).blank()
 
 
-def _diff(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
+def _diff(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     raw, shown = detail.raw, detail.shown
     if raw is None:
-        return Doc().nothing("There is no raw reply to compare with.")
+        return Document().nothing("There is no raw reply to compare with.")
     if shown is None:
-        return Doc().nothing("The reply was not processed yet.")
+        return Document().nothing("The reply was not processed yet.")
     if raw == shown:
-        return Doc().nothing("The shown text is the raw reply, unchanged.")
-    doc = Doc().head("draft -> said" if detail.draft else "raw -> shown", "")
+        return Document().nothing("The shown text is the raw reply, unchanged.")
+    doc = Document().head("draft -> said" if detail.draft else "raw -> shown", "")
     doc.line(("[-removed-]", "error"), ("  ", "text"), ("{+added+}", "ok")).blank()
     return doc.spans(diff_spans(raw, shown))
 
 
-def _wire(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
+def _wire(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     exchanges = [exchange.as_dict() for exchange in detail.wire] or context.wire
     if not exchanges:
         why = "No HTTP exchange of this turn was kept"
-        return Doc().nothing(f"{why} (the last 50 and every failure are; --wire all keeps all).")
-    doc = Doc()
+        return Document().nothing(
+            f"{why} (the last 50 and every failure are; --wire all keeps all)."
+        )
+    doc = Document()
     for exchange in exchanges:
         status = exchange.get("status")
         failed = bool(exchange.get("error")) or (isinstance(status, int) and status >= 400)
@@ -192,10 +194,12 @@ def _body(body: Any) -> str:
     return pretty(body)
 
 
-def _output(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
+def _output(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     if not detail.outputs and not detail.warnings:
-        return Doc().nothing("The provider printed, logged and warned of nothing in this turn.")
-    doc = Doc()
+        return Document().nothing(
+            "The provider printed, logged and warned of nothing in this turn."
+        )
+    doc = Document()
     for record in detail.warnings:
         doc.line(("! warning ", "warning bold"), (str(record.get("message", "")), "text"))
     for record in detail.outputs:
@@ -210,8 +214,8 @@ def _output(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
     return doc
 
 
-def _meta(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
-    doc = Doc().head(f"turn {turn.address}")
+def _meta(detail: TurnDetail, turn: Turn, context: Context) -> Document:
+    doc = Document().head(f"turn {turn.address}")
     doc.field("speaker", turn.speaker)
     doc.field("status", turn.status)
     names = [str(flag.name).lower() for flag in Flag if int(turn.flags) & int(flag)]
@@ -231,7 +235,7 @@ def _meta(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
     return doc
 
 
-_BUILDERS: Final[Mapping[str, Callable[[TurnDetail, Turn, Context], Doc]]] = {
+_BUILDERS: Final[Mapping[str, Callable[[TurnDetail, Turn, Context], Document]]] = {
     "Stages": stages,
     "Raw": _raw,
     "Diff": _diff,

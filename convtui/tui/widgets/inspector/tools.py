@@ -12,7 +12,7 @@ from convtui.text.boundary import visible_line
 from convtui.transcript.fold import OPEN, Turn
 from convtui.tui.widgets.inspector.requests import pretty
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context
-from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.outline import seconds
 from convtui.tui.widgets.transcript.tool_marks import round_words, tool_sign
 
@@ -26,10 +26,10 @@ _WORDS: Final = {
 }
 
 
-def tools(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
+def tools(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     """Every tool call of a turn by rounds: arguments, result, how long it took, who decided."""
     uses = [*tool_uses(detail), *waiting_uses((context.hold or {}).get("drafts") or ())]
-    doc = Doc()
+    doc = Document()
     if not uses:
         why = "No tool was called in this turn."
         return doc.nothing(f"{why} {_ELSEWHERE}" if detail.decided else why)
@@ -50,7 +50,7 @@ def tools(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
     return doc
 
 
-def _card(doc: Doc, use: ToolUse, turn: Turn, context: Context) -> None:
+def _card(doc: Document, use: ToolUse, turn: Turn, context: Context) -> None:
     sign, role = tool_sign(use)
     state = use.state
     words = _WORDS.get(state) or ("running" if turn.status == OPEN else "no result on record")
@@ -74,7 +74,7 @@ def _card(doc: Doc, use: ToolUse, turn: Turn, context: Context) -> None:
         doc.text(str(use.result_edited.get("after") or "(nothing)"), indent=2)
 
 
-def _who(doc: Doc, use: ToolUse) -> None:
+def _who(doc: Document, use: ToolUse) -> None:
     """Who let it run, or did not."""
     if use.denied is not None or use.state == "denied":
         reason = str((use.denied or {}).get("reason") or "")
@@ -88,7 +88,7 @@ def _who(doc: Doc, use: ToolUse) -> None:
         doc.field("ran", "not yet", "held")
 
 
-def _arguments(doc: Doc, use: ToolUse) -> None:
+def _arguments(doc: Document, use: ToolUse) -> None:
     if use.edited is not None:
         doc.line(("arguments of the model", "muted"))
         doc.text(pretty_arguments(str(use.edited.get("before") or "")), "muted", indent=2)
@@ -106,7 +106,7 @@ def _arguments(doc: Doc, use: ToolUse) -> None:
         _value(doc, use.arguments)
 
 
-def _value(doc: Doc, value: Any, role: str = "text") -> None:
+def _value(doc: Document, value: Any, role: str = "text") -> None:
     """JSON-like data for reading: texts of several lines as such."""
     if isinstance(value, dict) and any(isinstance(v, str) and "\n" in v for v in value.values()):
         for name, item in value.items():
@@ -119,7 +119,7 @@ def _value(doc: Doc, value: Any, role: str = "text") -> None:
     doc.text(pretty(value), role, indent=2)
 
 
-def _error(doc: Doc, use: ToolUse) -> None:
+def _error(doc: Document, use: ToolUse) -> None:
     message, detail = use.error
     doc.field("error", use.error_kind, "error")
     if message:
@@ -129,7 +129,7 @@ def _error(doc: Doc, use: ToolUse) -> None:
         doc.text(detail, "error", indent=2)
 
 
-def _result(doc: Doc, use: ToolUse, context: Context) -> None:
+def _result(doc: Document, use: ToolUse, context: Context) -> None:
     result = (use.returned or {}).get("result")
     if use.cut is None:
         doc.line(("result", "muted"))

@@ -11,7 +11,7 @@ from convtui.tui.drawing.palette import Span
 from convtui.tui.sources.budget import Limit
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context
 from convtui.tui.widgets.statusline import money
-from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.outline import seconds
 
 _SIDES: Final = ("persona", "provider", "responder")
@@ -29,9 +29,9 @@ def _money(value: Any) -> str:
     return money(value) if isinstance(value, (int, float)) else UNKNOWN
 
 
-def usage(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
+def usage(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     """The turn, its calls against what was expected of them, the budget, each side so far."""
-    doc = Doc().head("this turn")
+    doc = Document().head("this turn")
     ttft = detail.response.get("ttft") if detail.response else None
     doc.field("prompt", f"{_number(turn.prompt_tokens)} tok")
     doc.field("completion", f"{_number(turn.completion_tokens)} tok")
@@ -51,7 +51,7 @@ def usage(detail: TurnDetail, turn: Turn, context: Context) -> Doc:
     return doc
 
 
-def _estimate(doc: Doc, call: Call) -> None:
+def _estimate(doc: Document, call: Call) -> None:
     """What a call was expected to use, beside what it used."""
     expected = call.request.get("estimate")
     if not isinstance(expected, Mapping):
@@ -69,7 +69,7 @@ def _estimate(doc: Doc, call: Call) -> None:
         doc.field(name, f"{before} -> {after}")
 
 
-def _limit(doc: Doc, limit: Limit) -> None:
+def _limit(doc: Document, limit: Limit) -> None:
     whose = "" if limit.scope == "conversation" else f"{limit.scope} "
     if limit.used is None:
         doc.field(f"{whose}{limit.what}", f"{UNKNOWN} of {_most(limit)}", width=17)
@@ -84,7 +84,7 @@ def _most(limit: Limit) -> str:
     return f"{limit.limit:,.0f} tok" if limit.what == "tokens" else money(limit.limit)
 
 
-def _side(doc: Doc, side: str, context: Context) -> None:
+def _side(doc: Document, side: str, context: Context) -> None:
     totals = context.totals.get(side)
     before = context.inherited.get(side)
     doc.head(f"{side}, so far" if before is None else f"{side}, in this log")

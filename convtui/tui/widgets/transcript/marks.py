@@ -65,7 +65,7 @@ ROWS: Final = int(Flag.DISCARDED | Flag.ERROR | Flag.SKIPPED | Flag.CANCELLED | 
 
 
 @dataclass(slots=True)
-class Extra:
+class TurnExtras:
     """What the log says about a turn beyond its summary, for turns that are on the screen."""
 
     correction: Correction | None = None
@@ -95,9 +95,9 @@ class Extra:
     """Which hook dropped the turn."""
 
 
-def extra_of(detail: TurnDetail) -> Extra:
+def extra_of(detail: TurnDetail) -> TurnExtras:
     """The summary's details from the turn's records."""
-    extra = Extra(
+    extra = TurnExtras(
         raw=detail.raw,
         uses=tool_uses(detail),
         outputs=len(detail.outputs),
@@ -160,7 +160,7 @@ def glyph(turn: Turn) -> Span:
     return ("!", "error") if status == FAILED else (".", "muted")
 
 
-def badges(turn: Turn, extra: Extra | None = None, *, short: bool = False) -> list[Span]:
+def badges(turn: Turn, extra: TurnExtras | None = None, *, short: bool = False) -> list[Span]:
     """The words for a turn's flags, most urgent first. `short` for narrow screens."""
     flags = turn.flags & BADGES
     if not flags:
@@ -248,7 +248,7 @@ _HUMAN: Final = {
 }
 
 
-def _decision(turn: Turn, extra: Extra | None, *, short: bool) -> str:
+def _decision(turn: Turn, extra: TurnExtras | None, *, short: bool) -> str:
     if extra is not None and extra.decision:
         return visible_line(extra.decision_short if short else extra.decision, 70)
     if turn.note in DECIDED:
@@ -270,7 +270,7 @@ def _list(names: Sequence[str]) -> str:
     return shown + (f" +{len(names) - 3}" if len(names) > 3 else "")
 
 
-def _spans(extra: Extra) -> str:
+def _spans(extra: TurnExtras) -> str:
     spans = [f"{start}-{end} in round {number}" for number, start, end in extra.beside_tools]
     spans += [f"{start}-{end}" for _, start, end in extra.matches]
     shown = ", ".join(spans[:3])
@@ -283,7 +283,7 @@ def _count(word: str, count: int, many: str) -> str:
 
 
 def own_rows(
-    turn: Turn, extra: Extra | None = None, *, short: bool = False, width: int = 76
+    turn: Turn, extra: TurnExtras | None = None, *, short: bool = False, width: int = 76
 ) -> list[list[Span]]:
     """Rows of their own: how many depends on the summary alone, never on `extra`."""
     rows: list[list[Span]] = []

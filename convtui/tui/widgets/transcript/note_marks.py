@@ -9,7 +9,7 @@ from convtui.text.boundary import visible_line
 from convtui.transcript.corrections import FLAG_WORDS
 from convtui.transcript.fold import Turn
 from convtui.tui.drawing.palette import Span
-from convtui.tui.widgets.text_pane import Doc
+from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.marks import BADGES
 
 MARK: Final = "◆"
@@ -82,11 +82,11 @@ def note_sign(note: TurnNote | None) -> Span | None:
     return (MARK if note.marked else NOTE), "human"
 
 
-def with_note(doc: Doc, note: TurnNote | None) -> Doc:
+def with_note(doc: Document, note: TurnNote | None) -> Document:
     """A document of the inspector with the whole note above it."""
     if note is None or not is_noted(note):
         return doc
-    found = Doc()
+    found = Document()
     if note.mark:
         found.line((f"{MARK} marked", "human bold"))
     if note.note:

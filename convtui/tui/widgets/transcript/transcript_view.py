@@ -19,9 +19,9 @@ from textual.timer import Timer
 from convtui.transcript.fold import INTERESTING, OPEN, Flag, Transcript, Turn
 from convtui.tui.drawing.palette import Palette, plain
 from convtui.tui.drawing.wrap import Wrapped
-from convtui.tui.timers import once
+from convtui.tui.timers import call_once
 from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
-from convtui.tui.widgets.transcript.marks import Extra
+from convtui.tui.widgets.transcript.marks import TurnExtras
 from convtui.tui.widgets.transcript.session_rows import (
     Frame,
     SessionFrames,
@@ -90,7 +90,7 @@ class TranscriptView(LineView):
         """What to do here, said while there are no turns."""
         self.text_of: Callable[[Turn, Mode], Content | None] | None = None
         """Gives the text of a turn in a mode other than shown; asked for visible turns only."""
-        self.extra_of: Callable[[Turn], Extra | None] | None = None
+        self.extra_of: Callable[[Turn], TurnExtras | None] | None = None
         """Gives what the log says beyond the summary; asked for visible turns only."""
         self.knows: Callable[[Turn], bool] | None = None
         """Whether `extra_of` would have an answer at once."""
@@ -436,7 +436,7 @@ class TranscriptView(LineView):
         done = search.step(self._transcript.turns, self.shown_items, 0.006)
         self.post_message(self.SearchProgress(len(search.matches), done))
         if not done:
-            self._search_timer = once(self, 0.001, self._search_on)
+            self._search_timer = call_once(self, 0.001, self._search_on)
 
     # --- the clipboard
 

@@ -15,7 +15,7 @@ from convtui.tui.widgets.line_view import CopyRow, strip_of
 from convtui.tui.widgets.transcript.marks import (
     BADGES,
     ROWS,
-    Extra,
+    TurnExtras,
     badges,
     fit,
     glyph,
@@ -63,7 +63,7 @@ class Geometry:
         self.badge_counts: dict[tuple[int, tuple[str, ...], tuple[str, ...]], int] = {}
 
 
-def badge_rows(turn: Turn, extra: Extra | None, geometry: Geometry) -> list[list[Span]]:
+def badge_rows(turn: Turn, extra: TurnExtras | None, geometry: Geometry) -> list[list[Span]]:
     """The rows of badges. Details never make more rows than the summary alone would."""
     plain = pack(badges(turn, short=geometry.short), geometry.text_width)
     if extra is None:
@@ -121,7 +121,7 @@ class TurnLines:
         self,
         turn: Turn,
         frame: Frame,
-        extra: Extra | None,
+        extra: TurnExtras | None,
         content: Content | None,
         search: re.Pattern[str] | None,
     ) -> None:
@@ -304,7 +304,9 @@ def _text_role(turn: Turn) -> str:
     return "text"
 
 
-def _signal_marks(wrapped: Wrapped, turn: Turn, extra: Extra | None) -> list[tuple[int, int, str]]:
+def _signal_marks(
+    wrapped: Wrapped, turn: Turn, extra: TurnExtras | None
+) -> list[tuple[int, int, str]]:
     """Where the signals stand: the recorded spans in the raw reply, else where their names are."""
     if not turn.flags & Flag.SIGNAL:
         return []

@@ -15,7 +15,7 @@ from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.questions import Choose
-from convtui.tui.widgets.transcript.marks import Extra, badges, glyph
+from convtui.tui.widgets.transcript.marks import TurnExtras, badges, glyph
 from tests.builders.logs import conversation, fold, session, turn, write_log
 from tests.tui.harness.sample import until
 
@@ -67,9 +67,9 @@ def test_badges_say_in_words_what_was_noticed_and_corrected() -> None:
     flagged = fold(RECORDS).turns[1]
     assert glyph(flagged) == ("!", "warning")
     assert badges(flagged) == [("role inversion", "warning")]
-    away = Extra(correction=TurnNote(flags={"role": False}))
+    away = TurnExtras(correction=TurnNote(flags={"role": False}))
     assert badges(flagged, away) == [("no role inversion", "human")]
-    more = Extra(correction=TurnNote(flags={"leak": True}))
+    more = TurnExtras(correction=TurnNote(flags={"leak": True}))
     assert [words for words, _ in badges(flagged, more)] == [
         "role inversion",
         "reasoning leak by hand",
@@ -89,7 +89,7 @@ def test_every_flag_of_the_heuristics_has_a_glyph_and_a_word() -> None:
         assert int(flagged.flags) == int(flag)
         assert glyph(flagged) == ("!", "warning")
         assert badges(flagged) == [(FLAG_WORDS[name], "warning")]
-        away = Extra(correction=TurnNote(flags={name: False}))
+        away = TurnExtras(correction=TurnNote(flags={name: False}))
         assert badges(flagged, away) == [(f"no {FLAG_WORDS[name]}", "human")]
 
 

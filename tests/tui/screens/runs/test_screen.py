@@ -12,7 +12,7 @@ from textual.widgets import Input, OptionList, Static
 
 from convtui.actions.registry import Keymap
 from convtui.errors import FileError
-from convtui.library.families import Branch
+from convtui.library.families import RunNode
 from convtui.library.library import Library
 from convtui.log.notes import Notes
 from convtui.log.run_summary import RunSummary
@@ -166,7 +166,7 @@ class _Listing(App[None]):
 async def test_of_ten_thousand_runs_only_those_on_the_screen_are_drawn() -> None:
     app = _Listing()
     branches = [
-        Branch(RunSummary(f"/runs/{n}.jsonl", id=f"r{n}", persona=f"p{n}", provider="demo"))
+        RunNode(RunSummary(f"/runs/{n}.jsonl", id=f"r{n}", persona=f"p{n}", provider="demo"))
         for n in range(10_000)
     ]
     async with app.run_test(size=(80, 24)) as pilot:

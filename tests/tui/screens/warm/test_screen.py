@@ -14,7 +14,7 @@ from convtui.tui.app import ConvtuiApp
 from convtui.tui.documents.warm import difference, preview
 from convtui.tui.screens import external_editor
 from convtui.tui.screens.home.picker import PickerScreen
-from convtui.tui.screens.warm.form import WrongWishError, wishes_of
+from convtui.tui.screens.warm.form import FieldError, wishes_of
 from convtui.tui.screens.warm.screen import WarmScreen
 from convtui.tui.screens.warm.warm_list import TemplateList, entries_of
 from convtui.tui.widgets.text_pane import TextPane
@@ -120,7 +120,7 @@ def test_wishes_are_read_and_refused_by_field() -> None:
         ("max_sessions", "0"), ("min_messages", "-1"), ("max_error_rate", "nan"),
         ("min_success_rate", "1.1"), ("filter", "~nothing ("),
     ):  # fmt: skip
-        with pytest.raises(WrongWishError) as caught:
+        with pytest.raises(FieldError) as caught:
             wishes_of({**WISHES, field: value})
         assert caught.value.args[0] == field
 
