@@ -25,7 +25,13 @@ from convtui.engine.calls.inject import Injector
 from convtui.engine.calls.objections import with_turn
 from convtui.engine.calls.retrying import RetryRules, Wait
 from convtui.engine.core.journal import Journal, jsonable
-from convtui.errors import WORTH_ANOTHER_ATTEMPT, ConversationError, ModelTimeout, ProviderError
+from convtui.errors import (
+    WORTH_ANOTHER_ATTEMPT,
+    CallCancelledError,
+    ConversationError,
+    ModelTimeout,
+    ProviderError,
+)
 from convtui.log.requests import RequestChain
 from convtui.models.base import Delta, Message, Reply
 from convtui.models.retry import RetryContext
@@ -37,16 +43,6 @@ from convtui.text.causes import text_of
 
 _CANCEL_WITHIN = 0.15
 """Seconds that cancelled code gets to notice; after that it is left behind."""
-
-
-class CallCancelledError(ConversationError):
-    """The call was cancelled by hand; `partial` is what had arrived."""
-
-    category = "cancelled"
-
-    def __init__(self, partial: str) -> None:
-        self.partial = partial
-        super().__init__("the call was cancelled")
 
 
 @dataclass(slots=True)

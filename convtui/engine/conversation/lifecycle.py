@@ -7,16 +7,17 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from convtui.engine.calls.calls import Caller
-from convtui.engine.core.gate import CONTINUE, FAIL, REPLAY, RETRY, Gate, InterruptedRunError, Point
+from convtui.engine.core.gate import CONTINUE, FAIL, REPLAY, RETRY, Gate, Point
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.sides import CheckedHooks, Timed, checked_sessions, lifecycle
 from convtui.engine.core.state import ConversationState
-from convtui.engine.resume.provider_replay import GivenUpError, ProviderReplay
+from convtui.engine.resume.provider_replay import ProviderReplay
 from convtui.engine.resume.state import ResumeState
 from convtui.engine.tools.tools import Toolbox
 from convtui.errors import (
     ConversationError,
     HookError,
+    InterruptedRunError,
     ProviderError,
     ToolError,
     UserSimulatorError,
@@ -258,14 +259,7 @@ class Lifecycle:
             if earlier > 1:
                 await self.reset(session_type, earlier, replayed=True)
             await self.enter(session_type, earlier, replayed=True)
-            await self._replay_turns(earlier)
-
-    async def _replay_turns(self, index: int) -> None:
-        assert self._prefix is not None
-        try:
-            await self._prefix.turns(index)
-        except GivenUpError as given_up:
-            raise given_up.error from given_up
+            await self._prefix.turns(earlier)
 
     async def restore(self, index: int) -> None:
         """Brings the provider to where the conversation stands, in session `index`."""
@@ -273,7 +267,7 @@ class Lifecycle:
         seconds = 0.0
         if self._restoring == "replayed":
             assert self._prefix is not None
-            await self._replay_turns(index)
+            await self._prefix.turns(index)
             self._prefix.done()
             return
         if self._restoring == "restore":

@@ -30,7 +30,7 @@ from convtui.engine.conversation.prepare import (
     warm_for,
     warm_warnings,
 )
-from convtui.engine.core.gate import Gate, GateState, InterruptedRunError
+from convtui.engine.core.gate import Gate, GateState
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.pending import Pending
 from convtui.engine.core.state import ConversationState, SessionState
@@ -39,7 +39,14 @@ from convtui.engine.turn.budget import unknown_usage
 from convtui.engine.turn.context import TurnResult
 from convtui.engine.turn.pipeline import Rules, acting_matches, discarded, ending
 from convtui.engine.turn.turn import Turns, user_is_done
-from convtui.errors import ConversationError, ConvtuiError, FileError, HookError, ProviderError
+from convtui.errors import (
+    ConversationError,
+    ConvtuiError,
+    FileError,
+    HookError,
+    InterruptedRunError,
+    ProviderError,
+)
 from convtui.log.writer import LogWriter
 from convtui.models.base import ModelClients
 from convtui.protocol import ContinueFrom, StartSpec, describe_error

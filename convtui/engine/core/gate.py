@@ -12,19 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from convtui.engine.core.journal import Journal
-from convtui.errors import CommandRefused
+from convtui.errors import CommandRefused, InterruptedRunError
 from convtui.records.models import STAGES, DebugHeld, DebugReleased, HoldReason, RecordDict
 
 GateState = Literal["running", "pausing", "held", "closed"]
 RunMode = Literal["run", "pause", "step_turn", "step_stage"]
-
-
-class InterruptedRunError(Exception):
-    """The conversation cannot go on: nobody watches where somebody would have to decide."""
-
-    def __init__(self, reason: str, signal: str | None = None) -> None:
-        self.signal = signal
-        super().__init__(reason)
 
 
 @dataclass(slots=True, frozen=True)

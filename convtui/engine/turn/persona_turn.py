@@ -6,13 +6,13 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from convtui.engine.calls.calls import CallCancelledError, CallRequest, CallResult
+from convtui.engine.calls.calls import CallRequest, CallResult
 from convtui.engine.core.gate import ABSTAIN, AGAIN, FAIL, GO, REPLY, SKIP, STOP, Release
 from convtui.engine.core.state import SessionState
 from convtui.engine.turn.budget import BudgetGuard
 from convtui.engine.turn.context import TurnContext, Utterance, part_types
 from convtui.engine.turn.response import ResponseGate
-from convtui.errors import ConversationError, ResponderError
+from convtui.errors import CallCancelledError, ConversationError, ResponderError
 from convtui.models.base import Reply
 from convtui.records.models import DebugEdited, HoldReason, RecordDict, UserDecided, Warned
 from convtui.simulators.base import (

@@ -19,13 +19,12 @@ from convtui.engine.core.gate import (
     SUPPLY,
     UNDO,
     Choice,
-    InterruptedRunError,
     Release,
 )
 from convtui.engine.core.state import SessionState
 from convtui.engine.turn.context import AskAgainError, TakenBackError, TurnContext, Utterance
 from convtui.engine.turn.pipeline import StageResult
-from convtui.errors import ProviderError, UserSimulatorError
+from convtui.errors import InterruptedRunError, ProviderError, UserSimulatorError
 from convtui.providers.base import SignalMatch
 from convtui.records.models import (
     DebugOverrode,

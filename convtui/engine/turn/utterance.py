@@ -5,7 +5,6 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 from typing import Literal
 
-from convtui.engine.calls.calls import CallCancelledError
 from convtui.engine.core.gate import (
     ABSTAIN,
     AGAIN,
@@ -20,7 +19,6 @@ from convtui.engine.core.gate import (
     SUPPLY,
     UNDO,
     Choice,
-    InterruptedRunError,
     Release,
 )
 from convtui.engine.core.pending import Pending
@@ -36,7 +34,12 @@ from convtui.engine.turn.context import (
 from convtui.engine.turn.persona_turn import FORCED, PersonaWords
 from convtui.engine.turn.provider_turn import ProviderWords
 from convtui.engine.turn.response import ResponseGate
-from convtui.errors import ConversationError, ResponderError
+from convtui.errors import (
+    CallCancelledError,
+    ConversationError,
+    InterruptedRunError,
+    ResponderError,
+)
 from convtui.records.models import DebugHandedBack, DebugOverrode, HoldReason, LlmResponse, Speaker
 from convtui.simulators.base import Abstain, CapExhausted, EndConversation, Say, Stop, UserAction
 
