@@ -76,8 +76,7 @@ class Compressor:
         Somebody who watches may try again or go on without when it fails; else raises the
         `ConversationError` that it failed of.
         """
-        place = self._journal.place
-        place.session, place.turn, place.side, place.attempt = session.index, None, "provider", None
+        self._journal.place.move_to(session.index, side="provider")
         while True:
             try:
                 await self._once(session)

@@ -36,9 +36,12 @@ from convtui.engine.core.pending import Pending
 from convtui.engine.core.state import ConversationState, SessionState
 from convtui.engine.resume.state import ResumeState, bad_ending
 from convtui.engine.turn.budget import unknown_usage
-from convtui.engine.turn.context import TurnResult
+from convtui.engine.turn.context import TurnContext
+from convtui.engine.turn.endings import user_is_done
+from convtui.engine.turn.holds import Holds
+from convtui.engine.turn.outcomes import Discarded, Ended, Overruled
 from convtui.engine.turn.pipeline import Rules, acting_matches, discarded, ending
-from convtui.engine.turn.turn import Turns, user_is_done
+from convtui.engine.turn.turn import Turns
 from convtui.errors import (
     ConversationError,
     ConvtuiError,
@@ -53,7 +56,6 @@ from convtui.protocol import ContinueFrom, StartSpec, describe_error
 from convtui.records.models import (
     ContextSeeded,
     ConversationEnded,
-    DebugTookOver,
     Header,
     RecordDict,
     SessionEnded,
@@ -88,6 +90,10 @@ def _origin(parent: ContinueFrom | None) -> Literal["run", "continue", "compress
     if parent is None:
         return "run"
     return "compress" if parent.kind == "compress" else "continue"
+
+
+def _other(speaker: Speaker) -> Speaker:
+    return "provider" if speaker == "persona" else "persona"
 
 
 class Conversation:
@@ -144,15 +150,13 @@ class Conversation:
             publish_delta=wiring.publish_delta,
             redactor=self.redactor,
         )
+        holds = Holds(self.journal, self.gate, self.caller, self.redactor.text)
         self.turns = Turns(
-            journal=self.journal,
-            gate=self.gate,
-            caller=self.caller,
+            TurnContext(scenario, self.journal, holds, self.caller),
             state=self.state,
             provider=provider,
             simulator=self.simulator,
             toolbox=self.toolbox,
-            redact=self.redactor.text,
         )
         self._lifecycle = Lifecycle(
             scenario=scenario,
@@ -208,8 +212,7 @@ class Conversation:
             self._warn(code, text)
         if self.seed is not None:
             for side in self.seed.taken_over:
-                self.turns.speakers.taken_over.add(side)
-                journal.emit(DebugTookOver(side="provider" if side == "provider" else "persona"))
+                self.turns.human.take_over("provider" if side == "provider" else "persona")
         if self._stop_reason is not None and self._task is not None:
             self._task.cancel()  # it was stopped before it began
         self.on_begin()
@@ -465,8 +468,7 @@ class Conversation:
             session = self.state.current
         else:
             session = self.state.open_session(index, session_type, speaker)
-        place = self.journal.place
-        place.session, place.turn, place.side, place.attempt = index, None, None, None
+        self.journal.place.move_to(index)
         self._session_started = self.journal.writer.now()
         self.journal.emit(
             SessionStarted(
@@ -490,29 +492,22 @@ class Conversation:
             termination = await self._settle(session)
             if termination is not None:
                 return termination
-        speaker = pending.speaker if pending else self._next_speaker(session)
-        if continued and pending is None and self.seed is not None:
+        last = session.last_speaker
+        speaker = session.first_speaker if last is None else _other(last)
+        if pending is not None:
+            speaker = pending.speaker
+        elif continued and self.seed is not None:
             speaker = self.seed.speaks_next or speaker
         while True:
-            result = await self.turns.take(speaker, pending)
+            outcome = await self.turns.take(speaker, pending)
             pending = None
-            if result.termination is not None:
-                return result.termination
-            speaker = self._after(speaker, result)
-
-    def _next_speaker(self, session: SessionState) -> Speaker:
-        last = session.last_speaker
-        if last is None:
-            return session.first_speaker
-        other: Speaker = "provider" if last == "persona" else "persona"
-        # After a discard that is asked again the same side goes on.
-        return other
-
-    @staticmethod
-    def _after(speaker: Speaker, result: TurnResult) -> Speaker:
-        if result.result == "retry":
-            return speaker
-        return "provider" if speaker == "persona" else "persona"
+            match outcome:
+                case Ended():
+                    return outcome.termination
+                case Discarded(same_side=True) | Overruled():
+                    pass
+                case _:
+                    speaker = _other(speaker)
 
     async def _settle(self, session: SessionState) -> Termination | None:
         """What ends a session is looked at for what was said or dropped before the log ended."""
@@ -560,8 +555,7 @@ class Conversation:
             )
         )
         self.state.current = None
-        place = self.journal.place
-        place.turn = place.side = place.attempt = None
+        self.journal.place.move_to(self.journal.place.session)
 
     def _close_open_session(self, termination: Termination) -> None:
         session = self.state.current

@@ -43,6 +43,16 @@ class CurrentTurn:
         self.attempt: int | None = None
         self.call: int | None = None
 
+    def move_to(
+        self,
+        session: int | None,
+        turn: int | None = None,
+        side: Side | None = None,
+        attempt: int | None = None,
+    ) -> None:
+        """What comes from now on belongs there."""
+        self.session, self.turn, self.side, self.attempt = session, turn, side, attempt
+
     def fields(self) -> dict[str, Any]:
         """The envelope fields of the turn in progress."""
         return {

@@ -42,6 +42,12 @@ class SessionState:
     warm: WarmContext | None = None
     """What stands before that in everything the provider is sent."""
 
+    def skip(self, speaker: Speaker) -> None:
+        """Counts a discarded turn after which the other side goes on."""
+        self.skips += 1
+        self.skipped = speaker
+        self.retries = 0
+
     @property
     def last_speaker(self) -> Speaker | None:
         """Who spoke last."""

@@ -107,8 +107,7 @@ class ProviderReplay:
         recorded = self._state.sessions.get(index)
         if recorded is None:
             return
-        place = self._journal.place
-        place.session, place.turn, place.side, place.attempt = index, None, "provider", None
+        self._journal.place.move_to(index, side="provider")
         session = self._again.open_session(index, recorded.session_type, recorded.first_speaker)
         summary = self._seed.compressed.get(index)
         for turn in recorded.turns:

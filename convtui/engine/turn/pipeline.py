@@ -123,8 +123,8 @@ class StageResult:
 
 
 @dataclass(slots=True, frozen=True)
-class Outcome:
-    """How the turn came out."""
+class PipelineResult:
+    """How an utterance came out of the stages."""
 
     result: Literal["commit", "end", "retry", "skip"]
     raw: str
@@ -147,7 +147,7 @@ def has_global_signal(signal: str, text: str) -> bool:
 
 def pipeline(
     raw: str, hooks: Hooks, rules: Rules, interim: Sequence[Interim] = ()
-) -> Generator[StageResult, StageResult, Outcome]:
+) -> Generator[StageResult, StageResult, PipelineResult]:
     """Takes a raw reply through stages `signals` to `terminate`.
 
     `interim` is what the model said beside its tool calls in earlier rounds of the turn: signals
@@ -162,19 +162,11 @@ def pipeline(
     """
     run = _Pass(raw, hooks, rules, interim)
     while True:
-        try:
-            return (yield from run.stages())
-        except _RawEditedError as edit:
-            until = edit.draft.back or edit.draft.stage
-            run = _Pass(
-                edit.draft.raw, hooks, rules, interim, revision=run.revision + 1, until=until
-            )
-
-
-class _RawEditedError(Exception):
-    def __init__(self, draft: StageResult) -> None:
-        super().__init__()
-        self.draft = draft
+        ended = yield from run.stages()
+        if isinstance(ended, PipelineResult):
+            return ended
+        until = ended.back or ended.stage
+        run = _Pass(ended.raw, hooks, rules, interim, revision=run.revision + 1, until=until)
 
 
 class _Pass:
@@ -209,9 +201,11 @@ class _Pass:
             if not draft.again:
                 break
             draft.again = False
-        if (draft.raw != self.raw or draft.back is not None) and draft.stage != "terminate":
-            raise _RawEditedError(draft)
         return draft
+
+    def _is_edited(self, draft: StageResult) -> bool:
+        """Whether the stages are to run again, for a draft that came back."""
+        return draft.raw != self.raw or draft.back is not None
 
     def _is_on_the_way(self, draft: StageResult) -> bool:
         """Whether a stage only runs again so that the one at which the edit was made is reached.
@@ -238,20 +232,24 @@ class _Pass:
     def _draft(self, stage: Stage, **fields: Any) -> StageResult:
         return StageResult(stage, self.raw, self.revision, **fields)
 
-    def stages(self) -> Generator[StageResult, StageResult, Outcome]:
-        """Signals to terminate, once."""
+    def stages(self) -> Generator[StageResult, StageResult, PipelineResult | StageResult]:
+        """Signals to terminate, once; breaks off with the draft that makes them run again."""
         rules = self.rules
         owner = self.hooks.owner
         draft = yield from self._offer(
             self._draft("signals", hook=owner("extract_signals")), self._extract
         )
+        if self._is_edited(draft):
+            return draft
         matches = draft.matches
         draft = yield from self._offer(
             self._draft("post_process", matches=matches, hook=owner("post_process_response")),
             self._process,
         )
+        if self._is_edited(draft):
+            return draft
         text = self.raw if draft.text is None else draft.text
-        said_before = draft.interim
+        interim = draft.interim
 
         acting = acting_matches(rules, matches)
         would_have = "end" if not acting and any(match.counts for match in matches) else None
@@ -261,6 +259,8 @@ class _Pass:
                 "discard", matches=matches, text=text, hook=owner("should_discard_response")
             )
             draft = yield from self._offer(draft, self._judge)
+            if self._is_edited(draft):
+                return draft
             text = text if draft.text is None else draft.text
             if draft.discard:
                 result = after_discard(rules)
@@ -277,11 +277,13 @@ class _Pass:
                     matches=matches,
                     text=text,
                     outcome="commit",
-                    interim=said_before,
-                    empty=says_nothing(text) and not said_before,
+                    interim=interim,
+                    empty=says_nothing(text) and not interim,
                     would_have=would_have,
                 )
             )
+            if self._is_edited(draft):
+                return draft
             text = text if draft.text is None else draft.text
             termination = draft.ends or ending(rules, acting, text)
         else:
@@ -302,7 +304,9 @@ class _Pass:
                 would_have = "end"
                 # An overridden discard that would have ended goes on as if nothing had been said.
                 result = "skip" if result == "end" else result
-        return Outcome(result, self.raw, text, matches, termination, self.revision, would_have)
+        return PipelineResult(
+            result, self.raw, text, matches, termination, self.revision, would_have
+        )
 
     def _extract(self, draft: StageResult) -> None:
         matches: list[SignalMatch] = []
