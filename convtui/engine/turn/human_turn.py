@@ -21,7 +21,7 @@ from convtui.engine.turn.persona_turn import PersonaTurn
 from convtui.engine.turn.utterance import Contribution, Utterance
 from convtui.errors import CallCancelledError, ConversationError, InterruptedRunError
 from convtui.records.models import DebugHandedBack, DebugTookOver, Speaker
-from convtui.simulators.base import Abstain, Stop
+from convtui.simulators.base import Abstain, Stop, Undecided
 
 _CHANGED_PAST = 0.5
 """Likeness (0 to 1) below which a human's text is no longer an edited draft."""
@@ -38,7 +38,7 @@ class HumanTurn:
         self,
         context: TurnContext,
         persona: PersonaTurn,
-        own: Callable[[Attempt], Awaitable[Contribution | GivenUp]],
+        own: Callable[[Attempt], Awaitable[Contribution | Undecided | GivenUp]],
     ) -> None:
         self._context = context
         self._persona = persona
@@ -85,6 +85,8 @@ class HumanTurn:
             if release.choice == DRAFT.id:
                 try:
                     made = await self._own(attempt)
+                    if isinstance(made, Undecided):
+                        made = await self._persona.decided_by_hand(attempt, made)
                 except CallCancelledError as error:
                     draft = Utterance(error.partial) if error.partial else draft
                     detail = "the call was cancelled"

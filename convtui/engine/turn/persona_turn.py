@@ -64,7 +64,7 @@ class PersonaTurn:
         """The simulator, where it decides before it speaks."""
         return self.simulator if isinstance(self.simulator, ResponderSimulator) else None
 
-    async def speak(self, attempt: Attempt) -> Contribution | GivenUp:
+    async def speak(self, attempt: Attempt) -> Contribution | Undecided | GivenUp:
         """What the simulated user says, or that it is done. Raises `ConversationError`."""
         view = self.view(attempt.session)
         self.simulator.overlay = attempt.params
@@ -151,7 +151,9 @@ class PersonaTurn:
 
     # --- a responder
 
-    async def _decide(self, attempt: Attempt, view: View, asked: Asked) -> Contribution | GivenUp:
+    async def _decide(
+        self, attempt: Attempt, view: View, asked: Asked
+    ) -> Contribution | Undecided | GivenUp:
         started = time.perf_counter()
         try:
             result = await self._call_another_way(attempt, view, asked)
@@ -178,10 +180,10 @@ class PersonaTurn:
         call: int | None = None,
         latency: float | None = None,
         held: bool = False,
-    ) -> Contribution | GivenUp:
+    ) -> Contribution | Undecided | GivenUp:
         """A decision is there: recorded, held where that is due, and perhaps replaced by hand.
 
-        Raises `ResponderError` for one that does not count, when nobody deals with it.
+        One that does not count is given back as it is.
         """
         assert not isinstance(action, EndConversation)
         decision = action.decision
@@ -192,7 +194,7 @@ class PersonaTurn:
         if exhausted:
             return self._exhausted(decision)
         if isinstance(action, Undecided):
-            return await self._undecided(attempt, action, decision)
+            return action
         if held and because is None and self._context.holds.watched:
             because, detail = "pause", "this decision had been made before; it was not asked for"
         return await self._held(attempt, action, decision, reply, because=because, detail=detail)
@@ -223,14 +225,16 @@ class PersonaTurn:
             return self.forced(attempt, release, decision)
         return _contribution(action, reply)
 
-    async def _undecided(
-        self, attempt: Attempt, action: Undecided, decision: Decision
-    ) -> Contribution | GivenUp:
+    async def decided_by_hand(self, attempt: Attempt, action: Undecided) -> Contribution | GivenUp:
+        """The decision in place of one that does not count.
+
+        Raises `ResponderError` when nobody makes it.
+        """
         error = ResponderError(f"responder error: {action.reason}")
-        release = await self.failed(error, decision)
+        release = await self.failed(error, action.decision)
         if isinstance(release, GivenUp):
             return release
-        return self.forced(attempt, release, decision)
+        return self.forced(attempt, release, action.decision)
 
     async def failed(
         self, error: ConversationError, decision: Decision | None = None

@@ -19,7 +19,7 @@ from convtui.engine.turn.utterance import Contribution, Utterance
 from convtui.errors import CallCancelledError, ConversationError, ResponderError
 from convtui.providers.base import Provider
 from convtui.records.models import HoldReason, LlmResponse
-from convtui.simulators.base import UserSimulator
+from convtui.simulators.base import Undecided, UserSimulator
 
 
 class UtteranceSource:
@@ -86,8 +86,9 @@ class UtteranceSource:
         """The side's own contribution; where that fails, what is written in its place."""
         try:
             if pending is not None:
-                return await self._reuse(attempt, pending)
-            return await self._own(attempt)
+                contribution = await self._reuse(attempt, pending)
+            else:
+                contribution = await self._own(attempt)
         except CallCancelledError as error:
             release = await self._cancelled(error)
         except ResponderError as error:
@@ -99,6 +100,10 @@ class UtteranceSource:
                 [{"field": "raw", "label": "raw reply", "text": ""}],
                 (AGAIN, SUPPLY, SKIP, FAIL),
             )
+        else:
+            if isinstance(contribution, Undecided):
+                return await self.persona.decided_by_hand(attempt, contribution)
+            return contribution
         if isinstance(release, GivenUp):
             return release
         if is_forced(release):
@@ -107,7 +112,7 @@ class UtteranceSource:
         attempt.edits.note("raw", "", text, "response", final=True)
         return Utterance(text)
 
-    async def _own(self, attempt: Attempt) -> Contribution | GivenUp:
+    async def _own(self, attempt: Attempt) -> Contribution | Undecided | GivenUp:
         side = self._provider if attempt.speaker == "provider" else self.persona
         return await side.speak(attempt)
 
@@ -127,7 +132,9 @@ class UtteranceSource:
             raise error
         return given_up(release) or release
 
-    async def _reuse(self, attempt: Attempt, pending: Pending) -> Contribution | GivenUp:
+    async def _reuse(
+        self, attempt: Attempt, pending: Pending
+    ) -> Contribution | Undecided | GivenUp:
         """A reply that an earlier log holds: recorded again, not asked for again."""
         reply = pending.reply
         self._context.journal.emit_here(
