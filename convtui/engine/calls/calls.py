@@ -158,7 +158,7 @@ class Caller:
             **chain.add(question.messages),
         )
         chain.placed(seq)
-        self._journal.place.call = seq
+        self._journal.current.call = seq
         run = ActiveCall(
             self._journal, seq, question, self._publish, self.injector, redactor=self._redactor
         )
@@ -174,7 +174,7 @@ class Caller:
             reply = await self._with_retries(run)
         finally:
             self._started = self._task = self._wait = None
-            self._journal.place.call = None
+            self._journal.current.call = None
         self._record_reply(run, reply)
         return CallResult(reply, seq)
 

@@ -76,7 +76,7 @@ class Compressor:
         Somebody who watches may try again or go on without when it fails; else raises the
         `ConversationError` that it failed of.
         """
-        self._journal.place.move_to(session.index, side="provider")
+        self._journal.current.move_to(session.index, side="provider")
         while True:
             try:
                 await self._once(session)

@@ -305,11 +305,11 @@ class Conversation:
         return Termination(kind="interrupted", by=by, reason=reason, at_turn=self._at_turn)
 
     def _failure(self, error: ConversationError) -> Termination:
-        place = self.journal.place
+        turn = self.journal.current
         by = {"user_simulator": "simulator", "responder": "responder", "tool": "harness"}.get(
             error.category, "provider"
         )
-        if place.side == "persona" and error.category in ("llm", "provider", "hook"):
+        if turn.side == "persona" and error.category in ("llm", "provider", "hook"):
             by = "simulator"
         detail = describe_error(error, redact=self.redactor.text)
         category = error.category
@@ -319,13 +319,13 @@ class Conversation:
             kind="failed",
             by=by,
             reason=self.redactor.text(str(error)).split("\n", 1)[0],
-            at_turn=place.turn or 0,
+            at_turn=turn.turn or 0,
             detail={**detail, "category": category},
         )
 
     @property
     def _at_turn(self) -> int:
-        return self.journal.place.turn or 0
+        return self.journal.current.turn or 0
 
     def _write_header(self) -> None:
         """Writes the header, sealed as it will stand in the log."""
@@ -468,7 +468,7 @@ class Conversation:
             session = self.state.current
         else:
             session = self.state.open_session(index, session_type, speaker)
-        self.journal.place.move_to(index)
+        self.journal.current.move_to(index)
         self._session_started = self.journal.writer.now()
         self.journal.emit(
             SessionStarted(
@@ -518,9 +518,11 @@ class Conversation:
         last = session.turns[-1] if session.turns else None
         speaker: Speaker = "persona"
         number = 0
-        found: Termination | None = None
+        termination: Termination | None = None
         if left["kind"] == "user":
-            found = user_is_done(left["reason"], left.get("sentinel"), last.turn if last else 0)
+            termination = user_is_done(
+                left["reason"], left.get("sentinel"), last.turn if last else 0
+            )
             number = int(left["turn"])
         else:
             if left["kind"] == "discard":
@@ -536,13 +538,13 @@ class Conversation:
             )
             acting = acting_matches(rules, self.seed.matches)
             if left["kind"] == "discard":
-                found = discarded(rules, acting)
+                termination = discarded(rules, acting)
             elif last is not None:
-                found = ending(rules, acting, last.text)
-        if found is None:
+                termination = ending(rules, acting, last.text)
+        if termination is None:
             return None
         # A dropped turn is not in this log: the hold stands at the last one that is.
-        return await self.turns.settle(session, speaker, last.turn if last else 0, found)
+        return await self.turns.settle(session, speaker, last.turn if last else 0, termination)
 
     def _end_session(self, session: SessionState, termination: Termination) -> None:
         self.journal.emit(
@@ -555,7 +557,7 @@ class Conversation:
             )
         )
         self.state.current = None
-        self.journal.place.move_to(self.journal.place.session)
+        self.journal.current.move_to(self.journal.current.session)
 
     def _close_open_session(self, termination: Termination) -> None:
         session = self.state.current

@@ -69,7 +69,7 @@ class Journal:
     def __init__(self, writer: LogWriter) -> None:
         self.writer = writer
         self.transcript = Transcript()
-        self.place = CurrentTurn()
+        self.current = CurrentTurn()
         self._sinks: list[Sink] = []
         self._lock = threading.RLock()
         self._process = os.getpid()
@@ -119,7 +119,7 @@ class Journal:
 
     def emit_here(self, kind: type[Record], /, **fields: Any) -> int:
         """Writes a record of the turn in progress."""
-        return self.emit(kind(**{**self.place.fields(), **fields}))
+        return self.emit(kind(**{**self.current.fields(), **fields}))
 
     def close(self, termination: dict[str, Any] | None, totals: dict[str, Any]) -> None:
         """Writes the trailer; does nothing the second time."""

@@ -111,7 +111,7 @@ class ConversationState:
         """The committed turns that `max_turns` counts."""
         if self.scenario.turns_scope == "session":
             return len(session.turns)
-        return sum(len(each.turns) for each in self.sessions.values())
+        return sum(len(held.turns) for held in self.sessions.values())
 
     def cap(self, session: SessionState) -> int:
         """`max_turns` as it is in force: one more where the provider would not have the last."""

@@ -49,7 +49,7 @@ class _Given:
     @property
     def whole(self) -> str:
         """The calls, one a line, and the text."""
-        return "\n".join([*(f"-> {each}" for each in self.calls), self.text])
+        return "\n".join([*(f"-> {call}" for call in self.calls), self.text])
 
 
 class ProviderReplay:
@@ -107,7 +107,7 @@ class ProviderReplay:
         recorded = self._state.sessions.get(index)
         if recorded is None:
             return
-        self._journal.place.move_to(index, side="provider")
+        self._journal.current.move_to(index, side="provider")
         session = self._again.open_session(index, recorded.session_type, recorded.first_speaker)
         summary = self._seed.compressed.get(index)
         for turn in recorded.turns:
@@ -149,8 +149,8 @@ class ProviderReplay:
 
     async def _compare(self, session: SessionState, turn: HistoryTurn) -> None:
         item = self._items.get((turn.session, turn.turn), {})
-        said = turn.text if turn.reply is None else turn.reply
-        then = _Given(_called(turn.messages), said)
+        text = turn.text if turn.reply is None else turn.reply
+        then = _Given(_called(turn.messages), text)
         now = await self._give(session, turn.messages)
         if isinstance(now, _Given):
             result = drive(
@@ -170,7 +170,7 @@ class ProviderReplay:
     async def _compare_pending(self, session: SessionState, pending: Pending) -> None:
         """The reply that was received and not said yet: its hooks run when it goes on."""
         reply = pending.reply
-        last = [_call(each.name, each.arguments) for each in reply.tool_calls]
+        last = [_call(call.name, call.arguments) for call in reply.tool_calls]
         then = _Given([*_called(pending.messages), *last], reply.text)
         now = await self._give(session, pending.messages)
         if isinstance(now, ConversationError):
@@ -196,14 +196,14 @@ class ProviderReplay:
                 "replayed": now,
             }
         )
-        words = {"tools": "it calls other tools", "error": "it fails"}.get(what, "it answers")
+        difference = {"tools": "it calls other tools", "error": "it fails"}.get(what, "it answers")
         self._journal.emit(
             Warned(
                 session=session.index,
                 turn=number,
                 side="provider",
                 code="drift",
-                message=f"drift at {session.index}:{number}: {words} now:"
+                message=f"drift at {session.index}:{number}: {difference} now:"
                 f" {one_line(now, _SHOWN)!r}, on record: {one_line(then.whole, _SHOWN)!r}",
             )
         )
@@ -240,7 +240,7 @@ class ProviderReplay:
             history=tuple(session.turns),
             tools=tools,
         )
-        question = CallRequest(
+        call = CallRequest(
             "provider",
             lambda: provider.respond(request),
             messages,
@@ -252,7 +252,7 @@ class ProviderReplay:
         )
         while True:
             try:
-                result = await self._caller.ask(question)
+                result = await self._caller.ask(call)
             except ConversationError as error:
                 release = await self._gate.wait(
                     "error",

@@ -29,7 +29,7 @@ class TurnContext:
     @property
     def number(self) -> int:
         """The number of the turn in progress."""
-        return self.journal.place.turn or 0
+        return self.journal.current.turn or 0
 
     def warn(self, code: str, message: str) -> None:
         """Records a warning on the turn in progress."""

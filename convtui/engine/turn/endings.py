@@ -60,7 +60,7 @@ class Endings:
             seq = journal.emit_here(
                 DebugOverrode, what="ending", before=termination.as_dict(), after=None
             )
-            self._overridden = _Overridden(seq, termination, journal.place.fields())
+            self._overridden = _Overridden(seq, termination, journal.current.fields())
             return None
         return Ended(termination)
 

@@ -111,7 +111,7 @@ class Holds:
             detail = f"the wait was cancelled: {error}"
 
     def _point(self, stage: str) -> Point:
-        turn = self._journal.place
+        turn = self._journal.current
         return Point(turn.session, turn.turn, stage, turn.side, turn.attempt)
 
 

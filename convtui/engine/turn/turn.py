@@ -113,7 +113,7 @@ class Turns:
             contribution = await attempt.reconsider(outcome.message)
 
     def _begin(self, attempt: Attempt, *, human: bool) -> None:
-        self._context.journal.place.move_to(
+        self._context.journal.current.move_to(
             attempt.session.index, attempt.turn, attempt.speaker, attempt.count
         )
         self._context.journal.emit_here(TurnStarted, speaker=attempt.speaker, human=human or None)
@@ -202,7 +202,7 @@ class Turns:
     ) -> Termination | None:
         """Stage `terminate` of what was said or dropped in the parent log, after turn `number`."""
         if number:
-            self._context.journal.place.move_to(session.index, number, speaker, 1)
+            self._context.journal.current.move_to(session.index, number, speaker, 1)
         outcome = await self._endings.passed(termination, Edits(self._context.journal))
         return outcome.termination if isinstance(outcome, Ended) else None
 
