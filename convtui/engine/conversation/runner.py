@@ -367,7 +367,7 @@ class Conversation:
 
     # --- the sessions
 
-    async def _sessions(self) -> Termination:
+    async def _set_up(self) -> None:
         await self._lifecycle.set_up()
         if self.seed is None or not self.state.prepared:
             await self._lifecycle.prepare()
@@ -379,32 +379,23 @@ class Conversation:
             for code, sentence in warm_warnings(self.state.warm, self.provider, self.toolbox):
                 self._warn(code, sentence)
         await self._say_what_is_not_counted()
-        prepared = self.state.prepared
+
+    async def _sessions(self) -> Termination:
+        await self._set_up()
         first = max(1, self.seed.current) if self.seed else 1
         over = {int(item["session"]) for item in self.seed.ended} if self.seed else set()
         last: Termination | None = None
         bad: Termination | None = None
-        previous_held = False
-        for index, session_type in enumerate(prepared, 1):
+        for index, session_type in enumerate(self.state.prepared, 1):
             if index < first or index in over:
                 continue
-            entered = self.seed is not None and index == self.seed.current
-            continued = entered and self.seed is not None and self.seed.started
-            was_reset = entered or (self.seed is not None and index in self.seed.was_reset)
-            goes_on = self.seed is not None and bool(self.seed.current) and not previous_held
-            if goes_on:
-                await self._lifecycle.ask_to_restore(index)
-            if previous_held or ((index - 1) in over and not was_reset):
-                await self._lifecycle.reset(session_type, index)
-            elif goes_on and self._lifecycle.replaying and index > 1:
-                await self._lifecycle.reset(session_type, index, replayed=True)
-            await self._lifecycle.enter(session_type, index)
-            if goes_on:
-                await self._lifecycle.restore(index)
-                await self._compress()
-            termination = await self._session(index, session_type, continued=continued)
-            previous_held = True
-            last = termination
+            await self._enter(
+                index,
+                session_type,
+                is_first=last is None,
+                follows=last is not None or index - 1 in over,
+            )
+            last = termination = await self._session(index, session_type)
             if bad_ending(termination.as_dict()) and bad is None:
                 bad = termination
             used_up = termination.kind == "max_turns" and self.scenario.turns_scope != "session"
@@ -414,6 +405,24 @@ class Conversation:
         if last is None:
             raise ProviderError("there is no session left to hold")
         return bad or last
+
+    async def _enter(self, index: int, session_type: str, *, is_first: bool, follows: bool) -> None:
+        """The hooks before a session: the first of this log or not, after another one or not."""
+        seed, lifecycle = self.seed, self._lifecycle
+        goes_on = is_first and seed is not None and bool(seed.current)
+        if goes_on:
+            await lifecycle.ask_to_restore(index)
+        was_reset = (
+            is_first and seed is not None and (index == seed.current or index in seed.was_reset)
+        )
+        if follows and not was_reset:
+            await lifecycle.reset(session_type, index)
+        elif goes_on and lifecycle.replaying and index > 1:
+            await lifecycle.reset(session_type, index, replayed=True)
+        await lifecycle.enter(session_type, index)
+        if goes_on:
+            await lifecycle.restore(index)
+            await self._compress()
 
     async def _compress(self) -> None:
         """What a continuation of kind `compress` is for; ends there when it is for nothing else."""
@@ -449,7 +458,7 @@ class Conversation:
 
     # --- a session
 
-    async def _session(self, index: int, session_type: str, *, continued: bool) -> Termination:
+    async def _session(self, index: int, session_type: str) -> Termination:
         try:
             declared = self.provider.first_speaker
         except Exception as error:
@@ -464,6 +473,8 @@ class Conversation:
                 f"first_speaker is {declared!r}; it must be 'persona', 'provider' or None",
                 hook="first_speaker",
             )
+        seed = self.seed
+        continued = seed is not None and seed.started and index == seed.current
         if continued and self.state.current is not None:
             session = self.state.current
         else:
