@@ -12,11 +12,11 @@ from convtui.errors import (
     WORTH_ANOTHER_ATTEMPT,
     ConversationError,
     ProviderError,
+    ThreadExit,
     TransientProviderError,
 )
 from convtui.models.base import Delta
 from convtui.models.waits import seconds_of
-from convtui.providers.base import ThreadExit
 from convtui.providers.pieces import delta_of, piece_delta
 from convtui.text.causes import chain, describe, describe_one, repr_of, roots, text_of
 from convtui.text.tracebacks import own_frames
