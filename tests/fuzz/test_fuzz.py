@@ -90,6 +90,13 @@ LOGS: dict[str, list[RecordDict]] = {
     "export to vera: a long name": at("header", "provider", "name", value="n" * 400),
     "export to vera: a long persona": at("header", "persona", value="p" * 5000),
     "export to vera: a long session": at("session.started", "session_type", value="s" * 5000),
+    "export to vera: a provider in one word": at("header", "scenario", "provider", value="demo"),
+    "export to vera: options in one word": at(
+        "header", "scenario", "provider", value={"use": "demo", "options": "none"}
+    ),
+    "export to vera: options in a list": at(
+        "header", "scenario", "provider", value={"use": "demo", "options": [1]}
+    ),
     "runs: a budget in words": at("budget.raised", "limit", value="more"),
     "a NUL in a path": at("header", "parents", 0, "file", value="a\x00b"),
     "a long path": at("header", "parents", 0, "file", value="a/" * 5000),
