@@ -164,12 +164,12 @@ class Breakpoints:
 
     def _first(self, point: Point, turn: Turn, transcript: Transcript) -> str | None:
         """Asks all of them, since each counts for itself; the first that stops is named."""
-        found: str | None = None
+        fires: str | None = None
         for candidate in self._all.values():
             if not candidate.spec.enabled or candidate.has_met(point.of_turn):
                 continue
             if not decide(candidate.spec.filter.on_turn(turn, transcript, self.records)):
                 continue
-            if candidate.comes_true(point.of_turn) and found is None:
-                found = f"breakpoint {candidate.number}: {candidate.spec.expression}"
-        return found
+            if candidate.comes_true(point.of_turn) and fires is None:
+                fires = f"breakpoint {candidate.number}: {candidate.spec.expression}"
+        return fires

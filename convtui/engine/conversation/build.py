@@ -30,8 +30,8 @@ def apply_env_file(spec: StartSpec) -> None:
     path = Path(spec.env_file)
     if not path.is_file():
         raise FileError(f"{path}: there is no such file (--env-file)")
-    found = dotenv_values(path, interpolate=False)
-    os.environ.update({name: value for name, value in found.items() if value is not None})
+    variables = dotenv_values(path, interpolate=False)
+    os.environ.update({name: value for name, value in variables.items() if value is not None})
 
 
 def describe_provider(spec: StartSpec, models: ModelClients) -> dict[str, Any]:

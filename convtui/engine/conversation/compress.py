@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from convtui.engine.calls.calls import CallCancelledError, Caller, CallRequest
+from convtui.engine.calls.calls import Caller, CallRequest
 from convtui.engine.core.gate import CONTINUE, FAIL, RETRY, Gate, Point
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.sides import CheckedHooks
 from convtui.engine.core.state import ConversationState, SessionState
-from convtui.errors import CompressionError, ConversationError
+from convtui.errors import CallCancelledError, CompressionError, ConversationError
 from convtui.models.base import Message, Reply
 from convtui.protocol import describe_error
 from convtui.providers.base import Provider, Request
@@ -76,8 +76,7 @@ class Compressor:
         Somebody who watches may try again or go on without when it fails; else raises the
         `ConversationError` that it failed of.
         """
-        place = self._journal.place
-        place.session, place.turn, place.side, place.attempt = session.index, None, "provider", None
+        self._journal.current.move_to(session.index, side="provider")
         while True:
             try:
                 await self._once(session)

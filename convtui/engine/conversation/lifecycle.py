@@ -7,16 +7,17 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from convtui.engine.calls.calls import Caller
-from convtui.engine.core.gate import CONTINUE, FAIL, REPLAY, RETRY, Gate, InterruptedRunError, Point
+from convtui.engine.core.gate import CONTINUE, FAIL, REPLAY, RETRY, Gate, Point
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.sides import CheckedHooks, Timed, checked_sessions, lifecycle
 from convtui.engine.core.state import ConversationState
-from convtui.engine.resume.provider_replay import GivenUpError, ProviderReplay
+from convtui.engine.resume.provider_replay import ProviderReplay
 from convtui.engine.resume.state import ResumeState
 from convtui.engine.tools.tools import Toolbox
 from convtui.errors import (
     ConversationError,
     HookError,
+    InterruptedRunError,
     ProviderError,
     ToolError,
     UserSimulatorError,
@@ -69,7 +70,7 @@ class Lifecycle:
         self._seed = seed
         self._redact = redact
         self._caller = caller
-        self._prefix: ProviderReplay | None = None
+        self._replay: ProviderReplay | None = None
         self._restoring: Literal["restore", "stateless", "replayed", "unrestored"] = "stateless"
 
     async def set_up(self) -> None:
@@ -241,7 +242,7 @@ class Lifecycle:
     async def _replay_earlier(self, index: int) -> None:
         """The sessions before `index`, as a provider goes through them: up to the last answer."""
         assert self._seed is not None
-        self._prefix = ProviderReplay(
+        self._replay = ProviderReplay(
             scenario=self._scenario,
             journal=self._journal,
             gate=self._gate,
@@ -252,29 +253,22 @@ class Lifecycle:
             seed=self._seed,
             redact=self._redact,
         )
-        self._prefix.sessions_differ(await self.prepare(replayed=True))
+        self._replay.sessions_differ(await self.prepare(replayed=True))
         for earlier in range(1, index):
             session_type = self._state.prepared[earlier - 1]
             if earlier > 1:
                 await self.reset(session_type, earlier, replayed=True)
             await self.enter(session_type, earlier, replayed=True)
-            await self._replay_turns(earlier)
-
-    async def _replay_turns(self, index: int) -> None:
-        assert self._prefix is not None
-        try:
-            await self._prefix.turns(index)
-        except GivenUpError as given_up:
-            raise given_up.error from given_up
+            await self._replay.turns(earlier)
 
     async def restore(self, index: int) -> None:
         """Brings the provider to where the conversation stands, in session `index`."""
         assert self._seed is not None
         seconds = 0.0
         if self._restoring == "replayed":
-            assert self._prefix is not None
-            await self._replay_turns(index)
-            self._prefix.done()
+            assert self._replay is not None
+            await self._replay.turns(index)
+            self._replay.done()
             return
         if self._restoring == "restore":
             restore = self._provider.restore  # type: ignore[attr-defined]
