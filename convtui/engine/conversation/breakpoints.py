@@ -62,7 +62,7 @@ class TurnRecords:
     def __init__(self) -> None:
         self._records: list[RecordDict] = []
 
-    def take(self, record: RecordDict) -> None:
+    def add(self, record: RecordDict) -> None:
         """Keeps the records of the turn in progress only."""
         if record.get("type") == "turn.started" and (record.get("attempt") or 1) == 1:
             self._records.clear()

@@ -199,7 +199,7 @@ class Engine:
         self._gone = self._gone or reason
         if failed and self._conversation is not None:
             with contextlib.suppress(Exception):
-                self._conversation.force_close(reason, kind="failed", by="provider")
+                self._conversation.endings.force_close(reason, kind="failed", by="provider")
             self.sender.close()
             self._leave(0)
         if self._loop is not None:
@@ -221,7 +221,7 @@ class Engine:
         if conversation is None or conversation.journal.writer.closed:
             return
         with contextlib.suppress(Exception):
-            conversation.force_close(f"{reason} while provider code blocked the engine")
+            conversation.endings.force_close(f"{reason} while provider code blocked the engine")
 
     # --- the run
 
@@ -243,7 +243,7 @@ class Engine:
         conversation = self._conversation
         if conversation is not None:
             with contextlib.suppress(Exception):
-                conversation.force_close(reason, kind="failed", by="provider")
+                conversation.endings.force_close(reason, kind="failed", by="provider")
         self.sender.send(Kind.FAILED, error=unforeseen(error) | {"message": reason})
 
     def _background_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -73,6 +73,11 @@ class ResumeState:
     damage: list[str] = field(default_factory=list)
     """Lines of the parent that cannot be read; what they said is left out."""
 
+    @property
+    def ended_sessions(self) -> set[int]:
+        """The numbers of the sessions that ended in the parent log."""
+        return {int(item["session"]) for item in self.ended}
+
     def record(self, state: ConversationState) -> HistorySeeded:
         """The second record of the child log."""
         return HistorySeeded(

@@ -15,6 +15,7 @@ from convtui.models.base import Message, Usage
 from convtui.providers.loader import Loaded
 from convtui.records.models import BudgetCrossed, BudgetRaised, HoldReason, Termination
 from convtui.scenario.scenario import Budget
+from convtui.transcript.usage import Used, inherited_usage, used_by_side
 
 Scope = Literal["conversation", "provider", "persona"]
 What = Literal["tokens", "cost"]
@@ -165,26 +166,19 @@ class BudgetGuard:
             known.cost += usage.cost
             known.priced += usage.prompt_tokens + (usage.completion_tokens or 0)
 
-    def _used(self) -> dict[str, dict[str, Any]]:
+    def _used(self) -> dict[str, Used]:
         """What each side has used, in this log and in those before it."""
-        transcript = self._context.journal.transcript
-        before = (transcript.seed.get("counters") or {}).get("usage", {})
-        used = {side: dict(values) for side, values in before.items()}
-        for side, totals in transcript.totals.items():
-            mine = used.setdefault(side, {})
-            for name in ("prompt_tokens", "completion_tokens", "cost"):
-                value = getattr(totals, name)
-                if value is not None:
-                    mine[name] = (mine.get(name) or 0) + value
-        return used
+        return used_by_side(self._context.journal.transcript)
 
     def _look_back(self) -> None:
         """What earlier logs had crossed does not fire again; what was raised in them stays so."""
         self._seeded = True
-        counters = self._context.journal.transcript.seed.get("counters") or {}
+        transcript = self._context.journal.transcript
+        counters = transcript.seed.get("counters") or {}
         apply_raised(self.limits, counters.get("budget") or ())
+        before = inherited_usage(transcript)
         for limit in self.limits:
-            limit.fired = limit.over(counters.get("usage", {})) is not None
+            limit.fired = limit.over(before) is not None
 
     def check(self) -> tuple[HoldReason | None, str]:
         """Whether the reply that has just come crosses a limit, and what to do then."""

@@ -127,8 +127,10 @@ class _Run:
     def file(self, session: Session) -> str:
         """The name of a session's files, without an ending."""
         tag = str(self._told.get("tag") or re.sub(r"[^0-9a-f]", "", self._log.transcript.id)[:6])
-        options = (self._scenario.get("provider") or {}).get("options") or {}
-        workflow = self._told.get("workflow") or options.get("workflow")
+        provider = self._scenario.get("provider")
+        options = provider.get("options") if isinstance(provider, dict) else None
+        named = options.get("workflow") if isinstance(options, dict) else None
+        workflow = self._told.get("workflow") or named
         parts = [
             f"{tag:0<6}",
             safe_name(str(self._header.get("persona", "")), default="persona"),
