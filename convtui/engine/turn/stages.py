@@ -23,10 +23,10 @@ from convtui.engine.core.gate import (
     Release,
 )
 from convtui.engine.turn.context import Attempt, TurnContext
-from convtui.engine.turn.endings import Endings
 from convtui.engine.turn.holds import given_up
 from convtui.engine.turn.outcomes import AskAgain, Ended, GivenUp, TakenBack
 from convtui.engine.turn.pipeline import Hooks, StageResult
+from convtui.engine.turn.terminate import TerminateStage
 from convtui.engine.turn.utterance import Utterance
 from convtui.errors import HookError, InterruptedRunError, ProviderError, UserSimulatorError
 from convtui.providers.base import SignalMatch
@@ -59,7 +59,7 @@ class StageHolds:
         *,
         hooks: Hooks,
         checks: TextChecks,
-        endings: Endings,
+        terminate_stage: TerminateStage,
     ) -> None:
         self._context = context
         self._attempt = attempt
@@ -67,7 +67,7 @@ class StageHolds:
         self._utterance = utterance
         self._hooks = hooks
         self._checks = checks
-        self._endings = endings
+        self._terminate_stage = terminate_stage
         self._edited = False
         """Whether the stages run again up to the one at which the reply was edited."""
         self._message = ""
@@ -421,7 +421,7 @@ class StageHolds:
 
     async def _terminate(self, result: StageResult) -> bool | TakenBack:
         assert result.termination is not None
-        outcome = await self._endings.passed(result.termination, self._edits)
+        outcome = await self._terminate_stage.passed(result.termination, self._edits)
         if isinstance(outcome, TakenBack):
             return outcome
         if not isinstance(outcome, Ended):
