@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from convtui.engine.conversation.prepare import load_for
-from convtui.engine.conversation.runner import Conversation, Wiring
+from convtui.engine.conversation.runner import Conversation
+from convtui.engine.conversation.wiring import Wiring
 from convtui.engine.resume.state import read_seed
 from convtui.errors import FileError
 from convtui.models.base import ModelClients

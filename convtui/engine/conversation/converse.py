@@ -9,8 +9,7 @@ from pathlib import Path
 
 from convtui.config.paths import Paths
 from convtui.engine.conversation.build import apply_env_file, build
-from convtui.engine.conversation.runner import Wiring
-from convtui.engine.conversation.wiring import EngineModels
+from convtui.engine.conversation.wiring import EngineModels, Wiring
 from convtui.protocol import StartSpec
 from convtui.records.models import RecordDict
 from convtui.scenario.scenario import Scenario

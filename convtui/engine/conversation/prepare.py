@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from convtui.engine.core.state import ConversationState
 from convtui.engine.resume.state import ResumeState
 from convtui.engine.tools.mcp_tools import McpToolServer
 from convtui.engine.tools.tools import Approval, Toolbox
-from convtui.engine.turn.budget import still_over
+from convtui.engine.turn.budget import still_over, unknown_usage
 from convtui.errors import ConversationError, ToolError, UsageError
 from convtui.models.base import ModelClients
 from convtui.protocol import ContinueFrom, StartSpec
@@ -131,10 +131,36 @@ def _same_warm(chosen: WarmConfig, recorded: Any) -> bool:
     return use == chosen.use
 
 
-def warm_warnings(
+async def start_warnings(
+    scenario: Scenario,
+    loaded: Loaded,
+    simulator: UserSimulator,
+    *,
+    models: ModelClients,
+    warm: WarmContext | None,
+    toolbox: Toolbox,
+) -> AsyncIterator[tuple[str, str]]:
+    """Code and message of each warning about both sides, given before the first session."""
+    for near, hook in loaded.near_names:
+        yield "near_name", f"{near}() is no hook; did you mean {hook}()?"
+    for doubt in loaded.doubts():
+        yield "call_shape", doubt
+    if warm is not None:
+        for warning in _warm_warnings(warm, loaded.provider, toolbox):
+            yield warning
+    persona = scenario.persona
+    model = (persona.responder.model if persona.responder else None) or persona.model
+    asks = simulator.kind in ("llm", "responder") and model is not None
+    user = (f"{simulator.kind} persona", model) if asks and model else None
+    for sentence in await unknown_usage(
+        scenario.budget, provider=loaded, user=user, priced=models.priced
+    ):
+        yield "budget_unknown", sentence
+
+
+def _warm_warnings(
     warm: WarmContext, provider: Provider, toolbox: Toolbox
 ) -> Iterator[tuple[str, str]]:
-    """Code and words of what may go wrong with a warm context."""
     if not provider.takes_messages:
         yield (
             "warm_unseen",

@@ -1,16 +1,20 @@
-"""The engine's model clients and wire capture, each loaded when it is first needed."""
+"""What a conversation gets from the process that runs it: models, wire capture, callbacks."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from convtui.engine.core.gate import GateState
 from convtui.log.names import wire_path
-from convtui.models.base import ModelClient
+from convtui.models.base import ModelClient, ModelClients
 from convtui.models.late import on_import
+from convtui.records.models import RecordDict
 from convtui.secrets.redactor import Redactor
+from convtui.text.causes import describe
 
 if TYPE_CHECKING:
     from convtui.log.wire_writer import WireLog, WireMode
@@ -20,8 +24,25 @@ if TYPE_CHECKING:
 _MODES = {"last": "failures+last", "all": "all", "off": "off"}
 
 
+@dataclass(slots=True)
+class Wiring:
+    """What a conversation gets from the process that runs it."""
+
+    models: ModelClients
+    publish_gate: Callable[[GateState, RecordDict | None], None] = lambda state, hold: None
+    publish_delta: Callable[[dict[str, Any]], None] | None = None
+    redactor: Redactor = field(default_factory=Redactor.of_process)
+    why_it_broke: Callable[[BaseException], str] = lambda error: (
+        f"internal error: {describe(error)}"
+    )
+    """Explains an exception that is no `ConvtuiError`."""
+
+
 class EngineModels:
-    """Makes model clients (a `ModelClients`) and captures the process's HTTP traffic."""
+    """Makes model clients (a `ModelClients`) and captures the process's HTTP traffic.
+
+    Litellm and the capture are imported when they are first needed.
+    """
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor

@@ -269,8 +269,7 @@ class Engine:
     async def _converse(self, spec: StartSpec) -> int:
         from convtui.engine.conversation.build import apply_env_file, build, describe_provider
         from convtui.engine.conversation.commands import CommandHandler
-        from convtui.engine.conversation.runner import Wiring
-        from convtui.engine.conversation.wiring import EngineModels
+        from convtui.engine.conversation.wiring import EngineModels, Wiring
         from convtui.scenario.scenario import Scenario
 
         # Provider code may change the folder while it is imported.
