@@ -49,7 +49,7 @@ class EngineModels:
         self._clients: LitellmClients | None = None
         self._capture: WireCapture | None = None
         self._wire: WireLog | None = None
-        self._forget: Callable[[], None] | None = None
+        self._cancel_install: Callable[[], None] | None = None
 
     def client(self, model: str, params: Mapping[str, Any] | None = None) -> ModelClient:
         """A client for a litellm model string. Raises `UsageError` for one it cannot call."""
@@ -67,7 +67,7 @@ class EngineModels:
         return self._clients
 
     def capture(self, log: Path, mode: str) -> None:
-        """Begins to write exchanges beside a log; `mode` is last, all or off."""
+        """Captures HTTP exchanges into the wire log beside `log`; `mode` is last, all or off."""
         if mode == "off":
             return
         from convtui.log.wire_writer import WireLog
@@ -85,16 +85,16 @@ class EngineModels:
             self._capture.install()
 
         self._wire = wire
-        # What uses no httpx does not wait for it to be imported.
-        self._forget = on_import("httpx", install)
+        # A run that uses no httpx does not wait for its import.
+        self._cancel_install = on_import("httpx", install)
 
     async def close(self) -> None:
         """Closes connections and the wire log."""
         if self._clients is not None:
             with contextlib.suppress(Exception):
                 await self._clients.aclose()
-        if self._forget is not None:
-            self._forget()
+        if self._cancel_install is not None:
+            self._cancel_install()
         if self._capture is not None:
             self._capture.uninstall()
         if self._wire is not None:
