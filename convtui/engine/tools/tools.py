@@ -98,7 +98,6 @@ class Toolbox:
         self._max_result = max_result
         self._own: list[Tool] = [FunctionTool(function) for function in functions]
         self._tools: dict[str, Tool] = {}
-        self._running: set[asyncio.Task[Any]] = set()
         self._by_hand: asyncio.Future[None] | None = None
         self.schemas: list[dict[str, Any]] = []
         self._collect()
