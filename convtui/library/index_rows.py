@@ -132,9 +132,9 @@ class _Collector(LogReader):
         super().__init__(path)
         self.kept: dict[tuple[int, int], list[RecordDict]] = {}
 
-    def take_record(self, record: RecordDict, line: bytes, offset: int) -> None:
+    def add_record(self, record: RecordDict, line: bytes, offset: int) -> None:
         """Takes in a record."""
-        super().take_record(record, line, offset)
+        super().add_record(record, line, offset)
         if record.get("type") in _KEPT and "turn" in record:
             address = (record.get("session", 1), record["turn"])
             self.kept.setdefault(address, []).append(record)
