@@ -22,7 +22,7 @@ from typing import Any, Final
 from convtui.errors import FileError
 from convtui.log.formats.findings import Finding, finding_of
 from convtui.log.formats.hermes.messages import Message, message_of, plain, result_of, text_of
-from convtui.log.formats.hermes.records import Ending, Teller
+from convtui.log.formats.hermes.records import Ending, HermesReader
 from convtui.log.formats.hermes.sessions import PERSONA, PROVIDER
 from convtui.log.formats.hermes.tags import response_of, responses_in, said_in
 from convtui.log.formats.hermes.trajectory_export import PLAIN_ROLES, TRAJECTORY, write
@@ -215,11 +215,11 @@ class Trajectory:
         counted = isinstance(calls, int) and not isinstance(calls, bool) and calls > 0
         ending = Ending(_termination(self.data), None, {"provider": {"calls": calls}} if counted
                         else None)  # fmt: skip
-        teller = Teller("default", first)
-        records: list[tuple[float, Record]] = list(teller.begin({}))
+        reader = HermesReader("default", first)
+        records: list[tuple[float, Record]] = list(reader.begin({}))
         for message in self.messages:
-            records += teller.tell(message)
-        records += teller.end(ending)
+            records += reader.read(message)
+        records += reader.end(ending)
         return Imported(
             id=digest.hexdigest()[:32],
             created_at=(at or file_time(self.path)).astimezone(UTC),
