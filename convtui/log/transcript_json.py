@@ -10,6 +10,7 @@ from convtui.log.reader import Log
 from convtui.log.spans import session_spans
 from convtui.log.tool_uses import ToolUse, tool_uses
 from convtui.records.codec import RecordDict
+from convtui.records.values import as_list
 from convtui.transcript.corrections import corrected_faults, corrected_flags
 from convtui.transcript.fold import Flag, Session, Turn
 
@@ -150,8 +151,7 @@ def _noticed(detail: TurnDetail) -> list[Any]:
     """What the heuristics noticed about the text that was said, with their rules and spans."""
     for record in reversed(detail.records):
         if record.get("type") == "turn.committed":
-            found = record.get("flags")
-            return found if isinstance(found, list) else []
+            return as_list(record.get("flags"))
     return []
 
 

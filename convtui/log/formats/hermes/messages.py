@@ -15,6 +15,7 @@ from typing import Any, Final
 from convtui.errors import FileError
 from convtui.log.formats.json_objects import kind_of, parse_json
 from convtui.records.times import parse_time
+from convtui.records.values import as_text
 
 COMPACTION: Final = ("[CONTEXT COMPACTION", "[CONTEXT SUMMARY]:")
 """What a message begins with that stands for earlier ones."""
@@ -91,7 +92,7 @@ def message_of(data: Any, address: str, line: int | None = None) -> Message:
         found.problems.append(f"{address}: is no message, but {kind_of(data)}")
         return found
     fields = {str(key): plain(value) for key, value in data.items() if value is not None}
-    found = Message(_text(fields.get("role")), "", address, line, id=fields.get("id"))
+    found = Message(as_text(fields.get("role")), "", address, line, id=fields.get("id"))
     if not found.role and "role" in fields:
         found.problems.append(f"{address}: role must be text, not {kind_of(fields['role'])}")
         found.more["role"] = fields["role"]
@@ -103,10 +104,10 @@ def message_of(data: Any, address: str, line: int | None = None) -> Message:
         if not isinstance(content, (list, dict)):
             found.problems.append(f"{address}: content must be text, not {kind_of(content)}")
     found.calls = _calls(fields.get("tool_calls"), found)
-    found.call_id = _text(fields.get("tool_call_id"))
-    found.name = _text(fields.get("tool_name") or fields.get("name"))
+    found.call_id = as_text(fields.get("tool_call_id"))
+    found.name = as_text(fields.get("tool_name") or fields.get("name"))
     found.at = _time(fields.get("timestamp"))
-    found.finish = _text(fields.get("finish_reason")) or None
+    found.finish = as_text(fields.get("finish_reason")) or None
     for name in _DECODED:
         if isinstance(fields.get(name), str):
             fields[name] = _decoded(fields[name])
@@ -224,10 +225,6 @@ def _reasoning(fields: Mapping[str, Any]) -> str | None:
         for name in ("summary", "thinking", "text")
     ]
     return "\n".join(text for text in texts if isinstance(text, str) and text) or None
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _time(value: Any) -> float | None:

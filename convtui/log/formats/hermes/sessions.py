@@ -16,6 +16,7 @@ from convtui.log.formats.json_objects import file_time
 from convtui.log.formats.registry import Imported, Listed, ParentIn
 from convtui.records.codec import Speaker
 from convtui.records.models import Record
+from convtui.records.values import as_text
 
 PERSONA: Final = "user"
 PROVIDER: Final = "hermes"
@@ -61,8 +62,7 @@ class Session:
 
     def text(self, name: str) -> str:
         """A column that is text; empty where it is none."""
-        value = self.columns.get(name)
-        return value if isinstance(value, str) else ""
+        return as_text(self.columns.get(name))
 
     def number(self, name: str) -> float | None:
         """A column that is a number that is not negative."""

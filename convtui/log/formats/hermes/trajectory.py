@@ -15,7 +15,7 @@ import re
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from convtui.log.formats.registry import Format, Imported, Listed
 from convtui.records.codec import Speaker
 from convtui.records.models import Record
 from convtui.records.times import parse_time
+from convtui.records.values import as_text
 
 MAX_RATIO: Final = 200
 FREE: Final = 64 << 20
@@ -183,24 +184,24 @@ class Trajectory:
             id=str(self.line),
             title=first[:_PREVIEW],
             model=self._model,
-            created_at=parse_time(self._text("timestamp")),
+            created_at=self._time,
             messages=len(self.messages),
             ended=ended,
         )
 
-    def _text(self, name: str) -> str:
-        value = self.data.get(name)
-        return value if isinstance(value, str) else ""
-
     @property
     def _model(self) -> str:
-        return self._text("model")
+        return as_text(self.data.get("model"))
+
+    @property
+    def _time(self) -> datetime | None:
+        return parse_time(as_text(self.data.get("timestamp")))
 
     def imported(self) -> Imported:
         """The conversation, ready to be written as a log."""
         digest = hashlib.sha256(b"hermes-trajectory\n")
         digest.update(json.dumps(self.data, sort_keys=True).encode())
-        at = parse_time(self._text("timestamp"))
+        at = self._time
         told = {
             "format": TRAJECTORY,
             "created_at_from": "timestamp" if at is not None else "file's date",
