@@ -13,6 +13,7 @@ from convtui.log.requests import rebuild
 from convtui.log.wire import Exchange
 from convtui.records.codec import RecordDict
 from convtui.records.interim import Interim
+from convtui.records.values import as_list
 from convtui.transcript.fold import Transcript, Turn
 
 
@@ -128,8 +129,7 @@ class TurnDetail:
         """The signals of the last extraction."""
         for record in reversed(self.records):
             if record.get("type") == "signals.extracted":
-                matches = record.get("matches")
-                return list(matches) if isinstance(matches, list) else []
+                return as_list(record.get("matches"))
         return []
 
     @property
