@@ -10,7 +10,6 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import Any, Final
 
 from convtui.records.codec import STAGES, RecordDict
@@ -145,10 +144,6 @@ class Transcript:
     def current(self) -> Turn | None:
         """The turn in progress."""
         return self._current if self._current is not None and self._current.status == OPEN else None
-
-    def interesting(self) -> Iterator[Turn]:
-        """Turns that hold an event of interest, in order."""
-        return (turn for turn in self.turns if turn.flags & INTERESTING)
 
     # --- taking records in
 
