@@ -489,11 +489,11 @@ class EngineHandle:
 
     def failure(self) -> EngineError:
         """Why the engine could not start, as an error to raise."""
-        found = self.error or {"message": "the engine did not start"}
-        failure = EngineError("\n".join([str(found["message"]), *found.get("frames", ())]))
+        error = self.error or {"message": "the engine did not start"}
+        failure = EngineError("\n".join([str(error["message"]), *error.get("frames", ())]))
         # A SPEC that names nothing is bad usage, whichever process has found that out.
-        failure.exit_code = int(found.get("exit_code", failure.exit_code))
-        failure.error = dict(found)
+        failure.exit_code = int(error.get("exit_code", failure.exit_code))
+        failure.error = dict(error)
         return failure
 
 

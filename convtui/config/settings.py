@@ -431,7 +431,7 @@ def config_problems(
     data: Mapping[str, Any], lines: Lines, path: Path | None, *, project: bool = False
 ) -> list[Problem]:
     """The mistakes in one layer of settings; `project` for a file that comes with a project."""
-    found: list[Problem] = []
+    problems: list[Problem] = []
     if not all(_fits(key, value) for key, value in data.items()):
         from pydantic import ValidationError
 
@@ -439,15 +439,15 @@ def config_problems(
         try:
             model.model_validate(dict(data))
         except ValidationError as error:
-            found = problems_of(error, model, lines, path)
+            problems = problems_of(error, model, lines, path)
     if project:
         for key in data:
             if key in settings() and _marked(key, "personal"):
                 message = "says what may run, so it belongs into your own config.toml, a variable"
-                found.append(
+                problems.append(
                     Problem(f"{message} or a flag", path=path, line=lines.get((key,)), key=key)
                 )
-    return sorted(found, key=lambda problem: problem.line or 0)
+    return sorted(problems, key=lambda problem: problem.line or 0)
 
 
 _SYNTAX = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)")

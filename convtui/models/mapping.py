@@ -170,8 +170,8 @@ class _EndpointError:
             self.code = chain.error_code
             if self.status is not None and (self.status >= 500 or self.status == _NO_CODE):
                 self.status = None  # litellm's own way of saying that something went wrong
-        asked = (asked_by(error) for error in chain.errors)
-        self.retry_after = next((seconds for seconds in asked if seconds is not None), None)
+        waits = (asked_by(error) for error in chain.errors)
+        self.retry_after = next((seconds for seconds in waits if seconds is not None), None)
 
     def error(self) -> ModelError:
         used_up = self._used_up()

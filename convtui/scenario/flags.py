@@ -17,8 +17,8 @@ from convtui.scenario.persona import load_persona
 from convtui.scenario.provider_spec import absolute, parse_provider_spec
 from convtui.warm.names import is_path
 
-# Flag names to the place they set. Flags that change the shape of data are handled by name below.
-_PLACES: dict[str, tuple[str, ...]] = {
+# Flag names to the key they set. Flags that change the shape of data are handled by name below.
+_KEYS: dict[str, tuple[str, ...]] = {
     "api_base": ("provider", "params", "api_base"),
     "model": ("provider", "model"),
     "max_turns": ("limits", "max_turns"),
@@ -52,7 +52,7 @@ _ELSEWHERE = ("out", "resume", "trust", "python", "env_file", "wire", "paused", 
 class FlaggedScenario:
     """Data with flags laid over it.
 
-    `origin` maps the places that flags set to the flags, `persona_source` says where a persona
+    `origin` maps the keys that flags set to the flags, `persona_source` says where a persona
     that a flag named came from.
     """
 
@@ -64,8 +64,8 @@ class FlaggedScenario:
         """The problem said about the flag that caused it, where one did."""
         if problem.path is not None or not problem.key:
             return problem
-        for place, flag in self.origin.items():
-            key = dotted(place) or ""
+        for path, flag in self.origin.items():
+            key = dotted(path) or ""
             if problem.key == key:
                 return Problem(problem.message, path=flag)
             if problem.key.startswith((f"{key}.", f"{key}[")):
@@ -85,7 +85,7 @@ def apply_flags(
         for key, value in flags.items()
         if value is not None and value not in ((), [])
     }
-    known = (*_PLACES, *_NAMED, *_ELSEWHERE)
+    known = (*_KEYS, *_NAMED, *_ELSEWHERE)
     for key in given:
         if key not in known:
             raise UsageError(f"unknown flag --{key.replace('_', '-')}{did_you_mean(key, known)}")
@@ -163,7 +163,7 @@ class _Merge:
         """The flags that set one key each."""
         if is_path(str(self.given.get("warm", ""))):
             self.given["warm"] = str(absolute(str(self.given["warm"]), self.cwd))
-        for flag, key in _PLACES.items():
+        for flag, key in _KEYS.items():
             if flag in self.given:
                 self._put(flag, key, self.given[flag])
 
@@ -181,24 +181,24 @@ class _Merge:
         self.origin[key] = "--" + flag.replace("_", "-")
 
 
-def places_of(flags: Mapping[str, Any]) -> set[str]:
+def keys_set_by(flags: Mapping[str, Any]) -> set[str]:
     """The dotted keys of a scenario that these flags set, whatever they set them to."""
     given = {
         key.replace("-", "_").rstrip("_")
         for key, value in flags.items()
         if value is not None and value not in ((), [], False)
     }
-    places = {".".join(place) for flag, place in _PLACES.items() if flag in given}
+    keys = {".".join(path) for flag, path in _KEYS.items() if flag in given}
     if "provider" in given:
-        places.add("provider.use")
+        keys.add("provider.use")
     if "persona" in given:
-        places.add("persona")
+        keys.add("persona")
     if "user_model" in given:
-        places |= {"persona.model", "persona.responder.model"}
-    places |= given & {"persona_template", "persona_context_template", "persona_reminder"}
+        keys |= {"persona.model", "persona.responder.model"}
+    keys |= given & {"persona_template", "persona_context_template", "persona_reminder"}
     for item in _settings(flags.get("set") or flags.get("set_")):
-        places.add(".".join(part.strip() for part in str(item).partition("=")[0].split(".")))
-    return places
+        keys.add(".".join(part.strip() for part in str(item).partition("=")[0].split(".")))
+    return keys
 
 
 def _settings(value: str | Iterable[str] | None) -> Iterable[str]:
@@ -212,32 +212,32 @@ def _text(value: object) -> str | None:
 
 def _set(data: dict[str, Any], item: str, keys: Collection[str]) -> tuple[str, ...]:
     key, equals, text = item.partition("=")
-    place = tuple(part.strip() for part in key.split("."))
-    if not equals or not all(place):
+    path = tuple(part.strip() for part in key.split("."))
+    if not equals or not all(path):
         raise UsageError(f"--set {item}: write key=value, as in --set limits.max_turns=6")
     try:
         value = parse_value(text)
     except DataFileError as error:
         raise UsageError(f"--set {item}: {error.problems[0].message}") from None
-    if place[0] not in {name.partition(".")[0] for name in keys}:
-        near = did_you_mean(place[0], keys)
-        raise UsageError(f"--set {item}: unknown key {place[0]!r}{near}")
-    if place[0] == "warm" and len(place) == 2 and ".".join(place) not in keys:
-        place = ("warm", "slots", place[1])
-    _put(data, place, value)
-    return place
+    if path[0] not in {name.partition(".")[0] for name in keys}:
+        near = did_you_mean(path[0], keys)
+        raise UsageError(f"--set {item}: unknown key {path[0]!r}{near}")
+    if path[0] == "warm" and len(path) == 2 and ".".join(path) not in keys:
+        path = ("warm", "slots", path[1])
+    _put(data, path, value)
+    return path
 
 
-def _put(data: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
+def _put(data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     here = data
-    for depth, part in enumerate(place[:-1]):
+    for depth, part in enumerate(path[:-1]):
         below = here.get(part)
         if part in ("provider", "warm") and depth == 0 and isinstance(below, str):
             below = {"use": below}
         elif below is None:
             below = {}
         elif not isinstance(below, dict):
-            raise UsageError(f"{'.'.join(place)}: {part!r} is not a mapping")
+            raise UsageError(f"{'.'.join(path)}: {part!r} is not a mapping")
         here[part] = dict(below)
         here = here[part]
-    here[place[-1]] = value
+    here[path[-1]] = value
