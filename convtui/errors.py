@@ -97,10 +97,10 @@ class Problem:
         self.key = key
 
     def __str__(self) -> str:
-        place = str(self.path) if self.path is not None else ""
-        if place and self.line is not None:
-            place += f":{self.line}"
-        parts = [place] if place else []
+        where = str(self.path) if self.path is not None else ""
+        if where and self.line is not None:
+            where += f":{self.line}"
+        parts = [where] if where else []
         if self.key:
             parts.append(self.key)
         parts.append(self.message)
@@ -381,7 +381,7 @@ class ThreadExit(Exception):
 
 
 class ToolFailure(Exception):
-    """A call failed: becomes the error result `{ok: false, error_kind, message, detail}`."""
+    """A failed call; becomes the error result `{ok: false, error_kind, message, detail}`."""
 
     def __init__(self, kind: str, message: str, detail: str = "") -> None:
         self.kind = kind
@@ -391,14 +391,14 @@ class ToolFailure(Exception):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like `name`, or None when none is like it."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`, did you mean 'x'?` for the nearest known name, else an empty string."""
-    found = nearest(name, known)
-    return f", did you mean {found!r}?" if found else ""
+    near = nearest(name, known)
+    return f", did you mean {near!r}?" if near else ""
 
 
 def listed(names: Iterable[str], *, limit: int = 6) -> str:

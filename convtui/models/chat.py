@@ -130,7 +130,7 @@ def usage_of(sent: Any) -> Usage | None:
 
 
 def _details(sent: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    return next((found for name in names if isinstance(found := sent.get(name), Mapping)), {})
+    return next((details for name in names if isinstance(details := sent.get(name), Mapping)), {})
 
 
 def _known(sent: Mapping[str, Any], *names: str) -> Any:

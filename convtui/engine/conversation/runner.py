@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from convtui.config.paths import writable_dir
 from convtui.engine.calls.calls import Caller
@@ -23,43 +23,28 @@ from convtui.engine.conversation.prepare import (
     load_for,
     restore_simulator,
     simulator_for,
+    start_warnings,
     toolbox_for,
     warm_for,
-    warm_warnings,
 )
+from convtui.engine.conversation.restoring import ProviderRestorer
 from convtui.engine.conversation.session_records import SessionRecords
 from convtui.engine.conversation.sessions import Sessions
 from convtui.engine.conversation.turn_loop import TurnLoop
-from convtui.engine.core.gate import Gate, GateState
+from convtui.engine.conversation.wiring import Wiring
+from convtui.engine.core.gate import Gate
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.state import ConversationState
+from convtui.engine.resume.provider_replay import ProviderReplay
 from convtui.engine.resume.state import ResumeState
-from convtui.engine.turn.budget import unknown_usage
 from convtui.engine.turn.context import TurnContext
 from convtui.engine.turn.holds import Holds
 from convtui.engine.turn.turn import Turns
 from convtui.errors import ConversationError, ConvtuiError, InterruptedRunError
 from convtui.log.writer import LogWriter
-from convtui.models.base import ModelClients
 from convtui.protocol import StartSpec
-from convtui.records.models import ContextSeeded, RecordDict, Termination, Warned
+from convtui.records.models import ContextSeeded, Termination, Warned
 from convtui.scenario.scenario import Scenario
-from convtui.secrets.redactor import Redactor
-from convtui.text.causes import describe
-
-
-@dataclass(slots=True)
-class Wiring:
-    """What a conversation gets from the process that runs it."""
-
-    models: ModelClients
-    publish_gate: Callable[[GateState, RecordDict | None], None] = lambda state, hold: None
-    publish_delta: Callable[[dict[str, Any]], None] | None = None
-    redactor: Redactor = field(default_factory=Redactor.of_process)
-    why_it_broke: Callable[[BaseException], str] = lambda error: (
-        f"internal error: {describe(error)}"
-    )
-    """Explains an exception that is no `ConvtuiError`."""
 
 
 class Conversation:
@@ -132,8 +117,6 @@ class Conversation:
             loaded=self.loaded,
             simulator=self.simulator,
             toolbox=self.toolbox,
-            seed=seed,
-            caller=self.caller,
             redact=self.redactor.text,
         )
         self._session_records = SessionRecords(self.journal, self.state)
@@ -145,6 +128,7 @@ class Conversation:
             records=self._session_records,
             turn_loop=TurnLoop(scenario, self.state, self.turns, seed),
             seed=seed,
+            restorer=self._restorer(),
             on_restored=self._compress,
         )
         self.endings = Endings(
@@ -163,6 +147,31 @@ class Conversation:
         workflow = self.scenario.provider.options.get("workflow")
         name = log_name(self.id, self.simulator.name, self.provider.name, workflow)
         return LogWriter(writable_dir(Path(self.spec.out_dir)) / name, self.redactor)
+
+    def _restorer(self) -> ProviderRestorer | None:
+        if self.seed is None or not self.seed.current:
+            return None
+        begin_replay = partial(
+            ProviderReplay,
+            scenario=self.scenario,
+            journal=self.journal,
+            gate=self.gate,
+            caller=self.caller,
+            state=self.state,
+            provider=self.provider,
+            toolbox=self.toolbox,
+            seed=self.seed,
+            redact=self.redactor.text,
+        )
+        return ProviderRestorer(
+            journal=self.journal,
+            gate=self.gate,
+            state=self.state,
+            provider=self.provider,
+            seed=self.seed,
+            lifecycle=self._lifecycle,
+            begin_replay=begin_replay,
+        )
 
     async def run(self) -> Termination:
         """Runs to the end and closes the log; returns why it ended."""
@@ -250,28 +259,18 @@ class Conversation:
         await self._lifecycle.set_up()
         if self.seed is None or not self.state.prepared:
             await self._lifecycle.prepare()
-        for near, hook in self.loaded.near_names:
-            self._warn("near_name", f"{near}() is no hook; did you mean {hook}()?")
-        for doubt in self.loaded.doubts():
-            self._warn("call_shape", doubt)
-        if self.state.warm is not None and self.seed is None:
-            for code, sentence in warm_warnings(self.state.warm, self.provider, self.toolbox):
-                self._warn(code, sentence)
-        await self._warn_of_unknown_usage()
+        warnings = start_warnings(
+            self.scenario,
+            self.loaded,
+            self.simulator,
+            models=self._wiring.models,
+            # A continuation keeps the warm context that its parent was warned about.
+            warm=self.state.warm if self.seed is None else None,
+            toolbox=self.toolbox,
+        )
+        async for code, sentence in warnings:
+            self._warn(code, sentence)
         return await self._sessions.run()
-
-    async def _warn_of_unknown_usage(self) -> None:
-        persona = self.scenario.persona
-        model = (persona.responder.model if persona.responder else None) or persona.model
-        asks = self.simulator.kind in ("llm", "responder") and model is not None
-        user = (f"{self.simulator.kind} persona", model) if asks and model else None
-        for sentence in await unknown_usage(
-            self.scenario.budget,
-            provider=self.loaded,
-            user=user,
-            priced=self._wiring.models.priced,
-        ):
-            self._warn("budget_unknown", sentence)
 
     async def _compress(self) -> None:
         """Compresses the open session, where the continuation is one for that.

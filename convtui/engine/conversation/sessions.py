@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 
 from convtui.engine.conversation.lifecycle import Lifecycle
+from convtui.engine.conversation.restoring import ProviderRestorer
 from convtui.engine.conversation.session_records import SessionRecords
 from convtui.engine.conversation.turn_loop import TurnLoop
 from convtui.engine.core.state import ConversationState
@@ -20,8 +21,8 @@ from convtui.text.tracebacks import own_frames
 class Sessions:
     """Holds the prepared sessions that have not ended in a parent log.
 
-    `on_restored` is awaited once, in a continuation, when the provider is restored and before any
-    turn.
+    `restorer` restores the provider before the first of them; None where there is no session to
+    go on with. `on_restored` is awaited after that.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Sessions:
         records: SessionRecords,
         turn_loop: TurnLoop,
         seed: ResumeState | None,
+        restorer: ProviderRestorer | None,
         on_restored: Callable[[], Awaitable[None]],
     ) -> None:
         self._scenario = scenario
@@ -43,6 +45,7 @@ class Sessions:
         self._records = records
         self._turn_loop = turn_loop
         self._seed = seed
+        self._restorer = restorer
         self._on_restored = on_restored
 
     async def run(self) -> Termination:
@@ -79,16 +82,16 @@ class Sessions:
 
     async def _enter(self, index: int, session_type: str, *, first: bool) -> None:
         """Calls the provider's hooks before a session; in a continuation also restores it."""
-        restores = first and self._seed is not None and self._seed.current > 0
-        if restores:
-            await self._lifecycle.ask_to_restore(index)
+        restorer = self._restorer if first else None
+        if restorer is not None:
+            await restorer.decide(index)
         if not first or self._needs_reset(index):
             await self._lifecycle.reset(session_type, index)
-        elif restores and self._lifecycle.replaying and index > 1:
+        elif restorer is not None and restorer.replaying and index > 1:
             await self._lifecycle.reset(session_type, index, replayed=True)
         await self._lifecycle.enter(session_type, index)
-        if restores:
-            await self._lifecycle.restore(index)
+        if restorer is not None:
+            await restorer.restore(index)
             await self._on_restored()
 
     def _needs_reset(self, index: int) -> bool:
