@@ -20,6 +20,7 @@ from convtui.filters.atoms import ATOMS
 from convtui.manual.pages import page_file, replace_block
 from convtui.scenario.parts import OnDiscard
 from convtui.scenario.scenario import Persona, Scenario
+from convtui.scenario.simulators.registry import kinds
 from convtui.text_checks.incomplete import REASONS
 from convtui.text_checks.rules import FLAG_RULES
 from convtui.transcript.fault_rules import RULES as FAULT_RULES
@@ -126,6 +127,12 @@ def attribute_head(model: type[BaseModel]) -> str:
     return (model.__doc__ or "").split("\n")[0]
 
 
+def simulators() -> str:
+    """Every kind of simulated user."""
+    rows = ((kind.name, kind.speaks, kind.written) for kind in kinds())
+    return table(["simulator", "speaks", "written as"], rows)
+
+
 def model_table(model: type[BaseModel]) -> Callable[[], str]:
     """Every key of a file of this kind."""
     return lambda: table(["key", "default", "meaning"], keys_of(model))
@@ -134,7 +141,7 @@ def model_table(model: type[BaseModel]) -> Callable[[], str]:
 BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], str]]]] = {
     "start": {"commands": commands},
     "sessions-and-hooks": {"incomplete": incomplete},
-    "simulated-users": {"flags": flags, "faults": faults},
+    "simulated-users": {"simulators": simulators, "flags": flags, "faults": faults},
     "scenarios": {"scenario": model_table(Scenario), "persona": model_table(Persona)},
     "filters": {"atoms": atoms},
     "keys": {"keys": key_table_markdown},

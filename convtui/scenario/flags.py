@@ -15,6 +15,7 @@ from convtui.errors import DataFileError, Problem, UsageError, did_you_mean
 from convtui.files.yaml import dotted, parse_value
 from convtui.scenario.persona import load_persona
 from convtui.scenario.provider_spec import absolute, parse_provider_spec
+from convtui.scenario.simulators.registry import kinds, written_kind
 from convtui.warm.names import is_path
 
 # Flag names to the place they set. Flags that change the shape of data are handled by name below.
@@ -120,10 +121,9 @@ def apply_flags(
         if given.get(f"{side}_speaks_first"):
             data["first_speaker"] = side
     if "user_model" in given:
-        where: tuple[str, ...] = ("persona", "model")
-        brief = data["persona"].get("responder")
-        if isinstance(brief, dict) and brief.get("model"):
-            where = ("persona", "responder", "model")
+        kind = written_kind(data["persona"])
+        key = kind.model_key(data["persona"]) if kind is not None else "model"
+        where = ("persona", *key.split("."))
         _put(data, where, given["user_model"])
         origin[where] = "--user-model"
     for flag, place in _PLACES.items():
@@ -153,7 +153,7 @@ def places_of(flags: Mapping[str, Any]) -> set[str]:
     if "persona" in given:
         places.add("persona")
     if "user_model" in given:
-        places |= {"persona.model", "persona.responder.model"}
+        places |= {f"persona.{key}" for kind in kinds() for key in kind.model_keys}
     places |= given & {"persona_template", "persona_context_template", "persona_reminder"}
     settings = flags.get("set") or flags.get("set_") or ()
     for item in [settings] if isinstance(settings, str) else settings:

@@ -18,7 +18,7 @@ from convtui.providers.loader import Loaded, ProviderSettings, load_function, lo
 from convtui.scenario.provider_spec import parse_provider_spec
 from convtui.scenario.scenario import Scenario, WarmConfig
 from convtui.secrets.redactor import Redactor
-from convtui.simulators.base import UserSimulator
+from convtui.simulators.base import Casting, UserSimulator
 from convtui.simulators.loader import load_simulator
 from convtui.warm.store import chosen_context
 from convtui.warm.templates import WarmContext
@@ -49,19 +49,16 @@ def _opening_prompt(scenario: Scenario) -> str | None:
         or (isinstance(first, dict) and 1 in first)
         or isinstance(first, list)
     )
-    return scenario.provider.start_prompt if persona.simulator == "llm" and not fixed else None
+    return scenario.provider.start_prompt if persona.kind.model_opens and not fixed else None
 
 
 def simulator_for(scenario: Scenario, spec: StartSpec, models: ModelClients) -> UserSimulator:
     """A new simulator of the scenario's persona. Raises `UsageError`."""
     try:
-        return load_simulator(
-            scenario.persona,
-            models,
-            follow_up_prompts=scenario.follow_up_prompts,
-            global_signal=scenario.termination_signal,
-            speed=spec.speed,
+        casting = Casting(
+            models, scenario.follow_up_prompts, scenario.termination_signal, speed=spec.speed
         )
+        return load_simulator(scenario.persona, casting)
     except ConversationError as error:
         raise UsageError(str(error)) from error
 

@@ -426,9 +426,8 @@ class Conversation:
 
     async def _say_what_is_not_counted(self) -> None:
         persona = self.scenario.persona
-        model = (persona.responder.model if persona.responder else None) or persona.model
-        asks = self.simulator.kind in ("llm", "responder") and model is not None
-        user = (f"{self.simulator.kind} persona", model) if asks and model else None
+        model = persona.asked_model
+        user = (f"{persona.simulator} persona", model) if model is not None else None
         for sentence in await unknown_usage(
             self.scenario.budget,
             provider=self.loaded,

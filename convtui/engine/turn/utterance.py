@@ -38,6 +38,7 @@ from convtui.engine.turn.provider_turn import ProviderWords
 from convtui.engine.turn.response import ResponseGate
 from convtui.errors import ConversationError, ResponderError
 from convtui.records.models import DebugHandedBack, DebugOverrode, HoldReason, LlmResponse, Speaker
+from convtui.scenario.simulators.registry import HUMAN
 from convtui.simulators.base import Abstain, CapExhausted, EndConversation, Say, Stop, UserAction
 
 _UNDO_ENDING = Choice(UNDO.id, "undo the override of the ending")
@@ -53,7 +54,7 @@ class UtteranceSource:
         self._table = table
         self.taken_over: set[str] = set()
         """Sides that a human speaks for."""
-        if table.simulator.kind == "human":
+        if table.simulator.kind == HUMAN:
             self.taken_over.add("persona")
         self.budget = BudgetGuard(table)
         self._response = ResponseGate(table, self.budget)
@@ -163,7 +164,7 @@ class UtteranceSource:
                 return draft
 
     def _choices(self, speaker: Speaker) -> tuple[Choice, ...]:
-        if speaker == "persona" and self._table.simulator.kind == "human":
+        if speaker == "persona" and self._table.simulator.kind == HUMAN:
             # Nobody else can speak for it.
             return (SAY, HAND_BACK)
         ends = (STOP, ABSTAIN) if speaker == "persona" and self.persona.responder else ()
