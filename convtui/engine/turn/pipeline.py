@@ -18,6 +18,7 @@ from convtui.errors import HookError
 from convtui.providers.base import SignalMatch, match_signals, thought_signals
 from convtui.records.interim import Interim
 from convtui.records.models import STAGES, Speaker, Stage, Termination
+from convtui.scenario.provider_hooks import REPLY_HOOKS
 from convtui.text_checks.reasoning import (
     is_inside,
     reasoning_spans,
@@ -236,20 +237,17 @@ class _Pass:
         draft.duration = time.perf_counter() - started
 
     def _draft(self, stage: Stage, **fields: Any) -> StageResult:
+        hook = REPLY_HOOKS.get(stage)
+        if hook is not None:
+            fields["hook"] = self.hooks.owner(hook.name)
         return StageResult(stage, self.raw, self.revision, **fields)
 
     def stages(self) -> Generator[StageResult, StageResult, Outcome]:
         """Signals to terminate, once."""
         rules = self.rules
-        owner = self.hooks.owner
-        draft = yield from self._offer(
-            self._draft("signals", hook=owner("extract_signals")), self._extract
-        )
+        draft = yield from self._offer(self._draft("signals"), self._extract)
         matches = draft.matches
-        draft = yield from self._offer(
-            self._draft("post_process", matches=matches, hook=owner("post_process_response")),
-            self._process,
-        )
+        draft = yield from self._offer(self._draft("post_process", matches=matches), self._process)
         text = self.raw if draft.text is None else draft.text
         said_before = draft.interim
 
@@ -257,9 +255,7 @@ class _Pass:
         would_have = "end" if not acting and any(match.counts for match in matches) else None
         result: Literal["commit", "end", "retry", "skip"] = "commit"
         if acting:
-            draft = self._draft(
-                "discard", matches=matches, text=text, hook=owner("should_discard_response")
-            )
+            draft = self._draft("discard", matches=matches, text=text)
             draft = yield from self._offer(draft, self._judge)
             text = text if draft.text is None else draft.text
             if draft.discard:
