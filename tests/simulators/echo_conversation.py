@@ -45,7 +45,7 @@ async def main(folder: Path) -> dict[str, Any]:
         "problems": sorted(problems),
         "recognised": recognise(file),
         "schema": schema("persona"),
-        "asks": [item.place for item in items(what) if item.place.startswith("persona")],
+        "asks": [item.field for item in items(what) if item.field.startswith("persona")],
         "manual": simulators(),
     }
 

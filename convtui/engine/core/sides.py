@@ -45,9 +45,9 @@ class CheckedHooks:
 
     def extract_signals(self, raw: str) -> list[SignalMatch]:
         """What `extract_signals` finds."""
-        found = self._checked(EXTRACT_SIGNALS, self.target.extract_signals, raw)
+        signals = self._checked(EXTRACT_SIGNALS, self.target.extract_signals, raw)
         matches: list[SignalMatch] = []
-        for item in found:
+        for item in signals:
             if isinstance(item, SignalMatch):
                 matches.append(item)
             elif isinstance(item, str):
@@ -73,8 +73,8 @@ class CheckedHooks:
 
     def metadata(self) -> dict[str, Any]:
         """`last_response_metadata` of the side, where it has such a thing."""
-        found = getattr(self.target, "last_response_metadata", None)
-        return jsonable(found) if found and isinstance(found, dict) else {}
+        metadata = getattr(self.target, "last_response_metadata", None)
+        return jsonable(metadata) if metadata and isinstance(metadata, dict) else {}
 
     def _checked(self, hook: Hook, function: Callable[..., Any], argument: Any) -> Any:
         result = self._run(hook.name, function, argument)
