@@ -1,4 +1,4 @@
-"""The budget of a conversation: tokens and cost, looked at after every completion.
+"""The budget of a conversation, tokens and cost, checked after every completion.
 
 Each limit fires once, on the completion that crosses it; raised by hand it can fire again. What a
 call said nothing about is unknown and not counted as zero.
@@ -28,12 +28,12 @@ _SIDES: Final[Mapping[Scope, tuple[str, ...]]] = {
 }
 _CHARS_PER_TOKEN: Final = 4.0
 _PER_MESSAGE: Final = 16
-"""Characters that stand for what frames a message."""
+"""Characters added for the framing of a message."""
 
 
 @dataclass(slots=True)
 class Limit:
-    """One limit. `fired` is None until it was looked at whether it had been crossed before."""
+    """One limit. `fired` is None until it is known whether earlier logs had crossed it."""
 
     scope: Scope
     what: What
@@ -41,12 +41,12 @@ class Limit:
     fired: bool | None = None
 
     def over(self, used: Mapping[str, Mapping[str, Any]]) -> float | None:
-        """What was used, by side, when that is over the limit."""
+        """The amount used, if it is over the limit."""
         total = used_of(self.what, (used[side] for side in _SIDES[self.scope] if side in used))
         return total if total > self.limit else None
 
     def in_words(self, used: float) -> str:
-        """What was used of it."""
+        """The amount used and the limit, as text."""
         whose = "" if self.scope == "conversation" else f" of the {self.scope}"
         if self.what == "tokens":
             return f"{used:,.0f} tokens{whose}, the budget is {self.limit:,.0f}"
@@ -70,7 +70,7 @@ def limits_of(budget: Budget) -> list[Limit]:
 
 
 def used_of(what: What, sides: Iterable[Mapping[str, Any]]) -> float:
-    """Tokens or US dollars that usages name, together."""
+    """The sum of tokens or US dollars."""
     if what == "cost":
         return sum(side.get("cost") or 0.0 for side in sides)
     return sum(
@@ -81,14 +81,14 @@ def used_of(what: What, sides: Iterable[Mapping[str, Any]]) -> float:
 def still_over(
     budget: Budget, used: Mapping[str, Mapping[str, Any]], raised: Sequence[Mapping[str, Any]]
 ) -> Limit | None:
-    """The first limit that is crossed already; `raised` are the limits that were raised by hand."""
+    """The first limit that is exceeded; `raised` are the limits that were raised by hand."""
     limits = limits_of(budget)
     apply_raised(limits, raised)
     return next((limit for limit in limits if limit.over(used) is not None), None)
 
 
 def apply_raised(limits: Sequence[Limit], raised: Sequence[Mapping[str, Any]]) -> None:
-    """Puts limits that were raised by hand in place; one that the scenario sets higher counts."""
+    """Applies limits that were raised by hand, unless the scenario's own is higher."""
     for item in raised:
         for limit in limits:
             same = (limit.scope, limit.what) == (item.get("scope"), item.get("what"))
@@ -97,7 +97,7 @@ def apply_raised(limits: Sequence[Limit], raised: Sequence[Mapping[str, Any]]) -
 
 
 class _Learned:
-    """What calls of one side have used so far, for the estimate of the next."""
+    """Usage of one side's calls so far, from which the next one is estimated."""
 
     __slots__ = ("calls", "chars", "completion", "cost", "priced", "prompt")
 
@@ -107,21 +107,21 @@ class _Learned:
 
 
 class BudgetGuard:
-    """Notices the completion that crosses a limit; `out` is the ending that follows."""
+    """Detects the completion that crosses a limit; `out` is the termination that follows."""
 
     def __init__(self, context: TurnContext) -> None:
         self._context = context
         self.limits = limits_of(context.scenario.budget)
         self.out: Termination | None = None
         self.crossed: Limit | None = None
-        """The limit that was crossed last."""
+        """The limit crossed last."""
         self._learned: dict[str, _Learned] = {}
         self._seeded = False
 
     # --- before a call
 
     def estimate(self, side: str, messages: Sequence[Message]) -> dict[str, Any] | None:
-        """What the next call of a side is expected to use; None without a budget.
+        """The expected usage of a side's next call; None without a budget.
 
         Tokens are characters divided by what a token of this side's calls has been so far (4
         before there was one), answers and prices the mean of its calls. A price that no call has
@@ -141,7 +141,7 @@ class BudgetGuard:
         return estimate
 
     def in_words(self, estimate: Mapping[str, Any]) -> str:
-        """An estimate beside what is left, for a hold before the call."""
+        """An estimate and the usage so far, as text for a hold before the call."""
         tokens = estimate["prompt_tokens"] + estimate.get("completion_tokens", 0)
         cost = f", ${estimate['cost']:.4f}" if "cost" in estimate else ", price unknown"
         used = self._used()
@@ -154,7 +154,7 @@ class BudgetGuard:
     # --- after a call
 
     def learn(self, side: str, messages: Sequence[Message], usage: Usage | None) -> None:
-        """What a call has used, for the next estimate."""
+        """Takes a call's usage into account for the next estimate."""
         if not self.limits or usage is None or not usage.prompt_tokens:
             return
         known = self._learned.setdefault(side, _Learned())
@@ -167,11 +167,11 @@ class BudgetGuard:
             known.priced += usage.prompt_tokens + (usage.completion_tokens or 0)
 
     def _used(self) -> dict[str, Used]:
-        """What each side has used, in this log and in those before it."""
+        """The usage of each side, earlier logs included."""
         return used_by_side(self._context.journal.transcript)
 
     def _look_back(self) -> None:
-        """What earlier logs had crossed does not fire again; what was raised in them stays so."""
+        """Takes over from earlier logs which limits had been crossed or raised."""
         self._seeded = True
         transcript = self._context.journal.transcript
         counters = transcript.seed.get("counters") or {}
@@ -181,7 +181,7 @@ class BudgetGuard:
             limit.fired = limit.over(before) is not None
 
     def check(self) -> tuple[HoldReason | None, str]:
-        """Whether the reply that has just come crosses a limit, and what to do then."""
+        """Checks the limits after a reply; returns the reason and detail of a hold, if one is due."""
         if not self.limits:
             return None, ""
         if not self._seeded:
@@ -217,7 +217,7 @@ class BudgetGuard:
         return None, ""
 
     def raise_to(self, value: Any) -> str | None:
-        """Raises the limit that was crossed last; says what is wrong with a value that does not.
+        """Raises the limit crossed last; returns what is wrong with the value, or None.
 
         Without a value it is doubled, and again until it is above what was used.
         """
@@ -244,7 +244,7 @@ class BudgetGuard:
         return None
 
     def end(self, detail: str) -> None:
-        """The turn in progress is the last."""
+        """Ends the session after the turn in progress."""
         self.out = Termination(
             kind="budget", by="harness", reason=detail, at_turn=self._context.number
         )
@@ -257,7 +257,7 @@ async def unknown_usage(
     user: tuple[str, str] | None,
     priced: Callable[[str], Awaitable[bool]],
 ) -> list[str]:
-    """What a budget cannot count, one sentence each, said before the first call.
+    """Warnings about usage that the budget cannot count, for before the first call.
 
     `user` is the persona's simulator and the model that it calls, if it calls one; `priced` tells
     whether the price of a model is known.
@@ -290,7 +290,7 @@ async def _unpriced(
 
 
 def size_of(messages: Sequence[Message]) -> int:
-    """Characters of a message list, with a little for what frames each message."""
+    """Characters of a message list, with an allowance for the framing of each message."""
     total = 0
     for message in messages:
         content = message.get("content")

@@ -1,4 +1,4 @@
-"""Stages `discard` and `commit` as they are written: into the history and into the log."""
+"""Writes committed and discarded turns into the history and the log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from convtui.text_checks.text_checks import TextChecks
 
 
 class TurnWriter:
-    """Writes what has become of an utterance."""
+    """Writes turns that passed stage `commit` or were discarded."""
 
     def __init__(self, context: TurnContext, state: ConversationState, checks: TextChecks) -> None:
         self._context = context
@@ -26,7 +26,7 @@ class TurnWriter:
     def commit(
         self, attempt: Attempt, utterance: Utterance, result: StageResult, hooks: Hooks
     ) -> None:
-        """Puts the turn into the history."""
+        """Adds the turn to the history."""
         session, speaker = attempt.session, attempt.speaker
         text = result.said
         reply = result.text if result.interim else None
@@ -66,7 +66,7 @@ class TurnWriter:
         result: StageResult,
         outcome: Literal["end", "retry", "skip"],
     ) -> None:
-        """Records that the turn was dropped, and what follows from that."""
+        """Records a discarded turn; `outcome` is what follows from it."""
         self._context.journal.emit_here(
             TurnDiscarded,
             revision=result.revision if result.revision > 1 else None,
@@ -87,6 +87,6 @@ class TurnWriter:
 
 
 def reasoning_cut(speaker: Speaker, raw: str, text: str) -> int:
-    """Characters of reasoning that the other side is not given of a turn."""
+    """Characters of reasoning that are hidden from the other side."""
     shown = reasoning_size(text)
     return shown if speaker == "provider" else max(0, reasoning_size(raw) - shown)

@@ -1,4 +1,4 @@
-"""What the parts of a turn work with: the conversation's, and one attempt's."""
+"""What the parts of a turn share: for the whole conversation, and for one attempt."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from convtui.scenario.scenario import Scenario
 
 @dataclass(slots=True, frozen=True)
 class TurnContext:
-    """What every part of a turn needs, of all turns alike: rules, records, waits and calls."""
+    """The scenario, the log, the holds and the calls: the same for all turns."""
 
     scenario: Scenario
     journal: Journal
@@ -44,19 +44,18 @@ class Attempt:
     speaker: Speaker
     turn: int
     count: int
-    """From 1; a discard that is asked again counts on in the turn that follows."""
+    """From 1; a retry after a discard continues the count in the next turn."""
     edits: Edits
-    """What was edited by hand in it."""
+    """Edits made by hand in this attempt."""
     params: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters with which it is asked for, laid over the side's own."""
+    """Parameters of its calls, which override the side's own."""
     empties: int = 0
-    """How often an empty reply was asked for again in this turn."""
+    """Retries because of empty replies in this turn."""
     reconsider: Callable[[str], Awaitable[Contribution | GivenUp]] | None = None
-    """Holds at stage `response` again, with what was there before it was edited; given what to
-    say of it."""
+    """Holds at stage `response` again, as it was before the edit; takes the message to show."""
 
     def next(self, params: Mapping[str, Any]) -> Attempt:
-        """The attempt that follows."""
+        """The next attempt at the same turn."""
         return Attempt(
             self.session,
             self.speaker,

@@ -29,12 +29,12 @@ class Holds:
 
     @property
     def watched(self) -> bool:
-        """Whether somebody is there to answer."""
+        """Whether somebody can answer."""
         return self._gate.watched
 
     @property
     def goes_on_unwatched(self) -> bool:
-        """Whether a conversation that nobody watches goes on where it would have to hold."""
+        """Whether an unattended conversation continues where it would have to hold."""
         return self._gate.on_pause == "continue"
 
     async def pass_through(
@@ -46,7 +46,7 @@ class Holds:
         because: HoldReason | None = None,
         detail: str = "",
     ) -> Release:
-        """Passes a stage, or holds there until released; `because` holds in any case."""
+        """Holds at a stage where that is due; always, given a reason in `because`."""
         return await self._gate.pass_through(
             self._point(stage), drafts=drafts, choices=choices, because=because, detail=detail
         )
@@ -80,10 +80,10 @@ class Holds:
         drafts: list[dict[str, Any]],
         choices: Sequence[Choice],
     ) -> Release | GivenUp:
-        """Holds on a failure; raises it when nobody watches, or it is to fail.
+        """Holds on an error; raises it when unattended, or when the answer is to let it fail.
 
-        Where the error asked for a wait that is too long, that is offered after the first choice;
-        what follows the wait is that the turn is asked for again.
+        Where the error asks for a wait that is too long to be made automatically, the wait is
+        offered as the second choice. The turn is asked for again after it.
         """
         if not self.watched:
             raise error
@@ -116,7 +116,7 @@ class Holds:
 
 
 def given_up(release: Release) -> GivenUp | None:
-    """What the answers "ask again" and "skip" lead to; None for every other answer."""
+    """The outcome of the answers "ask again" and "skip"; None for any other answer."""
     if release.choice == AGAIN.id:
         return AskAgain(release.edits)
     if release.choice == SKIP.id:

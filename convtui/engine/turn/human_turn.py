@@ -1,4 +1,4 @@
-"""What a human says for a side."""
+"""Turns of sides that a human has taken over."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _COMPARED = 4000
 
 
 class HumanTurn:
-    """Asks a human, for the sides that one has taken over.
+    """Asks a human to speak for a side.
 
-    `own` asks the side itself: for a draft, which is said only when the human sends it.
+    `own` asks the side itself for a draft, which is said only when the human sends it.
     """
 
     def __init__(
@@ -53,18 +53,18 @@ class HumanTurn:
         return side in self._sides
 
     def take_over(self, side: Speaker) -> None:
-        """From now on a human speaks for a side."""
+        """Lets a human speak for a side from now on."""
         self._sides.add(side)
         self._context.journal.emit(DebugTookOver(side=side))
 
     def hand_back(self, side: Speaker) -> None:
-        """The side speaks for itself again; does nothing when it already does."""
+        """Lets a side speak for itself again, if a human speaks for it."""
         if side in self._sides:
             self._sides.discard(side)
             self._context.journal.emit(DebugHandedBack(side=side))
 
     async def speak(self, attempt: Attempt) -> Contribution | GivenUp | None:
-        """What a human says; None when the side is to speak for itself.
+        """What the human says; None when the side is to speak for itself.
 
         Raises `InterruptedRunError` when nobody watches.
         """
@@ -115,7 +115,7 @@ class HumanTurn:
 
 
 def _said_by_hand(text: str, draft: Contribution | None) -> Utterance:
-    """What a human says; of a draft that was sent, what it brought with it is kept."""
+    """The human's text, with the metadata of the draft that it came from."""
     if not isinstance(draft, Utterance):
         return Utterance(text, human=True, draft=None if draft is None else "replaced")
     how: Literal["sent", "edited", "replaced"] = "sent"

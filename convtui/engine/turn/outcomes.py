@@ -1,4 +1,4 @@
-"""How a turn comes out, and what a hold in it may be answered with in place of going on."""
+"""Outcomes: of a turn, and of the stages and holds in it that end an attempt early."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ class Committed:
 
 @dataclass(slots=True, frozen=True)
 class Discarded:
-    """A hook dropped the turn; `same_side` is asked again, or else the other side goes on."""
+    """A hook discarded the turn; with `same_side` the speaker is asked again, else the other side."""
 
     same_side: bool
 
 
 @dataclass(slots=True, frozen=True)
 class Skipped:
-    """The turn was given up by hand; the other side goes on."""
+    """Somebody skipped the turn; the other side goes on."""
 
 
 @dataclass(slots=True, frozen=True)
 class Overruled:
-    """The simulated user was done, which was overridden: it is asked for another turn."""
+    """The simulated user ended the session and was overridden; it is asked for another turn."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -40,25 +40,24 @@ class Ended:
 
 @dataclass(slots=True, frozen=True)
 class AskAgain:
-    """Another attempt at the same turn; `edits` are those of the answer that asked for it."""
+    """The same turn is attempted again; `edits` came with the answer to the hold."""
 
     edits: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def params(self) -> dict[str, Any]:
-        """Parameters for that attempt, laid over the side's own."""
+        """Parameters of that attempt, which override the side's own."""
         params = self.edits.get("params")
         return dict(params) if isinstance(params, dict) else {}
 
 
 @dataclass(slots=True, frozen=True)
 class TakenBack:
-    """An edit was undone that had changed what a reply means: its stage `response` is held again,
-    with `message`."""
+    """An edit from stage `response` was undone; that stage is held again, showing `message`."""
 
     message: str
 
 
 TurnOutcome = Committed | Discarded | Skipped | Overruled | Ended
 GivenUp = AskAgain | Skipped
-"""The attempt comes to nothing: another one is made, or none."""
+"""The attempt is abandoned, for another one or for good."""

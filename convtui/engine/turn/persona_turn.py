@@ -1,4 +1,4 @@
-"""What the simulated user says, or decides."""
+"""The simulated user's turns, and the decisions of a responder."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _HELD = (GO, REPLY, STOP, ABSTAIN, AGAIN, SKIP)
 
 
 def is_forced(release: Release) -> bool:
-    """Whether an answer is a decision in place of a responder's."""
+    """Whether the answer to a hold replaces a responder's decision."""
     return release.choice in {choice.id for choice in _FORCED}
 
 
 class PersonaTurn:
-    """Asks the user simulator, and takes a responder's decisions through the gate."""
+    """Asks the user simulator; a responder's decisions are held and can be replaced."""
 
     def __init__(
         self,
@@ -61,11 +61,11 @@ class PersonaTurn:
 
     @property
     def responder(self) -> ResponderSimulator | None:
-        """The simulator, where it decides before it speaks."""
+        """The simulator, if it is a responder."""
         return self.simulator if isinstance(self.simulator, ResponderSimulator) else None
 
     async def speak(self, attempt: Attempt) -> Contribution | Undecided | GivenUp:
-        """What the simulated user says, or that it is done. Raises `ConversationError`."""
+        """Asks the simulator for its turn. Raises `ConversationError`."""
         view = self.view(attempt.session)
         self.simulator.overlay = attempt.params
         asked = self.simulator.ask(view)
@@ -86,7 +86,7 @@ class PersonaTurn:
     async def heard(
         self, attempt: Attempt, reply: Reply, raw: str, *, because: HoldReason | None, detail: str
     ) -> Contribution | GivenUp:
-        """A reply is there, perhaps edited to `raw`: held where that is due, then interpreted.
+        """Holds a reply, already edited to `raw`, where that is due; then interprets it.
 
         An edit that is taken back later leads back to this hold: it may have changed what the
         reply means.
@@ -105,7 +105,7 @@ class PersonaTurn:
         return _contribution(action, reply, text)
 
     def view(self, session: SessionState) -> View:
-        """What a user could see by now."""
+        """The conversation as the user can see it."""
         return View(
             turns=self._state.visible(session),
             session=session.index,
@@ -136,7 +136,7 @@ class PersonaTurn:
         return result
 
     async def _call_another_way(self, attempt: Attempt, view: View, asked: Asked) -> CallResult:
-        """As `_call()`; a call that fails is made differently as long as the simulator can."""
+        """Calls; after a failure in another way, as long as the simulator knows one."""
         while True:
             try:
                 return await self._call(attempt, asked)
@@ -181,9 +181,9 @@ class PersonaTurn:
         latency: float | None = None,
         held: bool = False,
     ) -> Contribution | Undecided | GivenUp:
-        """A decision is there: recorded, held where that is due, and perhaps replaced by hand.
+        """Records a decision and holds it where that is due; it may be replaced by hand.
 
-        One that does not count is given back as it is.
+        A decision that does not count is returned as it is.
         """
         assert not isinstance(action, EndConversation)
         decision = action.decision
@@ -226,7 +226,7 @@ class PersonaTurn:
         return _contribution(action, reply)
 
     async def decided_by_hand(self, attempt: Attempt, action: Undecided) -> Contribution | GivenUp:
-        """The decision in place of one that does not count.
+        """Asks for a decision in place of one that does not count.
 
         Raises `ResponderError` when nobody makes it.
         """
@@ -239,7 +239,7 @@ class PersonaTurn:
     async def failed(
         self, error: ConversationError, decision: Decision | None = None
     ) -> Release | GivenUp:
-        """Holds on a decision that is missing, until one is made by hand; else lets it fail."""
+        """Holds on a missing decision. Raises `error` when nobody makes it."""
         decision = decision or Decision("error", valid=False, reason=str(error))
         release = await self._context.holds.on_error(
             error, "response", _drafts(decision), (AGAIN, REPLY, STOP, ABSTAIN, SKIP, FAIL)
@@ -247,7 +247,7 @@ class PersonaTurn:
         return self._again_with_brief(release) if isinstance(release, GivenUp) else release
 
     def _again_with_brief(self, outcome: GivenUp) -> GivenUp:
-        """Puts an edited brief in place before the responder is asked again."""
+        """Applies an edited brief before the responder is asked again."""
         responder = self.responder
         if not isinstance(outcome, AskAgain) or responder is None:
             return outcome
@@ -260,13 +260,13 @@ class PersonaTurn:
     def forced(
         self, attempt: Attempt, release: Release, before: Decision | None = None
     ) -> Contribution:
-        """The decision that a human makes in place of the responder."""
+        """Applies the decision that a human made in place of the responder."""
         text = str(release.edits.get("raw", release.edits.get("text", "")))
         reason = str(release.edits.get("reason", "")).strip()
         action: Contribution
         if release.choice == REPLY.id:
             decision = Decision("reply", arguments={"answer": text})
-            # What a human wrote is the human's; that the responder replied at all may be its own.
+            # The text is the human's, even where the responder had decided to reply.
             action = Utterance(text, human=True)
         elif release.choice == STOP.id:
             reason = reason or "stopped by hand"
@@ -288,13 +288,13 @@ class PersonaTurn:
         return action
 
     def forced_again(self, attempt: Attempt, record: RecordDict) -> Contribution:
-        """The decision of a human that a log holds."""
+        """Applies a human's decision from an earlier log."""
         answer = (record.get("arguments") or {}).get("answer", "")
         edits = {"raw": answer, "reason": record.get("reason") or ""}
         return self.forced(attempt, Release(str(record.get("kind")), edits))
 
     def overrule(self) -> None:
-        """The ending that the simulated user decided on was overridden."""
+        """Tells a responder that its decision to end was overridden."""
         if self.responder is not None:
             self.responder.overrule()
 
@@ -333,7 +333,7 @@ class PersonaTurn:
 
 
 def _contribution(action: UserAction, reply: Reply, raw: str = "") -> Contribution:
-    """An action of the simulated user, in `reply` or without one; `raw` is that reply as edited."""
+    """What the action contributes; `raw` is the text of `reply` where it was edited."""
     if isinstance(action, Say):
         return Utterance.of_reply(reply, raw or action.text, then=action.then)
     if isinstance(action, Undecided):

@@ -1,4 +1,4 @@
-"""What happens to a reply: signals, post-process, discard, commit, terminate. One place, one order.
+"""The stages of a reply, in their only order: signals, post_process, discard, commit, terminate.
 
 `pipeline()` is a synchronous generator. It yields the result of every stage that ran and gets it
 back, perhaps edited. The engine drives it through the gate, rehook drives it bare. It touches
@@ -119,13 +119,13 @@ class StageResult:
 
     @property
     def said(self) -> str:
-        """All that the turn says: the reply, after what was said beside tool calls."""
+        """The whole text of the turn: what was said beside tool calls, then the reply."""
         return "\n\n".join(filter(None, (*(part.text for part in self.interim), self.text)))
 
 
 @dataclass(slots=True, frozen=True)
 class PipelineResult:
-    """How an utterance came out of the stages."""
+    """The outcome of the stages."""
 
     result: Literal["commit", "end", "retry", "skip"]
     raw: str
@@ -171,7 +171,7 @@ def pipeline(
 
 
 class _Pass:
-    """One way through the stages; an edit of the raw reply begins the next."""
+    """One run through the stages; an edit of the raw reply starts the next one."""
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ class _Pass:
         self.rules = rules
         self.revision = revision
         self._until = until
-        """The stage at which the edit was made; those before it run again unheld."""
+        """The stage of the edit; those before it run again without holds."""
 
     def _offer(
         self, result: StageResult, hook: Callable[[StageResult], None] | None = None
@@ -205,7 +205,7 @@ class _Pass:
         return result
 
     def _is_edited(self, result: StageResult) -> bool:
-        """Whether the stages are to run again, for a result that came back."""
+        """Whether the driver has edited the result so that the stages have to run again."""
         return result.raw != self.raw or result.back is not None
 
     def _is_on_the_way(self, result: StageResult) -> bool:
@@ -237,7 +237,7 @@ class _Pass:
         return StageResult(stage, self.raw, self.revision, **fields)
 
     def stages(self) -> Generator[StageResult, StageResult, PipelineResult | StageResult]:
-        """Signals to terminate, once; breaks off with the result that makes them run again."""
+        """Runs the stages; returns an edited result as soon as it makes them run again."""
         rules = self.rules
         result = yield from self._offer(self._result("signals"), self._extract)
         if self._is_edited(result):
@@ -300,7 +300,7 @@ class _Pass:
             termination = result.termination
             if termination is None:
                 would_have = "end"
-                # An overridden discard that would have ended goes on as if nothing had been said.
+                # With the ending overridden, a discarded turn is skipped.
                 outcome = "skip" if outcome == "end" else outcome
         return PipelineResult(
             outcome, self.raw, text, matches, termination, self.revision, would_have
@@ -326,7 +326,7 @@ class _Pass:
             for match in matches
         ]
         if persona and rules.global_signal:
-            # It ends nothing there, and whoever wonders why is to see it.
+            # It has no effect there; the match shows why.
             matches += thought_signals(text, rules.global_signal)
         return matches
 
@@ -345,7 +345,7 @@ class _Pass:
 
 
 def acting_matches(rules: Rules, matches: Sequence[SignalMatch]) -> list[SignalMatch]:
-    """The matches from which something follows: those that count and are not ignored."""
+    """The matches that have an effect: those that count and are not ignored."""
     return [match for match in matches if match.counts and rules.action(match.signal) != "ignore"]
 
 
@@ -359,7 +359,7 @@ def after_discard(rules: Rules) -> Literal["end", "retry", "skip"]:
 
 
 def discarded(rules: Rules, acting: Sequence[SignalMatch]) -> Termination:
-    """The ending of a session whose last reply was dropped."""
+    """The termination of a session whose last reply was discarded."""
     return Termination(
         kind="discarded",
         by=rules.speaker,

@@ -1,4 +1,4 @@
-"""What the provider says: its calls, and the rounds of tools between them."""
+"""The provider's turns: its calls, with rounds of tools between them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ProviderTurn:
         self._tools = ToolRounds(context, toolbox)
 
     async def speak(self, attempt: Attempt) -> Utterance | GivenUp:
-        """What the provider says. Raises `ConversationError`."""
+        """Asks the provider for its turn. Raises `ConversationError`."""
         session = attempt.session
         config = self._context.scenario.provider
         if (
@@ -58,7 +58,7 @@ class ProviderTurn:
         return await self._rounds(attempt, [], 1)
 
     async def go_on(self, attempt: Attempt, pending: Pending, raw: str) -> Utterance | GivenUp:
-        """What the provider says after a reply of an earlier log that called tools.
+        """Continues after a reply in an earlier log that called tools.
 
         The model is not asked for that reply again. Raises `ConversationError`.
         """
@@ -76,8 +76,10 @@ class ProviderTurn:
     async def _rounds(
         self, attempt: Attempt, extra: list[Message], number: int
     ) -> Utterance | GivenUp:
-        """Calls and tools in turn, until a reply calls no tools; `extra` is what they add to the
-        chat, `number` the round to begin with."""
+        """Alternates calls and tools until a reply calls none, starting with round `number`.
+
+        `extra` is what earlier rounds have added to the chat.
+        """
         while True:
             if number > 1:
                 await self._results_seen(attempt.edits, extra)
@@ -88,7 +90,7 @@ class ProviderTurn:
                     "the provider's own code is asked: it finds the parameters in request.params,"
                     " and may make no use of them",
                 )
-            # What the model reads is past taking back.
+            # The model is about to read the edits: they cannot be undone any more.
             attempt.edits.seal()
             call = self._call(attempt, extra, number)
             result = await self._context.caller.ask(call)
@@ -106,7 +108,7 @@ class ProviderTurn:
             number += 1
 
     async def _results_seen(self, edits: Edits, extra: list[Message]) -> None:
-        """The gate before the model sees the results of a round: there they may be edited."""
+        """Holds before the model reads the results of a round, which can be edited there."""
         detail = ""
         because: HoldReason | None = None
         while True:
@@ -138,7 +140,7 @@ class ProviderTurn:
             because, detail = "step", "edited"
 
     def _last(self, reply: Reply, raw: str, extra: list[Message], number: int) -> Utterance | None:
-        """What is said with a reply that ends the turn's rounds; None when its tools are to run."""
+        """The utterance, if the reply ends the rounds; None if its tools are to run."""
         if not reply.tool_calls:
             if reply.finish_reason == "tool_calls":
                 self._context.warn("no_tool_calls", "the model said tool_calls and made none")
@@ -179,11 +181,11 @@ class ProviderTurn:
         )
 
     def messages(self, session: SessionState, extra: Sequence[Message] = ()) -> list[Message]:
-        """Exactly what the provider is sent."""
+        """The messages exactly as the provider is sent them."""
         return chat(self._provider, self._context.scenario, session, extra)
 
     def request_drafts(self, session: SessionState) -> list[dict[str, Any]]:
-        """What is about to be sent, for a hold."""
+        """The request as a hold shows it."""
         messages = self.messages(session)
         text = "\n".join(f"{m['role']}: {m.get('content') or ''}" for m in messages)
         drafts = [{"field": "messages", "label": "about to be sent", "text": text}]
@@ -197,7 +199,7 @@ class ProviderTurn:
 def chat(
     provider: Provider, scenario: Scenario, session: SessionState, extra: Sequence[Message] = ()
 ) -> list[Message]:
-    """What a provider is sent of a session; `extra` are the tool messages of the turn so far."""
+    """The chat that a provider is sent; `extra` are the tool messages of the turn so far."""
     messages = with_context(session.warm, provider.system_prompt, session.messages)
     if not session.turns:
         messages.append({"role": "user", "content": scenario.provider.start_prompt})
@@ -205,7 +207,7 @@ def chat(
 
 
 def _result_drafts(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """The results at the end of a chat, in call order; `place` is where each stands."""
+    """The results at the end of a chat, in call order; `place` is the index of the message."""
     first = len(messages)
     while first and messages[first - 1].get("role") == "tool":
         first -= 1

@@ -1,4 +1,4 @@
-"""Stage `response`: a raw reply is there; it is held where that is due, and may be edited."""
+"""Stage `response`: the hold at which a raw reply can be edited."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from convtui.records.models import HoldReason
 
 
 class ResponseStage:
-    """Passes the gate with a raw reply, whoever gave it."""
+    """Holds raw replies, of either side."""
 
     def __init__(self, holds: Holds, budget: BudgetGuard) -> None:
         self._holds = holds
@@ -24,7 +24,7 @@ class ResponseStage:
     async def passed(
         self, raw: str, edits: Edits, *, because: HoldReason | None = None, detail: str = ""
     ) -> str | GivenUp:
-        """A raw reply, perhaps edited."""
+        """The raw reply after the hold, possibly edited."""
         while True:
             choices = (GO, EDIT, AGAIN, SKIP, *edits.choices)
             release = await self.hold(partial(_drafts, raw), choices, because, detail)
@@ -52,7 +52,7 @@ class ResponseStage:
         because: HoldReason | None = None,
         detail: str = "",
     ) -> Release | GivenUp | None:
-        """Passes the gate at this stage; None when the budget ends the session with this reply."""
+        """Holds where that is due; None when the budget ends the session with this reply."""
         if because == "budget" and not await self._goes_on(detail, drafts):
             self._budget.end(detail)
             return None
@@ -64,7 +64,7 @@ class ResponseStage:
         return given_up(release) or release
 
     async def _goes_on(self, exceeded: str, drafts: Callable[[], list[dict[str, Any]]]) -> bool:
-        """Holds on a budget that was crossed; whether the conversation goes on all the same."""
+        """Holds on an exceeded budget; returns whether the conversation goes on."""
         detail = exceeded
         while True:
             release = await self._holds.wait(

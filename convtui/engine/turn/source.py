@@ -1,4 +1,4 @@
-"""Stages `request` and `response`: whoever a turn is from, a side itself, a human or a log."""
+"""Stages `request` and `response`: asks a side, or the human who speaks for it, for its turn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from convtui.simulators.base import Undecided, UserSimulator
 
 
 class UtteranceSource:
-    """Gets what a side contributes to a turn."""
+    """Where the utterances of both sides come from."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class UtteranceSource:
     async def next(
         self, attempt: Attempt, pending: Pending | None
     ) -> Contribution | GivenUp | Ended:
-        """What is said, or that the simulated user is done; `pending` was received before.
+        """Holds at `request` and asks the side; `pending` is a reply that was received before.
 
         Raises `ConversationError` and `InterruptedRunError`.
         """
@@ -74,7 +74,7 @@ class UtteranceSource:
         if self.human.speaks_for(attempt.speaker):
             contribution = await self.human.speak(attempt)
             if contribution is not None:
-                # What was made of a draft is what is said: there is no hold to go back to.
+                # The human has decided: there is no earlier hold to go back to.
                 attempt.edits.seal()
                 attempt.reconsider = None
                 return contribution
@@ -83,7 +83,7 @@ class UtteranceSource:
     async def _or_by_hand(
         self, attempt: Attempt, pending: Pending | None
     ) -> Contribution | GivenUp:
-        """The side's own contribution; where that fails, what is written in its place."""
+        """The side's own contribution, or what is written by hand when it fails."""
         try:
             if pending is not None:
                 contribution = await self._reuse(attempt, pending)
@@ -135,7 +135,7 @@ class UtteranceSource:
     async def _reuse(
         self, attempt: Attempt, pending: Pending
     ) -> Contribution | Undecided | GivenUp:
-        """A reply that an earlier log holds: recorded again, not asked for again."""
+        """Takes a reply from an earlier log: it is recorded again, but no call is made."""
         reply = pending.reply
         self._context.journal.emit_here(
             LlmResponse,

@@ -1,4 +1,4 @@
-"""Holding at the stages after a reply: edits, overrides, failed hooks, replies that say nothing."""
+"""Holds at the stages after a reply: edits, overrides, failed hooks, empty and error replies."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _GO_ON = Choice(OVERRIDE.id, "go on after it")
 
 
 class StageHolds:
-    """Records the stages that one utterance goes through, and passes the gate at each."""
+    """Records the stages that one utterance goes through, and holds at each where that is due."""
 
     def __init__(
         self,
@@ -69,18 +69,18 @@ class StageHolds:
         self._checks = checks
         self._terminate_stage = terminate_stage
         self._edited = False
-        """Whether the stages run again up to the one at which the reply was edited."""
+        """Whether stages are running again because the reply was edited."""
         self._message = ""
-        """What to say of that edit at the next hold."""
+        """Describes the last edit, for the next hold."""
         self._shown: str | None = None
-        """The edited text that stands again once the stages have run again."""
+        """An edited text to be restored once the stages have run again."""
         self._ends: Termination | None = None
-        """The ending that a human has decided on for this turn."""
+        """The ending that a human chose for this turn."""
 
     async def passed(self, result: StageResult) -> bool | GivenUp | TakenBack:
-        """Records the result of a stage, and holds there where that is due.
+        """Records the result of a stage and holds where that is due.
 
-        True when the result stands, False when the stages before it are to run again.
+        True when the result stands, False when earlier stages are to run again.
         """
         if result.error is not None:
             self._edited = False
@@ -103,10 +103,10 @@ class StageHolds:
         return await self._hold(result, edited=edited)
 
     async def _hold(self, result: StageResult, *, edited: bool) -> bool | GivenUp | TakenBack:
-        """Passes the gate, as often as something is changed there.
+        """Holds again after every change, until the answer is to go on.
 
-        With `edited` it holds in any case: what comes instead of the stage at which the reply was
-        edited is held like that stage.
+        With `edited` it always holds: the stages have run again to get back here. Where the edit
+        leads to another stage than before, that one is held instead.
         """
         if result.stage == "commit":
             result.ends = self._ends
@@ -165,14 +165,14 @@ class StageHolds:
             )
 
     def _as_written(self, match: SignalMatch, result: StageResult) -> dict[str, Any]:
-        """A match, its span that in the text as it is written."""
+        """A match whose span fits the text in the log, where secrets are masked."""
         parts = (part.text for part in result.interim if part.round == match.round)
         text = result.raw if match.round is None else next(parts, "")
         start, end = self._context.journal.moved(match.start, match.end, text)
         return {**match.as_dict(), "start": start, "end": end}
 
     def _show_again(self, result: StageResult) -> None:
-        """Puts the edited text in place that an undone edit of the raw reply had made void."""
+        """Restores the edited text that an edit of the raw reply, undone now, had replaced."""
         if result.stage != "post_process" or self._shown is None:
             return
         if result.text != self._shown:
@@ -180,7 +180,7 @@ class StageHolds:
         result.text, self._shown = self._shown, None
 
     def _foresee(self, result: StageResult) -> None:
-        """Tells the engine's own fold what is about to be recorded, for breakpoints on it."""
+        """Sets the flags that are about to be recorded, so that breakpoints can test them."""
         turn = self._context.journal.transcript.current
         if turn is None:
             return
@@ -198,7 +198,7 @@ class StageHolds:
     # --- edits and overrides
 
     def _change(self, result: StageResult, release: Release) -> bool | TakenBack:
-        """Does what an answer says; whether stages have to run again for that."""
+        """Applies the answer to a hold; returns whether stages have to run again."""
         if release.choice == OVERRIDE.id:
             if result.stage == "commit":
                 self._override_ending(result)
@@ -242,7 +242,7 @@ class StageHolds:
             self._message = f"overridden: {verdict}, would have been discarded"
 
     def _override_ending(self, result: StageResult) -> None:
-        """The session ends after this turn though nothing ends it, or goes on after all."""
+        """Ends the session after this turn by hand, or takes that back."""
         edits = self._edits
         if edits.last is not None and edits.last.field == "ending":
             self._message = edits.undo().undone
@@ -262,7 +262,7 @@ class StageHolds:
         result.ends = self._ends
 
     def _undo(self, result: StageResult) -> bool | TakenBack:
-        """Takes the last edit back; whether stages have to run again for that."""
+        """Undoes the last edit; returns whether stages have to run again."""
         edit = self._edits.undo()
         self._message = edit.undone
         if self._is_before_stages(edit):
@@ -283,7 +283,7 @@ class StageHolds:
         return False
 
     def _redo(self, result: StageResult) -> bool:
-        """Makes an edit again that was taken back; whether stages have to run again for that."""
+        """Redoes the edit undone last; returns whether stages have to run again."""
         edit = self._edits.redo()
         self._message = edit.redone
         if edit.field == "raw":
@@ -305,10 +305,10 @@ class StageHolds:
             persona and edit.field == "raw" and edit.stage == "response"
         )
 
-    # --- replies that say nothing, or something else than a reply
+    # --- empty replies and error texts
 
     async def _empty(self, result: StageResult) -> bool | GivenUp:
-        """A reply that says nothing, about to be committed.
+        """Applies `on_empty` to a reply without words.
 
         A persona's "?" is flagged and said: people write such things.
         """
@@ -326,15 +326,15 @@ class StageHolds:
         )
 
     def _error_in(self, result: StageResult) -> str | None:
-        """What the provider's own reply, or its metadata, holds of the text of an error."""
+        """The error text in the provider's own reply or its metadata."""
         if self._attempt.speaker != "provider" or self._utterance.human:
             return None
         return error_text_of(result, {**self._utterance.metadata, **self._hooks.metadata()})
 
     def _acts_on_error(self, result: StageResult) -> bool:
-        """Whether something is to be done about a reply that is the text of an error.
+        """Whether `on_error_text` applies to a reply.
 
-        A signal in it was declared for that: it does what signals do.
+        Where the reply has a declared signal, that decides what happens.
         """
         return (
             result.error_text is not None
@@ -348,7 +348,7 @@ class StageHolds:
         return self._context.scenario.on_error_text or watched
 
     async def _error_text(self, result: StageResult) -> bool | GivenUp:
-        """A reply that is the text of an error, about to be committed."""
+        """Applies `on_error_text` to a reply."""
         error_text = result.error_text or ""
         return await self._ask_before_commit(
             result,
@@ -366,7 +366,7 @@ class StageHolds:
         problem: str,
         detail: str,
     ) -> bool | GivenUp:
-        """Does what the setting `on_WHAT` says about a reply, and asks if need be."""
+        """Applies the setting `on_WHAT` to a reply; asks when the policy is to pause."""
         holds = self._context.holds
         if policy == "fail":
             raise self._nothing_said(f"{problem} (on_{what}: fail)")
@@ -434,7 +434,7 @@ def _ending(fields: dict[str, Any] | None) -> Termination | None:
 
 
 def _why_empty(utterance: Utterance, text: str) -> str:
-    """Which kind of nothing a reply is, where that is known."""
+    """Why a reply is empty, where that is known."""
     if utterance.incomplete:
         return f": {in_words(utterance.incomplete, utterance.finish_reason)}"
     if utterance.parts:
@@ -447,7 +447,7 @@ def _why_empty(utterance: Utterance, text: str) -> str:
 
 
 def error_text_of(result: StageResult, metadata: Mapping[str, Any]) -> str | None:
-    """What of a reply, raw or as it is shown, or of its metadata is the text of an error."""
+    """The text of an error in a reply, raw or as shown, or in its metadata."""
     text = result.text or ""
     matched = error_in(text)
     if matched is None and result.raw != text:

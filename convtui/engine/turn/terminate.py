@@ -1,4 +1,4 @@
-"""Stage `terminate`: why a session ends, and the hold before that is written."""
+"""Stage `terminate`: the reason why a session ends, and the hold before it is written."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from convtui.simulators.base import CapExhausted, EndConversation, Stop
 
 @dataclass(slots=True, frozen=True)
 class _Overridden:
-    """An ending that was overridden."""
+    """An overridden ending."""
 
     seq: int
-    """Of the record of that."""
+    """Of the record of the override."""
     termination: Termination
     turn: dict[str, Any]
-    """The envelope fields of the turn that it would have followed."""
+    """The envelope fields of the turn that would have been the last."""
 
 
 class TerminateStage:
-    """In the debugger every ending is held, and can be overridden before it is written.
+    """Holds every ending in the debugger, where it can be overridden.
 
-    That can be undone until a side is asked again.
+    An override can be undone until a side is asked again.
     """
 
     def __init__(self, context: TurnContext) -> None:
@@ -37,9 +37,9 @@ class TerminateStage:
         self._overridden: _Overridden | None = None
 
     async def passed(self, termination: Termination, edits: Edits) -> Ended | TakenBack | None:
-        """The ending as it stands; None when the conversation goes on all the same.
+        """Holds an ending; None when it is overridden and the conversation goes on.
 
-        Raises `InterruptedRunError` where a signal pauses and nobody watches.
+        Raises `InterruptedRunError` for a signal that pauses, when unattended.
         """
         holds = self._context.holds
         if not holds.watched:
@@ -76,13 +76,13 @@ class TerminateStage:
 
     @property
     def choices(self) -> tuple[Choice, ...]:
-        """What a hold before a side is asked offers beside its own choices."""
+        """Further choices of the hold at the next request."""
         if self._overridden is None:
             return ()
         return (Choice(UNDO.id, "undo the override of the ending"),)
 
     def undo(self) -> Ended:
-        """Takes back that the last ending was overridden."""
+        """Undoes the override of the last ending."""
         last = self._overridden
         assert last is not None
         self._overridden = None
@@ -98,12 +98,12 @@ class TerminateStage:
         return Ended(last.termination)
 
     def seal(self) -> None:
-        """A side is asked: what was overridden before is past taking back."""
+        """Makes the override final, because a side is asked."""
         self._overridden = None
 
 
 def termination_of(action: UserEnding, at_turn: int) -> Termination:
-    """The ending of a session whose simulated user is done, after turn `at_turn`."""
+    """The termination of a session that the simulated user ends after turn `at_turn`."""
     if isinstance(action, EndConversation):
         return user_is_done(action.reason, action.sentinel or None, at_turn)
     if isinstance(action, CapExhausted):
@@ -123,7 +123,7 @@ def termination_of(action: UserEnding, at_turn: int) -> Termination:
 
 
 def user_is_done(reason: str, sentinel: str | None, at_turn: int) -> Termination:
-    """The simulated user said that it is done."""
+    """The termination when the simulated user says that it is done."""
     return Termination(
         kind="completed", by="simulator", reason=reason, at_turn=at_turn, signal=sentinel
     )

@@ -1,4 +1,4 @@
-"""Rounds of tools within a turn: held, approved, edited or denied, run, recorded."""
+"""Rounds of tool calls within a turn: holding, approving, editing, running and recording them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from convtui.records.models import HoldReason, ToolApproved, ToolCalled, ToolDen
 from convtui.transcript.fold import Flag
 
 MOST_CALLS: Final = 128
-"""Tool calls of one reply that are run."""
+"""Tool calls that are run of one reply; the rest is dropped."""
 
 
 @dataclasses.dataclass(slots=True, frozen=True)
 class _Answer:
-    """What an answer to a hold says about the calls of a round."""
+    """The answer to a hold on the calls of a round."""
 
     calls: list[ToolCall]
-    """As they are to be made, those included that are not to be."""
+    """All calls, with edited arguments, denied ones included."""
     denied: list[ToolCall]
     reason: str = ""
     """Why they are denied."""
@@ -48,7 +48,7 @@ class ToolRounds:
         return self._context.scenario.limits.max_tool_rounds
 
     async def refresh(self) -> None:
-        """Takes in what tool servers have changed of their tools."""
+        """Takes over changes that tool servers have announced."""
         changed = await self._toolbox.refresh()
         if changed is not None:
             self._context.warn("tools_changed", f"the tools have changed; {changed}")
@@ -63,7 +63,7 @@ class ToolRounds:
         *,
         before: Mapping[str, Any] | None = None,
     ) -> list[Message]:
-        """One round: the messages that it adds to the chat.
+        """Runs one round and returns the messages that it adds to the chat.
 
         `raw` is the text of the reply, `seq` that of its request. `before` is what a log says of
         the same round (see `ToolMemory.open_round`): results that it holds are taken from there,
@@ -113,7 +113,7 @@ class ToolRounds:
     async def _passed(
         self, edits: Edits, calls: list[ToolCall], cut_off: Sequence[ToolCall], number: int
     ) -> _Answer:
-        """The calls as they are to be made, and which are denied."""
+        """Holds where that is due, until the calls are approved or denied."""
         because: HoldReason | None = None
         which = f"round {number} of {self.most}"
         detail = which
@@ -131,7 +131,7 @@ class ToolRounds:
                 because, detail = "tool_approval", f"{which}: {message}"
         turn = self._context.journal.transcript.current
         if turn is not None:
-            # `tool.called` comes after the hold, with what really runs; breakpoints look before.
+            # `tool.called` is recorded after the hold; breakpoints are tested before it.
             turn.flags |= Flag.TOOL
         texts = {call.id: call.arguments for call in calls}
         asked = because is not None
@@ -157,7 +157,7 @@ class ToolRounds:
                 continue
             answer = _answer(release, calls)
             if isinstance(answer, str):
-                # What was typed is not lost: it is there to be put right.
+                # The typed text stays in the drafts, to be corrected.
                 texts.update({k: v for k, v in release.edits.items() if k in texts})
                 detail = answer
                 continue
@@ -218,7 +218,7 @@ class ToolRounds:
     def _taken_over(
         self, call: ToolCall, kept: Mapping[str, Any], seq: int | None, number: int
     ) -> ToolResult:
-        """A result that a log holds."""
+        """Records a result from an earlier log."""
         result = ToolResult(
             call,
             bool(kept.get("ok")),
@@ -288,7 +288,7 @@ def _note(edits: Edits, calls: Sequence[ToolCall], edited: Sequence[ToolCall]) -
 
 
 def _answer(release: Release, calls: Sequence[ToolCall]) -> _Answer | str:
-    """What an answer says about the calls; or, as text, why it cannot be carried out."""
+    """Reads the answer to a hold; a text says why it cannot be carried out."""
     if release.choice not in (EDIT.id, DENY.id):
         return _Answer(list(calls), [])
     edits = dict(release.edits)
@@ -317,7 +317,7 @@ def _answer(release: Release, calls: Sequence[ToolCall]) -> _Answer | str:
 
 
 def _problem(call: ToolCall, text: Any) -> str | None:
-    """What is wrong with edited arguments; None for those that can be used."""
+    """What is wrong with edited arguments, or None."""
     import json
 
     if not isinstance(text, str):

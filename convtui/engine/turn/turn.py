@@ -47,7 +47,7 @@ from convtui.text_checks.text_checks import TextChecks
 
 
 class Turns:
-    """Takes turns for both sides."""
+    """Takes the turns of both sides."""
 
     def __init__(
         self,
@@ -78,10 +78,10 @@ class Turns:
         self.human = self._source.human
 
     async def take(self, speaker: Speaker, pending: Pending | None = None) -> TurnOutcome:
-        """Takes the next turn; `pending` is a reply to it that was received before.
+        """Takes the next turn; `pending` is a reply that was received for it before.
 
-        Raises `ConversationError` when it failed and nobody dealt with it, and
-        `InterruptedRunError` when it would have to wait for somebody who is not there.
+        Raises `ConversationError` when the turn failed and nobody handled that, and
+        `InterruptedRunError` when it would have to hold and nobody watches.
         """
         session = self._state.current
         assert session is not None
@@ -121,7 +121,7 @@ class Turns:
     async def _through_stages(
         self, attempt: Attempt, utterance: Utterance
     ) -> TurnOutcome | AskAgain | TakenBack:
-        """Stages `signals` to `terminate`."""
+        """Runs stages `signals` to `terminate`."""
         hooks = self._hooks[attempt.speaker]
         rules = self._rules(attempt)
         holds = StageHolds(
@@ -169,7 +169,7 @@ class Turns:
             return Ended(result.termination)
         if result.result == "commit" and utterance.then is not None:
             return await self._end_by_user(attempt, utterance.then, instead=Committed())
-        # An ending by the budget was overridden; it does not come back with every turn.
+        # An overridden budget must not end the session again after every turn.
         self._budget.out = None
         if result.result == "commit":
             return Committed()
@@ -180,7 +180,7 @@ class Turns:
     async def _end_by_user(
         self, attempt: Attempt, action: UserEnding, *, instead: Committed | Overruled
     ) -> TurnOutcome | TakenBack:
-        """The simulated user ends, stops or abstains; `instead` is what comes of an override."""
+        """Ends the session as the simulated user decided; `instead` is the outcome of an override."""
         if isinstance(action, EndConversation):
             self._context.journal.emit_here(
                 UserEnded,
@@ -200,7 +200,7 @@ class Turns:
     async def settle(
         self, session: SessionState, speaker: Speaker, number: int, termination: Termination
     ) -> Termination | None:
-        """Stage `terminate` of what was said or dropped in the parent log, after turn `number`."""
+        """Runs stage `terminate` for the last turn, `number`, of the parent log."""
         if number:
             self._context.journal.current.move_to(session.index, number, speaker, 1)
         outcome = await self._terminate_stage.passed(termination, Edits(self._context.journal))
@@ -218,7 +218,7 @@ def _text_checks(
         ),
         names={"persona": simulator.name, "provider": provider.name},
     )
-    # What was said before a continuation can be repeated, too.
+    # Turns from before a continuation count for repetitions, too.
     checks.restore(
         (turn.session, turn.speaker, turn.text)
         for index in sorted(state.sessions)

@@ -1,4 +1,4 @@
-"""What a side contributes to a turn, before the pipeline."""
+"""What a side contributes to a turn, before it goes through the pipeline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convtui.simulators.base import Abstain, CapExhausted, EndConversation, Stop
 
 @dataclass(slots=True)
 class Utterance:
-    """A text to be said, and what came with it."""
+    """A raw reply and what came with it."""
 
     raw: str
     human: bool = False
@@ -22,12 +22,12 @@ class Utterance:
     then: EndConversation | None = None
     truncated: bool = False
     draft: Literal["sent", "edited", "replaced"] | None = None
-    """What a human did with the draft that there was."""
+    """What a human did with the draft, if there was one."""
     incomplete: str = ""
-    """Why the reply did not come to its end."""
+    """Why the reply is incomplete."""
     finish_reason: str | None = None
     parts: tuple[str, ...] = ()
-    """The types of what came beside the text."""
+    """The types of the parts that are not text."""
 
     @classmethod
     def of_reply(
@@ -40,7 +40,7 @@ class Utterance:
         then: EndConversation | None = None,
         human: bool = False,
     ) -> Utterance:
-        """A model's reply, its text perhaps edited to `raw`."""
+        """A model's reply; `raw` is its text, possibly edited."""
         return cls(
             raw,
             human=human,
@@ -55,10 +55,10 @@ class Utterance:
 
     @property
     def interim(self) -> tuple[Interim, ...]:
-        """What was said beside the tool calls of earlier rounds."""
+        """The texts beside the tool calls of earlier rounds."""
         return interim_in(self.messages)
 
 
 UserEnding = EndConversation | Stop | Abstain | CapExhausted
 Contribution = Utterance | UserEnding
-"""What a side says, or that the simulated user is done."""
+"""Either something to say, or the simulated user's decision to end."""
