@@ -1,4 +1,4 @@
-"""The state of one call: what has arrived, and what of it is already out."""
+"""The state of one call: what has arrived, and how much of it is shown and logged."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _PARTIAL_EVERY = 1.0
 _DELTA_EVERY = 0.05
 _CHUNK_EVERY = 0.02
 _LET_OTHERS_EVERY = 0.02
-"""Seconds after which a stream that never waits lets the rest of the engine have its turn."""
+"""Seconds after which a stream that never waits yields to the event loop."""
 MOST_CHARACTERS = 64 << 20
-"""Of text, reasoning and arguments: a reply that is longer is given up."""
+"""Limit of text, reasoning and arguments together; a longer reply is abandoned."""
 
 
 class ActiveCall:
-    """One call while it is made, its attempts one after the other."""
+    """One call in progress, through all its attempts."""
 
     def __init__(
         self,
@@ -52,10 +52,10 @@ class ActiveCall:
         self.fold = ReplyFold(self.request.tools or ())
         self.started = time.perf_counter()
         self.deadline = 0.0
-        """Of the attempt in progress, by the monotonic clock."""
+        """Of the current attempt, on the monotonic clock."""
         self.retry: RetryContext | None = None
         self.error: ConversationError | None = None
-        """What the call failed of after a reply that stands had arrived."""
+        """The failure of a call whose reply is used nevertheless."""
         self.ttft: float | None = None
         self.chunks: list[list[float]] = []
         self._characters = 0
@@ -76,7 +76,7 @@ class ActiveCall:
         return time.perf_counter() - self.started
 
     def restart(self) -> None:
-        """Forgets what a failed attempt has brought."""
+        """Drops what a failed attempt has received."""
         self.fold = ReplyFold(self.request.tools or ())
         self.started = time.perf_counter()
         self.ttft = None
@@ -87,7 +87,7 @@ class ActiveCall:
         self._due = _PARTIAL_EVERY
 
     async def consume(self) -> Reply:
-        """Takes the stream in to its end."""
+        """Reads the stream to its end."""
         token = current_call.set(self.seq)
         rules = current_retry.set(self.retry)
         warn = current_warn.set(self.warn)
@@ -111,14 +111,14 @@ class ActiveCall:
             current_call.reset(token)
 
     def warn(self, code: str, message: str) -> None:
-        """Whoever answers tells something of the call; of each kind once, also when retried."""
+        """Records a warning about the call, once for each code, retries included."""
         if code not in self._warned:
             self._warned.add(code)
             side = self.request.side
             self._journal.emit_here(Warned, call=self.seq, side=side, code=code, message=message)
 
     def _opening(self) -> Callable[[], AsyncIterator[Delta]]:
-        """How this attempt's stream is opened: with a fault in it when one is armed."""
+        """Opens the stream of this attempt, with a fault in it if one is armed."""
         request = self.request
         armed = self._injector.take(request.side)
         if armed is None:
@@ -156,7 +156,7 @@ class ActiveCall:
                 self._send(now)
 
     def _weigh(self, delta: Delta) -> None:
-        """Raises where the reply has no end in sight and would take all the memory there is."""
+        """Raises `ProviderError` for a reply so long that it would use up the memory."""
         arguments = sum(len(piece.arguments) for piece in delta.tool_calls)
         self._characters += len(delta.text) + len(delta.reasoning) + arguments
         if self._characters > MOST_CHARACTERS:
@@ -187,15 +187,15 @@ class ActiveCall:
         self._publish(frame)
 
     def last_deltas(self) -> None:
-        """Nothing is sent after the reply is complete: its record carries the text."""
+        """Stops sending deltas: the record of the complete reply carries the text."""
         self._publish = None
 
     def start_ticking(self) -> None:
-        """20 times a second: what waits to be shown; once a second: the new text into the log."""
+        """Starts sending deltas 20 times a second and logging new text once a second."""
         self._timer = asyncio.get_running_loop().call_later(_DELTA_EVERY, self._tick)
 
     def stop_ticking(self) -> None:
-        """Ends that."""
+        """Stops sending and logging."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -208,16 +208,16 @@ class ActiveCall:
         self.start_ticking()
 
     def flush(self) -> None:
-        """Puts the text that is not in the log yet into it: no more is to come."""
+        """Logs the rest of the text."""
         self._log(self.partial)
 
     @property
     def partial(self) -> str:
-        """What has arrived, as it is written: no more is to come."""
+        """The text so far as it is logged, when no more is to come."""
         return self._public.all_of(self.fold.text)
 
     def public_chunks(self, raw: str) -> list[list[float]]:
-        """`chunks`, in characters of the text as it is written."""
+        """`chunks`, counted in characters of the text as it is logged."""
         spans = self._redactor.spans(raw)
         if not spans:
             return self.chunks
@@ -243,7 +243,7 @@ class ActiveCall:
 
 
 class _PublicText:
-    """A text that grows, as it may be written; what may be half a secret waits."""
+    """A growing text with secrets masked; a possible half of one is held back."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._stream = StreamRedactor(redactor)
@@ -251,13 +251,13 @@ class _PublicText:
         self._text = ""
 
     def of(self, whole: str) -> str:
-        """What of `whole`, which has grown, can be written by now."""
+        """The part of the text `whole` that can be logged by now."""
         if len(whole) > self._taken:
             self._text += self._stream.feed(whole[self._taken :])
             self._taken = len(whole)
         return self._text
 
     def all_of(self, whole: str) -> str:
-        """All of it: it grows no more."""
+        """The rest as well, when the text is complete."""
         self._text = self.of(whole) + self._stream.rest()
         return self._text

@@ -35,12 +35,12 @@ from convtui.secrets.redactor import Redactor
 from convtui.text.causes import text_of
 
 _CANCEL_WITHIN = 0.15
-"""Seconds that cancelled code gets to notice; after that it is left behind."""
+"""Seconds that cancelled code gets to react; after that it is abandoned."""
 
 
 @dataclass(slots=True)
 class CallRequest:
-    """One call to make: what is sent, and how to open the stream of the answer."""
+    """A call to be made: what is sent, and how to open the stream of the reply."""
 
     side: Side
     open: Callable[[], AsyncIterator[Delta]]
@@ -52,11 +52,11 @@ class CallRequest:
     """Whether the developer's own code answers: nothing but `TransientProviderError` is transient
     then, a timeout is not."""
     tools: list[str] | None = None
-    """Names of the tools that are offered."""
+    """The names of the offered tools."""
     estimate: dict[str, Any] | None = None
-    """What the call is expected to use."""
+    """The expected usage of the call."""
     stands: Callable[[Reply], bool] | None = None
-    """Whether what had arrived when an attempt failed is enough: it is the reply then."""
+    """Whether a partial reply is enough when an attempt fails; it becomes the reply then."""
 
 
 @dataclass(slots=True)
@@ -88,25 +88,25 @@ class Caller:
         self._timeout = timeout
         self._publish = publish_delta
         self.injector = Injector()
-        """Faults for the calls to come."""
+        """Faults for future calls."""
         self._finish = FinishJudge()
         self._chains: dict[str, RequestChain] = {}
         self._task: asyncio.Task[Any] | None = None
         self._cancelled: asyncio.Future[None] | None = None
-        """Done when the call in flight was cancelled by hand."""
+        """Done once the call in flight is cancelled by hand."""
         self._started: float | None = None
         self._others: Callable[[], bool] | None = None
-        """Cancels what is in flight that is no call to anybody: tools."""
+        """Cancels the tools in flight."""
         self._wait: Wait | None = None
 
     @property
     def busy(self) -> float | None:
-        """Seconds the call in flight has taken so far, or None."""
+        """Seconds that the call in flight has taken so far, or None."""
         return None if self._started is None else time.monotonic() - self._started
 
     @property
     def waiting(self) -> Wait | None:
-        """The wait before another attempt that is in progress."""
+        """The wait in progress before another attempt."""
         wait = self._wait
         return wait if wait is not None and wait.left > 0 else None
 
@@ -126,7 +126,7 @@ class Caller:
 
     @contextlib.contextmanager
     def busy_with(self, cancel: Callable[[], bool]) -> Iterator[None]:
-        """While tools run: `busy` counts them, `cancel()` calls `cancel`."""
+        """Counts tools as `busy` while they run; `cancel()` calls `cancel`."""
         self._started, self._others = time.monotonic(), cancel
         try:
             yield
@@ -189,7 +189,7 @@ class Caller:
             n += 1
 
     def _final(self, call: ActiveCall, error: ConversationError) -> ConversationError:
-        """What a call failed of, with all that is known about it."""
+        """The error of a failed call, with everything that is known about it."""
         request = call.request
         located = with_turn(error, request.messages, request.side, self._journal.transcript)
         return self._retry.final(located)
@@ -211,7 +211,7 @@ class Caller:
         self._wait = Wait.of(delay, why, attempt=n + 1, attempts=attempts)
 
     def _retries_itself(self, call: ActiveCall, n: int, delay: float, error: BaseException) -> None:
-        """Provider code tries again by itself: recorded, and its deadline begins again."""
+        """Records a retry made by provider code itself, and restarts the deadline."""
         self._announce_retry(call, n, delay, error)
         call.restart()
         call.deadline = time.monotonic() + delay + self._timeout
@@ -223,7 +223,7 @@ class Caller:
         call.restart()
 
     async def _slept(self, seconds: float) -> bool:
-        """Waits; whether it came to its end, and was not cancelled by hand."""
+        """Waits; returns False when cancelled by hand."""
         self._task = asyncio.create_task(asyncio.sleep(seconds))
         try:
             await self._task

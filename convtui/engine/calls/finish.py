@@ -1,4 +1,4 @@
-"""Whether a reply came to its end, and why not."""
+"""Judges whether a reply is complete, and if not, why."""
 
 from __future__ import annotations
 

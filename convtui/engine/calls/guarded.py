@@ -1,4 +1,4 @@
-"""Streams of other people's code: whatever happens to them becomes a failure of ours."""
+"""Streams of provider code, whose failures all become `ConversationError`s."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def _close(stream: Any) -> None:
 
 
 def _exit(error: ThreadExit | SystemExit | KeyboardInterrupt) -> ProviderError:
-    """What would have ended the engine."""
+    """The failure for an exception that would have ended the engine."""
     cause = error.cause if isinstance(error, ThreadExit) else error
     did = f"raised {describe_one(cause)}"
     if isinstance(cause, SystemExit):
@@ -79,7 +79,7 @@ def _exit(error: ThreadExit | SystemExit | KeyboardInterrupt) -> ProviderError:
 
 
 def _of_group(group: BaseExceptionGroup[BaseException]) -> ConversationError:
-    """A group is worth another attempt where all that is in it is."""
+    """The failure for a group: transient if everything in it is."""
     transient, others = group.split(WORTH_ANOTHER_ATTEMPT)
     if transient is None or others is not None:
         return ProviderError(describe(group), frames=own_frames(group))
@@ -88,7 +88,7 @@ def _of_group(group: BaseExceptionGroup[BaseException]) -> ConversationError:
 
 
 def _usable(error: TransientProviderError) -> TransientProviderError:
-    """What a provider raised to be asked again, in a form that can be counted on."""
+    """A provider's transient error, with its fields checked."""
     text = text_of(error)
     first = [cause for cause in roots(error) if cause is not error]
     after = f" (after {'; '.join(map(describe_one, first[:3]))})" if first else ""

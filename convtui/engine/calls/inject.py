@@ -1,4 +1,4 @@
-"""Faults that are put into calls on purpose: what is armed, and how a call behaves with one."""
+"""Injected faults: which are armed, and how a call behaves with one."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from convtui.models.base import Delta
 from convtui.protocol import FAULTS
 
 ERROR_TEXT = "[[ERROR]] upstream failed"
-"""What a reply with the fault `error_text` says, unless another text is given."""
+"""The default text of the fault `error_text`."""
 RETRY_AFTER = 1.0
-"""Seconds that an injected 429 asks to be left alone."""
+"""`retry_after` of an injected 429, in seconds."""
 FIRST_AFTER, EACH_AFTER = 2.0, 0.1
-"""Seconds before the first piece of a slow reply, and before each other."""
+"""Seconds before the first piece of a slow reply, and between the others."""
 MAX_TIMES = 1000
 
 Open = Callable[[], AsyncIterator[Delta]]
@@ -35,15 +35,15 @@ Open = Callable[[], AsyncIterator[Delta]]
 
 @dataclass(slots=True, frozen=True)
 class ArmedFault:
-    """A fault that waits for the next call of a side; each attempt uses it up once."""
+    """A fault for the next calls of a side; each attempt uses it once."""
 
     fault: str
     left: int = 1
-    """Attempts that it is still for."""
+    """The number of attempts left."""
     seconds: float | None = None
-    """`retry_after` of a 429, or how late the first piece of a slow reply is."""
+    """`retry_after` of a 429, or the delay of a slow reply's first piece."""
     text: str | None = None
-    """What an `error_text` says."""
+    """The text of an `error_text`."""
 
     def as_dict(self) -> dict[str, Any]:
         """The fault for the screen: `{fault, left}`, and `seconds` and `text` where given."""
@@ -57,7 +57,7 @@ class ArmedFault:
 
 
 class Injector:
-    """The faults that are armed: at most one a side, the last one counts."""
+    """The armed faults, at most one for each side; a new one replaces it."""
 
     def __init__(self) -> None:
         self._armed: dict[str, ArmedFault] = {}
@@ -71,7 +71,7 @@ class Injector:
         seconds: float | None = None,
         text: str | None = None,
     ) -> None:
-        """Arms a fault. Raises `CommandRefused` for one that there is not, or a wrong argument."""
+        """Arms a fault. Raises `CommandRefused` for an unknown fault or a bad argument."""
         if fault not in FAULTS:
             raise CommandRefused(f"there is no fault {fault!r}{did_you_mean(fault, FAULTS)}")
         if not 1 <= count <= MAX_TIMES:
@@ -81,18 +81,18 @@ class Injector:
         self._armed[side] = ArmedFault(fault, count, seconds, text)
 
     def disarm(self, side: str) -> bool:
-        """Takes a fault back; whether there was one."""
+        """Disarms a fault; returns whether there was one."""
         return self._armed.pop(side, None) is not None
 
     def take(self, side: str) -> ArmedFault | None:
-        """The fault of an attempt that begins now, used up by that; None without one."""
+        """The fault for an attempt that begins now, if any; counts it as used."""
         armed = self._armed.pop(side, None)
         if armed is not None and armed.left > 1:
             self._armed[side] = replace(armed, left=armed.left - 1)
         return armed
 
     def take_over(self, armed: Mapping[str, Mapping[str, Any]]) -> None:
-        """Arms what was armed in another engine, as `listed()` told it."""
+        """Arms the faults of another engine, as its `listed()` returned them."""
         for side, item in armed.items():
             self.arm(
                 str(item["fault"]),
@@ -103,7 +103,7 @@ class Injector:
             )
 
     def listed(self) -> dict[str, dict[str, Any]]:
-        """What is armed, by side."""
+        """The armed faults by side."""
         return {side: armed.as_dict() for side, armed in self._armed.items()}
 
 
@@ -128,7 +128,7 @@ async def _instead(armed: ArmedFault, own_code: bool) -> AsyncIterator[Delta]:
 
 
 def _failure(armed: ArmedFault, own_code: bool) -> ConversationError | None:
-    """What a fault raises: the very error that the real thing is told as."""
+    """The error that a fault raises: the same as for the real failure."""
     if armed.fault == "timeout":
         late = "injected: no end of the reply within turn_timeout"
         # The developer's own code that takes too long is not called again either.
@@ -147,7 +147,7 @@ async def _whole(open_stream: Open) -> list[Delta]:
 
 
 async def _truncated(armed: ArmedFault, open_stream: Open) -> AsyncIterator[Delta]:
-    """The first half of what comes, as when the model has used up its tokens."""
+    """The first half of the reply, as if the token limit had been reached."""
     deltas = await _whole(open_stream)
     for delta in _first_half(deltas):
         yield delta
@@ -162,7 +162,7 @@ async def _dropped(armed: ArmedFault, open_stream: Open) -> AsyncIterator[Delta]
 
 
 def _first_half(deltas: Sequence[Delta]) -> list[Delta]:
-    """Half of the characters, those of tool calls counted too; no usage and no end."""
+    """The first half of the characters, tool calls included, without usage and finish reason."""
     size = sum(_size(delta) for delta in deltas)
     room = size // 2
     half: list[Delta] = []
@@ -188,7 +188,7 @@ def _size(delta: Delta) -> int:
 
 
 async def _slow(armed: ArmedFault, open_stream: Open) -> AsyncIterator[Delta]:
-    """What comes, late and piece by piece; the turn's time goes on meanwhile."""
+    """The reply, late and piece by piece; the deadline of the turn still applies."""
     first = FIRST_AFTER if armed.seconds is None else armed.seconds
     pause = min(EACH_AFTER, first)
     await asyncio.sleep(first)
@@ -200,7 +200,7 @@ async def _slow(armed: ArmedFault, open_stream: Open) -> AsyncIterator[Delta]:
 
 
 def _pieces(delta: Delta) -> list[Delta]:
-    """A long piece as up to twenty short ones; all but the text goes with the last."""
+    """Splits a long piece into up to twenty; everything but the text goes with the last."""
     step = max(20, -(-len(delta.text) // 20))
     cut = [delta.text[i : i + step] for i in range(0, len(delta.text), step)] or [""]
     return [*(Delta(text=text) for text in cut[:-1]), replace(delta, text=cut[-1])]

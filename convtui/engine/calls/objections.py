@@ -1,4 +1,4 @@
-"""Whose words a message of a refused request is: which turn of the conversation, and by whom."""
+"""Maps the message that an endpoint objects to to a turn of the conversation."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def with_turn(
 
 
 def turns_of(messages: Sequence[Message], side: Side, transcript: Transcript) -> dict[int, Turn]:
-    """The turns that messages are, by index: matched from the end, in order, by role and text."""
+    """The turns behind messages, by index; matched from the end, in order, by role and text."""
     own = "provider" if side == "provider" else "persona"
     turns = [turn for turn in transcript.turns if turn.status == COMMITTED]
     pairs: dict[int, Turn] = {}

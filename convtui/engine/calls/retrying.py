@@ -1,4 +1,4 @@
-"""When a failed call is made again, how long that waits, and when the wait is too long."""
+"""Retry rules: whether a failed call is retried, and after how long a wait."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from convtui.text.causes import chain
 
 @dataclass(slots=True, frozen=True)
 class RetryRules:
-    """How often and how long: full jitter between 0 and `base_delay * 2**n`, capped."""
+    """The number of attempts and the delays: full jitter up to `base_delay * 2**n`, capped."""
 
     attempts: int = 4
     base_delay: float = 0.75
@@ -24,7 +24,7 @@ class RetryRules:
     max_delay: float = 8.0
     """Seconds."""
     max_wait: float = 60.0
-    """Seconds: what an endpoint asks for is waited up to here."""
+    """Seconds: the longest wait that an endpoint may ask for."""
 
     def delay(self, n: int, error: BaseException | None) -> float:
         """Seconds to wait after attempt `n` failed; what the endpoint asked for is honoured."""
@@ -42,12 +42,12 @@ class RetryRules:
         )
 
     def asks_too_long(self, error: BaseException) -> float | None:
-        """Seconds that an error asks to wait, where that is more than may be waited."""
+        """The seconds that an error asks to wait, if that is more than `max_wait`."""
         asked = asked_by(error)
         return asked if asked is not None and asked > self.max_wait else None
 
     def too_long(self, error: BaseException) -> str:
-        """The same in words; empty where nobody asks for too long a wait."""
+        """`asks_too_long()` in words, or an empty text."""
         asked = self.asks_too_long(error)
         if asked is None:
             return ""
@@ -56,7 +56,7 @@ class RetryRules:
         return f"the {who} asks to wait {span_of_time(asked)}, more than retry.max_wait ({limit})"
 
     def final(self, error: ConversationError) -> ConversationError:
-        """The error with which a call fails: it says so where the wait would be too long."""
+        """The error with which a call fails; it says where the requested wait is too long."""
         words = self.too_long(error)
         if not words:
             return error
@@ -66,7 +66,7 @@ class RetryRules:
 
 
 def with_words(error: ConversationError, words: str) -> ConversationError:
-    """An error that says more: `words` after what it says already."""
+    """A copy of the error with `words` added to its message."""
     fuller = copy.copy(error)
     fuller.args = (f"{error}; {words}",)
     if isinstance(fuller, ProviderError):
@@ -77,7 +77,7 @@ def with_words(error: ConversationError, words: str) -> ConversationError:
 
 
 def asked_to_wait(error: BaseException) -> float | None:
-    """Seconds that were asked for and not waited, by an error or by what is behind it."""
+    """The wait that an error, or one of its causes, asked for and did not get, in seconds."""
     for item in chain(error):
         if isinstance(item, ConversationError) and item.asks_to_wait is not None:
             return item.asks_to_wait
@@ -89,24 +89,24 @@ class Wait:
     """A wait in progress before something is asked again."""
 
     until: float
-    """By the monotonic clock."""
+    """On the monotonic clock."""
     why: str
     attempt: int | None = None
-    """The number of the attempt that follows."""
+    """The number of the next attempt."""
     attempts: int | None = None
 
     @classmethod
     def of(cls, seconds: float, why: str, **fields: Any) -> Wait:
-        """A wait that begins now."""
+        """Starts a wait."""
         return cls(time.monotonic() + seconds, one_line(why, 200), **fields)
 
     @property
     def left(self) -> float:
-        """Seconds; 0.0 when it is over."""
+        """Seconds left; 0.0 when it is over."""
         return max(0.0, self.until - time.monotonic())
 
     def as_dict(self) -> dict[str, Any]:
-        """The wait as a heartbeat tells of it."""
+        """The wait as a heartbeat reports it."""
         return {
             "left": round(self.left, 1),
             "attempt": self.attempt,

@@ -1,4 +1,4 @@
-"""What was edited by hand in the turn in progress, and what of that can be taken back."""
+"""Edits made by hand in the turn in progress, with undo and redo."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ class Edit:
     """One edit, or an override (`field` is `discard` or `ending` then)."""
 
     seq: int
-    """Of its record."""
+    """Of the record of the edit."""
     field: str
     before: Any
     after: Any
     stage: str
-    """The stage at which it was made."""
+    """The stage of the hold at which it was made."""
     name: str
     """What was edited, in words."""
     shown: str | None = None
-    """The edited text that this edit of the raw reply made void: undone, that stands again."""
+    """The edited text that this edit of the raw reply replaced; undo restores it."""
 
     @property
     def what(self) -> str:
-        """What it is, in words."""
+        """The edit in words."""
         return f"{'override' if self.field in _OVERRIDES else 'edit'} of {self.name}"
 
     @property
     def undone(self) -> str:
-        """What to say once it was taken back."""
+        """The message once it is undone."""
         return f"undone: the {self.what}"
 
     @property
     def redone(self) -> str:
-        """What to say once it was made again."""
+        """The message once it is redone."""
         return f"redone: the {self.what}"
 
 
 class Edits:
-    """The edits of one attempt at a turn; every step back is a record of its own."""
+    """The edits of one attempt at a turn; each undo and redo is a record, too."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._made: list[Edit] = []
         self._undone: list[Edit] = []
         self._fixed = 0
-        """Edits that are in force and cannot be taken back: a model has read them."""
+        """The number of edits in force that cannot be undone: a model has read them."""
 
     def fresh(self) -> Edits:
-        """Those of another attempt: nothing is edited."""
+        """Empty edits, for another attempt."""
         return Edits(self._journal)
 
     def seal(self) -> None:
-        """What was edited has been said, sent or run: it is past taking back."""
+        """Makes all edits final: they have been said, sent or run."""
         self._fixed += sum(edit.field not in _OVERRIDES for edit in self._made)
         self._made.clear()
         self._undone.clear()
@@ -73,17 +73,17 @@ class Edits:
 
     @property
     def last(self) -> Edit | None:
-        """The edit that would be taken back."""
+        """The edit that undo would take back."""
         return self._made[-1] if self._made else None
 
     @property
     def next(self) -> Edit | None:
-        """The edit that would be made again."""
+        """The edit that redo would make again."""
         return self._undone[-1] if self._undone else None
 
     @property
     def choices(self) -> tuple[Choice, ...]:
-        """What a hold offers beside its own choices."""
+        """Undo and redo, as further choices of a hold."""
         last, following = self.last, self.next
         return (
             *(() if last is None else (Choice(UNDO.id, f"undo the {last.what}"),)),
@@ -92,7 +92,7 @@ class Edits:
 
     @property
     def text_stands(self) -> bool:
-        """Whether the shown text is one that was written by hand."""
+        """Whether the shown text was written by hand."""
         return self.last is not None and self.last.field == "text"
 
     def note(
@@ -106,7 +106,7 @@ class Edits:
         shown: str | None = None,
         final: bool = False,
     ) -> None:
-        """Records an edit; one that is `final` cannot be taken back."""
+        """Records an edit; a `final` one cannot be undone."""
         seq = self._emit(field, before, after)
         self._undone.clear()
         if final:
@@ -116,26 +116,26 @@ class Edits:
             self._made.append(Edit(seq, field, before, after, stage, name, shown))
 
     def undo(self) -> Edit:
-        """Takes the last edit back."""
+        """Undoes the last edit."""
         edit = self._made.pop()
         self._emit(edit.field, edit.after, edit.before, undoes=edit.seq, left=self._left)
         self._undone.append(edit)
         return edit
 
     def redo(self) -> Edit:
-        """Makes the edit that was taken back last again."""
+        """Redoes the edit undone last."""
         edit = self._undone.pop()
         seq = self._emit(edit.field, edit.before, edit.after, redoes=edit.seq)
         self._made.append(replace(edit, seq=seq))
         return self._made[-1]
 
     def stands_again(self, before: str, after: str) -> None:
-        """Records that a text which had been edited stands again."""
+        """Records that an edited text is restored."""
         text = next((edit for edit in reversed(self._made) if edit.field == "text"), None)
         self._emit("text", before, after, redoes=text.seq if text is not None else None)
 
     def forget_undone(self) -> None:
-        """What was taken back cannot be made again."""
+        """Drops what could be redone."""
         self._undone.clear()
 
     @property

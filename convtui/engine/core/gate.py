@@ -55,7 +55,7 @@ REDO = Choice("redo", "redo")
 
 @dataclass(slots=True, frozen=True)
 class Point:
-    """A stage of a turn at which the gate is asked."""
+    """A stage of a turn, as the gate knows it."""
 
     session: int | None
     turn: int | None
@@ -65,7 +65,7 @@ class Point:
 
     @property
     def of_turn(self) -> tuple[int | None, int | None, int | None]:
-        """What tells one turn (and attempt) from another."""
+        """Identifies the turn and attempt."""
         return (self.session, self.turn, self.attempt)
 
 
@@ -136,7 +136,7 @@ class Gate:
         because: HoldReason | None = None,
         detail: str = "",
     ) -> Release:
-        """Passes, or holds until released; `because` holds in any case."""
+        """Holds until released where that is due; always, given a reason in `because`."""
         reason, text = (because, detail) if because else self._wants_hold(point)
         if reason is None:
             return PASSED
@@ -161,7 +161,7 @@ class Gate:
         return None, ""
 
     def _is_before(self, point: Point) -> bool:
-        """Whether the stage up to which nothing is held has not been reached yet."""
+        """Whether `point` comes before the first stage that may be held."""
         if self._not_before is None:
             return False
         if point.stage in STAGES and STAGES.index(point.stage) < self._not_before:
@@ -220,7 +220,7 @@ class Gate:
         return release
 
     def _with_secrets(self, release: Release, drafts: list[dict[str, Any]]) -> Release:
-        """The answer, with what the drafts were shown without."""
+        """The answer, with the secrets put back that its drafts had masked."""
         texts = {draft.get("field"): draft.get("text") for draft in drafts}
         edits = dict(release.edits)
         for name, edited in edits.items():
@@ -252,13 +252,13 @@ class Gate:
         self._publish(state, self.hold.record if self.hold else None)
 
     def close(self) -> None:
-        """Nothing holds any more."""
+        """Ends the gate: nothing holds any more."""
         self.state = "closed"
 
     # --- the debugger's side
 
     def pause(self) -> None:
-        """Holds at the next stage; the call in flight is not touched."""
+        """Holds at the next stage; a call in flight goes on."""
         self._refuse_when_closed()
         if self.state == "held":
             raise CommandRefused("it is held already")

@@ -1,4 +1,4 @@
-"""The one place that writes records: to the log, into the engine's own fold, to whoever listens."""
+"""Writes records: to the log, into the engine's own fold and to listeners. Nothing else does."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from convtui.secrets.shapes import REDACTED
 from convtui.transcript.fold import Flag, Transcript
 
 Sink = Callable[[RecordDict, int, bytes], None]
-"""Gets every record with its byte offset and its log line, after it is in the log."""
+"""Called with every record, its byte offset and its log line once it is in the log."""
 
 
 def jsonable(value: Any, depth: int = 8) -> Any:
-    """`value` as plain JSON data; what is none becomes its `repr()`, also what nests too deep."""
+    """`value` as plain JSON data; anything else, or nested too deep, becomes its `repr()`."""
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     if depth and isinstance(value, Mapping):
@@ -32,7 +32,7 @@ def jsonable(value: Any, depth: int = 8) -> Any:
 
 
 class CurrentTurn:
-    """Where the conversation stands; provider output is attributed to it."""
+    """The turn in progress, to which records and provider output are attributed."""
 
     __slots__ = ("attempt", "call", "session", "side", "turn")
 
@@ -50,11 +50,11 @@ class CurrentTurn:
         side: Side | None = None,
         attempt: int | None = None,
     ) -> None:
-        """What comes from now on belongs there."""
+        """Attributes everything from now on to this turn."""
         self.session, self.turn, self.side, self.attempt = session, turn, side, attempt
 
     def fields(self) -> dict[str, Any]:
-        """The envelope fields of the turn in progress."""
+        """The turn as envelope fields of a record."""
         return {
             "session": self.session,
             "turn": self.turn,
@@ -76,15 +76,15 @@ class Journal:
         self._leave = os._exit
 
     def clean(self, data: Any) -> Any:
-        """`data` as it will stand in the log: without secrets."""
+        """`data` as it is written to the log, with secrets masked."""
         return self.writer.clean(data)
 
     def cut(self, text: str) -> str:
-        """A text that breaks off, as it will stand in the log: without half a secret."""
+        """A text that breaks off, as it is written to the log: half a secret is masked, too."""
         return self.writer.redactor.cut_text(text)
 
     def moved(self, start: int, end: int, text: str) -> tuple[int, int]:
-        """Where the characters from `start` to `end` of a text stand in the text as written."""
+        """The span from `start` to `end` of a text, in the text as it is written to the log."""
         spans = self.writer.redactor.spans(text)
         return (moved(start, spans), moved(end, spans)) if spans else (start, end)
 
@@ -122,7 +122,7 @@ class Journal:
         return self.emit(kind(**{**self.current.fields(), **fields}))
 
     def close(self, termination: dict[str, Any] | None, totals: dict[str, Any]) -> None:
-        """Writes the trailer; does nothing the second time."""
+        """Writes the trailer, once."""
         with self._lock:
             truncated = any(turn.flags & Flag.TRUNCATED for turn in self.transcript.turns)
             written = self.writer.close(termination, totals, truncated=truncated)

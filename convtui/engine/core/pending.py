@@ -1,4 +1,4 @@
-"""A reply that was received before a conversation was gone on with, and not yet said."""
+"""A reply that an earlier log received and did not commit."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Pending:
     attempt: int
     reply: Reply
     source: dict[str, Any]
-    """Where it stands: `{log, seq}`."""
+    """The record of the reply: `{log, seq}`."""
     messages: tuple[Message, ...] = ()
-    """The tool messages that led to it."""
+    """The tool messages of the turn before the reply."""
     hold: bool = False
     side: Side = "persona"
-    """Under which side it was received: a responder's decision is not yet what is said."""
+    """The side of the call: a responder's decision is not yet an utterance."""
     forced: dict[str, Any] | None = None
-    """The `user.decided` that a human put in place of a responder's decision."""
+    """The `user.decided` of a human that replaced the responder's decision."""
     edits: tuple[tuple[str, str], ...] = ()
     """Edits of the raw reply, before and after each."""
     tools: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""Both sides' code, called with care: whatever a hook does becomes a result or a `HookError`."""
+"""Calls the hooks of both sides; whatever a hook does becomes a result or a `HookError`."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class CheckedHooks:
         return bool(self._checked(SHOULD_DISCARD_RESPONSE, judge, list(matches)))
 
     def metadata(self) -> dict[str, Any]:
-        """`last_response_metadata` of the side, where it has such a thing."""
+        """`last_response_metadata` of the side, if it has that attribute."""
         metadata = getattr(self.target, "last_response_metadata", None)
         return jsonable(metadata) if metadata and isinstance(metadata, dict) else {}
 
@@ -100,7 +100,7 @@ class CheckedHooks:
 
 
 class Timed:
-    """A lifecycle call that has ended: seconds, and the error if it failed."""
+    """A finished lifecycle call: its value, its seconds, and the error if it failed."""
 
     __slots__ = ("error", "seconds", "value")
 
@@ -133,7 +133,7 @@ async def lifecycle(hook: str, function: Callable[..., Any], *arguments: Any) ->
 
 
 def checked_sessions(value: Any) -> list[str]:
-    """What `prepare_sessions` returned, when it is a usable list. Raises `HookError`."""
+    """The session types that `prepare_sessions` returned. Raises `HookError` for a bad list."""
     PREPARE_SESSIONS.check(value)
     hook = PREPARE_SESSIONS.name
     names = list(value)

@@ -1,4 +1,4 @@
-"""Where a conversation stands: what was committed, by session, and what is counted."""
+"""The state of a conversation: committed turns by session, and counters."""
 
 from __future__ import annotations
 
@@ -26,55 +26,55 @@ class SessionState:
     turns: list[HistoryTurn] = field(default_factory=list)
     """Committed turns."""
     visible: list[HistoryTurn] = field(default_factory=list)
-    """The same as a user could see them."""
+    """The committed turns as a user can see them."""
     numbers: int = 0
     """Turn numbers given out, discarded turns included."""
     words: int = 0
     """Shown words of both sides."""
     skips: int = 0
-    """Discarded turns skipped in a row, by a side that has not been heard since the first."""
+    """Consecutive discards of one side that were skipped."""
     skipped: Speaker | None = None
-    """Which side that is."""
+    """The side whose discards `skips` counts."""
     retries: int = 0
-    """Discards in a row that were answered by asking again."""
+    """Consecutive discards that were retried."""
     messages: list[Message] = field(default_factory=list)
     """The provider's chat of this session, without the system prompt and the warm context."""
     warm: WarmContext | None = None
-    """What stands before that in everything the provider is sent."""
+    """Context from a warm start, sent before the chat."""
 
     def skip(self, speaker: Speaker) -> None:
-        """Counts a discarded turn after which the other side goes on."""
+        """Counts a discard of `speaker` after which the other side goes on."""
         self.skips += 1
         self.skipped = speaker
         self.retries = 0
 
     @property
     def last_speaker(self) -> Speaker | None:
-        """Who spoke last."""
+        """The speaker of the last committed turn."""
         return self.turns[-1].speaker if self.turns else None
 
 
 class ConversationState:
-    """All sessions so far, and the rules that count over them."""
+    """All sessions so far, and the caps that count over them."""
 
     def __init__(self, scenario: Scenario, warm: WarmContext | None = None) -> None:
         self.scenario = scenario
         self.warm = warm
-        """What every session of the provider's begins with."""
+        """The warm start of every session, if any."""
         self.prepared: list[str] = []
         self.sessions: dict[int, SessionState] = {}
         self.current: SessionState | None = None
         self.provider_metadata: dict[str, Any] = {}
 
     def open_session(self, index: int, session_type: str, first_speaker: Speaker) -> SessionState:
-        """A new session with an empty history."""
+        """Starts a session with an empty history."""
         session = SessionState(index, session_type, first_speaker, warm=self.warm)
         self.sessions[index] = session
         self.current = session
         return session
 
     def commit(self, session: SessionState, turn: HistoryTurn) -> None:
-        """Puts a turn into the history."""
+        """Adds a turn to the history."""
         if not session.turns and turn.speaker == "provider":
             # Chat APIs want a user message first; this is what the provider was asked with.
             prompt = self.scenario.provider.start_prompt
@@ -93,11 +93,11 @@ class ConversationState:
             self.provider_metadata = dict(turn.metadata)
 
     def compress(self, session: SessionState, summary: str) -> None:
-        """What the provider is sent of a session is a summary from here on."""
+        """Replaces what the provider is sent of a session by a summary."""
         session.messages = [{"role": "user", "content": f"{_SUMMARY}\n\n{summary}"}]
 
     def visible(self, session: SessionState) -> list[HistoryTurn]:
-        """The turns that the simulated user remembers, as it could see them. Not to be changed."""
+        """The turns that the simulated user remembers, as it can see them; not to be modified."""
         if self.scenario.persona_memory == "session":
             return session.visible
         return [
@@ -114,7 +114,7 @@ class ConversationState:
         return sum(len(held.turns) for held in self.sessions.values())
 
     def cap(self, session: SessionState) -> int:
-        """`max_turns` as it is in force: one more where the provider would not have the last."""
+        """The effective `max_turns`: one more where the persona would have the last word."""
         limit = self.scenario.limits.max_turns
         before = self.counted(session) - len(session.turns)
         left = max(0, limit - before)

@@ -1,4 +1,4 @@
-"""Reads a log's records for what a continuation needs of them, by value."""
+"""Folds the records of a parent log into what a continuation takes from them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from convtui.transcript.usage import Used, usage_in
 from convtui.warm.templates import WarmContext
 
 STOPPED = frozenset({"budget", "interrupted", "failed"})
-"""Endings that stop the whole conversation where it is; the session goes on from there."""
+"""Endings that stop the conversation where it is; the session can go on from there."""
 LIMITS = frozenset({"max_turns", "word_limit"})
-"""Endings that a higher limit takes back."""
+"""Endings that a higher limit undoes."""
 
 
 class ResumeFold:
@@ -41,7 +41,7 @@ class ResumeFold:
         self.open: RecordDict | None = None
         self.reply: RecordDict | None = None
         self.edits: list[RecordDict] = []
-        """The edits of the raw reply that waits that are in force."""
+        """The edits in force of the pending raw reply."""
         self.unsettled: dict[str, Any] | None = None
         self.speaks_next: Speaker | None = None
         self.was_reset: set[int] = set()
@@ -51,7 +51,7 @@ class ResumeFold:
         self.unrestored = False
         self.tools = ToolMemory()
         self.approve_tools: bool | list[str] | None = None
-        """Which calls wait for approval, where that was changed by hand."""
+        """The calls that need approval, where that was changed by hand."""
         self.matches: list[dict[str, Any]] = []
         self.last_seq = -1
         self.termination: RecordDict | None = None
@@ -59,10 +59,10 @@ class ResumeFold:
         self.budget: list[dict[str, Any]] = []
         self.compressed: dict[int, dict[str, Any]] = {}
         self.warm: WarmContext | None = None
-        """What every session of the provider's begins with."""
+        """The warm start of every session."""
         self.responder = ResponderMemory()
         self.closed_responder: ResponderMemory | None = None
-        """The responder's session that was closed with the last session, which may be reopened."""
+        """The responder's session that the last session closed; it can be reopened."""
 
         self._handlers: dict[str, Callable[[RecordDict], None]] = {
             "header": self._on_header,
@@ -97,7 +97,7 @@ class ResumeFold:
         }
 
     def take(self, record: RecordDict) -> None:
-        """Takes in the next record."""
+        """Folds the next record."""
         self.last_seq = int(record.get("seq", self.last_seq + 1))
         handler = self._handlers.get(str(record.get("type")))
         if handler is not None:
@@ -339,7 +339,7 @@ class ResumeFold:
             self.approve_tools = record.get("after")
 
     def _would_have_ended(self, record: RecordDict) -> None:
-        """Keeps with a turn that the session would have ended there."""
+        """Notes on a turn that the session would have ended there."""
         last = self.turns[-1] if self.turns else None
         here = (record.get("session"), record.get("turn"))
         if last is None or (last["session"], last["turn"]) != here:
@@ -368,7 +368,7 @@ class ResumeFold:
 
     @property
     def edited_raw(self) -> str | None:
-        """The raw reply that waits as it was edited; None where it was not."""
+        """The pending raw reply as edited, or None if it was not edited."""
         return str(self.edits[-1]["after"]) if self.edits else None
 
     def _close_turn(self) -> None:
@@ -377,7 +377,7 @@ class ResumeFold:
         self.waiting = None
 
     def pending(self, log: str, hold: bool) -> Pending | None:
-        """The reply that was received but not committed."""
+        """The reply that was received and not committed, if any."""
         if self.waiting is not None:
             return pending_of(self.waiting, hold)
         if self.open is None or self.reply is None:
@@ -423,7 +423,7 @@ def _side(value: Any) -> Side:
 
 
 def pending_data(pending: Pending) -> dict[str, Any]:
-    """A reply that waits, for `history.seeded`: a child that dies at once must not lose it."""
+    """A pending reply for `history.seeded`, so that a child that dies at once does not lose it."""
     reply = pending.reply
     return {
         "speaker": pending.speaker,

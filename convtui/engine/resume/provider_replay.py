@@ -35,12 +35,12 @@ from convtui.scenario.scenario import Scenario
 from convtui.text.boundary import one_line
 
 _SHOWN: Final = 60
-"""Characters of each of two answers that the warning about them quotes."""
+"""Characters of each answer that a warning about drift quotes."""
 
 
 @dataclass(slots=True)
 class _Given:
-    """What the provider gave in one turn, then or now."""
+    """What the provider answered in one turn, then or now."""
 
     calls: list[str]
     """The tool calls, round by round, each as `name(arguments)`."""
@@ -48,12 +48,12 @@ class _Given:
 
     @property
     def whole(self) -> str:
-        """The calls, one a line, and the text."""
+        """The calls, one per line, and the text."""
         return "\n".join([*(f"-> {call}" for call in self.calls), self.text])
 
 
 class ProviderReplay:
-    """Takes a new provider through the turns of the record, session by session."""
+    """Takes a new provider through the recorded turns, session by session."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class ProviderReplay:
         self._began = asyncio.get_running_loop().time()
 
     def sessions_differ(self, prepared: Sequence[str]) -> None:
-        """`prepare_sessions()` was asked again: says so when it gives other sessions now."""
+        """Records drift if `prepare_sessions()` returns other sessions now."""
         before = self._state.prepared
         if list(prepared) != before:
             self._drift.append(
@@ -123,7 +123,7 @@ class ProviderReplay:
             await self._compare_pending(session, pending)
 
     def done(self) -> None:
-        """Records how it went."""
+        """Records the result of the replay."""
         loop = asyncio.get_running_loop()
         self._journal.emit(
             ProviderRestored(
@@ -137,7 +137,7 @@ class ProviderReplay:
     # --- one answer
 
     def _was_asked(self, session: SessionState, turn: HistoryTurn) -> bool:
-        """Whether the provider was asked for a turn of its side."""
+        """Whether the provider was asked for this turn, or somebody else said it."""
         item = self._items.get((turn.session, turn.turn), {})
         config = self._scenario.provider
         said_unasked = (
@@ -168,7 +168,7 @@ class ProviderReplay:
             self._judge(session, then, now)
 
     async def _compare_pending(self, session: SessionState, pending: Pending) -> None:
-        """The reply that was received and not said yet: its hooks run when it goes on."""
+        """Compares the pending reply, without hooks: they run when the turn goes on."""
         reply = pending.reply
         last = [_call(call.name, call.arguments) for call in reply.tool_calls]
         then = _Given([*_called(pending.messages), *last], reply.text)
@@ -211,7 +211,7 @@ class ProviderReplay:
     async def _give(
         self, session: SessionState, messages: Sequence[Message]
     ) -> _Given | ConversationError:
-        """Asks for a turn again, with the tool messages that are on record between its calls."""
+        """Asks for a turn again, with the recorded tool messages between its calls."""
         self._asked += 1
         calls: list[str] = []
         extra: list[Message] = []
@@ -228,7 +228,7 @@ class ProviderReplay:
     async def _ask(
         self, session: SessionState, extra: Sequence[Message], number: int
     ) -> Reply | ConversationError:
-        """One call; the error that it failed of when the replay is to go on without its reply."""
+        """Makes one call; returns its error when the replay is to go on without the reply."""
         provider = self._provider
         messages = chat(provider, self._scenario, session, extra)
         tools = self._toolbox.schemas
@@ -271,7 +271,7 @@ class ProviderReplay:
 
 
 def _rounds(messages: Sequence[Message]) -> list[list[Message]]:
-    """Tool messages by round: what the model called, and the results."""
+    """Splits tool messages into rounds: the calls and their results."""
     rounds: list[list[Message]] = []
     for message in messages:
         if message.get("role") == "assistant" or not rounds:
@@ -289,7 +289,7 @@ def _called(messages: Sequence[Message]) -> list[str]:
 
 
 def _call(name: str, arguments: str) -> str:
-    """A call as it is compared: the order of its arguments says nothing."""
+    """A call in the form that is compared, with its arguments sorted."""
     with contextlib.suppress(ValueError, RecursionError):
         arguments = json.dumps(json.loads(arguments or "{}"), sort_keys=True, ensure_ascii=False)
     return f"{name}({'' if arguments == '{}' else arguments})"

@@ -1,4 +1,4 @@
-"""A responder's own session, read back from the records of a log."""
+"""A responder's own session, restored from the records of a log."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class ResponderMemory:
 
     def __init__(self) -> None:
         self.request: list[Message] = []
-        """The messages of the last question."""
+        """The messages of the last call."""
         self._open: dict[str, Any] | None = None
         self._kept: dict[str, Any] | None = None
         self._spare: dict[str, Any] | None = None
-        """The exchange at the cap, while nothing came of it."""
+        """The exchange at the cap, as long as it has no effect."""
         self._briefs: dict[str, str] = {}
         """The brief `in_force`, and the `scenario`'s that it was."""
 
@@ -33,13 +33,13 @@ class ResponderMemory:
         return {"messages": [], **(self._kept or {}), "briefs": dict(self._briefs)}
 
     def anew(self) -> ResponderMemory:
-        """Of the next session: it knows nothing but the brief in force."""
+        """A memory for the next session, which keeps only the brief in force."""
         fresh = ResponderMemory()
         fresh._briefs = dict(self._briefs)
         return fresh
 
     def began(self, scenario: Any) -> None:
-        """The scenario of the log is known."""
+        """Takes over the brief of the log's scenario."""
         persona = scenario.get("persona") if isinstance(scenario, dict) else None
         brief = (persona or {}).get("responder") if isinstance(persona, dict) else None
         text = brief.get("instructions") if isinstance(brief, dict) else None
@@ -47,11 +47,11 @@ class ResponderMemory:
             self._briefs = {"scenario": text, "in_force": text}
 
     def brief_edited(self, text: str) -> None:
-        """The brief was edited by hand."""
+        """Takes over a brief that was edited by hand."""
         self._briefs["in_force"] = text
 
     def seeded(self, data: Any, messages: Any) -> None:
-        """What an earlier log left."""
+        """Takes over the session from an earlier log."""
         self._kept = None
         self.request = []
         if not isinstance(data, dict):
@@ -64,13 +64,13 @@ class ResponderMemory:
         self._kept = kept if kept["messages"] else None
 
     def asked(self, record: RecordDict) -> None:
-        """A question was put."""
+        """Notes the messages of a call."""
         keep = int(record.get("keep") or 0) if record.get("base") is not None else 0
         self.request = [*self.request[:keep], *record.get("append", ())]
         self._open = None
 
     def answered(self, record: RecordDict) -> None:
-        """The reply is there."""
+        """Notes the reply of a call."""
         calls = [
             ToolCall(
                 str(call.get("id", "")),
@@ -83,7 +83,7 @@ class ResponderMemory:
         self._open = {"messages": [*self.request, *decision_messages(reply)]}
 
     def decided(self, record: RecordDict) -> None:
-        """What it decided; a human's word in its place does not change what it said itself."""
+        """Notes a decision; one made by a human does not change what the responder said."""
         if record.get("by") == "human":
             return
         if self._open is None and record.get("kind") == "reply":
@@ -98,7 +98,7 @@ class ResponderMemory:
         self._open["answered"] = answer if isinstance(answer, str) else ""
 
     def said(self, record: RecordDict) -> None:
-        """The persona's turn was said."""
+        """Notes that the persona's turn was committed."""
         if self._open is None or "answered" not in self._open:
             return
         sent = int((self._kept or {}).get("sent", 0)) + 1

@@ -21,24 +21,24 @@ from convtui.records.models import EXIT_CODES, HistorySeeded, ParentRef, Speaker
 from convtui.warm.templates import WarmContext
 
 _LOSSES = frozenset({"bad_json", "huge_line", "no_type", "seq_gap"})
-"""Findings that say that a record is missing."""
+"""Findings that mean that a record is missing."""
 
 
 @dataclass(slots=True)
 class ResumeState:
-    """Where a conversation stood at a record of its log."""
+    """The state of a conversation at a record of its log."""
 
     parent: ParentRef
     header: dict[str, Any]
-    """The log's own, as it stands there."""
+    """The header of the parent log."""
     scenario: dict[str, Any]
     prepared: list[str]
     current: int
-    """The session that goes on, from 1; 0 when none was entered yet."""
+    """The session that goes on, from 1; 0 if none was entered yet."""
     first_speakers: dict[int, Speaker]
     turns: list[dict[str, Any]]
     numbers: dict[int, int]
-    """Highest turn number given out, by session."""
+    """The highest turn number by session."""
     ended: list[dict[str, Any]] = field(default_factory=list)
     retries: int = 0
     skips: int = 0
@@ -48,30 +48,30 @@ class ResumeState:
     """The last thing that was said or dropped, while what ends a session was not looked at yet:
     `{kind: commit|discard|user, ...}`."""
     speaks_next: Speaker | None = None
-    """Who speaks next, where that does not follow from the last committed turn."""
+    """The next speaker, where the last committed turn does not determine it."""
     was_reset: set[int] = field(default_factory=set)
-    """Sessions before which `finish_and_reset_session()` was called already."""
+    """Sessions for which `finish_and_reset_session()` was already called."""
     reopened: str | None = None
-    """The kind of the ending that was taken back because the session can go on after it."""
+    """The kind of the ending that was undone because the session can go on."""
     metadata: dict[str, Any] = field(default_factory=dict)
     conversation_id: str | None = None
     inherited: dict[str, Any] = field(default_factory=dict)
-    """Tokens and cost by side that were used before."""
+    """Tokens and cost used before, by side."""
     accepted_unrestored: bool = False
-    """Whether it was accepted before that the provider is not brought back to where it stood."""
+    """Whether going on with an unrestored provider was accepted before."""
     taken_over: list[str] = field(default_factory=list)
     approve_tools: bool | list[str] | None = None
-    """Which calls of tools wait for approval, where that was changed by hand."""
+    """The tool calls that need approval, where that was changed by hand."""
     budget: list[dict[str, Any]] = field(default_factory=list)
     """Limits that were raised by hand: `{scope, what, limit}`."""
     compressed: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """What the provider is sent in place of earlier turns, by session: `{summary, upto}`."""
+    """Summaries sent to the provider in place of earlier turns, by session: `{summary, upto}`."""
     responder: dict[str, Any] | None = None
     """The responder's own session, as its `restore()` takes it."""
     warm: WarmContext | None = None
-    """What every session of the provider's begins with."""
+    """The warm start of every session."""
     damage: list[str] = field(default_factory=list)
-    """Lines of the parent that cannot be read; what they said is left out."""
+    """Unreadable lines of the parent log, which are left out."""
 
     @property
     def ended_sessions(self) -> set[int]:
@@ -114,7 +114,7 @@ class ResumeState:
         )
 
     def fill(self, state: ConversationState) -> None:
-        """Puts the history into a fresh state."""
+        """Fills a fresh state with the history."""
         state.prepared = list(self.prepared)
         for item in self.turns:
             index = int(item["session"])
@@ -140,17 +140,17 @@ class ResumeState:
 
     @property
     def said_something(self) -> bool:
-        """Whether anybody may have been asked for anything yet."""
+        """Whether either side may have been asked already."""
         return bool(self.turns) or any(self.numbers.values())
 
     @property
     def started(self) -> bool:
-        """Whether the turn loop of the session that goes on had begun."""
+        """Whether the turn loop of the current session had started."""
         return self.current in self.first_speakers
 
     @property
     def matches(self) -> list[SignalMatch]:
-        """The signals of the turn that is unsettled."""
+        """The signals of the unsettled turn."""
         matches = (self.unsettled or {}).get("matches", ())
         return [SignalMatch.of(match) for match in matches]
 
@@ -160,7 +160,7 @@ class ResumeState:
         state.open_session(index, name, speaker)
 
     def restore_state(self, session: int) -> RestoreState:
-        """What a provider's `restore()` is given before `session` goes on."""
+        """The argument of a provider's `restore()` before `session` goes on."""
         histories: dict[int, list[HistoryTurn]] = {}
         for item in self.turns:
             histories.setdefault(int(item["session"]), []).append(as_history(item))
@@ -274,7 +274,7 @@ def read_seed(parent: ContinueFrom) -> ResumeState:
 
 
 def _reopen(fold: ResumeFold, path: Path, *, any_ending: bool) -> str | None:
-    """Opens the last session again where its ending allows that; returns the ending's kind."""
+    """Reopens the last session if its ending allows that; returns the kind of the ending."""
     if fold.in_session or not fold.ended:
         return None
     last = fold.ended[-1]

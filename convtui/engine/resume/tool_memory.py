@@ -1,4 +1,4 @@
-"""The tool rounds of a turn in progress, read back from the records of a log."""
+"""The tool rounds of an open turn, restored from the records of a log."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class ToolMemory:
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
-        """Of the rounds that are over."""
+        """The messages of completed rounds."""
         self.reply: RecordDict | None = None
         """The `llm.response` whose calls are the open round."""
         self._begun: dict[str, str] = {}
         self._results: dict[str, dict[str, Any]] = {}
 
     def clear(self) -> None:
-        """Another turn, or another attempt."""
+        """Forgets everything, for another turn or attempt."""
         self.__init__()  # type: ignore[misc]
 
     def seeded(self, messages: list[Message], tools: Any) -> None:
-        """What an earlier log left, for the reply that comes next."""
+        """Takes over rounds from an earlier log, for the next reply."""
         self.clear()
         self.messages = messages
         if isinstance(tools, dict):
@@ -40,18 +40,18 @@ class ToolMemory:
             self._results = dict(tools.get("results", {}))
 
     def answered(self, record: RecordDict) -> None:
-        """A reply is there."""
+        """Starts a round with the calls of a reply."""
         if self.reply is not None:
             self.messages = self.all_messages()
             self._begun, self._results = {}, {}
         self.reply = record if record.get("tool_calls") else None
 
     def called(self, record: RecordDict) -> None:
-        """A call has begun, with these arguments."""
+        """Notes that a call has begun, with its arguments."""
         self._begun[str(record.get("id"))] = str(record.get("raw_arguments") or "")
 
     def was_denied(self, record: RecordDict) -> None:
-        """A call was denied: that is its result, even where the log ends before it."""
+        """Notes a denial, which is the result of the call even if the log ends before it."""
         call = ToolCall(str(record.get("id")), str(record.get("name")))
         result = denied(call, str(record.get("reason") or ""))
         self._results.setdefault(
@@ -59,7 +59,7 @@ class ToolMemory:
         )
 
     def returned(self, record: RecordDict) -> None:
-        """A result is there."""
+        """Notes a result."""
         kept = {name: record[name] for name in _RESULT if record.get(name) is not None}
         kept["seq"] = record.get("seq")
         if record.get("reused"):

@@ -181,7 +181,7 @@ class BudgetGuard:
             limit.fired = limit.over(before) is not None
 
     def check(self) -> tuple[HoldReason | None, str]:
-        """Checks the limits after a reply; returns the reason and detail of a hold, if one is due."""
+        """Checks the limits after a reply; returns reason and detail of the hold that is due."""
         if not self.limits:
             return None, ""
         if not self._seeded:

@@ -16,7 +16,7 @@ class Committed:
 
 @dataclass(slots=True, frozen=True)
 class Discarded:
-    """A hook discarded the turn; with `same_side` the speaker is asked again, else the other side."""
+    """A hook discarded the turn; `same_side` says that the same side is asked again."""
 
     same_side: bool
 

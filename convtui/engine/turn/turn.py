@@ -180,7 +180,7 @@ class Turns:
     async def _end_by_user(
         self, attempt: Attempt, action: UserEnding, *, instead: Committed | Overruled
     ) -> TurnOutcome | TakenBack:
-        """Ends the session as the simulated user decided; `instead` is the outcome of an override."""
+        """Ends the session as the simulated user decided, or goes on with `instead`."""
         if isinstance(action, EndConversation):
             self._context.journal.emit_here(
                 UserEnded,
