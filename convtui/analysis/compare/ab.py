@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from convtui.analysis.profile.profile import Profile, RunProfile, SideStats, combine
-from convtui.analysis.profile.report import NO_RATE, points, rate, spread_dict, tally_dict
-from convtui.analysis.report.intervals import Interval, Spread, design_effect, newcombe, student_t
-from convtui.analysis.report.plots import figure
+from convtui.analysis.profile.data import spread_dict, tally_dict
+from convtui.analysis.profile.profile import Profile, RunProfile, combine
+from convtui.analysis.report.intervals import Interval, design_effect, newcombe, student_t
 from convtui.errors import UsageError
 
 METHOD: Final = (
@@ -144,72 +143,6 @@ def _notes(a: Arm, b: Arm) -> list[str]:
 
 def _many(count: int) -> str:
     return f"{count:,} run{'' if count == 1 else 's'}"
-
-
-# --- as tables and as data
-
-
-def rows(found: AbComparison) -> list[tuple[str, str, str]]:
-    """Both arms side by side, in words: what it is, warm, cold."""
-    a, b = found.warm.profile, found.cold.profile
-    table = [
-        ("runs", f"{len(a.runs):,}", f"{len(b.runs):,}"),
-        ("tool calls", f"{a.tally.calls:,}", f"{b.tally.calls:,}"),
-        ("errors", f"{a.tally.failed:,}", f"{b.tally.failed:,}"),
-    ]
-    if a.tally.unknown or b.tally.unknown:
-        table.append(("unknown", f"{a.tally.unknown:,}", f"{b.tally.unknown:,}"))
-    table += [
-        ("error rate", rate(a.tally), rate(b.tally)),
-        ("turns", f"{a.said:,}", f"{b.said:,}"),
-        ("turns a run", _mean(a), _mean(b)),
-    ]
-    if a.discarded or b.discarded:
-        table.append(("discarded", f"{a.discarded:,}", f"{b.discarded:,}"))
-    if a.errors or b.errors:
-        table.append(("turns with errors", f"{a.errors:,}", f"{b.errors:,}"))
-    sides_a = {side.side: side for side in a.sides}
-    sides_b = {side.side: side for side in b.sides}
-    for name in dict.fromkeys((*sides_a, *sides_b)):
-        table += _side_rows(name, sides_a.get(name), sides_b.get(name))
-    table.append(("cost", _cost(a.cost), _cost(b.cost)))
-    for ending in dict.fromkeys((*a.endings, *b.endings)):
-        shown = (f"{a.endings[ending]:,}", f"{b.endings[ending]:,}")
-        table.append((f"ended: {ending.replace('_', ' ')}", *shown))
-    return [(name, one, other) for name, one, other in table if (one, other) != (NO_RATE, NO_RATE)]
-
-
-def _side_rows(name: str, a: SideStats | None, b: SideStats | None) -> list[tuple[str, str, str]]:
-    found = []
-    for what, unit in (("latency", "s"), ("tokens", "")):
-        spreads: list[Spread | None] = [getattr(side, what, None) for side in (a, b)]
-        for share in ("p50", "p95"):
-            one, other = (
-                NO_RATE if each is None else figure(getattr(each, share), unit) for each in spreads
-            )
-            found.append((f"{name} {what}, {share}", one, other))
-    return found
-
-
-def _mean(profile: Profile) -> str:
-    return f"{profile.said / len(profile.runs):.1f}"
-
-
-def _cost(cost: float | None) -> str:
-    return NO_RATE if cost is None else figure(cost, "$")
-
-
-def verdict_words(found: AbComparison) -> str:
-    """The verdict in one sentence."""
-    if found.improvement is None:
-        return f"no verdict: {found.why}"
-    size = points(found.improvement)
-    if found.verdict == "tie":
-        return f"a tie: {found.why}"
-    fewer = "warm" if found.improvement > 0 else "cold"
-    if found.verdict == "none":
-        return f"no verdict: {fewer} has {size} fewer errors; {found.why}"
-    return f"{fewer} has {size} fewer errors; {found.why}"
 
 
 def as_dict(found: AbComparison) -> dict[str, Any]:

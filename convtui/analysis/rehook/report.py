@@ -1,10 +1,9 @@
-"""What a rehook showed: in words, as plain data and as JUnit XML."""
+"""What a rehook showed: in words, as plain data and as a report."""
 
 from __future__ import annotations
 
 import re
 import time
-import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,14 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.analysis.rehook.rehook_process import Rehooked
-from convtui.errors import FileError
-from convtui.text.boundary import visible
+from convtui.analysis.report.diffs import clipped
+from convtui.analysis.report.report import Diff, Listing, Report, Section, Sentence, Tone, Verdict
 from convtui.text.word_diff import Op, word_diff
 from convtui.text_checks.incomplete import in_words
-
-_ILLEGAL: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What may not stand in XML 1.0, in any form."""
-
 
 _PLACE: Final = re.compile(r"""(?P<file>[^"'\s]+\.py)(?:",\ line\ |:)(?P<line>\d+)""")
 """Where a frame of a traceback stands."""
@@ -157,7 +152,7 @@ class Counts:
     """Replies that had not come to their end."""
 
 
-class Report:
+class RehookReport:
     """A rehook, ready to be told."""
 
     def __init__(self, result: Rehooked) -> None:
@@ -189,7 +184,7 @@ class Report:
     def endings(self) -> list[tuple[Path, int, str]]:
         """Sessions that end at another turn now: log, session, in words."""
         told = []
-        for path, found in self._logs():
+        for path, found in self.logs():
             for each in found.get("endings", ()):
                 before, after = each["before"], each["after"]
                 if after is None:
@@ -202,7 +197,8 @@ class Report:
                 told.append((path, int(each["session"]), words))
         return told
 
-    def _logs(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+    def logs(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Each log that was taken, and what came of it."""
         for found in self.result.found:
             yield self.result.logs[found["log"]], found
 
@@ -260,6 +256,24 @@ class Report:
             notes.append(f"the provider's code printed {len(result.output)} characters: {first}")
         return notes
 
+    def report(self, *, diff: bool = False) -> Report:
+        """What changed, log by log, then which sessions end elsewhere, then the summary.
+
+        `diff`: with the words that differ.
+        """
+        by_log: dict[Path, list[Sentence]] = {}
+        for change in self.changes:
+            by_log.setdefault(change.log, []).append(_sentence(change, diff=diff))
+        sections = [Section(str(log), [Listing(changes)]) for log, changes in by_log.items()]
+        endings = [
+            Sentence(f"session {session}  {words}", path.name)
+            for path, session, words in self.endings()
+        ]
+        if endings:
+            sections.append(Section("sessions that end elsewhere", [Listing(endings)]))
+        verdict = Verdict(self.summary(), "good" if self.same else "bad")
+        return Report(sections, verdict=verdict)
+
     # --- plain data
 
     def as_dict(self) -> dict[str, Any]:
@@ -272,7 +286,7 @@ class Report:
             "counts": {name: getattr(counts, name) for name in Counts.__slots__},
             "stopped": self.result.stopped or None,
             "output": self.result.output or None,
-            "logs": [self._log(path, found) for path, found in self._logs()],
+            "logs": [self._log(path, found) for path, found in self.logs()],
         }
 
     def _log(self, path: Path, found: dict[str, Any]) -> dict[str, Any]:
@@ -295,60 +309,6 @@ class Report:
             ],
         }
 
-    # --- for CI
-
-    def write_junit(self, path: Path) -> None:
-        """JUnit XML: a suite for every log, a case for every reply. Raises `FileError`."""
-        root = ET.Element("testsuites", name="convtui rehook")
-        totals = {"tests": 0, "failures": 0, "errors": 0}
-        for log, found in self._logs():
-            suite = ET.SubElement(root, "testsuite", name=_clean(log.name))
-            own = self._suite(suite, log, found)
-            for name, value in own.items():
-                suite.set(name, str(value))
-                totals[name] += value
-        if self.result.stopped:
-            case = ET.SubElement(ET.SubElement(root, "testsuite", name="rehook"), "testcase")
-            case.set("name", "all logs")
-            ET.SubElement(case, "error", message=_clean(self.result.stopped))
-            totals["errors"] += 1
-        for name, value in totals.items():
-            root.set(name, str(value))
-        try:
-            with path.open("wb") as file:
-                ET.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)
-        except OSError as error:
-            raise FileError(f"{path}: cannot be written: {error.strerror or error}") from error
-
-    def _suite(self, suite: ET.Element, log: Path, found: dict[str, Any]) -> dict[str, int]:
-        name = _clean(log.name)
-        own = {"tests": 0, "failures": 0, "errors": 0}
-        if "error" in found:
-            case = ET.SubElement(suite, "testcase", classname=name, name="log")
-            ET.SubElement(case, "error", message=_clean(str(found["error"])))
-            return own | {"tests": 1, "errors": 1}
-        changes = {(c.session, c.turn, c.attempt): c for c in self.changes if c.log == log}
-        incomplete = {tuple(row[:3]): str(row[3]) for row in found["incomplete"]}
-        for session, turn, attempt in found["turns"]:
-            own["tests"] += 1
-            case = ET.SubElement(suite, "testcase", classname=name)
-            reason = incomplete.get((session, turn, attempt))
-            if reason is not None:
-                properties = ET.SubElement(case, "properties")
-                ET.SubElement(properties, "property", name="incomplete", value=_clean(reason))
-            change = changes.get((session, turn, attempt))
-            if change is None:
-                case.set("name", f"{session}:{turn}" + (f" attempt {attempt}" * (attempt > 1)))
-                continue
-            case.set("name", change.address)
-            kind = "error" if "error" in change.kinds else "failure"
-            own[f"{kind}s"] += 1
-            node = ET.SubElement(case, kind, type=",".join(change.kinds))
-            said = "; ".join(change.words())
-            node.set("message", _clean(said + " (counterfactual)" * change.counterfactual))
-            node.text = _clean("\n".join(details(change)))
-        return own
-
 
 def _changes(result: Rehooked) -> Iterator[Changed]:
     for found in result.found:
@@ -368,6 +328,17 @@ def _changes(result: Rehooked) -> Iterator[Changed]:
                 by_hand=tuple(each["by_hand"]),
                 incomplete=incomplete.get((each["session"], each["turn"], each["attempt"]), ""),
             )
+
+
+def _sentence(change: Changed, *, diff: bool) -> Sentence:
+    frames = (change.error or {}).get("frames") or ()
+    below: list[Sentence | Diff] = [Sentence(str(frame), tone="aside") for frame in frames]
+    if diff and (pieces := change.diff()):
+        below.append(Diff(clipped(pieces)))
+    hand = f"({change.hand()})" if change.hand() else ""
+    aside = "  ".join(filter(None, ["counterfactual" * change.counterfactual, hand]))
+    tone: Tone = "plain" if change.error is None else "bad"
+    return Sentence("; ".join(change.words()), change.address, tone, aside, below)
 
 
 class Pace:
@@ -394,19 +365,5 @@ class Pace:
         return words
 
 
-def details(change: Changed) -> list[str]:
-    """The developer's frames of a failure, or the text then and now, as lines."""
-    if change.error is not None:
-        return [str(frame) for frame in change.error.get("frames", ())]
-    if change.before is None or change.after is None or "text" not in change.kinds:
-        return []
-    return [f"- {change.before['text']}", f"+ {change.after['text']}"]
-
-
 def _many(number: int, one: str, more: str = "") -> str:
     return f"{number:,} {one if number == 1 else more or one + 's'}"
-
-
-def _clean(text: str) -> str:
-    """Text as it may stand in XML: what is invisible or illegal there becomes visible."""
-    return _ILLEGAL.sub("\ufffd", visible(text))

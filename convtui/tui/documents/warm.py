@@ -9,8 +9,6 @@ from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Final
 
-from convtui.analysis.mining.mining import Mined
-from convtui.analysis.mining.report import report_rows
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing.word_diff import diff_spans
 from convtui.tui.widgets.text_pane import Document
@@ -206,23 +204,6 @@ def _changed(doc: Document, old: _Pattern, new: _Pattern) -> None:
         doc.line((name, "muted"), ("  the same" if before == after else "", "muted"))
         if before != after:
             doc.spans(diff_spans(before[:_LONGEST], after[:_LONGEST]), indent=2)
-
-
-# --- what was built
-
-
-def built(found: Mined, name: str, saved: str, why: str) -> Document:
-    """What was looked at, what passed, and what became of it."""
-    doc = Document()
-    if saved:
-        doc.line(("✓ saved as ", "ok bold"), (visible_line(name), "bold"))
-        doc.line((visible_line(saved), "muted"))
-    else:
-        doc.line(("! nothing saved: ", "warning bold"), (visible_line(why, 400), "text"))
-    doc.blank()
-    for label, words in report_rows(found):
-        doc.field(label, visible_line(words, 400), width=13)
-    return doc
 
 
 NONE: Final = (

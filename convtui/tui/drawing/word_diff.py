@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from convtui.text.word_diff import word_diff
+from collections.abc import Iterable
+
+from convtui.text.word_diff import Op, word_diff
 from convtui.tui.drawing.palette import Span
 
 __all__ = ["diff_spans", "word_diff"]
@@ -10,10 +12,17 @@ __all__ = ["diff_spans", "word_diff"]
 
 def diff_spans(before: str, after: str) -> list[Span]:
     """A word diff for drawing: `[-removed-]` and `{+added+}`, marked and coloured."""
+    return piece_spans(word_diff(before, after))
+
+
+def piece_spans(pieces: Iterable[tuple[Op, str]], *, signs: bool = True) -> list[Span]:
+    """The pieces of a word diff for drawing."""
     spans: list[Span] = []
-    for op, text in word_diff(before, after):
+    for op, text in pieces:
         if op == "=":
             spans.append((text, "text"))
+        elif not signs:
+            spans.append((text, "error" if op == "-" else "ok"))
         elif op == "-":
             spans += [("[-", "error bold"), (text, "error struck"), ("-]", "error bold")]
         else:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from convtui.analysis.compare.ab import AbComparison, as_dict, compare_arms, rows, verdict_words
+from convtui.analysis.compare.ab import AbComparison, as_dict, compare_arms
+from convtui.analysis.compare.ab_report import rows, verdict_words
 from convtui.analysis.profile.profile import RunProfile, profile_logs
 from convtui.analysis.report.intervals import Z, design_effect, newcombe, student_t
 from convtui.errors import UsageError

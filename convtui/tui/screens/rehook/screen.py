@@ -16,7 +16,7 @@ from textual.worker import Worker
 
 from convtui.actions.registry import Keymap
 from convtui.analysis.rehook.rehook_process import Rehooked, rehook_logs, start_for
-from convtui.analysis.rehook.report import Pace, Report
+from convtui.analysis.rehook.report import Pace, RehookReport
 from convtui.errors import ConvtuiError, EngineError
 from convtui.protocol import StartSpec
 from convtui.text.boundary import visible, visible_line
@@ -136,7 +136,7 @@ class RehookScreen(ActionScreen):
         self._pace = Pace(len(self._logs))
         self._pace_words = ""
         self._shown = 0.0
-        self.report: Report | None = None
+        self.report: RehookReport | None = None
         """None until the first rehook has ended, or was stopped."""
         self.problem = ""
         """Why the provider's hooks cannot run."""
@@ -213,7 +213,7 @@ class RehookScreen(ActionScreen):
         if self._gone:
             return
         if not self.problem:
-            self.report = await asyncio.to_thread(Report, result)
+            self.report = await asyncio.to_thread(RehookReport, result)
             self.query_one(RehookList).show(await asyncio.to_thread(items_of, self.report))
         self._work = None
         self._show()
