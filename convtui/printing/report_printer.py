@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from convtui.analysis.report.plots import can_draw_blocks, columns, figure, in_words, resample
+from convtui.analysis.report.plots import can_draw_blocks, columns, condensed, figure, in_words
 from convtui.analysis.report.report import (
     Diff,
     Listing,
@@ -103,7 +103,7 @@ class ReportPrinter:
             case Table():
                 self._table(part.rows, part.head)
             case Sides():
-                self._table(part.rows, part.head if part.titled else ())
+                self._table(part.rows, part.head)
             case Diff():
                 self._diff(part, "")
 
@@ -138,16 +138,12 @@ class ReportPrinter:
         self._line(indent + name, *((text, _DIFF_CODES[op]) for op, text in diff.signed()))
 
     def _plot(self, plot: Plot) -> None:
-        drawn = resample(plot.values, _PLOT_WIDTH, adds=plot.adds)
+        drawn, words = condensed(plot, _PLOT_WIDTH)
         most = max((value for value in drawn if value is not None), default=0.0)
-        title = f"{plot.name} over {len(plot.values):,} {plot.over}"
         if most <= 0:
-            self._head(f"{title}: none")
+            self._head(f"{plot.name} {words}: none")
             return
-        if len(drawn) < len(plot.values):
-            many = len(plot.values) / len(drawn)
-            title += f", a column is the {'sum' if plot.adds else 'highest'} of {many:.0f}"
-        self._head(title)
+        self._head(f"{plot.name} {words}")
         lines = columns(drawn, width=len(drawn), height=_PLOT_HEIGHT, ascii_only=self._ascii)
         axis = [figure(most, plot.unit), *[""] * (_PLOT_HEIGHT - 2), figure(0, plot.unit)]
         wall = "|" if self._ascii else "▏"

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from convtui.analysis.profile.profile import profile_logs
 from convtui.analysis.profile.report import profile_report
 from convtui.printing.report_printer import ReportPrinter
 from tests.analysis.profile.test_compress_check import child
-from tests.builders.tool_logs import tool_log
+from tests.builders.tool_logs import profile_logs, tool_log
 from tests.cli.conftest import Run
 
 T, F = True, False

@@ -39,8 +39,8 @@ def comparison_report(comparison: Comparison) -> Report:
         [
             Section("", first),
             *map(_session, comparison.sessions),
-            Section("endings", [Sides(ending_rows(comparison), titled=False)]),
-            Section("used", [Sides(usage_rows(comparison), titled=False)]),
+            Section("endings", [Sides(ending_rows(comparison))]),
+            Section("used", [Sides(usage_rows(comparison))]),
         ],
         verdict=_verdict(comparison),
     )

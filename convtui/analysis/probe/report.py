@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -83,14 +83,8 @@ class Finding:
 
     def as_dict(self) -> dict[str, Any]:
         """The finding as plain data."""
-        return {
-            "probe": self.probe,
-            "outcome": self.outcome,
-            "says": self.says,
-            "turn": self.turn,
-            "log": None if self.log is None else str(self.log),
-            "detail": list(self.detail),
-        }
+        log = None if self.log is None else str(self.log)
+        return asdict(self) | {"log": log, "detail": list(self.detail)}
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from convtui.analysis.profile.profile import Profile, RunProfile, SideStats
@@ -63,10 +64,7 @@ def spread_dict(values: Spread | None) -> dict[str, Any] | None:
     """Percentiles."""
     if values is None:
         return None
-    found: dict[str, Any] = {"n": values.n}
-    for name in ("p50", "p90", "p95", "max", "total"):
-        found[name] = _round(getattr(values, name), 4)
-    return found
+    return {name: round(value, 4) for name, value in asdict(values).items()}
 
 
 def gain_dict(gain: Gain) -> dict[str, Any]:

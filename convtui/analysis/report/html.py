@@ -35,7 +35,7 @@ h1{font-size:1.4rem}h2{font-size:1.05rem;margin-top:2rem}
 table{border-collapse:collapse;width:100%}
 td,th{text-align:left;padding:.15rem .8rem .15rem 0;vertical-align:top}
 th{font-weight:600;border-bottom:1px solid #8888}
-p{margin:.15rem 0}p p{margin-left:1.5rem}small,figcaption,footer{font-size:.85rem;opacity:.8}
+p{margin:.15rem 0}small,figcaption,footer{font-size:.85rem;opacity:.8}
 div{margin-left:1.5rem}
 figure{margin:1rem 0}
 svg{width:100%;height:auto;background:#8881}rect{fill:#3b78c4}

@@ -66,8 +66,6 @@ class Sides:
     rows: Sequence[tuple[str, str, str]]
     names: tuple[str, str] = ("", "")
     """What A and B are, where that has a name."""
-    titled: bool = True
-    """Whether there is a head that says which is which."""
 
     @property
     def head(self) -> tuple[str, str, str]:

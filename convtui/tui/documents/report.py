@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import ceil
 from typing import Final
 
 from rich.cells import cell_len
 
-from convtui.analysis.report.plots import columns, figure, in_words, resample
+from convtui.analysis.report.plots import columns, condensed, figure, in_words
 from convtui.analysis.report.report import (
     Diff,
     Listing,
@@ -161,15 +160,10 @@ def _plot(doc: Document, plot: Plot, width: int, height: int) -> None:
     # The sum of several points may be more than any of them: its label is as wide.
     label = max(cell_len(figure(max(known), plot.unit)), cell_len(figure(sum(known), plot.unit)))
     room = max(4, width - label - 2)
-    # As many points in every column, as far as they go.
-    many = ceil(len(plot.values) / room)
-    drawn = resample(plot.values, ceil(len(plot.values) / many), adds=plot.adds)
+    drawn, words = condensed(plot, room)
     top = max(value for value in drawn if value is not None)
     label = max(cell_len(figure(value, plot.unit)) for value in (0.0, top))
-    note = f"over {len(plot.values):,} {plot.over}"
-    if many > 1 and top > 0:
-        note += f", a column is the {'sum' if plot.adds else 'highest'} of {many}"
-    doc.head(plot.name, note)
+    doc.head(plot.name, words)
     if top <= 0:
         doc.line(("none", "ok"))
         return

@@ -11,17 +11,16 @@ import pytest
 
 from convtui.analysis.profile.data import as_dict
 from convtui.analysis.profile.plots import plots_of
-from convtui.analysis.profile.profile import profile_logs
 from convtui.analysis.profile.report import gain_words, profile_page, sections
 from convtui.analysis.report.html import as_html
 from convtui.analysis.report.intervals import design_effect, newcombe, percentile, spread, wilson
-from convtui.analysis.report.plots import bar, columns, figure, in_words, resample
+from convtui.analysis.report.plots import columns, figure, in_words, resample
 from convtui.analysis.report.report import Section, Table
 from convtui.analysis.tool_calls.gains import MIN_CALLS, Tally, fifths
 from convtui.errors import LogError
 from convtui.records.models import HistorySeeded, LlmResponse, Record, UserDecided
 from tests.builders.logs import conversation, ending, header, session, turn, write_log
-from tests.builders.tool_logs import OK, call, result, tool_log
+from tests.builders.tool_logs import OK, call, profile_logs, result, tool_log
 
 T, F = True, False
 
@@ -299,15 +298,6 @@ def test_peaks_survive_a_narrow_plot() -> None:
     assert sum(value or 0 for value in resample(values, 7, adds=True)) == 1098.0
     assert len(columns(values, width=10)[0]) == 10
     assert resample([None] * 20, 4) == [None] * 4
-
-
-@pytest.mark.parametrize("ascii_only", [True, False])
-def test_bars_are_as_wide_as_asked(ascii_only: bool) -> None:
-    for value in (None, 0.0, 0.001, 0.5, 0.99, 1.0, 7.0, float("nan")):
-        drawn = bar(value, 1.0, width=10, ascii_only=ascii_only)
-        assert len(drawn) == 10
-        assert drawn.isascii() or not ascii_only
-        assert bool(drawn.strip()) == bool(value and value == value)
 
 
 def test_words_say_what_a_plot_shows() -> None:

@@ -22,6 +22,7 @@ from convtui.protocol import StartSpec
 from convtui.text.boundary import visible, visible_line
 from convtui.tui.documents.rehook_details import details_of
 from convtui.tui.drawing.progress import progress_bar
+from convtui.tui.drawing.tables import end_of
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.dialogs.questions import Ask
 from convtui.tui.screens.handlers import Handler
@@ -257,7 +258,7 @@ class RehookScreen(ActionScreen):
         self.query_one("#rehook-title", Static).update(
             Content.assemble(
                 ("rehook ", "bold $text-accent"),
-                (_end_of(self._provider, room), "bold"),
+                (end_of(self._provider, room), "bold"),
                 (rest, "$text-muted"),
             )
         )
@@ -402,12 +403,6 @@ class RehookScreen(ActionScreen):
             self.app.pop_screen()
         else:
             self.app.exit(0)
-
-
-def _end_of(text: str, width: int) -> str:
-    """The end of a long SPEC: what tells files apart is their names."""
-    line = visible_line(text, 1000)
-    return line if len(line) <= width else f"…{line[-(width - 1) :]}"
 
 
 def _file_of(start: StartSpec) -> list[Path]:
