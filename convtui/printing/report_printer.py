@@ -53,14 +53,8 @@ class ReportPrinter:
 
     def _line(self, *pieces: Piece) -> None:
         self._empty = False
-        self._output.line(
-            *(
-                (visible_line(piece[0]), piece[1])
-                if isinstance(piece, tuple)
-                else visible_line(piece)
-                for piece in pieces
-            )
-        )
+        texts = (piece if isinstance(piece, tuple) else (piece, "") for piece in pieces)
+        self._output.line(*((visible_line(text), code) for text, code in texts))
 
     # --- in columns
 

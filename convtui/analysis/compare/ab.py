@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from convtui.analysis.profile.data import spread_dict, tally_dict
 from convtui.analysis.profile.profile import Profile, RunProfile, combine
-from convtui.analysis.report.intervals import Interval, design_effect, newcombe, student_t
+from convtui.analysis.report.intervals import Interval, design_effect, newcombe, rounded, student_t
 from convtui.errors import UsageError
 
 METHOD: Final = (
@@ -155,13 +155,13 @@ def as_dict(found: AbComparison) -> dict[str, Any]:
         "warm_session_total": warm.tally.calls,
         "cold_session_errors": cold.tally.failed,
         "cold_session_total": cold.tally.calls,
-        "warm_error_rate": _round(warm.tally.error_rate),
-        "cold_error_rate": _round(cold.tally.error_rate),
-        "improvement": _round(found.improvement),
+        "warm_error_rate": rounded(warm.tally.error_rate),
+        "cold_error_rate": rounded(cold.tally.error_rate),
+        "improvement": rounded(found.improvement),
         "warm_better": found.warm_better,
         "warm_session_id": warm.runs[0].id if len(warm.runs) == 1 else None,
         "cold_session_id": cold.runs[0].id if len(cold.runs) == 1 else None,
-        "interval": None if interval is None else [_round(interval.low), _round(interval.high)],
+        "interval": interval and interval.as_list(),
         "method": METHOD,
         "verdict": None if found.verdict == "none" else found.verdict,
         "why": found.why,
@@ -186,7 +186,3 @@ def _arm_dict(arm: Arm) -> dict[str, Any]:
         "latency": {side.side: spread_dict(side.latency) for side in profile.sides},
         "tokens": {side.side: spread_dict(side.tokens) for side in profile.sides},
     }
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from convtui.analysis.profile.profile import Profile, RunProfile, SideStats
-from convtui.analysis.report.intervals import Spread
+from convtui.analysis.report.intervals import Spread, rounded
 from convtui.analysis.tool_calls.gains import Gain, Tally
 from convtui.analysis.tool_calls.outcomes import RULES
 
@@ -56,7 +56,7 @@ def tally_dict(tally: Tally) -> dict[str, Any]:
         "ok": tally.ok,
         "failed": tally.failed,
         "unknown": tally.unknown,
-        "error_rate": _round(tally.error_rate),
+        "error_rate": rounded(tally.error_rate),
     }
 
 
@@ -73,8 +73,8 @@ def gain_dict(gain: Gain) -> dict[str, Any]:
     return {
         "early": tally_dict(gain.early),
         "late": tally_dict(gain.late),
-        "change": _round(gain.change),
-        "interval": None if interval is None else [_round(interval.low), _round(interval.high)],
+        "change": rounded(gain.change),
+        "interval": interval and interval.as_list(),
         "overlap": gain.overlap,
         "verdict": None if gain.verdict == "none" else gain.verdict,
         "why": gain.why or None,
@@ -89,17 +89,17 @@ def _figures(profile: Profile) -> dict[str, Any]:
         "successful_calls": tally.ok,
         "failed_calls": tally.failed,
         "unknown_calls": tally.unknown,
-        "error_rate": _round(tally.error_rate),
-        "early_error_rate": _round(gain.early.error_rate),
-        "late_error_rate": _round(gain.late.error_rate),
-        "proficiency_gain": _round(gain.change),
+        "error_rate": rounded(tally.error_rate),
+        "early_error_rate": rounded(gain.early.error_rate),
+        "late_error_rate": rounded(gain.late.error_rate),
+        "proficiency_gain": rounded(gain.change),
         "gain": gain_dict(gain),
         "dominant_tool_type": profile.dominant_type,
         "tool_distribution": {tool.name: tool.tally.calls for tool in profile.tools},
         "tool_success_rates": {
             tool.name: None
             if tool.tally.error_rate is None
-            else _round(tool.tally.ok / tool.tally.known)
+            else rounded(tool.tally.ok / tool.tally.known)
             for tool in profile.tools
         },
     }
@@ -119,7 +119,7 @@ def _run(run: RunProfile) -> dict[str, Any]:
         "discarded": run.discarded,
         "errors": run.errors,
         **tally_dict(run.tally),
-        "proficiency_gain": _round(run.gain.change),
+        "proficiency_gain": rounded(run.gain.change),
         "findings": run.damage,
     }
 
@@ -135,7 +135,3 @@ def _side(side: SideStats) -> dict[str, Any]:
         "completion_tokens": side.completion_tokens,
         "cost": side.cost,
     }
-
-
-def _round(value: float | None, digits: int = 3) -> float | None:
-    return None if value is None else round(value, digits)

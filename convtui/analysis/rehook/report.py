@@ -177,6 +177,12 @@ class RehookReport:
         """Whether every hook gave what it gave then, over all logs."""
         return not self.changes and not self.result.stopped
 
+    @property
+    def verdict(self) -> Verdict:
+        """The summary, and whether it is good news."""
+        sign = "✓" if self.same else "!" if self.changes else "■"
+        return Verdict(self.summary(), "good" if self.same else "bad", sign=sign)
+
     def unreadable(self) -> list[str]:
         """Why logs could not be read."""
         return [str(each["error"]) for each in self.result.found if "error" in each]
@@ -271,8 +277,7 @@ class RehookReport:
         ]
         if endings:
             sections.append(Section("sessions that end elsewhere", [Listing(endings)]))
-        verdict = Verdict(self.summary(), "good" if self.same else "bad")
-        return Report(sections, verdict=verdict)
+        return Report(sections, verdict=self.verdict)
 
     # --- plain data
 

@@ -275,14 +275,12 @@ class RehookScreen(ActionScreen):
             return Content(visible(self.problem))
         if self.running:
             return self._bar()
-        report = self.report
-        if report is None:
+        if self.report is None:
             return Content("")
-        if report.same:
-            return Content.assemble(("✓ ", "bold $text-success"), (report.summary(), "bold"))
-        sign = "! " if report.changes else "■ "
-        return Content.assemble((sign, "bold $text-warning"), (visible_line(report.summary(), 400),
-                                                               "bold"))  # fmt: skip
+        verdict = self.report.verdict
+        color = "$text-success" if verdict.tone == "good" else "$text-warning"
+        words = visible_line(verdict.text, 400)
+        return Content.assemble((f"{verdict.sign} ", f"bold {color}"), (words, "bold"))
 
     def _bar(self) -> Content:
         room = min(40, self.app.size.width - len(self._pace_words) - 4)
