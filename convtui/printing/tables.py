@@ -45,7 +45,7 @@ def end_of(text: str, room: int) -> str:
 
 
 def wrapped(text: str, width: int | None, indent: int = 0) -> list[str]:
-    """A text in lines of a width; whole where there is none."""
-    if width is None:
+    """A text in lines of a width; whole without one, and where hardly a word has room."""
+    if width is None or width - indent < _LEAST:
         return [text]
-    return textwrap.wrap(text, max(10, width - indent - 1)) or [""]
+    return textwrap.wrap(text, width - indent - 1) or [""]
