@@ -1,4 +1,4 @@
-"""Word diffs for drawing."""
+"""Word diffs as styled text."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from collections.abc import Iterable
 from convtui.text.word_diff import Op, word_diff
 from convtui.tui.drawing.palette import Span
 
-__all__ = ["diff_spans", "word_diff"]
-
 
 def diff_spans(before: str, after: str) -> list[Span]:
-    """A word diff for drawing: `[-removed-]` and `{+added+}`, marked and coloured."""
+    """Styles a word diff: `[-removed-]` and `{+added+}`, readable without colour too."""
     return piece_spans(word_diff(before, after))
 
 
 def piece_spans(pieces: Iterable[tuple[Op, str]], *, signs: bool = True) -> list[Span]:
-    """The pieces of a word diff for drawing."""
+    """Styles the pieces of a word diff; without `signs` only colour tells them apart."""
     spans: list[Span] = []
     for op, text in pieces:
         if op == "=":
