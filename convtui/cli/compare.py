@@ -16,7 +16,7 @@ from convtui.cli.common import (
     report_printer,
     settings,
 )
-from convtui.cli.compare_arms import MARK, compare_saved, run_arms
+from convtui.cli.compare_arms import MARK, print_arms
 from convtui.errors import UsageError
 
 
@@ -84,37 +84,42 @@ def command(
     No verdict where the interval includes 0 or an arm has one run only. Exit code 1 when the warm
     runs are worse; with --runs also 3 when a conversation failed.
     """
-    given = [name for name, value in flags.items() if value]
     if ab:
         if tui:
             raise UsageError("--tui shows two logs side by side; --ab prints")
-        if as_json and plain:
-            raise UsageError("--json and --plain exclude each other")
-        if runs is not None:
-            return run_arms(logs, flags, runs, name=test_name, as_json=as_json, plain=plain)
-        if given:
-            raise UsageError(f"--{given[0].rstrip('_').replace('_', '-')} needs --runs N")
-        return compare_saved(logs, name=test_name, as_json=as_json, plain=plain)
-    if runs is not None or given or test_name:
+        return print_arms(logs, flags, runs, name=test_name, as_json=as_json, plain=plain)
+    if runs is not None or any(flags.values()) or test_name:
         raise UsageError("--runs and what belongs to it need --ab")
     if len(logs) < 2:
         raise click.UsageError(f"Missing argument '{'B' if logs else 'A'}'.")
     if len(logs) > 2:
         raise UsageError("two logs are compared; for two arms of many: --ab WARM... -- COLD...")
-    log_a, log_b = logs
     if as_json + plain + tui > 1:
         raise UsageError("--json, --plain and --tui exclude each other")
+    log_a, log_b = logs
     if tui:
-        from convtui.log.reader import LogReader
+        code = _on_screen(log_a, log_b)
+        if code is not None:
+            return code
+    return _print(log_a, log_b, as_json=as_json, plain=plain)
 
-        # A file that is no log is said before the screen opens.
-        for log in (log_a, log_b):
-            LogReader(log).close()
-        if has_screen():
-            from convtui.tui.app import run_compare
 
-            return run_compare(Path(log_a), Path(log_b), config=settings())
+def _on_screen(log_a: str, log_b: str) -> int | None:
+    """The exit code of the screen; None where there is no terminal to draw it on."""
+    from convtui.log.reader import LogReader
+
+    # A file that is no log is said before the screen opens.
+    for log in (log_a, log_b):
+        LogReader(log).close()
+    if not has_screen():
         no_screen("the comparison is printed")
+        return None
+    from convtui.tui.app import run_compare
+
+    return run_compare(Path(log_a), Path(log_b), config=settings())
+
+
+def _print(log_a: str, log_b: str, *, as_json: bool, plain: bool) -> int:
     from convtui.analysis.compare.comparison import compare_logs
 
     comparison = compare_logs(log_a, log_b)
@@ -122,12 +127,11 @@ def command(
         from convtui.analysis.compare.data import as_dict
 
         print_json(as_dict(comparison))
-    elif plain:
-        from convtui.analysis.compare.report import turn_report
-
-        report_printer().print_sentences(turn_report(comparison))
     else:
-        from convtui.analysis.compare.report import comparison_report
+        from convtui.analysis.compare.report import comparison_report, turn_report
 
-        report_printer(settings().color).print(comparison_report(comparison))
+        if plain:
+            report_printer().print_sentences(turn_report(comparison))
+        else:
+            report_printer(settings().color).print(comparison_report(comparison))
     return 0 if comparison.same else 1

@@ -27,7 +27,27 @@ def split_arms(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(arguments), []
 
 
-def compare_saved(arguments: Sequence[str], *, name: str, as_json: bool, plain: bool) -> int:
+def print_arms(
+    arguments: Sequence[str],
+    flags: Mapping[str, Any],
+    runs: int | None,
+    *,
+    name: str,
+    as_json: bool,
+    plain: bool,
+) -> int:
+    """Compares two arms, of saved runs or of so many `runs`; returns the exit code."""
+    if as_json and plain:
+        raise UsageError("--json and --plain exclude each other")
+    if runs is not None:
+        return _run_arms(arguments, flags, runs, name=name, as_json=as_json, plain=plain)
+    given = [flag for flag, value in flags.items() if value]
+    if given:
+        raise UsageError(f"--{given[0].rstrip('_').replace('_', '-')} needs --runs N")
+    return _compare_saved(arguments, name=name, as_json=as_json, plain=plain)
+
+
+def _compare_saved(arguments: Sequence[str], *, name: str, as_json: bool, plain: bool) -> int:
     """Two arms of logs, or of folders of logs; returns the exit code."""
     from convtui.cli.profile import read_profile
 
@@ -40,7 +60,7 @@ def compare_saved(arguments: Sequence[str], *, name: str, as_json: bool, plain: 
     return _report(warm, cold, name=name, as_json=as_json, plain=plain)
 
 
-def run_arms(
+def _run_arms(
     arguments: Sequence[str],
     flags: Mapping[str, Any],
     runs: int,
