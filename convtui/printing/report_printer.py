@@ -91,7 +91,7 @@ class ReportPrinter:
             case Sentence():
                 self._sentence(part)
             case Listing():
-                size = max((len(visible_line(each.name)) for each in part.sentences), default=0)
+                size = max((len(visible_line(entry.name)) for entry in part.sentences), default=0)
                 for sentence in part.sentences:
                     self.listed(sentence, size, "  ")
             case Table():
@@ -104,9 +104,9 @@ class ReportPrinter:
     def _table(self, rows: Iterable[Sequence[str]], head: Sequence[str]) -> None:
         lines = [head, *rows] if head else list(rows)
         width = None if self._width is None else self._width - 2
-        for place, row in enumerate(table_lines(lines, width=width)):
+        for number, row in enumerate(table_lines(lines, width=width)):
             for line in row:
-                self._line((f"  {line}", _CODES["aside"] if head and not place else ""))
+                self._line((f"  {line}", _CODES["aside"] if head and not number else ""))
 
     def _sentence(self, sentence: Sentence, indent: str = "") -> None:
         name = f"{sentence.name}: " if sentence.name else ""

@@ -53,7 +53,7 @@ class AbComparison:
     """The cold error rate minus the warm one; None where one is not known."""
     interval: Interval | None
     verdict: Verdict
-    """Which arm has fewer errors; `tie` for equal rates, `none` where that cannot be told."""
+    """Which arm has fewer errors; `tie` for equal rates, `none` where that is not known."""
     why: str
     """Why there is no verdict, or what it rests on."""
     notes: list[str] = field(default_factory=list)
@@ -145,28 +145,28 @@ def _many(count: int) -> str:
     return f"{count:,} run{'' if count == 1 else 's'}"
 
 
-def as_dict(found: AbComparison) -> dict[str, Any]:
+def as_dict(comparison: AbComparison) -> dict[str, Any]:
     """The comparison as plain data; what is unknown is null."""
-    interval = found.interval
-    warm, cold = found.warm.profile, found.cold.profile
+    interval = comparison.interval
+    warm, cold = comparison.warm.profile, comparison.cold.profile
     return {
-        "test_name": found.test_name,
+        "test_name": comparison.test_name,
         "warm_session_errors": warm.tally.failed,
         "warm_session_total": warm.tally.calls,
         "cold_session_errors": cold.tally.failed,
         "cold_session_total": cold.tally.calls,
         "warm_error_rate": rounded(warm.tally.error_rate),
         "cold_error_rate": rounded(cold.tally.error_rate),
-        "improvement": rounded(found.improvement),
-        "warm_better": found.warm_better,
+        "improvement": rounded(comparison.improvement),
+        "warm_better": comparison.warm_better,
         "warm_session_id": warm.runs[0].id if len(warm.runs) == 1 else None,
         "cold_session_id": cold.runs[0].id if len(cold.runs) == 1 else None,
         "interval": interval and interval.as_list(),
         "method": METHOD,
-        "verdict": None if found.verdict == "none" else found.verdict,
-        "why": found.why,
-        "notes": list(found.notes),
-        "arms": {arm.name: _arm_dict(arm) for arm in (found.warm, found.cold)},
+        "verdict": None if comparison.verdict == "none" else comparison.verdict,
+        "why": comparison.why,
+        "notes": list(comparison.notes),
+        "arms": {arm.name: _arm_dict(arm) for arm in (comparison.warm, comparison.cold)},
     }
 
 

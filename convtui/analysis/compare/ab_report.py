@@ -71,15 +71,16 @@ def rows(comparison: AbComparison) -> list[tuple[str, str, str]]:
 
 
 def _side_rows(name: str, a: SideStats | None, b: SideStats | None) -> list[tuple[str, str, str]]:
-    found = []
+    table = []
     for what, unit in (("latency", "s"), ("tokens", "")):
         spreads: list[Spread | None] = [getattr(side, what, None) for side in (a, b)]
         for share in ("p50", "p95"):
             one, other = (
-                NO_RATE if each is None else figure(getattr(each, share), unit) for each in spreads
+                NO_RATE if spread is None else figure(getattr(spread, share), unit)
+                for spread in spreads
             )
-            found.append((f"{name} {what}, {share}", one, other))
-    return found
+            table.append((f"{name} {what}, {share}", one, other))
+    return table
 
 
 def _mean(profile: Profile) -> str:

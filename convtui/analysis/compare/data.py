@@ -25,11 +25,11 @@ def about(transcript: Transcript) -> dict[str, Any]:
 
 def figures(transcript: Transcript) -> dict[str, Any]:
     """What a run came to: counts of turns, and by side what was used."""
-    said = [turn for turn in transcript.turns if turn.status == COMMITTED]
+    committed = [turn for turn in transcript.turns if turn.status == COMMITTED]
     took = [turn.latency for turn in transcript.turns if turn.latency is not None]
     return {
-        "turns": len(said),
-        "seeded": sum(1 for turn in said if turn.flags & Flag.SEEDED),
+        "turns": len(committed),
+        "seeded": sum(1 for turn in committed if turn.flags & Flag.SEEDED),
         "discarded": sum(1 for turn in transcript.turns if turn.status == GONE),
         "signals": sum(1 for turn in transcript.turns if turn.flags & Flag.SIGNAL),
         "errors": sum(1 for turn in transcript.turns if turn.flags & Flag.ERROR),
@@ -73,13 +73,13 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
         },
         "sessions": [
             {
-                "index": each.index,
-                "differences": list(each.differences),
-                "a": _session(each, "a"),
-                "b": _session(each, "b"),
-                "turns": [_pair(item) for item in each.pairs],
+                "index": session.index,
+                "differences": list(session.differences),
+                "a": _session(session, "a"),
+                "b": _session(session, "b"),
+                "turns": [_pair(item) for item in session.pairs],
             }
-            for each in comparison.sessions
+            for session in comparison.sessions
         ],
     }
 

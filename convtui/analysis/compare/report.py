@@ -173,7 +173,7 @@ def ending(termination: dict[str, Any] | None) -> str:
 def usage_rows(comparison: Comparison) -> list[Row]:
     """Turns, latency, and by side calls, tokens, cost and time."""
     one, other = figures(comparison.a), figures(comparison.b)
-    rows: list[Row] = [("turns said", _said(one), _said(other))]
+    rows: list[Row] = [("turns said", _turns(one), _turns(other))]
     for name in ("discarded", "signals", "errors"):
         if one[name] or other[name]:
             rows.append((name, str(one[name]), str(other[name])))
@@ -186,10 +186,10 @@ def usage_rows(comparison: Comparison) -> list[Row]:
     return rows
 
 
-def _said(found: dict[str, Any]) -> str:
+def _turns(run: dict[str, Any]) -> str:
     # What a branch used is counted from where it began.
-    own = f" ({found['turns'] - found['seeded']} its own)" if found["seeded"] else ""
-    return f"{found['turns']}{own}"
+    own = f" ({run['turns'] - run['seeded']} its own)" if run["seeded"] else ""
+    return f"{run['turns']}{own}"
 
 
 def _used(totals: Totals | None, name: str) -> str:

@@ -25,8 +25,9 @@ RUNS_HEAD: Final = ("run", "turns", "calls", "error rate", "early", "late", "end
 
 def rate(tally: Tally) -> str:
     """`27.3 % (3 of 11)`; a dash where nothing is known."""
-    found = tally.error_rate
-    return NO_RATE if found is None else f"{found * 100:.1f} % ({tally.failed} of {tally.known})"
+    if tally.error_rate is None:
+        return NO_RATE
+    return f"{tally.error_rate * 100:.1f} % ({tally.failed} of {tally.known})"
 
 
 def points(change: float) -> str:
@@ -46,10 +47,10 @@ def gain_words(gain: Gain) -> str:
         how = f"{points(change)} fewer errors late than early, an improvement"
     else:
         how = f"{points(change)} more errors late than early"
-    said = f"early fifth {early}, late fifth {late}: {how}"
+    words = f"early fifth {early}, late fifth {late}: {how}"
     if gain.interval is not None and not gain.overlap:
-        said += f" (95 % interval {interval_words(gain.interval)})"
-    return said if gain.verdict != "none" else f"{said}; no verdict: {gain.why}"
+        words += f" (95 % interval {interval_words(gain.interval)})"
+    return words if gain.verdict != "none" else f"{words}; no verdict: {gain.why}"
 
 
 def interval_words(interval: Interval) -> str:
@@ -177,8 +178,8 @@ def _took(profile: Profile) -> Section:
         for name, unit, values in (("latency", "s", side.latency), ("tokens", "", side.tokens)):
             if values is not None:
                 shown = (values.p50, values.p90, values.p95, values.max)
-                each = tuple(figure(value, unit) for value in shown)
-                rows.append((f"{side.side} {name}", f"{values.n:,}", *each))
+                figures = tuple(figure(value, unit) for value in shown)
+                rows.append((f"{side.side} {name}", f"{values.n:,}", *figures))
     return _section("what a turn took", ("", "turns", "p50", "p90", "p95", "max"), rows)
 
 
@@ -205,8 +206,9 @@ def run_row(run: RunProfile) -> tuple[str, ...]:
 
 def _short(tally: Tally) -> str:
     """`27 % 3/11`."""
-    found = tally.error_rate
-    return NO_RATE if found is None else f"{found * 100:.0f} % {tally.failed}/{tally.known}"
+    if tally.error_rate is None:
+        return NO_RATE
+    return f"{tally.error_rate * 100:.0f} % {tally.failed}/{tally.known}"
 
 
 RULE_OF_VERDICT: Final = (

@@ -19,9 +19,9 @@ def write_junit(report: RehookReport, path: Path) -> None:
     """JUnit XML: a suite for every log, a case for every reply. Raises `FileError`."""
     root = ET.Element("testsuites", name="convtui rehook")
     totals = {"tests": 0, "failures": 0, "errors": 0}
-    for log, found in report.logs():
+    for log, outcome in report.logs():
         suite = ET.SubElement(root, "testsuite", name=_clean(log.name))
-        own = _suite(report, suite, log, found)
+        own = _suite(report, suite, log, outcome)
         for name, value in own.items():
             suite.set(name, str(value))
             totals[name] += value
@@ -40,17 +40,17 @@ def write_junit(report: RehookReport, path: Path) -> None:
 
 
 def _suite(
-    report: RehookReport, suite: ET.Element, log: Path, found: dict[str, Any]
+    report: RehookReport, suite: ET.Element, log: Path, outcome: dict[str, Any]
 ) -> dict[str, int]:
     name = _clean(log.name)
     own = {"tests": 0, "failures": 0, "errors": 0}
-    if "error" in found:
+    if "error" in outcome:
         case = ET.SubElement(suite, "testcase", classname=name, name="log")
-        ET.SubElement(case, "error", message=_clean(str(found["error"])))
+        ET.SubElement(case, "error", message=_clean(str(outcome["error"])))
         return own | {"tests": 1, "errors": 1}
     changes = {(c.session, c.turn, c.attempt): c for c in report.changes if c.log == log}
-    incomplete = {tuple(row[:3]): str(row[3]) for row in found["incomplete"]}
-    for session, turn, attempt in found["turns"]:
+    incomplete = {tuple(row[:3]): str(row[3]) for row in outcome["incomplete"]}
+    for session, turn, attempt in outcome["turns"]:
         own["tests"] += 1
         case = ET.SubElement(suite, "testcase", classname=name)
         reason = incomplete.get((session, turn, attempt))
@@ -65,8 +65,8 @@ def _suite(
         kind = "error" if "error" in change.kinds else "failure"
         own[f"{kind}s"] += 1
         node = ET.SubElement(case, kind, type=",".join(change.kinds))
-        said = "; ".join(change.words())
-        node.set("message", _clean(said + " (counterfactual)" * change.counterfactual))
+        words = "; ".join(change.words())
+        node.set("message", _clean(words + " (counterfactual)" * change.counterfactual))
         node.text = _clean("\n".join(_details(change)))
     return own
 

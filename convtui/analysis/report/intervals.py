@@ -78,10 +78,10 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
     `ordered` is sorted and not empty.
     """
-    place = share * (len(ordered) - 1)
-    low = math.floor(place)
+    position = share * (len(ordered) - 1)
+    low = math.floor(position)
     high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
 def wilson(bad: float, n: float, z: float = Z) -> Interval:

@@ -36,12 +36,12 @@ def resample(
         return []
     if len(values) <= width:
         return list(values)
-    found: list[float | None] = []
-    for place in range(width):
-        stretch = values[place * len(values) // width : (place + 1) * len(values) // width]
+    stretches: list[float | None] = []
+    for index in range(width):
+        stretch = values[index * len(values) // width : (index + 1) * len(values) // width]
         known = [value for value in stretch if value is not None]
-        found.append((math.fsum(known) if adds else max(known)) if known else None)
-    return found
+        stretches.append((math.fsum(known) if adds else max(known)) if known else None)
+    return stretches
 
 
 def columns(
@@ -95,7 +95,7 @@ def figure(value: float, unit: str) -> str:
 
 
 def in_words(values: Sequence[float | None], labels: Sequence[str], unit: str) -> str:
-    """What a plot of values shows: how many, from where to where, the highest and its place."""
+    """What a plot of values shows: how many, from where to where, the highest and where."""
     known = [
         (value, label)
         for value, label in zip(values, labels, strict=True)
@@ -106,8 +106,8 @@ def in_words(values: Sequence[float | None], labels: Sequence[str], unit: str) -
     missing = len(values) - len(known)
     lost = f", {missing} not on record" if missing else ""
     if all(value == known[0][0] for value, _ in known):
-        each = "" if len(known) == 1 else f" each of {len(known)}"
-        return f"{figure(known[0][0], unit)}{each}{lost}"
+        times = "" if len(known) == 1 else f" each of {len(known)}"
+        return f"{figure(known[0][0], unit)}{times}{lost}"
     high = max(known, key=lambda pair: pair[0])
     low = min(known, key=lambda pair: pair[0])
     return (

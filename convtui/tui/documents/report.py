@@ -88,9 +88,9 @@ def _table(
     head_role: str = "muted",
 ) -> None:
     layout = TableLayout(head, rows, width)
-    for place, row in enumerate((head, *rows)):
+    for number, row in enumerate((head, *rows)):
         before, last = layout.line(row)
-        role = "text" if place else head_role
+        role = "text" if number else head_role
         doc.line((last, role), label=[(before, role)])
 
 
@@ -169,10 +169,10 @@ def _plot(doc: Document, plot: Plot, width: int, height: int) -> None:
         return
     size = max(1, min(_WIDEST, room // len(drawn)))
     role = _role(plot)
-    for place, line in enumerate(columns(drawn, width=len(drawn), height=height)):
+    for number, line in enumerate(columns(drawn, width=len(drawn), height=height)):
         gap = size > 1
         bars = "".join(sign * (size - gap) + " " * gap for sign in line)
-        axis = figure(top, plot.unit) if place == 0 else ""
+        axis = figure(top, plot.unit) if number == 0 else ""
         doc.line((f"{axis:>{label}} │", "muted"), (bars.rstrip(), role))
     doc.line((f"{figure(0, plot.unit):>{label}} └{'─' * (len(drawn) * size)}", "muted"))
     _ends(doc, plot, label + 2, len(drawn) * size)

@@ -70,9 +70,9 @@ def _spans(item: Item) -> list[Span]:
     if change.counterfactual:
         # Before what changed: it must be seen also where a line is cut.
         spans += [("≈ counterfactual ", "reasoning"), (" ", "text")]
-    if change.place:
+    if change.location:
         # Where to look comes first: the message may be cut.
-        spans.append((f"{visible_line(change.place, 60)} ", "error bold"))
+        spans.append((f"{visible_line(change.location, 60)} ", "error bold"))
     said = "; ".join(change.words())
     spans.append((visible_line(said, 400), "error" if failed else "text"))
     if change.by_hand:
