@@ -137,17 +137,17 @@ class TurnDetail:
     def metadata(self) -> dict[str, Any]:
         """Metadata of the turn, as committed or processed."""
         for record in reversed(self.records):
-            found = record.get("metadata")
+            metadata = record.get("metadata")
             kinds = ("turn.committed", "response.processed", "llm.response")
-            if found and isinstance(found, dict) and record.get("type") in kinds:
-                return dict(found)
+            if metadata and isinstance(metadata, dict) and record.get("type") in kinds:
+                return dict(metadata)
         return {}
 
 
 def _number(record: RecordDict, key: str, otherwise: int = 1) -> int:
     """A whole number of a record; `otherwise` where it has none, or a log is damaged there."""
-    found = record.get(key)
-    return found if isinstance(found, int) and not isinstance(found, bool) else otherwise
+    value = record.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else otherwise
 
 
 def sort_records(
@@ -188,11 +188,11 @@ def sort_records(
             open_tools[str(record.get("id"))] = len(detail.tools)
             detail.tools.append((record, None))
         elif kind == "tool.returned":
-            place = open_tools.pop(str(record.get("id")), None)
-            if place is None:
+            index = open_tools.pop(str(record.get("id")), None)
+            if index is None:
                 detail.tools.append((record, record))
             else:
-                detail.tools[place] = (detail.tools[place][0], record)
+                detail.tools[index] = (detail.tools[index][0], record)
         elif kind == "provider.output":
             detail.outputs.append(record)
         elif kind == "warning":

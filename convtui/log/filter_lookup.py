@@ -38,16 +38,16 @@ class LogLookup:
         return self._seeded
 
     def _read_seeded(self) -> dict[int, str | None]:
-        found: dict[int, str | None] = {}
+        texts: dict[int, str | None] = {}
         ancestry = Ancestry()
         try:
             for turn in self._log.transcript.turns:
                 if turn.flags & Flag.SEEDED and turn.first < 0:
                     there = ancestry.find(self._log.transcript, turn, self._log.path)
-                    found[turn.index] = there[1].all_raw if there is not None else None
+                    texts[turn.index] = there[1].all_raw if there is not None else None
         finally:
             ancestry.close()
-        return found
+        return texts
 
     def records(self, turn: Turn) -> list[RecordDict]:
         """All records of a turn."""

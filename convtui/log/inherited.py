@@ -25,7 +25,7 @@ def inherited_notes(path: Path) -> dict[Address, tuple[Inherited, ...]]:
     Only on turns that both logs have in common: what was said at the same place before a rewind is
     another turn. A parent that is gone or altered ends the search. Blocking.
     """
-    found: dict[Address, tuple[Inherited, ...]] = {}
+    notes: dict[Address, tuple[Inherited, ...]] = {}
     # What was found until a parent is missing is as true as before.
     with contextlib.suppress(LogError, OSError, ValueError):
         header, shared = _beginning(path)
@@ -39,9 +39,9 @@ def inherited_notes(path: Path) -> dict[Address, tuple[Inherited, ...]]:
             for address, note in Notes(path).all().items():
                 if address in shared and (note.mark or note.note):
                     mine = Inherited(run, note.mark, note.note)
-                    found[address] = (*found.get(address, ()), mine)
+                    notes[address] = (*notes.get(address, ()), mine)
             shared &= before
-    return dict(sorted(found.items()))
+    return dict(sorted(notes.items()))
 
 
 def _beginning(path: Path) -> tuple[RecordDict, set[Address]]:

@@ -62,12 +62,12 @@ class TurnNote:
     @property
     def marked(self) -> bool:
         """Whether it is marked, here or where it comes from."""
-        return self.mark or any(each.mark for each in self.inherited)
+        return self.mark or any(note.mark for note in self.inherited)
 
     @property
     def noted(self) -> bool:
         """Whether there is a note on it, here or where it comes from."""
-        return bool(self.note) or any(each.note for each in self.inherited)
+        return bool(self.note) or any(note.note for note in self.inherited)
 
     @property
     def corrects(self) -> bool:
@@ -100,9 +100,9 @@ class Notes:
 
     def tags(self, given: Iterable[str] = ()) -> tuple[str, ...]:
         """The tags of the run: those that its scenario has `given` it and what was made of them."""
-        found = dict.fromkeys(tag for tag in given if self._tags.get(tag, True))
-        found.update(dict.fromkeys(tag for tag, there in self._tags.items() if there))
-        return tuple(found)
+        tags = dict.fromkeys(tag for tag in given if self._tags.get(tag, True))
+        tags.update(dict.fromkeys(tag for tag, there in self._tags.items() if there))
+        return tuple(tags)
 
     def tag(self, tag: str, there: bool = True) -> None:
         """Gives the run a tag or takes it away. Raises `FileError` when it cannot be written."""

@@ -90,10 +90,10 @@ class Ancestry:
     def close(self) -> None:
         """Closes every log that was opened."""
         with self._lock:
-            for found in self._logs.values():
-                if not isinstance(found, str):
-                    found[0].close()
-                    found[1].close()
+            for log in self._logs.values():
+                if not isinstance(log, str):
+                    log[0].close()
+                    log[1].close()
             self._logs.clear()
 
     def find(
@@ -107,10 +107,10 @@ class Ancestry:
         self.problem = ""
         with self._lock:
             for _ in range(_DEPTH):
-                found = self._parent(header, path)
-                if found is None:
+                parent = self._parent(header, path)
+                if parent is None:
                     return None
-                reader, file = found
+                reader, file = parent
                 there = reader.transcript.find(turn.session, turn.number)
                 if there is None:
                     name = visible_line(str(reader.path))
@@ -127,9 +127,9 @@ class Ancestry:
         Raises ValueError for a broken chain.
         """
         with self._lock:
-            for found in self._logs.values():
-                if not isinstance(found, str) and found[0].path == log:
-                    return request_messages(found[1], request)
+            for opened in self._logs.values():
+                if not isinstance(opened, str) and opened[0].path == log:
+                    return request_messages(opened[1], request)
         raise ValueError(f"the parent log {log} is not open")
 
     def _parent(self, header: RecordDict, beside: Path | None) -> _Open | None:
@@ -140,11 +140,11 @@ class Ancestry:
         key = (parent["file"], str(parent.get("seq")), str(parent.get("sha256")))
         if key not in self._logs:
             self._logs[key] = self._open(parent, beside)
-        found = self._logs[key]
-        if isinstance(found, str):
-            self.problem = found
+        log = self._logs[key]
+        if isinstance(log, str):
+            self.problem = log
             return None
-        return found
+        return log
 
     @staticmethod
     def _open(parent: dict[str, Any], beside: Path | None) -> _Open | str:

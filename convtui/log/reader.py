@@ -257,11 +257,11 @@ class LogReader:
         "not yet" and no findings.
         """
         live = is_being_written(self.path)
-        found = list(self.findings)
+        findings = list(self.findings)
         line = self._line
         if self._tail_size and not live:
             line += 1
-            found.append(
+            findings.append(
                 Finding(
                     "torn_line",
                     line,
@@ -275,14 +275,14 @@ class LogReader:
             )
             raise LogError(f"{self.path}: there is nothing to read in this log: {what}")
         if not self._trailers and not live:
-            found.append(
+            findings.append(
                 Finding(
                     "no_trailer",
                     max(1, line),
                     "no trailer: the run crashed, or was killed, before it ended",
                 )
             )
-        return sorted(found, key=lambda item: item.line)
+        return sorted(findings, key=lambda item: item.line)
 
     @property
     def running(self) -> bool:
@@ -398,9 +398,9 @@ def digest_until(path: Path, seq: int) -> tuple[str, int]:
             running.update(line)
             size += len(line)
             try:
-                found: Any = decode(line).get("seq")
+                seq_there: Any = decode(line).get("seq")
             except ValueError:
                 continue
-            if found == seq:
+            if seq_there == seq:
                 return running.hexdigest(), size
     raise LogError(f"{path}: there is no record {seq} in this log")

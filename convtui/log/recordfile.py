@@ -80,8 +80,8 @@ class RecordFile:
         inside = self._offsets[last] - start
         lines = (self._file.read(inside) + self._file.readline()).split(b"\n")
         if only is not None:
-            found = only.search
-            lines = [line for line in lines if found(line, 0, _HEAD)]
+            matches = only.search
+            lines = [line for line in lines if matches(line, 0, _HEAD)]
         for line in lines:
             try:
                 record = self.decoded(line)
@@ -94,9 +94,9 @@ class RecordFile:
         # In a whole log the ordinal is the seq; damaged lines can only make it smaller.
         for ordinal in range(min(seq, len(self._offsets) - 1), -1, -1):
             record = self.read(ordinal)
-            found = record.get("seq")
-            if found == seq:
+            seq_there = record.get("seq")
+            if seq_there == seq:
                 return record
-            if isinstance(found, int) and found < seq:
+            if isinstance(seq_there, int) and seq_there < seq:
                 break
         raise ValueError(f"there is no record {seq}")

@@ -127,10 +127,10 @@ class RecordedReplies:
         for turn in record["turns"]:
             if turn["speaker"] == "provider":
                 text = str(turn["text"])
-                said = {"raw": text, "metadata": turn.get("metadata")}
+                reply = {"raw": text, "metadata": turn.get("metadata")}
                 self.replies.append(
                     RecordedReply(
-                        int(turn["session"]), int(turn["turn"]), 1, text, [said], None, text,
+                        int(turn["session"]), int(turn["turn"]), 1, text, [reply], None, text,
                         outcome="committed", seeded=True,
                     )
                 )  # fmt: skip
@@ -163,9 +163,9 @@ class RecordedReplies:
         """The attempt that a record belongs to; None for a call of no turn, as for a summary."""
         if record.get("side") != "provider" or record.get("turn") is None:
             return None
-        place = (int(record.get("session") or 1), int(record["turn"]))
-        if self.current is None or (self.current.session, self.current.turn) != place:
-            self.current = RecordedReply(*place, int(record.get("attempt") or 1))
+        address = (int(record.get("session") or 1), int(record["turn"]))
+        if self.current is None or (self.current.session, self.current.turn) != address:
+            self.current = RecordedReply(*address, int(record.get("attempt") or 1))
         return self.current
 
     def _response(self, record: RecordDict) -> None:
@@ -281,10 +281,10 @@ _HANDLERS: Final = {
 
 def collect(records: Iterable[RecordDict]) -> RecordedReplies:
     """The replies among the records of a log."""
-    found = RecordedReplies()
+    replies = RecordedReplies()
     for record in records:
-        found.take(record)
-    return found
+        replies.take(record)
+    return replies
 
 
 def read_replies(path: Path | str) -> RecordedReplies:
@@ -293,29 +293,29 @@ def read_replies(path: Path | str) -> RecordedReplies:
     Raises `LogError` for a file that is no log or cannot be read; damaged lines are counted.
     """
     path = Path(path)
-    found = RecordedReplies()
+    replies = RecordedReplies()
     try:
         with path.open("rb") as file:
             fields = FieldChecker()
-            for line, record in _wanted(file, found):
-                if not found.header:
+            for line, record in _wanted(file, replies):
+                if not replies.header:
                     _check_header(path, record)
                 if any(fault.required for fault in fields.mend(record, line)):
-                    found.damaged += 1
+                    replies.damaged += 1
                 else:
-                    found.take(record)
+                    replies.take(record)
     except OSError as error:
         raise LogError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if not found.header:
+    if not replies.header:
         raise LogError(f"{path}: this is no convtui log: it has no header")
-    return found
+    return replies
 
 
-def _wanted(file: BinaryIO, found: RecordedReplies) -> Iterator[tuple[bytes, RecordDict]]:
+def _wanted(file: BinaryIO, replies: RecordedReplies) -> Iterator[tuple[bytes, RecordDict]]:
     for lines in _lines(file):
         if not lines[-1].endswith(b"\n"):
             # Torn, or far too long.
-            found.damaged += 1
+            replies.damaged += 1
             lines.pop()
         needed = [line for line in lines if not _UNNEEDED.match(line)]
         try:
@@ -327,7 +327,7 @@ def _wanted(file: BinaryIO, found: RecordedReplies) -> Iterator[tuple[bytes, Rec
             try:
                 yield line, decode(line)
             except (ValueError, RecursionError):
-                found.damaged += 1
+                replies.damaged += 1
 
 
 def _lines(file: BinaryIO) -> Iterator[list[bytes]]:

@@ -139,14 +139,14 @@ def log_files(folder: Path) -> list[os.DirEntry[str]]:
     """The logs of a folder, newest first; empty when there is no such folder."""
     try:
         with os.scandir(folder) as entries:
-            found = [
+            logs = [
                 entry
                 for entry in entries
                 if entry.name.endswith(".jsonl") and not entry.name.endswith(COMPANIONS)
             ]
     except OSError:
         return []
-    return sorted(found, key=_newest, reverse=True)
+    return sorted(logs, key=_newest, reverse=True)
 
 
 def _newest(entry: os.DirEntry[str]) -> float:
@@ -249,8 +249,8 @@ def number(value: Any) -> float | None:
 
 
 def _whole(value: Any) -> int | None:
-    found = number(value)
-    return None if found is None else int(found)
+    known = number(value)
+    return None if known is None else int(known)
 
 
 def header_of(path: Path) -> RecordDict:
@@ -281,13 +281,13 @@ def _tail(file: BinaryIO, size: int) -> list[RecordDict]:
     lines = file.read(_TAIL).split(b"\n")
     # The first piece is cut, unless the window begins at the file's start; the last has no end.
     lines = lines[1 if start else 0 : -1]
-    found: list[RecordDict] = []
+    records: list[RecordDict] = []
     for line in lines:
         with contextlib.suppress(ValueError, RecursionError):
             record = json.loads(line)
             if isinstance(record, dict):
-                found.append(record)
-    return found
+                records.append(record)
+    return records
 
 
 def _ending(trailer: RecordDict | None, tail: list[RecordDict]) -> dict[str, Any]:

@@ -12,10 +12,10 @@ def decoded(text: str) -> dict[str, Any] | None:
     if not text.strip():
         return {}
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def distinct_ids(ids: Sequence[str]) -> list[str]:
@@ -33,10 +33,10 @@ def distinct_ids(ids: Sequence[str]) -> list[str]:
 
 def pretty_arguments(text: str) -> str:
     """The text for reading and editing: JSON indented; anything else as it was written."""
-    found = decoded(text)
-    if found is None:
+    arguments = decoded(text)
+    if arguments is None:
         return text
-    return json.dumps(found, ensure_ascii=False, indent=2)
+    return json.dumps(arguments, ensure_ascii=False, indent=2)
 
 
 def wrong_with(text: str) -> str | None:

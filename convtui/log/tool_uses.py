@@ -69,8 +69,8 @@ class ToolUse:
     @property
     def duration(self) -> float | None:
         """Seconds; None while there is no result."""
-        found = (self.returned or {}).get("duration")
-        return float(found) if isinstance(found, (int, float)) else None
+        duration = (self.returned or {}).get("duration")
+        return float(duration) if isinstance(duration, (int, float)) else None
 
     @property
     def cut(self) -> int | None:
@@ -89,14 +89,14 @@ class ToolUse:
     @property
     def seq(self) -> int | None:
         """The number of its `tool.returned`, under which a cut result is kept whole."""
-        found = (self.returned or {}).get("seq")
-        return found if isinstance(found, int) else None
+        seq = (self.returned or {}).get("seq")
+        return seq if isinstance(seq, int) else None
 
 
 def tool_uses(detail: TurnDetail) -> list[ToolUse]:
     """Every tool call of a turn, by round and in the order in which the model made them."""
     places, made = _made(detail)
-    found: list[ToolUse] = []
+    uses: list[ToolUse] = []
     running: dict[str, ToolUse] = {}
     edits: dict[str, RecordDict] = {}
     approved: set[str] = set()
@@ -105,7 +105,7 @@ def tool_uses(detail: TurnDetail) -> list[ToolUse]:
         if kind == "debug.edited":
             what, _, name = str(record.get("field")).partition(":")
             if what == "result" and name:
-                last = next((use for use in reversed(found) if use.id == name), None)
+                last = next((use for use in reversed(uses) if use.id == name), None)
                 if last is not None:
                     last.result_edited = record
             else:
@@ -119,11 +119,11 @@ def tool_uses(detail: TurnDetail) -> list[ToolUse]:
             continue
         use = running.get(identity)
         if use is None or kind != "tool.returned":
-            use = running[identity] = _use(record, identity, places, made, len(found))
+            use = running[identity] = _use(record, identity, places, made, len(uses))
             use.edited = edits.pop(identity, None)
             use.approved = identity in approved
             approved.discard(identity)
-            found.append(use)
+            uses.append(use)
         if kind == "tool.called":
             use.called = record
         elif kind == "tool.denied":
@@ -132,21 +132,21 @@ def tool_uses(detail: TurnDetail) -> list[ToolUse]:
             use.returned = record
             del running[identity]
     # A call that was denied does not say how many rounds there may be.
-    most = next((use.max_rounds for use in found if use.max_rounds), None)
-    for use in found:
+    most = next((use.max_rounds for use in uses if use.max_rounds), None)
+    for use in uses:
         use.max_rounds = use.max_rounds or most
-    return sorted(found, key=lambda use: (use.attempt, use.round, use.order))
+    return sorted(uses, key=lambda use: (use.attempt, use.round, use.order))
 
 
 def waiting_uses(drafts: Iterable[Any]) -> list[ToolUse]:
     """The calls that a hold at stage `tools` asks about."""
-    found = []
+    waiting = []
     for draft in drafts:
         if not isinstance(draft, dict) or "tool" not in draft:
             continue
         text = str(draft.get("text") or "")
         most = draft.get("max_rounds")
-        found.append(
+        waiting.append(
             ToolUse(
                 str(draft.get("field")),
                 str(draft["tool"]),
@@ -157,7 +157,7 @@ def waiting_uses(drafts: Iterable[Any]) -> list[ToolUse]:
                 waiting=True,
             )
         )
-    return found
+    return waiting
 
 
 def _use(
@@ -171,7 +171,7 @@ def _use(
     raw = str(record.get("raw_arguments") or made.get(key, ""))
     arguments = record.get("arguments")
     most = record.get("max_rounds")
-    last = max((place[0] for place in places.values()), default=0)
+    last = max((address[0] for address in places.values()), default=0)
     return ToolUse(
         identity,
         str(record.get("name") or ""),
@@ -196,12 +196,12 @@ def _made(
     made: dict[tuple[Any, str], str] = {}
     for number, call in enumerate(detail.calls):
         recorded = (call.response or {}).get("tool_calls")
-        calls = [each for each in recorded or () if isinstance(each, dict)]
-        ids = distinct_ids([str(each.get("id") or "") for each in calls])
-        for place, (each, call_id) in enumerate(zip(calls, ids, strict=True)):
-            function = each.get("function")
-            inner = function if isinstance(function, dict) else each
+        tool_calls = [given for given in recorded or () if isinstance(given, dict)]
+        ids = distinct_ids([str(given.get("id") or "") for given in tool_calls])
+        for index, (given, call_id) in enumerate(zip(tool_calls, ids, strict=True)):
+            function = given.get("function")
+            inner = function if isinstance(function, dict) else given
             key = (call.seq, call_id)
-            places.setdefault(key, (number, place))
+            places.setdefault(key, (number, index))
             made.setdefault(key, str(inner.get("arguments") or ""))
     return places, made

@@ -53,8 +53,8 @@ def folded(log: Log) -> dict[str, Any]:
         "running": log.running,
         "complete": transcript.complete,
         "findings": [
-            {"code": found.code, "line": found.line, "message": found.message}
-            for found in log.findings
+            {"code": finding.code, "line": finding.line, "message": finding.message}
+            for finding in log.findings
         ],
     }
 

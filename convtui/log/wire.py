@@ -182,7 +182,7 @@ def read_wire(path: Path, findings: list[str] | None = None) -> list[Exchange]:
     and says so in `damaged`; each such thing is a sentence in `findings`, with its line number.
     Never raises for what is in the file; OSError when it cannot be read.
     """
-    told = findings if findings is not None else []
+    noted = findings if findings is not None else []
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -198,11 +198,11 @@ def read_wire(path: Path, findings: list[str] | None = None) -> list[Exchange]:
         except _DAMAGE as error:
             torn = number == len(lines) and not data.endswith(b"\n")
             what = "the last line is torn" if torn else f"not a wire exchange ({error})"
-            told.append(f"line {number}: {what}")
+            noted.append(f"line {number}: {what}")
             continue
         if exchange.request is not None:
             if exchange.request.damaged:
-                told.append(f"line {number}: {exchange.request.damaged}")
+                noted.append(f"line {number}: {exchange.request.damaged}")
             else:
                 bodies[exchange.n] = exchange.request.text
         exchanges.append(exchange)
@@ -296,7 +296,7 @@ def keep_last(exchanges: Iterable[Exchange], last: int) -> Iterator[Exchange]:
     """The last `last` exchanges and every failed one before them."""
     items = list(exchanges)
     border = len(items) - last
-    return (item for place, item in enumerate(items) if place >= border or item.failed)
+    return (item for index, item in enumerate(items) if index >= border or item.failed)
 
 
 def rewrite(path: Path, exchanges: Iterable[Exchange]) -> WireEncoder:

@@ -39,7 +39,7 @@ _HELPERS: Final = frozenset({"subagent", "delegate", "tool"})
 """Sources of sessions that another session began, to have something done for it."""
 _COMPRESSED: Final = frozenset({"compression", "orphaned_compression"})
 
-Told = Iterable[Message | Finding]
+Messages = Iterable[Message | Finding]
 """The messages of a session, and what could not be read between them."""
 
 
@@ -49,14 +49,14 @@ class Session:
 
     id: str
     columns: dict[str, Any]
-    messages: Callable[[], Told]
+    messages: Callable[[], Messages]
     path: Path
     kept: dict[str, Any] = field(default_factory=dict)
     """What is put at its beginning, by the name of an event: a system prompt, the tools."""
     parent: Session | None = None
     count: int | None = None
     """How many messages it has, where that is known."""
-    told: dict[str, Any] = field(default_factory=dict)
+    about_file: dict[str, Any] = field(default_factory=dict)
     """What is known of the file that it stands in."""
     _digest: tuple[str, Speaker] | None = None
 
@@ -102,7 +102,7 @@ class Session:
         began = self.began
         return Listed(
             id=self.id,
-            title=self.text("title") or str(self.told.get("preview") or ""),
+            title=self.text("title") or str(self.about_file.get("preview") or ""),
             source=self.text("source") or self.text("platform"),
             model=self.text("model"),
             created_at=datetime.fromtimestamp(began, UTC) if began is not None else None,
@@ -142,15 +142,15 @@ class Session:
         """The id of its log, and who speaks first. Reads the messages."""
         if self._digest is not None:
             return self._digest
-        found = hashlib.sha256(f"hermes\n{self.id!r}\n{self.text('end_reason')!r}\n".encode())
+        digest = hashlib.sha256(f"hermes\n{self.id!r}\n{self.text('end_reason')!r}\n".encode())
         first: Speaker | None = None
         for message in self.messages():
             if isinstance(message, Finding):
                 continue
-            found.update(message.digest() + b"\n")
+            digest.update(message.digest() + b"\n")
             if first is None and message.role in ("user", "assistant", "tool", "function"):
                 first = "persona" if message.role == "user" else "provider"
-        self._digest = found.hexdigest()[:32], first or "persona"
+        self._digest = digest.hexdigest()[:32], first or "persona"
         return self._digest
 
     def imported(self) -> Imported:
@@ -160,14 +160,14 @@ class Session:
         created = datetime.fromtimestamp(began, UTC) if began is not None else file_time(self.path)
         model = self.text("model")
         relation = self.relation
-        told = {
+        details = {
             "format": "hermes",
             "session_id": self.id,
             "title": self.text("title") or None,
             "parent_session_id": self.parent_id or None,
             "relation": relation or None,
             "created_at_from": "started_at" if began is not None else "file's date",
-            **{name: value for name, value in self.told.items() if name != "preview"},
+            **{name: value for name, value in self.about_file.items() if name != "preview"},
             "session": {name: value for name, value in self.columns.items() if value is not None},
         }
         imported = Imported(
@@ -178,7 +178,7 @@ class Session:
             | ({"model": model} if model else {}),
             records=(),
             sources=[self.path],
-            told={name: value for name, value in told.items() if value is not None},
+            details={name: value for name, value in details.items() if value is not None},
         )
         if relation:
             parent = self.parent.digest()[0] if self.parent is not None else ""
@@ -189,7 +189,7 @@ class Session:
 
 @dataclass(slots=True)
 class _Records:
-    """The records of a session, told while its messages are read. Every pass begins anew."""
+    """The records of a session, made while its messages are read. Every pass begins anew."""
 
     session: Session
     first: Speaker
@@ -216,26 +216,30 @@ class _Records:
 
 def termination_of(reason: str, *, over: bool) -> dict[str, Any]:
     """How a session ended, by its `end_reason`, which is kept; `over` whether it has an end."""
-    found: dict[str, Any] = {"kind": "completed", "by": "harness", "detail": {"end_reason": reason}}
+    termination: dict[str, Any] = {
+        "kind": "completed",
+        "by": "harness",
+        "detail": {"end_reason": reason},
+    }
     if not reason:
-        found["detail"] = {"recorded": False}
+        termination["detail"] = {"recorded": False}
         if over:
-            return {**found, "reason": "the session was ended; the file does not say why"}
-        said = "the file names no end: the session crashed, or was still going"
-        return {**found, "kind": "interrupted", "reason": said}
+            return {**termination, "reason": "the session was ended; the file does not say why"}
+        sentence = "the file names no end: the session crashed, or was still going"
+        return {**termination, "kind": "interrupted", "reason": sentence}
     if reason == "compression":
-        said = "the context was compressed; the session goes on in another one"
-        return {**found, "reason": f"{said} ({reason})"}
+        sentence = "the context was compressed; the session goes on in another one"
+        return {**termination, "reason": f"{sentence} ({reason})"}
     if reason in _BY_USER:
-        return {**found, "by": "persona", "reason": f"the user left the session ({reason})"}
+        return {**termination, "by": "persona", "reason": f"the user left the session ({reason})"}
     if reason in _BY_ITSELF:
-        return {**found, "reason": f"the session was done ({reason})"}
+        return {**termination, "reason": f"the session was done ({reason})"}
     if reason in _CUT_OFF:
-        said = f"the session was closed without the user ({reason})"
-        return {**found, "kind": "interrupted", "reason": said}
+        sentence = f"the session was closed without the user ({reason})"
+        return {**termination, "kind": "interrupted", "reason": sentence}
     if any(word in reason.lower() for word in _FAILED):
-        return {**found, "kind": "failed", "by": "provider", "reason": f"it failed: {reason}"}
-    return {**found, "reason": f"the session was ended: {reason}"}
+        return {**termination, "kind": "failed", "by": "provider", "reason": f"it failed: {reason}"}
+    return {**termination, "reason": f"the session was ended: {reason}"}
 
 
 def columns_of(data: Mapping[Any, Any], *, without: Iterable[str] = ()) -> dict[str, Any]:
@@ -250,22 +254,22 @@ def in_order(sessions: Mapping[str, Session], wanted: Iterable[str]) -> list[Ses
     Sessions that name each other in a circle stand in the order in which they are come upon.
     """
     asked = set(wanted)
-    found: dict[str, Session] = {}
+    ordered: dict[str, Session] = {}
     for name in sessions:
         if name not in asked:
             continue
         line: list[Session] = []
         here: Session | None = sessions[name]
         seen: set[str] = set()
-        while here is not None and here.id not in found and here.id not in seen:
+        while here is not None and here.id not in ordered and here.id not in seen:
             seen.add(here.id)
             line.append(here)
             above = here.parent
             follow = above is not None and (above.id in asked or here.relation == "compress")
             here = above if follow else None
         for session in reversed(line):
-            found[session.id] = session
-    return list(found.values())
+            ordered[session.id] = session
+    return list(ordered.values())
 
 
 def link(sessions: Mapping[str, Session]) -> None:

@@ -56,10 +56,10 @@ def files(path: Path) -> list[Path]:
     """The files that are read for a path. Raises `FileError` for a folder without any."""
     if not path.is_dir():
         return [path]
-    found = [file for file in _files(path) if is_events(file) or is_empty(file)]
-    if not any(map(is_events, found)):
+    matches = [file for file in _files(path) if is_events(file) or is_empty(file)]
+    if not any(map(is_events, matches)):
         raise FileError(f"{path}: no event files of oharness in this folder")
-    return found
+    return matches
 
 
 @dataclass(slots=True)
@@ -117,10 +117,10 @@ class _Run:
         if task is None:
             return
         self.instruction, self.task = task.text("instruction"), task.text("id")
-        told = task.inner("metadata")
-        if told is not None:
-            self._name("persona", told.text(f"{NAMESPACE}persona"))
-            self._name("provider", told.text(f"{NAMESPACE}provider"))
+        metadata = task.inner("metadata")
+        if metadata is not None:
+            self._name("persona", metadata.text(f"{NAMESPACE}persona"))
+            self._name("provider", metadata.text(f"{NAMESPACE}provider"))
 
     def _request(self, payload: JsonObject) -> None:
         self._name("provider", payload.text("provider"))
@@ -137,7 +137,7 @@ class _Run:
 
 
 def _runs(path: Path) -> Iterator[Imported]:
-    found: dict[str, _Run] = {}
+    runs: dict[str, _Run] = {}
     first: Finding | None = None
     run: _Run | None = None
     for in_line, line in events(path):
@@ -147,14 +147,14 @@ def _runs(path: Path) -> Iterator[Imported]:
                 if run is not None and len(in_line) == 1:
                     run.digest.update(line.rstrip(b"\r\n") + b"\n")
                 continue
-            run = found.setdefault(event.run, _Run(event.run))
-            if len(found) > MAX_RUNS:
+            run = runs.setdefault(event.run, _Run(event.run))
+            if len(runs) > MAX_RUNS:
                 raise FileError(f"{path}: line {event.line}: more than {MAX_RUNS} runs in one file")
             run.look(event, line)
-    if not found:
+    if not runs:
         because = f" ({first.placed})" if first is not None else ""
         raise FileError(f"{path}: no events of oharness in this file{because}")
-    for number, run in enumerate(found.values()):
+    for number, run in enumerate(runs.values()):
         yield _imported(path, run, first=not number)
 
 
@@ -166,7 +166,7 @@ def _imported(path: Path, run: _Run, *, first: bool) -> Imported:
         "name": names.get("provider") or model or "unknown",
         "kind": "imported",
     }
-    told = {
+    details = {
         "format": "oharness",
         "created_at_from": "timestamp" if run.created is not None else "file's date",
         "run_id": run.id,
@@ -182,7 +182,7 @@ def _imported(path: Path, run: _Run, *, first: bool) -> Imported:
         provider={**provider, "model": model} if model else provider,
         records=(),
         sources=[path],
-        told={key: value for key, value in told.items() if value is not None},
+        details={key: value for key, value in details.items() if value is not None},
     )
     opening = run.opening if run.opening is not None else run.first()
     imported.records = _Records(path, run.id, opening, imported, first)
