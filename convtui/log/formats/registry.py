@@ -66,6 +66,12 @@ class Imported:
     parent: ParentIn | None = None
 
 
+def imported_provider(name: str, model: str | None) -> dict[str, Any]:
+    """The provider of an imported conversation, of which only names are known."""
+    provider = {"spec": "", "name": name, "kind": "imported"}
+    return {**provider, "model": model} if model else provider
+
+
 @dataclass(slots=True, frozen=True)
 class Listed:
     """A conversation of a file that holds several, as a list shows it. Texts are exact."""

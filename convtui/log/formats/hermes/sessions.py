@@ -13,10 +13,10 @@ from convtui.log.formats.findings import Finding
 from convtui.log.formats.hermes.messages import Message, plain
 from convtui.log.formats.hermes.records import Ending, HermesReader
 from convtui.log.formats.json_objects import file_time
-from convtui.log.formats.registry import Imported, Listed, ParentIn
+from convtui.log.formats.registry import Imported, Listed, ParentIn, imported_provider
 from convtui.records.codec import Speaker
 from convtui.records.models import Record
-from convtui.records.values import as_text
+from convtui.records.values import as_text, drop_none
 
 PERSONA: Final = "user"
 PROVIDER: Final = "hermes"
@@ -168,17 +168,16 @@ class Session:
             "relation": relation or None,
             "created_at_from": "started_at" if began is not None else "file's date",
             **{name: value for name, value in self.about_file.items() if name != "preview"},
-            "session": {name: value for name, value in self.columns.items() if value is not None},
+            "session": drop_none(self.columns),
         }
         imported = Imported(
             id=id_,
             created_at=created,
             persona=PERSONA,
-            provider={"spec": "", "name": PROVIDER, "kind": "imported"}
-            | ({"model": model} if model else {}),
+            provider=imported_provider(PROVIDER, model),
             records=(),
             sources=[self.path],
-            details={name: value for name, value in details.items() if value is not None},
+            details=drop_none(details),
         )
         if relation:
             parent = self.parent.digest()[0] if self.parent is not None else ""
@@ -216,30 +215,27 @@ class _Records:
 
 def termination_of(reason: str, *, over: bool) -> dict[str, Any]:
     """How a session ended, by its `end_reason`, which is kept; `over` whether it has an end."""
-    termination: dict[str, Any] = {
-        "kind": "completed",
-        "by": "harness",
-        "detail": {"end_reason": reason},
-    }
+
+    def ended(sentence: str, kind: str = "completed", by: str = "harness") -> dict[str, Any]:
+        detail: dict[str, Any] = {"end_reason": reason} if reason else {"recorded": False}
+        return {"kind": kind, "by": by, "detail": detail, "reason": sentence}
+
+    if not reason and over:
+        return ended("the session was ended; the file does not say why")
     if not reason:
-        termination["detail"] = {"recorded": False}
-        if over:
-            return {**termination, "reason": "the session was ended; the file does not say why"}
-        sentence = "the file names no end: the session crashed, or was still going"
-        return {**termination, "kind": "interrupted", "reason": sentence}
+        crashed = "the file names no end: the session crashed, or was still going"
+        return ended(crashed, "interrupted")
     if reason == "compression":
-        sentence = "the context was compressed; the session goes on in another one"
-        return {**termination, "reason": f"{sentence} ({reason})"}
+        return ended(f"the context was compressed; the session goes on in another one ({reason})")
     if reason in _BY_USER:
-        return {**termination, "by": "persona", "reason": f"the user left the session ({reason})"}
+        return ended(f"the user left the session ({reason})", by="persona")
     if reason in _BY_ITSELF:
-        return {**termination, "reason": f"the session was done ({reason})"}
+        return ended(f"the session was done ({reason})")
     if reason in _CUT_OFF:
-        sentence = f"the session was closed without the user ({reason})"
-        return {**termination, "kind": "interrupted", "reason": sentence}
+        return ended(f"the session was closed without the user ({reason})", "interrupted")
     if any(word in reason.lower() for word in _FAILED):
-        return {**termination, "kind": "failed", "by": "provider", "reason": f"it failed: {reason}"}
-    return {**termination, "reason": f"the session was ended: {reason}"}
+        return ended(f"it failed: {reason}", "failed", "provider")
+    return ended(f"the session was ended: {reason}")
 
 
 def columns_of(data: Mapping[Any, Any], *, without: Iterable[str] = ()) -> dict[str, Any]:

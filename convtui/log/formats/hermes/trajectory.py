@@ -27,7 +27,7 @@ from convtui.log.formats.hermes.sessions import PERSONA, PROVIDER
 from convtui.log.formats.hermes.tags import parse_reply, response_of, responses_in
 from convtui.log.formats.hermes.trajectory_export import PLAIN_ROLES, TRAJECTORY, write
 from convtui.log.formats.json_objects import Line, file_time, head_of, kind_of, lines, values_in
-from convtui.log.formats.registry import Format, Imported, Listed
+from convtui.log.formats.registry import Format, Imported, Listed, imported_provider
 from convtui.records.codec import Speaker
 from convtui.records.models import Record
 from convtui.records.times import parse_time
@@ -225,8 +225,7 @@ class Trajectory:
             id=digest.hexdigest()[:32],
             created_at=(at or file_time(self.path)).astimezone(UTC),
             persona=PERSONA,
-            provider={"spec": "", "name": PROVIDER, "kind": "imported"}
-            | ({"model": self._model} if self._model else {}),
+            provider=imported_provider(PROVIDER, self._model),
             records=records,
             sources=[self.path],
             details=details,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from convtui.log.formats.json_objects import JsonObject
-from convtui.records.values import as_list, as_object
+from convtui.records.values import as_list, as_object, drop_none
 
 # --- stop reasons and usage
 
@@ -286,7 +286,7 @@ _PREFIX: Final = "convtui."
 def params_in(request: JsonObject) -> dict[str, Any]:
     """Everything of a request but its messages."""
     params = request.rest("messages", "system", "extensions")
-    params = {key: value for key, value in params.items() if value is not None}
+    params = drop_none(params)
     extensions = request.inner("extensions")
     for name, value in (extensions.data if extensions is not None else {}).items():
         params[name.removeprefix(_PREFIX)] = value

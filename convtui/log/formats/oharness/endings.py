@@ -11,6 +11,7 @@ import re
 from typing import Any, Final
 
 from convtui.log.formats.json_objects import JsonObject
+from convtui.log.formats.record_builder import NO_REASON
 from convtui.records.values import as_object
 
 _TOKEN: Final = re.compile(
@@ -150,51 +151,36 @@ def ending_in(shape: dict[str, Any] | None, *, at_turn: int, ended_by_user: bool
     Theirs counts replies of the model from 0, and is 0 for every error of a simulator: it is kept
     in `detail`, as everything else that it says.
     """
-    termination: dict[str, Any] = {"by": "harness", "at_turn": at_turn}
+
+    def ended(
+        kind: str, reason: str, by: str = "harness", detail: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        detail = {"oharness": shape} if detail is None else detail
+        return {"by": by, "at_turn": at_turn, "kind": kind, "reason": reason, "detail": detail}
+
     if shape is None:
-        reason = "the file does not say why it ended"
-        return {**termination, "kind": "completed", "reason": reason, "detail": {"recorded": False}}
+        return ended("completed", NO_REASON, detail={"recorded": False})
     kind = shape.get("kind")
     why, limit, error = shape.get("reason"), shape.get("limit"), shape.get("error")
-    detail: dict[str, Any] = {"oharness": shape}
+    if kind == "completed" and ended_by_user:
+        return ended("completed", "the simulated user ended it", "simulator")
     if kind == "completed":
-        by = "simulator" if ended_by_user else "provider"
-        sentence = "the simulated user ended it" if ended_by_user else f"completed: {_words(why)}"
-        return {**termination, "kind": "completed", "by": by, "reason": sentence, "detail": detail}
+        return ended("completed", f"completed: {_words(why)}", "provider")
     if kind == "truncated":
         name = next(iter(limit), "") if isinstance(limit, dict) else str(limit)
         ours = {"max_turns": "max_turns", "budget": "budget", "max_tokens": "budget"}
-        sentence = f"truncated: {_words(limit)}"
-        return {
-            **termination,
-            "kind": ours.get(name, "interrupted"),
-            "reason": sentence,
-            "detail": detail,
-        }
+        return ended(ours.get(name, "interrupted"), f"truncated: {_words(limit)}")
     if kind == "failed":
         failure = error if isinstance(error, dict) else {"message": error}
         category = str(failure.get("category") or "other")
         by = {"user_simulator": "simulator", "llm": "provider"}.get(category, "harness")
-        sentence = str(failure.get("message") or category)
-        detail = {"category": category, **detail}
-        return {**termination, "kind": "failed", "by": by, "reason": sentence, "detail": detail}
+        message = str(failure.get("message") or category)
+        return ended("failed", message, by, {"category": category, "oharness": shape})
     if kind == "interrupted":
         by = "human" if why == "user" else "harness"
-        sentence = f"interrupted: {_words(why)}"
-        return {
-            **termination,
-            "kind": "interrupted",
-            "by": by,
-            "reason": sentence,
-            "detail": detail,
-        }
-    sentence = f"an ending that is not known: {kind}"
-    return {
-        **termination,
-        "kind": "completed",
-        "reason": sentence,
-        "detail": {**detail, "recorded": False},
-    }
+        return ended("interrupted", f"interrupted: {_words(why)}", by)
+    reason = f"an ending that is not known: {kind}"
+    return ended("completed", reason, detail={"oharness": shape, "recorded": False})
 
 
 def _words(value: Any) -> str:

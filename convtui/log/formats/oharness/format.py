@@ -23,8 +23,9 @@ from convtui.log.formats.oharness.events import MAJOR, NAMESPACE, Event, events,
 from convtui.log.formats.oharness.export import write
 from convtui.log.formats.oharness.records import OharnessReader, opening_of
 from convtui.log.formats.oharness.turns import Opening
-from convtui.log.formats.registry import Format, Imported
+from convtui.log.formats.registry import Format, Imported, imported_provider
 from convtui.records.models import Record
+from convtui.records.values import drop_none
 
 MAX_RUNS: Final = 1000
 """Runs that a file may hold: each is a way through the file of its own."""
@@ -161,11 +162,6 @@ def _runs(path: Path) -> Iterator[Imported]:
 def _imported(path: Path, run: _Run, *, first: bool) -> Imported:
     names = run.names
     model = names.get("model")
-    provider: dict[str, Any] = {
-        "spec": "",
-        "name": names.get("provider") or model or "unknown",
-        "kind": "imported",
-    }
     details = {
         "format": "oharness",
         "created_at_from": "timestamp" if run.created is not None else "file's date",
@@ -179,10 +175,10 @@ def _imported(path: Path, run: _Run, *, first: bool) -> Imported:
         id=run.digest.hexdigest()[:32],
         created_at=created,
         persona=persona,
-        provider={**provider, "model": model} if model else provider,
+        provider=imported_provider(names.get("provider") or model or "unknown", model),
         records=(),
         sources=[path],
-        details={key: value for key, value in details.items() if value is not None},
+        details=drop_none(details),
     )
     opening = run.opening if run.opening is not None else run.first()
     imported.records = _Records(path, run.id, opening, imported, first)

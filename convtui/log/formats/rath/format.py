@@ -33,9 +33,10 @@ from convtui.log.formats.rath.rows import (
     is_session,
     rows,
 )
-from convtui.log.formats.registry import Format, Imported
+from convtui.log.formats.registry import Format, Imported, imported_provider
 from convtui.records.models import Record
 from convtui.records.times import parse_time
+from convtui.records.values import drop_none
 
 _USAGE: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 _HEADER: Final = (
@@ -168,13 +169,11 @@ def _imported(path: Path) -> Imported:
         id=session.digest.hexdigest()[:32],
         created_at=created,
         persona=session.names.get(PERSONA, "unknown user"),
-        provider={
-            "spec": "", "name": session.names.get(PROVIDER, "unknown"), "kind": "imported",
-        },
+        provider=imported_provider(session.names.get(PROVIDER, "unknown"), None),
         records=(),
         sources=[path],
-        details={key: value for key, value in details.items() if value is not None},
-    )  # fmt: skip
+        details=drop_none(details),
+    )
     imported.records = _Records(path, session.ending, imported, session.findings)
     return imported
 

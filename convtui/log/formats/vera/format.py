@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.log.formats.record_builder import RecordBuilder
-from convtui.log.formats.registry import Format, Imported
+from convtui.log.formats.registry import Format, Imported, imported_provider
 from convtui.log.formats.vera.export import write
 from convtui.log.formats.vera.layout import read_transcript
 from convtui.log.formats.vera.log_files import ParsedLog, is_log, parse_log
@@ -32,6 +32,7 @@ from convtui.log.formats.vera.names import (
 )
 from convtui.log.formats.vera.records import Files, ReadTurn, Session, session_records
 from convtui.log.formats.vera.transcripts import is_transcript
+from convtui.records.values import drop_none
 
 _HEAD: Final = 4096
 MAX_FILE: Final = 64 << 20
@@ -203,8 +204,7 @@ def _provider(sessions: list[Session], source: Path) -> dict[str, Any]:
     logged = next((s.log.provider for s in sessions if s.log.provider), {})
     folder = folder_of(source)
     model = logged.get("Model") or (folder.chatbot if folder is not None else None)
-    provider = {"spec": "", "name": logged.get("Name") or model or "unknown", "kind": "imported"}
-    return {**provider, "model": model} if model else provider
+    return imported_provider(logged.get("Name") or model or "unknown", model)
 
 
 def _created(sessions: list[Session], name: FileName, source: Path) -> tuple[datetime, str]:
@@ -235,7 +235,7 @@ def _details(
         "home": home_of(source),
         "sessions": [_session_details(session) for session in sessions],
     }
-    return {key: value for key, value in details.items() if value is not None}
+    return drop_none(details)
 
 
 def _session_details(session: Session) -> dict[str, Any]:

@@ -20,9 +20,10 @@ from typing import Any, Final, Literal
 
 from convtui.errors import FileError
 from convtui.log.formats.json_objects import JsonObject, file_time, head_of, is_empty, parse_json
-from convtui.log.formats.registry import Format, Imported
+from convtui.log.formats.registry import Format, Imported, imported_provider
 from convtui.log.formats.waza.records import WazaReader
 from convtui.records.times import parse_time
+from convtui.records.values import drop_none
 
 MAX_FILE: Final = 256 << 20
 """Bytes that a file may have: it is read as a whole."""
@@ -166,7 +167,7 @@ def _results(path: Path, top: JsonObject, doubts: list[FileError]) -> Iterator[I
                 "format": "waza",
                 "schema_version": version,
                 "created_at_from": whence,
-                "eval": {key: value for key, value in evaluation.items() if value is not None},
+                "eval": drop_none(evaluation),
                 "task": task.rest("runs"),
                 "run": position if number is None else number,
             }
@@ -209,15 +210,14 @@ def _imported(path: Path, run: JsonObject, known: _Known, identity: list[Any]) -
     details["result"] = run.rest(*_READ_ELSEWHERE, "run_number", "task_id", "task_name")
     for name in ("responder", "final_output", "prompt"):
         details[name] = run.data.get(name)
-    names: dict[str, Any] = {"spec": "", "name": known.provider or "unknown", "kind": "imported"}
     return Imported(
         id=hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32],
         created_at=known.created,
         persona=known.task or "unknown task",
-        provider={**names, "model": known.model} if known.model else names,
+        provider=imported_provider(known.provider or "unknown", known.model),
         records=reader.records,
         sources=[path],
-        details={key: value for key, value in details.items() if value is not None},
+        details=drop_none(details),
         termination=reader.termination,
     )
 
