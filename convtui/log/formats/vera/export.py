@@ -122,7 +122,7 @@ class _Run:
     def file(self, session: Session) -> str:
         """The name of a session's files, without an ending."""
         tag = str(self._details.get("tag") or re.sub(r"[^0-9a-f]", "", self._log.transcript.id)[:6])
-        options = (self._scenario.get("provider") or {}).get("options") or {}
+        options = as_object(as_object(self._scenario.get("provider")).get("options"))
         workflow = self._details.get("workflow") or options.get("workflow")
         parts = [
             f"{tag:0<6}",
