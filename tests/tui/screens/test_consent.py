@@ -50,13 +50,13 @@ class Asking(FakeHandle):
 
     def __init__(self, log: Path) -> None:
         super().__init__(log)
-        self.asked = 0
+        self.starts = 0
 
     async def start(self, spec: StartSpec, *, wait: bool = True) -> None:
         if set(QUESTION.items) <= set(spec.vouched):
             await super().start(spec, wait=wait)
             return
-        self.asked += 1
+        self.starts += 1
         self.state = EngineState.FAILED
         self.error = {"type": "ConsentNeeded", "message": QUESTION.text,
                       "consent": QUESTION.as_dict()}  # fmt: skip
@@ -120,7 +120,7 @@ async def test_the_question_can_be_read_and_answered(size: tuple[int, int], tmp_
         await pilot.press("down", "enter")
         await until(pilot, lambda: live.run.handle.state is EngineState.RUNNING)
         assert live.run.spec.vouched == QUESTION.items
-        assert [handle.asked for handle in live.made] == [1, 0]
+        assert [handle.starts for handle in live.made] == [1, 0]
 
 
 @pytest.mark.parametrize("keys", [("enter",), ("escape",)])

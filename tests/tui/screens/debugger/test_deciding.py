@@ -103,8 +103,8 @@ class Deciding:
         await until(pilot, lambda: self.screen.view.shown_items == 2)
 
     def fold(self) -> Transcript:
-        with open_log(self.log) as found:
-            return found.transcript
+        with open_log(self.log) as log:
+            return log.transcript
 
     async def hold(self, pilot: Any, kind: str = "reply", text: str = ANSWER) -> None:
         self.handle.held(*CHOICES, stage="response", side="persona", drafts=drafts(kind, text))
@@ -251,4 +251,4 @@ async def test_d_opens_the_decision_then_the_responders_conversation(deciding: D
         await pilot.press("d")
         await until(pilot, lambda: "responder's conversation" in screen.inspector.copy_text())
         screen.view.go_to(0)
-        await until(pilot, lambda: "not been asked" in screen.inspector.copy_text())
+        await until(pilot, lambda: "not been called" in screen.inspector.copy_text())

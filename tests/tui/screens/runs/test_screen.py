@@ -30,7 +30,7 @@ from tests.tui.harness.sample import header, refund, session, turn, until, write
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two runs and a branch of one of them."""
     monkeypatch.setenv("CONVTUI_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("convtui.tui.screens.runs.filter._TYPING", 0.01)
+    monkeypatch.setattr("convtui.tui.screens.runs.filter._DEBOUNCE", 0.01)
     runs = tmp_path / "home" / "data" / "runs"
     runs.mkdir(parents=True)
     write_log(runs / "a.jsonl", refund())
@@ -90,7 +90,7 @@ async def test_runs_are_ordered_and_tagged(folder: Path, tmp_path: Path) -> None
         options.highlighted = 2
         await pilot.press("enter")
         await until(pilot, lambda: [run.id for run in listed.runs] == ["b", "sample"])
-        assert "begun first first" in str(screen.query_one("#runs-title", Static).content)
+        assert "oldest first" in str(screen.query_one("#runs-title", Static).content)
         listed.highlighted = 1
         await pilot.press("T")
         await until(pilot, lambda: isinstance(app.screen, Ask))
@@ -134,7 +134,7 @@ async def test_a_run_is_deleted_after_a_question_and_put_back(folder: Path, tmp_
 async def test_an_empty_folder_says_what_to_do_and_runs_come_by_themselves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convtui.tui.screens.runs.screen._AGAIN", 0.05)
+    monkeypatch.setattr("convtui.tui.screens.runs.screen._REFRESH", 0.05)
     app = app_of(tmp_path / "runs", tmp_path)
     async with app.run_test(size=(60, 16)) as pilot:
         await until(pilot, lambda: "`convtui demo`" in said(app, "#runs-empty"))
@@ -196,7 +196,7 @@ def test_the_preview_tells_what_happened(folder: Path) -> None:
     library = Library(folder)
     (run,) = (run for run in library.runs(turns=True) if run.id == "sample")
     text = str(preview(run, library.turns(run)))
-    for words in (
+    for expected in (
         "maya -> my_provider.py:Bot",
         "a.jsonl",
         "completed by simulator: the script is over",
@@ -209,7 +209,7 @@ def test_the_preview_tells_what_happened(folder: Path) -> None:
         "1:1 persona  Hi, my ferry was cancelled and nobody told me.",
         "turns ...",
     ):
-        assert words in text
+        assert expected in text
     assert "\x1b" not in text
     damaged = RunSummary("/x/bad.jsonl", damaged="empty", modified=datetime.now(UTC).timestamp())
     assert "empty" in str(preview(damaged, None))
