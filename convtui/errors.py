@@ -16,6 +16,7 @@ ConvtuiError
 │   │   └── ResponderError      a responder made no decision that counts
 │   ├── CompressionError        the model's answer is no summary of the history
 │   ├── ToolError               a tool could not be set up
+│   ├── CallCancelledError      a call was cancelled by hand
 │   └── ModelError              a model call failed
 │       ├── ModelTimeout            no answer within the deadline
 │       ├── RateLimited             429; may carry `retry_after`
@@ -25,6 +26,7 @@ ConvtuiError
 │       ├── QuotaExceeded           the account has no credit left; never retried
 │       ├── BadModelRequest         the endpoint refused the request (400, 404, 422)
 │       └── ContextTooLong          the request does not fit the model's context
+├── InterruptedRunError         nobody watches where somebody would have to decide
 ├── EngineError                 the engine process could not start, or died
 ├── IndexFailure                the library's index cannot be used; the logs can
 └── CommandRefused              a debugger command that cannot be carried out now, with the reason
@@ -85,10 +87,10 @@ class Problem:
         self.key = key
 
     def __str__(self) -> str:
-        place = str(self.path) if self.path is not None else ""
-        if place and self.line is not None:
-            place += f":{self.line}"
-        parts = [place] if place else []
+        where = str(self.path) if self.path is not None else ""
+        if where and self.line is not None:
+            where += f":{self.line}"
+        parts = [where] if where else []
         if self.key:
             parts.append(self.key)
         parts.append(self.message)
@@ -210,6 +212,16 @@ class ToolError(ConversationError):
     category = "tool"
 
 
+class CallCancelledError(ConversationError):
+    """The call was cancelled by hand; `partial` is what had arrived."""
+
+    category = "cancelled"
+
+    def __init__(self, partial: str) -> None:
+        self.partial = partial
+        super().__init__("the call was cancelled")
+
+
 class ModelError(ConversationError):
     """A model call failed. `status` is the HTTP status where one arrived."""
 
@@ -270,6 +282,19 @@ WORTH_ANOTHER_ATTEMPT = (
 """Failures of calls that may not happen again."""
 
 
+class InterruptedRunError(ConvtuiError):
+    """The conversation cannot go on: nobody watches where somebody would have to decide.
+
+    `signal` is the one that asks for the decision, where it is one.
+    """
+
+    exit_code = 3
+
+    def __init__(self, reason: str, signal: str | None = None) -> None:
+        self.signal = signal
+        super().__init__(reason)
+
+
 class EngineError(ConvtuiError):
     """The engine process could not start, or died.
 
@@ -300,14 +325,14 @@ class CommandRefused(ConvtuiError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like `name`, or None when none is like it."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`, did you mean 'x'?` for the nearest known name, else an empty string."""
-    found = nearest(name, known)
-    return f", did you mean {found!r}?" if found else ""
+    near = nearest(name, known)
+    return f", did you mean {near!r}?" if near else ""
 
 
 def listed(names: Iterable[str], *, limit: int = 6) -> str:

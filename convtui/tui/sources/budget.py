@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from convtui.transcript.fold import Transcript
+from convtui.transcript.usage import FIGURES, used_by_side
 
 _SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
     "conversation": ("persona", "provider", "responder"),
@@ -15,32 +16,11 @@ _SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
     # A responder's decisions are the persona's, though their usage is counted apart.
     "persona": ("persona", "responder"),
 }
-_NAMES: Final = ("prompt_tokens", "completion_tokens", "cost")
-
-
-def used_before(transcript: Transcript) -> dict[str, dict[str, Any]]:
-    """What each side had used before this log began."""
-    usage = (transcript.seed.get("counters") or {}).get("usage")
-    if not isinstance(usage, dict):
-        return {}
-    return {str(side): dict(used) for side, used in usage.items() if isinstance(used, dict)}
-
-
-def used_by_side(transcript: Transcript) -> dict[str, dict[str, Any]]:
-    """What each side has used, in this log and before it, where usage was reported."""
-    used = used_before(transcript)
-    for side, totals in transcript.totals.items():
-        sums = used.setdefault(side, {})
-        for name in _NAMES:
-            value = getattr(totals, name)
-            if value is not None:
-                sums[name] = (sums.get(name) or 0) + value
-    return used
 
 
 def used_of(what: str, used: Mapping[str, Mapping[str, Any]], scope: str) -> float | None:
-    """The tokens or US dollars used in a scope; None if nothing was reported."""
-    names = ("cost",) if what == "cost" else _NAMES[:2]
+    """Tokens or US dollars of a scope; None if nothing was reported."""
+    names = ("cost",) if what == "cost" else FIGURES[:2]
     known = [
         float(value)
         for side in _SCOPES.get(scope, ())

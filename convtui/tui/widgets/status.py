@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from convtui.printing.wording import wait_words
 from convtui.transcript.fold import COMMITTED, Flag, Transcript, Turn
+from convtui.transcript.usage import used_by_side
 from convtui.tui.drawing.labels import ending
-from convtui.tui.sources.budget import current_limits, used_by_side, used_of
+from convtui.tui.sources.budget import current_limits, used_of
 from convtui.tui.sources.replay import ReplaySource
 from convtui.tui.widgets.inspector.drift import replaying
 from convtui.tui.widgets.statusline import Figures, SideBudget, Status
@@ -170,7 +171,8 @@ class Followups:
         before = self._counts[index - 1] if continues else 0
         if turn.flags & Flag.SEEDED and self._is_last_seeded(index):
             counters = self.transcript.seed.get("counters") or {}
-            sent = (counters.get("responder") or {}).get("sent", 0)
+            responder = counters.get("responder")
+            sent = responder.get("sent") if isinstance(responder, dict) else 0
             return sent if isinstance(sent, int) else 0
         return before + self._is_answer(turn)
 

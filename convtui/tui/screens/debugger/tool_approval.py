@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from convtui.log.tool_arguments import pretty_arguments, wrong_with
+from convtui.log.tool_arguments import arguments_problem, pretty_arguments
 from convtui.log.tool_uses import ToolUse, waiting_uses
 from convtui.protocol import Commands
 from convtui.records.codec import RecordDict
@@ -78,7 +78,7 @@ class ToolApproval:
             if written is None:
                 return
             edits = {chosen[0].id: written}
-            valid = wrong_with(written) is None and self._reply.still(hold)
+            valid = arguments_problem(written) is None and self._reply.still(hold)
             if valid and await self._reply.release(choice, edits):
                 return
             # Keep the text and let the user fix it here.
@@ -90,7 +90,7 @@ class ToolApproval:
                 Edit(
                     self._title("edit", hold),
                     drafts,
-                    check=lambda _, text: self._reply.gone(hold) or wrong_with(text),
+                    check=lambda _, text: self._reply.gone(hold) or arguments_problem(text),
                     wrote=edits,
                 )
             )

@@ -105,7 +105,9 @@ def match_position(raw: str, start: int, end: int) -> str:
 def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     doc = Document()
     held = str(context.hold.get("stage", "")) if context.hold else ""
-    attempts = sorted({call.attempt for call in detail.calls} | {t.attempt for t in detail.takes})
+    attempts = sorted(
+        {call.attempt for call in detail.calls} | {run.attempt for run in detail.stage_runs}
+    )
     for attempt in attempts or [turn.attempt]:
         if len(attempts) > 1:
             doc.head(f"attempt {attempt} of {attempts[-1]}")
@@ -115,7 +117,7 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
             _call_stages(doc, call, held_stage, context)
         if attempt == 1 or last:
             _tool_stage(doc, detail, held_stage)
-        runs = [run for run in detail.takes if run.attempt == attempt]
+        runs = [run for run in detail.stage_runs if run.attempt == attempt]
         for number, run in enumerate(runs, 1):
             if len(runs) > 1:
                 count = " (counts)" if number == len(runs) else ""
@@ -132,7 +134,7 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     elif turn.flags & Flag.WOULD_END:
         note = turn.note or "would have ended here"
         _stage(doc, "terminate", "!", [(visible_line(note, 120), "warning")])
-    elif turn.status not in (OPEN, FAILED) and detail.takes:
+    elif turn.status not in (OPEN, FAILED) and detail.stage_runs:
         ends = context.hold is not None and context.hold.get("reason") == "ending"
         what: Span = ("about to end", "warning") if ends else ("continues", "muted")
         _stage(doc, "terminate", ".", [what], held=held == "terminate")
@@ -145,7 +147,7 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
 
 def _faults(doc: Document, detail: TurnDetail, turn: Turn, correction: Correction | None) -> None:
     """What the heuristics noticed, what was corrected by hand, and whose fault it is."""
-    run = next((run for run in reversed(detail.takes) if run.committed), None)
+    run = next((run for run in reversed(detail.stage_runs) if run.committed), None)
     entries = (run.committed or {}).get("flags") if run is not None else None
     noticed = [noticed_words(entry) for entry in entries or () if isinstance(entry, Mapping)]
     by_hand = corrected_words(correction) if correction is not None else []

@@ -9,15 +9,10 @@ import pytest
 
 from convtui.log.reader import digest_until
 from convtui.transcript.fold import Transcript
+from convtui.transcript.usage import inherited_usage, used_by_side
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
-from convtui.tui.sources.budget import (
-    current_limits,
-    last_crossed,
-    parse_limit,
-    used_before,
-    used_by_side,
-)
+from convtui.tui.sources.budget import current_limits, last_crossed, parse_limit
 from convtui.tui.sources.lineage import look_for_parent, origin_of
 from convtui.tui.sources.replay import ReplaySource
 from convtui.tui.widgets import status
@@ -47,7 +42,7 @@ def crossed(what: str, limit: float, used: float, turn: int = 2) -> dict[str, An
 def test_limits_count_what_was_used_before_and_by_the_responder() -> None:
     usage = {"prompt_tokens": 90, "completion_tokens": 10, "cost": 0.05}
     transcript = story(usage, usage={"persona": {"prompt_tokens": 50}, "provider": {"cost": 0.1}})
-    assert used_before(transcript)["provider"] == {"cost": 0.1}
+    assert inherited_usage(transcript)["provider"] == {"cost": 0.1}
     assert used_by_side(transcript)["provider"]["cost"] == pytest.approx(0.15)
     limits = {
         (limit.scope, limit.what): limit for limit in current_limits(transcript, {"budget": BUDGET})
@@ -55,6 +50,22 @@ def test_limits_count_what_was_used_before_and_by_the_responder() -> None:
     assert limits["conversation", "tokens"].used == 250
     assert limits["persona", "tokens"].used == 150, "the responder's calls are the persona's"
     assert limits["provider", "cost"].used == pytest.approx(0.15)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        "much",
+        ["provider"],
+        {"provider": "much"},
+        {"provider": {"cost": "much", "prompt_tokens": [1], "completion_tokens": True}},
+    ],
+)
+def test_usage_that_is_no_number_counts_as_unknown(usage: Any) -> None:
+    transcript = story({"prompt_tokens": 90, "cost": 0.05}, usage=usage)
+    assert used_by_side(transcript)["provider"] == {"prompt_tokens": 90, "cost": 0.05}
+    (limit, *_) = current_limits(transcript, {"budget": BUDGET})
+    assert limit.used == 180
 
 
 def test_what_nobody_named_is_unknown() -> None:
