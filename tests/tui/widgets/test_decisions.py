@@ -37,7 +37,7 @@ ANSWER = "Order 17, the 9:40."
 REASON = "the brief does not tell the ferry from the train"
 
 
-def asked(story: Story, *, base: int | None = None, **reply: Any) -> int:
+def responder_call(story: Story, *, base: int | None = None, **reply: Any) -> int:
     """A responder's call and its reply; returns the call."""
     call = len(story.records)
     question = [{"role": "user", "content": "The assistant just said: which order?"}]
@@ -89,7 +89,7 @@ def field(text: str, name: str) -> list[str]:
 
 def test_a_decision_tells_all_about_itself() -> None:
     story = opened()
-    decided(story, "reply", asked(story))
+    decided(story, "reply", responder_call(story))
     text = card(story)
     assert field(text, "decision") == ["+ reply"]
     assert field(text, "tool") == ["responder_reply"]
@@ -106,7 +106,7 @@ def test_an_invalid_decision_says_what_is_wrong_and_shows_every_call() -> None:
     story = opened()
     late = "responder called responder_stop after a decision was already recorded"
     decided(
-        story, "error", asked(story), tool="responder_stop", valid=False, reason=late,
+        story, "error", responder_call(story), tool="responder_stop", valid=False, reason=late,
         calls=[{"tool": "responder_reply", "arguments": {"answer": ANSWER}},
                {"tool": "responder_stop", "arguments": {}, "error": late}],
     )  # fmt: skip
@@ -119,7 +119,8 @@ def test_an_invalid_decision_says_what_is_wrong_and_shows_every_call() -> None:
 
 def test_arguments_that_cannot_be_decoded_are_shown_as_written() -> None:
     story = opened()
-    decided(story, "error", asked(story), tool="responder_reply", arguments=None, valid=False,
+    call = responder_call(story)
+    decided(story, "error", call, tool="responder_reply", arguments=None, valid=False,
             raw_arguments='{"answer": "Order', reason="decode")  # fmt: skip
     assert '{"answer": "Order\n' in card(story)
     assert "they cannot be decoded" in card(story)
@@ -127,7 +128,7 @@ def test_arguments_that_cannot_be_decoded_are_shown_as_written() -> None:
 
 def test_what_counts_for_nothing_and_what_was_forced_says_so() -> None:
     story = opened()
-    decided(story, "stop", asked(story), for_record=True, brief_edited=True)
+    decided(story, "stop", responder_call(story), for_record=True, brief_edited=True)
     text = card(story)
     assert "for the record only: nothing was sent" in text
     assert field(text, "follow-up") == ["would be 2 of 5"]
@@ -142,7 +143,7 @@ def test_what_counts_for_nothing_and_what_was_forced_says_so() -> None:
 
 def test_two_decisions_stand_side_by_side_where_there_is_room() -> None:
     story = opened()
-    decided(story, "abstain", asked(story))
+    decided(story, "abstain", responder_call(story))
     decided(story, "reply", by="human", latency=None)
     wide = card(story, width=90)
     row = next(line for line in wide.splitlines() if "? abstain" in line)
@@ -159,8 +160,8 @@ def test_two_decisions_stand_side_by_side_where_there_is_room() -> None:
 
 def test_two_answers_are_compared_word_by_word() -> None:
     story = opened()
-    decided(story, "reply", asked(story))
-    decided(story, "reply", asked(story), arguments={"answer": "Order 18, the 9:40."})
+    decided(story, "reply", responder_call(story))
+    decided(story, "reply", responder_call(story), arguments={"answer": "Order 18, the 9:40."})
     text = card(story)
     assert "Order [-17-]{+18+}, the 9:40." in text
 
@@ -182,7 +183,7 @@ def branch(folder: Path, *, altered: bool = False) -> tuple[Path, Transcript]:
     """A child log in which a decision was made again, and its fold."""
     story = opened()
     story.records[0] = {"seq": 0, "t": 0.0, **header(scenario=SCENARIO)}
-    decided(story, "abstain", asked(story))
+    decided(story, "abstain", responder_call(story))
     parent = write_log(folder / "parent.jsonl", story.records, closed=False)
     last = len(story.records) - 1
     sha256, _ = digest_until(parent, last)
@@ -195,7 +196,7 @@ def branch(folder: Path, *, altered: bool = False) -> tuple[Path, Transcript]:
     child.on("turn.started", speaker="persona")
     # Where the branch begins at the decision, that is there once more, without its call.
     decided(child, "abstain", latency=None)
-    decided(child, "reply", asked(child), brief_edited=True)
+    decided(child, "reply", responder_call(child), brief_edited=True)
     path = write_log(folder / "child.jsonl", child.records, closed=False)
     fold = Transcript()
     offset = 0
@@ -233,7 +234,7 @@ async def test_a_parent_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 def test_the_responders_conversation_up_to_a_turn() -> None:
     story = opened()
-    decided(story, "reply", asked(story))
+    decided(story, "reply", responder_call(story))
     decided(story, "stop", by="human", latency=None, reason="enough")
     first = story.transcript.turns[-1]
     context = Context(deciding=True, messages=lambda call: [{"role": "user", "content": "brief"}])
@@ -253,7 +254,7 @@ def test_the_responders_conversation_up_to_a_turn() -> None:
 
 def test_the_tabs_of_a_deciding_user_are_full_where_something_was_decided() -> None:
     story = opened()
-    decided(story, "reply", asked(story))
+    decided(story, "reply", responder_call(story))
     turn = story.transcript.turns[-1]
     context = Context(deciding=True)
     for tab in DECIDING:
@@ -267,7 +268,7 @@ def test_the_tabs_of_a_deciding_user_are_full_where_something_was_decided() -> N
 
 def test_the_raw_text_of_a_responders_turn_is_its_answer() -> None:
     story = opened()
-    decided(story, "reply", asked(story))
+    decided(story, "reply", responder_call(story))
     story.finish(ANSWER, speaker="persona")
     turn = story.transcript.turns[-1]
     assert story.detail(turn).raw == ANSWER
@@ -279,7 +280,7 @@ def test_the_raw_text_of_a_responders_turn_is_its_answer() -> None:
 
 def ended(kind: str, **more: Any) -> tuple[Turn, TurnDetail]:
     story = opened()
-    decided(story, kind, asked(story), **more)
+    decided(story, kind, responder_call(story), **more)
     story.end("abstained", "responder", reason=REASON)
     turn = story.transcript.turns[-1]
     return turn, story.detail(turn)
@@ -315,7 +316,7 @@ def test_how_a_responder_ended_it_is_in_plain_sight(
 
 def test_what_is_wrong_with_a_last_decision_is_told_once() -> None:
     story = opened()
-    decided(story, "error", asked(story), valid=False, reason="no tool was called")
+    decided(story, "error", responder_call(story), valid=False, reason="no tool was called")
     story.on("debug.held", hold=1, reason="error", stage="response", error={"message": "no tool"})
     story.on("debug.released", hold=1, choice="fail")
     story.end("failed", "responder", reason="no tool")
@@ -332,7 +333,7 @@ def test_a_turn_that_ended_by_a_decision_has_its_sign() -> None:
 
 def test_badges_of_decisions_and_drafts() -> None:
     story = opened()
-    decided(story, "abstain", asked(story))
+    decided(story, "abstain", responder_call(story))
     decided(story, "reply", by="human", latency=None)
     story.finish(ANSWER, speaker="persona", human=True, draft="edited")
     turn = story.transcript.turns[-1]
@@ -343,7 +344,7 @@ def test_badges_of_decisions_and_drafts() -> None:
 
 def test_a_held_decision_waits_for_no_reply() -> None:
     story = opened()
-    call = asked(story)
+    call = responder_call(story)
     drawing = TurnLines(Geometry(80, 2, 1), Palette())
     turn = story.transcript.turns[-1]
 
@@ -378,7 +379,7 @@ def meter(turns: int = 0) -> Story:
         story.reply("And?")
         story.number += 1
         story.on("turn.started", speaker="persona")
-        decided(story, "reply", asked(story))
+        decided(story, "reply", responder_call(story))
         story.finish(ANSWER, speaker="persona")
     return story
 
@@ -449,7 +450,7 @@ def test_the_meter_is_shorter_where_there_is_no_room() -> None:
 
 async def test_no_control_character_of_a_decision_reaches_the_screen() -> None:
     story = opened()
-    call = asked(story)
+    call = responder_call(story)
     decided(story, HOSTILE, call, tool=HOSTILE, valid=False, reason=HOSTILE,
             arguments={HOSTILE: HOSTILE}, followup=1, max_followups=2,
             calls=[{"tool": HOSTILE, "arguments": {HOSTILE: [1]}, "error": HOSTILE}])  # fmt: skip

@@ -53,7 +53,9 @@ def tools(detail: TurnDetail, turn: Turn, context: Context) -> Document:
 def _card(doc: Document, use: ToolUse, turn: Turn, context: Context) -> None:
     sign, role = tool_sign(use)
     state = use.state
-    state_label = _STATES.get(state) or ("running" if turn.status == OPEN else "no result recorded")
+    state_label = _STATES.get(state) or (
+        "running" if turn.status == OPEN else "no result on record"
+    )
     name = visible_line(use.name or "?", 80)
     doc.blank().line(
         (f"{sign} ", f"{role} bold"), (name, "tool bold"), (f"  {state_label}", f"{role} bold")

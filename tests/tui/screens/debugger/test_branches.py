@@ -34,7 +34,7 @@ from convtui.tui.screens.dialogs.questions import Choose
 from convtui.tui.sources.run import LiveRun
 from convtui.tui.sources.source import LiveSource
 from tests.tui.harness.fake_handle import FakeHandle
-from tests.tui.harness.family import SCENARIO, branch, family, root, said
+from tests.tui.harness.family import SCENARIO, branch, committed_turns, family, root
 from tests.tui.harness.sample import header, until, write_log
 
 SESSION = [
@@ -189,7 +189,7 @@ class Live:
             header(id="live-run", scenario=SCENARIO, created_at="2026-03-02T10:00:00+00:00",
                    change={"kind": "fork", "session": 1, "turn": 2},
                    parents=[{"id": "root-run", "file": str(self.first), "seq": 3}]),
-            *SESSION, *said("Hi.", "Good morning."),
+            *SESSION, *committed_turns("Hi.", "Good morning."),
         ]  # fmt: skip
         self.start = start
         path = write_log(folder / "d.jsonl", start, closed=False)
@@ -228,7 +228,7 @@ class Live:
         return self.run.handle is cast(EngineHandle, self.next)
 
     @property
-    def told(self) -> str:
+    def notices(self) -> str:
         return " ".join(note.message for note in self.app._notifications)
 
     async def begin(self, pilot: Pilot[Any]) -> BranchesScreen:
@@ -279,7 +279,7 @@ async def test_a_switch_that_fails_leaves_everything_as_it_was(live: Live) -> No
         screen = await live.begin(pilot)
         await live.select(pilot, screen, live.first)
         await pilot.press("enter")
-        await until(pilot, lambda: "the provider cannot be set up" in live.told)
+        await until(pilot, lambda: "the provider cannot be set up" in live.notices)
         assert not live.moved
         assert live.run.spec.scenario == SCENARIO
 
@@ -328,7 +328,7 @@ async def test_a_branch_cannot_bring_code_of_its_own(live: Live, tmp_path: Path)
         screen = await opened(pilot, live.app, 5)
         await live.select(pilot, screen, other)
         await pilot.press("enter")
-        await until(pilot, lambda: "This branch has another provider" in live.told)
+        await until(pilot, lambda: "This branch has another provider" in live.notices)
         assert not live.continued
         assert summarise(other).provider == "my_provider.py:Bot"
 

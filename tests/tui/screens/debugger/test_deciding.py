@@ -32,7 +32,7 @@ ANSWER = "Order 17, the 9:40."
 REASON = "the brief does not tell the ferry from the train"
 
 
-def told(number: int) -> list[dict[str, Any]]:
+def decision_records(number: int) -> list[dict[str, Any]]:
     """The records of a turn that a responder decided."""
     at = {"session": 1, "turn": number}
     records = turn(number, "persona", ANSWER)
@@ -50,7 +50,7 @@ OPENING = [
     {"type": "session.started", "session": 1, "session_type": "intake",
      "first_speaker": "provider", "max_turns": 20},
     *turn(1, "provider", "Which order?"),
-    *told(2),
+    *decision_records(2),
 ]  # fmt: skip
 CHOICES = (("go", "go on"), ("reply", "reply by hand"), ("stop", "stop by hand"),
            ("abstain", "abstain by hand"), ("again", "ask again"), ("skip", "skip"))  # fmt: skip
