@@ -71,7 +71,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def heard_in(contexts: tuple[str, ...]) -> set[str]:
     """The actions whose keys are heard in any of `contexts`."""
-    return {action.id for action in Keymap().heard_in(*contexts)}
+    return {action.id for action in Keymap().actions_in(*contexts)}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_row_is_for_a_registered_action_and_there_is_one_for_each() -> None:
 
     row = Handler("move.up", nothing)
     assert handler_table([row]) == {"move.up": row}
-    with pytest.raises(ValueError, match=r"move\.sideways is not in the registry"):
+    with pytest.raises(ValueError, match=r"move\.sideways is not a registered action"):
         handler_table([Handler("move.sideways", nothing)])
     with pytest.raises(ValueError, match=r"move\.up has two handlers"):
         handler_table([row, row])
