@@ -137,7 +137,7 @@ def _scenario(
 
 
 def _waza_choices(task: WazaTask, flags: Mapping[str, Any], provider: str | None) -> list[str]:
-    """What a waza task leaves open, and what was taken in its place."""
+    """Notes on what a waza task leaves open, and the choices made instead."""
     notes = []
     if flags.get("provider") is None:
         taken = f"{provider}, from the settings" if provider else "the built-in demo"
@@ -169,7 +169,7 @@ def _resolve(
 
 
 def check_breakpoints(scenario: Scenario) -> None:
-    """Raises `FilterError` for the first breakpoint that is none."""
+    """Raises `FilterError` for the first invalid breakpoint."""
     from convtui.filters.breaks import parse_breakpoint
 
     for text in scenario.breakpoints:
@@ -180,7 +180,7 @@ def check_breakpoints(scenario: Scenario) -> None:
 
 
 def check_warm(scenario: Scenario) -> None:
-    """Raises `UsageError` for a warm template that is not there, or whose slots are not filled."""
+    """Raises `UsageError` for a missing warm template, or slots that are not filled."""
     if scenario.warm is None:
         return
     from convtui.warm.store import chosen_context
@@ -191,7 +191,7 @@ def check_warm(scenario: Scenario) -> None:
 def _vouched(
     scenario: Scenario, scenario_file: str | None, named: set[str], config: Config
 ) -> list[str]:
-    """What of a log's scenario the user has named: in a scenario file, by flags and settings."""
+    """The keys of a log's scenario that the user named: in a file, by flags or settings."""
     if scenario_file is not None:
         return vouched_for(scenario)
     return [*vouched_for(scenario, named), *vouched_folders(scenario, config.trust)]

@@ -111,7 +111,7 @@ async def _stands(fresh: EngineHandle) -> None:
 
 
 async def _until(fresh: EngineHandle, condition: Callable[[], bool]) -> None:
-    """Waits until something is so; every change of the handle is looked at."""
+    """Waits until a condition holds; it is checked after every change of the handle."""
     changed = asyncio.Event()
     forget = fresh.subscribe(changed.set)
     try:
@@ -123,7 +123,7 @@ async def _until(fresh: EngineHandle, condition: Callable[[], bool]) -> None:
 
 
 async def _give_up(fresh: EngineHandle, *, forget: bool) -> None:
-    """Ends an engine that takes nothing over; with `forget` its log goes with it."""
+    """Ends the new engine after a failed handover; `forget` deletes its log too."""
     await fresh.close()
     if forget and fresh.log_path is not None:
         with contextlib.suppress(OSError):

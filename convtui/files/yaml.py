@@ -54,7 +54,7 @@ _TAG = "tag:yaml.org,2002:"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's data, where each key stands, and the file it came from."""
+    """A file's data, the line of each key, and the path."""
 
     data: Any
     lines: Lines = field(default_factory=dict)
@@ -163,7 +163,7 @@ def _loader_class() -> type[yaml.SafeLoader]:
 
 
 def _bounded(text: str, path: Path | None) -> None:
-    """Refuses what nests too deep, before anything recurses over it."""
+    """Refuses data that nests too deep, before anything recurses over it."""
     import yaml
 
     depth = 0

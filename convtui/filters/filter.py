@@ -34,7 +34,7 @@ class Filter:
         return str(self.node)
 
     def on_turn(self, turn: Turn, transcript: Transcript, lookup: Lookup | None = None) -> Answer:
-        """What the expression says of a turn; None while that is not known."""
+        """Whether the expression matches a turn; None while that is not known."""
         return self._turn(turn, transcript, lookup)
 
     def on_run(self, run: Any) -> Answer:
@@ -46,7 +46,7 @@ class Filter:
         return self._run(run)
 
     def on_header(self, transcript: Transcript) -> Answer:
-        """What the run-level atoms alone say of the run of a transcript."""
+        """Whether the run-level atoms alone match the run of a transcript."""
         return self._run(HeaderRun(transcript))
 
     def atoms(self) -> Iterator[Atom]:
@@ -121,7 +121,7 @@ def _wanted(node: Node) -> Iterator[Atom]:
 
 
 def _compile(node: Node) -> tuple[Test, RunTest]:
-    """The tree as two functions: one over a turn, one over a run."""
+    """Compiles the tree to two functions: one over a turn, one over a run."""
     if isinstance(node, Atom):
         return compile_atom(node)
     if isinstance(node, Not):

@@ -25,7 +25,7 @@ OPS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 
 
 class BadValueError(Exception):
-    """A value that an atom cannot take; `offset` is into the value."""
+    """A value that an atom does not accept; `offset` is into the value."""
 
     def __init__(self, message: str, offset: int = 0) -> None:
         self.offset = offset
@@ -73,7 +73,7 @@ def date_of_run(atom: Atom) -> RunTest:
 
 
 class RunFacts:
-    """What the atoms about runs ask of a run. `provider` is its name and its SPEC."""
+    """The facts that the atoms about runs need. `provider` is its name and its SPEC."""
 
     __slots__ = ("created_at", "model", "persona", "provider", "tags")
 
@@ -93,7 +93,7 @@ class RunFacts:
 
 
 class HeaderRun(RunFacts):
-    """The run of a transcript, as its header tells it."""
+    """The run of a transcript, from its header."""
 
     __slots__ = ()
 

@@ -51,7 +51,7 @@ Stored = str | bytes
 
 
 class _UnfitError(Exception):
-    """A value that no column takes."""
+    """A value that fits no column."""
 
 
 @dataclass(slots=True)
@@ -132,7 +132,6 @@ class _Collector(LogReader):
         self.kept: dict[tuple[int, int], list[RecordDict]] = {}
 
     def take_record(self, record: RecordDict, line: bytes, offset: int) -> None:
-        """Takes in a record."""
         super().take_record(record, line, offset)
         if record.get("type") in _KEPT and "turn" in record:
             address = (record.get("session", 1), record["turn"])
@@ -158,7 +157,7 @@ def _take(rows: RunRows, reader: _Collector) -> None:
 
 
 def _completed(summary: RunSummary, transcript: Transcript) -> RunSummary:
-    """What the last lines of a log that has no trailer do not say."""
+    """The summary of a log without a trailer; what its last lines lack is from `transcript`."""
     sides = transcript.totals.values()
     provider = transcript.totals.get("provider")
     known: dict[str, Any] = {
@@ -235,7 +234,7 @@ def _number(value: Any) -> int | float | None:
 
 
 def stored(text: str) -> Stored:
-    """A text as a column takes it."""
+    """A text as it is stored in a column."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -244,7 +243,7 @@ def stored(text: str) -> Stored:
 
 
 def loaded(value: Stored) -> str:
-    """The text of a column, exact."""
+    """The exact text of a column."""
     return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")
 
 
@@ -320,7 +319,6 @@ class IndexedRun:
         return turn
 
     def raw(self, turn: Turn) -> str | None:
-        """The raw reply of the turn."""
         if self._has_raw == RAW_ELSEWHERE:
             if self._seeded is None:
                 self._seeded = self._elsewhere()
@@ -330,7 +328,6 @@ class IndexedRun:
         return loaded(self._raw) if self._raw is not None else None
 
     def records(self, turn: Turn) -> list[RecordDict]:
-        """Names of tools and what was printed, as records."""
         return [
             {"type": "tool.called", "name": text}
             if kind == "t"
@@ -342,17 +339,14 @@ class IndexedRun:
         return self.notes.get((turn.session, turn.number))
 
     def marked(self, turn: Turn) -> bool:
-        """Whether the turn is marked."""
         note = self._note(turn)
         return note is not None and note.mark
 
     def noted(self, turn: Turn) -> bool:
-        """Whether there is a note on the turn."""
         note = self._note(turn)
         return note is not None and bool(note.note)
 
     def correction(self, turn: Turn) -> TurnNote | None:
-        """What was corrected on the turn by hand."""
         note = self._note(turn)
         return note if note is not None and note.corrects else None
 
@@ -367,7 +361,7 @@ def decode_notes(text: str) -> Mapping[Address, TurnNote]:
 
 
 def header_of(run: RunSummary) -> RecordDict:
-    """As much of a header as the atoms about runs ask of it, with the tags as they are now."""
+    """The part of a header that the atoms about runs need, with the tags as they are now."""
     return {
         "persona": run.persona,
         "provider": {"name": run.provider_name, "spec": run.provider, "model": run.model},

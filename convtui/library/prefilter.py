@@ -41,7 +41,7 @@ ANYTHING: Final = Condition()
 
 
 def prefilter(node: Node, *, full_text: bool) -> Condition:
-    """What every turn that an expression is true of passes."""
+    """A condition that every matching turn passes; others may pass it too."""
     return _may(node, True, full_text)
 
 

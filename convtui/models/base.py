@@ -68,7 +68,7 @@ class Usage(BaseModel):
         return self.model_copy(update=news)
 
     def plus(self, other: Usage) -> Usage:
-        """The sum; a figure known on one side only is kept as it is."""
+        """Adds figures; one that only one side knows is kept as it is."""
 
         total = self.model_copy()
         for name in type(self).model_fields:
@@ -142,7 +142,6 @@ class ReplyFold:
         self.refused = False
 
     def add(self, delta: Delta) -> None:
-        """Takes in one delta."""
         if delta.text:
             self._text.add(delta.text)
         if delta.reasoning:
@@ -221,5 +220,5 @@ class ModelClients(Protocol):
         ...
 
     async def priced(self, model: str) -> bool:
-        """Whether what a model costs is known before it is called. May take seconds."""
+        """Whether the price of a model is known before it is called. May take seconds."""
         ...

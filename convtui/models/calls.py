@@ -110,8 +110,6 @@ def _is_whole(text: str) -> bool:
 
 @dataclass(slots=True)
 class _Open:
-    """A call that is being put together."""
-
     index: int | None
     id: str = ""
     name: str = ""
@@ -129,7 +127,7 @@ class _Open:
         return self._pieces[0] if self._pieces else ""
 
     def append(self, text: str) -> str:
-        """Takes arguments in, up to their end; returns what comes behind it."""
+        """Appends arguments up to their end; returns what follows it."""
         end = self.end.feed(text)
         self._pieces.append(text[:end])
         return "" if end is None else text[end:]
@@ -170,7 +168,6 @@ class CallFold:
         self._doubts: dict[str, None] = {}
 
     def add(self, piece: ToolCallDelta) -> None:
-        """Takes in one piece."""
         call = self._continued(piece)
         if call is None:
             call = self._begin(piece.index, piece.id or "", piece.name or "")

@@ -61,7 +61,7 @@ class FlaggedScenario:
     persona_source: str | None = None
 
     def at_flag(self, problem: Problem) -> Problem:
-        """The problem said about the flag that caused it, where one did."""
+        """The problem attributed to the flag that caused it, where one did."""
         if problem.path is not None or not problem.key:
             return problem
         for path, flag in self.origin.items():
@@ -102,7 +102,7 @@ def apply_flags(
 
 
 class _Merge:
-    """The flags that are `given`, laid over `data` one kind after the other."""
+    """Applies the `given` flags to `data`, one kind after the other."""
 
     def __init__(self, data: dict[str, Any], given: dict[str, Any], cwd: Path) -> None:
         self.data = data
@@ -182,7 +182,7 @@ class _Merge:
 
 
 def keys_set_by(flags: Mapping[str, Any]) -> set[str]:
-    """The dotted keys of a scenario that these flags set, whatever they set them to."""
+    """The dotted keys of a scenario that these flags set."""
     given = {
         key.replace("-", "_").rstrip("_")
         for key, value in flags.items()

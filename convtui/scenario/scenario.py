@@ -172,7 +172,7 @@ class Scenario(StrictModel):
         return list(self.sessions) or ["default"]
 
     def signal_action(self, signal: str) -> OnSignal:
-        """What a matched signal does; case does not matter."""
+        """The action of a matched signal; case does not matter."""
         folded = signal.casefold()
         for declared, action in self.on_signal.items():
             if declared.casefold() == folded:
@@ -314,7 +314,7 @@ class Scenario(StrictModel):
         return scenario
 
     def problems(self) -> list[Problem]:
-        """What still keeps this scenario from running, though each file in it is right."""
+        """What keeps this scenario from running although each of its files is valid."""
         problems = []
         persona = self.persona
         if persona.needs_model:
@@ -341,7 +341,7 @@ class Scenario(StrictModel):
         return public_scenario(self.for_engine(), redactor)
 
     def tell(self, redactor: Redactor) -> None:
-        """Has `redactor` know the secrets of this scenario, and what it lets be written."""
+        """Tells `redactor` the secrets of this scenario and the values it may write."""
         redactor.allowed = LogValues(self.log_values)
         redactor.add(*scenario_secrets(self.for_engine(), redactor.allowed))
 

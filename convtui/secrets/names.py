@@ -14,7 +14,6 @@ from typing import Final
 
 
 def words(text: str) -> frozenset[str]:
-    """The words of a list that is written as text."""
     return frozenset(text.split())
 
 
@@ -135,7 +134,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def _counts(parts: list[str]) -> bool:
-    """Whether a name with `token` in it says how many there are: `max_tokens`, `token_budget`."""
+    """Whether a name with `token` in it is a count: `max_tokens`, `token_budget`."""
     if "tokens" in parts:
         return bool(_COUNTING.intersection(parts))
     after = parts[parts.index("token") + 1 :] if "token" in parts else []
@@ -154,7 +153,7 @@ def is_telling_name(name: str, value: object) -> bool:
 
 
 def is_harmless_name(name: str) -> bool:
-    """Whether a value of this name is known to be none of anybody's secrets."""
+    """Whether a value of this name is known not to be a secret."""
     plain = plain_name(name)
     if plain in _HARMLESS:
         return True
@@ -162,7 +161,7 @@ def is_harmless_name(name: str) -> bool:
 
 
 def is_free_form(name: str) -> bool:
-    """Whether all that stands below a parameter is for the model to read: schemas, stop words."""
+    """Whether everything below a parameter is meant for the model: schemas, stop words."""
     return plain_name(name) in _FREE_FORM
 
 

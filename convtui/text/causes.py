@@ -26,7 +26,7 @@ _CONTROL_FLOW = ("CancelledError", "GeneratorExit", "StopIteration", "StopAsyncI
 
 
 def text_of(error: BaseException, limit: int = _LIMIT) -> str:
-    """What an exception says, its notes too; its type's name when it says nothing usable."""
+    """The message of an exception with its notes; its type's name when that is unusable."""
     name = type(error).__name__
     try:
         message: object = error.msg if isinstance(error, SyntaxError) else str(error)
@@ -50,7 +50,7 @@ def repr_of(value: object) -> str:
 
 
 def describe_one(error: BaseException, limit: int = _LIMIT) -> str:
-    """`ErrorType: message` of one exception, without what is behind it."""
+    """`ErrorType: message` of one exception, without its causes."""
     name = type(error).__name__
     text = text_of(error, limit)
     if isinstance(error, ModuleNotFoundError) and error.name:
@@ -129,7 +129,7 @@ def causes(error: BaseException) -> list[BaseException]:
 
 
 def frames_behind(error: BaseException) -> tuple[str, ...]:
-    """The developer's own traceback lines that an error of ours, or one behind it, carries."""
+    """The developer's own traceback lines that one of our errors, or a cause of it, carries."""
     for item in chain(error):
         frames: Any = getattr(item, "frames", ()) if isinstance(item, ConvtuiError) else ()
         if frames:

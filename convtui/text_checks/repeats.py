@@ -82,7 +82,7 @@ _ECHOED: Final = 8
 
 
 class Said:
-    """What one side has said in one session: hashes of all of it, the words of the last few."""
+    """What one side said in one session: hashes of all its texts, words of the last few."""
 
     __slots__ = ("_count", "_hashes", "_recent", "_short")
 
@@ -152,7 +152,7 @@ class Said:
     def _short_line(
         self, distinct: frozenset[str], reading: Reading, position: int, remember: bool
     ) -> Noticed | None:
-        """A line of few words that was said with other words between them a moment ago."""
+        """A short line that the same side said a moment ago, apart from filler words."""
         core = frozenset({"thanks" if word == "thank" else word for word in distinct}) - _FILLERS
         entry: Noticed | None = None
         tells = sum(map(len, core)) >= _SHORT_LETTERS or (core and core <= _FAREWELLS)
@@ -204,7 +204,7 @@ _POLITE: Final = ANSWERS | _FAREWELLS | frozenset(
 
 
 def is_answer(distinct: frozenset[str], reading: Reading) -> bool:
-    """Whether a text is nothing but an answer: yes, go on, 42, it is HT-2291."""
+    """Whether a text is only an answer: yes, go on, 42, it is HT-2291."""
     if len(distinct) > _NEAR_WORDS:
         return False
     if distinct & _AFFIRMING and not distinct & _FAREWELLS:
@@ -215,7 +215,7 @@ def is_answer(distinct: frozenset[str], reading: Reading) -> bool:
 
 
 def _is_formula(reading: Reading, ago: int) -> bool:
-    """Whether a text is what a service says at the end of every matter."""
+    """Whether a text is a formula that services use at the end of a conversation."""
     if is_farewell(reading):
         return True
     return (
@@ -238,7 +238,7 @@ def _alike(distinct: frozenset[str], others: frozenset[str]) -> bool:
 
 
 def _names_differ(different: frozenset[str], text: str, other: str) -> bool:
-    """Whether texts differ in a day, a count or a word with a capital within its sentence."""
+    """Whether texts differ in a day, a number or a capitalised word inside a sentence."""
     if different & _DAYS:
         return True
     return any(

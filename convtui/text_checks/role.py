@@ -107,7 +107,7 @@ def persona_as_assistant(reading: Reading, *, was_out: bool) -> Noticed | None:
 
 
 def _first(sign: Sign, reading: Reading) -> tuple[int, int] | None:
-    """The first place where a sign stands as the speaker's own words."""
+    """The first match of a sign in the speaker's own words."""
     for match in sign.pattern.finditer(reading.lowered):
         if not reading.is_cited(match.start()):
             return match.span()

@@ -22,7 +22,7 @@ _ROLE_ALONE: Final = Labels(_NO_NAMES)
 
 
 def notice_role(speaker: str, text: str) -> Noticed | None:
-    """The first sign that `speaker` ("persona" or "provider") talks as the other side."""
+    """The first sign that `speaker` ("persona" or "provider") speaks as the other side."""
     return _role(_ROLE_ALONE, speaker, Reading(text), was_out=False)
 
 
@@ -80,7 +80,7 @@ class TextChecks:
     def _compared(
         self, session: int, speaker: str, reading: Reading, *, remember: bool
     ) -> tuple[Noticed | None, Noticed | None, Noticed | None]:
-        """What comparing with earlier turns gives: a repetition, an echo, a farewell too many."""
+        """Findings from earlier turns: a repetition, an echo, a farewell too many."""
         repeat = self._side(session, speaker).said.again(
             reading, polite=speaker == "provider", remember=remember
         )
@@ -107,8 +107,6 @@ class TextChecks:
 
 
 class _Side:
-    """One side in one session."""
-
     __slots__ = ("out", "said")
 
     def __init__(self) -> None:
@@ -117,7 +115,7 @@ class _Side:
 
     @property
     def was_out(self) -> bool:
-        """Whether it was out of its role in one of its last turns."""
+        """Whether this side was out of its role in one of its last turns."""
         return self.out > 0
 
 
@@ -131,7 +129,7 @@ def _role(labels: Labels, speaker: str, reading: Reading, *, was_out: bool) -> N
 
 
 def _is_labelled(role: Noticed | None) -> bool:
-    """Whether the beginning is told already."""
+    """Whether the beginning was reported already."""
     return role is not None and role["rule"] == "other-label"
 
 

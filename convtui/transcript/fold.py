@@ -111,7 +111,6 @@ class Transcript:
 
     @property
     def id(self) -> str:
-        """The conversation's id."""
         return str(self.header.get("id", ""))
 
     @property
@@ -142,7 +141,6 @@ class Transcript:
 
     @property
     def current(self) -> Turn | None:
-        """The turn in progress."""
         return self._current if self._current is not None and self._current.status == OPEN else None
 
     # --- taking records in
@@ -355,7 +353,7 @@ class Transcript:
         self._current = None
 
     def _used(self, usage: Any) -> None:
-        """What a session used in all, where nobody knows what each call of it did."""
+        """Usage of a whole session, where its single calls reported none."""
         for side, figures in (usage or {}).items():
             totals = self._side({"side": side})
             totals.add(figures)
@@ -397,7 +395,7 @@ class Transcript:
 
     @staticmethod
     def _beside_tools(turn: Turn, record: RecordDict) -> None:
-        """What the turn says so far was written beside tool calls: another round begins."""
+        """Another round begins: the turn's text so far was written beside tool calls."""
         if not turn.text.strip():
             return
         number = record.get("round")
@@ -666,7 +664,7 @@ class Transcript:
 
 
 def take_noticed(turn: Turn, noticed: Any) -> None:
-    """What the heuristics noticed about the text that was said, and of no earlier one."""
+    """Takes the findings about the committed text, not those about an earlier one."""
     flags = int(turn.flags) & ~_ALL_NOTICED
     turn.codes = tuple(code for code in turn.codes if code.partition(":")[0] not in _NOTICED)
     for entry in noticed or ():
@@ -677,7 +675,7 @@ def take_noticed(turn: Turn, noticed: Any) -> None:
 
 
 def _incomplete(turn: Turn, record: RecordDict) -> None:
-    """Why a reply did not come to its end: as recorded, and as its finish reason says."""
+    """Keeps why a reply is incomplete: as recorded, and by its finish reason."""
     reason = record.get("incomplete")
     ended = finish_means(record.get("finish_reason"))
     if reason or ended:
@@ -695,7 +693,7 @@ def _error(turn: Turn, record: RecordDict, error: dict[str, Any]) -> None:
 
 
 def _stopped_at_empty(turn: Turn, termination: dict[str, Any]) -> bool:
-    """Whether a turn went through its hooks, says nothing, and the run did not go on from there."""
+    """Whether a turn went through its hooks, is empty, and was the last of the run."""
     return (
         turn.status == OPEN
         and turn.stage == "post_process"
@@ -708,7 +706,7 @@ def _stopped_at_empty(turn: Turn, termination: dict[str, Any]) -> bool:
 
 
 def _is_of_the_turn(termination: dict[str, Any]) -> bool:
-    """Whether what a session failed of is what was said, or was not, and no hook or program."""
+    """Whether a session failed for what a side said, or did not say, and not in a hook."""
     detail = termination.get("detail")
     category = detail.get("category") if isinstance(detail, dict) else None
     return category in ("provider", "user_simulator")
@@ -721,7 +719,7 @@ def _ended_at_once(turn: Turn, termination: dict[str, Any]) -> None:
 
 
 def _ending(turn: Turn, termination: dict[str, Any]) -> None:
-    """What an ending that is no ordinary one says about its last turn."""
+    """Marks the last turn before an ending that is not an ordinary one."""
     kind, by = termination.get("kind"), termination.get("by")
     if kind == "abstained" and not any(code.startswith("decided:") for code in turn.codes):
         turn.code("decided:abstain")

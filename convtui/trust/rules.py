@@ -158,13 +158,13 @@ class Item:
 
     @property
     def key(self) -> str:
-        """The same for the same thing only; tells nothing of the value."""
+        """Equal for equal items only; reveals nothing of the value."""
         return hashlib.sha256(canonical([self.field, self.value])).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What has to be agreed to before a log is gone on with."""
+    """What the user must agree to before a log is continued."""
 
     log: str
     why: str
@@ -175,7 +175,6 @@ class Question:
     """What a yes is a yes to: keys of `Item`s; see `StartSpec.vouched`."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data, for a frame."""
         return asdict(self)
 
     @classmethod
@@ -190,12 +189,12 @@ class Question:
 
     @property
     def text(self) -> str:
-        """All of it, as a command tells it."""
+        """The whole question as a command prints it."""
         return "\n".join([f"{self.log}: {self.why}. Going on with it would", *self.lines])
 
     @property
     def lines(self) -> list[str]:
-        """What it would do, as the lines of a list."""
+        """What each item would do, as lines of a list."""
         return [f"  - {line}" for line in self.would]
 
 
@@ -203,7 +202,7 @@ class Question:
 
 
 def items(scenario: Scenario) -> list[Item]:
-    """Everything that a scenario names, but for what is inert."""
+    """Everything that a scenario names, except for what is inert."""
     data = scenario.model_dump(mode="json", exclude_none=True)
     return list(_items(data, ""))
 
@@ -238,7 +237,7 @@ def _tool(tool: Any) -> Any:
 
 
 def _absolute(use: str) -> str:
-    """A SPEC as it will be loaded: below the working directory where it is relative."""
+    """A SPEC as it will be loaded: relative paths are below the working directory."""
     try:
         return str(parse_provider_spec(use).resolved(Path.cwd()))
     except ProviderLoadError:
@@ -306,7 +305,7 @@ def make_seal(header: Record) -> str:
 
 
 def why_not_own(header: Record) -> str:
-    """Why a header is not this user's word, in a sentence; empty when it is."""
+    """One sentence why a header is not this user's own; empty when it is."""
     seal = header.get("seal")
     if seal is None:
         return (
@@ -325,7 +324,7 @@ def why_not_own(header: Record) -> str:
 
 
 def own_scenario(header: Record) -> OwnValues:
-    """A header's scenario; filled from the user's own file only where it is this user's word."""
+    """A header's scenario, filled from the user's own file only where the header is their own."""
     recorded = header.get("scenario")
     recorded = recorded if isinstance(recorded, dict) else {}
     return without_values(recorded) if why_not_own(header) else with_own_values(recorded)
