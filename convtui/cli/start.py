@@ -44,7 +44,7 @@ def plan(
 ) -> Plan:
     """Resolves files, flags and settings. Raises `UsageError` for any mistake in them.
 
-    What a waza file has that means nothing here is said on standard error.
+    Keys of a waza file that are not supported are listed on standard error.
     """
     config = settings(
         out_dir=flags.get("out"),
@@ -155,17 +155,17 @@ def _resolve(
     base: Scenario | None, flags: Mapping[str, Any], config: Config, *, provider_open: bool
 ) -> tuple[Scenario, set[str]]:
     """The scenario to run, and the keys of it that the user's flags and settings have set."""
-    laid = {key: value for key, value in flags.items() if key not in _HOW and value is not False}
-    if base is None and laid.get("persona") is None:
-        laid["persona"] = config.persona
+    given = {key: value for key, value in flags.items() if key not in _HOW and value is not False}
+    if base is None and given.get("persona") is None:
+        given["persona"] = config.persona
     if provider_open:
         for name in ("provider", "api_base", "user_api_base"):
-            if laid.get(name) is None:
-                laid[name] = getattr(config, name)
-    scenario = merge_flags(base, laid, ready=False)
+            if given.get(name) is None:
+                given[name] = getattr(config, name)
+    scenario = merge_flags(base, given, ready=False)
     if scenario.persona.needs_model and config.user_model:
-        laid["user_model"] = config.user_model
-    return merge_flags(base, laid), keys_set_by(laid)
+        given["user_model"] = config.user_model
+    return merge_flags(base, given), keys_set_by(given)
 
 
 def check_breakpoints(scenario: Scenario) -> None:

@@ -130,7 +130,7 @@ class EngineHandle:
         self._last_beat = 0.0
         self._write_lock = threading.Lock()
 
-    # --- what a screen asks
+    # --- state for screens
 
     @property
     def over(self) -> bool:
@@ -447,7 +447,7 @@ class EngineHandle:
                 try:
                     record = self._decoded(line)
                 except ValueError:
-                    # Somebody else has written into it; opening the log tells where.
+                    # Another program has written into it; opening the log reports where.
                     break
                 self._apply(record, self._next_offset, len(line))
 
@@ -497,7 +497,7 @@ class EngineHandle:
 
 
 async def inspect_provider(spec: StartSpec, *, python: str | None = None) -> dict[str, Any]:
-    """Loads a provider in an engine process of its own and tells what it is.
+    """Loads a provider in an engine process of its own and describes it.
 
     `{identity, hooks, near_names, termination_signals, stateful, call, construction}`, as
     `convtui.engine.conversation.build.describe_provider()` has it. Raises `EngineError` with the

@@ -24,7 +24,7 @@ async def continue_live(
     """Goes on with a conversation in a new engine; the old one ends only when the new one is up.
 
     Raises `EngineError` when the new engine cannot start, when its provider cannot be set up, or
-    when it cannot summarise what it was started to summarise: nothing has changed then. The log
+    when it cannot summarise the history as requested: nothing has changed then. The log
     named by `parent` is closed as "continued as ...".
     """
     fresh = EngineHandle(python=handle.python)
@@ -136,7 +136,7 @@ def _remove(log: Path) -> None:
 
 
 async def _compressed(fresh: EngineHandle) -> None:
-    """Waits until a history is summarised, or until somebody is asked something before that.
+    """Waits until a history is summarised, or until the engine holds before that.
 
     Raises `EngineError` with the reason when there is no summary.
     """

@@ -101,7 +101,7 @@ def builtin_dir(name: str) -> Path:
 
 
 def writable_dir(path: Path) -> Path:
-    """`path` as a directory that exists and takes files; made when missing.
+    """`path` as a writable directory, which is created when missing.
 
     Raises `FileError` that says why it cannot be.
     """
@@ -148,9 +148,9 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def write_private(path: Path, text: str, *, replace: bool = True) -> bool:
-    """Writes a file, whole or not at all, readable by the user alone; folders are made.
+    """Writes a file atomically, readable by the user alone; folders are created.
 
-    Without `replace` a file that is there already is left alone, and the answer is False. Raises
+    Without `replace` an existing file is left alone, and False is returned. Raises
     `FileError` when it cannot be written.
     """
     import tempfile

@@ -91,9 +91,9 @@ def read_private(folder: Path, name: str) -> bytes | None:
 
 
 def load_key(paths: Paths, *, make: bool = False) -> bytes | None:
-    """The user's key; None when there is none and it is not to be made.
+    """The user's key; None when there is none and none is to be created.
 
-    Two processes that make it at once end up with the same one. Raises `FileError` when it cannot
+    Two processes that create it at once end up with the same one. Raises `FileError` when it cannot
     be used.
     """
     folder = private_folder(paths)

@@ -362,7 +362,7 @@ class _Layers:
 
 
 def project_settings(data: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    """Those settings of a project's file that count only in a trusted folder, as they stand there.
+    """The settings of a project's file that count only in a trusted folder, as written there.
 
     Without an effect, and so without need of trust: the demo, a built-in persona, a path that
     leads nowhere out of the project.
@@ -385,7 +385,7 @@ def project_settings(data: Mapping[str, Any], file: Path) -> dict[str, Any]:
 def untrusted_settings(data: Mapping[str, Any], file: Path, paths: Paths) -> Untrusted | None:
     """The settings of a project that its folder is not trusted with: all or none."""
     named = project_settings(data, file)
-    # Without any no list has to be read.
+    # Without any, the list need not be read.
     why = why_untrusted(paths, file.parent, named) if named else ""
     return Untrusted(file, named, why) if why else None
 

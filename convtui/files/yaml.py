@@ -153,7 +153,7 @@ def parse_value(text: str) -> Any:
 def _loader_class() -> type[yaml.SafeLoader]:
     import yaml
 
-    # libyaml reads some ten times faster where it was built in; both raise the same errors.
+    # libyaml, where built in, is about ten times faster; both raise the same errors.
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     loader: Any = type("_Loader", (base,), {"yaml_implicit_resolvers": {}})
     merge = re.compile(r"^<<$")

@@ -14,7 +14,7 @@ from convtui.transcript.fold import OPEN, Flag, Transcript, Turn
 
 
 class Lookup(Protocol):
-    """Reads what the fold does not keep. Answers None for what cannot be had.
+    """Reads what the fold does not keep. Returns None for what is not available.
 
     `raw` is all that most expressions need. An object that also has `records` answers for tool
     names and outputs; one that has `marked` and `noted` for marks and notes; one that has

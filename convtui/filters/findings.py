@@ -22,7 +22,7 @@ DECISIONS: Final = ("reply", "stop", "abstain", "error")
 
 def noticed(name: str) -> Callable[[Atom], Test]:
     """Whether a heuristic raised the flag `name`, one of `corrections.CORRECTABLE`; with a value,
-    whether that rule did. What was added by hand has no rule.
+    whether that rule did. Flags added by hand have no rule.
 
     The engine's own fold knows at the gate of `commit` what is about to be recorded: a breakpoint
     fires there.

@@ -49,7 +49,7 @@ def families(runs: Iterable[RunSummary]) -> list[RunNode]:
     """The roots with everything below them, in the order in which `runs` first names a family.
 
     A run whose parent is not among `runs` is a root. Logs that name each other in a circle are cut
-    open at the oldest of them. Linear in the number of runs, however deep they go.
+    at the oldest of them. Linear in the number of runs, however deep they go.
     """
     everything = [RunNode(run) for run in runs]
     parents = _parents(everything)

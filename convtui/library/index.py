@@ -168,10 +168,10 @@ class Index:
         progress: Progress | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> list[RunSummary]:
-        """Every run, newest first, after what has changed in the folder was taken in.
+        """Every run, newest first, after the index was updated from the folder.
 
-        `turns` wants the turns of every run, not only its row. `progress` is told after each run
-        that was read, `stop` asked before.
+        With `turns` the turns of every run are indexed too. `progress` is called after each run
+        that was read, `stop` before.
         """
         with uncollected():
             seen, logs, notes = scan(self.folder)
@@ -336,7 +336,7 @@ class Index:
         )
         self._db.execute("UPDATE numbers SET forgotten = 0")
 
-    # --- asking
+    # --- queries
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

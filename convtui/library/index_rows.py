@@ -105,7 +105,7 @@ def read_run(path: Path, *, turns: bool) -> RunRows:
             _take(rows, reader)
         rows.depth = WITH_TURNS
     except LogError:
-        # No log after all (one of a newer version, say): it has no turns that could be found.
+        # Not a log after all (one of a newer version, say): it has no turns to match.
         rows.depth = WITH_TURNS
     except (_UnfitError, ValueError, TypeError, RecursionError, OSError):
         rows.turns, rows.texts, rows.words, rows.sessions = [], [], [], "[]"
@@ -247,7 +247,7 @@ def loaded(value: Stored) -> str:
     return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")
 
 
-# --- what was said, to be searched by three characters at a time
+# --- texts, searched by trigrams
 
 _LIKE_ASCII = str.maketrans({"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"})
 _CONTROL = str.maketrans({chr(code): " " for code in range(32)})
@@ -262,12 +262,12 @@ def fold_text(text: str) -> str:
     return folded.encode("utf-8", "replace").decode()
 
 
-# --- back again
+# --- from rows to transcripts
 
 
 class IndexedRun:
-    """One run of the index at a time, as the evaluator of filters wants it: a transcript and a
-    lookup."""
+    """One run of the index at a time, in the form the filter evaluator needs: a transcript and
+    a lookup."""
 
     def __init__(self) -> None:
         self.transcript = Transcript()
@@ -285,7 +285,7 @@ class IndexedRun:
         notes: str,
         elsewhere: Callable[[], Mapping[int, str | None]],
     ) -> None:
-        """Goes on with another run.
+        """Moves on to another run.
 
         `elsewhere` reads the raw replies, by turn index, that stand in a parent log.
         """

@@ -57,9 +57,9 @@ class Library:
     ) -> list[RunSummary]:
         """Every run, newest first, as the files are now.
 
-        With `turns` the index takes in the turns of all runs, so that `search()` has to open no
-        log. `progress` is told how many of how many changed logs were read; `stop` is asked before
-        each, and what is known then is listed.
+        With `turns` the turns of all runs are indexed, so that `search()` has to open no log.
+        `progress` gets how many of how many changed logs were read; `stop` is called before each,
+        and ends the update early.
         """
         runs = self._by_index(
             lambda index: index.listing(turns=turns, progress=progress, stop=stop)
@@ -85,7 +85,7 @@ class Library:
         progress: Progress | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> list[RunSummary]:
-        """Those of `runs` that a filter finds: by what they are, or by one of their turns.
+        """The `runs` that a filter matches, by their own facts or by one of their turns.
 
         Runs whose turns the index does not have are looked up in their logs, unless `open_logs` is
         False: then they are left out.
@@ -177,7 +177,7 @@ def _search(
     every = len(here) == len(everything)
     condition = prefilter(expression.node, full_text=index.full_text)
     indexed = IndexedRun()
-    # First one turn of each run, which is enough where the condition says all there is to say.
+    # First one turn of each run, which is enough where the condition is exact.
     for first in (True, False):
         entered, matched = 0, False
         asked_of = None if first and every else here

@@ -35,7 +35,7 @@ MOST_PARTS: Final = 50
 class Usage(BaseModel):
     """Tokens and cost of one call, or of many. None is "unknown", which is not zero.
 
-    What can be no such figure (a text, less than nothing, no number) is unknown.
+    A value that cannot be a figure (text, negative, NaN) is unknown.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -62,7 +62,7 @@ class Usage(BaseModel):
     def updated(self, later: Usage) -> Usage:
         """The figures of a later piece of the same reply, which are totals so far.
 
-        One that is unknown there, or back at zero, leaves the figure as it was.
+        A figure that is unknown there, or back at zero, stays as it was.
         """
         news = {name: value for name, value in later if value or getattr(self, name) is None}
         return self.model_copy(update=news)
@@ -208,7 +208,7 @@ class ModelClient(Protocol):
         tools: Sequence[Mapping[str, Any]] = (),
         params: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[Delta]:
-        """The reply as deltas, as they arrive. `params` are laid over the client's own."""
+        """The reply as deltas, as they arrive. `params` override the client's own."""
         ...
 
 

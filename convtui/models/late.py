@@ -14,7 +14,7 @@ def on_import(name: str, then: Callable[[], None]) -> Callable[[], None]:
     """Calls `then` when the module `name` has been imported, at once where it is there already.
 
     `then` is called before the import returns to whoever asked for it, in that thread, at most
-    once. Returns what takes the wish back; it does nothing after `then` was called.
+    once. Returns a function that cancels it, which does nothing after `then` was called.
     """
     if name in sys.modules:
         then()

@@ -208,7 +208,7 @@ class LitellmClient:
     ) -> AsyncIterator[Delta]:
         """One attempt; the reply as deltas, as they arrive.
 
-        `params` are laid over the client's own: `api_base` and `api_key` (else the environment's;
+        `params` override the client's own: `api_base` and `api_key` (else the environment's;
         else none, where `api_base` is not the provider's own host), and whatever the model takes
         (`temperature`, `extra_headers`, ...). `stream: false` asks for the whole reply at once and
         yields one delta; `stream_options: null` sends none, for endpoints that refuse them (usage

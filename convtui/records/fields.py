@@ -85,7 +85,7 @@ _Form = tuple[int, _Getter, _Getter, list[type], tuple[_Other, ...], tuple[str, 
 class FieldChecker:
     """Holds records to the types of their fields.
 
-    One for each reader: it knows what the last ones were like.
+    One for each reader: it remembers the form of the last records.
     """
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class FieldChecker:
 
 
 class _Objects:
-    """Looks at objects of a shape, one after the other, for whether anything is wrong at all.
+    """Checks consecutive objects of one shape for any fault.
 
     Most have the fields, and those the types, of the one before; whether they do is found out by
     functions written in C, of which joining texts fails on a value of another type.
@@ -330,7 +330,7 @@ def _held(value: Any, field: _Field, path: _Path, faults: list[FieldFault]) -> A
 
 
 def _in_range(value: Any) -> bool:
-    # Of what is not a number both comparisons are false.
+    # For NaN both comparisons are false.
     return bool(-LIMIT < value < LIMIT)
 
 

@@ -43,7 +43,7 @@ def later(at: datetime, seconds: float) -> datetime:
 def local_day(at: object) -> date | None:
     """The user's own day of a time: a text, seconds since 1970, or a datetime; None for others.
 
-    What has no time zone is taken to be the user's own time.
+    A time without a zone is taken to be local.
     """
     try:
         if isinstance(at, (int, float)):

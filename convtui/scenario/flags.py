@@ -50,7 +50,7 @@ _ELSEWHERE = ("out", "resume", "trust", "python", "env_file", "wire", "paused", 
 
 @dataclass(frozen=True, slots=True)
 class FlaggedScenario:
-    """Data with flags laid over it.
+    """Data with flags applied.
 
     `origin` maps the keys that flags set to the flags, `persona_source` says where a persona
     that a flag named came from.
@@ -76,7 +76,7 @@ class FlaggedScenario:
 def apply_flags(
     data: dict[str, Any], flags: Mapping[str, Any], cwd: Path, keys: Collection[str]
 ) -> FlaggedScenario:
-    """`data` of a scenario with `flags` laid over it; see `scenario.merge_flags`.
+    """`data` of a scenario with `flags` applied; see `scenario.merge_flags`.
 
     `keys` are the dotted names that `set` knows. Raises `UsageError`.
     """

@@ -22,10 +22,10 @@ class _Piece:
 
 
 def masked_events(text: str, redactor: Redactor) -> str:
-    """`text` without secrets, also those of which each event has only a part.
+    """`text` without secrets, also those that are spread over several events.
 
     Events are lines of JSON, with or without `data:` before them; the texts that stand at one place
-    of them are looked at as one text. Lines in which nothing was taken out stay as they are.
+    of them are looked at as one text. Lines without a secret stay as they are.
     """
     if "\n" not in text or not ("data:" in text or text.lstrip().startswith("{")):
         return redactor.text(text)

@@ -109,7 +109,7 @@ _DOUBTFUL: Final = re.compile(r"(?i)^(?:[a-z0-9_.-]*[-_.])?(?:token|key|auth|pas
 def is_secret_name(name: str) -> bool:
     """Whether a variable, parameter, header, option or flag of this name holds a secret.
 
-    Wide on purpose: a name that only may mean one counts. Names that tell where a secret is kept
+    Wide on purpose: a name that may mean one counts. Names that tell where a secret is kept
     (`KEY_FILE`), or that count tokens, do not.
     """
     if name in ("PWD", "OLDPWD"):
@@ -142,7 +142,7 @@ def _counts(parts: list[str]) -> bool:
 
 
 def is_telling_name(name: str, value: object) -> bool:
-    """Whether a field of somebody's data (a tool's arguments, a result) is a secret.
+    """Whether a field of data (a tool's arguments, a result) is a secret.
 
     Narrower than `is_secret_name()`: what a conversation is about stays readable, so that `key`
     and `token` count only where the value looks like one.

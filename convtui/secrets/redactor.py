@@ -118,7 +118,7 @@ class Redactor:
     def spans(self, text: str, *, whole: bool = False) -> list[Span]:
         """Where secrets stand in `text`: `(start, end)` in order, none touching another.
 
-        With `whole` also what tells of them: a name before a value, a scheme before a password.
+        With `whole` including their context: a name before a value, a scheme before a password.
         """
         self.look_again()
         spans: list[Span] = []
@@ -194,9 +194,9 @@ class Redactor:
 
 
 class CarefulRedactor(Redactor):
-    """Takes out more than a log's: whatever stands behind a telling name.
+    """Redacts more than for a log: also every value behind a secret name.
 
-    For what is made to be given away, such as templates.
+    For files that are made to be shared, such as templates.
     """
 
     def __init__(self, known: Redactor) -> None:

@@ -15,7 +15,7 @@ _MOST: Final = 8192
 
 
 class StreamRedactor:
-    """Text in, text without secrets out; all of it once `rest()` was called.
+    """Redacts text that comes in pieces; complete once `rest()` was called.
 
     An end that may be the beginning of a secret is held back: the last word, what follows a telling
     name, as much as a known secret's beginning. In the end the pieces are what the redactor would

@@ -61,8 +61,8 @@ def secrets_of(
 ) -> tuple[str, ...]:
     """The secrets in parameters, headers or options, at any depth, longest first.
 
-    Those under telling names, those that look like a token, and, under names that nobody knows,
-    what looks random; not what the user allows to be written.
+    Values under secret names, values that look like a token, and, under unknown names, what
+    looks random; not what the user allows to be written.
     """
     secrets: set[str] = set()
     _gather(value, at, None, allowed, secrets, strict=False)

@@ -22,7 +22,7 @@ _SPACED: Final = {ord(char): " " for char in _AROUND if char.isascii()} | {ord("
 _QUOTES: Final = "\"'`“‘«„"
 _SENTENCE: Final = 160
 """Characters before a phrase in which its sentence is looked for."""
-# Somebody else's words, or words that nobody says: "they ask how can I help you", "as if I'm ...".
+# Another person's words, or hypothetical ones: "they ask how can I help you", "as if I'm ...".
 _REPORTED: Final = re.compile(
     r"\b(?:says|said|saying|asks|asked|asking|tells|told|telling|replie[sd]|answer(?:s|ed)|wrote|"
     r"writes|writing|texted|texting|emailed|heard|hearing|goes|mentioned|reads|"
@@ -117,7 +117,7 @@ def words(small: str) -> list[str]:
             if char in small:
                 small = small.replace(char, " ")
     if small.isascii():
-        # Only here a translation is quick: it looks every other character up in the table.
+        # str.translate() looks every character up in the table: fast for ASCII only.
         return small.translate(_SPACED).split()
     small = small.replace("'", "").replace("-", " ")
     return [word for piece in small.split() if (word := piece.strip(_AROUND))]

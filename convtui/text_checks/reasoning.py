@@ -178,7 +178,7 @@ def is_inside(spans: Sequence[Span], start: int, end: int) -> bool:
 
 def reasoning_spans(text: str) -> tuple[Span, ...]:
     """The spans of reasoning in a text, in order, without overlaps."""
-    # Nearly every text has none: that is to be found out at once.
+    # Nearly every text has none: a quick check first.
     if text[:_HEAD].lstrip(" \r\n\t*").lower().startswith(_BEGINNINGS):
         for pattern in (_DROPPED, _PROCESS, _FOLDED, _PREFACE):
             match = pattern.match(text)

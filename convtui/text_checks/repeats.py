@@ -93,9 +93,9 @@ class Said:
         self._short: deque[tuple[int, frozenset[str]]] = deque(maxlen=_RECENT)
 
     def again(self, reading: Reading, *, polite: bool, remember: bool) -> Noticed | None:
-        """What the side has said before of this text; it is remembered for those after it.
+        """Whether the side has said this text before; the text is remembered for later ones.
 
-        `polite`: the side is there to serve, and may say its formulas as often as it is due.
+        `polite`: the side is a service, which may repeat its formulas.
         """
         count = self._count + 1
         if remember:
@@ -103,7 +103,7 @@ class Said:
         words = reading.words
         if not words:
             return None
-        # The length tells texts apart that differ only after what is compared.
+        # The length distinguishes texts that differ only after the compared part.
         size = len(reading.text)
         mark = hash((tuple(words), size if size > COMPARED else 0))
         before = self._hashes.get(mark)
@@ -124,7 +124,7 @@ class Said:
             return near
         if is_answer(distinct, reading):
             return None
-        # A word or two are an answer, to another question each time; nobody asks or parts twice.
+        # A word or two may answer another question each time; questions and farewells do not.
         if (
             len(words) >= _SAME_WORDS
             or len(reading.lowered) >= _SAME_WORDS * 6
@@ -183,7 +183,7 @@ def echoed(reading: Reading, other: Reading) -> Noticed | None:
         return {"flag": "echo", "rule": "same-as-other"}
     if len(distinct) >= _NEAR_WORDS and _alike(distinct, other_distinct):
         different = distinct ^ other_distinct
-        # Saying a thing back to somebody takes other pronouns: that is no echo.
+        # With other pronouns it is an answer to the other side, not an echo.
         if (
             not different & _TO_AND_FRO
             and not different & _DAYS

@@ -32,7 +32,7 @@ def notice_leak(text: str) -> Noticed | None:
 
 
 class TextChecks:
-    """Notices things about shown texts, one conversation at a time, in the order of its turns.
+    """Checks the shown texts of one conversation, in the order of its turns.
 
     `sentinels` are the strings that end the conversation when the simulated user says them, `names`
     what the sides are called, by "persona" and "provider".
@@ -50,9 +50,9 @@ class TextChecks:
     def notice(
         self, session: int, speaker: str, text: str, *, remember: bool = True
     ) -> list[Noticed]:
-        """What is to be noticed about the next text of a side.
+        """The findings about the next text of a side.
 
-        It is remembered for those after it, unless it is not said yet (`remember`).
+        The text is remembered for later ones, unless it is not said yet (`remember`).
         """
         reading = Reading(text)
         side = self._side(session, speaker)
@@ -73,7 +73,7 @@ class TextChecks:
 
     def restore(self, turns: Iterable[tuple[int, str, str]]) -> None:
         """Remembers earlier turns, `(session, speaker, shown text)`, of a conversation that goes
-        on. Nothing is noticed about them."""
+        on, without checking them."""
         for session, speaker, text in turns:
             self._compared(session, speaker, Reading(text), remember=True)
 

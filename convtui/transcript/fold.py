@@ -107,7 +107,7 @@ class Transcript:
         self._left: tuple[int, int, tuple[Interim, ...]] | None = None
         """What the turn in progress had said beside tool calls when the log was gone on with."""
 
-    # --- looking things up
+    # --- look-ups
 
     @property
     def id(self) -> str:
@@ -143,7 +143,7 @@ class Transcript:
     def current(self) -> Turn | None:
         return self._current if self._current is not None and self._current.status == OPEN else None
 
-    # --- taking records in
+    # --- records
 
     def apply(self, record: RecordDict, offset: int = 0) -> Turn | None:
         """Takes in the next record, which stands at `offset`; returns the turn it changed."""
@@ -193,10 +193,10 @@ class Transcript:
         return turn
 
     def abandon(self, reason: str) -> Turn | None:
-        """Nobody writes this log any more: a turn in progress will not come to an end.
+        """Closes a turn in progress: the log has no writer any more.
 
-        For whoever knows that there is no live writer; the log itself cannot say so. Returns the
-        turn that was left open.
+        Only for callers that know this; the log itself cannot tell. Returns the turn that was
+        left open.
         """
         turn = self.current
         if turn is not None:
@@ -253,7 +253,7 @@ class Transcript:
             scenario = record.get("scenario")
             persona = scenario.get("persona") if isinstance(scenario, dict) else None
             if isinstance(persona, dict) and persona.get("simulator") == "human":
-                # Nobody takes over what is a human's from the beginning.
+                # A side that is a human from the beginning cannot be taken over.
                 self.taken_over.add("persona")
 
     def _seeded(self, record: RecordDict, turn: Turn | None) -> None:
@@ -423,7 +423,7 @@ class Transcript:
             return
         if record.get("side") != "responder":
             if turn.stage == "tools":
-                # A file of another program, which does not tell of requests.
+                # A file of another program without requests.
                 self._beside_tools(turn, record)
             turn.text = record["raw"]
             turn.stage = "response"
@@ -528,7 +528,7 @@ class Transcript:
         if record.get("human"):
             flags |= _HUMAN
         else:
-            # It was the human's turn, who let the simulator speak.
+            # The human, whose turn it was, let the simulator speak.
             flags &= ~_HUMAN
         if record.get("edited"):
             flags |= int(Flag.EDITED)
@@ -536,7 +536,7 @@ class Transcript:
             flags |= int(Flag.EMPTY)
         if record.get("truncated"):
             flags |= int(Flag.TRUNCATED)
-        # Of one that was supplied in place of it nothing is left.
+        # A reply supplied by hand replaces it completely.
         flags &= ~int(Flag.ERROR_TEXT)
         if record.get("error_text"):
             flags |= int(Flag.ERROR_TEXT)

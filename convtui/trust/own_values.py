@@ -35,7 +35,7 @@ class OwnValues:
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """Of what is missing, what is left out: parameters and options that are no keys (those
+        """The missing keys that are left out: parameters and options that are not secrets (those
         come from the environment again), and variables and headers of tool servers (those never
         do: a log must not choose which variable goes to which host)."""
         return tuple(key for key in self.missing if _is_left_out(key.split(".")))

@@ -282,14 +282,14 @@ def _below(field: str, named: str) -> bool:
     return field == named or field.startswith(f"{named}.")
 
 
-# --- whose word a header is
+# --- the owner of a header
 
 
 def sealed_part(header: Record) -> dict[str, Any]:
-    """What the seal of a header is over: everything that can name something, and whose run it is.
+    """The part of a header that is sealed: everything that can name something, and the run's owner.
 
-    Keys that name nothing are in it, too: a prompt that somebody else has written is to be looked
-    at before it is given tools.
+    Keys that name nothing are included: a prompt by another author is to be read before it is
+    given tools.
     """
     return {name: header.get(name) for name in ("id", "provider", "scenario")}
 
@@ -336,7 +336,7 @@ def own_scenario(header: Record) -> OwnValues:
 def refuse_unasked(
     scenario: Scenario, header: Record, log: str, *, vouched: Collection[str]
 ) -> None:
-    """Raises `ConsentNeeded` when a scenario that goes on with a log names what nobody asked for.
+    """Raises `ConsentNeeded` when a scenario that continues a log names what the user did not.
 
     `header` is the log's own, `vouched` the keys of what the user has named or agreed to. Nothing
     may have been loaded, started or sent before.

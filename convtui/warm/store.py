@@ -126,7 +126,7 @@ class WarmStore:
         return FileError(f"there is no warm template {name!r}{hint}")
 
     def save(self, template: WarmTemplate, *, force: bool = False) -> Path:
-        """Writes a template, whole or not at all, readable by the user alone; returns its file.
+        """Writes a template atomically, readable by the user alone; returns its file.
 
         Raises `UsageError` for a bad name, `FileError` when there is one of this name already
         (unless `force`), or when it cannot be written.
@@ -192,7 +192,7 @@ class Chosen(Protocol):
 
 
 def chosen_context(chosen: Chosen, folder: Path | None = None) -> WarmContext:
-    """What the template that a scenario chooses injects; `folder` is the user's by default.
+    """The context of the template that a scenario chooses; `folder` is the user's by default.
 
     Raises `UsageError` for one that is not there or cannot be read, and for slots that are not
     filled.

@@ -204,7 +204,7 @@ def looks_like_template(path: Path) -> bool:
     return isinstance(data, dict) and any(key in data for key in keys) and "messages" not in data
 
 
-# --- what is injected
+# --- the injected context
 
 
 @dataclass(frozen=True, slots=True)
