@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from convtui.errors import LogError
 from convtui.log.detail import TurnDetail
+from convtui.log.filter_lookup import NoteLookup
 from convtui.log.notes import Address, Notes, TurnNote
 from convtui.log.reader import LogReader
 from convtui.log.run_summary import RunSummary, mean_latency, number, summarise, total
@@ -131,8 +132,8 @@ class _Collector(LogReader):
         super().__init__(path)
         self.kept: dict[tuple[int, int], list[RecordDict]] = {}
 
-    def take_record(self, record: RecordDict, line: bytes, offset: int) -> None:
-        super().take_record(record, line, offset)
+    def add_record(self, record: RecordDict, line: bytes, offset: int) -> None:
+        super().add_record(record, line, offset)
         if record.get("type") in _KEPT and "turn" in record:
             address = (record.get("session", 1), record["turn"])
             self.kept.setdefault(address, []).append(record)
@@ -265,11 +266,12 @@ def fold_text(text: str) -> str:
 # --- from rows to transcripts
 
 
-class IndexedRun:
+class IndexedRun(NoteLookup):
     """One run of the index at a time, in the form the filter evaluator needs: a transcript and
     a lookup."""
 
     def __init__(self) -> None:
+        super().__init__(lambda turn: self.notes.get((turn.session, turn.number)))
         self.transcript = Transcript()
         self.notes: Mapping[Address, TurnNote] = {}
         self._elsewhere: Callable[[], Mapping[int, str | None]] = dict
@@ -334,21 +336,6 @@ class IndexedRun:
             else {"type": "provider.output", "text": text}
             for kind, text in json.loads(self._happened or "[]")
         ]
-
-    def _note(self, turn: Turn) -> TurnNote | None:
-        return self.notes.get((turn.session, turn.number))
-
-    def marked(self, turn: Turn) -> bool:
-        note = self._note(turn)
-        return note is not None and note.mark
-
-    def noted(self, turn: Turn) -> bool:
-        note = self._note(turn)
-        return note is not None and bool(note.note)
-
-    def correction(self, turn: Turn) -> TurnNote | None:
-        note = self._note(turn)
-        return note if note is not None and note.corrects else None
 
 
 def decode_notes(text: str) -> Mapping[Address, TurnNote]:

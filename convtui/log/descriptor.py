@@ -1,4 +1,4 @@
-"""File descriptors that other code of the process may close, and whose numbers it may reuse."""
+"""Checks file descriptors that other code in the process may have closed or reused."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 
 def same_file(fd: int) -> Callable[[], bool]:
-    """Tells, each time it is called, whether `fd` still stands for the file that it does now."""
-    kept = os.fstat(fd)
-    identity, fstat = (kept.st_dev, kept.st_ino), os.fstat
+    """A function that says whether `fd` still refers to the file that it refers to now."""
+    original = os.fstat(fd)
+    # Bound here: provider code may replace `os.fstat`.
+    identity, fstat = (original.st_dev, original.st_ino), os.fstat
 
     def unchanged() -> bool:
         try:

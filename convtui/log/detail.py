@@ -1,9 +1,9 @@
-"""Everything that a log says about one turn: read when somebody looks at it, not before."""
+"""Everything that a log records about one turn, read when it is needed."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ from convtui.log.requests import rebuild
 from convtui.log.wire import Exchange
 from convtui.records.codec import RecordDict
 from convtui.records.interim import Interim
+from convtui.records.values import as_list
 from convtui.transcript.fold import Transcript, Turn
 
 
 @dataclass(slots=True)
 class Call:
-    """One call to a model (or to a provider's code) and what came back."""
+    """One call to a model, or to a provider's code, and its outcome."""
 
     seq: int
     side: str
@@ -30,12 +31,12 @@ class Call:
     retries: list[RecordDict] = field(default_factory=list)
     partial: str = ""
     cancelled: bool = False
-    """Whether it was cancelled by hand; `partial` is what had arrived."""
+    """Whether it was cancelled by hand; `partial` is the text received until then."""
 
 
 @dataclass(slots=True)
 class StageRun:
-    """One way through the stages after a reply: a new one for every attempt and revision."""
+    """The records of one run of the stages after a reply: of one attempt and revision."""
 
     attempt: int
     revision: int
@@ -47,30 +48,29 @@ class StageRun:
 
 @dataclass(slots=True)
 class TurnDetail:
-    """All records of one turn, sorted by what they are."""
+    """All records of one turn, grouped by type."""
 
     session: int
     number: int
     speaker: str
     records: list[RecordDict]
     calls: list[Call] = field(default_factory=list)
-    takes: list[StageRun] = field(default_factory=list)
+    stage_runs: list[StageRun] = field(default_factory=list)
     tools: list[tuple[RecordDict, RecordDict | None]] = field(default_factory=list)
     outputs: list[RecordDict] = field(default_factory=list)
     debug: list[RecordDict] = field(default_factory=list)
     decisions: list[RecordDict] = field(default_factory=list)
     warnings: list[RecordDict] = field(default_factory=list)
     wire: list[Exchange] = field(default_factory=list)
-    """HTTP exchanges of its calls, where they were kept."""
+    """HTTP exchanges of its calls, as far as they were kept."""
     log: Path | None = None
-    """The log that the records stand in, when it is a parent of the one that is looked at."""
+    """The log that has the records, when it is a parent of the one that is read."""
     missing: str = ""
-    """Why there are no records of it."""
+    """Why there are no records; empty when there are."""
     parent: TurnDetail | None = None
-    """The turn of the same number in the log that this one continues, where something was decided
-    in both."""
+    """The turn with the same address in the parent log, when both logs have decisions on it."""
     parent_missing: str = ""
-    """Why the parent log cannot be looked at."""
+    """Why the parent log cannot be read; empty when it can."""
 
     @property
     def response(self) -> RecordDict | None:
@@ -82,25 +82,25 @@ class TurnDetail:
 
     @property
     def raw(self) -> str | None:
-        """The raw reply that counts: the last one, with edits of it applied.
+        """The raw reply that counts: the last one, with edits applied.
 
-        Of a responder's decision it is the answer: its model's own words are not said.
+        For a responder it is the answer that it decided on, not the text of its model.
         """
         return rounds_of(self.records)[1]
 
     @property
     def interim(self) -> list[Interim]:
-        """What was written beside tool calls in the last attempt, with edits applied."""
+        """Text beside tool calls in the last attempt, with edits applied."""
         return rounds_of(self.records)[0]
 
     @property
     def all_raw(self) -> str | None:
-        """The raw replies of all rounds, an empty line between them."""
+        """The raw replies of all rounds, separated by empty lines."""
         return all_rounds(*rounds_of(self.records))
 
     @property
     def shown(self) -> str | None:
-        """The text that was said or dropped; the processed one before that is decided."""
+        """The text as committed or discarded; before either, as processed."""
         for record in reversed(self.records):
             if record.get("type") in _SHOWN:
                 return record.get("text")
@@ -108,64 +108,66 @@ class TurnDetail:
 
     @property
     def decided(self) -> list[RecordDict]:
-        """Every decision of a responder and those forced by hand, in order."""
+        """The decisions of a responder, including those forced by hand, in order."""
         return [record for record in self.decisions if record.get("type") == "user.decided"]
 
     @property
     def draft(self) -> str:
-        """What a human did with the draft made for the turn: sent, edited, replaced; or nothing."""
+        """What a human did with a draft: `sent`, `edited` or `replaced`; empty without a draft."""
         for record in reversed(self.records):
             if record.get("type") == "turn.committed":
                 return str(record.get("draft") or "")
         return ""
 
     def call_of(self, record: RecordDict) -> Call | None:
-        """The call that a decision came of."""
-        number = record.get("call")
-        return next((call for call in self.calls if call.seq == number), None)
+        """The call that a decision was made in."""
+        seq = record.get("call")
+        return next((call for call in self.calls if call.seq == seq), None)
 
     @property
     def matches(self) -> list[dict[str, Any]]:
         """The signals of the last extraction."""
         for record in reversed(self.records):
             if record.get("type") == "signals.extracted":
-                found = record.get("matches")
-                return list(found) if isinstance(found, list) else []
+                return as_list(record.get("matches"))
         return []
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Metadata of the turn, as committed or processed."""
+        """The turn's metadata, from the last record that has any."""
         for record in reversed(self.records):
-            found = record.get("metadata")
+            metadata = record.get("metadata")
             kinds = ("turn.committed", "response.processed", "llm.response")
-            if found and isinstance(found, dict) and record.get("type") in kinds:
-                return dict(found)
+            if metadata and isinstance(metadata, dict) and record.get("type") in kinds:
+                return dict(metadata)
         return {}
 
 
-def _number(record: RecordDict, key: str, otherwise: int = 1) -> int:
-    """A whole number of a record; `otherwise` where it has none, or a log is damaged there."""
-    found = record.get(key)
-    return found if isinstance(found, int) and not isinstance(found, bool) else otherwise
+def _number(record: RecordDict, key: str, default: int = 1) -> int:
+    """An integer field of a record; `default` when it is missing or damaged."""
+    value = record.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
 
 
 def sort_records(
     session: int, number: int, speaker: str, records: Iterable[RecordDict]
 ) -> TurnDetail:
-    """A turn's records, given in log order, sorted into a `TurnDetail`."""
+    """Groups a turn's records, which come in log order, into a `TurnDetail`."""
     detail = TurnDetail(session, number, speaker, list(records))
     calls: dict[int, Call] = {}
     open_tools: dict[str, int] = {}
+
+    def stage_run(record: RecordDict) -> StageRun:
+        return _stage_run(detail, _number(record, "attempt"), _number(record, "revision"))
+
     for record in detail.records:
         kind = record.get("type")
-        attempt = _number(record, "attempt")
         call = calls.get(_number(record, "call", -1))
         if kind == "llm.request":
             call = Call(
                 _number(record, "seq", 0),
                 str(record.get("side", "")),
-                attempt,
+                _number(record, "attempt"),
                 _number(record, "round"),
                 record,
             )
@@ -181,18 +183,23 @@ def sort_records(
             call.failed = record
         elif kind == "llm.retry" and call is not None:
             call.retries.append(record)
-        elif isinstance(kind, str) and kind in _TAKE_FIELDS:
-            take = _take(detail, attempt, _number(record, "revision"))
-            setattr(take, _TAKE_FIELDS[kind], record)
+        elif kind == "signals.extracted":
+            stage_run(record).signals = record
+        elif kind == "response.processed":
+            stage_run(record).processed = record
+        elif kind == "turn.discarded":
+            stage_run(record).discarded = record
+        elif kind == "turn.committed":
+            stage_run(record).committed = record
         elif kind == "tool.called":
             open_tools[str(record.get("id"))] = len(detail.tools)
             detail.tools.append((record, None))
         elif kind == "tool.returned":
-            place = open_tools.pop(str(record.get("id")), None)
-            if place is None:
+            index = open_tools.pop(str(record.get("id")), None)
+            if index is None:
                 detail.tools.append((record, record))
             else:
-                detail.tools[place] = (detail.tools[place][0], record)
+                detail.tools[index] = (detail.tools[index][0], record)
         elif kind == "provider.output":
             detail.outputs.append(record)
         elif kind == "warning":
@@ -207,38 +214,32 @@ def sort_records(
 
 
 def _cancel(calls: Sequence[Call], record: RecordDict) -> None:
-    """The call in flight, the last one without an end, is the one that was cancelled."""
+    """Marks the call in flight, which is the last one without an outcome, as cancelled."""
     if calls and calls[-1].response is None and calls[-1].failed is None:
         calls[-1].cancelled = True
         calls[-1].partial = str(record.get("partial") or calls[-1].partial)
 
 
 _SHOWN = ("turn.committed", "turn.discarded", "turn.inactive", "response.processed")
-_TAKE_FIELDS = {
-    "signals.extracted": "signals",
-    "response.processed": "processed",
-    "turn.discarded": "discarded",
-    "turn.committed": "committed",
-}
 
 
-def _take(detail: TurnDetail, attempt: int, revision: int) -> StageRun:
-    for take in reversed(detail.takes):
-        if take.attempt == attempt and take.revision == revision:
-            return take
-    take = StageRun(attempt, revision)
-    detail.takes.append(take)
-    return take
+def _stage_run(detail: TurnDetail, attempt: int, revision: int) -> StageRun:
+    for run in reversed(detail.stage_runs):
+        if run.attempt == attempt and run.revision == revision:
+            return run
+    run = StageRun(attempt, revision)
+    detail.stage_runs.append(run)
+    return run
 
 
 _RAW_KINDS = re.compile(rb'"(?:turn\.started|llm\.response|user\.decided|debug\.edited)"')
-"""The types of the records that `rounds_of()` looks at, as they stand in a line."""
+"""Matches lines of the types that `rounds_of()` reads."""
 
 
 def rounds_of(records: Iterable[RecordDict]) -> tuple[list[Interim], str | None]:
-    """The raw replies of a turn's last attempt: those beside tool calls, and the one that counts.
+    """The raw replies of a turn's last attempt.
 
-    The latter is None where there is none.
+    Those beside tool calls, and the one that counts, which is None when there is none.
     """
     interim: list[Interim] = []
     raw: str | None = None
@@ -264,7 +265,7 @@ def rounds_of(records: Iterable[RecordDict]) -> tuple[list[Interim], str | None]
 
 
 def all_rounds(interim: Iterable[Interim], raw: str | None) -> str | None:
-    """All that a model wrote in a turn, an empty line between its rounds; None for nothing."""
+    """The replies of all rounds, separated by empty lines; None when there are none."""
     texts = [part.text for part in interim]
     if raw is None and not texts:
         return None
@@ -272,35 +273,31 @@ def all_rounds(interim: Iterable[Interim], raw: str | None) -> str | None:
 
 
 def read_raw(file: RecordFile, turn: Turn) -> str | None:
-    """All raw replies of a turn that was not seeded, the rest of its records left alone."""
-    return all_rounds(
-        *rounds_of(
-            record
-            for record in file.range(turn.first, turn.last, _RAW_KINDS)
-            if record.get("turn") == turn.number and record.get("session", 1) == turn.session
-        )
-    )
+    """The raw replies of all rounds of a turn that was not seeded; other records stay unread."""
+    return all_rounds(*rounds_of(_records_of(file, turn, _RAW_KINDS)))
 
 
 def read_turn(file: RecordFile, turn: Turn) -> TurnDetail:
-    """Everything the log says about a turn. Empty for a turn that was seeded."""
-    if turn.first < 0:
-        return TurnDetail(turn.session, turn.number, turn.speaker, [])
-    records = [
-        record
-        for record in file.range(turn.first, turn.last)
-        if record.get("turn") == turn.number and record.get("session", 1) == turn.session
-    ]
+    """Everything that the log records about a turn; empty for a seeded turn."""
+    records = _records_of(file, turn) if turn.first >= 0 else ()
     return sort_records(turn.session, turn.number, turn.speaker, records)
 
 
+def _records_of(
+    file: RecordFile, turn: Turn, only: re.Pattern[bytes] | None = None
+) -> Iterator[RecordDict]:
+    for record in file.range(turn.first, turn.last, only):
+        if record.get("turn") == turn.number and record.get("session", 1) == turn.session:
+            yield record
+
+
 def request_messages(file: RecordFile, request: RecordDict) -> list[Any]:
-    """The exact messages of an `llm.request`. Raises ValueError when its chain is broken."""
+    """All messages of an `llm.request`, in full. Raises ValueError when its chain is broken."""
     return rebuild(request, file.by_seq)
 
 
 def fold_until(records: Sequence[RecordDict], keep: Callable[[RecordDict], bool]) -> Turn | None:
-    """The summary of a turn as it stood after the records that `keep` says yes to."""
+    """A turn as folded up to the first record that `keep` refuses; None without a turn."""
     part = Transcript()
     turn: Turn | None = None
     for record in records:

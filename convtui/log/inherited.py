@@ -1,6 +1,6 @@
-"""Marks and notes that were made in the logs that a log goes back to, on turns it began with.
+"""Marks and notes that parent logs have on the turns that a log began with.
 
-They are read where they stand, beside those logs, and never written from here.
+They are read from the notes files of those logs and are never written there.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ from convtui.records.codec import RecordDict
 from convtui.records.fields import read_record
 
 _DEPTH: Final = 100
-"""Generations that are gone back at most."""
+"""Maximum number of generations."""
 
 
 def inherited_notes(path: Path) -> dict[Address, tuple[Inherited, ...]]:
-    """What was marked and noted in the parents of the log at `path`, the nearest parent first.
+    """Marks and notes of the parents of the log at `path`, the nearest parent first.
 
-    Only on turns that both logs have in common: what was said at the same place before a rewind is
-    another turn. A parent that is gone or altered ends the search. Blocking.
+    Only those on turns that both logs share: a turn with the same address from before a rewind is
+    another one. A parent that is missing or altered ends the search. Blocking.
     """
-    found: dict[Address, tuple[Inherited, ...]] = {}
-    # What was found until a parent is missing is as true as before.
+    notes: dict[Address, tuple[Inherited, ...]] = {}
+    # The notes of nearer parents are kept when a farther one is missing.
     with contextlib.suppress(LogError, OSError, ValueError):
-        header, shared = _beginning(path)
+        header, shared = _read_beginning(path)
         for _ in range(_DEPTH):
             parent = parent_of(header)
             if parent is None or not shared:
                 break
             path = find_parent(parent, path)
-            header, before = _beginning(path)
+            header, seeded = _read_beginning(path)
             run = str(header.get("id") or path.stem)
             for address, note in Notes(path).all().items():
                 if address in shared and (note.mark or note.note):
-                    mine = Inherited(run, note.mark, note.note)
-                    found[address] = (*found.get(address, ()), mine)
-            shared &= before
-    return dict(sorted(found.items()))
+                    inherited = Inherited(run, note.mark, note.note)
+                    notes[address] = (*notes.get(address, ()), inherited)
+            shared &= seeded
+    return dict(sorted(notes.items()))
 
 
-def _beginning(path: Path) -> tuple[RecordDict, set[Address]]:
+def _read_beginning(path: Path) -> tuple[RecordDict, set[Address]]:
     """A log's header, and the addresses of the turns that it began with."""
     with path.open("rb") as file:
         header = read_record(file.readline())

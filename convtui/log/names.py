@@ -12,20 +12,20 @@ NOTES: Final = ".notes.jsonl"
 
 
 def lock_path(path: Path) -> Path:
-    """The lock file of a log; whoever writes the log holds it."""
+    """The lock file that the writer of a log holds."""
     return path.with_name(path.name + LOCK)
 
 
 def wire_path(path: Path) -> Path:
-    """Where the HTTP exchanges of a log are kept."""
+    """The file of a log's HTTP exchanges."""
     return path.with_name(path.name + WIRE)
 
 
 def tool_results_path(path: Path) -> Path:
-    """Where the tool results of a log are kept that are too long for it."""
+    """The file of the tool results that are too long for the log."""
     return path.with_name(path.name + TOOLS)
 
 
 def notes_path(path: Path) -> Path:
-    """Where marks and notes on a log are kept."""
+    """The file of marks, notes, corrections and tags."""
     return path.with_name(path.name + NOTES)

@@ -1,7 +1,6 @@
-"""Marks, notes and corrections on the turns of a log, and its tags: kept beside it, written at any
-time.
+"""Marks, notes and corrections on the turns of a log, and its tags, in a file beside it.
 
-`<log>.notes.jsonl` holds one JSON object a line, appended as they are made; the last word on a turn
+`<log>.notes.jsonl` holds one JSON object per line. Changes are appended at any time; the last one
 counts:
 
     {"t": ISO time, "session": 2, "turn": 7, "mark": true}
@@ -10,11 +9,10 @@ counts:
     {"t": ISO time, "session": 2, "turn": 7, "fault": "provider"}
     {"t": ISO time, "tag": "regression", "value": true}
 
-An empty note takes the note away. A flag's value is true (added by hand), false (taken away by
-hand) or null (as the log has it); a fault is one of `corrections.FAULT_LABELS`, or empty or null
-for what the rules say. A tag is of the whole run; one that is false takes away what the scenario
-gave it. Lines that cannot be read are passed over: a damaged note must
-not keep anybody from the log.
+An empty note removes the note. A flag's value is true (added by hand), false (removed by hand) or
+null (as in the log); a fault is one of `corrections.FAULT_LABELS`, or empty or null for what the
+rules say. A tag belongs to the whole run; false also removes a tag of the scenario. Unreadable
+lines are skipped: a damaged note must not keep anybody from the log.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ Address = tuple[int, int]
 
 @dataclass(slots=True, frozen=True)
 class Inherited:
-    """What was marked and noted on a turn in a log that this one goes back to."""
+    """A mark and a note on a turn in a parent log."""
 
     run: str
     """Id of that log's run."""
@@ -48,34 +46,34 @@ class Inherited:
 
 @dataclass(slots=True, frozen=True)
 class TurnNote:
-    """What was noted on one turn."""
+    """The mark, note and corrections of one turn."""
 
     mark: bool = False
     note: str = ""
     flags: Mapping[str, bool] = field(default_factory=dict)
-    """Flags by name that were added (True) or taken away (False) by hand."""
+    """Flags by name that were added (True) or removed (False) by hand."""
     fault: str = ""
-    """Whose fault it is, as labelled by hand; empty leaves it to the rules."""
+    """Whose fault it is, as labelled by hand; empty without a label."""
     inherited: tuple[Inherited, ...] = ()
-    """What the logs that this one goes back to say of it, the nearest first; never written here."""
+    """Marks and notes of parent logs, the nearest first; read-only."""
 
     @property
     def marked(self) -> bool:
-        """Whether it is marked, here or where it comes from."""
-        return self.mark or any(each.mark for each in self.inherited)
+        """Whether it is marked, here or in a parent log."""
+        return self.mark or any(parent.mark for parent in self.inherited)
 
     @property
     def noted(self) -> bool:
-        """Whether there is a note on it, here or where it comes from."""
-        return bool(self.note) or any(each.note for each in self.inherited)
+        """Whether it has a note, here or in a parent log."""
+        return bool(self.note) or any(parent.note for parent in self.inherited)
 
     @property
     def corrects(self) -> bool:
-        """Whether something is corrected."""
+        """Whether a flag or the fault is corrected by hand."""
         return bool(self.flags or self.fault)
 
 
-_NOTHING: Final = TurnNote()
+_NO_NOTE: Final = TurnNote()
 
 
 class Notes:
@@ -91,39 +89,43 @@ class Notes:
         return len(self._notes)
 
     def on(self, session: int, turn: int) -> TurnNote:
-        """What was noted on a turn."""
-        return self._notes.get((session, turn), _NOTHING)
+        """The note on a turn; an empty one when there is none."""
+        return self._notes.get((session, turn), _NO_NOTE)
 
     def all(self) -> dict[Address, TurnNote]:
-        """Everything that was noted, by address, in order."""
+        """All notes by address, in order."""
         return dict(sorted(self._notes.items()))
 
     def tags(self, given: Iterable[str] = ()) -> tuple[str, ...]:
-        """The tags of the run: those that its scenario has `given` it and what was made of them."""
-        found = dict.fromkeys(tag for tag in given if self._tags.get(tag, True))
-        found.update(dict.fromkeys(tag for tag, there in self._tags.items() if there))
-        return tuple(found)
+        """The tags of the run: those that its scenario has `given`, with changes by hand."""
+        tags = dict.fromkeys(tag for tag in given if self._tags.get(tag, True))
+        tags.update(dict.fromkeys(tag for tag, present in self._tags.items() if present))
+        return tuple(tags)
 
-    def tag(self, tag: str, there: bool = True) -> None:
-        """Gives the run a tag or takes it away. Raises `FileError` when it cannot be written."""
-        self._write({"tag": tag, "value": there})
+    def tag(self, tag: str, present: bool = True) -> None:
+        """Adds or removes a tag of the run. Raises `FileError` when it cannot be written."""
+        self._write({"tag": tag, "value": present})
 
     def mark(self, session: int, turn: int, marked: bool) -> None:
-        """Sets or takes away a mark. Raises `FileError` when it cannot be written."""
+        """Sets or removes a mark. Raises `FileError` when it cannot be written."""
         self._write({"session": session, "turn": turn, "mark": marked})
 
     def note(self, session: int, turn: int, text: str) -> None:
-        """Writes a note; an empty one takes it away. Raises `FileError`."""
+        """Sets a note; an empty text removes it. Raises `FileError` when it cannot be written."""
         self._write({"session": session, "turn": turn, "note": text})
 
     def correct_flag(self, session: int, turn: int, flag: str, value: bool | None) -> None:
-        """Adds (True) or takes away (False) a flag of `corrections.CORRECTABLE`; None takes the
-        correction back. Raises `FileError`."""
+        """Adds (True) or removes (False) a flag of `corrections.CORRECTABLE`; None undoes that.
+
+        Raises `FileError` when it cannot be written.
+        """
         self._write({"session": session, "turn": turn, "flag": flag, "value": value})
 
     def correct_fault(self, session: int, turn: int, fault: str) -> None:
-        """Labels whose fault it is, one of `corrections.FAULT_LABELS`; empty takes the label back.
-        Raises `FileError`."""
+        """Labels whose fault it is, one of `corrections.FAULT_LABELS`; empty removes the label.
+
+        Raises `FileError` when it cannot be written.
+        """
         self._write({"session": session, "turn": turn, "fault": fault})
 
     def _write(self, entry: dict[str, Any]) -> None:
@@ -139,7 +141,7 @@ class Notes:
                 os.close(fd)
         except OSError as error:
             raise FileError(f"{self.path}: the note was not kept: {error.strerror}") from error
-        self._take(entry)
+        self._apply(entry)
 
     def _read(self) -> None:
         try:
@@ -151,20 +153,20 @@ class Notes:
                 entry = decode(line)
             except ValueError:
                 continue
-            self._take(entry)
+            self._apply(entry)
 
-    def _take(self, entry: dict[str, Any]) -> None:
+    def _apply(self, entry: dict[str, Any]) -> None:
         session, turn = entry.get("session"), entry.get("turn")
-        tag, there = entry.get("tag"), entry.get("value")
-        if isinstance(tag, str) and isinstance(there, bool):
-            self._tags[tag] = there
+        tag, value = entry.get("tag"), entry.get("value")
+        if isinstance(tag, str) and isinstance(value, bool):
+            self._tags[tag] = value
         if type(session) is not int or type(turn) is not int:
-            return  # true is an int, too
+            return  # also for true, which is an int
         before = self.on(session, turn)
         after = replace(before, mark=bool(entry.get("mark", before.mark)))
         if isinstance(entry.get("note"), str):
             after = replace(after, note=entry["note"])
-        flag, value = entry.get("flag"), entry.get("value")
+        flag = entry.get("flag")
         if isinstance(flag, str) and flag in CORRECTABLE:
             flags = {name: set_ for name, set_ in after.flags.items() if name != flag}
             if isinstance(value, bool):
@@ -173,7 +175,7 @@ class Notes:
         fault = entry.get("fault", before.fault)
         if fault in ("", None, *FAULT_LABELS):
             after = replace(after, fault=fault or "")
-        if after == _NOTHING:
+        if after == _NO_NOTE:
             self._notes.pop((session, turn), None)
         else:
             self._notes[session, turn] = after
@@ -183,7 +185,7 @@ MAX_TAG: Final = 40
 
 
 def check_tag(tag: str) -> str | None:
-    """What is wrong with a tag; None for one that can be given."""
+    """Why a tag is not valid; None for a valid one."""
     if not tag.strip():
         return "a tag is a word or two"
     if len(tag) > MAX_TAG:
@@ -194,7 +196,7 @@ def check_tag(tag: str) -> str | None:
 
 
 def _torn(fd: int) -> bool:
-    """Whether the last line has no end, which would swallow the next one."""
+    """Whether the last line has no newline; the next line would be appended to it."""
     size = os.fstat(fd).st_size
     if not size:
         return False

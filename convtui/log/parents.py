@@ -1,7 +1,7 @@
-"""Evidence that stands in another log: the turns that a continued conversation began with.
+"""The records of turns that a continued conversation began with, read from its parent logs.
 
-A child log carries what was said by value and names its parent by file and digest; raw text,
-stages and the wire are read from the parent when it is found as it was.
+A child log has the texts of those turns, and names its parent by file and digest. Raw replies,
+stages and HTTP exchanges are read from the parent, as long as its digest matches.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from convtui.text.boundary import visible_line
 from convtui.transcript.fold import Transcript, Turn
 
 _DEPTH = 100
-"""Generations that are gone back at most."""
+"""Maximum number of generations."""
 
 _Open = tuple[LogReader, RecordFile]
 
 
 def parent_of(header: RecordDict) -> dict[str, Any] | None:
-    """What a header says about its parent, `{id, file, seq, sha256}`; None for a run of its own."""
+    """The parent that a header names, `{id, file, seq, sha256}`; None without one."""
     parents = header.get("parents")
     parent = parents[0] if isinstance(parents, list) and parents else None
     return parent if isinstance(parent, dict) and isinstance(parent.get("file"), str) else None
 
 
 def find_parent(parent: dict[str, Any], beside: Path | None = None) -> Path:
-    """The parent log, as it was: where it is named, or else in the folder of its child `beside`.
+    """The unaltered parent log: the file that is named, else one in the folder of `beside`.
 
-    A log that was moved is known by its file name or by its id, and by its digest in any case.
-    Raises `LogError` that says why there is none: it is gone, or it was altered.
+    `beside` is the child log. A log that was moved is found by its file name or its id; the digest
+    must match in any case. Raises `LogError` when the parent is missing or altered.
     """
     named = Path(parent["file"])
     altered: Path | None = None
@@ -77,9 +77,9 @@ def _is_file(path: Path) -> bool:
 
 
 class Ancestry:
-    """Finds seeded turns in the logs that a log goes back to. Thread-safe; logs stay open.
+    """Finds the records of seeded turns in parent logs. Thread-safe; the logs stay open.
 
-    `problem` says in words why evidence is missing: a parent that is gone or altered.
+    `problem` says why the last search found none: a parent is missing or altered.
     """
 
     def __init__(self) -> None:
@@ -90,61 +90,61 @@ class Ancestry:
     def close(self) -> None:
         """Closes every log that was opened."""
         with self._lock:
-            for found in self._logs.values():
-                if not isinstance(found, str):
-                    found[0].close()
-                    found[1].close()
+            for log in self._logs.values():
+                if not isinstance(log, str):
+                    log[0].close()
+                    log[1].close()
             self._logs.clear()
 
     def find(
         self, transcript: Transcript, turn: Turn, path: Path | None = None
     ) -> tuple[Path, TurnDetail] | None:
-        """The log in which a seeded turn was said, and everything it says about it.
+        """The log in which a seeded turn was recorded, and everything it records about it.
 
-        `path` is where the transcript's own log is: a parent that was moved is looked for there.
+        `path` is the transcript's own log; a parent that was moved is searched for in its folder.
         """
         header = transcript.header
         self.problem = ""
         with self._lock:
             for _ in range(_DEPTH):
-                found = self._parent(header, path)
-                if found is None:
+                parent = self._parent(header, path)
+                if parent is None:
                     return None
-                reader, file = found
-                there = reader.transcript.find(turn.session, turn.number)
-                if there is None:
+                reader, file = parent
+                original = reader.transcript.find(turn.session, turn.number)
+                if original is None:
                     name = visible_line(str(reader.path))
                     self.problem = f"the parent log {name} does not have this turn"
                     return None
-                if there.first >= 0:
-                    return reader.path, read_turn(file, there)
+                if original.first >= 0:
+                    return reader.path, read_turn(file, original)
                 header, path = reader.transcript.header, reader.path
         return None
 
     def messages(self, log: Path, request: RecordDict) -> list[Any]:
-        """The exact messages of an `llm.request` of a log that `find()` has named.
+        """All messages of an `llm.request` in a log that `find()` returned.
 
-        Raises ValueError for a broken chain.
+        Raises ValueError for a broken chain, or a log that is not open.
         """
         with self._lock:
-            for found in self._logs.values():
-                if not isinstance(found, str) and found[0].path == log:
-                    return request_messages(found[1], request)
+            for opened in self._logs.values():
+                if not isinstance(opened, str) and opened[0].path == log:
+                    return request_messages(opened[1], request)
         raise ValueError(f"the parent log {log} is not open")
 
     def _parent(self, header: RecordDict, beside: Path | None) -> _Open | None:
         parent = parent_of(header)
         if parent is None:
             return None
-        # A log can be the parent of several, each as far as it went then.
+        # A log can be the parent of several, each up to another record.
         key = (parent["file"], str(parent.get("seq")), str(parent.get("sha256")))
         if key not in self._logs:
             self._logs[key] = self._open(parent, beside)
-        found = self._logs[key]
-        if isinstance(found, str):
-            self.problem = found
+        opened = self._logs[key]
+        if isinstance(opened, str):
+            self.problem = opened
             return None
-        return found
+        return opened
 
     @staticmethod
     def _open(parent: dict[str, Any], beside: Path | None) -> _Open | str:
@@ -162,9 +162,9 @@ class Ancestry:
 
 
 def parent_problem(header: RecordDict, path: Path) -> str:
-    """Why what comes before the log at `path` cannot be shown in full; empty where it can.
+    """Why the parent of the log at `path` cannot be read; empty when it can, or without one.
 
-    Reads the parent up to where its child began: blocking.
+    Reads the parent up to the record where the child began. Blocking.
     """
     parent = parent_of(header)
     if parent is None:

@@ -1,6 +1,6 @@
-"""Reads logs: whole, in slices, or while somebody else writes them.
+"""Reads logs: whole, in slices, or while an engine writes them.
 
-Every damage is a finding with its line number; the rest still opens.
+Damage is reported as findings with line numbers; the rest of the log stays readable.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from convtui.secrets.redactor import Redactor
 from convtui.transcript.fold import Transcript
 
 _CHUNK = 1 << 16
-"""Bytes that are read at once: a slice of a few milliseconds, which the processor's cache holds."""
+"""Bytes read at once: a few milliseconds of work, and small enough for the processor's cache."""
 _LONG = 1 << 20
-"""Bytes of a log for which another decoder is worth its import."""
-_JUDGED = ("header", "trailer", None)
-"""Types of records that are wrong at some places."""
+"""Bytes of a log from which on the faster decoder is worth its import."""
+_VERIFIED = ("header", "trailer", None)
+"""Types of records that are not allowed everywhere in a log."""
 MAX_LINE = 256 << 20
-"""Bytes a single record may have; longer ones are a finding, not a memory problem."""
+"""Maximum bytes of one record; a longer one is a finding and is not kept in memory."""
 
 
 @dataclass(slots=True, frozen=True)
 class Finding:
-    """One damage of a log. `line` counts from 1; `code` is stable, `message` is for people."""
+    """Damage in a log. `line` counts from 1; `code` is stable, `message` is for people."""
 
     code: str
     line: int
@@ -45,7 +45,7 @@ class Finding:
 
 
 def is_being_written(path: Path) -> bool:
-    """Whether a live process holds the log's lock; one that a killed process left is removed."""
+    """Whether a live process holds the log's lock; a stale lock file is removed."""
     lock = lock_path(path)
     if not lock.exists():
         return False
@@ -58,7 +58,7 @@ def is_being_written(path: Path) -> bool:
         return True
     except OSError:
         return False
-    # While we hold it: whoever else waits for this file sees that it is gone, and makes a new one.
+    # Removed while held: another process waiting for it sees that, and creates a new file.
     with contextlib.suppress(OSError):
         lock.unlink()
     probe.release()
@@ -66,11 +66,11 @@ def is_being_written(path: Path) -> bool:
 
 
 class LogReader:
-    """Reads a log forward, folding as it goes, and single records by line afterwards.
+    """Reads a log forward and folds it; afterwards reads single records.
 
-    `advance()` takes in what is there, up to a time limit, and can be called again when more has
-    been written. Raises `LogError` from the constructor when the file is missing, a folder,
-    unreadable, empty or no log at all. With `redactor` all that is read comes without secrets.
+    `advance()` reads what has been written, up to a time limit, and can be called again for more.
+    The constructor raises `LogError` for a file that is missing, a folder, unreadable, empty or no
+    log. With `redactor` secrets are masked in everything that is read.
     """
 
     def __init__(self, path: Path | str, redactor: Redactor | None = None) -> None:
@@ -78,14 +78,14 @@ class LogReader:
         self.transcript = Transcript()
         self.findings: list[Finding] = []
         self.changed: set[int] = set()
-        """Indexes of turns that changed since the owner last cleared it."""
+        """Indexes of turns that changed since the caller last cleared the set."""
         self.incomplete: set[int] = set()
-        """Ordinals of records of which a field that they must have is missing or damaged."""
+        """Ordinals of records with a required field that is missing or damaged."""
         self._fields = FieldChecker()
         self._redactor = redactor
         self._file: BinaryIO = _open(self.path)
         self.single = RecordFile(self.path, self.transcript.offsets, self._file, redactor)
-        """The records that have been taken in, one by one."""
+        """Reads single records up to `position`."""
         self._position = 0
         self._tail: list[bytes] = []
         self._tail_size = 0
@@ -94,7 +94,7 @@ class LogReader:
         self._trailers = 0
         self._after_trailer = False
         self._body = False
-        """Whether what is read stands between header and trailer."""
+        """Whether the reader is between header and trailer."""
         self._skipping = False
         self.size = os.fstat(self._file.fileno()).st_size
         self._decode = decode if self.size < _LONG else fast_decoder()
@@ -111,11 +111,11 @@ class LogReader:
 
     @property
     def position(self) -> int:
-        """Bytes taken in so far."""
+        """Bytes of complete lines read so far."""
         return self._position - self._tail_size
 
     def advance(self, seconds: float | None = None) -> bool:
-        """Takes in what the file holds, at most for about `seconds`; whether more is waiting."""
+        """Reads what the file holds, for about `seconds` at most; whether there is more."""
         deadline = None if seconds is None else time.perf_counter() + seconds
         while True:
             self._file.seek(self._position)
@@ -124,17 +124,17 @@ class LogReader:
                 self.size = self._position
                 return False
             self._position += len(chunk)
-            self._take(chunk)
+            self._add_chunk(chunk)
             if deadline is not None and time.perf_counter() >= deadline:
                 self.size = os.fstat(self._file.fileno()).st_size
                 return self._position < self.size
 
-    def _take(self, chunk: bytes) -> None:
+    def _add_chunk(self, chunk: bytes) -> None:
         end = chunk.find(b"\n")
         if end < 0:
             self._keep(chunk)
             return
-        # Offsets are those of the file: `begin` is where the line in hand starts.
+        # The file offset of the line that ends in this chunk.
         begin = self._position - len(chunk) - self._tail_size
         first = b"".join([*self._tail, chunk[:end]])
         self._tail.clear()
@@ -142,30 +142,30 @@ class LogReader:
         if self._skipping:
             self._skipping = False
         else:
-            self._take_line(first, begin)
+            self._add_line(first, begin)
         start = end + 1
         base = self._position - len(chunk)
         while (end := chunk.find(b"\n", start)) >= 0:
-            self._take_line(chunk[start:end], base + start)
+            self._add_line(chunk[start:end], base + start)
             start = end + 1
         if start < len(chunk):
             self._keep(chunk[start:])
 
     def _keep(self, piece: bytes) -> None:
-        """Holds the beginning of a line that is not there in full yet."""
+        """Keeps the beginning of an incomplete line."""
         if not self._skipping:
             self._tail.append(piece)
         self._tail_size += len(piece)
         if self._tail_size > MAX_LINE and not self._skipping:
             self._line += 1
-            self._find("huge_line", f"a record of more than {MAX_LINE >> 20} MB was passed over")
+            self._report("huge_line", f"a record of more than {MAX_LINE >> 20} MB was passed over")
             self._skipping = True
             self._tail.clear()
 
-    def _take_line(self, line: bytes, offset: int) -> None:
+    def _add_line(self, line: bytes, offset: int) -> None:
         self._line += 1
         if not line.strip():
-            self._find("blank_line", "an empty line")
+            self._report("blank_line", "an empty line")
             return
         try:
             record = self._decode(line)
@@ -174,20 +174,20 @@ class LogReader:
                 raise LogError(
                     f"{self.path}: this is no convtui log: line {self._line} is not JSON"
                 ) from error
-            self._find("bad_json", f"this line is not a JSON record: {_short(error)}")
+            self._report("bad_json", f"this line is not a JSON record: {_short(error)}")
             self._next_seq += 1
             return
-        self.take_record(record, line, offset)
+        self.add_record(record, line, offset)
 
-    def take_record(self, record: RecordDict, line: bytes, offset: int) -> None:
-        """Takes in the record of a line that stands at `offset`, which was just decoded."""
+    def add_record(self, record: RecordDict, line: bytes, offset: int) -> None:
+        """Verifies and folds the record of a line, which was decoded; `offset` is the line's."""
         faults = self._fields.mend(record, line)
         if faults:
-            self._damaged(record, faults)
+            self._report_faults(record, faults)
         if self._redactor is not None:
             record = self.single.clean(record, line)
         kind = record.get("type")
-        if self._body and record["seq"] == self._next_seq and kind not in _JUDGED:
+        if self._body and record["seq"] == self._next_seq and kind not in _VERIFIED:
             self._next_seq += 1
         else:
             self._verify(record)
@@ -195,12 +195,12 @@ class LogReader:
         if turn is not None:
             self.changed.add(turn.index)
 
-    def _damaged(self, record: RecordDict, faults: Sequence[FieldFault]) -> None:
+    def _report_faults(self, record: RecordDict, faults: Sequence[FieldFault]) -> None:
         kind = str(record.get("type"))
         for fault in faults[:MAX_FAULTS]:
-            self._find("bad_field", f"{kind} {fault.field}: {fault.problem}")
+            self._report("bad_field", f"{kind} {fault.field}: {fault.problem}")
         if len(faults) > MAX_FAULTS:
-            self._find("bad_field", f"{kind}: and {len(faults) - MAX_FAULTS} fields more")
+            self._report("bad_field", f"{kind}: and {len(faults) - MAX_FAULTS} fields more")
         if any(fault.required and fault.field != "seq" for fault in faults):
             self.incomplete.add(self.transcript.records)
         if any(fault.field == "seq" for fault in faults):
@@ -212,24 +212,24 @@ class LogReader:
             self._verify_header(record)
             self._body = True
         elif kind == "header":
-            self._find("second_header", "a second header")
+            self._report("second_header", "a second header")
         seq = record["seq"]
         if seq != self._next_seq:
-            self._find("seq_gap", f"seq is {seq!r} where {self._next_seq} was expected")
+            self._report("seq_gap", f"seq is {seq!r} where {self._next_seq} was expected")
         self._next_seq = seq + 1
         if self._after_trailer and kind != "trailer":
-            self._find("after_trailer", f"a {kind} record after the trailer")
+            self._report("after_trailer", f"a {kind} record after the trailer")
         if not isinstance(kind, str):
-            self._find("no_type", "a record without a type")
+            self._report("no_type", "a record without a type")
         if kind == "trailer":
             self._trailers += 1
             self._after_trailer = True
             self._body = False
             if self._trailers > 1:
-                self._find("two_trailers", "a second trailer")
-            # Records are counted as lines: a line that is damaged is still one that was written.
+                self._report("two_trailers", "a second trailer")
+            # A damaged line counts: it was written as a record.
             if record.get("records") != self._line:
-                self._find(
+                self._report(
                     "wrong_count",
                     f"the trailer counts {record.get('records')!r} records, there are {self._line}",
                 )
@@ -243,7 +243,7 @@ class LogReader:
         version = str(record.get("version", ""))
         major = version.split(".", maxsplit=1)[0]
         if not major.isdigit():
-            self._find("bad_version", f"the header's version {version!r} is unreadable")
+            self._report("bad_version", f"the header's version {version!r} is unreadable")
         elif int(major) > MAJOR:
             raise LogError(
                 f"{self.path}: written by a newer convtui (log format {version}, this one reads"
@@ -251,17 +251,17 @@ class LogReader:
             )
 
     def finish(self) -> list[Finding]:
-        """Judges the end of the file; returns all findings, in line order.
+        """Checks the end of the file; returns all findings, in line order.
 
-        While somebody holds the log's lock an unterminated last line and a missing trailer are
-        "not yet" and no findings.
+        While a process holds the log's lock, an unterminated last line and a missing trailer are
+        no findings. Raises `LogError` for a log without a record.
         """
         live = is_being_written(self.path)
-        found = list(self.findings)
+        findings = list(self.findings)
         line = self._line
         if self._tail_size and not live:
             line += 1
-            found.append(
+            findings.append(
                 Finding(
                     "torn_line",
                     line,
@@ -270,43 +270,41 @@ class LogReader:
                 )
             )
         if self.transcript.records == 0:
-            what = (
-                "its header has not been written to the end" if self._tail_size else "it is empty"
-            )
-            raise LogError(f"{self.path}: there is nothing to read in this log: {what}")
+            why = "its header has not been written to the end" if self._tail_size else "it is empty"
+            raise LogError(f"{self.path}: there is nothing to read in this log: {why}")
         if not self._trailers and not live:
-            found.append(
+            findings.append(
                 Finding(
                     "no_trailer",
                     max(1, line),
                     "no trailer: the run crashed, or was killed, before it ended",
                 )
             )
-        return sorted(found, key=lambda item: item.line)
+        return sorted(findings, key=lambda finding: finding.line)
 
     @property
     def running(self) -> bool:
-        """Whether the log is not closed and a live process writes it."""
+        """Whether the log has no trailer and a live process writes it."""
         return not self._trailers and is_being_written(self.path)
 
-    def _find(self, code: str, message: str) -> None:
+    def _report(self, code: str, message: str) -> None:
         self.findings.append(Finding(code, self._line, message))
 
     # --- single records
 
     def read(self, ordinal: int) -> RecordDict:
-        """The record with this ordinal, read from the file.
+        """The record with this ordinal.
 
-        Raises IndexError for one that has not been taken in, ValueError for a damaged one.
+        Raises IndexError for one beyond `position`, ValueError for a damaged one.
         """
         return self.single.read(ordinal)
 
     def read_range(self, first: int, last: int) -> Iterator[RecordDict]:
-        """The records `first` to `last`, both included, that can be read."""
+        """The readable records from `first` to `last`, both included."""
         return self.single.range(first, last)
 
     def by_seq(self, seq: int) -> RecordDict:
-        """The record whose `seq` this is. Raises ValueError when there is none."""
+        """The record with this `seq`. Raises ValueError when there is none."""
         return self.single.by_seq(seq)
 
 
@@ -336,7 +334,7 @@ def _short(error: Exception) -> str:
 
 
 class Log:
-    """A log read to its end: the transcript, the findings, and single records by need."""
+    """A log that was read to its end: its transcript, findings and records."""
 
     def __init__(self, reader: LogReader) -> None:
         reader.advance()
@@ -357,7 +355,7 @@ class Log:
 
     @property
     def reader(self) -> LogReader:
-        """The reader, for single records."""
+        """Reads single records."""
         return self._reader
 
     @property
@@ -371,9 +369,9 @@ class Log:
 
 
 def open_log(path: Path | str, redactor: Redactor | None = None) -> Log:
-    """Opens a log and reads it to its end; with `redactor` without the secrets in it.
+    """Opens a log and reads it to its end; with `redactor` secrets are masked.
 
-    Raises `LogError` when it cannot be opened at all; damage inside it is in `findings`.
+    Raises `LogError` when it cannot be opened at all; damage is in `findings`.
     """
     reader = LogReader(path, redactor)
     try:
@@ -384,23 +382,23 @@ def open_log(path: Path | str, redactor: Redactor | None = None) -> Log:
 
 
 def digest_until(path: Path, seq: int) -> tuple[str, int]:
-    """SHA-256 of the bytes of a log up to and including record `seq`, and how many they are.
+    """SHA-256 and number of the bytes of a log up to and including record `seq`.
 
     Raises `LogError` when the log has no such record.
     """
-    running = hashlib.sha256()
+    sha256 = hashlib.sha256()
     size = 0
     with _open(path) as file:
         file.seek(0)
         for line in file:
             if not line.endswith(b"\n"):
                 break
-            running.update(line)
+            sha256.update(line)
             size += len(line)
             try:
-                found: Any = decode(line).get("seq")
+                line_seq: Any = decode(line).get("seq")
             except ValueError:
                 continue
-            if found == seq:
-                return running.hexdigest(), size
+            if line_seq == seq:
+                return sha256.hexdigest(), size
     raise LogError(f"{path}: there is no record {seq} in this log")

@@ -1,4 +1,4 @@
-"""Single records of a log by their place, read when somebody asks for them."""
+"""Random access to the records of a log."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from convtui.records.fields import FieldChecker
 from convtui.secrets.redactor import Redactor
 
 _HEAD = 160
-"""Bytes of a line in which its type stands: `seq`, `t` and `type` come first."""
+"""Bytes at the beginning of a line that contain its type, after `seq` and `t`."""
 
 
 class RecordFile:
-    """Single records of a log by their ordinal (0 is the header).
+    """Reads records of a log by ordinal (0 is the header).
 
-    `offsets` are those of a fold (`Transcript.offsets`), shared with it while it grows. `file` is
-    an open handle to read through; without one it opens its own. Raises `LogError` when that fails.
-    With `redactor` records come without secrets: for what is made to be given away.
+    `offsets` is the `Transcript.offsets` of a fold, which may still grow. Without an open `file`
+    it opens the log itself, and raises `LogError` when that fails. With `redactor` secrets are
+    masked, for output that is given away.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class RecordFile:
         self._file.close()
 
     def read(self, ordinal: int) -> RecordDict:
-        """One record. Raises IndexError or ValueError for one that is not there or damaged."""
+        """One record. Raises IndexError for a missing one, ValueError for a damaged one."""
         if ordinal < 0:
             raise IndexError(ordinal)
         self._file.seek(self._offsets[ordinal])
@@ -58,7 +58,7 @@ class RecordFile:
         return self.clean(record, line)
 
     def clean(self, record: RecordDict, line: bytes) -> RecordDict:
-        """A record of a line as it may be given away, where this reads for that."""
+        """The record with its secrets masked, if there is a redactor; `line` is its line."""
         if self._redactor is not None and self._redactor.suspects(line):
             cleaned: RecordDict = self._redactor.data(record)
             return cleaned
@@ -69,19 +69,17 @@ class RecordFile:
     ) -> Iterator[RecordDict]:
         """The readable records from `first` to `last`, both included, one at a time.
 
-        With `only`, lines in whose beginning it is not found are left out without being decoded.
+        `only` is searched for in the beginning of a line; lines without it are not decoded.
         """
         first, last = max(first, 0), min(last, len(self._offsets) - 1)
         if first > last:
             return
         start = self._offsets[first]
         self._file.seek(start)
-        # The last one ends where the next begins, or with its line.
-        inside = self._offsets[last] - start
-        lines = (self._file.read(inside) + self._file.readline()).split(b"\n")
+        before_last = self._offsets[last] - start
+        lines = (self._file.read(before_last) + self._file.readline()).split(b"\n")
         if only is not None:
-            found = only.search
-            lines = [line for line in lines if found(line, 0, _HEAD)]
+            lines = [line for line in lines if only.search(line, 0, _HEAD)]
         for line in lines:
             try:
                 record = self.decoded(line)
@@ -90,13 +88,13 @@ class RecordFile:
             yield record
 
     def by_seq(self, seq: int) -> RecordDict:
-        """The record whose `seq` this is. Raises ValueError when there is none."""
-        # In a whole log the ordinal is the seq; damaged lines can only make it smaller.
+        """The record with this `seq`. Raises ValueError when there is none."""
+        # An undamaged log has ordinals equal to seqs; damaged lines only make ordinals smaller.
         for ordinal in range(min(seq, len(self._offsets) - 1), -1, -1):
             record = self.read(ordinal)
-            found = record.get("seq")
-            if found == seq:
+            record_seq = record.get("seq")
+            if record_seq == seq:
                 return record
-            if isinstance(found, int) and found < seq:
+            if isinstance(record_seq, int) and record_seq < seq:
                 break
         raise ValueError(f"there is no record {seq}")

@@ -1,4 +1,4 @@
-"""The raw replies of a log's provider, each with what its hooks made of it then."""
+"""The provider's raw replies in a log, each with the recorded results of its hooks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from convtui.log.reader import MAX_LINE
 from convtui.records.codec import FORMAT, MAJOR, RecordDict, decode
 from convtui.records.fields import FieldChecker
 from convtui.records.interim import Interim
+from convtui.records.values import as_object
 from convtui.text_checks.incomplete import reason_of
 
 _UNNEEDED: Final = re.compile(
-    # A line of a type that does not matter here, or of another side than the provider's.
+    # A line of a type that is not read here, or of another side than the provider's.
     rb'\{"seq":\d+,"t":[^,"]+,"type":"(?:(?!(?:header|history\.seeded|session\.started|session\.ended'
     rb"|turn\.started|llm\.response|debug\.edited|debug\.overrode|debug\.held|debug\.released"
     rb'|signals\.extracted|response\.processed|turn\.discarded|turn\.committed)")[^"]+"'
@@ -30,51 +31,51 @@ _HOOKS: Final = frozenset({"extract_signals", "post_process_response", "should_d
 
 @dataclass(slots=True)
 class RecordedReply:
-    """One attempt at a provider's turn: what came back, and what became of it."""
+    """One attempt at a provider's turn: its reply, the hooks' results, and the outcome."""
 
     session: int
     turn: int
     attempt: int
     raw: str = ""
-    """The raw reply that went through the hooks: as edited, where somebody edited it."""
+    """The raw reply that went through the hooks, with edits."""
     rounds: list[RecordDict] = field(default_factory=list)
     """Its `llm.response` records: those that called tools, then the one that counts."""
     matches: list[dict[str, Any]] | None = None
-    """What stage `signals` found; None where the log does not tell."""
+    """The matches of stage `signals`; None when they are not recorded."""
     text: str | None = None
-    """What `post_process_response` made of it; None where the log does not tell."""
+    """The result of `post_process_response`; None when it is not recorded."""
     discard: bool = False
-    """What `should_discard_response` said, whatever a human made of that."""
+    """The result of `should_discard_response`, before a human overrode it."""
     outcome: Literal["", "committed", "discarded", "failed"] = ""
     after_discard: str = ""
-    """`end`, `retry` or `skip`, of one that was dropped."""
+    """`end`, `retry` or `skip`, for a discarded reply."""
     human: bool = False
     seeded: bool = False
-    """Said before the log began: there is the text, not the raw reply."""
+    """Whether it is from a parent log: `raw` is the committed text then."""
     judged: bool | None = None
-    """What the hook had said before somebody overrode it."""
+    """The discard hook's result, when a human overrode it."""
     by_hand: list[str] = field(default_factory=list)
-    """What a human changed of it: raw, text, discard, ending."""
+    """What a human changed: raw, text, discard, ending."""
     broken: str = ""
-    """The hook that has just failed."""
+    """The hook that failed and holds."""
     supplied: str = ""
-    """The hook that failed then, and in whose place a human gave the result."""
+    """The hook that failed, and whose result a human supplied."""
     interim: list[Interim] = field(default_factory=list)
-    """What was said beside tool calls, as edited, where somebody edited it."""
+    """Text beside tool calls, with edits."""
 
     @property
     def incomplete(self) -> str:
-        """Why the reply did not come to its end; empty for a whole one."""
+        """Why the reply is incomplete; empty for a complete one."""
         last = self.rounds[-1] if self.rounds else {}
         return reason_of(last)
 
     @property
     def hook_failed(self) -> bool:
-        """Whether a hook failed on it then."""
+        """Whether a hook failed on it."""
         return self.outcome == "failed" or bool(self.supplied)
 
-    def touched(self, what: str, record: RecordDict) -> None:
-        """A human changed it, or took that back."""
+    def note_change(self, what: str, record: RecordDict) -> None:
+        """Notes that a human changed something, or undid that."""
         if what in self.by_hand:
             self.by_hand.remove(what)
         if record.get("undoes") is None:
@@ -82,14 +83,13 @@ class RecordedReply:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the provider said about the reply."""
-        found = self.rounds[-1].get("metadata") if self.rounds else None
-        return found if isinstance(found, dict) else {}
+        """The metadata that the provider gave with the reply."""
+        return as_object(self.rounds[-1].get("metadata")) if self.rounds else {}
 
 
 @dataclass(slots=True)
 class RecordedReplies:
-    """What a log has for whoever plays it or runs hooks over it again."""
+    """The replies of a log, for replaying it or running hooks over it again."""
 
     header: RecordDict = field(default_factory=dict)
     sessions: dict[int, RecordDict] = field(default_factory=dict)
@@ -97,19 +97,20 @@ class RecordedReplies:
     endings: dict[int, dict[str, Any]] = field(default_factory=dict)
     """Terminations by session."""
     replies: list[RecordedReply] = field(default_factory=list)
-    """Attempts that came out: committed, dropped, or failed in a hook. In order."""
+    """Finished attempts, in order: committed, discarded, or failed in a hook."""
     damaged: int = 0
     """Lines that could not be read."""
     current: RecordedReply | None = None
+    """The attempt in progress."""
 
     @property
     def knows_interim(self) -> bool:
-        """Whether signals were looked for beside tool calls as well, when the log was written."""
+        """Whether the log's version extracts signals from text beside tool calls, too."""
         major, _, minor = str(self.header.get("version", "")).partition(".")
         return (major, minor) != ("1", "0")
 
-    def take(self, record: RecordDict) -> None:
-        """Takes in the next record; one that is malformed is passed over and counted."""
+    def add(self, record: RecordDict) -> None:
+        """Adds the next record; a malformed one is skipped and counted."""
         kind = record.get("type")
         handler = _HANDLERS.get(kind) if type(kind) is str else None
         if handler is None:
@@ -127,10 +128,10 @@ class RecordedReplies:
         for turn in record["turns"]:
             if turn["speaker"] == "provider":
                 text = str(turn["text"])
-                said = {"raw": text, "metadata": turn.get("metadata")}
+                response = {"raw": text, "metadata": turn.get("metadata")}
                 self.replies.append(
                     RecordedReply(
-                        int(turn["session"]), int(turn["turn"]), 1, text, [said], None, text,
+                        int(turn["session"]), int(turn["turn"]), 1, text, [response], None, text,
                         outcome="committed", seeded=True,
                     )
                 )  # fmt: skip
@@ -146,7 +147,7 @@ class RecordedReplies:
         detail = termination.get("detail")
         hook = detail.get("hook") if isinstance(detail, dict) else None
         if termination.get("kind") == "failed" and hook and termination.get("by") == "provider":
-            self._came_out("failed")
+            self._finish("failed")
         self.current = None
 
     def _turn_started(self, record: RecordDict) -> None:
@@ -160,12 +161,12 @@ class RecordedReplies:
             )
 
     def _of(self, record: RecordDict) -> RecordedReply | None:
-        """The attempt that a record belongs to; None for a call of no turn, as for a summary."""
+        """The attempt of a record; None for a call outside turns, such as a compression."""
         if record.get("side") != "provider" or record.get("turn") is None:
             return None
-        place = (int(record.get("session") or 1), int(record["turn"]))
-        if self.current is None or (self.current.session, self.current.turn) != place:
-            self.current = RecordedReply(*place, int(record.get("attempt") or 1))
+        address = (int(record.get("session") or 1), int(record["turn"]))
+        if self.current is None or (self.current.session, self.current.turn) != address:
+            self.current = RecordedReply(*address, int(record.get("attempt") or 1))
         return self.current
 
     def _response(self, record: RecordDict) -> None:
@@ -188,23 +189,23 @@ class RecordedReplies:
             reply.raw = record["after"]
             reply.judged = None
             reply.supplied = ""
-        reply.touched(str(record["field"]), record)
+        reply.note_change(str(record["field"]), record)
 
     def _overrode(self, record: RecordDict) -> None:
         what = record.get("what")
         if what == "ending" and self.current is None and self.replies:
-            # The session would have ended after a turn that has come out already.
+            # The ending was that of a finished turn.
             reply: RecordedReply | None = self.replies[-1]
-            at = (record.get("session"), record.get("turn"))
-            if reply is not None and (reply.session, reply.turn) == at:
-                reply.touched("ending", record)
+            address = (record.get("session"), record.get("turn"))
+            if reply is not None and (reply.session, reply.turn) == address:
+                reply.note_change("ending", record)
             return
         reply = self._of(record) if what in ("discard", "ending") else None
         if reply is None:
             return
         if what == "discard" and reply.judged is None:
             reply.judged = bool(record.get("before"))
-        reply.touched(str(what), record)
+        reply.note_change(str(what), record)
 
     def _held(self, record: RecordDict) -> None:
         reply = self._of(record) if record.get("reason") == "error" else None
@@ -239,7 +240,7 @@ class RecordedReplies:
         reply.text = record["text"] if reply.text is None else reply.text
         reply.discard = True
         reply.after_discard = str(record.get("outcome") or "")
-        self._came_out("discarded")
+        self._finish("discarded")
 
     def _committed(self, record: RecordDict) -> None:
         reply = self._of(record)
@@ -249,9 +250,9 @@ class RecordedReplies:
             reply.text = record["text"]
         reply.human = reply.human or bool(record.get("human"))
         reply.discard = record.get("would_have") == "discard"
-        self._came_out("committed")
+        self._finish("committed")
 
-    def _came_out(self, outcome: Literal["committed", "discarded", "failed"]) -> None:
+    def _finish(self, outcome: Literal["committed", "discarded", "failed"]) -> None:
         reply, self.current = self.current, None
         if reply is None or not reply.rounds or reply.human:
             return
@@ -281,45 +282,45 @@ _HANDLERS: Final = {
 
 def collect(records: Iterable[RecordDict]) -> RecordedReplies:
     """The replies among the records of a log."""
-    found = RecordedReplies()
+    replies = RecordedReplies()
     for record in records:
-        found.take(record)
-    return found
+        replies.add(record)
+    return replies
 
 
 def read_replies(path: Path | str) -> RecordedReplies:
-    """The replies of a log, without decoding what they do not need (requests, the persona's side).
+    """The replies of a log; lines that they do not need (requests, the persona) are not decoded.
 
     Raises `LogError` for a file that is no log or cannot be read; damaged lines are counted.
     """
     path = Path(path)
-    found = RecordedReplies()
+    replies = RecordedReplies()
     try:
         with path.open("rb") as file:
             fields = FieldChecker()
-            for line, record in _wanted(file, found):
-                if not found.header:
+            for line, record in _needed_records(file, replies):
+                if not replies.header:
                     _check_header(path, record)
                 if any(fault.required for fault in fields.mend(record, line)):
-                    found.damaged += 1
+                    replies.damaged += 1
                 else:
-                    found.take(record)
+                    replies.add(record)
     except OSError as error:
         raise LogError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if not found.header:
+    if not replies.header:
         raise LogError(f"{path}: this is no convtui log: it has no header")
-    return found
+    return replies
 
 
-def _wanted(file: BinaryIO, found: RecordedReplies) -> Iterator[tuple[bytes, RecordDict]]:
+def _needed_records(file: BinaryIO, replies: RecordedReplies) -> Iterator[tuple[bytes, RecordDict]]:
     for lines in _lines(file):
         if not lines[-1].endswith(b"\n"):
-            # Torn, or far too long.
-            found.damaged += 1
+            # Torn, or too long.
+            replies.damaged += 1
             lines.pop()
         needed = [line for line in lines if not _UNNEEDED.match(line)]
         try:
-            yield from zip(needed, _decoded(needed), strict=True)
+            yield from zip(needed, _decode_all(needed), strict=True)
             continue
         except (ValueError, RecursionError):
             pass
@@ -327,11 +328,11 @@ def _wanted(file: BinaryIO, found: RecordedReplies) -> Iterator[tuple[bytes, Rec
             try:
                 yield line, decode(line)
             except (ValueError, RecursionError):
-                found.damaged += 1
+                replies.damaged += 1
 
 
 def _lines(file: BinaryIO) -> Iterator[list[bytes]]:
-    """The lines of a file, some thousands at a time; what is too long is given without its end."""
+    """The lines of a file in batches; a line that is too long comes without its end."""
     if os.fstat(file.fileno()).st_size <= MAX_LINE:
         while lines := file.readlines(_CHUNK):
             yield lines
@@ -342,8 +343,8 @@ def _lines(file: BinaryIO) -> Iterator[list[bytes]]:
             line = file.readline(MAX_LINE)
 
 
-def _decoded(lines: list[bytes]) -> list[RecordDict]:
-    """The records of lines, decoded in one go; ValueError when one of them is none."""
+def _decode_all(lines: list[bytes]) -> list[RecordDict]:
+    """Decodes lines all at once, which is faster. Raises ValueError when one is no record."""
     text = str(b",".join(lines), "utf-8", "surrogatepass")
     records: list[RecordDict] = json.loads(f"[{text}]")
     if len(records) != len(lines) or not all(type(record) is dict for record in records):

@@ -1,8 +1,8 @@
-"""How requests are kept: each as the difference to an earlier one, so that a log grows linearly.
+"""Stores each request as the difference to an earlier one, so that a log grows linearly.
 
-An `llm.request` says "the first `keep` messages of request `base`, then `append`". Its `sha256` is
-the digest of the whole message list as canonical JSON: keys sorted, no white space, non-ASCII
-escaped, messages joined by commas inside brackets.
+The messages of an `llm.request` are the first `keep` messages of request `base`, then `append`. Its
+`sha256` is the digest of the whole list as canonical JSON: keys sorted, no white space, non-ASCII
+escaped.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ def digest(messages: Sequence[Any]) -> str:
 class RequestChain:
     """Turns message lists into differences to the one before, with digests.
 
-    The digest of the shared beginning is carried on instead of being computed again, so that the
-    cost of a request is that of its new messages. `clean` is what is done to a message before it
-    is written (secrets are taken out): the digest is that of what is written.
+    The digest of the shared beginning is reused, so that a request costs as much as its new
+    messages. `clean` masks the secrets of a message before it is written and digested.
     """
 
     def __init__(self, clean: Callable[[Any], Any] = lambda message: message) -> None:
@@ -42,11 +41,11 @@ class RequestChain:
         self._base: int | None = None
         self._messages: list[Any] = []
         self._sources: list[Any] = []
-        """The very objects that were handed in; they are not changed by whoever hands them in."""
+        """The objects that were passed in, which callers do not change."""
         self._hashes: list[_Hash] = []
 
     def add(self, messages: Sequence[Any]) -> dict[str, Any]:
-        """`{base, keep, append, sha256}` of the next request. `placed()` must follow."""
+        """`{base, keep, append, sha256}` of the next request. Call `placed()` afterwards."""
         keep = self._shared(messages)
         del self._hashes[keep:]
         running = self._hashes[-1].copy() if self._hashes else hashlib.sha256(b"[")
@@ -66,9 +65,9 @@ class RequestChain:
         return {"base": base, "keep": keep, "append": append, "sha256": running.hexdigest()}
 
     def _shared(self, messages: Sequence[Any]) -> int:
-        """How many messages are those of the request before."""
+        """How many messages at the beginning are those of the request before."""
         if len(self._sources) <= len(messages) and all(map(is_, self._sources, messages)):
-            # A history that only grows is recognised without a look into its messages.
+            # A history that only grows is recognised without comparing messages.
             return len(self._sources)
         keep = 0
         for source, old, new in zip(self._sources, self._messages, messages, strict=False):
@@ -78,7 +77,7 @@ class RequestChain:
         return keep
 
     def placed(self, seq: int) -> None:
-        """The request just added stands in the log as record `seq`."""
+        """The request just added was written as record `seq`."""
         self._base = seq
 
 

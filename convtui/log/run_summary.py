@@ -1,4 +1,4 @@
-"""Saved runs: what a folder of logs holds, read from the first and the last lines only."""
+"""Summaries of saved runs, read from the first and the last lines of their logs."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from convtui.log.notes import Notes
 from convtui.log.reader import is_being_written
 from convtui.records.codec import FORMAT, RecordDict
 from convtui.records.times import has_offset, parse_time
+from convtui.records.values import as_list, as_object, as_text
 
 _HEAD = 1 << 16
 _HEAD_LIMIT = 4 << 20
 _TAIL = 4096
 _HUGE = 1e15
 COMPANIONS: Final = (WIRE, NOTES, TOOLS)
-"""How the names of files end that belong to a log and look like one."""
+"""Suffixes of files that belong to a log and also end in `.jsonl`."""
 
 
 @dataclass(slots=True, eq=False)
 class RunSummary:
-    """One saved run, as a list shows it. Texts are exact: make them `visible()` to draw them.
+    """One saved run, as a list shows it. Its texts are raw: draw them through `visible()`.
 
-    Nobody changes one. It is not frozen, and makes its `Path` when it is asked for it, because
-    lists of ten thousand are made at once.
+    Read-only by convention. Not frozen, and with a lazy `path`, because ten thousand are made at
+    once.
     """
 
     file: str
-    """The path of its log."""
+    """Path of its log."""
     id: str = ""
     persona: str = ""
     provider: str = ""
@@ -45,7 +46,7 @@ class RunSummary:
     """Seconds since the epoch at which the file was last written."""
     size: int = 0
     ending: str = ""
-    """Kind of the termination; empty while it runs and when it crashed."""
+    """Kind of the termination; empty for a run that is running or crashed."""
     ended_by: str = ""
     reason: str = ""
     turns: int | None = None
@@ -55,42 +56,40 @@ class RunSummary:
     parent_file: str = ""
     """The log of that run, as its header names it."""
     change: str = ""
-    """What made it: resume, restart, reload, rewind, fork, ...; empty for a run of its own."""
+    """What continued its parent: resume, restart, reload, rewind, fork, ...; empty for a root."""
     at: tuple[int, int] | None = None
-    """Session and turn at which it goes on."""
+    """Session and turn at which it continues its parent."""
     running: bool = False
     damaged: str = ""
     """Why it cannot be opened; empty for a readable log."""
     provider_name: str = ""
     model: str = ""
     created: str = ""
-    """`created_at` as it stands in the header."""
+    """`created_at` as written in the header."""
     tags: tuple[str, ...] = ()
-    """Those of its scenario and those given by hand."""
+    """Tags of its scenario and those given by hand."""
     sessions: int | None = None
     discarded: int | None = None
     duration: float | None = None
-    """Seconds from its beginning to its end."""
+    """Seconds from beginning to end."""
     tokens: int | None = None
     """Prompt and completion tokens of all sides."""
     cost: float | None = None
     """US dollars, of all sides."""
     latency: float | None = None
-    """Seconds that one of the provider's calls took, on average."""
+    """Mean seconds of the provider's calls."""
     closed: bool = False
-    """Whether it has a trailer: nothing will be written to it any more."""
+    """Whether it has a trailer, after which nothing is written."""
     _path: Path | None = field(default=None, repr=False)
 
     @property
     def path(self) -> Path:
-        """Its log."""
         if self._path is None:
             self._path = Path(self.file)
         return self._path
 
     @property
     def name(self) -> str:
-        """The name of its log's file."""
         return self.file.rpartition(os.sep)[2]
 
     @property
@@ -104,11 +103,11 @@ class RunSummary:
 
     @property
     def when(self) -> float:
-        """When it began, in seconds since the epoch; when it was written, where it does not say."""
+        """When it began, else when it was last written; seconds since the epoch."""
         return self.modified if self.created_at is None else self.created_at.timestamp()
 
     def facts(self) -> RunFacts:
-        """What the filter language asks of a run."""
+        """What filters on runs evaluate."""
         return RunFacts(
             self.persona,
             (self.provider_name, self.provider),
@@ -118,7 +117,7 @@ class RunSummary:
         )
 
     def matches(self, text: str) -> bool:
-        """Whether every word of `text` occurs in what a list shows of the run."""
+        """Whether every word of `text` occurs in the texts that a list shows."""
         shown = " ".join(
             (
                 self.name,
@@ -138,14 +137,14 @@ def log_files(folder: Path) -> list[os.DirEntry[str]]:
     """The logs of a folder, newest first; empty when there is no such folder."""
     try:
         with os.scandir(folder) as entries:
-            found = [
+            logs = [
                 entry
                 for entry in entries
                 if entry.name.endswith(".jsonl") and not entry.name.endswith(COMPANIONS)
             ]
     except OSError:
         return []
-    return sorted(found, key=_newest, reverse=True)
+    return sorted(logs, key=_newest, reverse=True)
 
 
 def _newest(entry: os.DirEntry[str]) -> float:
@@ -156,17 +155,17 @@ def _newest(entry: os.DirEntry[str]) -> float:
 
 
 def list_runs(folder: Path | str) -> Iterator[RunSummary]:
-    """The saved runs of a folder, newest first. Blocking: call it in a thread from a screen.
+    """The saved runs of a folder, newest first. Blocking.
 
-    Only the header and the last few kilobytes of each log are read. What cannot be read is listed
-    with `damaged`, nothing is raised.
+    Only the header and the last few kilobytes of each log are read. An unreadable log has `damaged`
+    set; nothing is raised.
     """
     for entry in log_files(Path(folder)):
         yield summarise(Path(entry.path))
 
 
 def summarise(path: Path) -> RunSummary:
-    """What one log is, from its first line and its end."""
+    """The summary of one log. Blocking; an unreadable log has `damaged` set."""
     try:
         with path.open("rb") as file:
             stat = os.fstat(file.fileno())
@@ -178,17 +177,13 @@ def summarise(path: Path) -> RunSummary:
             stat = path.stat()
             modified, size = stat.st_mtime, stat.st_size
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        why = reason or type(error).__name__
-        return RunSummary(file=str(path), modified=modified, size=size, damaged=why)
+        damaged = reason or type(error).__name__
+        return RunSummary(file=str(path), modified=modified, size=size, damaged=damaged)
     trailer = tail[-1] if tail and tail[-1].get("type") == "trailer" else None
     ending = _ending(trailer, tail)
-    provider = header.get("provider")
-    provider = provider if isinstance(provider, dict) else {}
-    parents = header.get("parents")
-    parent = parents[0] if isinstance(parents, list) and parents else None
-    parent = parent if isinstance(parent, dict) else {}
-    change = header.get("change")
-    change = change if isinstance(change, dict) else {}
+    provider = as_object(header.get("provider"))
+    parent = as_object(next(iter(as_list(header.get("parents"))), None))
+    change = as_object(header.get("change"))
     return RunSummary(
         file=str(path),
         id=str(header.get("id", "")),
@@ -206,10 +201,10 @@ def summarise(path: Path) -> RunSummary:
         reason=str(ending.get("reason", "")),
         turns=_turns(trailer, tail),
         records=_records(trailer, tail),
-        parent=_text(parent.get("id")),
-        parent_file=_text(parent.get("file")),
-        change=_text(change.get("kind")),
-        at=_place(change.get("session"), change.get("turn")),
+        parent=as_text(parent.get("id")),
+        parent_file=as_text(parent.get("file")),
+        change=as_text(change.get("kind")),
+        at=_address(change.get("session"), change.get("turn")),
         running=trailer is None and is_being_written(path),
         closed=trailer is not None,
         tags=Notes(path).tags(header_tags(header)),
@@ -218,50 +213,46 @@ def summarise(path: Path) -> RunSummary:
 
 
 def _totals(trailer: RecordDict | None) -> dict[str, Any]:
-    """What a trailer says was used."""
-    totals = _mapping((trailer or {}).get("totals"))
-    usage = _mapping(totals.get("usage"))
-    sides = [_mapping(side) for side in usage.values()]
+    """The summary's fields that are totals of the trailer."""
+    totals = as_object((trailer or {}).get("totals"))
+    usage = as_object(totals.get("usage"))
+    sides = [as_object(side) for side in usage.values()]
     return {
         "sessions": _whole(totals.get("sessions")),
         "discarded": _whole(totals.get("discarded")),
         "duration": number(totals.get("seconds")),
         "tokens": _whole(total(side.get("tokens") for side in sides)),
         "cost": total(side.get("cost") for side in sides),
-        "latency": mean_latency(_mapping(usage.get("provider"))),
+        "latency": mean_latency(as_object(usage.get("provider"))),
     }
 
 
 def mean_latency(side: Mapping[str, Any]) -> float | None:
-    """Seconds a call of a side took on average, from its totals."""
+    """Mean seconds of a side's calls, from its totals; None without any."""
     seconds, calls = number(side.get("seconds")), number(side.get("calls"))
     return seconds / calls if seconds and calls else None
 
 
 def total(values: Iterable[Any]) -> float | None:
-    """The sum of the numbers among `values`; None where there are none."""
+    """The sum of the numbers among `values`; None when there are none."""
     known = [value for value in map(number, values) if value is not None]
     return sum(known) if known else None
 
 
 def number(value: Any) -> float | None:
-    """A number that can be reckoned with, or None."""
+    """`value` if it is a number of a plausible size, else None."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _HUGE:
         return value
     return None
 
 
 def _whole(value: Any) -> int | None:
-    found = number(value)
-    return None if found is None else int(found)
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+    whole = number(value)
+    return None if whole is None else int(whole)
 
 
 def header_of(path: Path) -> RecordDict:
-    """The header of a log. Raises `OSError`, and ValueError for what is no log."""
+    """The header of a log. Raises OSError, and ValueError for a file that is no log."""
     with path.open("rb") as file:
         return _header(file, os.fstat(file.fileno()).st_size)
 
@@ -282,19 +273,19 @@ def _header(file: BinaryIO, size: int) -> RecordDict:
 
 
 def _tail(file: BinaryIO, size: int) -> list[RecordDict]:
-    """The last records that lie whole in the last few kilobytes."""
+    """The complete records in the last few kilobytes."""
     start = max(0, size - _TAIL)
     file.seek(start)
     lines = file.read(_TAIL).split(b"\n")
-    # The first piece is cut, unless the window begins at the file's start; the last has no end.
+    # The first piece may be cut, and the last one has no newline.
     lines = lines[1 if start else 0 : -1]
-    found: list[RecordDict] = []
+    records: list[RecordDict] = []
     for line in lines:
         with contextlib.suppress(ValueError, RecursionError):
             record = json.loads(line)
             if isinstance(record, dict):
-                found.append(record)
-    return found
+                records.append(record)
+    return records
 
 
 def _ending(trailer: RecordDict | None, tail: list[RecordDict]) -> dict[str, Any]:
@@ -312,7 +303,7 @@ def _turns(trailer: RecordDict | None, tail: list[RecordDict]) -> int | None:
         return _whole(totals["turns"])
     last = [r["turn"] for r in tail if _whole(r.get("turn")) is not None]
     sessions = [r["session"] for r in tail if isinstance(r.get("session"), int)]
-    # Turns are numbered in their session: with several of them the last number says too little.
+    # Turns are numbered per session: with several sessions the highest number is too low.
     return max(last) if last and max(sessions, default=1) == 1 else None
 
 
@@ -327,10 +318,6 @@ def _time(text: Any) -> datetime | None:
     return parse_time(text) if isinstance(text, str) and has_offset(text) else None
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _place(session: Any, turn: Any) -> tuple[int, int] | None:
+def _address(session: Any, turn: Any) -> tuple[int, int] | None:
     whole = isinstance(session, int) and isinstance(turn, int)
     return (session, turn) if whole and max(abs(session), abs(turn)) < _HUGE else None

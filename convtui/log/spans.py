@@ -1,4 +1,4 @@
-"""Where each session stands in a log file."""
+"""The byte range of each session in a log."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from convtui.records.fields import FieldChecker
 
 
 def session_spans(path: Path) -> dict[int, dict[str, int]]:
-    """The part of a log that is about each session, from its first record to its last.
+    """`{first_seq, last_seq, start, end}` by session number, from first to last record.
 
-    Session number to `{first_seq, last_seq, start, end}`; `start` and `end` are byte offsets, `end`
-    is after the last line. Damaged lines are passed over.
+    `start` and `end` are byte offsets; `end` is after the last line. Damaged lines are skipped.
     """
     spans: dict[int, dict[str, int]] = {}
     fields = FieldChecker()

@@ -1,4 +1,4 @@
-"""Arguments of tool calls as models write them: JSON text, or something that is not quite that."""
+"""Arguments of tool calls as models write them: JSON text, not always valid."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 
 def decoded(text: str) -> dict[str, Any] | None:
-    """The arguments in a text; nothing written means none, None that it is no JSON object."""
+    """The arguments in a text; `{}` for an empty one, None for what is no JSON object."""
     if not text.strip():
         return {}
     try:
-        found = json.loads(text)
+        arguments = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return arguments if isinstance(arguments, dict) else None
 
 
 def distinct_ids(ids: Sequence[str]) -> list[str]:
-    """The ids of a reply's calls, each different; endpoints may leave them out or repeat them."""
+    """The ids of a reply's calls, made unique; endpoints may omit or repeat them."""
     taken: set[str] = set()
     distinct: list[str] = []
     for number, call_id in enumerate(ids, 1):
@@ -32,14 +32,14 @@ def distinct_ids(ids: Sequence[str]) -> list[str]:
 
 
 def pretty_arguments(text: str) -> str:
-    """The text for reading and editing: JSON indented; anything else as it was written."""
-    found = decoded(text)
-    if found is None:
+    """The text indented for reading and editing; unchanged when it is no JSON object."""
+    arguments = decoded(text)
+    if arguments is None:
         return text
-    return json.dumps(found, ensure_ascii=False, indent=2)
+    return json.dumps(arguments, ensure_ascii=False, indent=2)
 
 
-def wrong_with(text: str) -> str | None:
+def arguments_problem(text: str) -> str | None:
     """Why a text cannot be the arguments of a tool; None when it can."""
     if decoded(text) is not None:
         return None

@@ -1,8 +1,8 @@
-"""Tool results that are too long for the log: whole, in a file beside it.
+"""Tool results that are too long for the log, in a file beside it.
 
-`<log>.tools.jsonl` (mode 0600) holds one JSON object a line, `{seq, id, name, text}`: the `seq` of
-the `tool.returned` that has only the beginning, and the whole result as text. Nothing is there for
-results that the log has whole, and a log without the file is whole in itself.
+`<log>.tools.jsonl` (mode 0600) holds one JSON object per line, `{seq, id, name, text}`: the `seq`
+of the `tool.returned` that has only the beginning, and the whole result as text. Results that are
+whole in the log are not in the file.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from convtui.log.names import tool_results_path
 
 
 class ToolResultsFile:
-    """Appends whole results. `clean` takes secrets out of them.
+    """Appends whole results; `clean` masks their secrets.
 
-    A disk that refuses leaves the reason in `broken`: the conversation matters more.
+    A write error is kept in `broken` and not raised: the conversation goes on.
     """
 
     def __init__(self, log: Path, clean: Callable[[Any], Any] = lambda data: data) -> None:
@@ -28,7 +28,7 @@ class ToolResultsFile:
         self._clean = clean
 
     def add(self, seq: int, call: str, name: str, text: str) -> bool:
-        """Keeps one result; whether it could be written."""
+        """Appends one result; whether it could be written."""
         data = {"seq": seq, "id": call, "name": name, "text": self._clean(text)}
         line = memoryview(json.dumps(data, separators=(",", ":")).encode() + b"\n")
         try:
@@ -47,15 +47,12 @@ class ToolResultsFile:
 
 
 def whole_result(log: Path, seq: int) -> str | None:
-    """The whole text of the result whose `tool.returned` has this `seq`.
-
-    None when it is not kept: no file (deleted, not copied along), or damaged there.
-    """
-    head = b'{"seq":%d,' % seq
+    """The whole result of the `tool.returned` with this `seq`; None if missing or damaged."""
+    prefix = b'{"seq":%d,' % seq
     try:
         with tool_results_path(log).open("rb") as file:
             for line in file:
-                if not line.startswith(head):
+                if not line.startswith(prefix):
                     continue
                 try:
                     data = json.loads(line)

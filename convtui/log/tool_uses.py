@@ -1,4 +1,4 @@
-"""The tool calls of a turn: each with everything that the log says about it, in call order."""
+"""The tool calls of a turn with everything that the log records about them, in call order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ State = Literal["waiting", "open", "ok", "failed", "denied", "cancelled"]
 
 @dataclass(slots=True)
 class ToolUse:
-    """One call that a model made of a tool, and what became of it."""
+    """One tool call of a model, and its outcome."""
 
     id: str
     name: str
@@ -23,25 +23,26 @@ class ToolUse:
     max_rounds: int | None = None
     attempt: int = 1
     arguments: Any = None
-    """Decoded; None where they cannot be, or are not on record."""
+    """Decoded; None when they are no JSON object or not recorded."""
     raw_arguments: str = ""
-    """As the model wrote them, or whoever edited them."""
+    """As the model wrote them, or as edited."""
     called: RecordDict | None = None
     returned: RecordDict | None = None
     denied: RecordDict | None = None
     approved: bool = False
-    """Whether somebody approved it by hand."""
+    """Whether a human approved it."""
     edited: RecordDict | None = None
     """The `debug.edited` of its arguments."""
     result_edited: RecordDict | None = None
-    """The `debug.edited` of its result, which the model was given as edited."""
+    """The `debug.edited` of its result; the model saw the edited one."""
     waiting: bool = False
-    """Whether it is held: it has not run yet."""
+    """Whether it is held and has not run yet."""
     order: tuple[int, int] = (0, 0)
+    """Index of the model call in its turn, and of the tool call in that."""
 
     @property
     def state(self) -> State:
-        """`open` has no result on record: it runs, or the log ends in it."""
+        """`open` means that no result is recorded: it runs, or the log ends there."""
         if self.waiting:
             return "waiting"
         if self.denied is not None or self.error_kind == "tool_denied":
@@ -54,13 +55,13 @@ class ToolUse:
 
     @property
     def error_kind(self) -> str:
-        """Which kind of error it came back with; empty without one."""
-        back = self.returned or {}
-        return "" if back.get("ok", True) else str(back.get("error_kind") or "failed")
+        """The kind of error that it returned; empty without one."""
+        returned = self.returned or {}
+        return "" if returned.get("ok", True) else str(returned.get("error_kind") or "failed")
 
     @property
     def error(self) -> tuple[str, str]:
-        """An error's message and its detail, as the model was given them."""
+        """An error's message and detail, as the model saw them."""
         result = (self.returned or {}).get("result")
         if isinstance(result, Mapping):
             return str(result.get("message") or ""), str(result.get("detail") or "")
@@ -69,34 +70,34 @@ class ToolUse:
     @property
     def duration(self) -> float | None:
         """Seconds; None while there is no result."""
-        found = (self.returned or {}).get("duration")
-        return float(found) if isinstance(found, (int, float)) else None
+        duration = (self.returned or {}).get("duration")
+        return float(duration) if isinstance(duration, (int, float)) else None
 
     @property
     def cut(self) -> int | None:
-        """Characters of the whole result, where only its beginning is in the log; 0: unknown."""
-        back = self.returned or {}
-        if not back.get("truncated"):
+        """Characters of the whole result, when the log has only its beginning; 0 if unknown."""
+        returned = self.returned or {}
+        if not returned.get("truncated"):
             return None
-        size = back.get("size")
+        size = returned.get("size")
         return size if isinstance(size, int) else 0
 
     @property
     def reused(self) -> bool:
-        """Whether the result is from an earlier log: the call was not made again."""
+        """Whether the result is from a parent log, and the call was not made again."""
         return bool((self.returned or {}).get("reused"))
 
     @property
     def seq(self) -> int | None:
-        """The number of its `tool.returned`, under which a cut result is kept whole."""
-        found = (self.returned or {}).get("seq")
-        return found if isinstance(found, int) else None
+        """The `seq` of its `tool.returned`, by which `whole_result()` finds the result."""
+        seq = (self.returned or {}).get("seq")
+        return seq if isinstance(seq, int) else None
 
 
 def tool_uses(detail: TurnDetail) -> list[ToolUse]:
-    """Every tool call of a turn, by round and in the order in which the model made them."""
-    places, made = _made(detail)
-    found: list[ToolUse] = []
+    """Every tool call of a turn, by attempt, round and call order."""
+    requested = _requested(detail)
+    uses: list[ToolUse] = []
     running: dict[str, ToolUse] = {}
     edits: dict[str, RecordDict] = {}
     approved: set[str] = set()
@@ -105,7 +106,7 @@ def tool_uses(detail: TurnDetail) -> list[ToolUse]:
         if kind == "debug.edited":
             what, _, name = str(record.get("field")).partition(":")
             if what == "result" and name:
-                last = next((use for use in reversed(found) if use.id == name), None)
+                last = next((use for use in reversed(uses) if use.id == name), None)
                 if last is not None:
                     last.result_edited = record
             else:
@@ -119,11 +120,11 @@ def tool_uses(detail: TurnDetail) -> list[ToolUse]:
             continue
         use = running.get(identity)
         if use is None or kind != "tool.returned":
-            use = running[identity] = _use(record, identity, places, made, len(found))
+            use = running[identity] = _use(record, identity, requested, len(uses))
             use.edited = edits.pop(identity, None)
             use.approved = identity in approved
             approved.discard(identity)
-            found.append(use)
+            uses.append(use)
         if kind == "tool.called":
             use.called = record
         elif kind == "tool.denied":
@@ -131,56 +132,63 @@ def tool_uses(detail: TurnDetail) -> list[ToolUse]:
         else:
             use.returned = record
             del running[identity]
-    # A call that was denied does not say how many rounds there may be.
-    most = next((use.max_rounds for use in found if use.max_rounds), None)
-    for use in found:
-        use.max_rounds = use.max_rounds or most
-    return sorted(found, key=lambda use: (use.attempt, use.round, use.order))
+    # Records of denied calls do not have the maximum of rounds.
+    max_rounds = next((use.max_rounds for use in uses if use.max_rounds), None)
+    for use in uses:
+        use.max_rounds = use.max_rounds or max_rounds
+    return sorted(uses, key=lambda use: (use.attempt, use.round, use.order))
 
 
 def waiting_uses(drafts: Iterable[Any]) -> list[ToolUse]:
-    """The calls that a hold at stage `tools` asks about."""
-    found = []
+    """The calls in the drafts of a hold at stage `tools`."""
+    uses = []
     for draft in drafts:
         if not isinstance(draft, dict) or "tool" not in draft:
             continue
         text = str(draft.get("text") or "")
-        most = draft.get("max_rounds")
-        found.append(
+        max_rounds = draft.get("max_rounds")
+        uses.append(
             ToolUse(
                 str(draft.get("field")),
                 str(draft["tool"]),
                 _count(draft.get("round")),
-                most if isinstance(most, int) else None,
+                max_rounds if isinstance(max_rounds, int) else None,
                 arguments=decoded(text),
                 raw_arguments=text,
                 waiting=True,
             )
         )
-    return found
+    return uses
 
 
-def _use(
-    record: RecordDict,
-    identity: str,
-    places: Mapping[tuple[Any, str], tuple[int, int]],
-    made: Mapping[tuple[Any, str], str],
-    count: int,
-) -> ToolUse:
-    key = (record.get("call"), identity)
-    raw = str(record.get("raw_arguments") or made.get(key, ""))
+@dataclass(slots=True)
+class _RequestedCall:
+    """A tool call in a model's reply."""
+
+    order: tuple[int, int]
+    arguments: str
+
+
+_Requested = dict[tuple[Any, str], _RequestedCall]
+"""By the `seq` of the model call and the id of the tool call."""
+
+
+def _use(record: RecordDict, identity: str, requested: _Requested, count: int) -> ToolUse:
+    """The use that a record begins; `count` uses of the turn came before."""
+    call = requested.get((record.get("call"), identity))
+    raw = str(record.get("raw_arguments") or (call.arguments if call else ""))
     arguments = record.get("arguments")
-    most = record.get("max_rounds")
-    last = max((place[0] for place in places.values()), default=0)
+    max_rounds = record.get("max_rounds")
+    last = max((other.order[0] for other in requested.values()), default=0)
     return ToolUse(
         identity,
         str(record.get("name") or ""),
         _count(record.get("round")),
-        most if isinstance(most, int) else None,
+        max_rounds if isinstance(max_rounds, int) else None,
         _count(record.get("attempt")),
         decoded(raw) if arguments is None else arguments,
         raw,
-        order=places.get(key, (last, 1000 + count)),
+        order=call.order if call else (last, 1000 + count),
     )
 
 
@@ -188,20 +196,18 @@ def _count(value: Any) -> int:
     return value if isinstance(value, int) and value > 0 else 1
 
 
-def _made(
-    detail: TurnDetail,
-) -> tuple[dict[tuple[Any, str], tuple[int, int]], dict[tuple[Any, str], str]]:
-    """Where each call stands among those that the model made, and the arguments it wrote."""
-    places: dict[tuple[Any, str], tuple[int, int]] = {}
-    made: dict[tuple[Any, str], str] = {}
+def _requested(detail: TurnDetail) -> _Requested:
+    """The tool calls in the model's replies."""
+    requested: _Requested = {}
     for number, call in enumerate(detail.calls):
         recorded = (call.response or {}).get("tool_calls")
-        calls = [each for each in recorded or () if isinstance(each, dict)]
-        ids = distinct_ids([str(each.get("id") or "") for each in calls])
-        for place, (each, call_id) in enumerate(zip(calls, ids, strict=True)):
-            function = each.get("function")
-            inner = function if isinstance(function, dict) else each
-            key = (call.seq, call_id)
-            places.setdefault(key, (number, place))
-            made.setdefault(key, str(inner.get("arguments") or ""))
-    return places, made
+        tool_calls = [item for item in recorded or () if isinstance(item, dict)]
+        ids = distinct_ids([str(item.get("id") or "") for item in tool_calls])
+        for index, (item, call_id) in enumerate(zip(tool_calls, ids, strict=True)):
+            function = item.get("function")
+            fields = function if isinstance(function, dict) else item
+            requested.setdefault(
+                (call.seq, call_id),
+                _RequestedCall((number, index), str(fields.get("arguments") or "")),
+            )
+    return requested

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from convtui.log.detail import TurnDetail, sort_records
+from convtui.log.detail import TurnDetail, read_turn
 from convtui.log.notes import Notes, TurnNote
 from convtui.log.reader import Log
 from convtui.log.spans import session_spans
 from convtui.log.tool_uses import ToolUse, tool_uses
 from convtui.records.codec import RecordDict
+from convtui.records.values import as_list
 from convtui.transcript.corrections import corrected_faults, corrected_flags
 from convtui.transcript.fold import Flag, Session, Turn
 
@@ -26,7 +27,7 @@ _STAGE_FIELDS = ("attempt", "round", "revision", "hook", "duration", "ttft", "fi
 
 
 def folded(log: Log) -> dict[str, Any]:
-    """The whole conversation as plain data, texts exact; what is unknown is null."""
+    """The whole conversation as JSON data, with exact texts; unknown values are None."""
     transcript = log.transcript
     header = transcript.header
     spans = session_spans(log.path)
@@ -52,14 +53,14 @@ def folded(log: Log) -> dict[str, Any]:
         "running": log.running,
         "complete": transcript.complete,
         "findings": [
-            {"code": found.code, "line": found.line, "message": found.message}
-            for found in log.findings
+            {"code": finding.code, "line": finding.line, "message": finding.message}
+            for finding in log.findings
         ],
     }
 
 
 def _warm(record: RecordDict | None) -> dict[str, Any] | None:
-    """What the provider's history begins with."""
+    """The warm context that the provider's history begins with."""
     if record is None:
         return None
     names = ("template", "file", "sha256", "slots", "addendum", "messages")
@@ -84,28 +85,18 @@ def _session(
 
 
 def duration(session: Session) -> float | None:
-    """Seconds from a session's beginning to its end, when the log tells the two apart.
-
-    Imported logs without times do not.
-    """
-    begun: object = session.started_at
-    ended: object = session.ended_at
-    # A damaged log has anything there.
-    if not isinstance(begun, int | float) or not isinstance(ended, int | float) or begun == ended:
+    """Seconds from a session's start to its end; None for imported logs without times."""
+    # A damaged log may have values of any type.
+    start: object = session.started_at
+    end: object = session.ended_at
+    if not isinstance(start, int | float) or not isinstance(end, int | float) or start == end:
         return None
-    return round(ended - begun, 4)
+    return round(end - start, 4)
 
 
 def turn_detail(log: Log, turn: Turn) -> TurnDetail:
-    """Everything the log says about a turn; empty for a seeded one."""
-    records: list[RecordDict] = []
-    if turn.first >= 0:
-        records = [
-            record
-            for record in log.reader.read_range(turn.first, turn.last)
-            if record.get("turn") == turn.number and record.get("session", 1) == turn.session
-        ]
-    return sort_records(turn.session, turn.number, turn.speaker, records)
+    """Everything that the log records about a turn; empty for a seeded turn."""
+    return read_turn(log.reader.single, turn)
 
 
 def _turn(log: Log, turn: Turn, note: TurnNote) -> dict[str, Any]:
@@ -147,11 +138,10 @@ def _turn(log: Log, turn: Turn, note: TurnNote) -> dict[str, Any]:
 
 
 def _noticed(detail: TurnDetail) -> list[Any]:
-    """What the heuristics noticed about the text that was said, with their rules and spans."""
+    """What the text checks noticed about the committed text, with their rules and spans."""
     for record in reversed(detail.records):
         if record.get("type") == "turn.committed":
-            found = record.get("flags")
-            return found if isinstance(found, list) else []
+            return as_list(record.get("flags"))
     return []
 
 

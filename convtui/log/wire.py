@@ -1,22 +1,21 @@
-"""The wire log: the HTTP exchanges of a run, as they went over the connection.
+"""The wire log: the HTTP exchanges of a run, with secrets masked.
 
-`<log>.wire.jsonl` holds one JSON object a line:
+`<log>.wire.jsonl` holds one JSON object per line:
 
     {"n": 7, "call": 41, "at": "...", "method": "POST", "url": "...", "status": 200,
      "ttfb": 0.21, "duration": 1.9, "error": null, "cut_off": false,
      "request": {"headers": [["host", "..."], ...], "body": BODY},
      "response": {"headers": [...], "body": BODY}}
 
-`n` counts exchanges of the file, `call` is the `seq` of the `llm.request` it belongs to (null for
-other traffic), `ttfb` (to the response's headers) and `duration` are seconds. BODY is null or
-`{"size": bytes on the wire, "text": ...}`. What is not UTF-8 has `"base64": true`; a body that was
-longer than the cap has `"cut": true`; a decompressed one names its `"encoding"`. A text that begins
-like the one of an earlier exchange is stored as `{"base": n, "keep": characters, "text": the rest,
-"crc": CRC-32 of the whole}`: a chat request repeats everything that was said, so the file would
-otherwise grow with the square of the conversation.
+`n` counts the exchanges of the file, `call` is the `seq` of the `llm.request` (null for other
+traffic), `ttfb` (to the response's headers) and `duration` are seconds. BODY is null or `{"size":
+bytes on the wire, "text": ...}`. A body that is not UTF-8 has `"base64": true`, one longer than the
+cap has `"cut": true`, and a decompressed one has its `"encoding"`. A text that begins like that of
+an earlier exchange is stored as `{"base": n, "keep": characters, "text": the rest, "crc": CRC-32 of
+the whole}`: since a chat request repeats the history, the file would otherwise grow with the square
+of the conversation.
 
-Secrets are masked before anything is written: `RawExchange.masked()` is the only way to an
-`Exchange`.
+`RawExchange.masked()` is the only way to make an `Exchange` from traffic.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ from pathlib import Path
 from typing import Any, Final
 
 BODY_CAP = 4 << 20
-"""Bytes of one body that are kept."""
+"""Maximum bytes of a body that are kept."""
 KEEP_LAST = 50
-"""Exchanges kept besides the failures."""
+"""Number of exchanges that are kept besides failures."""
 _RECENT = 8
 _LEAST_SHARED = 256
 Headers = list[tuple[str, str]]
@@ -41,23 +40,23 @@ Headers = list[tuple[str, str]]
 
 @dataclass(slots=True)
 class Body:
-    """A body as it can be shown. `size` is in bytes on the wire, before any decompression."""
+    """A body for display. `size` is in bytes on the wire, before decompression."""
 
     text: str = ""
     size: int = 0
     cut: bool = False
-    """Only the beginning was kept."""
+    """Whether only the beginning was kept."""
     base64: bool = False
-    """`text` is base64: the body is not UTF-8."""
+    """Whether `text` is base64, since the body is not UTF-8."""
     encoding: str | None = None
-    """The content encoding that was undone, for example `gzip`."""
+    """The content encoding that was decoded, such as `gzip`."""
     damaged: str | None = None
-    """Why `text` is incomplete: the file is damaged before it."""
+    """Why `text` is incomplete: an earlier line of the file is damaged or missing."""
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and what came back, secrets masked. Times are seconds."""
+    """One HTTP request and its response, with secrets masked. Times are seconds."""
 
     method: str
     url: str
@@ -66,12 +65,12 @@ class Exchange:
     call: int | None = None
     n: int = 0
     status: int | None = None
-    """None: no response arrived."""
+    """None when no response arrived."""
     ttfb: float | None = None
     duration: float | None = None
     error: str | None = None
     cut_off: bool = False
-    """The response was given up, or broke off, before its end."""
+    """Whether the response was abandoned, or broke off, before its end."""
     request_headers: Headers = field(default_factory=list)
     request: Body | None = None
     response_headers: Headers = field(default_factory=list)
@@ -79,11 +78,11 @@ class Exchange:
 
     @property
     def failed(self) -> bool:
-        """Whether it is kept whatever comes after it."""
+        """Whether it failed; failures are always kept."""
         return self.status is None or self.status >= 400 or self.error is not None or self.cut_off
 
     def as_dict(self) -> dict[str, Any]:
-        """The exchange for a screen or a report: bodies as text, with what was left out of them."""
+        """The exchange as JSON, with bodies as text that say what was left out of them."""
         return {
             "call": self.call,
             "method": self.method,
@@ -93,13 +92,13 @@ class Exchange:
             "error": self.error,
             "cut_off": self.cut_off,
             "request_headers": self.request_headers,
-            "request_body": _shown(self.request),
+            "request_body": _display(self.request),
             "response_headers": self.response_headers,
-            "response_body": _shown(self.response),
+            "response_body": _display(self.response),
         }
 
 
-def _shown(body: Body | None) -> str:
+def _display(body: Body | None) -> str:
     if body is None:
         return ""
     notes = [
@@ -115,7 +114,7 @@ def _shown(body: Body | None) -> str:
 
 
 class WireEncoder:
-    """Turns exchanges into lines; bodies are stored against those of the last few before them."""
+    """Encodes exchanges as lines; a body is stored as a difference to a recent one if possible."""
 
     def __init__(self) -> None:
         self._recent: list[tuple[int, str, str]] = []
@@ -135,11 +134,11 @@ class WireEncoder:
             "cut_off": exchange.cut_off,
             "request": {
                 "headers": exchange.request_headers,
-                "body": self._request(exchange),
+                "body": self._encode_request(exchange),
             },
             "response": {
                 "headers": exchange.response_headers,
-                "body": _whole(exchange.response),
+                "body": _encode_body(exchange.response),
             },
         }
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
@@ -148,13 +147,13 @@ class WireEncoder:
         except UnicodeEncodeError:
             return json.dumps(data, separators=(",", ":")).encode() + b"\n"
 
-    def _request(self, exchange: Exchange) -> dict[str, Any] | None:
+    def _encode_request(self, exchange: Exchange) -> dict[str, Any] | None:
         body = exchange.request
-        data = _whole(body)
+        data = _encode_body(body)
         if body is None or data is None or body.base64:
             return data
         shared = [
-            (_shared(text, body.text), n)
+            (_shared_length(text, body.text), n)
             for n, url, text in self._recent
             if url == exchange.url and len(text) >= _LEAST_SHARED
         ]
@@ -172,17 +171,17 @@ class WireEncoder:
 _DAMAGE: Final = (
     ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError,
 )  # fmt: skip
-"""What comes of a line that is not as `WireEncoder` writes them."""
+"""Errors of decoding a line that no `WireEncoder` wrote."""
 
 
 def read_wire(path: Path, findings: list[str] | None = None) -> list[Exchange]:
-    """The exchanges of a wire log with their bodies rebuilt, in order; none when there is no file.
+    """The exchanges of a wire log with their bodies rebuilt, in order; none without the file.
 
-    Lines that cannot be read are left out, and a body whose base is missing keeps only its own part
-    and says so in `damaged`; each such thing is a sentence in `findings`, with its line number.
-    Never raises for what is in the file; OSError when it cannot be read.
+    Unreadable lines are left out. A body whose base is missing has only its own part, and the
+    reason in `damaged`. Each problem is a sentence with its line number in `findings`. Raises
+    OSError when the file cannot be read, and nothing for what is in it.
     """
-    told = findings if findings is not None else []
+    findings = [] if findings is None else findings
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -197,12 +196,12 @@ def read_wire(path: Path, findings: list[str] | None = None) -> list[Exchange]:
             exchange = _decode(json.loads(line), bodies)
         except _DAMAGE as error:
             torn = number == len(lines) and not data.endswith(b"\n")
-            what = "the last line is torn" if torn else f"not a wire exchange ({error})"
-            told.append(f"line {number}: {what}")
+            problem = "the last line is torn" if torn else f"not a wire exchange ({error})"
+            findings.append(f"line {number}: {problem}")
             continue
         if exchange.request is not None:
             if exchange.request.damaged:
-                told.append(f"line {number}: {exchange.request.damaged}")
+                findings.append(f"line {number}: {exchange.request.damaged}")
             else:
                 bodies[exchange.n] = exchange.request.text
         exchanges.append(exchange)
@@ -225,13 +224,13 @@ def _decode(data: Any, bodies: Mapping[int, str]) -> Exchange:
         error=_optional(data.get("error"), str),
         cut_off=bool(data.get("cut_off")),
         request_headers=[(str(name), str(value)) for name, value in request.get("headers", ())],
-        request=_body(request.get("body"), bodies),
+        request=_decode_body(request.get("body"), bodies),
         response_headers=[(str(name), str(value)) for name, value in response.get("headers", ())],
-        response=_body(response.get("body"), bodies),
+        response=_decode_body(response.get("body"), bodies),
     )
 
 
-def _body(data: Any, bodies: Mapping[int, str]) -> Body | None:
+def _decode_body(data: Any, bodies: Mapping[int, str]) -> Body | None:
     if data is None:
         return None
     body = Body(
@@ -267,7 +266,7 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
 
 
-def _whole(body: Body | None) -> dict[str, Any] | None:
+def _encode_body(body: Body | None) -> dict[str, Any] | None:
     if body is None:
         return None
     data: dict[str, Any] = {"size": body.size, "text": body.text}
@@ -277,8 +276,8 @@ def _whole(body: Body | None) -> dict[str, Any] | None:
     return data
 
 
-def _shared(a: str, b: str) -> int:
-    """How many characters `a` and `b` have in common at their beginning."""
+def _shared_length(a: str, b: str) -> int:
+    """The length of the longest common prefix."""
     end = min(len(a), len(b))
     if a[:end] == b[:end]:
         return end
@@ -293,14 +292,14 @@ def _shared(a: str, b: str) -> int:
 
 
 def keep_last(exchanges: Iterable[Exchange], last: int) -> Iterator[Exchange]:
-    """The last `last` exchanges and every failed one before them."""
+    """The last `last` exchanges, and the failed ones before them."""
     items = list(exchanges)
-    border = len(items) - last
-    return (item for place, item in enumerate(items) if place >= border or item.failed)
+    first = len(items) - last
+    return (item for index, item in enumerate(items) if index >= first or item.failed)
 
 
 def rewrite(path: Path, exchanges: Iterable[Exchange]) -> WireEncoder:
-    """Replaces a wire log by these exchanges in one step; returns the encoder to go on with."""
+    """Replaces a wire log atomically; returns the encoder for further exchanges."""
     encoder = WireEncoder()
     temporary = path.with_name(path.name + ".tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -315,5 +314,5 @@ def rewrite(path: Path, exchanges: Iterable[Exchange]) -> WireEncoder:
 
 
 def base64_text(data: bytes) -> str:
-    """Bytes that are no UTF-8, as they stand in a body."""
+    """Bytes that are not UTF-8, as `Body.text` has them."""
     return base64.b64encode(data).decode("ascii")

@@ -1,4 +1,4 @@
-"""Writes the wire log: masks what was captured and keeps the file small, in a thread of its own."""
+"""Writes the wire log in a thread: masks captured exchanges and keeps the file small."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _INFLATE_CAP = 16 << 20
 
 @dataclass(slots=True, repr=False)
 class RawBody:
-    """Bytes as they went over the connection, up to the cap; `size` counts all of them."""
+    """Bytes of a body on the wire, up to the cap; `size` counts all of them."""
 
     data: bytearray = field(default_factory=bytearray)
     size: int = 0
 
     def add(self, chunk: bytes, cap: int) -> None:
-        """Takes in the next bytes, keeping no more than `cap` of them."""
+        """Adds the next bytes, keeping `cap` bytes in total."""
         self.size += len(chunk)
         room = cap - len(self.data)
         if room > 0:
@@ -52,7 +52,7 @@ class RawBody:
 
 @dataclass(slots=True, repr=False)
 class RawExchange:
-    """An exchange as it happened, secrets included: never written, never shown."""
+    """An exchange with its secrets, which is never written or shown."""
 
     method: str
     url: str
@@ -70,7 +70,7 @@ class RawExchange:
     response: RawBody | None = None
 
     def masked(self, redactor: Redactor) -> Exchange:
-        """The exchange without secrets. Keys found in its headers are taken out everywhere else."""
+        """The exchange with secrets masked. Keys in its headers and URL are masked everywhere."""
         redactor.add(*all_of(dict(self.request_headers), redactor.allowed))
         with contextlib.suppress(ValueError):
             query = dict(parse_qsl(urlsplit(self.url).query))
@@ -98,17 +98,17 @@ def _masked_body(raw: RawBody | None, headers: Headers, redactor: Redactor) -> B
     cut = raw.size > len(raw.data)
     body = Body(size=raw.size, cut=cut)
     data = bytes(raw.data)
-    named = next((v for n, v in headers if n.lower() == "content-encoding"), "").strip().lower()
-    if named not in ("", "identity") and data:
-        plain = _inflate(data) if named in ("gzip", "x-gzip", "deflate") else None
+    encoding = next((v for n, v in headers if n.lower() == "content-encoding"), "").strip().lower()
+    if encoding not in ("", "identity") and data:
+        plain = _inflate(data) if encoding in ("gzip", "x-gzip", "deflate") else None
         if plain is None:
-            # A compressed secret cannot be found, so nothing of it is kept.
-            body.text, body.cut = f"({named} data of {raw.size} bytes)", True
+            # Secrets cannot be found in compressed data, so none of it is kept.
+            body.text, body.cut = f"({encoding} data of {raw.size} bytes)", True
             return body
-        data, body.encoding = plain, named
+        data, body.encoding = plain, encoding
         body.cut = cut or len(plain) >= _INFLATE_CAP
     try:
-        # A character that the cap cut in two is no reason to call the rest binary.
+        # The cap may have cut a character in two.
         text = data.decode() if not body.cut else _decode_cut(data)
     except UnicodeDecodeError:
         masked = redactor.text(data.decode("latin-1")).encode("latin-1", "replace")
@@ -131,7 +131,7 @@ def _decode_cut(data: bytes) -> str:
 
 
 def _inflate(data: bytes) -> bytes | None:
-    """Decompressed gzip or deflate data, also of a part of it; None when it is neither."""
+    """Decompressed gzip or deflate data, which may be truncated; None when it is neither."""
     for window in (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS):
         try:
             return zlib.decompressobj(window).decompress(data, _INFLATE_CAP)
@@ -141,11 +141,11 @@ def _inflate(data: bytes) -> bytes | None:
 
 
 class WireLog:
-    """Writes exchanges to a wire log (mode 0600) without making its caller wait.
+    """Writes exchanges to a wire log (mode 0600) without blocking its caller.
 
     `mode`: `failures+last` keeps the last 50 and every failure, `all` everything, `off` nothing.
-    The file appears with the first exchange; an existing one is gone on with. A disk that refuses
-    stops the writing and leaves the reason in `broken`: the conversation matters more.
+    The file is created with the first exchange; an existing one is appended to. A write error stops
+    the writing and is kept in `broken`, not raised: the conversation goes on.
     """
 
     def __init__(
@@ -168,16 +168,16 @@ class WireLog:
         self._droppable = 0
         self._thread: threading.Thread | None = None
         if mode != "off":
-            self._thread = threading.Thread(target=self._work, name="convtui-wire", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="convtui-wire", daemon=True)
             self._thread.start()
 
     def add(self, exchange: RawExchange) -> None:
-        """Hands over one finished exchange; returns at once. The sink of a `WireCapture`."""
+        """Queues a finished exchange; the sink of a `WireCapture`."""
         if self._thread is not None:
             self._queue.put(exchange)
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Waits until everything handed over is written; False after `timeout` seconds."""
+        """Waits until everything queued is written; False after `timeout` seconds."""
         if self._thread is None:
             return True
         done = threading.Event()
@@ -185,34 +185,35 @@ class WireLog:
         return done.wait(timeout)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Writes what is left and closes the file; may be called twice."""
+        """Writes what is queued and closes the file; does nothing the second time."""
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join(timeout)
             self._thread = None
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         while (item := self._queue.get()) is not None:
             if isinstance(item, threading.Event):
                 item.set()
             elif self.broken is None:
-                self._guarded(item)
+                self._keep_error(item)
         if self.mode == "failures+last" and self._droppable > self._last:
-            self._guarded(None)
+            self._keep_error(None)
         self._close_file()
 
-    def _guarded(self, item: RawExchange | None) -> None:
+    def _keep_error(self, item: RawExchange | None) -> None:
+        """Writes an exchange, or compacts the file for None; keeps the error in `broken`."""
         try:
             if item is None:
                 self._compact()
             else:
                 self._write(item.masked(self._redactor))
-        except Exception as error:  # noqa: BLE001  # recorded; the thread has nobody to raise it to
+        except Exception as error:  # noqa: BLE001 - kept, since nothing catches what a thread raises
             self.broken = error
 
     def _write(self, exchange: Exchange) -> None:
         if self._fd is not None and not self._is_wire():
-            # Provider code has closed it; the number may stand for another file.
+            # Provider code has closed it; the descriptor may be another file by now.
             self._fd = None
         fd = self._fd if self._fd is not None else self._open()
         self._n += 1
@@ -221,18 +222,18 @@ class WireLog:
         while line:
             line = line[os.write(fd, line) :]
         self._droppable += not exchange.failed
-        # Twice the wanted number, so that each exchange is rewritten once on average.
+        # Compacting at twice the number rewrites each exchange once on average.
         if self.mode == "failures+last" and self._droppable >= 2 * self._last:
             self._compact()
 
     def _open(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
-            # Also takes away a torn last line, which would swallow the next one.
-            before = read_wire(self.path)
-            self._encoder = rewrite(self.path, before)
-            self._n = max((exchange.n for exchange in before), default=0)
-            self._droppable = sum(not exchange.failed for exchange in before)
+            # Rewriting also removes a torn last line, to which the next would be appended.
+            exchanges = read_wire(self.path)
+            self._encoder = rewrite(self.path, exchanges)
+            self._n = max((exchange.n for exchange in exchanges), default=0)
+            self._droppable = sum(not exchange.failed for exchange in exchanges)
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         if hasattr(os, "fchmod"):
             os.fchmod(self._fd, 0o600)

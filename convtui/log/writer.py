@@ -1,4 +1,4 @@
-"""Writes one log. Only an engine does that, one engine a log."""
+"""Writes a log. Only engines do, and each log has one."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ from convtui.records.models import Record, RecordDict, Termination, Trailer, enc
 from convtui.secrets.redactor import Redactor
 
 SYNC_EVERY = 1.0
-"""Seconds between two fsyncs at the most often."""
+"""Minimum seconds between two fsyncs."""
 
 
 class LogWriter:
-    """Appends records to a new log file, thread-safe.
+    """Appends records to a new log file. Thread-safe.
 
-    Every record is handed to the operating system before `write()` returns, which is what survives
-    a killed process; a thread of its own calls fsync, for power loss, at most once a second and at
-    the end. The file is created with mode 0600 and never overwritten. While it is open,
-    `<log>.lock` is held. `redactor` takes secrets out of every record.
+    `write()` returns when the operating system has the record, so that it survives a killed
+    process; against power loss a thread calls fsync at most once a second, and once at the end.
+    The file is created with mode 0600 and never overwritten. `<log>.lock` is held while it is
+    open. `redactor` masks the secrets in every record.
 
-    Raises `LogError` when the file exists already, cannot be created, or is being written by
-    another process.
+    Raises `LogError` when the file exists, cannot be created, or is written by another process.
     """
 
     def __init__(self, path: Path, redactor: Redactor | None = None) -> None:
@@ -56,7 +55,7 @@ class LogWriter:
             self._release_lock()
             raise LogError(_cannot_write(path, error)) from error
         if hasattr(os, "fchmod"):
-            # Whatever the umask was made, the file is its owner's, to read and to write.
+            # The mode must not depend on the umask.
             os.fchmod(self._fd, 0o600)
         self._is_log = same_file(self._fd)
         self._identity = os.fstat(self._fd)
@@ -69,25 +68,25 @@ class LogWriter:
         )
         self._sync_thread.start()
         if hasattr(os, "register_at_fork"):
-            # A child that provider code forks must not keep our lock alive after we are gone.
+            # A child that provider code forks must not keep the lock after the engine has ended.
             os.register_at_fork(after_in_child=self._forget_in_child)
 
     @property
     def closed(self) -> bool:
-        """Whether the trailer was written."""
+        """Whether the log was closed, with a trailer or without."""
         return self._closed
 
     @property
     def broken(self) -> OSError | None:
-        """What made writing fail, if it did; nothing is written after that."""
+        """The error that made writing fail; nothing is written after it."""
         return self._broken
 
     def clean(self, data: Any) -> Any:
-        """`data` as it will stand in the log: without secrets."""
+        """`data` as it is written, with secrets masked."""
         return self.redactor.data(data)
 
     def start_clock(self) -> None:
-        """The log begins now: what was loaded between opening it and the header does not count."""
+        """Makes now the time zero of the log, after both sides were loaded."""
         self._started = time.monotonic()
         self.created_at = datetime.now(UTC)
 
@@ -98,8 +97,8 @@ class LogWriter:
     def write(self, record: Record) -> tuple[RecordDict, int, bytes]:
         """Appends a record; returns it with `seq` and `t`, its byte offset and its line.
 
-        Raises `FileError` when the disk refuses it (full, gone); what was written of the line is
-        taken back, so that the log stays well-formed.
+        Raises `FileError` when it cannot be written (full disk, closed log); a partial line is
+        truncated, so that the log stays well-formed.
         """
         payload = record.payload()
         with self._lock:
@@ -125,7 +124,7 @@ class LogWriter:
         view = memoryview(line)
         try:
             if not self._is_log():
-                self._open_again()
+                self._reopen()
             while view:
                 view = view[os.write(self._fd, view) :]
         except OSError as error:
@@ -134,10 +133,10 @@ class LogWriter:
                 os.ftruncate(self._fd, self.size)
             raise FileError(_cannot_write(self.path, error)) from error
 
-    def _open_again(self) -> None:
-        """Opens the log by its path: provider code has closed our descriptor.
+    def _reopen(self) -> None:
+        """Opens the log again, whose descriptor provider code has closed.
 
-        Its number may stand for another file by now, which is not ours to close.
+        The old descriptor is not closed: it may be another file by now.
         """
         fd = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         if not os.path.samestat(os.fstat(fd), self._identity):
@@ -172,7 +171,7 @@ class LogWriter:
             return written
 
     def abandon(self) -> None:
-        """Closes the file without a trailer: it stays readable as an unfinished log."""
+        """Closes the file without a trailer; the log stays readable as an unfinished one."""
         with self._lock:
             if self._closed:
                 return
@@ -212,7 +211,7 @@ class LogWriter:
 
 
 def _cannot_write(path: Path, error: OSError) -> str:
-    why = {
+    reason = {
         errno.ENOSPC: "the disk is full",
         errno.EDQUOT: "the disk quota is used up",
         errno.EFBIG: "the file would be larger than is allowed (ulimit -f)",
@@ -223,5 +222,5 @@ def _cannot_write(path: Path, error: OSError) -> str:
         errno.ENOTDIR: "a part of the path is a file, not a folder",
         errno.ENAMETOOLONG: "the name is too long",
     }.get(error.errno or 0, error.strerror or str(error))
-    # The reason first: a status line has no room for a long path before it.
-    return f"cannot write the log: {why}; choose another place with --out DIR ({path})"
+    # The reason comes first: a status line may cut off a long path.
+    return f"cannot write the log: {reason}; choose another place with --out DIR ({path})"

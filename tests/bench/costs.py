@@ -15,7 +15,7 @@ from typing import Any
 
 from convtui.client.engine_client import EngineHandle
 from convtui.engine.conversation.build import build
-from convtui.engine.conversation.runner import Wiring
+from convtui.engine.conversation.wiring import Wiring
 from convtui.engine.core.sides import CheckedHooks
 from convtui.engine.turn.pipeline import Rules, pipeline
 from convtui.models.base import Delta, Message

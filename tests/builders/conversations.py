@@ -13,7 +13,8 @@ from typing import Any
 
 from convtui.engine.conversation.build import build
 from convtui.engine.conversation.commands import CommandHandler
-from convtui.engine.conversation.runner import Conversation, Wiring
+from convtui.engine.conversation.runner import Conversation
+from convtui.engine.conversation.wiring import Wiring
 from convtui.log.reader import open_log
 from convtui.models.base import Delta, Message, Reply, ToolCall, Usage
 from convtui.protocol import ContinueFrom, StartSpec

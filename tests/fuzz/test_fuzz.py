@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,13 @@ LOGS: dict[str, list[RecordDict]] = {
     "export to vera: a long name": at("header", "provider", "name", value="n" * 400),
     "export to vera: a long persona": at("header", "persona", value="p" * 5000),
     "export to vera: a long session": at("session.started", "session_type", value="s" * 5000),
+    "export to vera: a provider in one word": at("header", "scenario", "provider", value="demo"),
+    "export to vera: options in one word": at(
+        "header", "scenario", "provider", value={"use": "demo", "options": "none"}
+    ),
+    "export to vera: options in a list": at(
+        "header", "scenario", "provider", value={"use": "demo", "options": [1]}
+    ),
     "runs: a budget in words": at("budget.raised", "limit", value="more"),
     "a NUL in a path": at("header", "parents", 0, "file", value="a\x00b"),
     "a long path": at("header", "parents", 0, "file", value="a/" * 5000),
@@ -203,6 +211,11 @@ def test_a_crash_is_found_and_made_small(tmp_path: Path) -> None:
 
 
 def test_what_does_not_end_is_ended() -> None:
-    with pytest.raises(TooLong), time_limit(0.05):
+    with pytest.raises(TooLong, match="more than"), time_limit(0.05):
         while True:
             pass
+
+
+def test_what_waits_for_ever_is_ended() -> None:
+    with pytest.raises(TooLong, match="hangs"), time_limit(60, hangs=0.05):
+        threading.Event().wait()

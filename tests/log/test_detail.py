@@ -41,7 +41,7 @@ def details(path: Path) -> dict[str, TurnDetail]:
 def test_stages_of_a_plain_and_a_discarded_turn(tmp_path: Path) -> None:
     found = details(write_log(tmp_path / "a.jsonl", sample()))
     dropped = found["2:2"]
-    assert dropped.takes[0].discarded is not None
+    assert dropped.stage_runs[0].discarded is not None
     assert dropped.matches[0]["signal"] == "[[ERROR]]"
     last = found["2:4"]
     assert last.raw == "<think>hm</think>Of course. [[DONE]]"
@@ -92,8 +92,8 @@ async def test_edits_make_takes(tmp_path: Path) -> None:
         plan=[("edit", {"raw": "second"}), "go"],
     )
     detail = details(ran.path)["1:2"]
-    assert [take.revision for take in detail.takes] == [1, 2]
-    assert detail.takes[1].committed is not None
+    assert [take.revision for take in detail.stage_runs] == [1, 2]
+    assert detail.stage_runs[1].committed is not None
     assert detail.raw == "second"
 
 

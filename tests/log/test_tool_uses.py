@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convtui.log.tool_arguments import decoded, pretty_arguments, wrong_with
+from convtui.log.tool_arguments import arguments_problem, decoded, pretty_arguments
 from convtui.log.tool_uses import tool_uses, waiting_uses
 from tests.tui.harness.sources import Story
 
@@ -105,7 +105,7 @@ def test_arguments_as_models_write_them() -> None:
     assert decoded("") == {} and decoded(" \n") == {} and decoded("[1]") is None
     assert pretty_arguments('{"a":"\\u00e9"}') == '{\n  "a": "é"\n}'
     assert pretty_arguments("{oops") == "{oops"
-    assert wrong_with('{"a": 1}') is None and wrong_with("") is None
-    assert "no JSON" in str(wrong_with("{"))
-    assert "a JSON object" in str(wrong_with("[1]"))
-    assert "too deep" in str(wrong_with("[" * 100_000))
+    assert arguments_problem('{"a": 1}') is None and arguments_problem("") is None
+    assert "no JSON" in str(arguments_problem("{"))
+    assert "a JSON object" in str(arguments_problem("[1]"))
+    assert "too deep" in str(arguments_problem("[" * 100_000))

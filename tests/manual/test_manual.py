@@ -171,6 +171,22 @@ def test_flags_in_the_text_exist(file: Path) -> None:
             assert flag in known, code
 
 
+_PATH = re.compile(r"(?:[a-z_.]+/)*[a-z_.]+\.py|(?:[a-z_]+/)+")
+
+
+def test_files_and_folders_of_the_program_exist() -> None:
+    named = {
+        code
+        for file in (CONTRIBUTING, page_file("maintainers"))
+        for code in inline(file)
+        if _PATH.fullmatch(code)
+    }
+    assert len(named) > 40
+    within = (ROOT, ROOT / "convtui", ROOT / "convtui/tui", ROOT / "convtui/engine",
+              ROOT / "convtui/analysis", ROOT / "convtui/log")  # fmt: skip
+    assert [path for path in named if not any((folder / path).exists() for folder in within)] == []
+
+
 @ALL
 def test_python_compiles(file: Path) -> None:
     for block in fenced(file, "python"):

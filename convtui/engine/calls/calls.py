@@ -19,7 +19,12 @@ from convtui.engine.calls.inject import Injector
 from convtui.engine.calls.objections import with_turn
 from convtui.engine.calls.retrying import RetryRules, Wait
 from convtui.engine.core.journal import Journal, jsonable
-from convtui.errors import ConversationError, ModelTimeout, ProviderError
+from convtui.errors import (
+    CallCancelledError,
+    ConversationError,
+    ModelTimeout,
+    ProviderError,
+)
 from convtui.log.requests import RequestChain
 from convtui.models.base import Delta, Message, Reply
 from convtui.models.retry import RetryContext
@@ -31,16 +36,6 @@ from convtui.text.causes import text_of
 
 _CANCEL_WITHIN = 0.15
 """Seconds that cancelled code gets to notice; after that it is left behind."""
-
-
-class CallCancelledError(ConversationError):
-    """The call was cancelled by hand; `partial` is what had arrived."""
-
-    category = "cancelled"
-
-    def __init__(self, partial: str) -> None:
-        self.partial = partial
-        super().__init__("the call was cancelled")
 
 
 @dataclass(slots=True)
@@ -156,7 +151,7 @@ class Caller:
             **chain.add(question.messages),
         )
         chain.placed(seq)
-        self._journal.place.call = seq
+        self._journal.current.call = seq
         run = ActiveCall(
             self._journal, seq, question, self._publish, self.injector, redactor=self._redactor
         )
@@ -172,7 +167,7 @@ class Caller:
             reply = await self._with_retries(run)
         finally:
             self._started = self._task = self._wait = None
-            self._journal.place.call = None
+            self._journal.current.call = None
         self._record_reply(run, reply)
         return CallResult(reply, seq)
 

@@ -60,20 +60,20 @@ class RetryRules:
         words = self.too_long(error)
         if not words:
             return error
-        told = with_words(error, words)
-        told.asks_to_wait = self.asks_too_long(error)
-        return told
+        fuller = with_words(error, words)
+        fuller.asks_to_wait = self.asks_too_long(error)
+        return fuller
 
 
 def with_words(error: ConversationError, words: str) -> ConversationError:
     """An error that says more: `words` after what it says already."""
-    told = copy.copy(error)
-    told.args = (f"{error}; {words}",)
-    if isinstance(told, ProviderError):
-        told.message = told.args[0]
-    told.__cause__ = error.__cause__
-    told.__suppress_context__ = True
-    return told
+    fuller = copy.copy(error)
+    fuller.args = (f"{error}; {words}",)
+    if isinstance(fuller, ProviderError):
+        fuller.message = fuller.args[0]
+    fuller.__cause__ = error.__cause__
+    fuller.__suppress_context__ = True
+    return fuller
 
 
 def asked_to_wait(error: BaseException) -> float | None:

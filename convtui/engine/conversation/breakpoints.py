@@ -16,19 +16,19 @@ from convtui.transcript.fold import GONE, Flag, Transcript, Turn
 
 @dataclass(slots=True)
 class Breakpoint:
-    """One breakpoint and what has become of it."""
+    """One breakpoint with its counters."""
 
     number: int
     spec: BreakpointSpec
     hits: int = 0
-    """How often it has stopped."""
+    """How often it has stopped the conversation."""
     passed: int = 0
-    """How often it has come true and let pass, being one that skips."""
-    _met: set[tuple[int | None, int | None, int | None]] = field(default_factory=set)
+    """How many hits it has let pass, as its `skip` says."""
+    _hit_in: set[tuple[int | None, int | None, int | None]] = field(default_factory=set)
 
     def as_dict(self) -> dict[str, Any]:
-        """The breakpoint for the screen; `text` is what sets one that goes on where it stands."""
-        left = replace(self.spec, skip=max(0, self.spec.skip - self.passed))
+        """The breakpoint as JSON; parsing `text` makes one with the same skips left."""
+        remaining = replace(self.spec, skip=max(0, self.spec.skip - self.passed))
         return {
             "breakpoint": self.number,
             "expression": self.spec.expression,
@@ -37,12 +37,12 @@ class Breakpoint:
             "skip": self.spec.skip,
             "passed": self.passed,
             "hits": self.hits,
-            "text": str(left),
+            "text": str(remaining),
         }
 
-    def comes_true(self, attempt: tuple[int | None, int | None, int | None]) -> bool:
-        """Counts that its condition is true in an attempt, and says whether to stop for it."""
-        self._met.add(attempt)
+    def hit(self, attempt: tuple[int | None, int | None, int | None]) -> bool:
+        """Counts a hit in an attempt at a turn; whether to stop there."""
+        self._hit_in.add(attempt)
         if self.passed < self.spec.skip:
             self.passed += 1
             return False
@@ -51,26 +51,25 @@ class Breakpoint:
             self.spec = self.spec.switched(False)
         return True
 
-    def has_met(self, attempt: tuple[int | None, int | None, int | None]) -> bool:
-        """Whether it came true in this attempt before."""
-        return attempt in self._met
+    def was_hit_in(self, attempt: tuple[int | None, int | None, int | None]) -> bool:
+        return attempt in self._hit_in
 
 
 class TurnRecords:
-    """What filters may ask about the turn in progress: its raw reply and its records."""
+    """The records of the turn in progress, for filters (a `Lookup`)."""
 
     def __init__(self) -> None:
         self._records: list[RecordDict] = []
 
-    def take(self, record: RecordDict) -> None:
-        """Keeps the records of the turn in progress only."""
+    def add(self, record: RecordDict) -> None:
+        """Keeps a record of the turn in progress; the first of a turn drops those of the last."""
         if record.get("type") == "turn.started" and (record.get("attempt") or 1) == 1:
             self._records.clear()
         if record.get("turn") is not None:
             self._records.append(record)
 
     def raw(self, turn: Turn) -> str | None:
-        """The last raw reply."""
+        """The last raw reply; None before there is one."""
         for record in reversed(self.records(turn)):
             if record.get("type") == "llm.response":
                 raw = record.get("raw")
@@ -78,7 +77,7 @@ class TurnRecords:
         return None
 
     def records(self, turn: Turn) -> Sequence[RecordDict]:
-        """The records of a turn, when it is the one in progress."""
+        """The records of a turn; none unless it is in progress."""
         return [
             record
             for record in self._records
@@ -86,11 +85,11 @@ class TurnRecords:
         ]
 
     def marked(self, turn: Turn) -> bool:
-        """Marks are the screen's business."""
+        """Always False: marks are made on the screen's side."""
         return False
 
     def noted(self, turn: Turn) -> bool:
-        """So are notes."""
+        """Always False, as for marks."""
         return False
 
 
@@ -105,71 +104,71 @@ class Breakpoints:
             self.add(text)
 
     def add(self, text: str) -> Breakpoint:
-        """A new breakpoint."""
+        """Adds a breakpoint. Raises `FilterError`."""
         point = Breakpoint(self._next, parse_breakpoint(text))
         self._all[point.number] = point
         self._next += 1
         return point
 
     def command_add(self, text: str) -> Breakpoint:
-        """As `add()`, for the debugger: raises `CommandRefused` with what was expected where."""
+        """As `add()`, but raises `CommandRefused` with the position of the mistake."""
         try:
             return self.add(text)
         except FilterError as error:
             raise CommandRefused(str(error)) from error
 
     def change(self, number: int, text: str) -> None:
-        """Puts another in the place of one, counted anew. Raises `CommandRefused`."""
-        self._known(number)
+        """Replaces a breakpoint's expression and resets its counters. Raises `CommandRefused`."""
+        self._get(number)
         try:
             self._all[number] = Breakpoint(number, parse_breakpoint(text))
         except FilterError as error:
             raise CommandRefused(str(error)) from error
 
     def remove(self, number: int) -> None:
-        """Takes one away. Raises `CommandRefused` when there is none."""
-        self._known(number)
+        """Raises `CommandRefused` for an unknown number."""
+        self._get(number)
         del self._all[number]
 
     def enable(self, number: int, enabled: bool) -> None:
-        """Switches one on or off. Raises `CommandRefused` when there is none."""
-        point = self._known(number)
+        """Enables or disables a breakpoint. Raises `CommandRefused` for an unknown number."""
+        point = self._get(number)
         point.spec = point.spec.switched(enabled)
 
     def listed(self) -> list[dict[str, Any]]:
-        """All of them, for the screen."""
+        """All breakpoints as JSON, in the order of their numbers."""
         return [point.as_dict() for point in self._all.values()]
 
-    def _known(self, number: int) -> Breakpoint:
+    def _get(self, number: int) -> Breakpoint:
         if number not in self._all:
             raise CommandRefused(f"there is no breakpoint {number}")
         return self._all[number]
 
     def fires(self, point: Point, transcript: Transcript) -> str | None:
-        """The breakpoint that fires at a stage, in words; each fires once per attempt."""
+        """Names the first breakpoint that stops at a stage; each stops once per attempt."""
         if not self._all or point.turn is None or point.session is None:
             return None
         turn = transcript.find(point.session, point.turn)
         if turn is None:
             return None
-        # The fold knows what has been recorded; at a stage's gate that stage has run.
+        # The fold ends before the gate's stage, which has run: it is set for the filters.
         stage, status = turn.stage, turn.status
         turn.stage = point.stage
         if point.stage == "discard" and turn.flags & Flag.DISCARDED:
-            turn.status = GONE  # about to be; the gate of this stage has foreseen it
+            turn.status = GONE  # what this stage is about to record
         try:
             return self._first(point, turn, transcript)
         finally:
             turn.stage, turn.status = stage, status
 
     def _first(self, point: Point, turn: Turn, transcript: Transcript) -> str | None:
-        """Asks all of them, since each counts for itself; the first that stops is named."""
-        found: str | None = None
+        """Evaluates all breakpoints, since each has counters of its own."""
+        name: str | None = None
         for candidate in self._all.values():
-            if not candidate.spec.enabled or candidate.has_met(point.of_turn):
+            if not candidate.spec.enabled or candidate.was_hit_in(point.of_turn):
                 continue
             if not decide(candidate.spec.filter.on_turn(turn, transcript, self.records)):
                 continue
-            if candidate.comes_true(point.of_turn) and found is None:
-                found = f"breakpoint {candidate.number}: {candidate.spec.expression}"
-        return found
+            if candidate.hit(point.of_turn) and name is None:
+                name = f"breakpoint {candidate.number}: {candidate.spec.expression}"
+        return name

@@ -1,4 +1,4 @@
-"""Puts a conversation together from what a START frame (or a Python caller) says."""
+"""Builds a conversation from a `StartSpec`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from convtui.engine.conversation.prepare import load_for
-from convtui.engine.conversation.runner import Conversation, Wiring
+from convtui.engine.conversation.runner import Conversation
+from convtui.engine.conversation.wiring import Wiring
 from convtui.engine.resume.state import read_seed
 from convtui.errors import FileError
 from convtui.models.base import ModelClients
@@ -19,10 +20,7 @@ from convtui.trust.rules import own_scenario, refuse_unasked
 
 
 def apply_env_file(spec: StartSpec) -> None:
-    """Puts the variables of `--env-file` into this process's environment.
-
-    Raises `FileError` when there is no such file.
-    """
+    """Sets the variables of `--env-file` in this process. Raises `FileError` without the file."""
     if not spec.env_file:
         return
     from dotenv import dotenv_values
@@ -30,15 +28,16 @@ def apply_env_file(spec: StartSpec) -> None:
     path = Path(spec.env_file)
     if not path.is_file():
         raise FileError(f"{path}: there is no such file (--env-file)")
-    found = dotenv_values(path, interpolate=False)
-    os.environ.update({name: value for name, value in found.items() if value is not None})
+    variables = dotenv_values(path, interpolate=False)
+    os.environ.update({name: value for name, value in variables.items() if value is not None})
 
 
 def describe_provider(spec: StartSpec, models: ModelClients) -> dict[str, Any]:
-    """What loading a provider shows of it, without a conversation.
+    """Loads a provider without a conversation and describes it.
 
-    `{identity, hooks, near_names, termination_signals, stateful, call, construction}`, where `call`
-    is `{gets, returns, only_text, notes, useless_reply}` or None. Raises `ProviderLoadError`.
+    Returns `{identity, hooks, near_names, termination_signals, stateful, call, construction}`;
+    `call` is `{gets, returns, only_text, notes, useless_reply}` or None. Raises
+    `ProviderLoadError`.
     """
     loaded = load_for(Scenario.from_public(spec.scenario), spec, models)
     return {
@@ -72,10 +71,11 @@ def _describe_call(loaded: Loaded) -> dict[str, Any] | None:
 
 
 def build(spec: StartSpec, wiring: Wiring) -> Conversation:
-    """A conversation, ready to run: both sides loaded, its log open.
+    """A conversation that is ready to run: both sides loaded, its log open.
 
-    Raises `UsageError`s: an unusable SPEC, a log that cannot be continued, an unwritable folder;
-    and `ConsentNeeded`, before anything is loaded, for a log that names what nobody has asked for.
+    Raises `UsageError` (an unusable SPEC, a log that cannot be continued, an unwritable folder),
+    and `ConsentNeeded`, before anything is loaded, for a log that names code that was neither
+    named by the caller nor trusted.
     """
     seed = read_seed(spec.continue_from) if spec.continue_from else None
     recorded = own_scenario(seed.header).scenario if seed else {}
@@ -84,12 +84,12 @@ def build(spec: StartSpec, wiring: Wiring) -> Conversation:
         refuse_unasked(scenario, seed.header, seed.parent.file, vouched=spec.vouched)
     conversation = Conversation(scenario, spec, wiring, seed)
     conversation.caller.injector.take_over(spec.faults)
-    _hear_drift(conversation)
+    _record_drift(conversation)
     return conversation
 
 
-def _hear_drift(conversation: Conversation) -> None:
-    """A provider that answers from a record says where it is asked something else."""
+def _record_drift(conversation: Conversation) -> None:
+    """Records the warnings of a replaying provider that is asked for something else than before."""
     from convtui.providers.recorded import RecordedProvider
 
     provider = conversation.provider

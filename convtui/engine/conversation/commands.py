@@ -10,17 +10,17 @@ from convtui.engine.core.gate import HAND_BACK
 from convtui.engine.tools.tools import Approval
 from convtui.errors import CommandRefused, ToolError
 from convtui.protocol import Commands
-from convtui.records.models import DebugOverrode, DebugTookOver, ProviderReloadFailed, Speaker
+from convtui.records.models import DebugOverrode, ProviderReloadFailed, Speaker
 
 
 class CommandHandler:
-    """Carries out commands by name; each answers with data or raises `CommandRefused`."""
+    """Carries out commands by name."""
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
         self._gate = conversation.gate
-        self._known: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
-            Commands.PAUSE: self._pause,
+        self._handlers: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
+            Commands.PAUSE: lambda _: self._gate.pause(),
             Commands.RUN: lambda _: self._gate.go("run"),
             Commands.CONTINUE: lambda _: self._gate.go("run"),
             Commands.STEP_TURN: lambda _: self._gate.go("step_turn"),
@@ -42,16 +42,16 @@ class CommandHandler:
         }
 
     def carry_out(self, do: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Carries out one command. Raises `CommandRefused` with the reason."""
-        command = self._known.get(do)
-        if command is None:
+        """Carries out one command; returns the data of its answer.
+
+        Raises `CommandRefused`, and `KeyError`, `TypeError` or `ValueError` for bad arguments.
+        """
+        handler = self._handlers.get(do)
+        if handler is None:
             raise CommandRefused(f"unknown command {do!r}")
         if self._gate.state == "closed":
             raise CommandRefused("the conversation is over")
-        return command(arguments) or {}
-
-    def _pause(self, _: dict[str, Any]) -> None:
-        self._gate.pause()
+        return handler(arguments) or {}
 
     def _release(self, arguments: dict[str, Any]) -> None:
         self._gate.release(
@@ -83,26 +83,25 @@ class CommandHandler:
 
     def _take_over(self, arguments: dict[str, Any]) -> None:
         side = self._side(arguments)
-        turns = self._conversation.turns.speakers
-        if side in turns.taken_over:
+        human = self._conversation.turns.human
+        if human.speaks_for(side):
             raise CommandRefused(f"you speak for the {side} already; t hands back")
-        turns.taken_over.add(side)
-        self._conversation.journal.emit(DebugTookOver(side=side))
+        human.take_over(side)
         hold = self._gate.hold
-        # Held just before this side speaks: it is the human's turn at once.
+        # Held just before this side speaks: the human speaks at once.
         if hold is not None and hold.point.stage == "request" and hold.point.side == side:
             self._gate.go("run")
 
     def _hand_back(self, arguments: dict[str, Any]) -> None:
         side = self._side(arguments)
-        turns = self._conversation.turns.speakers
-        if side not in turns.taken_over:
+        human = self._conversation.turns.human
+        if not human.speaks_for(side):
             raise CommandRefused(f"nobody has taken over the {side}")
         hold = self._gate.hold
         if hold is not None and hold.reason == "human" and hold.point.side == side:
             self._gate.release(hold.number, HAND_BACK.id, {})
         else:
-            turns.hand_back(side)
+            human.hand_back(side)
 
     @staticmethod
     def _side(arguments: dict[str, Any]) -> Speaker:
@@ -134,7 +133,7 @@ class CommandHandler:
         return {"armed": injector.listed()}
 
     def _check_asks(self, side: str) -> None:
-        """Raises `CommandRefused` for a side that there is not, or that never makes a call."""
+        """Raises `CommandRefused` for an unknown side, or for one that never calls a model."""
         if side not in ("persona", "responder"):
             raise CommandRefused(f"there is no side {side!r}; write provider, persona or responder")
         kind = self._conversation.simulator.kind
@@ -149,12 +148,12 @@ class CommandHandler:
     def _approve_tools(self, arguments: dict[str, Any]) -> dict[str, Any]:
         toolbox = self._conversation.toolbox
         before = toolbox.approval.as_data()
-        wanted = Approval.parse(arguments["on"])
+        approval = Approval.parse(arguments["on"])
         try:
-            toolbox.check_approval(wanted)
+            toolbox.check_approval(approval)
         except ToolError as error:
             raise CommandRefused(str(error)) from error
-        toolbox.approval = wanted
+        toolbox.approval = approval
         after = toolbox.approval.as_data()
         if after != before:
             self._conversation.journal.emit(

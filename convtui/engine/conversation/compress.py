@@ -1,8 +1,7 @@
-"""Compression: what was said in a session is summarised, and the conversation goes on from that.
+"""Compression: replaces the provider's history of a session by a summary.
 
-One call of the provider's, tools off, over the whole history and an instruction; the answer becomes
-the only message of its history. What was said stays in the log: nothing but what the provider is
-sent gets shorter.
+The provider is called once, without tools, with the whole history and an instruction; its answer
+becomes the only message of the history. The log keeps every turn.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from convtui.engine.calls.calls import CallCancelledError, Caller, CallRequest
+from convtui.engine.calls.calls import Caller, CallRequest
 from convtui.engine.core.gate import CONTINUE, FAIL, RETRY, Gate, Point
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.sides import CheckedHooks
 from convtui.engine.core.state import ConversationState, SessionState
-from convtui.errors import CompressionError, ConversationError
+from convtui.errors import CallCancelledError, CompressionError, ConversationError
 from convtui.models.base import Message, Reply
 from convtui.protocol import describe_error
 from convtui.providers.base import Provider, Request
@@ -32,10 +31,10 @@ _FINISHED: Final = frozenset({None, "stop", "end_turn", "eos", "completed"})
 
 
 def summary_of(reply: Reply, post_process: Callable[[str], str] = str) -> str:
-    """The summary in a reply, as the provider would say it.
+    """The summary in a reply, after `post_process`.
 
-    Raises `CompressionError` for one that is none. The rules are those of rath's compression: no
-    tool calls, an ordinary end, and some text.
+    Raises `CompressionError` by the rules of rath's compression: a summary has no tool calls, an
+    ordinary finish reason, and text.
     """
     if reply.tool_calls:
         names = ", ".join(call.name for call in reply.tool_calls)
@@ -51,7 +50,7 @@ def summary_of(reply: Reply, post_process: Callable[[str], str] = str) -> str:
 
 
 class Compressor:
-    """Summarises the history of a session through the provider."""
+    """Has the provider summarise the history of a session."""
 
     def __init__(
         self,
@@ -71,21 +70,20 @@ class Compressor:
         self._redact = redact
 
     async def compress(self, session: SessionState) -> None:
-        """Puts a summary in the place of what the provider is sent of a session.
+        """Replaces the provider's history of a session by a summary.
 
-        Somebody who watches may try again or go on without when it fails; else raises the
-        `ConversationError` that it failed of.
+        A failure holds, for another attempt or to go on without; raises its `ConversationError`
+        where nobody watches, or where the hold is answered with `fail`.
         """
-        place = self._journal.place
-        place.session, place.turn, place.side, place.attempt = session.index, None, "provider", None
+        self._journal.current.move_to(session.index, side="provider")
         while True:
             try:
-                await self._once(session)
+                await self._try(session)
                 return
             except ConversationError as error:
                 if not self._gate.watched:
                     raise
-                choice = await self._failed(session, error)
+                choice = await self._hold_on(session, error)
                 if choice == FAIL.id:
                     raise
                 if choice == CONTINUE.id:
@@ -94,7 +92,7 @@ class Compressor:
                     )
                     return
 
-    async def _failed(self, session: SessionState, error: ConversationError) -> str:
+    async def _hold_on(self, session: SessionState, error: ConversationError) -> str:
         cancelled = isinstance(error, CallCancelledError)
         release = await self._gate.wait(
             "error",
@@ -106,7 +104,7 @@ class Compressor:
         )
         return release.choice
 
-    async def _once(self, session: SessionState) -> None:
+    async def _try(self, session: SessionState) -> None:
         messages: list[Message] = with_context(
             session.warm, self._provider.system_prompt, session.messages
         )

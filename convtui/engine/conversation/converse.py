@@ -9,8 +9,7 @@ from pathlib import Path
 
 from convtui.config.paths import Paths
 from convtui.engine.conversation.build import apply_env_file, build
-from convtui.engine.conversation.runner import Wiring
-from convtui.engine.conversation.wiring import EngineModels
+from convtui.engine.conversation.wiring import EngineModels, Wiring
 from convtui.protocol import StartSpec
 from convtui.records.models import RecordDict
 from convtui.scenario.scenario import Scenario
@@ -22,12 +21,12 @@ async def converse(
 ) -> AsyncIterator[RecordDict]:
     """Runs a scenario in this process and yields its records as they are written.
 
-    The log is written as always, into `out_dir` (the user's runs folder by default); the first
-    record, the header, tells the conversation's id. Leaving the loop early ends the conversation
-    as `interrupted`; close the iterator (`contextlib.aclosing`) to have that happen at once.
+    The log is written into `out_dir`, by default the user's runs folder; the first record, the
+    header, has the conversation's id. Leaving the loop early ends the conversation as
+    `interrupted`; close the iterator (`contextlib.aclosing`) to end it at once.
 
-    Raises `UsageError`s before the first record: an unusable provider, an unwritable folder. What
-    a conversation fails of later is in its records, not raised.
+    Raises `UsageError` before the first record (an unusable provider, an unwritable folder). Later
+    failures are in the records and are not raised.
     """
     if spec is None:
         folder = Path(out_dir) if out_dir is not None else Paths.find().runs_dir
@@ -39,13 +38,13 @@ async def converse(
     queue: asyncio.Queue[RecordDict | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
-    def hand_over(record: RecordDict, offset: int, line: bytes) -> None:
+    def enqueue(record: RecordDict, offset: int, line: bytes) -> None:
         if asyncio._get_running_loop() is loop:
             queue.put_nowait(record)
-        else:  # output of a thread
+        else:  # emitted by a thread, such as captured output
             loop.call_soon_threadsafe(queue.put_nowait, record)
 
-    conversation.journal.listen(hand_over)
+    conversation.journal.listen(enqueue)
     models.capture(conversation.journal.writer.path, spec.wire)
 
     async def run() -> None:

@@ -1,23 +1,19 @@
-"""The provider's lifecycle: each call timed, recorded, and held on when it fails."""
+"""The lifecycle hooks of both sides: timed and recorded; a failed one holds."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
-from convtui.engine.calls.calls import Caller
-from convtui.engine.core.gate import CONTINUE, FAIL, REPLAY, RETRY, Gate, InterruptedRunError, Point
+from convtui.engine.core.gate import FAIL, RETRY, Gate, Point
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.sides import CheckedHooks, Timed, checked_sessions, lifecycle
 from convtui.engine.core.state import ConversationState
-from convtui.engine.resume.provider_replay import GivenUpError, ProviderReplay
-from convtui.engine.resume.state import ResumeState
 from convtui.engine.tools.tools import Toolbox
 from convtui.errors import (
     ConversationError,
     HookError,
-    ProviderError,
     ToolError,
     UserSimulatorError,
 )
@@ -25,8 +21,8 @@ from convtui.protocol import describe_error
 from convtui.providers.loader import Loaded
 from convtui.records.models import (
     ProviderCleanup,
-    ProviderRestored,
     ProviderSetup,
+    Record,
     SessionEntered,
     SessionReset,
     SessionsPrepared,
@@ -38,11 +34,15 @@ from convtui.scenario.scenario import Scenario
 from convtui.simulators.base import UserSimulator
 
 _CLEANUP_WITHIN = 30.0
-"""Seconds that a cleanup may take; it survives cancellation that long."""
+"""Seconds that a cleanup hook may take, also while the conversation is being cancelled."""
 
 
 class Lifecycle:
-    """Calls the lifecycle hooks of both sides in the places the runner says."""
+    """Calls the lifecycle hooks of both sides.
+
+    Where a hook fails, the gate holds and it can be called again; its `HookError` is raised when
+    nobody watches, or when the hold is answered with `fail`.
+    """
 
     def __init__(
         self,
@@ -54,8 +54,6 @@ class Lifecycle:
         loaded: Loaded,
         simulator: UserSimulator,
         toolbox: Toolbox,
-        seed: ResumeState | None,
-        caller: Caller,
         redact: Callable[[str], str],
     ) -> None:
         self._scenario = scenario
@@ -66,14 +64,10 @@ class Lifecycle:
         self._provider = loaded.provider
         self._simulator = simulator
         self._toolbox = toolbox
-        self._seed = seed
         self._redact = redact
-        self._caller = caller
-        self._prefix: ProviderReplay | None = None
-        self._restoring: Literal["restore", "stateless", "replayed", "unrestored"] = "stateless"
 
     async def set_up(self) -> None:
-        """Starts the tool servers, then `setup()` of both sides: once, before anything else.
+        """Starts the tool servers, then calls `setup()` of both sides.
 
         Raises `ToolError` and `UserSimulatorError`.
         """
@@ -83,98 +77,109 @@ class Lifecycle:
                 await self._toolbox.start()
                 break
             except ToolError as error:
-                await self._try_again(error, "setup")
+                await self._hold_on(error, "setup")
         user = await lifecycle("setup", self._simulator.setup)
         if user.error is not None:
             raise UserSimulatorError(f"the user simulator's {user.error}") from user.error
-        while True:
-            timed = await lifecycle("setup", self._provider.setup)
-            hooks = CheckedHooks(self._simulator)
-            self._journal.emit(
-                ProviderSetup(
-                    duration=timed.seconds,
-                    outcome="failed" if timed.error else "ok",
-                    error=self._error(timed.error),
-                    hooks=self._loaded.hooks,
-                    stateful=self._provider.stateful,
-                    termination_signals=list(self._provider.termination_signals),
-                    persona_signals=hooks.signals,
-                )
-            )
-            if timed.error is None or not await self._try_again(timed.error, "setup"):
-                return
+        await self.call(
+            "setup",
+            self._provider.setup,
+            stage="setup",
+            record=lambda timed: ProviderSetup(
+                hooks=self._loaded.hooks,
+                stateful=self._provider.stateful,
+                termination_signals=list(self._provider.termination_signals),
+                persona_signals=CheckedHooks(self._simulator).signals,
+                **self._outcome(timed),
+            ),
+        )
 
     async def prepare(self, *, replayed: bool = False) -> list[str]:
-        """`prepare_sessions()`: which sessions are held, in which order.
+        """Calls `prepare_sessions()`; returns the types of the sessions to hold, in order.
 
-        With `replayed` those on record stand; returns what it gives.
+        With `replayed` the conversation keeps the sessions on record.
         """
         requested = self._scenario.session_types
         while True:
             timed = await lifecycle(
                 "prepare_sessions", self._provider.prepare_sessions, list(requested)
             )
-            error = timed.error
-            prepared: list[str] = []
-            if error is None:
-                try:
-                    prepared = checked_sessions(timed.value)
-                except HookError as wrong:
-                    error = wrong
-            if error is None:
-                if not replayed:
-                    self._state.prepared = prepared
-                self._journal.emit(
-                    SessionsPrepared(
-                        requested=requested,
-                        prepared=prepared,
-                        duration=timed.seconds,
-                        replayed=replayed or None,
-                    )
-                )
-                return prepared
-            await self._try_again(error, "setup")
+            try:
+                if timed.error is not None:
+                    raise timed.error
+                prepared = checked_sessions(timed.value)
+                break
+            except HookError as error:
+                await self._hold_on(error, "setup")
+        if not replayed:
+            self._state.prepared = prepared
+        self._journal.emit(
+            SessionsPrepared(
+                requested=requested,
+                prepared=prepared,
+                duration=timed.seconds,
+                replayed=replayed or None,
+            )
+        )
+        return prepared
 
     async def enter(self, session_type: str, index: int, *, replayed: bool = False) -> None:
-        """`enter_session()`: before every session."""
-        while True:
-            timed = await lifecycle("enter_session", self._provider.enter_session, session_type)
-            self._journal.emit(
-                SessionEntered(
-                    session=index,
-                    session_type=session_type,
-                    duration=timed.seconds,
-                    outcome="failed" if timed.error else "ok",
-                    error=self._error(timed.error),
-                    replayed=replayed or None,
-                )
-            )
-            if timed.error is None or not await self._try_again(timed.error, "session", index):
-                return
+        """Calls `enter_session()`, which comes before every session."""
+        await self.call(
+            "enter_session",
+            self._provider.enter_session,
+            session_type,
+            stage="session",
+            index=index,
+            record=lambda timed: SessionEntered(
+                session=index,
+                session_type=session_type,
+                replayed=replayed or None,
+                **self._outcome(timed),
+            ),
+        )
 
     async def reset(self, next_type: str, index: int, *, replayed: bool = False) -> None:
-        """`finish_and_reset_session()`: between two sessions."""
-        while True:
-            timed = await lifecycle(
-                "finish_and_reset_session", self._provider.finish_and_reset_session, next_type
-            )
-            self._journal.emit(
-                SessionReset(
-                    session=index - 1,
-                    next_session_type=next_type,
-                    duration=timed.seconds,
-                    outcome="failed" if timed.error else "ok",
-                    error=self._error(timed.error),
-                    replayed=replayed or None,
-                )
-            )
-            if timed.error is None or not await self._try_again(timed.error, "session", index):
-                return
+        """Calls `finish_and_reset_session()`, between the session before `index` and that one."""
+        await self.call(
+            "finish_and_reset_session",
+            self._provider.finish_and_reset_session,
+            next_type,
+            stage="session",
+            index=index,
+            record=lambda timed: SessionReset(
+                session=index - 1,
+                next_session_type=next_type,
+                replayed=replayed or None,
+                **self._outcome(timed),
+            ),
+        )
 
-    async def _try_again(
+    async def call(
+        self,
+        hook: str,
+        function: Callable[..., Any],
+        *arguments: Any,
+        stage: str,
+        index: int | None = None,
+        record: Callable[[Timed], Record] | None = None,
+    ) -> Timed:
+        """Calls a hook of the provider until it succeeds; `record` makes the record of each call.
+
+        `stage` and `index` (a session) are where a failed call holds.
+        """
+        while True:
+            timed = await lifecycle(hook, function, *arguments)
+            if record is not None:
+                self._journal.emit(record(timed))
+            if timed.error is None:
+                return timed
+            await self._hold_on(timed.error, stage, index)
+
+    async def _hold_on(
         self, error: ConversationError, stage: str, index: int | None = None
-    ) -> bool:
-        """Holds on a failed lifecycle call; True when it is to be called again, else raises."""
+    ) -> None:
+        """Holds on a failed call; returns when it is to be made again, else raises its error."""
         if not self._gate.watched:
             raise error
         release = await self._gate.wait(
@@ -187,107 +192,9 @@ class Lifecycle:
         )
         if release.choice != RETRY.id:
             raise error
-        return True
-
-    async def ask_to_restore(self, index: int) -> None:
-        """Holds where the provider cannot be brought to where the conversation stands.
-
-        Comes before `enter_session()`: whoever is taken through the whole conversation again goes
-        through the sessions in their order. `restore()` finishes it.
-        """
-        assert self._seed is not None
-        provider = self._provider
-        if callable(getattr(provider, "restore", None)):
-            self._restoring = "restore"
-            return
-        if provider.stateful is False or not self._seed.said_something:
-            self._restoring = "stateless"
-            return
-        known = provider.stateful is True
-        what = (
-            "keeps state and has no restore(): it does not know what was said before"
-            if known
-            else "does not say whether it keeps state between calls, and has no restore();"
-            " `stateful = False` in the class says that it gets all it needs in its arguments"
-        )
-        detail = f"{provider.name} {what}"
-        self._restoring = "unrestored"
-        if not known and self._seed.accepted_unrestored:
-            # Asked and answered when this conversation was first gone on with.
-            return
-        self._warn("cannot_restore", detail)
-        if not self._gate.watched:
-            if known and self._gate.on_pause != "continue":
-                raise InterruptedRunError(detail)
-            return
-        release = await self._gate.wait(
-            "cannot_restore",
-            Point(index, None, "restore"),
-            [],
-            (REPLAY, CONTINUE, FAIL) if known else (CONTINUE, REPLAY, FAIL),
-            detail=detail,
-        )
-        if release.choice == FAIL.id:
-            raise ProviderError(detail)
-        if release.choice == REPLAY.id:
-            self._restoring = "replayed"
-            await self._replay_earlier(index)
-
-    @property
-    def replaying(self) -> bool:
-        """Whether the provider is taken through what was said."""
-        return self._restoring == "replayed"
-
-    async def _replay_earlier(self, index: int) -> None:
-        """The sessions before `index`, as a provider goes through them: up to the last answer."""
-        assert self._seed is not None
-        self._prefix = ProviderReplay(
-            scenario=self._scenario,
-            journal=self._journal,
-            gate=self._gate,
-            caller=self._caller,
-            state=self._state,
-            provider=self._provider,
-            toolbox=self._toolbox,
-            seed=self._seed,
-            redact=self._redact,
-        )
-        self._prefix.sessions_differ(await self.prepare(replayed=True))
-        for earlier in range(1, index):
-            session_type = self._state.prepared[earlier - 1]
-            if earlier > 1:
-                await self.reset(session_type, earlier, replayed=True)
-            await self.enter(session_type, earlier, replayed=True)
-            await self._replay_turns(earlier)
-
-    async def _replay_turns(self, index: int) -> None:
-        assert self._prefix is not None
-        try:
-            await self._prefix.turns(index)
-        except GivenUpError as given_up:
-            raise given_up.error from given_up
-
-    async def restore(self, index: int) -> None:
-        """Brings the provider to where the conversation stands, in session `index`."""
-        assert self._seed is not None
-        seconds = 0.0
-        if self._restoring == "replayed":
-            assert self._prefix is not None
-            await self._replay_turns(index)
-            self._prefix.done()
-            return
-        if self._restoring == "restore":
-            restore = self._provider.restore  # type: ignore[attr-defined]
-            while True:
-                timed = await lifecycle("restore", restore, self._seed.restore_state(index))
-                if timed.error is None:
-                    break
-                await self._try_again(timed.error, "restore", index)
-            seconds = timed.seconds
-        self._journal.emit(ProviderRestored(mode=self._restoring, duration=seconds))
 
     async def close_user(self, session: int | None = None) -> None:
-        """Closes the session of its own that a responder has; also while being cancelled."""
+        """Closes the responder's own session; also while the conversation is being cancelled."""
         timed = await self._shielded("close", self._simulator.close)
         if (timed.value is None and timed.error is None) or not self._can_write:
             return
@@ -296,9 +203,7 @@ class Lifecycle:
                 session=session,
                 side="responder",
                 calls=timed.value or 0,
-                duration=timed.seconds,
-                outcome="failed" if timed.error else "ok",
-                error=self._error(timed.error),
+                **self._outcome(timed),
             )
         )
         if timed.error is not None:
@@ -309,19 +214,13 @@ class Lifecycle:
         return not self._journal.writer.closed and self._journal.writer.broken is None
 
     async def clean_up(self) -> None:
-        """`cleanup()` of both sides, whatever has happened."""
+        """Calls `cleanup()` of both sides and stops the tool servers; failures are warnings."""
         await self.close_user()
         for kind, target in ((ProviderCleanup, self._provider), (UserCleanup, self._simulator)):
             timed = await self._shielded("cleanup", target.cleanup)
             if not self._can_write:
                 continue
-            self._journal.emit(
-                kind(
-                    duration=timed.seconds,
-                    outcome="failed" if timed.error else "ok",
-                    error=self._error(timed.error),
-                )
-            )
+            self._journal.emit(kind(**self._outcome(timed)))
             if timed.error is not None:
                 self._warn("cleanup_failed", str(timed.error))
         timed = await self._shielded("stop_tools", self._toolbox.stop)
@@ -330,7 +229,7 @@ class Lifecycle:
 
     @staticmethod
     async def _shielded(hook: str, function: Callable[[], Any]) -> Timed:
-        """Calls it even while the conversation is being cancelled, within a time limit."""
+        """Calls a hook even while the conversation is being cancelled, within a time limit."""
         task = asyncio.ensure_future(lifecycle(hook, function))
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _CLEANUP_WITHIN
@@ -347,6 +246,14 @@ class Lifecycle:
 
     def _warn(self, code: str, message: str) -> None:
         self._journal.emit(Warned(code=code, message=message))
+
+    def _outcome(self, timed: Timed) -> dict[str, Any]:
+        """The fields that the records of all hooks have."""
+        return {
+            "duration": timed.seconds,
+            "outcome": "failed" if timed.error else "ok",
+            "error": self._error(timed.error),
+        }
 
     def _error(self, error: Exception | None) -> dict[str, Any] | None:
         return None if error is None else describe_error(error, redact=self._redact)

@@ -1,15 +1,15 @@
-"""Before a conversation has a log: both sides loaded, tools found, what cannot work refused."""
+"""What comes before a log: both sides and tools are loaded, unusable combinations refused."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from convtui.engine.core.state import ConversationState
 from convtui.engine.resume.state import ResumeState
 from convtui.engine.tools.mcp_tools import McpToolServer
 from convtui.engine.tools.tools import Approval, Toolbox
-from convtui.engine.turn.budget import still_over
+from convtui.engine.turn.budget import still_over, unknown_usage
 from convtui.errors import ConversationError, ToolError, UsageError
 from convtui.models.base import ModelClients
 from convtui.protocol import ContinueFrom, StartSpec
@@ -41,13 +41,13 @@ def load_for(scenario: Scenario, spec: StartSpec, models: ModelClients) -> Loade
 
 
 def _opening_prompt(scenario: Scenario) -> str | None:
-    """What a persona that speaks first is asked with; None when its first words are fixed."""
+    """The prompt for a persona's generated first turn; None when that turn is fixed."""
     persona = scenario.persona
-    first = persona.script
+    script = persona.script
     fixed = (
         persona.opening is not None
-        or (isinstance(first, dict) and 1 in first)
-        or isinstance(first, list)
+        or (isinstance(script, dict) and 1 in script)
+        or isinstance(script, list)
     )
     return scenario.provider.start_prompt if persona.simulator == "llm" and not fixed else None
 
@@ -67,7 +67,7 @@ def simulator_for(scenario: Scenario, spec: StartSpec, models: ModelClients) -> 
 
 
 def restore_simulator(simulator: UserSimulator, seed: ResumeState) -> None:
-    """Gives a simulator back what it has to know. Raises `UsageError`."""
+    """Restores a responder's own session. Raises `UsageError`."""
     try:
         if seed.responder is not None:
             simulator.restore(seed.responder)
@@ -97,15 +97,18 @@ def toolbox_for(
 
 def _functions(scenario: Scenario) -> list[Callable[..., Any]]:
     """The functions that the scenario's `tools` name. Raises `UsageError`."""
-    used = [tool.use for tool in scenario.tools if tool.use is not None]
-    return [load_function(parse_provider_spec(use)) for use in used]
+    return [
+        load_function(parse_provider_spec(tool.use))
+        for tool in scenario.tools
+        if tool.use is not None
+    ]
 
 
 def warm_for(scenario: Scenario, seed: ResumeState | None) -> WarmContext | None:
-    """What the provider's sessions begin with: of a template, or as it was in the log.
+    """The warm context of the provider's sessions: from its template, or from the parent log.
 
-    A log that is gone on with keeps what it began with, whatever has become of the template's file.
-    Raises `UsageError`.
+    A continuation keeps its parent's context, whatever has become of the template's file. Raises
+    `UsageError` for a scenario that names another one.
     """
     chosen = scenario.warm
     if seed is None or (seed.warm is None and not seed.prepared):
@@ -131,10 +134,36 @@ def _same_warm(chosen: WarmConfig, recorded: Any) -> bool:
     return use == chosen.use
 
 
-def warm_warnings(
+async def start_warnings(
+    scenario: Scenario,
+    loaded: Loaded,
+    simulator: UserSimulator,
+    *,
+    models: ModelClients,
+    warm: WarmContext | None,
+    toolbox: Toolbox,
+) -> AsyncIterator[tuple[str, str]]:
+    """Code and message of each warning about both sides, given before the first session."""
+    for near, hook in loaded.near_names:
+        yield "near_name", f"{near}() is no hook; did you mean {hook}()?"
+    for doubt in loaded.doubts():
+        yield "call_shape", doubt
+    if warm is not None:
+        for warning in _warm_warnings(warm, loaded.provider, toolbox):
+            yield warning
+    persona = scenario.persona
+    model = (persona.responder.model if persona.responder else None) or persona.model
+    asks = simulator.kind in ("llm", "responder") and model is not None
+    user = (f"{simulator.kind} persona", model) if asks and model else None
+    for sentence in await unknown_usage(
+        scenario.budget, provider=loaded, user=user, priced=models.priced
+    ):
+        yield "budget_unknown", sentence
+
+
+def _warm_warnings(
     warm: WarmContext, provider: Provider, toolbox: Toolbox
 ) -> Iterator[tuple[str, str]]:
-    """Code and words of what may go wrong with a warm context."""
     if not provider.takes_messages:
         yield (
             "warm_unseen",
@@ -153,7 +182,7 @@ def warm_warnings(
 
 
 def check_signals(provider: Provider, simulator: UserSimulator) -> None:
-    """Refuses signals that would match everything or twice. Raises `UsageError`."""
+    """Raises `UsageError` for declared signals that are empty, repeated or not a list."""
     for owner, target in (("provider", provider), ("persona", simulator)):
         seen: set[str] = set()
         if isinstance(target.termination_signals, str):
@@ -179,27 +208,27 @@ def check_signals(provider: Provider, simulator: UserSimulator) -> None:
 def check_can_go_on(
     state: ConversationState, seed: ResumeState, parent: ContinueFrom | None
 ) -> None:
-    """Refuses a continuation that would end at once, or has nothing to do. Raises `UsageError`."""
+    """Raises `UsageError` for a continuation that would end at once or has nothing to do."""
     if parent is not None and parent.kind == "compress":
         _check_compressible(state, seed)
     if parent is not None and parent.stop:
         return
     session = state.current
     if seed.reopened in ("max_turns", "word_limit") and session is not None:
-        again = state.caps(session, session.numbers)
-        if again is not None:
-            flag = "--max-turns" if again.kind == "max_turns" else "--max-total-words"
+        cap = state.caps(session, session.numbers)
+        if cap is not None:
+            flag = "--max-turns" if cap.kind == "max_turns" else "--max-total-words"
             raise UsageError(
                 f"{seed.parent.file}: this conversation ended because of its limit"
-                f" ({again.reason}); give a higher {flag} to go on"
+                f" ({cap.reason}); give a higher {flag} to go on"
             )
     if seed.reopened == "budget":
-        over = still_over(state.scenario.budget, seed.inherited, seed.budget)
-        if over is not None:
-            scope = "" if over.scope == "conversation" else f"{over.scope}."
+        limit = still_over(state.scenario.budget, seed.inherited, seed.budget)
+        if limit is not None:
+            scope = "" if limit.scope == "conversation" else f"{limit.scope}."
             raise UsageError(
                 f"{seed.parent.file}: this conversation ended because of its budget; raise it"
-                f" (--set budget.{scope}{over.what}=N) to go on"
+                f" (--set budget.{scope}{limit.what}=N) to go on"
             )
 
 

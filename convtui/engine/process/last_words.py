@@ -1,4 +1,4 @@
-"""What an engine says when it ends otherwise than it should."""
+"""Reports why an engine ended unexpectedly."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ from convtui.text.causes import describe
 from convtui.text.tracebacks import is_own, own_frames
 
 
-def unforeseen(error: BaseException) -> dict[str, Any]:
-    """What ended the engine; its type stands in the text where it is no error of ours."""
+def describe_unforeseen(error: BaseException) -> dict[str, Any]:
+    """The error that ended the engine, as `describe_error()` gives it.
+
+    The message of an exception that is no `ConvtuiError` begins with its type.
+    """
     if isinstance(error, ConvtuiError):
         return describe_error(error)
     return describe_error(error, frames=own_frames(error)) | {"message": describe(error)}
 
 
-def tell_of_exit(crash_fd: int) -> Callable[[int], NoReturn]:
-    """Has `os._exit()` in provider code say where it is called before it ends the process.
+def report_exit(crash_fd: int) -> Callable[[int], NoReturn]:
+    """Replaces `os._exit()` by one that writes its caller's stack to `crash_fd` first.
 
-    Returns the function that says nothing.
+    Returns the original, which reports nothing.
     """
     leave, engine = os._exit, os.getpid()
 
-    def told(status: int) -> NoReturn:
+    def report_and_exit(status: int) -> NoReturn:
         if os.getpid() != engine:
             leave(status)
         frame: FrameType | None = sys._getframe(1)
@@ -46,5 +49,5 @@ def tell_of_exit(crash_fd: int) -> Callable[[int], NoReturn]:
                 os.write(crash_fd, ("\n".join(lines) + "\n").encode(errors="replace"))
         leave(status)
 
-    os._exit = told
+    os._exit = report_and_exit
     return leave

@@ -1,7 +1,7 @@
-"""What provider code may have replaced of Python itself, taken down before it is loaded.
+"""Snapshots the parts of Python that provider code may replace, before it is loaded.
 
-Replacing is allowed (gevent, nest_asyncio and test tools do); it is undone only when the engine has
-broken, so that the log can be closed and the screen told what was replaced.
+Replacing them is allowed (gevent, nest_asyncio and test tools do). It is undone only when the
+engine has broken, so that the log can be closed and the screen can name what was replaced.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ class Originals:
         self._path, self._finders = list(sys.path), list(sys.meta_path)
 
     def restore(self) -> list[str]:
-        """Puts everything back; returns the names of what was replaced, `builtins.open` and such.
+        """Restores everything; returns the names of what was replaced, such as `builtins.open`.
 
-        Until the first statement is over no function of `builtins` can be counted on.
+        No function of `builtins` is safe to call before the second statement is over.
         """
-        found = self._builtins.copy()
+        replaced = self._builtins.copy()
         self._builtins.update(self._kept_builtins)
         sys.settrace(None)
         sys.setprofile(None)
         sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION))
-        names = _differing("builtins", found, self._kept_builtins)
+        names = _differing("builtins", replaced, self._kept_builtins)
         for module, kept in self._kept:
             names += _differing(module.__name__, vars(module), kept)
             vars(module).update(kept)
@@ -83,18 +83,18 @@ class Originals:
         return list(dict.fromkeys(names))
 
     def why_it_broke(self, error: BaseException) -> str:
-        """What the engine broke of, in words. Puts back what was replaced."""
+        """Explains what broke the engine, after `restore()`."""
         replaced = self.restore()
-        said = one_line(describe(error), 300)
+        cause = one_line(describe(error), 300)
         if isinstance(error, OSError) and error.errno in (errno.EBADF, errno.EINVAL):
-            return f"the engine broke ({said}): provider code has closed its file descriptors"
+            return f"the engine broke ({cause}): provider code has closed its file descriptors"
         if replaced:
             more = f" and {len(replaced) - _NAMED} more" if len(replaced) > _NAMED else ""
             names = ", ".join(replaced[:_NAMED]) + more
-            return f"the engine broke ({said}): provider code has replaced {names}"
-        if isinstance(error, RuntimeError) and "loop stopped" in said:
-            return f"the engine broke ({said}): provider code has stopped its event loop"
-        return f"internal error: {said}"
+            return f"the engine broke ({cause}): provider code has replaced {names}"
+        if isinstance(error, RuntimeError) and "loop stopped" in cause:
+            return f"the engine broke ({cause}): provider code has stopped its event loop"
+        return f"internal error: {cause}"
 
 
 def _methods(kind: type) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The engine's end of the pipe to the screen: frames out without ever waiting, commands in."""
+"""The engine's end of the pipe to the screen: sends frames without making the engine wait."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class FrameSender:
     """Sends frames from a thread of its own.
 
     When more than `QUEUE_LIMIT` bytes wait for a screen that does not read, records and deltas are
-    dropped; once there is room again one `CATCH_UP` tells the screen from which record on to read
-    the log. `redactor` takes the secrets out of every frame but records and deltas, which come
-    without any.
+    dropped; once there is room again, one `CATCH_UP` names the record from which the screen has to
+    read the log. `redactor` masks secrets in every frame except records and deltas, which are
+    masked already.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class FrameSender:
         self._fd = fd
         self._redactor = redactor or Redactor()
         self._lost = lost
-        """Called, in the thread that sends, when nothing can be sent any more."""
+        """Called in the sending thread when nothing can be sent any more."""
         self._is_pipe = same_file(fd)
         self._queue: deque[bytes] = deque()
         self._size = 0
@@ -45,7 +45,7 @@ class FrameSender:
         self._thread.start()
 
     def record(self, data: RecordDict, offset: int, line: bytes) -> None:
-        """A record that is in the log now."""
+        """Sends a record that is in the log; dropped while the screen does not keep up."""
         with self._condition:
             if self._gone or self._missed_from is not None:
                 return
@@ -55,22 +55,22 @@ class FrameSender:
         self._put(pack_record(offset, line))
 
     def delta(self, fields: dict[str, Any]) -> None:
-        """Streamed text; dropped while the screen does not keep up."""
+        """Sends streamed text; dropped while the screen does not keep up."""
         with self._condition:
             if self._gone or self._missed_from is not None or self._size > QUEUE_LIMIT // 2:
                 return
         self._put(pack_json(Kind.DELTA, **fields))
 
     def send(self, kind: Kind, **fields: Any) -> None:
-        """Any other frame; never dropped."""
+        """Sends any other frame; never dropped."""
         frame = pack_json(kind, **fields)
-        # Where the log is must be what it is, whatever stands in its path.
+        # The log's path must stay usable, whatever it looks like.
         if kind is not Kind.READY and self._redactor.suspects(frame):
             frame = pack_json(kind, **self._redactor.data(fields))
         self._put(frame)
 
     def heartbeat(self, busy: float | None, wait: dict[str, Any] | None = None) -> None:
-        """A sign of life; left out while others wait, which are signs enough."""
+        """Sends a heartbeat, unless other frames are queued."""
         with self._condition:
             if self._queue:
                 return
@@ -111,34 +111,33 @@ class FrameSender:
                 missed = self._missed_from
                 if missed is not None and self._size < QUEUE_LIMIT // 4:
                     self._missed_from = None
-                    late = pack_json(Kind.CATCH_UP, from_seq=missed)
-                    self._queue.append(late)
-                    self._size += len(late)
+                    catch_up = pack_json(Kind.CATCH_UP, from_seq=missed)
+                    self._queue.append(catch_up)
+                    self._size += len(catch_up)
 
     def forget(self) -> None:
-        """In a forked child, which has no part in the pipe: nothing is sent from here on.
+        """Stops sending, in a forked child: the pipe belongs to its parent.
 
-        Takes no lock: a thread that is not there any more may hold it.
+        Takes no lock: a thread that the child does not have may hold it.
         """
         self._gone = True
         self._condition = threading.Condition()
 
     def flush(self, timeout: float = 1.0) -> None:
-        """Waits until what is queued was sent, at most for `timeout` seconds."""
+        """Waits until the queue is empty, at most `timeout` seconds."""
         with self._condition:
             self._condition.wait_for(lambda: self._size == 0 or self._gone, timeout)
 
     def close(self, timeout: float = 1.0) -> None:
-        """Sends what is queued, at most for `timeout` seconds."""
+        """Sends what is queued, at most for `timeout` seconds, and nothing afterwards."""
         with self._condition:
             if self._missed_from is not None:
-                late = pack_json(Kind.CATCH_UP, from_seq=self._missed_from)
-                self._queue.append(late)
+                self._queue.append(pack_json(Kind.CATCH_UP, from_seq=self._missed_from))
                 self._missed_from = None
             self._closed = True
             self._condition.notify()
             if not (self._thread.is_alive() or self._gone):
-                # It has died of what provider code had replaced.
+                # It died of something that provider code had replaced.
                 self._thread = threading.Thread(target=self._run, daemon=True)
                 self._thread.start()
         self._thread.join(timeout)

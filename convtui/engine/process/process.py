@@ -1,4 +1,4 @@
-"""The engine process: started by `client.EngineHandle`, speaks frames, runs one conversation."""
+"""The engine process: started by `client.EngineHandle`, exchanges frames, runs a conversation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from convtui.engine.core.output import OutputCapture, StreamName
-from convtui.engine.process.last_words import tell_of_exit, unforeseen
+from convtui.engine.process.last_words import describe_unforeseen, report_exit
 from convtui.engine.process.originals import Originals
 from convtui.engine.process.pipe import FrameSender
 from convtui.engine.process.watchdog import start_watchdog
@@ -37,21 +37,19 @@ from convtui.secrets.redactor import Redactor
 from convtui.text.causes import describe
 
 EXIT_WITHIN = 2.0
-"""Seconds between the screen's going away and the end of the process."""
-
-
+"""Seconds that the process has to end after the screen is gone."""
 _TURN_ENDS = frozenset({"turn.committed", "turn.discarded", "turn.skipped", "llm.failed"})
 
 
 class Engine:
-    """Everything of the process but the conversation: pipe, output, signals, the end."""
+    """The process around a conversation: its pipe, output, signals and end."""
 
     def __init__(
         self, commands: BinaryIO, frames_fd: int, leave: Callable[[int], NoReturn]
     ) -> None:
         self._commands = commands
         self._leave = leave
-        """Ends the process at once, whatever provider code makes of `os._exit`."""
+        """Ends the process at once, whatever provider code has made of `os._exit`."""
         self.redactor = Redactor.of_process()
         self.sender = FrameSender(frames_fd, self.redactor, self._screen_is_lost)
         self.capture = OutputCapture(self._output, self.redactor)
@@ -59,10 +57,10 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._beat = time.monotonic()
         self._conversation: Any = None
-        self._desk: Any = None
+        self._handler: Any = None
         self._early: list[tuple[StreamName, str, int]] = []
         self._gone = ""
-        """Why it is to end, once it is."""
+        """Why the process is about to end; empty while it is not."""
         self._pid = os.getpid()
         self._current_turn: tuple[Any, Any] = (None, None)
 
@@ -80,8 +78,8 @@ class Engine:
         with contextlib.suppress(Exception):
             journal.emit(
                 ProviderOutput(
-                    **journal.place.fields(),
-                    call=journal.place.call,
+                    **journal.current.fields(),
+                    call=journal.current.call,
                     stream=stream,
                     text=text,
                     dropped=dropped or None,
@@ -89,11 +87,11 @@ class Engine:
             )
 
     def breakpoint_hook(self, *_: Any, **__: Any) -> None:
-        """`breakpoint()` in provider code: there is no terminal here to debug on."""
+        """Replaces `breakpoint()`, which has no terminal here, by a warning."""
         frame = sys._getframe(1)
-        where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        location = f"{frame.f_code.co_filename}:{frame.f_lineno}"
         message = (
-            f"breakpoint() at {where} was passed over: the engine has no terminal;"
+            f"breakpoint() at {location} was passed over: the engine has no terminal;"
             " `convtui run --in-process` leaves it to pdb"
         )
         if self._conversation is None:
@@ -105,12 +103,12 @@ class Engine:
         journal.emit_here(Warned, code="breakpoint", message=message)
 
     def _log_early_output(self) -> None:
-        """What was printed while the provider was imported belongs into the log, too."""
+        """Records what was printed while the provider was imported."""
         early, self._early = self._early, []
         for stream, text, dropped in early:
             self._output(stream, text, dropped)
 
-    # --- commands, in a thread of its own: they must be seen while the loop is blocked
+    # --- commands, read in a thread of its own: the loop may be blocked
 
     def listen(self) -> None:
         """Reads frames until the screen is gone."""
@@ -133,12 +131,12 @@ class Engine:
             self._end(str(command.get("reason")), failed=True)
             return
         if loop is None or time.monotonic() - self._beat > SILENT_AFTER:
-            what = "it is starting" if loop is None else "it is blocked in provider code: K kills"
+            why = "it is starting" if loop is None else "it is blocked in provider code: K kills"
             self.sender.send(
                 Kind.ACK,
                 id=command.get("id"),
                 ok=False,
-                reason=f"the engine does not answer; {what}",
+                reason=f"the engine does not answer; {why}",
             )
             return
         with contextlib.suppress(RuntimeError):
@@ -148,9 +146,9 @@ class Engine:
         number = command.pop("id", None)
         do = str(command.pop("do", ""))
         try:
-            if self._desk is None:
+            if self._handler is None:
                 raise CommandRefused("the conversation has not begun")
-            answer = self._desk.carry_out(do, command)
+            answer = self._handler.carry_out(do, command)
         except CommandRefused as refusal:
             self.sender.send(Kind.ACK, id=number, ok=False, reason=str(refusal))
         except (KeyError, TypeError, ValueError) as error:
@@ -159,9 +157,9 @@ class Engine:
             self.sender.send(Kind.ACK, id=number, ok=True, **answer)
 
     def on_sigterm(self, number: int, frame: Any) -> None:
-        """Whoever ends a group of processes ends the screen, too: the log must not be cut off."""
+        """Ends the run with a whole log: who kills a process group kills the screen, too."""
         if os.getpid() != self._pid:
-            # Provider code has forked, and its child is told to end.
+            # The signal is for a child that provider code has forked.
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
@@ -172,15 +170,15 @@ class Engine:
         self._end("the screen was closed")
 
     def _screen_is_lost(self, error: OSError) -> None:
-        """Nothing can be sent any more: the screen has gone, or its pipe was closed in here."""
+        """Ends the run where provider code closed the pipe; `listen()` notices a gone screen."""
         if error.errno == errno.EBADF:
             self._end("provider code has closed the pipe to the screen", failed=True)
 
     def in_forked_child(self, *private: int) -> None:
-        """Provider code has forked, and this is its child: it is no engine.
+        """Lets go of the engine's resources in a child that provider code has forked.
 
-        `private` are descriptors of ours, which must close when the engine closes them. When its
-        code comes back to the event loop, the child ends.
+        The child ends when its code returns to the event loop. `private` are the engine's
+        descriptors, which the child must not keep open.
         """
         faulthandler.disable()
         self.sender.forget()
@@ -192,14 +190,14 @@ class Engine:
             self._loop.call_soon(self._leave, 0)
 
     def _end(self, reason: str, *, failed: bool = False) -> None:
-        """Cancels; a loop that does not notice in time is left, with a whole log.
+        """Cancels the run, and ends the process with a whole log if that does not end it in time.
 
-        With `failed` it has shown already that it does not.
+        `failed` means that the event loop is known not to react.
         """
         self._gone = self._gone or reason
         if failed and self._conversation is not None:
             with contextlib.suppress(Exception):
-                self._conversation.force_close(reason, kind="failed", by="provider")
+                self._conversation.endings.force_close(reason, kind="failed", by="provider")
             self.sender.close()
             self._leave(0)
         if self._loop is not None:
@@ -216,46 +214,46 @@ class Engine:
             self._leave(0)
 
     def _force_trailer(self, reason: str) -> None:
-        """Closes the log from this thread: the loop is blocked in provider code."""
+        """Closes the log from this thread, since provider code blocks the event loop."""
         conversation = self._conversation
         if conversation is None or conversation.journal.writer.closed:
             return
         with contextlib.suppress(Exception):
-            conversation.force_close(f"{reason} while provider code blocked the engine")
+            conversation.endings.force_close(f"{reason} while provider code blocked the engine")
 
     # --- the run
 
     async def run(self, spec: StartSpec) -> int:
-        """Runs the conversation; the exit status."""
+        """Runs the conversation; returns the exit status."""
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._background_failure)
         self._heartbeat(self._loop)
         return await self._converse(spec)
 
     def broke(self, error: BaseException) -> None:
-        """The event loop cannot go on: closes the log and tells the screen why."""
-        # First: until then no function can be counted on.
+        """Closes the log and tells the screen why the event loop cannot go on."""
+        # First of all: until it has run, no function of Python is safe to call.
         reason = self._originals.why_it_broke(error)
         if isinstance(error, ConvtuiError):
             # The log itself could not be written.
-            self.sender.send(Kind.FAILED, error=unforeseen(error))
+            self.sender.send(Kind.FAILED, error=describe_unforeseen(error))
             return
         conversation = self._conversation
         if conversation is not None:
             with contextlib.suppress(Exception):
-                conversation.force_close(reason, kind="failed", by="provider")
-        self.sender.send(Kind.FAILED, error=unforeseen(error) | {"message": reason})
+                conversation.endings.force_close(reason, kind="failed", by="provider")
+        self.sender.send(Kind.FAILED, error=describe_unforeseen(error) | {"message": reason})
 
     def _background_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """A task of the provider's failed and nobody looked: said where its output is seen."""
+        """Shows the error of a provider's task that nothing awaited as output."""
         error = context.get("exception")
-        said = describe(error) if isinstance(error, BaseException) else "no exception"
-        self.capture.take("stderr", f"{context.get('message')}: {said}\n")
+        cause = describe(error) if isinstance(error, BaseException) else "no exception"
+        self.capture.take("stderr", f"{context.get('message')}: {cause}\n")
 
     def _heartbeat(self, loop: asyncio.AbstractEventLoop) -> None:
-        """A sign of life, now and again and again.
+        """Sends a heartbeat and schedules the next.
 
-        No task: provider code may cancel all that there are.
+        Not a task: provider code may cancel all tasks.
         """
         self._beat = time.monotonic()
         caller = getattr(self._conversation, "caller", None)
@@ -269,8 +267,7 @@ class Engine:
     async def _converse(self, spec: StartSpec) -> int:
         from convtui.engine.conversation.build import apply_env_file, build, describe_provider
         from convtui.engine.conversation.commands import CommandHandler
-        from convtui.engine.conversation.runner import Wiring
-        from convtui.engine.conversation.wiring import EngineModels
+        from convtui.engine.conversation.wiring import EngineModels, Wiring
         from convtui.scenario.scenario import Scenario
 
         # Provider code may change the folder while it is imported.
@@ -288,11 +285,13 @@ class Engine:
             if spec.rehook is not None:
                 from convtui.engine.process.rehook_process import rehook
 
-                return await rehook(spec, spec.rehook, models, self.sender, self.capture)
+                await rehook(spec, spec.rehook, models, self.sender, self.capture)
+                return 0
             if spec.preview is not None:
                 from convtui.engine.process.preview import preview
 
-                return await preview(spec, spec.preview, models, self.sender, self.capture)
+                await preview(spec, spec.preview, models, self.sender, self.capture)
+                return 0
             conversation = build(
                 spec,
                 Wiring(
@@ -309,19 +308,19 @@ class Engine:
                 Kind.FAILED, error=describe_error(error) | {"exit_code": error.exit_code}
             )
             return error.exit_code
-        except Exception as error:  # noqa: BLE001 - told to the screen, which cannot see it otherwise
-            self.sender.send(Kind.FAILED, error=unforeseen(error))
+        except Exception as error:  # noqa: BLE001 - sent to the screen, whatever it is
+            self.sender.send(Kind.FAILED, error=describe_unforeseen(error))
             return 1
         self._conversation = conversation
         conversation.journal.listen(self._on_record)
         conversation.on_begin = self._log_early_output
-        self._desk = CommandHandler(conversation)
+        self._handler = CommandHandler(conversation)
         log = conversation.journal.writer.path
         models.capture(log, spec.wire)
         self.sender.send(Kind.READY, log=str(log), id=conversation.id, pid=os.getpid())
-        # Where the log is must be known even of a process that provider code ends at once.
+        # The screen must know the log of a process that provider code ends at once.
         self.sender.flush()
-        # What has been loaded stays; the collector need not look at it again and again.
+        # Loaded modules stay; the garbage collector need not visit them again.
         gc.freeze()
         if self._gone:
             conversation.stop("human", self._gone)
@@ -333,32 +332,32 @@ class Engine:
         return exit_code(termination.as_dict())
 
     def _on_record(self, data: dict[str, Any], offset: int, line: bytes) -> None:
-        where = (data.get("session"), data.get("turn"))
-        if where != self._current_turn and where[1] is not None:
-            self._current_turn = where
+        address = (data.get("session"), data.get("turn"))
+        if address != self._current_turn and address[1] is not None:
+            self._current_turn = address
             self.capture.begin_turn()
         self.sender.record(data, offset, line)
         if data.get("type") in _TURN_ENDS:
             self.capture.settle()
 
     def _publish_gate(self, state: str, hold: dict[str, Any] | None) -> None:
-        # Who holds or lets go is alive, also before its first heartbeat after a long import.
+        # An engine whose gate moves is alive, also before the first heartbeat after an import.
         self._beat = time.monotonic()
         after = self._conversation.journal.writer.count - 1 if self._conversation else -1
         self.sender.send(Kind.GATE, after=after, state=state, hold=hold)
 
 
 def _private(fd: int) -> int:
-    """A copy of a descriptor that nobody inherits."""
+    """A copy of a descriptor that child processes do not inherit."""
     copy = os.dup(fd)
     os.set_inheritable(copy, False)
     return copy
 
 
 def _warm() -> None:
-    """Imports what takes seconds, so that the first call does not wait for it."""
+    """Imports what takes seconds before the first call needs it."""
     with contextlib.suppress(Exception):
-        # A failure here shows again, with a name, when a model is called.
+        # A failure is raised again when a model is called.
         import convtui.engine.conversation.commands  # noqa: F401
         from convtui.models.litellm_client import LitellmClients
 
@@ -366,18 +365,18 @@ def _warm() -> None:
 
 
 def main() -> None:
-    """The process's whole life. Called with the pipe on descriptors 0 and 1."""
+    """Runs the engine process, with the pipe on descriptors 0 and 1."""
     commands_fd, frames_fd, crash_fd = _private(0), _private(1), _private(2)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
     start_watchdog(commands_fd, EXIT_WITHIN * 1.5)
     faulthandler.enable(file=crash_fd)
-    # Ctrl+C in the terminal is the screen's business; it tells us what it means.
+    # Ctrl+C in the terminal is for the screen, which sends a command for it.
     with contextlib.suppress(ValueError, OSError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     commands = os.fdopen(commands_fd, "rb", buffering=1 << 16)
-    leave = tell_of_exit(crash_fd)
+    leave = report_exit(crash_fd)
     engine = Engine(commands, frames_fd, leave)
     with contextlib.suppress(ValueError, OSError):
         signal.signal(signal.SIGTERM, engine.on_sigterm)
@@ -397,12 +396,12 @@ def main() -> None:
     spec = StartSpec.from_dict(json.loads(first[1]))
     status = 1
     try:
-        # Not asyncio.run(): that would wait for tasks which provider code has left behind.
+        # Not asyncio.run(), which would wait for tasks that provider code left behind.
         status = asyncio.new_event_loop().run_until_complete(engine.run(spec))
-    except BaseException as error:  # noqa: BLE001 - the last thing this process says
+    except BaseException as error:  # noqa: BLE001 - the last handler of this process
         engine.broke(error)
     finally:
         engine.capture.flush()
         engine.sender.close()
-        # Threads that provider code or libraries left behind must not keep the process.
+        # Threads that provider code or libraries left behind must not keep the process alive.
         leave(status)

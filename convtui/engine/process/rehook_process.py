@@ -1,23 +1,50 @@
-"""The engine process as a rehook: loads the provider, sends what each log shows, ends."""
+"""The engine process as a rehook: loads the provider, sends its results for each log, ends."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from convtui.engine.conversation.prepare import load_for
 from convtui.engine.core.output import OutputCapture
-from convtui.engine.core.sides import Timed, lifecycle
+from convtui.engine.core.sides import lifecycle
 from convtui.engine.process.pipe import FrameSender
 from convtui.engine.rehook.replayed_hooks import Rehook
 from convtui.models.base import ModelClients
 from convtui.protocol import Kind, RehookSpec, StartSpec
-from convtui.providers.loader import Loaded
+from convtui.providers.base import Provider
 from convtui.scenario.scenario import Scenario
 
-_EVERY: Final = 0.005
-"""Seconds between two times that is told what is done: another thread and process take it in."""
+_SEND_EVERY: Final = 0.005
+"""Seconds between two batches of results: receiving them costs another thread and process time."""
+
+
+@contextlib.asynccontextmanager
+async def loaded_provider(
+    start: StartSpec,
+    *,
+    setup: bool,
+    models: ModelClients,
+    sender: FrameSender,
+    capture: OutputCapture,
+) -> AsyncIterator[Provider]:
+    """Loads the provider and sends `LOADED`; with `setup` also calls its `setup()` and `cleanup()`.
+
+    Raises `ProviderLoadError` when it cannot be loaded, `HookError` when its `setup()` fails.
+    """
+    loaded = load_for(Scenario.from_public(start.scenario), start, models)
+    if setup:
+        timed = await lifecycle("setup", loaded.provider.setup)
+        if timed.error is not None:
+            raise timed.error
+    capture.flush()
+    sender.send(Kind.LOADED, identity=loaded.identity(), hooks=loaded.hooks)
+    yield loaded.provider
+    if setup:
+        await lifecycle("cleanup", loaded.provider.cleanup)
 
 
 async def rehook(
@@ -26,47 +53,27 @@ async def rehook(
     models: ModelClients,
     sender: FrameSender,
     capture: OutputCapture,
-) -> int:
-    """Sends `LOADED`, then a `REHOOKED` for every log; the exit status.
+) -> None:
+    """Sends `LOADED`, then a `REHOOKED` for every log. Raises what `loaded_provider()` raises."""
+    async with loaded_provider(
+        start, setup=spec.setup, models=models, sender=sender, capture=capture
+    ) as provider:
+        results: list[dict[str, Any]] = []
+        sent_at = float("-inf")
+        for result in Rehook(spec, provider).logs():
+            results.append(result)
+            if time.monotonic() - sent_at < _SEND_EVERY:
+                continue
+            _send(results, sender, capture)
+            # Commands, the heartbeat and the provider's own tasks get a chance to run.
+            await asyncio.sleep(0)
+            sent_at = time.monotonic()
+        _send(results, sender, capture)
 
-    Raises `ProviderLoadError` when the provider cannot be loaded, `HookError` when its `setup()`
-    fails.
-    """
-    loaded = load_for(Scenario.from_public(start.scenario), start, models)
-    if spec.setup:
-        raise_failure(await lifecycle("setup", loaded.provider.setup))
+
+def _send(results: list[dict[str, Any]], sender: FrameSender, capture: OutputCapture) -> None:
+    """Sends the results and clears the list."""
     capture.flush()
-    sender.send(Kind.LOADED, **described(loaded))
-    done: list[dict[str, Any]] = []
-    told = float("-inf")
-    for found in Rehook(spec, loaded.provider).logs():
-        done.append(found)
-        if time.monotonic() - told < _EVERY:
-            continue
-        tell(done, sender, capture)
-        # Commands, the heartbeat and tasks of the provider's own get their turn.
-        await asyncio.sleep(0)
-        told = time.monotonic()
-    tell(done, sender, capture)
-    if spec.setup:
-        await lifecycle("cleanup", loaded.provider.cleanup)
-    return 0
-
-
-def tell(done: list[dict[str, Any]], sender: FrameSender, capture: OutputCapture) -> None:
-    """Sends what is done, and forgets it."""
-    capture.flush()
-    for found in done:
-        sender.send(Kind.REHOOKED, **found)
-    done.clear()
-
-
-def raise_failure(call: Timed) -> None:
-    """Raises the error of a lifecycle call that failed."""
-    if call.error is not None:
-        raise call.error
-
-
-def described(loaded: Loaded) -> dict[str, object]:
-    """What a provider is: `{identity, hooks}`."""
-    return {"identity": loaded.identity(), "hooks": loaded.hooks}
+    for result in results:
+        sender.send(Kind.REHOOKED, **result)
+    results.clear()

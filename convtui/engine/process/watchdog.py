@@ -1,8 +1,7 @@
-"""The last resort against orphans: a process that outlives nothing but its patience.
+"""A forked child that kills the engine when the screen is gone and the engine does not notice.
 
 Code that never gives the interpreter back (a runaway regular expression, a loop in native code)
-also stops the thread that would notice that the screen is gone. A forked child sees it instead, and
-ends the engine's process group.
+also blocks the thread that watches for the screen.
 """
 
 from __future__ import annotations
@@ -12,16 +11,16 @@ import signal
 import sys
 import time
 
-_LOOK_EVERY = 1.0
-"""Seconds between two looks at whether the engine is still there."""
+_CHECK_EVERY = 1.0
+"""Seconds between two checks that the engine is still running."""
 
 
 def start_watchdog(commands_fd: int, grace: float) -> None:
     """Forks the watchdog; does nothing where there is no fork.
 
     `commands_fd` is the read end of the screen's pipe, which hangs up when the screen is gone;
-    `grace` (seconds) is how long the engine may take to end by itself then. Must be called before
-    the first thread is started.
+    `grace` (seconds) is how long the engine may take to end by itself then. Call it before the
+    first thread is started.
     """
     if sys.platform == "win32" or not hasattr(os, "fork"):
         return
@@ -45,7 +44,7 @@ def _watch(engine: int, commands_fd: int, grace: float) -> None:
     poll = select.poll()
     poll.register(lifeline, 0)
     while os.getppid() == engine:
-        if poll.poll(_LOOK_EVERY * 1000):
+        if poll.poll(_CHECK_EVERY * 1000):
             time.sleep(grace)
             if os.getppid() == engine:
                 os.killpg(os.getpgrp(), signal.SIGKILL)

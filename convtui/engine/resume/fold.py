@@ -9,6 +9,7 @@ from convtui.engine.resume.responder_memory import ResponderMemory
 from convtui.engine.resume.tool_memory import ToolMemory, calls_of
 from convtui.models.base import Reply
 from convtui.records.models import RecordDict, Side, Speaker
+from convtui.transcript.usage import Used, usage_in
 from convtui.warm.templates import WarmContext
 
 STOPPED = frozenset({"budget", "interrupted", "failed"})
@@ -45,7 +46,7 @@ class ResumeFold:
         self.was_reset: set[int] = set()
         self.waiting: dict[str, Any] | None = None
         self.metadata: dict[str, Any] = {}
-        self.usage: dict[str, dict[str, Any]] = {}
+        self.usage: dict[str, Used] = {}
         self.unrestored = False
         self.tools = ToolMemory()
         self.approve_tools: bool | list[str] | None = None
@@ -88,7 +89,7 @@ class ResumeFold:
         self.skips = int(counters.get("skips", 0))
         self.skipped = counters.get("skipped")
         self.metadata = dict(counters.get("metadata") or {})
-        self.usage = {side: dict(used) for side, used in counters.get("usage", {}).items()}
+        self.usage = usage_in(counters)
         self.unsettled = counters.get("unsettled")
         self.speaks_next = counters.get("speaks_next")
         self.waiting = counters.get("pending")

@@ -1,4 +1,4 @@
-"""What a tool is: its schema, what a call gives, and every failure as a result."""
+"""Tools, their schemas, and the results of calls, failures included."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from convtui.text.tracebacks import own_frames
 TRUNCATED = "...(truncated)"
 _DETAIL_LIMIT = 4000
 _KEPT = 1_000_000
-"""Characters of an exception's text that are kept beside the log."""
+"""Characters of an exception's message that are kept beside the log."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def serial_tool(function: Function) -> Function:
-    """Marks a tool whose calls do not bear company.
+    """Marks a tool whose calls must not run concurrently.
 
-    Calls of one round run together; those of all tools marked so run one after the other, in the
-    order in which the model made them. `function.serial = "NAME"` makes a group of its own.
+    The calls of a round run concurrently, except those of tools marked like this, which run one
+    after the other in call order. `function.serial = "NAME"` makes a group of its own.
     """
     function.serial = True  # type: ignore[attr-defined]
     return function
 
 
 class ToolFailure(Exception):  # noqa: N818 - it is a result that the model sees
-    """A call failed: becomes the error result `{ok: false, error_kind, message, detail}`."""
+    """A failed call; becomes the error result `{ok: false, error_kind, message, detail}`."""
 
     def __init__(self, kind: str, message: str, detail: str = "") -> None:
         self.kind = kind
@@ -46,20 +46,20 @@ class ToolFailure(Exception):  # noqa: N818 - it is a result that the model sees
 
 
 class Tool(Protocol):
-    """Something that the model can call, wherever it runs."""
+    """Something that a model can call."""
 
     name: str
     origin: str
-    """Where it comes from, in words."""
+    """Where the tool comes from, for messages."""
     serial: str | None
-    """Calls of tools with the same text here run one after the other."""
+    """The group whose calls run one after the other; None for no group."""
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The tool in the form of chat APIs."""
+        """The tool as chat APIs take it."""
 
     async def prepare(self) -> None:
-        """Sees that a call can be made; not part of the time that it has. Raises `ToolFailure`."""
+        """Gets ready for a call, outside its time limit. Raises `ToolFailure`."""
 
     async def run(self, arguments: dict[str, Any]) -> Any:
         """Runs one call. Raises `ToolFailure`."""
@@ -82,13 +82,13 @@ class FunctionTool:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The tool in the form of chat APIs."""
+        """The tool as chat APIs take it."""
         parameters = self._arguments.model_json_schema()
         parameters.pop("title", None)
         return tool_schema(self.name, self.description, parameters)
 
     async def prepare(self) -> None:
-        """A function is always there."""
+        """Does nothing: a function is always ready."""
 
     async def run(self, arguments: dict[str, Any]) -> Any:
         """Calls the function. Raises `ToolFailure`."""
@@ -107,8 +107,9 @@ class FunctionTool:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            what = "the tool raised CancelledError"
-            raise ToolFailure("tool_execution_exception", what) from None
+            raise ToolFailure(
+                "tool_execution_exception", "the tool raised CancelledError"
+            ) from None
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
@@ -119,7 +120,7 @@ class FunctionTool:
 
 
 def tool_schema(name: str, description: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """A tool in the form of chat APIs."""
+    """A tool as chat APIs take it; `parameters` is a JSON schema."""
     function = {"name": name, "description": description, "parameters": dict(parameters)}
     return {"type": "function", "function": function}
 
@@ -149,7 +150,7 @@ def _model_of(name: str, function: Callable[..., Any]) -> type[BaseModel]:
 
 @dataclass(slots=True)
 class ToolResult:
-    """What one call gave. `body` is what the model sees."""
+    """The result of one call. `body` is what the model sees."""
 
     call: ToolCall
     ok: bool
@@ -158,15 +159,14 @@ class ToolResult:
     duration: float = 0.0
     """Seconds."""
     whole: str | None = None
-    """The whole text, where `body` is cut."""
+    """The whole text, when `body` is cut."""
 
     @property
     def content(self) -> str:
-        """The result as text."""
         return as_text(self.body)
 
     def as_message(self) -> Message:
-        """The result as a message of the chat."""
+        """The result as a chat message."""
         return {
             "role": "tool",
             "tool_call_id": self.call.id,
@@ -176,13 +176,13 @@ class ToolResult:
 
 
 def as_text(body: Any) -> str:
-    """A result's body as the model is given it."""
+    """A result's body as the model sees it."""
     return body if isinstance(body, str) else json.dumps(body, default=repr)
 
 
 @dataclass(slots=True, frozen=True)
 class Cut:
-    """A result of which the model sees `shown` only; `whole` is kept beside the log."""
+    """A result of which the model sees `shown`, while `whole` is kept beside the log."""
 
     shown: Any
     whole: str
@@ -199,7 +199,7 @@ def failed(tool_call: ToolCall, kind: str, message: str, detail: str = "") -> To
 
 
 def denied(tool_call: ToolCall, reason: str) -> ToolResult:
-    """The result of a call that a human denied."""
+    """The error result of a call that a human denied."""
     message = "the call was denied" + (f": {reason}" if reason else "")
     return failed(tool_call, "tool_denied", message)
 
@@ -209,17 +209,17 @@ def _cut(text: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON; what is none becomes `{repr, type}`."""
+    """A value as JSON data; `{repr, type}` for one that cannot be."""
     try:
         if isinstance(value, BaseModel):
             return value.model_dump(mode="json")
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             value = dataclasses.asdict(value)
-        # There and back: what a log and a model get is the same, keys that are no text included.
+        # Encoded and decoded, so that the log and the model get the same keys.
         return json.loads(json.dumps(value, allow_nan=False))
-    except Exception:  # noqa: BLE001 - whatever somebody's class does when it is taken apart
+    except Exception:  # noqa: BLE001 - serialising runs the class's own code
         try:
             shown = repr(value)
-        except Exception as error:  # noqa: BLE001 - whatever somebody's __repr__ does
+        except Exception as error:  # noqa: BLE001 - so does repr()
             shown = f"<{type(error).__name__} in __repr__>"
         return {"repr": shown, "type": type(value).__name__}

@@ -1,8 +1,8 @@
-"""A tool server's process: started, spoken to over its standard input and output, and stopped.
+"""A tool server's process, which speaks MCP over its standard input and output.
 
-The mcp package has a transport of this kind, too. It tells neither the exit code nor what the
-server printed, both of which a developer needs when a server does not start, and it puts the
-server into a process group of its own, where killing the engine's group would leave it behind.
+The mcp package has a transport of this kind, too, but it reports neither the exit code nor the
+output of a server that does not start, and it starts the server in a process group of its own,
+where killing the engine's group would leave it behind.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from mcp_types import jsonrpc_message_adapter
 from convtui.engine.core.output import StreamName
 
 _EXIT_WITHIN = 2.0
-"""Seconds that a server has to end by itself, and then to end when it is told to."""
+"""Seconds that a server has to exit by itself, and again after SIGTERM."""
 _CHUNK = 1 << 16
 _LAST_LINES = 8
 
 
 class ServerProcess:
-    """One run of a server's program. `printed` gets what it prints beside the protocol."""
+    """One run of a server's program. `on_output` gets what it prints besides the protocol."""
 
     def __init__(
         self,
         process: asyncio.subprocess.Process,
-        printed: Callable[[StreamName, str], None],
+        on_output: Callable[[StreamName, str], None],
     ) -> None:
         self._process = process
-        self._printed = printed
-        self._said: deque[str] = deque(maxlen=_LAST_LINES)
+        self._on_output = on_output
+        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._tasks = [asyncio.create_task(self._read_errors())]
         self.gone = asyncio.Event()
-        """Set when it has closed its standard output: nothing more can come."""
+        """Set when it has closed its standard output."""
 
     @classmethod
     async def start(
@@ -48,7 +48,7 @@ class ServerProcess:
         command: list[str],
         env: dict[str, str],
         cwd: str | None,
-        printed: Callable[[StreamName, str], None],
+        on_output: Callable[[StreamName, str], None],
     ) -> ServerProcess:
         """Starts a program. Raises OSError, or ValueError for arguments that cannot be passed."""
         process = await asyncio.create_subprocess_exec(
@@ -59,20 +59,20 @@ class ServerProcess:
             env=get_default_environment() | env,
             cwd=cwd,
         )
-        return cls(process, printed)
+        return cls(process, on_output)
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended; None while it runs."""
+        """None while it runs."""
         return self._process.returncode
 
     @property
     def last_lines(self) -> list[str]:
-        """The last of what it printed on standard error."""
-        return list(self._said)
+        """The last lines that it printed on standard error."""
+        return list(self._last_lines)
 
-    async def settled(self) -> None:
-        """Waits a moment for the exit code and the last words of a server that has gone."""
+    async def wait_for_exit(self) -> None:
+        """Waits for the exit code and last lines of a server that has closed its output."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_EXIT_WITHIN):
                 await self._process.wait()
@@ -80,7 +80,7 @@ class ServerProcess:
 
     @contextlib.asynccontextmanager
     async def streams(self) -> AsyncIterator[tuple[Any, Any]]:
-        """The transport, as `mcp.Client` takes it: a stream of what comes and one for what goes."""
+        """The transport that `mcp.Client` takes: a stream to read from and one to write to."""
         incoming, reading = anyio.create_memory_object_stream[SessionMessage | Exception](0)
         writing, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
         tasks = [
@@ -104,23 +104,23 @@ class ServerProcess:
             while data := await stdout.read(_CHUNK):
                 lines = data.split(b"\n")
                 parts.append(lines[0])
-                for following in lines[1:]:
-                    await self._take(b"".join(parts), incoming)
-                    parts = [following]
+                for line in lines[1:]:
+                    await self._receive(b"".join(parts), incoming)
+                    parts = [line]
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, ConnectionError):
             pass  # the session is over
         finally:
             self.gone.set()
             incoming.close()
 
-    async def _take(self, line: bytes, incoming: Any) -> None:
+    async def _receive(self, line: bytes, incoming: Any) -> None:
         if not line.strip():
             return
         try:
             message = jsonrpc_message_adapter.validate_json(line, by_name=False)
         except ValueError:
-            # `print()` in a tool: no message, and no reason to end anything.
-            self._printed("stdout", line.decode("utf-8", "replace") + "\n")
+            # Not a message but a `print()` in a tool.
+            self._on_output("stdout", line.decode("utf-8", "replace") + "\n")
             return
         await incoming.send(SessionMessage(message))
 
@@ -144,33 +144,33 @@ class ServerProcess:
             pending += decoder.decode(data)
             whole, newline, pending = pending.rpartition("\n")
             if newline:
-                self._said.extend(whole.splitlines())
-                self._printed("stderr", whole + newline)
+                self._last_lines.extend(whole.splitlines())
+                self._on_output("stderr", whole + newline)
         if pending:
-            self._said.append(pending)
-            self._printed("stderr", pending)
+            self._last_lines.append(pending)
+            self._on_output("stderr", pending)
 
     async def stop(self) -> None:
-        """Ends it: standard input closed, then told to end, then killed."""
+        """Closes its standard input, then terminates it, then kills it."""
         process = self._process
         if process.stdin is not None:
             process.stdin.close()
-        for end in (None, process.terminate, process.kill):
-            if end is not None:
+        for send_signal in (None, process.terminate, process.kill):
+            if send_signal is not None:
                 with contextlib.suppress(ProcessLookupError):
-                    end()
+                    send_signal()
             try:
-                # Its output is read on: a server that cannot write does not end.
+                # Its output must be read: a server that cannot write does not exit.
                 await asyncio.wait_for(self._drained(), _EXIT_WITHIN)
                 break
             except (TimeoutError, RuntimeError):
-                continue  # RuntimeError: a session that does not end reads still
+                continue  # RuntimeError: a session that has not ended is still reading
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
         transport = getattr(process, "_transport", None)
         if transport is not None:
-            # A child of its own may hold the pipes open; ours are closed all the same.
+            # A child of the server may hold its ends of the pipes open.
             transport.close()
 
     async def _drained(self) -> None:

@@ -1,4 +1,4 @@
-"""What the mcp package gives, in our words: its results, its errors, and that it is missing."""
+"""Translates results and errors of the mcp package, and its absence."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from convtui.text.causes import describe_one, roots, text_of
 _NAMED = 3
 
 
-def need_package() -> None:
-    """Loads the mcp package. Raises `ToolError` with what to do where it is missing."""
+def require_package() -> None:
+    """Imports the mcp package. Raises `ToolError` with the command that installs it."""
     try:
         import mcp  # noqa: F401
     except ModuleNotFoundError as error:
@@ -33,34 +33,34 @@ def need_package() -> None:
 
 
 def label_of(config: McpServer, redactor: Redactor) -> str:
-    """What a server is called: its script, its program or its host."""
+    """A server's name: that of its script or program, or its host."""
     if config.command is None:
         return urlsplit(str(config.url)).netloc.rpartition("@")[2]
     command = public_arguments(config.command, redactor)
-    words = [word for word in command[1:] if not word.startswith("-") and word != REDACTED]
-    return PurePath((words or command)[0]).name
+    operands = [word for word in command[1:] if not word.startswith("-") and word != REDACTED]
+    return PurePath((operands or command)[0]).name
 
 
 def cause_of(error: BaseException | None) -> BaseException | None:
-    """What lies at the bottom of the groups that the mcp package's tasks wrap errors into."""
+    """The first error inside the exception groups that the mcp package's tasks raise."""
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
     return error
 
 
-def words_of(error: BaseException | None) -> str:
-    """What an error that comes out of the mcp package says; empty where there is none.
+def message_of(error: BaseException | None) -> str:
+    """The message of an error that the mcp package raised; empty for None.
 
-    The groups around it are the package's own and say nothing. What the operating system or the
-    server said stands for itself.
+    Exception groups are left out, and so are the types of errors from the operating system and of
+    a server's answers, whose messages are clear without.
     """
     if error is None:
         return ""
-    words = [
+    messages = [
         text_of(cause) if isinstance(cause, OSError) or _is_answer(cause) else describe_one(cause)
         for cause in roots(error)[:_NAMED]
     ]
-    return "; ".join(dict.fromkeys(words))
+    return "; ".join(dict.fromkeys(messages))
 
 
 def _is_answer(error: BaseException) -> bool:
@@ -68,7 +68,7 @@ def _is_answer(error: BaseException) -> bool:
 
 
 def is_lost(error: BaseException | None) -> bool:
-    """Whether an error of a call over HTTP means that there is no server any more."""
+    """Whether an error of a call over HTTP means that the connection is lost."""
     from mcp.shared.exceptions import MCPError
     from mcp_types import CONNECTION_CLOSED
 
@@ -78,37 +78,37 @@ def is_lost(error: BaseException | None) -> bool:
 
 
 def value_of(result: Any) -> Any:
-    """A server's result as a tool's: text where it is text, else what can be told of it.
+    """The value of a server's result: its text, with a placeholder for each other content block.
 
-    Raises `ToolFailure` for a result that is an error.
+    A result with placeholders is a `Cut`. Raises `ToolFailure` for a result that is an error.
     """
-    shown: list[str] = []
-    told = False
+    parts: list[str] = []
+    has_placeholder = False
     for block in result.content:
         kind = getattr(block, "type", "")
         resource = getattr(block, "resource", None)
         if kind == "text":
-            shown.append(block.text)
+            parts.append(block.text)
         elif kind in ("image", "audio"):
-            told = True
+            has_placeholder = True
             size = len(block.data) * 3 // 4
-            shown.append(f"[{kind}: {block.mime_type}, {size:,} bytes]")
+            parts.append(f"[{kind}: {block.mime_type}, {size:,} bytes]")
         elif resource is not None and getattr(resource, "text", None) is not None:
-            shown.append(resource.text)
+            parts.append(resource.text)
         elif resource is not None:
-            told = True
-            shown.append(f"[resource: {resource.uri}, {len(resource.blob) * 3 // 4:,} bytes]")
+            has_placeholder = True
+            parts.append(f"[resource: {resource.uri}, {len(resource.blob) * 3 // 4:,} bytes]")
         elif kind == "resource_link":
-            shown.append(f"[resource: {block.uri}]")
+            parts.append(f"[resource: {block.uri}]")
         else:
-            told = True
-            shown.append(f"[{kind or 'content'} of a kind that is not known]")
-    text = "\n".join(shown)
+            has_placeholder = True
+            parts.append(f"[{kind or 'content'} of a kind that is not known]")
+    text = "\n".join(parts)
     if result.is_error:
         raise ToolFailure("tool_execution_exception", text or "the tool says that it failed")
     if not result.content and result.structured_content is not None:
         return result.structured_content
-    if told:
+    if has_placeholder:
         whole = [block.model_dump(mode="json", by_alias=True, exclude_none=True)
                  for block in result.content]  # fmt: skip
         return Cut(text, json.dumps(whole))

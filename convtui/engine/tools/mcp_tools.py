@@ -1,7 +1,7 @@
-"""Tools of MCP servers: started before the conversation, stopped after it, restarted on the way.
+"""Tools of MCP servers, which are started before the conversation and stopped after it.
 
-The mcp package is an extra and takes a second to import, so that it is loaded with the first
-server that a conversation names.
+The mcp package is an extra and takes a second to import: it is imported with the first server
+that a conversation names.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from convtui.engine.tools.mcp_results import (
     cause_of,
     is_lost,
     label_of,
-    need_package,
+    message_of,
+    require_package,
     value_of,
-    words_of,
 )
 from convtui.errors import FileError, ToolError
 from convtui.providers.base import in_thread
@@ -42,9 +42,9 @@ _START_WITHIN = 30.0
 """Seconds between a server's start and its list of tools."""
 _STOP_WITHIN = 8.0
 _LIST_WITHIN = 10.0
-_MOST_PAGES = 100
-_MOST_BYTES = 64 << 20
-"""Of one message over HTTP."""
+_MAX_PAGES = 100
+_MAX_BYTES = 64 << 20
+"""Size of one message over HTTP."""
 
 
 class McpTool:
@@ -61,11 +61,11 @@ class McpTool:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The tool in the form of chat APIs."""
+        """The tool as chat APIs take it."""
         return tool_schema(self.name, self._description, self._parameters)
 
     async def prepare(self) -> None:
-        """Sees that the server is there. Raises `ToolFailure`."""
+        """Restarts a server that has ended. Raises `ToolFailure`."""
         await self._server.prepare()
 
     async def run(self, arguments: dict[str, Any]) -> Any:
@@ -74,7 +74,7 @@ class McpTool:
 
 
 class McpToolServer:
-    """One server of a scenario; `label` is what it is called in records."""
+    """One server of a scenario; `label` is its name in records."""
 
     def __init__(self, config: McpServer, redactor: Redactor) -> None:
         self.label = redactor.text(label_of(config, redactor))
@@ -82,7 +82,7 @@ class McpToolServer:
         self._config = config
         self._redactor = redactor
         self._journal: Journal | None = None
-        self._capture = OutputCapture(self._printed, redactor)
+        self._capture = OutputCapture(self._record_output, redactor)
         self._restarting: asyncio.Task[None] | None = None
         self._stopping = asyncio.Lock()
         self._life: asyncio.Task[None] | None = None
@@ -93,43 +93,43 @@ class McpToolServer:
         self._changed = False
 
     def connect(self, journal: Journal) -> None:
-        """What it prints and what happens to it is recorded there from now on."""
+        """Records its output and restarts in `journal` from now on."""
         self._journal = journal
 
     @property
-    def named(self) -> str:
+    def _command_or_url(self) -> str:
         """The server as the scenario names it, without secrets."""
         config = self._config
         if config.command:
             return shlex.join(public_arguments(config.command, self._redactor))
         return public_url(str(config.url), self._redactor)
 
-    # --- its life
+    # --- starting and stopping
 
     async def start(self) -> None:
-        """Starts it and learns its tools. Raises `ToolError` with what kept it from starting."""
-        await in_thread(need_package)  # a second or two, in which the loop goes on
+        """Starts it and lists its tools. Raises `ToolError` with the reason why it cannot start."""
+        await in_thread(require_package)  # takes a second or two
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
         self._ending = asyncio.Event()
-        # One task holds the connection from its beginning to its end, as the mcp package demands.
-        life = self._life = asyncio.create_task(self._live(ready))
+        # The mcp package wants a connection opened and closed in the same task.
+        life = self._life = asyncio.create_task(self._run(ready))
         try:
             await asyncio.wait({life, ready}, timeout=_START_WITHIN, return_when="FIRST_COMPLETED")
             if ready.done():
                 return
             failure = life.exception() if life.done() and not life.cancelled() else None
-            why = await self._why_not(failure, late=not life.done())
+            why = await self._start_problem(failure, late=not life.done())
         except asyncio.CancelledError:
             life.cancel()
             await self._stop()
             raise
         life.cancel()
         await self._stop()
-        raise ToolError(f"the MCP server {self.named} {why}")
+        raise ToolError(f"the MCP server {self._command_or_url} {why}")
 
     async def stop(self) -> None:
-        """Stops it, within a time limit; does nothing when it is not running."""
+        """Stops it within a time limit; does nothing when it is not running."""
         restart = self._restarting
         if restart is not None and not restart.done():
             restart.cancel()
@@ -138,9 +138,9 @@ class McpToolServer:
 
     async def _stop(self) -> None:
         async with self._stopping:
-            await self._stop_alone()
+            await self._stop_locked()
 
-    async def _stop_alone(self) -> None:
+    async def _stop_locked(self) -> None:
         self._ending.set()
         life, self._life = self._life, None
         if life is not None:
@@ -149,14 +149,14 @@ class McpToolServer:
                 life.cancel()
                 await asyncio.wait({life}, timeout=1.0)
             if life.done() and not life.cancelled():
-                life.exception()  # looked at: it has been told where it mattered
+                life.exception()  # retrieved: it was reported where it mattered
         process, self._process = self._process, None
         if process is not None:
             await process.stop()
             self._capture.let_out()
         self._client = None
 
-    async def _live(self, ready: asyncio.Future[None]) -> None:
+    async def _run(self, ready: asyncio.Future[None]) -> None:
         from mcp import Client
         from mcp_types import Implementation
 
@@ -164,19 +164,19 @@ class McpToolServer:
             client = Client(
                 transport,
                 client_info=Implementation(name="convtui", version=__version__),
-                message_handler=self._heard,
+                message_handler=self._on_message,
             )
             async with client:
                 self._client = client
                 self.tools = await self._list(client)
                 if not ready.done():
                     ready.set_result(None)
-                listening = asyncio.create_task(self._listen(client))
+                watching = asyncio.create_task(self._watch_tools(client))
                 try:
-                    await self._until_over()
+                    await self._wait_until_over()
                 finally:
-                    listening.cancel()
-                    await asyncio.wait({listening})
+                    watching.cancel()
+                    await asyncio.wait({watching})
 
     @contextlib.asynccontextmanager
     async def _transport(self) -> AsyncIterator[Any]:
@@ -187,31 +187,31 @@ class McpToolServer:
 
             async with create_mcp_http_client(headers=_unmasked(config.headers)) as http:
                 yield streamable_http_client(
-                    str(config.url), http_client=http, max_sse_event_size=_MOST_BYTES
+                    str(config.url), http_client=http, max_sse_event_size=_MAX_BYTES
                 )
             return
         from convtui.engine.tools.mcp_process import ServerProcess
 
         process = self._process = await ServerProcess.start(
-            config.command, _unmasked(config.env), config.cwd, self._take
+            config.command, _unmasked(config.env), config.cwd, self._on_output
         )
         yield process.streams()
 
-    async def _until_over(self) -> None:
-        waits = [asyncio.create_task(self._ending.wait())]
+    async def _wait_until_over(self) -> None:
+        events = [asyncio.create_task(self._ending.wait())]
         if self._process is not None:
-            waits.append(asyncio.create_task(self._process.gone.wait()))
+            events.append(asyncio.create_task(self._process.gone.wait()))
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for wait in waits:
-                wait.cancel()
+            for event in events:
+                event.cancel()
 
-    async def _why_not(self, failure: BaseException | None, *, late: bool) -> str:
-        """Why it is not there, in words."""
+    async def _start_problem(self, failure: BaseException | None, *, late: bool) -> str:
+        """Why it did not start."""
         process = self._process
         if process is not None and process.gone.is_set():
-            await process.settled()
+            await process.wait_for_exit()
         if process is not None and process.exit_code is not None:
             why = f"ended before it was ready, with exit code {process.exit_code}"
         elif late:
@@ -219,39 +219,39 @@ class McpToolServer:
         else:
             cause = cause_of(failure)
             if isinstance(cause, FileNotFoundError | NotADirectoryError):
-                where = self._config.cwd or "."
-                there = Path(where).is_dir()
-                missing = (self._config.command or [""])[0] if there else where
+                folder = self._config.cwd or "."
+                program = (self._config.command or [""])[0]
+                missing = program if Path(folder).is_dir() else folder
                 why = f"cannot be started: there is no {missing}"
             elif isinstance(cause, OSError | ValueError) and process is None:
-                why = f"cannot be started: {words_of(failure)}"
+                why = f"cannot be started: {message_of(failure)}"
             elif self._config.url is not None:
-                why = f"cannot be reached: {words_of(failure) or 'it closed the connection'}"
+                why = f"cannot be reached: {message_of(failure) or 'it closed the connection'}"
             else:
-                why = f"does not speak MCP: {words_of(failure) or 'it closed its output'}"
+                why = f"does not speak MCP: {message_of(failure) or 'it closed its output'}"
         lines = [] if process is None else process.last_lines
         return self._redactor.text("\n  ".join([why + (":" if lines else ""), *lines]))
 
-    # --- its tools
+    # --- tools
 
     async def _list(self, client: Client) -> list[Tool]:
-        found: list[Tool] = []
+        tools: list[Tool] = []
         cursor: str | None = None
-        for _ in range(_MOST_PAGES):
+        for _ in range(_MAX_PAGES):
             page = await client.list_tools(cursor=cursor, cache_mode="bypass")
-            found += [McpTool(self, listed) for listed in page.tools]
+            tools += [McpTool(self, listed) for listed in page.tools]
             cursor = page.next_cursor
             if not cursor:
                 break
-        return found
+        return tools
 
-    async def _heard(self, message: Any) -> None:
-        """What the server says without being asked."""
+    async def _on_message(self, message: Any) -> None:
+        """Notes an unsolicited notice that the tools changed."""
         if getattr(message, "method", "") == "notifications/tools/list_changed":
             self._stale = True
 
-    async def _listen(self, client: Client) -> None:
-        """The same, where the protocol has a channel of its own for it."""
+    async def _watch_tools(self, client: Client) -> None:
+        """The same over a subscription, for servers that offer one."""
         from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
         from mcp.shared.exceptions import MCPError
 
@@ -261,7 +261,7 @@ class McpToolServer:
                     self._stale = True
 
     async def refresh(self) -> bool:
-        """Learns its tools again where it said that they changed; whether they did."""
+        """Lists its tools again after a notice that they changed; whether they did."""
         client = self._client
         changed, self._changed = self._changed, False
         if not self._stale or client is None:
@@ -271,47 +271,46 @@ class McpToolServer:
         try:
             async with asyncio.timeout(_LIST_WITHIN):
                 self.tools = await self._list(client)
-        except Exception as error:  # noqa: BLE001 - whatever a server answers; the old ones stay
-            self._warn("mcp_list", f"its tools changed and cannot be listed: {words_of(error)}")
+        except Exception as error:  # noqa: BLE001 - any answer of a server; the old tools stay
+            self._warn("mcp_list", f"its tools changed and cannot be listed: {message_of(error)}")
         return changed or before != [tool.schema for tool in self.tools]
 
     # --- calls
 
     async def prepare(self) -> None:
-        """Before a call: a server that has ended is started again, once. Raises `ToolFailure`."""
+        """Restarts a server that has ended, before a call. Raises `ToolFailure`."""
         self._capture.begin_turn()
         if self._over:
-            # One restart serves all calls of a round, and goes on when one of them is cancelled.
+            # The calls of a round share one restart, which outlives a cancelled call.
             if self._restarting is None or self._restarting.done():
                 self._restarting = asyncio.create_task(self._restart())
             await asyncio.shield(self._restarting)
 
     async def call(self, name: str, arguments: dict[str, Any]) -> Any:
-        """Makes one call.
+        """Calls a tool. Raises `ToolFailure`.
 
-        A call during which the server ends is not made again: nobody knows how far it got. Raises
-        `ToolFailure`.
+        A call during which the server ends is not repeated: it may have had its effect.
         """
         client = self._client
         life = self._life
         if client is None or life is None:
             raise ToolFailure("tool_execution_exception", f"{self.label} is not running")
-        asked = asyncio.create_task(client.call_tool(name, arguments))
+        answer = asyncio.create_task(client.call_tool(name, arguments))
         try:
-            await asyncio.wait({asked, life}, return_when=asyncio.FIRST_COMPLETED)
-            if asked.done():
-                return value_of(asked.result())
-            # The server is gone; an answer may be on its way through the session still.
-            await asyncio.wait({asked}, timeout=1.0)
-            if asked.done():
-                return value_of(asked.result())
+            await asyncio.wait({answer, life}, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return value_of(answer.result())
+            # The server is gone, but its answer may still be in the session's queue.
+            await asyncio.wait({answer}, timeout=1.0)
+            if answer.done():
+                return value_of(answer.result())
             raise ConnectionError("the connection was closed")
         except (ToolFailure, asyncio.CancelledError):
             raise
         except Exception as error:
             raise await self._failure(error) from error
         finally:
-            asked.cancel()
+            answer.cancel()
 
     @property
     def _over(self) -> bool:
@@ -321,7 +320,7 @@ class McpToolServer:
     async def _failure(self, error: Exception) -> ToolFailure:
         process = self._process
         if process is not None and process.gone.is_set():
-            await process.settled()
+            await process.wait_for_exit()
             code = "" if process.exit_code is None else f" with exit code {process.exit_code}"
             return ToolFailure(
                 "tool_execution_exception",
@@ -330,41 +329,40 @@ class McpToolServer:
             )
         cause = cause_of(error)
         if self._config.url is not None and is_lost(cause):
-            # The next call connects anew.
+            # The next call reconnects.
             self._ending.set()
             return ToolFailure(
                 "tool_execution_exception",
-                f"the MCP server {self.label} cannot be reached: {words_of(error)}",
+                f"the MCP server {self.label} cannot be reached: {message_of(error)}",
             )
-        return ToolFailure("tool_execution_exception", words_of(error))
+        return ToolFailure("tool_execution_exception", message_of(error))
 
     async def _restart(self) -> None:
         process = self._process
         if process is not None:
-            await process.settled()
+            await process.wait_for_exit()
         code = None if process is None else process.exit_code
-        how = "" if code is None else f" (exit code {code})"
+        exited = "" if code is None else f" (exit code {code})"
         await self._stop()
         before = [tool.schema for tool in self.tools]
         try:
             await self.start()
         except ToolError as error:
-            self._warn("mcp_restart", f"it had ended{how} and does not start again: {error}")
+            self._warn("mcp_restart", f"it had ended{exited} and does not start again: {error}")
             raise ToolFailure(
                 "tool_execution_exception",
-                f"the MCP server {self.label} had ended{how} and does not start again",
+                f"the MCP server {self.label} had ended{exited} and does not start again",
                 str(error),
             ) from error
         self._changed = before != [tool.schema for tool in self.tools]
-        self._warn("mcp_restart", f"it had ended{how} and was started again")
+        self._warn("mcp_restart", f"it had ended{exited} and was started again")
 
     # --- records
 
-    def _take(self, stream: StreamName, text: str) -> None:
-        """What its process prints, as it comes."""
+    def _on_output(self, stream: StreamName, text: str) -> None:
         self._capture.take(stream, text, source=stream)
 
-    def _printed(self, stream: StreamName, text: str, dropped: int) -> None:
+    def _record_output(self, stream: StreamName, text: str, dropped: int) -> None:
         journal = self._journal
         if journal is None or journal.writer.closed or journal.writer.broken is not None:
             return
@@ -381,5 +379,5 @@ class McpToolServer:
 
 
 def _unmasked(values: dict[str, str]) -> dict[str, str]:
-    """Those that have their value: nothing is looked up for one that was taken out of a log."""
+    """The values that are not masked; those read from a log may be."""
     return {name: value for name, value in values.items() if REDACTED not in value}

@@ -1,4 +1,4 @@
-"""The tools of a conversation: calls of one round together, servers, approval."""
+"""The tools of a conversation: their servers, their calls, and approval."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ from convtui.simulators.decisions import ABSTAIN_TOOL, REPLY_TOOL, STOP_TOOL
 _RESERVED = frozenset({REPLY_TOOL, STOP_TOOL, ABSTAIN_TOOL})
 _ECHO_LIMIT = 2000
 _CANCEL_WITHIN = 0.15
-"""Seconds that a cancelled call gets to notice; after that it is left behind."""
+"""Seconds that a cancelled call has to end; after that it is abandoned."""
 
 
 class ToolServer(Protocol):
-    """A source of tools that has to be started."""
+    """A source of tools that is started and stopped."""
 
     label: str
     tools: list[Tool]
 
     def connect(self, journal: Journal) -> None:
-        """What it prints and what happens to it is recorded there from now on."""
+        """Records its output and restarts in `journal` from now on."""
 
     async def start(self) -> None:
-        """Starts it and learns its tools. Raises `ToolError`."""
+        """Starts it and lists its tools. Raises `ToolError`."""
 
     async def stop(self) -> None:
         """Stops it; does nothing when it is not running."""
 
     async def refresh(self) -> bool:
-        """Learns its tools again where it said that they changed; whether they did."""
+        """Lists its tools again after a notice that they changed; whether they did."""
 
 
 @dataclass(slots=True)
 class Approval:
-    """Which calls wait for a human's word: none, all, or those of some tools."""
+    """Which calls wait for approval: none, all, or those of some tools."""
 
     of: bool | frozenset[str] = False
 
@@ -66,20 +66,21 @@ class Approval:
         raise ValueError("write true, false or a list of tools")
 
     def needed(self, calls: Iterable[ToolCall]) -> list[ToolCall]:
-        """Those of `calls` that have to wait."""
+        """The calls that have to wait for approval."""
         if isinstance(self.of, bool):
             return list(calls) if self.of else []
-        return [each for each in calls if each.name in self.of]
+        return [tool_call for tool_call in calls if tool_call.name in self.of]
 
     def as_data(self) -> bool | list[str]:
-        """The reverse of `parse()`."""
+        """The value that `parse()` takes."""
         return self.of if isinstance(self.of, bool) else sorted(self.of)
 
 
 class Toolbox:
-    """The tools of one conversation. Raises `ToolError` for two tools of one name.
+    """The tools of one conversation.
 
-    `timeout` (seconds) and `max_result` (characters that the model sees) hold for each call.
+    `timeout` (seconds) and `max_result` (characters that the model sees) apply to each call.
+    Raises `ToolError` for two tools with the same name, and for a reserved name.
     """
 
     def __init__(
@@ -97,7 +98,6 @@ class Toolbox:
         self._max_result = max_result
         self._own: list[Tool] = [FunctionTool(function) for function in functions]
         self._tools: dict[str, Tool] = {}
-        self._running: set[asyncio.Task[Any]] = set()
         self._by_hand: asyncio.Future[None] | None = None
         self.schemas: list[dict[str, Any]] = []
         self._collect()
@@ -106,40 +106,41 @@ class Toolbox:
         return len(self._tools)
 
     def _collect(self) -> None:
-        found: dict[str, Tool] = {}
+        tools: dict[str, Tool] = {}
         for tool in (*self._own, *(tool for server in self.servers for tool in server.tools)):
             if tool.name in _RESERVED:
                 raise ToolError(
                     f"{tool.origin} cannot be a tool: {tool.name!r} is what a responder decides"
                     " with; rename it"
                 )
-            other = found.get(tool.name)
+            other = tools.get(tool.name)
             if other is not None:
                 raise ToolError(
                     f"two tools are called {tool.name!r}: {other.origin} and {tool.origin}; rename"
                     " one of them or take it out"
                 )
-            found[tool.name] = tool
-        self._tools = found
-        self.schemas = [tool.schema for tool in found.values()]
+            tools[tool.name] = tool
+        self._tools = tools
+        self.schemas = [tool.schema for tool in tools.values()]
 
     # --- servers
 
     def connect(self, journal: Journal) -> None:
-        """Where the tool servers are recorded."""
+        """Records output and restarts of the tool servers in `journal` from now on."""
         for server in self.servers:
             server.connect(journal)
 
     async def start(self) -> None:
-        """Starts the tool servers together. Raises `ToolError`; those that run are stopped then.
+        """Starts the tool servers concurrently.
 
-        What waits for approval has to be a tool then: a name written wrong would approve itself.
+        Raises `ToolError` when one does not start, or when approval names an unknown tool, whose
+        calls would otherwise run unasked; the servers that did start are stopped.
         """
-        done = await asyncio.gather(
+        outcomes = await asyncio.gather(
             *(server.start() for server in self.servers), return_exceptions=True
         )
         try:
-            for outcome in done:
+            for outcome in outcomes:
                 if isinstance(outcome, BaseException):
                     raise outcome
             self._collect()
@@ -149,7 +150,7 @@ class Toolbox:
             raise
 
     def check_approval(self, approval: Approval) -> None:
-        """Raises `ToolError` where calls of something that is no tool wait for approval."""
+        """Raises `ToolError` for approval that names an unknown tool."""
         names = () if isinstance(approval.of, bool) else sorted(approval.of)
         for name in names:
             if name not in self._tools:
@@ -160,13 +161,13 @@ class Toolbox:
                 )
 
     async def stop(self) -> None:
-        """Stops the tool servers together."""
+        """Stops the tool servers concurrently."""
         await asyncio.gather(*(server.stop() for server in self.servers))
 
     async def refresh(self) -> str | None:
-        """Takes in what servers have changed of their tools; in words, None where nothing has.
+        """Adopts changes of the servers' tools; returns a description, None without any.
 
-        A change that makes two tools of one name is not taken in.
+        A change that would give two tools the same name is not adopted.
         """
         if not self.servers:
             return None
@@ -178,40 +179,39 @@ class Toolbox:
             self._collect()
         except ToolError as error:
             return f"the tools that were there stay: {error}"
-        come, gone = sorted(set(self._tools) - before), sorted(before - set(self._tools))
-        parts = [f"{word} {', '.join(names)}" for word, names in (("new:", come), ("gone:", gone))
-                 if names]  # fmt: skip
+        changes = {"new": set(self._tools) - before, "gone": before - set(self._tools)}
+        parts = [f"{what}: {', '.join(sorted(names))}" for what, names in changes.items() if names]
         return "; ".join(parts) or "their descriptions or arguments changed"
 
     # --- calls
 
     def arguments(self, tool_call: ToolCall) -> dict[str, Any] | None:
-        """The call's arguments as far as they can be read; empty text means none."""
+        """The decoded arguments of a call; None when they are no JSON object."""
         return decoded(tool_call.arguments)
 
     async def run(
         self,
         calls: Sequence[ToolCall],
-        came: Callable[[ToolResult], None] = lambda result: None,
+        on_result: Callable[[ToolResult], None] = lambda result: None,
     ) -> list[ToolResult]:
-        """Runs the calls of one round together; results come in call order.
+        """Runs the calls of one round concurrently; returns the results in call order.
 
-        `came` is told of each as soon as it is there.
+        `on_result` is called with each result as soon as it is there.
         """
         self._by_hand = asyncio.get_running_loop().create_future()
         queues: dict[str, asyncio.Lock] = {}
 
-        async def one(tool_call: ToolCall) -> ToolResult:
+        async def run_one(tool_call: ToolCall) -> ToolResult:
             tool = self._tools.get(tool_call.name)
             if tool is None or tool.serial is None:
                 result = await self._run(tool_call)
             else:
                 async with queues.setdefault(tool.serial, asyncio.Lock()):
                     result = await self._run(tool_call)
-            came(result)
+            on_result(result)
             return result
 
-        tasks = [asyncio.ensure_future(one(each)) for each in calls]
+        tasks = [asyncio.ensure_future(run_one(tool_call)) for tool_call in calls]
         try:
             return list(await asyncio.gather(*tasks))
         finally:
@@ -229,39 +229,41 @@ class Toolbox:
     async def _run(self, tool_call: ToolCall) -> ToolResult:
         started = time.perf_counter()
         try:
-            tool, arguments = self._chosen(tool_call)
-            await self._guarded(tool.prepare(), None)
-            value = await self._guarded(tool.run(arguments), self._timeout)
+            tool, arguments = self._resolve(tool_call)
+            await self._finish(tool.prepare(), None)
+            value = await self._finish(tool.run(arguments), self._timeout)
         except ToolFailure as failure:
             result = failed(tool_call, failure.kind, str(failure), failure.detail)
         else:
-            result = self._given(tool_call, value)
+            result = self._result_of(tool_call, value)
         result.duration = round(time.perf_counter() - started, 4)
         return result
 
-    async def _guarded(self, work: Coroutine[Any, Any, Any], within: float | None) -> Any:
-        """What a tool returns within the time that it has, unless it is cancelled by hand."""
+    async def _finish(self, work: Coroutine[Any, Any, Any], seconds: float | None) -> Any:
+        """The result of `work`. Raises `ToolFailure` when it takes too long or is cancelled."""
         by_hand = self._by_hand
         assert by_hand is not None
         task = asyncio.ensure_future(work)
         try:
-            await asyncio.wait({task, by_hand}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {task, by_hand}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+            )
             if task.done():
                 return task.result()
             if by_hand.done():
                 raise ToolFailure("tool_cancelled", "the call was cancelled by hand")
             raise ToolFailure(
-                "tool_timeout", f"no result within {within:g} s (limits.tool_timeout)"
+                "tool_timeout", f"no result within {seconds:g} s (limits.tool_timeout)"
             )
         finally:
             if not task.done():
-                # Code that takes no notice is left behind.
+                # Code that ignores the cancellation is abandoned.
                 task.cancel()
                 await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
             if task.done() and not task.cancelled():
-                task.exception()  # looked at: a result that came too late is nobody's
+                task.exception()  # retrieved: a result that came too late is dropped
 
-    def _chosen(self, tool_call: ToolCall) -> tuple[Tool, dict[str, Any]]:
+    def _resolve(self, tool_call: ToolCall) -> tuple[Tool, dict[str, Any]]:
         """The tool of a call, and its arguments. Raises `ToolFailure`."""
         if self._by_hand is not None and self._by_hand.done():
             raise ToolFailure("tool_cancelled", "the call was cancelled by hand before it ran")
@@ -280,8 +282,8 @@ class Toolbox:
             )
         return tool, arguments
 
-    def _given(self, tool_call: ToolCall, value: Any) -> ToolResult:
-        """A value as a result, cut where it is too long."""
+    def _result_of(self, tool_call: ToolCall, value: Any) -> ToolResult:
+        """A value as a result, cut when it is too long."""
         whole: str | None = None
         if isinstance(value, Cut):
             value, whole = value.shown, value.whole

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from convtui.printing.wording import wait_words
 from convtui.transcript.fold import COMMITTED, Flag, Transcript, Turn
+from convtui.transcript.usage import used_by_side
 from convtui.tui.drawing.labels import ending
-from convtui.tui.sources.budget import limits_now, used_by_side, used_of
+from convtui.tui.sources.budget import current_limits, used_of
 from convtui.tui.sources.replay import ReplaySource
 from convtui.tui.widgets.inspector.drift import replaying
 from convtui.tui.widgets.statusline import Figures, SideBudget, Status
@@ -170,7 +171,8 @@ class Followups:
         before = self._counts[index - 1] if goes_on else 0
         if turn.flags & Flag.SEEDED and self._is_last_seeded(index):
             counters = self.transcript.seed.get("counters") or {}
-            sent = (counters.get("responder") or {}).get("sent", 0)
+            responder = counters.get("responder")
+            sent = responder.get("sent") if isinstance(responder, dict) else 0
             return sent if isinstance(sent, int) else 0
         return before + self._is_answer(turn)
 
@@ -199,7 +201,7 @@ def figures(
     turn = turns[place] if place >= 0 else None
     session = transcript.session(turn.session) if turn is not None else None
     used = used_by_side(transcript)
-    limits = limits_now(transcript, scenario)
+    limits = current_limits(transcript, scenario)
     own = {each.what: each.limit for each in limits if each.scope == "conversation"}
     tokens = used_of("tokens", used, "conversation")
     count = len(transcript.prepared) or len(transcript.sessions)

@@ -16,7 +16,8 @@ import convtui
 from convtui.config.paths import Paths
 from convtui.config.seal import KEY_FILE, private_folder
 from convtui.engine.conversation.build import build
-from convtui.engine.conversation.runner import Conversation, Wiring
+from convtui.engine.conversation.runner import Conversation
+from convtui.engine.conversation.wiring import Wiring
 from convtui.engine.resume.state import read_seed
 from convtui.errors import ConsentNeeded, ConvtuiError, LogError
 from convtui.protocol import ContinueFrom, StartSpec

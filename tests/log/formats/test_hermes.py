@@ -24,7 +24,7 @@ from convtui.log.formats import json_objects
 from convtui.log.formats.hermes import database as hermes_database
 from convtui.log.formats.hermes import format
 from convtui.log.formats.hermes.messages import message_of
-from convtui.log.formats.hermes.records import Ending, Teller
+from convtui.log.formats.hermes.records import Ending, HermesReader
 from convtui.log.formats.hermes.sessions import termination_of
 from convtui.log.formats.registry import Imported, Source, by_name, reader_for
 from convtui.log.formats.store import Parents, place_of, store
@@ -52,7 +52,6 @@ from tests.builders.hermes_files import (
 )
 
 SAMPLES = places.SAMPLES / "hermes"
-needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample files are not here")
 PARENT, CHILD = "20260413_100000_aaaa11", "20260413_110000_bbbb22"
 TALK = said(user("hi"), reply("hello", finish_reason="stop"))
 ONE: list[Row] = [{"id": "s1"}]
@@ -131,7 +130,6 @@ def export(path: Path, *sessions: Any) -> Path:
 # --- the sample files
 
 
-@needs_samples
 def test_the_sample_database_is_a_chain(tmp_path: Path) -> None:
     parent, child = logs(SAMPLES / "state_v0.13.0.db", tmp_path)
     told = parent.transcript.header["imported"]
@@ -168,7 +166,6 @@ def test_the_sample_database_is_a_chain(tmp_path: Path) -> None:
     assert [branch.origin() for branch in root.children] == ["compress"]
 
 
-@needs_samples
 def test_an_export_is_the_same_as_the_database(tmp_path: Path) -> None:
     one, _ = everything(SAMPLES / "state_v0.13.0.db")
     two, _ = everything(SAMPLES / "export_v0.13.0.jsonl")
@@ -177,7 +174,6 @@ def test_an_export_is_the_same_as_the_database(tmp_path: Path) -> None:
     assert [list(i.records)[1:] for i in one] == [list(i.records)[1:] for i in two]
 
 
-@needs_samples
 def test_the_sample_database_is_only_read(tmp_path: Path) -> None:
     copy = tmp_path / "db"
     copy.mkdir()
@@ -362,15 +358,15 @@ ROWS = st.fixed_dictionaries(
 @settings(max_examples=25)
 @given(rows=st.lists(ROWS | JSON, max_size=6))
 def test_whatever_stands_in_a_message(rows: list[Any]) -> None:
-    teller = Teller("cli", "persona", NOW)
-    told = list(teller.begin({}))
+    reader = HermesReader("cli", "persona", NOW)
+    records = reader.begin({})
     for place, row in enumerate(rows):
         message = message_of(row, f"messages[{place}]")
         assert message.digest()
-        told += teller.tell(message)
-    told += teller.end(Ending({"kind": "completed", "by": "harness", "reason": ""}))
+        records += reader.read(message)
+    records += reader.end(Ending({"kind": "completed", "by": "harness", "reason": ""}))
     transcript = Transcript()
-    for number, (t, record) in enumerate(told):
+    for number, (t, record) in enumerate(records):
         line = encode({"seq": number, "t": t, **record.payload()})
         # Floats that JSON has no word for would make the log unreadable.
         transcript.apply(json.loads(line, parse_constant=pytest.fail))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from convtui.log.tool_arguments import pretty_arguments, wrong_with
+from convtui.log.tool_arguments import arguments_problem, pretty_arguments
 from convtui.log.tool_uses import ToolUse, waiting_uses
 from convtui.protocol import Commands
 from convtui.records.codec import RecordDict
@@ -80,7 +80,7 @@ class ToolApproval:
             if written is None:
                 return
             edits = {chosen[0].id: written}
-            right = wrong_with(written) is None and self._reply.still(hold)
+            right = arguments_problem(written) is None and self._reply.still(hold)
             if right and await self._reply.release(choice, edits):
                 return
             # What was written is not lost: it is put right in here.
@@ -92,7 +92,7 @@ class ToolApproval:
                 Edit(
                     self._title("edit", hold),
                     drafts,
-                    check=lambda _, text: self._reply.gone(hold) or wrong_with(text),
+                    check=lambda _, text: self._reply.gone(hold) or arguments_problem(text),
                     wrote=edits,
                 )
             )

@@ -103,7 +103,9 @@ def placing(raw: str, start: int, end: int) -> str:
 def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     doc = Document()
     held = str(context.hold.get("stage", "")) if context.hold else ""
-    attempts = sorted({call.attempt for call in detail.calls} | {t.attempt for t in detail.takes})
+    attempts = sorted(
+        {call.attempt for call in detail.calls} | {run.attempt for run in detail.stage_runs}
+    )
     for attempt in attempts or [turn.attempt]:
         if len(attempts) > 1:
             doc.head(f"attempt {attempt} of {attempts[-1]}")
@@ -113,7 +115,7 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
             _call_stages(doc, call, now, context)
         if attempt == 1 or last:
             _tool_stage(doc, detail, now)
-        takes = [take for take in detail.takes if take.attempt == attempt]
+        takes = [take for take in detail.stage_runs if take.attempt == attempt]
         for number, take in enumerate(takes, 1):
             if len(takes) > 1:
                 count = " (counts)" if number == len(takes) else ""
@@ -130,7 +132,7 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     elif turn.flags & Flag.WOULD_END:
         note = turn.note or "would have ended here"
         _stage(doc, "terminate", "!", [(visible_line(note, 120), "warning")])
-    elif turn.status not in (OPEN, FAILED) and detail.takes:
+    elif turn.status not in (OPEN, FAILED) and detail.stage_runs:
         ends = context.hold is not None and context.hold.get("reason") == "ending"
         what: Span = ("is about to end", "warning") if ends else ("goes on", "muted")
         _stage(doc, "terminate", ".", [what], held=held == "terminate")
@@ -143,7 +145,7 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
 
 def _faults(doc: Document, detail: TurnDetail, turn: Turn, correction: Correction | None) -> None:
     """What the heuristics noticed, what was corrected by hand, and whose fault it is."""
-    take = next((take for take in reversed(detail.takes) if take.committed), None)
+    take = next((take for take in reversed(detail.stage_runs) if take.committed), None)
     entries = (take.committed or {}).get("flags") if take is not None else None
     noticed = [noticed_words(each) for each in entries or () if isinstance(each, Mapping)]
     by_hand = corrected_words(correction) if correction is not None else []

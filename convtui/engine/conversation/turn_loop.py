@@ -1,0 +1,93 @@
+"""The turns of one session, until something ends it."""
+
+from __future__ import annotations
+
+from convtui.engine.core.pending import Pending
+from convtui.engine.core.state import ConversationState, SessionState
+from convtui.engine.resume.state import ResumeState
+from convtui.engine.turn.endings import user_is_done
+from convtui.engine.turn.outcomes import Discarded, Ended, Overruled
+from convtui.engine.turn.pipeline import Rules, acting_matches, discarded, ending
+from convtui.engine.turn.turn import Turns
+from convtui.records.models import Speaker, Termination
+from convtui.scenario.scenario import Scenario
+
+
+class TurnLoop:
+    """Takes turns for both sides of a session."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        state: ConversationState,
+        turns: Turns,
+        seed: ResumeState | None,
+    ) -> None:
+        self._scenario = scenario
+        self._state = state
+        self._turns = turns
+        self._seed = seed
+
+    async def run(self, session: SessionState, *, continued: bool) -> Termination:
+        """Takes turns until the session ends; `continued` begins where the parent log stopped."""
+        pending: Pending | None = None
+        speaker: Speaker | None = None
+        if continued and self._seed is not None:
+            termination = await self._settle(session, self._seed)
+            if termination is not None:
+                return termination
+            pending = self._seed.pending
+            speaker = pending.speaker if pending else self._seed.speaks_next
+        speaker = speaker or _next_speaker(session)
+        while True:
+            outcome = await self._turns.take(speaker, pending)
+            pending = None
+            match outcome:
+                case Ended():
+                    return outcome.termination
+                case Discarded(same_side=True) | Overruled():
+                    pass
+                case _:
+                    speaker = _other(speaker)
+
+    async def _settle(self, session: SessionState, seed: ResumeState) -> Termination | None:
+        """Decides whether the parent's last turn ends the session, where the parent did not."""
+        unsettled = seed.unsettled
+        if unsettled is None:
+            return None
+        last = session.turns[-1] if session.turns else None
+        speaker: Speaker = "persona"
+        termination: Termination | None = None
+        if unsettled["kind"] == "user":
+            at_turn = last.turn if last else 0
+            termination = user_is_done(unsettled["reason"], unsettled.get("sentinel"), at_turn)
+        elif unsettled["kind"] == "discard":
+            speaker = unsettled["speaker"]
+            rules = self._rules(session, speaker, int(unsettled["turn"]))
+            termination = discarded(rules, acting_matches(rules, seed.matches))
+        elif last is not None:
+            speaker = last.speaker
+            rules = self._rules(session, speaker, last.turn)
+            termination = ending(rules, acting_matches(rules, seed.matches), last.text)
+        if termination is None:
+            return None
+        # A discarded turn is not in this log: the hold is at the last one that is.
+        return await self._turns.settle(session, speaker, last.turn if last else 0, termination)
+
+    def _rules(self, session: SessionState, speaker: Speaker, number: int) -> Rules:
+        return Rules(
+            speaker=speaker,
+            on_signal=self._scenario.on_signal,
+            global_signal=self._scenario.termination_signal,
+            at_turn=number,
+            caps=lambda: self._state.caps(session, number),
+        )
+
+
+def _next_speaker(session: SessionState) -> Speaker:
+    last = session.last_speaker
+    return session.first_speaker if last is None else _other(last)
+
+
+def _other(speaker: Speaker) -> Speaker:
+    return "provider" if speaker == "persona" else "persona"
