@@ -280,7 +280,7 @@ _HANDLERS: Final = {
 }
 
 
-def collect(records: Iterable[RecordDict]) -> RecordedReplies:
+def collect_replies(records: Iterable[RecordDict]) -> RecordedReplies:
     """The replies among the records of a log."""
     replies = RecordedReplies()
     for record in records:

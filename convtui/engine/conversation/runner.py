@@ -18,14 +18,14 @@ from convtui.engine.conversation.endings import Endings
 from convtui.engine.conversation.header import log_name, make_header, write_header
 from convtui.engine.conversation.lifecycle import Lifecycle
 from convtui.engine.conversation.prepare import (
-    check_can_go_on,
+    check_continuation,
     check_signals,
-    load_for,
+    load_provider_of,
+    make_simulator,
+    make_toolbox,
     restore_simulator,
-    simulator_for,
     start_warnings,
-    toolbox_for,
-    warm_for,
+    warm_context_of,
 )
 from convtui.engine.conversation.restoring import ProviderRestorer
 from convtui.engine.conversation.session_records import SessionRecords
@@ -63,18 +63,18 @@ class Conversation:
         scenario.tell(self.redactor)
         self.termination: Termination | None = None
         self._wiring = wiring
-        self.loaded = load_for(scenario, spec, wiring.models)
+        self.loaded = load_provider_of(scenario, spec, wiring.models)
         # The provider's module may have loaded a file of variables.
         self.redactor.look_everywhere()
         provider = self.provider = self.loaded.provider
-        self.simulator = simulator_for(scenario, spec, wiring.models)
+        self.simulator = make_simulator(scenario, spec, wiring.models)
         check_signals(provider, self.simulator)
-        self.toolbox = toolbox_for(scenario, provider, seed, self.redactor)
-        self.state = ConversationState(scenario, warm_for(scenario, seed))
+        self.toolbox = make_toolbox(scenario, provider, seed, self.redactor)
+        self.state = ConversationState(scenario, warm_context_of(scenario, seed))
         if seed is not None:
             seed.fill(self.state)
             restore_simulator(self.simulator, seed)
-            check_can_go_on(self.state, seed, spec.continue_from)
+            check_continuation(self.state, seed, spec.continue_from)
         self.breakpoints = Breakpoints(
             scenario.breakpoints if spec.breakpoints is None else spec.breakpoints
         )
