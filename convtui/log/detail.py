@@ -74,10 +74,11 @@ class TurnDetail:
     @property
     def response(self) -> RecordDict | None:
         """The last complete reply."""
-        for record in reversed(self.records):
-            if record.get("type") == "llm.response":
-                return record
-        return None
+        return self.last("llm.response")
+
+    def last(self, *types: str) -> RecordDict | None:
+        """The last record of some types; None without any."""
+        return next((r for r in reversed(self.records) if r.get("type") in types), None)
 
     @property
     def raw(self) -> str | None:
@@ -100,10 +101,10 @@ class TurnDetail:
     @property
     def shown(self) -> str | None:
         """The text as committed or discarded; before either, as processed."""
-        for record in reversed(self.records):
-            if record.get("type") in _SHOWN:
-                return record.get("text")
-        return None
+        record = self.last(
+            "turn.committed", "turn.discarded", "turn.inactive", "response.processed"
+        )
+        return None if record is None else record.get("text")
 
     @property
     def decided(self) -> list[RecordDict]:
@@ -113,10 +114,8 @@ class TurnDetail:
     @property
     def draft(self) -> str:
         """What a human did with a draft: `sent`, `edited` or `replaced`; empty without a draft."""
-        for record in reversed(self.records):
-            if record.get("type") == "turn.committed":
-                return str(record.get("draft") or "")
-        return ""
+        committed = self.last("turn.committed")
+        return "" if committed is None else str(committed.get("draft") or "")
 
     def call_of(self, record: RecordDict) -> Call | None:
         """The call that a decision was made in."""
@@ -126,11 +125,8 @@ class TurnDetail:
     @property
     def matches(self) -> list[dict[str, Any]]:
         """The signals of the last extraction."""
-        for record in reversed(self.records):
-            if record.get("type") == "signals.extracted":
-                matches = record.get("matches")
-                return list(matches) if isinstance(matches, list) else []
-        return []
+        matches = (self.last("signals.extracted") or {}).get("matches")
+        return list(matches) if isinstance(matches, list) else []
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -218,9 +214,6 @@ def _cancel(calls: Sequence[Call], record: RecordDict) -> None:
     if calls and calls[-1].response is None and calls[-1].failed is None:
         calls[-1].cancelled = True
         calls[-1].partial = str(record.get("partial") or calls[-1].partial)
-
-
-_SHOWN = ("turn.committed", "turn.discarded", "turn.inactive", "response.processed")
 
 
 def _stage_run(detail: TurnDetail, attempt: int, revision: int) -> StageRun:

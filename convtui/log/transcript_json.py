@@ -138,11 +138,8 @@ def _turn(log: Log, turn: Turn, note: TurnNote) -> dict[str, Any]:
 
 def _noticed(detail: TurnDetail) -> list[Any]:
     """What the text checks noticed about the committed text, with their rules and spans."""
-    for record in reversed(detail.records):
-        if record.get("type") == "turn.committed":
-            flags = record.get("flags")
-            return flags if isinstance(flags, list) else []
-    return []
+    flags = (detail.last("turn.committed") or {}).get("flags")
+    return flags if isinstance(flags, list) else []
 
 
 def _stage(record: RecordDict) -> dict[str, Any]:
