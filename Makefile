@@ -19,11 +19,15 @@ demo: $(STAMP)  ## a live conversation: no key, no network
 test: $(STAMP)  ## the whole suite
 	$(BIN)/python -m pytest -n 2
 
-check: $(STAMP)  ## format, lint, types, import contracts
+check: $(STAMP)  ## format, lint, spelling, types, import contracts, dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/typos
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry convtui
+	$(BIN)/deptry tests --exclude '^$$' --ignore DEP002,DEP004
+	$(BIN)/python -m pytest -n 0 tests/test_homes.py
 
 format: $(STAMP)
 	$(BIN)/ruff format .

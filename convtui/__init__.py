@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from convtui.log.reader import open_log
     from convtui.models.base import Delta, Reply, Usage
     from convtui.providers.base import Provider, Request, SignalMatch
-    from convtui.scenario.scenario import Persona, Scenario
+    from convtui.scenario.persona import Persona
+    from convtui.scenario.scenario import Scenario
     from convtui.transcript.fold import Transcript
 
 _HOMES = {
     "ConvtuiError": "convtui.errors",
     "Delta": "convtui.models.base",
-    "Persona": "convtui.scenario.scenario",
+    "Persona": "convtui.scenario.persona",
     "Provider": "convtui.providers.base",
     "Reply": "convtui.models.base",
     "Request": "convtui.providers.base",

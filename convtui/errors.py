@@ -16,6 +16,7 @@ ConvtuiError
 │   │   └── ResponderError      a responder made no decision that counts
 │   ├── CompressionError        the model's answer is no summary of the history
 │   ├── ToolError               a tool could not be set up
+│   ├── CallCancelledError      a call was cancelled by hand
 │   └── ModelError              a model call failed
 │       ├── ModelTimeout            no answer within the deadline
 │       ├── RateLimited             429; may carry `retry_after`
@@ -25,6 +26,7 @@ ConvtuiError
 │       ├── QuotaExceeded           the account has no credit left; never retried
 │       ├── BadModelRequest         the endpoint refused the request (400, 404, 422)
 │       └── ContextTooLong          the request does not fit the model's context
+├── InterruptedRunError         nobody watches where somebody would have to decide
 ├── EngineError                 the engine process could not start, or died
 ├── IndexFailure                the library's index cannot be used; the logs can
 └── CommandRefused              a debugger command that cannot be carried out now, with the reason
@@ -210,6 +212,16 @@ class ToolError(ConversationError):
     category = "tool"
 
 
+class CallCancelledError(ConversationError):
+    """The call was cancelled by hand; `partial` is what had arrived."""
+
+    category = "cancelled"
+
+    def __init__(self, partial: str) -> None:
+        self.partial = partial
+        super().__init__("the call was cancelled")
+
+
 class ModelError(ConversationError):
     """A model call failed. `status` is the HTTP status where one arrived."""
 
@@ -268,6 +280,19 @@ WORTH_ANOTHER_ATTEMPT = (
     TransientProviderError,
 )
 """Failures of calls that may not happen again."""
+
+
+class InterruptedRunError(ConvtuiError):
+    """The conversation cannot go on: nobody watches where somebody would have to decide.
+
+    `signal` is the one that asks for the decision, where it is one.
+    """
+
+    exit_code = 3
+
+    def __init__(self, reason: str, signal: str | None = None) -> None:
+        self.signal = signal
+        super().__init__(reason)
 
 
 class EngineError(ConvtuiError):

@@ -7,4 +7,4 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 RUNS: Final = ROOT / "sample_runs"
-SAMPLES: Final = ROOT.parent / "shared" / "samples"
+SAMPLES: Final = ROOT / "tests" / "samples"

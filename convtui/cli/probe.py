@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from convtui.cli.common import echo, example, json_flag, print_json, say
+from convtui.cli.progress import Bar
 from convtui.errors import EngineError, FileError, UsageError
-from convtui.printing.output import Output
 from convtui.text.boundary import visible, visible_line
 
 if TYPE_CHECKING:
@@ -74,12 +73,12 @@ def command(
         env_file=planned.spec.env_file,
         trust=planned.spec.trust,
     )
-    output = Output(sys.stderr)
+    bar = Bar()
     bench = ProbeSession(
         subject,
         wanted=wanted,
-        progress=_quiet if as_json or not sys.stderr.isatty() else partial(_progress, output),
-        found=_quiet if as_json else partial(_print, output),
+        progress=_quiet if as_json else bar.step,
+        found=_quiet if as_json else partial(_print, bar),
     )
     kept = out is not None
     try:
@@ -122,12 +121,8 @@ def _quiet(_: object) -> None:
     """Says nothing."""
 
 
-def _progress(output: Output, name: str) -> None:
-    output.progress(f"... {name}")
-
-
-def _print(output: Output, finding: Finding) -> None:
-    output.clear()
+def _print(bar: Bar, finding: Finding) -> None:
+    bar.close()
     echo(f"{_MARKS[finding.outcome]}  {finding.probe:14} {visible_line(finding.says, 400)}")
     if finding.outcome in ("fail", "warn"):
         for line in finding.detail:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from convtui.cli.common import example, json_flag, print_json, say, settings, use_color
+from convtui.cli.progress import Bar
 from convtui.errors import ConvtuiError, FileError, LogError, UsageError
 from convtui.printing.output import Output
 
@@ -139,20 +140,21 @@ def read_profile(logs: Sequence[str], wanted: Filter | None = None) -> Profile:
 
     paths = log_paths(logs)
     runs: list[RunProfile] = []
-    progress = Output(sys.stderr) if len(paths) > 20 and sys.stderr.isatty() else None
-    for number, (path, named) in enumerate(paths, 1):
-        if progress is not None and number % 10 == 1:
-            progress.progress(f"{number} of {len(paths)} logs")
-        try:
-            with open_log(path) as log:
-                if wanted is None or _matches(log, wanted):
-                    runs.append(profile_run(log))
-        except LogError as error:
-            if named:
-                raise
-            say(f"convtui: left out: {error}")
-    if progress is not None:
-        progress.clear()
+    bar = Bar("reading logs")
+    try:
+        for number, (path, named) in enumerate(paths, 1):
+            bar(number, len(paths))
+            try:
+                with open_log(path) as log:
+                    if wanted is None or _matches(log, wanted):
+                        runs.append(profile_run(log))
+            except LogError as error:
+                if named:
+                    raise
+                bar.close()
+                say(f"convtui: left out: {error}")
+    finally:
+        bar.close()
     return combine(runs)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +19,8 @@ from convtui.cli.common import (
     settings,
     use_color,
 )
+from convtui.cli.progress import Bar
 from convtui.errors import EngineError, UsageError
-from convtui.printing.output import Output
 
 if TYPE_CHECKING:
     from convtui.analysis.rehook.report import Changed, Report
@@ -86,9 +84,9 @@ def command(
     if not paths:
         say("convtui: no logs there: nothing to rehook")
     from convtui.analysis.rehook.rehook_process import Rehooked, rehook_logs
-    from convtui.analysis.rehook.report import Report
+    from convtui.analysis.rehook.report import Pace, Report
 
-    bar = _Bar(len(paths))
+    bar, pace = Bar(), Pace(len(paths))
     result = Rehooked(list(paths))
     interrupted = False
     try:
@@ -100,7 +98,7 @@ def command(
                 setup=setup,
                 timeout=timeout,
                 python=interpreter,
-                progress=bar.show,
+                progress=lambda done, replies: bar(done, len(paths), pace(done, replies)),
                 into=result,
             )
         )
@@ -164,39 +162,6 @@ def _notes(report: Report) -> None:
         say(f"convtui: {note}")
     if report.result.stopped:
         say(f"convtui: {report.result.stopped}")
-
-
-class _Bar:
-    """A progress bar on standard error, where that is a terminal."""
-
-    def __init__(self, logs: int) -> None:
-        self._logs = logs
-        self._on = sys.stderr.isatty() and logs > 1
-        self._began: float | None = None
-        self._shown = 0.0
-        self._output = Output(sys.stderr)
-
-    def show(self, logs: int, replies: int) -> None:
-        """So many logs are done, so many replies."""
-        if not self._on:
-            return
-        from convtui.analysis.rehook.report import pace
-
-        now = time.monotonic()
-        self._began = now if self._began is None else self._began
-        if now - self._shown < 0.1:
-            return
-        self._shown = now
-        words = pace(logs, self._logs, replies, now - self._began)
-        width = shutil.get_terminal_size().columns - 3  # there is room for the echo of ctrl+c
-        room = min(30, width - len(words) - 3)
-        full = round(room * logs / max(1, self._logs))
-        bar = f"[{'#' * full}{'.' * (room - full)}] " if room >= 5 else ""
-        self._output.progress((bar + words)[:width])
-
-    def close(self) -> None:
-        """Takes the bar away."""
-        self._output.clear()
 
 
 class _Lines:

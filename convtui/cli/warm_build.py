@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from convtui.cli.common import example, json_flag, print_json, say, settings, table
+from convtui.cli.progress import Bar
 from convtui.errors import FileError, LogError, UsageError
-from convtui.printing.output import Output
 
 if TYPE_CHECKING:
     from convtui.warm.store import WarmStore
@@ -117,15 +116,12 @@ def build(
         min_success_rate,
     )
     logs = _logs(arguments, filter_, out)
-    show = sys.stderr.isatty() and len(logs) > 20
-    output = Output(sys.stderr)
-
-    def progress(scanned: int) -> None:
-        if show and (scanned % 10 == 0 or scanned == len(logs)):
-            output.progress(f"{scanned} of {len(logs)} logs")
-
-    found = mine(logs, rules, Redactor.of_process(), progress=progress)
-    output.clear()
+    bar = Bar("reading logs")
+    try:
+        redactor = Redactor.of_process()
+        found = mine(logs, rules, redactor, progress=lambda scanned: bar(scanned, len(logs)))
+    finally:
+        bar.close()
     path = None
     if found.patterns:
         template = found.template(name, description=description, tags=tags, addendum=addendum)

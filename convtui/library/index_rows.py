@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from convtui.errors import LogError
 from convtui.log.detail import TurnDetail
+from convtui.log.filter_lookup import NoteLookup
 from convtui.log.notes import Address, Notes, TurnNote
 from convtui.log.reader import LogReader
 from convtui.log.run_summary import RunSummary, mean_latency, number, summarise, total
@@ -266,11 +267,12 @@ def fold_text(text: str) -> str:
 # --- back again
 
 
-class IndexedRun:
+class IndexedRun(NoteLookup):
     """One run of the index at a time, as the evaluator of filters wants it: a transcript and a
     lookup."""
 
     def __init__(self) -> None:
+        super().__init__(lambda turn: self.notes.get((turn.session, turn.number)))
         self.transcript = Transcript()
         self.notes: Mapping[Address, TurnNote] = {}
         self._elsewhere: Callable[[], Mapping[int, str | None]] = dict
@@ -337,24 +339,6 @@ class IndexedRun:
             else {"type": "provider.output", "text": text}
             for kind, text in json.loads(self._happened or "[]")
         ]
-
-    def _note(self, turn: Turn) -> TurnNote | None:
-        return self.notes.get((turn.session, turn.number))
-
-    def marked(self, turn: Turn) -> bool:
-        """Whether the turn is marked."""
-        note = self._note(turn)
-        return note is not None and note.mark
-
-    def noted(self, turn: Turn) -> bool:
-        """Whether there is a note on the turn."""
-        note = self._note(turn)
-        return note is not None and bool(note.note)
-
-    def correction(self, turn: Turn) -> TurnNote | None:
-        """What was corrected on the turn by hand."""
-        note = self._note(turn)
-        return note if note is not None and note.corrects else None
 
 
 def decode_notes(text: str) -> Mapping[Address, TurnNote]:

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 _ALIAS: Final = "_convtui_beside_"
 _OURS: Final = (
-    "convtui", "litellm", "mcp", "httpx", "pydantic", "pyyaml", "python-dotenv", "tenacity",
+    "convtui", "litellm", "mcp", "httpx", "pydantic", "pyyaml", "python-dotenv",
     "platformdirs", "lark", "click", "filelock", "watchfiles",
 )  # fmt: skip
 """What we need, also where our own metadata are not installed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from convtui.records.interim import Interim
 from convtui.text_checks.farewells import Farewells
 from convtui.text_checks.labels import Labels
 from convtui.text_checks.reading import LOOKED_AT, Noticed, Reading
@@ -48,9 +49,15 @@ class TextChecks:
         self._last: tuple[int, str, Reading] | None = None
 
     def notice(
-        self, session: int, speaker: str, text: str, *, remember: bool = True
+        self,
+        session: int,
+        speaker: str,
+        text: str,
+        interim: Sequence[Interim] = (),
+        *,
+        remember: bool = True,
     ) -> list[Noticed]:
-        """What is to be noticed about the next text of a side.
+        """What is to be noticed about the next text of a side, and beside its tool calls.
 
         It is remembered for those after it, unless it is not said yet (`remember`).
         """
@@ -69,7 +76,13 @@ class TextChecks:
             farewell,
             _leak(reading),
         )
-        return [entry for entry in entries if entry is not None]
+        noticed = [entry for entry in entries if entry is not None]
+        for part in interim:
+            # "One moment, please" may be said in every turn: repetitions are not looked for.
+            for entry in (notice_role(speaker, part.text), notice_leak(part.text)):
+                if entry is not None:
+                    noticed.append({**entry, "round": part.round})
+        return noticed
 
     def restore(self, turns: Iterable[tuple[int, str, str]]) -> None:
         """Remembers earlier turns, `(session, speaker, shown text)`, of a conversation that goes

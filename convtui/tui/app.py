@@ -135,7 +135,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
 
     def _first_theme(self) -> None:
         """The theme of the first frame; whether the user's themes say otherwise is seen later."""
-        look = theming.builtin_look(self.config.theme) if self.config is not None else None
+        look = theming.builtin_theme(self.config.theme) if self.config is not None else None
         if look is not None or self.config is None:
             self._take_theme(look, [])
         else:
@@ -250,7 +250,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
 
         if self.warm is None:
             self.warm = WarmEngine(self.config.python if self.config is not None else None)
-        self.warm.begin()
+        self.warm.prepare()
 
     async def start_run(
         self,
@@ -374,7 +374,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         if isinstance(event, events.Paste) and not event.is_forwarded:
             event = self.typed.paste(event)
         elif isinstance(event, events.MouseDown) and not event.is_forwarded:
-            self.typed.pointed()
+            self.typed.mouse_pressed()
         await super().on_event(event)
 
     def _acts(self, key: str) -> bool:

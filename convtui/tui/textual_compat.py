@@ -1,4 +1,4 @@
-"""What we need of Textual's private parts, in one place."""
+"""Textual's private parts that convtui needs."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ class _MoreKeys(StrEnum):
 
 
 MISREAD_KEYS = {"\r": "alt+enter", "shift+\r": "shift+enter", "ctrl+\r": "ctrl+enter"}
-"""What Textual's parser makes of Enter in the format of xterm's modifyOtherKeys (tmux has it, too).
-It leaves alt out: the bare character is alt+enter."""
+"""Textual's names for modified Enter in xterm's modifyOtherKeys format, which tmux uses too. Its
+parser drops alt: the bare character is alt+enter."""
 
 
 def read_alt_enter() -> None:
     """Teaches Textual's parser that ESC CR, which terminals send for alt+enter, is one key.
 
-    It waits for more, and then reads ESC CR as Enter.
+    Otherwise it reads ESC CR as a plain Enter, after a delay.
     """
-    # Typed as a mapping for its readers; it is a dictionary.
+    # Textual declares it as a Mapping; it is a dict.
     sequences = cast("dict[str, tuple[Keys, ...]]", ANSI_SEQUENCES_KEYS)
     for sequence in ("\x1b\r", "\x1b\n"):
         sequences.setdefault(sequence, (cast("Keys", _MoreKeys.ALT_ENTER),))
 
 
 def forward(widget: Widget, event: events.Key | events.Paste) -> None:
-    """Gives an event to a widget behind those it was given before, as the app does it."""
+    """Queues an event for a widget behind earlier ones, as the app does."""
     widget._forward_event(event)

@@ -1,4 +1,4 @@
-"""Timers that go off once, and always do."""
+"""Timers that fire once, reliably."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from textual.timer import Timer
 def call_once(pump: MessagePump, delay: float, callback: Callable[[], object]) -> Timer:
     """Calls back after `delay` seconds, however busy the machine is.
 
-    Textual's timers leave out the ticks that they are late for. A timer with one tick that is held
-    up for longer than its delay, by another thread or another process, would never go off.
+    Textual's timers skip ticks that they are late for, so a one-shot timer that another thread or
+    process delays for longer than its interval would never fire.
     """
     timer = pump.set_timer(delay, callback)
     timer._skip = False  # its task has not run yet

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from convtui.cli.rehook import _Bar
+from convtui.analysis.rehook.report import Pace
+from convtui.cli.progress import Bar
 from convtui.records.models import Record
 from tests.builders.conversations import Bot
 from tests.builders.conversations import run as run_inside
@@ -314,14 +315,16 @@ class _Terminal(io.StringIO):
 
 
 def test_the_bar_is_drawn_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 10.0, 10.05, 20.0])
-    monkeypatch.setattr("convtui.cli.rehook.time.monotonic", lambda: next(clock))
+    clock = 0.0
+    monkeypatch.setattr("convtui.cli.progress.time.monotonic", lambda: clock)
     monkeypatch.setenv("COLUMNS", "80")
     for stream in (_Terminal(), io.StringIO()):
         monkeypatch.setattr("sys.stderr", stream)
-        bar = _Bar(1000)
-        for logs in (0, 100, 101, 250):
-            bar.show(logs, logs * 10)
+        clock = 0.0
+        bar, pace = Bar(), Pace(1000)
+        for now, logs in ((0.0, 0), (10.0, 100), (10.05, 101), (20.0, 250)):
+            clock = now
+            bar(logs, 1000, pace(logs, logs * 10))
         bar.close()
         if not stream.isatty():
             assert stream.getvalue() == ""

@@ -8,7 +8,7 @@ import pytest
 
 from convtui.config.settings import builtin_dir
 from convtui.config.themes import FIELD_ROLES, ROLES, TEXT_ROLES, contrast, load_theme, load_themes
-from convtui.tui.drawing.theming import builtin_look, look_of
+from convtui.tui.drawing.theming import builtin_theme, theme_view
 
 BUILT_IN = ("dark", "light", "high-contrast", "mono")
 
@@ -85,5 +85,5 @@ def test_a_theme_alone_must_be_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_the_first_frame_reads_built_in_themes_as_they_are(name: str) -> None:
     theme = load_themes([builtin_dir("themes")])[0][name]
-    assert builtin_look(name) == look_of(theme)
-    assert builtin_look(f"../{name}") is None
+    assert builtin_theme(name) == theme_view(theme)
+    assert builtin_theme(f"../{name}") is None

@@ -23,7 +23,9 @@ from tests.fuzz.readers import Reader, read
 from tests.fuzz.samples import Sample
 
 LIMIT = 10.0
-"""Seconds that one reader may take for one file."""
+"""Seconds of the processor that one reader may take for one file."""
+HANGS = 120.0
+"""Seconds after which a reader that only waits is taken to hang, on a machine of any load."""
 _TRIES = 120
 """How often a failing file is made smaller."""
 
@@ -33,8 +35,10 @@ class TooLong(BaseException):
 
 
 @contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raises `TooLong` inside of the block. Does nothing where there are no such signals."""
+def time_limit(seconds: float, hangs: float = HANGS) -> Iterator[None]:
+    """Raises `TooLong` inside of the block once it has used so many seconds of the processor, or
+    taken `hangs` by the clock. Does nothing where there are no such signals.
+    """
     if (
         not hasattr(signal, "setitimer")
         or threading.current_thread() is not threading.main_thread()
@@ -43,15 +47,21 @@ def time_limit(seconds: float) -> Iterator[None]:
         return
 
     def ring(number: int, frame: FrameType | None) -> None:
-        raise TooLong(f"more than {seconds:g} s")
+        raise TooLong(f"more than {seconds:g} s" if number == signal.SIGPROF else "it hangs")
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    alarms = (
+        (signal.SIGPROF, signal.ITIMER_PROF, seconds),
+        (signal.SIGALRM, signal.ITIMER_REAL, hangs),
+    )
+    before = [(number, timer, signal.signal(number, ring)) for number, timer, _ in alarms]
+    for _, timer, limit in alarms:
+        signal.setitimer(timer, limit)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for number, timer, handler in before:
+            signal.setitimer(timer, 0)
+            signal.signal(number, handler)
 
 
 @dataclass(slots=True, frozen=True)
@@ -88,7 +98,7 @@ def attempt(reader: Reader, data: bytes, ending: str, folder: Path) -> tuple[str
     folder.mkdir(parents=True)
     path = folder / f"run{ending}"
     path.write_bytes(data)
-    begun = time.perf_counter()
+    begun = time.process_time()
     try:
         with time_limit(LIMIT):
             read(reader, path, folder)
@@ -98,9 +108,9 @@ def attempt(reader: Reader, data: bytes, ending: str, folder: Path) -> tuple[str
         return (
             _place(error),
             "".join(traceback.format_exception(error)),
-            time.perf_counter() - begun,
+            time.process_time() - begun,
         )
-    return "", "", time.perf_counter() - begun
+    return "", "", time.process_time() - begun
 
 
 def _place(error: BaseException) -> str:

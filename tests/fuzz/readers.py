@@ -27,7 +27,7 @@ from convtui.tui.app import ConvtuiApp
 from convtui.tui.documents.profile import tables as profile_tables
 from convtui.tui.drawing.palette import Palette
 from convtui.tui.drawing.word_diff import diff_spans
-from convtui.tui.sources.budget import crossed_now, limits_now
+from convtui.tui.sources.budget import current_limits, last_crossed
 from convtui.tui.sources.lineage import origin_of
 from convtui.tui.widgets.inspector.drift import drift_notes, drift_of, replaying
 from convtui.tui.widgets.inspector.repro import repro
@@ -144,9 +144,9 @@ def _documents(path: Path, folder: Path) -> None:
         scenario = header["scenario"]
         origin_of(header)
         str([drift_notes(transcript), replaying(transcript), summaries_of(transcript)])
-        crossed = crossed_now(transcript)
+        crossed = last_crossed(transcript)
         if crossed is not None:
-            str([crossed.title, crossed.doubled, crossed.in_words])
+            str([crossed.title, crossed.doubled, crossed.summary])
         notes = Notes(path)
         for turn in transcript.turns[:80]:
             detail = read_turn(file, turn)
@@ -154,7 +154,7 @@ def _documents(path: Path, folder: Path) -> None:
                 messages=lambda call: request_messages(file, call.request),
                 totals=transcript.totals,
                 inherited=inherited_usage(transcript),
-                limits=limits_now(transcript, scenario),
+                limits=current_limits(transcript, scenario),
                 hold=transcript.hold,
                 hooks=next((r.get("hooks") or {} for r in transcript.lifecycle), {}),
                 simulator=simulator_of(scenario),

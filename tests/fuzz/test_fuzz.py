@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,11 @@ def test_a_crash_is_found_and_made_small(tmp_path: Path) -> None:
 
 
 def test_what_does_not_end_is_ended() -> None:
-    with pytest.raises(TooLong), time_limit(0.05):
+    with pytest.raises(TooLong, match="more than"), time_limit(0.05):
         while True:
             pass
+
+
+def test_what_waits_for_ever_is_ended() -> None:
+    with pytest.raises(TooLong, match="hangs"), time_limit(60, hangs=0.05):
+        threading.Event().wait()

@@ -42,7 +42,7 @@ LATE = ("statistics", "colorsys")
 """Modules of the standard library that nothing has imported by then."""
 
 
-@pytest.mark.parametrize("name", ["mcp", "httpx", "yaml", "dotenv", "anyio", "tenacity", *LATE])
+@pytest.mark.parametrize("name", ["mcp", "httpx", "yaml", "dotenv", "anyio", *LATE])
 def test_each_gets_its_own(tmp_path: Path, name: str) -> None:
     write(
         tmp_path, **{name: THEIRS, "bot": f"import {name}\nseen = [{name}.NAME, {name}.__file__]"}

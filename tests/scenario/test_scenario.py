@@ -515,7 +515,6 @@ def test_damaged_tables(tmp_path: Path, text: str, words: str) -> None:
         raise DataFileError(read_persona_table(path).problems)
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample files are not here")
 def test_a_published_table_and_template() -> None:
     table = SAMPLES / "personas_v1.0.tsv"
     for name in read_persona_table(table).names:

@@ -26,7 +26,6 @@ from convtui.schemas import check_file, recognise
 from tests import places
 
 SAMPLES = places.SAMPLES / "waza"
-samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample files are not here")
 
 RESPONDER = """\
 id: book-a-cabin
@@ -379,7 +378,6 @@ def test_whatever_stands_in_a_file_is_a_scenario_or_a_mistake(
         assert all(note.startswith(str(path)) for note in notes)
 
 
-@samples
 def test_the_published_samples() -> None:
     scenario, chosen, notes = load_scenario(SAMPLES / "task_responder_example.yaml")
     assert scenario.persona.responder is not None

@@ -13,7 +13,7 @@ import pytest
 from convtui.log.reader import open_log
 from convtui.text_checks.rules import FLAG_RULES
 from tests.builders.sample_turns import Conversation, sample_conversations
-from tests.places import RUNS, SAMPLES
+from tests.places import RUNS
 from tests.text_checks.cases import (
     FOLDER,
     Case,
@@ -91,7 +91,6 @@ def test_real_conversations_that_are_in_the_tree(capsys: pytest.CaptureFixture[s
     check(measured, "copied conversations and our own sample runs", capsys)
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the samples are not here")
 def test_real_conversations_of_the_samples(capsys: pytest.CaptureFixture[str]) -> None:
     conversations = sample_conversations()
     kinds = {conversation.name.partition("/")[0] for conversation in conversations}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
@@ -369,15 +370,28 @@ def _changes(result: Rehooked) -> Iterator[Changed]:
             )
 
 
-def pace(logs: int, of: int, replies: int, seconds: float) -> str:
-    """How far a rehook is: logs, replies, replies a second, and how long it will still take."""
-    said = f"{logs:,}/{of:,} logs  {replies:,} replies"
-    if seconds > 0 and replies:
-        said += f"  {replies / seconds:,.0f}/s"
-    if seconds > 0 and 0 < logs < of:
-        left = round(seconds / logs * (of - logs))
-        said += f"  {left // 60}:{left % 60:02} left" if left >= 60 else f"  {max(1, left)} s left"
-    return said
+class Pace:
+    """Says how far a rehook is: logs, replies, replies a second, how long it will still take.
+
+    Its clock begins with the first call: what took its time before was the loading of the hooks.
+    """
+
+    def __init__(self, of: int) -> None:
+        self._of = of
+        self._began: float | None = None
+
+    def __call__(self, logs: int, replies: int) -> str:
+        now = time.monotonic()
+        self._began = now if self._began is None else self._began
+        seconds = now - self._began
+        words = f"{logs:,}/{self._of:,} logs  {replies:,} replies"
+        if seconds > 0 and replies:
+            words += f"  {replies / seconds:,.0f}/s"
+        if seconds > 0 and 0 < logs < self._of:
+            left = round(seconds / logs * (self._of - logs))
+            minutes = f"{left // 60}:{left % 60:02}" if left >= 60 else f"{max(1, left)} s"
+            words += f"  {minutes} left"
+        return words
 
 
 def details(change: Changed) -> list[str]:

@@ -65,7 +65,7 @@ class ActiveCall:
         self._reasoning_out: list[str] = []
         self._reasoning = StreamRedactor(redactor)
         self._last_sent = 0.0
-        self._place = journal.place.fields()
+        self._place = journal.current.fields()
         self._timer: asyncio.TimerHandle | None = None
         self._due = _PARTIAL_EVERY
         self._warned: set[str] = set()

@@ -13,19 +13,18 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception_type,
-)
-
 from convtui.engine.calls.active_call import ActiveCall
 from convtui.engine.calls.finish import FinishJudge
 from convtui.engine.calls.inject import Injector
 from convtui.engine.calls.objections import with_turn
 from convtui.engine.calls.retrying import RetryRules, Wait
 from convtui.engine.core.journal import Journal, jsonable
-from convtui.errors import WORTH_ANOTHER_ATTEMPT, ConversationError, ModelTimeout, ProviderError
+from convtui.errors import (
+    CallCancelledError,
+    ConversationError,
+    ModelTimeout,
+    ProviderError,
+)
 from convtui.log.requests import RequestChain
 from convtui.models.base import Delta, Message, Reply
 from convtui.models.retry import RetryContext
@@ -37,16 +36,6 @@ from convtui.text.causes import text_of
 
 _CANCEL_WITHIN = 0.15
 """Seconds that cancelled code gets to notice; after that it is left behind."""
-
-
-class CallCancelledError(ConversationError):
-    """The call was cancelled by hand; `partial` is what had arrived."""
-
-    category = "cancelled"
-
-    def __init__(self, partial: str) -> None:
-        self.partial = partial
-        super().__init__("the call was cancelled")
 
 
 @dataclass(slots=True)
@@ -162,7 +151,7 @@ class Caller:
             **chain.add(question.messages),
         )
         chain.placed(seq)
-        self._journal.place.call = seq
+        self._journal.current.call = seq
         run = ActiveCall(
             self._journal, seq, question, self._publish, self.injector, redactor=self._redactor
         )
@@ -178,22 +167,26 @@ class Caller:
             reply = await self._with_retries(run)
         finally:
             self._started = self._task = self._wait = None
-            self._journal.place.call = None
+            self._journal.current.call = None
         self._record_reply(run, reply)
         return CallResult(reply, seq)
 
     async def _with_retries(self, run: ActiveCall) -> Reply:
-        try:
+        n = 1
+        while True:
             try:
                 return await self._attempt_or_standing(run)
-            except WORTH_ANOTHER_ATTEMPT as error:
-                return await self._again(run, error)
-        except CallCancelledError:
-            raise
-        except ConversationError as error:
-            final = self._final(run, error)
-            self._fail(run, final)
-            raise final from error.__cause__
+            except CallCancelledError:
+                raise
+            except ConversationError as error:
+                if not self._retry.allows_another(n, error):
+                    final = self._final(run, error)
+                    self._fail(run, final)
+                    raise final from error.__cause__
+                delay = self._retry.delay(n, error)
+                self._announce_retry(run, n, delay, error)
+            await self._sleep(run, delay)
+            n += 1
 
     def _final(self, run: ActiveCall, error: ConversationError) -> ConversationError:
         """What a call failed of, with all that is known about it."""
@@ -201,54 +194,27 @@ class Caller:
         told = with_turn(error, question.messages, question.side, self._journal.transcript)
         return self._retry.final(told)
 
-    async def _again(self, run: ActiveCall, error: Exception) -> Reply:
-        """Retries; the attempt that failed with `error` counts as the first of them."""
-        failed: list[Exception] = [error]
-
-        async def attempt() -> Reply:
-            if failed:
-                raise failed.pop()
-            return await self._attempt_or_standing(run)
-
-        retrying = AsyncRetrying(
-            stop=self._retry.over,
-            wait=self._retry.wait,
-            retry=retry_if_exception_type(WORTH_ANOTHER_ATTEMPT),
-            before_sleep=lambda state: self._record_retry(run, state),
-            sleep=lambda seconds: self._sleep(run, seconds),
-            reraise=True,
-        )
-        return await retrying(attempt)
-
-    def _record_retry(self, run: ActiveCall, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome is not None else None
-        assert error is not None and state.next_action is not None
-        self._retry_recorded(run, state.attempt_number, state.next_action.sleep, error)
-        self._announce(state.attempt_number, state.next_action.sleep, error)
-
-    def _announce(self, n: int, delay: float, error: BaseException) -> None:
-        self._wait = Wait.of(
-            delay, self._redactor.text(text_of(error)), attempt=n + 1, attempts=self._retry.attempts
-        )
-
-    def _retries_itself(self, run: ActiveCall, n: int, delay: float, error: BaseException) -> None:
-        """Provider code tries again by itself: recorded, and its deadline begins again."""
-        self._retry_recorded(run, n, delay, error)
-        self._announce(n, delay, error)
-        run.restart()
-        run.deadline = time.monotonic() + delay + self._timeout
-
-    def _retry_recorded(self, run: ActiveCall, n: int, delay: float, error: BaseException) -> None:
+    def _announce_retry(self, run: ActiveCall, n: int, delay: float, error: BaseException) -> None:
+        """Records that attempt `n` failed, and shows the wait before the next one."""
+        attempts = self._retry.attempts
         self._journal.emit_here(
             LlmRetry,
             call=run.seq,
             side=run.question.side,
             n=n,
             delay=round(delay, 4),
-            attempts=self._retry.attempts,
+            attempts=attempts,
             error=describe_error(error, redact=self._redactor.text),
             partial=run.partial or None,
         )
+        why = self._redactor.text(text_of(error))
+        self._wait = Wait.of(delay, why, attempt=n + 1, attempts=attempts)
+
+    def _retries_itself(self, run: ActiveCall, n: int, delay: float, error: BaseException) -> None:
+        """Provider code tries again by itself: recorded, and its deadline begins again."""
+        self._announce_retry(run, n, delay, error)
+        run.restart()
+        run.deadline = time.monotonic() + delay + self._timeout
 
     async def _sleep(self, run: ActiveCall, seconds: float) -> None:
         if not await self._slept(seconds):

@@ -47,8 +47,13 @@ class ArmedFault:
 
     def as_dict(self) -> dict[str, Any]:
         """The fault for the screen: `{fault, left}`, and `seconds` and `text` where given."""
-        told = {"fault": self.fault, "left": self.left, "seconds": self.seconds, "text": self.text}
-        return {name: value for name, value in told.items() if value is not None}
+        fields = {
+            "fault": self.fault,
+            "left": self.left,
+            "seconds": self.seconds,
+            "text": self.text,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 class Injector:
@@ -160,7 +165,7 @@ def _first_half(deltas: Sequence[Delta]) -> list[Delta]:
     """Half of the characters, those of tool calls counted too; no usage and no end."""
     size = sum(_size(delta) for delta in deltas)
     room = size // 2
-    found: list[Delta] = []
+    half: list[Delta] = []
     for delta in deltas:
         if room <= 0:
             break
@@ -172,10 +177,10 @@ def _first_half(deltas: Sequence[Delta]) -> list[Delta]:
                 break
             calls.append(replace(call, arguments=call.arguments[:room]))
             room -= len(call.arguments)
-        found.append(
+        half.append(
             replace(delta, text=text, tool_calls=tuple(calls), finish_reason=None, usage=None)
         )
-    return found
+    return half
 
 
 def _size(delta: Delta) -> int:
@@ -185,13 +190,13 @@ def _size(delta: Delta) -> int:
 async def _slow(armed: ArmedFault, open_stream: Open) -> AsyncIterator[Delta]:
     """What comes, late and piece by piece; the turn's time goes on meanwhile."""
     first = FIRST_AFTER if armed.seconds is None else armed.seconds
-    each = min(EACH_AFTER, first)
+    pause = min(EACH_AFTER, first)
     await asyncio.sleep(first)
     async with aclosing(cast(Any, guarded(open_stream))) as stream:
         async for delta in stream:
             for piece in _pieces(delta):
                 yield piece
-                await asyncio.sleep(each)
+                await asyncio.sleep(pause)
 
 
 def _pieces(delta: Delta) -> list[Delta]:

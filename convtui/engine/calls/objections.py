@@ -29,14 +29,14 @@ def with_turn(
     # Code of a provider's own may have asked with other messages.
     if index < len(messages) and len(messages) == refused["of"]:
         turn = turns_of(messages, side, transcript).get(index)
-    told = with_words(error, _words(refused, turn, side))
-    assert isinstance(told, BadModelRequest)
-    told.objects_to = dict(refused)
+    located = with_words(error, _words(refused, turn, side))
+    assert isinstance(located, BadModelRequest)
+    located.objects_to = dict(refused)
     if turn is not None:
-        told.objects_to |= {
+        located.objects_to |= {
             "session": turn.session, "turn": turn.number, "speaker": turn.speaker,
         }  # fmt: skip
-    return told
+    return located
 
 
 def turns_of(messages: Sequence[Message], side: Side, transcript: Transcript) -> dict[int, Turn]:

@@ -7,9 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from tenacity import RetryCallState
-
-from convtui.errors import ConversationError, ProviderError
+from convtui.errors import WORTH_ANOTHER_ATTEMPT, ConversationError, ProviderError
 from convtui.models.retry import full_jitter
 from convtui.models.waits import asked_by
 from convtui.text.boundary import one_line, span_of_time
@@ -28,23 +26,19 @@ class RetryRules:
     max_wait: float = 60.0
     """Seconds: what an endpoint asks for is waited up to here."""
 
-    def wait(self, state: RetryCallState) -> float:
-        """Seconds to wait before the next attempt; what the endpoint asked for is honoured."""
-        error = state.outcome.exception() if state.outcome is not None else None
-        return self.delay(state.attempt_number, error)
-
     def delay(self, n: int, error: BaseException | None) -> float:
-        """Seconds to wait after attempt `n` failed with `error`."""
+        """Seconds to wait after attempt `n` failed; what the endpoint asked for is honoured."""
         asked = None if error is None else asked_by(error)
         if asked is None:
             asked = full_jitter(n, self.base_delay, self.max_delay)
         return min(asked, self.max_wait)
 
-    def over(self, state: RetryCallState) -> bool:
-        """Whether there is no other attempt."""
-        error = state.outcome.exception() if state.outcome is not None else None
-        return state.attempt_number >= self.attempts or (
-            error is not None and self.asks_too_long(error) is not None
+    def allows_another(self, n: int, error: BaseException) -> bool:
+        """Whether there is another attempt after attempt `n` failed with `error`."""
+        return (
+            isinstance(error, WORTH_ANOTHER_ATTEMPT)
+            and n < self.attempts
+            and self.asks_too_long(error) is None
         )
 
     def asks_too_long(self, error: BaseException) -> float | None:
@@ -66,20 +60,20 @@ class RetryRules:
         words = self.too_long(error)
         if not words:
             return error
-        told = with_words(error, words)
-        told.asks_to_wait = self.asks_too_long(error)
-        return told
+        fuller = with_words(error, words)
+        fuller.asks_to_wait = self.asks_too_long(error)
+        return fuller
 
 
 def with_words(error: ConversationError, words: str) -> ConversationError:
     """An error that says more: `words` after what it says already."""
-    told = copy.copy(error)
-    told.args = (f"{error}; {words}",)
-    if isinstance(told, ProviderError):
-        told.message = told.args[0]
-    told.__cause__ = error.__cause__
-    told.__suppress_context__ = True
-    return told
+    fuller = copy.copy(error)
+    fuller.args = (f"{error}; {words}",)
+    if isinstance(fuller, ProviderError):
+        fuller.message = fuller.args[0]
+    fuller.__cause__ = error.__cause__
+    fuller.__suppress_context__ = True
+    return fuller
 
 
 def asked_to_wait(error: BaseException) -> float | None:

@@ -10,7 +10,7 @@ from convtui.engine.core.gate import HAND_BACK
 from convtui.engine.tools.tools import Approval
 from convtui.errors import CommandRefused, ToolError
 from convtui.protocol import Commands
-from convtui.records.models import DebugOverrode, DebugTookOver, ProviderReloadFailed, Speaker
+from convtui.records.models import DebugOverrode, ProviderReloadFailed, Speaker
 
 
 class CommandHandler:
@@ -83,11 +83,10 @@ class CommandHandler:
 
     def _take_over(self, arguments: dict[str, Any]) -> None:
         side = self._side(arguments)
-        speakers = self._conversation.turns.speakers
-        if side in speakers.taken_over:
+        human = self._conversation.turns.human
+        if human.speaks_for(side):
             raise CommandRefused(f"you speak for the {side} already; t hands back")
-        speakers.taken_over.add(side)
-        self._conversation.journal.emit(DebugTookOver(side=side))
+        human.take_over(side)
         hold = self._gate.hold
         # Held just before this side speaks: the human speaks at once.
         if hold is not None and hold.point.stage == "request" and hold.point.side == side:
@@ -95,14 +94,14 @@ class CommandHandler:
 
     def _hand_back(self, arguments: dict[str, Any]) -> None:
         side = self._side(arguments)
-        speakers = self._conversation.turns.speakers
-        if side not in speakers.taken_over:
+        human = self._conversation.turns.human
+        if not human.speaks_for(side):
             raise CommandRefused(f"nobody has taken over the {side}")
         hold = self._gate.hold
         if hold is not None and hold.reason == "human" and hold.point.side == side:
             self._gate.release(hold.number, HAND_BACK.id, {})
         else:
-            speakers.hand_back(side)
+            human.hand_back(side)
 
     @staticmethod
     def _side(arguments: dict[str, Any]) -> Speaker:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from convtui.engine.calls.calls import CallCancelledError, Caller, CallRequest
+from convtui.engine.calls.calls import Caller, CallRequest
 from convtui.engine.core.gate import CONTINUE, FAIL, RETRY, Gate, Point
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.sides import CheckedHooks
 from convtui.engine.core.state import ConversationState, SessionState
-from convtui.errors import CompressionError, ConversationError
+from convtui.errors import CallCancelledError, CompressionError, ConversationError
 from convtui.models.base import Message, Reply
 from convtui.protocol import describe_error
 from convtui.providers.base import Provider, Request
@@ -75,9 +75,7 @@ class Compressor:
         A failure holds, for another attempt or to go on without; raises its `ConversationError`
         where nobody watches, or where the hold is answered with `fail`.
         """
-        current = self._journal.place
-        current.session, current.turn = session.index, None
-        current.side, current.attempt = "provider", None
+        self._journal.current.move_to(session.index, side="provider")
         while True:
             try:
                 await self._try(session)

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any, Final, Literal
 
 from convtui.engine.conversation.session_records import SessionRecords
-from convtui.engine.core.gate import InterruptedRunError
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.state import ConversationState
-from convtui.errors import ConversationError
+from convtui.errors import ConversationError, InterruptedRunError
 from convtui.protocol import describe_error
 from convtui.records.models import ConversationEnded, Termination, TerminationBy
 
@@ -20,6 +19,8 @@ _BY_CATEGORY: Final[dict[str, TerminationBy]] = {
     "tool": "harness",
 }
 """Whose failure an error is; the provider's where its category is not listed."""
+_OF_EITHER_SIDE: Final = frozenset({"llm", "provider", "hook"})
+"""Categories of errors that are the simulator's on the persona's side."""
 
 
 class Endings:
@@ -63,7 +64,7 @@ class Endings:
     def failed(self, error: ConversationError) -> Termination:
         """A side, a tool or a hook failed."""
         by = _BY_CATEGORY.get(error.category, "provider")
-        if self._journal.place.side == "persona" and error.category in ("llm", "provider", "hook"):
+        if self._journal.current.side == "persona" and error.category in _OF_EITHER_SIDE:
             by = "simulator"
         category = "user_simulator" if by == "simulator" else error.category
         detail = describe_error(error, redact=self._redact)
@@ -87,7 +88,7 @@ class Endings:
 
     @property
     def _at_turn(self) -> int:
-        return self._journal.place.turn or 0
+        return self._journal.current.turn or 0
 
     # --- the end of the log
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Literal
 
 from convtui.engine.conversation.lifecycle import Lifecycle
-from convtui.engine.core.gate import CONTINUE, FAIL, REPLAY, Gate, InterruptedRunError, Point
+from convtui.engine.core.gate import CONTINUE, FAIL, REPLAY, Gate, Point
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.state import ConversationState
-from convtui.engine.resume.provider_replay import GivenUpError, ProviderReplay
+from convtui.engine.resume.provider_replay import ProviderReplay
 from convtui.engine.resume.state import ResumeState
-from convtui.errors import ProviderError
+from convtui.errors import InterruptedRunError, ProviderError
 from convtui.providers.base import Provider
 from convtui.records.models import ProviderRestored, Warned
 
@@ -102,12 +102,12 @@ class ProviderRestorer:
             if earlier > 1:
                 await self._lifecycle.reset(session_type, earlier, replayed=True)
             await self._lifecycle.enter(session_type, earlier, replayed=True)
-            await _replay_turns(replay, earlier)
+            await replay.turns(earlier)
 
     async def restore(self, index: int) -> None:
         """Restores the provider in session `index`, which it has entered."""
         if self._replay is not None:
-            await _replay_turns(self._replay, index)
+            await self._replay.turns(index)
             self._replay.done()
             return
         seconds = 0.0
@@ -121,10 +121,3 @@ class ProviderRestorer:
             )
             seconds = restored.seconds
         self._journal.emit(ProviderRestored(mode=self._mode, duration=seconds))
-
-
-async def _replay_turns(replay: ProviderReplay, index: int) -> None:
-    try:
-        await replay.turns(index)
-    except GivenUpError as given_up:
-        raise given_up.error from given_up

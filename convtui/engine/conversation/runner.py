@@ -32,16 +32,18 @@ from convtui.engine.conversation.session_records import SessionRecords
 from convtui.engine.conversation.sessions import Sessions
 from convtui.engine.conversation.turn_loop import TurnLoop
 from convtui.engine.conversation.wiring import Wiring
-from convtui.engine.core.gate import Gate, InterruptedRunError
+from convtui.engine.core.gate import Gate
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.state import ConversationState
 from convtui.engine.resume.provider_replay import ProviderReplay
 from convtui.engine.resume.state import ResumeState
+from convtui.engine.turn.context import TurnContext
+from convtui.engine.turn.holds import Holds
 from convtui.engine.turn.turn import Turns
-from convtui.errors import ConversationError, ConvtuiError
+from convtui.errors import ConversationError, ConvtuiError, InterruptedRunError
 from convtui.log.writer import LogWriter
 from convtui.protocol import StartSpec
-from convtui.records.models import ContextSeeded, DebugTookOver, Termination, Warned
+from convtui.records.models import ContextSeeded, Termination, Warned
 from convtui.scenario.scenario import Scenario
 
 
@@ -99,15 +101,13 @@ class Conversation:
             publish_delta=wiring.publish_delta,
             redactor=self.redactor,
         )
+        holds = Holds(self.journal, self.gate, self.caller, self.redactor.text)
         self.turns = Turns(
-            journal=self.journal,
-            gate=self.gate,
-            caller=self.caller,
+            TurnContext(scenario, self.journal, holds, self.caller),
             state=self.state,
             provider=provider,
             simulator=self.simulator,
             toolbox=self.toolbox,
-            redact=self.redactor.text,
         )
         self._lifecycle = Lifecycle(
             scenario=scenario,
@@ -233,8 +233,7 @@ class Conversation:
         if no_seal is not None:
             self._warn("no_seal", no_seal)
         for side in seed.taken_over if seed is not None else ():
-            self.turns.speakers.taken_over.add(side)
-            journal.emit(DebugTookOver(side="provider" if side == "provider" else "persona"))
+            self.turns.human.take_over("provider" if side == "provider" else "persona")
 
     async def _run_to_termination(self) -> Termination:
         """Runs the sessions; every failure but the log's own becomes a termination."""

@@ -17,9 +17,7 @@ class SessionRecords:
 
     def start(self, session: SessionState, *, continued: bool) -> None:
         """Records that a session starts, or goes on from the parent log."""
-        current = self._journal.place
-        current.session = session.index
-        current.turn = current.side = current.attempt = None
+        self._journal.current.move_to(session.index)
         self._started_at = self._journal.writer.now()
         self._journal.emit(
             SessionStarted(
@@ -43,8 +41,7 @@ class SessionRecords:
             )
         )
         self._state.current = None
-        current = self._journal.place
-        current.turn = current.side = current.attempt = None
+        self._journal.current.move_to(self._journal.current.session)
 
     def end_all(self, termination: Termination) -> None:
         """Ends the open session, if any, and skips those after it."""

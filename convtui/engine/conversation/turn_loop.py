@@ -5,9 +5,10 @@ from __future__ import annotations
 from convtui.engine.core.pending import Pending
 from convtui.engine.core.state import ConversationState, SessionState
 from convtui.engine.resume.state import ResumeState
-from convtui.engine.turn.context import TurnResult
+from convtui.engine.turn.endings import user_is_done
+from convtui.engine.turn.outcomes import Discarded, Ended, Overruled
 from convtui.engine.turn.pipeline import Rules, acting_matches, discarded, ending
-from convtui.engine.turn.turn import Turns, user_is_done
+from convtui.engine.turn.turn import Turns
 from convtui.records.models import Speaker, Termination
 from convtui.scenario.scenario import Scenario
 
@@ -39,11 +40,15 @@ class TurnLoop:
             speaker = pending.speaker if pending else self._seed.speaks_next
         speaker = speaker or _next_speaker(session)
         while True:
-            result = await self._turns.take(speaker, pending)
+            outcome = await self._turns.take(speaker, pending)
             pending = None
-            if result.termination is not None:
-                return result.termination
-            speaker = _speaker_after(speaker, result)
+            match outcome:
+                case Ended():
+                    return outcome.termination
+                case Discarded(same_side=True) | Overruled():
+                    pass
+                case _:
+                    speaker = _other(speaker)
 
     async def _settle(self, session: SessionState, seed: ResumeState) -> Termination | None:
         """Decides whether the parent's last turn ends the session, where the parent did not."""
@@ -82,11 +87,6 @@ class TurnLoop:
 def _next_speaker(session: SessionState) -> Speaker:
     last = session.last_speaker
     return session.first_speaker if last is None else _other(last)
-
-
-def _speaker_after(speaker: Speaker, result: TurnResult) -> Speaker:
-    # After a discard that is asked again the same side speaks.
-    return speaker if result.result == "retry" else _other(speaker)
 
 
 def _other(speaker: Speaker) -> Speaker:

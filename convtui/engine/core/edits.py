@@ -47,7 +47,7 @@ class Edit:
 
 
 class Edits:
-    """The edits of the turn in progress; every step back is a record of its own."""
+    """The edits of one attempt at a turn; every step back is a record of its own."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -56,11 +56,9 @@ class Edits:
         self._fixed = 0
         """Edits that are in force and cannot be taken back: a model has read them."""
 
-    def begin(self) -> None:
-        """An attempt begins: nothing is edited."""
-        self._made.clear()
-        self._undone.clear()
-        self._fixed = 0
+    def fresh(self) -> Edits:
+        """Those of another attempt: nothing is edited."""
+        return Edits(self._journal)
 
     def seal(self) -> None:
         """What was edited has been said, sent or run: it is past taking back."""

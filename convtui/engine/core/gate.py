@@ -12,19 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from convtui.engine.core.journal import Journal
-from convtui.errors import CommandRefused
+from convtui.errors import CommandRefused, InterruptedRunError
 from convtui.records.models import STAGES, DebugHeld, DebugReleased, HoldReason, RecordDict
 
 GateState = Literal["running", "pausing", "held", "closed"]
 RunMode = Literal["run", "pause", "step_turn", "step_stage"]
-
-
-class InterruptedRunError(Exception):
-    """The conversation cannot go on: nobody watches where somebody would have to decide."""
-
-    def __init__(self, reason: str, signal: str | None = None) -> None:
-        self.signal = signal
-        super().__init__(reason)
 
 
 @dataclass(slots=True, frozen=True)
@@ -127,7 +119,7 @@ class Gate:
         self.on_pause = on_pause
         self._publish = publish
         self._breaks = breaks
-        self._wish: RunMode = "pause" if paused else "run"
+        self._mode: RunMode = "pause" if paused else "run"
         self._stepped_from: tuple[int | None, int | None, int | None] | None = None
         self._holds = 0
         self.hold: Hold | None = None
@@ -160,11 +152,11 @@ class Gate:
             return "breakpoint", broke
         if not self.watched or self._is_before(point):
             return None, ""
-        if self._wish == "pause":
+        if self._mode == "pause":
             return "pause", ""
-        if self._wish == "step_stage":
+        if self._mode == "step_stage":
             return "step", ""
-        if self._wish == "step_turn" and point.of_turn != self._stepped_from:
+        if self._mode == "step_turn" and point.of_turn != self._stepped_from:
             return "step", ""
         return None, ""
 
@@ -210,7 +202,7 @@ class Gate:
             )
         )
         if self.watched:
-            release = await self._wait_for_word(number, reason, point, tuple(choices), seq)
+            release = await self._wait_for_answer(number, reason, point, tuple(choices), seq)
             release = self._with_secrets(release, drafts)
         else:
             release = unattended or Release(choices[0].id, by="policy")
@@ -237,7 +229,7 @@ class Gate:
                 edits[name] = self._journal.restored(edited, text)
         return replace(release, edits=edits)
 
-    async def _wait_for_word(
+    async def _wait_for_answer(
         self,
         number: int,
         reason: HoldReason,
@@ -253,7 +245,7 @@ class Gate:
             return await answer
         finally:
             self.hold = None
-            self._set("pausing" if self._wish == "pause" else "running")
+            self._set("pausing" if self._mode == "pause" else "running")
 
     def _set(self, state: GateState) -> None:
         self.state = state
@@ -270,14 +262,14 @@ class Gate:
         self._refuse_when_closed()
         if self.state == "held":
             raise CommandRefused("it is held already")
-        self._wish = "pause"
+        self._mode = "pause"
         self._set("pausing")
 
     def _refuse_when_closed(self) -> None:
         if self.state == "closed":
             raise CommandRefused("the conversation is over")
 
-    def go(self, wish: RunMode) -> None:
+    def go(self, mode: RunMode) -> None:
         """Runs, or steps. Answers the hold that is there when its first choice is to go on.
 
         Raises `CommandRefused` when the hold needs a decision.
@@ -285,10 +277,10 @@ class Gate:
         hold = self.hold
         if hold is None:
             self._refuse_when_closed()
-            self._wish = wish
-            place = self._journal.place
-            self._stepped_from = (place.session, place.turn, place.attempt)
-            if self.state == "pausing" and wish == "run":
+            self._mode = mode
+            turn = self._journal.current
+            self._stepped_from = (turn.session, turn.turn, turn.attempt)
+            if self.state == "pausing" and mode == "run":
                 self._set("running")
             return
         if hold.reason not in ("pause", "step", "breakpoint", "ending"):
@@ -296,7 +288,7 @@ class Gate:
                 f"this hold needs a decision ({hold.reason}): choose "
                 + ", ".join(choice.label for choice in hold.choices)
             )
-        self._wish = wish
+        self._mode = mode
         self._stepped_from = hold.point.of_turn
         self._answer(hold, Release(hold.choices[0].id))
 
@@ -311,10 +303,10 @@ class Gate:
         if choice not in {offered.id for offered in hold.choices}:
             offered = ", ".join(offer.id for offer in hold.choices)
             raise CommandRefused(f"this hold does not offer {choice!r}; it offers {offered}")
-        # A word to a hold that a pause or a step made means "and then run", except for what holds
-        # again by itself.
+        # An answer to a hold that a pause or a step made means "and then run", except for what
+        # holds again by itself.
         if choice in (GO.id, END.id) and hold.reason in ("pause", "step", "breakpoint", "ending"):
-            self._wish = "run"
+            self._mode = "run"
         self._answer(hold, Release(choice, dict(edits)))
 
     @staticmethod

@@ -43,6 +43,16 @@ class CurrentTurn:
         self.attempt: int | None = None
         self.call: int | None = None
 
+    def move_to(
+        self,
+        session: int | None,
+        turn: int | None = None,
+        side: Side | None = None,
+        attempt: int | None = None,
+    ) -> None:
+        """What comes from now on belongs there."""
+        self.session, self.turn, self.side, self.attempt = session, turn, side, attempt
+
     def fields(self) -> dict[str, Any]:
         """The envelope fields of the turn in progress."""
         return {
@@ -59,7 +69,7 @@ class Journal:
     def __init__(self, writer: LogWriter) -> None:
         self.writer = writer
         self.transcript = Transcript()
-        self.place = CurrentTurn()
+        self.current = CurrentTurn()
         self._sinks: list[Sink] = []
         self._lock = threading.RLock()
         self._process = os.getpid()
@@ -109,7 +119,7 @@ class Journal:
 
     def emit_here(self, kind: type[Record], /, **fields: Any) -> int:
         """Writes a record of the turn in progress."""
-        return self.emit(kind(**{**self.place.fields(), **fields}))
+        return self.emit(kind(**{**self.current.fields(), **fields}))
 
     def close(self, termination: dict[str, Any] | None, totals: dict[str, Any]) -> None:
         """Writes the trailer; does nothing the second time."""

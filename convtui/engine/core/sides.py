@@ -38,14 +38,14 @@ class CheckedHooks:
 
     def extract_signals(self, raw: str) -> list[SignalMatch]:
         """What `extract_signals` finds."""
-        found = self._run("extract_signals", self.target.extract_signals, raw)
-        if not isinstance(found, (list, tuple)):
+        signals = self._run("extract_signals", self.target.extract_signals, raw)
+        if not isinstance(signals, (list, tuple)):
             raise HookError(
-                f"extract_signals returned {type(found).__name__} instead of a list of signals",
+                f"extract_signals returned {type(signals).__name__} instead of a list of signals",
                 hook="extract_signals",
             )
         matches: list[SignalMatch] = []
-        for item in found:
+        for item in signals:
             if isinstance(item, SignalMatch):
                 matches.append(item)
             elif isinstance(item, str):
@@ -78,8 +78,8 @@ class CheckedHooks:
 
     def metadata(self) -> dict[str, Any]:
         """`last_response_metadata` of the side, where it has such a thing."""
-        found = getattr(self.target, "last_response_metadata", None)
-        return jsonable(found) if found and isinstance(found, dict) else {}
+        metadata = getattr(self.target, "last_response_metadata", None)
+        return jsonable(metadata) if metadata and isinstance(metadata, dict) else {}
 
     @staticmethod
     def _run(hook: str, function: Callable[..., Any], *arguments: Any) -> Any:

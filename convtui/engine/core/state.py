@@ -42,6 +42,12 @@ class SessionState:
     warm: WarmContext | None = None
     """What stands before that in everything the provider is sent."""
 
+    def skip(self, speaker: Speaker) -> None:
+        """Counts a discarded turn after which the other side goes on."""
+        self.skips += 1
+        self.skipped = speaker
+        self.retries = 0
+
     @property
     def last_speaker(self) -> Speaker | None:
         """Who spoke last."""
@@ -105,7 +111,7 @@ class ConversationState:
         """The committed turns that `max_turns` counts."""
         if self.scenario.turns_scope == "session":
             return len(session.turns)
-        return sum(len(each.turns) for each in self.sessions.values())
+        return sum(len(held.turns) for held in self.sessions.values())
 
     def cap(self, session: SessionState) -> int:
         """`max_turns` as it is in force: one more where the provider would not have the last."""

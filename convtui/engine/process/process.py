@@ -78,8 +78,8 @@ class Engine:
         with contextlib.suppress(Exception):
             journal.emit(
                 ProviderOutput(
-                    **journal.place.fields(),
-                    call=journal.place.call,
+                    **journal.current.fields(),
+                    call=journal.current.call,
                     stream=stream,
                     text=text,
                     dropped=dropped or None,

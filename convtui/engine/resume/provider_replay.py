@@ -49,7 +49,7 @@ class _Given:
     @property
     def whole(self) -> str:
         """The calls, one a line, and the text."""
-        return "\n".join([*(f"-> {each}" for each in self.calls), self.text])
+        return "\n".join([*(f"-> {call}" for call in self.calls), self.text])
 
 
 class ProviderReplay:
@@ -102,13 +102,12 @@ class ProviderReplay:
     async def turns(self, index: int) -> None:
         """Asks for every answer of a session again.
 
-        A call that fails holds; raises `GivenUpError` when it is to fail.
+        A call that fails holds; raises its `ConversationError` when it is to fail.
         """
         recorded = self._state.sessions.get(index)
         if recorded is None:
             return
-        place = self._journal.place
-        place.session, place.turn, place.side, place.attempt = index, None, "provider", None
+        self._journal.current.move_to(index, side="provider")
         session = self._again.open_session(index, recorded.session_type, recorded.first_speaker)
         summary = self._seed.compressed.get(index)
         for turn in recorded.turns:
@@ -150,20 +149,18 @@ class ProviderReplay:
 
     async def _compare(self, session: SessionState, turn: HistoryTurn) -> None:
         item = self._items.get((turn.session, turn.turn), {})
-        said = turn.text if turn.reply is None else turn.reply
-        then = _Given(_called(turn.messages), said)
-        try:
-            now = await self._give(session, turn.messages)
+        text = turn.text if turn.reply is None else turn.reply
+        then = _Given(_called(turn.messages), text)
+        now = await self._give(session, turn.messages)
+        if isinstance(now, _Given):
             result = drive(
                 now.text,
                 self._hooks,
                 Rules(speaker="provider", on_signal=self._scenario.on_signal, at_turn=turn.turn),
             )
-            if result.error is not None:
-                raise result.error
-            now.text = result.text
-        except ConversationError as error:
-            self._differs(session, "error", then, str(error))
+            now = result.error or _Given(now.calls, result.text)
+        if isinstance(now, ConversationError):
+            self._differs(session, "error", then, str(now))
             return
         by_hand = item.get("edited") or (item.get("human") and item.get("draft") != "sent")
         if not by_hand:
@@ -173,12 +170,11 @@ class ProviderReplay:
     async def _compare_pending(self, session: SessionState, pending: Pending) -> None:
         """The reply that was received and not said yet: its hooks run when it goes on."""
         reply = pending.reply
-        last = [_call(each.name, each.arguments) for each in reply.tool_calls]
+        last = [_call(call.name, call.arguments) for call in reply.tool_calls]
         then = _Given([*_called(pending.messages), *last], reply.text)
-        try:
-            now = await self._give(session, pending.messages)
-        except ConversationError as error:
-            self._differs(session, "error", then, str(error))
+        now = await self._give(session, pending.messages)
+        if isinstance(now, ConversationError):
+            self._differs(session, "error", then, str(now))
             return
         self._judge(session, then, now)
 
@@ -200,32 +196,39 @@ class ProviderReplay:
                 "replayed": now,
             }
         )
-        words = {"tools": "it calls other tools", "error": "it fails"}.get(what, "it answers")
+        difference = {"tools": "it calls other tools", "error": "it fails"}.get(what, "it answers")
         self._journal.emit(
             Warned(
                 session=session.index,
                 turn=number,
                 side="provider",
                 code="drift",
-                message=f"drift at {session.index}:{number}: {words} now:"
+                message=f"drift at {session.index}:{number}: {difference} now:"
                 f" {one_line(now, _SHOWN)!r}, on record: {one_line(then.whole, _SHOWN)!r}",
             )
         )
 
-    async def _give(self, session: SessionState, messages: Sequence[Message]) -> _Given:
+    async def _give(
+        self, session: SessionState, messages: Sequence[Message]
+    ) -> _Given | ConversationError:
         """Asks for a turn again, with the tool messages that are on record between its calls."""
         self._asked += 1
         calls: list[str] = []
         extra: list[Message] = []
-        for number, messages_of_round in enumerate(_rounds(messages), 1):
+        text = ""
+        for number, results in enumerate((*_rounds(messages), ()), 1):
             reply = await self._ask(session, extra, number)
-            calls += [_call(each.name, each.arguments) for each in reply.tool_calls]
-            extra += messages_of_round
-        reply = await self._ask(session, extra, len(_rounds(messages)) + 1)
-        calls += [_call(each.name, each.arguments) for each in reply.tool_calls]
-        return _Given(calls, reply.text)
+            if isinstance(reply, ConversationError):
+                return reply
+            calls += [_call(call.name, call.arguments) for call in reply.tool_calls]
+            extra += results
+            text = reply.text
+        return _Given(calls, text)
 
-    async def _ask(self, session: SessionState, extra: Sequence[Message], number: int) -> Reply:
+    async def _ask(
+        self, session: SessionState, extra: Sequence[Message], number: int
+    ) -> Reply | ConversationError:
+        """One call; the error that it failed of when the replay is to go on without its reply."""
         provider = self._provider
         messages = chat(provider, self._scenario, session, extra)
         tools = self._toolbox.schemas
@@ -237,7 +240,7 @@ class ProviderReplay:
             history=tuple(session.turns),
             tools=tools,
         )
-        question = CallRequest(
+        call = CallRequest(
             "provider",
             lambda: provider.respond(request),
             messages,
@@ -249,7 +252,7 @@ class ProviderReplay:
         )
         while True:
             try:
-                return (await self._caller.ask(question)).reply
+                result = await self._caller.ask(call)
             except ConversationError as error:
                 release = await self._gate.wait(
                     "error",
@@ -260,17 +263,11 @@ class ProviderReplay:
                     error=describe_error(error, redact=self._redact),
                 )
                 if release.choice == FAIL.id:
-                    raise GivenUpError(error) from error
-                if release.choice == CONTINUE.id:
                     raise
-
-
-class GivenUpError(Exception):
-    """A call of the replay has failed with `error`, and so is the conversation to."""
-
-    def __init__(self, error: ConversationError) -> None:
-        self.error = error
-        super().__init__(str(error))
+                if release.choice == CONTINUE.id:
+                    return error
+            else:
+                return result.reply
 
 
 def _rounds(messages: Sequence[Message]) -> list[list[Message]]:

@@ -151,8 +151,8 @@ class ResumeState:
     @property
     def matches(self) -> list[SignalMatch]:
         """The signals of the turn that is unsettled."""
-        found = (self.unsettled or {}).get("matches", ())
-        return [SignalMatch.of(match) for match in found]
+        matches = (self.unsettled or {}).get("matches", ())
+        return [SignalMatch.of(match) for match in matches]
 
     def _open(self, state: ConversationState, index: int) -> None:
         name = self.prepared[index - 1] if index <= len(self.prepared) else "default"
@@ -198,7 +198,7 @@ def read_seed(parent: ContinueFrom) -> ResumeState:
     over and has nothing to go on with.
     """
     path = Path(parent.log)
-    collector = ResumeFold()
+    fold = ResumeFold()
     with LogReader(path) as reader:
         reader.advance()
         last = len(reader.transcript.offsets) - 1
@@ -208,7 +208,7 @@ def read_seed(parent: ContinueFrom) -> ResumeState:
             try:
                 if ordinal in reader.incomplete:
                     raise ValueError("a field that it must have is missing or damaged")
-                collector.take(record)
+                fold.take(record)
             except (LookupError, TypeError, ValueError, AttributeError) as error:
                 raise LogError(
                     f"{path}: record {record.get('seq')} ({record.get('type')}) is damaged; this"
@@ -216,80 +216,80 @@ def read_seed(parent: ContinueFrom) -> ResumeState:
                 ) from error
         # Lines count from 1, records from 0; a damaged line is one that was written, too.
         damage = [
-            f"line {found.line} of the log that is gone on with is damaged ({found.code}); what it"
-            " said is left out"
-            for found in reader.findings
-            if found.code in _LOSSES and found.line <= collector.last_seq + 1
+            f"line {finding.line} of the log that is gone on with is damaged ({finding.code});"
+            " what it said is left out"
+            for finding in reader.findings
+            if finding.code in _LOSSES and finding.line <= fold.last_seq + 1
         ]
-    reopened = _reopen(collector, path, any_ending=parent.kind in ("go_on", "compress"))
-    sha256, _ = digest_until(path, collector.last_seq)
-    header = collector.header
+    reopened = _reopen(fold, path, any_ending=parent.kind in ("go_on", "compress"))
+    sha256, _ = digest_until(path, fold.last_seq)
+    header = fold.header
     # Where the stage is known at which it stood, the gate holds there.
     hold_at_once = parent.held and parent.stage is None
-    pending = collector.pending(str(header.get("id", "")), hold_at_once)
+    pending = fold.pending(str(header.get("id", "")), hold_at_once)
     if not parent.reuse_reply:
         pending = None
-    interrupted_turn = collector.open
+    interrupted_turn = fold.open
     if pending is not None:
-        collector.numbers[collector.current] = pending.number - 1
+        fold.numbers[fold.current] = pending.number - 1
     elif interrupted_turn is not None:
         # The turn was never said; its number is given out again.
         session = int(interrupted_turn.get("session", 1))
-        collector.numbers[session] = int(interrupted_turn["turn"]) - 1
+        fold.numbers[session] = int(interrupted_turn["turn"]) - 1
     return ResumeState(
         parent=ParentRef(
             id=str(header.get("id", "")),
             file=str(path.resolve()),
-            seq=collector.last_seq,
+            seq=fold.last_seq,
             sha256=sha256,
         ),
         header=header,
         scenario=dict(header.get("scenario", {})),
-        prepared=collector.prepared,
-        current=collector.current,
-        first_speakers=collector.first,
-        turns=collector.turns,
-        numbers=collector.numbers,
-        ended=collector.ended,
-        retries=collector.retries,
-        skips=collector.skips,
-        skipped=collector.skipped,
+        prepared=fold.prepared,
+        current=fold.current,
+        first_speakers=fold.first,
+        turns=fold.turns,
+        numbers=fold.numbers,
+        ended=fold.ended,
+        retries=fold.retries,
+        skips=fold.skips,
+        skipped=fold.skipped,
         pending=pending,
-        unsettled=collector.unsettled,
-        speaks_next=collector.speaks_next,
-        was_reset=collector.was_reset,
+        unsettled=fold.unsettled,
+        speaks_next=fold.speaks_next,
+        was_reset=fold.was_reset,
         reopened=reopened,
-        metadata=collector.metadata,
-        conversation_id=collector.metadata.get("conversation_id"),
-        inherited=collector.usage,
-        accepted_unrestored=collector.unrestored,
-        taken_over=sorted(collector.taken_over),
-        approve_tools=collector.approve_tools,
-        budget=collector.budget,
-        compressed=collector.compressed,
-        responder=collector.responder.as_data(),
-        warm=collector.warm,
+        metadata=fold.metadata,
+        conversation_id=fold.metadata.get("conversation_id"),
+        inherited=fold.usage,
+        accepted_unrestored=fold.unrestored,
+        taken_over=sorted(fold.taken_over),
+        approve_tools=fold.approve_tools,
+        budget=fold.budget,
+        compressed=fold.compressed,
+        responder=fold.responder.as_data(),
+        warm=fold.warm,
         damage=damage,
     )
 
 
-def _reopen(collector: ResumeFold, path: Path, *, any_ending: bool) -> str | None:
+def _reopen(fold: ResumeFold, path: Path, *, any_ending: bool) -> str | None:
     """Opens the last session again where its ending allows that; returns the ending's kind."""
-    if collector.in_session or not collector.ended:
+    if fold.in_session or not fold.ended:
         return None
-    last = collector.ended[-1]
+    last = fold.ended[-1]
     kind = str((last.get("termination") or {}).get("kind"))
-    whole = collector.termination or {}
-    more = len(collector.prepared) > int(last["session"])
+    whole = fold.termination or {}
+    more = len(fold.prepared) > int(last["session"])
     # A limit ends a session, and the next one is held; only where it ended all is it taken back.
     ended_all = not more or whole.get("kind") == kind
     if any_ending or kind in STOPPED or (kind in LIMITS and ended_all):
         if kind not in STOPPED | LIMITS:
-            collector.unsettled = None
-        collector.ended.pop()
-        collector.responder = collector.closed_responder or collector.responder
-        collector.current = int(last["session"])
-        collector.in_session = True
+            fold.unsettled = None
+        fold.ended.pop()
+        fold.responder = fold.closed_responder or fold.responder
+        fold.current = int(last["session"])
+        fold.in_session = True
         return kind
     if not more:
         over = whole or last.get("termination") or {}

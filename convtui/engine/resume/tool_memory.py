@@ -52,10 +52,10 @@ class ToolMemory:
 
     def was_denied(self, record: RecordDict) -> None:
         """A call was denied: that is its result, even where the log ends before it."""
-        each = ToolCall(str(record.get("id")), str(record.get("name")))
-        result = denied(each, str(record.get("reason") or ""))
+        call = ToolCall(str(record.get("id")), str(record.get("name")))
+        result = denied(call, str(record.get("reason") or ""))
         self._results.setdefault(
-            each.id, {"ok": False, "result": result.body, "error_kind": result.error_kind}
+            call.id, {"ok": False, "result": result.body, "error_kind": result.error_kind}
         )
 
     def returned(self, record: RecordDict) -> None:
@@ -77,7 +77,7 @@ class ToolMemory:
         """The messages of all rounds; of the open one only the calls that have a result."""
         if self.reply is None:
             return list(self.messages)
-        calls = [each for each in self._calls() if each.id in self._results]
+        calls = [call for call in self._calls() if call.id in self._results]
         if not calls:
             return list(self.messages)
         return [
@@ -85,16 +85,16 @@ class ToolMemory:
             {
                 "role": "assistant",
                 "content": self.reply.get("raw") or None,
-                "tool_calls": [each.as_message() for each in calls],
+                "tool_calls": [call.as_message() for call in calls],
             },
             *(
                 {
                     "role": "tool",
-                    "tool_call_id": each.id,
-                    "name": each.name,
-                    "content": as_text(self._results[each.id].get("result")),
+                    "tool_call_id": call.id,
+                    "name": call.name,
+                    "content": as_text(self._results[call.id].get("result")),
                 }
-                for each in calls
+                for call in calls
             ),
         ]
 
@@ -119,15 +119,15 @@ class ToolMemory:
     def _calls(self) -> list[ToolCall]:
         assert self.reply is not None
         calls = distinct(calls_of(self.reply))
-        for each in calls:
-            each.arguments = self._begun.get(each.id, each.arguments)
+        for call in calls:
+            call.arguments = self._begun.get(call.id, call.arguments)
         return calls
 
 
 def calls_of(record: RecordDict) -> list[ToolCall]:
     """The tool calls of an `llm.response`."""
     return [
-        ToolCall(str(each.get("id", "")), str(each["function"]["name"]),
-                 str(each["function"].get("arguments", "")))
-        for each in record.get("tool_calls") or ()
+        ToolCall(str(call.get("id", "")), str(call["function"]["name"]),
+                 str(call["function"].get("arguments", "")))
+        for call in record.get("tool_calls") or ()
     ]  # fmt: skip

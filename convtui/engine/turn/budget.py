@@ -55,7 +55,7 @@ class Limit:
 
 def limits_of(budget: Budget) -> list[Limit]:
     """The limits that a scenario sets."""
-    found: list[Limit] = []
+    limits: list[Limit] = []
     scopes: tuple[tuple[Scope, Any], ...] = (
         ("conversation", budget),
         ("provider", budget.provider),
@@ -63,10 +63,10 @@ def limits_of(budget: Budget) -> list[Limit]:
     )
     for scope, part in scopes:
         if part is not None and part.tokens is not None:
-            found.append(Limit(scope, "tokens", part.tokens))
+            limits.append(Limit(scope, "tokens", part.tokens))
         if part is not None and part.cost is not None:
-            found.append(Limit(scope, "cost", part.cost))
-    return found
+            limits.append(Limit(scope, "cost", part.cost))
+    return limits
 
 
 def used_of(what: What, sides: Iterable[Mapping[str, Any]]) -> float:
@@ -109,9 +109,9 @@ class _Learned:
 class BudgetGuard:
     """Notices the completion that crosses a limit; `out` is the ending that follows."""
 
-    def __init__(self, table: TurnContext) -> None:
-        self._table = table
-        self.limits = limits_of(table.scenario.budget)
+    def __init__(self, context: TurnContext) -> None:
+        self._context = context
+        self.limits = limits_of(context.scenario.budget)
         self.out: Termination | None = None
         self.crossed: Limit | None = None
         """The limit that was crossed last."""
@@ -132,13 +132,13 @@ class BudgetGuard:
         known = self._learned.get(side)
         chars = size_of(messages)
         ratio = known.chars / known.prompt if known and known.prompt else _CHARS_PER_TOKEN
-        found: dict[str, Any] = {"prompt_tokens": round(chars / ratio)}
+        estimate: dict[str, Any] = {"prompt_tokens": round(chars / ratio)}
         if known is not None and known.calls and known.prompt:
-            found["completion_tokens"] = round(known.completion / known.calls)
+            estimate["completion_tokens"] = round(known.completion / known.calls)
             if known.priced:
-                tokens = found["prompt_tokens"] + found["completion_tokens"]
-                found["cost"] = round(tokens * known.cost / known.priced, 6)
-        return found
+                tokens = estimate["prompt_tokens"] + estimate["completion_tokens"]
+                estimate["cost"] = round(tokens * known.cost / known.priced, 6)
+        return estimate
 
     def in_words(self, estimate: Mapping[str, Any]) -> str:
         """An estimate beside what is left, for a hold before the call."""
@@ -168,12 +168,12 @@ class BudgetGuard:
 
     def _used(self) -> dict[str, Used]:
         """What each side has used, in this log and in those before it."""
-        return used_by_side(self._table.journal.transcript)
+        return used_by_side(self._context.journal.transcript)
 
     def _look_back(self) -> None:
         """What earlier logs had crossed does not fire again; what was raised in them stays so."""
         self._seeded = True
-        transcript = self._table.journal.transcript
+        transcript = self._context.journal.transcript
         counters = transcript.seed.get("counters") or {}
         apply_raised(self.limits, counters.get("budget") or ())
         before = inherited_usage(transcript)
@@ -198,7 +198,7 @@ class BudgetGuard:
             limit.fired = True
             self.crossed = self.crossed or limit
             details.append(limit.in_words(total))
-            self._table.journal.emit_here(
+            self._context.journal.emit_here(
                 BudgetCrossed,
                 scope=limit.scope,
                 what=limit.what,
@@ -208,9 +208,9 @@ class BudgetGuard:
         if self.crossed is None:
             return None, ""
         detail = "; ".join(details)
-        action = self._table.scenario.budget.on_exceeded
-        gate = self._table.gate
-        if action == "pause" and (gate.watched or gate.on_pause != "continue"):
+        action = self._context.scenario.budget.on_exceeded
+        holds = self._context.holds
+        if action == "pause" and (holds.watched or not holds.goes_on_unwatched):
             return "budget", detail
         if action == "stop":
             self.end(detail)
@@ -238,7 +238,7 @@ class BudgetGuard:
                 return f"{wanted:g} is not above what was used ({used:,.6g})"
             limit.limit = wanted
         limit.fired = False
-        self._table.journal.emit_here(
+        self._context.journal.emit_here(
             BudgetRaised, scope=limit.scope, what=limit.what, limit=limit.limit, before=before
         )
         return None
@@ -246,7 +246,7 @@ class BudgetGuard:
     def end(self, detail: str) -> None:
         """The turn in progress is the last."""
         self.out = Termination(
-            kind="budget", by="harness", reason=detail, at_turn=self._table.number
+            kind="budget", by="harness", reason=detail, at_turn=self._context.number
         )
 
 
@@ -262,20 +262,20 @@ async def unknown_usage(
     `user` is the persona's simulator and the model that it calls, if it calls one; `priced` tells
     whether the price of a model is known.
     """
-    found: list[str] = []
+    sentences: list[str] = []
     limits = limits_of(budget)
     if any(limit.scope != "persona" for limit in limits):
         model = getattr(provider.provider, "model", None)
         if provider.kind == "litellm" and isinstance(model, str):
-            found += await _unpriced(limits, "provider", model, priced)
+            sentences += await _unpriced(limits, "provider", model, priced)
         elif provider.kind != "demo":
-            found.append(
+            sentences.append(
                 f"what {provider.provider.name} uses is unknown unless its code says it (a Reply"
                 " with usage): until then it does not count towards the budget"
             )
     if user is not None and any(limit.scope != "provider" for limit in limits):
-        found += await _unpriced(limits, user[0], user[1], priced)
-    return found
+        sentences += await _unpriced(limits, user[0], user[1], priced)
+    return sentences
 
 
 async def _unpriced(

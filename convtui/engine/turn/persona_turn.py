@@ -4,167 +4,189 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
-from convtui.engine.calls.calls import CallCancelledError, CallRequest, CallResult
+from convtui.engine.calls.calls import CallRequest, CallResult
 from convtui.engine.core.gate import ABSTAIN, AGAIN, FAIL, GO, REPLY, SKIP, STOP, Release
-from convtui.engine.core.state import SessionState
+from convtui.engine.core.state import ConversationState, SessionState
 from convtui.engine.turn.budget import BudgetGuard
-from convtui.engine.turn.context import TurnContext, Utterance, part_types
-from convtui.engine.turn.response import ResponseGate
-from convtui.errors import ConversationError, ResponderError
+from convtui.engine.turn.context import Attempt, TurnContext
+from convtui.engine.turn.outcomes import AskAgain, GivenUp
+from convtui.engine.turn.response import ResponseStage
+from convtui.engine.turn.utterance import Contribution, Utterance
+from convtui.errors import CallCancelledError, ConversationError, ResponderError
 from convtui.models.base import Reply
-from convtui.records.models import DebugEdited, HoldReason, RecordDict, UserDecided, Warned
+from convtui.records.models import DebugEdited, HoldReason, RecordDict, UserDecided
 from convtui.simulators.base import (
     Abstain,
     Asked,
     CapExhausted,
     Decision,
+    EndConversation,
     Say,
     Stop,
     Undecided,
     UserAction,
+    UserSimulator,
     View,
 )
 from convtui.simulators.responder import ResponderSimulator, used_up
 
-FORCED = (REPLY, STOP, ABSTAIN)
+_FORCED = (REPLY, STOP, ABSTAIN)
 _HELD = (GO, REPLY, STOP, ABSTAIN, AGAIN, SKIP)
 
 
-class PersonaWords:
+def is_forced(release: Release) -> bool:
+    """Whether an answer is a decision in place of a responder's."""
+    return release.choice in {choice.id for choice in _FORCED}
+
+
+class PersonaTurn:
     """Asks the user simulator, and takes a responder's decisions through the gate."""
 
-    def __init__(self, table: TurnContext, response: ResponseGate, budget: BudgetGuard) -> None:
-        self._table = table
+    def __init__(
+        self,
+        context: TurnContext,
+        response: ResponseStage,
+        budget: BudgetGuard,
+        *,
+        state: ConversationState,
+        simulator: UserSimulator,
+    ) -> None:
+        self._context = context
         self._response = response
         self._budget = budget
+        self._state = state
+        self.simulator = simulator
 
     @property
     def responder(self) -> ResponderSimulator | None:
         """The simulator, where it decides before it speaks."""
-        simulator = self._table.simulator
-        return simulator if isinstance(simulator, ResponderSimulator) else None
+        return self.simulator if isinstance(self.simulator, ResponderSimulator) else None
 
-    async def words(self, session: SessionState) -> Utterance | UserAction:
+    async def speak(self, attempt: Attempt) -> Contribution | Undecided | GivenUp:
         """What the simulated user says, or that it is done. Raises `ConversationError`."""
-        view = self.view(session)
-        self._table.simulator.overlay = self._table.params
-        asked = self._table.simulator.ask(view)
+        view = self.view(attempt.session)
+        self.simulator.overlay = attempt.params
+        asked = self.simulator.ask(view)
         if asked.say is not None:
-            if self._table.params:
-                self._table.warn("params", "no model is asked: parameters change nothing here")
-            decision = getattr(asked.say, "decision", None)
-            if decision is not None:
-                self._record(decision)
-            return said(asked.say, asked.say.text if isinstance(asked.say, Say) else "", Reply(""))
+            if attempt.params:
+                self._context.warn("params", "no model is asked: parameters change nothing here")
+            if not isinstance(asked.say, EndConversation) and asked.say.decision is not None:
+                self._record(asked.say.decision)
+            return _contribution(asked.say, Reply(""))
         if asked.side == "responder":
-            return await self._decide(view, asked)
-        answer = await self._answer(asked)
+            return await self._decide(attempt, view, asked)
+        result = await self._call(attempt, asked)
         because, detail = self._budget.check()
         return await self.heard(
-            view, answer.reply, answer.reply.text, because=because, detail=detail
+            attempt, result.reply, result.reply.text, because=because, detail=detail
         )
 
     async def heard(
-        self, view: View, reply: Reply, raw: str, *, because: HoldReason | None, detail: str
-    ) -> Utterance | UserAction:
+        self, attempt: Attempt, reply: Reply, raw: str, *, because: HoldReason | None, detail: str
+    ) -> Contribution | GivenUp:
         """A reply is there, perhaps edited to `raw`: held where that is due, then interpreted.
 
         An edit that is taken back later leads back to this hold: it may have changed what the
         reply means.
         """
-        original = reply.text
 
-        async def again(told: str) -> Utterance | UserAction:
-            last = self._table.edits.last
-            text = last.after if last is not None and last.field == "raw" else original
-            return await self.heard(
-                view, replace(reply, text=original), text, because="step", detail=told
-            )
+        async def again(message: str) -> Contribution | GivenUp:
+            last = attempt.edits.last
+            text = last.after if last is not None and last.field == "raw" else reply.text
+            return await self.heard(attempt, reply, text, because="step", detail=message)
 
-        text = await self._response.passed(raw, because=because, detail=detail)
-        self._table.reconsider = again
-        interpreted = self._table.simulator.interpret(replace(reply, text=text), view)
-        return said(interpreted, text, reply)
+        text = await self._response.passed(raw, attempt.edits, because=because, detail=detail)
+        if isinstance(text, GivenUp):
+            return text
+        attempt.reconsider = again
+        action = self.simulator.interpret(replace(reply, text=text), self.view(attempt.session))
+        return _contribution(action, reply, text)
 
     def view(self, session: SessionState) -> View:
         """What a user could see by now."""
         return View(
-            turns=self._table.state.visible(session),
+            turns=self._state.visible(session),
             session=session.index,
             session_type=session.session_type,
             turn=session.numbers,
-            task=self._table.scenario.persona.task,
-            start_prompt=self._table.scenario.provider.start_prompt,
+            task=self._context.scenario.persona.task,
+            start_prompt=self._context.scenario.provider.start_prompt,
         )
+
+    # --- calls
+
+    async def _call(self, attempt: Attempt, asked: Asked) -> CallResult:
+        assert asked.open is not None
+        params = {**asked.params, **attempt.params}
+        result = await self._context.caller.ask(
+            CallRequest(
+                asked.side,
+                asked.open,
+                asked.messages,
+                params,
+                params.pop("model", None) or asked.model,
+                stands=asked.stands,
+                tools=asked.tools,
+                estimate=self._budget.estimate(asked.side, asked.messages),
+            )
+        )
+        self._budget.learn(asked.side, asked.messages, result.reply.usage)
+        return result
+
+    async def _call_another_way(self, attempt: Attempt, view: View, asked: Asked) -> CallResult:
+        """As `_call()`; a call that fails is made differently as long as the simulator can."""
+        while True:
+            try:
+                return await self._call(attempt, asked)
+            except CallCancelledError:
+                raise
+            except ConversationError as error:
+                why = self.simulator.another_way(error)
+                if why is None:
+                    raise
+                self._context.warn("responder_json", why)
+                asked = self.simulator.ask(view)
 
     # --- a responder
 
-    async def _decide(self, view: View, asked: Asked) -> Utterance | UserAction:
+    async def _decide(
+        self, attempt: Attempt, view: View, asked: Asked
+    ) -> Contribution | Undecided | GivenUp:
         started = time.perf_counter()
         try:
-            answer = await self._ask(view, asked)
+            result = await self._call_another_way(attempt, view, asked)
         except CallCancelledError:
             raise
         except ConversationError as error:
             failure = f"responder execution failed: {error}"
-            wrong = Decision("error", valid=False, reason=failure)
+            decision = Decision("error", valid=False, reason=failure)
             if asked.for_record:
-                self._record(wrong, for_record=True)
-                return self._exhausted(wrong)
-            self._record(wrong)
+                self._record(decision, for_record=True)
+                return self._exhausted(decision)
+            self._record(decision)
             raise ResponderError(f"responder error: {failure}") from error
         latency = round(time.perf_counter() - started, 4)
-        action = self._table.simulator.interpret(answer.reply, view)
-        return await self.decided(action, answer.reply, call=answer.call, latency=latency)
-
-    def _question(self, asked: Asked) -> CallRequest:
-        assert asked.open is not None
-        params = {**asked.params, **self._table.params}
-        return CallRequest(
-            asked.side,
-            asked.open,
-            asked.messages,
-            params,
-            params.pop("model", None) or asked.model,
-            stands=asked.stands,
-            tools=asked.tools,
-            estimate=self._budget.estimate(asked.side, asked.messages),
-        )
-
-    async def _answer(self, asked: Asked) -> CallResult:
-        answer = await self._table.caller.ask(self._question(asked))
-        self._budget.learn(asked.side, asked.messages, answer.reply.usage)
-        return answer
-
-    async def _ask(self, view: View, asked: Asked) -> CallResult:
-        while True:
-            try:
-                return await self._answer(asked)
-            except CallCancelledError:
-                raise
-            except ConversationError as error:
-                why = self._table.simulator.another_way(error)
-                if why is None:
-                    raise
-                self._table.journal.emit_here(Warned, code="responder_json", message=why)
-                asked = self._table.simulator.ask(view)
+        action = self.simulator.interpret(result.reply, view)
+        return await self.decided(attempt, action, result.reply, call=result.call, latency=latency)
 
     async def decided(
         self,
+        attempt: Attempt,
         action: UserAction,
         reply: Reply,
         *,
         call: int | None = None,
         latency: float | None = None,
         held: bool = False,
-    ) -> Utterance | UserAction:
+    ) -> Contribution | Undecided | GivenUp:
         """A decision is there: recorded, held where that is due, and perhaps replaced by hand.
 
-        Raises `ResponderError` for one that does not count, when nobody deals with it.
+        One that does not count is given back as it is.
         """
-        decision: Decision | None = getattr(action, "decision", None)
+        assert not isinstance(action, EndConversation)
+        decision = action.decision
         assert decision is not None
         exhausted = isinstance(action, CapExhausted)
         self._record(decision, call=call, latency=latency, for_record=exhausted)
@@ -172,96 +194,109 @@ class PersonaWords:
         if exhausted:
             return self._exhausted(decision)
         if isinstance(action, Undecided):
-            return await self._undecided(action, decision)
-        if held and because is None and self._table.gate.watched:
+            return action
+        if held and because is None and self._context.holds.watched:
             because, detail = "pause", "this decision had been made before; it was not asked for"
-        return await self._held(action, decision, reply, because, detail)
+        return await self._held(attempt, action, decision, reply, because=because, detail=detail)
 
     async def _held(
         self,
+        attempt: Attempt,
         action: UserAction,
         decision: Decision,
         reply: Reply,
+        *,
         because: HoldReason | None,
         detail: str,
-    ) -> Utterance | UserAction:
-        release = await self._response.hold(
-            lambda: _drafts(decision), _HELD, because, detail, answered=self._again_with_brief
-        )
-        if release is not None and release.choice in {choice.id for choice in FORCED}:
+    ) -> Contribution | GivenUp:
+        release = await self._response.hold(lambda: _drafts(decision), _HELD, because, detail)
+        if isinstance(release, GivenUp):
+            return self._again_with_brief(release)
+        if release is not None and is_forced(release):
 
-            async def again(told: str) -> Utterance | UserAction:
+            async def again(message: str) -> Contribution | GivenUp:
                 # The newest record of a decision counts.
                 self._record(decision)
-                return await self._held(action, decision, reply, "step", told)
+                return await self._held(
+                    attempt, action, decision, reply, because="step", detail=message
+                )
 
-            self._table.reconsider = again
-            return self.forced(release, decision)
-        return said(action, action.text if isinstance(action, Say) else "", reply)
+            attempt.reconsider = again
+            return self.forced(attempt, release, decision)
+        return _contribution(action, reply)
 
-    async def _undecided(self, action: Undecided, decision: Decision) -> Utterance | UserAction:
+    async def decided_by_hand(self, attempt: Attempt, action: Undecided) -> Contribution | GivenUp:
+        """The decision in place of one that does not count.
+
+        Raises `ResponderError` when nobody makes it.
+        """
         error = ResponderError(f"responder error: {action.reason}")
-        release = await self.failed(error, decision)
-        return self.forced(release, decision)
+        release = await self.failed(error, action.decision)
+        if isinstance(release, GivenUp):
+            return release
+        return self.forced(attempt, release, action.decision)
 
-    async def failed(self, error: ConversationError, decision: Decision | None = None) -> Release:
+    async def failed(
+        self, error: ConversationError, decision: Decision | None = None
+    ) -> Release | GivenUp:
         """Holds on a decision that is missing, until one is made by hand; else lets it fail."""
-        if not self._table.gate.watched:
-            raise error
-        wrong = decision or Decision("error", valid=False, reason=str(error))
-        release = await self._table.hold_on(
-            error, "response", _drafts(wrong), (AGAIN, REPLY, STOP, ABSTAIN, SKIP, FAIL)
+        decision = decision or Decision("error", valid=False, reason=str(error))
+        release = await self._context.holds.on_error(
+            error, "response", _drafts(decision), (AGAIN, REPLY, STOP, ABSTAIN, SKIP, FAIL)
         )
-        if release.choice == FAIL.id:
-            raise error
-        self._again_with_brief(release)
-        self._table.answer_common(release)
-        return release
+        return self._again_with_brief(release) if isinstance(release, GivenUp) else release
 
-    def _again_with_brief(self, release: Release) -> None:
-        """Puts an edited brief in place before it is asked again."""
-        text = release.edits.get("instructions")
+    def _again_with_brief(self, outcome: GivenUp) -> GivenUp:
+        """Puts an edited brief in place before the responder is asked again."""
         responder = self.responder
-        if release.choice != AGAIN.id or not isinstance(text, str) or responder is None:
-            return
-        if text.strip() and text != responder.instructions:
+        if not isinstance(outcome, AskAgain) or responder is None:
+            return outcome
+        text = outcome.edits.get("instructions")
+        if isinstance(text, str) and text.strip() and text != responder.instructions:
             before = responder.edit_brief(text)
-            self._table.journal.emit_here(DebugEdited, field="brief", before=before, after=text)
+            self._context.journal.emit_here(DebugEdited, field="brief", before=before, after=text)
+        return outcome
 
-    def forced(self, release: Release, before: Decision | None = None) -> Utterance | UserAction:
+    def forced(
+        self, attempt: Attempt, release: Release, before: Decision | None = None
+    ) -> Contribution:
         """The decision that a human makes in place of the responder."""
-        kind = release.choice
         text = str(release.edits.get("raw", release.edits.get("text", "")))
         reason = str(release.edits.get("reason", "")).strip()
-        action: UserAction
-        if kind == REPLY.id:
-            action = Say(text, decision=Decision("reply", arguments={"answer": text}))
-        elif kind == STOP.id:
+        action: Contribution
+        if release.choice == REPLY.id:
+            decision = Decision("reply", arguments={"answer": text})
+            # What a human wrote is the human's; that the responder replied at all may be its own.
+            action = Utterance(text, human=True)
+        elif release.choice == STOP.id:
             reason = reason or "stopped by hand"
-            stop = Decision("stop", arguments={}, reason=reason)
-            action = Stop(reason, decision=stop, by="human")
+            decision = Decision("stop", arguments={}, reason=reason)
+            action = Stop(reason, decision=decision, by="human")
         else:
             reason = reason or "abstained by hand"
-            abstain = Decision("abstain", arguments={"reason": reason}, reason=reason)
-            action = Abstain(reason, decision=abstain, by="human")
-        assert action.decision is not None
-        self._record(action.decision, by="human")
+            decision = Decision("abstain", arguments={"reason": reason}, reason=reason)
+            action = Abstain(reason, decision=decision, by="human")
+        self._record(decision, by="human")
         if before is not None:
-            self._table.edits.note(
+            attempt.edits.note(
                 "decision",
                 _in_words(before),
-                _in_words(action.decision),
+                _in_words(decision),
                 "response",
-                final=self._table.reconsider is None,
+                final=attempt.reconsider is None,
             )
-        # What a human wrote is the human's; that the responder replied at all may be its own.
-        return said(action, text, Reply(""), human=kind == REPLY.id)
+        return action
 
-    def forced_again(self, record: RecordDict) -> Utterance | UserAction:
+    def forced_again(self, attempt: Attempt, record: RecordDict) -> Contribution:
         """The decision of a human that a log holds."""
         answer = (record.get("arguments") or {}).get("answer", "")
         edits = {"raw": answer, "reason": record.get("reason") or ""}
-        return self.forced(Release(str(record.get("kind")), edits))
+        return self.forced(attempt, Release(str(record.get("kind")), edits))
+
+    def overrule(self) -> None:
+        """The ending that the simulated user decided on was overridden."""
+        if self.responder is not None:
+            self.responder.overrule()
 
     def _exhausted(self, decision: Decision) -> CapExhausted:
         cap = self.responder.max_followups if self.responder is not None else 0
@@ -273,11 +308,11 @@ class PersonaWords:
         *,
         call: int | None = None,
         latency: float | None = None,
-        by: str = "responder",
+        by: Literal["responder", "human"] = "responder",
         for_record: bool = False,
     ) -> None:
         responder = self.responder
-        self._table.journal.emit_here(
+        self._context.journal.emit_here(
             UserDecided,
             side="responder",
             call=call,
@@ -297,20 +332,12 @@ class PersonaWords:
         )
 
 
-def said(
-    action: UserAction, raw: str, reply: Reply, *, human: bool = False
-) -> Utterance | UserAction:
-    """An action as the turn takes it: words where something is said, in `reply` or without one."""
+def _contribution(action: UserAction, reply: Reply, raw: str = "") -> Contribution:
+    """An action of the simulated user, in `reply` or without one; `raw` is that reply as edited."""
     if isinstance(action, Say):
-        return Utterance(
-            raw or action.text,
-            metadata=dict(reply.metadata),
-            then=action.then,
-            human=human,
-            incomplete=reply.incomplete,
-            finish_reason=reply.finish_reason,
-            parts=part_types(reply),
-        )
+        return Utterance.of_reply(reply, raw or action.text, then=action.then)
+    if isinstance(action, Undecided):
+        raise ResponderError(f"responder error: {action.reason}")
     return action
 
 
@@ -323,10 +350,10 @@ def _drafts(decision: Decision) -> list[dict[str, Any]]:
         "valid": decision.valid,
         "reason": decision.reason,
     }
-    told = {name: value for name, value in fields.items() if value is not None}
+    known = {name: value for name, value in fields.items() if value is not None}
     answer = arguments.get("answer", decision.reason or "")
     return [
-        {"field": "decision", "label": "decision", "text": decision.kind, "decision": told},
+        {"field": "decision", "label": "decision", "text": decision.kind, "decision": known},
         {"field": "raw", "label": "answer", "text": answer if isinstance(answer, str) else ""},
     ]
 

@@ -1,6 +1,6 @@
 """What happens to a reply: signals, post-process, discard, commit, terminate. One place, one order.
 
-`pipeline()` is a synchronous generator. It yields the draft of every stage that ran and gets it
+`pipeline()` is a synchronous generator. It yields the result of every stage that ran and gets it
 back, perhaps edited. The engine drives it through the gate, rehook drives it bare. It touches
 neither disk nor clock-driven state and calls nothing but the side's hooks.
 """
@@ -123,8 +123,8 @@ class StageResult:
 
 
 @dataclass(slots=True, frozen=True)
-class Outcome:
-    """How the turn came out."""
+class PipelineResult:
+    """How an utterance came out of the stages."""
 
     result: Literal["commit", "end", "retry", "skip"]
     raw: str
@@ -147,34 +147,26 @@ def has_global_signal(signal: str, text: str) -> bool:
 
 def pipeline(
     raw: str, hooks: Hooks, rules: Rules, interim: Sequence[Interim] = ()
-) -> Generator[StageResult, StageResult, Outcome]:
+) -> Generator[StageResult, StageResult, PipelineResult]:
     """Takes a raw reply through stages `signals` to `terminate`.
 
     `interim` is what the model said beside its tool calls in earlier rounds of the turn: signals
     are looked for in it as well, and where it is said it is post-processed, text by text.
 
-    Yields one draft for every stage that runs: `signals`, `post_process`, `discard` (only when a
+    Yields one result for each stage that runs: `signals`, `post_process`, `discard` (only when a
     declared signal that is not ignored was found), `commit` (not for a discarded turn) and
     `terminate` (only when something ends the session). The driver commits between receiving the
-    `commit` draft and sending it back, so that the caps count that turn. A failing hook is a draft
-    with `error`; sent back with `again` the hook is run once more, otherwise the fields the driver
-    has filled in count.
+    `commit` result and sending it back, so that the caps count that turn. A failing hook is a
+    result with `error`; sent back with `again` the hook is run once more, otherwise the fields the
+    driver has filled in count.
     """
     run = _Pass(raw, hooks, rules, interim)
     while True:
-        try:
-            return (yield from run.stages())
-        except _RawEditedError as edit:
-            until = edit.draft.back or edit.draft.stage
-            run = _Pass(
-                edit.draft.raw, hooks, rules, interim, revision=run.revision + 1, until=until
-            )
-
-
-class _RawEditedError(Exception):
-    def __init__(self, draft: StageResult) -> None:
-        super().__init__()
-        self.draft = draft
+        ended = yield from run.stages()
+        if isinstance(ended, PipelineResult):
+            return ended
+        until = ended.back or ended.stage
+        run = _Pass(ended.raw, hooks, rules, interim, revision=run.revision + 1, until=until)
 
 
 class _Pass:
@@ -199,21 +191,23 @@ class _Pass:
         """The stage at which the edit was made; those before it run again unheld."""
 
     def _offer(
-        self, draft: StageResult, hook: Callable[[StageResult], None] | None = None
+        self, result: StageResult, hook: Callable[[StageResult], None] | None = None
     ) -> Generator[StageResult, StageResult, StageResult]:
         while True:
             if hook is not None:
-                self._call(hook, draft)
-            draft.rerun = self._is_on_the_way(draft)
-            draft = yield draft
-            if not draft.again:
+                self._call(hook, result)
+            result.rerun = self._is_on_the_way(result)
+            result = yield result
+            if not result.again:
                 break
-            draft.again = False
-        if (draft.raw != self.raw or draft.back is not None) and draft.stage != "terminate":
-            raise _RawEditedError(draft)
-        return draft
+            result.again = False
+        return result
 
-    def _is_on_the_way(self, draft: StageResult) -> bool:
+    def _is_edited(self, result: StageResult) -> bool:
+        """Whether the stages are to run again, for a result that came back."""
+        return result.raw != self.raw or result.back is not None
+
+    def _is_on_the_way(self, result: StageResult) -> bool:
         """Whether a stage only runs again so that the one at which the edit was made is reached.
 
         A reply that is dropped now never gets there, and one without signals passes by `discard`:
@@ -221,94 +215,104 @@ class _Pass:
         """
         if self._until is None:
             return False
-        if STAGES.index(draft.stage) >= STAGES.index(self._until) or draft.discard:
+        if STAGES.index(result.stage) >= STAGES.index(self._until) or result.discard:
             self._until = None
         return self._until is not None
 
     @staticmethod
-    def _call(hook: Callable[[StageResult], None], draft: StageResult) -> None:
+    def _call(hook: Callable[[StageResult], None], result: StageResult) -> None:
         started = time.perf_counter()
-        draft.error = None
+        result.error = None
         try:
-            hook(draft)
+            hook(result)
         except HookError as error:
-            draft.error = error
-        draft.duration = time.perf_counter() - started
+            result.error = error
+        result.duration = time.perf_counter() - started
 
-    def _draft(self, stage: Stage, **fields: Any) -> StageResult:
+    def _result(self, stage: Stage, **fields: Any) -> StageResult:
         return StageResult(stage, self.raw, self.revision, **fields)
 
-    def stages(self) -> Generator[StageResult, StageResult, Outcome]:
-        """Signals to terminate, once."""
+    def stages(self) -> Generator[StageResult, StageResult, PipelineResult | StageResult]:
+        """Signals to terminate, once; breaks off with the result that makes them run again."""
         rules = self.rules
         owner = self.hooks.owner
-        draft = yield from self._offer(
-            self._draft("signals", hook=owner("extract_signals")), self._extract
+        result = yield from self._offer(
+            self._result("signals", hook=owner("extract_signals")), self._extract
         )
-        matches = draft.matches
-        draft = yield from self._offer(
-            self._draft("post_process", matches=matches, hook=owner("post_process_response")),
+        if self._is_edited(result):
+            return result
+        matches = result.matches
+        result = yield from self._offer(
+            self._result("post_process", matches=matches, hook=owner("post_process_response")),
             self._process,
         )
-        text = self.raw if draft.text is None else draft.text
-        said_before = draft.interim
+        if self._is_edited(result):
+            return result
+        text = self.raw if result.text is None else result.text
+        interim = result.interim
 
         acting = acting_matches(rules, matches)
         would_have = "end" if not acting and any(match.counts for match in matches) else None
-        result: Literal["commit", "end", "retry", "skip"] = "commit"
+        outcome: Literal["commit", "end", "retry", "skip"] = "commit"
         if acting:
-            draft = self._draft(
+            result = self._result(
                 "discard", matches=matches, text=text, hook=owner("should_discard_response")
             )
-            draft = yield from self._offer(draft, self._judge)
-            text = text if draft.text is None else draft.text
-            if draft.discard:
-                result = after_discard(rules)
-            elif draft.outcome is not None and draft.outcome != "commit":
+            result = yield from self._offer(result, self._judge)
+            if self._is_edited(result):
+                return result
+            text = text if result.text is None else result.text
+            if result.discard:
+                outcome = after_discard(rules)
+            elif result.outcome is not None and result.outcome != "commit":
                 would_have = "discard"
 
-        if result == "commit":
+        if outcome == "commit":
             if not acting and _says_the_end(rules, text):
                 ignored = rules.action(rules.global_signal) == "ignore"
                 would_have = "end" if ignored else would_have
-            draft = yield from self._offer(
-                self._draft(
+            result = yield from self._offer(
+                self._result(
                     "commit",
                     matches=matches,
                     text=text,
                     outcome="commit",
-                    interim=said_before,
-                    empty=says_nothing(text) and not said_before,
+                    interim=interim,
+                    empty=says_nothing(text) and not interim,
                     would_have=would_have,
                 )
             )
-            text = text if draft.text is None else draft.text
-            termination = draft.ends or ending(rules, acting, text)
+            if self._is_edited(result):
+                return result
+            text = text if result.text is None else result.text
+            termination = result.ends or ending(rules, acting, text)
         else:
-            termination = discarded(rules, acting) if result == "end" else None
+            termination = discarded(rules, acting) if outcome == "end" else None
 
         if termination is not None:
-            draft = yield from self._offer(
-                self._draft(
+            result = yield from self._offer(
+                self._result(
                     "terminate",
                     matches=matches,
                     text=text,
-                    outcome=result,
+                    outcome=outcome,
                     termination=termination,
                 )
             )
-            termination = draft.termination
+            termination = result.termination
             if termination is None:
                 would_have = "end"
                 # An overridden discard that would have ended goes on as if nothing had been said.
-                result = "skip" if result == "end" else result
-        return Outcome(result, self.raw, text, matches, termination, self.revision, would_have)
+                outcome = "skip" if outcome == "end" else outcome
+        return PipelineResult(
+            outcome, self.raw, text, matches, termination, self.revision, would_have
+        )
 
-    def _extract(self, draft: StageResult) -> None:
+    def _extract(self, result: StageResult) -> None:
         matches: list[SignalMatch] = []
         for part in self.interim:
             matches += [replace(match, round=part.round) for match in self._signals_in(part.text)]
-        draft.matches = matches + self._signals_in(draft.raw)
+        result.matches = matches + self._signals_in(result.raw)
 
     def _signals_in(self, text: str) -> list[SignalMatch]:
         matches = self.hooks.extract_signals(text)
@@ -328,18 +332,18 @@ class _Pass:
             matches += thought_signals(text, rules.global_signal)
         return matches
 
-    def _process(self, draft: StageResult) -> None:
+    def _process(self, result: StageResult) -> None:
         if self.rules.says_interim:
             texts = (
                 Interim(part.round, self.hooks.post_process(part.text)) for part in self.interim
             )
-            draft.interim = tuple(part for part in texts if part.text.strip())
-        draft.text = self.hooks.post_process(draft.raw)
-        draft.metadata = self.hooks.metadata() or None
+            result.interim = tuple(part for part in texts if part.text.strip())
+        result.text = self.hooks.post_process(result.raw)
+        result.metadata = self.hooks.metadata() or None
 
-    def _judge(self, draft: StageResult) -> None:
-        draft.discard = self.hooks.should_discard(acting_matches(self.rules, draft.matches))
-        draft.outcome = after_discard(self.rules) if draft.discard else "commit"
+    def _judge(self, result: StageResult) -> None:
+        result.discard = self.hooks.should_discard(acting_matches(self.rules, result.matches))
+        result.outcome = after_discard(self.rules) if result.discard else "commit"
 
 
 def acting_matches(rules: Rules, matches: Sequence[SignalMatch]) -> list[SignalMatch]:

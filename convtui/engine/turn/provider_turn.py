@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from convtui.engine.calls.calls import CallRequest
+from convtui.engine.core.edits import Edits
 from convtui.engine.core.gate import EDIT, GO, REDO, UNDO
 from convtui.engine.core.pending import Pending
 from convtui.engine.core.state import SessionState
+from convtui.engine.tools.tools import Toolbox
 from convtui.engine.turn.budget import BudgetGuard
-from convtui.engine.turn.context import TurnContext, Utterance, part_types
-from convtui.engine.turn.response import ResponseGate
+from convtui.engine.turn.context import Attempt, TurnContext
+from convtui.engine.turn.outcomes import GivenUp
+from convtui.engine.turn.response import ResponseStage
 from convtui.engine.turn.tool_rounds import ToolRounds
+from convtui.engine.turn.utterance import Utterance
 from convtui.models.base import Message, Reply
 from convtui.providers.base import Provider, Request
 from convtui.providers.litellm import LitellmProvider
@@ -21,28 +25,39 @@ from convtui.scenario.scenario import Scenario
 from convtui.warm.templates import with_context
 
 
-class ProviderWords:
+class ProviderTurn:
     """Asks the provider."""
 
-    def __init__(self, table: TurnContext, response: ResponseGate, budget: BudgetGuard) -> None:
-        self._table = table
+    def __init__(
+        self,
+        context: TurnContext,
+        response: ResponseStage,
+        budget: BudgetGuard,
+        *,
+        provider: Provider,
+        toolbox: Toolbox,
+    ) -> None:
+        self._context = context
         self._response = response
         self._budget = budget
-        self._tools = ToolRounds(table)
+        self._provider = provider
+        self._toolbox = toolbox
+        self._tools = ToolRounds(context, toolbox)
 
-    async def words(self, session: SessionState) -> Utterance:
+    async def speak(self, attempt: Attempt) -> Utterance | GivenUp:
         """What the provider says. Raises `ConversationError`."""
-        config = self._table.scenario.provider
+        session = attempt.session
+        config = self._context.scenario.provider
         if (
             not session.turns
             and config.first_message is not None
             and session.first_speaker == "provider"
-            and not self._table.provider.opens_itself
+            and not self._provider.opens_itself
         ):
             return Utterance(config.first_message)
-        return await self._rounds(session, [], 1)
+        return await self._rounds(attempt, [], 1)
 
-    async def go_on(self, session: SessionState, pending: Pending, raw: str) -> Utterance:
+    async def go_on(self, attempt: Attempt, pending: Pending, raw: str) -> Utterance | GivenUp:
         """What the provider says after a reply of an earlier log that called tools.
 
         The model is not asked for that reply again. Raises `ConversationError`.
@@ -50,45 +65,54 @@ class ProviderWords:
         before = pending.tools or {}
         extra = list(pending.messages)
         number = int(before.get("round") or 1)
-        words = self._last(pending.reply, raw, extra, number)
-        if words is not None:
-            return words
-        extra += await self._tools.run(pending.reply, raw, None, number, before)
-        return await self._rounds(session, extra, number + 1)
+        utterance = self._last(pending.reply, raw, extra, number)
+        if utterance is not None:
+            return utterance
+        extra += await self._tools.run(
+            attempt.edits, pending.reply, raw, None, number, before=before
+        )
+        return await self._rounds(attempt, extra, number + 1)
 
-    async def _rounds(self, session: SessionState, extra: list[Message], number: int) -> Utterance:
+    async def _rounds(
+        self, attempt: Attempt, extra: list[Message], number: int
+    ) -> Utterance | GivenUp:
+        """Calls and tools in turn, until a reply calls no tools; `extra` is what they add to the
+        chat, `number` the round to begin with."""
         while True:
             if number > 1:
-                await self._results_seen(extra)
+                await self._results_seen(attempt.edits, extra)
             await self._tools.refresh()
-            if self._table.params and not isinstance(self._table.provider, LitellmProvider):
-                self._table.warn(
+            if attempt.params and not isinstance(self._provider, LitellmProvider):
+                self._context.warn(
                     "params",
                     "the provider's own code is asked: it finds the parameters in request.params,"
                     " and may make no use of them",
                 )
             # What the model reads is past taking back.
-            self._table.edits.seal()
-            question = self._question(session, extra, number)
-            answer = await self._table.caller.ask(question)
-            self._budget.learn("provider", question.messages, answer.reply.usage)
-            raw = await self._response.after(answer)
-            words = self._last(answer.reply, raw, extra, number)
-            if words is not None:
-                return words
-            extra += await self._tools.run(answer.reply, raw, answer.call, number)
+            attempt.edits.seal()
+            call = self._call(attempt, extra, number)
+            result = await self._context.caller.ask(call)
+            self._budget.learn("provider", call.messages, result.reply.usage)
+            because, detail = self._budget.check()
+            raw = await self._response.passed(
+                result.reply.text, attempt.edits, because=because, detail=detail
+            )
+            if isinstance(raw, GivenUp):
+                return raw
+            utterance = self._last(result.reply, raw, extra, number)
+            if utterance is not None:
+                return utterance
+            extra += await self._tools.run(attempt.edits, result.reply, raw, result.call, number)
             number += 1
 
-    async def _results_seen(self, extra: list[Message]) -> None:
+    async def _results_seen(self, edits: Edits, extra: list[Message]) -> None:
         """The gate before the model sees the results of a round: there they may be edited."""
-        table = self._table
         detail = ""
         because: HoldReason | None = None
-        edits = table.edits
         while True:
             drafts = _result_drafts(extra)
-            release = await table.gate.pass_through(
-                table.point("request"),
+            release = await self._context.holds.pass_through(
+                "request",
                 drafts=lambda: drafts,  # noqa: B023
                 choices=(GO, EDIT, *edits.choices),
                 because=because,
@@ -97,9 +121,9 @@ class ProviderWords:
             if release.choice in (UNDO.id, REDO.id):
                 again = release.choice == REDO.id
                 edit = edits.redo() if again else edits.undo()
-                place = next(draft["place"] for draft in drafts if draft["field"] == edit.field)
+                index = next(draft["place"] for draft in drafts if draft["field"] == edit.field)
                 text = edit.after if again else edit.before
-                extra[place] = {**extra[place], "content": text}
+                extra[index] = {**extra[index], "content": text}
                 because, detail = "step", edit.redone if again else edit.undone
                 continue
             if release.choice != EDIT.id:
@@ -109,53 +133,38 @@ class ProviderWords:
                 if isinstance(text, str) and text != draft["text"]:
                     name = f"the {draft['label']}"
                     edits.note(draft["field"], draft["text"], text, "request", name=name)
-                    place = draft["place"]
-                    extra[place] = {**extra[place], "content": text}
+                    index = draft["place"]
+                    extra[index] = {**extra[index], "content": text}
             because, detail = "step", "edited"
 
     def _last(self, reply: Reply, raw: str, extra: list[Message], number: int) -> Utterance | None:
-        """The words of a reply with which the turn's rounds end; None when its tools are to run."""
+        """What is said with a reply that ends the turn's rounds; None when its tools are to run."""
         if not reply.tool_calls:
             if reply.finish_reason == "tool_calls":
-                self._table.warn("no_tool_calls", "the model said tool_calls and made none")
-            return self._words(reply, raw, extra)
-        offered = bool(len(self._table.toolbox))
+                self._context.warn("no_tool_calls", "the model said tool_calls and made none")
+            return Utterance.of_reply(reply, raw, messages=extra)
+        offered = bool(len(self._toolbox))
         if offered and number < self._tools.most and not self._budget.out:
             return None
         if number >= self._tools.most:
-            self._table.warn("tool_rounds", f"all {self._tools.most} tool rounds are used up")
-        return self._words(reply, raw, extra, truncated=offered)
+            self._context.warn("tool_rounds", f"all {self._tools.most} tool rounds are used up")
+        return Utterance.of_reply(reply, raw, messages=extra, truncated=offered)
 
-    @staticmethod
-    def _words(
-        reply: Reply, raw: str, extra: list[Message], *, truncated: bool = False
-    ) -> Utterance:
-        return Utterance(
-            raw,
-            metadata=dict(reply.metadata),
-            messages=extra,
-            truncated=truncated,
-            incomplete=reply.incomplete,
-            finish_reason=reply.finish_reason,
-            parts=part_types(reply),
-        )
-
-    def _question(
-        self, session: SessionState, extra: Sequence[Message], number: int
-    ) -> CallRequest:
+    def _call(self, attempt: Attempt, extra: Sequence[Message], number: int) -> CallRequest:
+        session = attempt.session
         messages = self.messages(session, extra)
-        provider = self._table.provider
-        tools = self._table.toolbox.schemas
+        provider = self._provider
+        tools = self._toolbox.schemas
         request = Request(
             messages=[dict(message) for message in messages],
             session=session.index,
             session_type=session.session_type,
             turn=session.numbers,
             history=tuple(session.turns),
-            params=self._table.params,
+            params=attempt.params,
             tools=tools,
         )
-        params = {**provider.params, **self._table.params}
+        params = {**provider.params, **attempt.params}
         model = params.pop("model", None) or getattr(provider, "model", None)
         return CallRequest(
             "provider",
@@ -171,7 +180,7 @@ class ProviderWords:
 
     def messages(self, session: SessionState, extra: Sequence[Message] = ()) -> list[Message]:
         """Exactly what the provider is sent."""
-        return chat(self._table.provider, self._table.scenario, session, extra)
+        return chat(self._provider, self._context.scenario, session, extra)
 
     def request_drafts(self, session: SessionState) -> list[dict[str, Any]]:
         """What is about to be sent, for a hold."""
@@ -180,8 +189,8 @@ class ProviderWords:
         drafts = [{"field": "messages", "label": "about to be sent", "text": text}]
         estimate = self._budget.estimate("provider", messages)
         if estimate is not None:
-            words = self._budget.in_words(estimate)
-            drafts.append({"field": "estimate", "label": "expected to use", "text": words})
+            text = self._budget.in_words(estimate)
+            drafts.append({"field": "estimate", "label": "expected to use", "text": text})
         return drafts
 
 
@@ -205,7 +214,7 @@ def _result_drafts(messages: Sequence[Message]) -> list[dict[str, Any]]:
             "field": f"result:{message.get('tool_call_id')}",
             "label": f"result of {message.get('name')}",
             "text": str(message.get("content") or ""),
-            "place": place,
+            "place": index,
         }
-        for place, message in enumerate(messages[first:], first)
+        for index, message in enumerate(messages[first:], first)
     ]

@@ -1,14 +1,15 @@
-"""Holding at the stages after a reply: edits, overrides, failures, empty replies, endings."""
+"""Holding at the stages after a reply: edits, overrides, failed hooks, replies that say nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal
 
 from convtui.engine.core.edits import Edit
 from convtui.engine.core.gate import (
     AGAIN,
     EDIT,
-    END,
     FAIL,
     GO,
     KEEP,
@@ -19,13 +20,15 @@ from convtui.engine.core.gate import (
     SUPPLY,
     UNDO,
     Choice,
-    InterruptedRunError,
     Release,
 )
-from convtui.engine.core.state import SessionState
-from convtui.engine.turn.context import AskAgainError, TakenBackError, TurnContext, Utterance
-from convtui.engine.turn.pipeline import StageResult
-from convtui.errors import ProviderError, UserSimulatorError
+from convtui.engine.turn.context import Attempt, TurnContext
+from convtui.engine.turn.endings import Endings
+from convtui.engine.turn.holds import given_up
+from convtui.engine.turn.outcomes import AskAgain, Ended, GivenUp, TakenBack
+from convtui.engine.turn.pipeline import Hooks, StageResult
+from convtui.engine.turn.utterance import Utterance
+from convtui.errors import HookError, InterruptedRunError, ProviderError, UserSimulatorError
 from convtui.providers.base import SignalMatch
 from convtui.records.models import (
     DebugOverrode,
@@ -35,7 +38,9 @@ from convtui.records.models import (
     Termination,
 )
 from convtui.text.boundary import one_line
+from convtui.text_checks.error_texts import error_in, error_in_metadata
 from convtui.text_checks.incomplete import in_words
+from convtui.text_checks.text_checks import TextChecks
 from convtui.transcript.fold import Flag, take_noticed
 
 _EMPTY_RETRIES = 3
@@ -43,399 +48,406 @@ _END_HERE = Choice(OVERRIDE.id, "end here")
 _GO_ON = Choice(OVERRIDE.id, "go on after it")
 
 
-class StageGate:
-    """Records what a stage gave and passes the gate with it."""
+class StageHolds:
+    """Records the stages that one utterance goes through, and passes the gate at each."""
 
-    def __init__(self, table: TurnContext) -> None:
-        self._table = table
-        self.empties = 0
-        """How often an empty reply was asked for again in this turn."""
-        self._said = ""
-        """What to say at the next hold of what was edited at the last one."""
+    def __init__(
+        self,
+        context: TurnContext,
+        attempt: Attempt,
+        utterance: Utterance,
+        *,
+        hooks: Hooks,
+        checks: TextChecks,
+        endings: Endings,
+    ) -> None:
+        self._context = context
+        self._attempt = attempt
+        self._edits = attempt.edits
+        self._utterance = utterance
+        self._hooks = hooks
+        self._checks = checks
+        self._endings = endings
+        self._edited = False
+        """Whether the stages run again up to the one at which the reply was edited."""
+        self._message = ""
+        """What to say of that edit at the next hold."""
         self._shown: str | None = None
         """The edited text that stands again once the stages have run again."""
         self._ends: Termination | None = None
         """The ending that a human has decided on for this turn."""
 
-    def begin(self) -> None:
-        """An attempt begins."""
-        self._said, self._shown, self._ends = "", None, None
-        self._table.edits.begin()
-        self._table.reconsider = None
+    async def passed(self, result: StageResult) -> bool | GivenUp | TakenBack:
+        """Records the result of a stage, and holds there where that is due.
 
-    def record(self, draft: StageResult) -> None:
-        """Writes the record of a stage that has run."""
-        revision = draft.revision if draft.revision > 1 else None
-        if draft.error is not None:
-            return
-        if draft.stage == "signals":
-            self._table.journal.emit_here(
-                SignalsExtracted,
-                revision=revision,
-                matches=[self._as_written(match, draft) for match in draft.matches],
-                duration=round(draft.duration, 6),
-                hook=draft.hook,
-            )
-        elif draft.stage == "post_process":
-            self._table.journal.emit_here(
-                ResponseProcessed,
-                revision=revision,
-                text=draft.text or "",
-                changed=draft.text != draft.raw,
-                duration=round(draft.duration, 6),
-                hook=draft.hook,
-                metadata=draft.metadata,
-                interim=[part._asdict() for part in draft.interim] or None,
-            )
-
-    def _as_written(self, match: SignalMatch, draft: StageResult) -> dict[str, Any]:
-        """A match, its span that in the text as it is written."""
-        parts = (part.text for part in draft.interim if part.round == match.round)
-        text = draft.raw if match.round is None else next(parts, "")
-        start, end = self._table.journal.moved(match.start, match.end, text)
-        return {**match.as_dict(), "start": start, "end": end}
-
-    async def passed(
-        self, draft: StageResult, session: SessionState, words: Utterance, holds_again: str | None
-    ) -> str | None:
-        """Holds at a stage where that is due; returns the stage that is to be held again.
-
-        That is this very stage when the raw reply was edited: the stages before it run again and
-        are not held.
+        True when the result stands, False when the stages before it are to run again.
         """
-        if draft.error is not None:
-            return await self._hook_failed(draft)
-        if draft.stage == "post_process" and self._shown is not None:
-            if draft.text != self._shown:
-                self._table.edits.stands_again(draft.text or "", self._shown)
-            draft.text, self._shown = self._shown, None
-        if draft.rerun:
-            return holds_again
-        self._foresee(draft, words)
+        if result.error is not None:
+            self._edited = False
+            return await self._hook_failed(result, result.error)
+        self._record(result)
+        if result.stage == "post_process" and self._shown is not None:
+            if result.text != self._shown:
+                self._edits.stands_again(result.text or "", self._shown)
+            result.text, self._shown = self._shown, None
+        if result.rerun:
+            return False
+        if result.stage in ("discard", "commit"):
+            result.error_text = self._error_in(result)
+        self._foresee(result)
         # What comes instead of the stage at which the edit was made is held like that stage.
-        because: HoldReason | None = "step" if holds_again is not None else None
-        detail = (self._said or "edited") if because else ""
-        self._said = ""
-        choices: tuple[Choice, ...] = (GO, EDIT, AGAIN, SKIP)
-        if draft.stage == "discard":
-            choices = (GO, OVERRIDE, EDIT, AGAIN, SKIP)
-        elif draft.stage == "commit" and because is None and self._acts_on_error(draft):
-            return await self._error_text(draft)
-        elif draft.stage == "commit" and draft.empty and because is None and not words.truncated:
-            return await self._empty(draft, words)
-        elif draft.stage == "terminate":
-            return await self.ending(draft)
-        if draft.stage == "commit":
-            draft.ends = self._ends
+        because: HoldReason | None = "step" if self._edited else None
+        detail = (self._message or "edited") if because else ""
+        self._edited, self._message = False, ""
+        if result.stage == "terminate":
+            return await self._terminate(result)
+        if result.stage == "commit" and because is None:
+            if self._acts_on_error(result):
+                return await self._error_text(result)
+            if result.empty and not self._utterance.truncated:
+                return await self._empty(result)
+        if result.stage == "commit":
+            result.ends = self._ends
         while True:
-            release = await self._table.gate.pass_through(
-                self._table.point(draft.stage),
-                drafts=lambda: _drafts(draft),
-                choices=(*choices, *self._end(draft), *self._table.edits.choices),
+            release = await self._context.holds.pass_through(
+                result.stage,
+                drafts=partial(_drafts, result),
+                choices=(*self._choices(result), *self._edits.choices),
                 because=because,
                 detail=detail,
             )
-            self._table.answer_common(release)
+            outcome = given_up(release)
+            if outcome is not None:
+                return outcome
             if release.choice not in (OVERRIDE.id, EDIT.id, UNDO.id, REDO.id):
-                return None
-            self._said = "edited"
-            if release.choice == OVERRIDE.id and draft.stage == "commit":
-                self._override_ending(draft)
-            elif release.choice == OVERRIDE.id:
-                self._override_discard(draft)
-            elif release.choice == UNDO.id:
-                if self._undo(draft):
-                    return draft.stage
-            elif release.choice == REDO.id:
-                if self._redo(draft):
-                    return draft.stage
-            elif self._apply_edits(draft, release):
-                return draft.stage
-            because, detail, self._said = "step", self._said, ""
+                return True
+            self._message = "edited"
+            runs_again = self._change(result, release)
+            if isinstance(runs_again, TakenBack):
+                return runs_again
+            if runs_again:
+                self._edited = True
+                return False
+            because, detail, self._message = "step", self._message, ""
 
-    def _nothing_said(self, detail: str) -> ProviderError | UserSimulatorError:
-        if self._table.journal.place.side == "persona":
-            return UserSimulatorError(f"the persona's {detail}")
-        return ProviderError(f"the provider's {detail}")
+    @staticmethod
+    def _choices(result: StageResult) -> tuple[Choice, ...]:
+        if result.stage == "discard":
+            return (GO, OVERRIDE, EDIT, AGAIN, SKIP)
+        if result.stage == "commit":
+            return (GO, EDIT, AGAIN, SKIP, _END_HERE if result.ends is None else _GO_ON)
+        return (GO, EDIT, AGAIN, SKIP)
 
-    def _foresee(self, draft: StageResult, words: Utterance) -> None:
-        """Tells the engine's own fold what is about to be recorded, for breakpoints on it."""
-        turn = self._table.journal.transcript.current
-        if turn is not None and draft.error_text:
-            turn.flags |= Flag.ERROR_TEXT
-        if turn is not None and draft.stage == "discard":
-            turn.flags = (turn.flags & ~Flag.DISCARDED) | (Flag.DISCARDED * bool(draft.discard))
-        elif turn is not None and draft.stage == "commit":
-            noticed = self._table.noticed(
-                turn.session, turn.speaker, draft.said, words.interim, remember=False
+    def _record(self, result: StageResult) -> None:
+        revision = result.revision if result.revision > 1 else None
+        if result.stage == "signals":
+            self._context.journal.emit_here(
+                SignalsExtracted,
+                revision=revision,
+                matches=[self._as_written(match, result) for match in result.matches],
+                duration=round(result.duration, 6),
+                hook=result.hook,
             )
-            turn.flags = (turn.flags & ~Flag.DISCARDED) | (Flag.EMPTY * draft.empty)
+        elif result.stage == "post_process":
+            self._context.journal.emit_here(
+                ResponseProcessed,
+                revision=revision,
+                text=result.text or "",
+                changed=result.text != result.raw,
+                duration=round(result.duration, 6),
+                hook=result.hook,
+                metadata=result.metadata,
+                interim=[part._asdict() for part in result.interim] or None,
+            )
+
+    def _as_written(self, match: SignalMatch, result: StageResult) -> dict[str, Any]:
+        """A match, its span that in the text as it is written."""
+        parts = (part.text for part in result.interim if part.round == match.round)
+        text = result.raw if match.round is None else next(parts, "")
+        start, end = self._context.journal.moved(match.start, match.end, text)
+        return {**match.as_dict(), "start": start, "end": end}
+
+    def _foresee(self, result: StageResult) -> None:
+        """Tells the engine's own fold what is about to be recorded, for breakpoints on it."""
+        turn = self._context.journal.transcript.current
+        if turn is None:
+            return
+        if result.error_text:
+            turn.flags |= Flag.ERROR_TEXT
+        if result.stage == "discard":
+            turn.flags = (turn.flags & ~Flag.DISCARDED) | (Flag.DISCARDED * bool(result.discard))
+        elif result.stage == "commit":
+            noticed = self._checks.notice(
+                turn.session, turn.speaker, result.said, self._utterance.interim, remember=False
+            )
+            turn.flags = (turn.flags & ~Flag.DISCARDED) | (Flag.EMPTY * result.empty)
             take_noticed(turn, noticed)
 
-    def _apply_edits(self, draft: StageResult, release: Release) -> bool:
-        """Takes edits into a draft; whether stages have to run again for them."""
+    # --- edits and overrides
+
+    def _change(self, result: StageResult, release: Release) -> bool | TakenBack:
+        """Does what an answer says; whether stages have to run again for that."""
+        if release.choice == OVERRIDE.id:
+            if result.stage == "commit":
+                self._override_ending(result)
+            else:
+                self._override_discard(result)
+            return False
+        if release.choice == UNDO.id:
+            return self._undo(result)
+        if release.choice == REDO.id:
+            return self._redo(result)
+        return self._apply_edits(result, release)
+
+    def _apply_edits(self, result: StageResult, release: Release) -> bool:
         text = release.edits.get("text")
-        if isinstance(text, str) and draft.stage != "signals" and text != draft.text:
-            self._table.edits.note("text", draft.text or "", text, draft.stage)
-            draft.text = text
+        if isinstance(text, str) and result.stage != "signals" and text != result.text:
+            self._edits.note("text", result.text or "", text, result.stage)
+            result.text = text
         raw = release.edits.get("raw")
-        if isinstance(raw, str) and raw != draft.raw:
-            shown = draft.text if self._table.edits.text_stands else None
-            self._table.edits.note("raw", draft.raw, raw, draft.stage, shown=shown)
-            draft.raw = raw
+        if isinstance(raw, str) and raw != result.raw:
+            shown = result.text if self._edits.text_stands else None
+            self._edits.note("raw", result.raw, raw, result.stage, shown=shown)
+            result.raw = raw
             return True
         return False
 
-    def _override_discard(self, draft: StageResult) -> None:
-        before = bool(draft.discard)
-        last = self._table.edits.last
+    def _override_discard(self, result: StageResult) -> None:
+        before = bool(result.discard)
+        last = self._edits.last
         if last is not None and last.field == "discard":
-            self._table.edits.undo()
-            self._table.edits.forget_undone()
+            self._edits.undo()
+            self._edits.forget_undone()
         else:
-            self._table.edits.note("discard", before, not before, "discard")
-        draft.discard = not before
-        self._said = f"overridden: {'dropped' if draft.discard else 'kept'}"
-        if not draft.discard:
-            self._said += ", would have been discarded"
+            self._edits.note("discard", before, not before, "discard")
+        result.discard = not before
+        verdict = "dropped" if result.discard else "kept"
         if last is not None and last.field == "discard":
-            self._said = f"as the hook says: {'dropped' if draft.discard else 'kept'}"
+            self._message = f"as the hook says: {verdict}"
+        elif result.discard:
+            self._message = f"overridden: {verdict}"
+        else:
+            self._message = f"overridden: {verdict}, would have been discarded"
 
-    @staticmethod
-    def _end(draft: StageResult) -> tuple[Choice, ...]:
-        """The ending by hand, where a turn is about to be committed."""
-        if draft.stage != "commit":
-            return ()
-        return (_END_HERE if draft.ends is None else _GO_ON,)
-
-    def _override_ending(self, draft: StageResult) -> None:
+    def _override_ending(self, result: StageResult) -> None:
         """The session ends after this turn though nothing ends it, or goes on after all."""
-        edits = self._table.edits
+        edits = self._edits
         if edits.last is not None and edits.last.field == "ending":
-            self._said = edits.undo().undone
+            self._message = edits.undo().undone
             edits.forget_undone()
-            draft.ends = self._ends = None
+            result.ends = self._ends = None
             return
         before = None if self._ends is None else self._ends.as_dict()
         self._ends = None
-        self._said = "goes on after it"
+        self._message = "goes on after it"
         if before is None:
             self._ends = Termination(
-                kind="stopped", by="human", reason="ended by hand", at_turn=self._table.number
+                kind="stopped", by="human", reason="ended by hand", at_turn=self._attempt.turn
             )
-            self._said = "overridden: ends after this turn"
+            self._message = "overridden: ends after this turn"
         after = None if self._ends is None else self._ends.as_dict()
         edits.note("ending", before, after, "commit")
-        draft.ends = self._ends
+        result.ends = self._ends
 
-    def _undo(self, draft: StageResult) -> bool:
-        """Takes the last edit back; whether stages have to run again for that.
-
-        Raises `TakenBackError` for one that changed what was made of a reply before the stages.
-        """
-        edit = self._table.edits.undo()
-        self._said = edit.undone
+    def _undo(self, result: StageResult) -> bool | TakenBack:
+        """Takes the last edit back; whether stages have to run again for that."""
+        edit = self._edits.undo()
+        self._message = edit.undone
         if self._is_before_stages(edit):
-            self._table.edits.forget_undone()
-            raise TakenBackError(edit.undone)
+            self._edits.forget_undone()
+            return TakenBack(edit.undone)
         if edit.field == "raw":
-            draft.raw, self._shown = edit.before, edit.shown
+            result.raw, self._shown = edit.before, edit.shown
             return True
-        if edit.field == "discard" and draft.stage != "discard":
-            draft.back = "discard"
+        if edit.field == "discard" and result.stage != "discard":
+            result.back = "discard"
             return True
         if edit.field == "ending":
-            draft.ends = self._ends = _ending(edit.before)
+            result.ends = self._ends = _ending(edit.before)
         elif edit.field == "discard":
-            draft.discard = edit.before
+            result.discard = edit.before
         elif edit.field == "text":
-            draft.text = edit.before
+            result.text = edit.before
         return False
 
-    def _redo(self, draft: StageResult) -> bool:
+    def _redo(self, result: StageResult) -> bool:
         """Makes an edit again that was taken back; whether stages have to run again for that."""
-        edit = self._table.edits.redo()
-        self._said = edit.redone
+        edit = self._edits.redo()
+        self._message = edit.redone
         if edit.field == "raw":
-            draft.raw = edit.after
+            result.raw = edit.after
             return True
-        if edit.field == "text" and draft.stage != "signals":
-            draft.text = edit.after
-        elif edit.field == "ending" and draft.stage == "commit":
-            draft.ends = self._ends = _ending(edit.after)
-        elif edit.field == "discard" and draft.stage == "discard":
-            draft.discard = edit.after
+        if edit.field == "text" and result.stage != "signals":
+            result.text = edit.after
+        elif edit.field == "ending" and result.stage == "commit":
+            result.ends = self._ends = _ending(edit.after)
+        elif edit.field == "discard" and result.stage == "discard":
+            result.discard = edit.after
         return False
 
     def _is_before_stages(self, edit: Edit) -> bool:
-        if self._table.reconsider is None:
+        if self._attempt.reconsider is None:
             return False
-        persona = self._table.journal.place.side == "persona"
+        persona = self._attempt.speaker == "persona"
         return edit.field == "decision" or (
             persona and edit.field == "raw" and edit.stage == "response"
         )
 
-    async def _empty(self, draft: StageResult, words: Utterance) -> str | None:
+    # --- replies that say nothing, or something else than a reply
+
+    async def _empty(self, result: StageResult) -> bool | GivenUp:
         """A reply that says nothing, about to be committed.
 
         A persona's "?" is flagged and said: people write such things.
         """
-        if self._table.journal.place.side == "persona" and (draft.text or "").strip():
-            return None
-        if words.human:
-            return None
-        policy = self._table.scenario.on_empty
-        if policy == "keep":
-            return None
-        if policy == "retry" and self.empties < _EMPTY_RETRIES:
-            self.empties += 1
-            raise AskAgainError
-        why = _why_empty(words, draft.text or "")
-        await self._ask_before_commit(
-            draft, "empty", policy, f"reply is empty{why}", f"the reply says nothing{why}"
+        if self._attempt.speaker == "persona" and (result.text or "").strip():
+            return True
+        policy = self._context.scenario.on_empty
+        if self._utterance.human or policy == "keep":
+            return True
+        if policy == "retry" and self._attempt.empties < _EMPTY_RETRIES:
+            self._attempt.empties += 1
+            return AskAgain()
+        why = _why_empty(self._utterance, result.text or "")
+        return await self._ask_before_commit(
+            result, "empty", policy, f"reply is empty{why}", f"the reply says nothing{why}"
         )
-        return None
 
-    async def _ask_before_commit(
-        self,
-        draft: StageResult,
-        what: Literal["empty", "error_text"],
-        policy: str,
-        problem: str,
-        detail: str,
-    ) -> Release | None:
-        """What the setting `on_WHAT` says about a reply, if need be asked; None: as it stands."""
-        if policy == "fail":
-            raise self._nothing_said(f"{problem} (on_{what}: fail)")
-        if not self._table.gate.watched:
-            if self._table.gate.on_pause == "continue":
-                return None
-            side = self._table.journal.place.side
-            raise InterruptedRunError(f"the {side}'s {problem} (on_{what}: {policy})")
-        release = await self._table.gate.wait(
-            what,
-            self._table.point("commit"),
-            _drafts(draft),
-            (AGAIN, KEEP, SUPPLY, SKIP, FAIL),
-            detail=detail,
-        )
-        self._table.answer_common(release)
-        if release.choice == FAIL.id:
-            raise self._nothing_said(problem)
-        if release.choice == SUPPLY.id:
-            text = str(release.edits.get("text", release.edits.get("raw", "")))
-            self._table.edits.note("text", draft.text or "", text, draft.stage, final=True)
-            draft.text = text
-        else:
-            self._table.journal.emit_here(DebugOverrode, what=what, before="pause", after="keep")
-        return release
+    def _error_in(self, result: StageResult) -> str | None:
+        """What the provider's own reply, or its metadata, holds of the text of an error."""
+        if self._attempt.speaker != "provider" or self._utterance.human:
+            return None
+        return error_text_of(result, {**self._utterance.metadata, **self._hooks.metadata()})
 
-    def _acts_on_error(self, draft: StageResult) -> bool:
+    def _acts_on_error(self, result: StageResult) -> bool:
         """Whether something is to be done about a reply that is the text of an error.
 
         A signal in it was declared for that: it does what signals do.
         """
         return (
-            draft.error_text is not None
+            result.error_text is not None
             and self._on_error_text != "keep"
-            and not any(match.counts for match in draft.matches)
+            and not any(match.counts for match in result.matches)
         )
 
     @property
     def _on_error_text(self) -> str:
-        watched = "pause" if self._table.gate.watched else "keep"
-        return self._table.scenario.on_error_text or watched
+        watched = "pause" if self._context.holds.watched else "keep"
+        return self._context.scenario.on_error_text or watched
 
-    async def _error_text(self, draft: StageResult) -> str | None:
+    async def _error_text(self, result: StageResult) -> bool | GivenUp:
         """A reply that is the text of an error, about to be committed."""
-        said = draft.error_text or ""
-        release = await self._ask_before_commit(
-            draft,
+        error_text = result.error_text or ""
+        return await self._ask_before_commit(
+            result,
             "error_text",
             self._on_error_text,
-            f"reply is the text of an error: {said}",
-            said,
+            f"reply is the text of an error: {error_text}",
+            error_text,
         )
-        if release is not None and release.choice == SUPPLY.id:
-            draft.error_text = None
-        return None
 
-    async def ending(self, draft: StageResult) -> str | None:
-        """Stage `terminate`: in the debugger every ending can be overridden in place."""
-        termination = draft.termination
-        assert termination is not None
-        pauses = (
-            termination.signal is not None
-            and self._table.scenario.signal_action(termination.signal) == "pause"
+    async def _ask_before_commit(
+        self,
+        result: StageResult,
+        what: Literal["empty", "error_text"],
+        policy: str,
+        problem: str,
+        detail: str,
+    ) -> bool | GivenUp:
+        """Does what the setting `on_WHAT` says about a reply, and asks if need be."""
+        holds = self._context.holds
+        if policy == "fail":
+            raise self._nothing_said(f"{problem} (on_{what}: fail)")
+        if not holds.watched:
+            if holds.goes_on_unwatched:
+                return True
+            side = self._attempt.speaker
+            raise InterruptedRunError(f"the {side}'s {problem} (on_{what}: {policy})")
+        release = await holds.wait(
+            what, "commit", _drafts(result), (AGAIN, KEEP, SUPPLY, SKIP, FAIL), detail=detail
         )
-        if not self._table.gate.watched:
-            if pauses and self._table.gate.on_pause != "continue":
-                raise InterruptedRunError(
-                    f"signal {termination.signal} pauses (on_signal)", termination.signal
-                )
-            if pauses:
-                draft.termination = None
-            return None
-        release = await self._table.gate.wait(
-            "ending",
-            self._table.point("terminate"),
-            [{"field": "termination", "label": "ending", "text": termination.reason}],
-            (END, OVERRIDE, *self._table.edits.choices),
-            detail=f"{termination.kind} by {termination.by}: {termination.reason}",
-        )
-        if release.choice == UNDO.id:
-            edit = self._table.edits.undo()
-            self._table.edits.forget_undone()
-            raise TakenBackError(edit.undone)
-        if release.choice == OVERRIDE.id:
-            seq = self._table.journal.emit_here(
-                DebugOverrode, what="ending", before=termination.as_dict(), after=None
-            )
-            self._table.overridden = (seq, termination, self._table.journal.place.fields())
-            draft.termination = None
-        return None
+        outcome = given_up(release)
+        if outcome is not None:
+            return outcome
+        if release.choice == FAIL.id:
+            raise self._nothing_said(problem)
+        if release.choice == SUPPLY.id:
+            text = str(release.edits.get("text", release.edits.get("raw", "")))
+            self._edits.note("text", result.text or "", text, result.stage, final=True)
+            result.text = text
+            if what == "error_text":
+                result.error_text = None
+        else:
+            self._context.journal.emit_here(DebugOverrode, what=what, before="pause", after="keep")
+        return True
 
-    async def _hook_failed(self, draft: StageResult) -> str | None:
-        error = draft.error
-        assert error is not None
-        release = await self._table.failed(error, stage=draft.stage, drafts=_drafts(draft))
-        self._table.answer_common(release)
+    def _nothing_said(self, detail: str) -> ProviderError | UserSimulatorError:
+        if self._attempt.speaker == "persona":
+            return UserSimulatorError(f"the persona's {detail}")
+        return ProviderError(f"the provider's {detail}")
+
+    # --- failed hooks, endings
+
+    async def _hook_failed(self, result: StageResult, error: HookError) -> bool | GivenUp:
+        release = await self._context.holds.on_error(
+            error, result.stage, _drafts(result), (RETRY, SUPPLY, AGAIN, FAIL)
+        )
+        if isinstance(release, GivenUp):
+            return release
         if release.choice == RETRY.id:
-            draft.again = True
+            result.again = True
         elif release.choice == SUPPLY.id:
-            draft.error = None
-            if draft.stage == "post_process":
-                text = str(release.edits.get("text", draft.raw))
-                self._table.edits.note("text", draft.raw, text, draft.stage, final=True)
-                draft.text = text
-            elif draft.stage == "discard":
-                draft.discard = False
-            self.record(draft)
-        return None
+            result.error = None
+            if result.stage == "post_process":
+                text = str(release.edits.get("text", result.raw))
+                self._edits.note("text", result.raw, text, result.stage, final=True)
+                result.text = text
+            elif result.stage == "discard":
+                result.discard = False
+            self._record(result)
+        return True
+
+    async def _terminate(self, result: StageResult) -> bool | TakenBack:
+        assert result.termination is not None
+        outcome = await self._endings.passed(result.termination, self._edits)
+        if isinstance(outcome, TakenBack):
+            return outcome
+        if not isinstance(outcome, Ended):
+            result.termination = None
+        return True
 
 
-def _ending(told: dict[str, Any] | None) -> Termination | None:
-    return None if told is None else Termination(**told)
+def _ending(fields: dict[str, Any] | None) -> Termination | None:
+    return None if fields is None else Termination(**fields)
 
 
-def _why_empty(words: Utterance, text: str) -> str:
+def _why_empty(utterance: Utterance, text: str) -> str:
     """Which kind of nothing a reply is, where that is known."""
-    if words.incomplete:
-        return f": {in_words(words.incomplete, words.finish_reason)}"
-    if words.parts:
-        return f": there is no text in it, only {', '.join(words.parts)}"
-    if words.interim:
+    if utterance.incomplete:
+        return f": {in_words(utterance.incomplete, utterance.finish_reason)}"
+    if utterance.parts:
+        return f": there is no text in it, only {', '.join(utterance.parts)}"
+    if utterance.interim:
         return ": all that was said stands beside its tool calls (interim: say counts that as said)"
     if text.strip():
         return f": {one_line(text, 40)!r} has no letter and no digit"
     return ""
 
 
-def _drafts(draft: StageResult) -> list[dict[str, Any]]:
-    drafts = [{"field": "raw", "label": "raw reply", "text": draft.raw}]
-    if draft.text is not None and draft.stage != "signals":
-        drafts.insert(0, {"field": "text", "label": "what is said", "text": draft.text})
-    if draft.stage == "discard":
-        word = "drop" if draft.discard else "keep"
+def error_text_of(result: StageResult, metadata: Mapping[str, Any]) -> str | None:
+    """What of a reply, raw or as it is shown, or of its metadata is the text of an error."""
+    text = result.text or ""
+    matched = error_in(text)
+    if matched is None and result.raw != text:
+        matched = error_in(result.raw)
+    return matched if matched is not None else error_in_metadata(metadata)
+
+
+def _drafts(result: StageResult) -> list[dict[str, Any]]:
+    drafts = [{"field": "raw", "label": "raw reply", "text": result.raw}]
+    if result.text is not None and result.stage != "signals":
+        drafts.insert(0, {"field": "text", "label": "what is said", "text": result.text})
+    if result.stage == "discard":
+        word = "drop" if result.discard else "keep"
         drafts.append({"field": "verdict", "label": "should_discard_response()", "text": word})
     return drafts

@@ -1,8 +1,8 @@
-"""Emoji and letters of several characters: how wide they are, and how they are drawn in line.
+"""Measures and draws emoji and letters that consist of several characters.
 
-Terminals disagree on the width of a joined emoji, of one with a colour of skin and of one that a
-variation selector chose: two cells, or as many as its parts. So the cursor is put where the layout
-has it after each of them; what a terminal draws too wide is drawn over.
+Terminals disagree on the width of emoji that are joined, have a skin tone or come from a variation
+selector: two cells, or the sum of their parts. The cursor is therefore moved to the expected column
+after each of them, so that whatever is drawn too wide gets overwritten.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _EMOJI: Final = re.compile(
 _UNSURE: Final = re.compile(f"[\u200d\ufe0f{_SKIN}{_FLAG_LETTERS}{_TAGS}]")
 _LETTER_JOINED: Final = re.compile(f"(?<=\u200d)(?![{PICTURE_RANGES}])")
 JOINED: Final = re.compile("[\u200d\ufe0f]")
-"""What makes the width of a text another than the sum of its characters' widths."""
+"""Characters that make a text's width differ from the sum of its characters' widths."""
 _LAST_LETTER: Final = re.compile(r"\w\W*\Z")
 
 
@@ -41,9 +41,9 @@ def _grows(char: str) -> bool:
 
 
 def cluster_end(text: str, start: int) -> tuple[int, int]:
-    """Where the character that begins at `start` ends, with all that is drawn on it; its cells.
+    """Returns the end of the cluster that begins at `start`, and its width in cells.
 
-    The width is that which Rich's `cell_len()` has for it.
+    The width is the one that Rich's `cell_len()` gives.
     """
     size = get_character_cell_size(text[start])
     end = start + 1
@@ -62,9 +62,9 @@ def cluster_end(text: str, start: int) -> tuple[int, int]:
 
 
 def separated(strip: Strip) -> Strip:
-    """A strip with the same text, in which a joiner is the end of a segment after letters.
+    """Returns the same strip, with segments split after a joiner that follows letters.
 
-    Rich takes what follows a joiner to be a part of the same picture; a letter is not.
+    Rich takes whatever follows a joiner for part of the same emoji; a letter is not.
     """
     if not any(_ZWJ in text for text, _, _ in strip):
         return strip
@@ -79,16 +79,15 @@ def separated(strip: Strip) -> Strip:
 
 
 def anchored(strip: Strip) -> Strip:
-    """A strip that is drawn as wide as it is measured, whatever the terminal makes of its emoji.
+    """Returns a strip that is drawn as wide as it measures, however the terminal draws emoji.
 
-    The same goes for letters that are joined. The last step: its segments that move the cursor are
-    no text.
+    This covers joined letters too. Apply it last: the cursor movements it adds are not text.
     """
     if not any(_UNSURE.search(text) for text, _, _ in strip):
         return strip
     segments: list[Segment] = []
+    # The width of letters that continue in the next segment.
     cells = 0
-    """Of letters that go on in the next segment."""
     for text, style, control in strip:
         position = 0
         if cells and not control:

@@ -1,4 +1,4 @@
-"""How states, reasons and endings are called on the screen. One place, so that they agree."""
+"""The words the screens use for states, reasons and endings, in one module so that they agree."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ HOLD_REASONS: Final = {
     "budget": "the budget is used up",
     "empty": "the reply says nothing",
     "error_text": "the reply is the text of an error",
-    "tool_approval": "a tool call waits for approval",
+    "tool_approval": "a tool call needs approval",
     "human": "it is your turn to speak",
     "ending": "the session is about to end",
     "cannot_restore": "the provider cannot be brought back to this point",
 }
 STAGES: Final = {
     "setup": "while setting up",
-    "session": "at a session's beginning or end",
+    "session": "at the start or end of a session",
     "restore": "while restoring",
     "request": "before the request",
     "response": "at the reply",
@@ -47,20 +47,20 @@ _DECISIONS: Final = {
 
 
 def decision_sign(kind: str) -> tuple[str, str]:
-    """A decision's glyph and the role of its colour."""
+    """A decision's glyph and colour role."""
     return _DECISIONS.get(kind, ("!", "error"))
 
 
 def decision_text(record: RecordDict) -> str:
-    """What a decision says: the answer of a reply, else its reason; empty where there is none."""
+    """A decision's answer if it is a reply, else its reason; empty if it has neither."""
     answer = (record.get("arguments") or {}).get("answer")
     if record.get("kind") == "reply" and isinstance(answer, str):
         return answer
     return str(record.get("reason") or "")
 
 
-def where(hold: RecordDict) -> str:
-    """`2:7 post_process`, as far as a hold says it."""
+def hold_location(hold: RecordDict) -> str:
+    """Where a hold waits, such as `2:7 post_process`, as far as the record says."""
     stage = str(hold.get("stage", ""))
     if hold.get("turn") is None:
         return visible_line(stage, 24)
@@ -68,17 +68,17 @@ def where(hold: RecordDict) -> str:
 
 
 def hold_reason(hold: RecordDict) -> str:
-    """Why the engine waits, in words."""
+    """Why the engine is holding."""
     reason = str(hold.get("reason", ""))
-    words = HOLD_REASONS.get(reason, visible_line(reason, 40))
+    label = HOLD_REASONS.get(reason, visible_line(reason, 40))
     detail = visible_line(str(hold.get("detail") or ""), 300)
-    if detail.startswith(words):
+    if detail.startswith(label):
         return detail
-    return f"{words}: {detail}" if detail else words
+    return f"{label}: {detail}" if detail else label
 
 
 def ending(termination: dict[str, Any] | None) -> str:
-    """`early termination by provider: <reason>`."""
+    """A termination as text, such as `early termination by provider: <reason>`."""
     if not termination:
         return "no ending on record"
     kind = visible_line(str(termination.get("kind", "")), 40).replace("_", " ")
@@ -89,7 +89,7 @@ def ending(termination: dict[str, Any] | None) -> str:
 
 
 def age(then: datetime | None, now: datetime | None = None) -> str:
-    """How long ago, in at most 8 characters."""
+    """How long ago `then` was, in at most 8 characters."""
     if then is None:
         return ""
     seconds = ((now or datetime.now(UTC)) - then).total_seconds()
@@ -102,7 +102,7 @@ def age(then: datetime | None, now: datetime | None = None) -> str:
 
 
 def error_lines(error: dict[str, Any] | None) -> tuple[str, list[str]]:
-    """An error's message on one line and the developer's own frames."""
+    """An error's message on one line, and the stack frames of the developer's own code."""
     if not error:
         return "", []
     message = visible_line(str(error.get("message", "")), 2000)
@@ -120,15 +120,15 @@ def error_lines(error: dict[str, Any] | None) -> tuple[str, list[str]]:
 
 
 def error_location(error: dict[str, Any] | None) -> tuple[Path, int] | None:
-    """The file and line an error points at."""
-    found = (error or {}).get("location")
-    if isinstance(found, list | tuple) and len(found) == 2 and isinstance(found[1], int):
-        return Path(str(found[0])), found[1]
+    """The file and line that an error points at."""
+    location = (error or {}).get("location")
+    if isinstance(location, list | tuple) and len(location) == 2 and isinstance(location[1], int):
+        return Path(str(location[0])), location[1]
     return None
 
 
 def short_path(path: Path | str) -> str:
-    """A path for people: relative to the working directory, or with `~`."""
+    """A path for display: relative to the working directory, or with `~`."""
     path = Path(path)
     for base, prefix in ((Path.cwd(), ""), (Path.home(), "~/")):
         if path.is_relative_to(base):

@@ -1,4 +1,4 @@
-"""Roles of a theme as Rich styles, in colour or without any."""
+"""Theme roles as Rich styles, in colour or monochrome."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.color import Color, ColorParseError
 from rich.style import Style
 
 Span = tuple[str, str]
-"""A piece of text and the role it is drawn in."""
+"""A piece of text and the role that styles it."""
 
 DARK: Final[Mapping[str, str]] = {
     "background": "#11151c",
@@ -33,7 +33,7 @@ DARK: Final[Mapping[str, str]] = {
     "selection": "#25304a",
     "reasoning": "#8f86b0",
 }
-"""The roles and the colours that stand in until a theme is given."""
+"""Every role, with its colour before a theme is loaded."""
 
 _MONO: Final[Mapping[str, str]] = {
     "muted": "dim",
@@ -54,9 +54,9 @@ _EXTRA: Final[Mapping[str, str]] = {"struck": "strike", "bold": "bold", "under":
 
 
 class Palette:
-    """Styles by role. `roles` maps role names to colours; `monochrome` uses attributes only.
+    """Styles by role. `roles` maps roles to colours; `monochrome` uses text attributes only.
 
-    A role that is missing or whose colour cannot be read takes the default palette's.
+    A role that is missing, or whose colour is invalid, keeps its default.
     """
 
     def __init__(self, roles: Mapping[str, str] | None = None, monochrome: bool = False) -> None:
@@ -71,17 +71,18 @@ class Palette:
         self._styles: dict[str, Style] = {}
 
     def style(self, role: str) -> Style:
-        """The style of a role; several are joined by spaces (`"discard struck"`).
+        """The style of one or more roles, separated by spaces (`"discard struck"`).
 
-        `mark:ROLE` is the inverse: the role as background. `on:ROLE` is the background alone.
+        `mark:ROLE` uses the role's colour as background with inverse text; `on:ROLE` only sets the
+        background.
         """
-        found = self._styles.get(role)
-        if found is None:
-            found = self._styles[role] = Style.combine(self._one(name) for name in role.split())
-        return found
+        style = self._styles.get(role)
+        if style is None:
+            style = self._styles[role] = Style.combine(self._one(name) for name in role.split())
+        return style
 
     def background(self, role: str) -> Style:
-        """A role as background, for rows that are lit as a whole; nothing in monochrome."""
+        """A role as the background of whole highlighted rows; empty in monochrome."""
         return self.style(f"on:{role}")
 
     def _one(self, name: str) -> Style:
@@ -100,11 +101,11 @@ class Palette:
 
 
 def plain(spans: Iterable[Span]) -> str:
-    """The text of `spans`."""
+    """The text of `spans`, without roles."""
     return "".join(text for text, _ in spans)
 
 
 def palette_of(app: object) -> Palette:
-    """The styles of an app that has some, else the default ones."""
-    found = getattr(app, "palette", None)
-    return found if isinstance(found, Palette) else Palette()
+    """The palette of an app that has one, else the default."""
+    palette = getattr(app, "palette", None)
+    return palette if isinstance(palette, Palette) else Palette()

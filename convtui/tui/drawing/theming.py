@@ -1,4 +1,4 @@
-"""Role themes as Textual themes and palettes."""
+"""Converts themes of roles to Textual themes and palettes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COLOR = re.compile(r"^  (\w+): '(#[0-9a-fA-F]{6})'$", re.MULTILINE)
 
 @dataclass(slots=True, frozen=True)
 class ThemeView:
-    """What the screens need of a theme."""
+    """The parts of a theme that screens use."""
 
     name: str
     dark: bool
@@ -30,16 +30,15 @@ class ThemeView:
     colors: Mapping[str, str]
 
 
-def look_of(theme: Theme) -> ThemeView:
-    """The look of a theme."""
+def theme_view(theme: Theme) -> ThemeView:
     return ThemeView(theme.name, theme.dark, theme.monochrome, theme.colors)
 
 
-def builtin_look(name: str) -> ThemeView | None:
-    """A built-in theme, for the first frame; None when there is none of that name.
+def builtin_theme(name: str) -> ThemeView | None:
+    """Reads a built-in theme quickly, for the first frame; None if no theme has that name.
 
-    Reads the plain form in which the built-in files are written: YAML and the models that check
-    a user's theme take longer to import than the frame takes to draw.
+    It relies on the plain form of the built-in files: importing YAML and the models that validate a
+    user's theme takes longer than drawing the frame.
     """
     from convtui.config.paths import builtin_dir
     from convtui.errors import FileError
@@ -59,7 +58,7 @@ def builtin_look(name: str) -> ThemeView | None:
 def textual_theme(
     colors: Mapping[str, str], *, name: str, dark: bool = True, monochrome: bool = False
 ) -> TextualTheme:
-    """The Textual theme of a set of role colours; its name gets a prefix of its own."""
+    """The Textual theme for a set of role colours, under a prefixed name."""
     c = {**DARK, **colors}
     mono = {"block-cursor-text-style": "bold reverse"} if monochrome else {}
     return TextualTheme(
@@ -105,10 +104,10 @@ def textual_theme(
 
 
 def load(name: str, user_dir: Path | None) -> tuple[ThemeView | None, list[Problem]]:
-    """The theme `name` (a built-in one, or one of the user's), else the default one.
+    """Loads a built-in or user theme by name, falling back to the default one.
 
-    Blocking. A broken or missing theme is among the problems. Raises `FileError` when the built-in
-    ones are missing.
+    Blocking. A broken or missing theme becomes a problem. Raises `FileError` when the built-in
+    themes are missing.
     """
     from convtui.config.paths import builtin_dir
     from convtui.config.themes import load_themes
@@ -117,16 +116,16 @@ def load(name: str, user_dir: Path | None) -> tuple[ThemeView | None, list[Probl
     dirs = [builtin_dir("themes")]
     if user_dir is not None:
         dirs.append(user_dir)
-    found, problems = load_themes(dirs)
-    if name not in found:
-        hint = did_you_mean(name, found) or f"; there are {listed(sorted(found))}"
+    themes, problems = load_themes(dirs)
+    if name not in themes:
+        hint = did_you_mean(name, themes) or f"; there are {listed(sorted(themes))}"
         problems.append(Problem(f"there is no theme {name!r}{hint}"))
-    theme = found.get(name) or found.get(DEFAULT)
-    return look_of(theme) if theme is not None else None, problems
+    theme = themes.get(name) or themes.get(DEFAULT)
+    return theme_view(theme) if theme is not None else None, problems
 
 
 def palette_of(theme: ThemeView | None, *, monochrome: bool) -> Palette:
-    """The palette of a theme; the default one for None."""
+    """The palette of a theme; the default palette for None."""
     if theme is None:
         return Palette(monochrome=monochrome)
     return Palette(theme.colors, monochrome=monochrome or theme.monochrome)

@@ -1,15 +1,13 @@
-"""Word diffs for drawing."""
+"""Word diffs as styled text."""
 
 from __future__ import annotations
 
 from convtui.text.word_diff import word_diff
 from convtui.tui.drawing.palette import Span
 
-__all__ = ["diff_spans", "word_diff"]
-
 
 def diff_spans(before: str, after: str) -> list[Span]:
-    """A word diff for drawing: `[-removed-]` and `{+added+}`, marked and coloured."""
+    """Styles a word diff: `[-removed-]` and `{+added+}`, readable without colour too."""
     spans: list[Span] = []
     for op, text in word_diff(before, after):
         if op == "=":

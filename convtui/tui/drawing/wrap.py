@@ -1,8 +1,8 @@
-"""Wraps text to a width in terminal cells, and counts the lines without wrapping.
+"""Wraps text to a width in terminal cells, and counts the resulting lines without wrapping.
 
-Both do the same: a line is cut at the last space that leaves at most `width` cells before it, that
-one space is taken out, and a word longer than a line is cut where the line is full. Text is wrapped
-as `visible()` shows it.
+Both use one rule: a line breaks at the last space that leaves at most `width` cells before it, that
+space is dropped, and a word longer than a line is cut where the line is full. The text that is
+wrapped is what `visible()` shows.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from rich.cells import get_character_cell_size
 from convtui.text.boundary import visible, visible_length
 from convtui.tui.drawing.clusters import JOINED, cluster_end
 
-# What `visible()` leaves as it is and a terminal draws in one cell: here a length is a width. More
-# characters would qualify; these are what texts in Latin, Greek and Cyrillic scripts are made of.
+# Characters that `visible()` keeps and a terminal draws in one cell: length equals width. More
+# characters would qualify; these cover text in Latin, Greek and Cyrillic scripts.
 _PLAIN: Final = re.compile(
     "[\n\x20-\x7e\xa0-\xac\xae-\u02ff\u0391-\u03a1\u03a3-\u03c9\u0400-\u0482\u2010-\u2027\u2030-\u205e"
     "\u20a0-\u20bf\u2190-\u21ff\u2500-\u257f]*"
 )
 MAX_CHARS: Final = 32_768
-"""Characters of a turn that are wrapped at most; the rest is for whoever opens the turn."""
+"""Characters of a turn that are wrapped; the rest shows when the turn is opened."""
 MAX_LINES: Final = 200
 
 
 def is_plain(text: str) -> bool:
-    """Whether `visible()` leaves `text` alone and every character but a newline is one cell."""
+    """Whether `visible()` keeps `text` unchanged and all but newlines take one cell each."""
     if text.isascii() and text.isprintable():
         return True
     return _PLAIN.fullmatch(text) is not None
 
 
 def count_lines(text: str, width: int, max_lines: int = 0) -> int:
-    """How many lines `Wrapped(text, width)` has, at most `max_lines` unless that is 0."""
+    """Counts the lines of `Wrapped(text, width)`, up to `max_lines` unless that is 0."""
     if text.isascii() and text.isprintable():
         count = _count_plain(text, width)
     elif _PLAIN.fullmatch(text) is not None:
@@ -48,7 +48,7 @@ def count_lines(text: str, width: int, max_lines: int = 0) -> int:
 
 
 def count_capped(text: str, width: int) -> int:
-    """The lines of a turn's text: at most `MAX_LINES`, and one that says what was left out."""
+    """Counts the lines drawn for a turn: up to `MAX_LINES`, plus one that says what is left out."""
     size = len(text)
     if size <= MAX_CHARS:
         count = count_lines(text, width, MAX_LINES + 1)
@@ -70,9 +70,9 @@ def _count_plain(line: str, width: int) -> int:
 
 
 class Wrapped:
-    """A text wrapped to `width` cells, into at most `max_lines` lines unless that is 0.
+    """Text wrapped to `width` cells, in at most `max_lines` lines unless that is 0.
 
-    `source` is the text as stored, `text` as it is shown; lines are spans of `text`.
+    `source` is the stored text and `text` what is shown of it; lines are spans of `text`.
     """
 
     __slots__ = (
@@ -94,7 +94,7 @@ class Wrapped:
         self.text = ""
         self.plain = True
         self.cut = 0
-        """Characters of `text` that were left out because of `max_lines`."""
+        """How many characters of `text` do not fit in `max_lines`."""
         self.starts: array[int] = array("l")
         self.ends: array[int] = array("l")
         self._resume = 0
@@ -104,36 +104,34 @@ class Wrapped:
         return len(self.starts)
 
     def line(self, number: int) -> str:
-        """One line of the shown text."""
         return self.text[self.starts[number] : self.ends[number]]
 
     def lines(self) -> list[str]:
-        """All lines."""
         return [self.line(number) for number in range(len(self))]
 
     def is_soft(self, number: int) -> bool:
-        """Whether the line goes on in the next: there is no newline between them."""
+        """Whether the line continues in the next one without a newline."""
         return (
             number + 1 < len(self)
             and "\n" not in self.text[self.ends[number] : self.starts[number + 1]]
         )
 
     def at(self, offset: int) -> int:
-        """Where a character of the source stands in the shown text.
+        """Converts an offset in the source to one in the shown text.
 
-        Text up to any place is shown the same whatever follows, except in the middle of a line end
-        or of a run of combining marks.
+        This holds for any prefix of a text, except in the middle of a line end or of a run of
+        combining marks.
         """
         if self.plain:
             return min(offset, len(self.text))
         return min(visible_length(self.source, offset), len(self.text))
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """A span of the source in the shown text."""
+        """Converts a span of the source to one in the shown text."""
         return self.at(start), self.at(end)
 
     def grow(self, source: str) -> int:
-        """Takes a longer `source`; wraps only the tail when it begins as before.
+        """Replaces the source by a longer one; rewraps only the tail if the start is the same.
 
         Returns the number of the first line that may have changed.
         """
@@ -143,21 +141,21 @@ class Wrapped:
             return 0
         added = source[len(old) :]
         if self.plain and is_plain(added):
-            # A greedy break depends on nothing before its own line.
+            # A greedy line break depends only on its own line.
             keep = max(0, len(self) - 1)
             position = self.starts[keep]
             self.source = self.text = source
             self._drop_from(keep)
             self._wrap_plain(position)
             return keep
-        place = old.rfind("\n") + 1
-        shown = len(old[:place]) if self.plain else self._resume
-        if place == 0:
+        line_start = old.rfind("\n") + 1
+        shown = len(old[:line_start]) if self.plain else self._resume
+        if line_start == 0:
             self._wrap_all(source)
             return 0
         keep = bisect_left(self.starts, shown)
         self.source = source
-        self.text = self.text[:shown] + visible(source[place:])
+        self.text = self.text[:shown] + visible(source[line_start:])
         self.plain = False
         self._drop_from(keep)
         self._wrap_cells(shown)
@@ -226,7 +224,7 @@ class Wrapped:
             position = stop + 1
 
     def _wrap_logical(self, position: int, size: int) -> bool:
-        """Wraps one line of any characters; whether there is room for more."""
+        """Wraps one logical line; False once `max_lines` is reached."""
         text, width = self.text, self.width
         begin = position
         joined = JOINED.search(text, position, size) is not None
@@ -257,7 +255,7 @@ class Wrapped:
                 self.ends.append(space)
                 position = space + 1
             else:
-                # A character wider than the line is drawn all the same: nothing gets lost.
+                # A character wider than the line is still drawn, so that no text is lost.
                 position = index if index > position else after
                 self.ends.append(position)
         if begin == size:
@@ -271,21 +269,21 @@ class Wrapped:
 def paint(
     start: int, end: int, marks: Iterable[tuple[int, int, str]], base: str
 ) -> list[tuple[int, int, str]]:
-    """Cuts `start..end` at the edges of `marks` (start, end, role), later marks on top."""
+    """Splits `start..end` at the edges of `marks` (start, end, role); later marks win."""
     pieces = [(start, end, base)]
     for left, right, role in marks:
         low, high = max(left, start), min(right, end)
         if low >= high:
             continue
-        fresh: list[tuple[int, int, str]] = []
+        split: list[tuple[int, int, str]] = []
         for first, last, old in pieces:
             if last <= low or first >= high:
-                fresh.append((first, last, old))
+                split.append((first, last, old))
                 continue
             if first < low:
-                fresh.append((first, low, old))
-            fresh.append((max(first, low), min(last, high), role))
+                split.append((first, low, old))
+            split.append((max(first, low), min(last, high), role))
             if last > high:
-                fresh.append((high, last, old))
-        pieces = fresh
+                split.append((high, last, old))
+        pieces = split
     return pieces

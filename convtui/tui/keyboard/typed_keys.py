@@ -1,5 +1,4 @@
-"""Every key and paste before anything else has it: text goes where it is typed, commands do not
-run by accident."""
+"""Handles every key and paste first, so that text is typed and commands do not run by accident."""
 
 from __future__ import annotations
 
@@ -19,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def takes_text(widget: Widget | None) -> bool:
-    """Whether what is typed while `widget` has the focus is its text."""
+    """Whether keys are text while `widget` has the focus."""
     if widget is None:
         return False
-    # These widgets cost more than the first frame; some screens load them later.
+    # Importing these widgets takes longer than the first frame; some screens load them later.
     from textual.widgets import Input, TextArea
 
     return isinstance(widget, Input) or (isinstance(widget, TextArea) and not widget.read_only)
@@ -35,26 +34,26 @@ def _one_line(widget: Widget | None) -> bool:
 
 
 class KeyClock:
-    """When keys came, and what comes later. Tests have a clock of their own."""
+    """The time of keys, and delayed calls. Tests replace it."""
 
     def now(self) -> float:
-        """Seconds, as messages are stamped with them."""
+        """The time in seconds, on the clock that stamps messages."""
         return Message().time
 
     def arrived(self, event: events.Key) -> float:
-        """When the terminal's thread read the key, however long the loop took to come to it."""
+        """When the terminal's thread read the key, however late the event loop handles it."""
         return event.time
 
     def later(self, app: App[Any], delay: float, callback: Callable[[], object]) -> None:
-        """Calls back after `delay` seconds, behind the keys that have come until then."""
+        """Calls back after `delay` seconds, behind the keys that arrive in the meantime."""
         call_once(app, delay, lambda: app.call_later(callback))
 
 
 class TypedKeys:
-    """Carries out what `TypingGuard` says about the app's keys.
+    """Carries out the verdicts of `TypingGuard` on the app's keys.
 
-    `deliver` hands a key to whatever it is for; `acts` says whether a key would do more, outside of
-    an input, than to show something; `dropped` is called when keys did nothing.
+    `deliver` passes a key on; `acts` says whether a key does more, outside of an input, than show
+    something; `dropped` is called when keys were ignored.
     """
 
     def __init__(
@@ -71,21 +70,20 @@ class TypedKeys:
         self._deliver, self._acts, self._dropped = deliver, acts, dropped
         self._guard = TypingGuard()
         self._typed_in: Widget | None = None
-        """The input that had the last text."""
+        """The input that was typed in last."""
         self._decisions = 0
         self._dropped_at = float("-inf")
 
     @property
     def busy_for(self) -> float:
-        """Seconds until nobody can be said to be at the keys; 0 when it is so now."""
+        """Seconds until the user counts as no longer typing; 0 if that is so now."""
         return max(0.0, self._guard.last_key_at + AFTER_TEXT - self.clock.now())
 
-    def pointed(self) -> None:
-        """The mouse was pressed: where the text goes is up to that."""
+    def mouse_pressed(self) -> None:
+        """The mouse may move the focus: what follows is not text of the old input."""
         self._guard.left()
 
     async def key(self, event: events.Key) -> None:
-        """Takes a key that has just come."""
         event.key = MISREAD_KEYS.get(event.key, event.key)
         focused = self._app.focused
         typing = takes_text(focused)
@@ -98,7 +96,7 @@ class TypedKeys:
             self.clock.later(self._app, BURST_GAP, lambda: self._rest(mine))
 
     def paste(self, event: events.Paste) -> events.Paste:
-        """A paste as the input with the focus can take it: no line of it is lost."""
+        """A paste in a form that the focused input takes without losing lines."""
         focused = self._app.focused
         lines = event.text.replace("\r\n", "\n").replace("\r", "\n")
         if _one_line(focused):
@@ -123,19 +121,19 @@ class TypedKeys:
                 await self._deliver(stroke.event)
             elif verdict is Verdict.TEXT and focused is not None:
                 self._typed_in = focused
-                _put_in(focused, stroke)
+                _type(focused, stroke)
             elif verdict is Verdict.BACK:
-                ignored = not await self._give_back(stroke) or ignored
+                ignored = not await self._return_key(stroke) or ignored
             elif verdict is Verdict.DROP:
                 ignored = ignored or not takes_text(focused)
         if ignored:
-            # A burst is told of once.
+            # One notice per burst.
             before, self._dropped_at = self._dropped_at, verdicts[-1][0].at
             if self._dropped_at - before > AFTER_TEXT:
                 self._dropped()
 
-    async def _give_back(self, stroke: Stroke) -> bool:
-        """Gives a key to the input that lost the focus; whether it is there to take it."""
+    async def _return_key(self, stroke: Stroke) -> bool:
+        """Gives a key to the input that lost the focus; False if that is gone."""
         widget = self._typed_in
         if widget is None or not widget.is_attached or not widget.display:
             return False
@@ -146,12 +144,12 @@ class TypedKeys:
         elif widget.screen is not self._app.screen:
             return False
         else:
-            _put_in(widget, stroke)
+            _type(widget, stroke)
         return True
 
 
-def _put_in(widget: Widget, stroke: Stroke) -> None:
-    """Types a line end or a tab: as it is where there are lines, as a space where there is one."""
+def _type(widget: Widget, stroke: Stroke) -> None:
+    """Types a line end or tab: literally in a text area, as a space in a single-line input."""
     if _one_line(widget):
         forward(widget, events.Key("space", " "))
     else:

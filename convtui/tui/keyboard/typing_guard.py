@@ -1,9 +1,9 @@
-"""Whether a key is text or a command, by when it came.
+"""Decides by timing whether a key is text or a command.
 
-Terminals hand over an unbracketed paste as keys, and so does whatever types in a person's place:
-dictation, text expanders, `tmux paste-buffer`, `xdotool`. Such keys come in bursts. What is in a
-burst is text, its line ends and tabs too: they send nothing, and leave no input. Nor is a key a
-command that comes right after text, when the input has lost the focus under the typist.
+Terminals deliver an unbracketed paste as keys, and so do dictation, text expanders, `tmux paste-
+buffer` and `xdotool`. Such keys come in bursts. Everything in a burst is text, including line ends
+and tabs: it submits nothing and does not leave the input. Neither is a key a command if it comes
+right after text because the input lost the focus while the user was typing.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from enum import Enum
 from typing import Any
 
 BURST_GAP = 0.03
-"""Seconds between two keys of a burst, at the most.
+"""Maximum seconds between two keys of a burst.
 
-Programs that type leave 0 to 20 ms between keys (xdotool 12, scanners and expanders up to 20).
-Fast typists leave 60 ms and more; a gap under 30 ms, where two fingers roll, is rare, and hardly
-ever before Enter. A key that is held repeats every 30 to 40 ms, where people made it faster every
-15 to 20: the same key again is therefore no burst of commands.
+Programs leave 0 to 20 ms between keys (xdotool 12, scanners and expanders up to 20).
+Fast typists leave 60 ms and more; a gap under 30 ms, when two fingers roll, is rare, and almost
+never before Enter. A held key repeats every 30 to 40 ms, or every 15 to 20 with a faster setting,
+so a repeated key does not count as a burst of commands.
 """
 AFTER_TEXT = 0.3
-"""Seconds after text within which a key is no command. People who type leave 100 to 250 ms between
-keys; somebody who has seen that the focus is elsewhere, and means a command, needs longer."""
+"""Seconds after text during which a key is not a command. Typists leave 100 to 250 ms between keys;
+whoever notices that the focus has moved and means a command needs longer."""
 DROPPED_CHORDS = ("ctrl+", "alt+", "escape", "super+", "hyper+", "meta+")
-"""Keys that are made of control characters, which a paste can hold; nobody is fast enough."""
+"""Keys made of control characters: in a burst they can only come from a paste."""
 
 
 class Verdict(Enum):
-    """What a key is."""
+    """How a key is handled."""
 
-    GO = "it does what it always does"
-    TEXT = "text of the input with the focus, though the key has another meaning there"
-    BACK = "text of the input that had the focus"
-    WAIT = "the next key, or that there is none, decides"
-    DROP = "nothing"
+    GO = "handle it as usual"
+    TEXT = "text for the focused input, where the key has another meaning"
+    BACK = "text for the input that lost the focus"
+    WAIT = "undecided until the next key or a pause"
+    DROP = "ignore it"
 
 
 @dataclass(slots=True, frozen=True)
 class Stroke:
-    """A key and when it came, in seconds of any clock that never goes back."""
+    """A key and its time, in seconds of a monotonic clock."""
 
     key: str
     character: str | None
@@ -49,17 +49,17 @@ class Stroke:
 
     @property
     def printable(self) -> bool:
-        """Whether it is a character of a text."""
+        """Whether it is a printable character."""
         return self.character is not None and self.character.isprintable()
 
     @property
     def breaks(self) -> bool:
-        """Whether it stands in texts as a line end or a tab, and has another meaning as a key."""
+        """Whether it is a line end or tab in text, and has another meaning as a key."""
         return self.key in ("enter", "tab", "ctrl+j")
 
     @property
     def commands(self) -> bool:
-        """Whether it may be a command and stand in a text."""
+        """Whether it may be a command and also occurs in text."""
         return self.printable or self.key == "enter"
 
 
@@ -67,21 +67,20 @@ Verdicts = list[tuple[Stroke, Verdict]]
 
 
 class TypingGuard:
-    """Judges keys in the order in which they came."""
+    """Judges keys in the order in which they arrive."""
 
     def __init__(self) -> None:
         self._text_at = float("-inf")
         self._key_at = float("-inf")
         self._command: Stroke | None = None
         self._carriage_return = False
-        """Whether the last key of the text was the first half of a line end of two characters."""
+        """Whether the last key of text was the CR of a possible CR LF."""
         self._left = True
         self._waiting: list[Stroke] = []
         self._waits_in_text = False
 
     @property
     def last_key_at(self) -> float:
-        """When the last key came."""
         return self._key_at
 
     @property
@@ -90,18 +89,18 @@ class TypingGuard:
         return bool(self._waiting)
 
     def left(self) -> None:
-        """The person has left the input on purpose: what follows is not its text."""
+        """The user left the input on purpose: what follows is not its text."""
         self._left = True
 
     def pasted(self, at: float) -> None:
-        """Text came without keys."""
+        """Text arrived without keys."""
         self._text_at, self._left = at, False
 
     def judge(self, stroke: Stroke, *, typing: bool, acts: bool = True) -> Verdicts:
-        """What the key is, and before it those that have waited for it; one that waits is missing.
+        """Verdicts on the key and on those that were waiting for it; none for a key that waits.
 
-        `typing` says whether an input has the focus; `acts` whether it is a command that does more
-        than to show something.
+        `typing` says whether an input has the focus; `acts` whether the key is a command that does
+        more than show something.
         """
         verdicts = self._settle(stroke)
         self._key_at = stroke.at
@@ -116,7 +115,7 @@ class TypingGuard:
         return verdicts
 
     def rest(self) -> Verdicts:
-        """Nothing has followed the keys that wait: they are a person's."""
+        """Nothing followed the keys that wait: a person pressed them."""
         strokes, self._waiting = self._waiting, []
         return self._persons(strokes)
 
@@ -129,7 +128,7 @@ class TypingGuard:
             return Verdict.GO
         if stroke.breaks:
             if not burst:
-                # One that nothing came before may be the first key of a paste.
+                # Without a key before it, it may be the first key of a paste.
                 return Verdict.GO if stroke.key == "ctrl+j" else Verdict.WAIT
             second_half = stroke.key == "ctrl+j" and self._carriage_return
             self._text(stroke)
@@ -161,7 +160,7 @@ class TypingGuard:
             return Verdict.DROP
         return Verdict.WAIT if acts else Verdict.GO
 
-    # --- those that wait
+    # --- waiting keys
 
     def _settle(self, following: Stroke) -> Verdicts:
         if not self._waiting:
@@ -170,7 +169,7 @@ class TypingGuard:
         fast = following.at - strokes[-1].at < BURST_GAP
         if self._waits_in_text and fast:
             if following.key == strokes[-1].key:
-                return []  # held, or empty lines: whatever comes after them decides
+                return []  # a held key or empty lines: what follows decides
             if following.printable or following.breaks:
                 self._waiting = []
                 self._text(strokes[-1])
@@ -181,7 +180,7 @@ class TypingGuard:
         return self._persons(strokes)
 
     def _persons(self, strokes: Sequence[Stroke]) -> Verdicts:
-        """A person's key; held, it repeats, and counts once."""
+        """Verdicts on a person's key; a held key repeats, and counts once."""
         if strokes and self._waits_in_text:
             self._left = True
         return [

@@ -1,4 +1,4 @@
-"""The budget of a conversation as a log tells it: limits as they are now, what was used of each."""
+"""The budget of a conversation as its log records it: current limits and what was used."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def used_of(what: str, used: Mapping[str, Mapping[str, Any]], scope: str) -> float | None:
-    """Tokens or US dollars of a scope; None where nobody has said anything about them."""
+    """Tokens or US dollars of a scope; None if nothing was reported."""
     names = ("cost",) if what == "cost" else FIGURES[:2]
     known = [
         float(value)
@@ -32,7 +32,7 @@ def used_of(what: str, used: Mapping[str, Mapping[str, Any]], scope: str) -> flo
 
 @dataclass(slots=True, frozen=True)
 class Limit:
-    """One limit and what was used of it; None is unknown."""
+    """A limit and what was used of it; None means unknown."""
 
     scope: str
     what: str
@@ -40,14 +40,14 @@ class Limit:
     used: float | None
 
 
-def limits_now(transcript: Transcript, scenario: Mapping[str, Any]) -> list[Limit]:
-    """The limits in force: those of the scenario, raised where somebody has raised them."""
+def current_limits(transcript: Transcript, scenario: Mapping[str, Any]) -> list[Limit]:
+    """The limits in force: the scenario's, or the raised ones."""
     budget = scenario.get("budget")
     if not isinstance(budget, dict):
         return []
     raised = _raised(transcript)
     used = used_by_side(transcript)
-    found: list[Limit] = []
+    limits: list[Limit] = []
     for scope in _SCOPES:
         part = budget if scope == "conversation" else budget.get(scope)
         if not isinstance(part, dict):
@@ -56,24 +56,24 @@ def limits_now(transcript: Transcript, scenario: Mapping[str, Any]) -> list[Limi
             limit = part.get(what)
             if isinstance(limit, (int, float)) and not isinstance(limit, bool):
                 most = max(float(limit), raised.get((scope, what), 0.0))
-                found.append(Limit(scope, what, most, used_of(what, used, scope)))
-    return found
+                limits.append(Limit(scope, what, most, used_of(what, used, scope)))
+    return limits
 
 
 def _raised(transcript: Transcript) -> dict[tuple[str, str], float]:
     before = (transcript.seed.get("counters") or {}).get("budget")
     records = [r for r in transcript.lifecycle if r.get("type") == "budget.raised"]
-    found: dict[tuple[str, str], float] = {}
+    limits: dict[tuple[str, str], float] = {}
     for item in [*(before if isinstance(before, list) else ()), *records]:
         limit = item.get("limit") if isinstance(item, dict) else None
         if isinstance(limit, (int, float)):
-            found[str(item.get("scope", "conversation")), str(item.get("what"))] = float(limit)
-    return found
+            limits[str(item.get("scope", "conversation")), str(item.get("what"))] = float(limit)
+    return limits
 
 
 @dataclass(slots=True, frozen=True)
 class Crossed:
-    """A limit that was crossed, and by how much."""
+    """A limit that was exceeded."""
 
     scope: str
     what: str
@@ -82,38 +82,38 @@ class Crossed:
 
     @property
     def title(self) -> str:
-        """`tokens`, `cost of the provider`."""
+        """`tokens`, or `cost of the provider` for one side's limit."""
         return self.what + ("" if self.scope == "conversation" else f" of the {self.scope}")
 
     def doubled(self) -> str:
-        """The limit doubled, and again until it is above what was used, for an input."""
+        """A proposed new limit as input text: doubled until it exceeds what was used."""
         limit = self.limit if self.limit > 0 else 1.0
         while limit <= self.used:
             limit *= 2
         return f"{limit:.0f}" if self.what == "tokens" else f"{limit:.10g}"
 
-    def in_words(self) -> str:
+    def summary(self) -> str:
         """`used 12 of 10 tokens`."""
         if self.what == "tokens":
             return f"used {self.used:,.0f} of {self.limit:,.0f} tokens"
         return f"used ${self.used:.4f} of ${self.limit:.4f}"
 
 
-def crossed_now(transcript: Transcript) -> Crossed | None:
-    """The first of the limits that the last reply has crossed."""
-    found: Crossed | None = None
-    place: object = None
+def last_crossed(transcript: Transcript) -> Crossed | None:
+    """The first of the limits that the last reply exceeded."""
+    crossed: Crossed | None = None
+    reply: object = None
     for record in reversed(transcript.lifecycle):
-        if record.get("type") == "budget.raised" and found is not None:
+        if record.get("type") == "budget.raised" and crossed is not None:
             break
         if record.get("type") != "budget.crossed":
             continue
-        here = (record.get("session"), record.get("turn"), record.get("side"))
-        if found is not None and here != place:
+        key = (record.get("session"), record.get("turn"), record.get("side"))
+        if crossed is not None and key != reply:
             break
-        place = here
+        reply = key
         try:
-            found = Crossed(
+            crossed = Crossed(
                 str(record.get("scope", "conversation")),
                 str(record["what"]),
                 float(record["limit"]),
@@ -121,15 +121,15 @@ def crossed_now(transcript: Transcript) -> Crossed | None:
             )
         except (LookupError, TypeError, ValueError):
             break
-    return found
+    return crossed
 
 
-def read_limit(text: str, crossed: Crossed) -> tuple[float, str | None]:
-    """A limit as somebody writes it, and what is wrong with it."""
+def parse_limit(text: str, crossed: Crossed) -> tuple[float, str | None]:
+    """Parses a limit that the user typed; returns it with an error message, if any."""
     try:
         limit = float(text.strip().replace(",", "").removeprefix("$"))
     except ValueError:
-        return 0.0, f"{text.strip()!r} is no number."
+        return 0.0, f"{text.strip()!r} is not a number."
     if not math.isfinite(limit) or limit <= crossed.used:
-        return limit, f"{limit:g} is not above what was used ({crossed.used:,.6g})."
+        return limit, f"{limit:g} is not more than what was used ({crossed.used:,.6g})."
     return limit, None

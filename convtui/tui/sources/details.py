@@ -1,4 +1,4 @@
-"""What the log says about the turns on the screen, read in the background and kept."""
+"""Reads details of turns from the log in the background, and caches them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _KEPT = 200
 
 
 class DetailCache:
-    """Gives what is known of a turn at once and reads the rest; `loaded(index)` tells when."""
+    """Returns cached details at once and reads the rest; `loaded(index)` is called after a read."""
 
     def __init__(self, source: Source, loaded: Callable[[int], None]) -> None:
         self.source = source
@@ -25,22 +25,22 @@ class DetailCache:
         self._task: asyncio.Task[None] | None = None
 
     def get(self, turn: Turn) -> TurnDetail | None:
-        """What is known; asks for more when the turn has gone on since."""
-        found = self._kept.get(turn.index)
-        if found is None or found[0] != turn.last:
+        """The cached detail of a turn; starts reading when the turn has changed since."""
+        cached = self._kept.get(turn.index)
+        if cached is None or cached[0] != turn.last:
             self._wanted[turn.index] = turn
             if self._task is None or self._task.done():
                 self._task = asyncio.ensure_future(self._read())
-            # Something that is a little old is better than nothing.
-        return found[1] if found is not None else None
+            # A slightly outdated detail is better than none.
+        return cached[1] if cached is not None else None
 
-    def knows(self, turn: Turn) -> bool:
-        """Whether something is known of a turn already."""
+    def has(self, turn: Turn) -> bool:
+        """Whether any detail of a turn is cached."""
         return turn.index in self._kept
 
     async def _read(self) -> None:
         while self._wanted:
-            # The turn asked for last is the one on the screen now.
+            # The turn requested last is the one on screen now.
             index, turn = self._wanted.popitem()
             last = turn.last
             try:
@@ -55,11 +55,10 @@ class DetailCache:
 
     @property
     def reading(self) -> bool:
-        """Whether something that was asked for has yet to be read."""
+        """Whether a requested read has not finished."""
         return bool(self._wanted) or (self._task is not None and not self._task.done())
 
     def close(self) -> None:
-        """Stops reading."""
         self._wanted.clear()
         if self._task is not None:
             self._task.cancel()

@@ -1,4 +1,4 @@
-"""Where a log comes from, and whether the log that it goes back to is there as it was."""
+"""Where a log comes from, and whether the log it continues is still there unchanged."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from convtui.records.codec import RecordDict
 from convtui.text.boundary import visible_line
 
 ParentState = Literal["looking", "found", "moved", "altered", "gone"]
-_WORDS: Final = {"go_on": "continued from", "resume": "resumed from", "restart": "restart of"}
+_LABELS: Final = {"go_on": "continued from", "resume": "resumed from", "restart": "restart of"}
 _ID: Final = 4
-"""Characters of a run's id that tell it from its relatives."""
+"""Characters of a run's id, enough to tell it from related runs."""
 
 
 def origin_of(header: RecordDict) -> str:
-    """`rewind of 1f3a at 2:7`; empty for a run of its own."""
+    """A log's origin, such as `rewind of 1f3a at 2:7`; empty for an independent run."""
     parent = parent_of(header)
     if parent is None:
         return ""
     change = header.get("change")
     change = change if isinstance(change, dict) else {}
     kind = str(change.get("kind") or header.get("origin") or "continued")
-    words = _WORDS.get(kind, f"{visible_line(kind, 20)} of".replace("_", " "))
+    label = _LABELS.get(kind, f"{visible_line(kind, 20)} of".replace("_", " "))
     name = str(parent.get("id") or "")[:_ID] or Path(parent["file"]).stem
     at = ""
     if isinstance(change.get("turn"), int):
         at = f" at {change.get('session') or 1}:{change['turn']}"
-    return f"{words} {visible_line(name, 24)}{at}"
+    return f"{label} {visible_line(name, 24)}{at}"
 
 
 @dataclass(slots=True, frozen=True)
 class Parent:
-    """What became of the parent log; `told` is a sentence about it."""
+    """What became of the parent log, with a `message` about it."""
 
     state: ParentState = "looking"
-    told: str = ""
+    message: str = ""
     path: Path | None = None
 
     @property
     def missing(self) -> bool:
-        """Whether what it says cannot be shown."""
+        """Whether the parent's content cannot be shown."""
         return self.state in ("altered", "gone")
 
     @property
     def role(self) -> str:
-        """The role of the colour of its state."""
+        """The colour role of its state."""
         return "warning" if self.missing else "muted"
 
 
 def look_for_parent(header: RecordDict, beside: Path | None) -> Parent | None:
-    """The parent of a log, read to where its child began; None where there is none. Blocking."""
+    """Finds and verifies the parent of a log; None if it has none. Blocking."""
     parent = parent_of(header)
     if parent is None:
         return None
@@ -63,5 +63,5 @@ def look_for_parent(header: RecordDict, beside: Path | None) -> Parent | None:
         altered = str(error).endswith("altered since")
         return Parent("altered" if altered else "gone", str(error))
     if path != Path(parent["file"]):
-        return Parent("moved", f"it was moved to {visible_line(str(path))}", path)
+        return Parent("moved", f"it has moved to {visible_line(str(path))}", path)
     return Parent("found", "", path)

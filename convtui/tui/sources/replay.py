@@ -1,4 +1,4 @@
-"""A saved conversation with transport controls."""
+"""Replays a saved conversation."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from convtui.transcript.fold import OPEN, Turn
 from convtui.tui.sources.source import Notify, Records
 
 SLICE = 0.004
-"""Seconds of reading per turn of the event loop."""
+"""Seconds of reading per iteration of the event loop."""
 PROGRESS_EVERY = 0.25
-"""Seconds between two looks at what has been read so far."""
+"""Seconds between updates of the screen while the log is read."""
 FOLLOW_EVERY = 0.25
-"""Seconds between two looks at a log that another process is still writing."""
+"""Seconds between reads of a log that another process is still writing."""
 LONGEST_GAP = 2.0
-"""Seconds that playing waits at the most, however long the recorded pause was."""
+"""Maximum seconds that playback waits, however long the recorded pause was."""
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 @dataclass(slots=True, frozen=True)
 class Step:
-    """A place inside a turn at which replay can stand: after record `seq`, `t` seconds in."""
+    """A position inside a turn where replay can stop: after record `seq`, at `t` seconds."""
 
     stage: str
     seq: int
@@ -52,7 +52,7 @@ _STEP_STAGES = {
 
 
 def steps_of(records: list[RecordDict]) -> list[Step]:
-    """Where replay can stand inside a turn, in order; the last is always its end."""
+    """The positions inside a turn where replay can stop, in order; the last is its end."""
     steps: list[Step] = []
     for record in records:
         stage = _STEP_STAGES.get(str(record.get("type")))
@@ -72,9 +72,9 @@ def steps_of(records: list[RecordDict]) -> list[Step]:
 
 
 class ReplaySource:
-    """A saved conversation, with transport controls. Raises `LogError` when it cannot be opened.
+    """A saved conversation with transport controls. Raises `LogError` if it cannot be opened.
 
-    `load()` reads it in slices and then follows it while another process writes it. The cursor is
+    `load()` reads it in slices, then follows it while another process writes it. The cursor is
     `position` (index of the last shown turn) and `stage` (None shows that turn whole); without a
     position everything is shown.
     """
@@ -103,12 +103,11 @@ class ReplaySource:
 
     @property
     def path(self) -> Path:
-        """Where the log is."""
         return self.reader.path
 
     @property
     def changed(self) -> set[int]:
-        """Indexes of turns that changed; whoever draws them clears it."""
+        """Indexes of turns that have changed; whoever draws them clears the set."""
         return self.reader.changed
 
     @property
@@ -118,30 +117,29 @@ class ReplaySource:
 
     @property
     def progress(self) -> float:
-        """How much of the file has been read, 0.0 to 1.0."""
+        """The fraction of the file that has been read, 0.0 to 1.0."""
         return min(1.0, self.reader.position / max(1, self.reader.size))
 
     @property
     def stage(self) -> str | None:
-        """The stage at which the cursor stands inside its turn; None: after all of them."""
+        """The stage of the cursor inside its turn; None when the turn is shown whole."""
         if self.position is None or not 0 <= self.step < len(self.steps) - 1:
             return None
         return self.steps[self.step].stage
 
     @property
     def at_end(self) -> bool:
-        """Whether nothing is hidden."""
         return self.position is None
 
     def subscribe(self, callback: Notify) -> Callable[[], None]:
-        """Calls back on the loop after changes; returns what ends that."""
+        """Calls `callback` on the event loop after changes; returns the unsubscribe function."""
         self._subscribers.append(callback)
 
-        def forget() -> None:
+        def unsubscribe() -> None:
             with contextlib.suppress(ValueError):
                 self._subscribers.remove(callback)
 
-        return forget
+        return unsubscribe
 
     def _notify(self) -> None:
         for callback in list(self._subscribers):
@@ -150,13 +148,13 @@ class ReplaySource:
     # --- reading
 
     def start(self) -> None:
-        """Begins to read, on the running loop."""
+        """Begins reading on the running event loop."""
         if self._load_task is None:
             self._load_task = asyncio.ensure_future(self.load())
             self._load_task.add_done_callback(self._load_ended)
 
     def _load_ended(self, task: asyncio.Task[None]) -> None:
-        """A log that cannot be read any more is said so; what was read stays."""
+        """Reports a log that can no longer be read; what was read stays."""
         if task.cancelled() or task.exception() is None:
             return
         self.loading = self.running = False
@@ -164,20 +162,20 @@ class ReplaySource:
         self._notify()
 
     async def load(self) -> None:
-        """Reads what is there in slices, then follows the log while somebody writes it."""
-        told = 0.0
+        """Reads the log in slices, then follows it while another process writes it."""
+        notified_at = 0.0
         while self.reader.advance(SLICE):
-            # A frame costs as much as reading a thousand turns: progress is shown now and then.
-            if time.monotonic() - told >= PROGRESS_EVERY or not told:
+            # A frame costs as much as reading a thousand turns, so progress updates are rare.
+            if time.monotonic() - notified_at >= PROGRESS_EVERY or not notified_at:
                 self._notify()
-                told = time.monotonic()
-                # What was read stays; looking at it for cycles again and again stops the screen.
+                notified_at = time.monotonic()
+                # What was read stays; collecting it again and again would freeze the screen.
                 gc.freeze()
-            # A key takes many turns of the loop until it is seen: they all fit in here.
+            # A key press needs several loop iterations to be handled: leave time for them.
             await asyncio.sleep(0.001)
         self.loading = False
         gc.freeze()
-        await self._judge()
+        await self._finish_reading()
         while self.running and not self._closed:
             await asyncio.sleep(FOLLOW_EVERY)
             before = self.transcript.records
@@ -186,28 +184,28 @@ class ReplaySource:
             if self.transcript.records != before:
                 self._notify()
             elif not await asyncio.to_thread(lambda: self.reader.running):
-                # What was written between the last look and the end of the writer.
+                # Whatever was written between the last read and the writer's exit.
                 self.reader.advance()
-                await self._judge()
+                await self._finish_reading()
 
-    async def _judge(self) -> None:
+    async def _finish_reading(self) -> None:
         self.running = await asyncio.to_thread(lambda: self.reader.running)
         findings = await asyncio.to_thread(self.reader.finish)
         self.findings = [str(finding) for finding in findings]
         if not self.running and not self.transcript.complete:
-            left = self.transcript.abandon("the run ended here")
-            if left is not None:
-                self.changed.add(left.index)
+            turn = self.transcript.abandon("the run ended here")
+            if turn is not None:
+                self.changed.add(turn.index)
         self._notify()
 
     async def detail(self, turn: Turn) -> TurnDetail:
-        """Everything the log says about a turn, up to the cursor."""
+        """Everything the log records about a turn, up to the cursor."""
         if turn.index == self.position and self.stage is not None:
             return self.partial_detail()
         return await self._records.detail(self.path, self.transcript, turn)
 
     def partial_detail(self) -> TurnDetail:
-        """What the log says about the cursor's turn, up to the cursor."""
+        """What the log records about the cursor's turn, up to the cursor."""
         assert self.position is not None
         turn = self.transcript.turns[self.position]
         end = self.steps[self.step].seq
@@ -215,32 +213,31 @@ class ReplaySource:
         return sort_records(turn.session, turn.number, turn.speaker, kept)
 
     async def messages(self, request: RecordDict, log: Path | None = None) -> list[Any]:
-        """The exact messages of an `llm.request`."""
         return await self._records.messages(self.path, self.transcript, request, log)
 
     def records(self, turn: Turn) -> TurnDetail:
-        """What the log says about a turn, without the wire. Blocking, for threads."""
+        """What the log records about a turn, without the wire. Blocking."""
         return self._records.read(self.path, self.transcript, turn)
 
     def raw(self, turn: Turn) -> str | None:
-        """The raw reply of a turn. Blocking, for threads."""
+        """The raw reply of a turn. Blocking."""
         return self._records.raw(self.path, self.transcript, turn)
 
     def close(self) -> None:
-        """Stops reading and playing and closes the file."""
+        """Stops reading and playing, and closes the file."""
         self._closed = True
         for task in (self._play_task, self._load_task):
             if task is not None:
                 task.cancel()
         self._records.close()
         self.reader.close()
-        # What was kept from the collector when it was read can go now, and the screen of it, too.
+        # What load() froze can be collected now, and the screen that showed it.
         gc.unfreeze()
 
     # --- the cursor
 
     async def go_to(self, index: int | None, step: int | None = None) -> None:
-        """Puts the cursor on a turn; `step` counts its stages from 0, None is after all of them."""
+        """Moves the cursor to a turn, and to its stage number `step` (None: after all of them)."""
         if index is None or not self.transcript.turns:
             self.position, self.step, self.steps, self.limit_turn = None, -1, [], None
             self._notify()
@@ -248,9 +245,9 @@ class ReplaySource:
         index = max(0, min(index, len(self.transcript.turns) - 1))
         if index != self.position or not self.steps:
             turn = self.transcript.turns[index]
-            found = await self._records.detail(self.path, self.transcript, turn)
-            self._cursor_records = found.records
-            self.steps = steps_of(found.records)
+            detail = await self._records.detail(self.path, self.transcript, turn)
+            self._cursor_records = detail.records
+            self.steps = steps_of(detail.records)
         self.position = index
         last = len(self.steps) - 1
         self.step = last if step is None else max(0, min(step, last))
@@ -263,12 +260,12 @@ class ReplaySource:
         if turn is not None:
             whole = self.transcript.turns[index]
             turn.index, turn.first, turn.last = index, whole.first, whole.last
-            # The view caches by version: every place inside the turn needs its own.
+            # The view caches by version, so every step inside the turn needs its own.
             turn.version = whole.version * 1000 + self.step + 1
         return turn
 
     async def next_stage(self) -> bool:
-        """One stage on; whether there was one."""
+        """Moves one stage forward; False at the end."""
         if self.position is None:
             return False
         if self.step < len(self.steps) - 1:
@@ -280,7 +277,7 @@ class ReplaySource:
         return False
 
     async def next_turn(self) -> bool:
-        """To the end of the next turn (of this one, from inside it); whether there was one."""
+        """Moves to the end of the next turn, or of this one from inside it; False at the end."""
         if self.position is None:
             return False
         if self.stage is not None:
@@ -292,7 +289,7 @@ class ReplaySource:
         return False
 
     async def previous_turn(self) -> bool:
-        """To the end of the turn before; whether there was one."""
+        """Moves to the end of the previous turn; False at the start."""
         position = len(self.transcript.turns) if self.position is None else self.position
         if position <= 0:
             return False
@@ -300,8 +297,8 @@ class ReplaySource:
         return True
 
     def change_speed(self, direction: int) -> float:
-        """The next faster (1) or slower (-1) speed; returns it."""
-        nearest = min(range(len(SPEEDS)), key=lambda place: abs(SPEEDS[place] - self.speed))
+        """Selects the next faster (1) or slower (-1) speed and returns it."""
+        nearest = min(range(len(SPEEDS)), key=lambda index: abs(SPEEDS[index] - self.speed))
         self.speed = SPEEDS[max(0, min(nearest + direction, len(SPEEDS) - 1))]
         self._notify()
         return self.speed
@@ -309,14 +306,14 @@ class ReplaySource:
     # --- playing
 
     def play(self) -> None:
-        """Plays on from the cursor; from the first turn when everything is shown."""
+        """Plays from the cursor, or from the first turn when everything is shown."""
         if not self.playing and self.transcript.turns:
             self.playing = True
             self._play_task = asyncio.ensure_future(self._play())
             self._notify()
 
     def pause(self) -> None:
-        """Stops playing where the cursor is."""
+        """Stops playing at the cursor."""
         if self.playing:
             self.playing = False
             if self._play_task is not None:
@@ -343,7 +340,7 @@ class ReplaySource:
         finally:
             self.playing = False
         if self.running:
-            # A conversation that still goes on is followed from where playing has caught up.
+            # Playback has caught up with a conversation that is still running: follow it.
             self.position, self.steps, self.limit_turn = None, [], None
         self._notify()
 
@@ -356,6 +353,6 @@ class ReplaySource:
 
     @property
     def unfinished(self) -> bool:
-        """Whether the last turn was never committed, dropped or given up."""
+        """Whether the last turn was neither committed, discarded nor abandoned."""
         turns = self.transcript.turns
         return bool(turns) and turns[-1].status == OPEN

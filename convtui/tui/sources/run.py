@@ -1,4 +1,4 @@
-"""The run that an app owns: its engine's handle, and the ways to go on in another one."""
+"""The run that an app owns: its engine's handle, and moving it to another engine."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from convtui.records.codec import RecordDict
 
 _ASK_LIMIT = 1.0
-"""Seconds to wait for an engine that only has to tell."""
+"""Seconds to wait for an engine's answer to a query."""
 
 MakeHandle = Callable[[], "EngineHandle"]
 Plan = Callable[[], StartSpec]
-GoOn = Callable[["EngineHandle", StartSpec, ContinueFrom], Awaitable["EngineHandle"]]
+ContinueRun = Callable[["EngineHandle", StartSpec, ContinueFrom], Awaitable["EngineHandle"]]
 
 
 @dataclass(slots=True)
 class Breakpoint:
-    """A breakpoint as the screen knows it; `number` is the engine's."""
+    """A breakpoint as the screen shows it; `number` is the engine's."""
 
     number: int
     text: str
-    """What sets one like it in another engine: settings and filter."""
+    """Settings and filter; sets the same breakpoint in another engine."""
     expression: str
-    """The filter alone."""
+    """The filter only."""
     enabled: bool = True
     once: bool = False
     skip: int = 0
@@ -41,32 +41,29 @@ class Breakpoint:
     hits: int = 0
 
     @classmethod
-    def of(cls, told: RecordDict) -> Breakpoint:
-        """One as the engine tells of it."""
+    def of(cls, record: RecordDict) -> Breakpoint:
+        """A breakpoint from the engine's description of it."""
         return cls(
-            number=int(told["breakpoint"]),
-            text=str(told["text"]),
-            expression=str(told["expression"]),
-            enabled=bool(told["enabled"]),
-            once=bool(told["once"]),
-            skip=int(told["skip"]),
-            passed=int(told["passed"]),
-            hits=int(told["hits"]),
+            number=int(record["breakpoint"]),
+            text=str(record["text"]),
+            expression=str(record["expression"]),
+            enabled=bool(record["enabled"]),
+            once=bool(record["once"]),
+            skip=int(record["skip"]),
+            passed=int(record["passed"]),
+            hits=int(record["hits"]),
         )
 
     @classmethod
-    def written(cls, number: int, text: str) -> Breakpoint:
-        """One that is set by a text, before an engine has told of it.
-
-        Raises `FilterError`.
-        """
+    def parse(cls, number: int, text: str) -> Breakpoint:
+        """A breakpoint from its text, before an engine has confirmed it. Raises `FilterError`."""
         from convtui.filters.breaks import parse_breakpoint
 
         spec = parse_breakpoint(text)
         return cls(number, text, spec.expression, spec.enabled, spec.once, spec.skip)
 
-    def change(self, *, enabled: bool | None = None, once: bool | None = None) -> str:
-        """The text of the same one with another setting."""
+    def text_with(self, *, enabled: bool | None = None, once: bool | None = None) -> str:
+        """The text of the same breakpoint with other settings."""
         from convtui.filters.breaks import parse_breakpoint
 
         spec = parse_breakpoint(self.text)
@@ -82,9 +79,9 @@ class Breakpoint:
 class LiveRun:
     """One conversation, in one engine after another.
 
-    `handle` changes when the conversation goes on in another engine; `subscribe()` tells. The
-    screens draw it, none of them owns it. With a `plan` (blocking, run in a thread when the run
-    starts) `spec` only says until then what is known.
+    `handle` is replaced when the conversation continues in another engine; `replaced` counts that.
+    The app owns the run and the screens draw it. A `plan` makes the whole `spec`; it is blocking,
+    and called in a thread when the run starts.
     """
 
     def __init__(
@@ -95,18 +92,18 @@ class LiveRun:
         plan: Plan | None = None,
         warm: EngineHandle | None = None,
         make_handle: MakeHandle | None = None,
-        go_on: GoOn | None = None,
+        continue_run: ContinueRun | None = None,
     ) -> None:
         self.spec = spec
         self._plan = plan
         self.python = python
-        """The interpreter of its engines; None is this one."""
+        """The interpreter that runs the engines; None is this one."""
         self._make_handle = make_handle
-        self._go_on = go_on
+        self._continue = continue_run
         self.handle = warm or self._new_handle()
         self.breakpoints: list[Breakpoint] = []
         self.replaced = 0
-        """How often the conversation has moved to another engine."""
+        """How often the conversation moved to another engine."""
 
     def _new_handle(self) -> EngineHandle:
         if self._make_handle is not None:
@@ -116,7 +113,7 @@ class LiveRun:
         return EngineHandle(python=self.python)
 
     async def start(self) -> None:
-        """Starts the engine; a second call starts a new one.
+        """Starts the engine, or a new one on a second call.
 
         Raises `EngineError`, or what the plan raises.
         """
@@ -135,19 +132,17 @@ class LiveRun:
         await self.handle.start(self.spec)
 
     def agree(self, keys: Sequence[str]) -> None:
-        """The user agrees to what a `trust.Question` asks for."""
+        """Records that the user agreed to what a `trust.Question` asked."""
         self.spec = replace(self.spec, vouched=[*self.spec.vouched, *keys])
 
     def _take_breakpoints(self) -> None:
-        # The engine numbers those it starts with from 1, in their order.
+        # The engine numbers its initial breakpoints from 1, in order.
         texts = self.spec.breakpoints
         if texts is None:
             texts = self.spec.scenario.get("breakpoints") or []
-        self.breakpoints = [
-            Breakpoint.written(number, text) for number, text in enumerate(texts, 1)
-        ]
+        self.breakpoints = [Breakpoint.parse(number, text) for number, text in enumerate(texts, 1)]
 
-    async def go_on(
+    async def continue_run(
         self,
         kind: str,
         *,
@@ -156,37 +151,36 @@ class LiveRun:
         held: bool = False,
         scenario: dict[str, Any] | None = None,
     ) -> None:
-        """Goes on from this log, or from another one, in a new engine; with another scenario where
-        one is given.
+        """Continues from this log or another one in a new engine, optionally with another scenario.
 
-        Raises `EngineError`; nothing has changed then.
+        Raises `EngineError`, in which case nothing has changed.
         """
         log = log or self.handle.log_path
         if log is None:
-            raise EngineError("there is no log to go on from")
+            raise EngineError("there is no log to continue from")
         await self.refresh_breakpoints()
         spec = replace(
             self.spec,
             paused=False,
             breakpoints=[item.text for item in self.breakpoints],
-            # What was put in on purpose and has not happened yet happens there.
+            # Armed faults that have not happened yet move along.
             faults={side: dict(item) for side, item in self.handle.armed.items()},
         )
         if scenario is not None:
             spec = replace(spec, scenario=scenario)
         parent = ContinueFrom(log=str(log), seq=seq, kind=kind, held=held)
-        go_on = self._go_on
-        if go_on is None:
+        continue_run = self._continue
+        if continue_run is None:
             from convtui.client.handover import continue_live
 
-            go_on = continue_live
-        self.handle = await go_on(self.handle, spec, parent)
+            continue_run = continue_live
+        self.handle = await continue_run(self.handle, spec, parent)
         self.spec = replace(spec, continue_from=None, faults={})
         self.replaced += 1
         self._take_breakpoints()
 
     async def hold(self) -> None:
-        """Pauses and waits until the engine holds; a call in flight is waited for."""
+        """Pauses, and waits until the engine holds; a call in flight finishes first."""
         from convtui.client.engine_client import EngineState
 
         handle = self.handle
@@ -196,90 +190,90 @@ class LiveRun:
             await handle.command(Commands.PAUSE)
         await self.next_hold()
 
-    async def began(self) -> None:
-        """Waits until the log of the engine has its header, or the engine is over."""
+    async def wait_for_header(self) -> None:
+        """Waits until the engine's log has its header, or the engine has ended."""
         handle = self.handle
-        there = asyncio.Event()
+        ready = asyncio.Event()
 
-        def look() -> None:
+        def check() -> None:
             if handle.transcript.header or handle.over:
-                there.set()
+                ready.set()
 
-        forget = handle.subscribe(look)
+        unsubscribe = handle.subscribe(check)
         try:
-            look()
-            await there.wait()
+            check()
+            await ready.wait()
         finally:
-            forget()
+            unsubscribe()
 
     async def next_hold(self, after: RecordDict | None = None) -> RecordDict | None:
-        """Waits for a hold other than `after`; None when the engine is over instead."""
+        """Waits for a hold other than `after`; None if the engine ends instead."""
         handle = self.handle
         number = None if after is None else after.get("hold")
         held = asyncio.Event()
 
-        def look() -> None:
-            there = handle.hold is not None and handle.hold.get("hold") != number
-            if there or handle.over:
+        def check() -> None:
+            new = handle.hold is not None and handle.hold.get("hold") != number
+            if new or handle.over:
                 held.set()
 
-        forget = handle.subscribe(look)
+        unsubscribe = handle.subscribe(check)
         try:
-            look()
+            check()
             await held.wait()
         finally:
-            forget()
+            unsubscribe()
         return handle.hold
 
     # --- breakpoints
 
     async def add_breakpoint(self, text: str) -> Breakpoint:
-        """Sets one. Raises `CommandRefused` with what is wrong with the text."""
+        """Sets a breakpoint. Raises `CommandRefused` with what is wrong with the text."""
         reply = await self.handle.command(Commands.BREAK_ADD, expression=text)
         number = reply.get("breakpoint")
-        self._told(reply)
+        self._update_breakpoints(reply)
         for item in self.breakpoints:
             if item.number == number:
                 return item
         raise CommandRefused("the engine gave the breakpoint no number")
 
-    async def remove_breakpoint(self, found: Breakpoint) -> None:
-        """Takes one away."""
-        self._told(await self.handle.command(Commands.BREAK_REMOVE, breakpoint=found.number))
-
-    async def enable_breakpoint(self, found: Breakpoint, enabled: bool) -> None:
-        """Switches one on or off."""
-        reply = await self.handle.command(
-            Commands.BREAK_ENABLE, breakpoint=found.number, enabled=enabled
+    async def remove_breakpoint(self, breakpoint: Breakpoint) -> None:
+        self._update_breakpoints(
+            await self.handle.command(Commands.BREAK_REMOVE, breakpoint=breakpoint.number)
         )
-        self._told(reply)
 
-    async def change_breakpoint(self, found: Breakpoint, text: str) -> None:
-        """Puts another in the place of one. Raises `CommandRefused` with what is wrong."""
+    async def enable_breakpoint(self, breakpoint: Breakpoint, enabled: bool) -> None:
         reply = await self.handle.command(
-            Commands.BREAK_CHANGE, breakpoint=found.number, expression=text
+            Commands.BREAK_ENABLE, breakpoint=breakpoint.number, enabled=enabled
         )
-        self._told(reply)
+        self._update_breakpoints(reply)
+
+    async def change_breakpoint(self, breakpoint: Breakpoint, text: str) -> None:
+        """Replaces a breakpoint. Raises `CommandRefused` with what is wrong with the text."""
+        reply = await self.handle.command(
+            Commands.BREAK_CHANGE, breakpoint=breakpoint.number, expression=text
+        )
+        self._update_breakpoints(reply)
 
     async def refresh_breakpoints(self) -> None:
-        """Asks how often each has come true; an engine that cannot tell changes nothing."""
+        """Asks the engine for hit counts; does nothing if it cannot answer."""
         handle = self.handle
         if handle.over or handle.silent_for:
             return
         with contextlib.suppress(CommandRefused, EngineError, TimeoutError):
             async with asyncio.timeout(_ASK_LIMIT):
-                self._told(await handle.command(Commands.BREAK_LIST))
+                self._update_breakpoints(await handle.command(Commands.BREAK_LIST))
 
-    def _told(self, reply: RecordDict) -> None:
+    def _update_breakpoints(self, reply: RecordDict) -> None:
         listed = reply.get("breakpoints")
         if isinstance(listed, list):
             self.breakpoints = [Breakpoint.of(item) for item in listed]
 
-    # --- what it is made of
+    # --- the provider's files
 
     @property
     def provider_files(self) -> list[Path]:
-        """The provider's file, and what it imported from its own folder; none for a model."""
+        """The provider's file and the modules it imported from its folder; empty for a model."""
         provider = self.spec.scenario.get("provider")
         use = provider.get("use") if isinstance(provider, dict) else provider
         source = self.spec.scenario.get("source")
@@ -292,41 +286,41 @@ class LiveRun:
             return []
         if spec.kind != "file":
             return []
-        told = self.handle.transcript.header.get("provider")
-        beside = told.get("modules") if isinstance(told, dict) else None
-        others = [Path(str(name)) for name in beside] if isinstance(beside, list) else []
+        provider_record = self.handle.transcript.header.get("provider")
+        modules = provider_record.get("modules") if isinstance(provider_record, dict) else None
+        others = [Path(str(name)) for name in modules] if isinstance(modules, list) else []
         return [Path(spec.target), *others]
 
     async def close(self) -> None:
-        """Ends the engine; what was said is in the log."""
+        """Ends the engine; the log keeps the conversation."""
         if not self.handle.over:
             await self.handle.close()
 
 
 class WarmEngine:
-    """An engine process that is made ready before it is known what to run."""
+    """An engine process that is started before it is known what to run."""
 
     def __init__(self, python: str | None = None) -> None:
         self.python = python
         self._handle: EngineHandle | None = None
         self._made: asyncio.Task[None] | None = None
 
-    def begin(self) -> None:
-        """Starts a process in the background, unless there is one."""
+    def prepare(self) -> None:
+        """Starts a process in the background, unless there is one already."""
         if self._made is None:
             from convtui.client.engine_client import EngineHandle
 
             self._handle = EngineHandle(python=self.python)
-            self._made = asyncio.ensure_future(self._prepare(self._handle))
+            self._made = asyncio.ensure_future(self._start(self._handle))
 
     @staticmethod
-    async def _prepare(handle: EngineHandle) -> None:
-        # Whoever starts the run is told why no engine can be started.
+    async def _start(handle: EngineHandle) -> None:
+        # The error comes up again when the run starts.
         with contextlib.suppress(EngineError):
             await handle.prepare()
 
     async def take(self, python: str | None) -> EngineHandle | None:
-        """The engine, for the one who uses it; None when there is none that fits."""
+        """Hands the engine over; None if there is none for this interpreter."""
         handle, made = self._handle, self._made
         if handle is None or made is None or python != self.python:
             return None
@@ -337,9 +331,9 @@ class WarmEngine:
         return handle
 
     async def close(self) -> None:
-        """Ends a process that nobody has used."""
+        """Ends a process that was not used."""
         handle = await self.take(self.python)
         if handle is not None:
-            # It holds nothing that would have to be written.
+            # It has nothing to write.
             handle.kill()
             await handle.close()

@@ -1,7 +1,7 @@
-"""What the debugger screen shows: a running conversation or a saved one, behind one interface.
+"""What the debugger screen shows: a live or a saved conversation behind one interface.
 
-A source holds a fold and says when it has changed. A live source adds nothing to it; a replay
-source (`convtui.tui.sources.replay`) adds a cursor that hides what comes after a turn and a stage.
+A source holds a transcript and says when it changes. A replay source (`convtui.tui.sources.replay`)
+adds a cursor that hides what comes after it.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ class Source(Protocol):
 
     @property
     def live(self) -> bool:
-        """Whether there is an engine behind it."""
+        """Whether an engine is behind it."""
 
     @property
     def transcript(self) -> Transcript:
-        """The fold."""
+        """The fold of the log."""
 
     @property
     def changed(self) -> set[int]:
-        """Indexes of turns that changed; whoever draws them clears it."""
+        """Indexes of turns that have changed; whoever draws them clears the set."""
 
     @property
     def path(self) -> Path | None:
-        """Where the log is."""
+        """The log's path, once it is known."""
 
     @property
     def limit(self) -> int | None:
@@ -51,32 +51,32 @@ class Source(Protocol):
 
     @property
     def limit_turn(self) -> Turn | None:
-        """The last shown turn as it stood at the cursor; None shows it whole."""
+        """The last shown turn as of the cursor; None shows it whole."""
 
     def subscribe(self, callback: Notify) -> Callable[[], None]:
-        """Calls back on the loop after changes; returns what ends that."""
+        """Calls `callback` on the event loop after changes; returns the unsubscribe function."""
 
     async def detail(self, turn: Turn) -> TurnDetail:
-        """Everything the log says about a turn. Raises `LogError` without a log."""
+        """Everything the log records about a turn. Raises `LogError` without a log."""
 
     async def messages(self, request: RecordDict, log: Path | None = None) -> list[Any]:
-        """The exact messages of an `llm.request`, of a turn that stands in `log` when it is given.
+        """The exact messages of an `llm.request`; `log` is where it stands if not in this log.
 
         Raises ValueError for a broken chain.
         """
 
     def records(self, turn: Turn) -> TurnDetail:
-        """What the log says about a turn, without the wire. Blocking, for threads."""
+        """What the log records about a turn, without the wire. Blocking."""
 
     def raw(self, turn: Turn) -> str | None:
-        """The raw reply of a turn. Blocking, for threads."""
+        """The raw reply of a turn. Blocking."""
 
     def close(self) -> None:
-        """Lets go of the log."""
+        """Closes the log."""
 
 
 class Records:
-    """Reads single records in a thread, one reader at a time."""
+    """Reads single records of a log, in threads, one reader at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -92,7 +92,7 @@ class Records:
 
     def _open(self, path: Path, transcript: Transcript) -> RecordFile:
         if self._closed:
-            # A thread that was waiting when the screen went away must not open the file again.
+            # A thread that was waiting when the screen closed must not reopen the file.
             raise ValueError("the log was closed")
         if self._file is None or self._file.path != path:
             self._close()
@@ -100,14 +100,14 @@ class Records:
         return self._file
 
     def read(self, path: Path | None, transcript: Transcript, turn: Turn) -> TurnDetail:
-        """What the log, or one it goes back to, says about a turn. Blocking."""
+        """What the log, or a parent of it, records about a turn. Blocking."""
         if path is None:
             return TurnDetail(turn.session, turn.number, turn.speaker, [])
         with self._lock:
             return self._read(path, transcript, turn)
 
     def raw(self, path: Path | None, transcript: Transcript, turn: Turn) -> str | None:
-        """All raw replies of a turn, in this log or in one it goes back to. Blocking."""
+        """All raw replies of a turn, in this log or a parent of it. Blocking."""
         if path is None or turn.first < 0:
             return self.read(path, transcript, turn).all_raw
         with self._lock:
@@ -116,18 +116,18 @@ class Records:
     def _read(self, path: Path, transcript: Transcript, turn: Turn) -> TurnDetail:
         detail = read_turn(self._open(path, transcript), turn)
         if turn.first < 0:
-            found = self._ancestry.find(transcript, turn, path)
-            if found is None:
+            parent = self._ancestry.find(transcript, turn, path)
+            if parent is None:
                 detail.missing = self._ancestry.problem
                 return detail
-            log, detail = found
+            log, detail = parent
             detail.log = log
         elif detail.decided and transcript.header.get("parents"):
-            found = self._ancestry.find(transcript, turn, path)
-            if found is not None and found[1].decided:
-                detail.parent = found[1]
-                detail.parent.log = found[0]
-            elif found is None:
+            parent = self._ancestry.find(transcript, turn, path)
+            if parent is not None and parent[1].decided:
+                detail.parent = parent[1]
+                detail.parent.log = parent[0]
+            elif parent is None:
                 detail.parent_missing = self._ancestry.problem
         return detail
 
@@ -137,11 +137,11 @@ class Records:
             path = detail.log or path
             calls = {call.seq for call in detail.calls}
             if calls:
-                detail.wire = [each for each in self._wire(path) if each.call in calls]
+                detail.wire = [exchange for exchange in self._wire(path) if exchange.call in calls]
             return detail
 
     def _wire(self, log: Path) -> list[Exchange]:
-        """The kept HTTP exchanges of a log; read again only when there are more."""
+        """The HTTP exchanges kept for a log; cached by the file's size."""
         path = wire_path(log)
         try:
             size = path.stat().st_size
@@ -195,49 +195,39 @@ class LiveSource:
 
     @property
     def transcript(self) -> Transcript:
-        """The fold, as the engine's handle keeps it."""
         return self.handle.transcript
 
     @property
     def changed(self) -> set[int]:
-        """Indexes of turns that changed; whoever draws them clears it."""
         return self.handle.changed
 
     @property
     def path(self) -> Path | None:
-        """Where the log is, once it is open."""
         return self.handle.log_path
 
     @property
     def limit(self) -> int | None:
-        """Nothing is hidden."""
         return None
 
     @property
     def limit_turn(self) -> Turn | None:
-        """Nothing is hidden."""
         return None
 
     def subscribe(self, callback: Notify) -> Callable[[], None]:
-        """Calls back on the loop after changes; returns what ends that."""
         return self.handle.subscribe(callback)
 
     async def detail(self, turn: Turn) -> TurnDetail:
-        """Everything the log says about a turn."""
         return await self._records.detail(self.path, self.transcript, turn)
 
     async def messages(self, request: RecordDict, log: Path | None = None) -> list[Any]:
-        """The exact messages of an `llm.request`."""
         return await self._records.messages(self.path, self.transcript, request, log)
 
     def records(self, turn: Turn) -> TurnDetail:
-        """What the log says about a turn, without the wire. Blocking, for threads."""
         return self._records.read(self.path, self.transcript, turn)
 
     def raw(self, turn: Turn) -> str | None:
-        """The raw reply of a turn. Blocking, for threads."""
         return self._records.raw(self.path, self.transcript, turn)
 
     def close(self) -> None:
-        """Lets go of the log; the engine is not touched."""
+        """Closes the log; the engine keeps running."""
         self._records.close()

@@ -1,4 +1,4 @@
-"""Waiting for files to change, off the event loop."""
+"""Waits for files to change, off the event loop."""
 
 from __future__ import annotations
 
@@ -8,28 +8,27 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-LOOK_EVERY = 500
-"""Milliseconds after which files are looked at even when nothing was reported: not every file
-system reports."""
+POLL_MS = 500
+"""Milliseconds between checks of the files: not every file system reports changes."""
 
 Stamp = dict[Path, tuple[int, int] | None]
 
 
 def stamp(paths: Iterable[Path], suffix: str = "") -> Stamp:
-    """Time and size of each file; folders count with what they hold. Blocking.
+    """Time and size of each file, and of the files in each folder. Blocking.
 
-    With a `suffix` only those files of a folder count that end with it.
+    With a `suffix`, only files in a folder that end with it count.
     """
-    found: Stamp = {}
+    stamps: Stamp = {}
     for path in paths:
         if not suffix or not path.is_dir():
-            found[path] = _stamp(path)
+            stamps[path] = _stamp(path)
         with contextlib.suppress(OSError):
             if path.is_dir():
                 for entry in os.scandir(path):
                     if entry.name.endswith(suffix):
-                        found[Path(entry.path)] = _stamp(Path(entry.path))
-    return found
+                        stamps[Path(entry.path)] = _stamp(Path(entry.path))
+    return stamps
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -41,21 +40,21 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 async def changed(paths: Iterable[Path], before: Stamp | None = None, suffix: str = "") -> None:
-    """Waits until one of `paths` (files or folders) is different from `before` (default: now).
+    """Waits until one of `paths` (files or folders) differs from `before` (default: now).
 
-    `before` and `suffix` as in `stamp()`.
+    `before` and `suffix` are those of `stamp()`.
     """
     paths = list(paths)
     if before is None:
         before = await asyncio.to_thread(stamp, paths, suffix)
-    # Importing it costs more than a frame.
+    # Importing it takes longer than a frame.
     awatch = await asyncio.to_thread(_awatch)
-    # Editors replace files: the folder sees it, the old file's watch would not.
+    # Editors replace files: only a watch on the folder notices that.
     folders = {path if path.is_dir() else path.parent for path in paths}
     folders = {folder for folder in folders if folder.is_dir()}
     if not folders:
         while await asyncio.to_thread(stamp, paths, suffix) == before:  # noqa: ASYNC110
-            await asyncio.sleep(LOOK_EVERY / 1000)
+            await asyncio.sleep(POLL_MS / 1000)
         return
     if await asyncio.to_thread(stamp, paths, suffix) != before:
         return
@@ -66,7 +65,7 @@ async def changed(paths: Iterable[Path], before: Stamp | None = None, suffix: st
         debounce=80,
         step=20,
         recursive=False,
-        rust_timeout=LOOK_EVERY,
+        rust_timeout=POLL_MS,
         yield_on_timeout=True,
         stop_event=stop,
     )

@@ -12,7 +12,13 @@ from textual.widgets import Static
 from convtui.log.tool_uses import ToolUse, waiting_uses
 from convtui.records.codec import RecordDict
 from convtui.text.boundary import visible_line
-from convtui.tui.drawing.labels import decision_sign, decision_text, error_lines, hold_reason, where
+from convtui.tui.drawing.labels import (
+    decision_sign,
+    decision_text,
+    error_lines,
+    hold_location,
+    hold_reason,
+)
 from convtui.tui.widgets.transcript.tool_marks import short_arguments
 
 _TALL = 24
@@ -117,7 +123,7 @@ class HoldBar(Vertical):
         self.query_one("#hold-reason", Static).update(
             Content.assemble(
                 (" HELD ", mark),
-                (f" {where(hold)} ", "bold"),
+                (f" {hold_location(hold)} ", "bold"),
                 (told, ""),
             )
         )

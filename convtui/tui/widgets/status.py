@@ -11,7 +11,7 @@ from convtui.printing.wording import wait_words
 from convtui.transcript.fold import COMMITTED, Flag, Transcript, Turn
 from convtui.transcript.usage import used_by_side
 from convtui.tui.drawing.labels import ending
-from convtui.tui.sources.budget import limits_now, used_of
+from convtui.tui.sources.budget import current_limits, used_of
 from convtui.tui.sources.replay import ReplaySource
 from convtui.tui.widgets.inspector.drift import replaying
 from convtui.tui.widgets.statusline import Figures, SideBudget, Status
@@ -201,7 +201,7 @@ def figures(
     turn = turns[place] if place >= 0 else None
     session = transcript.session(turn.session) if turn is not None else None
     used = used_by_side(transcript)
-    limits = limits_now(transcript, scenario)
+    limits = current_limits(transcript, scenario)
     own = {each.what: each.limit for each in limits if each.scope == "conversation"}
     tokens = used_of("tokens", used, "conversation")
     count = len(transcript.prepared) or len(transcript.sessions)

@@ -197,7 +197,6 @@ def test_what_is_no_log_is_said(tmp_path: Path) -> None:
         check_compression(tmp_path / "none.jsonl")
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the samples are not here")
 def test_an_imported_compression_chain(tmp_path: Path) -> None:
     source = SAMPLES / "hermes" / "export_v0.13.0.jsonl"
     parents = Parents(tmp_path)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from convtui.analysis.tool_calls.tool_calls import MadeCall, calls_of
-from convtui.log.formats.registry import NAMES, reader_for
+from convtui.log.formats.registry import reader_for
 from convtui.log.formats.store import store
 from convtui.log.reader import open_log
 from convtui.log.requests import digest
@@ -217,7 +217,6 @@ def test_damaged_records_are_passed_over(tmp_path: Path) -> None:
         assert [made.name for made in calls_of(log)] == ["terminal", "terminal"]
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the samples are not here")
 @pytest.mark.parametrize(
     ("name", "file", "expected"),
     [
@@ -245,8 +244,6 @@ def test_damaged_records_are_passed_over(tmp_path: Path) -> None:
 def test_imported_transcripts(
     tmp_path: Path, name: str, file: str, expected: list[tuple[str, bool, str]]
 ) -> None:
-    if name not in NAMES:
-        pytest.skip(f"{name} is not imported")
     source = SAMPLES / file
     found = []
     for number, imported in enumerate(reader_for(source, name)(source)):

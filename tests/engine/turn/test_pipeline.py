@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convtui.engine.turn.pipeline import (
-    Outcome,
+    PipelineResult,
     PlainHooks,
     Rules,
     StageResult,
@@ -72,7 +72,7 @@ def drive(
     hooks: Hooks | None = None,
     edits: Sequence[tuple[str, Edit]] = (),
     **rules: Any,
-) -> tuple[Outcome, list[StageResult], list[str]]:
+) -> tuple[PipelineResult, list[StageResult], list[str]]:
     """Runs the pipeline; each edit is made once, at the first draft of its stage."""
     waiting = list(edits)
     seen: list[StageResult] = []
@@ -87,7 +87,7 @@ def drive(
         try:
             draft = run.send(draft)
         except StopIteration as stop:
-            outcome: Outcome = stop.value
+            outcome: PipelineResult = stop.value
             return outcome, seen, stages
 
 

@@ -386,6 +386,14 @@ async def test_a_missing_decision_holds_and_can_be_made_by_hand(tmp_path: Path) 
     assert ran.ended == ("stopped", "responder")
 
 
+async def test_a_missing_decision_that_is_to_fail_is_asked_about_once(tmp_path: Path) -> None:
+    ran = await run(
+        scenario(Bot(), persona=ida()), tmp_path, models=deciding(Reply("hm")), plan=["fail"]
+    )
+    assert ran.driver.where == [("error", "response")]
+    assert ran.ended == ("failed", "responder")
+
+
 async def test_it_can_be_asked_again_with_an_edited_brief(tmp_path: Path) -> None:
     models = deciding(abstain("no date"), answer("Friday"), STOP)
     what = scenario(Bot(), persona=ida(), breakpoints=["~decision abstain"])

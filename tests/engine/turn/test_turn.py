@@ -498,16 +498,10 @@ async def test_nothing_else_is_tried_again(tmp_path: Path, error: Exception) -> 
 
 
 def test_waiting_honours_retry_after_and_has_full_jitter() -> None:
-    from types import SimpleNamespace
-
-    def state(error: Exception, attempt: int) -> Any:
-        outcome = SimpleNamespace(exception=lambda: error)
-        return SimpleNamespace(outcome=outcome, attempt_number=attempt)
-
     rules = RetryRules()
-    assert rules.wait(state(RateLimited("x", retry_after=2.5), 1)) == 2.5
+    assert rules.delay(1, RateLimited("x", retry_after=2.5)) == 2.5
     for attempt, most in ((1, 0.75), (2, 1.5), (3, 3.0), (9, 8.0)):
-        waits = [rules.wait(state(RateLimited("x"), attempt)) for _ in range(200)]
+        waits = [rules.delay(attempt, RateLimited("x")) for _ in range(200)]
         assert all(0 <= wait <= most for wait in waits)
         assert max(waits) > most / 2 > min(waits)
 

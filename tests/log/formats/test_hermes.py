@@ -52,7 +52,6 @@ from tests.builders.hermes_files import (
 )
 
 SAMPLES = places.SAMPLES / "hermes"
-needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample files are not here")
 PARENT, CHILD = "20260413_100000_aaaa11", "20260413_110000_bbbb22"
 TALK = said(user("hi"), reply("hello", finish_reason="stop"))
 ONE: list[Row] = [{"id": "s1"}]
@@ -131,7 +130,6 @@ def export(path: Path, *sessions: Any) -> Path:
 # --- the sample files
 
 
-@needs_samples
 def test_the_sample_database_is_a_chain(tmp_path: Path) -> None:
     parent, child = logs(SAMPLES / "state_v0.13.0.db", tmp_path)
     told = parent.transcript.header["imported"]
@@ -168,7 +166,6 @@ def test_the_sample_database_is_a_chain(tmp_path: Path) -> None:
     assert [branch.origin() for branch in root.children] == ["compress"]
 
 
-@needs_samples
 def test_an_export_is_the_same_as_the_database(tmp_path: Path) -> None:
     one, _ = everything(SAMPLES / "state_v0.13.0.db")
     two, _ = everything(SAMPLES / "export_v0.13.0.jsonl")
@@ -177,7 +174,6 @@ def test_an_export_is_the_same_as_the_database(tmp_path: Path) -> None:
     assert [list(i.records)[1:] for i in one] == [list(i.records)[1:] for i in two]
 
 
-@needs_samples
 def test_the_sample_database_is_only_read(tmp_path: Path) -> None:
     copy = tmp_path / "db"
     copy.mkdir()

@@ -27,7 +27,6 @@ from tests.builders.logs import sample, write_log
 
 SAMPLES = places.SAMPLES / "hermes"
 SAMPLE = SAMPLES / "HermesWith_trajectory_samples.jsonl"
-needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample files are not here")
 
 Row = dict[str, Any]
 
@@ -358,7 +357,6 @@ def test_recognised_by_the_first_line(tmp_path: Path) -> None:
 # --- writing
 
 
-@needs_samples
 def test_the_sample_file_comes_back_as_it_was(tmp_path: Path) -> None:
     given = lines_of(SAMPLE)
     found = logs(SAMPLE, tmp_path / "logs")

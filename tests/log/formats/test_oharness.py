@@ -31,7 +31,6 @@ from tests.builders.logs import conversation, ending, sample, session, turn, wri
 
 SAMPLES = places.SAMPLES / "oharness"
 RUNS = places.RUNS
-needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample files are not here")
 LOGS = sorted(path for path in RUNS.glob("*.jsonl") if ".wire" not in path.name)
 
 RESERVED = (
@@ -990,7 +989,6 @@ def test_any_file_is_read_or_refused(
 # --- published files
 
 
-@needs_samples
 def test_the_published_file(tmp_path: Path) -> None:
     path = SAMPLES / "smoke.jsonl"
     assert reader_for(path) is format.read

@@ -51,7 +51,6 @@ from tests.builders.logs import (
 
 SAMPLES = places.SAMPLES / "rath"
 RUNS = places.RUNS
-needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample files are not here")
 LOGS = sorted(path for path in RUNS.glob("*.jsonl") if ".wire" not in path.name)
 ID = "71c81b8f-979f-4bd9-84db-973a0cf538cd"
 PARENTS = ["8dd0140a-395c-4029-961c-856e16d1d3a7", "6bc0e75b-cb7f-4624-98c4-05cd1ca9d763"]
@@ -772,7 +771,6 @@ def test_import_export_import(
     _agree(write(rows(*chunks_, trailer=trailer)), tmp_path)
 
 
-@needs_samples
 @pytest.mark.parametrize(
     "name",
     ["tool_round_trip.jsonl", "truncated_max_rounds.jsonl", "crash_mid_loop.jsonl.__partial__"],
@@ -790,7 +788,6 @@ def test_the_sample_files_agree(tmp_path: Path, name: str) -> None:
     assert ours == theirs
 
 
-@needs_samples
 def test_the_sample_that_was_cut_off_is_flagged(tmp_path: Path) -> None:
     with opened(SAMPLES / "truncated_max_rounds.jsonl", tmp_path) as log:
         assert log.transcript.turns[-1].flags & Flag.TRUNCATED

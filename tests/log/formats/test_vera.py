@@ -27,7 +27,6 @@ from tests import places
 from tests.builders.logs import conversation, ending, sample, session, turn, write_log
 
 SAMPLES = places.SAMPLES / "vera-mh"
-needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample files are not here")
 
 FOLDER = "p_gpt_4o__a_ferry_bot__t4__r2__20260304_101112"
 TALK = "user: hey\n\nchatbot: Hi. Where to?\n\nThe island?\n\nuser: nvm bye\n"
@@ -564,7 +563,6 @@ def test_text_that_would_be_taken_for_turns_is_told(tmp_path: Path) -> None:
 # --- published files
 
 
-@needs_samples
 @pytest.mark.parametrize("name", sorted(p.name for p in SAMPLES.glob("*_run*.txt")))
 def test_published_transcripts_alternate(name: str, tmp_path: Path) -> None:
     (imported,) = format.read(SAMPLES / name)
@@ -578,7 +576,6 @@ def test_published_transcripts_alternate(name: str, tmp_path: Path) -> None:
         assert log.findings == []
 
 
-@needs_samples
 def test_a_published_log_is_read() -> None:
     (imported,) = format.read(SAMPLES / "generated_by_upstream_logging_utils.log")
     assert len(records(imported, "turn.committed")) == 2
@@ -590,7 +587,6 @@ def test_a_published_log_is_read() -> None:
     )
 
 
-@needs_samples
 def test_the_folder_of_published_files() -> None:
     assert format.detect(SAMPLES)
     assert len(list(format.read(SAMPLES))) == 5

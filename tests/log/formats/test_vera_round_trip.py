@@ -276,7 +276,6 @@ def test_a_forged_layout_forges_no_turns(layout: dict[str, Any], tmp_path: Path)
     ]  # fmt: skip
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample files are not here")
 @pytest.mark.parametrize("name", sorted(path.name for path in SAMPLES.glob("*_run*.txt")))
 def test_published_transcripts_come_back(name: str, tmp_path: Path) -> None:
     (written,) = there_and_back(SAMPLES / name, tmp_path)

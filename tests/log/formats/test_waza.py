@@ -25,7 +25,6 @@ from convtui.transcript.fold import Flag
 from tests import places
 
 SAMPLES = places.SAMPLES / "waza"
-needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample files are not here")
 
 Event = dict[str, Any]
 TALK: list[Event] = [
@@ -506,7 +505,6 @@ def test_any_run_is_read_or_refused(
 # --- published files
 
 
-@needs_samples
 def test_published_results(tmp_path: Path) -> None:
     (fixture,) = format.read(SAMPLES / "results-1.4.json")
     assert [r["name"] for r in records(fixture, "tool.called")] == ["read_file"]

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convtui.tui.drawing.word_diff import diff_spans, word_diff
+from convtui.text.word_diff import word_diff
+from convtui.tui.drawing.word_diff import diff_spans
 
 TEXT = st.text(alphabet=st.sampled_from("ab c\n."), max_size=60)
 

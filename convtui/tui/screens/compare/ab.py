@@ -28,6 +28,7 @@ from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
 from convtui.tui.documents.ab import missing, result
 from convtui.tui.drawing.palette import Span
+from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.dialogs.questions import Ask
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.panes import PaneScreen
@@ -225,7 +226,7 @@ class ArmsScreen(PaneScreen):
         if not self.is_mounted:
             return
         listed = self.query_one(ArmList)
-        parts = [("A/B ", "bold $text-accent")]
+        parts: list[str | Content | tuple[str, str]] = [("A/B ", "bold $text-accent")]
         for name, word in (("A", "warm"), ("B", "cold")):
             count = len(listed.arm(name))
             parts.append((f" {name} {word}: {count:,} run{'s' * (count != 1)} ", "bold"))
@@ -234,9 +235,7 @@ class ArmsScreen(PaneScreen):
                 parts.append((f"({visible_line(text, 24)}) ", "$text-muted"))
         if self.running:
             done, of = self._progress
-            full = 10 * done // max(1, of)
-            bar = f"[{'#' * full}{'.' * (10 - full)}]"
-            parts.append((f" {bar} {done:,} of {of:,} logs", "$text-warning"))
+            parts += [" ", progress_bar(done, of, f"{done:,} of {of:,} logs", 10)]
         elif not self._read:
             parts.append((" reading the runs ...", "$text-muted"))
         self.query_one("#arms-title", Static).update(Content.assemble(*parts))

@@ -115,13 +115,13 @@ class Branches:
             if not run.handle.over:
                 await run.hold()
             try:
-                await run.go_on(kind, log=log, seq=seq, held=True, scenario=scenario)
+                await run.continue_run(kind, log=log, seq=seq, held=True, scenario=scenario)
             except EngineError as error:
                 if not is_question(error):
                     raise
                 if not await agrees(self._context.ask, run, error):
                     return
-                await run.go_on(kind, log=log, seq=seq, held=True, scenario=scenario)
+                await run.continue_run(kind, log=log, seq=seq, held=True, scenario=scenario)
         except CommandRefused as refused:
             self._context.refused(refused)
         except EngineError as error:

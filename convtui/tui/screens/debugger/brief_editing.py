@@ -173,7 +173,7 @@ class BriefEditing:
                 await run.hold()
             if response is None:
                 run.spec = replace(run.spec, scenario=_with(run.spec, brief))
-            await run.go_on("rewind", log=log, seq=until, held=True)
+            await run.continue_run("rewind", log=log, seq=until, held=True)
             self._attach(run)
             await self.ask_again_with(brief, address)
         except CommandRefused as refused:

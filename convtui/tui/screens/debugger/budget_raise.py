@@ -6,7 +6,7 @@ from convtui.records.codec import RecordDict
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.debugger.hold_reply import HoldReply
 from convtui.tui.screens.dialogs.questions import Ask
-from convtui.tui.sources.budget import Crossed, crossed_now, read_limit
+from convtui.tui.sources.budget import Crossed, last_crossed, parse_limit
 
 
 class BudgetRaise:
@@ -28,7 +28,7 @@ class BudgetRaise:
         hold = self._conversation.hold
         if hold is None or hold.get("reason") != "budget":
             return None
-        return crossed_now(self._conversation.transcript)
+        return last_crossed(self._conversation.transcript)
 
     async def _raise(self, hold: RecordDict) -> None:
         crossed = self._crossed()
@@ -40,11 +40,11 @@ class BudgetRaise:
             return Ask(
                 f"the new budget: {crossed.title}",
                 value=crossed.doubled(),
-                hint=f"{crossed.in_words()}; the new one must be above what was used.",
-                check=lambda text: self._reply.gone(hold) or read_limit(text, crossed)[1],
+                hint=f"{crossed.summary()}; the new one must be above what was used.",
+                check=lambda text: self._reply.gone(hold) or parse_limit(text, crossed)[1],
                 wrote=wrote,
             )
 
         await self._reply.answered(
-            hold, ask, lambda text: ("raise", {"limit": read_limit(text, crossed)[0]})
+            hold, ask, lambda text: ("raise", {"limit": parse_limit(text, crossed)[0]})
         )

@@ -61,7 +61,7 @@ class Compression:
                 await run.hold()
             cancels = self._context.keymap.shown("run.cancel_call")
             self._conversation.busy_with = f"summarising the history, {cancels} cancels"
-            compression = asyncio.ensure_future(run.go_on("compress", held=True))
+            compression = asyncio.ensure_future(run.continue_run("compress", held=True))
             self._conversation.cancel_busy = compression.cancel
             self._context.repaint()
             await asyncio.wait({compression})

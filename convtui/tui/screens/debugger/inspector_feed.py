@@ -14,7 +14,7 @@ from convtui.transcript.fold import Flag, Turn
 from convtui.transcript.usage import inherited_usage
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.debugger.turn_notes import TurnNotes
-from convtui.tui.sources.budget import limits_now
+from convtui.tui.sources.budget import current_limits
 from convtui.tui.sources.details import DetailCache
 from convtui.tui.widgets import status
 from convtui.tui.widgets.inspector.drift import drift_of
@@ -118,7 +118,7 @@ class InspectorFeed:
                 messages=partial(self._call_messages, log=(asked or detail or _NO).log),
                 totals=transcript.totals,
                 inherited=inherited_usage(transcript),
-                limits=limits_now(transcript, scenario),
+                limits=current_limits(transcript, scenario),
                 whole=self._whole.of(turn, detail.log) if turn and detail else {},
                 whole_key=self._whole.key_hint(turn),
                 lineage=self._lineage(),
@@ -188,7 +188,7 @@ class InspectorFeed:
         return extra
 
     def knows(self, turn: Turn) -> bool:
-        return self._details.knows(turn)
+        return self._details.has(turn)
 
     def _waiting(self, turn: Turn) -> list[ToolUse]:
         """The tool calls of a turn that are held before they run."""

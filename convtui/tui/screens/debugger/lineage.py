@@ -51,8 +51,8 @@ class Lineage:
         )
         if parent.missing:
             self._context.notify(
-                f"{parent.told[:1].upper()}{parent.told[1:]}. What was said before is all here;"
-                " its raw text, its stages and its requests cannot be shown.",
+                f"{parent.message[:1].upper()}{parent.message[1:]}. Its turns are all here; their"
+                " raw text, stages and requests cannot be shown.",
                 "warning",
             )
         self._refresh()
@@ -63,7 +63,7 @@ class Lineage:
         parent = self._parent
         if not words or parent is None:
             return []
-        state = parent.state + (f": {parent.told}" if parent.told else "")
+        state = parent.state + (f": {parent.message}" if parent.message else "")
         fields = [("comes from", words, "text"), ("parent log", state, parent.role)]
         if parent.state == "found":
             fields.append(("parent file", str(parent.path), "text"))

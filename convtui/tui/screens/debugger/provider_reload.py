@@ -156,7 +156,7 @@ class ProviderReload:
         if run is None:
             return
         # What it has imported beside its file stands in the header.
-        await run.began()
+        await run.wait_for_header()
         files = run.provider_files
         before = await asyncio.to_thread(watch.stamp, files)
         while self._conversation.run is run and not run.handle.over:
@@ -190,7 +190,7 @@ class ProviderReload:
             seen = await reloaded_turn(
                 self._conversation.source, self._conversation.transcript, self._conversation.hold
             )
-            await run.go_on("reload", held=True)
+            await run.continue_run("reload", held=True)
         except CommandRefused as refused:
             self._context.refused(refused)
         except EngineError as error:
@@ -228,7 +228,7 @@ class ProviderReload:
     async def _reload_again(self) -> None:
         run = self._conversation.run
         assert run is not None
-        await run.go_on("reload", held=True)
+        await run.continue_run("reload", held=True)
 
     async def restart(self) -> None:
         """Goes on from the log after the engine has died."""
@@ -241,7 +241,7 @@ class ProviderReload:
         self._conversation.busy_with = "starting a new engine"
         self._context.repaint()
         try:
-            await run.go_on("restart", held=True)
+            await run.continue_run("restart", held=True)
         except EngineError as error:
             self._last_error = described(error)
             self._open_error(
@@ -254,4 +254,4 @@ class ProviderReload:
     async def _restart_again(self) -> None:
         run = self._conversation.run
         assert run is not None
-        await run.go_on("restart", held=True)
+        await run.continue_run("restart", held=True)

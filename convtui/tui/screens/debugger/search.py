@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from textual.widgets import Input
 
 from convtui.errors import FilterError, LogError
+from convtui.log.filter_lookup import NoteLookup
 from convtui.transcript.fold import Turn
 from convtui.tui.screens.debugger.context import DebuggerContext
-from convtui.tui.screens.debugger.turn_notes import ByHand, TurnNotes
+from convtui.tui.screens.debugger.turn_notes import TurnNotes
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.sources.filter_lookup import SourceLookup
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
@@ -155,9 +156,9 @@ class Search:
             self._context.notify(str(error), "error")
             return None
         transcript = self._conversation.transcript
-        if wanted.asks <= ByHand.ANSWERS and self._notes.known:
+        if wanted.asks <= NoteLookup.ANSWERS and self._notes.known:
             # Marks and notes are at hand, and may be made while the search is lit.
-            by_hand = ByHand(self._notes.on)
+            by_hand = NoteLookup(self._notes.on)
             return lambda turn: decide(wanted.on_turn(turn, transcript, by_hand))
         if wanted.needs_raw:
             return wanted

@@ -11,7 +11,6 @@ from typing import Any
 from convtui.errors import FileError
 from convtui.log.inherited import inherited_notes
 from convtui.log.notes import Address, Inherited, Notes, TurnNote
-from convtui.records.codec import RecordDict
 from convtui.transcript.corrections import corrected_flags
 from convtui.transcript.fold import Turn
 from convtui.tui.screens.debugger.context import DebuggerContext
@@ -147,36 +146,3 @@ class TurnNotes:
         self._context.repaint()
         self._context.notify(done)
         return True
-
-
-class ByHand:
-    """Answers filter atoms about marks, notes and corrections from what the screen knows."""
-
-    ANSWERS = frozenset({"mark", "note", "role", "repeat", "fault"})
-    """The atoms that need nothing else beyond the fold."""
-
-    def __init__(self, of: Callable[[Turn], TurnNote | None]) -> None:
-        self._of = of
-
-    def raw(self, turn: Turn) -> str | None:
-        """Nothing is read from the log."""
-        return None
-
-    def records(self, turn: Turn) -> list[RecordDict]:
-        """Nothing is read from the log."""
-        return []
-
-    def marked(self, turn: Turn) -> bool:
-        """Whether the turn is marked."""
-        note = self._of(turn)
-        return note is not None and note.marked
-
-    def noted(self, turn: Turn) -> bool:
-        """Whether there is a note on the turn."""
-        note = self._of(turn)
-        return note is not None and note.noted
-
-    def correction(self, turn: Turn) -> TurnNote | None:
-        """What was corrected on the turn by hand."""
-        note = self._of(turn)
-        return note if note is not None and note.corrects else None

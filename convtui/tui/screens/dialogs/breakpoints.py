@@ -137,7 +137,7 @@ class BreakpointsScreen(ModalScreen[None]):
         """Once only, or every time."""
         found = self._chosen()
         if found is not None:
-            await self._change(found, found.change(once=not found.once))
+            await self._change(found, found.text_with(once=not found.once))
 
     def action_edit(self) -> None:
         """Puts it into the line below; Enter there puts it back changed."""

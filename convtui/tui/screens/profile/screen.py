@@ -22,6 +22,7 @@ from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible, visible_line
 from convtui.tui.documents.profile import ORDERS, plots, sorted_runs, tables
 from convtui.tui.drawing.palette import Span
+from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.drawing.tables import Table, end_of
 from convtui.tui.screens.dialogs.questions import Ask, Choose
 from convtui.tui.screens.handlers import Handler
@@ -215,12 +216,8 @@ class ProfileScreen(PaneScreen):
 
     def _note(self) -> Content:
         if self.running:
-            full = 20 * self._done // max(1, len(self._logs))
-            return Content.assemble(
-                ("█" * full, "$text-accent"),
-                ("░" * (20 - full), "$text-muted"),
-                f" {self._done:,} of {len(self._logs):,} logs read",
-            )
+            of = len(self._logs)
+            return progress_bar(self._done, of, f"{self._done:,} of {of:,} logs read")
         reading = self.reading
         if reading is not None and reading.stopped:
             read = len(reading.profile.runs) + len(reading.left_out)

@@ -16,11 +16,12 @@ from textual.worker import Worker
 
 from convtui.actions.registry import Keymap
 from convtui.analysis.rehook.rehook_process import Rehooked, rehook_logs, start_for
-from convtui.analysis.rehook.report import Report, pace
+from convtui.analysis.rehook.report import Pace, Report
 from convtui.errors import ConvtuiError, EngineError
 from convtui.protocol import StartSpec
 from convtui.text.boundary import visible, visible_line
 from convtui.tui.documents.rehook_details import details_of
+from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.dialogs.questions import Ask
 from convtui.tui.screens.handlers import Handler
@@ -131,8 +132,9 @@ class RehookScreen(ActionScreen):
         self._work: Worker[None] | None = None
         self._gone = False
         """Whether the screen was left."""
-        self._began = 0.0
-        self._done = (0, 0)
+        self._done = 0
+        self._pace = Pace(len(self._logs))
+        self._pace_words = ""
         self._shown = 0.0
         self.report: Report | None = None
         """None until the first rehook has ended, or was stopped."""
@@ -173,7 +175,8 @@ class RehookScreen(ActionScreen):
         if self.running:
             return
         self.problem, self.changed = "", []
-        self._done, self._began = (0, 0), time.monotonic()
+        self._done, self._pace = 0, Pace(len(self._logs))
+        self._pace_words = "loading the provider"
         self._work = self.run_worker(self._rehook(), group="rehook")
         self.refresh_footer()
         self._show()
@@ -219,10 +222,7 @@ class RehookScreen(ActionScreen):
         self._watch([*files, *(Path(str(name)) for name in modules)], stamp)
 
     def _progress(self, logs: int, replies: int) -> None:
-        if self._done == (0, 0):
-            # From here on it is the hooks that take their time, not their loading.
-            self._began = time.monotonic()
-        self._done = (logs, replies)
+        self._done, self._pace_words = logs, self._pace(logs, replies)
         if time.monotonic() - self._shown >= _EVERY and self.is_mounted:
             self._show()
 
@@ -284,19 +284,8 @@ class RehookScreen(ActionScreen):
                                                                "bold"))  # fmt: skip
 
     def _bar(self) -> Content:
-        logs, replies = self._done
-        of = len(self._logs)
-        if self._done == (0, 0):
-            words = "loading the provider"
-        else:
-            words = pace(logs, of, replies, time.monotonic() - self._began)
-        room = min(40, self.app.size.width - len(words) - 4)
-        if room < 5:
-            return Content(words)
-        full = round(room * logs / max(1, of))
-        return Content.assemble(
-            ("█" * full, "$text-accent"), ("░" * (room - full), "$text-muted"), f" {words}"
-        )
+        room = min(40, self.app.size.width - len(self._pace_words) - 4)
+        return progress_bar(self._done, len(self._logs), self._pace_words, room)
 
     def _notes(self) -> list[str]:
         report = self.report

@@ -23,6 +23,7 @@ from convtui.library.trash import Trash
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing.labels import short_path
+from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.runs.edit import ORDER_WORDS, RunChanges
@@ -211,7 +212,7 @@ class RunsScreen(ActionScreen):
             count = (
                 f"{self._finder.matching:,} of {count}{' so far' if self._finder.partly else ''}"
             )
-        parts = [
+        parts: list[str | Content | tuple[str, str]] = [
             (" saved runs ", "bold"),
             (visible_line(short_path(self._finder.library.folder), 60), "$text-muted"),
             ("  ", ""),
@@ -223,9 +224,7 @@ class RunsScreen(ActionScreen):
             parts.append((f"  {ORDER_WORDS[self._finder.order]}", "$text-muted"))
         if self._finder.progress is not None:
             what, done, of = self._finder.progress
-            full = 10 * done // max(1, of)
-            bar = f"[{'#' * full}{'.' * (10 - full)}]"
-            parts.append((f"  {what} {bar} {done:,} of {of:,}", "$text-warning"))
+            parts += ["  ", progress_bar(done, of, f"{what} {done:,} of {of:,}", 10)]
         self._title.update(Content.assemble(*parts))
 
     def on_run_list_highlighted(self) -> None:

@@ -16,6 +16,7 @@ from textual.widgets import Static
 
 from convtui.actions.registry import Keymap
 from convtui.tui.documents.warm import Entry, difference, nothing, preview
+from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.external_editor import write_outside
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.panes import PaneScreen
@@ -203,13 +204,8 @@ class WarmScreen(PaneScreen):
         note = self.query_one("#warm-note", Static)
         note.display = self._builder.running
         done, of = self._builder.progress
-        full = 20 * done // max(1, of)
-        words = f" {done:,} of {of:,} runs looked at" if of else " looking for runs"
-        note.update(
-            Content.assemble(
-                ("█" * full, "$text-accent"), ("░" * (20 - full), "$text-muted"), words
-            )
-        )
+        words = f"{done:,} of {of:,} runs looked at" if of else "looking for runs"
+        note.update(progress_bar(done, of, words))
         self.refresh_footer()
 
     def on_resize(self, event: events.Resize) -> None:

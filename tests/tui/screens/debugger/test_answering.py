@@ -242,7 +242,7 @@ async def test_a_budget_is_raised_to_a_number(held: Held) -> None:
         dialog = await held.opened(pilot, Ask)
         box, hint = dialog.query_one(Input), dialog.query_one(Static)
         assert box.value == "400", "doubled until it is above what was used"
-        for wrong, why in (("many", "is no number"), ("250", "not above what was used (250)"),
+        for wrong, why in (("many", "is not a number"), ("250", "not above what was used (250)"),
                            ("inf", "not above")):  # fmt: skip
             box.value = wrong
             await pilot.press("enter")

@@ -50,7 +50,7 @@ class Live:
             out_dir=str(folder),
         )  # fmt: skip
         self.run = LiveRun(
-            spec, make_handle=lambda: cast(EngineHandle, self.handle), go_on=self._go_on
+            spec, make_handle=lambda: cast(EngineHandle, self.handle), continue_run=self._go_on
         )
         self.app = ConvtuiApp(
             lambda app: DebuggerScreen(app.keymap, LiveSource(self.run.handle), self.run),

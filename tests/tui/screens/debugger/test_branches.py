@@ -196,7 +196,7 @@ class Live:
         self.refuse = ""
         spec = StartSpec(scenario=dict(SCENARIO), out_dir=str(folder))
         self.run = LiveRun(
-            spec, make_handle=lambda: cast(EngineHandle, self.handle), go_on=self._go_on
+            spec, make_handle=lambda: cast(EngineHandle, self.handle), continue_run=self._go_on
         )
         self.app = ConvtuiApp(
             lambda app: DebuggerScreen(app.keymap, LiveSource(self.run.handle), self.run),

@@ -43,7 +43,7 @@ async def test_what_is_left_is_closed_and_what_goes_on_is_a_child(
             root = run.handle.log_path
             second = run.handle.transcript.find(1, 2)
             assert root is not None and second is not None
-            await run.go_on("fork", seq=second.last, held=True)
+            await run.continue_run("fork", seq=second.last, held=True)
             await run.next_hold()
             fork = run.handle.log_path
             assert fork is not None and fork != root
@@ -54,7 +54,7 @@ async def test_what_is_left_is_closed_and_what_goes_on_is_a_child(
             )
             before = root.read_bytes()
             # Back to the first one: the fork is left, the first is gone on with in a child.
-            await run.go_on("go_on", log=root, held=True)
+            await run.continue_run("go_on", log=root, held=True)
             await run.next_hold()
             assert state_of(summarise(fork))[0] == "left for another branch"
             assert summarise(fork).reason == f"continued as {run.handle.log_id}"

@@ -12,7 +12,7 @@ from convtui.transcript.fold import Transcript
 from convtui.transcript.usage import inherited_usage, used_by_side
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
-from convtui.tui.sources.budget import crossed_now, limits_now, read_limit
+from convtui.tui.sources.budget import current_limits, last_crossed, parse_limit
 from convtui.tui.sources.lineage import look_for_parent, origin_of
 from convtui.tui.sources.replay import ReplaySource
 from convtui.tui.widgets import status
@@ -44,10 +44,12 @@ def test_limits_count_what_was_used_before_and_by_the_responder() -> None:
     transcript = story(usage, usage={"persona": {"prompt_tokens": 50}, "provider": {"cost": 0.1}})
     assert inherited_usage(transcript)["provider"] == {"cost": 0.1}
     assert used_by_side(transcript)["provider"]["cost"] == pytest.approx(0.15)
-    found = {(each.scope, each.what): each for each in limits_now(transcript, {"budget": BUDGET})}
-    assert found["conversation", "tokens"].used == 250
-    assert found["persona", "tokens"].used == 150, "the responder's calls are the persona's"
-    assert found["provider", "cost"].used == pytest.approx(0.15)
+    limits = {
+        (limit.scope, limit.what): limit for limit in current_limits(transcript, {"budget": BUDGET})
+    }
+    assert limits["conversation", "tokens"].used == 250
+    assert limits["persona", "tokens"].used == 150, "the responder's calls are the persona's"
+    assert limits["provider", "cost"].used == pytest.approx(0.15)
 
 
 @pytest.mark.parametrize(
@@ -62,21 +64,21 @@ def test_limits_count_what_was_used_before_and_by_the_responder() -> None:
 def test_usage_that_is_no_number_counts_as_unknown(usage: Any) -> None:
     transcript = story({"prompt_tokens": 90, "cost": 0.05}, usage=usage)
     assert used_by_side(transcript)["provider"] == {"prompt_tokens": 90, "cost": 0.05}
-    (limit, *_) = limits_now(transcript, {"budget": BUDGET})
+    (limit, *_) = current_limits(transcript, {"budget": BUDGET})
     assert limit.used == 180
 
 
 def test_what_nobody_named_is_unknown() -> None:
-    found = limits_now(story(), {"budget": BUDGET})
+    found = current_limits(story(), {"budget": BUDGET})
     assert [each.used for each in found] == [None] * 4
-    assert limits_now(story(), {"budget": "no"}) == [] == limits_now(story(), {})
+    assert current_limits(story(), {"budget": "no"}) == [] == current_limits(story(), {})
 
 
 def test_a_limit_that_was_raised_here_or_before_is_the_one_in_force() -> None:
     before = [{"scope": "persona", "what": "tokens", "limit": 400}]
     transcript = story(budget=before)
     transcript.apply({"type": "budget.raised", "scope": "conversation", "what": "cost", "limit": 2})
-    found = {(each.scope, each.what): each.limit for each in limits_now(
+    found = {(each.scope, each.what): each.limit for each in current_limits(
         transcript, {"budget": BUDGET}
     )}  # fmt: skip
     assert found["persona", "tokens"] == 400
@@ -86,24 +88,24 @@ def test_a_limit_that_was_raised_here_or_before_is_the_one_in_force() -> None:
 
 def test_which_limit_is_held_for() -> None:
     transcript = story()
-    assert crossed_now(transcript) is None
+    assert last_crossed(transcript) is None
     transcript.apply(crossed("tokens", 1000, 1200))
     transcript.apply(crossed("cost", 0.5, 0.7))
-    first = crossed_now(transcript)
+    first = last_crossed(transcript)
     assert first is not None and first.what == "tokens", "the first of those of one reply"
     assert first.doubled() == "2000"
     transcript.apply({"type": "budget.raised", "what": "tokens", "limit": 1500})
     transcript.apply(crossed("tokens", 1500, 7000))
-    again = crossed_now(transcript)
+    again = last_crossed(transcript)
     assert again is not None and (again.limit, again.doubled()) == (1500, "12000")
     transcript.apply(crossed("cost", 0.5, 0.7, turn=4))
-    cost = crossed_now(transcript)
-    assert cost is not None and (cost.doubled(), cost.in_words()) == (
+    cost = last_crossed(transcript)
+    assert cost is not None and (cost.doubled(), cost.summary()) == (
         "1",
         "used $0.7000 of $0.5000",
     )
-    assert read_limit("$1.5", cost) == (1.5, None)
-    assert "is no number" in str(read_limit("", cost)[1])
+    assert parse_limit("$1.5", cost) == (1.5, None)
+    assert "is not a number" in str(parse_limit("", cost)[1])
 
 
 def test_the_status_line_shows_limits_and_shortens_them() -> None:
@@ -145,7 +147,7 @@ def test_the_usage_tab_tells_expected_own_and_inherited_apart() -> None:
     context = Context(
         totals=told.transcript.totals,
         inherited={"responder": {"prompt_tokens": 7, "cost": 0.25}},
-        limits=limits_now(story({"prompt_tokens": 2000}), {"budget": BUDGET}),
+        limits=current_limits(story({"prompt_tokens": 2000}), {"budget": BUDGET}),
     )
     text = str(build("Usage", told.detail(found), found, context))
     assert f"call {request['seq']}, provider  expected -> used" in text
@@ -201,13 +203,13 @@ def test_what_became_of_the_parent(tmp_path: Path) -> None:
     elsewhere = child.rename(tmp_path / "other" / "child.jsonl")
     moved_to = parent.rename(tmp_path / "other" / "parent.jsonl")
     moved = look_for_parent(head, elsewhere)
-    assert moved is not None and moved.state == "moved" and str(moved_to) in moved.told
+    assert moved is not None and moved.state == "moved" and str(moved_to) in moved.message
     moved_to.write_bytes(moved_to.read_bytes().replace(b"ferry", b"train"))
     altered = look_for_parent(head, elsewhere)
     assert altered is not None and altered.state == "altered" and altered.missing
     moved_to.unlink()
     gone = look_for_parent(head, elsewhere)
-    assert gone is not None and gone.state == "gone" and "is not there" in gone.told
+    assert gone is not None and gone.state == "gone" and "is not there" in gone.message
     assert look_for_parent({}, child) is None
 
 

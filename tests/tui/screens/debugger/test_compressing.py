@@ -55,7 +55,7 @@ class Compressed:
         self.cancelled = False
         spec = StartSpec(scenario={"persona": {"name": "maya"}}, out_dir=str(folder))
         self.run = LiveRun(
-            spec, make_handle=lambda: cast(EngineHandle, self.handle), go_on=self._go_on
+            spec, make_handle=lambda: cast(EngineHandle, self.handle), continue_run=self._go_on
         )
         self.app = ConvtuiApp(
             lambda app: DebuggerScreen(app.keymap, LiveSource(self.run.handle), self.run),

@@ -74,7 +74,7 @@ class Deciding:
         self.continued: list[ContinueFrom] = []
         spec = StartSpec(scenario={**SCENARIO, "provider": "demo"}, out_dir=str(folder))
         self.run = LiveRun(
-            spec, make_handle=lambda: cast(EngineHandle, self.handle), go_on=self._go_on
+            spec, make_handle=lambda: cast(EngineHandle, self.handle), continue_run=self._go_on
         )
         self.app = ConvtuiApp(
             lambda app: DebuggerScreen(app.keymap, LiveSource(self.run.handle), self.run),

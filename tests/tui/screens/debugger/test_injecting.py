@@ -74,7 +74,7 @@ async def test_what_is_armed_goes_along_into_the_next_engine(tmp_path: Path) -> 
         handle = FakeHandle(tmp_path / "a.jsonl")
         handle.armed = {side: dict(item) for side, item in armed.items()}
         start = StartSpec(scenario={}, out_dir=str(tmp_path))
-        run = LiveRun(start, make_handle=lambda: cast(EngineHandle, handle), go_on=go_on)  # noqa: B023
-        await run.go_on(kind)
+        run = LiveRun(start, make_handle=lambda: cast(EngineHandle, handle), continue_run=go_on)  # noqa: B023
+        await run.continue_run(kind)
         assert specs[-1].faults == armed
         assert run.spec.faults == {}, "it is used up in one engine, not in each that follows"

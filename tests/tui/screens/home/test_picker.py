@@ -177,12 +177,12 @@ def handles(monkeypatch: pytest.MonkeyPatch) -> list[WarmHandle]:
 
 async def test_a_warm_engine_is_used_once(handles: list[WarmHandle]) -> None:
     warm = WarmEngine()
-    warm.begin()
-    warm.begin()
+    warm.prepare()
+    warm.prepare()
     assert await warm.take("/another/python") is None
     assert cast(object, await warm.take(None)) is handles[0]
     assert await warm.take(None) is None
-    warm.begin()
+    warm.prepare()
     await warm.close()
     assert [handle.killed for handle in handles] == [False, True]
     await warm.close()
@@ -192,7 +192,7 @@ async def test_an_engine_that_cannot_be_warmed_is_nobodys_business_yet(
     handles: list[WarmHandle],
 ) -> None:
     warm = WarmEngine()
-    warm.begin()
+    warm.prepare()
     handles[0].fails = EngineError("cannot start it")
     assert await warm.take(None) is None
     await warm.close()

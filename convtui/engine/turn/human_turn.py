@@ -1,0 +1,145 @@
+"""What a human says for a side."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from difflib import SequenceMatcher
+from typing import Literal
+
+from convtui.engine.core.gate import (
+    ABSTAIN,
+    DRAFT,
+    HAND_BACK,
+    SAY,
+    SIMULATE,
+    STOP,
+    Choice,
+)
+from convtui.engine.turn.context import Attempt, TurnContext
+from convtui.engine.turn.outcomes import GivenUp
+from convtui.engine.turn.persona_turn import PersonaTurn
+from convtui.engine.turn.utterance import Contribution, Utterance
+from convtui.errors import CallCancelledError, ConversationError, InterruptedRunError
+from convtui.records.models import DebugHandedBack, DebugTookOver, Speaker
+from convtui.simulators.base import Abstain, Stop, Undecided
+
+_CHANGED_PAST = 0.5
+"""Likeness (0 to 1) below which a human's text is no longer an edited draft."""
+_COMPARED = 4000
+
+
+class HumanTurn:
+    """Asks a human, for the sides that one has taken over.
+
+    `own` asks the side itself: for a draft, which is said only when the human sends it.
+    """
+
+    def __init__(
+        self,
+        context: TurnContext,
+        persona: PersonaTurn,
+        own: Callable[[Attempt], Awaitable[Contribution | Undecided | GivenUp]],
+    ) -> None:
+        self._context = context
+        self._persona = persona
+        self._own = own
+        self._sides: set[Speaker] = set()
+        if persona.simulator.kind == "human":
+            self._sides.add("persona")
+
+    def speaks_for(self, side: Speaker) -> bool:
+        """Whether a human speaks for a side."""
+        return side in self._sides
+
+    def take_over(self, side: Speaker) -> None:
+        """From now on a human speaks for a side."""
+        self._sides.add(side)
+        self._context.journal.emit(DebugTookOver(side=side))
+
+    def hand_back(self, side: Speaker) -> None:
+        """The side speaks for itself again; does nothing when it already does."""
+        if side in self._sides:
+            self._sides.discard(side)
+            self._context.journal.emit(DebugHandedBack(side=side))
+
+    async def speak(self, attempt: Attempt) -> Contribution | GivenUp | None:
+        """What a human says; None when the side is to speak for itself.
+
+        Raises `InterruptedRunError` when nobody watches.
+        """
+        if not self._context.holds.watched:
+            raise InterruptedRunError("a human has to speak here, and nobody is there")
+        speaker = attempt.speaker
+        draft: Contribution | None = None
+        detail = f"you speak for the {speaker}"
+        while True:
+            text = draft.raw if isinstance(draft, Utterance) else ""
+            label = f"what the {speaker} says"
+            release = await self._context.holds.wait(
+                "human",
+                "request",
+                [{"field": "text", "label": label, "text": text, "draft": draft is not None}],
+                self._choices(speaker),
+                detail=detail,
+            )
+            if release.choice == DRAFT.id:
+                try:
+                    made = await self._own(attempt)
+                    if isinstance(made, Undecided):
+                        made = await self._persona.decided_by_hand(attempt, made)
+                except CallCancelledError as error:
+                    draft = Utterance(error.partial) if error.partial else draft
+                    detail = "the call was cancelled"
+                except ConversationError as error:
+                    detail = f"no draft: {error}"
+                else:
+                    if isinstance(made, GivenUp):
+                        return made
+                    draft, detail = made, _about(made, speaker)
+            elif release.choice == SAY.id:
+                return _said_by_hand(str(release.edits.get("text", "")), draft)
+            elif release.choice in (STOP.id, ABSTAIN.id):
+                return self._persona.forced(attempt, release)
+            else:
+                if release.choice == HAND_BACK.id:
+                    self.hand_back(speaker)
+                return draft
+
+    def _choices(self, speaker: Speaker) -> tuple[Choice, ...]:
+        if speaker == "persona" and self._persona.simulator.kind == "human":
+            # Nobody else can speak for it.
+            return (SAY, HAND_BACK)
+        ends = (STOP, ABSTAIN) if speaker == "persona" and self._persona.responder else ()
+        return (SAY, DRAFT, SIMULATE, *ends, HAND_BACK)
+
+
+def _said_by_hand(text: str, draft: Contribution | None) -> Utterance:
+    """What a human says; of a draft that was sent, what it brought with it is kept."""
+    if not isinstance(draft, Utterance):
+        return Utterance(text, human=True, draft=None if draft is None else "replaced")
+    how: Literal["sent", "edited", "replaced"] = "sent"
+    if text != draft.raw:
+        alike = SequenceMatcher(None, draft.raw[:_COMPARED], text[:_COMPARED]).ratio()
+        how = "edited" if alike > _CHANGED_PAST else "replaced"
+    return Utterance(
+        text,
+        human=True,
+        metadata=draft.metadata,
+        messages=draft.messages,
+        then=draft.then if how == "sent" else None,
+        truncated=draft.truncated,
+        incomplete="" if how == "replaced" else draft.incomplete,
+        finish_reason=draft.finish_reason,
+        parts=draft.parts,
+        draft=how,
+    )
+
+
+def _about(draft: Contribution, speaker: Speaker) -> str:
+    if isinstance(draft, Utterance):
+        return f"a draft for the {speaker}: send it, edit it or write something else"
+    if isinstance(draft, Stop):
+        return f"the simulator would stop here: {draft.reason}"
+    if isinstance(draft, Abstain):
+        return f"the simulator would abstain here: {draft.reason}"
+    return f"the simulator would end here: {draft.reason}"
