@@ -87,10 +87,10 @@ class Problem:
         self.key = key
 
     def __str__(self) -> str:
-        place = str(self.path) if self.path is not None else ""
-        if place and self.line is not None:
-            place += f":{self.line}"
-        parts = [place] if place else []
+        where = str(self.path) if self.path is not None else ""
+        if where and self.line is not None:
+            where += f":{self.line}"
+        parts = [where] if where else []
         if self.key:
             parts.append(self.key)
         parts.append(self.message)
@@ -325,14 +325,14 @@ class CommandRefused(ConvtuiError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like `name`, or None when none is like it."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`, did you mean 'x'?` for the nearest known name, else an empty string."""
-    found = nearest(name, known)
-    return f", did you mean {found!r}?" if found else ""
+    near = nearest(name, known)
+    return f", did you mean {near!r}?" if near else ""
 
 
 def listed(names: Iterable[str], *, limit: int = 6) -> str:

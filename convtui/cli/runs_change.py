@@ -164,7 +164,7 @@ def _as_json(trashed: Trashed) -> dict[str, str]:
     return {
         "log": str(trashed.log),
         "name": trashed.name,
-        "place": str(trashed.place),
+        "place": str(trashed.folder),
         "at": trashed.at.isoformat(),
     }
 

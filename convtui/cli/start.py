@@ -12,7 +12,7 @@ from convtui.cli.common import say, settings
 from convtui.config.settings import Config
 from convtui.errors import FileError, FilterError, UsageError
 from convtui.protocol import ContinueFrom, StartSpec
-from convtui.scenario.flags import places_of
+from convtui.scenario.flags import keys_set_by
 from convtui.scenario.scenario import Scenario, merge_flags
 from convtui.trust.rules import own_scenario, vouched_folders, vouched_for
 
@@ -86,10 +86,10 @@ def interpreter(text: str | None) -> str | None:
     """The absolute path of the program that `--python` names. Raises `UsageError`."""
     if text is None:
         return None
-    found = shutil.which(text)
-    if found is None:
+    program = shutil.which(text)
+    if program is None:
         raise UsageError(f"--python {text}: there is no such program")
-    return str(Path(found).absolute())
+    return str(Path(program).absolute())
 
 
 def _parent(log: str | None) -> ContinueFrom | None:
@@ -125,13 +125,13 @@ def _scenario(
             " names does not have it; give the scenario file that does"
         )
     notes = [
-        f"{place} is not in the log ([redacted]) and is left out: give it with --set, or name it"
+        f"{key} is not in the log ([redacted]) and is left out: give it with --set, or name it"
         " under log_values before a run"
-        for place in own.left_out
+        for key in own.left_out
     ] + [
-        f"{place} had a secret in it, and goes on with [redacted] in its place; give the scenario"
+        f"{key} had a secret in it, and goes on with [redacted] in its place; give the scenario"
         " file, or the text with --set"
-        for place in own.masked
+        for key in own.masked
     ]
     return Scenario.from_public(own.scenario), None, notes
 
@@ -165,7 +165,7 @@ def _resolve(
     scenario = merge_flags(base, laid, ready=False)
     if scenario.persona.needs_model and config.user_model:
         laid["user_model"] = config.user_model
-    return merge_flags(base, laid), places_of(laid)
+    return merge_flags(base, laid), keys_set_by(laid)
 
 
 def check_breakpoints(scenario: Scenario) -> None:

@@ -103,6 +103,18 @@ class EngineHandle:
         self._mark = uuid.uuid4().hex
         self._stdin: IO[bytes] | None = None
         self._frames: deque[tuple[Kind, bytes]] = deque()
+        self._takers: dict[Kind, Callable[[dict[str, Any]], None]] = {
+            Kind.DELTA: self._take_delta,
+            Kind.GATE: self._take_gate,
+            Kind.ACK: self._take_ack,
+            Kind.HEARTBEAT: self._take_heartbeat,
+            Kind.CATCH_UP: self._take_catch_up,
+            Kind.READY: self._take_ready,
+            Kind.FAILED: self._take_failed,
+            Kind.LOADED: self._take_loaded,
+            Kind.REHOOKED: self.rehooked.append,
+            Kind.OUTPUT: self._take_output,
+        }
         self._fields = FieldChecker()
         self._scheduled = False
         self._wake_lock = threading.Lock()
@@ -320,7 +332,7 @@ class EngineHandle:
         deadline = time.perf_counter() + _SLICE
         while self._frames:
             kind, body = self._frames.popleft()
-            self._frame(kind, body)
+            self._take(kind, body)
             if time.perf_counter() > deadline and self._frames:
                 assert self._loop is not None
                 with self._wake_lock:
@@ -333,53 +345,60 @@ class EngineHandle:
         for callback in list(self._subscribers):
             callback()
 
-    def _frame(self, kind: Kind, body: bytes) -> None:
+    def _take(self, kind: Kind, body: bytes) -> None:
+        """Applies one frame."""
         if kind is Kind.RECORD:
-            offset, line = unpack_record(body)
-            self._record(offset, line)
-            return
-        data = json.loads(body)
-        if kind is Kind.DELTA:
-            text, number = data.get("text"), data.get("turn")
-            # A responder's decision is not what is said, and a summary belongs to no turn.
-            if text and number is not None and data.get("side") != "responder":
-                turn = self.transcript.stream(data["session"], number, text)
-                if turn is not None:
-                    self.changed.add(turn.index)
-        elif kind is Kind.GATE:
-            self.hold = data.get("hold")
-            if not self.over:
-                self.state = EngineState(data["state"])
-        elif kind is Kind.ACK:
-            self.armed = data.get("armed", self.armed)
-            waiting = self._waiting.pop(data["id"], None)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(data)
-        elif kind is Kind.HEARTBEAT:
-            self._last_beat = time.monotonic()
-            self.busy = data.get("busy")
-            self.retry_wait = data.get("wait")
-        elif kind is Kind.CATCH_UP:
-            self.catch_up()
-        elif kind is Kind.READY:
-            self.log_path = Path(data["log"])
-            self.log_id = str(data["id"])
-            self.state = EngineState.RUNNING
-            self._last_beat = time.monotonic()
-            self._ready.set()
-        elif kind is Kind.FAILED:
-            self.error = data["error"]
-            # One that had begun has died, and can be gone on with from its log.
-            if self.log_path is None:
-                self.state = EngineState.FAILED
-        elif kind is Kind.LOADED:
-            self.loaded = data
-        elif kind is Kind.REHOOKED:
-            self.rehooked.append(data)
-        elif kind is Kind.OUTPUT:
-            self.early_output.append((data["stream"], data["text"]))
+            self._take_record(*unpack_record(body))
+        elif (take := self._takers.get(kind)) is not None:
+            take(json.loads(body))
 
-    def _record(self, offset: int, line: bytes) -> None:
+    def _take_delta(self, data: dict[str, Any]) -> None:
+        text, number = data.get("text"), data.get("turn")
+        # A responder's decision is not what is said, and a summary belongs to no turn.
+        if text and number is not None and data.get("side") != "responder":
+            turn = self.transcript.stream(data["session"], number, text)
+            if turn is not None:
+                self.changed.add(turn.index)
+
+    def _take_gate(self, data: dict[str, Any]) -> None:
+        self.hold = data.get("hold")
+        if not self.over:
+            self.state = EngineState(data["state"])
+
+    def _take_ack(self, data: dict[str, Any]) -> None:
+        self.armed = data.get("armed", self.armed)
+        waiting = self._waiting.pop(data["id"], None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(data)
+
+    def _take_heartbeat(self, data: dict[str, Any]) -> None:
+        self._last_beat = time.monotonic()
+        self.busy = data.get("busy")
+        self.retry_wait = data.get("wait")
+
+    def _take_catch_up(self, _: dict[str, Any]) -> None:
+        self.catch_up()
+
+    def _take_ready(self, data: dict[str, Any]) -> None:
+        self.log_path = Path(data["log"])
+        self.log_id = str(data["id"])
+        self.state = EngineState.RUNNING
+        self._last_beat = time.monotonic()
+        self._ready.set()
+
+    def _take_failed(self, data: dict[str, Any]) -> None:
+        self.error = data["error"]
+        # One that had begun has died, and can be gone on with from its log.
+        if self.log_path is None:
+            self.state = EngineState.FAILED
+
+    def _take_loaded(self, data: dict[str, Any]) -> None:
+        self.loaded = data
+
+    def _take_output(self, data: dict[str, Any]) -> None:
+        self.early_output.append((data["stream"], data["text"]))
+
+    def _take_record(self, offset: int, line: bytes) -> None:
         record = self._decoded(line)
         seq = record["seq"]
         if seq < self._next_seq:
@@ -435,7 +454,7 @@ class EngineHandle:
 
     def _ended(self, status: int) -> None:
         while self._frames:
-            self._frame(*self._frames.popleft())
+            self._take(*self._frames.popleft())
         self.catch_up()
         self.exit_status = status
         self.hold = None
@@ -470,11 +489,11 @@ class EngineHandle:
 
     def failure(self) -> EngineError:
         """Why the engine could not start, as an error to raise."""
-        found = self.error or {"message": "the engine did not start"}
-        failure = EngineError("\n".join([str(found["message"]), *found.get("frames", ())]))
+        error = self.error or {"message": "the engine did not start"}
+        failure = EngineError("\n".join([str(error["message"]), *error.get("frames", ())]))
         # A SPEC that names nothing is bad usage, whichever process has found that out.
-        failure.exit_code = int(found.get("exit_code", failure.exit_code))
-        failure.error = dict(found)
+        failure.exit_code = int(error.get("exit_code", failure.exit_code))
+        failure.error = dict(error)
         return failure
 
 

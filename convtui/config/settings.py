@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import lru_cache, partial
 from pathlib import Path
@@ -252,78 +252,115 @@ def load_config(
     """
     environ = os.environ if environ is None else environ
     cwd = (Path.cwd() if cwd is None else cwd).absolute()
-    paths = Paths.find(environ)
-    problems: list[Problem] = []
-    warnings: list[Problem] = []
-    values: dict[str, Any] = {}
-    origins: dict[str, Origin] = {}
-
-    untrusted: Untrusted | None = None
-    layers: list[tuple[Literal["user", "project"], Path]] = []
-    if paths.config_file.exists():
-        layers.append(("user", paths.config_file))
+    layers = _Layers(Paths.find(environ))
+    own = layers.paths.config_file
+    if own.exists():
+        layers.add_file("user", own)
     project = project_file(cwd)
-    if project is not None and project != paths.config_file:
-        layers.append(("project", project))
-    for layer, file in layers:
+    if project is not None and project != own:
+        layers.add_file("project", project)
+    layers.add_environment(environ, cwd)
+    layers.add_flags(flags or {}, cwd)
+    if layers.problems:
+        raise DataFileError(layers.problems)
+    return layers.config(again=partial(load_config, flags, environ, cwd))
+
+
+class _Layers:
+    """Layers of settings, laid over each other from the farthest to the nearest."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+        self.problems: list[Problem] = []
+        self._warnings: list[Problem] = []
+        self._values: dict[str, Any] = {}
+        self._origins: dict[str, Origin] = {}
+        self._untrusted: Untrusted | None = None
+
+    def add_file(self, layer: Literal["user", "project"], file: Path) -> None:
         try:
             data, lines = load_toml(file)
         except DataFileError as error:
-            problems.extend(error.problems)
-            continue
-        found = config_problems(data, lines, file, project=layer == "project")
-        problems.extend(found)
-        if not found:
-            if layer == "project":
-                untrusted = untrusted_settings(data, file, paths)
-                left_out = untrusted.settings if untrusted is not None else {}
-                data = {key: value for key, value in data.items() if key not in left_out}
-            _lay(values, data, file.parent)
-            origins.update({key: Origin(layer, str(file), lines.get((key,))) for key in data})
-    given: dict[str, Any] = {}
-    for variable, text in sorted(environ.items()):
-        name = variable.removeprefix(PREFIX).lower()
-        if not variable.startswith(PREFIX) or variable == HOME_VARIABLE or not text:
-            continue
-        if name not in settings():
-            near = nearest(name, settings())
-            if near:
+            self.problems += error.problems
+            return
+        problems = config_problems(data, lines, file, project=layer == "project")
+        if layer == "project" and not problems:
+            self._untrusted = untrusted_settings(data, file, self.paths)
+            left_out = self._untrusted.settings if self._untrusted is not None else {}
+            data = {key: value for key, value in data.items() if key not in left_out}
+        origins = {key: Origin(layer, str(file), lines.get((key,))) for key in data}
+        self._add(data, origins, problems, base=file.parent)
+
+    def add_environment(self, environ: Mapping[str, str], cwd: Path) -> None:
+        data: dict[str, Any] = {}
+        for variable, text in sorted(environ.items()):
+            if not variable.startswith(PREFIX) or variable == HOME_VARIABLE or not text:
+                continue
+            name = variable.removeprefix(PREFIX).lower()
+            if name in settings():
+                data[name] = _from_text(name, text)
+            elif near := nearest(name, settings()):
                 message = f"unknown setting, did you mean {PREFIX}{near.upper()}?"
-                warnings.append(Problem(message, path=variable))
-            continue
-        given[name] = _from_text(name, text)
-        origins[name] = Origin("environment", variable)
-    found = [_of_variable(problem) for problem in config_problems(given, {}, None)]
-    problems.extend(found)
-    if not found:
-        _lay(values, given, cwd)
-    given = {
-        key: value
-        for key, value in (flags or {}).items()
-        if key in settings() and value is not None and value not in ((), [])
-    }
-    given = {key: list(item) if isinstance(item, tuple) else item for key, item in given.items()}
-    given = {key: str(item) if isinstance(item, Path) else item for key, item in given.items()}
-    found = [_of_flag(problem) for problem in config_problems(given, {}, None)]
-    problems.extend(found)
-    if not found:
-        _lay(values, given, cwd)
-    origins.update({key: Origin("flag", "--" + key.replace("_", "-")) for key in given})
-    if problems:
-        raise DataFileError(problems)
-    if isinstance(values.get("speed"), int):
-        values["speed"] = float(values["speed"])
-    config = Config(**values)
-    about: dict[str, Any] = {
-        "_origins": origins,
-        "_paths": paths,
-        "_warnings": tuple(warnings),
-        "_untrusted": untrusted,
-        "_again": partial(load_config, flags, environ, cwd),
-    }
-    for name, value in about.items():
-        object.__setattr__(config, name, value)
-    return config
+                self._warnings.append(Problem(message, path=variable))
+        self._add_named("environment", data, _variable, cwd)
+
+    def add_flags(self, flags: Mapping[str, Any], cwd: Path) -> None:
+        data = {
+            key: _plain(value)
+            for key, value in flags.items()
+            if key in settings() and value is not None and value not in ((), [])
+        }
+        self._add_named("flag", data, _flag, cwd)
+
+    def _add_named(
+        self,
+        layer: Literal["environment", "flag"],
+        data: dict[str, Any],
+        label: Callable[[str], str],
+        cwd: Path,
+    ) -> None:
+        """Adds what stands in no file: `label` makes a setting's variable or flag of its name."""
+        problems = [
+            Problem(problem.message, path=label(str(problem.key)))
+            for problem in config_problems(data, {}, None)
+        ]
+        self._add(data, {key: Origin(layer, label(key)) for key in data}, problems, base=cwd)
+
+    def _add(
+        self,
+        data: Mapping[str, Any],
+        origins: Mapping[str, Origin],
+        problems: list[Problem],
+        *,
+        base: Path,
+    ) -> None:
+        self.problems += problems
+        if problems:
+            return
+        self._origins.update(origins)
+        for key, value in data.items():
+            if not _marked(key, "path"):
+                self._values[key] = value
+            elif isinstance(value, list):
+                self._values[key] = [_absolute(item, base) for item in value]
+            else:
+                self._values[key] = _absolute(value, base)
+
+    def config(self, again: Callable[[], Config]) -> Config:
+        values = dict(self._values)
+        if isinstance(values.get("speed"), int):
+            values["speed"] = float(values["speed"])
+        config = Config(**values)
+        about: dict[str, Any] = {
+            "_origins": self._origins,
+            "_paths": self.paths,
+            "_warnings": tuple(self._warnings),
+            "_untrusted": self._untrusted,
+            "_again": again,
+        }
+        for name, value in about.items():
+            object.__setattr__(config, name, value)
+        return config
 
 
 def project_settings(data: Mapping[str, Any], file: Path) -> dict[str, Any]:
@@ -355,22 +392,19 @@ def untrusted_settings(data: Mapping[str, Any], file: Path, paths: Paths) -> Unt
     return Untrusted(file, named, why) if why else None
 
 
-def _of_variable(problem: Problem) -> Problem:
-    return Problem(problem.message, path=f"{PREFIX}{str(problem.key).upper()}")
+def _variable(name: str) -> str:
+    return f"{PREFIX}{name.upper()}"
 
 
-def _of_flag(problem: Problem) -> Problem:
-    return Problem(problem.message, path="--" + str(problem.key).replace("_", "-"))
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
-def _lay(values: dict[str, Any], layer: Mapping[str, Any], base: Path) -> None:
-    for key, value in layer.items():
-        if not _marked(key, "path"):
-            values[key] = value
-        elif isinstance(value, list):
-            values[key] = [_absolute(item, base) for item in value]
-        else:
-            values[key] = _absolute(value, base)
+def _plain(value: Any) -> Any:
+    """A flag's value as it would be in a file."""
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, Path) else value
 
 
 def _absolute(text: Any, base: Path) -> Any:
@@ -397,7 +431,7 @@ def config_problems(
     data: Mapping[str, Any], lines: Lines, path: Path | None, *, project: bool = False
 ) -> list[Problem]:
     """The mistakes in one layer of settings; `project` for a file that comes with a project."""
-    found: list[Problem] = []
+    problems: list[Problem] = []
     if not all(_fits(key, value) for key, value in data.items()):
         from pydantic import ValidationError
 
@@ -405,15 +439,15 @@ def config_problems(
         try:
             model.model_validate(dict(data))
         except ValidationError as error:
-            found = problems_of(error, model, lines, path)
+            problems = problems_of(error, model, lines, path)
     if project:
         for key in data:
             if key in settings() and _marked(key, "personal"):
                 message = "says what may run, so it belongs into your own config.toml, a variable"
-                found.append(
+                problems.append(
                     Problem(f"{message} or a flag", path=path, line=lines.get((key,)), key=key)
                 )
-    return sorted(found, key=lambda problem: problem.line or 0)
+    return sorted(problems, key=lambda problem: problem.line or 0)
 
 
 _SYNTAX = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)")

@@ -72,13 +72,13 @@ def problems_of(
     error: Any, model: type[BaseModel], lines: Lines, path: Path | str | None
 ) -> list[Problem]:
     """The mistakes of a pydantic `ValidationError` in plain words, in line order."""
-    found: list[Problem] = []
+    problems: list[Problem] = []
     for item in error.errors(include_url=False, include_context=True):
         where = tuple(part for part in item["loc"] if part != "[key]")
         key = item.get("ctx", {}).get("key")
         if isinstance(key, str):
             where = (*where, key)
-        found.append(
+        problems.append(
             Problem(
                 explain(item, known_keys(model, item["loc"][:-1])) + _elsewhere(item, model),
                 path=path,
@@ -86,7 +86,7 @@ def problems_of(
                 key=dotted(where),
             )
         )
-    return sorted(found, key=lambda problem: problem.line or 0)
+    return sorted(problems, key=lambda problem: problem.line or 0)
 
 
 def _elsewhere(item: Mapping[str, Any], model: type[BaseModel]) -> str:

@@ -120,10 +120,10 @@ def parse_yaml(text: str, path: Path | None = None) -> Document:
     """
     import yaml
 
-    found = _UNPRINTABLE.search(text)
-    if found:
-        line = text.count("\n", 0, found.start()) + 1
-        message = f"the character U+{ord(found.group()):04X} cannot stand in a YAML file"
+    match = _UNPRINTABLE.search(text)
+    if match:
+        line = text.count("\n", 0, match.start()) + 1
+        message = f"the character U+{ord(match.group()):04X} cannot stand in a YAML file"
         raise DataFileError([Problem(message, path=path, line=line)])
     try:
         _bounded(text, path)

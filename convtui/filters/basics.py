@@ -49,7 +49,7 @@ class FullLookup(Lookup, Protocol):
 Test = Callable[[Turn, Transcript, Lookup | None], Answer]
 
 
-RANK: Final[Mapping[str, int]] = {stage: place for place, stage in enumerate(STAGES)}
+RANK: Final[Mapping[str, int]] = {stage: rank for rank, stage in enumerate(STAGES)}
 
 
 def after(stage: str, known: Test) -> Test:

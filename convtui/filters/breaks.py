@@ -61,10 +61,10 @@ def parse_breakpoint(text: str) -> BreakpointSpec:
     from convtui.filters.grammar import error_at
 
     settings: dict[str, bool | int] = {}
-    for found in re.finditer(_WORD, head["words"]):
-        word, _, number = found[0].partition(" ")
+    for match in re.finditer(_WORD, head["words"]):
+        word, _, number = match[0].partition(" ")
         name = word.lower()
-        column = head.start("words") + found.start()
+        column = head.start("words") + match.start()
         if name not in _KNOWN:
             hint = did_you_mean(name, _KNOWN) or f"; known are {', '.join(_KNOWN)}"
             raise error_at(f"{visible_line(word, 40)} is not known here{hint}", text, column)

@@ -72,7 +72,8 @@ class Filter:
             atom.value for atom in _wanted(self.node) if atom.name in ("said", "raw") and atom.value
         )
         try:
-            return re.compile("|".join(f"(?:{each})" for each in wanted), re.I) if wanted else None
+            either = "|".join(f"(?:{pattern})" for pattern in wanted)
+            return re.compile(either, re.I) if wanted else None
         except (re.error, OverflowError, RecursionError):
             # Each is a pattern, but together they are none: groups of one name, for instance.
             return None

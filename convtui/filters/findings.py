@@ -96,5 +96,5 @@ def incomplete(atom: Atom) -> Test:
 
 def _correction(turn: Turn, lookup: Lookup | None) -> Correction | None:
     ask = getattr(lookup, "correction", None)
-    found: Correction | None = None if ask is None else ask(turn)
-    return found
+    correction: Correction | None = None if ask is None else ask(turn)
+    return correction

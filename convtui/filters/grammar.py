@@ -136,9 +136,9 @@ def _explain(error: UnexpectedInput, expression: str) -> FilterError:
         close = re.match(QUOTED, rest)
         if close is None:
             return error_at(f"this quote is not closed: expected {rest[0]}", expression, column)
-    found = visible_line(rest.split(maxsplit=1)[0], 20) if rest.strip() else "the end"
+    got = visible_line(rest.split(maxsplit=1)[0], 20) if rest.strip() else "the end"
     expected = _expected(expression[:column])
-    message = f"expected {expected}, found {found}"
+    message = f"expected {expected}, found {got}"
     if expected.startswith("&") and re.match(WORD, rest):
         message += ' (words that belong together are written "in quotes")'
     return error_at(message, expression, column)

@@ -50,10 +50,10 @@ def contains(name: str) -> Callable[[Atom], RunTest]:
         wanted = (atom.value or "").casefold()
 
         def test(run: Any) -> Answer:
-            found = getattr(run, name, None)
-            if found is None:
+            value = getattr(run, name, None)
+            if value is None:
                 return None
-            values = [found] if isinstance(found, str) else found
+            values = [value] if isinstance(value, str) else value
             return any(wanted in str(value).casefold() for value in values)
 
         return test

@@ -122,22 +122,22 @@ def guides(
     """As `walk()`, each with the lines that are drawn before it."""
     waiting: list[tuple[str, str, RunNode]] = [("", "", branch) for branch in reversed(branches)]
     while waiting:
-        before, mine, branch = waiting.pop()
-        yield before + mine, branch
+        before, own, branch = waiting.pop()
+        yield before + own, branch
         if into is not None and not into(branch):
             continue
         if branch.depth == 0:
             below = ""
         elif branch.depth < _DRAWN:
-            below = before + ("   " if mine.startswith("└") else "│  ")
+            below = before + ("   " if own.startswith("└") else "│  ")
         else:
             below = before
         last = len(branch.children) - 1
-        for place in range(last, -1, -1):
-            mark = "└─ " if place == last else "├─ "
+        for position in range(last, -1, -1):
+            mark = "└─ " if position == last else "├─ "
             if branch.depth + 1 > _DRAWN:
                 mark += f"({branch.depth + 1}) "
-            waiting.append((below, mark, branch.children[place]))
+            waiting.append((below, mark, branch.children[position]))
 
 
 def only(branches: Iterable[RunNode], wanted: Callable[[RunSummary], bool]) -> list[RunNode]:
@@ -167,19 +167,19 @@ def _parents(branches: Sequence[RunNode]) -> dict[int, int]:
         if branch.run.id:
             by_id.setdefault(branch.run.id, []).append(index)
         by_name.setdefault(branch.run.name, index)
-    found: dict[int, int] = {}
+    parents: dict[int, int] = {}
     for index, branch in enumerate(branches):
         run = branch.run
         candidates = by_id.get(run.parent, []) if run.parent else []
         name = Path(run.parent_file).name if run.parent_file else ""
         if not run.parent and name in by_name:
             candidates = [by_name[name]]
-        named = [place for place in candidates if branches[place].run.name == name]
-        for place in named or candidates:
-            if place != index:
-                found[index] = place
+        named = [candidate for candidate in candidates if branches[candidate].run.name == name]
+        for candidate in named or candidates:
+            if candidate != index:
+                parents[index] = candidate
                 break
-    return found
+    return parents
 
 
 def _cut_circles(branches: Sequence[RunNode], parents: dict[int, int], roots: set[int]) -> None:

@@ -141,8 +141,8 @@ class Index:
         with transaction(db):
             if db.execute("PRAGMA user_version").fetchone()[0] == VERSION:
                 return  # another process was faster
-            found = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-            names = [name for (name,) in found]
+            tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            names = [name for (name,) in tables]
             for name in sorted(names, key=lambda name: name != "said"):
                 if not name.startswith(("said_", "sqlite_")):
                     db.execute('DROP TABLE IF EXISTS "{}"'.format(name.replace('"', '""')))
@@ -155,10 +155,10 @@ class Index:
 
     def _has(self, table: str) -> bool:
         with failing():
-            found = self._db.execute(
+            rows = self._db.execute(
                 "SELECT 1 FROM sqlite_master WHERE name = ? AND type = 'table'", (table,)
             )
-            return found.fetchone() is not None
+            return rows.fetchone() is not None
 
     # --- keeping up with the logs
 
@@ -217,9 +217,9 @@ class Index:
             lock = file + LOCK
             return lock[len(folder) :] in seen and is_being_written(Path(file))
 
-        found = [from_row(folder + loaded(row[0]), row[1], row[6:], running) for row in rows]
-        found.sort(key=lambda run: (-run.modified, run.file))
-        return found
+        summaries = [from_row(folder + loaded(row[0]), row[1], row[6:], running) for row in rows]
+        summaries.sort(key=lambda run: (-run.modified, run.file))
+        return summaries
 
     def _read(
         self,
@@ -251,10 +251,10 @@ class Index:
             if stat_of(self.folder / name) == (0, 0):
                 self._forget([name])
                 return
-            found = self._db.execute(
+            row = self._db.execute(
                 "SELECT depth FROM runs WHERE name = ?", (stored(name),)
             ).fetchone()
-            deep = found is not None and found[0] != SUMMARY_ONLY
+            deep = row is not None and row[0] != SUMMARY_ONLY
             self._write([read_run(self.folder / name, turns=deep)])
 
     def _write(self, batch: Sequence[RunRows]) -> None:
@@ -269,20 +269,20 @@ class Index:
             self._db.execute("UPDATE numbers SET last = last + ?", (len(batch),))
             self._tidy()
 
-    def _has_run(self, rows: RunRows) -> bool:
+    def _has_run(self, run: RunRows) -> bool:
         """Whether another process has written the same meanwhile."""
-        found = self._db.execute(
+        row = self._db.execute(
             "SELECT 1 FROM runs WHERE (name, size, mtime, notes_size, notes_mtime)"
             " = (?, ?, ?, ?, ?) AND depth >= ?",
             (
-                stored(rows.summary.name),
-                rows.summary.size,
-                rows.mtime,
-                *rows.notes_stat,
-                rows.depth,
+                stored(run.summary.name),
+                run.summary.size,
+                run.mtime,
+                *run.notes_stat,
+                run.depth,
             ),
-        )
-        return found.fetchone() is not None
+        ).fetchone()
+        return row is not None
 
     def _insert(self, number: int, rows: RunRows) -> None:
         row = (
@@ -293,11 +293,11 @@ class Index:
         db = self._db
         db.execute(f"INSERT INTO runs VALUES ({','.join('?' * len(row))})", row)
         first = number << 24
-        for table, found in (("turns", rows.turns), ("texts", rows.texts)):
-            if found:
+        for table, lines in (("turns", rows.turns), ("texts", rows.texts)):
+            if lines:
                 db.executemany(
-                    f"INSERT INTO {table} VALUES ({','.join('?' * len(found[0]))})",
-                    ((first + values[0], *values[1:]) for values in found),
+                    f"INSERT INTO {table} VALUES ({','.join('?' * len(lines[0]))})",
+                    ((first + values[0], *values[1:]) for values in lines),
                 )
         if self._wants_full_text and self._has("said"):
             db.executemany(
@@ -311,8 +311,8 @@ class Index:
 
     def _drop(self, names: Sequence[str] | set[str]) -> None:
         for name in names:
-            found = self._db.execute("SELECT id FROM runs WHERE name = ?", (stored(name),))
-            for (number,) in found.fetchall():
+            numbers = self._db.execute("SELECT id FROM runs WHERE name = ?", (stored(name),))
+            for (number,) in numbers.fetchall():
                 self._db.execute("DELETE FROM runs WHERE id = ?", (number,))
                 span = (number << 24, (number + 1) << 24)
                 self._db.execute("DELETE FROM texts WHERE id >= ? AND id < ?", span)
@@ -355,8 +355,8 @@ class Index:
         wanted = "sessions" if sessions else "''"
         query = f"SELECT name, id, {wanted}, CASE WHEN noted THEN notes ELSE '' END FROM runs"
         with failing():
-            found = self._db.execute(f"{query} WHERE depth = ?", (WITH_TURNS,))
-            return {loaded(name): (number, some, notes) for name, number, some, notes in found}
+            rows = self._db.execute(f"{query} WHERE depth = ?", (WITH_TURNS,))
+            return {loaded(name): (number, some, notes) for name, number, some, notes in rows}
 
     def candidates(
         self,
@@ -398,11 +398,11 @@ class Index:
     def turns_of(self, name: str) -> tuple[str, str, list[tuple[Sequence[Any], Sequence[Any]]]]:
         """Sessions, notes, and all turns of one run; empty ones where they are not here."""
         with failing():
-            found = self._db.execute(
+            run_row = self._db.execute(
                 "SELECT id, sessions, notes FROM runs WHERE name = ? AND depth = ?",
                 (stored(name), WITH_TURNS),
             ).fetchone()
-        if found is None:
+        if run_row is None:
             return "[]", "{}", []
-        rows = self.candidates(ANYTHING, [found[0]], texts=True)
-        return found[1], found[2], [(row, text or ()) for _, row, text in rows]
+        rows = self.candidates(ANYTHING, [run_row[0]], texts=True)
+        return run_row[1], run_row[2], [(row, text or ()) for _, row, text in rows]

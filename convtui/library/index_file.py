@@ -29,10 +29,10 @@ class Matches:
         self._patterns: dict[str, re.Pattern[str]] = {}
 
     def __call__(self, pattern: str, text: str | bytes | None) -> bool:
-        found = self._patterns.get(pattern)
-        if found is None:
-            found = self._patterns[pattern] = re.compile(pattern, re.IGNORECASE)
-        return text is not None and found.search(loaded(text)) is not None
+        compiled = self._patterns.get(pattern)
+        if compiled is None:
+            compiled = self._patterns[pattern] = re.compile(pattern, re.IGNORECASE)
+        return text is not None and compiled.search(loaded(text)) is not None
 
 
 def remove_index(folder: Path) -> None:
@@ -56,8 +56,8 @@ def scan(folder: Path) -> tuple[set[str], dict[str, Stat], dict[str, Stat]]:
             if companion and not name.endswith(NOTES):
                 continue
             try:
-                found = entry.stat()
-                stat = (found.st_size, found.st_mtime_ns)
+                info = entry.stat()
+                stat = (info.st_size, info.st_mtime_ns)
             except OSError:
                 stat = (0, 0)
             if companion:

@@ -77,10 +77,10 @@ class RunRows:
 def stat_of(path: Path) -> tuple[int, int]:
     """Size and time of the last change (nanoseconds); zeros for what is not there."""
     try:
-        found = path.stat()
+        info = path.stat()
     except OSError:
         return 0, 0
-    return found.st_size, found.st_mtime_ns
+    return info.st_size, info.st_mtime_ns
 
 
 def read_run(path: Path, *, turns: bool) -> RunRows:
@@ -117,12 +117,12 @@ def read_run(path: Path, *, turns: bool) -> RunRows:
 def _notes(path: Path) -> tuple[tuple[int, int], str, bool, bool]:
     notes = Notes(path)
     stat = stat_of(notes.path)
-    found = notes.all()
+    by_turn = notes.all()
     data = {
         f"{session}:{turn}": [note.mark, note.note, dict(note.flags), note.fault]
-        for (session, turn), note in found.items()
+        for (session, turn), note in by_turn.items()
     }
-    return stat, json.dumps(data), bool(data), any(note.corrects for note in found.values())
+    return stat, json.dumps(data), bool(data), any(note.corrects for note in by_turn.values())
 
 
 class _Collector(LogReader):
@@ -199,7 +199,7 @@ def _turn_row(turn: Turn) -> tuple[Any, ...]:
         _number(turn.cost),
         _number((prompt or 0) + (completion or 0)) if known else None,
         near_empty(turn.text),
-        sum(1 << place for place, side in enumerate(SIDES) if side in faults),
+        sum(1 << bit for bit, side in enumerate(SIDES) if side in faults),
     )
 
 
@@ -219,7 +219,7 @@ def _text_row(turn: Turn, records: Sequence[RecordDict]) -> tuple[int, tuple[Any
         for record in records
         if record["type"] in ("tool.called", "provider.output")
     ]
-    if sum(len(said) for _, said in happened) > MAX_OUTPUT:
+    if sum(len(text) for _, text in happened) > MAX_OUTPUT:
         raise _UnfitError
     kept = json.dumps(happened) if happened else None
     if raw is None or raw == shown:
@@ -343,11 +343,11 @@ class IndexedRun(NoteLookup):
 
 def decode_notes(text: str) -> Mapping[Address, TurnNote]:
     """The notes of a run's row, by session and turn."""
-    found: dict[Address, TurnNote] = {}
+    notes: dict[Address, TurnNote] = {}
     for address, (mark, note, flags, fault) in json.loads(text).items():
         session, _, turn = address.partition(":")
-        found[int(session), int(turn)] = TurnNote(mark, note, flags, fault)
-    return found
+        notes[int(session), int(turn)] = TurnNote(mark, note, flags, fault)
+    return notes
 
 
 def header_of(run: RunSummary) -> RecordDict:

@@ -63,11 +63,11 @@ class Library:
         log. `progress` is told how many of how many changed logs were read; `stop` is asked before
         each, and what is known then is listed.
         """
-        found = self._by_index(
+        runs = self._by_index(
             lambda index: index.listing(turns=turns, progress=progress, stop=stop)
         )
-        if found is not None:
-            return found
+        if runs is not None:
+            return runs
         logs = log_files(self.folder)
         runs = []
         for count, entry in enumerate(logs, 1):
@@ -127,9 +127,9 @@ class Library:
 
     def turns(self, run: RunSummary) -> RunTurns:
         """The sessions and turns of a run. Raises `LogError` where its log cannot be opened."""
-        found = self._by_index(lambda index: _turns(index, run))
-        if found is not None:
-            return found
+        turns = self._by_index(lambda index: _turns(index, run))
+        if turns is not None:
+            return turns
         with open_log(run.path) as log:
             transcript = log.transcript
             notes = sorted(Notes(run.path).all().items())
@@ -181,26 +181,26 @@ def _search(
     indexed = IndexedRun()
     # First one turn of each run, which is enough where the condition says all there is to say.
     for first in (True, False):
-        entered, found = 0, False
+        entered, matched = 0, False
         asked_of = None if first and every else here
         rows = index.candidates(condition, asked_of, texts=texts, first=first)
-        asked: dict[int, tuple[RunSummary, str, str]] = {}
+        unread: dict[int, tuple[RunSummary, str, str]] = {}
         for number, row, text in rows:
             if number != entered:
                 run, sessions, notes = here[number]
                 header = header_of(run) if about_runs else {}
                 indexed.enter(header, sessions, notes, _seeded(run))
-                entered, found = number, False
-                asked[number] = here[number]
-            if found:
+                entered, matched = number, False
+                unread[number] = here[number]
+            if matched:
                 continue
             turn = indexed.turn(row, text)
             if decide(expression.on_turn(turn, indexed.transcript, indexed)):
-                found = True
-                del asked[number]
+                matched = True
+                del unread[number]
                 wanted.add(run.file)
         # One of which nothing passed the condition has nothing that would.
-        here = asked
+        here = unread
         if not here:
             break
     return list(missing.values())
@@ -237,17 +237,17 @@ def _turns(index: Index, run: RunSummary) -> RunTurns | None:
 def dependents(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> list[str]:
     """Which other runs go on from those that are to go, in words."""
     going = {run.file for run in runs}
-    found = []
+    dependents = []
     for branch in walk(families(everything)):
         left = [child.run.name for child in branch.children if child.run.file not in going]
         if branch.run.file in going and left:
             others = f" and {len(left) - 1} more" if len(left) > 1 else ""
             go_on = "go on" if len(left) > 1 else "goes on"
-            found.append(
+            dependents.append(
                 f"{left[0]}{others} {go_on} from {branch.run.name}: what was said before is kept"
                 " there, its raw replies and requests are not"
             )
-    return found
+    return dependents
 
 
 def matches_log(run: RunSummary, expression: Filter) -> bool:

@@ -144,8 +144,8 @@ def _discard(_: Atom, be: bool) -> Condition:
 
 
 def _empty(_: Atom, be: bool) -> Condition:
-    said = f"t.status NOT IN ('{FAILED}', '{ENDED}')"
-    sql = f"(t.flags & {int(Flag.EMPTY)} OR (t.blank AND {said}))"
+    finished = f"t.status NOT IN ('{FAILED}', '{ENDED}')"
+    sql = f"(t.flags & {int(Flag.EMPTY)} OR (t.blank AND {finished}))"
     return Condition(sql if be else f"NOT {sql}")
 
 
@@ -161,8 +161,8 @@ def _fault(atom: Atom, be: bool) -> Condition:
     if not be:
         return ANYTHING
     mask = sum(
-        1 << place
-        for place, side in enumerate(SIDES)
+        1 << bit
+        for bit, side in enumerate(SIDES)
         if atom.value is None or side == atom.value.lower()
     )
     return Condition(f"(t.faults & {mask} OR {_RUN_IS.format('corrected')})")

@@ -26,7 +26,7 @@ _MAX_ORIGIN = 100_000
 class Trashed:
     """A run in the trash."""
 
-    place: Path
+    folder: Path
     """The folder in the trash that holds its files."""
     log: Path
     """Where its log was, and will be again."""
@@ -70,25 +70,25 @@ class Trash:
         now = datetime.now(UTC)
         # File systems count bytes, and a number may have to be put behind it.
         name = os.fsencode(f"{now:%Y%m%dT%H%M%SZ}_{log.stem}")[:200]
-        place = self._make_place(name.decode("utf-8", "ignore"))
+        folder = self._make_folder(name.decode("utf-8", "ignore"))
         origin = {"log": os.fspath(log), "at": now.isoformat()}
         try:
-            (place / _ORIGIN).write_text(json.dumps(origin), encoding="utf-8")
-            _move_all([(file, place / file.name) for file in files])
+            (folder / _ORIGIN).write_text(json.dumps(origin), encoding="utf-8")
+            _move_all([(file, folder / file.name) for file in files])
         except OSError as error:
-            _remove(place)
+            _remove(folder)
             raise FileError(f"{log}: was not moved to the trash: {error.strerror}") from error
-        return Trashed(place, log, now)
+        return Trashed(folder, log, now)
 
     def list(self) -> Sequence[Trashed]:
         """What is in the trash, what came last first; what cannot be read is left out."""
         try:
             with os.scandir(self.folder) as entries:
-                places = [Path(entry.path) for entry in entries if entry.is_dir()]
+                folders = [Path(entry.path) for entry in entries if entry.is_dir()]
         except OSError:
             return []
-        found = [trashed for trashed in map(_read, places) if trashed is not None]
-        return sorted(found, key=lambda trashed: (trashed.at, trashed.name), reverse=True)
+        runs = [trashed for trashed in map(_read, folders) if trashed is not None]
+        return sorted(runs, key=lambda trashed: (trashed.at, trashed.name), reverse=True)
 
     def restore(self, trashed: Trashed) -> Path:
         """Puts a run back where it was; returns its log. Nothing is ever overwritten.
@@ -96,13 +96,13 @@ class Trash:
         Raises `FileError` when something is in its place now, or a file cannot be moved.
         """
         try:
-            with os.scandir(trashed.place) as entries:
+            with os.scandir(trashed.folder) as entries:
                 names = sorted(entry.name for entry in entries if entry.name != _ORIGIN)
         except OSError as error:
             raise FileError(f"{trashed.name}: is not in the trash any more") from error
         if trashed.name not in names:
-            raise FileError(f"{trashed.place}: the log is not in it any more")
-        moves = [(trashed.place / name, trashed.log.with_name(name)) for name in names]
+            raise FileError(f"{trashed.folder}: the log is not in it any more")
+        moves = [(trashed.folder / name, trashed.log.with_name(name)) for name in names]
         for _, back in moves:
             if os.path.lexists(back):
                 raise FileError(
@@ -114,32 +114,32 @@ class Trash:
             _move_all(moves)
         except OSError as error:
             raise FileError(f"{trashed.log}: was not put back: {error.strerror}") from error
-        _remove(trashed.place)
+        _remove(trashed.folder)
         return trashed.log
 
-    def _make_place(self, name: str) -> Path:
+    def _make_folder(self, name: str) -> Path:
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             for number in range(1, 1000):
-                place = self.folder / (name if number == 1 else f"{name}_{number}")
+                folder = self.folder / (name if number == 1 else f"{name}_{number}")
                 with contextlib.suppress(FileExistsError):
-                    place.mkdir(mode=0o700)
-                    return place
+                    folder.mkdir(mode=0o700)
+                    return folder
         except OSError as error:
             raise FileError(f"{self.folder}: no trash can be made: {error.strerror}") from error
         raise FileError(f"{self.folder}: there are too many runs of this name in the trash")
 
 
-def _read(place: Path) -> Trashed | None:
+def _read(folder: Path) -> Trashed | None:
     try:
-        with (place / _ORIGIN).open(encoding="utf-8") as file:
+        with (folder / _ORIGIN).open(encoding="utf-8") as file:
             origin = json.loads(file.read(_MAX_ORIGIN))
         log, at = Path(origin["log"]), datetime.fromisoformat(origin["at"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    if not log.is_absolute() or at.tzinfo is None or not (place / log.name).is_file():
+    if not log.is_absolute() or at.tzinfo is None or not (folder / log.name).is_file():
         return None
-    return Trashed(place, log, at)
+    return Trashed(folder, log, at)
 
 
 def _move_all(moves: Sequence[tuple[Path, Path]]) -> None:
@@ -173,8 +173,8 @@ def _move(source: Path, target: Path) -> None:
             raise
 
 
-def _remove(place: Path) -> None:
-    """Takes a place away that holds nothing but its origin."""
+def _remove(folder: Path) -> None:
+    """Takes away a folder that holds nothing but its origin."""
     with contextlib.suppress(OSError):
-        if {path.name for path in place.iterdir()} <= {_ORIGIN}:
-            shutil.rmtree(place)
+        if {path.name for path in folder.iterdir()} <= {_ORIGIN}:
+            shutil.rmtree(folder)

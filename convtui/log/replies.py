@@ -15,6 +15,7 @@ from convtui.log.reader import MAX_LINE
 from convtui.records.codec import FORMAT, MAJOR, RecordDict, decode
 from convtui.records.fields import FieldChecker
 from convtui.records.interim import Interim
+from convtui.records.values import as_object
 from convtui.text_checks.incomplete import reason_of
 
 _UNNEEDED: Final = re.compile(
@@ -83,8 +84,7 @@ class RecordedReply:
     @property
     def metadata(self) -> dict[str, Any]:
         """The metadata that the provider gave with the reply."""
-        metadata = self.rounds[-1].get("metadata") if self.rounds else None
-        return metadata if isinstance(metadata, dict) else {}
+        return as_object(self.rounds[-1].get("metadata")) if self.rounds else {}
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from convtui.log.notes import Notes
 from convtui.log.reader import is_being_written
 from convtui.records.codec import FORMAT, RecordDict
 from convtui.records.times import has_offset, parse_time
+from convtui.records.values import as_list, as_object, as_text
 
 _HEAD = 1 << 16
 _HEAD_LIMIT = 4 << 20
@@ -180,10 +181,9 @@ def summarise(path: Path) -> RunSummary:
         return RunSummary(file=str(path), modified=modified, size=size, damaged=damaged)
     trailer = tail[-1] if tail and tail[-1].get("type") == "trailer" else None
     ending = _ending(trailer, tail)
-    provider = _mapping(header.get("provider"))
-    parents = header.get("parents")
-    parent = _mapping(parents[0] if isinstance(parents, list) and parents else None)
-    change = _mapping(header.get("change"))
+    provider = as_object(header.get("provider"))
+    parent = as_object(next(iter(as_list(header.get("parents"))), None))
+    change = as_object(header.get("change"))
     return RunSummary(
         file=str(path),
         id=str(header.get("id", "")),
@@ -201,9 +201,9 @@ def summarise(path: Path) -> RunSummary:
         reason=str(ending.get("reason", "")),
         turns=_turns(trailer, tail),
         records=_records(trailer, tail),
-        parent=_text(parent.get("id")),
-        parent_file=_text(parent.get("file")),
-        change=_text(change.get("kind")),
+        parent=as_text(parent.get("id")),
+        parent_file=as_text(parent.get("file")),
+        change=as_text(change.get("kind")),
         at=_address(change.get("session"), change.get("turn")),
         running=trailer is None and is_being_written(path),
         closed=trailer is not None,
@@ -214,16 +214,16 @@ def summarise(path: Path) -> RunSummary:
 
 def _totals(trailer: RecordDict | None) -> dict[str, Any]:
     """The summary's fields that are totals of the trailer."""
-    totals = _mapping((trailer or {}).get("totals"))
-    usage = _mapping(totals.get("usage"))
-    sides = [_mapping(side) for side in usage.values()]
+    totals = as_object((trailer or {}).get("totals"))
+    usage = as_object(totals.get("usage"))
+    sides = [as_object(side) for side in usage.values()]
     return {
         "sessions": _whole(totals.get("sessions")),
         "discarded": _whole(totals.get("discarded")),
         "duration": number(totals.get("seconds")),
         "tokens": _whole(total(side.get("tokens") for side in sides)),
         "cost": total(side.get("cost") for side in sides),
-        "latency": mean_latency(_mapping(usage.get("provider"))),
+        "latency": mean_latency(as_object(usage.get("provider"))),
     }
 
 
@@ -249,10 +249,6 @@ def number(value: Any) -> float | None:
 def _whole(value: Any) -> int | None:
     whole = number(value)
     return None if whole is None else int(whole)
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def header_of(path: Path) -> RecordDict:
@@ -320,10 +316,6 @@ def _records(trailer: RecordDict | None, tail: list[RecordDict]) -> int | None:
 
 def _time(text: Any) -> datetime | None:
     return parse_time(text) if isinstance(text, str) and has_offset(text) else None
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _address(session: Any, turn: Any) -> tuple[int, int] | None:

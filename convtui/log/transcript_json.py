@@ -10,6 +10,7 @@ from convtui.log.reader import Log
 from convtui.log.spans import session_spans
 from convtui.log.tool_uses import ToolUse, tool_uses
 from convtui.records.codec import RecordDict
+from convtui.records.values import as_list
 from convtui.transcript.corrections import corrected_faults, corrected_flags
 from convtui.transcript.fold import Flag, Session, Turn
 
@@ -138,8 +139,7 @@ def _turn(log: Log, turn: Turn, note: TurnNote) -> dict[str, Any]:
 
 def _noticed(detail: TurnDetail) -> list[Any]:
     """What the text checks noticed about the committed text, with their rules and spans."""
-    flags = (detail.last("turn.committed") or {}).get("flags")
-    return flags if isinstance(flags, list) else []
+    return as_list((detail.last("turn.committed") or {}).get("flags"))
 
 
 def _stage(record: RecordDict) -> dict[str, Any]:

@@ -42,13 +42,13 @@ class Attempt:
                 # litellm stumbles over whole answers that can be read all the same.
                 if await self._answer.whole() is None:
                     raise
-            said = False
+            spoken = False
             async with aclosing(self._read(litellm, response)) as deltas:
                 async for delta in deltas:
-                    said = said or says_something(delta)
+                    spoken = spoken or says_something(delta)
                     yield delta
             if hasattr(response, "__aiter__"):
-                check_said(said, self._answer.kind, self._model)
+                check_said(spoken, self._answer.kind, self._model)
         except Exception:
             if self._answer.refused is not None:
                 raise self._answer.refused from None

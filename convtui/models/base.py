@@ -72,9 +72,9 @@ class Usage(BaseModel):
 
         total = self.model_copy()
         for name in type(self).model_fields:
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if theirs is not None:
-                setattr(total, name, theirs if mine is None else mine + theirs)
+            left, right = getattr(self, name), getattr(other, name)
+            if right is not None:
+                setattr(total, name, right if left is None else left + right)
         return total
 
 

@@ -234,8 +234,8 @@ class CallFold:
             return call
         if {call.name, piece.name} <= self._names:
             return None
-        told = piece.id == call.id != "" or piece.name.startswith(call.name)
-        return None if arguments.startswith(_OPENING) and not told else call
+        same_call = piece.id == call.id != "" or piece.name.startswith(call.name)
+        return None if arguments.startswith(_OPENING) and not same_call else call
 
     def _take_name(self, call: _Open, piece: ToolCallDelta) -> None:
         name = piece.name or ""

@@ -32,8 +32,8 @@ class EndpointError(Exception):
     `body` is the object, `status_code` the status that it names, else 500.
     """
 
-    def __init__(self, found: Any) -> None:
-        body = dict(found) if isinstance(found, Mapping) else {"message": str(found)}
+    def __init__(self, error: Any) -> None:
+        body = dict(error) if isinstance(error, Mapping) else {"message": str(error)}
         self.body = body
         self.code = body.get("code")
         self.type = body.get("type")
@@ -147,7 +147,7 @@ def usage_of(sent: Any) -> Usage | None:
 
 
 def _details(sent: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    return next((found for name in names if isinstance(found := sent.get(name), Mapping)), {})
+    return next((details for name in names if isinstance(details := sent.get(name), Mapping)), {})
 
 
 def _known(sent: Mapping[str, Any], *names: str) -> Any:

@@ -64,18 +64,18 @@ class ChunkReader:
 
     def _usage(self, chunk: Any) -> Usage | None:
         """The usage the endpoint sent; where it sent none litellm counts by itself."""
-        usage = getattr(chunk, "usage", None)
-        if usage is None:
+        known = getattr(chunk, "usage", None)
+        if known is None:
             return None
         seen = getattr(self._response, "chunks", None)
         if seen is not None and all(getattr(item, "usage", None) is None for item in seen):
             return None
-        return _usage(self._litellm, self._model, chunk, usage, self._answer)
+        return _usage(self._litellm, self._model, chunk, known, self._answer)
 
 
-def check_said(said: bool, kind: str, model: str) -> None:
+def check_said(spoken: bool, kind: str, model: str) -> None:
     """Raises when a stream of the media type `kind` ended and nothing had been said in it."""
-    if said:
+    if spoken:
         return
     if kind in ("text/html", "application/json", "text/plain"):
         raise BadModelRequest(
@@ -155,9 +155,9 @@ def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
 def _usage(litellm: Any, model: str, chunk: Any, usage: Any, answer: HttpAnswer) -> Usage | None:
     """litellm's usage object without the figures that the endpoint did not name."""
     sent = _plain(usage)
-    found = usage_of(sent)
+    known = usage_of(sent)
     named = answer.figures
-    if found is None or (named is not None and "tokens" not in named):
+    if known is None or (named is not None and "tokens" not in named):
         return None
     kept = {"reasoning_tokens": "reasoning", "cached_tokens": "cached", "total_tokens": "total"}
     # An answer that was not seen came over another transport: only counting reasoning is guessed.
@@ -166,11 +166,11 @@ def _usage(litellm: Any, model: str, chunk: Any, usage: Any, answer: HttpAnswer)
         for field, figure in kept.items()
         if (figure not in named if named is not None else figure == "reasoning")
     ]
-    found = found.model_copy(update=dict.fromkeys(unsaid))
-    if found.cost is not None:
-        return found
-    cost = cost_of(litellm, model, _model_used(chunk), sent, found)
-    return found.model_copy(update={"cost": cost})
+    known = known.model_copy(update=dict.fromkeys(unsaid))
+    if known.cost is not None:
+        return known
+    cost = cost_of(litellm, model, _model_used(chunk), sent, known)
+    return known.model_copy(update={"cost": cost})
 
 
 def is_priced(litellm: Any, model: str) -> bool:

@@ -119,11 +119,11 @@ class HttpAnswer:
         if not self._chat or self._response is None:
             return None
         with contextlib.suppress(ValueError, RecursionError, httpx.StreamError):
-            found = json.loads(await self._response.aread())
-            if isinstance(found, dict) and (
-                isinstance(found.get("choices"), list) or error_in(found)
+            answer = json.loads(await self._response.aread())
+            if isinstance(answer, dict) and (
+                isinstance(answer.get("choices"), list) or error_in(answer)
             ):
-                return found
+                return answer
         return None
 
     async def events(self) -> AsyncGenerator[Mapping[str, Any]]:

@@ -220,16 +220,16 @@ class LitellmClient:
         Raises `ModelError`s only, and CancelledError; cancelling, or closing the iterator, closes
         the connection at once. Close it (`contextlib.aclosing`) when leaving it early.
         """
-        asked = {**self.params, **(params or {})}
-        other = asked.pop("model", None)
+        merged = {**self.params, **(params or {})}
+        other = merged.pop("model", None)
         if other is not None and other != self.model:
-            stream = self._other(str(other), asked).stream(messages, tools=tools)
+            stream = self._other(str(other), merged).stream(messages, tools=tools)
             async with contextlib.aclosing(cast(Any, stream)) as deltas:
                 async for piece in deltas:
                     yield piece
             return
         redactor = self._clients.redactor
-        redactor.add(*secrets_of(asked, redactor.allowed))
+        redactor.add(*secrets_of(merged, redactor.allowed))
         attempt = Attempt(self.model)
         try:
             if not self._clients.ready:
@@ -237,10 +237,10 @@ class LitellmClient:
                 yield Delta(begins=True)
             litellm = await self._clients.loaded()
             ignore_litellm_deprecations()
-            key = stand_in_key(litellm, self.model, asked)
+            key = stand_in_key(litellm, self.model, merged)
             if key is not None:
-                asked["api_key"] = key
-            deltas = attempt.deltas(litellm, self._arguments(asked, messages, tools))
+                merged["api_key"] = key
+            deltas = attempt.deltas(litellm, self._arguments(merged, messages, tools))
             async with contextlib.aclosing(deltas):
                 async for piece in deltas:
                     yield piece
@@ -248,7 +248,7 @@ class LitellmClient:
             raise
         except Exception as error:  # noqa: BLE001  # mapped, and raised again
             # The cause's own text may hold a key; the sentence made from it does not.
-            raise map_error(error, self._facts(asked, messages, attempt.started)) from None
+            raise map_error(error, self._facts(merged, messages, attempt.started)) from None
 
     def _other(self, model: str, params: Mapping[str, Any]) -> LitellmClient:
         try:
@@ -257,10 +257,10 @@ class LitellmClient:
             raise BadModelRequest(str(error)) from None
 
     def _arguments(
-        self, asked: Mapping[str, Any], messages: Sequence[Message], tools: Iterable[Any]
+        self, params: Mapping[str, Any], messages: Sequence[Message], tools: Iterable[Any]
     ) -> dict[str, Any]:
-        arguments = {**asked, **_ATTEMPT, "model": self.model, "messages": list(messages)}
-        arguments["stream"] = asked.get("stream") is not False
+        arguments = {**params, **_ATTEMPT, "model": self.model, "messages": list(messages)}
+        arguments["stream"] = params.get("stream") is not False
         if arguments["stream"]:
             arguments.setdefault("stream_options", {"include_usage": True})
         if arguments.get("stream_options", "") is None or not arguments["stream"]:
@@ -284,21 +284,21 @@ class LitellmClient:
         return valid
 
     def _facts(
-        self, asked: Mapping[str, Any], messages: Sequence[Message], started: bool
+        self, params: Mapping[str, Any], messages: Sequence[Message], started: bool
     ) -> CallFacts:
         key_names: Sequence[str] = ()
         with contextlib.suppress(Exception):
             litellm = self._clients.module()
-            found = litellm.validate_environment(self.model)
-            key_names = [str(name) for name in found.get("missing_keys", ())]
+            environment = litellm.validate_environment(self.model)
+            key_names = [str(name) for name in environment.get("missing_keys", ())]
             if not key_names:
-                _, provider, *_ = litellm.get_llm_provider(model=self.model, **_routing(asked))
+                _, provider, *_ = litellm.get_llm_provider(model=self.model, **_routing(params))
                 key_names = [f"{provider.upper()}_API_KEY"]
         return CallFacts(
             model=self.model,
-            api_base=str(asked["api_base"]) if asked.get("api_base") else None,
+            api_base=str(params["api_base"]) if params.get("api_base") else None,
             key_names=tuple(key_names),
-            key_given=asked.get("api_key") not in (None, "", NO_KEY),
+            key_given=params.get("api_key") not in (None, "", NO_KEY),
             started=started,
             messages=messages,
             redactor=self._clients.redactor,

@@ -44,9 +44,9 @@ def objected(text: str, messages: Messages, *, system_apart: bool = False) -> in
         return named
     if _INDEX.search(text):
         return None
-    for found in (_by_id(text, messages), _by_rule(text, messages)):
-        if found is not None:
-            return found
+    for index in (_by_id(text, messages), _by_rule(text, messages)):
+        if index is not None:
+            return index
     return None
 
 
@@ -119,8 +119,8 @@ def _by_rule(text: str, messages: Messages) -> int | None:
             (str(second.get("role")), str(first.get("role")))
             for first, second in pairwise(messages)
         ]
-        places = [i for i, pair in enumerate(roles, 1) if pair == after.groups()]
-        return places[0] if len(places) == 1 else None
+        positions = [i for i, pair in enumerate(roles, 1) if pair == after.groups()]
+        return positions[0] if len(positions) == 1 else None
     if _ALTERNATE.search(text):
         return _out_of_turn(messages, talk)
     if _LAST.search(text):

@@ -129,8 +129,8 @@ def message_delta(message: Mapping[str, Any], *, legacy_call: bool = True) -> De
         # What is spoken in it is the reply, in words.
         content.text.append(_text_of(audio.get("transcript")) or "")
     for name in ("images", "audio"):
-        found = message.get(name)
-        for item in found if isinstance(found, (list, tuple)) else [found] if found else ():
+        value = message.get(name)
+        for item in value if isinstance(value, (list, tuple)) else [value] if value else ():
             kind = part_type(item) if isinstance(item, Mapping) and item.get("type") else name
             content.keep(kind, item)
     calls = call_pieces(message.get("tool_calls"))

@@ -20,13 +20,13 @@ def replace_surrogates(value: Any) -> Any:
     if isinstance(value, Mapping):
         items = {replace_surrogates(key): replace_surrogates(item) for key, item in value.items()}
         same = len(items) == len(value) and all(
-            key is mine and item is its
-            for (key, item), (mine, its) in zip(items.items(), value.items(), strict=True)
+            key is new and item is old
+            for (key, item), (new, old) in zip(items.items(), value.items(), strict=True)
         )
         return value if same else items
     if isinstance(value, (list, tuple)):
         made = [replace_surrogates(item) for item in value]
-        if all(mine is its for mine, its in zip(made, value, strict=True)):
+        if all(new is old for new, old in zip(made, value, strict=True)):
             return value
         return made
     return value

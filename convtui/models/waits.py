@@ -46,8 +46,8 @@ def retry_after(headers: Mapping[str, Any], *, now: datetime | None = None) -> f
         milliseconds = _seconds(lower.get(name, ""), now)
         if milliseconds is not None:
             return milliseconds / 1000
-    asked = _seconds(lower.get("retry-after", ""), now)
-    return asked if asked is not None else _reset(lower, now)
+    seconds = _seconds(lower.get("retry-after", ""), now)
+    return seconds if seconds is not None else _reset(lower, now)
 
 
 def seconds_of(value: object) -> float | None:
@@ -66,14 +66,14 @@ def seconds_of(value: object) -> float | None:
 
 def asked_by(error: BaseException) -> float | None:
     """Seconds that an error asks to wait: its `retry_after`, or the headers of its answer."""
-    asked = seconds_of(getattr(error, "retry_after", None))
-    if asked is not None:
-        return asked
+    seconds = seconds_of(getattr(error, "retry_after", None))
+    if seconds is not None:
+        return seconds
     for source in (error, getattr(error, "response", None)):
         for name in ("litellm_response_headers", "headers"):
             headers = getattr(source, name, None)
-            if isinstance(headers, Mapping) and (found := retry_after(headers)) is not None:
-                return found
+            if isinstance(headers, Mapping) and (from_headers := retry_after(headers)) is not None:
+                return from_headers
     return None
 
 

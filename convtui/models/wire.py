@@ -11,7 +11,6 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -24,16 +23,6 @@ from convtui.text.causes import describe_one
 
 # What a stream's last event says; SDKs close the connection when they have read it.
 _LAST_EVENTS = (b"data: [DONE]", b"event: message_stop", b'"type":"message_stop"', b'"done":true')
-
-
-@contextmanager
-def attributed(call: int | None) -> Iterator[None]:
-    """Attributes the traffic of this context to the model call with this `seq`."""
-    token = current_call.set(call)
-    try:
-        yield
-    finally:
-        current_call.reset(token)
 
 
 class WireCapture:

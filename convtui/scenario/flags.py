@@ -6,7 +6,7 @@ that a flag and a key in the file obey the same rules.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from convtui.scenario.persona import load_persona
 from convtui.scenario.provider_spec import absolute, parse_provider_spec
 from convtui.warm.names import is_path
 
-# Flag names to the place they set. Flags that change the shape of data are handled by name below.
-_PLACES: dict[str, tuple[str, ...]] = {
+# Flag names to the key they set. Flags that change the shape of data are handled by name below.
+_KEYS: dict[str, tuple[str, ...]] = {
     "api_base": ("provider", "params", "api_base"),
     "model": ("provider", "model"),
     "max_turns": ("limits", "max_turns"),
@@ -52,7 +52,7 @@ _ELSEWHERE = ("out", "resume", "trust", "python", "env_file", "wire", "paused", 
 class FlaggedScenario:
     """Data with flags laid over it.
 
-    `origin` maps the places that flags set to the flags, `persona_source` says where a persona
+    `origin` maps the keys that flags set to the flags, `persona_source` says where a persona
     that a flag named came from.
     """
 
@@ -64,8 +64,8 @@ class FlaggedScenario:
         """The problem said about the flag that caused it, where one did."""
         if problem.path is not None or not problem.key:
             return problem
-        for place, flag in self.origin.items():
-            key = dotted(place) or ""
+        for path, flag in self.origin.items():
+            key = dotted(path) or ""
             if problem.key == key:
                 return Problem(problem.message, path=flag)
             if problem.key.startswith((f"{key}.", f"{key}[")):
@@ -85,80 +85,125 @@ def apply_flags(
         for key, value in flags.items()
         if value is not None and value not in ((), [])
     }
-    known = (*_PLACES, *_NAMED, *_ELSEWHERE)
+    known = (*_KEYS, *_NAMED, *_ELSEWHERE)
     for key in given:
         if key not in known:
             raise UsageError(f"unknown flag --{key.replace('_', '-')}{did_you_mean(key, known)}")
-    origin: dict[tuple[str, ...], str] = {}
-    source: str | None = None
+    merge = _Merge(data, given, cwd)
+    source = merge.persona()
+    merge.provider()
+    merge.sessions()
+    merge.first_speaker()
+    merge.user_model()
+    merge.values()
+    merge.breakpoints()
+    merge.settings(keys)
+    return FlaggedScenario(data, merge.origin, source)
 
-    if "persona" in given:
-        persona = load_persona(
-            str(given["persona"]),
-            cwd,
-            _text(given.get("persona_template")),
-            context_template=_text(given.get("persona_context_template")),
-            reminder=_text(given.get("persona_reminder")),
-        )
-        data["persona"], source = persona.model_dump(exclude_unset=True), persona.source
-    elif "persona" not in data:
-        persona = load_persona("demo", cwd)
-        data["persona"], source = persona.model_dump(exclude_unset=True), persona.source
-    if "provider" in given:
-        spec = parse_provider_spec(str(given["provider"]), cwd)
-        _put(data, ("provider", "use"), str(spec.resolved(cwd)))
-    if is_path(str(given.get("warm", ""))):
-        given["warm"] = str(absolute(str(given["warm"]), cwd))
-    if "sessions" in given:
-        sessions = given["sessions"]
-        data["sessions"] = sessions.split(",") if isinstance(sessions, str) else list(sessions)
-        data["sessions"] = [str(item).strip() for item in data["sessions"]]
-        origin[("sessions",)] = "--sessions"
-    if given.get("persona_speaks_first") and given.get("provider_speaks_first"):
-        raise UsageError("--persona-speaks-first and --provider-speaks-first exclude each other")
-    for side in ("persona", "provider"):
-        if given.get(f"{side}_speaks_first"):
-            data["first_speaker"] = side
-    if "user_model" in given:
-        where: tuple[str, ...] = ("persona", "model")
-        brief = data["persona"].get("responder")
+
+class _Merge:
+    """The flags that are `given`, laid over `data` one kind after the other."""
+
+    def __init__(self, data: dict[str, Any], given: dict[str, Any], cwd: Path) -> None:
+        self.data = data
+        self.given = given
+        self.cwd = cwd
+        self.origin: dict[tuple[str, ...], str] = {}
+
+    def persona(self) -> str | None:
+        """Returns where the persona comes from, where it is not the scenario's own."""
+        if "persona" in self.given:
+            persona = load_persona(
+                str(self.given["persona"]),
+                self.cwd,
+                _text(self.given.get("persona_template")),
+                context_template=_text(self.given.get("persona_context_template")),
+                reminder=_text(self.given.get("persona_reminder")),
+            )
+        elif "persona" not in self.data:
+            persona = load_persona("demo", self.cwd)
+        else:
+            return None
+        self.data["persona"] = persona.model_dump(exclude_unset=True)
+        return persona.source
+
+    def provider(self) -> None:
+        if "provider" in self.given:
+            spec = parse_provider_spec(str(self.given["provider"]), self.cwd)
+            _put(self.data, ("provider", "use"), str(spec.resolved(self.cwd)))
+
+    def sessions(self) -> None:
+        names = self.given.get("sessions")
+        if names is None:
+            return
+        names = names.split(",") if isinstance(names, str) else names
+        self.data["sessions"] = [str(name).strip() for name in names]
+        self.origin[("sessions",)] = "--sessions"
+
+    def first_speaker(self) -> None:
+        sides = [side for side in ("persona", "provider") if self.given.get(f"{side}_speaks_first")]
+        if len(sides) > 1:
+            raise UsageError(
+                "--persona-speaks-first and --provider-speaks-first exclude each other"
+            )
+        if sides:
+            self.data["first_speaker"] = sides[0]
+
+    def user_model(self) -> None:
+        if "user_model" not in self.given:
+            return
+        brief = self.data["persona"].get("responder")
         if isinstance(brief, dict) and brief.get("model"):
-            where = ("persona", "responder", "model")
-        _put(data, where, given["user_model"])
-        origin[where] = "--user-model"
-    for flag, place in _PLACES.items():
-        if flag in given:
-            _put(data, place, given[flag])
-            origin[place] = "--" + flag.replace("_", "-")
-    if "break" in given:
-        data["breakpoints"] = [*data.get("breakpoints", []), *given["break"]]
-        origin[("breakpoints",)] = "--break"
-    settings = given.get("set", ())
-    for item in [settings] if isinstance(settings, str) else settings:
-        place = _set(data, item, keys)
-        origin[place] = f"--set {item}"
-    return FlaggedScenario(data, origin, source)
+            key: tuple[str, ...] = ("persona", "responder", "model")
+        else:
+            key = ("persona", "model")
+        self._put("user_model", key, self.given["user_model"])
+
+    def values(self) -> None:
+        """The flags that set one key each."""
+        if is_path(str(self.given.get("warm", ""))):
+            self.given["warm"] = str(absolute(str(self.given["warm"]), self.cwd))
+        for flag, key in _KEYS.items():
+            if flag in self.given:
+                self._put(flag, key, self.given[flag])
+
+    def breakpoints(self) -> None:
+        if "break" in self.given:
+            self.data["breakpoints"] = [*self.data.get("breakpoints", []), *self.given["break"]]
+            self.origin[("breakpoints",)] = "--break"
+
+    def settings(self, keys: Collection[str]) -> None:
+        for item in _settings(self.given.get("set")):
+            self.origin[_set(self.data, item, keys)] = f"--set {item}"
+
+    def _put(self, flag: str, key: tuple[str, ...], value: Any) -> None:
+        _put(self.data, key, value)
+        self.origin[key] = "--" + flag.replace("_", "-")
 
 
-def places_of(flags: Mapping[str, Any]) -> set[str]:
+def keys_set_by(flags: Mapping[str, Any]) -> set[str]:
     """The dotted keys of a scenario that these flags set, whatever they set them to."""
     given = {
         key.replace("-", "_").rstrip("_")
         for key, value in flags.items()
         if value is not None and value not in ((), [], False)
     }
-    places = {".".join(place) for flag, place in _PLACES.items() if flag in given}
+    keys = {".".join(path) for flag, path in _KEYS.items() if flag in given}
     if "provider" in given:
-        places.add("provider.use")
+        keys.add("provider.use")
     if "persona" in given:
-        places.add("persona")
+        keys.add("persona")
     if "user_model" in given:
-        places |= {"persona.model", "persona.responder.model"}
-    places |= given & {"persona_template", "persona_context_template", "persona_reminder"}
-    settings = flags.get("set") or flags.get("set_") or ()
-    for item in [settings] if isinstance(settings, str) else settings:
-        places.add(".".join(part.strip() for part in str(item).partition("=")[0].split(".")))
-    return places
+        keys |= {"persona.model", "persona.responder.model"}
+    keys |= given & {"persona_template", "persona_context_template", "persona_reminder"}
+    for item in _settings(flags.get("set") or flags.get("set_")):
+        keys.add(".".join(part.strip() for part in str(item).partition("=")[0].split(".")))
+    return keys
+
+
+def _settings(value: str | Iterable[str] | None) -> Iterable[str]:
+    """The `key=value` of `set`, which may be one."""
+    return [value] if isinstance(value, str) else value or ()
 
 
 def _text(value: object) -> str | None:
@@ -167,32 +212,32 @@ def _text(value: object) -> str | None:
 
 def _set(data: dict[str, Any], item: str, keys: Collection[str]) -> tuple[str, ...]:
     key, equals, text = item.partition("=")
-    place = tuple(part.strip() for part in key.split("."))
-    if not equals or not all(place):
+    path = tuple(part.strip() for part in key.split("."))
+    if not equals or not all(path):
         raise UsageError(f"--set {item}: write key=value, as in --set limits.max_turns=6")
     try:
         value = parse_value(text)
     except DataFileError as error:
         raise UsageError(f"--set {item}: {error.problems[0].message}") from None
-    if place[0] not in {name.partition(".")[0] for name in keys}:
-        near = did_you_mean(place[0], keys)
-        raise UsageError(f"--set {item}: unknown key {place[0]!r}{near}")
-    if place[0] == "warm" and len(place) == 2 and ".".join(place) not in keys:
-        place = ("warm", "slots", place[1])
-    _put(data, place, value)
-    return place
+    if path[0] not in {name.partition(".")[0] for name in keys}:
+        near = did_you_mean(path[0], keys)
+        raise UsageError(f"--set {item}: unknown key {path[0]!r}{near}")
+    if path[0] == "warm" and len(path) == 2 and ".".join(path) not in keys:
+        path = ("warm", "slots", path[1])
+    _put(data, path, value)
+    return path
 
 
-def _put(data: dict[str, Any], place: tuple[str, ...], value: Any) -> None:
+def _put(data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     here = data
-    for depth, part in enumerate(place[:-1]):
+    for depth, part in enumerate(path[:-1]):
         below = here.get(part)
         if part in ("provider", "warm") and depth == 0 and isinstance(below, str):
             below = {"use": below}
         elif below is None:
             below = {}
         elif not isinstance(below, dict):
-            raise UsageError(f"{'.'.join(place)}: {part!r} is not a mapping")
+            raise UsageError(f"{'.'.join(path)}: {part!r} is not a mapping")
         here[part] = dict(below)
         here = here[part]
-    here[place[-1]] = value
+    here[path[-1]] = value

@@ -125,17 +125,17 @@ def _file(text: str, match: re.Match[str], base: Path) -> ProviderSpec:
     path, name = match["path"], match["name"]
     if name and _NAME.fullmatch(name):
         return ProviderSpec("file", path, name)
-    found = source_names(absolute(path, base))
+    names = source_names(absolute(path, base))
     what = f"{name!r} is not a Python name" if name else f"{text!r} does not say what to use in it"
-    raise ProviderLoadError(f"{what}; write {path}:NAME{_listed(found, path)}")
+    raise ProviderLoadError(f"{what}; write {path}:NAME{_listed(names, path)}")
 
 
-def _listed(found: list[str] | None, path: str) -> str:
-    if found is None:
+def _listed(names: list[str] | None, path: str) -> str:
+    if names is None:
         return ""
-    if not found:
+    if not names:
         return f" ({path} defines no function or class at top level)"
-    return f", where NAME is one of: {', '.join(found)}"
+    return f", where NAME is one of: {', '.join(names)}"
 
 
 def source_names(path: Path) -> list[str] | None:
@@ -211,10 +211,10 @@ def _bare(text: str, base: Path) -> ProviderSpec:
         )
     if text.lower().endswith((".jsonl", ".json", ".yaml", ".yml")):
         raise ProviderLoadError(_not_python(text))
-    found = source_names(base / f"{text}.py")
-    if found is not None:
+    names = source_names(base / f"{text}.py")
+    if names is not None:
         raise ProviderLoadError(
-            f"{text!r} names no provider; write {text}.py:NAME{_listed(found, text + '.py')}"
+            f"{text!r} names no provider; write {text}.py:NAME{_listed(names, text + '.py')}"
         )
     if not _ENTRY.fullmatch(text):
         raise ProviderLoadError(

@@ -315,10 +315,10 @@ class Scenario(StrictModel):
 
     def problems(self) -> list[Problem]:
         """What still keeps this scenario from running, though each file in it is right."""
-        found = []
+        problems = []
         persona = self.persona
         if persona.needs_model:
-            found.append(
+            problems.append(
                 Problem(
                     f"persona {persona.name!r} ({persona.simulator}) needs a model: give"
                     " --user-model PROVIDER/MODEL, or set 'model' in the persona",
@@ -326,7 +326,7 @@ class Scenario(StrictModel):
                     key="model",
                 )
             )
-        return found
+        return problems
 
     def public(self, redactor: Redactor | None = None) -> dict[str, Any]:
         """The whole scenario as plain JSON data without secrets, for a log's header.

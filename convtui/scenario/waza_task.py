@@ -133,12 +133,12 @@ class WazaFile:
             what = "which task?" if enabled else "every task is disabled;"
             raise UsageError(f"{self.path}: {what} Say --task ID, one of: {', '.join(self._ids())}")
         for key in ("id", "name"):
-            found = [task for task in self.tasks if getattr(task, key) == wanted]
-            if len(found) > 1:
-                files = ", ".join(str(task.path) for task in found)
+            tasks = [task for task in self.tasks if getattr(task, key) == wanted]
+            if len(tasks) > 1:
+                files = ", ".join(str(task.path) for task in tasks)
                 raise UsageError(f"{self.path}: several tasks have the {key} {wanted!r}: {files}")
-            if found:
-                return found[0]
+            if tasks:
+                return tasks[0]
         near = did_you_mean(wanted, [task.id for task in self.tasks]) or "."
         has = f"It has {listed(self._ids())}."
         raise UsageError(f"{self.path}: there is no task {wanted!r}{near} {has}")
@@ -148,7 +148,7 @@ class WazaFile:
         notes = [self.left_out] if self.left_out else []
         skipped = [other.id for other in self.tasks if not other.enabled and other is not task]
         if task is None:
-            return [*notes, *(note for each in self.tasks for note in each.notes())]
+            return [*notes, *(note for task in self.tasks for note in task.notes())]
         if skipped:
             notes.append(f"{self.path}: disabled tasks (enabled: false): {', '.join(skipped)}")
         return [*notes, *task.notes()]
@@ -198,20 +198,20 @@ def _files(parsed: EvalKeys, document: Document, path: Path) -> list[Path]:
     problems: list[Problem] = []
     for number, pattern in enumerate(parsed.tasks):
         message = ""
-        found: list[str] = []
+        names: list[str] = []
         try:
-            found = sorted(islice(_matches(pattern, path.parent), MAX_TASKS + 1))
+            names = sorted(islice(_matches(pattern, path.parent), MAX_TASKS + 1))
         except (OSError, ValueError) as error:
             message = f"{pattern!r} is no pattern of files: {error}"
-        if not message and not found:
+        if not message and not names:
             message = f"no file matches {pattern!r} (relative to {path.name})"
-        if len(found) > MAX_TASKS:
+        if len(names) > MAX_TASKS:
             message = f"{pattern!r} matches more than {MAX_TASKS:,} files"
         if message:
             where = ("tasks", number)
             line = line_of(document.lines, where)
             problems.append(Problem(message, path=path, line=line, key=dotted(where)))
-        files |= dict.fromkeys(path.parent / name for name in found)
+        files |= dict.fromkeys(path.parent / name for name in names)
     if problems:
         raise DataFileError(problems)
     return list(files)
@@ -265,18 +265,18 @@ def _left_out(
     document: Document, path: Path, read: Mapping[tuple[str, ...], Collection[str]]
 ) -> str | None:
     """The keys of a file that mean nothing here, with their lines, in one sentence."""
-    found: list[tuple[int, str]] = []
-    for place, known in read.items():
+    left_out: list[tuple[int, str]] = []
+    for parent, known in read.items():
         part = document.data
-        for key in place:
+        for key in parent:
             part = part.get(key)
         for key, value in (part or {}).items():
             if key not in known and value is not None:
-                where = (*place, key)
-                found.append((line_of(document.lines, where) or 0, dotted(where) or ""))
-    if not found:
+                where = (*parent, key)
+                left_out.append((line_of(document.lines, where) or 0, dotted(where) or ""))
+    if not left_out:
         return None
-    keys = ", ".join(f"{key} (line {line})" for line, key in sorted(found))
+    keys = ", ".join(f"{key} (line {line})" for line, key in sorted(left_out))
     return f"{path}: not supported and left out: {keys}"
 
 

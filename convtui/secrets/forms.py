@@ -21,7 +21,7 @@ def forms_of(secret: str) -> tuple[str, ...]:
     """
     escaped = json.dumps(secret)[1:-1]
     raw = json.dumps(secret, ensure_ascii=False)[1:-1]
-    found = {
+    forms = {
         secret,
         escaped,
         raw,
@@ -34,11 +34,11 @@ def forms_of(secret: str) -> tuple[str, ...]:
     data = secret.encode("utf-8", "surrogatepass")
     for safe in ("", "/"):
         percent = quote(data, safe=safe)
-        found |= {percent, _lower_hex(percent)}
+        forms |= {percent, _lower_hex(percent)}
     plus = quote_plus(data)
-    found |= {plus, _lower_hex(plus)}
-    found |= _base64_cores(data)
-    return tuple(sorted((form for form in found if form), key=len, reverse=True))
+    forms |= {plus, _lower_hex(plus)}
+    forms |= _base64_cores(data)
+    return tuple(sorted((form for form in forms if form), key=len, reverse=True))
 
 
 def _lower_hex(percent: str) -> str:
@@ -47,15 +47,15 @@ def _lower_hex(percent: str) -> str:
 
 
 def _base64_cores(data: bytes) -> set[str]:
-    found = set()
+    cores = set()
     for shift in range(3):
         encoded = base64.b64encode(b"\0" * shift + data).decode()
         first = -(-shift * 8 // 6)
         last = (shift + len(data)) * 8 // 6
         core = encoded[first:last]
         if len(core) >= _SHORTEST_CORE:
-            found |= {core, core.translate(_URL_SAFE), core.replace("/", "\\/")}
-    return found
+            cores |= {core, core.translate(_URL_SAFE), core.replace("/", "\\/")}
+    return cores
 
 
 _URL_SAFE: Final = str.maketrans("+/", "-_")

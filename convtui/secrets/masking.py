@@ -138,12 +138,12 @@ _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]*")
 
 def public_arguments(command: Sequence[str], redactor: Redactor) -> list[str]:
     """A command line as it may be written: its program, flags, paths, packages and numbers."""
-    found: list[str] = []
+    public: list[str] = []
     flag = ""
     for index, word in enumerate(command):
-        found.append(_argument(word, flag, redactor) if index else redactor.text(word))
+        public.append(_argument(word, flag, redactor) if index else redactor.text(word))
         flag = word if _FLAG.fullmatch(word) else ""
-    return found
+    return public
 
 
 def _argument(word: str, flag: str, redactor: Redactor) -> str:
@@ -197,4 +197,4 @@ def masked_places(value: Any, path: tuple[str, ...] = ()) -> list[str]:
         items = [(str(index), item) for index, item in enumerate(value)]
     else:
         return []
-    return [place for name, item in items for place in masked_places(item, (*path, name))]
+    return [key for name, item in items for key in masked_places(item, (*path, name))]

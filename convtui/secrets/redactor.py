@@ -121,22 +121,22 @@ class Redactor:
         With `whole` also what tells of them: a name before a value, a scheme before a password.
         """
         self.look_again()
-        found: list[Span] = []
+        spans: list[Span] = []
         for form in self._forms:
             start = text.find(form)
             while start >= 0:
                 end = start + len(form)
-                found.append((start, end))
+                spans.append((start, end))
                 start = text.find(form, end)
         lowered = text.lower()
         for shape in SHAPES:
             for sign in shape.signs:
                 if sign in lowered:
-                    found.extend(shape.spans(text, whole=whole))
+                    spans.extend(shape.spans(text, whole=whole))
                     break
         if may_hold_token(text.encode("utf-8", "replace")):
-            found.extend(match.span() for match in TOKENS.finditer(text))
-        return _merged(found) if found else found
+            spans.extend(match.span() for match in TOKENS.finditer(text))
+        return _merged(spans) if spans else spans
 
     def text(self, text: str) -> str:
         """`text` without secrets."""
@@ -205,9 +205,9 @@ class CarefulRedactor(Redactor):
 
     def spans(self, text: str, *, whole: bool = False) -> list[Span]:
         """As the redactor it goes on from, and every value behind a telling name."""
-        found = self._known.spans(text, whole=whole)
-        found.extend(match.span("secret") for match in CAREFUL.finditer(text))
-        return _merged(found) if found else found
+        spans = self._known.spans(text, whole=whole)
+        spans.extend(match.span("secret") for match in CAREFUL.finditer(text))
+        return _merged(spans) if spans else spans
 
     def _field(self, name: str, item: Any) -> Any:
         if isinstance(item, str) and item and is_secret_name(name):
@@ -231,16 +231,16 @@ def replaced(text: str, spans: Iterable[Span]) -> str:
     return "".join(parts)
 
 
-def moved(place: int, spans: Iterable[Span]) -> int:
-    """Where the character `place` of a text stands once `spans` of it are replaced."""
+def moved(position: int, spans: Iterable[Span]) -> int:
+    """Where the character at `position` of a text stands once `spans` of it are replaced."""
     shift = 0
     for start, end in spans:
-        if place <= start:
+        if position <= start:
             break
-        if place < end:
+        if position < end:
             return start + shift
         shift += len(REDACTED) - (end - start)
-    return place + shift
+    return position + shift
 
 
 def _stands(sign: bytes, lowered: bytes) -> bool:
@@ -252,10 +252,10 @@ def _stands(sign: bytes, lowered: bytes) -> bool:
     return more in lowered
 
 
-def _merged(found: list[Span]) -> list[Span]:
-    found.sort()
-    merged = [found[0]]
-    for start, end in found[1:]:
+def _merged(spans: list[Span]) -> list[Span]:
+    spans.sort()
+    merged = [spans[0]]
+    for start, end in spans[1:]:
         last = merged[-1]
         if start < last[1]:
             if end > last[1]:

@@ -53,10 +53,10 @@ class StreamRedactor:
         return self._redactor.cut_text(out) if out else ""
 
     def _after_word(self, text: str) -> str:
-        for place, char in enumerate(text):
+        for index, char in enumerate(text):
             if not "!" <= char <= "~" or char in "\"'<>,;":
                 self._swallows = False
-                return text[place:]
+                return text[index:]
         return ""
 
     def _safe_end(self) -> int:

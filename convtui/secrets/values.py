@@ -45,15 +45,15 @@ def secret_values(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
     destroy what the log is for. So are paths of files that exist.
     """
     env = os.environ if environ is None else environ
-    found: set[str] = set()
+    secrets: set[str] = set()
     for name, value in env.items():
         if len(value) < SHORTEST:
             continue
         if is_secret_name(name):
-            found.update(parts_of(value))
+            secrets.update(parts_of(value))
         else:
-            found.update(_inside(value))
-    return _ordered(found)
+            secrets.update(_inside(value))
+    return _ordered(secrets)
 
 
 def secrets_of(
@@ -64,9 +64,9 @@ def secrets_of(
     Those under telling names, those that look like a token, and, under names that nobody knows,
     what looks random; not what the user allows to be written.
     """
-    found: set[str] = set()
-    _gather(value, at, None, allowed, found, strict=False)
-    return _ordered(found)
+    secrets: set[str] = set()
+    _gather(value, at, None, allowed, secrets, strict=False)
+    return _ordered(secrets)
 
 
 def all_of(
@@ -74,9 +74,9 @@ def all_of(
 ) -> tuple[str, ...]:
     """The secrets among the variables or headers of a tool server: all whose name is not known to
     be harmless."""
-    found: set[str] = set()
-    _gather(values, (at,), None, allowed, found, strict=True)
-    return _ordered(found)
+    secrets: set[str] = set()
+    _gather(values, (at,), None, allowed, secrets, strict=True)
+    return _ordered(secrets)
 
 
 def _gather(
@@ -84,7 +84,7 @@ def _gather(
     path: tuple[str, ...],
     secret: str | None,
     allowed: LogValues,
-    found: set[str],
+    secrets: set[str],
     *,
     strict: bool,
 ) -> None:
@@ -95,21 +95,21 @@ def _gather(
             telling = None if is_harmless_name(name) else secret
             telling = name if is_secret_name(name) else telling
             inner = strict or name in _HEADERS
-            _gather(item, (*path, name), telling, allowed, found, strict=inner)
+            _gather(item, (*path, name), telling, allowed, secrets, strict=inner)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            _gather(item, path, secret, allowed, found, strict=strict)
+            _gather(item, path, secret, allowed, secrets, strict=strict)
     elif isinstance(value, str) and not allowed.allows(path):
         if secret is not None:
-            found.update(parts_of(value))
+            secrets.update(parts_of(value))
             return
-        found.update(_inside(value))
+        secrets.update(_inside(value))
         if is_harmless_name(path[-1]) or _is_plain(value):
             return
         if any(map(is_free_form, path)):
             return
         if strict or looks_random(value):
-            found.update(parts_of(value))
+            secrets.update(parts_of(value))
 
 
 _HEADERS: Final = frozenset({"headers", "extra_headers", "default_headers", "env"})
@@ -117,21 +117,21 @@ _HEADERS: Final = frozenset({"headers", "extra_headers", "default_headers", "env
 
 def argument_secrets(command: Iterable[str]) -> tuple[str, ...]:
     """The secrets in the arguments of a command: behind key-like flags, and what looks random."""
-    found: set[str] = set()
+    secrets: set[str] = set()
     flag = ""
     for word in command:
         name, equals, value = word.partition("=")
         if equals and is_secret_name(name):
-            found.update(parts_of(value))
+            secrets.update(parts_of(value))
         elif flag and not word.startswith("-") and is_secret_name(flag):
-            found.update(parts_of(word))
+            secrets.update(parts_of(word))
         else:
-            found.update(_inside(word))
+            secrets.update(_inside(word))
             last = value if equals else word
             if looks_random(last) and not re.search(r"[/\\@]|\.\w{1,5}$", last):
-                found.update(parts_of(last))
+                secrets.update(parts_of(last))
         flag = word if word.startswith("-") and not equals else ""
-    return _ordered(found)
+    return _ordered(secrets)
 
 
 def parts_of(value: str) -> Iterator[str]:
@@ -199,6 +199,6 @@ def _is_file(value: str) -> bool:
         return False
 
 
-def _ordered(found: Iterable[str]) -> tuple[str, ...]:
-    kept = {value for value in found if len(value) >= SHORTEST and value.lower() not in _ORDINARY}
+def _ordered(values: Iterable[str]) -> tuple[str, ...]:
+    kept = {value for value in values if len(value) >= SHORTEST and value.lower() not in _ORDINARY}
     return tuple(sorted(kept, key=lambda value: (-len(value), value)))

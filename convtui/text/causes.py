@@ -29,9 +29,9 @@ def text_of(error: BaseException, limit: int = _LIMIT) -> str:
     """What an exception says, its notes too; its type's name when it says nothing usable."""
     name = type(error).__name__
     try:
-        said: object = error.msg if isinstance(error, SyntaxError) else str(error)
+        message: object = error.msg if isinstance(error, SyntaxError) else str(error)
         # A subclass of str may do anything when it is cut or joined.
-        text = str.__str__(said if isinstance(said, str) else "")
+        text = str.__str__(message if isinstance(message, str) else "")
         text = "\n".join([text, *map(str.__str__, getattr(error, "__notes__", ()))])
     except BaseException:  # noqa: BLE001 - whatever somebody's __str__ does
         return name

@@ -34,10 +34,10 @@ def word_diff(before: str, after: str) -> list[tuple[Op, str]]:
             tail += 1
         middle_old, middle_new = old[head : len(old) - tail], new[head : len(new) - tail]
         if max(len(middle_old), len(middle_new)) <= _MOST:
-            found: list[tuple[Op, str]] = [("=", "".join(old[:head]))]
-            found += _compare(middle_old, middle_new)
-            found.append(("=", "".join(old[len(old) - tail :])))
-            return _merged(found)
+            changes: list[tuple[Op, str]] = [("=", "".join(old[:head]))]
+            changes += _compare(middle_old, middle_new)
+            changes.append(("=", "".join(old[len(old) - tail :])))
+            return _merged(changes)
     return _trimmed(before, after, _common(before, after))
 
 
@@ -58,14 +58,14 @@ def _trimmed(before: str, after: str, start: int) -> list[tuple[Op, str]]:
 
 
 def _compare(old: list[str], new: list[str]) -> list[tuple[Op, str]]:
-    found: list[tuple[Op, str]] = []
+    changes: list[tuple[Op, str]] = []
     matcher = SequenceMatcher(None, old, new, autojunk=False)
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
         if tag == "equal":
-            found.append(("=", "".join(old[i1:i2])))
+            changes.append(("=", "".join(old[i1:i2])))
         else:
-            found += [("-", "".join(old[i1:i2])), ("+", "".join(new[j1:j2]))]
-    return found
+            changes += [("-", "".join(old[i1:i2])), ("+", "".join(new[j1:j2]))]
+    return changes
 
 
 def _merged(pieces: list[tuple[Op, str]]) -> list[tuple[Op, str]]:

@@ -260,8 +260,8 @@ def error_in_metadata(metadata: Mapping[str, Any]) -> str | None:
     named = {_JOINS.sub("", str(name)).lower(): (name, metadata[name]) for name in metadata}
     for small, (name, value) in named.items():
         if small in _FIELDS and not _is_nothing(value):
-            said = "true" if value is True else _words(value)
-            return f"metadata {name}: {said}"[:_MOST]
+            shown = "true" if value is True else _words(value)
+            return f"metadata {name}: {shown}"[:_MOST]
     for small, (name, value) in named.items():
         number = _number(value) if small in _STATUS_NAMES else None
         if number is not None and 400 <= number <= 599:
@@ -318,8 +318,8 @@ def _message_of(data: Mapping[str, Any]) -> str | None:
         if not _is_nothing(value):
             return _words(says if value is True and says else value)
     status = next((n for key in (*_STATUS, "statusCode") if (n := _number(data.get(key)))), None)
-    told = says is not None or set(data) <= {*_STATUS, "statusCode"}
-    if status is not None and 400 <= status <= 599 and told:
+    has_message = says is not None or set(data) <= {*_STATUS, "statusCode"}
+    if status is not None and 400 <= status <= 599 and has_message:
         return _words(says or status)
     if says is None:
         return None

@@ -168,7 +168,7 @@ def _name_pattern(side: str, name: str) -> re.Pattern[str] | None:
     if side == "provider" and name.isalpha() and name.islower():
         return None  # a function's, which may well be called `answer`
     first = small.split()[0]
-    names = [each for each in dict.fromkeys((small, first)) if len(each) >= _SHORTEST]
+    names = [name for name in dict.fromkeys((small, first)) if len(name) >= _SHORTEST]
     known = "|".join(map(re.escape, names))
     return re.compile(
         rf"{_BEFORE}(?:{known}){_AFTER}[*_]{{0,3}}|\s{{0,8}}(?:{known})>\s"

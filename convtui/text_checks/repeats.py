@@ -134,7 +134,7 @@ class Said:
         return None
 
     def _near(
-        self, distinct: frozenset[str], reading: Reading, place: int, remember: bool
+        self, distinct: frozenset[str], reading: Reading, position: int, remember: bool
     ) -> Noticed | None:
         numbers = _numbers(distinct, reading.lowered)
         entry: Noticed | None = None
@@ -143,14 +143,14 @@ class Said:
             if other_numbers == numbers and _alike(distinct, others):
                 if _names_differ(distinct ^ others, reading.text, text):
                     continue
-                entry = {"flag": "repeat", "rule": "nearly-same-words", "ago": place - count}
+                entry = {"flag": "repeat", "rule": "nearly-same-words", "ago": position - count}
                 break
         if remember:
-            self._recent.append((place, distinct, numbers, reading.text[:COMPARED]))
+            self._recent.append((position, distinct, numbers, reading.text[:COMPARED]))
         return entry
 
     def _short_line(
-        self, distinct: frozenset[str], reading: Reading, place: int, remember: bool
+        self, distinct: frozenset[str], reading: Reading, position: int, remember: bool
     ) -> Noticed | None:
         """A line of few words that was said with other words between them a moment ago."""
         core = frozenset({"thanks" if word == "thank" else word for word in distinct}) - _FILLERS
@@ -158,13 +158,13 @@ class Said:
         tells = sum(map(len, core)) >= _SHORT_LETTERS or (core and core <= _FAREWELLS)
         if tells and not is_answer(distinct, reading) and not any(map(_DIGIT.search, core)):
             for count, other in reversed(self._short):
-                if place - count > _SHORT_AGO:
+                if position - count > _SHORT_AGO:
                     break
                 if other == core:
-                    entry = {"flag": "repeat", "rule": "same-short-line", "ago": place - count}
+                    entry = {"flag": "repeat", "rule": "same-short-line", "ago": position - count}
                     break
         if remember:
-            self._short.append((place, core))
+            self._short.append((position, core))
         return entry
 
 
@@ -175,8 +175,8 @@ def echoed(reading: Reading, other: Reading) -> Noticed | None:
         return None
     distinct, other_distinct = reading.distinct, other.distinct
     if words == others:
-        asks, asked = reading.text.rstrip()[-1:] == "?", other.text.rstrip()[-1:] == "?"
-        if len(words) < 3 or is_answer(distinct, reading) or (asks != asked and len(words) < 12):
+        one_asks = reading.text.rstrip().endswith("?") != other.text.rstrip().endswith("?")
+        if len(words) < 3 or is_answer(distinct, reading) or (one_asks and len(words) < 12):
             return None
         if distinct <= _POLITE or is_farewell(reading):
             return None
@@ -242,9 +242,9 @@ def _names_differ(different: frozenset[str], text: str, other: str) -> bool:
     if different & _DAYS:
         return True
     return any(
-        re.search(rf"[\w,] {re.escape(word.capitalize())}\b", each)
+        re.search(rf"[\w,] {re.escape(word.capitalize())}\b", part)
         for word in different
-        for each in (text[:COMPARED], other)
+        for part in (text[:COMPARED], other)
         if word.isalpha()
     )
 

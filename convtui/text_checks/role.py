@@ -91,8 +91,8 @@ def persona_as_assistant(reading: Reading, *, was_out: bool) -> Noticed | None:
             kinds[sign.kind] = (sign.weight, sign.rule, *span)
     if not kinds:
         return None
-    weight = sum(each[0] for each in kinds.values())
-    heaviest = max(each[0] for each in kinds.values())
+    weight = sum(sign[0] for sign in kinds.values())
+    heaviest = max(sign[0] for sign in kinds.values())
     if heaviest < _WITH_A_NEED:
         if _NEED.search(reading.lowered) is not None:
             enough = _WITH_A_NEED
@@ -101,7 +101,7 @@ def persona_as_assistant(reading: Reading, *, was_out: bool) -> Noticed | None:
         if weight < enough:
             return None
     _, rule, start, end = min(
-        (each for each in kinds.values() if each[0] == heaviest), key=lambda each: each[2]
+        (sign for sign in kinds.values() if sign[0] == heaviest), key=lambda sign: sign[2]
     )
     return reading.entry("role", rule, start, end)
 

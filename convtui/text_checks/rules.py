@@ -60,7 +60,6 @@ FLAG_RULES: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """Every rule in one clause, by the flag that it raises."""
 
-FLAGS: Final = tuple(FLAG_RULES)
 RULES: Final[Mapping[str, str]] = {
     rule: clause for rules in FLAG_RULES.values() for rule, clause in rules.items()
 }

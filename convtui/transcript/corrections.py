@@ -63,12 +63,12 @@ def noticed_words(entry: Mapping[str, Any]) -> str:
 
 def corrected_words(correction: Correction) -> list[str]:
     """What was corrected, in words."""
-    found = [
+    parts = [
         f"{FLAG_WORDS.get(name, name)} {'added' if value else 'taken away'} by hand"
         for name, value in correction.flags.items()
     ]
     if correction.fault:
-        found.append(
+        parts.append(
             "labelled by hand: "
             + (
                 "nobody's fault"
@@ -76,7 +76,7 @@ def corrected_words(correction: Correction) -> list[str]:
                 else f"the fault of the {correction.fault}"
             )
         )
-    return found
+    return parts
 
 
 def corrected_flags(turn: Turn, correction: Correction | None) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Final, Literal, get_args
 
 from convtui.transcript.turns import Flag, Turn
@@ -136,15 +137,16 @@ def faults_of(turn: Turn, flags: int | None = None) -> tuple[Fault, ...]:
 
 @lru_cache(maxsize=512)
 def _faults(speaker: str, bits: int, codes: tuple[str, ...]) -> tuple[Fault, ...]:
-    found: dict[tuple[FaultSide, str], Fault] = {}
+    faults: dict[tuple[FaultSide, str], Fault] = {}
     excused = {code.partition(":")[2] for code in codes if code.startswith("injected:")}
-    for side, blamed, rule in _all(speaker, bits, codes):
+    by_code = (finding for code in codes for finding in _from_code(code, speaker, bits))
+    for side, blamed, rule in chain(_from_flags(speaker, bits), by_code):
         if blamed in excused and rule in _CAUSED_BY_INJECTION:
             continue
         if _DOUBTFUL in codes and rule in _CAUSED_BY_A_MERGE:
             continue
-        found.setdefault((side, rule), Fault(side, rule, RULES[rule]))
-    return tuple(found.values())
+        faults.setdefault((side, rule), Fault(side, rule, RULES[rule]))
+    return tuple(faults.values())
 
 
 _CAUSED_BY_INJECTION: Final = {
@@ -162,35 +164,39 @@ _OF_THE_USER: Final = ("farewell-loop", "unheard-ending")
 """Nobody but the simulated user ends: who is said goodbye to again and again can only answer."""
 
 
-def _all(speaker: str, bits: int, codes: tuple[str, ...]) -> Iterator[tuple[FaultSide, str, str]]:
-    """The side at fault, the side of the conversation that it came from, and the rule."""
-    own = _side(speaker)
+_Finding = tuple[FaultSide, str, str]
+"""The side at fault, the side of the conversation that it came from, and the rule."""
+
+
+def _from_flags(speaker: str, bits: int) -> Iterator[_Finding]:
     if not bits & _BY_A_HUMAN:
         for bit, rule in _FLAGGED:
             if bits & bit and not (speaker == "provider" and rule in _OF_THE_USER):
-                yield own, speaker, rule
+                yield _side(speaker), speaker, rule
     if bits & Flag.TRUNCATED:
         yield "harness", speaker, "tool-rounds"
-    for code in codes:
-        kind, _, rest = code.partition(":")
-        if code in _CODES:
-            side, rule = _CODES[code]
-            yield side, "", rule
-        elif kind == "decided" and rest.endswith(":invalid"):
-            yield "simulator", "", "invalid-decision"
-        elif kind == "incomplete" and rest in _CUT_OFF and not bits & _BY_A_HUMAN:
-            yield own, speaker, "incomplete-reply"
-        elif kind == "error":
-            yield from _error(*rest.partition(":")[::2])
-        elif kind == "retry":
-            yield _side(rest), rest, "call-retried"
-        elif kind == "tool" and rest not in _TOOLS_BY_HAND:
-            yield "provider", "", _TOOLS.get(rest, "tool-failed")
-        elif kind == "injected":
-            yield "harness", "", "fault-injected"
 
 
-def _error(called: str, kind: str) -> Iterator[tuple[FaultSide, str, str]]:
+def _from_code(code: str, speaker: str, bits: int) -> Iterator[_Finding]:
+    kind, _, rest = code.partition(":")
+    if code in _CODES:
+        side, rule = _CODES[code]
+        yield side, "", rule
+    elif kind == "decided" and rest.endswith(":invalid"):
+        yield "simulator", "", "invalid-decision"
+    elif kind == "incomplete" and rest in _CUT_OFF and not bits & _BY_A_HUMAN:
+        yield _side(speaker), speaker, "incomplete-reply"
+    elif kind == "error":
+        yield from _error(*rest.partition(":")[::2])
+    elif kind == "retry":
+        yield _side(rest), rest, "call-retried"
+    elif kind == "tool" and rest not in _TOOLS_BY_HAND:
+        yield "provider", "", _TOOLS.get(rest, "tool-failed")
+    elif kind == "injected":
+        yield "harness", "", "fault-injected"
+
+
+def _error(called: str, kind: str) -> Iterator[_Finding]:
     if kind == "cancelled":
         return  # a human's doing
     rule = _ERRORS.get(kind, "side-error")

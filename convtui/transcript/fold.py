@@ -10,7 +10,6 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import Any, Final
 
 from convtui.records.codec import STAGES, RecordDict
@@ -134,9 +133,9 @@ class Transcript:
         last = self.turns[holder.turns[-1]]
         if last.number <= number:
             return last if last.number == number else None
-        place = bisect_left(holder.turns, number, key=lambda index: self.turns[index].number)
-        if place < len(holder.turns):
-            turn = self.turns[holder.turns[place]]
+        position = bisect_left(holder.turns, number, key=lambda index: self.turns[index].number)
+        if position < len(holder.turns):
+            turn = self.turns[holder.turns[position]]
             if turn.number == number:
                 return turn
         return None
@@ -145,10 +144,6 @@ class Transcript:
     def current(self) -> Turn | None:
         """The turn in progress."""
         return self._current if self._current is not None and self._current.status == OPEN else None
-
-    def interesting(self) -> Iterator[Turn]:
-        """Turns that hold an event of interest, in order."""
-        return (turn for turn in self.turns if turn.flags & INTERESTING)
 
     # --- taking records in
 
@@ -216,9 +211,9 @@ class Transcript:
         return turn
 
     def _turn(self, record: RecordDict, session: Any, number: Any) -> Turn | None:
-        found = self.find(session, number)
-        if found is not None:
-            return found
+        turn = self.find(session, number)
+        if turn is not None:
+            return turn
         if record.get("type") in ("session.ended", "session.started"):
             return None
         side = record.get("speaker") or record.get("side")
@@ -235,11 +230,11 @@ class Transcript:
         return turn
 
     def _new_session(self, index: int, session_type: str) -> Session:
-        found = self.session(index)
-        if found is not None:
+        session = self.session(index)
+        if session is not None:
             if session_type:
-                found.session_type = session_type
-            return found
+                session.session_type = session_type
+            return session
         session = Session(index, session_type)
         session.warm = self._warm_words()
         self.sessions.append(session)
@@ -687,9 +682,9 @@ def _incomplete(turn: Turn, record: RecordDict) -> None:
     ended = finish_means(record.get("finish_reason"))
     if reason or ended:
         turn.flags |= Flag.INCOMPLETE
-        for each in dict.fromkeys((str(reason or ""), ended)):
-            if each:
-                turn.code(f"incomplete:{each}")
+        for code in dict.fromkeys((str(reason or ""), ended)):
+            if code:
+                turn.code(f"incomplete:{code}")
 
 
 def _error(turn: Turn, record: RecordDict, error: dict[str, Any]) -> None:

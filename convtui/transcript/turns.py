@@ -266,7 +266,7 @@ class Totals:
 
     def as_dict(self) -> dict[str, Any]:
         """The figures that are known."""
-        found = {name: getattr(self, name) for name in self.__slots__}
-        found["seconds"] = round(self.seconds, 4)
-        found["tokens"] = self.tokens
-        return {name: value for name, value in found.items() if value is not None}
+        totals = {name: getattr(self, name) for name in self.__slots__}
+        totals["seconds"] = round(self.seconds, 4)
+        totals["tokens"] = self.tokens
+        return {name: value for name, value in totals.items() if value is not None}

@@ -28,9 +28,9 @@ class OwnValues:
     def needed(self) -> tuple[str, ...]:
         """Of what is missing, what nothing can run without: arguments and addresses of servers."""
         return tuple(
-            place
-            for place in self.missing
-            if place.startswith("tools.") and (".command." in place or place.endswith(".url"))
+            key
+            for key in self.missing
+            if key.startswith("tools.") and (".command." in key or key.endswith(".url"))
         )
 
     @property
@@ -38,23 +38,23 @@ class OwnValues:
         """Of what is missing, what is left out: parameters and options that are no keys (those
         come from the environment again), and variables and headers of tool servers (those never
         do: a log must not choose which variable goes to which host)."""
-        return tuple(place for place in self.missing if _is_left_out(place.split(".")))
+        return tuple(key for key in self.missing if _is_left_out(key.split(".")))
 
     @property
     def masked(self) -> tuple[str, ...]:
         """Of what is missing, texts that are gone on with as they are: `[redacted]` in them."""
         return tuple(
-            place
-            for place in self.missing
-            if place.startswith(("provider.", "persona."))
-            and place.split(".")[1] not in ("params", "options")
+            key
+            for key in self.missing
+            if key.startswith(("provider.", "persona."))
+            and key.split(".")[1] not in ("params", "options")
         )
 
 
-def _is_left_out(place: Sequence[str]) -> bool:
-    if place[1:2] in (["params"], ["options"]):
-        return not is_secret_name(place[-1])
-    return place[0] == "tools" and place[-2] in ("env", "headers")
+def _is_left_out(key: Sequence[str]) -> bool:
+    if key[1:2] in (["params"], ["options"]):
+        return not is_secret_name(key[-1])
+    return key[0] == "tools" and key[-2] in ("env", "headers")
 
 
 def without_values(recorded: Mapping[str, Any]) -> OwnValues:

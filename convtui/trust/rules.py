@@ -153,13 +153,13 @@ HARMLESS_PARAMS: Final = frozenset({
 class Item:
     """One thing that a scenario names: the key that names it, and its value."""
 
-    place: str
+    field: str
     value: Any
 
     @property
     def key(self) -> str:
         """The same for the same thing only; tells nothing of the value."""
-        return hashlib.sha256(canonical([self.place, self.value])).hexdigest()
+        return hashlib.sha256(canonical([self.field, self.value])).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,27 +208,27 @@ def items(scenario: Scenario) -> list[Item]:
     return list(_items(data, ""))
 
 
-def _items(value: Any, place: str) -> Iterator[Item]:
-    kind = FIELDS.get(place)
-    if kind is None and isinstance(value, dict) and _has_parts(place):
+def _items(value: Any, field: str) -> Iterator[Item]:
+    kind = FIELDS.get(field)
+    if kind is None and isinstance(value, dict) and _has_parts(field):
         for name, item in value.items():
-            yield from _items(item, f"{place}.{name}" if place else name)
-    elif kind is None and isinstance(value, list) and _has_parts(f"{place}[]"):
+            yield from _items(item, f"{field}.{name}" if field else name)
+    elif kind is None and isinstance(value, list) and _has_parts(f"{field}[]"):
         # A server is one thing: its program must not be agreed to with other arguments.
-        yield from (Item(f"{place}[]", _tool(item)) for item in value)
+        yield from (Item(f"{field}[]", _tool(item)) for item in value)
     elif kind is Names.PARAMS and isinstance(value, dict):
         for name, item in value.items():
             if name not in HARMLESS_PARAMS:
-                yield Item(f"{place}.{name}", item)
+                yield Item(f"{field}.{name}", item)
     elif kind is not Names.INERT and value not in ("", [], {}):
-        item = _absolute(value) if place == "provider.use" else value
-        named = place != "warm.use" or is_path(str(value))
-        if named and (place, item) != ("provider.use", "demo"):
-            yield Item(place, item)
+        item = _absolute(value) if field == "provider.use" else value
+        named = field != "warm.use" or is_path(str(value))
+        if named and (field, item) != ("provider.use", "demo"):
+            yield Item(field, item)
 
 
-def _has_parts(place: str) -> bool:
-    return not place or any(key.startswith(f"{place}.") for key in FIELDS)
+def _has_parts(field: str) -> bool:
+    return not field or any(key.startswith(f"{field}.") for key in FIELDS)
 
 
 def _tool(tool: Any) -> Any:
@@ -245,12 +245,12 @@ def _absolute(use: str) -> str:
         return use
 
 
-def vouched_for(scenario: Scenario, places: Collection[str] | None = None) -> list[str]:
-    """The keys of what a scenario names; of some dotted places (and below them) only when given."""
+def vouched_for(scenario: Scenario, fields: Collection[str] | None = None) -> list[str]:
+    """The keys of what a scenario names; only of `fields` and what is below them, where given."""
     return [
         item.key
         for item in items(scenario)
-        if places is None or any(_below(item.place, place) for place in places)
+        if fields is None or any(_below(item.field, field) for field in fields)
     ]
 
 
@@ -273,14 +273,14 @@ def vouched_folders(scenario: Scenario, folders: Sequence[str | Path]) -> list[s
     return [
         item.key
         for item in items(scenario)
-        if (item.place == "provider.use" and inside(item.value))
-        or (item.place == "tools[]" and set(item.value) == {"use"} and inside(item.value["use"]))
+        if (item.field == "provider.use" and inside(item.value))
+        or (item.field == "tools[]" and set(item.value) == {"use"} and inside(item.value["use"]))
     ]
 
 
-def _below(place: str, named: str) -> bool:
-    place = place.replace("[]", "")
-    return place == named or place.startswith(f"{named}.")
+def _below(field: str, named: str) -> bool:
+    field = field.replace("[]", "")
+    return field == named or field.startswith(f"{named}.")
 
 
 # --- whose word a header is
@@ -343,19 +343,19 @@ def refuse_unasked(
     may have been loaded, started or sent before.
     """
     known = set(vouched)
-    asked = [item for item in items(scenario) if item.key not in known]
-    if not asked:
+    unknown = [item for item in items(scenario) if item.key not in known]
+    if not unknown:
         return
     why = why_not_own(header)
     if not why:
         for recorded in (header["scenario"], own_scenario(header).scenario):
             with contextlib.suppress(ConvtuiError):
                 known |= set(vouched_for(Scenario.from_public(recorded)))
-        asked = [item for item in asked if item.key not in known]
+        unknown = [item for item in unknown if item.key not in known]
         why = "its header does not name all of this"
-    if asked:
-        keys = list(dict.fromkeys(item.key for item in asked))
-        would = [what_it_would_do(item.place, item.value, scenario) for item in asked]
+    if unknown:
+        keys = list(dict.fromkeys(item.key for item in unknown))
+        would = [what_it_would_do(item.field, item.value, scenario) for item in unknown]
         question = Question(log, why, would, keys)
         raise ConsentNeeded(
             f"{question.text}\nNothing was run. Look at it, then give --trust to do all that, or"

@@ -35,19 +35,19 @@ _LEADS: Final = re.compile(r"\w+://|[/~.\\]|[A-Za-z]:\\")
 _LIMIT: Final = 400
 
 
-def what_it_would_do(place: str, value: Any, scenario: Scenario) -> str:
-    """One line about what the key `place` of `scenario` names; see `trust.Item`."""
-    return visible_line(redact(_words(place, value, scenario)), _LIMIT)
+def what_it_would_do(field: str, value: Any, scenario: Scenario) -> str:
+    """One line about what the key `field` of `scenario` names; see `trust.Item`."""
+    return visible_line(redact(_words(field, value, scenario)), _LIMIT)
 
 
-def _words(place: str, value: Any, scenario: Scenario) -> str:
-    side, _, name = place.partition(".params.")
-    if place == "provider.use":
+def _words(field: str, value: Any, scenario: Scenario) -> str:
+    side, _, name = field.partition(".params.")
+    if field == "provider.use":
         return _of_spec(value, "the provider", _host(scenario, "provider"))
-    if place == "tools[]":
+    if field == "tools[]":
         return _of_tool(value)
-    if place.endswith(".model"):
-        return _asks(value, f"the {place.partition('.')[0]}", _host(scenario, place))
+    if field.endswith(".model"):
+        return _asks(value, f"the {field.partition('.')[0]}", _host(scenario, field))
     if name:
         which = "persona" if side == "persona" else "provider"
         if name in ("api_base", "base_url"):
@@ -56,15 +56,15 @@ def _words(place: str, value: Any, scenario: Scenario) -> str:
             return f"send the {which}'s calls to {value}{f', with {key}' if key else ''}"
         # A value is shown where it says where something goes or lies; any other may be secret.
         leads = isinstance(value, str) and _LEADS.match(value) and not is_secret_name(name)
-        told = f" ({value})" if leads else ""
-        return f"pass the parameter {name}{told} to the {which}'s model"
-    if place == "provider.options":
+        shown = f" ({value})" if leads else ""
+        return f"pass the parameter {name}{shown} to the {which}'s model"
+    if field == "provider.options":
         return f"pass options to the provider's class: {', '.join(map(str, value))}"
-    if place == "log_values":
+    if field == "log_values":
         return f"write these values into logs as they are: {', '.join(map(str, value))}"
-    if place in _FILES:
+    if field in _FILES:
         return f"read the file {value}"
-    return f"use {place}: {value}"
+    return f"use {field}: {value}"
 
 
 def _of_spec(use: str, what: str, host: str) -> str:
@@ -120,8 +120,8 @@ def _model_of(scenario: Scenario, side: str) -> str:
     return spec.target if spec is not None and spec.kind == "litellm" else ""
 
 
-def _host(scenario: Scenario, place: str) -> str:
-    side = scenario.persona if place.startswith("persona") else scenario.provider
+def _host(scenario: Scenario, field: str) -> str:
+    side = scenario.persona if field.startswith("persona") else scenario.provider
     return str(side.params.get("api_base") or side.params.get("base_url") or "")
 
 

@@ -53,7 +53,7 @@ class Stored:
             "name": self.name,
             "description": template.description,
             "pattern_count": len(template.patterns),
-            "tools": list(dict.fromkeys(each.tool_name for each in template.patterns)),
+            "tools": list(dict.fromkeys(pattern.tool_name for pattern in template.patterns)),
             "tags": list(template.tags),
             "sources": len(template.source_session_ids),
             "created_at": template.created_at,
@@ -94,23 +94,23 @@ class WarmStore:
     def names(self) -> list[str]:
         """The names of all files, readable or not, sorted."""
         try:
-            found = [path.stem for path in self.folder.iterdir() if path.suffix == SUFFIX]
+            stems = [path.stem for path in self.folder.iterdir() if path.suffix == SUFFIX]
         except OSError:
             return []
-        return sorted(name for name in found if safe_name(name, default="") == name)
+        return sorted(name for name in stems if safe_name(name, default="") == name)
 
     def listing(self) -> Listing:
         """All templates, sorted by name; a file that cannot be read is a problem, not an error."""
-        found = Listing()
+        listing = Listing()
         for name in self.names():
             path = self.folder / f"{name}{SUFFIX}"
             try:
-                found.templates.append(Stored.read(name, path))
+                listing.templates.append(Stored.read(name, path))
             except DataFileError as error:
-                found.problems.append(error.problems[0])
+                listing.problems.append(error.problems[0])
             except FileError as error:
-                found.problems.append(Problem(str(error)))
-        return found
+                listing.problems.append(Problem(str(error)))
+        return listing
 
     def load(self, name: str) -> Stored:
         """A template. Raises `UsageError` for a bad name and `FileError` for one that is not there

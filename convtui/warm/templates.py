@@ -320,13 +320,12 @@ def _of_pattern(number: int, pattern: WarmPattern, values: Mapping[str, str]) ->
     # Chat APIs take letters, digits, _ and - in the name of a function.
     tool = _NOT_IN_TOOL_NAME.sub("_", pattern.tool_name)[:64]
     call = f"warm_{number}_{tool}"[:_MAX_ID]
-    asked = _fill(pattern.preceding_context, values)
+    question = _fill(pattern.preceding_context, values)
     arguments = json.dumps(_fill_data(pattern.arguments, values), ensure_ascii=False)
     result = _fill(pattern.result_summary, values)
-    yield {
-        "role": "user",
-        "content": asked if asked.strip() else f"[Pattern {number + 1}] Demonstrate {tool} usage.",
-    }
+    if not question.strip():
+        question = f"[Pattern {number + 1}] Demonstrate {tool} usage."
+    yield {"role": "user", "content": question}
     function = {"name": tool, "arguments": arguments}
     yield {
         "role": "assistant",
@@ -339,8 +338,8 @@ def _of_pattern(number: int, pattern: WarmPattern, values: Mapping[str, str]) ->
         "name": tool,
         "content": result if result.strip() else f"Tool {tool} executed successfully.",
     }
-    said = _fill(pattern.reply, values)
-    yield {"role": "assistant", "content": said if said.strip() else DONE}
+    reply = _fill(pattern.reply, values)
+    yield {"role": "assistant", "content": reply if reply.strip() else DONE}
 
 
 # --- slots
@@ -354,7 +353,7 @@ def slots_of(template: WarmTemplate) -> dict[str, str | None]:
 def _slots(template: WarmTemplate, patterns: Sequence[WarmPattern]) -> dict[str, str | None]:
     if template.slots is not None:
         return dict(template.slots)
-    texts = [template.system_prompt_addendum, *(each.preceding_context for each in patterns)]
+    texts = [template.system_prompt_addendum, *(pattern.preceding_context for pattern in patterns)]
     return {match[1]: None for text in texts for match in _SLOT.finditer(text)}
 
 

@@ -7,10 +7,23 @@ from pathlib import Path
 import pytest
 
 from convtui.config.settings import builtin_dir
-from convtui.config.themes import FIELD_ROLES, ROLES, TEXT_ROLES, contrast, load_theme, load_themes
+from convtui.config.themes import FIELD_ROLES, ROLES, TEXT_ROLES, load_theme, load_themes
 from convtui.tui.drawing.theming import builtin_theme, theme_view
 
 BUILT_IN = ("dark", "light", "high-contrast", "mono")
+
+
+def luminance(color: str) -> float:
+    """The relative luminance of `#rrggbb`, 0 to 1 (WCAG 2)."""
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colours, 1 to 21 (WCAG 2)."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
 
 
 def test_the_built_in_themes_load() -> None:

@@ -37,7 +37,7 @@ def test_everything_that_belongs_to_a_log_goes_and_comes_back(tmp_path: Path, lo
     trash = Trash(tmp_path / "trash")
     trashed = trash.put(log)
     assert names(log.parent) == ["a.jsonlike.jsonl", "ab.jsonl"]
-    assert names(trashed.place) == [
+    assert names(trashed.folder) == [
         "a.jsonl", "a.jsonl.notes.jsonl", "a.jsonl.tools.jsonl", "a.jsonl.wire.jsonl",
         "origin.json",
     ]  # fmt: skip
@@ -54,12 +54,12 @@ def test_runs_of_the_same_name_lie_side_by_side(tmp_path: Path, log: Path) -> No
     trash = Trash(tmp_path / "trash")
     first = trash.put(log)
     second = trash.put(write_log(log, sample()))
-    assert first.place != second.place
+    assert first.folder != second.folder
     assert len(trash.list()) == 2
     trash.restore(second)
     with pytest.raises(FileError, match="is there already, and nothing is overwritten"):
         trash.restore(first)
-    assert (first.place / "a.jsonl").exists()
+    assert (first.folder / "a.jsonl").exists()
 
 
 def test_a_name_as_long_as_the_file_system_allows(tmp_path: Path, log: Path) -> None:
@@ -93,7 +93,7 @@ def test_another_file_system_is_copied_to(
     trash = Trash(tmp_path / "trash")
     trashed = trash.put(log)
     assert names(log.parent) == ["a.jsonlike.jsonl", "ab.jsonl"]
-    assert (trashed.place / "a.jsonl").read_bytes() == before
+    assert (trashed.folder / "a.jsonl").read_bytes() == before
     assert trash.restore(trashed).read_bytes() == before
 
 
@@ -127,7 +127,7 @@ def test_what_lies_in_the_trash_and_is_no_run_is_left_out(
 ) -> None:
     trash = Trash(tmp_path / "trash")
     trashed = trash.put(log)
-    (trashed.place / "origin.json").write_text(origin)
+    (trashed.folder / "origin.json").write_text(origin)
     assert trash.list() == []
 
 
@@ -140,4 +140,4 @@ def test_a_file_that_came_in_between_is_not_overwritten(tmp_path: Path, log: Pat
         trash.restore(trashed)
     assert wire.read_text() == "new"
     assert not log.exists()
-    assert json.loads((trashed.place / "origin.json").read_text())["log"] == str(log)
+    assert json.loads((trashed.folder / "origin.json").read_text())["log"] == str(log)

@@ -8,6 +8,7 @@ import json
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,13 +22,23 @@ from convtui.log.wire import Body, Exchange, WireEncoder, read_wire
 from convtui.log.wire_writer import RawBody, RawExchange, WireLog
 from convtui.models.context import current_call
 from convtui.models.litellm_client import LitellmClients
-from convtui.models.wire import WireCapture, attributed
+from convtui.models.wire import WireCapture
 from convtui.secrets.redactor import Redactor
 from tests.fakes.openai_script import FakeReply
 from tests.fakes.openai_server import OpenAIServerThread, free_port
 from tests.models.conftest import KEY
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+
+
+@contextmanager
+def attributed(call: int | None) -> Iterator[None]:
+    """Attributes the traffic of this context to the model call with this `seq`."""
+    token = current_call.set(call)
+    try:
+        yield
+    finally:
+        current_call.reset(token)
 
 
 class Captured(list[RawExchange]):
@@ -209,12 +220,6 @@ def test_installing_is_undone_and_nests() -> None:
     assert (httpx.Client.send, httpx.AsyncClient.send) == before
     assert [(len(c), c[-1].cut_off) for c in (outer, inner)] == [(2, True), (2, True)]
     held.close()
-
-
-def test_attribution_ends_with_its_block() -> None:
-    with attributed(7):
-        assert current_call.get() == 7
-    assert current_call.get() is None
 
 
 async def test_long_bodies_are_bounded() -> None:

@@ -14,6 +14,7 @@ from convtui.log.reader import digest_until
 from convtui.log.run_summary import log_files, summarise
 from convtui.log.writer import LogWriter
 from convtui.records.models import ConversationEnded, Header, ParentRef, Record, TurnCommitted
+from convtui.records.values import as_object
 from convtui.secrets.redactor import Redactor
 from convtui.text.boundary import safe_name
 from convtui.text_checks.text_checks import TextChecks
@@ -66,7 +67,7 @@ def _header_of(path: Path) -> dict[str, Any]:
             header = json.loads(file.readline(_HEADER))
     except (OSError, ValueError, RecursionError):
         return {}
-    return header if isinstance(header, dict) else {}
+    return as_object(header)
 
 
 class Parents:
@@ -101,9 +102,8 @@ class Parents:
         if self._sessions is None:
             self._sessions = {}
             for entry in log_files(self._folder):
-                told = _header_of(Path(entry.path)).get("imported")
-                told = told if isinstance(told, dict) else {}
-                key = str(told.get("format")), str(told.get("session_id"))
+                imported = as_object(_header_of(Path(entry.path)).get("imported"))
+                key = str(imported.get("format")), str(imported.get("session_id"))
                 self._sessions.setdefault(key, Path(entry.path))
         return self._sessions
 

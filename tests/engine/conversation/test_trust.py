@@ -119,7 +119,7 @@ def test_a_log_of_somebody_elses_asks_for_each_and_runs_nothing(
     assert not list(tmp_path.glob("*marker")) and not (tmp_path / "new").exists()
     named = items(Scenario.from_public(header_of(log)["scenario"]))
     top = place.partition("[]")[0]
-    assert any(item.place.startswith(top) for item in named)
+    assert any(item.field.startswith(top) for item in named)
     assert set(error.consent["items"]) == {item.key for item in named}
     prepared(log, tmp_path, vouched=error.consent["items"])  # a yes to all that is asked is enough
 
@@ -385,7 +385,7 @@ def test_a_flag_vouches_for_its_own_part_only(tmp_path: Path) -> None:
         "tools": ["tools.py:run"],
     }
     scenario = Scenario.from_data(data, base=tmp_path)
-    by_place = {item.place: item.key for item in items(scenario)}
+    by_place = {item.field: item.key for item in items(scenario)}
     assert set(by_place) == {"provider.use", "provider.params.api_base", "tools[]"}
     assert vouched_for(scenario, {"provider.use"}) == [by_place["provider.use"]]
     assert vouched_for(scenario, {"provider.params"}) == [by_place["provider.params.api_base"]]

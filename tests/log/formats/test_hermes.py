@@ -24,7 +24,7 @@ from convtui.log.formats import json_objects
 from convtui.log.formats.hermes import database as hermes_database
 from convtui.log.formats.hermes import format
 from convtui.log.formats.hermes.messages import message_of
-from convtui.log.formats.hermes.records import Ending, Teller
+from convtui.log.formats.hermes.records import Ending, HermesReader
 from convtui.log.formats.hermes.sessions import termination_of
 from convtui.log.formats.registry import Imported, Source, by_name, reader_for
 from convtui.log.formats.store import Parents, place_of, store
@@ -358,15 +358,15 @@ ROWS = st.fixed_dictionaries(
 @settings(max_examples=25)
 @given(rows=st.lists(ROWS | JSON, max_size=6))
 def test_whatever_stands_in_a_message(rows: list[Any]) -> None:
-    teller = Teller("cli", "persona", NOW)
-    told = list(teller.begin({}))
+    reader = HermesReader("cli", "persona", NOW)
+    records = reader.begin({})
     for place, row in enumerate(rows):
         message = message_of(row, f"messages[{place}]")
         assert message.digest()
-        told += teller.tell(message)
-    told += teller.end(Ending({"kind": "completed", "by": "harness", "reason": ""}))
+        records += reader.read(message)
+    records += reader.end(Ending({"kind": "completed", "by": "harness", "reason": ""}))
     transcript = Transcript()
-    for number, (t, record) in enumerate(told):
+    for number, (t, record) in enumerate(records):
         line = encode({"seq": number, "t": t, **record.payload()})
         # Floats that JSON has no word for would make the log unreadable.
         transcript.apply(json.loads(line, parse_constant=pytest.fail))

@@ -15,6 +15,7 @@ from typing import Any, Final
 from convtui.errors import FileError
 from convtui.log.formats.json_objects import kind_of, parse_json
 from convtui.records.times import parse_time
+from convtui.records.values import as_text
 
 COMPACTION: Final = ("[CONTEXT COMPACTION", "[CONTEXT SUMMARY]:")
 """What a message begins with that stands for earlier ones."""
@@ -39,11 +40,11 @@ _MAX_TIME: Final = 1e11
 
 @dataclass(slots=True)
 class Message:
-    """One message. `place` says where it stands, for sentences about it."""
+    """One message. `address` names it in its file, in sentences about it."""
 
     role: str
     text: str
-    place: str
+    address: str
     line: int | None = None
     """The line of the file, where every message has one of its own."""
     content: Any = None
@@ -84,16 +85,16 @@ class Message:
         return json.dumps(said, sort_keys=True).encode()
 
 
-def message_of(data: Any, place: str, line: int | None = None) -> Message:
+def message_of(data: Any, address: str, line: int | None = None) -> Message:
     """A message of any of the files; `data` is what stands there."""
     if not isinstance(data, Mapping):
-        found = Message("", "", place, line, content=plain(data))
-        found.problems.append(f"{place}: is no message, but {kind_of(data)}")
+        found = Message("", "", address, line, content=plain(data))
+        found.problems.append(f"{address}: is no message, but {kind_of(data)}")
         return found
     fields = {str(key): plain(value) for key, value in data.items() if value is not None}
-    found = Message(_text(fields.get("role")), "", place, line, id=fields.get("id"))
+    found = Message(as_text(fields.get("role")), "", address, line, id=fields.get("id"))
     if not found.role and "role" in fields:
-        found.problems.append(f"{place}: role must be text, not {kind_of(fields['role'])}")
+        found.problems.append(f"{address}: role must be text, not {kind_of(fields['role'])}")
         found.more["role"] = fields["role"]
     content = _content(fields.get("content"))
     if isinstance(content, str):
@@ -101,12 +102,12 @@ def message_of(data: Any, place: str, line: int | None = None) -> Message:
     elif content is not None:
         found.text, found.content = text_of(content), content
         if not isinstance(content, (list, dict)):
-            found.problems.append(f"{place}: content must be text, not {kind_of(content)}")
+            found.problems.append(f"{address}: content must be text, not {kind_of(content)}")
     found.calls = _calls(fields.get("tool_calls"), found)
-    found.call_id = _text(fields.get("tool_call_id"))
-    found.name = _text(fields.get("tool_name") or fields.get("name"))
+    found.call_id = as_text(fields.get("tool_call_id"))
+    found.name = as_text(fields.get("tool_name") or fields.get("name"))
     found.at = _time(fields.get("timestamp"))
-    found.finish = _text(fields.get("finish_reason")) or None
+    found.finish = as_text(fields.get("finish_reason")) or None
     for name in _DECODED:
         if isinstance(fields.get(name), str):
             fields[name] = _decoded(fields[name])
@@ -207,7 +208,7 @@ def _calls(value: Any, found: Message) -> list[dict[str, Any]]:
     calls = given if isinstance(given, list) else [given]
     good = [call for call in calls if isinstance(call, dict)]
     if len(good) < len(calls):
-        found.problems.append(f"{found.place}: tool_calls is no list of calls")
+        found.problems.append(f"{found.address}: tool_calls is no list of calls")
         found.more["tool_calls"] = value
     return good
 
@@ -224,10 +225,6 @@ def _reasoning(fields: Mapping[str, Any]) -> str | None:
         for name in ("summary", "thinking", "text")
     ]
     return "\n".join(text for text in texts if isinstance(text, str) and text) or None
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _time(value: Any) -> float | None:

@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from convtui.log.formats.findings import Finding
 from convtui.log.formats.hermes.messages import Message, plain
-from convtui.log.formats.hermes.records import Ending, Teller
+from convtui.log.formats.hermes.records import Ending, HermesReader
 from convtui.log.formats.json_objects import file_time
 from convtui.log.formats.registry import Imported, Listed, ParentIn
 from convtui.records.codec import Speaker
 from convtui.records.models import Record
+from convtui.records.values import as_text
 
 PERSONA: Final = "user"
 PROVIDER: Final = "hermes"
@@ -61,8 +62,7 @@ class Session:
 
     def text(self, name: str) -> str:
         """A column that is text; empty where it is none."""
-        value = self.columns.get(name)
-        return value if isinstance(value, str) else ""
+        return as_text(self.columns.get(name))
 
     def number(self, name: str) -> float | None:
         """A column that is a number that is not negative."""
@@ -198,19 +198,19 @@ class _Records:
     def __iter__(self) -> Iterator[tuple[float, Record]]:
         session, ending = self.session, self.session._ending()
         parent = session.parent if session.relation == "compress" else None
-        teller = Teller(
+        reader = HermesReader(
             session.text("source") or session.text("platform") or "default",
             self.first,
             session.began,
-            rows_in=(parent.count or 0) if parent is not None else 0,
+            messages_before=(parent.count or 0) if parent is not None else 0,
         )
-        yield from teller.begin(session.kept)
+        yield from reader.begin(session.kept)
         for message in session.messages():
             if isinstance(message, Finding):
-                yield from teller.damaged(message)
+                yield from reader.finding(message)
             else:
-                yield from teller.tell(message)
-        yield from teller.end(ending)
+                yield from reader.read(message)
+        yield from reader.end(ending)
         self.imported.termination = ending.termination
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.log.formats.json_objects import parse_json
+from convtui.records.values import as_text
 
 _THINK: Final = re.compile(r"\s*<think>")
 _THINK_LINE: Final = re.compile(r"(?m)^[ \t]*<think>")
@@ -171,12 +172,7 @@ def _response(body: str) -> tuple[str, str, Any]:
         return "", "", body
     if not isinstance(value, dict) or "content" not in value:
         return "", "", body
-    id_, name = value.get("tool_call_id"), value.get("name")
-    return (
-        id_ if isinstance(id_, str) else "",
-        name if isinstance(name, str) else "",
-        value["content"],
-    )
+    return as_text(value.get("tool_call_id")), as_text(value.get("name")), value["content"]
 
 
 def reply_of(text: str, reasoning: str | None, calls: list[tuple[str, Any]]) -> str:

@@ -15,14 +15,14 @@ import re
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.log.formats.findings import Finding, finding_of
 from convtui.log.formats.hermes.messages import Message, message_of, plain, result_of, text_of
-from convtui.log.formats.hermes.records import Ending, Teller
+from convtui.log.formats.hermes.records import Ending, HermesReader
 from convtui.log.formats.hermes.sessions import PERSONA, PROVIDER
 from convtui.log.formats.hermes.tags import response_of, responses_in, said_in
 from convtui.log.formats.hermes.trajectory_export import PLAIN_ROLES, TRAJECTORY, write
@@ -31,6 +31,7 @@ from convtui.log.formats.registry import Format, Imported, Listed
 from convtui.records.codec import Speaker
 from convtui.records.models import Record
 from convtui.records.times import parse_time
+from convtui.records.values import as_text
 
 MAX_RATIO: Final = 200
 FREE: Final = 64 << 20
@@ -183,24 +184,24 @@ class Trajectory:
             id=str(self.line),
             title=first[:_PREVIEW],
             model=self._model,
-            created_at=parse_time(self._text("timestamp")),
+            created_at=self._time,
             messages=len(self.messages),
             ended=ended,
         )
 
-    def _text(self, name: str) -> str:
-        value = self.data.get(name)
-        return value if isinstance(value, str) else ""
-
     @property
     def _model(self) -> str:
-        return self._text("model")
+        return as_text(self.data.get("model"))
+
+    @property
+    def _time(self) -> datetime | None:
+        return parse_time(as_text(self.data.get("timestamp")))
 
     def imported(self) -> Imported:
         """The conversation, ready to be written as a log."""
         digest = hashlib.sha256(b"hermes-trajectory\n")
         digest.update(json.dumps(self.data, sort_keys=True).encode())
-        at = parse_time(self._text("timestamp"))
+        at = self._time
         told = {
             "format": TRAJECTORY,
             "created_at_from": "timestamp" if at is not None else "file's date",
@@ -215,11 +216,11 @@ class Trajectory:
         counted = isinstance(calls, int) and not isinstance(calls, bool) and calls > 0
         ending = Ending(_termination(self.data), None, {"provider": {"calls": calls}} if counted
                         else None)  # fmt: skip
-        teller = Teller("default", first)
-        records: list[tuple[float, Record]] = list(teller.begin({}))
+        reader = HermesReader("default", first)
+        records: list[tuple[float, Record]] = list(reader.begin({}))
         for message in self.messages:
-            records += teller.tell(message)
-        records += teller.end(ending)
+            records += reader.read(message)
+        records += reader.end(ending)
         return Imported(
             id=digest.hexdigest()[:32],
             created_at=(at or file_time(self.path)).astimezone(UTC),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from convtui.log.formats.json_objects import JsonObject
+from convtui.records.values import as_list, as_object
 
 # --- stop reasons and usage
 
@@ -76,7 +77,7 @@ def usage_in(usage: JsonObject | None, unknown: Sequence[Any] = ()) -> dict[str,
 
 def usage_out(usage: Any) -> tuple[dict[str, Any], list[str]]:
     """Usage in their words, and the figures that are zero there because they are not known."""
-    given = usage if isinstance(usage, dict) else {}
+    given = as_object(usage)
     found: dict[str, Any] = {}
     unknown: list[str] = []
     for theirs, ours in USAGE.items():
@@ -192,7 +193,7 @@ def messages_out(messages: list[Any]) -> tuple[str | None, list[dict[str, Any]]]
             if place == 0 and isinstance(content, str):
                 system = content
             else:
-                found.append({"role": "system", "content": as_text(content)})
+                found.append({"role": "system", "content": text_or_json(content)})
         elif role == "tool":
             block = {
                 "type": "tool_result",
@@ -215,7 +216,7 @@ def messages_out(messages: list[Any]) -> tuple[str | None, list[dict[str, Any]]]
     return system, found
 
 
-def as_text(value: Any) -> str:
+def text_or_json(value: Any) -> str:
     """Text as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
@@ -226,14 +227,17 @@ def _blocks(content: Any) -> list[dict[str, Any]]:
     if isinstance(content, list) and all(
         isinstance(part, dict) and isinstance(part.get("type"), str) for part in content
     ):
-        return [dict(part) if part["type"] in _OURS else _text(as_text(part)) for part in content]
-    return [_text(as_text(content))]
+        return [
+            dict(part) if part["type"] in _OURS else _text_block(text_or_json(part))
+            for part in content
+        ]
+    return [_text_block(text_or_json(content))]
 
 
 _OURS: Final = ("text", "thinking", "image", "document", "audio", "citation")
 
 
-def _text(text: str) -> dict[str, Any]:
+def _text_block(text: str) -> dict[str, Any]:
     return {"type": "text", "text": text}
 
 
@@ -242,14 +246,13 @@ def response_blocks(content: Any, calls: Any, reasoning: Any) -> list[dict[str, 
     found: list[dict[str, Any]] = []
     if isinstance(reasoning, str) and reasoning:
         found.append({"type": "thinking", "thinking": reasoning})
-    calls = calls if isinstance(calls, list) else []
+    calls = as_list(calls)
     if content not in (None, "") or not calls:
         found += _blocks("" if content is None else content)
     for call in calls:
         if not isinstance(call, dict):
             continue
-        function = call.get("function")
-        function = function if isinstance(function, dict) else {}
+        function = as_object(call.get("function"))
         found.append(
             {
                 "type": "tool_use",
@@ -294,7 +297,7 @@ def params_out(params: Any, tools: Any) -> dict[str, Any]:
     """The parameters of a request; those they have no name for are extensions."""
     found: dict[str, Any] = {}
     extensions: dict[str, Any] = {}
-    for name, value in (params if isinstance(params, dict) else {}).items():
+    for name, value in as_object(params).items():
         if name in _PARAMS:
             found[name] = value
         else:

@@ -11,6 +11,7 @@ import re
 from typing import Any, Final
 
 from convtui.log.formats.json_objects import JsonObject
+from convtui.records.values import as_object
 
 _TOKEN: Final = re.compile(
     r"\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<number>-?\d+(?:\.\d+)?)"
@@ -124,7 +125,7 @@ def from_debug(text: str) -> dict[str, Any]:
     if not isinstance(value, tuple):
         raise ValueError("it is no termination")
     inside = _as_json(value)
-    return {"kind": _snake(value[0]), **(inside if isinstance(inside, dict) else {})}
+    return {"kind": _snake(value[0]), **as_object(inside)}
 
 
 def shape_of(payload: JsonObject) -> tuple[dict[str, Any] | None, str]:
@@ -194,8 +195,7 @@ def ending_out(termination: dict[str, Any], *, at_turn: int, turns: int) -> dict
     """
     kind, by = termination.get("kind"), termination.get("by")
     reason = str(termination.get("reason") or "")
-    told = termination.get("detail")
-    detail: dict[str, Any] = told if isinstance(told, dict) else {}
+    detail = as_object(termination.get("detail"))
     if kind in ("completed", "early_termination", "stopped"):
         signal = termination.get("signal")
         if kind == "early_termination" and isinstance(signal, str):

@@ -21,7 +21,7 @@ from convtui.log.formats.findings import Finding, NewerError
 from convtui.log.formats.json_objects import JsonObject, file_time, is_empty
 from convtui.log.formats.oharness.events import MAJOR, NAMESPACE, Event, events, is_events
 from convtui.log.formats.oharness.export import write
-from convtui.log.formats.oharness.records import Teller, opening_of
+from convtui.log.formats.oharness.records import OharnessReader, opening_of
 from convtui.log.formats.oharness.turns import Opening
 from convtui.log.formats.registry import Format, Imported
 from convtui.records.models import Record
@@ -85,7 +85,7 @@ class _Run:
         except NewerError:
             raise
         except FileError:
-            # It is a finding when the events are told.
+            # It is a finding when the events are read.
             return
 
     def _look(self, event: Event) -> None:
@@ -191,7 +191,7 @@ def _imported(path: Path, run: _Run, *, first: bool) -> Imported:
 
 @dataclass(slots=True)
 class _Records:
-    """The records of a run, told while the file is read. Every pass begins anew."""
+    """The records of a run, made while the file is read. Every pass begins anew."""
 
     path: Path
     run: str
@@ -201,19 +201,19 @@ class _Records:
     """Whether the file begins with this run: what is wrong before any event is its own."""
 
     def __iter__(self) -> Iterator[tuple[float, Record]]:
-        teller = Teller(self.imported.created_at, self.opening)
+        reader = OharnessReader(self.imported.created_at, self.opening)
         last = self.run if self.first else None
         for in_line, _ in events(self.path):
             for event in in_line:
                 if isinstance(event, Finding):
                     if last == self.run:
-                        yield from teller.finding(event)
+                        yield from reader.finding(event)
                     continue
                 last = event.run
                 if event.run == self.run:
-                    yield from teller.tell(event, self.path)
-        yield from teller.end()
-        self.imported.termination = teller.termination
+                    yield from reader.read(event, self.path)
+        yield from reader.end()
+        self.imported.termination = reader.termination
 
 
 FORMAT = Format(

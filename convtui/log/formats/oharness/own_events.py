@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -11,16 +11,26 @@ from convtui.errors import FileError
 from convtui.log.formats.json_objects import JsonObject, in_words
 from convtui.log.formats.oharness.events import NAMESPACE, Event
 from convtui.log.formats.oharness.turns import Turns
-from convtui.records.models import Speaker, Termination, TurnDiscarded, TurnInactive
+from convtui.records.models import (
+    LlmResponse,
+    Speaker,
+    Termination,
+    TurnDiscarded,
+    TurnInactive,
+    UserDecided,
+)
 
 
-class OwnEvents(Turns):
+class OwnEvents:
     """Takes back what an export of ours had no event for.
 
     Raises `FileError` for events that are not as ours are.
     """
 
-    def _own(self, event: Event) -> bool:
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+
+    def take(self, event: Event) -> bool:
         """Takes an event of ours; False for one that is none."""
         payload = event.payload
         space = payload.text("namespace") or ""
@@ -29,84 +39,74 @@ class OwnEvents(Turns):
             handler(self, payload)
         return handler is not None
 
-    def _note_session(self, note: JsonObject) -> None:
-        if self._in_session:
-            self._finish(None)
-        first = note.text("first_speaker") or "persona"
-        if first not in ("persona", "provider"):
-            raise note.wrong("first_speaker", "must be persona or provider")
-        told = {"session_type": note.text("session_type") or "default", "first_speaker": first}
-        self._begin(**told, max_turns=note.whole("max_turns"))
+    def _session(self, note: JsonObject) -> None:
+        if self._turns.builder.in_session:
+            self._turns.finish(None)
+        first = _speaker(note, "first_speaker", note.text("first_speaker") or "persona")
+        session_type = note.text("session_type") or "default"
+        self._turns.begin_own(session_type, first, note.whole("max_turns"))
 
-    def _note_session_ended(self, note: JsonObject) -> None:
-        if self._in_session:
-            self._finish(_termination(note))
+    def _session_ended(self, note: JsonObject) -> None:
+        if self._turns.builder.in_session:
+            self._turns.finish(_termination(note))
 
-    def _note_ended(self, note: JsonObject) -> None:
-        self.termination = _termination(note) or self.termination
+    def _ended(self, note: JsonObject) -> None:
+        self._turns.termination = _termination(note) or self._turns.termination
 
-    def _note_turn(self, note: JsonObject) -> None:
-        speaker = note.text("speaker")
-        if speaker not in ("persona", "provider"):
-            raise note.wrong("speaker", "must be persona or provider")
-        side: Speaker = "provider" if speaker == "provider" else "persona"
-        self._notes[side] = note
+    def _turn(self, note: JsonObject) -> None:
+        speaker = _speaker(note, "speaker", note.text("speaker"))
+        self._turns.notes[speaker] = note
         if note.flag("discarded"):
-            self._discarded(side, note)
+            self._discarded(speaker, note)
         elif note.flag("inactive"):
-            self._inactive(side, note)
+            self._inactive(speaker, note)
         elif note.flag("said"):
-            self._persona(note.text("text") or "")
+            self._turns.say(note.text("text") or "")
 
     def _inactive(self, speaker: Speaker, note: JsonObject) -> None:
-        self._notes.pop(speaker)
-        if speaker == "provider":
-            self._reply()
-            at = self._at
-        else:
-            at = self._start("persona")
+        builder = self._turns.builder
+        del self._turns.notes[speaker]
+        self._turns.start(speaker)
         text, reason = note.text("text") or "", note.text("reason") or "inactive"
-        self._add(TurnInactive(**at, speaker=speaker, text=text, reason=reason))
-        self._open = False
-        self._attempt = 1
+        builder.add(TurnInactive(**builder.envelope, speaker=speaker, text=text, reason=reason))
+        self._turns.drop()
 
     def _discarded(self, speaker: Speaker, note: JsonObject) -> None:
-        self._notes.pop(speaker)
-        if speaker == "provider":
-            self._reply()
-            at = self._at
-        else:
-            at = self._start("persona")
+        builder = self._turns.builder
+        del self._turns.notes[speaker]
+        self._turns.start(speaker)
         outcome = note.text("outcome") or "end"
         if outcome not in ("end", "retry", "skip"):
             raise note.wrong("outcome", "must be end, retry or skip")
-        signals = [found.data for found in note.objects("signals")]
-        made: Literal["end", "retry", "skip"] = (
-            "end" if outcome == "end" else "retry" if outcome == "retry" else "skip"
-        )
+        signals = [signal.data for signal in note.objects("signals")]
         text = note.text("text") or ""
-        self._add(
-            TurnDiscarded(
-                **at,
-                speaker=speaker,
-                text=text,
-                raw=note.text("raw") or text,
-                signals=signals,
-                hook=note.text("hook") or "not recorded",
-                outcome=made,
-                human=note.flag("human"),
+        builder.add(
+            TurnDiscarded.model_validate(
+                {
+                    **builder.envelope,
+                    "speaker": speaker,
+                    "text": text,
+                    "raw": note.text("raw") or text,
+                    "signals": signals,
+                    "hook": note.text("hook") or "not recorded",
+                    "outcome": outcome,
+                    "human": note.flag("human"),
+                }
             )
         )
-        self._open = False
-        self._attempt = self._attempt + 1 if made == "retry" else 1
+        self._turns.drop(again=outcome == "retry")
 
-    def _note_decision(self, note: JsonObject) -> None:
-        self._begin()
-        self._held.append(("decision", note))
+    def _decision(self, note: JsonObject) -> None:
+        self._turns.hold(UserDecided, note)
 
-    def _note_reply(self, note: JsonObject) -> None:
-        self._begin()
-        self._held.append(("reply", note))
+    def _reply(self, note: JsonObject) -> None:
+        self._turns.hold(LlmResponse, note)
+
+
+def _speaker(note: JsonObject, name: str, value: str | None) -> Speaker:
+    if value not in ("persona", "provider"):
+        raise note.wrong(name, "must be persona or provider")
+    return "provider" if value == "provider" else "persona"
 
 
 def _termination(note: JsonObject) -> dict[str, Any] | None:
@@ -121,10 +121,10 @@ def _termination(note: JsonObject) -> dict[str, Any] | None:
 
 
 _NOTES: Final[dict[str, Callable[[OwnEvents, JsonObject], None]]] = {
-    "session": OwnEvents._note_session,
-    "session.ended": OwnEvents._note_session_ended,
-    "ended": OwnEvents._note_ended,
-    "turn": OwnEvents._note_turn,
-    "decision": OwnEvents._note_decision,
-    "reply": OwnEvents._note_reply,
+    "session": OwnEvents._session,
+    "session.ended": OwnEvents._session_ended,
+    "ended": OwnEvents._ended,
+    "turn": OwnEvents._turn,
+    "decision": OwnEvents._decision,
+    "reply": OwnEvents._reply,
 }

@@ -8,12 +8,13 @@ that was exported says in `user.log` events what oharness has no event for; they
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.log.formats.findings import Finding, finding_of
-from convtui.log.formats.json_objects import ForeignEvent, JsonObject, arguments_of
+from convtui.log.formats.json_objects import JsonObject, arguments_of
 from convtui.log.formats.oharness.blocks import (
     UNKNOWN,
     blocks_of,
@@ -30,7 +31,9 @@ from convtui.log.formats.oharness.blocks import (
 from convtui.log.formats.oharness.endings import ending_in, shape_of
 from convtui.log.formats.oharness.events import Event
 from convtui.log.formats.oharness.own_events import OwnEvents
-from convtui.log.formats.oharness.turns import Opening
+from convtui.log.formats.oharness.turns import Opening, Turns
+from convtui.log.formats.record_builder import RecordBuilder
+from convtui.log.requests import RequestChain
 from convtui.records.models import (
     LlmFailed,
     LlmRequest,
@@ -42,45 +45,51 @@ from convtui.records.models import (
     ToolReturned,
     UserEnded,
 )
-
-_NOTHING: Final[dict[str, Any]] = {}
+from convtui.secrets.redactor import Redactor
 
 
 def opening_of(request: JsonObject) -> Opening:
     """What was said before the first reply, as the first request has it."""
-    found: Opening = []
+    opening: Opening = []
     for message in request.objects("messages"):
         role, blocks = message.text("role"), blocks_of(message)
         texts = [block for block in blocks if block.text("type") == "text"]
         if role in ("user", "assistant") and texts:
-            found.append(("persona" if role == "user" else "provider", text_of(texts)))
-    return found
+            opening.append(("persona" if role == "user" else "provider", text_of(texts)))
+    return opening
 
 
-class Teller(OwnEvents):
+class OharnessReader:
     """Turns the events of one run into records, one after the other.
 
     An event whose payload is of the wrong shape is a finding, and is kept as it is.
     """
 
+    def __init__(self, created: datetime, opening: Opening) -> None:
+        self._created = created
+        self._builder = RecordBuilder("oharness")
+        self._turns = Turns(self._builder, opening)
+        self._own_events = OwnEvents(self._turns)
+        # What is digested is what is written: a writer takes secrets out as well.
+        self._chain = RequestChain(Redactor.of_process().data)
+        self._next_seq = 0
+        self._unread = 0
+        """Lines since the last event that may have been events."""
+        self._ended_by_user = False
+        self._over = False
+
+    @property
+    def termination(self) -> dict[str, Any] | None:
+        """How the run ended, as far as the events that were read say."""
+        return self._turns.termination
+
     # --- the stream
 
-    def tell(self, event: Event, path: Path) -> list[tuple[float, Record]]:
+    def read(self, event: Event, path: Path) -> list[tuple[float, Record]]:
         """The records of the next event of a file."""
-        self._line = event.line
         if event.at is not None:
-            self._t = max(self._t, (event.at - self._created).total_seconds())
-        expected = (self._next_seq, self._next_seq + self._unread)
-        self._unread = 0
-        if event.seq is None:
-            self._next_seq += 1
-        elif not expected[0] <= event.seq <= expected[1]:
-            self._warn(
-                "seq_gap",
-                f"line {event.line}: seq is {event.seq} where {self._next_seq} was expected",
-            )
-        if event.seq is not None:
-            self._next_seq = event.seq + 1
+            self._builder.advance((event.at - self._created).total_seconds())
+        self._check_seq(event)
         handler = _HANDLERS.get(event.kind)
         if self._over or handler is None:
             self._keep(event)
@@ -88,47 +97,45 @@ class Teller(OwnEvents):
             try:
                 handler(self, event)
             except FileError as error:
-                self._found(finding_of(error, path, event.line, "bad_value"))
+                self._note(finding_of(error, path, event.line, "bad_value"))
                 self._keep(event)
-        return self._flush()
+        return self._builder.take()
 
     def finding(self, finding: Finding) -> list[tuple[float, Record]]:
         """Something in the file that could not be read."""
         self._unread += finding.code != "not_utf8"
-        self._found(finding)
-        return self._flush()
-
-    def _found(self, finding: Finding) -> None:
-        where = {"session": self._session} if self._in_session else {}
-        self._add(finding.warned(**where))
+        self._note(finding)
+        return self._builder.take()
 
     def end(self) -> list[tuple[float, Record]]:
         """There are no more events."""
         if not self._over:
-            self._begin()
-            self._leave()
-            if self._held:
-                self._start("persona")
-            self._warn(
+            self._turns.end()
+            self._turns.warn(
                 "no_end", "the file has no run.finished: the run crashed, or was still going"
             )
-        return self._flush()
+        return self._builder.take()
 
-    def _flush(self) -> list[tuple[float, Record]]:
-        out, self._out = self._out, []
-        return [(self._t, record) for record in out]
+    def _check_seq(self, event: Event) -> None:
+        expected = (self._next_seq, self._next_seq + self._unread)
+        self._unread = 0
+        if event.seq is None:
+            self._next_seq += 1
+            return
+        if not expected[0] <= event.seq <= expected[1]:
+            self._warn("seq_gap", event, f"seq is {event.seq} where {expected[0]} was expected")
+        self._next_seq = event.seq + 1
+
+    def _warn(self, code: str, event: Event, message: str) -> None:
+        self._turns.warn(code, f"line {event.line}: {message}", event.line)
+
+    def _note(self, finding: Finding) -> None:
+        self._turns.warn(finding.code, finding.placed, finding.line)
 
     def _keep(self, event: Event) -> None:
         """An event that is nothing in our words."""
-        where: dict[str, Any] = {"session": self._session} if self._in_session else {}
-        if self._open:
-            where["turn"] = self._turn
         data = event.fields.data.get("payload")
-        self._add(
-            ForeignEvent(
-                **where, origin="oharness", event=event.kind, data=data, source=event.source
-            )
-        )
+        self._builder.keep(event.kind, data, source=event.source)
 
     # --- runs and turns
 
@@ -141,87 +148,92 @@ class Teller(OwnEvents):
             self._keep(event)
 
     def _on_run_finished(self, event: Event) -> None:
+        turns, builder = self._turns, self._builder
         shape, doubt = shape_of(event.payload)
         if doubt:
-            self._warn("import", doubt)
-        if self.termination is None:
-            self.termination = ending_in(shape, at_turn=self._turn, ended_by_user=self._by_user)
-        if self._session == 0:
-            self._begin()
-        if self._in_session:
-            self._finish(self.termination)
+            turns.warn("import", doubt)
+        if turns.termination is None:
+            turns.termination = ending_in(
+                shape, at_turn=builder.turn, ended_by_user=self._ended_by_user
+            )
+        if builder.session == 0:
+            turns.begin()
+        if builder.in_session:
+            turns.finish(turns.termination)
         self._over = True
 
     def _on_turn_started(self, event: Event) -> None:
         index = event.payload.whole("turn_index")
-        self._leave()
-        self._reply({**event.source, "turn_index": index})
+        self._turns.abandon()
+        self._turns.open_reply({**event.source, "turn_index": index})
 
     def _on_turn_finished(self, event: Event) -> None:
-        self._reply()
-        payload = event.payload
+        turns, builder = self._turns, self._builder
+        turns.open_reply()
+        reply, payload = turns.reply, event.payload
         stop, usage = payload.inner("stop_reason"), payload.inner("usage")
         payload.whole("tool_calls")
-        note = self._notes.get("provider")
-        text = note.text("text") if note is not None else None
-        marks = self._marks("provider")
-        if self._texts:
-            if text is not None and text != self._texts[-1]:
-                self._add(
-                    ResponseProcessed(**self._at, text=text, changed=True, hook="not recorded")
+        text = turns.noted_text()
+        marks = turns.marks("provider")
+        if reply.texts:
+            if text is not None and text != reply.texts[-1]:
+                builder.add(
+                    ResponseProcessed(
+                        **builder.envelope, text=text, changed=True, hook="not recorded"
+                    )
                 )
-            text = self._texts[-1] if text is None else text
-        elif text is None and self._failed:
-            self._open = False
-            self._attempt = 1
+            text = reply.texts[-1] if text is None else text
+        elif text is None and reply.failed:
+            turns.drop()
             return
         elif text is None:
-            self._warn("no_reply", f"line {event.line}: the file does not have this turn's reply")
+            self._warn("no_reply", event, "the file does not have this turn's reply")
             marks["empty"] = None
             finish, _ = finish_reason(stop)
             marks["metadata"] = {"stop_reason": finish, "usage": usage_in(usage)}
         if text == "" and stop is not None and stop.text("kind") == "tool_use":
             marks["empty"] = None
-        self._say(self._at, text or "", **marks)
-        self._open = False
+        builder.commit(text or "", **marks)
 
     # --- the model
 
     def _on_request(self, event: Event) -> None:
-        self._reply()
+        turns, builder = self._turns, self._builder
+        turns.open_reply()
         request = event.payload.inner("request")
         if request is None:
             raise event.payload.wrong("request", "is missing")
-        self._round += 1
-        self._waiting = True
-        self._asked_at = self._t if event.at is not None else None
-        made = self._chain.add(messages_in(request))
-        more = event.payload.rest("request")
-        self._call = self._add(
+        builder.next_round()
+        turns.reply.waiting = True
+        turns.reply.asked_at = builder.seconds if event.at is not None else None
+        seq = builder.add(
             LlmRequest(
-                **self._at, **self._rounds, params=params_in(request), source=event.source,
-                **made, **_kept(more),
+                **builder.round_envelope,
+                params=params_in(request),
+                source=event.source,
+                **self._chain.add(messages_in(request)),
+                **_more(event.payload.rest("request")),
             )
-        )  # fmt: skip
-        self._chain.placed(self._call)
+        )
+        turns.reply.call = seq
+        self._chain.placed(seq)
 
     @property
-    def _rounds(self) -> dict[str, Any]:
-        return {"round": self._round} if self._round > 1 else {}
-
-    @property
-    def _of_call(self) -> dict[str, Any]:
-        return {**self._at, **self._rounds, "call": self._call}
+    def _call(self) -> dict[str, Any]:
+        """The envelope of what belongs to the last request."""
+        return {**self._builder.round_envelope, "call": self._turns.reply.call}
 
     def _answered(self) -> None:
-        if not self._waiting:
-            self._round += 1
-            self._call = None
-        self._waiting = False
+        """What the last request came to: without one it makes a round of its own."""
+        reply = self._turns.reply
+        if not reply.waiting:
+            self._builder.next_round()
+            reply.call = None
+        reply.waiting = False
 
     def _on_response(self, event: Event) -> None:
-        self._reply()
-        payload = event.payload
+        self._turns.open_reply()
+        reply, payload = self._turns.reply, event.payload
         response = payload.inner("response")
         if response is None:
             raise payload.wrong("response", "is missing")
@@ -229,21 +241,22 @@ class Teller(OwnEvents):
             return  # the text is that of the turn, and of no reply
         blocks = blocks_of(response)
         self._answered()
-        self._failed = False
-        self._texts.append(text_of(blocks))
+        reply.failed = False
+        text = text_of(blocks)
+        reply.texts.append(text)
         finish, stop = finish_reason(response.inner("stop_reason"))
         usage = usage_in(response.inner("usage"), payload.items(UNKNOWN))
         took = None
-        if self._call is not None and self._asked_at is not None and event.at is not None:
-            took = round(self._t - self._asked_at, 6)
+        if reply.call is not None and reply.asked_at is not None and event.at is not None:
+            took = round(self._builder.seconds - reply.asked_at, 6)
         more = {
             **response.rest("id", "model", "content", "stop_reason", "usage"),
             **payload.rest("response", UNKNOWN),
         }
-        self._add(
+        self._builder.add(
             LlmResponse(
-                **self._of_call,
-                raw=self._texts[-1],
+                **self._call,
+                raw=text,
                 reasoning=reasoning_of(blocks),
                 tool_calls=tool_calls_of(blocks) or None,
                 finish_reason=finish,
@@ -254,16 +267,16 @@ class Teller(OwnEvents):
                 stop_reason=stop,
                 blocks=other_blocks(blocks) or None,
                 source=event.source,
-                **_kept(more),
+                **_more(more),
             )
         )
 
     def _on_retry(self, event: Event) -> None:
-        self._reply()
+        self._turns.open_reply()
         payload = event.payload
-        self._add(
+        self._builder.add(
             LlmRetry(
-                **self._of_call,
+                **self._call,
                 n=payload.whole("attempt") or 1,
                 # Theirs does not say how long it waited.
                 delay=payload.number("delay") or 0.0,
@@ -273,53 +286,53 @@ class Teller(OwnEvents):
         )
 
     def _on_failed(self, event: Event) -> None:
-        self._reply()
+        self._turns.open_reply()
         self._answered()
-        self._failed = True
+        self._turns.reply.failed = True
         payload = event.payload
-        self._add(
+        self._builder.add(
             LlmFailed(
-                **self._of_call,
+                **self._call,
                 error=_error(payload),
                 partial=payload.text("partial"),
                 source=event.source,
-                **_kept(payload.rest("reason", "partial")),
+                **_more(payload.rest("reason", "partial")),
             )
         )
 
     # --- tools
 
     def _on_tool_started(self, event: Event) -> None:
-        self._reply()
+        self._turns.open_reply()
         payload = event.payload
-        self._add(
+        self._builder.add(
             ToolCalled(
-                **self._of_call,
+                **self._call,
                 id=payload.text("tool_use_id") or "",
                 name=payload.text("tool_name") or "unknown",
                 **arguments_of(payload.data.get("input")),
                 source=event.source,
-                **_kept(payload.rest("tool_use_id", "tool_name", "input")),
+                **_more(payload.rest("tool_use_id", "tool_name", "input")),
             )
         )
 
     def _on_tool_returned(self, event: Event) -> None:
-        self._reply()
+        self._turns.open_reply()
         payload = event.payload
         ok = event.kind == "tool.call.finished"
         result = result_of(payload.data.get("output")) if ok else payload.text("reason")
         value = payload.data.get("value")
         known = ("tool_use_id", "tool_name", "output", "reason", "value", "error_kind")
-        self._add(
+        self._builder.add(
             ToolReturned(
-                **self._of_call,
+                **self._call,
                 id=payload.text("tool_use_id") or "",
                 name=payload.text("tool_name") or "unknown",
                 ok=ok,
                 result=result if value is None else value,
                 error_kind=payload.text("error_kind"),
                 source=event.source,
-                **_kept(payload.rest(*known)),
+                **_more(payload.rest(*known)),
             )
         )
 
@@ -330,36 +343,35 @@ class Teller(OwnEvents):
         text = payload.text("text")
         if text is None:
             raise payload.wrong("text", "is missing")
-        if self._open and self._texts:
-            # It was answered, so it was said.
-            self._say(self._at, self._texts[-1], **self._marks("provider"))
-            self._open = False
-        self._leave()
-        self._opening = []
-        more = _kept(payload.rest("simulator", "text"))
-        self._persona(text, simulator=payload.text("simulator"), source=event.source, **more)
+        self._turns.close_reply()
+        self._turns.say(
+            text,
+            simulator=payload.text("simulator"),
+            source=event.source,
+            **_more(payload.rest("simulator", "text")),
+        )
 
     def _on_user_ended(self, event: Event) -> None:
         payload = event.payload
-        self._leave()
-        self._by_user = True
-        at = self._start("persona")
-        self._add(
+        self._turns.abandon()
+        self._ended_by_user = True
+        self._turns.start_persona()
+        self._builder.add(
             UserEnded(
-                **at,
+                **self._builder.envelope,
                 simulator=payload.text("simulator") or "unknown",
                 reason=payload.text("reason") or "",
                 dropped_text=payload.text("dropped_text"),
                 sentinel=payload.text("sentinel"),
                 source=event.source,
-                **_kept(payload.rest("simulator", "reason", "dropped_text", "sentinel")),
+                **_more(payload.rest("simulator", "reason", "dropped_text", "sentinel")),
             )
         )
 
     # --- what anybody logs
 
     def _on_log(self, event: Event) -> None:
-        if not self._own(event):
+        if not self._own_events.take(event):
             self._keep(event)
 
 
@@ -367,25 +379,25 @@ def _error(payload: JsonObject) -> dict[str, Any]:
     return {"message": payload.text("reason") or "no reason is recorded"}
 
 
-def _kept(rest: dict[str, Any]) -> dict[str, Any]:
+def _more(rest: dict[str, Any]) -> dict[str, Any]:
     """Fields of a payload that are not known, as one field of its record."""
-    return {"more": rest} if rest else _NOTHING
+    return {"more": rest} if rest else {}
 
 
-_HANDLERS: Final[dict[str, Callable[[Teller, Event], None]]] = {
-    "meta": Teller._on_meta,
-    "run.started": Teller._on_run_started,
-    "run.finished": Teller._on_run_finished,
-    "turn.started": Teller._on_turn_started,
-    "turn.finished": Teller._on_turn_finished,
-    "llm.request": Teller._on_request,
-    "llm.response": Teller._on_response,
-    "llm.retry": Teller._on_retry,
-    "llm.failed": Teller._on_failed,
-    "tool.call.started": Teller._on_tool_started,
-    "tool.call.finished": Teller._on_tool_returned,
-    "tool.call.failed": Teller._on_tool_returned,
-    "user.simulated.message": Teller._on_message,
-    "user.simulated.ended": Teller._on_user_ended,
-    "user.log": Teller._on_log,
+_HANDLERS: Final[dict[str, Callable[[OharnessReader, Event], None]]] = {
+    "meta": OharnessReader._on_meta,
+    "run.started": OharnessReader._on_run_started,
+    "run.finished": OharnessReader._on_run_finished,
+    "turn.started": OharnessReader._on_turn_started,
+    "turn.finished": OharnessReader._on_turn_finished,
+    "llm.request": OharnessReader._on_request,
+    "llm.response": OharnessReader._on_response,
+    "llm.retry": OharnessReader._on_retry,
+    "llm.failed": OharnessReader._on_failed,
+    "tool.call.started": OharnessReader._on_tool_started,
+    "tool.call.finished": OharnessReader._on_tool_returned,
+    "tool.call.failed": OharnessReader._on_tool_returned,
+    "user.simulated.message": OharnessReader._on_message,
+    "user.simulated.ended": OharnessReader._on_user_ended,
+    "user.log": OharnessReader._on_log,
 }

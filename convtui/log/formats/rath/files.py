@@ -11,6 +11,7 @@ from typing import Any, Final
 from convtui.log.formats.rath.records import SYSTEM, content_of
 from convtui.log.formats.rath.rows import SCHEMA, line_of
 from convtui.records.codec import RecordDict
+from convtui.records.values import as_list, as_object, as_text
 
 PERSONA: Final = "convtui.persona"
 PROVIDER: Final = "convtui.provider"
@@ -21,10 +22,10 @@ _LINEAGE: Final = {"fork": "op_fork", "compress": "op_session_compress"}
 
 
 @dataclass(slots=True)
-class Round:
-    """A reply and the chunks after it: what its tools gave, or a system row."""
+class RoundRows:
+    """What the row of a reply holds, and the chunks after it: results of tools, system rows."""
 
-    raw: str
+    text: str
     calls: list[dict[str, Any]]
     after: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     more: dict[str, Any] = field(default_factory=dict)
@@ -110,29 +111,19 @@ def lineage(header: RecordDict, session: int) -> dict[str, Any]:
     }
 
 
-def rounds_in(messages: Any) -> list[Round]:
+def rounds_in(messages: Any) -> list[RoundRows]:
     """The rounds of a turn whose messages are known by value."""
-    found: list[Round] = []
+    rounds: list[RoundRows] = []
     for given in map(as_object, as_list(messages)):
         content = given.get("content")
         if given.get("role") == "assistant":
             calls = [call for call in as_list(given.get("tool_calls")) if as_object(call)]
-            found.append(Round(content if isinstance(content, str) else "", calls))
-        elif given.get("role") == "tool" and found:
+            rounds.append(RoundRows(as_text(content), calls))
+        elif given.get("role") == "tool" and rounds:
             id_ = str(given.get("tool_call_id", ""))
-            functions = {str(c.get("id", "")): c.get("function") for c in found[-1].calls}
+            functions = {str(c.get("id", "")): c.get("function") for c in rounds[-1].calls}
             text = content if isinstance(content, str) else content_of(content)
             name = str(as_object(functions.get(id_)).get("name") or "unknown")
             payload = {"tool_call_id": id_, "name": name, "content": text}
-            found[-1].after.append(("tool_result", payload))
-    return found
-
-
-def as_list(value: Any) -> list[Any]:
-    """A list as a new one; what is none is empty."""
-    return list(value) if isinstance(value, list) else []
-
-
-def as_object(value: Any) -> dict[str, Any]:
-    """An object; what is none is empty."""
-    return value if isinstance(value, dict) else {}
+            rounds[-1].after.append(("tool_result", payload))
+    return rounds

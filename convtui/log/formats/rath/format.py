@@ -22,7 +22,7 @@ from convtui.log.formats.findings import Finding, finding_of
 from convtui.log.formats.json_objects import JsonObject, file_time, is_empty
 from convtui.log.formats.rath.export import write
 from convtui.log.formats.rath.files import PERSONA, PROVIDER
-from convtui.log.formats.rath.records import Ending, Teller
+from convtui.log.formats.rath.records import Ending, RathReader
 from convtui.log.formats.rath.rows import (
     LINEAGE_KINDS,
     PARTIAL,
@@ -181,7 +181,7 @@ def _imported(path: Path) -> Imported:
 
 @dataclass(slots=True)
 class _Records:
-    """The records of a session, told while the file is read. Every pass begins anew."""
+    """The records of a session, made while the file is read. Every pass begins anew."""
 
     path: Path
     ending: Ending
@@ -190,20 +190,20 @@ class _Records:
     """Of the header and the trailer."""
 
     def __iter__(self) -> Iterator[tuple[float, Record]]:
-        teller = Teller(self.ending)
+        reader = RathReader(self.ending)
         of_line: dict[int | None, list[Finding]] = {}
         for finding in self.findings:
             of_line.setdefault(finding.line, []).append(finding)
         for found, _ in rows(self.path):
             for row in found:
                 if isinstance(row, Finding):
-                    yield from teller.finding(row)
+                    yield from reader.finding(row)
                     continue
                 for finding in of_line.pop(row.line, ()) if row.type != "chunk" else ():
-                    yield from teller.finding(finding)
-                yield from teller.tell(row, self.path)
-        yield from teller.end()
-        self.imported.termination = teller.termination
+                    yield from reader.finding(finding)
+                yield from reader.read(row, self.path)
+        yield from reader.end()
+        self.imported.termination = reader.termination
 
 
 FORMAT = Format(

@@ -13,13 +13,15 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.log.detail import TurnDetail
+from convtui.log.formats.export_fold import ExportFold, not_written, refuse_existing
 from convtui.log.formats.registry import Written
 from convtui.log.formats.vera.imported import ImportedRun
 from convtui.log.formats.vera.layout import Layout, end_after
 from convtui.log.formats.vera.transcripts import writable
 from convtui.log.reader import Log
 from convtui.records.codec import Speaker
-from convtui.records.times import EPOCH, later, parse_time
+from convtui.records.times import later
+from convtui.records.values import as_object
 from convtui.text.boundary import safe_name
 from convtui.transcript.fold import COMMITTED, INACTIVE, Flag, Session, Turn
 
@@ -51,9 +53,7 @@ def write(log: Log, out: Path) -> Written:
 
 
 def _write(texts: dict[Path, str]) -> None:
-    there = [path for path in texts if path.exists() or path.is_symlink()]
-    if there:
-        raise FileError(f"{there[0]}: is there already, and nothing is overwritten; see --out DIR")
+    refuse_existing(texts)
     written: list[Path] = []
     try:
         for path, text in texts.items():
@@ -64,7 +64,7 @@ def _write(texts: dict[Path, str]) -> None:
     except OSError as error:
         for path in written:
             path.unlink(missing_ok=True)
-        raise FileError(f"{path}: cannot be written: {error.strerror}") from error
+        raise not_written(path, error) from error
 
 
 class _Run:
@@ -72,27 +72,22 @@ class _Run:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._header = log.transcript.header
-        self._changed = 0
+        self._fold = ExportFold(log, "vera")
         self._differing: list[str] = []
-        told = self._header.get("imported")
-        vera = isinstance(told, dict) and told.get("format") == "vera"
-        self._told: dict[str, Any] = told if isinstance(told, dict) else {}
-        self._imported = ImportedRun(self._told if vera else {})
-        scenario = self._header.get("scenario")
-        self._scenario: dict[str, Any] = scenario if isinstance(scenario, dict) else {}
-        persona = self._scenario.get("persona")
-        self._persona: dict[str, Any] = persona if isinstance(persona, dict) else {}
-        provider = self._header.get("provider")
-        self._provider: dict[str, Any] = provider if isinstance(provider, dict) else {}
-        self._created = (parse_time(self._header["created_at"]) or EPOCH).astimezone()
+        self._told = as_object(self._fold.header.get("imported"))
+        """What the file said that the log was imported from, of whichever format."""
+        self._imported = ImportedRun(self._told if self._told.get("format") == "vera" else {})
+        self._scenario = as_object(self._fold.header.get("scenario"))
+        self._persona = as_object(self._scenario.get("persona"))
+        self._provider = self._fold.provider
+        self._created = self._fold.created.astimezone()
 
     # --- names
 
     @property
     def _user(self) -> str:
-        found = self._told.get("persona_model") or self._persona.get("model")
-        return str(found or self._persona.get("simulator") or "user")
+        model = self._told.get("persona_model") or self._persona.get("model")
+        return str(model or self._persona.get("simulator") or "user")
 
     @property
     def _chatbot(self) -> str:
@@ -133,7 +128,7 @@ class _Run:
         workflow = self._told.get("workflow") or named
         parts = [
             f"{tag:0<6}",
-            safe_name(str(self._header.get("persona", "")), default="persona"),
+            safe_name(str(self._fold.header.get("persona", "")), default="persona"),
             safe_name(self._user, default="model"),
         ]
         if isinstance(workflow, str):
@@ -160,18 +155,22 @@ class _Run:
 
     def transcript(self, session: Session, name: str) -> str:
         """A session's transcript, in the layout of the one that it was imported from."""
-        said = [(speaker, turn.text) for turn, speaker, _ in self._turns(session)]
+        texts = [(speaker, turn.text) for turn, speaker, _ in self._turns(session)]
         imported = self._imported.layout(session.index)
         layout = Layout() if imported is None else imported
-        if imported is None or imported.turns != len(said):
+        if imported is None or imported.turns != len(texts):
             layout = layout.without_places()
-            layout.ends = end_after(len(said), self._ended_by(session))
-        text = layout.render(said)
+            layout.ends = end_after(len(texts), self._ended_by(session))
+        text = layout.render(texts)
         problem = self._imported.problem(session.index, text)
         if problem:
             self._differing.append(f"{name}: {problem}")
         else:
-            self._changed += layout.changed(said)
+            self._fold.count(
+                "turns were changed where they would have been taken for other turns, or hold what"
+                " is no text",
+                layout.changed(texts),
+            )
         return text
 
     def log_of(self, session: Session) -> str:
@@ -179,55 +178,55 @@ class _Run:
         lines: list[str] = []
         seconds = session.started_at or 0.0
 
-        def say(text: str, level: str = "INFO") -> None:
+        def write(text: str, level: str = "INFO") -> None:
             at = later(self._created, seconds).strftime("%Y-%m-%d %H:%M:%S")
             lines.append(f"{at} - {level} - {_LOOKS_LOGGED.sub(' ', text)}\n")
 
-        say("=" * 60)
-        say("CONVERSATION STARTED")
-        say("=" * 60)
-        say("LLM1 Configuration:")
-        say(f"  - Model: {self._user}")
-        say(f"  - Prompt: {self._header.get('persona', '')}")
-        say("LLM2 Configuration:")
-        say(f"  - Name: {self._provider.get('name', '')}")
-        say(f"  - Model: {self._chatbot}")
-        say("Conversation Settings:")
+        write("=" * 60)
+        write("CONVERSATION STARTED")
+        write("=" * 60)
+        write("LLM1 Configuration:")
+        write(f"  - Model: {self._user}")
+        write(f"  - Prompt: {self._fold.header.get('persona', '')}")
+        write("LLM2 Configuration:")
+        write(f"  - Name: {self._provider.get('name', '')}")
+        write(f"  - Model: {self._chatbot}")
+        write("Conversation Settings:")
         if session.max_turns is not None:
-            say(f"  - Max Turns: {session.max_turns}")
-        say(f"  - Persona speaks first: {session.first_speaker != 'provider'}")
-        say("=" * 60)
+            write(f"  - Max Turns: {session.max_turns}")
+        write(f"  - Persona speaks first: {session.first_speaker != 'provider'}")
+        write("=" * 60)
         ended_by = self._ended_by(session)
-        said = list(self._turns(session))
+        turns = list(self._turns(session))
         before: str | None = None
-        for number, (turn, speaker, text) in enumerate(said, 1):
+        for number, (turn, speaker, text) in enumerate(turns, 1):
             detail = self._detail(turn)
             seconds = float((detail.records or [{}])[-1].get("t") or seconds)
-            say(f"TURN {number} - {speaker.upper()}")
-            say(f"Input: {_START_PROMPT if before is None else before}")
-            say(f"Response: {text}")
+            write(f"TURN {number} - {speaker.upper()}")
+            write(f"Input: {_START_PROMPT if before is None else before}")
+            write(f"Response: {text}")
             logging = _logging(detail, speaker)
             if turn.flags & Flag.HUMAN:
                 logging["human"] = True
-            say(f"response_id: {logging.get('response_id')}")
-            say(f"logging: {logging!r}")
-            if number == len(said) and ended_by is not None:
-                say(f"EARLY TERMINATION detected by {ended_by.upper()}", "WARNING")
-            say("-" * 40)
+            write(f"response_id: {logging.get('response_id')}")
+            write(f"logging: {logging!r}")
+            if number == len(turns) and ended_by is not None:
+                write(f"EARLY TERMINATION detected by {ended_by.upper()}", "WARNING")
+            write("-" * 40)
             before = text
         seconds = session.ended_at or seconds
         termination = session.termination or {}
         if termination.get("kind") == "failed":
             reason = str(termination.get("reason", "")).split("\n", 1)[0]
-            say(f"CONVERSATION FAILED | error={reason}", "ERROR")
-        say("=" * 60)
-        say("CONVERSATION COMPLETED")
-        say("=" * 60)
-        say(f"Total Turns: {len(said)}")
-        say(f"Early Termination: {ended_by is not None}")
+            write(f"CONVERSATION FAILED | error={reason}", "ERROR")
+        write("=" * 60)
+        write("CONVERSATION COMPLETED")
+        write("=" * 60)
+        write(f"Total Turns: {len(turns)}")
+        write(f"Early Termination: {ended_by is not None}")
         if session.started_at is not None and session.ended_at is not None:
-            say(f"Duration: {session.ended_at - session.started_at:.2f} seconds")
-        say("=" * 60)
+            write(f"Duration: {session.ended_at - session.started_at:.2f} seconds")
+        write("=" * 60)
         return "".join(lines).encode("utf-8", "replace").decode()
 
     def _detail(self, turn: Turn) -> TurnDetail:
@@ -240,32 +239,25 @@ class _Run:
         yield from self._imported.renamed()
         yield from self._imported.logs_anew()
         yield from self._differing
-        if self._changed:
-            yield (
-                f"{self._changed} turns were changed where they would have been taken for other"
-                " turns, or hold what is no text"
-            )
-        human = sum(
-            turn.status == COMMITTED and bool(turn.flags & Flag.HUMAN)
-            for turn in self._log.transcript.turns
+        turns = self._log.transcript.turns
+        self._fold.count(
+            "turns were said by a human: marked 'human': True in the logging of the .log files, for"
+            " which transcripts have no place",
+            sum(turn.status == COMMITTED and bool(turn.flags & Flag.HUMAN) for turn in turns),
         )
-        if human:
-            yield (
-                f"{human} turns were said by a human: marked 'human': True in the logging of the"
-                " .log files, for which transcripts have no place"
-            )
-        interim = sum(len(turn.interim) for turn in self._log.transcript.turns)
-        if interim:
-            yield (
-                f"{interim} texts were written beside tool calls and not said: they are in the"
-                " logging of the .log files, not in the transcripts"
-            )
-        dropped = sum(bool(t.flags & Flag.DISCARDED) for t in self._log.transcript.turns)
-        if dropped:
-            yield f"{dropped} discarded turns are left out, as VERA-MH does"
-        inactive = sum(turn.status == INACTIVE for turn in self._log.transcript.turns)
-        if inactive:
-            yield f"{inactive} inactive turns are left out"
+        self._fold.count(
+            "texts were written beside tool calls and not said: they are in the logging of the .log"
+            " files, not in the transcripts",
+            sum(len(turn.interim) for turn in turns),
+        )
+        self._fold.count(
+            "discarded turns are left out, as VERA-MH does",
+            sum(bool(turn.flags & Flag.DISCARDED) for turn in turns),
+        )
+        self._fold.count(
+            "inactive turns are left out", sum(turn.status == INACTIVE for turn in turns)
+        )
+        yield from self._fold.notes()
         for session in self._log.transcript.sessions:
             if session.skipped:
                 yield f"session {session.index} was skipped: {session.skipped}"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
+from convtui.log.formats.record_builder import RecordBuilder
 from convtui.log.formats.registry import Format, Imported
 from convtui.log.formats.vera.export import write
 from convtui.log.formats.vera.layout import read_transcript
@@ -29,9 +30,8 @@ from convtui.log.formats.vera.names import (
     parse_folder,
     split_middle,
 )
-from convtui.log.formats.vera.records import Files, Said, Session, session_records
+from convtui.log.formats.vera.records import Files, ReadTurn, Session, session_records
 from convtui.log.formats.vera.transcripts import is_transcript
-from convtui.records.models import Record
 
 _HEAD: Final = 4096
 MAX_FILE: Final = 64 << 20
@@ -112,7 +112,7 @@ def _session(files: Files) -> Session:
     layout, sha256 = None, None
     if files.text is None:
         turns = [
-            Said(turn.speaker, turn.response or "", turn, ended_by=turn.ended_by)
+            ReadTurn(turn.speaker, turn.response or "", turn, ended_by=turn.ended_by)
             for turn in log.turns
             if turn.response is not None
         ]
@@ -125,7 +125,7 @@ def _session(files: Files) -> Session:
             blocks, layout = read_transcript(text)
         except ValueError as error:
             raise FileError(f"{files.text}: {error}: no transcript of VERA-MH") from None
-        turns = [Said(b.speaker, b.text, None, b.line, b.ended_by) for b in blocks]
+        turns = [ReadTurn(b.speaker, b.text, None, b.line, b.ended_by) for b in blocks]
         warnings += _match(turns, log, files)
     for earlier, later in pairwise(turns):
         if earlier.speaker == later.speaker:
@@ -147,7 +147,7 @@ def _session(files: Files) -> Session:
     )
 
 
-def _match(turns: list[Said], log: ParsedLog, files: Files) -> list[str]:
+def _match(turns: list[ReadTurn], log: ParsedLog, files: Files) -> list[str]:
     """Gives turns what the log says about them; a sentence where the two files disagree."""
     if not log.turns:
         return []
@@ -173,16 +173,16 @@ def _conversation(group: Sequence[Files]) -> Imported:
     place = group[0].sources[0]
     middle = _middle(name, sessions, place)
     created, whence = _created(sessions, name, place)
-    records: list[tuple[float, Record]] = []
+    builder = RecordBuilder("vera")
     termination: dict[str, Any] | None = None
     for session in sessions:
-        termination = session_records(session, created, records)
+        termination = session_records(session, created, builder)
     return Imported(
         id=_identity(group),
         created_at=created,
         persona=middle.persona or "unknown persona",
         provider=_provider(sessions, place),
-        records=records,
+        records=builder.take(),
         sources=[path for files in group for path in files.sources],
         told=_told(name, middle, sessions, place, whence),
         termination=termination,

@@ -8,19 +8,18 @@ from typing import Any
 
 from convtui.log.formats.vera.layout import Layout
 from convtui.log.formats.vera.names import kept_name, parse_folder
+from convtui.records.values import as_list, as_object
 
 
 class ImportedRun:
     """The names and layouts of an imported run; of another log it knows nothing."""
 
     def __init__(self, told: Mapping[str, Any]) -> None:
-        folder = told.get("folder")
-        self._folder_name = folder.get("name") if isinstance(folder, dict) else None
+        self._folder_name = as_object(told.get("folder")).get("name")
         home = told.get("home")
         self._home = home if isinstance(home, str) else "conversations"
-        sessions = told.get("sessions")
         self._sessions: dict[int, dict[str, Any]] = {}
-        for session in sessions if isinstance(sessions, list) else ():
+        for session in as_list(told.get("sessions")):
             if isinstance(session, dict):
                 index = session.get("index")
                 self._sessions[index if type(index) is int else 1] = session
@@ -47,8 +46,8 @@ class ImportedRun:
 
     def layout(self, session: int) -> Layout | None:
         """The layout of a session's transcript."""
-        found = self._sessions.get(session, {}).get("layout")
-        return Layout.from_dict(found) if isinstance(found, dict) else None
+        layout = self._sessions.get(session, {}).get("layout")
+        return Layout.from_dict(layout) if isinstance(layout, dict) else None
 
     def problem(self, session: int, text: str) -> str | None:
         """Why a transcript is not, byte for byte, the one that was imported; None if it is."""

@@ -19,6 +19,7 @@ from convtui.log.formats.vera.transcripts import (
     writable,
 )
 from convtui.records.codec import Speaker
+from convtui.records.values import as_object
 
 _LABELS: Final[dict[Speaker, str]] = {"persona": "user: ", "provider": "chatbot: "}
 """Those that VERA-MH writes, and that its own reader knows."""
@@ -67,8 +68,7 @@ class Layout:
     def from_dict(cls, found: Mapping[str, Any]) -> Layout:
         """The layout that a header tells of; what cannot stand in a transcript is left out."""
         layout = cls(turns=found["turns"] if type(found.get("turns")) is int else 0)
-        labels = found.get("labels")
-        for side, label in (labels if isinstance(labels, dict) else {}).items():
+        for side, label in as_object(found.get("labels")).items():
             if side in _LABELS and label_of(label) == (label, side):
                 layout.labels[side] = label
         layout.other_labels = {n: text for n, text in _numbered(found, "other_labels")
@@ -181,8 +181,7 @@ def _reads_back(text: str, turns: Sequence[tuple[Speaker, str]]) -> bool:
 
 
 def _numbered(found: Mapping[str, Any], name: str) -> Iterable[tuple[int, Any]]:
-    values = found.get(name)
-    for number, value in (values if isinstance(values, dict) else {}).items():
+    for number, value in as_object(found.get(name)).items():
         if str(number).isascii() and str(number).isdigit() and len(str(number)) < 10:
             yield int(number), value
 

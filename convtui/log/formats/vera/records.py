@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from convtui.log.formats.record_builder import NO_REASON, RecordBuilder
 from convtui.log.formats.vera.layout import Layout
 from convtui.log.formats.vera.log_files import LoggedTurn, ParsedLog, usage_figures
 from convtui.log.formats.vera.names import FileName, folder_of
 from convtui.records.codec import Speaker
-from convtui.records.models import (
-    LlmResponse,
-    Record,
-    ResponseProcessed,
-    SessionEnded,
-    SessionStarted,
-    TurnCommitted,
-    TurnStarted,
-    Warned,
-)
-from convtui.text.boundary import near_empty, word_count
+from convtui.records.models import LlmResponse, ResponseProcessed
+from convtui.records.values import as_text
 
 
 @dataclass(slots=True)
@@ -40,7 +31,7 @@ class Files:
 
 
 @dataclass(slots=True)
-class Said:
+class ReadTurn:
     """One turn, from whichever file has it."""
 
     speaker: Speaker
@@ -56,7 +47,7 @@ class Session:
 
     index: int
     session_type: str
-    turns: list[Said]
+    turns: list[ReadTurn]
     log: ParsedLog
     files: Files
     warnings: list[str] = field(default_factory=list)
@@ -66,55 +57,40 @@ class Session:
     """That of the bytes of its transcript."""
 
 
-def session_records(
-    session: Session, created: datetime, records: list[tuple[float, Record]]
-) -> dict[str, Any]:
-    """Appends a session's records; returns its ending."""
-    index, log = session.index, session.log
-    last = records[-1][0] if records else 0.0
-
-    def add(record: Record, at: datetime | None = None) -> None:
-        nonlocal last
-        if at is not None:
-            last = max(last, (at - created).total_seconds())
-        records.append((last, record))
-
+def session_records(session: Session, created: datetime, builder: RecordBuilder) -> dict[str, Any]:
+    """Tells a builder of a session; returns its ending."""
+    log, turns = session.log, session.turns
     folder = folder_of(session.files.sources[0])
-    stated = log.settings.get("Persona speaks first")
-    first: Speaker = "provider" if stated == "False" else "persona"
-    add(
-        SessionStarted(
-            session=index,
-            session_type=session.session_type,
-            first_speaker=session.turns[0].speaker if session.turns else first,
-            max_turns=log.max_turns or (folder.turns if folder is not None else None),
-        ),
-        log.started,
+    stated: Speaker = (
+        "provider" if log.settings.get("Persona speaks first") == "False" else "persona"
     )
-    for number, said in enumerate(session.turns, 1):
-        at = said.logged.at if said.logged is not None else None
-        for record in _turn(index, number, said):
-            add(record, at)
-    for text in [*session.warnings, *log.failures]:
-        code = "import" if text in session.warnings else "failed_there"
-        add(Warned(session=index, code=code, message=text))
-    termination = _ending(session)
-    add(
-        SessionEnded(
-            session=index,
-            session_type=session.session_type,
-            termination=termination,
-            turns=len(session.turns),
-            duration=log.duration,
-        )
+    _advance(builder, created, log.started)
+    builder.begin_session(
+        turns[0].speaker if turns else stated,
+        session.session_type,
+        number=session.index,
+        max_turns=log.max_turns or (folder.turns if folder is not None else None),
     )
+    for turn in turns:
+        _advance(builder, created, turn.logged.at if turn.logged is not None else None)
+        _turn(turn, builder)
+    for warning in session.warnings:
+        builder.warn("import", warning)
+    for failure in log.failures:
+        builder.warn("import" if failure in session.warnings else "failed_there", failure)
+    termination = _termination(session)
+    builder.end_session(termination, duration=log.duration)
     return termination
 
 
-def _turn(session: int, number: int, said: Said) -> Iterator[Record]:
-    at: dict[str, Any] = {"session": session, "turn": number, "side": said.speaker}
-    yield TurnStarted(**at, speaker=said.speaker)
-    logged = said.logged
+def _advance(builder: RecordBuilder, created: datetime, at: datetime | None) -> None:
+    if at is not None:
+        builder.advance((at - created).total_seconds())
+
+
+def _turn(turn: ReadTurn, builder: RecordBuilder) -> None:
+    builder.start_turn(turn.speaker)
+    logged = turn.logged
     metadata = dict((logged.metadata if logged is not None else None) or {})
     raw = metadata.pop("raw_response", None)
     human = metadata.pop("human", None) is True
@@ -122,38 +98,35 @@ def _turn(session: int, number: int, said: Said) -> Iterator[Record]:
         metadata["logging"] = logged.unreadable
     if isinstance(raw, str):
         usage = usage_figures(metadata.get("usage"))
-        yield LlmResponse(
-            **at,
-            raw=raw,
-            usage=dict(usage) or None,
-            response_id=_text(metadata.get("response_id")),
-            model=_text(metadata.get("model")),
-            reasoning=_text(metadata.get("reasoning_content")),
-            finish_reason=_text(metadata.get("stop_reason")),
-            duration=_seconds(metadata.get("response_time_seconds")),
+        builder.add(
+            LlmResponse(
+                **builder.envelope,
+                raw=raw,
+                usage=dict(usage) or None,
+                response_id=as_text(metadata.get("response_id")) or None,
+                model=as_text(metadata.get("model")) or None,
+                reasoning=as_text(metadata.get("reasoning_content")) or None,
+                finish_reason=as_text(metadata.get("stop_reason")) or None,
+                duration=_seconds(metadata.get("response_time_seconds")),
+            )
         )
-        if raw != said.text:
-            yield ResponseProcessed(**at, text=said.text, changed=True, hook="not recorded")
-    yield TurnCommitted(
-        **at,
-        speaker=said.speaker,
-        text=said.text,
-        words=word_count(said.text),
-        metadata=_plain(metadata) or None,
-        human=human or None,
-        empty=near_empty(said.text) or None,
-    )
+        if raw != turn.text:
+            builder.add(
+                ResponseProcessed(
+                    **builder.envelope, text=turn.text, changed=True, hook="not recorded"
+                )
+            )
+    builder.commit(turn.text, metadata=_plain(metadata) or None, human=human or None)
 
 
-def _ending(session: Session) -> dict[str, Any]:
+def _termination(session: Session) -> dict[str, Any]:
     """Why a session ended, as far as its files say."""
     turns, log = session.turns, session.log
     if log.failures:
-        text = log.failures[-1] if len(log.failures) == 1 else log.failures[0]
         return {
             "kind": "failed",
             "by": "harness",
-            "reason": text.split("\n", 1)[0],
+            "reason": log.failures[0].split("\n", 1)[0],
             "at_turn": len(turns),
         }
     if turns and turns[-1].ended_by is not None:
@@ -168,14 +141,10 @@ def _ending(session: Session) -> dict[str, Any]:
     return {
         "kind": "completed",
         "by": "harness",
-        "reason": f"{nothing}the file does not say why it ended",
+        "reason": f"{nothing}{NO_REASON}",
         "at_turn": len(turns),
         "detail": {"recorded": False},
     }
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
 
 
 def _seconds(value: Any) -> float | None:

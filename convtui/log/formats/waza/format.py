@@ -198,25 +198,21 @@ def _created(path: Path, found: datetime | None, name: str) -> tuple[datetime, s
 
 
 def _imported(path: Path, run: JsonObject, known: _Known, identity: list[Any]) -> Imported:
-    found = WazaReader(run, path)
+    reader = WazaReader(run, path)
     told = dict(known.told)
     told["result"] = run.rest(*_TOLD_ELSEWHERE, "run_number", "task_id", "task_name")
     for name in ("responder", "final_output", "prompt"):
         told[name] = run.data.get(name)
     names: dict[str, Any] = {"spec": "", "name": known.provider or "unknown", "kind": "imported"}
-    last = len(found.records) - 1
-    # When anything but the end happened is not in the files.
     return Imported(
         id=hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32],
         created_at=known.created,
         persona=known.task or "unknown task",
         provider={**names, "model": known.model} if known.model else names,
-        records=[
-            (found.seconds if n == last else 0.0, record) for n, record in enumerate(found.records)
-        ],
+        records=reader.records,
         sources=[path],
         told={key: value for key, value in told.items() if value is not None},
-        termination=found.termination,
+        termination=reader.termination,
     )
 
 

@@ -7,27 +7,16 @@ these files one by one, so there are none in the records: only how it came out.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.log.formats.findings import finding_of
-from convtui.log.formats.json_objects import ForeignEvent, JsonObject, arguments_of
+from convtui.log.formats.json_objects import JsonObject, arguments_of
+from convtui.log.formats.record_builder import NO_REASON, RecordBuilder
 from convtui.records.codec import Speaker
-from convtui.records.models import (
-    LlmFailed,
-    LlmPartial,
-    LlmResponse,
-    Record,
-    SessionEnded,
-    SessionStarted,
-    ToolCalled,
-    ToolReturned,
-    TurnCommitted,
-    TurnStarted,
-    Warned,
-)
-from convtui.text.boundary import near_empty, word_count
+from convtui.records.models import LlmFailed, LlmPartial, LlmResponse, ToolCalled, ToolReturned
 
 _USER: Final = ("user.message",)
 _SAID: Final = ("assistant.message", "Turn")
@@ -49,34 +38,38 @@ _OUTCOMES: Final = {
 class WazaReader:
     """The records of one run, in order, and how it ended.
 
-    A value of the wrong kind is a finding, and taken to be absent.
+    A value of the wrong kind is a finding, and taken to be absent. When anything but the end
+    happened is not in the file.
     """
 
     def __init__(self, run: JsonObject, path: Path) -> None:
         doubts = run.doubts = [] if run.doubts is None else run.doubts
         self._path = path
-        self.records: list[Record] = []
-        self.termination: dict[str, Any] = {}
-        self.seconds = 0.0
-        """How long it took; 0 where that is not known."""
         self._run = run
+        self._builder = RecordBuilder("waza", session_first=True)
         self._events = [event for event in run.objects("transcript") if _has_kind(event, doubts)]
         self._tools = {event.text("tool_call_id"): event for event in run.objects("tool_events")}
-        self._number = 0
-        self._open = False
-        """Whether the provider's turn is open; the fields below are its own."""
-        self._rounds: list[str] = []
+        self._names: dict[str, str] = {}
+        """The tools that were called, by the ids of the calls."""
+        self._replies: list[str] = []
+        """What the provider wrote in its open turn."""
         self._pieces = ""
+        """What it wrote since, piece by piece."""
         self._failed = False
-        self._spoken = 0
-        """Messages of the provider, in all turns."""
+        self._any_reply = False
+        """Whether the provider wrote anything in any turn."""
+        self._user_turns = 0
+        self._last_text: str | None = None
+        """What the provider said last."""
         self._error = run.text("error_msg")
         self._final = run.text("final_output")
-        self._tell(doubts)
+        self._read(doubts)
+        self.records = self._builder.take()
 
-    # --- telling
+    # --- the run
 
-    def _tell(self, doubts: list[FileError]) -> None:
+    def _read(self, doubts: list[FileError]) -> None:
+        builder = self._builder
         prompt = self._run.text("prompt")
         first = next(
             (kind for event in self._events if (kind := _kind(event)) in (*_USER, *_OF_PROVIDER)),
@@ -89,61 +82,39 @@ class WazaReader:
         if first is None:
             self._without_transcript()
         self._close(last=True)
-        self.termination = self._ending()
-        body = self.records
-        speaker: Speaker = next(
-            (record.speaker for record in body if isinstance(record, TurnStarted)), "persona"
-        )
-        committed = [record for record in body if isinstance(record, TurnCommitted)]
+        if not builder.in_session:
+            builder.begin_session("persona")
+        self.termination = self._termination()
         took = self._run.number("duration_ms")
         if took is not None and not 0 <= took < _MAX_DURATION:
             doubts.append(self._run.wrong("duration_ms", f"{took:g} is no duration"))
             took = None
-        self.seconds = (took or 0.0) / 1000
-        self.records = [
-            SessionStarted(session=1, session_type="default", first_speaker=speaker),
-            *body,
-            *(Warned(session=1, code="import", message=text) for text in self._doubts(committed)),
-            *(
-                finding_of(doubt, self._path, None, "bad_value").warned(session=1)
-                for doubt in {str(doubt): doubt for doubt in doubts}.values()
-            ),
-            SessionEnded(
-                session=1,
-                session_type="default",
-                termination=self.termination,
-                turns=len(committed),
-                duration=None if took is None else self.seconds,
-            ),
-        ]
-
-    def _add(self, record: Record) -> None:
-        self.records.append(record)
-
-    @property
-    def _at(self) -> dict[str, Any]:
-        return {"session": 1, "turn": self._number, "side": "provider"}
+        for message in self._differences():
+            builder.warn("import", message)
+        for doubt in {str(doubt): doubt for doubt in doubts}.values():
+            builder.finding(finding_of(doubt, self._path, None, "bad_value"))
+        builder.advance((took or 0.0) / 1000)
+        builder.end_session(self.termination, duration=None if took is None else took / 1000)
 
     def _event(self, event: JsonObject) -> None:
-        kind = _kind(event)
-        if kind in _OF_PROVIDER and not self._open:
-            self._number += 1
-            self._open = True
-            self._rounds, self._pieces, self._failed = [], "", False
-            self._add(TurnStarted(**self._at, speaker="provider"))
+        builder, kind = self._builder, _kind(event)
+        if kind in _OF_PROVIDER and not builder.replying:
+            self._start_turn("provider")
         if kind in _USER:
             self._close(last=False)
             self._user(_words(event), **event.rest("type", "content", "message"))
         elif kind in _SAID:
-            self._rounds.append(_words(event))
-            self._spoken += 1
+            self._replies.append(_words(event))
+            self._any_reply = True
             self._pieces = ""
-            more = event.rest("type", "content", "message")
-            self._add(LlmResponse(**self._at, **self._round, raw=self._rounds[-1], **_more(more)))
+            builder.next_round()
+            source = _source(event, "type", "content", "message")
+            builder.add(LlmResponse(**builder.round_envelope, raw=self._replies[-1], **source))
         elif kind in _DELTA:
             text = _words(event)
-            self._add(
-                LlmPartial(**self._at, **self._next_round, offset=len(self._pieces), text=text)
+            next_round = {"round": builder.round + 1} if builder.round else {}
+            builder.add(
+                LlmPartial(**builder.envelope, **next_round, offset=len(self._pieces), text=text)
             )
             self._pieces += text
         elif kind in _CALLED:
@@ -153,83 +124,68 @@ class WazaReader:
         elif kind in _ERROR:
             self._failed = True
             message = event.text("message") or event.text("content") or "session.error"
-            more = event.rest("type", "content", "message")
-            self._add(LlmFailed(**self._at, error={"message": message}, **_more(more)))
+            source = _source(event, "type", "content", "message")
+            builder.add(LlmFailed(**builder.envelope, error={"message": message}, **source))
         else:
-            turn = {"turn": self._number} if self._open else {}
-            data = event.rest("type") or None
-            self._add(ForeignEvent(session=1, **turn, origin="waza", event=kind, data=data))
+            builder.keep(kind, event.rest("type") or None)
 
-    @property
-    def _round(self) -> dict[str, Any]:
-        return {"round": len(self._rounds)} if len(self._rounds) > 1 else {}
-
-    @property
-    def _next_round(self) -> dict[str, Any]:
-        return {"round": len(self._rounds) + 1} if self._rounds else {}
+    def _start_turn(self, speaker: Speaker) -> None:
+        if not self._builder.in_session:
+            self._builder.begin_session(speaker)
+        self._builder.start_turn(speaker)
+        if speaker == "provider":
+            self._replies, self._pieces, self._failed = [], "", False
 
     def _user(self, text: str, **more: Any) -> None:
-        self._number += 1
-        at: dict[str, Any] = {"session": 1, "turn": self._number, "side": "persona"}
-        self._add(TurnStarted(**at, speaker="persona"))
-        self._add(
-            TurnCommitted(
-                **at,
-                speaker="persona",
-                text=text,
-                words=word_count(text),
-                empty=near_empty(text) or None,
-                metadata={key: value for key, value in more.items() if value is not None} or None,
-            )
-        )
+        self._start_turn("persona")
+        self._user_turns += 1
+        metadata = {key: value for key, value in more.items() if value is not None}
+        self._builder.commit(text, metadata=metadata or None)
 
     def _called(self, event: JsonObject) -> None:
-        call = event.text("tool_call_id") or ""
-        known = self._tools.get(call) if call else None
+        id_ = event.text("tool_call_id") or ""
+        known = self._tools.get(id_) if id_ else None
         arguments = event.data.get("arguments")
         if arguments is None and known is not None:
             arguments = known.data.get("args")
-        more = event.rest("type", "tool_call_id", "tool_name", "arguments")
-        self._add(
+        name = self._name(event, id_)
+        self._builder.add(
             ToolCalled(
-                **self._at,
-                **self._round,
-                id=call,
-                name=self._name(event, call),
+                **self._builder.round_envelope,
+                id=id_,
+                name=name,
                 **arguments_of(arguments),
-                **_more(more),
+                **_source(event, "type", "tool_call_id", "tool_name", "arguments"),
             )
         )
+        self._names[id_] = name
 
     def _returned(self, event: JsonObject) -> None:
-        call = event.text("tool_call_id") or ""
-        known = self._tools.get(call) if call else None
+        id_ = event.text("tool_call_id") or ""
+        known = self._tools.get(id_) if id_ else None
         result, ok = _result(event.data.get("tool_result")), event.flag("success")
         if known is not None:
             result = _result(known.data.get("result")) if result is None else result
             ok = known.flag("success") if ok is None else ok
-        more = event.rest("type", "tool_call_id", "tool_name", "tool_result", "success")
-        self._add(
+        self._builder.add(
             ToolReturned(
-                **self._at,
-                **self._round,
-                id=call,
-                name=self._name(event, call),
+                **self._builder.round_envelope,
+                id=id_,
+                name=self._name(event, id_),
                 ok=ok is not False,
                 result=result,
                 duration=None,
-                **_more(more),
+                **_source(event, "type", "tool_call_id", "tool_name", "tool_result", "success"),
             )
         )
 
-    def _name(self, event: JsonObject, call: str) -> str:
+    def _name(self, event: JsonObject, id_: str) -> str:
         """The tool's name: what says that a tool is done does not have it."""
         name = event.text("tool_name")
-        if name is None and call:
-            for record in reversed(self.records):
-                if isinstance(record, ToolCalled) and record.id == call:
-                    return record.name
-            known = self._tools.get(call)
+        if name is None and id_:
+            if id_ in self._names:
+                return self._names[id_]
+            known = self._tools.get(id_)
             name = known.text("tool_name") if known is not None else None
         return name or "unknown"
 
@@ -241,89 +197,79 @@ class WazaReader:
         )
         if self._final is None and not tools:
             return
-        self._number += 1
-        self._open = True
-        self._add(TurnStarted(**self._at, speaker="provider"))
-        known = ("tool_call_id", "tool_name", "args", "result", "success")
+        self._start_turn("provider")
+        envelope = self._builder.envelope
         for event in tools:
-            call, name = event.text("tool_call_id") or "", event.text("tool_name") or "unknown"
-            args = arguments_of(event.data.get("args"))
-            more = _more(event.rest(*known))
-            self._add(ToolCalled(**self._at, id=call, name=name, **args, **more))
-            result = _result(event.data.get("result"))
-            if result is not None or event.flag("success") is not None:
-                ok = event.flag("success") is not False
-                self._add(
-                    ToolReturned(
-                        **self._at, id=call, name=name, ok=ok, result=result, duration=None
-                    )
+            id_, name = event.text("tool_call_id") or "", event.text("tool_name") or "unknown"
+            arguments = arguments_of(event.data.get("args"))
+            source = _source(event, "tool_call_id", "tool_name", "args", "result", "success")
+            self._builder.add(ToolCalled(**envelope, id=id_, name=name, **arguments, **source))
+            result, success = _result(event.data.get("result")), event.flag("success")
+            if result is not None or success is not None:
+                ok = success is not False
+                self._builder.add(
+                    ToolReturned(**envelope, id=id_, name=name, ok=ok, result=result, duration=None)
                 )
 
     def _close(self, *, last: bool) -> None:
         """The provider's turn is over: what it said was said, if it said anything."""
-        if not self._open:
+        builder = self._builder
+        if not builder.replying:
             return
-        self._open = False
-        text = next((text for text in reversed(self._rounds) if text), None)
+        text = next((text for text in reversed(self._replies) if text), None)
         if last and text is None and self._final:
             text = self._final
         elif last and self._pieces:
             # Nothing came after these pieces: the reply was cut off.
-            message = self._error or "the reply breaks off here"
-            self._add(LlmFailed(**self._at, error={"message": message}, partial=self._pieces))
-            return
+            self._fail(self._error or "the reply breaks off here", partial=self._pieces)
         elif text is None and self._pieces:
             text = self._pieces
         elif last and text is None and (self._failed or self._error):
             if not self._failed:
-                self._add(LlmFailed(**self._at, error={"message": self._error}))
-            return
-        self._add(
-            TurnCommitted(
-                **self._at,
-                speaker="provider",
-                text=text or "",
-                words=word_count(text or ""),
-                empty=near_empty(text or "") or None,
-            )
-        )
+                self._fail(self._error)
+            builder.close_turn()
+        if builder.replying:
+            self._last_text = text or ""
+            builder.commit(self._last_text)
 
-    def _doubts(self, committed: list[TurnCommitted]) -> list[str]:
+    def _fail(self, message: str | None, partial: str | None = None) -> None:
+        """The provider's turn ends with an error."""
+        builder = self._builder
+        builder.add(LlmFailed(**builder.envelope, error={"message": message}, partial=partial))
+        builder.close_turn()
+
+    def _differences(self) -> Iterator[str]:
         """What of the run is not in the file, or is there in two ways."""
-        said: list[str] = []
         responder = self._run.inner("responder")
         sent = (responder.whole("followups_sent") if responder is not None else None) or 0
-        shown = sum(record.speaker == "persona" for record in committed) - 1
-        if sent > max(shown, 0):
-            said.append(
-                f"{sent} follow-ups were sent and {max(shown, 0)} of them are in the transcript;"
+        shown = max(self._user_turns - 1, 0)
+        if sent > shown:
+            yield (
+                f"{sent} follow-ups were sent and {shown} of them are in the transcript;"
                 " what the others were is not in the file"
             )
-        last = next((r for r in reversed(committed) if r.speaker == "provider"), None)
-        if last is not None and self._final and self._spoken and last.text != self._final:
-            said.append("final_output is not the last message of the transcript")
-        return said
+        if self._final and self._any_reply and self._last_text not in (None, self._final):
+            yield "final_output is not the last message of the transcript"
 
     # --- the end
 
-    def _ending(self) -> dict[str, Any]:
+    def _termination(self) -> dict[str, Any]:
         status = self._run.text("status")
-        found: dict[str, Any] = {"by": "harness", "at_turn": self._number}
+        termination: dict[str, Any] = {"by": "harness", "at_turn": self._builder.turn}
         responder = self._run.inner("responder")
         if responder is not None:
-            return {**found, **_came_out(responder, self._error)}
+            return {**termination, **_outcome_of(responder, self._error)}
         if self._error or status == "error":
             reason = self._error or "the run ended with an error; the file does not say which"
-            return {**found, "kind": "failed", "reason": reason}
+            return {**termination, "kind": "failed", "reason": reason}
         detail: dict[str, Any] = {"recorded": False}
         if status is not None:
             detail["status"] = status
-        reason = f"status {status}; " if status is not None else ""
-        reason += "the file does not say why it ended"
-        return {**found, "kind": "completed", "reason": reason, "detail": detail}
+        reason = NO_REASON if status is None else f"status {status}; {NO_REASON}"
+        return {**termination, "kind": "completed", "reason": reason, "detail": detail}
 
 
-def _came_out(responder: JsonObject, error: str | None) -> dict[str, Any]:
+def _outcome_of(responder: JsonObject, error: str | None) -> dict[str, Any]:
     """The ending that a responder's summary tells."""
     outcome = responder.text("outcome")
     sent = responder.whole("followups_sent")
@@ -339,11 +285,11 @@ def _came_out(responder: JsonObject, error: str | None) -> dict[str, Any]:
         }
     if kind == "failed":
         detail["category"] = "responder"
-    said = {
+    reasons = {
         "stopped": "the responder stopped, or a checkpoint did: the file does not tell them apart",
         "cap_exhausted": "all follow-ups were used up",
     }
-    reason = reason or (error if kind == "failed" else None) or said.get(kind)
+    reason = reason or (error if kind == "failed" else None) or reasons.get(kind)
     return {
         "kind": kind,
         "by": "responder",
@@ -373,7 +319,7 @@ def _result(value: Any) -> Any:
     return value["content"] if isinstance(value, dict) and set(value) == {"content"} else value
 
 
-def _more(rest: dict[str, Any]) -> dict[str, Any]:
+def _source(event: JsonObject, *known: str) -> dict[str, Any]:
     """What an event carries beside what is known, as one field of its record."""
-    rest = {key: value for key, value in rest.items() if value is not None}
+    rest = {key: value for key, value in event.rest(*known).items() if value is not None}
     return {"source": rest} if rest else {}
