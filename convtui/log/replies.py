@@ -160,7 +160,7 @@ class RecordedReplies:
                 human=bool(record.get("human")),
             )
 
-    def _of(self, record: RecordDict) -> RecordedReply | None:
+    def _reply_of(self, record: RecordDict) -> RecordedReply | None:
         """The attempt of a record; None for a call outside turns, such as a compression."""
         if record.get("side") != "provider" or record.get("turn") is None:
             return None
@@ -170,7 +170,7 @@ class RecordedReplies:
         return self.current
 
     def _response(self, record: RecordDict) -> None:
-        reply = self._of(record)
+        reply = self._reply_of(record)
         if reply is not None:
             raw = record["raw"]
             if reply.rounds and reply.raw.strip() and reply.rounds[-1].get("tool_calls"):
@@ -182,7 +182,7 @@ class RecordedReplies:
             reply.broken = reply.supplied = ""
 
     def _edited(self, record: RecordDict) -> None:
-        reply = self._of(record)
+        reply = self._reply_of(record)
         if reply is None or not reply.rounds or record["field"] not in ("raw", "text"):
             return
         if record["field"] == "raw":
@@ -200,7 +200,7 @@ class RecordedReplies:
             if reply is not None and (reply.session, reply.turn) == address:
                 reply.note_change("ending", record)
             return
-        reply = self._of(record) if what in ("discard", "ending") else None
+        reply = self._reply_of(record) if what in ("discard", "ending") else None
         if reply is None:
             return
         if what == "discard" and reply.judged is None:
@@ -208,7 +208,7 @@ class RecordedReplies:
         reply.note_change(str(what), record)
 
     def _held(self, record: RecordDict) -> None:
-        reply = self._of(record) if record.get("reason") == "error" else None
+        reply = self._reply_of(record) if record.get("reason") == "error" else None
         if reply is not None:
             error = record.get("error")
             hook = str(error.get("hook")) if isinstance(error, dict) else ""
@@ -222,17 +222,17 @@ class RecordedReplies:
             reply.broken = ""
 
     def _signals(self, record: RecordDict) -> None:
-        reply = self._of(record)
+        reply = self._reply_of(record)
         if reply is not None:
             reply.matches = [dict(match) for match in record["matches"]]
 
     def _processed(self, record: RecordDict) -> None:
-        reply = self._of(record)
+        reply = self._reply_of(record)
         if reply is not None:
             reply.text = record["text"]
 
     def _discarded(self, record: RecordDict) -> None:
-        reply = self._of(record)
+        reply = self._reply_of(record)
         if reply is None:
             return
         if reply.matches is None and isinstance(record.get("signals"), list):
@@ -243,7 +243,7 @@ class RecordedReplies:
         self._finish("discarded")
 
     def _committed(self, record: RecordDict) -> None:
-        reply = self._of(record)
+        reply = self._reply_of(record)
         if reply is None:
             return
         if reply.text is None and not record.get("edited"):

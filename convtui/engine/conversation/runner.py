@@ -249,7 +249,7 @@ class Conversation:
             raise
         except Exception as error:
             # A fault of the engine's own must leave a whole log behind, too.
-            self.termination = self.endings.broken(self._wiring.why_it_broke(error))
+            self.termination = self.endings.broken(self._wiring.explain_failure(error))
             self._session_records.end_all(self.termination)
             raise
         self._session_records.end_all(termination)

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from convtui.engine.core.output import OutputCapture, StreamName
 from convtui.engine.process.last_words import describe_unforeseen, report_exit
@@ -36,6 +36,10 @@ from convtui.records.models import ProviderOutput, exit_code
 from convtui.secrets.redactor import Redactor
 from convtui.text.causes import describe
 
+if TYPE_CHECKING:
+    from convtui.engine.conversation.commands import CommandHandler
+    from convtui.engine.conversation.runner import Conversation
+
 EXIT_WITHIN = 2.0
 """Seconds that the process has to end after the screen is gone."""
 _TURN_ENDS = frozenset({"turn.committed", "turn.discarded", "turn.skipped", "llm.failed"})
@@ -51,15 +55,15 @@ class Engine:
         self._leave = leave
         """Ends the process at once, whatever provider code has made of `os._exit`."""
         self.redactor = Redactor.of_process()
-        self.sender = FrameSender(frames_fd, self.redactor, self._screen_is_lost)
+        self.sender = FrameSender(frames_fd, self.redactor, self._on_send_error)
         self.capture = OutputCapture(self._output, self.redactor)
         self._originals = Originals()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._beat = time.monotonic()
-        self._conversation: Any = None
-        self._handler: Any = None
+        self._conversation: Conversation | None = None
+        self._handler: CommandHandler | None = None
         self._early: list[tuple[StreamName, str, int]] = []
-        self._gone = ""
+        self._end_reason = ""
         """Why the process is about to end; empty while it is not."""
         self._pid = os.getpid()
         self._current_turn: tuple[Any, Any] = (None, None)
@@ -122,7 +126,7 @@ class Engine:
             kind, body = frame
             if kind is Kind.COMMAND:
                 self._command(json.loads(body))
-        self._screen_is_gone()
+        self._end("the screen was closed")
 
     def _command(self, command: dict[str, Any]) -> None:
         loop = self._loop
@@ -166,15 +170,12 @@ class Engine:
         reason = "the engine was told to end (SIGTERM)"
         threading.Thread(target=self._end, args=(reason,), daemon=True).start()
 
-    def _screen_is_gone(self) -> None:
-        self._end("the screen was closed")
-
-    def _screen_is_lost(self, error: OSError) -> None:
+    def _on_send_error(self, error: OSError) -> None:
         """Ends the run where provider code closed the pipe; `listen()` notices a gone screen."""
         if error.errno == errno.EBADF:
             self._end("provider code has closed the pipe to the screen", failed=True)
 
-    def in_forked_child(self, *private: int) -> None:
+    def on_fork(self, *private: int) -> None:
         """Lets go of the engine's resources in a child that provider code has forked.
 
         The child ends when its code returns to the event loop. `private` are the engine's
@@ -194,7 +195,7 @@ class Engine:
 
         `failed` means that the event loop is known not to react.
         """
-        self._gone = self._gone or reason
+        self._end_reason = self._end_reason or reason
         if failed and self._conversation is not None:
             with contextlib.suppress(Exception):
                 self._conversation.endings.force_close(reason, kind="failed", by="provider")
@@ -202,9 +203,9 @@ class Engine:
             self._leave(0)
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._interrupt, self._gone)
+                self._loop.call_soon_threadsafe(self._interrupt, self._end_reason)
         time.sleep(EXIT_WITHIN)
-        self._force_trailer(self._gone)
+        self._force_trailer(self._end_reason)
         self._leave(0)
 
     def _interrupt(self, reason: str) -> None:
@@ -230,10 +231,10 @@ class Engine:
         self._heartbeat(self._loop)
         return await self._converse(spec)
 
-    def broke(self, error: BaseException) -> None:
+    def report_failure(self, error: BaseException) -> None:
         """Closes the log and tells the screen why the event loop cannot go on."""
         # First of all: until it has run, no function of Python is safe to call.
-        reason = self._originals.why_it_broke(error)
+        reason = self._originals.explain_failure(error)
         if isinstance(error, ConvtuiError):
             # The log itself could not be written.
             self.sender.send(Kind.FAILED, error=describe_unforeseen(error))
@@ -256,10 +257,10 @@ class Engine:
         Not a task: provider code may cancel all tasks.
         """
         self._beat = time.monotonic()
-        caller = getattr(self._conversation, "caller", None)
-        if caller is None:
+        if self._conversation is None:
             self.sender.heartbeat(None)
         else:
+            caller = self._conversation.caller
             wait = caller.waiting
             self.sender.heartbeat(caller.busy, None if wait is None else wait.as_dict())
         loop.call_later(HEARTBEAT_EVERY, self._heartbeat, loop)
@@ -299,7 +300,7 @@ class Engine:
                     publish_gate=self._publish_gate,
                     publish_delta=self.sender.delta,
                     redactor=redactor,
-                    why_it_broke=self._originals.why_it_broke,
+                    explain_failure=self._originals.explain_failure,
                 ),
             )
         except ConvtuiError as error:
@@ -322,8 +323,8 @@ class Engine:
         self.sender.flush()
         # Loaded modules stay; the garbage collector need not visit them again.
         gc.freeze()
-        if self._gone:
-            conversation.stop("human", self._gone)
+        if self._end_reason:
+            conversation.stop("human", self._end_reason)
         try:
             termination = await conversation.run()
         finally:
@@ -382,9 +383,7 @@ def main() -> None:
         signal.signal(signal.SIGTERM, engine.on_sigterm)
     engine.capture.install()
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(
-            after_in_child=lambda: engine.in_forked_child(commands_fd, frames_fd, crash_fd)
-        )
+        os.register_at_fork(after_in_child=lambda: engine.on_fork(commands_fd, frames_fd, crash_fd))
     sys.breakpointhook = engine.breakpoint_hook
     first = read_frame(commands)
     while first is not None and first[0] is Kind.WARM:
@@ -399,7 +398,7 @@ def main() -> None:
         # Not asyncio.run(), which would wait for tasks that provider code left behind.
         status = asyncio.new_event_loop().run_until_complete(engine.run(spec))
     except BaseException as error:  # noqa: BLE001 - the last handler of this process
-        engine.broke(error)
+        engine.report_failure(error)
     finally:
         engine.capture.flush()
         engine.sender.close()

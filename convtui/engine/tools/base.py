@@ -78,7 +78,7 @@ class FunctionTool:
         serial = getattr(function, "serial", None)
         self.serial = serial if isinstance(serial, str) else ("" if serial is True else None)
         self._function = function
-        self._arguments = _model_of(self.name, function)
+        self._arguments = _arguments_model(self.name, function)
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def tool_schema(name: str, description: str, parameters: Mapping[str, Any]) -> d
     return {"type": "function", "function": function}
 
 
-def _model_of(name: str, function: Callable[..., Any]) -> type[BaseModel]:
+def _arguments_model(name: str, function: Callable[..., Any]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     try:
         signature = inspect.signature(function, eval_str=True)
@@ -208,7 +208,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _DETAIL_LIMIT else text[:_DETAIL_LIMIT] + TRUNCATED
 
 
-def plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """A value as JSON data; `{repr, type}` for one that cannot be."""
     try:
         if isinstance(value, BaseModel):

@@ -280,7 +280,7 @@ class McpToolServer:
     async def prepare(self) -> None:
         """Restarts a server that has ended, before a call. Raises `ToolFailure`."""
         self._capture.begin_turn()
-        if self._over:
+        if self._has_ended:
             # The calls of a round share one restart, which outlives a cancelled call.
             if self._restarting is None or self._restarting.done():
                 self._restarting = asyncio.create_task(self._restart())
@@ -313,7 +313,7 @@ class McpToolServer:
             answer.cancel()
 
     @property
-    def _over(self) -> bool:
+    def _has_ended(self) -> bool:
         gone = self._process is not None and self._process.gone.is_set()
         return gone or self._life is None or self._life.done()
 
