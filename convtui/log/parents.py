@@ -88,7 +88,6 @@ class Ancestry:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Closes every log that was opened."""
         with self._lock:
             for log in self._logs.values():
                 if not isinstance(log, str):

@@ -71,7 +71,6 @@ class RecordedReply:
 
     @property
     def hook_failed(self) -> bool:
-        """Whether a hook failed on it."""
         return self.outcome == "failed" or bool(self.supplied)
 
     def note_change(self, what: str, record: RecordDict) -> None:
@@ -83,7 +82,6 @@ class RecordedReply:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The metadata that the provider gave with the reply."""
         return as_object(self.rounds[-1].get("metadata")) if self.rounds else {}
 
 

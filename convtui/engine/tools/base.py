@@ -82,7 +82,6 @@ class FunctionTool:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The tool as chat APIs take it."""
         parameters = self._arguments.model_json_schema()
         parameters.pop("title", None)
         return tool_schema(self.name, self.description, parameters)
@@ -91,7 +90,6 @@ class FunctionTool:
         """Does nothing: a function is always ready."""
 
     async def run(self, arguments: dict[str, Any]) -> Any:
-        """Calls the function. Raises `ToolFailure`."""
         try:
             checked = self._arguments.model_validate(arguments)
         except ValidationError as error:
@@ -166,7 +164,6 @@ class ToolResult:
         return as_text(self.body)
 
     def as_message(self) -> Message:
-        """The result as a chat message."""
         return {
             "role": "tool",
             "tool_call_id": self.call.id,

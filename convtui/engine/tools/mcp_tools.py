@@ -48,8 +48,6 @@ _MAX_BYTES = 64 << 20
 
 
 class McpTool:
-    """One tool of a server."""
-
     serial: str | None = None
 
     def __init__(self, server: McpToolServer, listed: Any) -> None:
@@ -61,7 +59,6 @@ class McpTool:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The tool as chat APIs take it."""
         return tool_schema(self.name, self._description, self._parameters)
 
     async def prepare(self) -> None:
@@ -69,7 +66,6 @@ class McpTool:
         await self._server.prepare()
 
     async def run(self, arguments: dict[str, Any]) -> Any:
-        """Runs one call on the server. Raises `ToolFailure`."""
         return await self._server.call(self.name, arguments)
 
 
