@@ -167,7 +167,8 @@ class RestoreState:
 class Provider:
     """Base class of providers; every part is optional but one of the two ways to answer.
 
-    Override `generate_response` (simple) or `respond` (streaming, usage, tool calls). Hooks work
+    Override `generate_response` (simple) or `respond` (streaming, usage, tool calls). What is here
+    is what holds without a hook; `convtui.scenario.provider_hooks` has a row for each. Hooks work
     on the provider's own replies: `extract_signals` and `post_process_response` both get the raw
     text, once each, in that order.
     """
@@ -285,20 +286,3 @@ class ThreadExit(Exception):  # noqa: N818 - carries what ended the thread; it i
     def __init__(self, cause: BaseException) -> None:
         self.cause = cause
         super().__init__(describe_one(cause))
-
-
-HOOKS = (
-    "setup",
-    "cleanup",
-    "prepare_sessions",
-    "enter_session",
-    "finish_and_reset_session",
-    "generate_response",
-    "respond",
-    "extract_signals",
-    "post_process_response",
-    "should_discard_response",
-    "restore",
-)
-"""The names a provider class may define; used to tell which are the developer's own and to warn
-of names that are nearly one of these."""

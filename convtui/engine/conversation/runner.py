@@ -263,7 +263,6 @@ class Conversation:
         warnings = start_warnings(
             self._scenario,
             self._loaded,
-            self.simulator,
             models=self._wiring.models,
             # A continuation keeps the warm context that its parent was warned about.
             warm=self.state.warm if self._seed is None else None,
