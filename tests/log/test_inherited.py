@@ -60,5 +60,5 @@ def test_they_are_drawn_with_where_they_come_from() -> None:
     both = TurnNote(mark=True, inherited=note.inherited)
     assert "".join(text for text, _ in noted_spans(both)).startswith("◆ marked · ◆ marked in 1f3a")
     shown = str(with_note(Document(), note))
-    assert "◆ marked in the run it comes from, 1f3a9" in shown
+    assert "◆ marked in the parent run 1f3a9" in shown
     assert "change it there" in shown
