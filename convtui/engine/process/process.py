@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from convtui.engine.core.output import OutputCapture, StreamName
 from convtui.engine.process.command_reader import CommandReader
-from convtui.engine.process.last_words import describe_unforeseen, report_exit
+from convtui.engine.process.exit_report import describe_unforeseen, report_exit
 from convtui.engine.process.originals import Originals
 from convtui.engine.process.pipe import FrameSender
 from convtui.engine.process.shutdown import EXIT_WITHIN, Shutdown

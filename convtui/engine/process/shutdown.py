@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from convtui.engine.process.last_words import describe_unforeseen
+from convtui.engine.process.exit_report import describe_unforeseen
 from convtui.engine.process.originals import Originals
 from convtui.engine.process.pipe import FrameSender
 from convtui.errors import ConvtuiError
