@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from convtui.analysis.probe.conversation import ProbeRun, Subject
 from convtui.analysis.report.report import Sentence, Tone, Verdict
 from convtui.errors import UsageError, did_you_mean
+from convtui.scenario.provider_hooks import METHODS
 from convtui.text.boundary import visible_line
 
 Outcome = Literal["pass", "fail", "warn", "n/a"]
@@ -17,8 +18,9 @@ Outcome = Literal["pass", "fail", "warn", "n/a"]
 PROBES: Final[dict[str, str]] = {
     "load": "It is imported and made, with no method that is nearly a hook's name.",
     "setup": "setup() succeeds.",
-    "hook_order": "setup, prepare_sessions, enter_session, respond, post-process once a reply,"
-    " finish_and_reset between sessions, cleanup once.",
+    "hook_order": "The hooks are called in their order: "
+    + ", ".join(f"{hook.name} {hook.called}" for hook in METHODS if hook.called)
+    + ".",
     "reply": "It answers a plain question with text.",
     "reset": "A second session of a conversation knows nothing of the first.",
     "empty": "It answers an empty message.",

@@ -25,7 +25,7 @@ from convtui.warm.store import WarmStore, checked_name
 
 
 class _StoppedError(Exception):
-    """Escape was pressed while runs were being read."""
+    """Escape was pressed: raised in a callback of `mine()`, to end its loop."""
 
 
 class TemplateBuilder:

@@ -10,18 +10,11 @@ from typing import Any
 from convtui.log.detail import Call, TurnDetail
 from convtui.printing.wording import parts_words
 from convtui.records.codec import RecordDict
+from convtui.scenario.simulators.registry import kind_of
 from convtui.transcript.fold import Flag, Turn
 from convtui.tui.drawing.palette import Span
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context, message_of
 from convtui.tui.widgets.text_pane import Document
-
-_WITHOUT_A_MODEL = {
-    "scripted": "the persona is scripted, and this stands in its script.",
-    "demo": "the built-in demo user speaks without one.",
-    "human": "a human speaks for the persona.",
-    "llm": "this text was written down beforehand (an opening, or a turn of a script).",
-    "responder": "a responder opens with what is written down for it.",
-}
 
 
 def pretty(value: Any) -> str:
@@ -80,7 +73,8 @@ def _why_none(detail: TurnDetail, turn: Turn, context: Context) -> str:
         return "No model was asked: a human spoke."
     if turn.speaker != "persona":
         return why
-    return f"No model was asked: {_WITHOUT_A_MODEL.get(context.simulator, 'none was needed.')}"
+    kind = kind_of(context.simulator)
+    return f"No model was asked: {kind.without_model if kind is not None else 'none was needed.'}"
 
 
 def _reply(doc: Document, call: Call, sentinel: str) -> None:
