@@ -35,7 +35,7 @@ from convtui.tui.widgets.inspector.repro import repro
 from convtui.tui.widgets.inspector.stages import Context
 from convtui.tui.widgets.inspector.tabs import DECIDING, build, has_content
 from convtui.tui.widgets.status import simulator_of
-from convtui.tui.widgets.transcript.marks import extra_of
+from convtui.tui.widgets.transcript.marks import extras_of
 from convtui.tui.widgets.transcript.outline import call_spans
 from convtui.tui.widgets.transcript.session_rows import Frame
 from convtui.tui.widgets.transcript.summaries import summaries_of
@@ -160,7 +160,7 @@ def _documents(path: Path, folder: Path) -> None:
                 hooks=next((r.get("hooks") or {} for r in transcript.lifecycle), {}),
                 simulator=simulator_of(scenario),
                 deciding=True,
-                asked=detail,
+                responder_detail=detail,
                 correction=notes.on(turn.session, turn.number),
                 noted=notes.on(turn.session, turn.number),
                 drift=drift_of(transcript, turn),
@@ -170,7 +170,7 @@ def _documents(path: Path, folder: Path) -> None:
             for tab in DECIDING:
                 has_content(tab, detail, context)
                 str(build(tab, detail, turn, context))
-            extra = extra_of(detail)
+            extra = extras_of(detail)
             extra.correction = notes.on(turn.session, turn.number)
             for width in (30, 100):
                 lines = TurnLines(Geometry(width, 2, 1), Palette())
