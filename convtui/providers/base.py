@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
+from convtui.errors import ThreadExit
 from convtui.models.base import Delta, Message, ModelClients, Reply
 from convtui.text.causes import describe_one
 from convtui.text_checks.reasoning import is_inside, reasoning_spans
@@ -270,7 +271,7 @@ async def in_thread(function: Callable[..., Any], /, *arguments: Any, **named: A
             value = context.run(function, *arguments, **named)
         except (SystemExit, KeyboardInterrupt, StopIteration, GeneratorExit) as failure:
             # None of these may travel through a future: they would end the loop, or confuse it.
-            error = ThreadExit(failure)
+            error = ThreadExit(failure, describe_one(failure))
         except BaseException as failure:  # noqa: BLE001 - handed to the caller, whatever it is
             error = failure
         with contextlib.suppress(RuntimeError):
@@ -278,11 +279,3 @@ async def in_thread(function: Callable[..., Any], /, *arguments: Any, **named: A
 
     threading.Thread(target=run, name="convtui-provider", daemon=True).start()
     return await done
-
-
-class ThreadExit(Exception):  # noqa: N818 - carries what ended the thread; it is not the failure
-    """`sys.exit()` and the like in a thread; `cause` is what was raised."""
-
-    def __init__(self, cause: BaseException) -> None:
-        self.cause = cause
-        super().__init__(describe_one(cause))

@@ -83,7 +83,7 @@ def test_the_keys_page_has_the_key_table() -> None:
 
 def test_the_keys_page_shows_the_keys_in_use() -> None:
     text = page("keys", Keymap({"run.toggle": ("z",)}))
-    assert "| `z` | Pause the run, or let it go on. | `run.toggle` |" in text
+    assert "| `z` | Pause or continue the run. | `run.toggle` |" in text
     assert "`space` | Pause the run" not in text
     assert "`run.step_turn`" in text
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from convtui.engine.core.journal import jsonable
-from convtui.errors import HookError
-from convtui.providers.base import Provider, SignalMatch, ThreadExit, call, match_signals
+from convtui.errors import HookError, ThreadExit
+from convtui.providers.base import Provider, SignalMatch, call, match_signals
 from convtui.providers.loader import owner
 from convtui.scenario.provider_hooks import (
     EXTRACT_SIGNALS,
