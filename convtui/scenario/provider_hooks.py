@@ -21,7 +21,8 @@ class Hook:
     sentence: str
     """What it is for: the docstring that `convtui init` gives it, and its row in the manual."""
     stage: str
-    """Where it is called: a stage of a turn, or a part of a conversation."""
+    """Where it is called, and where a failed call holds: a stage of a turn, or a part of a
+    conversation."""
     default: str
     """What holds where a class leaves it out, in words."""
     arguments: tuple[str, ...] | None = None

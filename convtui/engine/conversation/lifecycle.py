@@ -30,6 +30,13 @@ from convtui.records.models import (
     UserClosed,
     Warned,
 )
+from convtui.scenario.provider_hooks import (
+    ENTER_SESSION,
+    FINISH_AND_RESET_SESSION,
+    PREPARE_SESSIONS,
+    SETUP,
+    Hook,
+)
 from convtui.scenario.scenario import Scenario
 from convtui.simulators.base import UserSimulator
 
@@ -82,9 +89,8 @@ class Lifecycle:
         if user.error is not None:
             raise UserSimulatorError(f"the user simulator's {user.error}") from user.error
         await self.call(
-            "setup",
+            SETUP,
             self._provider.setup,
-            stage="setup",
             record=lambda timed: ProviderSetup(
                 hooks=self._loaded.hooks,
                 stateful=self._provider.stateful,
@@ -102,7 +108,7 @@ class Lifecycle:
         requested = self._scenario.session_types
         while True:
             timed = await lifecycle(
-                "prepare_sessions", self._provider.prepare_sessions, list(requested)
+                PREPARE_SESSIONS.name, self._provider.prepare_sessions, list(requested)
             )
             try:
                 if timed.error is not None:
@@ -110,7 +116,7 @@ class Lifecycle:
                 prepared = checked_sessions(timed.value)
                 break
             except HookError as error:
-                await self._hold_on(error, "setup")
+                await self._hold_on(error, PREPARE_SESSIONS.stage)
         if not replayed:
             self._state.prepared = prepared
         self._journal.emit(
@@ -126,10 +132,9 @@ class Lifecycle:
     async def enter(self, session_type: str, index: int, *, replayed: bool = False) -> None:
         """Calls `enter_session()`, which comes before every session."""
         await self.call(
-            "enter_session",
+            ENTER_SESSION,
             self._provider.enter_session,
             session_type,
-            stage="session",
             index=index,
             record=lambda timed: SessionEntered(
                 session=index,
@@ -142,10 +147,9 @@ class Lifecycle:
     async def reset(self, next_type: str, index: int, *, replayed: bool = False) -> None:
         """Calls `finish_and_reset_session()`, between the session before `index` and that one."""
         await self.call(
-            "finish_and_reset_session",
+            FINISH_AND_RESET_SESSION,
             self._provider.finish_and_reset_session,
             next_type,
-            stage="session",
             index=index,
             record=lambda timed: SessionReset(
                 session=index - 1,
@@ -157,24 +161,23 @@ class Lifecycle:
 
     async def call(
         self,
-        hook: str,
+        hook: Hook,
         function: Callable[..., Any],
         *arguments: Any,
-        stage: str,
         index: int | None = None,
         record: Callable[[Timed], Record] | None = None,
     ) -> Timed:
         """Calls a hook of the provider until it succeeds; `record` makes the record of each call.
 
-        `stage` and `index` (a session) are where a failed call holds.
+        A failed call holds at the hook's stage, in session `index`.
         """
         while True:
-            timed = await lifecycle(hook, function, *arguments)
+            timed = await lifecycle(hook.name, function, *arguments)
             if record is not None:
                 self._journal.emit(record(timed))
             if timed.error is None:
                 return timed
-            await self._hold_on(timed.error, stage, index)
+            await self._hold_on(timed.error, hook.stage, index)
 
     async def _hold_on(
         self, error: ConversationError, stage: str, index: int | None = None

@@ -14,6 +14,7 @@ from convtui.engine.resume.state import ResumeState
 from convtui.errors import InterruptedRunError, ProviderError
 from convtui.providers.base import Provider
 from convtui.records.models import ProviderRestored, Warned
+from convtui.scenario.provider_hooks import RESTORE
 
 
 class ProviderRestorer:
@@ -113,10 +114,9 @@ class ProviderRestorer:
         seconds = 0.0
         if self._mode == "restore":
             restored = await self._lifecycle.call(
-                "restore",
+                RESTORE,
                 self._provider.restore,  # type: ignore[attr-defined]
                 self._seed.restore_state(index),
-                stage="restore",
                 index=index,
             )
             seconds = restored.seconds
