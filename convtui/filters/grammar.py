@@ -6,9 +6,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from convtui.errors import FilterError, did_you_mean
+from convtui.errors import BadValueError, FilterError, did_you_mean
 from convtui.filters.atoms import ATOMS, compile_atom
-from convtui.filters.runs import BadValueError
 from convtui.filters.tree import QUOTED, WORD, And, Atom, Node, Not, Or, unquoted
 from convtui.text.boundary import visible_line
 
@@ -145,7 +144,7 @@ def _explain(error: UnexpectedInput, expression: str) -> FilterError:
 
 
 def _expected(before: str) -> str:
-    """What may follow a beginning that is right so far."""
+    """What may follow a valid beginning."""
     last = re.search(r"(~\w+)\s*(<=|>=|<|=|>)?\s*$", before)
     kind = ATOMS.get(last.group(1)[1:]) if last is not None else None
     if last is not None and kind is not None:
@@ -173,7 +172,7 @@ def _open_groups(before: str) -> bool:
 
 
 def error_at(message: str, expression: str, column: int) -> FilterError:
-    """An error with the expression below it and a caret under the place."""
+    """An error with the expression below it and a caret under the column."""
     start = max(0, column - _CONTEXT)
     head = ("…" if start else "") + visible_line(expression[start:column])
     tail = visible_line(expression[column : column + _CONTEXT])

@@ -15,6 +15,7 @@ from convtui.errors import DataFileError, Problem, UsageError, did_you_mean
 from convtui.files.yaml import dotted, parse_value
 from convtui.scenario.persona import load_persona
 from convtui.scenario.provider_spec import absolute, parse_provider_spec
+from convtui.scenario.simulators.registry import kinds, written_kind
 from convtui.warm.names import is_path
 
 # Flag names to the key they set. Flags that change the shape of data are handled by name below.
@@ -50,7 +51,7 @@ _ELSEWHERE = ("out", "resume", "trust", "python", "env_file", "wire", "paused", 
 
 @dataclass(frozen=True, slots=True)
 class FlaggedScenario:
-    """Data with flags laid over it.
+    """Data with flags applied.
 
     `origin` maps the keys that flags set to the flags, `persona_source` says where a persona
     that a flag named came from.
@@ -61,7 +62,7 @@ class FlaggedScenario:
     persona_source: str | None = None
 
     def at_flag(self, problem: Problem) -> Problem:
-        """The problem said about the flag that caused it, where one did."""
+        """The problem attributed to the flag that caused it, where one did."""
         if problem.path is not None or not problem.key:
             return problem
         for path, flag in self.origin.items():
@@ -76,7 +77,7 @@ class FlaggedScenario:
 def apply_flags(
     data: dict[str, Any], flags: Mapping[str, Any], cwd: Path, keys: Collection[str]
 ) -> FlaggedScenario:
-    """`data` of a scenario with `flags` laid over it; see `scenario.merge_flags`.
+    """`data` of a scenario with `flags` applied; see `scenario.merge_flags`.
 
     `keys` are the dotted names that `set` knows. Raises `UsageError`.
     """
@@ -102,7 +103,7 @@ def apply_flags(
 
 
 class _Merge:
-    """The flags that are `given`, laid over `data` one kind after the other."""
+    """Applies the `given` flags to `data`, one kind after the other."""
 
     def __init__(self, data: dict[str, Any], given: dict[str, Any], cwd: Path) -> None:
         self.data = data
@@ -152,12 +153,9 @@ class _Merge:
     def user_model(self) -> None:
         if "user_model" not in self.given:
             return
-        brief = self.data["persona"].get("responder")
-        if isinstance(brief, dict) and brief.get("model"):
-            key: tuple[str, ...] = ("persona", "responder", "model")
-        else:
-            key = ("persona", "model")
-        self._put("user_model", key, self.given["user_model"])
+        kind = written_kind(self.data["persona"])
+        key = kind.model_key(self.data["persona"]) if kind is not None else "model"
+        self._put("user_model", ("persona", *key.split(".")), self.given["user_model"])
 
     def values(self) -> None:
         """The flags that set one key each."""
@@ -182,7 +180,7 @@ class _Merge:
 
 
 def keys_set_by(flags: Mapping[str, Any]) -> set[str]:
-    """The dotted keys of a scenario that these flags set, whatever they set them to."""
+    """The dotted keys of a scenario that these flags set."""
     given = {
         key.replace("-", "_").rstrip("_")
         for key, value in flags.items()
@@ -194,7 +192,7 @@ def keys_set_by(flags: Mapping[str, Any]) -> set[str]:
     if "persona" in given:
         keys.add("persona")
     if "user_model" in given:
-        keys |= {"persona.model", "persona.responder.model"}
+        keys |= {f"persona.{key}" for kind in kinds() for key in kind.model_keys}
     keys |= given & {"persona_template", "persona_context_template", "persona_reminder"}
     for item in _settings(flags.get("set") or flags.get("set_")):
         keys.add(".".join(part.strip() for part in str(item).partition("=")[0].split(".")))

@@ -11,8 +11,8 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from convtui.scenario.parts import StrictModel, at_key
 from convtui.scenario.persona import Persona
-from convtui.scenario.responder_brief import Instructions, MaxFollowups, whole_brief
 from convtui.scenario.scenario import Scenario
+from convtui.scenario.simulators.responder import Instructions, MaxFollowups, whole_brief
 
 
 def _name(value: object) -> object:
@@ -145,7 +145,7 @@ CONFIG_READ = {"model", "timeout_seconds"}
 
 
 def waza_kind(data: object) -> Literal["task", "eval"] | None:
-    """Whether the data of a YAML file are a waza task's or eval's; told by their keys."""
+    """Whether YAML data are a waza task or eval, by their keys."""
     if not isinstance(data, dict):
         return None
     keys = {str(key) for key in data} - {"name", "description"}

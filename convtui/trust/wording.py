@@ -101,7 +101,7 @@ def _of_tool(tool: Any) -> str:
 
 
 def _given(values: Any) -> str:
-    """Names that are passed on with a value; none of what was taken out of a log is."""
+    """Names that are passed on with a value; redacted ones have none."""
     named = values.items() if isinstance(values, dict) else ()
     return ", ".join(str(name) for name, value in named if REDACTED not in str(value))
 
@@ -114,8 +114,7 @@ def _asks(model: str, what: str, host: str) -> str:
 
 def _model_of(scenario: Scenario, side: str) -> str:
     if side == "persona":
-        brief = scenario.persona.responder
-        return scenario.persona.model or (brief.model if brief else None) or ""
+        return scenario.persona.asked_model or scenario.persona.model or ""
     spec = spec_of(scenario.provider.use)
     return spec.target if spec is not None and spec.kind == "litellm" else ""
 
@@ -134,7 +133,7 @@ def _key_of(model: str) -> str:
 
 
 def spec_of(use: Any) -> ProviderSpec | None:
-    """A SPEC, taken apart; None for what is none."""
+    """A parsed SPEC; None for an invalid one."""
     try:
         return parse_provider_spec(str(use))
     except ProviderLoadError:

@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.errors import FileError
-from convtui.log.formats.findings import Finding, NewerError, finding_of
+from convtui.errors import FileError, NewerError
+from convtui.log.formats.findings import Finding, finding_of
 from convtui.log.formats.json_objects import JsonObject, head_of, lines, values_in
 from convtui.records.times import parse_time
 

@@ -16,8 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.errors import FileError
-from convtui.log.formats.findings import Finding, NewerError
+from convtui.errors import FileError, NewerError
+from convtui.log.formats.findings import Finding
 from convtui.log.formats.json_objects import JsonObject, file_time, files_of
 from convtui.log.formats.oharness.events import MAJOR, NAMESPACE, Event, events, is_events
 from convtui.log.formats.oharness.export import write

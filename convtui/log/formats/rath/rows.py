@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from convtui.errors import FileError, did_you_mean, listed
-from convtui.log.formats.findings import Finding, NewerError, finding_of
+from convtui.errors import FileError, NewerError, did_you_mean, listed
+from convtui.log.formats.findings import Finding, finding_of
 from convtui.log.formats.json_objects import JsonObject, head_of, is_empty, lines, values_in
 
 SCHEMA: Final = 1
