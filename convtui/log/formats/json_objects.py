@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -233,6 +233,21 @@ def is_empty(path: Path) -> bool:
         return path.stat().st_size == 0
     except OSError:
         return False
+
+
+def files_of(
+    path: Path, candidates: Callable[[Path], list[Path]], is_one: Callable[[Path], bool], what: str
+) -> list[Path]:
+    """The files that are read for a path: itself, or those of a folder, empty ones among them.
+
+    Raises `FileError` for a folder without any.
+    """
+    if not path.is_dir():
+        return [path]
+    matches = [file for file in candidates(path) if is_one(file) or is_empty(file)]
+    if not any(map(is_one, matches)):
+        raise FileError(f"{path}: no {what} in this folder")
+    return matches
 
 
 def head_of(path: Path, size: int = 1 << 16) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from convtui.errors import FileError, NewerError
 from convtui.log.formats.findings import Finding
-from convtui.log.formats.json_objects import JsonObject, file_time, is_empty
+from convtui.log.formats.json_objects import JsonObject, file_time, files_of
 from convtui.log.formats.oharness.events import MAJOR, NAMESPACE, Event, events, is_events
 from convtui.log.formats.oharness.export import write
 from convtui.log.formats.oharness.records import OharnessReader, opening_of
@@ -55,12 +55,7 @@ def read(path: Path) -> Iterator[Imported]:
 
 def files(path: Path) -> list[Path]:
     """The files that are read for a path. Raises `FileError` for a folder without any."""
-    if not path.is_dir():
-        return [path]
-    matches = [file for file in _files(path) if is_events(file) or is_empty(file)]
-    if not any(map(is_events, matches)):
-        raise FileError(f"{path}: no event files of oharness in this folder")
-    return matches
+    return files_of(path, _files, is_events, "event files of oharness")
 
 
 @dataclass(slots=True)

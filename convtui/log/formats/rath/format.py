@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.log.formats.findings import Finding, finding_of
-from convtui.log.formats.json_objects import JsonObject, file_time, is_empty
+from convtui.log.formats.json_objects import JsonObject, file_time, files_of
 from convtui.log.formats.rath.export import write
 from convtui.log.formats.rath.files import PERSONA, PROVIDER
 from convtui.log.formats.rath.records import Ending, RathReader
@@ -69,12 +69,7 @@ def read(path: Path) -> Iterator[Imported]:
 
 def files(path: Path) -> list[Path]:
     """The files that are read for a path. Raises `FileError` for a folder without any."""
-    if not path.is_dir():
-        return [path]
-    matches = [file for file in _files(path) if is_session(file) or is_empty(file)]
-    if not any(map(is_session, matches)):
-        raise FileError(f"{path}: no sessions of rath in this folder")
-    return matches
+    return files_of(path, _files, is_session, "sessions of rath")
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from convtui.errors import FileError
-from convtui.log.formats.json_objects import JsonObject, file_time, head_of, is_empty, parse_json
+from convtui.log.formats.json_objects import JsonObject, file_time, files_of, head_of, parse_json
 from convtui.log.formats.registry import Format, Imported, imported_provider
 from convtui.log.formats.waza.records import WazaReader
 from convtui.records.times import parse_time
@@ -88,13 +88,11 @@ def read(path: Path) -> Iterator[Imported]:
 
 def files(path: Path) -> list[Path]:
     """The files that are read for a path. Raises `FileError` for a folder without any."""
-    if not path.is_dir():
-        return [path]
-    kinds = {file: _kind_of(file) for file in _files(path)}
-    matches = [file for file, kind in kinds.items() if kind in ("results", "task")]
-    if not matches:
-        raise FileError(f"{path}: no results and no transcripts of waza in this folder")
-    return sorted([*matches, *filter(is_empty, kinds)])
+    return files_of(path, _files, _holds_runs, "results and no transcripts of waza")
+
+
+def _holds_runs(path: Path) -> bool:
+    return _kind_of(path) in ("results", "task")
 
 
 def _read_file(path: Path) -> Iterator[Imported]:
