@@ -118,7 +118,7 @@ class Story:
 
     async def shows(self, *words: str) -> None:
         """Waits until all of `words` are on the screen."""
-        await until(self.pilot, lambda: all(word in self.text() for word in words), tries=1000)
+        await until(self.pilot, lambda: all(word in self.text() for word in words))
 
     def text(self) -> str:
         """What is on the screen."""

@@ -24,6 +24,7 @@ from convtui.records.models import RecordDict, Termination
 from convtui.scenario.scenario import Scenario
 from convtui.secrets.redactor import Redactor
 from convtui.trust.rules import vouched_for
+from tests.builders.waiting import WITHIN
 
 Line = str | Reply | Delta | BaseException | Sequence[Delta | BaseException]
 """One reply of a script: text, a reply, pieces of a stream, or what is raised."""
@@ -300,7 +301,7 @@ async def run(what: Scenario | None, folder: Path, **fields: Any) -> Ran:
     conversation, driver, deltas = prepare(what, folder, **fields)
     records: list[RecordDict] = []
     conversation.journal.listen(lambda record, offset, line: records.append(record))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WITHIN):
         termination = await conversation.run()
     if driver.failure is not None:
         raise driver.failure
@@ -324,7 +325,7 @@ def findings(path: Path) -> list[str]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Lets the loop turn until something is so."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WITHIN):
         while not condition():
             await asyncio.sleep(0)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from convtui.log.reader import open_log
+from tests.builders.waiting import WITHIN
 from tests.cli.conftest import Result, Run
 
 DEMO = ("run", "--provider", "demo", "--persona", "maya", "--sessions", "a", "--max-turns", "4")
@@ -227,7 +228,7 @@ def started(bot: Path) -> subprocess.Popen[str]:
 def test_a_signal_closes_the_log_and_exits_with_130(bot: Path, number: int) -> None:
     process = started(bot)
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=WITHIN)
     assert process.returncode == 130
     assert "conversation ended: interrupted by human" in out
     with open_log(log_of(err)) as log:

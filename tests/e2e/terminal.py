@@ -21,6 +21,8 @@ from typing import Any, Self
 
 import pyte
 
+from tests.builders.waiting import WITHIN
+
 # The new session takes the pty as its controlling terminal, then becomes the program.
 _BOOT = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
@@ -160,7 +162,9 @@ class Terminal:
 
     # --- waiting
 
-    def wait_for(self, condition: Callable[[], Any], what: str, *, timeout: float = 20.0) -> float:
+    def wait_for(
+        self, condition: Callable[[], Any], what: str, *, timeout: float = WITHIN
+    ) -> float:
         """Waits until `condition()` holds, looking whenever bytes have come; the time it held.
 
         Raises `AssertionError` with the screen when it never does.
@@ -178,7 +182,7 @@ class Terminal:
                 if len(self.chunks) == seen and not self._ended:
                     self._changed.wait(0.1)
 
-    def until(self, *texts: str, timeout: float = 20.0) -> str:
+    def until(self, *texts: str, timeout: float = WITHIN) -> str:
         """Waits until all of `texts` stand on the screen; the screen."""
         self.wait_for(
             lambda: (shown := self.text) and all(text in shown for text in texts),
@@ -187,12 +191,12 @@ class Terminal:
         )
         return self.text
 
-    def until_gone(self, text: str, *, timeout: float = 20.0) -> str:
+    def until_gone(self, text: str, *, timeout: float = WITHIN) -> str:
         """Waits until `text` does not stand on the screen any more; the screen."""
         self.wait_for(lambda: text not in self.text, f"waiting for {text!r} to go", timeout=timeout)
         return self.text
 
-    def until_raw(self, data: bytes, *, timeout: float = 20.0, begin: int = 0) -> float:
+    def until_raw(self, data: bytes, *, timeout: float = WITHIN, begin: int = 0) -> float:
         """Waits for bytes after chunk `begin`; when the chunk that completed them came."""
         place, tail = begin, b""
 
@@ -212,7 +216,7 @@ class Terminal:
         self.wait_for(found, f"waiting for the bytes {data!r}", timeout=timeout)
         return done[0]
 
-    def quiet(self, seconds: float = 0.3, *, timeout: float = 20.0) -> None:
+    def quiet(self, seconds: float = 0.3, *, timeout: float = WITHIN) -> None:
         """Waits until nothing was written for so long."""
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -222,7 +226,7 @@ class Terminal:
                 if len(self.chunks) == count:
                     return
 
-    def wait(self, timeout: float = 15.0) -> int:
+    def wait(self, timeout: float = WITHIN) -> int:
         """Waits for the program's end; its exit status."""
         status = self.process.wait(timeout)
         self._reader.join(2.0)
@@ -295,7 +299,7 @@ def alive(pid: int) -> bool:
     return state not in ("Z", "X")
 
 
-def until(condition: Callable[[], Any], what: str, *, timeout: float = 15.0) -> None:
+def until(condition: Callable[[], Any], what: str, *, timeout: float = WITHIN) -> None:
     """Waits for something that writes nothing to a terminal. Raises `AssertionError`."""
     deadline = time.monotonic() + timeout
     while not condition():

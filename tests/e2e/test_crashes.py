@@ -20,7 +20,7 @@ from convtui.log.reader import is_being_written, open_log
 from convtui.log.writer import LogWriter
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario.scenario import Scenario
-from tests.builders.waiting import when
+from tests.builders.waiting import WITHIN, when
 from tests.e2e.terminal import Terminal, alive, children, clean_environment, convtui, until
 from tests.soak import soak
 
@@ -30,7 +30,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
 ]
 SCRIPT = [f"line {number}" for number in range(30)]
-WITHIN = 30
 
 
 def spec(folder: Path, body: str) -> StartSpec:

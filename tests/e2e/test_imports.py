@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from convtui.config.paths import builtin_dir
+from tests.builders.waiting import WITHIN
 from tests.e2e.terminal import Terminal, children, clean_environment, convtui, until
 
 pytestmark = pytest.mark.slow
@@ -101,7 +102,7 @@ def test_commands_without_a_screen_import_none(home: Path, arguments: list[str])
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=WITHIN)
     assert process.returncode == 0, said
     assert below(modules(home, process.pid), "textual", "rich", "litellm", *ENGINE_SIDE) == []
 
@@ -120,7 +121,7 @@ def test_an_engine_without_a_model_imports_neither_litellm_nor_a_screen(home: Pa
     )
     environment = telling(home)
     process = subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=home)
-    assert process.wait(30) == 0
+    assert process.wait(WITHIN) == 0
     # httpx brings rich along, where it is installed.
     assert below(modules(home, process.pid), "textual", "litellm", "openai") == []
 

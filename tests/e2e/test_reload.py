@@ -22,14 +22,13 @@ from convtui.transcript.fold import COMMITTED
 from convtui.tui.screens.debugger.provider_reload import error_data
 from convtui.tui.screens.debugger.reloaded_turn import reloaded_turn
 from convtui.tui.sources.source import LiveSource
-from tests.builders.waiting import when
+from tests.builders.waiting import WITHIN, when
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.real_engines,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
 ]
-WITHIN = 30
 GOOD = """\
 import os
 import sys

@@ -16,6 +16,7 @@ from convtui.models import bounds
 from convtui.models.base import Reply, ReplyFold
 from convtui.models.bounds import same_host
 from convtui.models.litellm_client import LitellmClients
+from tests.builders.waiting import WITHIN
 from tests.fakes.raw_http import (
     DONE,
     EVENTS,
@@ -61,7 +62,7 @@ async def ask(
         endpoint.answer = answer
     client = clients.client(model, {"api_base": endpoint.url, "api_key": KEY, **params})
     fold = ReplyFold()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN):
         async for delta in client.stream(HELLO):
             fold.add(delta)
     return fold.reply()
@@ -416,7 +417,7 @@ async def test_what_comes_after_the_end_is_not_waited_for(
             gone.set()
 
     assert (await ask(litellm_clients, endpoint, answer)).text == "Gate 4."
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN):
         await gone.wait()
 
 

@@ -144,18 +144,18 @@ async def test_a_record_with_other_numbers_is_followed_by_position(tmp_path: Pat
 async def test_chunks_come_when_they_came_scaled_by_speed(tmp_path: Path) -> None:
     records = conversation(session(1, "a", [turn(2, "provider", "abcdef")], ending()))
     records = [
-        record.model_copy(update={"chunks": [[4.0, 2], [8.0, 4]], "duration": 8.0})
+        record.model_copy(update={"chunks": [[400.0, 2], [800.0, 4]], "duration": 800.0})
         if record.TYPE == "llm.response"
         else record
         for record in records
     ]
     log = write_log(tmp_path / "r.jsonl", records)
-    provider = RecordedProvider(log, speed=80)
+    provider = RecordedProvider(log, speed=8000)
     request = Request(messages=[], session=1, session_type="a", turn=2)
     begun = time.monotonic()
     pieces = [delta.text async for delta in provider.respond(request)]
     assert pieces == ["ab", "cdef", ""]
-    assert 0.1 <= time.monotonic() - begun < 4
+    assert 0.1 <= time.monotonic() - begun < 400
 
 
 def test_what_a_log_names_is_never_run(tmp_path: Path) -> None:

@@ -7,12 +7,14 @@ says what was wrong; the next call is a call like any other.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
+import itertools
 import json
 import re
 import stat
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +25,9 @@ from convtui.client.engine_client import EngineHandle, EngineState
 from convtui.engine.turn.tool_rounds import MOST_CALLS
 from convtui.log.reader import open_log
 from convtui.protocol import StartSpec
+from convtui.records.models import RecordDict
 from convtui.scenario.scenario import Scenario
-from tests.builders.waiting import when
+from tests.builders.waiting import WITHIN, when
 from tests.fakes.raw_http import (
     DONE,
     EVENTS,
@@ -44,7 +47,6 @@ pytestmark = [
     pytest.mark.real_engines,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc"),
 ]
-WITHIN = 90
 KEY = "sk-planted-0123456789abcdef"
 LATE = r"no end of the reply within 1 s \(turn_timeout\)"
 
@@ -106,7 +108,7 @@ def memory(pid: int, name: str = "VmRSS") -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) >> 10
 
 
-def spec(folder: Path, endpoint: RawEndpoint, turns: int) -> StartSpec:
+def spec(folder: Path, endpoint: RawEndpoint, turns: int, timeout: float) -> StartSpec:
     (folder / "tools.py").write_text("def look_up():\n    return 'Gate 4'\n")
     scenario = Scenario.from_data(
         {
@@ -116,7 +118,7 @@ def spec(folder: Path, endpoint: RawEndpoint, turns: int) -> StartSpec:
                 "params": {"api_base": endpoint.url, "api_key": KEY},
             },
             "tools": ["tools.py:look_up"],
-            "limits": {"turn_timeout": 1, "max_turns": 2 * turns},
+            "limits": {"turn_timeout": timeout, "max_turns": 2 * turns},
             "retry": {"attempts": 1, "base_delay": 0, "max_delay": 0},
         },
         base=folder,
@@ -137,10 +139,30 @@ async def running(what: StartSpec) -> AsyncIterator[EngineHandle]:
         await asyncio.wait_for(handle.wait(), WITHIN)
 
 
-async def watch(handle: EngineHandle, worst: list[float]) -> None:
-    while True:
-        worst[0] = max(worst[0], handle.silent_for)
-        await asyncio.sleep(0.05)
+class Silence:
+    """The longest time without a sign of life, but for what the engine waited for a processor."""
+
+    def __init__(self, handle: EngineHandle) -> None:
+        self.worst = 0.0
+        self._handle = handle
+
+    async def watch(self) -> None:
+        waited_before = self._waited()
+        while True:
+            silence = self._handle.silent_for
+            if silence:
+                self.worst = max(self.worst, silence - (self._waited() - waited_before))
+            else:
+                waited_before = self._waited()
+            await asyncio.sleep(0.05)
+
+    def _waited(self) -> float:
+        """Seconds in which a thread of the engine could have run, had there been a processor."""
+        waited = 0
+        for thread in Path(f"/proc/{self._handle.pid}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError):
+                waited += int(thread.read_text().split()[1])
+        return waited / 1e9
 
 
 def committed(handle: EngineHandle) -> list[str]:
@@ -153,72 +175,125 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONVTUI_HOME", str(tmp_path / "home"))
 
 
+PLAIN = Case("is as it should be", says(EVENTS + SAID), reply="Gate 4.")
+
+
+async def test_one_that_takes_too_long_after_the_other(tmp_path: Path) -> None:
+    """Each call ends when its time is over, and the next is a call like any other.
+
+    A plain one, too, may take longer than its second: litellm is loaded in the first.
+    """
+    cases = [case for case in CASES if case.error == LATE]
+    coming = iter(cases)
+
+    async def answer(request: RawRequest, writer: asyncio.StreamWriter) -> None:
+        case = next(coming, PLAIN) if b"line 1" in request.body else PLAIN
+        await case.answer(request, writer)
+
+    async with (
+        RawEndpoint(answer) as endpoint,
+        running(spec(tmp_path, endpoint, turns=2, timeout=1)) as handle,
+    ):
+        late = await replied(handle, 1)
+        assert handle.pid is not None
+        before = memory(handle.pid)
+        silence = Silence(handle)
+        watching = asyncio.create_task(silence.watch())
+        for case in cases:
+            await held(handle, case)
+            assert silence.worst < 3, f"{case.does}: no answer for {silence.worst:.1f} s"
+            assert memory(handle.pid) < before + 80, case.does
+        watching.cancel()
+        late += len(cases) + await replied(handle, 2)
+        await ended(handle)
+    assert next(coming, None) is None
+    # A call may be over before its request has come.
+    assert len(endpoint.requests) <= late + 2
+    check_log(handle)
+
+
 async def test_one_misbehaviour_after_the_other(tmp_path: Path) -> None:
-    plain = Case("is as it should be", says(EVENTS + SAID), reply="Gate 4.")
-    cases = [plain, *CASES, plain]
+    cases = [PLAIN, *(case for case in CASES if case.error != LATE), PLAIN]
     coming = iter(cases)
 
     async def answer(request: RawRequest, writer: asyncio.StreamWriter) -> None:
         await next(coming).answer(request, writer)
 
-    async with RawEndpoint(answer) as endpoint:
-        turns = sum(bool(case.reply) for case in cases)
-        async with running(spec(tmp_path, endpoint, turns)) as handle:
-            worst = [0.0]
-            watching = asyncio.create_task(watch(handle, worst))
-            await warmed(handle)
+    turns = sum(bool(case.reply) for case in cases)
+    async with (
+        RawEndpoint(answer) as endpoint,
+        running(spec(tmp_path, endpoint, turns, timeout=WITHIN)) as handle,
+    ):
+        before = 0
+        replies = itertools.count(1)
+        for case in cases:
+            if case.error:
+                await held(handle, case)
+            elif case.reply:
+                text = await reply(handle, next(replies))
+                assert text is not None, (case.does, handle.hold)
+                assert re.fullmatch(case.reply, text), (case.does, text[:200])
             assert handle.pid is not None
-            before, worst[0] = memory(handle.pid), 0.0
-            replies = iter(range(1, turns + 1))
-            for case in cases:
-                await as_it_says(handle, case, replies)
-                if case.error == LATE:
-                    assert worst[0] < 3, f"{case.does}: no answer for {worst[0]:.1f} s"
-                    assert memory(handle.pid) < before + 80, case.does
-            most = memory(handle.pid, "VmHWM")
-            await when(handle, lambda: handle.hold is not None)
-            await handle.release("end")
-            await asyncio.wait_for(handle.wait(), WITHIN)
-            watching.cancel()
-        assert most < before + 400
-        assert len(endpoint.requests) == len(cases)
-        check_log(handle)
+            before = before or memory(handle.pid)
+        most = memory(handle.pid or 0, "VmHWM")
+        await ended(handle)
+    assert most < before + 400
+    assert len(endpoint.requests) == len(cases)
+    check_tool_calls(check_log(handle))
 
 
-async def warmed(handle: EngineHandle) -> None:
-    """The first reply is there: loading litellm takes longer than a turn has here."""
-    while not committed(handle):
-        await when(handle, lambda: bool(committed(handle)) or handle.hold is not None)
-        if handle.hold is not None and not committed(handle):
-            assert re.search(LATE, handle.hold["detail"])
-            await handle.release("again")
-            await when(handle, lambda: handle.hold is None)
+async def reply(handle: EngineHandle, number: int) -> str | None:
+    """Waits for a reply; None for a hold that is there instead."""
+    await when(handle, lambda: len(committed(handle)) >= number or bool(handle.hold))
+    return next(iter(committed(handle)[number - 1 :]), None)
 
 
-async def as_it_says(handle: EngineHandle, case: Case, replies: Iterator[int]) -> None:
-    """Waits until the engine has done with a case what it should."""
-    if case.error:
-        await when(handle, lambda: handle.hold is not None or handle.over)
-        assert handle.hold is not None, (case.does, handle.error)
-        assert handle.hold["reason"] == "error", case.does
-        assert re.search(case.error, handle.hold["detail"]), (case.does, handle.hold["detail"])
+async def replied(handle: EngineHandle, number: int) -> int:
+    """Waits for a reply, which is asked for again when it was late; how often it was."""
+    late = 0
+    while await reply(handle, number) is None:
+        assert handle.hold is not None
+        assert re.search(LATE, handle.hold["detail"])
+        late += 1
         await handle.release("again")
-        await when(handle, lambda: handle.hold is None or handle.over)
-    elif case.reply:
-        number = next(replies)
-        await when(handle, lambda: len(committed(handle)) >= number or bool(handle.hold))
-        said = committed(handle)[number - 1 :]
-        assert said, (case.does, handle.hold)
-        assert re.fullmatch(case.reply, said[0]), (case.does, said[0][:200])
+        await when(handle, lambda: handle.hold is None)
+    return late
 
 
-def check_log(handle: EngineHandle) -> None:
-    """It is whole, tells of everything, and has the key nowhere."""
+async def held(handle: EngineHandle, case: Case) -> None:
+    """Waits for the error of a case, and lets the engine ask again."""
+    await when(handle, lambda: handle.hold is not None or handle.over)
+    assert handle.hold is not None, (case.does, handle.error)
+    assert handle.hold["reason"] == "error", case.does
+    assert re.search(case.error, handle.hold["detail"]), (case.does, handle.hold["detail"])
+    await handle.release("again")
+    await when(handle, lambda: handle.hold is None or handle.over)
+
+
+async def ended(handle: EngineHandle) -> None:
+    """Ends the conversation, whose last line was said."""
+    await when(handle, lambda: handle.hold is not None)
+    await handle.release("end")
+    await asyncio.wait_for(handle.wait(), WITHIN)
+
+
+def check_log(handle: EngineHandle) -> list[RecordDict]:
+    """It is whole, and has the key nowhere; its records."""
     assert handle.state is EngineState.CLOSED
     assert handle.log_path is not None
     with open_log(handle.log_path) as log:
         assert log.findings == []
         records = list(log.records())
+    files = list(handle.log_path.parent.iterdir())
+    assert len(files) == 2
+    for file in files:
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert KEY not in file.read_text()
+    return records
+
+
+def check_tool_calls(records: list[RecordDict]) -> None:
+    """As many were made as are allowed at once."""
     returned = [record for record in records if record["type"] == "tool.returned"]
     assert len(returned) == MOST_CALLS
     assert all(record["ok"] for record in returned)
@@ -226,8 +301,3 @@ def check_log(handle: EngineHandle) -> None:
         record["code"]: record["message"] for record in records if record["type"] == "warning"
     }
     assert warned["too_many_calls"].startswith("the reply calls 10,000 tools at once")
-    files = list(handle.log_path.parent.iterdir())
-    assert len(files) == 2
-    for file in files:
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert KEY not in file.read_text()

@@ -28,13 +28,13 @@ from convtui.printing.printer import Printer
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario.scenario import Scenario
 from convtui.trust.rules import vouched_for
+from tests.builders.waiting import WITHIN
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.real_engines,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes as Linux has them"),
 ]
-WITHIN = 120
 HEAD = """
 import asyncio, os, signal, subprocess, sys, threading, time
 

@@ -25,6 +25,7 @@ from tests.builders.conversations import (
     scenario,
     until,
 )
+from tests.builders.waiting import WITHIN
 
 
 def take_over(side: str = "persona") -> Answer:
@@ -98,11 +99,11 @@ async def test_a_step_asked_for_while_running_stops_at_the_next_turn(tmp_path: P
     bot = Waits()
     conversation, driver, _ = prepare(scenario(bot, ["a", "b"]), tmp_path, plan=["go"])
     task = asyncio.create_task(conversation.run())
-    await asyncio.wait_for(bot.begun.wait(), 20)
+    await asyncio.wait_for(bot.begun.wait(), WITHIN)
     assert driver.desk is not None
     driver.desk.carry_out("step_turn", {})
     bot.go.set()
-    await asyncio.wait_for(task, 20)
+    await asyncio.wait_for(task, WITHIN)
     assert (driver.holds[0]["turn"], driver.holds[0]["stage"]) == (3, "request")
 
 
@@ -110,12 +111,12 @@ async def test_pausing_does_not_cancel_the_call(tmp_path: Path) -> None:
     bot = Waits()
     conversation, driver, _ = prepare(scenario(bot, ["a"]), tmp_path, plan=["go"])
     task = asyncio.create_task(conversation.run())
-    await asyncio.wait_for(bot.begun.wait(), 20)
+    await asyncio.wait_for(bot.begun.wait(), WITHIN)
     assert driver.desk is not None
     driver.desk.carry_out("pause", {})
     assert conversation.gate.state == "pausing"
     bot.go.set()
-    await asyncio.wait_for(task, 20)
+    await asyncio.wait_for(task, WITHIN)
     assert driver.where[0] == ("pause", "response")
     assert driver.holds[0]["drafts"][0]["text"] == "half whole"
 
@@ -320,10 +321,10 @@ async def test_cancelling_keeps_the_partial_text(tmp_path: Path, stubborn: bool)
     records: list[RecordDict] = []
     conversation.journal.listen(lambda record, offset, line: records.append(record))
     task = asyncio.create_task(conversation.run())
-    await asyncio.wait_for(bot.begun.wait(), 20)
+    await asyncio.wait_for(bot.begun.wait(), WITHIN)
     assert driver.desk is not None
     driver.desk.carry_out("cancel", {})
-    await asyncio.wait_for(task, 20)
+    await asyncio.wait_for(task, WITHIN)
     bot.go.set()
     assert driver.holds[0]["drafts"][0]["text"] == "half "
     cancelled = [r for r in records if r["type"] == "turn.cancelled"]
@@ -349,7 +350,7 @@ async def test_cancelling_while_waiting_for_another_attempt(tmp_path: Path) -> N
     task = asyncio.create_task(conversation.run())
     await until(lambda: "llm.retry" in conversation.journal.transcript.counts)
     await until(conversation.caller.cancel)
-    await asyncio.wait_for(task, 20)
+    await asyncio.wait_for(task, WITHIN)
     assert driver.where[0] == ("pause", "response")
     assert bot.answered == 2
 
@@ -358,13 +359,13 @@ async def test_a_call_can_be_made_after_one_was_cancelled(tmp_path: Path) -> Non
     bot = Waits()
     conversation, driver, _ = prepare(scenario(bot, ["a"]), tmp_path, plan=["again"])
     task = asyncio.create_task(conversation.run())
-    await asyncio.wait_for(bot.begun.wait(), 20)
+    await asyncio.wait_for(bot.begun.wait(), WITHIN)
     assert driver.desk is not None
     bot.begun.clear()
     driver.desk.carry_out("cancel", {})
-    await asyncio.wait_for(bot.begun.wait(), 20)
+    await asyncio.wait_for(bot.begun.wait(), WITHIN)
     bot.go.set()
-    await asyncio.wait_for(task, 20)
+    await asyncio.wait_for(task, WITHIN)
     assert [t.text for t in conversation.journal.transcript.turns][:2] == ["a", "half whole"]
 
 
@@ -660,7 +661,7 @@ async def test_streamed_text_is_published_with_its_place(tmp_path: Path) -> None
     task = asyncio.create_task(conversation.run())
     await until(lambda: bool(deltas))
     bot.go.set()
-    await asyncio.wait_for(task, 20)
+    await asyncio.wait_for(task, WITHIN)
     first = deltas[0]
     assert (first["session"], first["turn"], first["side"]) == (1, 2, "provider")
     assert first["text"] == "half "

@@ -19,15 +19,13 @@ from convtui.errors import CommandRefused, EngineError
 from convtui.log.reader import open_log
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario.scenario import Scenario
-from tests.builders.waiting import when
+from tests.builders.waiting import WITHIN, when
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.real_engines,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
 ]
-WITHIN = 30
-"""Seconds after which a test that waits for something has failed; nothing takes that long."""
 
 
 @pytest.fixture(autouse=True)

@@ -33,6 +33,7 @@ from tests.builders.conversations import (
     run,
     scenario,
 )
+from tests.builders.waiting import WITHIN
 from tests.engine.resume.test_state import cut, turns_of
 
 SCRIPT = ["a", "b"]
@@ -340,11 +341,11 @@ async def test_a_call_of_the_replay_can_be_cancelled(tmp_path: Path) -> None:
         counting(bot), tmp_path / "c", continue_from=parent, plan=["replay", "retry"]
     )
     task = asyncio.create_task(conversation.run())
-    await asyncio.wait_for(bot.began.wait(), 20)
+    await asyncio.wait_for(bot.began.wait(), WITHIN)
     assert driver.desk is not None
     bot.go.set()
     driver.desk.carry_out("cancel", {})
-    await asyncio.wait_for(task, 20)
+    await asyncio.wait_for(task, WITHIN)
     assert driver.where[:2] == [("cannot_restore", "restore"), ("error", "restore")]
     assert bot.calls == first.calls
     assert turns_of(conversation.journal.writer.path) == turns_of(whole.path)

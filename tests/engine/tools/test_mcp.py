@@ -26,6 +26,7 @@ from convtui.models.base import Reply
 from convtui.scenario.scenario import McpServer, Scenario
 from convtui.secrets.redactor import Redactor
 from tests.builders.conversations import Bot, Ran, calls, prepare, resume, run, scenario, until
+from tests.builders.waiting import WITHIN
 from tests.fakes.openai_server import free_port
 from tests.places import ROOT
 
@@ -220,14 +221,14 @@ async def test_stopping_the_conversation_stops_the_server(tmp_path: Path) -> Non
     source = conversation.toolbox.servers[0]
     assert isinstance(source, McpToolServer)
     journal = conversation.journal
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WITHIN):
         while not journal.transcript.counts.get("tool.called"):
             await asyncio.sleep(0.01)
     assert source._process is not None
     pid = source._process._process.pid
     assert os.getpgid(pid) == os.getpgid(0), "whoever kills the engine's group kills it, too"
     conversation.stop("human", "enough")
-    termination = await asyncio.wait_for(task, 20)
+    termination = await asyncio.wait_for(task, WITHIN)
     assert termination.kind == "interrupted"
     assert not alive(pid)
 
@@ -258,7 +259,7 @@ async def test_a_server_that_does_not_end_by_itself_is_killed(
     await source.start()
     assert source._process is not None
     pid = source._process._process.pid
-    await asyncio.wait_for(source.stop(), 20)
+    await asyncio.wait_for(source.stop(), WITHIN)
     assert not alive(pid)
 
 
@@ -304,7 +305,7 @@ async def test_stopping_while_a_server_starts(tmp_path: Path) -> None:
     task = asyncio.create_task(conversation.run())
     await until(lambda: pid_file.exists() and pid_file.read_text() != "")
     conversation.stop("human", "enough")
-    termination = await asyncio.wait_for(task, 20)
+    termination = await asyncio.wait_for(task, WITHIN)
     assert termination.kind == "interrupted"
     assert not alive(int(pid_file.read_text()))
 
@@ -353,7 +354,7 @@ async def test_a_server_that_does_not_start_is_told_in_one_message(
 ) -> None:
     source = server(**config)
     with pytest.raises(ToolError) as caught:
-        await asyncio.wait_for(source.start(), 20)
+        await asyncio.wait_for(source.start(), WITHIN)
     assert message in str(caught.value)
     assert source._process is None
 
@@ -452,7 +453,7 @@ async def test_an_http_server_that_dies_is_connected_to_again() -> None:
     with http_server(port):
         (result,) = await box.run(calls(("seats", '{"day": "a"}')).tool_calls)
         assert result.body == "1 of 1 on a"
-        await asyncio.wait_for(source.stop(), 20)
+        await asyncio.wait_for(source.stop(), WITHIN)
 
 
 # --- in a scenario

@@ -21,6 +21,7 @@ from convtui.models.calls import distinct
 from convtui.records.models import RecordDict
 from convtui.secrets.redactor import Redactor
 from tests.builders.conversations import Bot, calls, prepare, run, scenario, until
+from tests.builders.waiting import WITHIN
 
 
 def results(ran: Any) -> list[Any]:
@@ -158,11 +159,11 @@ async def test_cancelling_ends_the_tools_that_run_and_those_that_wait(tmp_path: 
     records: list[RecordDict] = []
     conversation.journal.listen(lambda record, offset, line: records.append(record))
     task = asyncio.create_task(conversation.run())
-    await asyncio.wait_for(begun.wait(), 20)
+    await asyncio.wait_for(begun.wait(), WITHIN)
     assert conversation.caller.busy is not None, "the screen is told that something is in flight"
     assert driver.desk is not None
     driver.desk.carry_out("cancel", {})
-    await asyncio.wait_for(task, 20)
+    await asyncio.wait_for(task, WITHIN)
     returned = [record for record in records if record["type"] == "tool.returned"]
     assert [record["error_kind"] for record in returned] == ["tool_cancelled"] * 2
     assert bot.answered == 2, "the model sees it and goes on"
@@ -182,9 +183,9 @@ async def test_stopping_the_conversation_cancels_its_tools(tmp_path: Path) -> No
     bot = Bot(calls(("waits", "")), tools=[waits])
     conversation, _, _ = prepare(scenario(bot, ["hi"]), tmp_path)
     task = asyncio.create_task(conversation.run())
-    await asyncio.wait_for(begun.wait(), 20)
+    await asyncio.wait_for(begun.wait(), WITHIN)
     conversation.stop("human", "enough")
-    termination = await asyncio.wait_for(task, 20)
+    termination = await asyncio.wait_for(task, WITHIN)
     await until(lambda: bool(ended))
     assert termination.kind == "interrupted"
 
@@ -251,7 +252,7 @@ async def test_a_disk_that_refuses_long_results_is_said_once(tmp_path: Path) -> 
     tool_results_path(conversation.journal.writer.path).mkdir()
     records: list[RecordDict] = []
     conversation.journal.listen(lambda record, offset, line: records.append(record))
-    await asyncio.wait_for(conversation.run(), 20)
+    await asyncio.wait_for(conversation.run(), WITHIN)
     warned = [record for record in records if record["type"] == "warning"]
     assert [record["code"] for record in warned] == ["tool_results"]
 

@@ -19,11 +19,11 @@ from convtui.log.reader import LogReader
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario.scenario import Scenario
 from tests.builders.conversations import run
+from tests.builders.waiting import WITHIN
 from tests.engine.tools.test_mcp import NOISY, alive, noisy
 from tests.fakes.openai_script import FakeCall, FakeReply
 from tests.fakes.openai_server import OpenAIServerThread
 
-WITHIN = 60
 TRIPS = """
     import os
     from pathlib import Path

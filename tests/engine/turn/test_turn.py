@@ -675,11 +675,11 @@ async def test_a_retry_and_a_discard_are_told_apart_and_never_multiply(tmp_path:
 async def test_loading_is_no_part_of_a_calls_time(tmp_path: Path) -> None:
     class Loads(Bot):
         async def respond(self, request: Request) -> AsyncIterator[Delta]:
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(1)
             yield Delta(begins=True)
             yield Delta(text="there")
 
-    ran = await run(scenario(Loads(), ["hi"], turn_timeout=0.5), tmp_path)
+    ran = await run(scenario(Loads(), ["hi"], turn_timeout=20), tmp_path)
     assert ran.said == ["hi", "there"]
     response = ran.one("llm.response")
-    assert response["duration"] < 0.3 and response["ttft"] < 0.3
+    assert response["duration"] < 0.9 and response["ttft"] < 0.9

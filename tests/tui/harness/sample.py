@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,17 @@ from typing import Any
 from textual.pilot import Pilot
 
 from convtui.records.models import encode
+from tests.builders.waiting import WITHIN
 
 Record = dict[str, Any]
 
 
-async def until(pilot: Pilot[Any], predicate: Callable[[], object], *, tries: int = 2000) -> None:
+async def until(pilot: Pilot[Any], predicate: Callable[[], object]) -> None:
     """Lets the app run until `predicate` holds."""
-    for _ in range(tries):
-        if predicate():
-            return
+    give_up = time.monotonic() + WITHIN
+    while not predicate():
+        assert time.monotonic() < give_up, "what was waited for did not happen"
         await pilot.pause(0.005)
-    raise AssertionError("what was waited for did not happen")
 
 
 def header(**more: Any) -> Record:

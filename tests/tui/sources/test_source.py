@@ -13,6 +13,7 @@ from convtui.errors import LogError
 from convtui.log.writer import LogWriter
 from convtui.records.models import Header, TurnCommitted, TurnStarted
 from convtui.tui.sources.replay import ReplaySource, steps_of
+from tests.builders.waiting import WITHIN
 from tests.tui.harness.sample import refund, turn, write_log
 
 
@@ -86,7 +87,7 @@ async def test_playing_goes_to_the_end(tmp_path: Path) -> None:
     seen: list[tuple[int | None, str | None]] = []
     replay.subscribe(lambda: seen.append((replay.position, replay.stage)))
     replay.play()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN):
         while replay.playing:
             await asyncio.sleep(0)
     assert replay.position == 6
@@ -116,7 +117,7 @@ async def test_it_follows_a_log_that_is_being_written(tmp_path: Path) -> None:
     )  # fmt: skip
     replay = ReplaySource(writer.path)
     replay.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WITHIN):
         while replay.loading:
             await asyncio.sleep(0.01)
         writer.write(TurnStarted(session=1, turn=1, side="persona", speaker="persona"))
@@ -167,7 +168,7 @@ async def test_a_log_that_stops_being_readable_is_said_and_not_loading_for_ever(
     notified = asyncio.Event()
     source.subscribe(notified.set)
     source.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN):
         await notified.wait()
     assert not source.loading
     assert source.findings == ["reading stopped: the disk went away"]

@@ -21,7 +21,7 @@ async def test_a_timer_goes_off_though_the_machine_is_late_for_it(
         monkeypatch.setattr(_time, "get_time", lambda: float(next(clock)))
         fired: list[bool] = []
         call_once(app, 0.001, lambda: fired.append(True))
-        await until(pilot, lambda: fired, tries=200)
+        await until(pilot, lambda: fired)
         assert fired == [True]
 
 
@@ -31,5 +31,5 @@ async def test_a_timer_that_is_stopped_does_not_go_off() -> None:
         fired: list[str] = []
         call_once(app, 0.001, lambda: fired.append("stopped")).stop()
         call_once(app, 0.002, lambda: fired.append("later"))
-        await until(pilot, lambda: "later" in fired, tries=200)
+        await until(pilot, lambda: "later" in fired)
         assert fired == ["later"]

@@ -26,6 +26,7 @@ from convtui.tui.widgets.transcript.outline import call_spans
 from convtui.tui.widgets.transcript.session_rows import Frame, session_head
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines, measure_turn
+from tests.builders.waiting import WITHIN
 from tests.tui.harness.sources import Story, ferry, many, match
 
 
@@ -63,7 +64,7 @@ def screen(view: TranscriptView) -> list[str]:
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WITHIN):
         while not condition():
             await pilot.pause()
 

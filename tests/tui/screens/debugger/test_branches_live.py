@@ -14,12 +14,12 @@ from convtui.protocol import StartSpec
 from convtui.scenario.scenario import Scenario
 from convtui.tui.screens.dialogs.branch_tree import state_of
 from convtui.tui.sources.run import LiveRun
+from tests.builders.waiting import WITHIN
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
 ]
-WITHIN = 30
 
 
 async def test_what_is_left_is_closed_and_what_goes_on_is_a_child(

@@ -16,12 +16,12 @@ from convtui.log.reader import open_log
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.scenario.scenario import Scenario
 from convtui.tui.widgets.transcript.summaries import summaries_of
+from tests.builders.waiting import WITHIN
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
 ]
-WITHIN = 30
 BOT = """
 import pathlib, time
 

@@ -136,7 +136,7 @@ async def test_it_is_stopped_and_tells_what_was_done(log: Path, tmp_path: Path) 
         assert "3 replies of 1 log: nothing changed" in text(app)
         bot(tmp_path, "raise ImportError('gone')")
         await pilot.press("R")
-        await until(pilot, lambda: "gone" in text(app), tries=6000)
+        await until(pilot, lambda: "gone" in text(app))
         lines = (tmp_path / "bot.py").read_text().splitlines()
         place = f"bot.py:{next(n for n, line in enumerate(lines, 1) if 'gone' in line)}"
         screen = app.screen
