@@ -156,13 +156,14 @@ def sort_records(
     detail = TurnDetail(session, number, speaker, list(records))
     calls: dict[int, Call] = {}
     open_tools: dict[str, int] = {}
-
-    def stage_run(record: RecordDict) -> StageRun:
-        return _stage_run(detail, _number(record, "attempt"), _number(record, "revision"))
-
+    by_kind = {
+        "provider.output": detail.outputs,
+        "warning": detail.warnings,
+        "user.decided": detail.decisions,
+        "user.ended": detail.decisions,
+    }
     for record in detail.records:
-        kind = record.get("type")
-        call = calls.get(_number(record, "call", -1))
+        kind = str(record.get("type"))
         if kind == "llm.request":
             call = Call(
                 _number(record, "seq", 0),
@@ -173,24 +174,10 @@ def sort_records(
             )
             calls[call.seq] = call
             detail.calls.append(call)
-        elif kind == "llm.partial" and call is not None:
-            call.partial = call.partial[: _number(record, "offset", 0)] + str(
-                record.get("text", "")
-            )
-        elif kind == "llm.response" and call is not None:
-            call.response = record
-        elif kind == "llm.failed" and call is not None:
-            call.failed = record
-        elif kind == "llm.retry" and call is not None:
-            call.retries.append(record)
-        elif kind == "signals.extracted":
-            stage_run(record).signals = record
-        elif kind == "response.processed":
-            stage_run(record).processed = record
-        elif kind == "turn.discarded":
-            stage_run(record).discarded = record
-        elif kind == "turn.committed":
-            stage_run(record).committed = record
+        elif kind.startswith("llm."):
+            _add_to_call(calls.get(_number(record, "call", -1)), kind, record)
+        elif kind in _STAGES:
+            _add_to_stages(detail, kind, record)
         elif kind == "tool.called":
             open_tools[str(record.get("id"))] = len(detail.tools)
             detail.tools.append((record, None))
@@ -200,17 +187,41 @@ def sort_records(
                 detail.tools.append((record, record))
             else:
                 detail.tools[index] = (detail.tools[index][0], record)
-        elif kind == "provider.output":
-            detail.outputs.append(record)
-        elif kind == "warning":
-            detail.warnings.append(record)
-        elif kind in ("user.decided", "user.ended"):
-            detail.decisions.append(record)
-        elif isinstance(kind, str) and kind.startswith(("debug.", "turn.cancelled", "turn.skip")):
+        elif kind in by_kind:
+            by_kind[kind].append(record)
+        elif kind.startswith(("debug.", "turn.cancelled", "turn.skip")):
             detail.debug.append(record)
             if kind == "turn.cancelled":
                 _cancel(detail.calls, record)
     return detail
+
+
+def _add_to_call(call: Call | None, kind: str, record: RecordDict) -> None:
+    if call is None:
+        return
+    if kind == "llm.partial":
+        call.partial = call.partial[: _number(record, "offset", 0)] + str(record.get("text", ""))
+    elif kind == "llm.response":
+        call.response = record
+    elif kind == "llm.failed":
+        call.failed = record
+    elif kind == "llm.retry":
+        call.retries.append(record)
+
+
+_STAGES = ("signals.extracted", "response.processed", "turn.discarded", "turn.committed")
+
+
+def _add_to_stages(detail: TurnDetail, kind: str, record: RecordDict) -> None:
+    run = _stage_run(detail, _number(record, "attempt"), _number(record, "revision"))
+    if kind == "signals.extracted":
+        run.signals = record
+    elif kind == "response.processed":
+        run.processed = record
+    elif kind == "turn.discarded":
+        run.discarded = record
+    else:
+        run.committed = record
 
 
 def _cancel(calls: Sequence[Call], record: RecordDict) -> None:

@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import convtui.cli
 from convtui.analysis.profile.reading import read_runs
+from convtui.analysis.profile.reading_report import reading_report
 from convtui.errors import ConvtuiError
 from convtui.log.detail import read_turn, request_messages
 from convtui.log.names import NOTES, TOOLS, WIRE
@@ -24,7 +25,7 @@ from convtui.log.wire import read_wire
 from convtui.transcript.usage import inherited_usage
 from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
-from convtui.tui.documents.profile import tables as profile_tables
+from convtui.tui.documents.report import plots_document, report_document
 from convtui.tui.drawing.palette import Palette
 from convtui.tui.drawing.word_diff import diff_spans
 from convtui.tui.sources.budget import current_limits, last_crossed
@@ -185,7 +186,9 @@ def _documents(path: Path, folder: Path) -> None:
                     repro("curl", call.request, messages)
         for record in log.records():
             call_spans(record)
-    str(profile_tables(read_runs([path]), 80))
+    report = reading_report(read_runs([path]))
+    str(report_document(report))
+    str(plots_document(report.plots, 80))
 
 
 def _screen(path: Path, folder: Path) -> None:

@@ -11,6 +11,7 @@ from convtui.engine.tools.tools import Approval
 from convtui.errors import CommandRefused, ToolError
 from convtui.protocol import Commands
 from convtui.records.models import DebugOverrode, ProviderReloadFailed, Speaker
+from convtui.scenario.simulators.registry import kind_of
 
 
 class CommandHandler:
@@ -137,8 +138,8 @@ class CommandHandler:
         if side not in ("persona", "responder"):
             raise CommandRefused(f"there is no side {side!r}; write provider, persona or responder")
         kind = self._conversation.simulator.kind
-        calling = {"llm": "persona", "demo": "persona", "responder": "responder"}
-        if calling.get(kind) != side:
+        known = kind_of(kind)
+        if known is None or known.asks != side:
             raise CommandRefused(f"a {kind} user makes no calls as {side}: no fault can be in one")
 
     def _cancel(self, _: dict[str, Any]) -> None:

@@ -262,7 +262,6 @@ class Conversation:
         warnings = start_warnings(
             self.scenario,
             self.loaded,
-            self.simulator,
             models=self._wiring.models,
             # A continuation keeps the warm context that its parent was warned about.
             warm=self.state.warm if self.seed is None else None,

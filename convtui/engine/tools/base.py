@@ -12,9 +12,9 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from convtui.errors import ToolError
+from convtui.errors import ThreadExit, ToolError, ToolFailure
 from convtui.models.base import Message, ToolCall
-from convtui.providers.base import ThreadExit, call
+from convtui.providers.base import call
 from convtui.text.causes import describe
 from convtui.text.tracebacks import own_frames
 
@@ -34,15 +34,6 @@ def serial_tool(function: Function) -> Function:
     """
     function.serial = True  # type: ignore[attr-defined]
     return function
-
-
-class ToolFailure(Exception):  # noqa: N818 - it is a result that the model sees
-    """A failed call; becomes the error result `{ok: false, error_kind, message, detail}`."""
-
-    def __init__(self, kind: str, message: str, detail: str = "") -> None:
-        self.kind = kind
-        self.detail = detail
-        super().__init__(message)
 
 
 class Tool(Protocol):

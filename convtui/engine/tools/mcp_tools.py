@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from convtui import __version__
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.output import OutputCapture, StreamName
-from convtui.engine.tools.base import Tool, ToolFailure, tool_schema
+from convtui.engine.tools.base import Tool, tool_schema
 from convtui.engine.tools.mcp_results import (
     cause_of,
     is_lost,
@@ -25,7 +25,7 @@ from convtui.engine.tools.mcp_results import (
     require_package,
     value_of,
 )
-from convtui.errors import FileError, ToolError
+from convtui.errors import FileError, ToolError, ToolFailure
 from convtui.providers.base import in_thread
 from convtui.records.models import ProviderOutput, Warned
 from convtui.scenario.scenario import McpServer

@@ -14,13 +14,12 @@ from convtui.engine.tools.base import (
     Cut,
     FunctionTool,
     Tool,
-    ToolFailure,
     ToolResult,
     as_text,
     failed,
     plain,
 )
-from convtui.errors import ToolError, did_you_mean
+from convtui.errors import ToolError, ToolFailure, did_you_mean
 from convtui.log.tool_arguments import decoded
 from convtui.models.base import ToolCall
 from convtui.simulators.decisions import ABSTAIN_TOOL, REPLY_TOOL, STOP_TOOL

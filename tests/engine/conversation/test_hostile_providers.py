@@ -31,6 +31,7 @@ from convtui.trust.rules import vouched_for
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.real_engines,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes as Linux has them"),
 ]
 WITHIN = 120

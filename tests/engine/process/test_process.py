@@ -23,6 +23,7 @@ from tests.builders.waiting import when
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.real_engines,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
 ]
 WITHIN = 30

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from convtui.errors import CommandRefused
 from convtui.protocol import FAULTS, Commands
+from convtui.scenario.simulators.registry import kind_of
 from convtui.text.boundary import visible_line
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.dialogs.questions import Choose
@@ -14,8 +15,6 @@ from convtui.tui.widgets.status import simulator_of
 
 _DISARM = "(disarm)"
 _NAMES = {"error_text": "error text"}
-_CALLING_SIDES = {"llm": "persona", "demo": "persona", "responder": "responder"}
-"""The side under which each kind of simulator makes its calls."""
 
 
 class FaultInjection:
@@ -33,7 +32,8 @@ class FaultInjection:
         if handle is None:
             return
         side: str | None = "provider"
-        other = _CALLING_SIDES.get(simulator_of(self._conversation.scenario))
+        kind = kind_of(simulator_of(self._conversation.scenario))
+        other = kind.asks if kind is not None else None
         if other is not None:
             sides = [("provider", "The provider's"), (other, f"The {other}'s")]
             side = await self._context.ask(Choose("Whose next call fails?", sides))

@@ -10,6 +10,7 @@ from textual.timer import Timer
 
 from convtui.protocol import Commands
 from convtui.records.codec import RecordDict
+from convtui.scenario.simulators.registry import HUMAN
 from convtui.tui.keyboard.typed_keys import takes_text
 from convtui.tui.screens.debugger.context import DebuggerContext, WriteOutside
 from convtui.tui.screens.debugger.hold_reply import HoldReply
@@ -124,7 +125,7 @@ class TakeOver:
             return []
         if transcript.records:
             self._sides = frozenset(transcript.taken_over)
-        elif status.simulator_of(run.spec.scenario) == "human":
+        elif status.simulator_of(run.spec.scenario) == HUMAN:
             self._sides |= {"persona"}
         side = self._conversation.speaks_for
         return sorted(self._sides | {side} if side else self._sides)

@@ -51,7 +51,7 @@ def personas(cwd: Path, own: Path | None) -> list[Offer]:
         try:
             simulator = Persona.load(path).simulator
         except ConvtuiError:
-            simulator = "cannot be read"  # type: ignore[assignment]
+            simulator = "cannot be read"
         offers.append(Offer(spec, f"{simulator}, {origin}"))
     return offers
 

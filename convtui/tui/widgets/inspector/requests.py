@@ -10,18 +10,11 @@ from typing import Any
 from convtui.log.detail import Call, TurnDetail
 from convtui.printing.wording import parts_words
 from convtui.records.codec import RecordDict
+from convtui.scenario.simulators.registry import kind_of
 from convtui.transcript.fold import Flag, Turn
 from convtui.tui.drawing.palette import Span
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context, message_of
 from convtui.tui.widgets.text_pane import Document
-
-_WITHOUT_A_MODEL = {
-    "scripted": "the text is in the persona's script.",
-    "demo": "the built-in demo user needs none.",
-    "human": "a human speaks for the persona.",
-    "llm": "the text was given (an opening, or a turn of a script).",
-    "responder": "a responder opens with a given text.",
-}
 
 
 def pretty(value: Any) -> str:
@@ -80,7 +73,9 @@ def _no_call_reason(detail: TurnDetail, turn: Turn, context: Context) -> str:
         return "No model was called: a human spoke."
     if turn.speaker != "persona":
         return message
-    return f"No model was called: {_WITHOUT_A_MODEL.get(context.simulator, 'none was needed.')}"
+    kind = kind_of(context.simulator)
+    why = kind.without_model if kind is not None else "none was needed."
+    return f"No model was called: {why}"
 
 
 def _add_reply(doc: Document, call: Call, sentinel: str) -> None:
