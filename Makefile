@@ -19,7 +19,7 @@ demo: $(STAMP)  ## a live conversation: no key, no network
 test: $(STAMP)  ## the whole suite
 	$(BIN)/python -m pytest -n 2
 
-check: $(STAMP)  ## format, lint, spelling, types, import contracts, dependencies
+check: $(STAMP)  ## format, lint, spelling, types, imports, dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/typos

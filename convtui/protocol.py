@@ -228,13 +228,13 @@ def describe_error(
 
 
 def _in_words(error: BaseException) -> str:
-    """What an exception that is none of ours says; its type is told beside it."""
+    """The message of a foreign exception; its type is shown beside it."""
     return text_of(error) if roots(error)[0] is error else describe(error)
 
 
 @dataclass(slots=True)
 class ContinueFrom:
-    """Which log goes on, from where, and what is different."""
+    """Which log to continue, from where, and what changes."""
 
     log: str
     """Path of the parent log."""
@@ -289,7 +289,7 @@ class PreviewSpec:
 
 @dataclass(slots=True)
 class StartSpec:
-    """All that an engine process needs to know to run one conversation."""
+    """Everything an engine process needs to run one conversation."""
 
     scenario: dict[str, Any]
     """As `Scenario.public()` gives it, secrets included where the user wrote them in a file."""

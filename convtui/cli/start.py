@@ -44,7 +44,7 @@ def plan(
 ) -> Plan:
     """Resolves files, flags and settings. Raises `UsageError` for any mistake in them.
 
-    What a waza file has that means nothing here is said on standard error.
+    Keys of a waza file that are not supported are listed on standard error.
     """
     config = settings(
         out_dir=flags.get("out"),
@@ -137,7 +137,7 @@ def _scenario(
 
 
 def _waza_choices(task: WazaTask, flags: Mapping[str, Any], provider: str | None) -> list[str]:
-    """What a waza task leaves open, and what was taken in its place."""
+    """Notes on what a waza task leaves open, and the choices made instead."""
     notes = []
     if flags.get("provider") is None:
         taken = f"{provider}, from the settings" if provider else "the built-in demo"
@@ -155,21 +155,21 @@ def _resolve(
     base: Scenario | None, flags: Mapping[str, Any], config: Config, *, provider_open: bool
 ) -> tuple[Scenario, set[str]]:
     """The scenario to run, and the keys of it that the user's flags and settings have set."""
-    laid = {key: value for key, value in flags.items() if key not in _HOW and value is not False}
-    if base is None and laid.get("persona") is None:
-        laid["persona"] = config.persona
+    given = {key: value for key, value in flags.items() if key not in _HOW and value is not False}
+    if base is None and given.get("persona") is None:
+        given["persona"] = config.persona
     if provider_open:
         for name in ("provider", "api_base", "user_api_base"):
-            if laid.get(name) is None:
-                laid[name] = getattr(config, name)
-    scenario = merge_flags(base, laid, ready=False)
+            if given.get(name) is None:
+                given[name] = getattr(config, name)
+    scenario = merge_flags(base, given, ready=False)
     if scenario.persona.needs_model and config.user_model:
-        laid["user_model"] = config.user_model
-    return merge_flags(base, laid), keys_set_by(laid)
+        given["user_model"] = config.user_model
+    return merge_flags(base, given), keys_set_by(given)
 
 
 def check_breakpoints(scenario: Scenario) -> None:
-    """Raises `FilterError` for the first breakpoint that is none."""
+    """Raises `FilterError` for the first invalid breakpoint."""
     from convtui.filters.breaks import parse_breakpoint
 
     for text in scenario.breakpoints:
@@ -180,7 +180,7 @@ def check_breakpoints(scenario: Scenario) -> None:
 
 
 def check_warm(scenario: Scenario) -> None:
-    """Raises `UsageError` for a warm template that is not there, or whose slots are not filled."""
+    """Raises `UsageError` for a missing warm template, or slots that are not filled."""
     if scenario.warm is None:
         return
     from convtui.warm.store import chosen_context
@@ -191,7 +191,7 @@ def check_warm(scenario: Scenario) -> None:
 def _vouched(
     scenario: Scenario, scenario_file: str | None, named: set[str], config: Config
 ) -> list[str]:
-    """What of a log's scenario the user has named: in a scenario file, by flags and settings."""
+    """The keys of a log's scenario that the user named: in a file, by flags or settings."""
     if scenario_file is not None:
         return vouched_for(scenario)
     return [*vouched_for(scenario, named), *vouched_folders(scenario, config.trust)]

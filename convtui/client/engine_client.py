@@ -130,23 +130,23 @@ class EngineHandle:
         self._last_beat = 0.0
         self._write_lock = threading.Lock()
 
-    # --- what a screen asks
+    # --- state for screens
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether the engine will send nothing more."""
         return self.state in OVER
 
     @property
     def silent_for(self) -> float:
-        """Seconds without a heartbeat, 0.0 while that is nothing to worry about."""
+        """Seconds without a heartbeat; 0.0 while that is normal."""
         if self.over or self.state in (EngineState.NEW, EngineState.STARTING):
             return 0.0
         silence = time.monotonic() - self._last_beat
         return silence if silence > SILENT_AFTER else 0.0
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Calls back after changes; returns what ends that."""
+        """Calls back after changes; call the result to unsubscribe."""
         self._subscribers.append(callback)
         return lambda: self._forget(callback)
 
@@ -296,7 +296,7 @@ class EngineHandle:
             kill_group(process)
 
     def _await_end(self, reader: threading.Thread) -> None:
-        """The end of the process, which is not that of its pipe: what it forked may hold that."""
+        """Waits for the process, not for its pipe: a forked child may hold that open."""
         process = self._process
         assert process is not None
         status = process.wait()
@@ -346,7 +346,6 @@ class EngineHandle:
             callback()
 
     def _take(self, kind: Kind, body: bytes) -> None:
-        """Applies one frame."""
         if kind is Kind.RECORD:
             self._take_record(*unpack_record(body))
         elif (take := self._takers.get(kind)) is not None:
@@ -428,7 +427,7 @@ class EngineHandle:
             callback(record)
 
     def _injected(self, record: RecordDict) -> None:
-        """A fault was used up, once at least."""
+        """Updates the armed faults after one was used."""
         side, left = str(record.get("side")), record.get("left")
         if left:
             known = self.armed.get(side, {})
@@ -437,7 +436,7 @@ class EngineHandle:
             self.armed.pop(side, None)
 
     def catch_up(self) -> None:
-        """Reads what the log has and the pipe has not brought."""
+        """Reads the records that are in the log and did not come through the pipe."""
         if self.log_path is None:
             return
         with contextlib.suppress(OSError), self.log_path.open("rb") as file:
@@ -448,7 +447,7 @@ class EngineHandle:
                 try:
                     record = self._decoded(line)
                 except ValueError:
-                    # Somebody else has written into it; opening the log tells where.
+                    # Another program has written into it; opening the log reports where.
                     break
                 self._apply(record, self._next_offset, len(line))
 
@@ -498,7 +497,7 @@ class EngineHandle:
 
 
 async def inspect_provider(spec: StartSpec, *, python: str | None = None) -> dict[str, Any]:
-    """Loads a provider in an engine process of its own and tells what it is.
+    """Loads a provider in an engine process of its own and describes it.
 
     `{identity, hooks, near_names, termination_signals, stateful, call, construction}`, as
     `convtui.engine.conversation.build.describe_provider()` has it. Raises `EngineError` with the
@@ -596,7 +595,7 @@ async def last_words(handle: EngineHandle) -> None:
 
 
 def crash_frames(text: str) -> list[str]:
-    """What of a crash report is worth showing: what it was, and the user's own frames."""
+    """The lines of a crash report worth showing: the error and the user's own frames."""
     ours = str(Path(__file__).resolve().parents[1])
     library = str(Path(os.__file__).resolve().parent)
     lines = [

@@ -24,7 +24,7 @@ async def continue_live(
     """Goes on with a conversation in a new engine; the old one ends only when the new one is up.
 
     Raises `EngineError` when the new engine cannot start, when its provider cannot be set up, or
-    when it cannot summarise what it was started to summarise: nothing has changed then. The log
+    when it cannot summarise the history as requested: nothing has changed then. The log
     named by `parent` is closed as "continued as ...".
     """
     fresh = EngineHandle(python=handle.python)
@@ -111,7 +111,7 @@ async def _stands(fresh: EngineHandle) -> None:
 
 
 async def _until(fresh: EngineHandle, condition: Callable[[], bool]) -> None:
-    """Waits until something is so; every change of the handle is looked at."""
+    """Waits until a condition holds; it is checked after every change of the handle."""
     changed = asyncio.Event()
     forget = fresh.subscribe(changed.set)
     try:
@@ -123,7 +123,7 @@ async def _until(fresh: EngineHandle, condition: Callable[[], bool]) -> None:
 
 
 async def _give_up(fresh: EngineHandle, *, forget: bool) -> None:
-    """Ends an engine that takes nothing over; with `forget` its log goes with it."""
+    """Ends the new engine after a failed handover; `forget` deletes its log too."""
     await fresh.close()
     if forget and fresh.log_path is not None:
         with contextlib.suppress(OSError):
@@ -136,7 +136,7 @@ def _remove(log: Path) -> None:
 
 
 async def _compressed(fresh: EngineHandle) -> None:
-    """Waits until a history is summarised, or until somebody is asked something before that.
+    """Waits until a history is summarised, or until the engine holds before that.
 
     Raises `EngineError` with the reason when there is no summary.
     """

@@ -17,7 +17,7 @@ HOME_VARIABLE = "CONVTUI_HOME"
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Every path in use. Nothing is created by asking."""
+    """Every path in use; none is created here."""
 
     config_dir: Path
     data_dir: Path
@@ -43,17 +43,14 @@ class Paths:
 
     @property
     def config_file(self) -> Path:
-        """The user's settings."""
         return self.config_dir / "config.toml"
 
     @property
     def keymap_file(self) -> Path:
-        """The user's keys."""
         return self.config_dir / "keymap.yaml"
 
     @property
     def themes_dir(self) -> Path:
-        """The user's themes."""
         return self.config_dir / "themes"
 
     @property
@@ -63,12 +60,10 @@ class Paths:
 
     @property
     def trash_dir(self) -> Path:
-        """Runs that were deleted."""
         return self.data_dir / "trash"
 
     @property
     def warm_dir(self) -> Path:
-        """Warm-session templates."""
         return self.data_dir / "warm"
 
     @property
@@ -106,7 +101,7 @@ def builtin_dir(name: str) -> Path:
 
 
 def writable_dir(path: Path) -> Path:
-    """`path` as a directory that exists and takes files; made when missing.
+    """`path` as a writable directory, which is created when missing.
 
     Raises `FileError` that says why it cannot be.
     """
@@ -134,7 +129,7 @@ MAX_STATE_BYTES = 1_000_000
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """What was remembered; empty when there is nothing or it is damaged."""
+    """The saved state; empty when there is none or it is damaged."""
     try:
         with path.open("rb") as file:
             data = json.loads(file.read(MAX_STATE_BYTES))
@@ -144,7 +139,7 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Remembers `state`, whole or not at all, readable by the user alone. Raises `FileError`."""
+    """Saves `state` atomically, readable by the user alone. Raises `FileError`."""
     try:
         text = json.dumps(dict(state), indent=1)
     except (TypeError, ValueError) as error:
@@ -153,9 +148,9 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def write_private(path: Path, text: str, *, replace: bool = True) -> bool:
-    """Writes a file, whole or not at all, readable by the user alone; folders are made.
+    """Writes a file atomically, readable by the user alone; folders are created.
 
-    Without `replace` a file that is there already is left alone, and the answer is False. Raises
+    Without `replace` an existing file is left alone, and False is returned. Raises
     `FileError` when it cannot be written.
     """
     import tempfile
@@ -181,7 +176,7 @@ def write_private(path: Path, text: str, *, replace: bool = True) -> bool:
 
 
 def _put_new(source: Path, path: Path) -> bool:
-    """Puts a file where none is, in one step, so that two who try at once do not both succeed."""
+    """Creates a file atomically, so that of two processes only one succeeds."""
     try:
         path.hardlink_to(source)
     except FileExistsError:

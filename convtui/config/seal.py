@@ -28,12 +28,12 @@ _MOST_BYTES: Final = 1_000_000
 
 
 def private_folder(paths: Paths) -> Path:
-    """Where the key and the list of trusted folders are; not made by asking."""
+    """The folder of the key and of the list of trusted folders; not created here."""
     return paths.state_dir / FOLDER
 
 
 def make_private_folder(paths: Paths) -> Path:
-    """The folder, made with mode 0700 when it is missing. Raises `FileError`."""
+    """The folder, created with mode 0700 when it is missing. Raises `FileError`."""
     folder = private_folder(paths)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -91,9 +91,9 @@ def read_private(folder: Path, name: str) -> bytes | None:
 
 
 def load_key(paths: Paths, *, make: bool = False) -> bytes | None:
-    """The user's key; None when there is none and it is not to be made.
+    """The user's key; None when there is none and none is to be created.
 
-    Two processes that make it at once end up with the same one. Raises `FileError` when it cannot
+    Two processes that create it at once end up with the same one. Raises `FileError` when it cannot
     be used.
     """
     folder = private_folder(paths)
@@ -117,19 +117,19 @@ def load_key(paths: Paths, *, make: bool = False) -> bytes | None:
 
 
 def canonical(data: Any) -> bytes:
-    """JSON data as bytes that are the same for the same data, however it was written."""
+    """JSON data as canonical bytes."""
     # Once through JSON: keys become text there, and tuples lists.
     plain = json.loads(json.dumps(data))
     return json.dumps(plain, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
 def seal_of(key: bytes, data: Any) -> str:
-    """The code of some JSON data."""
+    """The HMAC of JSON data."""
     return _PREFIX + hmac.new(key, canonical(data), hashlib.sha256).hexdigest()
 
 
 def is_sealed(key: bytes, data: Any, seal: object) -> bool:
-    """Whether `seal` is the code of `data`."""
+    """Whether `seal` is the HMAC of `data`."""
     if not isinstance(seal, str) or not seal.isascii():
         return False
     return hmac.compare_digest(seal, seal_of(key, data))

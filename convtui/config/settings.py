@@ -116,7 +116,7 @@ class Config:
     """The endpoint of the persona's model."""
 
     def __post_init__(self) -> None:
-        """Room for what is not a setting."""
+        """Adds attributes that are not settings."""
         about: dict[str, Any] = {
             "_origins": {},
             "_paths": None,
@@ -151,7 +151,6 @@ class Config:
 
     @property
     def runs_dir(self) -> Path:
-        """Where logs go."""
         return Path(self.out_dir) if self.out_dir else self.paths.runs_dir
 
     @property
@@ -178,7 +177,6 @@ class Config:
 
 @lru_cache(1)
 def settings() -> Mapping[str, Field[Any]]:
-    """Every setting by its name."""
     return {setting.name: setting for setting in fields(Config)}
 
 
@@ -217,7 +215,7 @@ def _marked(name: str, mark: str) -> bool:
 
 
 def _fits(name: str, value: Any) -> bool:
-    """Whether a value is certainly right; if not, the model says whether it is, and why not."""
+    """Whether a value is certainly valid; for any other the model decides, and says why not."""
     kind = _types().get(name)
     if kind in (str, str | None):
         return type(value) is str
@@ -267,7 +265,7 @@ def load_config(
 
 
 class _Layers:
-    """Layers of settings, laid over each other from the farthest to the nearest."""
+    """Layers of settings, added from the farthest to the nearest."""
 
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
@@ -364,7 +362,7 @@ class _Layers:
 
 
 def project_settings(data: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    """Those settings of a project's file that count only in a trusted folder, as they stand there.
+    """The settings of a project's file that count only in a trusted folder, as written there.
 
     Without an effect, and so without need of trust: the demo, a built-in persona, a path that
     leads nowhere out of the project.
@@ -385,9 +383,9 @@ def project_settings(data: Mapping[str, Any], file: Path) -> dict[str, Any]:
 
 
 def untrusted_settings(data: Mapping[str, Any], file: Path, paths: Paths) -> Untrusted | None:
-    """Those of them with which the folder is not trusted; all or none."""
+    """The settings of a project that its folder is not trusted with: all or none."""
     named = project_settings(data, file)
-    # Without any no list has to be read.
+    # Without any, the list need not be read.
     why = why_untrusted(paths, file.parent, named) if named else ""
     return Untrusted(file, named, why) if why else None
 
@@ -479,7 +477,7 @@ def load_toml(path: Path) -> tuple[dict[str, Any], Lines]:
 
 
 def _toml_lines(text: str) -> dict[KeyPath, int]:
-    """Where keys stand, found by looking at the beginnings of lines: enough to point at them."""
+    """The lines of keys, found by the beginnings of lines: enough to point at them."""
     lines: dict[KeyPath, int] = {}
     table: KeyPath = ()
     for number, row in enumerate(text.splitlines(), 1):

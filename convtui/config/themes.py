@@ -99,7 +99,6 @@ class Theme(BaseModel):
         return " ".join(self.styles.get(role, ()))
 
     def as_dict(self) -> dict[str, Any]:
-        """The theme as plain data."""
         return self.model_dump()
 
 

@@ -24,7 +24,7 @@ _LOCK_WITHIN: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Untrusted:
-    """Settings of a project that do not count, as nobody here has trusted its folder with them."""
+    """Settings of a project that do not count, as its folder is not trusted with them."""
 
     file: Path
     settings: Mapping[str, Any]
@@ -34,17 +34,16 @@ class Untrusted:
 
     @property
     def folder(self) -> Path:
-        """The project's folder."""
         return self.file.parent
 
     @property
     def digest(self) -> str:
-        """The same for the same settings only."""
+        """Equal for equal settings only."""
         return digest_of(self.settings)
 
     @property
     def rows(self) -> list[str]:
-        """Each setting, as a file has it."""
+        """Each setting as a line of TOML."""
         return [
             f"{name} = {json.dumps(value, ensure_ascii=False)}"
             for name, value in self.settings.items()
@@ -52,13 +51,13 @@ class Untrusted:
 
     @property
     def text(self) -> str:
-        """What is left out, why, and what to do, in a sentence."""
+        """One sentence: what is left out, why, and what to do."""
         names = ", ".join(self.settings)
         return f"{self.file}: left out: {names} ({self.why}); `convtui trust` shows and allows them"
 
 
 def digest_of(settings: Mapping[str, Any]) -> str:
-    """What is kept of settings that a folder was trusted with."""
+    """The digest that is kept of settings that a folder was trusted with."""
     return hashlib.sha256(canonical(dict(settings))).hexdigest()
 
 
@@ -92,12 +91,12 @@ def why_untrusted(paths: Paths, folder: Path, settings: Mapping[str, Any]) -> st
 
 
 def trust_folder(paths: Paths, folder: Path, settings: Mapping[str, Any]) -> None:
-    """Trusts a folder with the settings that it has. Raises `FileError`."""
+    """Trusts a folder with its current settings. Raises `FileError`."""
     _change(paths, folder, digest_of(settings))
 
 
 def revoke_folder(paths: Paths, folder: Path) -> bool:
-    """Trusts a folder no more; whether it was trusted. Raises `FileError`."""
+    """Revokes trust in a folder; returns whether it was trusted. Raises `FileError`."""
     return _change(paths, folder, None)
 
 

@@ -15,7 +15,7 @@ SQLITE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
 
 
 def text_of(error: SqliteError) -> str:
-    """What is wrong, as SQLite says it where it can be read."""
+    """SQLite's message, where it is readable."""
     if isinstance(error, UnicodeDecodeError):
         return "a name in it is not UTF-8"
     return str(error) or type(error).__name__

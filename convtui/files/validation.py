@@ -90,7 +90,7 @@ def problems_of(
 
 
 def _elsewhere(item: Mapping[str, Any], model: type[BaseModel]) -> str:
-    """Where an unknown key would be known: a key of a part that was written one level too high."""
+    """The part to which an unknown key belongs, when it was written one level too high."""
     if item["type"] != "extra_forbidden" or len(item["loc"]) != 1:
         return ""
     name = str(item["loc"][0])
@@ -156,7 +156,7 @@ def _yaml_word(value: object) -> str:
 
 
 def kind_of(value: object) -> str:
-    """What a value is, in words: `a number`, `a list`, `nothing`."""
+    """The kind of a value in words: `a number`, `a list`, `nothing`."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -176,7 +176,7 @@ def shown(value: object) -> str:
 
 
 def known_keys(model: type[BaseModel], where: Sequence[str | int]) -> list[str]:
-    """The keys a mapping may have at `where` below `model`; empty when anything may stand there."""
+    """The keys a mapping may have at `where` below `model`; empty when any are allowed."""
     kinds: list[Any] = [model]
     for part in where:
         kinds = [inner for kind in kinds for inner in _inside(kind, part)]

@@ -54,7 +54,7 @@ _TAG = "tag:yaml.org,2002:"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's data, where each key stands, and the file it came from."""
+    """A file's data, the line of each key, and the path."""
 
     data: Any
     lines: Lines = field(default_factory=dict)
@@ -153,7 +153,7 @@ def parse_value(text: str) -> Any:
 def _loader_class() -> type[yaml.SafeLoader]:
     import yaml
 
-    # libyaml reads some ten times faster where it was built in; both raise the same errors.
+    # libyaml, where built in, is about ten times faster; both raise the same errors.
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     loader: Any = type("_Loader", (base,), {"yaml_implicit_resolvers": {}})
     merge = re.compile(r"^<<$")
@@ -163,7 +163,7 @@ def _loader_class() -> type[yaml.SafeLoader]:
 
 
 def _bounded(text: str, path: Path | None) -> None:
-    """Refuses what nests too deep, before anything recurses over it."""
+    """Refuses data that nests too deep, before anything recurses over it."""
     import yaml
 
     depth = 0

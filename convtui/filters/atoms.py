@@ -154,10 +154,10 @@ def _recorded(kind: str, flag: Flag | None, matches: Callable[[RecordDict], bool
     def test(turn: Turn, transcript: Transcript, lookup: Lookup | None) -> Answer:
         if may is not None and not (possible := may(turn, transcript, lookup)):
             return possible
-        found = records(turn, lookup, kind)
-        if found is None:
+        of_turn = records(turn, lookup, kind)
+        if of_turn is None:
             return None
-        if any(matches(record) for record in found):
+        if any(matches(record) for record in of_turn):
             return True
         return None if turn.status == OPEN else False
 
@@ -181,7 +181,7 @@ def _output(atom: Atom) -> Test:
 
 
 def _empty(_: Atom) -> Test:
-    """Where nobody spoke, because a call failed or a side was done, there is no empty reply."""
+    """A turn without a speaker (a failed call, a side that was done) is not an empty reply."""
     bit = int(Flag.EMPTY)
     return after(
         "post_process",
@@ -218,7 +218,7 @@ def _notes(method: str) -> Callable[[Atom], Test]:
 
 @dataclass(frozen=True, slots=True)
 class AtomKind:
-    """One atom of the language: how it is written and what it asks."""
+    """One atom of the language: its syntax and its meaning."""
 
     argument: str
     """`""`, `"NAME"`, `"[NAME]"` (may be left out) or `"OP N"`."""

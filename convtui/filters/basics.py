@@ -14,36 +14,26 @@ from convtui.transcript.fold import OPEN, Flag, Transcript, Turn
 
 
 class Lookup(Protocol):
-    """Reads what the fold does not keep. Answers None for what cannot be had.
+    """Reads what the fold does not keep. Returns None for what is not available.
 
     `raw` is all that most expressions need. An object that also has `records` answers for tool
     names and outputs; one that has `marked` and `noted` for marks and notes; one that has
     `correction` for what was corrected by hand, which counts in place of what the log says.
     """
 
-    def raw(self, turn: Turn) -> str | None:
-        """The raw reply of a turn."""
-        ...
+    def raw(self, turn: Turn) -> str | None: ...
 
 
 class FullLookup(Lookup, Protocol):
     """A lookup that can answer every atom."""
 
-    def records(self, turn: Turn) -> Sequence[RecordDict]:
-        """All records of a turn."""
-        ...
+    def records(self, turn: Turn) -> Sequence[RecordDict]: ...
 
-    def marked(self, turn: Turn) -> bool:
-        """Whether the turn is marked."""
-        ...
+    def marked(self, turn: Turn) -> bool: ...
 
-    def noted(self, turn: Turn) -> bool:
-        """Whether there is a note on the turn."""
-        ...
+    def noted(self, turn: Turn) -> bool: ...
 
-    def correction(self, turn: Turn) -> Correction | None:
-        """What was corrected on the turn by hand."""
-        ...
+    def correction(self, turn: Turn) -> Correction | None: ...
 
 
 Test = Callable[[Turn, Transcript, Lookup | None], Answer]

@@ -37,7 +37,6 @@ class BreakpointSpec:
 
     @property
     def expression(self) -> str:
-        """The filter alone, as it was written."""
         return self.filter.expression
 
     def __str__(self) -> str:
@@ -49,12 +48,11 @@ class BreakpointSpec:
         return f"{', '.join(words)}: {self.expression}" if words else self.expression
 
     def switched(self, enabled: bool) -> BreakpointSpec:
-        """The same, on or off."""
         return replace(self, enabled=enabled)
 
 
 def parse_breakpoint(text: str) -> BreakpointSpec:
-    """The breakpoint that a text says. Raises `FilterError` with the place in `text`."""
+    """Parses a breakpoint. Raises `FilterError` with the column in `text`."""
     head = _HEAD.match(text)
     if head is None or not _is_head(head, text):
         return BreakpointSpec(parse(text.strip(), breakpoint=True))
@@ -91,6 +89,6 @@ def parse_breakpoint(text: str) -> BreakpointSpec:
 
 
 def _is_head(head: re.Match[str], text: str) -> bool:
-    """Whether the words before a colon are meant for us: one is known, or a filter follows."""
+    """Whether the words before a colon are options: one is known, or a filter follows."""
     names = [word.split()[0].lower() for word in re.split(r"\s*,\s*", head["words"])]
     return any(name in _KNOWN for name in names) or text[head.end() :].startswith(("~", "!", "("))

@@ -34,11 +34,11 @@ class Filter:
         return str(self.node)
 
     def on_turn(self, turn: Turn, transcript: Transcript, lookup: Lookup | None = None) -> Answer:
-        """What the expression says of a turn; None while that is not known."""
+        """Whether the expression matches a turn; None while that is not known."""
         return self._turn(turn, transcript, lookup)
 
     def on_run(self, run: Any) -> Answer:
-        """What the run-level atoms alone say of a run; None when it depends on its turns.
+        """Whether the run-level atoms alone match a run; None when that depends on its turns.
 
         `run` is a row of the library, or anything with `persona`, `provider`, `model`,
         `created_at` and `tags`; what it lacks is unknown.
@@ -46,7 +46,7 @@ class Filter:
         return self._run(run)
 
     def on_header(self, transcript: Transcript) -> Answer:
-        """What the run-level atoms alone say of the run of a transcript."""
+        """Whether the run-level atoms alone match the run of a transcript."""
         return self._run(HeaderRun(transcript))
 
     def atoms(self) -> Iterator[Atom]:
@@ -64,9 +64,9 @@ class Filter:
         return frozenset(atom.name for atom in self.atoms() if ATOMS[atom.name].needs(atom))
 
     def highlight(self) -> re.Pattern[str] | None:
-        """What the expression looks for in a text, to light it up; None where it does not.
+        """A pattern for what the expression matches in texts, to highlight; None for nothing.
 
-        What must not be there is left out.
+        Negated atoms are left out.
         """
         wanted = dict.fromkeys(
             atom.value for atom in _wanted(self.node) if atom.name in ("said", "raw") and atom.value
@@ -85,7 +85,7 @@ class Filter:
 
 
 def parse(expression: str, *, breakpoint: bool = False) -> Filter:
-    """The filter that an expression says.
+    """Parses an expression.
 
     With `breakpoint` the atoms that make no sense there (`~note`, `~mark`) are refused. Raises
     `FilterError`, which says what was expected and where, with a caret line.
@@ -121,7 +121,7 @@ def _wanted(node: Node) -> Iterator[Atom]:
 
 
 def _compile(node: Node) -> tuple[Test, RunTest]:
-    """The tree as two functions: one over a turn, one over a run."""
+    """Compiles the tree to two functions: one over a turn, one over a run."""
     if isinstance(node, Atom):
         return compile_atom(node)
     if isinstance(node, Not):

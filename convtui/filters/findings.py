@@ -22,7 +22,7 @@ DECISIONS: Final = ("reply", "stop", "abstain", "error")
 
 def noticed(name: str) -> Callable[[Atom], Test]:
     """Whether a heuristic raised the flag `name`, one of `corrections.CORRECTABLE`; with a value,
-    whether that rule did. What was added by hand has no rule.
+    whether that rule did. Flags added by hand have no rule.
 
     The engine's own fold knows at the gate of `commit` what is about to be recorded: a breakpoint
     fires there.
@@ -50,12 +50,12 @@ def noticed(name: str) -> Callable[[Atom], Test]:
 
 
 def fault(atom: Atom) -> Test:
-    """Whether something is the fault of a side, or of any."""
+    """Whether a fault of the side (or of any side) is on the turn."""
     wanted = one_of(atom.value, SIDES, "side") if atom.value is not None else None
 
     def test(turn: Turn, transcript: Transcript, lookup: Lookup | None) -> Answer:
-        found = corrected_faults(turn, _correction(turn, lookup))
-        if any(wanted in (None, each.side) for each in found):
+        faults = corrected_faults(turn, _correction(turn, lookup))
+        if any(wanted in (None, item.side) for item in faults):
             return True
         return None if turn.status == OPEN else False
 
@@ -63,7 +63,7 @@ def fault(atom: Atom) -> Test:
 
 
 def decision(atom: Atom) -> Test:
-    """Whether the responder decided, itself or by force, and what."""
+    """Whether the responder made this decision (or any), itself or by force."""
     any_decision = happened(Flag.DECISION)
     if atom.value is None:
         return any_decision
@@ -80,7 +80,7 @@ def decision(atom: Atom) -> Test:
 
 
 def incomplete(atom: Atom) -> Test:
-    """Whether a reply did not come to its end, and why."""
+    """Whether a reply is incomplete for this reason (or any)."""
     any_reason = happened(Flag.INCOMPLETE)
     if atom.value is None:
         return any_reason

@@ -144,7 +144,7 @@ def _explain(error: UnexpectedInput, expression: str) -> FilterError:
 
 
 def _expected(before: str) -> str:
-    """What may follow a beginning that is right so far."""
+    """What may follow a valid beginning."""
     last = re.search(r"(~\w+)\s*(<=|>=|<|=|>)?\s*$", before)
     kind = ATOMS.get(last.group(1)[1:]) if last is not None else None
     if last is not None and kind is not None:
@@ -172,7 +172,7 @@ def _open_groups(before: str) -> bool:
 
 
 def error_at(message: str, expression: str, column: int) -> FilterError:
-    """An error with the expression below it and a caret under the place."""
+    """An error with the expression below it and a caret under the column."""
     start = max(0, column - _CONTEXT)
     head = ("…" if start else "") + visible_line(expression[start:column])
     tail = visible_line(expression[column : column + _CONTEXT])

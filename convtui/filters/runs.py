@@ -66,7 +66,7 @@ def date_of_run(atom: Atom) -> RunTest:
 
 
 class RunFacts:
-    """What the atoms about runs ask of a run. `provider` is its name and its SPEC."""
+    """The facts that the atoms about runs need. `provider` is its name and its SPEC."""
 
     __slots__ = ("created_at", "model", "persona", "provider", "tags")
 
@@ -86,7 +86,7 @@ class RunFacts:
 
 
 class HeaderRun(RunFacts):
-    """The run of a transcript, as its header tells it."""
+    """The run of a transcript, from its header."""
 
     __slots__ = ()
 

@@ -30,11 +30,11 @@ class RunNode:
 
     @property
     def orphan(self) -> bool:
-        """Whether it names a parent that is not among the runs."""
+        """Whether the run names a parent that is not among the runs."""
         return self.depth == 0 and bool(self.run.parent or self.run.parent_file)
 
     def origin(self) -> str:
-        """How it came to be, in words: `rewind at 2:7`; empty for a run of its own."""
+        """How the run was made, as in `rewind at 2:7`; empty for one that continues no other."""
         run = self.run
         if not (run.parent or run.parent_file):
             return ""
@@ -49,7 +49,7 @@ def families(runs: Iterable[RunSummary]) -> list[RunNode]:
     """The roots with everything below them, in the order in which `runs` first names a family.
 
     A run whose parent is not among `runs` is a root. Logs that name each other in a circle are cut
-    open at the oldest of them. Linear in the number of runs, however deep they go.
+    at the oldest of them. Linear in the number of runs, however deep they go.
     """
     everything = [RunNode(run) for run in runs]
     parents = _parents(everything)
@@ -107,7 +107,7 @@ def same_log(one: Path, other: Path) -> bool:
 def walk(
     branches: Sequence[RunNode], into: Callable[[RunNode], bool] | None = None
 ) -> Iterator[RunNode]:
-    """Every run, parents before their children; `into` says below which to look."""
+    """Every run, parents before their children; `into` decides which children to visit."""
     waiting = list(reversed(branches))
     while waiting:
         branch = waiting.pop()
@@ -119,7 +119,7 @@ def walk(
 def guides(
     branches: Sequence[RunNode], into: Callable[[RunNode], bool] | None = None
 ) -> Iterator[tuple[str, RunNode]]:
-    """As `walk()`, each with the lines that are drawn before it."""
+    """As `walk()`, with the tree lines to draw before each run."""
     waiting: list[tuple[str, str, RunNode]] = [("", "", branch) for branch in reversed(branches)]
     while waiting:
         before, own, branch = waiting.pop()
@@ -141,7 +141,7 @@ def guides(
 
 
 def only(branches: Iterable[RunNode], wanted: Callable[[RunSummary], bool]) -> list[RunNode]:
-    """The trees with the runs that are wanted, and with those between them and their roots."""
+    """The trees reduced to the wanted runs and their ancestors."""
     roots = list(branches)
     kept: dict[int, RunNode] = {}
     for branch in reversed(list(walk(roots))):
@@ -160,7 +160,7 @@ def _age(branch: RunNode) -> tuple[float, str]:
 
 
 def _parents(branches: Sequence[RunNode]) -> dict[int, int]:
-    """The place of each run's parent: by its id, and by its file where several have that id."""
+    """The index of each run's parent: by its id, and by its file where several have that id."""
     by_id: dict[str, list[int]] = {}
     by_name: dict[str, int] = {}
     for index, branch in enumerate(branches):

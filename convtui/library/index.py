@@ -105,7 +105,6 @@ class Index:
         self.full_text = full_text and self._has("said")
 
     def close(self) -> None:
-        """Closes the database."""
         with suppress(*SQLITE_ERRORS):
             self._db.close()
 
@@ -169,10 +168,10 @@ class Index:
         progress: Progress | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> list[RunSummary]:
-        """Every run, newest first, after what has changed in the folder was taken in.
+        """Every run, newest first, after the index was updated from the folder.
 
-        `turns` wants the turns of every run, not only its row. `progress` is told after each run
-        that was read, `stop` asked before.
+        With `turns` the turns of every run are indexed too. `progress` is called after each run
+        that was read, `stop` before.
         """
         with uncollected():
             seen, logs, notes = scan(self.folder)
@@ -189,7 +188,7 @@ class Index:
     def _compare(
         self, logs: dict[str, Stat], notes: dict[str, Stat], turns: bool
     ) -> tuple[list[tuple[Any, ...]], list[str], list[tuple[str, bool]]]:
-        """All rows, the names of those that are gone, and what is to be read (with its turns?)."""
+        """All rows, the runs that are gone, and the runs to read (with their turns or not)."""
         nothing = (0, 0)
         gone: list[str] = []
         wanted: list[tuple[str, bool]] = []
@@ -246,7 +245,7 @@ class Index:
         self._write(batch)
 
     def refresh_run(self, name: str) -> None:
-        """Takes in one run again: its log, or its notes, have just been changed."""
+        """Reads one run again after its log or its notes have changed."""
         with failing():
             if stat_of(self.folder / name) == (0, 0):
                 self._forget([name])
@@ -320,7 +319,7 @@ class Index:
                 self._db.execute("UPDATE numbers SET forgotten = forgotten + ?", (gone.rowcount,))
 
     def _tidy(self) -> None:
-        """Makes the full text again when most of it is about turns that are gone."""
+        """Rebuilds the full text when most of it is about turns that are gone."""
         if not self._has("said"):
             return
         forgotten = self._db.execute("SELECT forgotten FROM numbers").fetchone()[0]
@@ -337,11 +336,11 @@ class Index:
         )
         self._db.execute("UPDATE numbers SET forgotten = 0")
 
-    # --- asking
+    # --- queries
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """What is asked inside is answered as of one moment, whatever others write meanwhile."""
+        """Queries inside see one moment, whatever others write meanwhile."""
         with failing():
             self._db.execute("BEGIN")
             try:

@@ -36,7 +36,7 @@ class Matches:
 
 
 def remove_index(folder: Path) -> None:
-    """Takes the index of a folder away: it is made again from the logs."""
+    """Deletes the index of a folder: it is rebuilt from the logs."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         (folder / (FILE + suffix)).unlink(missing_ok=True)
 
@@ -69,7 +69,7 @@ def scan(folder: Path) -> tuple[set[str], dict[str, Stat], dict[str, Stat]]:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """No garbage collection inside: what is made here is kept, and there is much of it."""
+    """Suspends garbage collection: many objects are made inside, and all are kept."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -81,7 +81,7 @@ def uncollected() -> Iterator[None]:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All that is written inside, or nothing of it."""
+    """Writes all that is written inside, or nothing of it."""
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -94,7 +94,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def failing() -> Iterator[None]:
-    """Whatever the database refuses is an `IndexFailure`."""
+    """Raises database errors as `IndexFailure`."""
     try:
         yield
     except SQLITE_ERRORS as error:
@@ -104,7 +104,7 @@ def failing() -> Iterator[None]:
 
 
 def is_damage(error: SqliteError) -> bool:
-    """Whether making the file again helps: it is no database, or not one of ours."""
+    """Whether rebuilding helps: the file is no database, or not one of ours."""
     if isinstance(error, UnicodeDecodeError):
         return True
     code = getattr(error, "sqlite_errorname", "") or ""

@@ -106,7 +106,7 @@ def read_run(path: Path, *, turns: bool) -> RunRows:
             _take(rows, reader)
         rows.depth = WITH_TURNS
     except LogError:
-        # No log after all (one of a newer version, say): it has no turns that could be found.
+        # Not a log after all (one of a newer version, say): it has no turns to match.
         rows.depth = WITH_TURNS
     except (_UnfitError, ValueError, TypeError, RecursionError, OSError):
         rows.turns, rows.texts, rows.words, rows.sessions = [], [], [], "[]"
@@ -133,7 +133,6 @@ class _Collector(LogReader):
         self.kept: dict[tuple[int, int], list[RecordDict]] = {}
 
     def add_record(self, record: RecordDict, line: bytes, offset: int) -> None:
-        """Takes in a record."""
         super().add_record(record, line, offset)
         if record.get("type") in _KEPT and "turn" in record:
             address = (record.get("session", 1), record["turn"])
@@ -159,7 +158,7 @@ def _take(rows: RunRows, reader: _Collector) -> None:
 
 
 def _completed(summary: RunSummary, transcript: Transcript) -> RunSummary:
-    """What the last lines of a log that has no trailer do not say."""
+    """The summary of a log without a trailer; what its last lines lack is from `transcript`."""
     sides = transcript.totals.values()
     provider = transcript.totals.get("provider")
     known: dict[str, Any] = {
@@ -236,7 +235,7 @@ def _number(value: Any) -> int | float | None:
 
 
 def stored(text: str) -> Stored:
-    """A text as a column takes it."""
+    """A text as it is stored in a column."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -245,11 +244,11 @@ def stored(text: str) -> Stored:
 
 
 def loaded(value: Stored) -> str:
-    """The text of a column, exact."""
+    """The exact text of a column."""
     return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")
 
 
-# --- what was said, to be searched by three characters at a time
+# --- texts, searched by trigrams
 
 _LIKE_ASCII = str.maketrans({"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"})
 _CONTROL = str.maketrans({chr(code): " " for code in range(32)})
@@ -264,12 +263,12 @@ def fold_text(text: str) -> str:
     return folded.encode("utf-8", "replace").decode()
 
 
-# --- back again
+# --- from rows to transcripts
 
 
 class IndexedRun(NoteLookup):
-    """One run of the index at a time, as the evaluator of filters wants it: a transcript and a
-    lookup."""
+    """One run of the index at a time, in the form the filter evaluator needs: a transcript and
+    a lookup."""
 
     def __init__(self) -> None:
         super().__init__(lambda turn: self.notes.get((turn.session, turn.number)))
@@ -288,7 +287,7 @@ class IndexedRun(NoteLookup):
         notes: str,
         elsewhere: Callable[[], Mapping[int, str | None]],
     ) -> None:
-        """Goes on with another run.
+        """Moves on to another run.
 
         `elsewhere` reads the raw replies, by turn index, that stand in a parent log.
         """
@@ -322,7 +321,6 @@ class IndexedRun(NoteLookup):
         return turn
 
     def raw(self, turn: Turn) -> str | None:
-        """The raw reply of the turn."""
         if self._has_raw == RAW_ELSEWHERE:
             if self._seeded is None:
                 self._seeded = self._elsewhere()
@@ -332,7 +330,6 @@ class IndexedRun(NoteLookup):
         return loaded(self._raw) if self._raw is not None else None
 
     def records(self, turn: Turn) -> list[RecordDict]:
-        """Names of tools and what was printed, as records."""
         return [
             {"type": "tool.called", "name": text}
             if kind == "t"
@@ -351,7 +348,7 @@ def decode_notes(text: str) -> Mapping[Address, TurnNote]:
 
 
 def header_of(run: RunSummary) -> RecordDict:
-    """As much of a header as the atoms about runs ask of it, with the tags as they are now."""
+    """The part of a header that the atoms about runs need, with the tags as they are now."""
     return {
         "persona": run.persona,
         "provider": {"name": run.provider_name, "spec": run.provider, "model": run.model},

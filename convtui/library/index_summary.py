@@ -20,7 +20,6 @@ _BETWEEN = "\x1f"
 
 
 def to_row(run: RunSummary) -> tuple[Any, ...]:
-    """The values of `COLUMNS`."""
     at = run.at or (None, None)
     texts = [
         run.id, run.persona, run.provider, run.provider_name, run.model, run.origin, run.created,
@@ -39,7 +38,7 @@ def to_row(run: RunSummary) -> tuple[Any, ...]:
 def from_row(
     file: str, size: int, row: Sequence[Any], running: Callable[[str], bool]
 ) -> RunSummary:
-    """The summary; `running` is asked of a log that has no trailer."""
+    """The summary; `running` decides about a log that has no trailer."""
     (
         packed, modified, turns, records, at_session, at_turn, sessions, discarded, duration,
         tokens, cost, latency, closed,

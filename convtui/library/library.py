@@ -32,8 +32,6 @@ _NEED_SESSIONS = frozenset({"session", "end"})
 
 @dataclass(slots=True, frozen=True)
 class RunTurns:
-    """What a preview shows of a run."""
-
     sessions: Sequence[Session]
     turns: Sequence[Turn]
     notes: Sequence[tuple[tuple[int, int], TurnNote]]
@@ -59,9 +57,9 @@ class Library:
     ) -> list[RunSummary]:
         """Every run, newest first, as the files are now.
 
-        With `turns` the index takes in the turns of all runs, so that `search()` has to open no
-        log. `progress` is told how many of how many changed logs were read; `stop` is asked before
-        each, and what is known then is listed.
+        With `turns` the turns of all runs are indexed, so that `search()` has to open no log.
+        `progress` gets how many of how many changed logs were read; `stop` is called before each,
+        and ends the update early.
         """
         runs = self._by_index(
             lambda index: index.listing(turns=turns, progress=progress, stop=stop)
@@ -87,7 +85,7 @@ class Library:
         progress: Progress | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> list[RunSummary]:
-        """Those of `runs` that a filter finds: by what they are, or by one of their turns.
+        """The `runs` that a filter matches, by their own facts or by one of their turns.
 
         Runs whose turns the index does not have are looked up in their logs, unless `open_logs` is
         False: then they are left out.
@@ -116,7 +114,7 @@ class Library:
         return [run for run in runs if run.file in wanted]
 
     def changed(self, paths: Iterable[Path]) -> None:
-        """Takes in runs whose log or notes have just been changed here."""
+        """Refreshes runs whose log or notes have just been changed here."""
         names = [path.name for path in paths]
 
         def refresh(index: Index) -> None:
@@ -136,7 +134,7 @@ class Library:
             return RunTurns(transcript.sessions, transcript.turns, notes)
 
     def _by_index(self, ask: Callable[[Index], T]) -> T | None:
-        """What the index answers; None when it does not. A damaged one is made again, once."""
+        """What the index answers; None when it cannot. A damaged index is rebuilt once."""
         if self.notice:
             return None
         for again in (True, False):
@@ -167,7 +165,7 @@ def _in_index(
 def _search(
     index: Index, expression: Filter, open_: dict[str, RunSummary], wanted: set[str]
 ) -> list[RunSummary]:
-    """Puts what the index finds into `wanted`; returns the runs that it has no turns of."""
+    """Adds the matches of the index to `wanted`; returns the runs whose turns it lacks."""
     names = {atom.name for atom in expression.atoms()}
     texts, about_runs = bool(names & _NEED_TEXTS), _about_runs(expression)
     here: dict[int, tuple[RunSummary, str, str]] = {}
@@ -179,7 +177,7 @@ def _search(
     every = len(here) == len(everything)
     condition = prefilter(expression.node, full_text=index.full_text)
     indexed = IndexedRun()
-    # First one turn of each run, which is enough where the condition says all there is to say.
+    # First one turn of each run, which is enough where the condition is exact.
     for first in (True, False):
         entered, matched = 0, False
         asked_of = None if first and every else here
@@ -211,7 +209,7 @@ def _about_runs(expression: Filter) -> bool:
 
 
 def _seeded(run: RunSummary) -> Callable[[], Mapping[int, str | None]]:
-    """Reads the raw replies of turns that a log began with."""
+    """Reads the raw replies of turns that a log was seeded with."""
 
     def read() -> Mapping[int, str | None]:
         try:
@@ -235,7 +233,7 @@ def _turns(index: Index, run: RunSummary) -> RunTurns | None:
 
 
 def dependents(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> list[str]:
-    """Which other runs go on from those that are to go, in words."""
+    """One sentence for each other run that continues one of `runs`."""
     going = {run.file for run in runs}
     dependents = []
     for branch in walk(families(everything)):
@@ -251,7 +249,7 @@ def dependents(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> 
 
 
 def matches_log(run: RunSummary, expression: Filter) -> bool:
-    """Whether a filter finds a run, asked of its log; False for one that cannot be opened."""
+    """Whether a filter matches a log; False for one that cannot be opened."""
     answer = expression.on_run(run.facts())
     if answer is not None:
         return answer

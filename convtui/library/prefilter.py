@@ -41,7 +41,7 @@ ANYTHING: Final = Condition()
 
 
 def prefilter(node: Node, *, full_text: bool) -> Condition:
-    """What every turn that an expression is true of passes."""
+    """A condition that every matching turn passes; others may pass it too."""
     return _may(node, True, full_text)
 
 
@@ -69,7 +69,7 @@ def _either(parts: list[Condition]) -> Condition:
 def _joined(parts: list[Condition], word: str) -> Condition:
     if len(parts) < 2:
         return parts[0] if parts else ANYTHING
-    # What has to read texts comes last.
+    # Conditions that read texts come last.
     parts = sorted(parts, key=lambda part: part.texts)
     sql = "(" + word.join(part.sql for part in parts) + ")"
     values = reduce(operator.add, (part.values for part in parts))
@@ -125,7 +125,7 @@ def _atom(atom: Atom, be: bool, full_text: bool) -> Condition:
     special = _SPECIAL.get(name)
     if special is not None:
         return special(atom, be)
-    # Nearly every turn does not say a thing: to look for that in all of them would be for nothing.
+    # Nearly every turn lacks any given text: searching for its absence would exclude nothing.
     if name == "said" and be:
         return _said(value or "", full_text)
     if name == "raw" and be:

@@ -42,7 +42,7 @@ def parse_order(text: str) -> tuple[str, bool]:
 
 
 def sort_runs(runs: Sequence[RunSummary], order: str) -> list[RunSummary]:
-    """Runs in an order; those that do not say come last, whatever the direction.
+    """Runs in an order; runs without the value come last, whatever the direction.
 
     Raises `UsageError` for an unknown order.
     """

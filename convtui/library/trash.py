@@ -24,8 +24,6 @@ _MAX_ORIGIN = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Trashed:
-    """A run in the trash."""
-
     folder: Path
     """The folder in the trash that holds its files."""
     log: Path
@@ -50,7 +48,7 @@ def companions(log: Path) -> list[Path]:
 
 
 class Trash:
-    """The trash in `folder`, which is made when the first run comes into it."""
+    """The trash in `folder`, which is created with the first run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -81,7 +79,7 @@ class Trash:
         return Trashed(folder, log, now)
 
     def list(self) -> Sequence[Trashed]:
-        """What is in the trash, what came last first; what cannot be read is left out."""
+        """The runs in the trash, newest first; what cannot be read is left out."""
         try:
             with os.scandir(self.folder) as entries:
                 folders = [Path(entry.path) for entry in entries if entry.is_dir()]

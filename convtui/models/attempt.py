@@ -23,7 +23,7 @@ from convtui.models.endpoint import HttpAnswer
 
 
 class Attempt:
-    """One request, and the reading of its answer."""
+    """One request and how its answer is read."""
 
     def __init__(self, model: str) -> None:
         self.started = False
@@ -32,7 +32,7 @@ class Attempt:
         self._answer = HttpAnswer()
 
     async def deltas(self, litellm: Any, arguments: Mapping[str, Any]) -> AsyncGenerator[Delta]:
-        """The reply. The connection is closed when this is."""
+        """The reply; closing the iterator closes the connection."""
         response: Any = None
         try:
             try:

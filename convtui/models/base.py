@@ -35,7 +35,7 @@ MOST_PARTS: Final = 50
 class Usage(BaseModel):
     """Tokens and cost of one call, or of many. None is "unknown", which is not zero.
 
-    What can be no such figure (a text, less than nothing, no number) is unknown.
+    A value that cannot be a figure (text, negative, NaN) is unknown.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -62,13 +62,13 @@ class Usage(BaseModel):
     def updated(self, later: Usage) -> Usage:
         """The figures of a later piece of the same reply, which are totals so far.
 
-        One that is unknown there, or back at zero, leaves the figure as it was.
+        A figure that is unknown there, or back at zero, stays as it was.
         """
         news = {name: value for name, value in later if value or getattr(self, name) is None}
         return self.model_copy(update=news)
 
     def plus(self, other: Usage) -> Usage:
-        """The sum; a figure known on one side only is kept as it is."""
+        """Adds figures; one that only one side knows is kept as it is."""
 
         total = self.model_copy()
         for name in type(self).model_fields:
@@ -142,7 +142,6 @@ class ReplyFold:
         self.refused = False
 
     def add(self, delta: Delta) -> None:
-        """Takes in one delta."""
         if delta.text:
             self._text.add(delta.text)
         if delta.reasoning:
@@ -209,7 +208,7 @@ class ModelClient(Protocol):
         tools: Sequence[Mapping[str, Any]] = (),
         params: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[Delta]:
-        """The reply as deltas, as they arrive. `params` are laid over the client's own."""
+        """The reply as deltas, as they arrive. `params` override the client's own."""
         ...
 
 
@@ -221,5 +220,5 @@ class ModelClients(Protocol):
         ...
 
     async def priced(self, model: str) -> bool:
-        """Whether what a model costs is known before it is called. May take seconds."""
+        """Whether the price of a model is known before it is called. May take seconds."""
         ...

@@ -68,7 +68,7 @@ def _port(url: httpx.URL) -> int | None:
 
 
 def _shown(url: httpx.URL) -> str:
-    """Without credentials and query."""
+    """The URL without credentials and query."""
     return visible_line(str(url.copy_with(userinfo=b"", query=None, fragment=None)))[:200]
 
 
@@ -131,7 +131,7 @@ class _Inflating:
         self._begun = False
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """What `data` says. Raises `httpx.DecodingError` where it says nothing."""
+        """`data`, decompressed piece by piece. Raises `httpx.DecodingError` where it cannot be."""
         try:
             try:
                 piece = self._inflate.decompress(data, _PIECE)

@@ -110,8 +110,6 @@ def _is_whole(text: str) -> bool:
 
 @dataclass(slots=True)
 class _Open:
-    """A call that is being put together."""
-
     index: int | None
     id: str = ""
     name: str = ""
@@ -129,7 +127,7 @@ class _Open:
         return self._pieces[0] if self._pieces else ""
 
     def append(self, text: str) -> str:
-        """Takes arguments in, up to their end; returns what comes behind it."""
+        """Appends arguments up to their end; returns what follows it."""
         end = self.end.feed(text)
         self._pieces.append(text[:end])
         return "" if end is None else text[end:]
@@ -147,8 +145,8 @@ class _Open:
         self.end, self._pieces = _JsonEnd(), []
 
     def repeated_by(self, piece: str) -> bool:
-        """Whether a piece begins with all the arguments that have come: servers that send the
-        arguments so far instead of what is new."""
+        """Whether a piece begins with all the arguments received so far: some servers send them
+        again with every piece."""
         size = sum(map(len, self._pieces))
         return 0 < size < len(piece) and piece.startswith(self.text) and self.text[0] == "{"
 
@@ -170,7 +168,6 @@ class CallFold:
         self._doubts: dict[str, None] = {}
 
     def add(self, piece: ToolCallDelta) -> None:
-        """Takes in one piece."""
         call = self._continued(piece)
         if call is None:
             call = self._begin(piece.index, piece.id or "", piece.name or "")
@@ -263,7 +260,7 @@ class CallFold:
                 call.again = False
                 return
             if not call.followed_by(rest):
-                # What the model wrote behind its arguments is its own fault.
+                # Text after complete arguments is the mistake of the model.
                 call.append_as_it_is(text)
                 return
             if call.text.strip() == "{}" and not call.again:
@@ -281,7 +278,7 @@ class CallFold:
     def result(self) -> tuple[list[ToolCall], list[str]]:
         """The calls so far, and what was doubtful in putting them together.
 
-        An id that no piece had is made up; ids that the server repeated stay repeated.
+        A missing id is made up; ids that the server repeated stay repeated.
         """
         before = dict(self._doubts)
         calls = self._put_together()

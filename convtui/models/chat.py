@@ -36,7 +36,7 @@ class ChatReader:
     """Turns answers, or the chunks of one stream, into deltas.
 
     Of several choices the first is the reply. `cost` says what a usage object costs, `warn` gets
-    what should be known.
+    warnings.
     """
 
     def __init__(self, cost: Cost, warn: Warn | None = None) -> None:

@@ -29,7 +29,7 @@ _MESSAGE_FIELDS = (
 
 
 class ChunkReader:
-    """Turns litellm's chunks into deltas. `answer` is what the endpoint sent."""
+    """Turns litellm's chunks into deltas; `answer` is what the endpoint really sent."""
 
     def __init__(self, litellm: Any, model: str, response: Any, answer: HttpAnswer) -> None:
         self._litellm = litellm
@@ -74,7 +74,7 @@ class ChunkReader:
 
 
 def check_said(spoken: bool, kind: str, model: str) -> None:
-    """Raises when a stream of the media type `kind` ended and nothing had been said in it."""
+    """Raises when a stream of the media type `kind` ended without any content."""
     if spoken:
         return
     if kind in ("text/html", "application/json", "text/plain"):
@@ -86,7 +86,7 @@ def check_said(spoken: bool, kind: str, model: str) -> None:
 
 
 def says_something(delta: Delta) -> bool:
-    """Whether a delta is more than the name of an answer."""
+    """Whether a delta carries more than the id and model of an answer."""
     return bool(
         delta.text
         or delta.reasoning
@@ -98,7 +98,7 @@ def says_something(delta: Delta) -> bool:
 
 
 def whole_delta(litellm: Any, response: Any, model: str, answer: HttpAnswer) -> Delta:
-    """A reply that came at once, as one delta."""
+    """A reply that was not streamed, as one delta."""
     delta, finish = _first_choice(response, "message")
     usage = getattr(response, "usage", None)
     headers = _headers(response)
@@ -144,7 +144,6 @@ def _headers(response: Any) -> dict[str, str]:
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers of an answer that are worth keeping."""
     return {
         str(name).lower(): str(value)
         for name, value in headers.items()

@@ -48,7 +48,7 @@ class HttpAnswer:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """What is asked over HTTP in this context is answered to this call."""
+        """Attributes the HTTP answers of this context to this call."""
         token = _current.set(self)
         try:
             yield
@@ -56,19 +56,19 @@ class HttpAnswer:
             _current.reset(token)
 
     def refuse(self, error: ModelError) -> ModelError:
-        """Notes why the answer is not taken; returns the error."""
+        """Notes why the answer is refused; returns the error."""
         self.refused = error
         return error
 
     def check(self, request: httpx.Request, response: httpx.Response) -> None:
-        """Raises `ModelError` for an answer that is not gone along with."""
+        """Raises `ModelError` for an answer that was refused."""
         try:
             self._redirects.check(request, response)
         except ModelError as error:
             raise self.refuse(error) from None
 
     def begin(self, request: httpx.Request, response: httpx.Response) -> None:
-        """An answer's headers are here. Raises `ModelError` when its body cannot be bounded."""
+        """Called with the headers. Raises `ModelError` when the body cannot be bounded."""
         bound(response, self.refuse)
         self._response = response
         self._figures = set()
@@ -162,7 +162,7 @@ class HttpAnswer:
 
 
 def watch_answers() -> None:
-    """Lets every `HttpAnswer` see what httpx receives in its context. Done once a process."""
+    """Lets every `HttpAnswer` see what httpx receives in its context. Idempotent."""
     handle = httpx.AsyncHTTPTransport.handle_async_request
     handle_sync = httpx.HTTPTransport.handle_request
     if handle.__module__ == __name__:

@@ -14,7 +14,7 @@ def on_import(name: str, then: Callable[[], None]) -> Callable[[], None]:
     """Calls `then` when the module `name` has been imported, at once where it is there already.
 
     `then` is called before the import returns to whoever asked for it, in that thread, at most
-    once. Returns what takes the wish back; it does nothing after `then` was called.
+    once. Returns a function that cancels it, which does nothing after `then` was called.
     """
     if name in sys.modules:
         then()
@@ -25,7 +25,7 @@ def on_import(name: str, then: Callable[[], None]) -> Callable[[], None]:
 
 
 class _Finder(MetaPathFinder):
-    """Finds one module as everybody else finds it, and tells when it has been executed."""
+    """Finds one module with the other finders, and reports when it has been executed."""
 
     def __init__(self, name: str, then: Callable[[], None]) -> None:
         self._name = name
@@ -52,7 +52,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Telling(Loader):
-    """Loads with another loader, which is the one that the module knows of."""
+    """Wraps another loader, which stays the module's own `__loader__`."""
 
     def __init__(self, loader: Loader, then: Callable[[], None]) -> None:
         self._loader = loader

@@ -149,7 +149,7 @@ class LitellmClients:
             )
 
     async def loaded(self) -> Any:
-        """The litellm module; loads it in a thread, so that the event loop goes on."""
+        """The litellm module, loaded in a thread so that the event loop goes on."""
         return self._module if self._module is not None else await asyncio.to_thread(self.module)
 
     async def priced(self, model: str) -> bool:
@@ -208,7 +208,7 @@ class LitellmClient:
     ) -> AsyncIterator[Delta]:
         """One attempt; the reply as deltas, as they arrive.
 
-        `params` are laid over the client's own: `api_base` and `api_key` (else the environment's;
+        `params` override the client's own: `api_base` and `api_key` (else the environment's;
         else none, where `api_base` is not the provider's own host), and whatever the model takes
         (`temperature`, `extra_headers`, ...). `stream: false` asks for the whole reply at once and
         yields one delta; `stream_options: null` sends none, for endpoints that refuse them (usage
@@ -276,7 +276,7 @@ class LitellmClient:
 
     @staticmethod
     def _valid(arguments: dict[str, Any]) -> dict[str, Any]:
-        """The arguments with text that can be sent; that something was replaced is said."""
+        """The arguments with text that can be sent; warns where something was replaced."""
         valid: dict[str, Any] = replace_surrogates(arguments)
         warn = current_warn.get()
         if valid is not arguments and warn is not None:

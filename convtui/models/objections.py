@@ -51,7 +51,7 @@ def objected(text: str, messages: Messages, *, system_apart: bool = False) -> in
 
 
 def is_blank(message: Mapping[str, Any]) -> bool:
-    """Whether a message says nothing: no text, and no tool call in its place."""
+    """Whether a message has neither text nor a tool call."""
     content = message.get("content")
     if content is None:
         return not message.get("tool_calls")

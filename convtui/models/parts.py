@@ -43,7 +43,7 @@ _DEEP: Final = 12
 
 @dataclass(slots=True)
 class Content:
-    """What stands in the content of a message."""
+    """The text, reasoning and other parts of a message's content."""
 
     text: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Content:
     refused: bool = False
 
     def add(self, value: Any, depth: int = 0) -> None:
-        """Takes in a string, a part, or a list of them."""
+        """Adds a string, a part, or a list of them."""
         if isinstance(value, str):
             self.text.append(value)
         elif isinstance(value, Mapping):
@@ -78,13 +78,13 @@ class Content:
         self.keep(kind, part)
 
     def keep(self, kind: str, part: Any) -> None:
-        """Keeps what is no text."""
+        """Keeps a part that is not text."""
         fields = _short(part) if isinstance(part, Mapping) else {"value": _short(part)}
         self.parts.append({**fields, "type": kind})
 
 
 def part_type(part: Mapping[str, Any]) -> str:
-    """The type of a part, also where it says none."""
+    """The type of a part, guessed from its keys where it names none."""
     kind = part.get("type")
     if isinstance(kind, str) and kind.strip():
         return kind.strip()[:80]

@@ -22,7 +22,7 @@ class RetryContext:
 
     `delay(n, error)` is how many seconds to wait after attempt `n` failed; `failed(n, delay,
     error)` puts that attempt on record. `too_long(error)` says why there is no waiting, where more
-    is asked for than is allowed, else nothing. Nothing outside of the helper tries again then.
+    is asked for than is allowed, else it is empty. Nothing outside of the helper tries again then.
     """
 
     attempts: int
@@ -32,4 +32,4 @@ class RetryContext:
 
 
 current_retry: ContextVar[RetryContext | None] = ContextVar("convtui_current_retry", default=None)
-"""The desk of the call that this code runs in; None outside of calls."""
+"""The retry rules of the call that this code runs in; None outside of calls."""

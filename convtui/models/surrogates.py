@@ -17,14 +17,13 @@ def joined_pairs(text: str) -> str:
 
 
 class PairJoiner:
-    """Joins pieces of text, and the halves of a character that stand in two of them."""
+    """Joins pieces of text, and characters whose halves came in two pieces."""
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
         self._half = ""
 
     def add(self, text: str) -> None:
-        """Takes in one piece."""
         text, self._half = self._half + text, ""
         if _HIGH[0] <= text[-1:] <= _HIGH[1]:
             text, self._half = text[:-1], text[-1]
@@ -39,5 +38,5 @@ class PairJoiner:
 
     @property
     def whole(self) -> str:
-        """All of it: nothing more comes."""
+        """The whole text, once nothing more comes."""
         return self.text + self._half

@@ -78,7 +78,7 @@ def asked_by(error: BaseException) -> float | None:
 
 
 def asked_in(text: str) -> float | None:
-    """Seconds to wait as the message or the body of an error says; None where it says nothing."""
+    """Seconds to wait as the text of an error says; None where it says nothing."""
     match = _IN_WORDS.search(text[:_LOOKED_AT])
     if match is None:
         return None
@@ -86,7 +86,7 @@ def asked_in(text: str) -> float | None:
 
 
 def _seconds(text: str, now: datetime) -> float | None:
-    """What one header says: the longest of its values."""
+    """The longest of one header's values."""
     parts = [part.strip(" ,") for part in _WEEKDAY.split(text)]
     values = [_value(part, now) for part in parts]
     if values == [None]:
@@ -140,7 +140,7 @@ def _date(text: str) -> datetime | None:
 
 
 def _reset(headers: Mapping[str, str], now: datetime) -> float | None:
-    """When the limits are reset that are used up: those of which something is left do not count."""
+    """The reset of the limits that are used up; limits with something left do not count."""
     waits = []
     for name, text in headers.items():
         match = _RESET.fullmatch(name)

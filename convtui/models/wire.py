@@ -41,7 +41,7 @@ class WireCapture:
         self._before: tuple[Any, Any] | None = None
 
     def install(self) -> None:
-        """Begins to capture. Does nothing when it does already."""
+        """Starts capturing; does nothing when it already captures."""
         if self._before is not None:
             return
         async_send, sync_send = httpx.AsyncClient.send, httpx.Client.send
@@ -91,7 +91,7 @@ class WireCapture:
         httpx.Client.send = send_sync  # type: ignore[assignment, method-assign]
 
     def uninstall(self) -> None:
-        """Stops capturing; captures are taken down in the opposite order of their installation."""
+        """Stops capturing; captures must be uninstalled in reverse order."""
         if self._before is None:
             return
         async_send, sync_send = self._before
@@ -130,7 +130,7 @@ class WireCapture:
 
 
 class _Recording:
-    """One exchange under way."""
+    """One exchange in progress."""
 
     def __init__(self, capture: WireCapture, request: httpx.Request, cap: int) -> None:
         self._capture = capture
@@ -146,7 +146,7 @@ class _Recording:
         )
 
     def answered(self, response: httpx.Response) -> bool:
-        """The response's headers are here; returns whether its body is still to come."""
+        """Called with the response's headers; returns whether its body is still to come."""
         exchange = self.exchange
         exchange.status = response.status_code
         exchange.ttfb = time.monotonic() - self._started
@@ -162,13 +162,13 @@ class _Recording:
         return False
 
     def chunk(self, data: bytes) -> None:
-        """A piece of the response's body went by."""
+        """Called with each piece of the response's body."""
         body = self.exchange.response
         if body is not None:
             body.add(data, self._cap)
 
     def end(self, error: BaseException | None, *, complete: bool = True) -> None:
-        """The exchange is over; only the first call counts."""
+        """Called when the exchange is over; only the first call counts."""
         exchange = self.exchange
         if exchange.duration is not None:
             return

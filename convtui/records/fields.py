@@ -29,7 +29,7 @@ MAX_FAULTS: Final = 3
 
 
 class FieldFault(NamedTuple):
-    """What is wrong with a field. `required`: a record of its type says nothing without it."""
+    """What is wrong with a field. `required`: a record of its type means nothing without it."""
 
     field: str
     """A path, as `matches.0.start`."""
@@ -85,14 +85,14 @@ _Form = tuple[int, _Getter, _Getter, list[type], tuple[_Other, ...], tuple[str, 
 class FieldChecker:
     """Holds records to the types of their fields.
 
-    One for each reader: it knows what the last ones were like.
+    One for each reader: it remembers the form of the last records.
     """
 
     def __init__(self) -> None:
         self._kinds: dict[Any, _Objects] = {}
 
     def mend(self, record: RecordDict, line: bytes) -> Sequence[FieldFault]:
-        """Takes what is wrong out of a record that was just decoded from `line`; what it was."""
+        """Removes what is wrong from a record just decoded from `line`; returns the faults."""
         kind: Any = record.get("type")
         try:
             objects = self._kinds[kind]
@@ -113,7 +113,7 @@ class FieldChecker:
 
 
 class _Objects:
-    """Looks at objects of a shape, one after the other, for whether anything is wrong at all.
+    """Checks consecutive objects of one shape for any fault.
 
     Most have the fields, and those the types, of the one before; whether they do is found out by
     functions written in C, of which joining texts fails on a value of another type.
@@ -134,7 +134,7 @@ class _Objects:
         """Which fields of the last one may hold what is nested to any depth."""
 
     def fit(self, data: dict[str, Any]) -> bool:
-        """Whether it is like the one before, and nothing is wrong in it but what is foreign."""
+        """Whether an object is sound and has the same form as the one before."""
         try:
             if len(data) != self._size:
                 return False
@@ -153,7 +153,7 @@ class _Objects:
         return True
 
     def are_sound(self, data: dict[str, Any]) -> bool:
-        """As `fit()`, of one that is not like the one before."""
+        """As `fit()`, for a record of another form than the one before."""
         key = (tuple(data), tuple(map(type, data.values())))
         try:
             form = self._forms[key]
@@ -175,7 +175,7 @@ def read_record(line: bytes) -> RecordDict:
 
 
 def _form_of(shape: _Shape, names: tuple[str, ...], types: tuple[type, ...]) -> _Form | None:
-    """How to recognise objects of these fields and types; None where something is wrong."""
+    """The form of sound objects with these fields and types; None where something is wrong."""
     if not set(shape.required).issubset(names):
         return None
     texts: list[str] = []
@@ -211,7 +211,7 @@ def _form_of(shape: _Shape, names: tuple[str, ...], types: tuple[type, ...]) -> 
 
 
 def _getter(names: Sequence[str]) -> _Getter:
-    """What gives the values of these names as a tuple; KeyError where one is not there."""
+    """A function that returns the values of these names as a tuple, or raises KeyError."""
     if len(names) > 1:
         return itemgetter(*names)
     if not names:
@@ -250,7 +250,7 @@ def _sound_value(field: _Field) -> _Sound | None:
 
 
 def _is_closed(field: _Field) -> bool:
-    """Whether a field says all about what is in it, to the last level."""
+    """Whether the declared type of a field is complete down to the last level."""
     if field.item is not None:
         return _is_closed(field.item)
     return field.types in ((str,), (int,), (bool,), (float, int))
@@ -262,7 +262,7 @@ def _sound_numbers(types: tuple[type, ...], value: list[Any] | dict[str, Any]) -
 
 
 def _sound_lists_of_numbers(value: list[Any]) -> bool:
-    """Of a stream's pieces there are thousands in a record."""
+    """The fast path for a stream's pieces: a record has thousands."""
     if {*map(type, value)} != {list}:
         return False
     numbers = [*chain.from_iterable(value)]
@@ -273,7 +273,7 @@ def _sound_lists_of_numbers(value: list[Any]) -> bool:
 
 
 def _mend(record: RecordDict, kind: str) -> Sequence[FieldFault]:
-    """The long way, for a record in which something is wrong."""
+    """The slow path, for a record in which something is wrong."""
     faults: list[FieldFault] = []
     _hold_object(record, _shape_of(kind), (), faults)
     for name in record:
@@ -303,7 +303,7 @@ def _hold_object(
 
 
 def _held(value: Any, field: _Field, path: _Path, faults: list[FieldFault]) -> Any:
-    """A value with everything wrong taken out of it, or `_LEFT_OUT`."""
+    """A value without what is wrong in it, or `_LEFT_OUT`."""
     value_type = value.__class__
     if not field.types or (value_type is _NULL and field.nullable):
         return value
@@ -330,12 +330,12 @@ def _held(value: Any, field: _Field, path: _Path, faults: list[FieldFault]) -> A
 
 
 def _in_range(value: Any) -> bool:
-    # Of what is not a number both comparisons are false.
+    # For NaN both comparisons are false.
     return bool(-LIMIT < value < LIMIT)
 
 
 def _limit_nesting(data: dict[str, Any], name: str, faults: list[FieldFault]) -> None:
-    """Cuts what is nested too deep to be walked through."""
+    """Cuts what is nested too deep for recursion."""
     value = data[name]
     waiting: list[tuple[Any, int]] = [(value, 1)] if isinstance(value, (dict, list)) else []
     cut = False
@@ -358,7 +358,7 @@ def _dotted(path: _Path) -> str:
 
 
 def _empty(field: _Field) -> Any:
-    """What stands for a field that a record must have."""
+    """The default for a required field."""
     return field.types[0]() if field.types else None
 
 

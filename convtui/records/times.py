@@ -24,7 +24,7 @@ def parse_time(text: str | None) -> datetime | None:
 
 
 def has_offset(text: str) -> bool:
-    """Whether a text names a time of which the time zone is known."""
+    """Whether a text is a time with a time zone."""
     try:
         return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:
@@ -32,7 +32,7 @@ def has_offset(text: str) -> bool:
 
 
 def later(at: datetime, seconds: float) -> datetime:
-    """So many seconds after `at`; `at` itself where that would be no date."""
+    """The time `seconds` after `at`; `at` itself where that is out of range."""
     try:
         moved = at + timedelta(seconds=seconds)
     except (OverflowError, ValueError):
@@ -43,7 +43,7 @@ def later(at: datetime, seconds: float) -> datetime:
 def local_day(at: object) -> date | None:
     """The user's own day of a time: a text, seconds since 1970, or a datetime; None for others.
 
-    What has no time zone is taken to be the user's own time.
+    A time without a zone is taken to be local.
     """
     try:
         if isinstance(at, (int, float)):

@@ -51,7 +51,7 @@ _ELSEWHERE = ("out", "resume", "trust", "python", "env_file", "wire", "paused", 
 
 @dataclass(frozen=True, slots=True)
 class FlaggedScenario:
-    """Data with flags laid over it.
+    """Data with flags applied.
 
     `origin` maps the keys that flags set to the flags, `persona_source` says where a persona
     that a flag named came from.
@@ -62,7 +62,7 @@ class FlaggedScenario:
     persona_source: str | None = None
 
     def at_flag(self, problem: Problem) -> Problem:
-        """The problem said about the flag that caused it, where one did."""
+        """The problem attributed to the flag that caused it, where one did."""
         if problem.path is not None or not problem.key:
             return problem
         for path, flag in self.origin.items():
@@ -77,7 +77,7 @@ class FlaggedScenario:
 def apply_flags(
     data: dict[str, Any], flags: Mapping[str, Any], cwd: Path, keys: Collection[str]
 ) -> FlaggedScenario:
-    """`data` of a scenario with `flags` laid over it; see `scenario.merge_flags`.
+    """`data` of a scenario with `flags` applied; see `scenario.merge_flags`.
 
     `keys` are the dotted names that `set` knows. Raises `UsageError`.
     """
@@ -103,7 +103,7 @@ def apply_flags(
 
 
 class _Merge:
-    """The flags that are `given`, laid over `data` one kind after the other."""
+    """Applies the `given` flags to `data`, one kind after the other."""
 
     def __init__(self, data: dict[str, Any], given: dict[str, Any], cwd: Path) -> None:
         self.data = data
@@ -180,7 +180,7 @@ class _Merge:
 
 
 def keys_set_by(flags: Mapping[str, Any]) -> set[str]:
-    """The dotted keys of a scenario that these flags set, whatever they set them to."""
+    """The dotted keys of a scenario that these flags set."""
     given = {
         key.replace("-", "_").rstrip("_")
         for key, value in flags.items()

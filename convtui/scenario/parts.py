@@ -42,7 +42,7 @@ class StrictModel(BaseModel):
 
 
 def at_key(key: str, message: str) -> PydanticCustomError:
-    """A validation error of a whole mapping that is shown at one of its keys."""
+    """A validation error of a whole mapping, shown at one of its keys."""
     return PydanticCustomError("at_key", "{message}", {"key": key, "message": message})
 
 
@@ -63,7 +63,7 @@ def check_signals(values: list[str]) -> list[str]:
 
 
 def not_blank(value: str) -> str:
-    """Text that says something."""
+    """Requires text that is not blank."""
     if not value.strip():
         raise ValueError("must not be empty")
     return value

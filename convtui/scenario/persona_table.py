@@ -25,7 +25,7 @@ _SHOWN: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """A row: the line that it begins in, counted from 1, and its cells by column."""
+    """A row: the line it begins on, counted from 1, and its cells by column."""
 
     line: int
     name: str
@@ -36,7 +36,7 @@ class TableRow:
 
 @dataclass(slots=True)
 class PersonaTable:
-    """The rows of a table that can be chosen, in order, and what is wrong with the others."""
+    """The usable rows of a table in order, and the problems of the others."""
 
     path: Path
     columns: list[str]
@@ -103,7 +103,7 @@ def _columns(header: _Record, path: Path) -> list[str]:
 
 
 def _add(table: PersonaTable, record: _Record) -> None:
-    """Takes a row into the table, or what is wrong with it."""
+    """Adds a row to the table, or its problem."""
     path, columns, line = table.path, table.columns, record.line
     if record.blank:
         table.notes.append(Problem("a blank row, passed over", path=path, line=line))
@@ -148,7 +148,7 @@ def _counts(cells: int, columns: list[str]) -> str:
 
 @dataclass(slots=True)
 class _Record:
-    """A row as it is written. `open_quote` is the column, from 0, of a cell whose quote is open."""
+    """A row as written. `open_quote` is the column, from 0, of a cell whose quote is open."""
 
     line: int
     cells: list[str]
@@ -163,7 +163,7 @@ class _Record:
 
 
 def _delimiter(path: Path, text: str) -> str:
-    """What stands between cells: by the name of the file, and in a `.csv` by its first line."""
+    """The delimiter: by the name of the file, and in a `.csv` by its first line."""
     if path.suffix.lower() != ".csv":
         return "\t"
     header = _LINE_END.split(text.lstrip("\r\n"), 1)[0]
@@ -216,7 +216,7 @@ def _end_of_cell(text: str, start: int, delimiter: str) -> int:
 
 
 def _quoted(text: str, start: int, delimiter: str, width: int) -> tuple[str, int] | None:
-    """The cell whose quote stands at `start`, and where it ends; None where it is not closed."""
+    """The cell whose quote opens at `start`, and its end; None where it is not closed."""
     close = start + 1
     while (close := text.find('"', close)) >= 0 and text.startswith('""', close):
         close += 2

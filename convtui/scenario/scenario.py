@@ -170,7 +170,7 @@ class Scenario(StrictModel):
         return list(self.sessions) or ["default"]
 
     def signal_action(self, signal: str) -> OnSignal:
-        """What a matched signal does; case does not matter."""
+        """The action of a matched signal; case does not matter."""
         folded = signal.casefold()
         for declared, action in self.on_signal.items():
             if declared.casefold() == folded:
@@ -312,7 +312,7 @@ class Scenario(StrictModel):
         return scenario
 
     def problems(self) -> list[Problem]:
-        """What still keeps this scenario from running, though each file in it is right."""
+        """What keeps this scenario from running although each of its files is valid."""
         problems = []
         persona = self.persona
         if persona.needs_model:
@@ -339,7 +339,7 @@ class Scenario(StrictModel):
         return public_scenario(self.for_engine(), redactor)
 
     def tell(self, redactor: Redactor) -> None:
-        """Has `redactor` know the secrets of this scenario, and what it lets be written."""
+        """Tells `redactor` the secrets of this scenario and the values it may write."""
         redactor.allowed = LogValues(self.log_values)
         redactor.add(*scenario_secrets(self.for_engine(), redactor.allowed))
 
@@ -412,7 +412,7 @@ def merge_flags(
     cwd: Path | None = None,
     ready: bool = True,
 ) -> Scenario:
-    """`scenario` (the demo when None) with the common flags of `debug` and `run` laid over it.
+    """`scenario` (the demo when None) with the common flags of `debug` and `run` applied.
 
     `flags` maps flag names (`max_turns` or `max-turns`) to values; None means "not given". `set`
     is a list of `key=value`, applied last, `break` a list of filter expressions added to the
@@ -421,16 +421,16 @@ def merge_flags(
     """
     cwd = Path.cwd() if cwd is None else cwd
     data = {} if scenario is None else scenario.model_dump(exclude_unset=True)
-    laid = apply_flags(data, flags, cwd, _settable())
+    flagged = apply_flags(data, flags, cwd, _settable())
     base = cwd if scenario is None else scenario.base
-    if scenario is None and laid.data.get("provider", {}).get("use", "demo") == "demo":
+    if scenario is None and flagged.data.get("provider", {}).get("use", "demo") == "demo":
         # The demo fails once to show a discarded turn; it is asked again, or it would end there.
-        laid.data.setdefault("on_discard", "retry 2")
+        flagged.data.setdefault("on_discard", "retry 2")
     try:
-        merged = Scenario.from_data(laid.data, base=base)
+        merged = Scenario.from_data(flagged.data, base=base)
     except DataFileError as error:
-        raise DataFileError([laid.at_flag(problem) for problem in error.problems]) from None
-    source = merged.persona.source or laid.persona_source
+        raise DataFileError([flagged.at_flag(problem) for problem in error.problems]) from None
+    source = merged.persona.source or flagged.persona_source
     if source is None and scenario is not None:
         source = scenario.persona.source
     merged = merged._with(None if scenario is None else scenario.path, base, source)

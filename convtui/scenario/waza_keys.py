@@ -145,7 +145,7 @@ CONFIG_READ = {"model", "timeout_seconds"}
 
 
 def waza_kind(data: object) -> Literal["task", "eval"] | None:
-    """Whether the data of a YAML file are a waza task's or eval's; told by their keys."""
+    """Whether YAML data are a waza task or eval, by their keys."""
     if not isinstance(data, dict):
         return None
     keys = {str(key) for key in data} - {"name", "description"}

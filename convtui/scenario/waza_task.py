@@ -92,14 +92,14 @@ class WazaTask:
         return Scenario.from_data(data, path=self.path)
 
     def notes(self) -> list[str]:
-        """What to tell somebody who runs this task."""
+        """Notes for the user who runs this task."""
         notes = [self.left_out] if self.left_out else []
         if not self.enabled:
             notes.append(f"{self.path}: enabled: false, so waza would leave out task {self.id!r}")
         return notes
 
     def model_note(self) -> str | None:
-        """What to write when the responder's model is no name that litellm is sure to know."""
+        """Advice when litellm may not know the responder's model."""
         if self.responder is None or self.model is None:
             return None
         advice = f"write --user-model PROVIDER/{self.model}"
@@ -185,7 +185,7 @@ def read_waza(path: Path) -> WazaFile:
 
 
 def _files(parsed: EvalKeys, document: Document, path: Path) -> list[Path]:
-    """The task files of an eval: its patterns are relative to it, each sorted, none twice."""
+    """The task files of an eval, sorted, without duplicates; patterns are relative to it."""
     if parsed.tasks_from:
         line = line_of(document.lines, ("tasks_from",))
         message = "tasks from a table are not supported; name their files in 'tasks'"
@@ -264,7 +264,7 @@ def _prompt(name: str, document: Document, path: Path) -> str:
 def _left_out(
     document: Document, path: Path, read: Mapping[tuple[str, ...], Collection[str]]
 ) -> str | None:
-    """The keys of a file that mean nothing here, with their lines, in one sentence."""
+    """One sentence about the keys of a file that are not supported, with their lines."""
     left_out: list[tuple[int, str]] = []
     for parent, known in read.items():
         part = document.data

@@ -22,10 +22,10 @@ class _Piece:
 
 
 def masked_events(text: str, redactor: Redactor) -> str:
-    """`text` without secrets, also those of which each event has only a part.
+    """`text` without secrets, also those that are spread over several events.
 
     Events are lines of JSON, with or without `data:` before them; the texts that stand at one place
-    of them are looked at as one text. Lines in which nothing was taken out stay as they are.
+    of them are looked at as one text. Lines without a secret stay as they are.
     """
     if "\n" not in text or not ("data:" in text or text.lstrip().startswith("{")):
         return redactor.text(text)
@@ -66,7 +66,7 @@ def _event(line: str) -> tuple[str, Any]:
 
 
 def _texts(event: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
-    """Every text of an event: its place, and what holds it under which key."""
+    """Every text of an event with its address, its container and its key there."""
     if len(path) > 16:
         return
     items: Iterator[tuple[Any, Any]]
@@ -85,7 +85,7 @@ def _texts(event: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, 
 
 
 def _take_out(pieces: list[_Piece], spans: list[Span]) -> set[int]:
-    """Takes out the spans of the joined text that reach over the end of a piece."""
+    """Redacts the spans of the joined text that cross the end of a piece."""
     changed: set[int] = set()
     starts: list[int] = []
     size = 0

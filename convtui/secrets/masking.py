@@ -73,7 +73,7 @@ def _text(name: str, value: str, redactor: Redactor) -> str:
 
 
 def _plain(value: Any, text: Callable[[str], str], depth: int = _MOST_DEEP) -> Any:
-    """`value` as plain JSON data, its texts as `text` makes them."""
+    """`value` as plain JSON data, with `text` applied to its strings."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if depth and isinstance(value, Mapping):
@@ -84,7 +84,7 @@ def _plain(value: Any, text: Callable[[str], str], depth: int = _MOST_DEEP) -> A
 
 
 def _written(value: Any) -> str:
-    """The `repr()` of what is no plain data; whatever somebody's own does."""
+    """`repr()` of any object, even where its own raises."""
     try:
         return repr(value)[:2000]
     except Exception as error:  # noqa: BLE001
@@ -181,14 +181,14 @@ def _value(flag: str, value: str, redactor: Redactor) -> str:
 
 
 def _is_place(value: str) -> bool:
-    """Whether an argument is a path: it begins as one, or it ends in the name of a kind of file."""
+    """Whether an argument is a path: it begins like one, or ends in a known file extension."""
     if value.startswith(("/", "./", "../", "~/")) or value in (".", ".."):
         return True
     return _FILE.fullmatch(value) is not None
 
 
 def masked_places(value: Any, path: tuple[str, ...] = ()) -> list[str]:
-    """Where in recorded data something was taken out: `provider.options.style`."""
+    """The dotted keys of recorded data that were redacted: `provider.options.style`."""
     if isinstance(value, str):
         return [".".join(path)] if REDACTED in value else []
     if isinstance(value, Mapping):

@@ -14,7 +14,6 @@ from typing import Final
 
 
 def words(text: str) -> frozenset[str]:
-    """The words of a list that is written as text."""
     return frozenset(text.split())
 
 
@@ -110,7 +109,7 @@ _DOUBTFUL: Final = re.compile(r"(?i)^(?:[a-z0-9_.-]*[-_.])?(?:token|key|auth|pas
 def is_secret_name(name: str) -> bool:
     """Whether a variable, parameter, header, option or flag of this name holds a secret.
 
-    Wide on purpose: a name that only may mean one counts. Names that tell where a secret is kept
+    Wide on purpose: a name that may mean one counts. Names that tell where a secret is kept
     (`KEY_FILE`), or that count tokens, do not.
     """
     if name in ("PWD", "OLDPWD"):
@@ -135,7 +134,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def _counts(parts: list[str]) -> bool:
-    """Whether a name with `token` in it says how many there are: `max_tokens`, `token_budget`."""
+    """Whether a name with `token` in it is a count: `max_tokens`, `token_budget`."""
     if "tokens" in parts:
         return bool(_COUNTING.intersection(parts))
     after = parts[parts.index("token") + 1 :] if "token" in parts else []
@@ -143,7 +142,7 @@ def _counts(parts: list[str]) -> bool:
 
 
 def is_telling_name(name: str, value: object) -> bool:
-    """Whether a field of somebody's data (a tool's arguments, a result) is a secret.
+    """Whether a field of data (a tool's arguments, a result) is a secret.
 
     Narrower than `is_secret_name()`: what a conversation is about stays readable, so that `key`
     and `token` count only where the value looks like one.
@@ -154,7 +153,7 @@ def is_telling_name(name: str, value: object) -> bool:
 
 
 def is_harmless_name(name: str) -> bool:
-    """Whether a value of this name is known to be none of anybody's secrets."""
+    """Whether a value of this name is known not to be a secret."""
     plain = plain_name(name)
     if plain in _HARMLESS:
         return True
@@ -162,7 +161,7 @@ def is_harmless_name(name: str) -> bool:
 
 
 def is_free_form(name: str) -> bool:
-    """Whether all that stands below a parameter is for the model to read: schemas, stop words."""
+    """Whether everything below a parameter is meant for the model: schemas, stop words."""
     return plain_name(name) in _FREE_FORM
 
 

@@ -15,7 +15,7 @@ _GIVEN: Final = ("params", "options")
 
 
 def public_scenario(data: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
-    """`data`, as `Scenario.for_engine()` gives it, as it may be written."""
+    """The public form of `data`, which is as `Scenario.for_engine()` returns it."""
     public: dict[str, Any] = {}
     for key, value in data.items():
         if key in _SIDES and isinstance(value, Mapping):

@@ -19,7 +19,7 @@ _CUT: Final = 8
 
 
 def _shortest_signs() -> tuple[bytes, ...]:
-    """All signs but those in which another stands."""
+    """All signs except those that contain another sign."""
     signs = {sign.encode() for shape in SHAPES for sign in shape.signs}
     return tuple(sign for sign in sorted(signs) if not any(o in sign for o in signs if o != sign))
 
@@ -59,11 +59,11 @@ class Redactor:
 
     @classmethod
     def of_process(cls) -> Redactor:
-        """One that knows the secrets of this process's environment, now and later."""
+        """A redactor that follows the secrets of this process's environment."""
         return cls(watch=True)
 
     def add(self, *secrets: str) -> None:
-        """Takes `secrets` out from now on; values under eight characters are ignored."""
+        """Redacts `secrets` from now on; values under eight characters are ignored."""
         fresh = {secret for secret in secrets if len(secret) >= SHORTEST} - self._secrets
         if not fresh:
             return
@@ -84,12 +84,12 @@ class Redactor:
         self._in_lines = tuple(lines)
 
     def look_again(self) -> None:
-        """Learns what has come into the environment; a provider's code may have loaded a file."""
+        """Adds new variables of the environment; a provider's code may have loaded a file."""
         if self._watches and len(os.environ) != self._variables:
             self.look_everywhere()
 
     def look_everywhere(self) -> None:
-        """The same, also where variables have got other values."""
+        """As `look_again()`, also for variables whose value has changed."""
         if self._watches:
             self._variables = len(os.environ)
             self.add(*secret_values())
@@ -118,7 +118,7 @@ class Redactor:
     def spans(self, text: str, *, whole: bool = False) -> list[Span]:
         """Where secrets stand in `text`: `(start, end)` in order, none touching another.
 
-        With `whole` also what tells of them: a name before a value, a scheme before a password.
+        With `whole` including their context: a name before a value, a scheme before a password.
         """
         self.look_again()
         spans: list[Span] = []
@@ -144,7 +144,7 @@ class Redactor:
         return replaced(text, spans) if spans else text
 
     def cut_text(self, text: str) -> str:
-        """The same for a text that was cut off: the beginning of a secret at its end goes, too."""
+        """`text()` for a text that was cut off: a secret that only begins is redacted too."""
         return self.text(text[: self.begins_at(text)])
 
     def begins_at(self, text: str, shortest: int = _CUT) -> int:
@@ -194,9 +194,9 @@ class Redactor:
 
 
 class CarefulRedactor(Redactor):
-    """Takes out more than a log's: whatever stands behind a telling name.
+    """Redacts more than for a log: also every value behind a secret name.
 
-    For what is made to be given away, such as templates.
+    For files that are made to be shared, such as templates.
     """
 
     def __init__(self, known: Redactor) -> None:
@@ -204,7 +204,7 @@ class CarefulRedactor(Redactor):
         self._known = known
 
     def spans(self, text: str, *, whole: bool = False) -> list[Span]:
-        """As the redactor it goes on from, and every value behind a telling name."""
+        """Adds every value behind a secret name to the spans of the redactor it extends."""
         spans = self._known.spans(text, whole=whole)
         spans.extend(match.span("secret") for match in CAREFUL.finditer(text))
         return _merged(spans) if spans else spans
@@ -232,7 +232,7 @@ def replaced(text: str, spans: Iterable[Span]) -> str:
 
 
 def moved(position: int, spans: Iterable[Span]) -> int:
-    """Where the character at `position` of a text stands once `spans` of it are replaced."""
+    """The new position of a character after `spans` of its text were replaced."""
     shift = 0
     for start, end in spans:
         if position <= start:

@@ -20,14 +20,14 @@ _VALUE: Final = r"[^\s\"'\\,;{}\[\]&<>]+"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A pattern; what it calls `secret` is taken out, else all of it."""
+    """A pattern; its group `secret` is redacted, or the whole match where it has none."""
 
     signs: tuple[str, ...]
     pattern: re.Pattern[str]
     accepts: Callable[[re.Match[str]], bool] = lambda match: True
 
     def spans(self, text: str, *, whole: bool = False) -> Iterator[Span]:
-        """Where it stands in `text`; with `whole` also what tells of it, as the name before it."""
+        """The matches in `text`; with `whole` including the name before the secret."""
         group = "secret" if "secret" in self.pattern.groupindex else 0
         for match in self.pattern.finditer(text):
             if match.end(group) > match.start(group) and self.accepts(match):
@@ -35,12 +35,12 @@ class Shape:
 
 
 def _no_placeholder(match: re.Match[str]) -> bool:
-    """Whether a value is one, and not the word for one: `$KEY`, `null`, `os.environ[...]`."""
+    """Whether a value is real and no placeholder: `$KEY`, `null`, `os.environ[...]`."""
     return _PLACEHOLDER.match(match["secret"]) is None
 
 
 def _no_plain_word(match: re.Match[str]) -> bool:
-    """The same; after a colon in a sentence, a word alone is none either."""
+    """As `_no_placeholder`; a single word after a colon in a sentence is no secret either."""
     value = match["secret"]
     if _PLACEHOLDER.match(value):
         return False

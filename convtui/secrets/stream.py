@@ -15,7 +15,7 @@ _MOST: Final = 8192
 
 
 class StreamRedactor:
-    """Text in, text without secrets out; all of it once `rest()` was called.
+    """Redacts text that comes in pieces; complete once `rest()` was called.
 
     An end that may be the beginning of a secret is held back: the last word, what follows a telling
     name, as much as a known secret's beginning. In the end the pieces are what the redactor would
@@ -31,11 +31,10 @@ class StreamRedactor:
 
     @property
     def held(self) -> int:
-        """Characters that are held back."""
         return len(self._held)
 
     def feed(self, text: str) -> str:
-        """What may go out now."""
+        """Adds text; returns what may go out now."""
         if self._swallows:
             text = self._after_word(text)
         if not text:
@@ -48,7 +47,7 @@ class StreamRedactor:
         return self._redactor.text(out)
 
     def rest(self) -> str:
-        """What was held back; a secret that has only begun is taken out as far as it came."""
+        """The text held back; a secret that has only begun is redacted as far as it came."""
         out, self._held, self._swallows = self._held, "", False
         return self._redactor.cut_text(out) if out else ""
 
@@ -85,7 +84,7 @@ class StreamRedactor:
         return self._forced_end(size)
 
     def _forced_end(self, size: int) -> int:
-        """Too much is held back: what is a secret so far goes, and with it what follows of it."""
+        """When too much is held back: redacts the secret so far, and what follows of it."""
         held = self._held
         spans = self._redactor.spans(held)
         if spans and spans[-1][1] == size:

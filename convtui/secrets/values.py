@@ -61,8 +61,8 @@ def secrets_of(
 ) -> tuple[str, ...]:
     """The secrets in parameters, headers or options, at any depth, longest first.
 
-    Those under telling names, those that look like a token, and, under names that nobody knows,
-    what looks random; not what the user allows to be written.
+    Values under secret names, values that look like a token, and, under unknown names, what
+    looks random; not what the user allows to be written.
     """
     secrets: set[str] = set()
     _gather(value, at, None, allowed, secrets, strict=False)
@@ -88,7 +88,7 @@ def _gather(
     *,
     strict: bool,
 ) -> None:
-    """`secret` is the telling name above."""
+    """`secret` is the secret-like name further up, if any."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             name = str(key)
@@ -135,7 +135,7 @@ def argument_secrets(command: Iterable[str]) -> tuple[str, ...]:
 
 
 def parts_of(value: str) -> Iterator[str]:
-    """A secret and what of it may stand alone: without `Bearer`, its lines, what it encodes."""
+    """A secret and the parts of it that may appear alone: lines, without `Bearer`, decoded."""
     value = value.strip()
     if not value or REDACTED in value or value.lower() in _ORDINARY or _is_file(value):
         return
@@ -166,7 +166,7 @@ def _decoded(basic: str) -> Iterator[str]:
 
 
 def _inside(value: str) -> Iterator[str]:
-    """What in a harmless value is a secret: credentials of URLs, passwords, tokens."""
+    """The secrets inside a harmless value: credentials of URLs, passwords, tokens."""
     if "://" in value:
         for userinfo in _USERINFO.findall(value):
             user, colon, password = userinfo.partition(":")
@@ -180,7 +180,7 @@ def _inside(value: str) -> Iterator[str]:
 
 
 def _is_plain(value: str) -> bool:
-    """Whether a value under an unknown name is none by its looks: a number, a path, an address."""
+    """Whether a value under an unknown name looks harmless: a number, a path, an address."""
     return (
         value.lower() in _ORDINARY
         or re.fullmatch(r"[\d.,:+/ -]+|[a-z]+", value) is not None
@@ -190,7 +190,7 @@ def _is_plain(value: str) -> bool:
 
 
 def _is_file(value: str) -> bool:
-    """Whether a value is the path of a file: where a secret is kept, and not the secret."""
+    """Whether a value is the path of a file, which may hold a secret but is none."""
     if not value.startswith(("/", "~", ".")) and value[1:3] not in (":\\", ":/"):
         return False
     try:

@@ -105,7 +105,7 @@ def json_text(data: Any, *, indent: int | None = 2) -> str:
 
 
 def percent_encoded(url: str) -> str:
-    """A URL in which nothing is invisible: such characters as an HTTP client would send them."""
+    """A URL with invisible characters escaped as an HTTP client would send them."""
     from urllib.parse import quote
 
     return _INVISIBLE_IN_URL.sub(
@@ -204,7 +204,7 @@ def word_count(text: str) -> int:
 
 
 def near_empty(text: str) -> bool:
-    """Whether a reply says nothing: no letter and no digit in it."""
+    """Whether a reply has no letter and no digit."""
     return not any(char.isalnum() for char in text)
 
 

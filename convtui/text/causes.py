@@ -26,7 +26,7 @@ _CONTROL_FLOW = ("CancelledError", "GeneratorExit", "StopIteration", "StopAsyncI
 
 
 def text_of(error: BaseException, limit: int = _LIMIT) -> str:
-    """What an exception says, its notes too; its type's name when it says nothing usable."""
+    """The message of an exception with its notes; its type's name when that is unusable."""
     name = type(error).__name__
     try:
         message: object = error.msg if isinstance(error, SyntaxError) else str(error)
@@ -50,7 +50,7 @@ def repr_of(value: object) -> str:
 
 
 def describe_one(error: BaseException, limit: int = _LIMIT) -> str:
-    """`ErrorType: message` of one exception, without what is behind it."""
+    """`ErrorType: message` of one exception, without its causes."""
     name = type(error).__name__
     text = text_of(error, limit)
     if isinstance(error, ModuleNotFoundError) and error.name:
@@ -62,10 +62,10 @@ def describe_one(error: BaseException, limit: int = _LIMIT) -> str:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """The exception and all that is behind it, each once, the exception itself first.
+    """The exception and all of its causes, each once, the exception itself first.
 
-    Behind it are its `__cause__`, or else its `__context__` unless that is suppressed (as
-    tracebacks have it), and the members of a group.
+    Its causes are its `__cause__`, or else its `__context__` unless that is suppressed (as in
+    tracebacks), and the members of a group.
     """
     seen: set[int] = set()
     waiting = [error]
@@ -79,7 +79,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def roots(error: BaseException) -> list[BaseException]:
-    """Where it began: the exceptions of the chain that have nothing behind them, in order.
+    """The root causes: the exceptions of the chain that have no cause, in order.
 
     Those that only end a wait or a loop do not count. Of a circle the last one is the beginning.
     """
@@ -103,7 +103,7 @@ def _is_control_flow(error: BaseException) -> bool:
 
 
 def describe(error: BaseException, limit: int = _LIMIT) -> str:
-    """An exception in a sentence: where it began first, then what it ended as.
+    """An exception in a sentence: its root cause first, then the exception itself.
 
     `KeyError: 'gate' (then RuntimeError: lookup failed)`. Of more than three beginnings, which a
     group may have, the others are counted.
@@ -129,7 +129,7 @@ def causes(error: BaseException) -> list[BaseException]:
 
 
 def frames_behind(error: BaseException) -> tuple[str, ...]:
-    """The developer's own traceback lines that an error of ours, or one behind it, carries."""
+    """The developer's own traceback lines that one of our errors, or a cause of it, carries."""
     for item in chain(error):
         frames: Any = getattr(item, "frames", ()) if isinstance(item, ConvtuiError) else ()
         if frames:

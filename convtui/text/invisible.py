@@ -98,7 +98,7 @@ _FLAG_SIZE: Final = len(_FLAGS[0])
 
 
 def belongs(text: str, at: int) -> bool:
-    """Whether the invisible character `text[at]` is part of how the text around it is written."""
+    """Whether the invisible character `text[at]` belongs to the script or emoji around it."""
     char = text[at]
     before = text[at - 1] if at else ""
     after = text[at + 1 : at + 2]
@@ -162,7 +162,7 @@ def _is_picture(char: str) -> bool:
 
 
 def _ends_picture(text: str, at: int) -> bool:
-    """Whether a picture ends just before `at`, with its style or its colour of skin."""
+    """Whether an emoji, with its variation or skin tone, ends just before `at`."""
     if at and text[at - 1] == _EMOJI_STYLE:
         at -= 1
     if at and _SKINS[0] <= text[at - 1] <= _SKINS[1]:

@@ -48,7 +48,7 @@ def own_frames(error: BaseException) -> tuple[str, ...]:
 
 
 def frames_of(error: BaseException) -> list[str]:
-    """The lines of one exception, without what it says and without its causes."""
+    """The traceback lines of one exception, without its message and causes."""
     if isinstance(error, SyntaxError) and error.filename:
         lines = [f"{error.filename}:{error.lineno or 1}"]
         if error.text:
@@ -70,7 +70,7 @@ def _own(error: BaseException) -> list[traceback.FrameSummary]:
 
 
 def location(error: BaseException) -> tuple[str, int] | None:
-    """The file and line to look at first: where it began, as far as that is the developer's."""
+    """The file and line to look at first: the developer's innermost frame, root causes first."""
     for item in (*roots(error), error):
         if isinstance(item, SyntaxError) and item.filename:
             return item.filename, item.lineno or 1

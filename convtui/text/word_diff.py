@@ -14,7 +14,7 @@ _MOST: Final = 1_500
 
 
 def word_diff(before: str, after: str) -> list[tuple[Op, str]]:
-    """What to keep, take out and put in to make `after` of `before`.
+    """The pieces to keep, remove and add to turn `before` into `after`.
 
     Kept and removed pieces joined give `before`, kept and added ones `after`. Texts with more than
     some thousand differing words are compared by lines, longer ones as a whole.

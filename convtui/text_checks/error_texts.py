@@ -201,7 +201,7 @@ _BAD_WORDS: Final = frozenset({"error", "failed", "failure", "exception", "timeo
 
 
 def error_in(text: str) -> str | None:
-    """What in a reply looks like an exception or the text of an HTTP error; None: nothing does."""
+    """The part of a reply that looks like an exception or an HTTP error; None for none."""
     head = text[:_LOOKED_AT].lstrip("\ufeff")
     if not head.strip():
         return None
@@ -227,7 +227,7 @@ def error_in(text: str) -> str | None:
 
 
 def page_title(text: str) -> str | None:
-    """The title of an HTML page, or its first heading; None for what is no page."""
+    """The title of an HTML page, or its first heading; None for other texts."""
     head = text[:_LOOKED_AT].lstrip("\ufeff")
     if _PAGE.match(head) is None:
         return None
@@ -236,12 +236,12 @@ def page_title(text: str) -> str | None:
 
 
 def _is_somebodys(text: str) -> bool:
-    """Whether a short text asks something, or is about a matter of one of those who talk."""
+    """Whether a short text asks something, or is about the speakers' own business."""
     return "? " in text or text.rstrip().endswith("?") or _OWN_VOICE.search(text) is not None
 
 
 def _traceback(prose: str) -> re.Match[str] | None:
-    """A traceback, unless somebody shows one and asks about it."""
+    """A traceback, unless the speaker quotes one to ask about it."""
     match = _TRACEBACK.search(prose)
     if match is None:
         return None
@@ -256,7 +256,7 @@ def _traceback(prose: str) -> re.Match[str] | None:
 
 
 def error_in_metadata(metadata: Mapping[str, Any]) -> str | None:
-    """What the metadata of a reply say of an error: `error`, a bad status and the like."""
+    """The error that the metadata of a reply reports: `error`, a bad status and the like."""
     named = {_JOINS.sub("", str(name)).lower(): (name, metadata[name]) for name in metadata}
     for small, (name, value) in named.items():
         if small in _FIELDS and not _is_nothing(value):
@@ -278,7 +278,7 @@ def error_in_metadata(metadata: Mapping[str, Any]) -> str | None:
 
 
 def _is_nothing(value: Any) -> bool:
-    """Whether a field for an error holds none."""
+    """Whether the value of an error field means no error."""
     if isinstance(value, Mapping):
         return all(map(_is_nothing, value.values()))
     if isinstance(value, (list, tuple)):
@@ -309,7 +309,7 @@ def _error_body(text: str) -> str | None:
 
 
 def _message_of(data: Mapping[str, Any]) -> str | None:
-    """What the object of an error says; None for one of another kind."""
+    """The message of an error object; None for other objects."""
     if len(data) > _MOST_FIELDS:
         return None
     says = next((data[name] for name in _SAYS if data.get(name)), None)

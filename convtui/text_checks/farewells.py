@@ -91,7 +91,7 @@ def _is_parting(sentence: str) -> bool:
 
 
 class Farewells:
-    """Farewells in a row in one session."""
+    """Counts consecutive farewells in one session."""
 
     __slots__ = ("_count", "_sides")
 
@@ -100,7 +100,7 @@ class Farewells:
         self._sides: frozenset[str] = frozenset()
 
     def next(self, speaker: str, reading: Reading, *, remember: bool) -> Noticed | None:
-        """The entry of the next turn, where it goes on with saying goodbye."""
+        """The entry for the next turn if it is another farewell."""
         if not is_farewell(reading):
             if remember:
                 self._count, self._sides = 0, frozenset()

@@ -61,7 +61,7 @@ _PREFIX: Final = ("finish_reason_", "finishreason.", "stop_reason_")
 
 
 def finish_means(finish_reason: object) -> str:
-    """The reason that a finish reason of an endpoint stands for; empty for an ordinary one."""
+    """The reason for being incomplete that a finish reason means; empty for an ordinary end."""
     if not isinstance(finish_reason, str):
         return ""
     name = finish_reason.strip().lower()
@@ -76,12 +76,12 @@ def reason_of(response: Mapping[str, Any]) -> str:
 
 
 def first_reason(reasons: set[str]) -> str:
-    """The reason that is named where several hold; empty for none."""
+    """The most important of several reasons; empty for none."""
     return next((reason for reason in REASONS if reason in reasons), "")
 
 
 def in_words(reason: str, finish_reason: object = None) -> str:
-    """`cut off at the length limit`; with what the finish reason says, where that says more."""
+    """`cut off at the length limit`, with the finish reason where that adds something."""
     words = REASONS.get(reason, reason)
     other = finish_means(finish_reason)
     if other == "stream_died":

@@ -54,7 +54,7 @@ _AFTER: Final = (
 
 
 class Labels:
-    """Finds labels; knows by what names the sides are called."""
+    """Finds script labels; knows the names of both sides."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self._names = {
@@ -64,7 +64,7 @@ class Labels:
         }
 
     def role(self, speaker: str, reading: Reading) -> Noticed | None:
-        """Where a text begins as the other side's, or is written for both."""
+        """Finds a text that begins with the other side's label, or is written for both sides."""
         small = reading.lowered
         if ":" not in small and "：" not in small and "<|" not in small:
             return None
@@ -88,7 +88,7 @@ class Labels:
         return None
 
     def own(self, speaker: str, reading: Reading) -> Noticed | None:
-        """A label or a name at the very beginning that only a script would have there."""
+        """Finds a label or name at the very beginning that only a script would have."""
         small = reading.lowered
         for side, pattern in self._names.items():
             match = pattern.match(small)
@@ -117,7 +117,7 @@ class Labels:
         return reading.entry("label", "own-label", *match.span())
 
     def _labelled(self, small: str) -> Iterator[tuple[str, int, int]]:
-        """Where somebody's lines begin, in order: the side and the span of its label."""
+        """The labelled lines in order: the side, and the span of its label."""
         if "<|" in small:
             for match in _TOKEN.finditer(small):
                 yield str(match.lastgroup), *match.span()
@@ -142,7 +142,7 @@ def _says(label: re.Match[str], small: str) -> bool:
 
 
 def _runs_on(small: str, start: int, end: int) -> bool:
-    """Whether a text of the speaker's own goes on with a line of the other side."""
+    """Whether a text continues with a line of the other side."""
     before = small[:start]
     if not before.rstrip(" \t").endswith("\n") or before.rstrip()[-1:] not in _SENTENCE_ENDS:
         return False
@@ -154,13 +154,13 @@ def _runs_on(small: str, start: int, end: int) -> bool:
 
 
 def _is_introduced(small: str, start: int) -> bool:
-    """Whether a script is announced as one, or stands in a block of code: somebody shows it."""
+    """Whether a script is only shown: announced as one, or inside a code block."""
     before = small[max(0, start - _INTRODUCTION) : start]
     return _INTRODUCED.search(before) is not None or small[:start].count("```") % 2 == 1
 
 
 def _name_pattern(side: str, name: str) -> re.Pattern[str] | None:
-    """What a name looks like as a label; None for what is no name of somebody."""
+    """A pattern for a name as a label; None for what is no personal name."""
     name = " ".join(name.rpartition("/")[2].split())
     small = name.lower()
     if small in _NO_NAMES or _NAME.fullmatch(small) is None or len(small) < _SHORTEST:

@@ -22,7 +22,7 @@ _SPACED: Final = {ord(char): " " for char in _AROUND if char.isascii()} | {ord("
 _QUOTES: Final = "\"'`“‘«„"
 _SENTENCE: Final = 160
 """Characters before a phrase in which its sentence is looked for."""
-# Somebody else's words, or words that nobody says: "they ask how can I help you", "as if I'm ...".
+# Another person's words, or hypothetical ones: "they ask how can I help you", "as if I'm ...".
 _REPORTED: Final = re.compile(
     r"\b(?:says|said|saying|asks|asked|asking|tells|told|telling|replie[sd]|answer(?:s|ed)|wrote|"
     r"writes|writing|texted|texting|emailed|heard|hearing|goes|mentioned|reads|"
@@ -45,7 +45,7 @@ _CITED: Final = re.compile(
 
 
 class Reading:
-    """One text of one side, read once for all rules."""
+    """One text of one side, with what the rules share about it."""
 
     __slots__ = ("_distinct", "_words", "lowered", "text")
 
@@ -64,18 +64,17 @@ class Reading:
 
     @property
     def distinct(self) -> frozenset[str]:
-        """The different words among them."""
         if self._distinct is None:
             self._distinct = frozenset(self.words)
         return self._distinct
 
     def entry(self, flag: str, rule: str, start: int, end: int) -> Noticed:
-        """What was noticed between two places of the text."""
+        """A finding about a span of the text."""
         matched = self.text[start:end][:_MATCHED]
         return {"flag": flag, "rule": rule, "matched": matched, "start": start, "end": end}
 
     def is_cited(self, start: int) -> bool:
-        """Whether what stands at `start` is quoted or reported: not the speaker's own words."""
+        """Whether the words at `start` are quoted or reported, not the speaker's own."""
         if start > 0 and self.lowered[start - 1] in _QUOTES:
             return True
         before = self.before(start)
@@ -88,7 +87,7 @@ class Reading:
         )
 
     def before(self, start: int) -> str:
-        """The sentence of a place, up to it."""
+        """The sentence around a position, up to it."""
         part = self.lowered[max(0, start - _SENTENCE) : start]
         cut = max(part.rfind(sign) for sign in ".!?\n;")
         return part[cut + 1 :]
@@ -102,7 +101,7 @@ def _in_quotation(before: str) -> bool:
 
 
 def lowered(text: str) -> str:
-    """The part that is looked at, in lower case, character for character; plain apostrophes."""
+    """The checked part in lower case, character for character, with plain apostrophes."""
     part = text[:LOOKED_AT]
     small = part.lower()
     if len(small) != len(part):
@@ -112,13 +111,13 @@ def lowered(text: str) -> str:
 
 
 def words(small: str) -> list[str]:
-    """The words of a text in lower case, without what stands around them."""
+    """The words of a text in lower case, without punctuation around them."""
     if not small.isascii():
         for char in _FOREIGN:
             if char in small:
                 small = small.replace(char, " ")
     if small.isascii():
-        # Only here a translation is quick: it looks every other character up in the table.
+        # str.translate() looks every character up in the table: fast for ASCII only.
         return small.translate(_SPACED).split()
     small = small.replace("'", "").replace("-", " ")
     return [word for piece in small.split() if (word := piece.strip(_AROUND))]

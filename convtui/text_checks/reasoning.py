@@ -126,7 +126,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A text taken apart: what is said, and what was only thought."""
+    """A text split into what is shown and its reasoning."""
 
     text: str
     """Without reasoning and its tags; the text itself where there is none."""
@@ -158,12 +158,11 @@ def _unmarked(words: str) -> str:
 
 
 def without_reasoning(text: str) -> str:
-    """`text` without its reasoning."""
     return split_reasoning(text).text
 
 
 def says_nothing(text: str) -> bool:
-    """Whether nothing is left of a text to be heard: no letter and no digit but in reasoning."""
+    """Whether a text has no letter and no digit outside of its reasoning."""
     return near_empty(text) or near_empty(without_reasoning(text))
 
 
@@ -178,8 +177,8 @@ def is_inside(spans: Sequence[Span], start: int, end: int) -> bool:
 
 
 def reasoning_spans(text: str) -> tuple[Span, ...]:
-    """Where reasoning stands in a text, in order; the spans do not overlap."""
-    # Nearly every text has none: that is to be found out at once.
+    """The spans of reasoning in a text, in order, without overlaps."""
+    # Nearly every text has none: a quick check first.
     if text[:_HEAD].lstrip(" \r\n\t*").lower().startswith(_BEGINNINGS):
         for pattern in (_DROPPED, _PROCESS, _FOLDED, _PREFACE):
             match = pattern.match(text)
@@ -204,7 +203,7 @@ def _moved(span: Span, by: int) -> Span:
 
 
 def _tagged(text: str) -> tuple[Span, ...]:
-    """The reasoning that stands in tags."""
+    """The reasoning inside tags."""
     if not any(sign in text for sign in _SIGNS):
         return ()
     lowered = text.lower()
@@ -257,14 +256,14 @@ def _tags(text: str, code: _Code, *, in_code: bool) -> Iterator[_Tag]:
 
 
 def _is_quoted(text: str, start: int, end: int) -> bool:
-    """Whether a quotation mark stands right before the tag, and its partner right after."""
+    """Whether a tag stands directly between quotation marks."""
     if not start or end >= len(text):
         return False
     return _QUOTES.get(text[start - 1]) == text[end]
 
 
 def _is_talked_of(text: str, start: int, end: int) -> bool:
-    """Whether a closing tag is the object of a sentence: "it ends with the </think> tag"."""
+    """Whether a sentence is about a closing tag: "it ends with the </think> tag"."""
     if end < len(text) and not (text[end].isspace() or text[end] in ".,;:!?)"):
         return False
     following = text[end : end + 40].lstrip()[:1]
@@ -285,7 +284,7 @@ def _in_sentence(text: str, start: int, end: int, tag: str) -> bool:
 
 
 def _paired(tags: Sequence[_Tag], text: str, begin: int = 0) -> list[Span]:
-    """The stretches between tags, from `begin` on; a tag within counts only where it closes."""
+    """The spans between tags from `begin` on; a nested tag counts only if it is closed."""
     spans: list[Span] = []
     opened: list[_Tag] = []
     for tag in tags:
@@ -318,7 +317,7 @@ def _paired(tags: Sequence[_Tag], text: str, begin: int = 0) -> list[Span]:
 
 
 class _Code:
-    """Where code stands in a text that is written in Markdown, from `start` on."""
+    """The code in a Markdown text, from `start` on."""
 
     def __init__(self, text: str, start: int = 0) -> None:
         self._fences: list[tuple[int, int]] = []
@@ -329,7 +328,7 @@ class _Code:
             self._inline = [match.span() for match in _INLINE.finditer(text, start)]
 
     def covers(self, at: int) -> bool:
-        """Whether a character stands in a fenced block or between backticks."""
+        """Whether a character is in a fenced block or between backticks."""
         return _covers(self._fences, at) or _covers(self._inline, at)
 
 

@@ -82,7 +82,7 @@ _ECHOED: Final = 8
 
 
 class Said:
-    """What one side has said in one session: hashes of all of it, the words of the last few."""
+    """What one side said in one session: hashes of all its texts, words of the last few."""
 
     __slots__ = ("_count", "_hashes", "_recent", "_short")
 
@@ -93,9 +93,9 @@ class Said:
         self._short: deque[tuple[int, frozenset[str]]] = deque(maxlen=_RECENT)
 
     def again(self, reading: Reading, *, polite: bool, remember: bool) -> Noticed | None:
-        """What the side has said before of this text; it is remembered for those after it.
+        """Whether the side has said this text before; the text is remembered for later ones.
 
-        `polite`: the side is there to serve, and may say its formulas as often as it is due.
+        `polite`: the side is a service, which may repeat its formulas.
         """
         count = self._count + 1
         if remember:
@@ -103,7 +103,7 @@ class Said:
         words = reading.words
         if not words:
             return None
-        # The length tells texts apart that differ only after what is compared.
+        # The length distinguishes texts that differ only after the compared part.
         size = len(reading.text)
         mark = hash((tuple(words), size if size > COMPARED else 0))
         before = self._hashes.get(mark)
@@ -124,7 +124,7 @@ class Said:
             return near
         if is_answer(distinct, reading):
             return None
-        # A word or two are an answer, to another question each time; nobody asks or parts twice.
+        # A word or two may answer another question each time; questions and farewells do not.
         if (
             len(words) >= _SAME_WORDS
             or len(reading.lowered) >= _SAME_WORDS * 6
@@ -152,7 +152,7 @@ class Said:
     def _short_line(
         self, distinct: frozenset[str], reading: Reading, position: int, remember: bool
     ) -> Noticed | None:
-        """A line of few words that was said with other words between them a moment ago."""
+        """A short line that the same side said a moment ago, apart from filler words."""
         core = frozenset({"thanks" if word == "thank" else word for word in distinct}) - _FILLERS
         entry: Noticed | None = None
         tells = sum(map(len, core)) >= _SHORT_LETTERS or (core and core <= _FAREWELLS)
@@ -183,7 +183,7 @@ def echoed(reading: Reading, other: Reading) -> Noticed | None:
         return {"flag": "echo", "rule": "same-as-other"}
     if len(distinct) >= _NEAR_WORDS and _alike(distinct, other_distinct):
         different = distinct ^ other_distinct
-        # Saying a thing back to somebody takes other pronouns: that is no echo.
+        # With other pronouns it is an answer to the other side, not an echo.
         if (
             not different & _TO_AND_FRO
             and not different & _DAYS
@@ -204,7 +204,7 @@ _POLITE: Final = ANSWERS | _FAREWELLS | frozenset(
 
 
 def is_answer(distinct: frozenset[str], reading: Reading) -> bool:
-    """Whether a text is nothing but an answer: yes, go on, 42, it is HT-2291."""
+    """Whether a text is only an answer: yes, go on, 42, it is HT-2291."""
     if len(distinct) > _NEAR_WORDS:
         return False
     if distinct & _AFFIRMING and not distinct & _FAREWELLS:
@@ -215,7 +215,7 @@ def is_answer(distinct: frozenset[str], reading: Reading) -> bool:
 
 
 def _is_formula(reading: Reading, ago: int) -> bool:
-    """Whether a text is what a service says at the end of every matter."""
+    """Whether a text is a formula that services use at the end of a conversation."""
     if is_farewell(reading):
         return True
     return (
@@ -238,7 +238,7 @@ def _alike(distinct: frozenset[str], others: frozenset[str]) -> bool:
 
 
 def _names_differ(different: frozenset[str], text: str, other: str) -> bool:
-    """Whether texts differ in a day, a count or a word with a capital within its sentence."""
+    """Whether texts differ in a day, a number or a capitalised word inside a sentence."""
     if different & _DAYS:
         return True
     return any(

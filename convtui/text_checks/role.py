@@ -78,7 +78,7 @@ _NEEDLES_OF_ASKING: Final = (" my ", "my ", "i want", "i need", "i'd like", "i w
 def persona_as_assistant(reading: Reading, *, was_out: bool) -> Noticed | None:
     """The heaviest sign that the simulated user speaks as an assistant, a service, a counsellor.
 
-    `was_out`: it was out of its role in its turns just before.
+    `was_out`: it was out of its role in its last turns.
     """
     kinds: dict[str, tuple[int, str, int, int]] = {}
     small = reading.lowered
@@ -107,7 +107,7 @@ def persona_as_assistant(reading: Reading, *, was_out: bool) -> Noticed | None:
 
 
 def _first(sign: Sign, reading: Reading) -> tuple[int, int] | None:
-    """The first place where a sign stands as the speaker's own words."""
+    """The first match of a sign in the speaker's own words."""
     for match in sign.pattern.finditer(reading.lowered):
         if not reading.is_cited(match.start()):
             return match.span()
@@ -117,8 +117,8 @@ def _first(sign: Sign, reading: Reading) -> tuple[int, int] | None:
 def provider_as_user(reading: Reading) -> Noticed | None:
     """Two signs that the provider asks for help of its own, from its first sentence on.
 
-    A short text only, that speaks to nobody but for asking: providers write letters and examples
-    in a user's name, after words of their own.
+    Only for short texts that do nothing but ask: providers write letters and examples in a
+    user's name, after words of their own.
     """
     small = reading.lowered
     if len(small) > _SHORT or not any(needle in small for needle in _NEEDLES_OF_ASKING):

@@ -17,7 +17,7 @@ _CARE_LINE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A phrase: the rule that it speaks for, what it is evidence of, and how much it weighs.
+    """A phrase: its rule, what it is evidence of, and its weight.
 
     Only the heaviest phrase of one kind counts. `needles` are pieces one of which stands in every
     text that `pattern` matches: a plain search for them comes first.

@@ -31,7 +31,7 @@ _HAS_FULL_WIDTH: Final = re.compile("[\uff01-\uff5e]")
 
 
 class Sentinels:
-    """Looks for what nearly is a sentinel in force; the sentinels themselves are heard."""
+    """Finds near misses of the sentinels in force; exact ones end the session."""
 
     def __init__(self, sentinels: Iterable[str]) -> None:
         self._exact = tuple(dict.fromkeys(s.lower() for s in sentinels if s.strip()))
@@ -40,7 +40,7 @@ class Sentinels:
         )
 
     def near(self, reading: Reading) -> Noticed | None:
-        """The first thing in a text that was meant as a sentinel and is none."""
+        """The first near miss of a sentinel in a text."""
         if not self._looks:
             return None
         small = reading.lowered
@@ -55,7 +55,7 @@ class Sentinels:
         return None
 
     def _is_heard(self, small: str, start: int, end: int) -> bool:
-        """Whether the sentinel itself stands there, perhaps with something around it."""
+        """Whether the exact sentinel is there, perhaps inside of something longer."""
         return any(
             small.find(sentinel, max(0, start - len(sentinel) + 1), end + len(sentinel) - 1) >= 0
             for sentinel in self._exact
@@ -67,7 +67,7 @@ _SHOUTED: Final = frozenset({"stop", "quit", "done", "exit", "no"})
 
 
 class _Look:
-    """How one sentinel looks when it is escaped, decorated or written in other brackets."""
+    """The variants of one sentinel: escaped, decorated, in other brackets."""
 
     __slots__ = ("_alone", "_bare", "_bracketed", "_hashed", "_last", "needle")
 
@@ -99,14 +99,14 @@ class _Look:
 
     @classmethod
     def of(cls, sentinel: str) -> _Look | None:
-        """How to look for a sentinel in lower case; None for one that has no words."""
+        """The variants of a sentinel in lower case; None for one without words."""
         words = re.findall(r"[^\W_]+", sentinel)
         if not words or not any(word.isalpha() and len(word) > 1 for word in words):
             return None
         return cls(words, sentinel)
 
     def spans(self, small: str, text: str) -> Iterable[tuple[int, int]]:
-        """Where it stands in a text, given in lower case and as it is."""
+        """The matches in a text, which is given in lower case and as it is."""
         for match in self._bracketed.finditer(small):
             # Other brackets than these stand in everybody's sentences, too.
             if small[match.start()] in "<&%\\" or _LINE_END.match(small, match.end()):

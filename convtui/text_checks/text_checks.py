@@ -23,7 +23,7 @@ _ROLE_ALONE: Final = Labels(_NO_NAMES)
 
 
 def notice_role(speaker: str, text: str) -> Noticed | None:
-    """The first sign that `speaker` ("persona" or "provider") talks as the other side."""
+    """The first sign that `speaker` ("persona" or "provider") speaks as the other side."""
     return _role(_ROLE_ALONE, speaker, Reading(text), was_out=False)
 
 
@@ -33,7 +33,7 @@ def notice_leak(text: str) -> Noticed | None:
 
 
 class TextChecks:
-    """Notices things about shown texts, one conversation at a time, in the order of its turns.
+    """Checks the shown texts of one conversation, in the order of its turns.
 
     `sentinels` are the strings that end the conversation when the simulated user says them, `names`
     what the sides are called, by "persona" and "provider".
@@ -57,9 +57,9 @@ class TextChecks:
         *,
         remember: bool = True,
     ) -> list[Noticed]:
-        """What is to be noticed about the next text of a side, and beside its tool calls.
+        """The findings about the next text of a side, and about what is beside its tool calls.
 
-        It is remembered for those after it, unless it is not said yet (`remember`).
+        The text is remembered for later ones, unless it is not said yet (`remember`).
         """
         reading = Reading(text)
         side = self._side(session, speaker)
@@ -86,14 +86,14 @@ class TextChecks:
 
     def restore(self, turns: Iterable[tuple[int, str, str]]) -> None:
         """Remembers earlier turns, `(session, speaker, shown text)`, of a conversation that goes
-        on. Nothing is noticed about them."""
+        on, without checking them."""
         for session, speaker, text in turns:
             self._compared(session, speaker, Reading(text), remember=True)
 
     def _compared(
         self, session: int, speaker: str, reading: Reading, *, remember: bool
     ) -> tuple[Noticed | None, Noticed | None, Noticed | None]:
-        """What comparing with earlier turns gives: a repetition, an echo, a farewell too many."""
+        """Findings from earlier turns: a repetition, an echo, a farewell too many."""
         repeat = self._side(session, speaker).said.again(
             reading, polite=speaker == "provider", remember=remember
         )
@@ -120,8 +120,6 @@ class TextChecks:
 
 
 class _Side:
-    """One side in one session."""
-
     __slots__ = ("out", "said")
 
     def __init__(self) -> None:
@@ -130,7 +128,7 @@ class _Side:
 
     @property
     def was_out(self) -> bool:
-        """Whether it was out of its role in one of its last turns."""
+        """Whether this side was out of its role in one of its last turns."""
         return self.out > 0
 
 
@@ -144,7 +142,7 @@ def _role(labels: Labels, speaker: str, reading: Reading, *, was_out: bool) -> N
 
 
 def _is_labelled(role: Noticed | None) -> bool:
-    """Whether the beginning is told already."""
+    """Whether the beginning was reported already."""
     return role is not None and role["rule"] == "other-label"
 
 

@@ -33,7 +33,7 @@ FAULT_LABELS: Final = (*SIDES, NOBODY)
 
 
 class Correction(Protocol):
-    """What was corrected on one turn."""
+    """The corrections of one turn."""
 
     @property
     def flags(self) -> Mapping[str, bool]:
@@ -62,7 +62,7 @@ def noticed_words(entry: Mapping[str, Any]) -> str:
 
 
 def corrected_words(correction: Correction) -> list[str]:
-    """What was corrected, in words."""
+    """The corrections in words."""
     parts = [
         f"{FLAG_WORDS.get(name, name)} {'added' if value else 'taken away'} by hand"
         for name, value in correction.flags.items()
@@ -80,7 +80,7 @@ def corrected_words(correction: Correction) -> list[str]:
 
 
 def corrected_flags(turn: Turn, correction: Correction | None) -> int:
-    """The turn's flags with the corrections laid over them."""
+    """The turn's flags with the corrections applied."""
     flags = int(turn.flags)
     for name, value in correction.flags.items() if correction is not None else ():
         bit = int(CORRECTABLE.get(name, 0))
@@ -89,7 +89,7 @@ def corrected_flags(turn: Turn, correction: Correction | None) -> int:
 
 
 def corrected_faults(turn: Turn, correction: Correction | None) -> tuple[Fault, ...]:
-    """The turn's faults with the corrections laid over them."""
+    """The turn's faults with the corrections applied."""
     if correction is None:
         return faults_of(turn)
     if correction.fault == NOBODY:

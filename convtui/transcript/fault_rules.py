@@ -29,7 +29,6 @@ class Fault:
     why: str
 
     def as_dict(self) -> dict[str, str]:
-        """The fault as plain data."""
         return {"side": self.side, "rule": self.rule, "why": self.why}
 
 

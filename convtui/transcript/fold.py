@@ -108,11 +108,10 @@ class Transcript:
         self._left: tuple[int, int, tuple[Interim, ...]] | None = None
         """What the turn in progress had said beside tool calls when the log was gone on with."""
 
-    # --- looking things up
+    # --- look-ups
 
     @property
     def id(self) -> str:
-        """The conversation's id."""
         return str(self.header.get("id", ""))
 
     @property
@@ -143,10 +142,9 @@ class Transcript:
 
     @property
     def current(self) -> Turn | None:
-        """The turn in progress."""
         return self._current if self._current is not None and self._current.status == OPEN else None
 
-    # --- taking records in
+    # --- records
 
     def apply(self, record: RecordDict, offset: int = 0) -> Turn | None:
         """Takes in the next record, which stands at `offset`; returns the turn it changed."""
@@ -196,10 +194,10 @@ class Transcript:
         return turn
 
     def abandon(self, reason: str) -> Turn | None:
-        """Nobody writes this log any more: a turn in progress will not come to an end.
+        """Closes a turn in progress: the log has no writer any more.
 
-        For whoever knows that there is no live writer; the log itself cannot say so. Returns the
-        turn that was left open.
+        Only for callers that know this; the log itself cannot tell. Returns the turn that was
+        left open.
         """
         turn = self.current
         if turn is not None:
@@ -256,7 +254,7 @@ class Transcript:
             scenario = record.get("scenario")
             persona = scenario.get("persona") if isinstance(scenario, dict) else None
             if isinstance(persona, dict) and persona.get("simulator") == HUMAN:
-                # Nobody takes over what is a human's from the beginning.
+                # A side that is a human from the beginning cannot be taken over.
                 self.taken_over.add("persona")
 
     def _seeded(self, record: RecordDict, turn: Turn | None) -> None:
@@ -356,7 +354,7 @@ class Transcript:
         self._current = None
 
     def _used(self, usage: Any) -> None:
-        """What a session used in all, where nobody knows what each call of it did."""
+        """Usage of a whole session, where its single calls reported none."""
         for side, figures in (usage or {}).items():
             totals = self._side({"side": side})
             totals.add(figures)
@@ -398,7 +396,7 @@ class Transcript:
 
     @staticmethod
     def _beside_tools(turn: Turn, record: RecordDict) -> None:
-        """What the turn says so far was written beside tool calls: another round begins."""
+        """Another round begins: the turn's text so far was written beside tool calls."""
         if not turn.text.strip():
             return
         number = record.get("round")
@@ -426,7 +424,7 @@ class Transcript:
             return
         if record.get("side") != "responder":
             if turn.stage == "tools":
-                # A file of another program, which does not tell of requests.
+                # A file of another program without requests.
                 self._beside_tools(turn, record)
             turn.text = record["raw"]
             turn.stage = "response"
@@ -531,7 +529,7 @@ class Transcript:
         if record.get("human"):
             flags |= _HUMAN
         else:
-            # It was the human's turn, who let the simulator speak.
+            # The human, whose turn it was, let the simulator speak.
             flags &= ~_HUMAN
         if record.get("edited"):
             flags |= int(Flag.EDITED)
@@ -539,7 +537,7 @@ class Transcript:
             flags |= int(Flag.EMPTY)
         if record.get("truncated"):
             flags |= int(Flag.TRUNCATED)
-        # Of one that was supplied in place of it nothing is left.
+        # A reply supplied by hand replaces it completely.
         flags &= ~int(Flag.ERROR_TEXT)
         if record.get("error_text"):
             flags |= int(Flag.ERROR_TEXT)
@@ -667,7 +665,7 @@ class Transcript:
 
 
 def take_noticed(turn: Turn, noticed: Any) -> None:
-    """What the heuristics noticed about the text that was said, and of no earlier one."""
+    """Takes the findings about the committed text, not those about an earlier one."""
     flags = int(turn.flags) & ~_ALL_NOTICED
     turn.codes = tuple(code for code in turn.codes if code.partition(":")[0] not in _NOTICED)
     for entry in noticed or ():
@@ -678,7 +676,7 @@ def take_noticed(turn: Turn, noticed: Any) -> None:
 
 
 def _incomplete(turn: Turn, record: RecordDict) -> None:
-    """Why a reply did not come to its end: as recorded, and as its finish reason says."""
+    """Keeps why a reply is incomplete: as recorded, and by its finish reason."""
     reason = record.get("incomplete")
     ended = finish_means(record.get("finish_reason"))
     if reason or ended:
@@ -696,7 +694,7 @@ def _error(turn: Turn, record: RecordDict, error: dict[str, Any]) -> None:
 
 
 def _stopped_at_empty(turn: Turn, termination: dict[str, Any]) -> bool:
-    """Whether a turn went through its hooks, says nothing, and the run did not go on from there."""
+    """Whether a turn went through its hooks, is empty, and was the last of the run."""
     return (
         turn.status == OPEN
         and turn.stage == "post_process"
@@ -709,7 +707,7 @@ def _stopped_at_empty(turn: Turn, termination: dict[str, Any]) -> bool:
 
 
 def _is_of_the_turn(termination: dict[str, Any]) -> bool:
-    """Whether what a session failed of is what was said, or was not, and no hook or program."""
+    """Whether a session failed for what a side said, or did not say, and not in a hook."""
     detail = termination.get("detail")
     category = detail.get("category") if isinstance(detail, dict) else None
     return category in ("provider", "user_simulator")
@@ -722,7 +720,7 @@ def _ended_at_once(turn: Turn, termination: dict[str, Any]) -> None:
 
 
 def _ending(turn: Turn, termination: dict[str, Any]) -> None:
-    """What an ending that is no ordinary one says about its last turn."""
+    """Marks the last turn before an ending that is not an ordinary one."""
     kind, by = termination.get("kind"), termination.get("by")
     if kind == "abstained" and not any(code.startswith("decided:") for code in turn.codes):
         turn.code("decided:abstain")

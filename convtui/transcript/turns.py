@@ -16,8 +16,6 @@ from convtui.records.interim import Interim
 
 
 class Flag(IntFlag):
-    """What happened to a turn."""
-
     SIGNAL = 1
     DISCARDED = 2
     CHANGED = 4
@@ -184,7 +182,7 @@ class Turn:
 
     @property
     def everything(self) -> str:
-        """The shown text, after what was only written beside tool calls."""
+        """The text written beside tool calls, then the shown text."""
         if not self.interim:
             return self.text
         return "\n\n".join([*(part.text for part in self.interim), self.text])
@@ -229,7 +227,7 @@ class Session:
 
 
 def add_usage(total: Turn | Totals, usage: RecordDict) -> None:
-    """Adds the usage of one call; what it does not say stays unknown."""
+    """Adds the usage of one call; figures that it lacks stay unknown."""
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
     cost = usage.get("cost")
     if prompt is not None:
@@ -241,7 +239,7 @@ def add_usage(total: Turn | Totals, usage: RecordDict) -> None:
 
 
 class Totals:
-    """What one side has used. A figure is None while nobody has said anything about it."""
+    """What one side has used. A figure is None while no call has reported it."""
 
     __slots__ = ("calls", "completion_tokens", "cost", "prompt_tokens", "retries", "seconds")
 
@@ -255,17 +253,14 @@ class Totals:
 
     @property
     def tokens(self) -> int | None:
-        """Prompt and completion tokens together."""
         if self.prompt_tokens is None and self.completion_tokens is None:
             return None
         return (self.prompt_tokens or 0) + (self.completion_tokens or 0)
 
     def add(self, usage: RecordDict) -> None:
-        """Adds one call's usage."""
         add_usage(self, usage)
 
     def as_dict(self) -> dict[str, Any]:
-        """The figures that are known."""
         totals = {name: getattr(self, name) for name in self.__slots__}
         totals["seconds"] = round(self.seconds, 4)
         totals["tokens"] = self.tokens

@@ -19,14 +19,14 @@ from convtui.secrets.redactor import Redactor
 
 @dataclass(frozen=True, slots=True)
 class OwnValues:
-    """A recorded scenario, filled; and where it still has no value."""
+    """A recorded scenario with its values filled in, and the keys that are still missing."""
 
     scenario: dict[str, Any]
     missing: tuple[str, ...]
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """Of what is missing, what nothing can run without: arguments and addresses of servers."""
+        """The missing keys that the run needs: arguments and addresses of servers."""
         return tuple(
             key
             for key in self.missing
@@ -35,14 +35,14 @@ class OwnValues:
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """Of what is missing, what is left out: parameters and options that are no keys (those
+        """The missing keys that are left out: parameters and options that are not secrets (those
         come from the environment again), and variables and headers of tool servers (those never
         do: a log must not choose which variable goes to which host)."""
         return tuple(key for key in self.missing if _is_left_out(key.split(".")))
 
     @property
     def masked(self) -> tuple[str, ...]:
-        """Of what is missing, texts that are gone on with as they are: `[redacted]` in them."""
+        """The missing keys whose texts are used with `[redacted]` in them."""
         return tuple(
             key
             for key in self.missing
@@ -58,7 +58,7 @@ def _is_left_out(key: Sequence[str]) -> bool:
 
 
 def without_values(recorded: Mapping[str, Any]) -> OwnValues:
-    """`recorded` as it stands: what a log of somebody else's gets."""
+    """`recorded` unchanged, as for another user's log."""
     plain = copy.deepcopy(dict(recorded))
     return OwnValues(plain, tuple(masked_places(plain)))
 

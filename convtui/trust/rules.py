@@ -152,13 +152,13 @@ class Item:
 
     @property
     def key(self) -> str:
-        """The same for the same thing only; tells nothing of the value."""
+        """Equal for equal items only; reveals nothing of the value."""
         return hashlib.sha256(canonical([self.field, self.value])).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What has to be agreed to before a log is gone on with."""
+    """What the user must agree to before a log is continued."""
 
     log: str
     why: str
@@ -169,7 +169,6 @@ class Question:
     """What a yes is a yes to: keys of `Item`s; see `StartSpec.vouched`."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data, for a frame."""
         return asdict(self)
 
     @classmethod
@@ -184,12 +183,12 @@ class Question:
 
     @property
     def text(self) -> str:
-        """All of it, as a command tells it."""
+        """The whole question as a command prints it."""
         return "\n".join([f"{self.log}: {self.why}. Going on with it would", *self.lines])
 
     @property
     def lines(self) -> list[str]:
-        """What it would do, as the lines of a list."""
+        """What each item would do, as lines of a list."""
         return [f"  - {line}" for line in self.would]
 
 
@@ -197,7 +196,7 @@ class Question:
 
 
 def items(scenario: Scenario) -> list[Item]:
-    """Everything that a scenario names, but for what is inert."""
+    """Everything that a scenario names, except for what is inert."""
     data = scenario.model_dump(mode="json", exclude_none=True)
     return list(_items(data, ""))
 
@@ -232,7 +231,7 @@ def _tool(tool: Any) -> Any:
 
 
 def _absolute(use: str) -> str:
-    """A SPEC as it will be loaded: below the working directory where it is relative."""
+    """A SPEC as it will be loaded: relative paths are below the working directory."""
     try:
         return str(parse_provider_spec(use).resolved(Path.cwd()))
     except ProviderLoadError:
@@ -277,14 +276,14 @@ def _below(field: str, named: str) -> bool:
     return field == named or field.startswith(f"{named}.")
 
 
-# --- whose word a header is
+# --- the owner of a header
 
 
 def sealed_part(header: Record) -> dict[str, Any]:
-    """What the seal of a header is over: everything that can name something, and whose run it is.
+    """The part of a header that is sealed: everything that can name something, and the run's owner.
 
-    Keys that name nothing are in it, too: a prompt that somebody else has written is to be looked
-    at before it is given tools.
+    Keys that name nothing are included: a prompt by another author is to be read before it is
+    given tools.
     """
     return {name: header.get(name) for name in ("id", "provider", "scenario")}
 
@@ -300,7 +299,7 @@ def make_seal(header: Record) -> str:
 
 
 def why_not_own(header: Record) -> str:
-    """Why a header is not this user's word, in a sentence; empty when it is."""
+    """One sentence why a header is not this user's own; empty when it is."""
     seal = header.get("seal")
     if seal is None:
         return (
@@ -319,7 +318,7 @@ def why_not_own(header: Record) -> str:
 
 
 def own_scenario(header: Record) -> OwnValues:
-    """A header's scenario; filled from the user's own file only where it is this user's word."""
+    """A header's scenario, filled from the user's own file only where the header is their own."""
     recorded = header.get("scenario")
     recorded = recorded if isinstance(recorded, dict) else {}
     return without_values(recorded) if why_not_own(header) else with_own_values(recorded)
@@ -331,7 +330,7 @@ def own_scenario(header: Record) -> OwnValues:
 def refuse_unasked(
     scenario: Scenario, header: Record, log: str, *, vouched: Collection[str]
 ) -> None:
-    """Raises `ConsentNeeded` when a scenario that goes on with a log names what nobody asked for.
+    """Raises `ConsentNeeded` when a scenario that continues a log names what the user did not.
 
     `header` is the log's own, `vouched` the keys of what the user has named or agreed to. Nothing
     may have been loaded, started or sent before.

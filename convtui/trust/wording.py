@@ -101,7 +101,7 @@ def _of_tool(tool: Any) -> str:
 
 
 def _given(values: Any) -> str:
-    """Names that are passed on with a value; none of what was taken out of a log is."""
+    """Names that are passed on with a value; redacted ones have none."""
     named = values.items() if isinstance(values, dict) else ()
     return ", ".join(str(name) for name, value in named if REDACTED not in str(value))
 
@@ -133,7 +133,7 @@ def _key_of(model: str) -> str:
 
 
 def spec_of(use: Any) -> ProviderSpec | None:
-    """A SPEC, taken apart; None for what is none."""
+    """A parsed SPEC; None for an invalid one."""
     try:
         return parse_provider_spec(str(use))
     except ProviderLoadError:

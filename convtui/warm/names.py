@@ -10,5 +10,5 @@ MAX_PATTERNS: Final = 15
 
 
 def is_path(use: str) -> bool:
-    """Whether what a scenario names is a file, not the name of a saved template."""
+    """Whether a scenario names a file, not a saved template."""
     return "/" in use or "\\" in use or use.endswith(SUFFIX)

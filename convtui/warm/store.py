@@ -18,7 +18,7 @@ from convtui.warm.templates import MAX_BYTES, WarmContext, WarmTemplate, context
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A template in its file."""
+    """A template and the file it is in."""
 
     name: str
     """By which it is used: the file's, without its suffix."""
@@ -37,7 +37,7 @@ class Stored:
     def context(
         self, slots: Mapping[str, str] | None = None, max_patterns: int = MAX_PATTERNS
     ) -> WarmContext:
-        """What it injects. Raises `UsageError` for slots without a value, values without one."""
+        """The context to inject. Raises `UsageError` for slots that are unknown or unfilled."""
         return context_of(
             self.template.model_copy(update={"name": self.name}),
             max_patterns=max_patterns,
@@ -47,7 +47,7 @@ class Stored:
         )
 
     def about(self) -> dict[str, Any]:
-        """What a list says of it."""
+        """The row of a listing."""
         template = self.template
         return {
             "name": self.name,
@@ -64,14 +64,14 @@ class Stored:
 
 @dataclass(slots=True)
 class Listing:
-    """All templates of a folder, by name, and what is wrong with the files that are none."""
+    """All templates of a folder by name, and the problems of files that cannot be read."""
 
     templates: list[Stored] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
 def checked_name(name: str) -> str:
-    """`name`, when it can be a template's. Raises `UsageError` that says which name can."""
+    """`name` if it is valid for a template; else raises `UsageError` with one that is."""
     safe = safe_name(name, default="")
     if name and safe == name:
         return name
@@ -82,13 +82,13 @@ def checked_name(name: str) -> str:
 
 
 class WarmStore:
-    """Templates in a folder, which need not exist. Blocking: for threads, from a screen."""
+    """Templates in a folder, which need not exist. Blocking: call it in a thread from a screen."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path(self, name: str) -> Path:
-        """The file of a template. Raises `UsageError` for a name that is none."""
+        """The file of a template. Raises `UsageError` for an invalid name."""
         return self.folder / f"{checked_name(name)}{SUFFIX}"
 
     def names(self) -> list[str]:
@@ -126,7 +126,7 @@ class WarmStore:
         return FileError(f"there is no warm template {name!r}{hint}")
 
     def save(self, template: WarmTemplate, *, force: bool = False) -> Path:
-        """Writes a template, whole or not at all, readable by the user alone; returns its file.
+        """Writes a template atomically, readable by the user alone; returns its file.
 
         Raises `UsageError` for a bad name, `FileError` when there is one of this name already
         (unless `force`), or when it cannot be written.
@@ -178,23 +178,21 @@ class WarmStore:
 
 
 class Chosen(Protocol):
-    """What a scenario says of a template: which one, and how it is filled."""
+    """A scenario's choice of a template, and how it is filled."""
 
     @property
     def use(self) -> str:
         """A name, or a path."""
 
     @property
-    def slots(self) -> Mapping[str, str]:
-        """What its slots are filled with."""
+    def slots(self) -> Mapping[str, str]: ...
 
     @property
-    def max_patterns(self) -> int:
-        """How many patterns are injected."""
+    def max_patterns(self) -> int: ...
 
 
 def chosen_context(chosen: Chosen, folder: Path | None = None) -> WarmContext:
-    """What the template that a scenario chooses injects; `folder` is the user's by default.
+    """The context of the template that a scenario chooses; `folder` is the user's by default.
 
     Raises `UsageError` for one that is not there or cannot be read, and for slots that are not
     filled.

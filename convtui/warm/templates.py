@@ -42,7 +42,7 @@ Message = dict[str, Any]
 
 
 class _Open(BaseModel):
-    """A mapping of which unknown keys are kept: other tools write them, too."""
+    """A mapping that keeps unknown keys, which other tools write."""
 
     model_config = ConfigDict(
         extra="allow", strict=True, frozen=True, allow_inf_nan=False, defer_build=True
@@ -78,7 +78,7 @@ class WarmPattern(_Open):
 
 
 class WarmTemplate(_Open):
-    """What earlier sessions have learned: tool calls that worked, text for the system prompt."""
+    """What earlier sessions learned: tool calls that worked, text for the system prompt."""
 
     name: str = ""
     """The template's name; the file's when left out."""
@@ -112,7 +112,7 @@ class WarmTemplate(_Open):
         return dict.fromkeys(value) if isinstance(value, list) else value
 
     def data(self) -> dict[str, Any]:
-        """As it is written into a file, unknown keys included."""
+        """The template as it is saved, unknown keys included."""
         made = self.model_dump()
         if self.slots is None:
             del made["slots"]
@@ -127,7 +127,7 @@ class WarmTemplate(_Open):
 
 
 def to_json(data: Any) -> str:
-    """JSON as templates are written; what is no valid Unicode is written as escapes."""
+    """JSON text of a template; invalid Unicode is written as escapes."""
     text = json.dumps(data, ensure_ascii=False, indent=2)
     try:
         text.encode()
@@ -176,7 +176,7 @@ def _finite(digits: str) -> float:
 
 
 def _lines(text: str) -> Lines:
-    """Where each key stands: nearly every JSON text is YAML, too."""
+    """The line of each key: nearly every JSON text is YAML, too."""
     try:
         return parse_yaml(text).lines
     except DataFileError:
@@ -204,12 +204,12 @@ def looks_like_template(path: Path) -> bool:
     return isinstance(data, dict) and any(key in data for key in keys) and "messages" not in data
 
 
-# --- what is injected
+# --- the injected context
 
 
 @dataclass(frozen=True, slots=True)
 class WarmContext:
-    """What a template puts before every session's history, slots filled."""
+    """The messages that a template puts before every session's history, slots filled."""
 
     template: str
     """The template's name."""
@@ -243,7 +243,7 @@ class WarmContext:
         return "\n\n".join(part for part in (own, self.addendum) if part)
 
     def record(self) -> dict[str, Any]:
-        """What `context.seeded` says of it."""
+        """The fields of a `context.seeded` record."""
         return {
             "template": self.template,
             "file": self.file or None,
@@ -274,7 +274,7 @@ class WarmContext:
 def with_context(
     context: WarmContext | None, system_prompt: str, history: Sequence[Message]
 ) -> list[Message]:
-    """What a provider is sent: its system prompt, the warm context, the session's history."""
+    """The messages for a provider: its system prompt, the warm context, the history."""
     if context is not None:
         system_prompt = context.system_prompt(system_prompt)
     first: list[Message] = []
@@ -346,7 +346,7 @@ def _of_pattern(number: int, pattern: WarmPattern, values: Mapping[str, str]) ->
 
 
 def slots_of(template: WarmTemplate) -> dict[str, str | None]:
-    """The slots that have to be filled, with their defaults; None is "has to be given"."""
+    """The slots with their defaults; None means that a value has to be given."""
     return _slots(template, template.patterns)
 
 
@@ -406,7 +406,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _fill(text: str, values: Mapping[str, str]) -> str:
-    """`text` with its slots filled, once: braces in what is filled in are left alone."""
+    """`text` with its slots filled, once: braces in the values are left alone."""
     return _SLOT.sub(lambda match: values.get(match[1], match[0]), text)
 
 

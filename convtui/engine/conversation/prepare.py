@@ -24,7 +24,7 @@ from convtui.warm.store import chosen_context
 from convtui.warm.templates import WarmContext
 
 
-def load_for(scenario: Scenario, spec: StartSpec, models: ModelClients) -> Loaded:
+def load_provider_of(scenario: Scenario, spec: StartSpec, models: ModelClients) -> Loaded:
     """A new instance of the provider that a scenario names. Raises `ProviderLoadError`."""
     config = scenario.provider
     settings = ProviderSettings(
@@ -52,7 +52,7 @@ def _opening_prompt(scenario: Scenario) -> str | None:
     return scenario.provider.start_prompt if persona.kind.model_opens and not fixed else None
 
 
-def simulator_for(scenario: Scenario, spec: StartSpec, models: ModelClients) -> UserSimulator:
+def make_simulator(scenario: Scenario, spec: StartSpec, models: ModelClients) -> UserSimulator:
     """A new simulator of the scenario's persona. Raises `UsageError`."""
     try:
         casting = Casting(
@@ -72,7 +72,7 @@ def restore_simulator(simulator: UserSimulator, seed: ResumeState) -> None:
         raise UsageError(f"{seed.parent.file}: {error}") from error
 
 
-def toolbox_for(
+def make_toolbox(
     scenario: Scenario, provider: Provider, seed: ResumeState | None, redactor: Redactor
 ) -> Toolbox:
     """The provider's own tools and those of the scenario. Raises `UsageError`."""
@@ -101,7 +101,7 @@ def _functions(scenario: Scenario) -> list[Callable[..., Any]]:
     ]
 
 
-def warm_for(scenario: Scenario, seed: ResumeState | None) -> WarmContext | None:
+def warm_context_of(scenario: Scenario, seed: ResumeState | None) -> WarmContext | None:
     """The warm context of the provider's sessions: from its template, or from the parent log.
 
     A continuation keeps its parent's context, whatever has become of the template's file. Raises
@@ -200,7 +200,7 @@ def check_signals(provider: Provider, simulator: UserSimulator) -> None:
             seen.add(signal.casefold())
 
 
-def check_can_go_on(
+def check_continuation(
     state: ConversationState, seed: ResumeState, parent: ContinueFrom | None
 ) -> None:
     """Raises `UsageError` for a continuation that would end at once or has nothing to do."""

@@ -14,8 +14,6 @@ from convtui.scenario.scenario import Scenario
 
 
 class TurnLoop:
-    """Takes turns for both sides of a session."""
-
     def __init__(
         self,
         scenario: Scenario,

@@ -69,11 +69,10 @@ class FunctionTool:
         serial = getattr(function, "serial", None)
         self.serial = serial if isinstance(serial, str) else ("" if serial is True else None)
         self._function = function
-        self._arguments = _model_of(self.name, function)
+        self._arguments = _arguments_model(self.name, function)
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The tool as chat APIs take it."""
         parameters = self._arguments.model_json_schema()
         parameters.pop("title", None)
         return tool_schema(self.name, self.description, parameters)
@@ -82,7 +81,6 @@ class FunctionTool:
         """Does nothing: a function is always ready."""
 
     async def run(self, arguments: dict[str, Any]) -> Any:
-        """Calls the function. Raises `ToolFailure`."""
         try:
             checked = self._arguments.model_validate(arguments)
         except ValidationError as error:
@@ -116,7 +114,7 @@ def tool_schema(name: str, description: str, parameters: Mapping[str, Any]) -> d
     return {"type": "function", "function": function}
 
 
-def _model_of(name: str, function: Callable[..., Any]) -> type[BaseModel]:
+def _arguments_model(name: str, function: Callable[..., Any]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     try:
         signature = inspect.signature(function, eval_str=True)
@@ -157,7 +155,6 @@ class ToolResult:
         return as_text(self.body)
 
     def as_message(self) -> Message:
-        """The result as a chat message."""
         return {
             "role": "tool",
             "tool_call_id": self.call.id,
@@ -199,7 +196,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _DETAIL_LIMIT else text[:_DETAIL_LIMIT] + TRUNCATED
 
 
-def plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """A value as JSON data; `{repr, type}` for one that cannot be."""
     try:
         if isinstance(value, BaseModel):

@@ -15,9 +15,9 @@ from convtui.engine.tools.base import (
     FunctionTool,
     Tool,
     ToolResult,
+    as_json,
     as_text,
     failed,
-    plain,
 )
 from convtui.errors import ToolError, ToolFailure, did_you_mean
 from convtui.log.tool_arguments import decoded
@@ -286,7 +286,7 @@ class Toolbox:
         whole: str | None = None
         if isinstance(value, Cut):
             value, whole = value.shown, value.whole
-        body = plain(value)
+        body = as_json(value)
         text = as_text(body)
         if len(text) > self._max_result:
             body = text[: self._max_result] + TRUNCATED

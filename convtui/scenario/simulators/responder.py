@@ -28,12 +28,12 @@ def _followups(value: object, info: ValidationInfo) -> object:
 
 
 def _test_case(info: ValidationInfo) -> str:
-    """What a message about a brief begins with: the test case it is of, where it is of one."""
+    """The prefix of messages about a brief: its test case, where it has one."""
     return str((info.context or {}).get("test_case", ""))
 
 
 def whole_brief(data: object) -> object:
-    """A brief in which the keys that it needs are there, if only to be told as missing."""
+    """A brief with all required keys, so that missing ones are reported by validation."""
     return {"instructions": None, "max_followups": None, **data} if isinstance(data, dict) else data
 
 

@@ -20,7 +20,7 @@ from convtui.tui.widgets.transcript.marks import extras_of
 from convtui.tui.widgets.transcript.session_rows import Frame
 from convtui.tui.widgets.transcript.tool_marks import MAX_CALLS, short_arguments, tool_rows
 from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines
-from tests.log.test_tool_uses import told
+from tests.log.test_tool_uses import eventful_story
 from tests.tui.harness.sample import header, turn, until, write_log
 from tests.tui.harness.sources import Story
 
@@ -36,7 +36,7 @@ def card(story: Story, **context: Any) -> str:
 
 
 def test_a_row_for_each_call_says_how_it_went() -> None:
-    assert rows(told(), running=True) == [
+    assert rows(eventful_story(), running=True) == [
         "tools round 1 of 64, 3 calls",
         "x pay(amount: 5)  denied by hand: too much",
         "+ look()  ok 2.0 s, result edited by hand, truncated, 1,000,000 characters in all",
@@ -44,7 +44,7 @@ def test_a_row_for_each_call_says_how_it_went() -> None:
         "tools round 2 of 64, 1 call",
         "~ look()  running",
     ]
-    assert rows(told())[-1] == "~ look()  no result on record"
+    assert rows(eventful_story())[-1] == "~ look()  no result on record"
 
 
 def test_the_outcome_has_room_before_the_arguments() -> None:
@@ -66,7 +66,7 @@ def test_many_calls_are_not_all_listed() -> None:
 
 
 def test_how_many_rows_there_are_does_not_depend_on_the_width() -> None:
-    story = told()
+    story = eventful_story()
     turn = story.transcript.turns[0]
     extra = extras_of(story.detail(turn))
     seen = set()
@@ -87,7 +87,7 @@ def test_arguments_in_short_are_one_harmless_line() -> None:
 
 
 def test_a_card_tells_who_decided_and_what_was_changed() -> None:
-    text = card(told())
+    text = card(eventful_story())
     assert "round 1 of 64  3 calls" in text and "round 2 of 64  1 call" in text
     assert "x pay  denied by hand" in text and "too much" in text
     assert "approved       by a human" in text
