@@ -61,7 +61,7 @@ KIND = SimulatorKind(
     "convtui.simulators.llm:LlmSimulator",
     speaks="a model that plays the persona",
     written="`prompt:` and `model:`",
-    without_model="this text was written down beforehand (an opening, or a turn of a script).",
+    without_model="the text was given (an opening, or a turn of a script).",
     keys=LlmKeys,
     inert=("prompt", "template", "end_sentinel", "sentinel_keeps_text", "reminder"),
     model_keys=("model",),

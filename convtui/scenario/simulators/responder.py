@@ -87,7 +87,7 @@ KIND = SimulatorKind(
     "convtui.simulators.responder:ResponderSimulator",
     speaks="a model that decides after every reply: answer, stop or abstain",
     written="`responder: {...}` and `model:`",
-    without_model="a responder opens with what is written down for it.",
+    without_model="a responder opens with a given text.",
     keys=ResponderKeys,
     inert=("responder.instructions", "responder.max_followups", "responder.decide_with"),
     model_keys=("responder.model", "model"),

@@ -38,7 +38,7 @@ KIND = SimulatorKind(
     "convtui.simulators.scripted:ScriptedSimulator",
     speaks="fixed lines, in order, then ends",
     written="`script: [...]`, or `follow_up_prompts:` in the scenario",
-    without_model="the persona is scripted, and this stands in its script.",
+    without_model="the text is in the persona's script.",
     keys=ScriptedKeys,
     guess=_guess,
     says_follow_ups=True,

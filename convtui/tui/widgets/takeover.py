@@ -16,7 +16,7 @@ PAUSE_BEFORE_EMPTY = 0.3
 """Seconds after a send, or any Enter, during which an empty Enter does nothing: a repeated or held
 key must not let the simulator speak. Nor is text sent that nobody can have read yet: a draft that
 has just arrived, or any text right after the input got the focus."""
-NOT_YET = "not your turn yet: kept until then"
+NOT_YET = "not your turn yet: kept, enter sends it then"
 SEVERAL_LINES = "not sent yet: enter sends all lines"
 HISTORY = 100
 

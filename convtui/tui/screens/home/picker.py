@@ -116,6 +116,8 @@ class PickerScreen(ActionScreen):
         from convtui.tui.screens.home.recent_runs import RecentRuns
 
         await self.query_one("#new").mount(ChoiceForm())
+        if not self.query("#start"):
+            return  # the screen was closed meanwhile
         self.query_one("#start").focus()
         untouched = {field: self._input(field).value for field in _FIELDS}
         config = self.capp.config
