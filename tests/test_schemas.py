@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from convtui.config.settings import builtin_dir
+from convtui.config.paths import builtin_dir
 from convtui.errors import DataFileError, Problem, UsageError
 from convtui.files.yaml import load_yaml, parse_yaml
 from convtui.scenario.scenario import Scenario, builtin_personas

@@ -14,14 +14,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
-from convtui.config.paths import (
-    HOME_VARIABLE,
-    Paths,
-    builtin_dir,
-    read_state,
-    writable_dir,
-    write_state,
-)
+from convtui.config.paths import HOME_VARIABLE, Paths
 from convtui.config.trusted_folders import Untrusted, why_untrusted
 from convtui.errors import DataFileError, Problem, UsageError, did_you_mean, nearest
 from convtui.files.validation import KeyPath, Lines, attribute_docs, problems_of
@@ -29,19 +22,6 @@ from convtui.files.yaml import read_text
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-
-__all__ = [
-    "Config",
-    "Origin",
-    "Paths",
-    "builtin_dir",
-    "load_config",
-    "load_toml",
-    "project_file",
-    "read_state",
-    "writable_dir",
-    "write_state",
-]
 
 PROJECT_FILE = "convtui.toml"
 PREFIX = "CONVTUI_"

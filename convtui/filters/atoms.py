@@ -12,7 +12,6 @@ from typing import Any, Final, get_args
 from convtui.errors import BadValueError
 from convtui.filters.basics import (
     RANK,
-    FullLookup,
     Lookup,
     Test,
     after,
@@ -35,8 +34,6 @@ from convtui.records.codec import STAGES, RecordDict, Speaker, TerminationKind
 from convtui.text.boundary import near_empty, visible_line
 from convtui.text_checks.incomplete import REASONS
 from convtui.transcript.fold import ENDED, FAILED, GONE, OPEN, Flag, Transcript, Turn
-
-__all__ = ["ATOMS", "MAX_REGEX", "AtomKind", "FullLookup", "Lookup", "Test", "compile_atom"]
 
 MAX_REGEX: Final = 500
 

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from convtui.filters.atoms import ATOMS, Lookup, Test, compile_atom
+from convtui.filters.atoms import ATOMS, compile_atom
+from convtui.filters.basics import Lookup, Test
 from convtui.filters.runs import Answer, HeaderRun, RunTest
 from convtui.filters.tree import Atom, Node, Not, Or
 from convtui.transcript.fold import Transcript, Turn

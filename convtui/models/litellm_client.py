@@ -25,7 +25,7 @@ from convtui.models.context import current_warn
 from convtui.models.endpoint import watch_answers
 from convtui.models.endpoint_keys import NO_KEY, stand_in_key
 from convtui.models.mapping import CallFacts, map_error, unknown_model
-from convtui.models.sendable import REPLACED, replace_surrogates
+from convtui.models.surrogates import REPLACED, replace_surrogates
 from convtui.secrets.masking import public_params
 from convtui.secrets.redactor import Redactor
 from convtui.secrets.values import secrets_of

@@ -8,16 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from convtui.config.paths import Paths, builtin_dir, read_state, writable_dir, write_state
 from convtui.config.seal import private_folder
 from convtui.config.settings import (
     Config,
-    Paths,
-    builtin_dir,
     load_config,
     project_settings,
-    read_state,
-    writable_dir,
-    write_state,
 )
 from convtui.config.trusted_folders import trust_folder
 from convtui.errors import DataFileError, FileError, UsageError

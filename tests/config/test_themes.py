@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from convtui.config.settings import builtin_dir
+from convtui.config.paths import builtin_dir
 from convtui.config.themes import FIELD_ROLES, ROLES, TEXT_ROLES, load_theme, load_themes
 from convtui.tui.drawing.theming import builtin_theme, theme_view
 
