@@ -4,6 +4,7 @@ ConvtuiError
 ├── UsageError                  bad usage, configuration or file; exit code 2
 │   ├── FileError               a file that is missing, unreadable, of the wrong kind
 │   │   ├── DataFileError       a mistake in a scenario, persona, theme, keymap or config
+│   │   ├── NewerError          a file of a schema that is not known yet
 │   │   └── LogError            a log that cannot be opened (damage is a finding instead)
 │   ├── FilterError             a filter expression that does not parse
 │   ├── ProviderLoadError       a provider SPEC that names nothing usable
@@ -30,12 +31,21 @@ ConvtuiError
 ├── EngineError                 the engine process could not start, or died
 ├── IndexFailure                the library's index cannot be used; the logs can
 └── CommandRefused              a debugger command that cannot be carried out now, with the reason
+
+Others never reach a person as they are: whoever calls what raises them makes a result or one of the
+above of them.
+
+BadValueError       a value that an atom of a filter cannot take
+EndpointError       an error object where a reply was expected
+FieldError          a field of a form and what is wrong with it
+ThreadExit          `sys.exit()` and the like in a thread
+ToolFailure         a call of a tool failed: a result that the model sees
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +108,10 @@ class Problem:
 
     def __repr__(self) -> str:
         return f"Problem({str(self)!r})"
+
+
+class NewerError(FileError):
+    """A file of a schema that is not known yet: nothing in it can be taken at its word."""
 
 
 class LogError(FileError):
@@ -321,6 +335,58 @@ class IndexFailure(ConvtuiError):
 
 class CommandRefused(ConvtuiError):
     """A debugger command that cannot be carried out now; the text is the reason."""
+
+
+class BadValueError(Exception):
+    """A value that an atom cannot take; `offset` is into the value."""
+
+    def __init__(self, message: str, offset: int = 0) -> None:
+        self.offset = offset
+        super().__init__(message)
+
+
+class EndpointError(Exception):
+    """An error object where a reply was expected, under status 200.
+
+    `body` is the object, `status_code` the status that it names, else 500.
+    """
+
+    def __init__(self, error: Any) -> None:
+        body = dict(error) if isinstance(error, Mapping) else {"message": str(error)}
+        self.body = body
+        self.code = body.get("code")
+        self.type = body.get("type")
+        claimed = str(self.code or "")
+        self.status_code = (
+            int(claimed) if claimed.isdecimal() and 400 <= int(claimed) < 600 else 500
+        )
+        super().__init__(str(body.get("message") or body))
+
+
+class FieldError(Exception):
+    """A field of a form, by its name, and what is wrong with it."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        self.field = field
+        self.problem = problem
+        super().__init__(field, problem)
+
+
+class ThreadExit(Exception):
+    """`sys.exit()` and the like in a thread; `cause` is what was raised."""
+
+    def __init__(self, cause: BaseException, text: str) -> None:
+        self.cause = cause
+        super().__init__(text)
+
+
+class ToolFailure(Exception):
+    """A failed call; becomes the error result `{ok: false, error_kind, message, detail}`."""
+
+    def __init__(self, kind: str, message: str, detail: str = "") -> None:
+        self.kind = kind
+        self.detail = detail
+        super().__init__(message)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
+
+from pydantic import BaseModel
 
 from convtui.actions.registry import actions, read_keymap
 from convtui.config.paths import builtin_dir
@@ -17,21 +19,12 @@ from convtui.records.models import RECORD_TYPES
 from convtui.scenario.persona import Persona
 from convtui.scenario.persona_table import SUFFIXES as TABLES
 from convtui.scenario.persona_table import read_persona_table
-from convtui.scenario.scenario import (
-    Budget,
-    Limits,
-    McpServer,
-    ProviderConfig,
-    ResponderBrief,
-    Retry,
-    Scenario,
-    SideBudget,
-    ToolConfig,
-    WarmConfig,
-)
+from convtui.scenario.scenario import Scenario
+from convtui.scenario.simulators.kind import SAYS_FIRST, given
+from convtui.scenario.simulators.registry import kinds
 from convtui.scenario.waza_keys import waza_kind
 from convtui.scenario.waza_task import read_waza
-from convtui.warm.templates import WarmPattern, WarmTemplate, looks_like_template, read_template
+from convtui.warm.templates import WarmTemplate, looks_like_template, read_template
 
 Kind = Literal["persona", "scenario", "theme", "keymap", "config", "log", "warm"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -39,20 +32,6 @@ CheckKind = Kind | Literal["waza"]
 CHECK_KINDS: tuple[CheckKind, ...] = (*KINDS, "waza")
 """What can be checked; files of waza (tasks and evals) have no schema here."""
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-_PARTS = (
-    Budget,
-    Limits,
-    McpServer,
-    Persona,
-    ProviderConfig,
-    ResponderBrief,
-    Retry,
-    SideBudget,
-    ToolConfig,
-    WarmConfig,
-    WarmPattern,
-)
 
 LogCheck = Callable[[Path], list[Problem]]
 """Finds the damage in a log; handed in, since the log's reader lives a floor above."""
@@ -82,58 +61,41 @@ def _file_schema(model: Any, written: type | None = None) -> dict[str, Any]:
     made: dict[str, Any] = model.model_json_schema()
     made.pop("title", None)
     _describe(made, written or model)
-    for part in _PARTS:
+    for part in _parts(model):
         _describe(made.get("$defs", {}).get(part.__name__, {}), part)
     if model is Persona:
         _persona_rules(made)
     return made
 
 
-def _given(key: str, kind: str | list[str], **more: Any) -> dict[str, Any]:
-    """A schema of mappings in which `key` has a value of a kind."""
-    return {"required": [key], "properties": {key: {"type": kind, **more}}}
-
-
-# Personas whose first words are written down.
-_SAYS_FIRST = {
-    "anyOf": [
-        _given("script", "array"),
-        _given("opening", "string", minLength=1),
-        _given("task", "string", minLength=1),
-    ]
-}
+def _parts(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that stand in a model or an annotation, at any depth."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        inside: Iterable[Any] = (field.annotation for field in annotation.model_fields.values())
+    else:
+        inside = get_args(annotation)
+    for part in inside:
+        yield from _parts(part)
 
 
 def _persona_rules(made: dict[str, Any]) -> None:
     """What a persona's keys say about each other."""
     # The simulator is guessed from the other keys when it is left out.
     made["required"] = ["name"]
-    brief = _given("responder", "object")
     made["properties"]["script"]["anyOf"][1]["propertyNames"] = {"pattern": "^0*[1-9][0-9]*$"}
     made["properties"]["script"]["anyOf"][1]["minProperties"] = 1
     made["properties"]["script"]["anyOf"][0]["minItems"] = 1
 
-    def is_kind(kind: str) -> dict[str, Any]:
-        return {"required": ["simulator"], "properties": {"simulator": {"const": kind}}}
-
-    made["allOf"] = [
-        {
-            "if": brief,
-            "then": {
-                "properties": {"simulator": {"const": "responder"}},
-                "not": _given("script", ["array", "object"]),
-            },
-        },
-        {
-            "if": _given("script", "object"),
-            "then": {"properties": {"simulator": {"const": "llm"}}},
-        },
-        {"if": is_kind("responder"), "then": brief},
-        {
-            "if": is_kind("scripted"),
-            "then": _SAYS_FIRST,
-        },
-    ]
+    rules = made["allOf"] = []
+    for kind in kinds():
+        named = {"simulator": {"const": kind.name}}
+        is_kind: dict[str, Any] = {"required": ["simulator"], "properties": named}
+        if kind.only:
+            rules.append({"if": kind.only, "then": {"properties": named}})
+            is_kind = {"anyOf": [is_kind, kind.only]}
+        if kind.needs:
+            rules.append({"if": is_kind, "then": kind.needs})
 
 
 def _describe(made: dict[str, Any], model: type) -> None:
@@ -161,13 +123,13 @@ def _scenario() -> dict[str, Any]:
     items = properties["tools"]["items"]
     properties["tools"]["items"] = {"anyOf": [{"type": "string"}, items]}
     # Follow-up prompts are what a scripted persona says. One in a file of its own is not seen here.
+    able = [kind.name for kind in kinds() if kind.says_follow_ups]
     unable = [
-        _given("responder", "object"),
-        _given("script", "object"),
-        {"required": ["simulator"], "properties": {"simulator": {"not": {"const": "scripted"}}}},
-        {"not": _SAYS_FIRST},
+        *(kind.only for kind in kinds() if kind.only and not kind.says_follow_ups),
+        {"required": ["simulator"], "properties": {"simulator": {"not": {"enum": able}}}},
+        {"not": SAYS_FIRST},
     ]
-    made["if"] = _given("follow_up_prompts", "array", minItems=1)
+    made["if"] = given("follow_up_prompts", "array", minItems=1)
     made["then"] = {
         "required": ["persona"],
         "properties": {"persona": {"not": {"type": "object", "anyOf": unable}}},
@@ -324,14 +286,14 @@ def recognise(path: Path) -> CheckKind:
         "keymap": sum(name in actions() or name.count(".") == 1 for name in keys),
     }
     # A key that one kind alone has says more than several that kinds share.
+    own_keys = [key for simulator in kinds() for key in simulator.own_keys]
     for telling, kind in (
         ("persona", "scenario"),
         ("provider", "scenario"),
         ("colors", "theme"),
         ("script", "persona"),
-        ("prompt", "persona"),
-        ("responder", "persona"),
         ("simulator", "persona"),
+        *((key, "persona") for key in own_keys),
     ):
         scores[kind] += 3 * (telling in keys)  # type: ignore[index]
     best = max(scores, key=lambda kind: scores[kind])

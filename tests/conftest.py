@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.fakes.forked_engines import ForkedEngines
+
 # The suite starts some hundreds of interpreters of its own. Where compiling is told not to be
 # kept, each would compile the program again: half of what a short one costs.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -28,6 +30,31 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVTUI_HOME", str(tmp_path_factory.mktemp("convtui-home")))
         yield
+
+
+@pytest.fixture(scope="session")
+def fork_server(request: pytest.FixtureRequest) -> Iterator[ForkedEngines]:
+    """Where a worker's engines come from. It gets ready beside the first tests of a worker."""
+    engines = ForkedEngines()
+    if hasattr(request.config, "workerinput"):
+        engines.start()
+    yield engines
+    engines.close()
+
+
+@pytest.fixture(autouse=True)
+def forked_engines(
+    request: pytest.FixtureRequest,
+    fork_server: ForkedEngines,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Engines start at once, but for tests of the process itself: those are `real_engines`."""
+    if request.node.get_closest_marker("real_engines") is not None:
+        return
+    if request.node.get_closest_marker("slow") is not None:
+        # Here, where no clock runs: it takes seconds.
+        fork_server.wait_until_ready()
+    monkeypatch.setattr("convtui.client.engine_client._spawn", fork_server.spawn)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -19,7 +19,9 @@ from convtui.files.validation import attribute_docs
 from convtui.filters.atoms import ATOMS
 from convtui.manual.pages import page_file, replace_block
 from convtui.scenario.parts import OnDiscard
+from convtui.scenario.provider_hooks import HOOKS
 from convtui.scenario.scenario import Persona, Scenario
+from convtui.scenario.simulators.registry import kinds
 from convtui.text_checks.incomplete import REASONS
 from convtui.text_checks.rules import FLAG_RULES
 from convtui.transcript.fault_rules import RULES as FAULT_RULES
@@ -126,6 +128,21 @@ def attribute_head(model: type[BaseModel]) -> str:
     return (model.__doc__ or "").split("\n")[0]
 
 
+def hooks() -> str:
+    """Every hook of a provider."""
+    rows = (
+        (code(hook.signature), sentence(hook.sentence), hook.returns, hook.default)
+        for hook in HOOKS
+    )
+    return table(["hook", "what it is for", "returns", "by default"], rows)
+
+
+def simulators() -> str:
+    """Every kind of simulated user."""
+    rows = ((kind.name, kind.speaks, kind.written) for kind in kinds())
+    return table(["simulator", "speaks", "written as"], rows)
+
+
 def model_table(model: type[BaseModel]) -> Callable[[], str]:
     """Every key of a file of this kind."""
     return lambda: table(["key", "default", "meaning"], keys_of(model))
@@ -133,8 +150,8 @@ def model_table(model: type[BaseModel]) -> Callable[[], str]:
 
 BLOCKS: Final[Mapping[str, Mapping[str, Callable[[], str]]]] = {
     "start": {"commands": commands},
-    "sessions-and-hooks": {"incomplete": incomplete},
-    "simulated-users": {"flags": flags, "faults": faults},
+    "sessions-and-hooks": {"hooks": hooks, "incomplete": incomplete},
+    "simulated-users": {"simulators": simulators, "flags": flags, "faults": faults},
     "scenarios": {"scenario": model_table(Scenario), "persona": model_table(Persona)},
     "filters": {"atoms": atoms},
     "keys": {"keys": key_table_markdown},

@@ -1,9 +1,13 @@
-"""The drawing of the exception tree is the tree."""
+"""The drawing of the exception tree is the tree, and there are no others."""
 
 from __future__ import annotations
 
+import ast
+import builtins
 import re
+from pathlib import Path
 
+import convtui
 from convtui import errors
 from convtui.errors import ConvtuiError
 
@@ -29,3 +33,29 @@ def test_the_drawing_shows_every_error_below_its_base() -> None:
         if isinstance(kind, type) and issubclass(kind, ConvtuiError) and kind is not ConvtuiError
     }
     assert drawn == known
+
+
+ELSEWHERE = {
+    "LLMGenerationFailed",  # the name that classes written for VERA-MH import
+    "_StoppedError",
+    "_UnfitError",
+}
+"""Exceptions that are declared in the one module that raises and catches them."""
+
+
+def test_every_exception_is_declared_there() -> None:
+    exceptions = {
+        name
+        for namespace in (vars(builtins), vars(errors))
+        for name, kind in namespace.items()
+        if isinstance(kind, type) and issubclass(kind, BaseException)
+    }
+    declared = {
+        node.name
+        for path in Path(convtui.__file__).parent.rglob("*.py")
+        if path.name != "errors.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(base, ast.Name) and base.id in exceptions for base in node.bases)
+    }
+    assert declared == ELSEWHERE

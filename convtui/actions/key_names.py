@@ -1,4 +1,4 @@
-"""Names of keys: canonical ones as Textual has them, and how people read and write them."""
+"""Key names: Textual's canonical names, and the forms that people read and write."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _NAMED = (
     "space", "enter", "escape", "tab", "backspace", "delete", "insert", "up", "down", "left",
     "right", "home", "end", "pageup", "pagedown", *(f"f{n}" for n in range(1, 25)),
 )  # fmt: skip
-# Terminals send the same byte for these.
-_SAME = {"ctrl+i": "tab", "ctrl+m": "enter", "ctrl+left_square_bracket": "escape",
+# Terminals send the same byte for both.
+_INDISTINGUISHABLE = {"ctrl+i": "tab", "ctrl+m": "enter", "ctrl+left_square_bracket": "escape",
          "ctrl+h": "backspace"}  # fmt: skip
 _SHORT = {"escape": "esc", "pageup": "pgup", "pagedown": "pgdn", "delete": "del"}
 _MODIFIERS = ("ctrl", "alt", "shift")
@@ -45,22 +45,24 @@ def normal_key(text: str) -> str:
         base = base.lower()
     for modifier in modifiers:
         if modifier not in _MODIFIERS:
-            raise ValueError(f"{text!r} is no key; before + comes ctrl, alt or shift")
+            raise ValueError(f"{text!r} is not a key; only ctrl, alt and shift go before +")
     known = (*_NAMED, *_PUNCTUATION.values())
     if not (len(base) == 1 and base.isalnum()) and base not in known:
-        raise ValueError(f"{text!r} is no key{did_you_mean(base, known)}")
+        raise ValueError(f"{text!r} is not a key{did_you_mean(base, known)}")
     if len(base) == 1 and "shift" in modifiers:
         raise ValueError(f"{text!r}: write {base.upper()} instead of shift+{base}")
     if len(base) == 1 and "ctrl" in modifiers:
         base = base.lower()
     key = "+".join([*(m for m in _MODIFIERS if m in modifiers), base])
-    if key in _SAME:
-        raise ValueError(f"{text!r}: terminals send the same for {key} and {_SAME[key]}")
+    if key in _INDISTINGUISHABLE:
+        raise ValueError(
+            f"{text!r}: terminals send the same code for {key} and {_INDISTINGUISHABLE[key]}"
+        )
     return key
 
 
 def display_key(key: str) -> str:
-    """A key for people: `^p`, `space`, `?`, `F5`."""
+    """A key for display: `^p`, `space`, `?`, `F5`."""
     *modifiers, base = key.split("+")
     signs = {name: sign for sign, name in _PUNCTUATION.items()}
     text = signs.get(base, _SHORT.get(base, base))

@@ -1,9 +1,8 @@
-"""The one registry of actions: bindings, footer, help, palette, keymaps and the manual's key table
-are all made from it.
+"""The registry of actions: bindings, footer, help, palette and keymaps are made from it.
 
-A context is where the keys of an action are heard. `live`, `held` and `replay` are the three
-states of the debugger, of which one holds at a time; `take_over` is the input at its bottom,
-`search` a search whose matches are lit, `overlay` anything that lies over a screen.
+So is the key table of the manual. A context is where the keys of an action apply. `live`, `held`
+and `replay` are the three states of the debugger; `take_over` is the input at its bottom, `search`
+a search with highlighted matches, `overlay` anything over a screen.
 """
 
 from __future__ import annotations
@@ -60,11 +59,11 @@ _SHOWS = (
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something a person can do.
+    """Something a user can do.
 
-    `keys` are shown and may be remapped, `aliases` work beside them and are not shown in the
-    footer. `label` (at most 12 characters) is for the footer, `help` one sentence. `confirm`
-    asks for a second press, always.
+    `keys` are shown and can be remapped; `aliases` work too but are not shown in the footer.
+    `label` (at most 12 characters) is for the footer, `help` is one sentence. `confirm` always asks
+    for a second press.
     """
 
     id: str
@@ -85,17 +84,15 @@ class Action:
 def _actions() -> Iterator[Action]:
     group = "Run"
     yield Action(
-        "run.toggle", ("space",), "pause/run", "Pause the run, or let it go on.", group, RUNNING
+        "run.toggle", ("space",), "pause/run", "Pause or continue the run.", group, RUNNING
     )
-    yield Action("run.step_turn", ("n",), "turn", "Go on by one turn.", group, DEBUGGER, ("f10",))
-    yield Action(
-        "run.step_stage", ("s",), "stage", "Go on by one stage of the turn.", group, DEBUGGER
-    )
+    yield Action("run.step_turn", ("n",), "turn", "Run one turn.", group, DEBUGGER, ("f10",))
+    yield Action("run.step_stage", ("s",), "stage", "Run one stage of the turn.", group, DEBUGGER)
     yield Action(
         "run.continue",
         ("c",),
         "continue",
-        "Go on to the next breakpoint.",
+        "Run to the next breakpoint.",
         group,
         DEBUGGER,
         ("f5",),
@@ -104,7 +101,7 @@ def _actions() -> Iterator[Action]:
         "run.cancel_call", ("x",), "cancel call", "Cancel the call in flight.", group, RUNNING
     )
     yield Action(
-        "run.inject", ("I",), "inject", "Put a fault into the next call of a side.", group, RUNNING
+        "run.inject", ("I",), "inject", "Inject a fault into a side's next call.", group, RUNNING
     )
     yield Action(
         "run.kill_engine", ("K",), "kill", "Kill the engine process.", group, RUNNING, confirm=True
@@ -113,7 +110,7 @@ def _actions() -> Iterator[Action]:
         "break.here",
         ("b",),
         "break here",
-        "Set or clear a breakpoint here.",
+        "Set or clear a breakpoint at the selected turn.",
         group,
         DEBUGGER,
         ("f9",),
@@ -129,7 +126,7 @@ def _actions() -> Iterator[Action]:
         "hold.open_editor",
         ("E",),
         "editor",
-        "Open what is held, or what you are about to say, in $EDITOR.",
+        "Edit what is held, or your own text, in $EDITOR.",
         group,
         HELD,
     )
@@ -149,7 +146,7 @@ def _actions() -> Iterator[Action]:
         "hold.undo",
         ("u",),
         "undo",
-        "Take back the last edit or override, as long as it was not released.",
+        "Undo the last edit or override that is still held.",
         group,
         HELD,
     )
@@ -157,7 +154,7 @@ def _actions() -> Iterator[Action]:
         "hold.redo",
         ("ctrl+r",),
         "redo",
-        "Make the edit that was taken back last again.",
+        "Redo what was undone last.",
         group,
         HELD,
     )
@@ -165,7 +162,7 @@ def _actions() -> Iterator[Action]:
         "hold.ask_again_with",
         ("alt+a",),
         "ask with ...",
-        "Ask the model again with other parameters, this once.",
+        "Ask the model again with other parameters, this time only.",
         group,
         HELD,
     )
@@ -218,7 +215,7 @@ def _actions() -> Iterator[Action]:
         "branch.fork",
         ("f",),
         "fork",
-        "Go on after the selected turn in a new branch.",
+        "Continue after the selected turn in a new branch.",
         group,
         DEBUGGER,
         confirm=True,
@@ -227,7 +224,7 @@ def _actions() -> Iterator[Action]:
         "branch.list",
         ("L",),
         "branches",
-        "List the branches of the conversation: look at one, compare it, or go on with it.",
+        "List the branches of the conversation: view, compare or continue one.",
         group,
         DEBUGGER,
     )
@@ -236,7 +233,7 @@ def _actions() -> Iterator[Action]:
         "context.compress",
         ("C",),
         "compress",
-        "Summarise the history and go on from the summary in a new branch.",
+        "Summarise the history and continue from the summary in a new branch.",
         group,
         RUNNING,
         confirm=True,
@@ -245,7 +242,7 @@ def _actions() -> Iterator[Action]:
         "tools.approve",
         ("H",),
         "approve",
-        "Have tool calls wait for your approval, or let them run.",
+        "Make tool calls wait for your approval, or let them run.",
         group,
         RUNNING,
     )
@@ -255,7 +252,7 @@ def _actions() -> Iterator[Action]:
         "take_over.send",
         ("enter",),
         "send",
-        "Send the text; empty, let the simulator speak this once.",
+        "Send the text; if it is empty, let the simulator speak this once.",
         group,
         TAKE_OVER,
     )
@@ -263,7 +260,7 @@ def _actions() -> Iterator[Action]:
         "take_over.newline",
         ("ctrl+j", "alt+enter"),
         "new line",
-        "Begin a new line.",
+        "Start a new line.",
         group,
         TAKE_OVER,
     )
@@ -271,7 +268,7 @@ def _actions() -> Iterator[Action]:
         "take_over.draft",
         ("ctrl+g",),
         "draft",
-        "Have the side you speak for make a draft.",
+        "Let the side you speak for write a draft.",
         group,
         TAKE_OVER,
     )
@@ -279,7 +276,7 @@ def _actions() -> Iterator[Action]:
         "take_over.editor",
         ("ctrl+o",),
         "editor",
-        "Write the text in $EDITOR.",
+        "Edit the text in $EDITOR.",
         group,
         TAKE_OVER,
     )
@@ -349,7 +346,7 @@ def _actions() -> Iterator[Action]:
         "inspector.whole",
         ("V",),
         "full result",
-        "Show tool results that were cut in full, or cut again.",
+        "Show cut tool results in full, or cut again.",
         group,
         DEBUGGER,
     )
@@ -357,7 +354,7 @@ def _actions() -> Iterator[Action]:
         "context.view",
         ("v",),
         "summary",
-        "Show the turns that were summarised, or the summary in their place.",
+        "Show the summarised turns, or the summary instead.",
         group,
         DEBUGGER,
     )
@@ -369,18 +366,18 @@ def _actions() -> Iterator[Action]:
         group,
         DEBUGGER,
     )
-    yield Action("turn.mark", ("m",), "mark", "Mark the selected turn, or not.", group, DEBUGGER)
+    yield Action("turn.mark", ("m",), "mark", "Mark or unmark the selected turn.", group, DEBUGGER)
     yield Action(
         "turn.note", ("semicolon",), "note", "Write a note on the selected turn.", group, DEBUGGER
     )
     yield Action(
-        "turn.notes", ("M",), "notes", "List the marks and notes and go to one.", group, DEBUGGER
+        "turn.notes", ("M",), "notes", "List marks and notes, and go to one.", group, DEBUGGER
     )
     yield Action("view.follow", ("F",), "follow", "Follow the newest turn.", group, DEBUGGER)
 
     group = "Move"
     lists = DEBUGGER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS
-    yield Action("move.up", ("up", "k"), "up", "Select the turn before.", group, lists)
+    yield Action("move.up", ("up", "k"), "up", "Select the previous turn.", group, lists)
     yield Action("move.down", ("down", "j"), "down", "Select the next turn.", group, lists)
     yield Action("move.first", ("g", "home"), "first", "Go to the first turn.", group, lists)
     yield Action("move.last", ("G", "end"), "last", "Go to the last turn.", group, lists)
@@ -414,11 +411,11 @@ def _actions() -> Iterator[Action]:
     yield Action(
         "search.previous", ("N",), "prev match", "Go to the previous match.", group, SEARCH
     )
-    yield Action("search.close", ("escape",), "end search", "Put the search out.", group, SEARCH)
+    yield Action("search.close", ("escape",), "end search", "End the search.", group, SEARCH)
 
     group = "Replay"
     yield Action(
-        "replay.toggle", ("space",), "play/pause", "Play the recording, or pause it.", group, REPLAY
+        "replay.toggle", ("space",), "play/pause", "Play or pause the recording.", group, REPLAY
     )
     yield Action(
         "replay.faster", ("plus",), "faster", "Play twice as fast.", group, REPLAY, ("equals_sign",)
@@ -426,13 +423,13 @@ def _actions() -> Iterator[Action]:
     yield Action("replay.slower", ("minus",), "slower", "Play half as fast.", group, REPLAY)
     yield Action("replay.next_turn", ("right",), "next turn", "Go to the next turn.", group, REPLAY)
     yield Action(
-        "replay.previous_turn", ("left",), "prev turn", "Go to the turn before.", group, REPLAY
+        "replay.previous_turn", ("left",), "prev turn", "Go to the previous turn.", group, REPLAY
     )
     yield Action(
         "replay.go_to",
         ("number_sign",),
         "go to turn",
-        "Go to a turn by its number, as in 7 or 2:7.",
+        "Go to a turn by number, such as 7 or 2:7.",
         group,
         REPLAY,
     )
@@ -464,7 +461,7 @@ def _actions() -> Iterator[Action]:
         "picker.previous_field",
         ("shift+tab",),
         "previous",
-        "Go to the field before.",
+        "Go to the previous field.",
         group,
         PICKER,
     )
@@ -477,7 +474,7 @@ def _actions() -> Iterator[Action]:
         "runs.mark",
         ("m",),
         "mark",
-        "Mark the run: for a comparison, a profile, a template.",
+        "Mark the run for a comparison, a profile or a template.",
         group,
         RUNS,
     )
@@ -485,16 +482,16 @@ def _actions() -> Iterator[Action]:
         "runs.compare",
         ("C",),
         "compare",
-        "Compare two marked runs, a marked one with this, or a branch with its parent.",
+        "Compare two marked runs, a marked run with this one, or a branch with its parent.",
         group,
         RUNS,
     )
 
     yield Action("runs.sort", ("o",), "order", "Sort the runs.", group, RUNS)
-    yield Action("runs.tag", ("T",), "tags", "Give the run tags, or take them away.", group, RUNS)
+    yield Action("runs.tag", ("T",), "tags", "Add or remove tags of the run.", group, RUNS)
     yield Action("runs.trash", ("d", "delete"), "delete", "Move the run to the trash.", group, RUNS)
     yield Action(
-        "runs.undo", ("u",), "undelete", "Put back the run that was deleted last.", group, RUNS
+        "runs.undo", ("u",), "undelete", "Restore the run that was deleted last.", group, RUNS
     )
     yield Action("runs.preview", ("i",), "preview", "Show or hide the preview.", group, RUNS)
 
@@ -523,7 +520,7 @@ def _actions() -> Iterator[Action]:
         "rehook.open",
         ("h",),
         "rehook",
-        "Run a provider's hooks again over what was recorded, without a model call.",
+        "Run a provider's hooks again over recorded replies, without a model call.",
         group,
         DEBUGGER | RUNS,
     )
@@ -531,7 +528,7 @@ def _actions() -> Iterator[Action]:
         "rehook.details",
         ("enter",),
         "diff",
-        "Show what the hooks made of the reply then and now, or hide it.",
+        "Show or hide what the hooks made of the reply then and now.",
         group,
         REHOOK,
     )
@@ -540,18 +537,18 @@ def _actions() -> Iterator[Action]:
         "rehook.again",
         ("R",),
         "run again",
-        "Run the hooks again, with the code as it is now.",
+        "Run the hooks again with the current code.",
         group,
         REHOOK,
     )
     yield Action(
-        "rehook.provider", ("p",), "provider", "Take another provider's hooks.", group, REHOOK
+        "rehook.provider", ("p",), "provider", "Use another provider's hooks.", group, REHOOK
     )
     yield Action(
         "rehook.stop",
         ("escape",),
         "stop",
-        "Stop it, or hide the details, or go back.",
+        "Stop, hide the details, or go back.",
         group,
         REHOOK,
     )
@@ -561,63 +558,68 @@ def _actions() -> Iterator[Action]:
         "profile.open",
         ("p",),
         "profile",
-        "Show how reliable the run was, or many: tools, errors, times, plots, compressions.",
+        "Show the reliability of one or many runs: tools, errors, times, plots, compressions.",
         group,
         DEBUGGER | RUNS,
     )
     yield Action("profile.run", ("enter",), "open run", "Open the selected run.", group, PROFILE)
     yield Action("profile.next_pane", ("tab",), "next pane", "Go to the next pane.", group, PROFILE)
-    yield Action("profile.sort", ("o",), "order", "Sort the tools and the runs.", group, PROFILE)
+    yield Action("profile.sort", ("o",), "order", "Sort tools and runs.", group, PROFILE)
     yield Action(
-        "profile.report", ("w",), "HTML report", "Write it all into a page.", group, PROFILE
+        "profile.report",
+        ("w",),
+        "HTML report",
+        "Write the profile as an HTML page.",
+        group,
+        PROFILE,
     )
     yield Action("profile.again", ("R",), "read again", "Read the logs again.", group, PROFILE)
-    yield Action("profile.stop", ("escape",), "stop", "Stop it, or go back.", group, PROFILE)
+    yield Action("profile.stop", ("escape",), "stop", "Stop, or go back.", group, PROFILE)
 
     group = "Warm"
     yield Action(
         "warm.open",
         ("W",),
         "warm",
-        "List the warm templates: look at one, build, edit, delete.",
+        "List the warm templates: preview, build, edit, delete.",
         group,
         PICKER | RUNS,
     )
-    yield Action("warm.use", ("enter",), "use", "Start the next run with it.", group, WARM)
+    yield Action(
+        "warm.use", ("enter",), "use", "Start the next run with the template.", group, WARM
+    )
     yield Action("warm.build", ("n",), "build", "Build a template from saved runs.", group, WARM)
     yield Action("warm.edit", ("e",), "edit", "Edit the template in $EDITOR.", group, WARM)
     yield Action("warm.delete", ("d", "delete"), "delete", "Delete the template.", group, WARM)
-    yield Action("warm.mark", ("m",), "mark", "Mark the template to compare it.", group, WARM)
+    yield Action("warm.mark", ("m",), "mark", "Mark the template for a comparison.", group, WARM)
     yield Action(
         "warm.diff",
         ("C",),
         "diff",
-        "Compare what the marked template injects with what this one does.",
+        "Compare what the marked template and this one inject.",
         group,
         WARM,
     )
     yield Action("warm.next_pane", ("tab",), "next pane", "Go to the next pane.", group, WARM)
-    yield Action(
-        "warm.stop", ("escape",), "stop", "Stop it, or leave the diff, or go back.", group, WARM
-    )
+    yield Action("warm.stop", ("escape",), "stop", "Stop, leave the diff, or go back.", group, WARM)
 
     group = "A/B"
     yield Action(
         "ab.open",
         ("A",),
         "A/B",
-        "Compare two arms of runs, such as warm against cold.",
+        "Compare two groups of runs, such as warm and cold.",
         group,
         RUNS,
     )
-    yield Action("ab.arm_a", ("a",), "arm A", "Put the run into arm A, or out.", group, ARMS)
-    yield Action("ab.arm_b", ("b",), "arm B", "Put the run into arm B, or out.", group, ARMS)
+    yield Action("ab.arm_a", ("a",), "arm A", "Add the run to arm A, or remove it.", group, ARMS)
+    yield Action("ab.arm_b", ("b",), "arm B", "Add the run to arm B, or remove it.", group, ARMS)
     yield Action("ab.filter_a", ("A",), "filter for A", "Choose arm A with a filter.", group, ARMS)
     yield Action("ab.filter_b", ("B",), "filter for B", "Choose arm B with a filter.", group, ARMS)
-    yield Action("ab.clear", ("c",), "empty both", "Take all runs out of both.", group, ARMS)
+    yield Action("ab.clear", ("c",), "empty both", "Remove all runs from both arms.", group, ARMS)
     yield Action("ab.run", ("enter",), "open run", "Open the selected run.", group, ARMS)
     yield Action("ab.next_pane", ("tab",), "next pane", "Go to the next pane.", group, ARMS)
-    yield Action("ab.stop", ("escape",), "stop", "Stop it, or go back.", group, ARMS)
+    yield Action("ab.stop", ("escape",), "stop", "Stop, or go back.", group, ARMS)
 
     group = "Everywhere"
     yield Action(
@@ -633,18 +635,16 @@ def _actions() -> Iterator[Action]:
         "app.palette",
         ("colon", "ctrl+p"),
         "commands",
-        "Find any action by its name.",
+        "Find an action by name.",
         group,
         SCREENS,
     )
-    yield Action(
-        "overlay.close", ("escape",), "close", "Close what lies over the screen.", group, OVERLAY
-    )
+    yield Action("overlay.close", ("escape",), "close", "Close the dialog.", group, OVERLAY)
     yield Action(
         "app.quit",
         ("q",),
         "quit",
-        "Go back, or quit; asks while a run is live.",
+        "Go back or quit; asks while a run is live.",
         group,
         SCREENS | OVERLAY,
         ("ctrl+q",),
@@ -661,19 +661,19 @@ def _actions() -> Iterator[Action]:
 
 @lru_cache(maxsize=1)
 def actions() -> Mapping[str, Action]:
-    """Every action by its id, in the order in which help shows them."""
+    """Every action by id, in the order of the help."""
     return {action.id: action for action in _actions()}
 
 
 @dataclass(frozen=True, slots=True)
 class Keymap:
-    """The keys of every action, defaults overlaid with what a person chose."""
+    """The keys of every action: defaults overlaid with the user's choices."""
 
     chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     path: Path | None = None
 
     def keys(self, action: str | Action) -> tuple[str, ...]:
-        """All keys that do it, the shown ones first; an alias taken by a chosen key is left out."""
+        """All keys of an action, shown ones first, without aliases that a chosen key has taken."""
         known = actions()[action] if isinstance(action, str) else action
         taken = {
             key
@@ -685,30 +685,30 @@ class Keymap:
         return (*shown, *(key for key in known.aliases if key not in taken and key not in shown))
 
     def shown_keys(self, action: str | Action) -> tuple[str, ...]:
-        """The keys that footer and help show."""
+        """The keys shown in footer and help."""
         known = actions()[action] if isinstance(action, str) else action
         return self.chosen.get(known.id, known.keys)
 
     def find(self, key: str, contexts: Iterable[str]) -> Action | None:
-        """What `key` does in any of `contexts`; the first context that knows it wins."""
+        """The action of `key` in `contexts`; the first context that has one wins."""
         for context in contexts:
             for action in actions().values():
                 if context in action.contexts and key in self.keys(action):
                     return action
         return None
 
-    def heard_in(self, *contexts: str) -> list[Action]:
-        """The actions of any of `contexts`, in order of the registry."""
-        wanted = frozenset(contexts)
-        return [action for action in actions().values() if action.contexts & wanted]
+    def actions_in(self, *contexts: str) -> list[Action]:
+        """The actions of any of `contexts`, in registry order."""
+        requested = frozenset(contexts)
+        return [action for action in actions().values() if action.contexts & requested]
 
     @staticmethod
     def display(key: str) -> str:
-        """A key for people: `^p`, `space`, `?`, `F5`."""
+        """A key for display: `^p`, `space`, `?`, `F5`."""
         return display_key(key)
 
     def shown(self, action: str | Action) -> str:
-        """The first shown key for people; empty when the action has none."""
+        """An action's first shown key for display; empty if it has none."""
         keys = self.shown_keys(action)
         return self.display(keys[0]) if keys else ""
 
@@ -716,8 +716,8 @@ class Keymap:
 def load_keymap(path: Path | None) -> Keymap:
     """The keymap in a YAML file, `action.id: key` or a list of keys; the defaults for None.
 
-    An empty list takes all keys from an action. Raises `FileError`, or `DataFileError` with every
-    mistake: unknown action, invalid key, a key that two actions share where both are heard.
+    An empty list removes all keys of an action. Raises `FileError`, or `DataFileError` with every
+    mistake: unknown actions, invalid keys, keys that two actions share in a context.
     """
     if path is None:
         return Keymap()
@@ -748,13 +748,13 @@ def read_keymap(
         keys: list[str] = []
         for item in value if isinstance(value, list) else [] if value is None else [value]:
             try:
-                # A bare digit is a number in YAML and a key here.
+                # YAML reads a bare digit as a number; here it is a key.
                 number = isinstance(item, int) and not isinstance(item, bool) and 0 <= item <= 9
                 if not isinstance(item, str) and not number:
-                    raise ValueError(f"{item!r} is no key; put it in quotes")
+                    raise ValueError(f"{item!r} is not a key; put it in quotes")
                 key = normal_key(str(item))
                 if key == "ctrl+c" and name != "app.interrupt":
-                    raise ValueError("ctrl+c is kept for copying and quitting")
+                    raise ValueError("ctrl+c is reserved for copying and quitting")
                 keys.append(key)
             except ValueError as error:
                 problems.append(Problem(str(error), path=path, line=line, key=str(name)))
@@ -769,23 +769,25 @@ def _clashes(
     keymap = Keymap(chosen)
     for name in chosen:
         for other in actions().values():
-            # Two chosen ones are told once, at the later line.
+            # Report a clash of two chosen keys once, at the later line.
             later = (lines.get((other.id,)) or 0) <= (lines.get((name,)) or 0)
             if other.id == name or (other.id in chosen and not later):
                 continue
-            where = sorted(actions()[name].contexts & other.contexts)
+            shared = sorted(actions()[name].contexts & other.contexts)
             for key in chosen[name]:
-                if where and key in keymap.shown_keys(other):
-                    default = "" if other.id in chosen else " by default; give that one another key"
+                if shared and key in keymap.shown_keys(other):
+                    default = (
+                        "" if other.id in chosen else " by default; give that action another key"
+                    )
                     message = (
                         f"{Keymap.display(key)!r} is also the key of {other.id}"
-                        f" ({', '.join(where)}){default}"
+                        f" ({', '.join(shared)}){default}"
                     )
                     yield Problem(message, path=path, line=lines.get((name,)), key=name)
 
 
 def key_table_markdown(keymap: Keymap | None = None) -> str:
-    """The key table of the manual: a heading and a table for each group, ending in a newline."""
+    """The manual's key table: a heading and a table per group, ending in a newline."""
     keymap = keymap or Keymap()
     groups: dict[str, list[Action]] = {}
     for action in actions().values():

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convtui.printing.output import Output, Piece
-from convtui.text.boundary import visible_line
+from convtui.printing.output import Output
 
 if TYPE_CHECKING:
     from convtui.config.settings import Config
+    from convtui.printing.report_printer import ReportPrinter
 
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 
@@ -55,13 +55,11 @@ def say(message: str) -> None:
 
 def table(rows: Sequence[Sequence[str]], *, limit: int = 60) -> None:
     """Rows in columns as wide as their contents, on standard output; the last column is not cut."""
-    shown = [
-        [visible_line(cell, limit) for cell in row[:-1]] + [visible_line(row[-1])] for row in rows
-    ]
-    widths = [max(map(len, column), default=0) for column in zip(*shown, strict=True)]
-    for row in shown:
-        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        echo("  ".join(cells))
+    from convtui.printing.tables import table_lines
+
+    for lines in table_lines(rows, limit=limit):
+        for line in lines:
+            echo(line)
 
 
 def has_screen() -> bool:
@@ -108,13 +106,12 @@ def use_color(stream: Any, setting: str = "auto", *, plain: bool = False) -> boo
     return wants_color(stream, plain=plain)
 
 
-def print_pieces(*pieces: Piece, color: bool) -> None:
-    """One line on standard output, of texts and of texts with an SGR code each.
+def report_printer(setting: str = "never", *, ascii_only: bool = False) -> ReportPrinter:
+    """Prints reports on standard output, as wide as its terminal; `setting` is that of colours."""
+    from convtui.printing.printer import terminal_width
+    from convtui.printing.report_printer import ReportPrinter
 
-    Whatever is foreign is made visible here.
-    """
-    shown = [
-        (visible_line(piece[0]), piece[1]) if isinstance(piece, tuple) else visible_line(piece)
-        for piece in pieces
-    ]
-    Output(sys.stdout, color=color).line(*shown)
+    color = use_color(sys.stdout, setting)
+    return ReportPrinter(
+        sys.stdout, color=color, width=terminal_width(sys.stdout), ascii_only=ascii_only
+    )

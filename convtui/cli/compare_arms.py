@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from convtui.cli.common import echo, print_json, say
+from convtui.cli.common import print_json, report_printer, say
 from convtui.errors import UsageError
 
 if TYPE_CHECKING:
-    from convtui.analysis.compare.ab import AbComparison
     from convtui.analysis.profile.profile import RunProfile
 
 MARK: Final = "\0--"
@@ -27,7 +27,27 @@ def split_arms(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(arguments), []
 
 
-def compare_saved(arguments: Sequence[str], *, name: str, as_json: bool, plain: bool) -> int:
+def print_arms(
+    arguments: Sequence[str],
+    flags: Mapping[str, Any],
+    runs: int | None,
+    *,
+    name: str,
+    as_json: bool,
+    plain: bool,
+) -> int:
+    """Compares two arms, of saved runs or of so many `runs`; returns the exit code."""
+    if as_json and plain:
+        raise UsageError("--json and --plain exclude each other")
+    if runs is not None:
+        return _run_arms(arguments, flags, runs, name=name, as_json=as_json, plain=plain)
+    given = [flag for flag, value in flags.items() if value]
+    if given:
+        raise UsageError(f"--{given[0].rstrip('_').replace('_', '-')} needs --runs N")
+    return _compare_saved(arguments, name=name, as_json=as_json, plain=plain)
+
+
+def _compare_saved(arguments: Sequence[str], *, name: str, as_json: bool, plain: bool) -> int:
     """Two arms of logs, or of folders of logs; returns the exit code."""
     from convtui.cli.profile import read_profile
 
@@ -40,7 +60,7 @@ def compare_saved(arguments: Sequence[str], *, name: str, as_json: bool, plain: 
     return _report(warm, cold, name=name, as_json=as_json, plain=plain)
 
 
-def run_arms(
+def _run_arms(
     arguments: Sequence[str],
     flags: Mapping[str, Any],
     runs: int,
@@ -114,41 +134,14 @@ def _report(
     plain: bool,
 ) -> int:
     from convtui.analysis.compare.ab import as_dict, compare_arms
+    from convtui.analysis.compare.ab_report import ab_report
 
     found = compare_arms(warm, cold, name)
+    report = ab_report(found)
     if as_json:
         print_json(as_dict(found))
+    elif plain:
+        report_printer().print_sentences(replace(report, title=f"test: {report.title}"))
     else:
-        _print(found, plain=plain)
+        report_printer().print(report)
     return 1 if found.verdict == "cold" else 0
-
-
-def _print(found: AbComparison, *, plain: bool) -> None:
-    from convtui.analysis.compare.ab import METHOD, rows, verdict_words
-    from convtui.analysis.profile.report import interval_words
-
-    table = rows(found)
-    if plain:
-        _line(f"test: {found.test_name}")
-        for name, one, other in table:
-            _line(f"{name}: warm {one}; cold {other}")
-    else:
-        _line(found.test_name)
-        first = max(len(name) for name, _, _ in table)
-        second = max(len("A: warm"), *(len(one) for _, one, _ in table))
-        _line(f"  {'':<{first}}  {'A: warm':<{second}}  B: cold")
-        for name, one, other in table:
-            _line(f"  {name:<{first}}  {one:<{second}}  {other}")
-    if found.improvement is not None:
-        shown = "" if found.interval is None else f", 95 % {interval_words(found.interval)}"
-        _line(f"improvement (cold minus warm): {found.improvement * 100:+.1f} points{shown}")
-        _line(f"interval: {METHOD}")
-    for note in found.notes:
-        _line(f"note: {note}")
-    _line(f"result: {verdict_words(found)}")
-
-
-def _line(text: str) -> None:
-    from convtui.text.boundary import visible_line
-
-    echo(visible_line(text))

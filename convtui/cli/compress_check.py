@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from convtui.cli.common import echo, example, json_flag, print_json
-
-if TYPE_CHECKING:
-    from convtui.analysis.profile.compress_check import CompressionCheck
+from convtui.cli.common import example, json_flag, print_json, report_printer
 
 
 @click.command(
@@ -33,23 +28,11 @@ def command(*, log: str, as_json: bool) -> int:
     no compression.
     """
     from convtui.analysis.profile.compress_check import as_dict, check_compression
+    from convtui.analysis.profile.compress_report import check_report
 
     found = check_compression(log)
     if as_json:
         print_json(as_dict(found))
     else:
-        _print(found)
+        report_printer().print(check_report(found))
     return 1 if found.preserved is False else 0
-
-
-def _print(found: CompressionCheck) -> None:
-    from convtui.analysis.profile.compress_report import lines
-
-    for name, said in lines(found):
-        _line(f"{name}: {said}" if name else f"  {said}")
-
-
-def _line(text: str) -> None:
-    from convtui.text.boundary import visible_line
-
-    echo(visible_line(text))

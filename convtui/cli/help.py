@@ -8,7 +8,7 @@ import sys
 import click
 from click.shell_completion import CompletionItem
 
-from convtui.cli.common import echo, example, say, use_color
+from convtui.cli.common import echo, example, say, table, use_color
 from convtui.manual.layout import lay_out, topics_linked
 from convtui.manual.pages import TOPICS, page
 from convtui.printing.output import Output
@@ -47,10 +47,8 @@ def command(ctx: click.Context, topic: str | None) -> int:
 
 
 def _print_topics() -> None:
-    width = max(map(len, TOPICS))
     echo("The manual's pages:\n")
-    for topic, about in TOPICS.items():
-        echo(f"  {topic:<{width}}  {about}")
+    table([(f"  {topic}", about) for topic, about in TOPICS.items()])
     echo("\n`convtui help TOPIC` prints one; `convtui COMMAND --help` lists a command's flags.")
 
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from convtui.cli.common import echo, example, json_flag, print_json, say
+from convtui.cli.common import example, json_flag, print_json, report_printer, say
 from convtui.cli.progress import Bar
 from convtui.errors import EngineError, FileError, UsageError
-from convtui.text.boundary import visible, visible_line
 
 if TYPE_CHECKING:
-    from convtui.analysis.probe.report import Finding, Report
+    from convtui.analysis.probe.report import Finding, ProbeReport
 
-_MARKS: Final = {"pass": "pass", "fail": "FAIL", "warn": "warn", "n/a": "n/a "}
+_NAME: Final = 19
+"""Columns of an outcome and its probe."""
 
 
 @click.command(
@@ -57,6 +56,7 @@ def command(
     """
     from convtui.analysis.probe.conversation import Subject
     from convtui.analysis.probe.report import ProbeSession, chosen
+    from convtui.analysis.report.report import Report
     from convtui.cli.start import plan
 
     wanted = chosen(only)
@@ -73,12 +73,17 @@ def command(
         env_file=planned.spec.env_file,
         trust=planned.spec.trust,
     )
-    bar = Bar()
+    bar, printer = Bar(), report_printer()
+
+    def show(finding: Finding) -> None:
+        bar.close()
+        printer.listed(finding.sentence(), _NAME)
+
     bench = ProbeSession(
         subject,
         wanted=wanted,
         progress=_quiet if as_json else bar.step,
-        found=_quiet if as_json else partial(_print, bar),
+        found=_quiet if as_json else show,
     )
     kept = out is not None
     try:
@@ -93,11 +98,14 @@ def command(
             told["findings"] = [finding | {"log": None} for finding in told["findings"]]
         print_json(told)
     else:
-        _summary(report, folder if kept else None)
+        printer.print(Report([], verdict=report.verdict()))
+        say(report.usage_words())
+        if kept:
+            say(f"logs: {folder}")
     return 1 if report.failed else 0
 
 
-def _run(bench: Any) -> Report:
+def _run(bench: Any) -> ProbeReport:
     from convtui.analysis.probe.probes import make_probes
 
     try:
@@ -119,26 +127,3 @@ def _folder(out: str | None) -> Path:
 
 def _quiet(_: object) -> None:
     """Says nothing."""
-
-
-def _print(bar: Bar, finding: Finding) -> None:
-    bar.close()
-    echo(f"{_MARKS[finding.outcome]}  {finding.probe:14} {visible_line(finding.says, 400)}")
-    if finding.outcome in ("fail", "warn"):
-        for line in finding.detail:
-            echo(f"      {visible(line)}")
-        if finding.log is not None:
-            place = f" at turn {finding.turn}" if finding.turn else ""
-            echo(f"      see {visible_line(str(finding.log))}{place}")
-
-
-def _summary(report: Report, folder: Path | None) -> None:
-    counts, usage = report.counts(), report.usage()
-    words = {"pass": "passed", "fail": "failed", "warn": "to look at", "n/a": "not applicable"}
-    echo(", ".join(f"{counts[name]} {word}" for name, word in words.items()))
-    used = "1 call was made" if usage["calls"] == 1 else f"{usage['calls']} calls were made"
-    used += f", {usage['tokens']:,} tokens" if "tokens" in usage else ", tokens unknown"
-    used += f", ${usage['cost']:.4f}" if "cost" in usage else ", cost unknown"
-    say(used)
-    if folder is not None:
-        say(f"logs: {folder}")

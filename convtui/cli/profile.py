@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, say, settings, use_color
+from convtui.cli.common import example, json_flag, print_json, report_printer, say, settings
 from convtui.cli.progress import Bar
 from convtui.errors import ConvtuiError, FileError, LogError, UsageError
-from convtui.printing.output import Output
 
 if TYPE_CHECKING:
     from convtui.analysis.profile.profile import Profile, RunProfile
     from convtui.filters.filter import Filter
     from convtui.log.reader import Log
-
-_BOLD, _DIM = "1", "2"
-_PLOT_WIDTH = 60
-_PLOT_HEIGHT = 3
-_MOST_CELL = 60
-_LEAST, _LAST = 12, 24
-"""Columns that a name has at least, and that are left for the last cell, which can be wrapped."""
 
 
 @click.command(
@@ -61,7 +51,7 @@ def command(
     """
     if as_json and plain:
         raise UsageError("--json and --plain exclude each other")
-    from convtui.analysis.profile.report import as_dict
+    from convtui.analysis.profile.data import as_dict
     from convtui.filters.filter import parse
 
     logs, expression = split_filter(arguments)
@@ -76,21 +66,21 @@ def command(
             print_json(as_dict(profile))
         return 0
     if report is not None:
-        from convtui.analysis.profile.html import write_report
+        from convtui.analysis.profile.report import profile_page
+        from convtui.analysis.report.html import write_html
 
-        write_report(profile, Path(report))
+        write_html(profile_page(profile), Path(report))
         say(report)
     if as_json:
         print_json(as_dict(profile))
-    elif plain:
-        _Lines(profile).plain()
-    else:
-        from convtui.analysis.report.plots import can_draw_blocks
-        from convtui.printing.printer import terminal_width
+        return 0
+    from convtui.analysis.profile.report import profile_report
 
-        color = use_color(sys.stdout, settings().color)
-        shown = _Lines(profile, color=color, width=terminal_width(sys.stdout))
-        shown.tables(ascii_only or not can_draw_blocks(sys.stdout))
+    if plain:
+        report_printer().print_sentences(profile_report(profile))
+    else:
+        printer = report_printer(settings().color, ascii_only=ascii_only)
+        printer.print(profile_report(profile))
     return 0
 
 
@@ -172,119 +162,3 @@ def _matches(log: Log, wanted: Filter) -> bool:
         )
     except ConvtuiError:
         return False
-
-
-def _end_of(text: str, room: int) -> str:
-    """As much of a text as fits: names of logs differ at their ends."""
-    return text if len(text) <= room else f"…{text[1 - room :]}"
-
-
-class _Lines:
-    """Writes a profile for people. Whatever is foreign is made visible here."""
-
-    def __init__(self, profile: Profile, *, color: bool = False, width: int | None = None) -> None:
-        self._profile = profile
-        self._color = color
-        self._width = width
-
-    def _line(self, text: str = "", code: str = "") -> None:
-        from convtui.text.boundary import visible_line
-
-        Output(sys.stdout, color=self._color).line((visible_line(text), code))
-
-    def tables(self, ascii_only: bool) -> None:
-        """Tables, then the plots."""
-        from convtui.analysis.profile.report import RULE_OF_VERDICT, sections
-
-        for section in sections(self._profile):
-            if section.title:
-                self._line()
-                self._line(section.title, _BOLD)
-            self._table(section.head, section.rows)
-            if section.note:
-                self._line(f"  {section.note}")
-        self._plots(ascii_only)
-        if self._profile.tally.calls:
-            self._line()
-            for line in self._wrapped(RULE_OF_VERDICT):
-                self._line(line, _DIM)
-
-    def _table(self, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-        from convtui.text.boundary import visible_line
-
-        lines = [head, *rows] if head else rows
-        ends = [visible_line(row[-1]) for row in lines]
-        shown = [[visible_line(cell, _MOST_CELL) for cell in row[:-1]] for row in lines]
-        if head:
-            room = _MOST_CELL
-            if self._width is not None:
-                # What is too wide is the name.
-                others = list(zip(*shown, strict=True))[1:]
-                room = self._width - min(_LAST, max(map(len, ends))) - 4
-                room -= sum(max(map(len, column)) + 2 for column in others)
-            for named, line in zip(shown, lines, strict=True):
-                named[0] = _end_of(visible_line(line[0]), max(_LEAST, room))
-        shown = [[*cells, end] for cells, end in zip(shown, ends, strict=True)]
-        widths = [max(map(len, column), default=0) for column in zip(*shown, strict=True)]
-        for place, row in enumerate(shown):
-            cells = [f"{cell:<{width}}" for cell, width in zip(row[:-1], widths, strict=False)]
-            begin = "  " + "".join(f"{cell}  " for cell in cells)
-            for piece in self._wrapped(row[-1], len(begin)):
-                self._line(begin + piece, _DIM if head and not place else "")
-                begin = " " * len(begin)
-
-    def _wrapped(self, text: str, indent: int = 0) -> list[str]:
-        """A text in lines of the terminal's width; whole where nobody looks at it."""
-        if self._width is None:
-            return [text]
-        return textwrap.wrap(text, max(10, self._width - indent - 1)) or [""]
-
-    def _plots(self, ascii_only: bool) -> None:
-        from convtui.analysis.profile.series import series
-        from convtui.analysis.report.plots import columns, figure, resample
-
-        for each in series(self._profile):
-            if len(each.values) < 2:
-                continue
-            drawn = resample(each.values, _PLOT_WIDTH, adds=each.adds)
-            most = max(value for value in drawn if value is not None)
-            self._line()
-            title = f"{each.name} over {len(each.values):,} {each.over}"
-            if most <= 0:
-                self._line(f"{title}: none", _BOLD)
-                continue
-            if len(drawn) < len(each.values):
-                many = len(each.values) / len(drawn)
-                title += f", a column is the {'sum' if each.adds else 'highest'} of {many:.0f}"
-            self._line(title, _BOLD)
-            lines = columns(drawn, width=len(drawn), height=_PLOT_HEIGHT, ascii_only=ascii_only)
-            wall = "|" if ascii_only else "▏"
-            for place, line in enumerate(lines):
-                high = figure(most, each.unit) if place == 0 else ""
-                low = figure(0, each.unit) if place == len(lines) - 1 else ""
-                self._line(f"  {high or low:>14} {wall}{line}")
-
-    def plain(self) -> None:
-        """A sentence for each fact; what the plots show in words."""
-        from convtui.analysis.profile.report import RULE_OF_VERDICT, sections
-        from convtui.analysis.profile.series import series
-        from convtui.analysis.report.plots import in_words
-
-        for section in sections(self._profile):
-            for row in section.rows:
-                if section.head:
-                    named = (
-                        f"{name} {cell}" if name else cell
-                        for name, cell in zip(section.head[1:], row[1:], strict=True)
-                    )
-                    text = f"{row[0]}: {', '.join(named)}"
-                else:
-                    text = f"{row[0]}: {', '.join(row[1:])}"
-                self._line(f"{section.title}: {text}" if section.title else text)
-            if section.note:
-                self._line(f"{section.title}: {section.note}")
-        for each in series(self._profile):
-            said = in_words(each.values, each.labels, each.unit)
-            self._line(f"{each.name} over {each.over}: {said}")
-        if self._profile.tally.calls:
-            self._line(RULE_OF_VERDICT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,19 +13,16 @@ from convtui.cli.common import (
     example,
     json_flag,
     print_json,
-    print_pieces,
+    report_printer,
     say,
     settings,
-    use_color,
 )
 from convtui.cli.progress import Bar
 from convtui.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
-    from convtui.analysis.rehook.report import Changed, Report
+    from convtui.analysis.rehook.report import RehookReport
     from convtui.protocol import StartSpec
-
-_RED, _GREEN, _BOLD, _DIM = "31", "32", "1", "2"
 
 
 @click.command(
@@ -84,7 +80,7 @@ def command(
     if not paths:
         say("convtui: no logs there: nothing to rehook")
     from convtui.analysis.rehook.rehook_process import Rehooked, rehook_logs
-    from convtui.analysis.rehook.report import Pace, Report
+    from convtui.analysis.rehook.report import Pace, RehookReport
 
     bar, pace = Bar(), Pace(len(paths))
     result = Rehooked(list(paths))
@@ -110,14 +106,16 @@ def command(
         result.interrupted()
     finally:
         bar.close()
-    report = Report(result)
+    report = RehookReport(result)
     if junit is not None:
-        report.write_junit(Path(junit))
+        from convtui.analysis.rehook.junit import write_junit
+
+        write_junit(report, Path(junit))
     _notes(report)
     if as_json:
         print_json(report.as_dict())
     else:
-        _Lines(report, color=use_color(sys.stdout, settings().color)).all(diff=diff)
+        report_printer(settings().color).print(report.report(diff=diff))
     if interrupted:
         return 130
     return 0 if report.same else 1
@@ -156,61 +154,9 @@ def _paths(logs: Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def _notes(report: Report) -> None:
+def _notes(report: RehookReport) -> None:
     """What is worth knowing and no result, on standard error."""
     for note in report.notes():
         say(f"convtui: {note}")
     if report.result.stopped:
         say(f"convtui: {report.result.stopped}")
-
-
-class _Lines:
-    """Writes a report for people. Whatever is foreign is made visible here."""
-
-    def __init__(self, report: Report, *, color: bool) -> None:
-        self._report = report
-        self._color = color
-
-    def _line(self, *pieces: str | tuple[str, str]) -> None:
-        print_pieces(*pieces, color=self._color)
-
-    def all(self, *, diff: bool) -> None:
-        """What changed, log by log, then which sessions end elsewhere, then the summary."""
-        log: Path | None = None
-        for change in self._report.changes:
-            if change.log != log:
-                log = change.log
-                self._line((str(log), _BOLD))
-            self._change(change)
-            if diff:
-                self._diff(change)
-        endings = self._report.endings()
-        if endings:
-            self._line(("sessions that end elsewhere", _BOLD))
-        for path, session, words in endings:
-            self._line(f"  {path.name}  session {session}  {words}")
-        if self._report.changes:
-            self._line()
-        self._line((self._report.summary(), _GREEN if self._report.same else _RED))
-
-    def _change(self, change: Changed) -> None:
-        mark = [("  counterfactual", _DIM)] if change.counterfactual else []
-        if change.hand():
-            mark.append((f"  ({change.hand()})", _DIM))
-        code = _RED if change.error is not None else ""
-        self._line(f"  {change.address:<8}  ", ("; ".join(change.words()), code), *mark)
-        if change.error is not None:
-            for frame in change.error.get("frames", ()):
-                self._line("            ", (str(frame), _DIM))
-
-    def _diff(self, change: Changed) -> None:
-        pieces = change.diff()
-        if not pieces:
-            return
-        from convtui.analysis.compare.report import clipped, marked
-
-        if not self._color:
-            self._line("            ", marked(clipped(pieces)))
-            return
-        codes = {"=": "", "-": _RED, "+": _GREEN}
-        self._line("            ", *((text, codes[op]) for op, text in clipped(pieces)))

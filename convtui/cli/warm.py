@@ -5,16 +5,15 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from convtui.cli.common import echo, example, json_flag, print_json, say, table
 from convtui.cli.warm_build import build, user_store
 from convtui.errors import UsageError
-from convtui.printing.wording import count
+from convtui.printing.wording import count, made_on, message_words
 from convtui.text.boundary import visible, visible_line
 
 if TYPE_CHECKING:
@@ -83,22 +82,13 @@ def print_list(*, as_json: bool) -> int:
             [
                 stored.name,
                 str(len(template.patterns)),
-                _day(template.created_at),
+                made_on(template.created_at),
                 ", ".join(template.tags),
                 template.description,
             ]
         )
     table(rows)
     return 0
-
-
-def _day(created_at: float) -> str:
-    if created_at <= 0:
-        return "?"
-    try:
-        return datetime.fromtimestamp(created_at).astimezone().strftime("%Y-%m-%d")
-    except (ValueError, OverflowError, OSError):
-        return "?"
 
 
 @command.command(
@@ -128,7 +118,7 @@ def show(
         if context.addendum:
             _message("system", f"(after the provider's own prompt)\n{context.addendum}")
         for message in context.messages:
-            _message(str(message["role"]), _said(message))
+            _message(str(message["role"]), message_words(message, ids=True))
         left = f", {context.left_out} left out" if context.left_out else ""
         shown = f"{count(len(context.messages), 'message')} of {count(context.patterns, 'pattern')}"
         say(f"{shown}{left}")
@@ -156,15 +146,6 @@ def _message(role: str, text: str) -> None:
         echo(f"  {line}".rstrip())
 
 
-def _said(message: dict[str, Any]) -> str:
-    calls = [
-        f"calls {call['function']['name']} {call['function']['arguments']}  ({call['id']})"
-        for call in message.get("tool_calls") or ()
-    ]
-    content = message.get("content")
-    return "\n".join([*calls, *([str(content)] if content is not None else [])])
-
-
 def _print_template(template: WarmTemplate, path: Path, most: int) -> None:
     from convtui.warm.templates import slots_of
 
@@ -179,7 +160,7 @@ def _print_template(template: WarmTemplate, path: Path, most: int) -> None:
         ["file", str(path)],
         ["description", template.description],
         ["tags", ", ".join(template.tags)],
-        ["made", f"{_day(template.created_at)}, of {count(len(sources), 'run')}"],
+        ["made", f"{made_on(template.created_at)}, of {count(len(sources), 'run')}"],
         ["mean gain", f"{gain:+g}" if isinstance(gain, (int, float)) else ""],
         ["slots", ", ".join(slots)],
         ["system prompt", template.system_prompt_addendum],

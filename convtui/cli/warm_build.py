@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from convtui.cli.common import example, json_flag, print_json, say, settings, table
+from convtui.cli.common import example, json_flag, print_json, report_printer, say, settings
 from convtui.cli.progress import Bar
 from convtui.errors import FileError, LogError, UsageError
 
@@ -99,7 +99,7 @@ def build(
     runs`. Exit code 1, and nothing saved, where no call is left.
     """
     from convtui.analysis.mining.mining import Rules, mine
-    from convtui.analysis.mining.report import report_rows
+    from convtui.analysis.mining.report import mined_report, saved_verdict
     from convtui.secrets.redactor import Redactor
 
     store = user_store()
@@ -127,13 +127,14 @@ def build(
         template = found.template(name, description=description, tags=tags, addendum=addendum)
         path = store.save(template, force=force)
     why = found.why_nothing(rules)
+    verdict = saved_verdict(name, str(path or ""), why)
     if as_json:
         data = {**found.metrics(), "unreliable": dict(found.unreliable)}
         saved = str(path) if path is not None else None
         print_json({"name": name, "saved": saved, **data, **({"reason": why} if why else {})})
     else:
-        table([list(row) for row in report_rows(found)])
-        say(f"nothing saved: {why}" if why else f"saved as {name}: {path}")
+        report_printer().print(mined_report(found))
+        say(verdict.text)
     return 1 if path is None else 0
 
 

@@ -204,16 +204,27 @@ def _unwrap(annotation: Any) -> list[Any]:
 
 
 def attribute_docs(model: type) -> dict[str, str]:
-    """Field name to the string that stands below it in the class; empty without source code.
+    """Field name to the string that stands below it in the class or in one that it is derived
+    from; empty without source code.
 
     Read when asked for: doing so for every model would double the time that importing them takes.
     """
+    from pydantic import BaseModel
+
+    docs: dict[str, str] = {}
+    for cls in reversed(model.__mro__):
+        if cls not in BaseModel.__mro__:
+            docs |= _docs_in(cls)
+    return docs
+
+
+def _docs_in(cls: type) -> dict[str, str]:
     import ast
     import inspect
     from textwrap import dedent
 
     try:
-        body = ast.parse(dedent(inspect.getsource(model))).body[0]
+        body = ast.parse(dedent(inspect.getsource(cls))).body[0]
     except (OSError, SyntaxError, TypeError):
         return {}
     docs: dict[str, str] = {}

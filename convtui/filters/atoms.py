@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 
+from convtui.errors import BadValueError
 from convtui.filters.basics import (
     RANK,
     Lookup,
@@ -23,7 +24,6 @@ from convtui.filters.findings import decision, fault, incomplete, noticed
 from convtui.filters.runs import (
     OPS,
     Answer,
-    BadValueError,
     HeaderRun,
     RunTest,
     contains,

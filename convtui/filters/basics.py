@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from convtui.errors import did_you_mean
-from convtui.filters.runs import Answer, BadValueError
+from convtui.errors import BadValueError, did_you_mean
+from convtui.filters.runs import Answer
 from convtui.records.codec import STAGES, RecordDict
 from convtui.text.boundary import visible_line
 from convtui.transcript.corrections import Correction

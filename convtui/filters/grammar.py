@@ -6,9 +6,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from convtui.errors import FilterError, did_you_mean
+from convtui.errors import BadValueError, FilterError, did_you_mean
 from convtui.filters.atoms import ATOMS, compile_atom
-from convtui.filters.runs import BadValueError
 from convtui.filters.tree import QUOTED, WORD, And, Atom, Node, Not, Or, unquoted
 from convtui.text.boundary import visible_line
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
+from convtui.errors import BadValueError
 from convtui.filters.tree import Atom
 from convtui.records.times import local_day
 from convtui.text.boundary import visible_line
@@ -22,14 +23,6 @@ OPS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     ">=": operator.ge,
     ">": operator.gt,
 }
-
-
-class BadValueError(Exception):
-    """A value that an atom does not accept; `offset` is into the value."""
-
-    def __init__(self, message: str, offset: int = 0) -> None:
-        self.offset = offset
-        super().__init__(message)
 
 
 def day(value: str) -> date:

@@ -52,7 +52,7 @@ Stored = str | bytes
 
 
 class _UnfitError(Exception):
-    """A value that fits no column."""
+    """A value that no column takes. Never leaves this module: the log is asked instead."""
 
 
 @dataclass(slots=True)

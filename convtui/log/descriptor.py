@@ -1,9 +1,25 @@
-"""Checks file descriptors that other code in the process may have closed or reused."""
+"""File descriptors: private files, complete writes, and whether other code has closed one."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
+
+
+def open_private(path: Path, flags: int) -> int:
+    """Opens a file for writing with mode 0600, whatever the umask."""
+    fd = os.open(path, os.O_WRONLY | flags, 0o600)
+    if hasattr(os, "fchmod"):
+        os.fchmod(fd, 0o600)
+    return fd
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Writes all of `data`; `os.write()` may write only a part."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
 
 
 def same_file(fd: int) -> Callable[[], bool]:

@@ -75,10 +75,11 @@ class TurnDetail:
     @property
     def response(self) -> RecordDict | None:
         """The last complete reply."""
-        for record in reversed(self.records):
-            if record.get("type") == "llm.response":
-                return record
-        return None
+        return self.last("llm.response")
+
+    def last(self, *types: str) -> RecordDict | None:
+        """The last record of some types; None without any."""
+        return next((r for r in reversed(self.records) if r.get("type") in types), None)
 
     @property
     def raw(self) -> str | None:
@@ -101,10 +102,10 @@ class TurnDetail:
     @property
     def shown(self) -> str | None:
         """The text as committed or discarded; before either, as processed."""
-        for record in reversed(self.records):
-            if record.get("type") in _SHOWN:
-                return record.get("text")
-        return None
+        record = self.last(
+            "turn.committed", "turn.discarded", "turn.inactive", "response.processed"
+        )
+        return None if record is None else record.get("text")
 
     @property
     def decided(self) -> list[RecordDict]:
@@ -114,10 +115,8 @@ class TurnDetail:
     @property
     def draft(self) -> str:
         """What a human did with a draft: `sent`, `edited` or `replaced`; empty without a draft."""
-        for record in reversed(self.records):
-            if record.get("type") == "turn.committed":
-                return str(record.get("draft") or "")
-        return ""
+        committed = self.last("turn.committed")
+        return "" if committed is None else str(committed.get("draft") or "")
 
     def call_of(self, record: RecordDict) -> Call | None:
         """The call that a decision was made in."""
@@ -127,10 +126,7 @@ class TurnDetail:
     @property
     def matches(self) -> list[dict[str, Any]]:
         """The signals of the last extraction."""
-        for record in reversed(self.records):
-            if record.get("type") == "signals.extracted":
-                return as_list(record.get("matches"))
-        return []
+        return as_list((self.last("signals.extracted") or {}).get("matches"))
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -156,61 +152,82 @@ def sort_records(
     detail = TurnDetail(session, number, speaker, list(records))
     calls: dict[int, Call] = {}
     open_tools: dict[str, int] = {}
-
-    def stage_run(record: RecordDict) -> StageRun:
-        return _stage_run(detail, _number(record, "attempt"), _number(record, "revision"))
-
     for record in detail.records:
-        kind = record.get("type")
-        call = calls.get(_number(record, "call", -1))
-        if kind == "llm.request":
-            call = Call(
-                _number(record, "seq", 0),
-                str(record.get("side", "")),
-                _number(record, "attempt"),
-                _number(record, "round"),
-                record,
-            )
-            calls[call.seq] = call
-            detail.calls.append(call)
-        elif kind == "llm.partial" and call is not None:
-            call.partial = call.partial[: _number(record, "offset", 0)] + str(
-                record.get("text", "")
-            )
-        elif kind == "llm.response" and call is not None:
-            call.response = record
-        elif kind == "llm.failed" and call is not None:
-            call.failed = record
-        elif kind == "llm.retry" and call is not None:
-            call.retries.append(record)
-        elif kind == "signals.extracted":
-            stage_run(record).signals = record
-        elif kind == "response.processed":
-            stage_run(record).processed = record
-        elif kind == "turn.discarded":
-            stage_run(record).discarded = record
-        elif kind == "turn.committed":
-            stage_run(record).committed = record
-        elif kind == "tool.called":
-            open_tools[str(record.get("id"))] = len(detail.tools)
-            detail.tools.append((record, None))
-        elif kind == "tool.returned":
-            index = open_tools.pop(str(record.get("id")), None)
-            if index is None:
-                detail.tools.append((record, record))
-            else:
-                detail.tools[index] = (detail.tools[index][0], record)
+        kind = str(record.get("type"))
+        if kind.startswith("llm."):
+            _add_to_calls(detail, calls, record)
+        elif kind.startswith("tool."):
+            _add_to_tools(detail, open_tools, record)
+        elif kind in _STAGE_TYPES:
+            _add_to_stage_runs(detail, record)
         elif kind == "provider.output":
             detail.outputs.append(record)
         elif kind == "warning":
             detail.warnings.append(record)
         elif kind in ("user.decided", "user.ended"):
             detail.decisions.append(record)
-        elif isinstance(kind, str) and kind.startswith(("debug.", "turn.cancelled", "turn.skip")):
+        elif kind.startswith(("debug.", "turn.cancelled", "turn.skip")):
             detail.debug.append(record)
             if kind == "turn.cancelled":
                 _cancel(detail.calls, record)
     return detail
+
+
+def _add_to_calls(detail: TurnDetail, calls: dict[int, Call], record: RecordDict) -> None:
+    kind = record["type"]
+    if kind == "llm.request":
+        call = Call(
+            _number(record, "seq", 0),
+            str(record.get("side", "")),
+            _number(record, "attempt"),
+            _number(record, "round"),
+            record,
+        )
+        calls[call.seq] = call
+        detail.calls.append(call)
+        return
+    known = calls.get(_number(record, "call", -1))
+    if known is None:
+        return
+    if kind == "llm.partial":
+        before = known.partial[: _number(record, "offset", 0)]
+        known.partial = before + str(record.get("text", ""))
+    elif kind == "llm.response":
+        known.response = record
+    elif kind == "llm.failed":
+        known.failed = record
+    elif kind == "llm.retry":
+        known.retries.append(record)
+
+
+def _add_to_tools(detail: TurnDetail, open_tools: dict[str, int], record: RecordDict) -> None:
+    """Adds a call or a result; `open_tools` has the indexes of calls without a result, by id."""
+    identity = str(record.get("id"))
+    if record["type"] == "tool.called":
+        open_tools[identity] = len(detail.tools)
+        detail.tools.append((record, None))
+    elif record["type"] == "tool.returned":
+        index = open_tools.pop(identity, None)
+        if index is None:
+            detail.tools.append((record, record))
+        else:
+            detail.tools[index] = (detail.tools[index][0], record)
+
+
+_STAGE_TYPES = ("signals.extracted", "response.processed", "turn.discarded", "turn.committed")
+
+
+def _add_to_stage_runs(detail: TurnDetail, record: RecordDict) -> None:
+    run = _stage_run(detail, _number(record, "attempt"), _number(record, "revision"))
+    kind = record["type"]
+    if kind == "signals.extracted":
+        run.signals = record
+    elif kind == "response.processed":
+        run.processed = record
+    elif kind == "turn.discarded":
+        run.discarded = record
+    else:
+        run.committed = record
 
 
 def _cancel(calls: Sequence[Call], record: RecordDict) -> None:
@@ -218,9 +235,6 @@ def _cancel(calls: Sequence[Call], record: RecordDict) -> None:
     if calls and calls[-1].response is None and calls[-1].failed is None:
         calls[-1].cancelled = True
         calls[-1].partial = str(record.get("partial") or calls[-1].partial)
-
-
-_SHOWN = ("turn.committed", "turn.discarded", "turn.inactive", "response.processed")
 
 
 def _stage_run(detail: TurnDetail, attempt: int, revision: int) -> StageRun:

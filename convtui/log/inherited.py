@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Final
 
 from convtui.errors import LogError
 from convtui.log.notes import Address, Inherited, Notes
-from convtui.log.parents import find_parent, parent_of
+from convtui.log.parents import MAX_GENERATIONS, find_parent, parent_of
 from convtui.records.codec import RecordDict
 from convtui.records.fields import read_record
-
-_DEPTH: Final = 100
-"""Maximum number of generations."""
 
 
 def inherited_notes(path: Path) -> dict[Address, tuple[Inherited, ...]]:
@@ -29,7 +25,7 @@ def inherited_notes(path: Path) -> dict[Address, tuple[Inherited, ...]]:
     # The notes of nearer parents are kept when a farther one is missing.
     with contextlib.suppress(LogError, OSError, ValueError):
         header, shared = _read_beginning(path)
-        for _ in range(_DEPTH):
+        for _ in range(MAX_GENERATIONS):
             parent = parent_of(header)
             if parent is None or not shared:
                 break

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from convtui.errors import LogError
 from convtui.log.detail import TurnDetail, read_turn, request_messages
@@ -20,8 +20,8 @@ from convtui.records.codec import RecordDict
 from convtui.text.boundary import visible_line
 from convtui.transcript.fold import Transcript, Turn
 
-_DEPTH = 100
-"""Maximum number of generations."""
+MAX_GENERATIONS: Final = 100
+"""Parent logs that are followed at most."""
 
 _Open = tuple[LogReader, RecordFile]
 
@@ -88,7 +88,6 @@ class Ancestry:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Closes every log that was opened."""
         with self._lock:
             for log in self._logs.values():
                 if not isinstance(log, str):
@@ -106,7 +105,7 @@ class Ancestry:
         header = transcript.header
         self.problem = ""
         with self._lock:
-            for _ in range(_DEPTH):
+            for _ in range(MAX_GENERATIONS):
                 parent = self._parent(header, path)
                 if parent is None:
                     return None

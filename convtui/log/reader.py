@@ -106,7 +106,6 @@ class LogReader:
         self.close()
 
     def close(self) -> None:
-        """Closes the file."""
         self._file.close()
 
     @property
@@ -350,12 +349,10 @@ class Log:
         self.close()
 
     def close(self) -> None:
-        """Closes the file."""
         self._reader.close()
 
     @property
     def reader(self) -> LogReader:
-        """Reads single records."""
         return self._reader
 
     @property

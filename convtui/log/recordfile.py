@@ -41,7 +41,6 @@ class RecordFile:
             raise LogError(f"{path}: cannot be read: {error.strerror}") from error
 
     def close(self) -> None:
-        """Closes the file."""
         self._file.close()
 
     def read(self, ordinal: int) -> RecordDict:

@@ -71,7 +71,6 @@ class RecordedReply:
 
     @property
     def hook_failed(self) -> bool:
-        """Whether a hook failed on it."""
         return self.outcome == "failed" or bool(self.supplied)
 
     def note_change(self, what: str, record: RecordDict) -> None:
@@ -83,7 +82,6 @@ class RecordedReply:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The metadata that the provider gave with the reply."""
         return as_object(self.rounds[-1].get("metadata")) if self.rounds else {}
 
 
@@ -160,7 +158,7 @@ class RecordedReplies:
                 human=bool(record.get("human")),
             )
 
-    def _of(self, record: RecordDict) -> RecordedReply | None:
+    def _reply_of(self, record: RecordDict) -> RecordedReply | None:
         """The attempt of a record; None for a call outside turns, such as a compression."""
         if record.get("side") != "provider" or record.get("turn") is None:
             return None
@@ -170,7 +168,7 @@ class RecordedReplies:
         return self.current
 
     def _response(self, record: RecordDict) -> None:
-        reply = self._of(record)
+        reply = self._reply_of(record)
         if reply is not None:
             raw = record["raw"]
             if reply.rounds and reply.raw.strip() and reply.rounds[-1].get("tool_calls"):
@@ -182,7 +180,7 @@ class RecordedReplies:
             reply.broken = reply.supplied = ""
 
     def _edited(self, record: RecordDict) -> None:
-        reply = self._of(record)
+        reply = self._reply_of(record)
         if reply is None or not reply.rounds or record["field"] not in ("raw", "text"):
             return
         if record["field"] == "raw":
@@ -200,7 +198,7 @@ class RecordedReplies:
             if reply is not None and (reply.session, reply.turn) == address:
                 reply.note_change("ending", record)
             return
-        reply = self._of(record) if what in ("discard", "ending") else None
+        reply = self._reply_of(record) if what in ("discard", "ending") else None
         if reply is None:
             return
         if what == "discard" and reply.judged is None:
@@ -208,7 +206,7 @@ class RecordedReplies:
         reply.note_change(str(what), record)
 
     def _held(self, record: RecordDict) -> None:
-        reply = self._of(record) if record.get("reason") == "error" else None
+        reply = self._reply_of(record) if record.get("reason") == "error" else None
         if reply is not None:
             error = record.get("error")
             hook = str(error.get("hook")) if isinstance(error, dict) else ""
@@ -222,17 +220,17 @@ class RecordedReplies:
             reply.broken = ""
 
     def _signals(self, record: RecordDict) -> None:
-        reply = self._of(record)
+        reply = self._reply_of(record)
         if reply is not None:
             reply.matches = [dict(match) for match in record["matches"]]
 
     def _processed(self, record: RecordDict) -> None:
-        reply = self._of(record)
+        reply = self._reply_of(record)
         if reply is not None:
             reply.text = record["text"]
 
     def _discarded(self, record: RecordDict) -> None:
-        reply = self._of(record)
+        reply = self._reply_of(record)
         if reply is None:
             return
         if reply.matches is None and isinstance(record.get("signals"), list):
@@ -243,7 +241,7 @@ class RecordedReplies:
         self._finish("discarded")
 
     def _committed(self, record: RecordDict) -> None:
-        reply = self._of(record)
+        reply = self._reply_of(record)
         if reply is None:
             return
         if reply.text is None and not record.get("edited"):
@@ -280,7 +278,7 @@ _HANDLERS: Final = {
 }
 
 
-def collect(records: Iterable[RecordDict]) -> RecordedReplies:
+def collect_replies(records: Iterable[RecordDict]) -> RecordedReplies:
     """The replies among the records of a log."""
     replies = RecordedReplies()
     for record in records:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from convtui.log.descriptor import open_private, write_all
 from convtui.log.names import tool_results_path
 
 
@@ -30,14 +31,11 @@ class ToolResultsFile:
     def add(self, seq: int, call: str, name: str, text: str) -> bool:
         """Appends one result; whether it could be written."""
         data = {"seq": seq, "id": call, "name": name, "text": self._clean(text)}
-        line = memoryview(json.dumps(data, separators=(",", ":")).encode() + b"\n")
+        line = json.dumps(data, separators=(",", ":")).encode() + b"\n"
         try:
-            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            fd = open_private(self.path, os.O_CREAT | os.O_APPEND)
             try:
-                if hasattr(os, "fchmod"):
-                    os.fchmod(fd, 0o600)
-                while line:
-                    line = line[os.write(fd, line) :]
+                write_all(fd, line)
             finally:
                 os.close(fd)
         except OSError as error:

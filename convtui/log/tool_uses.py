@@ -163,8 +163,6 @@ def waiting_uses(drafts: Iterable[Any]) -> list[ToolUse]:
 
 @dataclass(slots=True)
 class _RequestedCall:
-    """A tool call in a model's reply."""
-
     order: tuple[int, int]
     arguments: str
 

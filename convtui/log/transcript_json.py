@@ -139,10 +139,7 @@ def _turn(log: Log, turn: Turn, note: TurnNote) -> dict[str, Any]:
 
 def _noticed(detail: TurnDetail) -> list[Any]:
     """What the text checks noticed about the committed text, with their rules and spans."""
-    for record in reversed(detail.records):
-        if record.get("type") == "turn.committed":
-            return as_list(record.get("flags"))
-    return []
+    return as_list((detail.last("turn.committed") or {}).get("flags"))
 
 
 def _stage(record: RecordDict) -> dict[str, Any]:

@@ -277,7 +277,6 @@ def _encode_body(body: Body | None) -> dict[str, Any] | None:
 
 
 def _shared_length(a: str, b: str) -> int:
-    """The length of the longest common prefix."""
     end = min(len(a), len(b))
     if a[:end] == b[:end]:
         return end

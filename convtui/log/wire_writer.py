@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
-from convtui.log.descriptor import same_file
+from convtui.log.descriptor import open_private, same_file, write_all
 from convtui.log.wire import (
     KEEP_LAST,
     Body,
@@ -218,9 +218,7 @@ class WireLog:
         fd = self._fd if self._fd is not None else self._open()
         self._n += 1
         exchange.n = self._n
-        line = memoryview(self._encoder.line(exchange))
-        while line:
-            line = line[os.write(fd, line) :]
+        write_all(fd, self._encoder.line(exchange))
         self._droppable += not exchange.failed
         # Compacting at twice the number rewrites each exchange once on average.
         if self.mode == "failures+last" and self._droppable >= 2 * self._last:
@@ -231,22 +229,22 @@ class WireLog:
         if self.path.exists():
             # Rewriting also removes a torn last line, to which the next would be appended.
             exchanges = read_wire(self.path)
-            self._encoder = rewrite(self.path, exchanges)
             self._n = max((exchange.n for exchange in exchanges), default=0)
-            self._droppable = sum(not exchange.failed for exchange in exchanges)
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        if hasattr(os, "fchmod"):
-            os.fchmod(self._fd, 0o600)
+            self._rewrite(exchanges)
+        self._fd = open_private(self.path, os.O_CREAT | os.O_APPEND)
         self._is_wire = same_file(self._fd)
         return self._fd
 
     def _compact(self) -> None:
-        kept = list(keep_last(read_wire(self.path), self._last))
+        exchanges = list(keep_last(read_wire(self.path), self._last))
         self._close_file()
-        self._encoder = rewrite(self.path, kept)
-        self._droppable = sum(not exchange.failed for exchange in kept)
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+        self._rewrite(exchanges)
+        self._fd = open_private(self.path, os.O_APPEND)
         self._is_wire = same_file(self._fd)
+
+    def _rewrite(self, exchanges: list[Exchange]) -> None:
+        self._encoder = rewrite(self.path, exchanges)
+        self._droppable = sum(not exchange.failed for exchange in exchanges)
 
     def _close_file(self) -> None:
         if self._fd is not None:

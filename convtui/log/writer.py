@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from convtui.errors import FileError, LogError
-from convtui.log.descriptor import same_file
+from convtui.log.descriptor import open_private, same_file, write_all
 from convtui.log.names import lock_path
 from convtui.records.models import Record, RecordDict, Termination, Trailer, encode
 from convtui.secrets.redactor import Redactor
@@ -50,13 +50,10 @@ class LogWriter:
         except OSError as error:
             raise LogError(_cannot_write(path, error)) from error
         try:
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            self._fd = open_private(path, os.O_CREAT | os.O_EXCL | os.O_APPEND)
         except OSError as error:
             self._release_lock()
             raise LogError(_cannot_write(path, error)) from error
-        if hasattr(os, "fchmod"):
-            # The mode must not depend on the umask.
-            os.fchmod(self._fd, 0o600)
         self._is_log = same_file(self._fd)
         self._identity = os.fstat(self._fd)
         self._started = time.monotonic()
@@ -121,12 +118,10 @@ class LogWriter:
         return data, offset, line
 
     def _append(self, line: bytes) -> None:
-        view = memoryview(line)
         try:
             if not self._is_log():
                 self._reopen()
-            while view:
-                view = view[os.write(self._fd, view) :]
+            write_all(self._fd, line)
         except OSError as error:
             self._broken = error
             with contextlib.suppress(OSError):

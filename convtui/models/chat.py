@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from convtui.errors import EndpointError
 from convtui.models.base import Delta, Usage
 from convtui.models.parts import message_delta
 
@@ -24,24 +25,6 @@ _FINISH: Final = {
     **dict.fromkeys(("tool_use", "tool_call"), "tool_calls"),
     **dict.fromkeys(("content_filtered", "safety", "sensitive"), "content_filter"),
 }
-
-
-class EndpointError(Exception):
-    """An error object where a reply was expected, under status 200.
-
-    `body` is the object, `status_code` the status that it names, else 500.
-    """
-
-    def __init__(self, error: Any) -> None:
-        body = dict(error) if isinstance(error, Mapping) else {"message": str(error)}
-        self.body = body
-        self.code = body.get("code")
-        self.type = body.get("type")
-        claimed = str(self.code or "")
-        self.status_code = (
-            int(claimed) if claimed.isdecimal() and 400 <= int(claimed) < 600 else 500
-        )
-        super().__init__(str(body.get("message") or body))
 
 
 def error_in(data: Mapping[str, Any]) -> Any:

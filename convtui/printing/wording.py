@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, TextIO
 
 from convtui.records.codec import RecordDict
@@ -170,3 +171,21 @@ def parts_words(response: RecordDict) -> list[str]:
         else:
             words.append(f"[{visible_line(str(kind or 'unknown'), 80)} part, not shown]")
     return words
+
+
+def made_on(created_at: float) -> str:
+    """The day a warm template was made; `?` where that is not known."""
+    try:
+        return f"{datetime.fromtimestamp(created_at):%Y-%m-%d}" if created_at > 0 else "?"
+    except (ValueError, OSError, OverflowError):
+        return "?"
+
+
+def message_words(message: Mapping[str, Any], *, ids: bool = False) -> str:
+    """What a message of a warm template says or calls, with the ids of its calls."""
+    lines = []
+    for call in message.get("tool_calls") or ():
+        words = f"calls {call['function']['name']} {call['function']['arguments']}"
+        lines.append(words + f"  ({call['id']})" * ids)
+    content = message.get("content")
+    return "\n".join([*lines, *([str(content)] if content is not None else [])])

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
+from convtui.errors import ThreadExit
 from convtui.models.base import Delta, Message, ModelClients, Reply
 from convtui.text.causes import describe_one
 from convtui.text_checks.reasoning import is_inside, reasoning_spans
@@ -167,7 +168,8 @@ class RestoreState:
 class Provider:
     """Base class of providers; every part is optional but one of the two ways to answer.
 
-    Override `generate_response` (simple) or `respond` (streaming, usage, tool calls). Hooks work
+    Override `generate_response` (simple) or `respond` (streaming, usage, tool calls). What is here
+    is what holds without a hook; `convtui.scenario.provider_hooks` has a row for each. Hooks work
     on the provider's own replies: `extract_signals` and `post_process_response` both get the raw
     text, once each, in that order.
     """
@@ -269,7 +271,7 @@ async def in_thread(function: Callable[..., Any], /, *arguments: Any, **named: A
             value = context.run(function, *arguments, **named)
         except (SystemExit, KeyboardInterrupt, StopIteration, GeneratorExit) as failure:
             # None of these may travel through a future: they would end the loop, or confuse it.
-            error = ThreadExit(failure)
+            error = ThreadExit(failure, describe_one(failure))
         except BaseException as failure:  # noqa: BLE001 - handed to the caller, whatever it is
             error = failure
         with contextlib.suppress(RuntimeError):
@@ -277,28 +279,3 @@ async def in_thread(function: Callable[..., Any], /, *arguments: Any, **named: A
 
     threading.Thread(target=run, name="convtui-provider", daemon=True).start()
     return await done
-
-
-class ThreadExit(Exception):  # noqa: N818 - carries what ended the thread; it is not the failure
-    """`sys.exit()` and the like in a thread; `cause` is what was raised."""
-
-    def __init__(self, cause: BaseException) -> None:
-        self.cause = cause
-        super().__init__(describe_one(cause))
-
-
-HOOKS = (
-    "setup",
-    "cleanup",
-    "prepare_sessions",
-    "enter_session",
-    "finish_and_reset_session",
-    "generate_response",
-    "respond",
-    "extract_signals",
-    "post_process_response",
-    "should_discard_response",
-    "restore",
-)
-"""The names a provider class may define; used to tell which are the developer's own and to warn
-of names that are nearly one of these."""

@@ -18,14 +18,16 @@ from typing import Any
 
 from convtui.errors import ProviderLoadError, did_you_mean, listed
 from convtui.models.base import ModelClients
-from convtui.providers.base import HOOKS, Provider
+from convtui.providers.base import Provider
 from convtui.providers.call_shape import CallShape, read_call_shape
 from convtui.providers.construct import Accepted, Construction
 from convtui.providers.function import FunctionProvider
 from convtui.providers.own_modules import OwnModules
 from convtui.providers.signatures import check_signatures
 from convtui.providers.vera import adapter, interface
+from convtui.providers.vera import hooks as vera_hooks
 from convtui.providers.vera import loader as vera_loader
+from convtui.scenario.provider_hooks import HOOKS, METHODS
 from convtui.scenario.provider_spec import ProviderSpec, source_names
 from convtui.text.causes import describe, repr_of
 from convtui.text.tracebacks import location, own_frames
@@ -142,7 +144,7 @@ def load_provider(
         provider.system_prompt = settings.system_prompt
     if not provider.name:
         provider.name = type(provider).__name__
-    known = adapter.HOOKS if loaded.kind == "vera" else HOOKS
+    known = vera_hooks.NAMES if loaded.kind == "vera" else [hook.name for hook in METHODS]
     loaded.hooks = {hook: owner(provider, hook) for hook in known}
     return loaded
 
@@ -428,7 +430,7 @@ def owner(provider: Provider, hook: str) -> str:
 def near_names(cls: type) -> list[tuple[str, str]]:
     """Methods of a class whose names are nearly those of hooks it does not define."""
     found: list[tuple[str, str]] = []
-    wanted = [*HOOKS, "termination_signals", "first_speaker", "system_prompt"]
+    wanted = [hook.name for hook in HOOKS]
     for name in dir(cls):
         if name.startswith("__") or name in wanted or hasattr(Provider, name):
             continue

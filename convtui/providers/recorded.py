@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from convtui.errors import ConvtuiError, ProviderError, ProviderLoadError
 from convtui.log.reader import open_log
-from convtui.log.replies import RecordedReply, collect
+from convtui.log.replies import RecordedReply, collect_replies
 from convtui.log.requests import canonical, rebuild
 from convtui.models.base import Delta, Message, ToolCallDelta, Usage
 from convtui.providers.base import Provider, Request, SignalMatch
@@ -58,7 +58,7 @@ class RecordedProvider(Provider):
                 records = list(log.records())
         except ConvtuiError as error:
             raise ProviderLoadError(str(error)) from error
-        found = collect(records)
+        found = collect_replies(records)
         if not found.replies:
             raise ProviderLoadError(f"{self.path}: there are no replies of a provider in this log")
         self._by_seq = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -18,3 +19,8 @@ def as_list(value: Any) -> list[Any]:
 def as_text(value: Any) -> str:
     """Text; empty for anything else."""
     return value if isinstance(value, str) else ""
+
+
+def drop_none(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of an object: the values that are not None."""
+    return {name: value for name, value in data.items() if value is not None}

@@ -15,6 +15,7 @@ from convtui.errors import DataFileError, Problem, UsageError, did_you_mean
 from convtui.files.yaml import dotted, parse_value
 from convtui.scenario.persona import load_persona
 from convtui.scenario.provider_spec import absolute, parse_provider_spec
+from convtui.scenario.simulators.registry import kinds, written_kind
 from convtui.warm.names import is_path
 
 # Flag names to the key they set. Flags that change the shape of data are handled by name below.
@@ -152,12 +153,9 @@ class _Merge:
     def user_model(self) -> None:
         if "user_model" not in self.given:
             return
-        brief = self.data["persona"].get("responder")
-        if isinstance(brief, dict) and brief.get("model"):
-            key: tuple[str, ...] = ("persona", "responder", "model")
-        else:
-            key = ("persona", "model")
-        self._put("user_model", key, self.given["user_model"])
+        kind = written_kind(self.data["persona"])
+        key = kind.model_key(self.data["persona"]) if kind is not None else "model"
+        self._put("user_model", ("persona", *key.split(".")), self.given["user_model"])
 
     def values(self) -> None:
         """The flags that set one key each."""
@@ -194,7 +192,7 @@ def keys_set_by(flags: Mapping[str, Any]) -> set[str]:
     if "persona" in given:
         keys.add("persona")
     if "user_model" in given:
-        keys |= {"persona.model", "persona.responder.model"}
+        keys |= {f"persona.{key}" for kind in kinds() for key in kind.model_keys}
     keys |= given & {"persona_template", "persona_context_template", "persona_reminder"}
     for item in _settings(flags.get("set") or flags.get("set_")):
         keys.add(".".join(part.strip() for part in str(item).partition("=")[0].split(".")))

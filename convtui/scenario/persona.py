@@ -3,66 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import (
-    Field,
-    ModelWrapValidatorHandler,
-    PrivateAttr,
-    Strict,
-    field_validator,
-    model_validator,
-)
+from pydantic import ModelWrapValidatorHandler, PrivateAttr, create_model, model_validator
 
 from convtui.errors import UsageError, did_you_mean, listed
 from convtui.files.yaml import load_yaml, read_text, validate
-from convtui.scenario.parts import StrictModel, at_key, check_signals, not_blank
 from convtui.scenario.persona_table import CONTEXT, PersonaTable, fill_template, read_persona_table
 from convtui.scenario.provider_spec import absolute
-from convtui.scenario.responder_brief import ResponderBrief
+from convtui.scenario.simulators.kind import PersonaKeys, SimulatorKind
+from convtui.scenario.simulators.registry import MODULES, guess, kind_of, kinds
 
-SimulatorKind = Literal["scripted", "llm", "responder", "demo", "human"]
-TurnNumber = Annotated[int, Strict(), Field(ge=1)]
+if TYPE_CHECKING:
+    # What a type checker can know: the kinds that are listed may be others when this runs.
+    from convtui.scenario.simulators.llm import LlmKeys
+    from convtui.scenario.simulators.responder import ResponderKeys
+    from convtui.scenario.simulators.scripted import ScriptedKeys
+
+    KindName = str
+
+    class Keys(ScriptedKeys, LlmKeys, ResponderKeys):
+        """The keys of every kind."""
+
+else:
+    KindName = Literal[tuple(MODULES)]
+    Keys = create_model(
+        "Keys", __base__=(*(kind.keys for kind in kinds() if kind.keys), PersonaKeys)
+    )
 
 
-class Persona(StrictModel):
+class Persona(Keys):
     """Who the simulated user is: name, prompt or brief, opening, kind of simulator."""
 
-    name: str
-    """Shown everywhere; part of log file names."""
-    simulator: SimulatorKind
-    """What speaks for it. Guessed when left out: a responder by its brief, scripted by a list in
-    `script`, else llm."""
-    task: str = ""
-    """What the user wants."""
-    opening: str | None = None
-    """The first message, said without a model call."""
-    script: list[str] | dict[TurnNumber, str] | None = None
-    """Utterances in order; the first is the opening, unless there is one. They are all that a
-    scripted persona says, and what an llm persona (with `simulator: llm` written out) says before
-    its model goes on. Or single turns of an llm persona, by turn number: {3: text}."""
-    prompt: str | None = None
-    """Who an llm persona is."""
-    template: str | None = None
-    """The system prompt of an llm persona; `{persona}` and `{task}` are replaced once."""
-    end_sentinel: str = "<end>"
-    """What an llm persona writes when it is done."""
-    sentinel_keeps_text: bool = False
-    """Whether the text around the sentinel is said before the session ends."""
-    reminder: str | None = None
-    """Put before the last provider message in an llm persona's request."""
-    params: dict[str, Any] = Field({})
-    """Parameters of its model calls, such as temperature or api_base."""
-    model: str | None = None
-    """A litellm model, for llm and responder."""
-    responder: ResponderBrief | None = None
-    """The brief of a responder."""
-    termination_signals: list[str] = Field([])
-    """Strings in the persona's raw reply that end the session."""
-
+    simulator: KindName
     _source: str | None = PrivateAttr(default=None)
 
     @property
@@ -71,83 +46,31 @@ class Persona(StrictModel):
         return self._source
 
     @property
+    def kind(self) -> SimulatorKind:
+        """What there is to say about what speaks for it."""
+        kind = kind_of(self.simulator)
+        assert kind is not None
+        return kind
+
+    @property
+    def asked_model(self) -> str | None:
+        """The model that its simulator calls; None where it calls none, or none is named."""
+        return self.kind.model_of(self.model_dump(exclude_unset=True))
+
+    @property
     def needs_model(self) -> bool:
         """Whether its simulator calls a model and none is named."""
-        if self.simulator == "llm":
-            return self.model is None
-        if self.simulator == "responder":
-            return self.model is None and (self.responder is None or self.responder.model is None)
-        return False
+        return bool(self.kind.model_keys) and self.asked_model is None
 
     @model_validator(mode="wrap")
     @classmethod
     def _guess(cls, data: object, handler: ModelWrapValidatorHandler[Persona]) -> Persona:
         if not isinstance(data, dict) or data.get("simulator") is not None:
             return handler(data)
-        persona = handler({**data, "simulator": guess_simulator(data)})
+        persona = handler({**data, "simulator": guess(data)})
         # A guess is none of the keys that somebody wrote: it is made again when they change.
         persona.model_fields_set.discard("simulator")
         return persona
-
-    @property
-    def guessed(self) -> bool:
-        """Whether its simulator was guessed from its keys, not written."""
-        return "simulator" not in self.model_fields_set
-
-    _name = field_validator("name")(not_blank)
-    _signals = field_validator("termination_signals")(check_signals)
-
-    @field_validator("end_sentinel")
-    @classmethod
-    def _sentinel(cls, value: str) -> str:
-        if not value.strip():
-            raise ValueError("an empty end_sentinel would match everything; leave the key out")
-        return value
-
-    @field_validator("script", mode="before")
-    @classmethod
-    def _script(cls, value: object) -> object:
-        if value in ([], {}):
-            raise ValueError("an empty script says nothing; write at least one utterance")
-        if value is not None and not isinstance(value, (list, dict)):
-            raise ValueError("must be a list of utterances, or a mapping like {3: text}")
-        # Told here because a mistake in a choice of two forms is reported once for each form.
-        for where, item in value.items() if isinstance(value, dict) else enumerate(value or []):
-            if isinstance(value, dict) and (not isinstance(where, int) or where < 1):
-                raise ValueError(f"{where!r} is no turn number; write whole numbers from 1")
-            if not isinstance(item, str):
-                place = f"turn {where}" if isinstance(value, dict) else f"utterance {where + 1}"
-                raise ValueError(f"{place} must be text; put {item!r} in quotes")
-        return value
-
-    @model_validator(mode="after")
-    def _fits(self) -> Persona:
-        if self.simulator == "responder" and self.responder is None:
-            raise at_key("simulator", "a responder needs the key 'responder' with its instructions")
-        if self.simulator != "responder" and self.responder is not None:
-            raise at_key("responder", f"a brief is for simulator: responder, not {self.simulator}")
-        if isinstance(self.script, dict) and self.simulator != "llm":
-            raise at_key(
-                "script",
-                "a mapping fixes single turns of an llm persona, not of a"
-                f" {self.simulator} one; write a list of utterances",
-            )
-        if self.script is not None and self.simulator == "responder":
-            raise at_key(
-                "script", "a script and a responder exclude each other; use one or the other"
-            )
-        if self.simulator == "scripted" and not self.says_first:
-            raise at_key(
-                "simulator",
-                "a scripted persona needs the key 'script' with a list (or 'opening' or 'task',"
-                " and follow_up_prompts in the scenario)",
-            )
-        return self
-
-    @property
-    def says_first(self) -> bool:
-        """Whether its first words are written down, so that no model is needed for them."""
-        return isinstance(self.script, list) or bool(self.opening or self.task)
 
     @classmethod
     def load(cls, path: Path | str) -> Persona:
@@ -163,50 +86,28 @@ class Persona(StrictModel):
         return copy
 
 
-def guess_simulator(data: Mapping[Any, Any]) -> SimulatorKind:
-    """What speaks for a persona that does not say: by the keys it has."""
-    if data.get("responder") is not None:
-        return "responder"
-    script = data.get("script")
-    if isinstance(script, list):
-        return "scripted"
-    return "llm"
-
-
 def with_follow_ups(persona: object) -> object:
-    """A persona of a scenario with follow-up prompts: scripted, when its simulator is guessed.
+    """A persona of a scenario with follow-up prompts: where its simulator is guessed, one that
+    says them if it can.
 
     `persona` is a `Persona`, or what a file holds in its place, right or wrong.
     """
     if isinstance(persona, Persona):
-        follows = persona.guessed and persona.simulator == "llm" and persona.says_first
-        follows = follows and not persona.script
-        return persona.model_copy(update={"simulator": "scripted"}) if follows else persona
+        if persona.guessed:
+            kind = guess(persona.model_dump(exclude_unset=True), follow_ups=True)
+            if kind != persona.simulator:
+                return persona.model_copy(update={"simulator": kind})
+        return persona
     if not isinstance(persona, dict) or persona.get("simulator") is not None:
         return persona
-    first = any(isinstance(persona.get(key), str) and persona[key] for key in ("opening", "task"))
-    if first and persona.get("script") is None and persona.get("responder") is None:
-        return {**persona, "simulator": "scripted"}
-    return persona
+    kind = guess(persona, follow_ups=True)
+    return persona if kind == guess(persona) else {**persona, "simulator": kind}
 
 
 def check_follow_ups(persona: Persona) -> None:
     """Whether somebody says follow-up prompts. Raises ValueError when nobody can."""
-    if persona.simulator == "responder":
-        raise ValueError(
-            "responder and follow_up_prompts are mutually exclusive; use one or the other"
-        )
-    if persona.simulator == "scripted":
-        return
-    if persona.simulator == "llm" and persona.guessed and persona.script is None:
-        raise ValueError(
-            "follow_up_prompts come after the persona's opening: give it 'opening' (or 'task',"
-            " said as it stands)"
-        )
-    raise ValueError(
-        f"follow_up_prompts are said as they stand, which persona {persona.name!r}"
-        f" (simulator: {persona.simulator}) contradicts; use one or the other"
-    )
+    if not persona.kind.says_follow_ups:
+        raise ValueError(persona.kind.no_follow_ups(persona))
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,6 @@ from convtui.scenario.persona import (
     with_follow_ups,
 )
 from convtui.scenario.provider_spec import ProviderSpec, absolute, parse_provider_spec
-from convtui.scenario.responder_brief import ResponderBrief
 from convtui.secrets.names import LogValues
 from convtui.secrets.public_scenario import public_scenario, scenario_secrets
 from convtui.secrets.redactor import Redactor
@@ -67,7 +66,6 @@ __all__ = [
     "Persona",
     "ProviderConfig",
     "ProviderSpec",
-    "ResponderBrief",
     "Retry",
     "Scenario",
     "SideBudget",

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from textwrap import indent
+from typing import Final, Literal, get_args
 
 from convtui.config.paths import writable_dir
 from convtui.errors import FileError, UsageError, did_you_mean, listed
+from convtui.scenario.provider_hooks import (
+    EXTRACT_SIGNALS,
+    GENERATE_RESPONSE,
+    METHODS,
+    POST_PROCESS_RESPONSE,
+    PREPARE_SESSIONS,
+    SHOULD_DISCARD_RESPONSE,
+    Hook,
+)
 
 Style = Literal["function", "class", "vera"]
 STYLES: tuple[Style, ...] = get_args(Style)
@@ -54,51 +64,33 @@ class Bot(Provider):
         """Keyword arguments come from `provider.options` in the scenario."""
         self.desk = desk
 
-    async def setup(self):
-        """Called once, before anything else: open connections here."""
+{hooks}'''
 
-    async def cleanup(self):
-        """Called once at the end, also after a failure: close them here."""
-
-    def prepare_sessions(self, session_types):
-        """The sessions to hold: may reorder them or put one before them."""
-        return session_types
-
-    async def enter_session(self, session_type):
-        """Called before every session, also the first."""
-
-    async def finish_and_reset_session(self, next_session_type):
-        """Called between two sessions only: forget the one that ended."""
-
-    async def generate_response(self, messages):
-        """The raw reply to the chat so far: call your model here."""
-        said = messages[-1]["content"].lower() if messages else ""
-        if "confirm" in said or "done" in said:
-            return "You will get a confirmation by mail. Have a good trip! [CASE CLOSED]"
-        if "refund" in said or "money back" in said:
-            return "<think>Cancelled trips are refunded.</think>I have asked for the refund."
-        if any(char.isdigit() for char in said):
-            return "<think>A booking number.</think>Thank you, I have found your booking."
-        return f"Hello, this is the {self.desk}. What is your booking number?"
-
-    def extract_signals(self, raw):
-        """The signals in the raw reply; by default every declared one, upper or lower case."""
-        return super().extract_signals(raw)
-
-    def post_process_response(self, text):
-        """What is said, made from the raw reply: here, without thoughts and signals."""
-        text = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
-        for signal in self.termination_signals:
-            text = text.replace(signal, "")
-        return text.strip()
-
-    def should_discard_response(self, signals):
-        """Whether a reply with these signals is dropped: here, replies that are errors."""
-        return any(match.signal == "[UPSTREAM ERROR]" for match in signals)
-
-    async def restore(self, state):
-        """Brings a new object to where a conversation stands; state.histories has what was said."""
-'''
+# What the hooks of the class do for the ferry desk; a hook without an entry is only described.
+_BODIES: Final = {
+    PREPARE_SESSIONS.name: "return session_types",
+    GENERATE_RESPONSE.name: '''\
+said = messages[-1]["content"].lower() if messages else ""
+if "confirm" in said or "done" in said:
+    return "You will get a confirmation by mail. Have a good trip! [CASE CLOSED]"
+if "refund" in said or "money back" in said:
+    return "<think>Cancelled trips are refunded.</think>I have asked for the refund."
+if any(char.isdigit() for char in said):
+    return "<think>A booking number.</think>Thank you, I have found your booking."
+return f"Hello, this is the {self.desk}. What is your booking number?"''',
+    EXTRACT_SIGNALS.name: """\
+# By default: every declared one, upper or lower case.
+return super().extract_signals(raw)""",
+    POST_PROCESS_RESPONSE.name: """\
+# Here: without thoughts and signals.
+text = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
+for signal in self.termination_signals:
+    text = text.replace(signal, "")
+return text.strip()""",
+    SHOULD_DISCARD_RESPONSE.name: """\
+# Here: replies that are errors.
+return any(match.signal == "[UPSTREAM ERROR]" for match in signals)""",
+}
 
 _VERA = '''\
 """A provider as VERA-MH wants it: this very file also works there.
@@ -232,6 +224,22 @@ class Starter:
     next_command: str
 
 
+def _class() -> str:
+    """The provider as a class, with every hook."""
+    methods = "\n".join(_method(hook) for hook in METHODS if hook.in_starter)
+    return _CLASS.replace("{hooks}", methods)
+
+
+def _method(hook: Hook) -> str:
+    arguments = ", ".join(("self", *(hook.arguments or ())))
+    lines = [
+        f"{'async ' * hook.awaited}def {hook.name}({arguments}):",
+        indent(f'"""{hook.sentence}"""', "    "),
+        *filter(None, [indent(_BODIES.get(hook.name, ""), "    ")]),
+    ]
+    return indent("\n".join(lines) + "\n", "    ")
+
+
 def starter_files(style: str = "function") -> dict[str, str]:
     """File name to text. Raises `UsageError` for an unknown style."""
     if style not in STYLES:
@@ -241,7 +249,7 @@ def starter_files(style: str = "function") -> dict[str, str]:
         )
     is_class = style != "function"
     return {
-        "my_provider.py": {"function": _FUNCTION, "class": _CLASS, "vera": _VERA}[style],
+        "my_provider.py": {"function": _FUNCTION, "class": _class(), "vera": _VERA}[style],
         "persona.yaml": _PERSONA,
         "scenario.yaml": _SCENARIO.format(
             target="Bot" if is_class else "answer",

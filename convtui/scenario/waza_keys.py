@@ -11,8 +11,8 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from convtui.scenario.parts import StrictModel, at_key
 from convtui.scenario.persona import Persona
-from convtui.scenario.responder_brief import Instructions, MaxFollowups, whole_brief
 from convtui.scenario.scenario import Scenario
+from convtui.scenario.simulators.responder import Instructions, MaxFollowups, whole_brief
 
 
 def _name(value: object) -> object:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from convtui.errors import ConversationError
-from convtui.models.base import Delta, Message, Reply
+from convtui.models.base import Delta, Message, ModelClients, Reply
 from convtui.providers.base import HistoryTurn, SignalMatch, match_signals
 from convtui.text_checks.reasoning import without_reasoning
 
@@ -142,6 +142,19 @@ class Asked:
     """Nothing is said of the answer, whatever it is."""
 
 
+@dataclass(slots=True, frozen=True)
+class Casting:
+    """What a simulator is made with beside its persona."""
+
+    models: ModelClients
+    follow_up_prompts: Sequence[str] = ()
+    """Said after what is written down; only kinds that say them get any."""
+    global_signal: str = ""
+    """What ends a session whoever says it."""
+    speed: float = 1.0
+    """How fast those speak that need no model; 0 is at once."""
+
+
 class UserSimulator:
     """Speaks for a persona. Base class of all kinds.
 
@@ -154,11 +167,20 @@ class UserSimulator:
 
     name: str = ""
     kind: str = ""
+    """What the persona's `simulator` says."""
     termination_signals: Sequence[str] = ()
     end_sentinel: str = ""
     """What its model writes when the persona is done; empty where it ends in another way."""
     overlay: Mapping[str, Any] = MappingProxyType({})
     """Parameters that a model is asked with in this attempt, laid over its own."""
+
+    @classmethod
+    def of(cls, persona: Any, casting: Casting) -> Self:
+        """One that speaks for `persona`, which has the keys of its kind.
+
+        Raises `UserSimulatorError` for one that cannot speak.
+        """
+        raise NotImplementedError
 
     async def setup(self) -> None:
         """Called once before the first session."""

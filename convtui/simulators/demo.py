@@ -5,9 +5,20 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from typing import Self
 
 from convtui.models.base import Delta, Reply
-from convtui.simulators.base import Asked, Decision, Say, Stop, UserAction, UserSimulator, View
+from convtui.scenario.simulators.kind import PersonaKeys
+from convtui.simulators.base import (
+    Asked,
+    Casting,
+    Decision,
+    Say,
+    Stop,
+    UserAction,
+    UserSimulator,
+    View,
+)
 
 _SCRIPT: dict[str, tuple[str, ...]] = {
     "intake": (
@@ -29,11 +40,14 @@ _GENERAL = ("Hello, I have a question about my trip.", "It is about next week.",
 class DemoSimulator(UserSimulator):
     """Speaks for Robin, word by word; decides to stop when the script of a session is done."""
 
-    kind = "demo"
-
     def __init__(self, *, name: str = "Robin", speed: float = 1.0) -> None:
         self.name = name
         self.speed = speed
+
+    @classmethod
+    def of(cls, persona: PersonaKeys, casting: Casting) -> Self:
+        """Speaks under the persona's name."""
+        return cls(name=persona.name, speed=casting.speed)
 
     def ask(self, view: View) -> Asked:
         """The next line of the session's script, or the decision to stop."""

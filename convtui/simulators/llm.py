@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 from convtui.errors import UserSimulatorError
 from convtui.models.base import Message, ModelClient, Reply
 from convtui.providers.base import SignalMatch, thought_signals
-from convtui.simulators.base import Asked, EndConversation, Say, UserAction, UserSimulator, View
+from convtui.scenario.simulators.llm import LlmKeys
+from convtui.simulators.base import (
+    Asked,
+    Casting,
+    EndConversation,
+    Say,
+    UserAction,
+    UserSimulator,
+    View,
+)
 from convtui.text_checks.reasoning import without_reasoning
 
 DEFAULT_TEMPLATE = """\
@@ -34,8 +44,6 @@ class LlmSimulator(UserSimulator):
     the user's. `lead` are utterances that are said first, in order, and `fixed` maps turn numbers
     to utterances; neither calls the model. Raises `UserSimulatorError` for an empty sentinel.
     """
-
-    kind = "llm"
 
     def __init__(
         self,
@@ -67,6 +75,28 @@ class LlmSimulator(UserSimulator):
         self._sentinel = None if same else re.compile(re.escape(end_sentinel), re.IGNORECASE)
         self.end_sentinel = "" if same else end_sentinel
         self._system = self.render(template or DEFAULT_TEMPLATE, prompt, task, end_sentinel)
+
+    @classmethod
+    def of(cls, persona: LlmKeys, casting: Casting) -> Self:
+        """Plays a persona that names a model."""
+        if not persona.model:
+            raise UserSimulatorError(
+                f"persona {persona.name} needs a model: `model:` in the persona, or --user-model"
+            )
+        return cls(
+            persona.name,
+            casting.models.client(persona.model, persona.params),
+            prompt=persona.prompt or persona.name,
+            task=persona.task,
+            template=persona.template,
+            opening=persona.opening,
+            lead=persona.script if isinstance(persona.script, list) else (),
+            fixed=persona.script if isinstance(persona.script, dict) else None,
+            end_sentinel=persona.end_sentinel,
+            sentinel_keeps_text=persona.sentinel_keeps_text,
+            global_signal=casting.global_signal,
+            reminder=persona.reminder,
+        )
 
     @staticmethod
     def render(template: str, persona: str, task: str, sentinel: str) -> str:

@@ -7,15 +7,17 @@ tools. What counts as a decision is in `decisions`; this is the session in which
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from convtui.errors import BadModelRequest, ContextTooLong, ConversationError, UserSimulatorError
 from convtui.models.base import Message, ModelClient, Reply
 from convtui.providers.base import HistoryTurn
+from convtui.scenario.simulators.responder import ResponderKeys
 from convtui.simulators.base import (
     Abstain,
     Asked,
     CapExhausted,
+    Casting,
     Decision,
     Say,
     Stop,
@@ -55,8 +57,6 @@ class ResponderSimulator(UserSimulator):
 
     Raises `UserSimulatorError` for a blank brief or a cap below 1.
     """
-
-    kind = "responder"
 
     def __init__(
         self,
@@ -104,6 +104,28 @@ class ResponderSimulator(UserSimulator):
         self._promised: tuple[list[Message], str] | None = None
         """The same, once it is to be said after all."""
         self.calls = 0
+
+    @classmethod
+    def of(cls, persona: ResponderKeys, casting: Casting) -> Self:
+        """Decides by a persona's brief, with the model of the brief or of the persona."""
+        brief = persona.responder
+        if brief is None:
+            raise UserSimulatorError(f"persona {persona.name} is a responder without a brief")
+        model = brief.model or persona.model
+        if not model:
+            raise UserSimulatorError(
+                f"persona {persona.name} needs a model: `model:` in the brief or the persona, or"
+                " --user-model"
+            )
+        opening = persona.opening if persona.opening not in (None, "task") else persona.task
+        return cls(
+            persona.name,
+            casting.models.client(model, persona.params),
+            instructions=brief.instructions,
+            max_followups=brief.max_followups,
+            opening=opening or "",
+            decide_with=brief.decide_with,
+        )
 
     # --- asking
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 from convtui.errors import UserSimulatorError
-from convtui.simulators.base import Asked, EndConversation, Say, UserSimulator, View
+from convtui.scenario.simulators.kind import PersonaKeys
+from convtui.simulators.base import Asked, Casting, EndConversation, Say, UserSimulator, View
 
 
 class ScriptedSimulator(UserSimulator):
@@ -16,13 +18,22 @@ class ScriptedSimulator(UserSimulator):
     `UserSimulatorError` for an empty script.
     """
 
-    kind = "scripted"
-
     def __init__(self, name: str, script: Sequence[str], *, opening: str | None = None) -> None:
         self.name = name
         self._lines = [opening, *script] if opening is not None else list(script)
         if not self._lines:
             raise UserSimulatorError(f"empty script (persona {name})")
+
+    @classmethod
+    def of(cls, persona: PersonaKeys, casting: Casting) -> Self:
+        """Says the script of a persona and its scenario's follow-up prompts."""
+        script = persona.script if isinstance(persona.script, list) else []
+        opening = persona.opening
+        if opening is None and not script:
+            opening = persona.task or None
+        elif opening == "task":
+            opening = persona.task
+        return cls(persona.name, [*script, *casting.follow_up_prompts], opening=opening)
 
     def ask(self, view: View) -> Asked:
         """The next line, or the end."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from convtui.records.codec import STAGES, RecordDict
 from convtui.records.interim import Interim, interim_in
+from convtui.scenario.simulators.registry import HUMAN
 from convtui.text_checks.incomplete import finish_means
 from convtui.text_checks.reasoning import says_nothing
 from convtui.transcript.corrections import CORRECTABLE
@@ -252,7 +253,7 @@ class Transcript:
             self.header = record
             scenario = record.get("scenario")
             persona = scenario.get("persona") if isinstance(scenario, dict) else None
-            if isinstance(persona, dict) and persona.get("simulator") == "human":
+            if isinstance(persona, dict) and persona.get("simulator") == HUMAN:
                 # A side that is a human from the beginning cannot be taken over.
                 self.taken_over.add("persona")
 

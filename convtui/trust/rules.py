@@ -44,6 +44,7 @@ from convtui.config.seal import canonical, is_sealed, load_key, seal_of
 from convtui.errors import ConsentNeeded, ConvtuiError, FileError, ProviderLoadError
 from convtui.scenario.provider_spec import parse_provider_spec
 from convtui.scenario.scenario import Scenario
+from convtui.scenario.simulators.registry import kinds
 from convtui.trust.own_values import OwnValues, with_own_values, without_values
 from convtui.trust.wording import spec_of, what_it_would_do
 from convtui.warm.names import is_path
@@ -75,17 +76,8 @@ FIELDS: Final[Mapping[str, Names]] = {
     "persona.task": Names.INERT,
     "persona.opening": Names.INERT,
     "persona.script": Names.INERT,
-    "persona.prompt": Names.INERT,
-    "persona.template": Names.INERT,
-    "persona.end_sentinel": Names.INERT,
-    "persona.sentinel_keeps_text": Names.INERT,
-    "persona.reminder": Names.INERT,
     "persona.params": Names.PARAMS,
     "persona.model": Names.HOST,
-    "persona.responder.instructions": Names.INERT,
-    "persona.responder.max_followups": Names.INERT,
-    "persona.responder.model": Names.HOST,
-    "persona.responder.decide_with": Names.INERT,
     "persona.termination_signals": Names.INERT,
     "persona_template": Names.FILE,
     "persona_context_template": Names.FILE,
@@ -137,6 +129,8 @@ FIELDS: Final[Mapping[str, Names]] = {
     "warm.slots": Names.INERT,
     "warm.max_patterns": Names.INERT,
     "breakpoints": Names.INERT,
+    **{f"persona.{key}": Names.HOST for kind in kinds() for key in kind.model_keys},
+    **{f"persona.{key}": Names.INERT for kind in kinds() for key in kind.inert},
 }
 """Every key of a scenario. One that is missing here is taken for code; a test finds it."""
 

@@ -114,8 +114,7 @@ def _asks(model: str, what: str, host: str) -> str:
 
 def _model_of(scenario: Scenario, side: str) -> str:
     if side == "persona":
-        brief = scenario.persona.responder
-        return scenario.persona.model or (brief.model if brief else None) or ""
+        return scenario.persona.asked_model or scenario.persona.model or ""
     spec = spec_of(scenario.provider.use)
     return spec.target if spec is not None and spec.kind == "litellm" else ""
 

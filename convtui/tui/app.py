@@ -1,4 +1,4 @@
-"""The app: puts screens together, owns the run, the keys, the theme and what is remembered."""
+"""The app: creates screens, and owns the run, the keys, the theme and remembered state."""
 
 from __future__ import annotations
 
@@ -49,12 +49,11 @@ class TooSmall(ModalScreen[None]):
     )
 
     def compose(self) -> ComposeResult:
-        """The advice."""
         yield Static(f"make the terminal larger\n(at least {SMALLEST[0]}x{SMALLEST[1]})")
 
 
 class ConvtuiApp(App[int], inherit_bindings=False):
-    """convtui's screens. `first` makes the one that is opened."""
+    """The app. `first` creates the screen that is opened."""
 
     TITLE = "convtui"
     ENABLE_COMMAND_PALETTE = True
@@ -85,13 +84,13 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self.keymap = keymap or self._load_keymap()
         self.palette = Palette(monochrome=self.monochrome)
         self.run_in_progress: LiveRun | None = None
-        """The run; screens draw it, the app ends it."""
+        """The current run; screens draw it, the app ends it."""
         self.warm: WarmEngine | None = None
-        """An engine that is ready for the next run."""
+        """An engine process for the next run."""
         self.failed_with: ConvtuiError | None = None
-        """What the app was left with, for whoever opened it."""
+        """The error that ended the app, for the caller."""
         self.last_failure = ""
-        """Why the last run could not be set up, for the picker."""
+        """Why the last run could not start, for the picker."""
         self._state_file = state_file
         if state_file is None and config is not None:
             self._state_file = config.paths.state_file
@@ -100,7 +99,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self.typed = TypedKeys(
             self, deliver=super().on_event, acts=self._acts, dropped=self._keys_dropped
         )
-        self.look: ThemeView | None = None
+        self.theme_view: ThemeView | None = None
         self._theme_problems: list[str] = []
         self._first_theme()
 
@@ -108,7 +107,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
 
     @property
     def monochrome(self) -> bool:
-        """Whether words are told apart without colour."""
+        """Whether `NO_COLOR` turns colours off."""
         return bool(os.environ.get("NO_COLOR"))
 
     def _load_keymap(self) -> Keymap:
@@ -121,7 +120,6 @@ class ConvtuiApp(App[int], inherit_bindings=False):
 
     @property
     def themes_dir(self) -> Path | None:
-        """The user's themes."""
         return self.config.paths.themes_dir if self.config is not None else None
 
     def _load_theme(self) -> tuple[ThemeView | None, list[str]]:
@@ -134,34 +132,34 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         return theme, [str(problem) for problem in problems]
 
     def _first_theme(self) -> None:
-        """The theme of the first frame; whether the user's themes say otherwise is seen later."""
-        look = theming.builtin_theme(self.config.theme) if self.config is not None else None
-        if look is not None or self.config is None:
-            self._take_theme(look, [])
+        """Sets the theme of the first frame; the user's themes are loaded later."""
+        theme = theming.builtin_theme(self.config.theme) if self.config is not None else None
+        if theme is not None or self.config is None:
+            self._apply_theme(theme, [])
         else:
-            self._take_theme(*self._load_theme())
+            self._apply_theme(*self._load_theme())
 
-    def _take_theme(self, theme: ThemeView | None, problems: list[str]) -> None:
-        self.look = theme
+    def _apply_theme(self, theme: ThemeView | None, problems: list[str]) -> None:
+        self.theme_view = theme
         self.palette = theming.palette_of(theme, monochrome=self.monochrome)
-        made = theming.textual_theme(
+        textual_theme = theming.textual_theme(
             theme.colors if theme is not None else DARK,
             name=theme.name if theme is not None else theming.DEFAULT,
             dark=theme.dark if theme is not None else True,
             monochrome=self.palette.monochrome,
         )
-        self.register_theme(made)
-        if self.theme == made.name:
+        self.register_theme(textual_theme)
+        if self.theme == textual_theme.name:
             self._invalidate_css()
             self.refresh_css(animate=False)
         else:
-            self.theme = made.name
+            self.theme = textual_theme.name
         self._theme_problems = problems
 
-    def _tell_problems(self, problems: list[str], what: str) -> None:
+    def _show_problems(self, problems: list[str], title: str) -> None:
         if problems:
             text = "\n".join(visible(problem) for problem in problems[:4])
-            self.notify(text, title=what, severity="warning", markup=False, timeout=8)
+            self.notify(text, title=title, severity="warning", markup=False, timeout=8)
 
     async def _watch_themes(self) -> None:
         from convtui.tui.sources import watch
@@ -169,44 +167,43 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         folder = self.themes_dir
         if folder is None or not await asyncio.to_thread(folder.is_dir):
             return
-        told = self._theme_problems
+        shown = self._theme_problems
         while True:
             before = await asyncio.to_thread(watch.stamp, [folder])
             theme, problems = await asyncio.to_thread(self._load_theme)
-            if theme != self.look:
-                self._take_theme(theme, problems)
+            if theme != self.theme_view:
+                self._apply_theme(theme, problems)
                 for screen in self.screen_stack:
                     restyle = getattr(screen, "restyle", None)
                     if restyle is not None:
                         restyle()
-            if problems != told:
-                self._tell_problems(problems, "Theme not loaded")
-            told = []
+            if problems != shown:
+                self._show_problems(problems, "Theme not loaded")
+            shown = []
             await watch.changed([folder], before)
 
     # --- screens
 
     def get_default_screen(self) -> Screen[Any]:
-        """The first screen is the lowest one: nothing is drawn twice at the start."""
+        """Makes the first screen the bottom one, so that nothing is drawn twice at the start."""
         return self._first(self)
 
     def on_mount(self) -> None:
-        """Everything that can wait comes after the first frame."""
         self.call_after_refresh(self._after_first_frame)
 
     def _after_first_frame(self) -> None:
         if not gc.isenabled():
-            # What is there now stays: no collection has to look at it again.
+            # Exclude what exists now from garbage collection: it stays.
             gc.freeze()
             gc.enable()
-        self._tell_problems(self._theme_problems, "Theme not loaded")
+        self._show_problems(self._theme_problems, "Theme not loaded")
         if self.keymap_problem:
-            self._tell_problems([self.keymap_problem], "Keys not loaded")
+            self._show_problems([self.keymap_problem], "Keys not loaded")
         self.run_worker(self._watch_themes(), group="themes", exit_on_error=False)
         if self.config is not None and self.config.untrusted is not None:
-            self.run_worker(self._ask_for_folder(self.config), group="trust", exit_on_error=False)
+            self.run_worker(self._ask_for_trust(self.config), group="trust", exit_on_error=False)
 
-    async def _ask_for_folder(self, config: Config) -> None:
+    async def _ask_for_trust(self, config: Config) -> None:
         """Asks once whether the project's settings may name hosts, commands and code."""
         untrusted = config.untrusted
         assert untrusted is not None
@@ -220,11 +217,11 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         yes = await self.push_screen_wait(
             Consent(
                 "Trust this folder's settings?",
-                f"{untrusted.file} names what counts only in a folder that you trust"
+                f"{untrusted.file} has settings that apply only in a trusted folder"
                 f" ({untrusted.why}):",
                 untrusted.rows,
-                yes="Yes, trust this folder with that",
-                no="No, leave that out",
+                yes="Yes, trust this folder",
+                no="No, ignore these settings",
             )
         )
         if not yes:
@@ -238,12 +235,12 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             )
             self.config = await asyncio.to_thread(config.again)
         except ConvtuiError as error:
-            self._tell_problems([str(error)], "Not trusted")
+            self._show_problems([str(error)], "Not trusted")
         else:
-            self.notify("Trusted: its settings count from the next run on.", markup=False)
+            self.notify("Trusted: the settings apply from the next run.", markup=False)
 
     def warm_up(self) -> None:
-        """Makes an engine ready in the background, so that the next run starts at once."""
+        """Prepares an engine in the background, so that the next run starts at once."""
         if not self.is_running or self._exit:
             return
         from convtui.tui.sources.run import WarmEngine
@@ -259,14 +256,13 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         python: str | None = None,
         again: tuple[str, tuple[int, int]] | None = None,
     ) -> None:
-        """Opens the debugger on a new run; `again` is a decision's new brief and its turn."""
+        """Opens the debugger on a new run; `again` is a brief, and the turn to decide again."""
         warm = await self.warm.take(python) if self.warm is not None else None
         screen = debugger(self, spec, python=python, warm=warm)
-        screen.parts.briefs.again = again
+        screen.parts.briefs.pending = again
         self.push_screen(screen)
 
     def replay(self, path: Path, *, at: tuple[int, int] | None = None) -> None:
-        """Opens a saved log."""
         try:
             screen = recording(self, path, at=at, speed=self.config.speed if self.config else 1.0)
         except ConvtuiError as error:
@@ -275,13 +271,12 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             self.push_screen(screen)
 
     def compare(self, path_a: Path, path_b: Path) -> None:
-        """Opens two saved logs side by side."""
         self.push_screen(_comparing(self, path_a, path_b))
 
     def leave(self, screen: Screen[Any], *, ended: bool = False) -> None:
-        """Back to the screen below, or out.
+        """Returns to the screen below, or leaves the app.
 
-        A run that had `ended` of its own accord gives the exit code; leaving one is no failure.
+        The exit code is that of a run that had `ended` by itself; leaving a live run is no failure.
         """
         failed_run = self.run_in_progress
         if failed_run is not None and failed_run.handle.state.value == "failed":
@@ -291,7 +286,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
                 self.pop_screen()
             self.pop_screen()
             if getattr(screen, "run", None) is self.run_in_progress:
-                # A recording that lay over a running conversation leaves it as it is.
+                # Closing a recording leaves a live run below it alone.
                 self.run_in_progress = None
         else:
             run = self.run_in_progress
@@ -305,16 +300,16 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             self.exit(code)
 
     def fail(self, error: ConvtuiError) -> None:
-        """Leaves the app; the error is for the command line to tell."""
+        """Leaves the app; the command line reports the error."""
         self.failed_with = error
         self.exit(error.exit_code)
 
-    def _key_screen(self) -> ActionScreen | None:
+    def _action_screen(self) -> ActionScreen | None:
         return next((s for s in reversed(self.screen_stack) if isinstance(s, ActionScreen)), None)
 
     def action_leave(self) -> None:
-        """ctrl+q: as `q`, wherever the keys go."""
-        screen = self._key_screen()
+        """Quits as `q` does, from wherever the focus is."""
+        screen = self._action_screen()
         if screen is None:
             self.exit(0)
         else:
@@ -323,10 +318,10 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             screen.perform("app.quit")
 
     def action_dialog_help(self) -> None:
-        """F1 in a dialog; elsewhere the keymap says what F1 does."""
+        """Help for a dialog; elsewhere the keymap handles F1."""
         from convtui.tui.screens.help import HelpScreen, help_of_dialog
 
-        dialog, below = self.screen, self._key_screen()
+        dialog, below = self.screen, self._action_screen()
         ours = isinstance(dialog, ModalScreen) and not isinstance(
             dialog, (HelpScreen, SystemModalScreen, TooSmall)
         )
@@ -348,14 +343,14 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self.notify(f"{copied}Press ctrl+c again to quit.", markup=False, timeout=3)
 
     async def on_unmount(self) -> None:
-        """Whatever happens, no engine is left behind."""
+        """Ends every engine."""
         if self.run_in_progress is not None:
             await self.run_in_progress.close()
         if self.warm is not None:
             await self.warm.close()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Below a certain size there is nothing but the advice to enlarge it."""
+        """Below a minimum size, asks for a larger terminal instead."""
         small = event.size.width < SMALLEST[0] or event.size.height < SMALLEST[1]
         if small and not isinstance(self.screen, TooSmall):
             self.push_screen(TooSmall())
@@ -365,9 +360,9 @@ class ConvtuiApp(App[int], inherit_bindings=False):
     # --- keys
 
     async def on_event(self, event: events.Event) -> None:
-        """Keys and pastes are looked at before anything else has them."""
+        """Passes keys and pastes through `TypedKeys` first."""
         if isinstance(event, events.Key) and not event.is_forwarded:
-            # A key says that the terminal has the focus, and gives it back to the input.
+            # A key proves that the terminal has the focus; restore that of the input.
             self.app_focus = True
             await self.typed.key(event)
             return
@@ -382,14 +377,13 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         return screen.acts(key) if isinstance(screen, ActionScreen) else True
 
     def _keys_dropped(self) -> None:
-        screen = self._key_screen()
+        screen = self._action_screen()
         if screen is not None:
             screen.keys_dropped()
 
-    # --- what is remembered
+    # --- remembered state
 
     async def recall(self) -> dict[str, Any]:
-        """What was remembered from last time."""
         if self._state_file is None:
             return {}
         from convtui.config.paths import read_state
@@ -397,7 +391,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         return await asyncio.to_thread(read_state, self._state_file)
 
     async def remember(self, **what: Any) -> None:
-        """Remembers for next time; a disk that refuses it stops nothing."""
+        """Stores state for next time; errors of the disk are ignored."""
         if self._state_file is None:
             return
         from convtui.config.paths import write_state
@@ -407,24 +401,24 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             await asyncio.to_thread(write_state, self._state_file, state)
 
     async def hint_once(self) -> None:
-        """The first-run hint."""
+        """Shows the first-run hint."""
         if not (await self.recall()).get("hinted"):
-            self.notify(HINT, title="Three keys to begin with", markup=False, timeout=12)
+            self.notify(HINT, title="Three keys to start with", markup=False, timeout=12)
             await self.remember(hinted=True)
 
     # --- the command palette
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Every action that would do something now, by its name."""
-        keys = self._key_screen()
-        if keys is None:
+        """Every action that applies now, for the command palette."""
+        target = self._action_screen()
+        if target is None:
             return
-        for action in keys.available():
+        for action in target.available():
             if action.id in ("app.palette", "app.interrupt"):
                 continue
             key = self.keymap.shown(action)
             title = f"{action.group}: {action.help.rstrip('.')}" + (f"  ({key})" if key else "")
-            yield SystemCommand(title, action.id, lambda name=action.id: keys.perform(name))
+            yield SystemCommand(title, action.id, lambda name=action.id: target.perform(name))
 
 
 def debugger(
@@ -435,7 +429,7 @@ def debugger(
     plan: Plan | None = None,
     warm: EngineHandle | None = None,
 ) -> DebuggerScreen:
-    """A debugger on a new run, which becomes the app's."""
+    """A debugger on a new run, which becomes the app's run."""
     from convtui.tui.screens.debugger.screen import DebuggerScreen
     from convtui.tui.sources.run import LiveRun
     from convtui.tui.sources.source import LiveSource
@@ -447,7 +441,7 @@ def debugger(
 def recording(
     app: ConvtuiApp, path: Path, *, at: tuple[int, int] | None = None, speed: float = 1.0
 ) -> Screen[Any]:
-    """A debugger on a saved log. Raises `LogError` when it cannot be opened."""
+    """A debugger on a saved log. Raises `LogError` if it cannot be opened."""
     from convtui.tui.screens.debugger.screen import DebuggerScreen
     from convtui.tui.sources.replay import ReplaySource
 
@@ -468,7 +462,7 @@ def _comparing(app: ConvtuiApp, path_a: Path, path_b: Path) -> Screen[Any]:
 
 def _run(app: ConvtuiApp) -> int:
     mouse = app.config.mouse if app.config is not None else True
-    # Until the first frame next to nothing becomes garbage.
+    # Almost nothing becomes garbage before the first frame.
     gc.disable()
     try:
         status = app.run(mouse=mouse)
@@ -491,10 +485,10 @@ def run_debug(
     python: str | None = None,
     plan: Plan | None = None,
 ) -> int:
-    """Opens the debugger on a new run; returns the exit code (3: it could not be set up).
+    """Opens the debugger on a new run; returns the exit code (3 if it could not start).
 
-    A `plan` makes the whole spec when the first frame has been drawn; `spec` then says what is
-    known before. Raises what the plan raises.
+    A `plan` makes the whole spec after the first frame; `spec` is what is known before. Raises what
+    the plan raises.
     """
     return _run(
         ConvtuiApp(lambda app: debugger(app, spec, python=python, plan=plan), config=config)
@@ -508,7 +502,7 @@ def run_replay(
     at: tuple[int, int] | None = None,
     speed: float = 1.0,
 ) -> int:
-    """Opens a saved log; returns the exit code. Raises `LogError` when it cannot be opened."""
+    """Opens a saved log; returns the exit code. Raises `LogError` if it cannot be opened."""
     return _run(ConvtuiApp(lambda app: recording(app, path, at=at, speed=speed), config=config))
 
 

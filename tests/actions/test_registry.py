@@ -111,11 +111,11 @@ def test_mistakes_in_a_keymap(tmp_path: Path) -> None:
         load_keymap(file)
     assert [str(problem).removeprefix(f"{file}:") for problem in caught.value.problems] == [
         "1: run.step_turn: 's' is also the key of run.step_stage (held, live, replay) by default;"
-        " give that one another key",
+        " give that action another key",
         "2: hold.edt: unknown action, did you mean 'hold.edit'?",
         "3: move.up: 'shift+k': write K instead of shift+k",
-        "3: move.up: 1.5 is no key; put it in quotes",
-        "4: copy.turn: ctrl+c is kept for copying and quitting",
+        "3: move.up: 1.5 is not a key; put it in quotes",
+        "4: copy.turn: ctrl+c is reserved for copying and quitting",
         "6: break.here: 'z' is also the key of run.toggle (held, live)",
     ]
     file.write_text("- a\n")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from convtui.analysis.profile.profile import Profile, combine, profile_run
+from convtui.log.reader import open_log
 from convtui.records.models import Record, ToolCalled, ToolReturned
 from tests.builders.logs import conversation, ending, header, session, turn, write_log
 
@@ -46,3 +48,12 @@ def tool_log(
     records = conversation(session(1, "work", tool_turns(outcomes, names=names), end), end=end)
     records[0] = header(id=path.stem, **head)
     return write_log(path, records)
+
+
+def profile_logs(paths: Iterable[Path]) -> Profile:
+    """The profile of logs together."""
+    runs = []
+    for path in paths:
+        with open_log(path) as log:
+            runs.append(profile_run(log))
+    return combine(runs)

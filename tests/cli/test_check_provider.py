@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.cli.conftest import Result, Run
 
 PROVIDERS = """\
 import sys
@@ -30,13 +32,12 @@ class Right:
 """
 
 
-def check(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "convtui.cli", "check", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+Check = Callable[..., Result]
+
+
+@pytest.fixture
+def check(convtui: Run) -> Check:
+    return functools.partial(convtui, "check")
 
 
 @pytest.fixture
@@ -46,18 +47,18 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_hooks_are_listed_with_whose_they_are(file: Path) -> None:
+def test_hooks_are_listed_with_whose_they_are(check: Check, file: Path) -> None:
     done = check(f"{file}:Right")
-    assert done.returncode == 0, done.stderr
-    lines = {tuple(line.split()) for line in done.stdout.splitlines()}
+    assert done.code == 0, done.err
+    lines = {tuple(line.split()) for line in done.out.splitlines()}
     assert ("should_discard_response", "yours") in lines
     assert ("post_process_response", "default") in lines
 
 
-def test_a_name_that_is_nearly_a_hooks_is_a_finding(file: Path) -> None:
+def test_a_name_that_is_nearly_a_hooks_is_a_finding(check: Check, file: Path) -> None:
     done = check(f"{file}:Bot", "--json")
-    assert done.returncode == 1, done.stderr
-    (result,) = json.loads(done.stdout)
+    assert done.code == 1, done.err
+    (result,) = json.loads(done.out)
     assert result["kind"] == "provider"
     (problem,) = result["problems"]
     assert problem["message"] == (
@@ -65,11 +66,11 @@ def test_a_name_that_is_nearly_a_hooks_is_a_finding(file: Path) -> None:
     )
 
 
-def test_a_provider_that_is_not_there_is_2(file: Path) -> None:
+def test_a_provider_that_is_not_there_is_2(check: Check, file: Path) -> None:
     done = check(f"{file}:Rihgt")
-    assert done.returncode == 2
-    assert "did you mean 'Right'?" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
+    assert done.code == 2
+    assert "did you mean 'Right'?" in done.out
+    assert "Traceback" not in done.out + done.err
 
 
 VERA = """\
@@ -101,10 +102,10 @@ def vera(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_recognised_shape_is_named(vera: Path) -> None:
+def test_the_recognised_shape_is_named(check: Check, vera: Path) -> None:
     done = check(f"{vera}:Old")
-    assert done.returncode == 0, done.stdout + done.stderr
-    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert done.code == 0, done.out + done.err
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
     assert "made with name, system_prompt" in lines
     assert "not given role (the constructor has no such parameter)" in lines
     assert "gets the last message as text (message)" in lines
@@ -112,10 +113,10 @@ def test_the_recognised_shape_is_named(vera: Path) -> None:
     assert any(line.startswith("stateful yes: it gets the last message only") for line in lines)
 
 
-def test_what_is_assumed_is_noted(vera: Path) -> None:
+def test_what_is_assumed_is_noted(check: Check, vera: Path) -> None:
     done = check(f"{vera}:Unclear")
-    assert done.returncode == 0
-    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert done.code == 0
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
     assert "gets all turns as dictionaries (x)" in lines
     assert "note the name x does not say what it takes: it is given the list" in lines
 
@@ -127,8 +128,10 @@ def test_what_is_assumed_is_noted(vera: Path) -> None:
         ("NoAnswer", 2, "generate_response() takes neither a message nor a history"),
     ],
 )
-def test_what_run_would_refuse_is_a_finding(vera: Path, name: str, code: int, says: str) -> None:
+def test_what_run_would_refuse_is_a_finding(
+    check: Check, vera: Path, name: str, code: int, says: str
+) -> None:
     done = check(f"{vera}:{name}")
-    assert done.returncode == code
-    assert says in done.stdout
-    assert "nothing wrong" not in done.stdout
+    assert done.code == code
+    assert says in done.out
+    assert "nothing wrong" not in done.out

@@ -28,7 +28,7 @@ def logs(tmp_path: Path) -> tuple[str, str]:
 def test_a_table_of_what_differs(convtui: Run, logs: tuple[str, str]) -> None:
     code, out, err = convtui("compare", *logs)
     assert (code, err) == (1, "")
-    assert "  1:1                   nothing differs" in out
+    assert "  1:1           nothing differs" in out
     assert "text, signals  (0.50 s | 0.50 s)" in out
     assert "[-refund-]" in out
     assert "{+voucher+}" in out

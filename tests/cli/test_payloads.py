@@ -254,7 +254,7 @@ def test_reports_are_valid_and_show_what_is_hidden(
 
 
 def test_junit_is_xml_whatever_the_replies_are(tmp_path: Path) -> None:
-    from convtui.analysis.rehook.report import _clean
+    from convtui.analysis.rehook.junit import _clean
 
     hostile = "".join(map(chr, range(0x120))) + PAYLOAD + "\ud800\ufffe\uffff\U0001ffff"
     element = ElementTree.Element("testcase", name=_clean(hostile))

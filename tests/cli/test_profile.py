@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
-from convtui.analysis.profile.profile import profile_logs
-from convtui.cli.profile import _Lines
+from convtui.analysis.profile.report import profile_report
+from convtui.printing.report_printer import ReportPrinter
 from tests.analysis.profile.test_compress_check import child
-from tests.builders.tool_logs import tool_log
+from tests.builders.tool_logs import profile_logs, tool_log
 from tests.cli.conftest import Run
 
 T, F = True, False
@@ -35,8 +36,7 @@ def test_tables_and_plots(convtui: Run, tmp_path: Path) -> None:
 def test_it_fits_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     long = "20260304T050607Z_somebody_with_a_long_name_my_provider_"
     paths = [tool_log(tmp_path / f"{long}{n}.jsonl", [F, T, T]) for n in range(2)]
-    shown = _Lines(profile_logs(paths), width=80)
-    shown.tables(ascii_only=False)
+    ReportPrinter(sys.stdout, width=80).print(profile_report(profile_logs(paths)))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     # Two runs whose names begin alike are told apart.

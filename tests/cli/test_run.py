@@ -37,7 +37,7 @@ def hollow(messages):
 
 
 @pytest.fixture
-def convtui() -> Run:
+def process() -> Run:
     """Runs the command line in a process of its own."""
 
     def run(*arguments: str | Path) -> Result:
@@ -67,8 +67,8 @@ def log_of(err: str) -> Path:
     return Path(err.splitlines()[-1])
 
 
-def test_a_run_prints_its_turns_and_its_log(convtui: Run, home: Path) -> None:
-    code, out, err = convtui(*DEMO)
+def test_a_run_prints_its_turns_and_its_log(process: Run, convtui: Run, home: Path) -> None:
+    code, out, err = process(*DEMO)
     assert code == 0
     assert "1:1 persona: Hi, my ferry was cancelled" in out
     assert "conversation ended: max_turns by harness" in out
@@ -107,8 +107,8 @@ def test_several_runs_one_after_the_other(convtui: Run) -> None:
     assert len({run["id"] for run in data["runs"]}) == 2
 
 
-def test_in_process(convtui: Run, bot: Path) -> None:
-    code, out, err = convtui("run", "--provider", f"{bot}:echo", "--max-turns", "2", "--in-process")
+def test_in_process(process: Run, bot: Path) -> None:
+    code, out, err = process("run", "--provider", f"{bot}:echo", "--max-turns", "2", "--in-process")
     assert code == 0
     assert "You said: " in out
     assert log_of(err).exists()
@@ -194,12 +194,12 @@ def test_resume_says_what_the_log_does_not_have(convtui: Run, tmp_path: Path) ->
     assert "I am none" not in out
 
 
-def test_demo_and_debug_run_without_a_terminal(convtui: Run, bot: Path) -> None:
-    code, out, err = convtui("demo")
+def test_demo_and_debug_run_without_a_terminal(process: Run, bot: Path) -> None:
+    code, out, err = process("demo")
     assert code in (0, 3)
     assert err.startswith("convtui: no terminal to draw on, so the demo runs without one")
     assert "conversation ended" in out
-    code, out, err = convtui("debug", "--provider", f"{bot}:echo", "--max-turns", "2")
+    code, out, err = process("debug", "--provider", f"{bot}:echo", "--max-turns", "2")
     assert code == 0
     assert "as `convtui run` does" in err.splitlines()[0]
 

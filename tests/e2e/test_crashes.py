@@ -26,6 +26,7 @@ from tests.soak import soak
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.real_engines,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
 ]
 SCRIPT = [f"line {number}" for number in range(30)]
@@ -111,7 +112,7 @@ def test_the_screen_says_that_the_disk_is_full(home: Path) -> None:
         engine = children(terminal.process.pid)[0]
         (log,) = logs()
         limit_file_size(engine, log.stat().st_size)
-        terminal.until("cannot write the log: the file would be", "go on from the log")
+        terminal.until("cannot write the log: the file would be", "continue from the log")
         assert b"Traceback" not in terminal.raw
     until(lambda: not alive(engine), "the engine has gone")
     assert len(said(log)) >= 1

@@ -19,13 +19,14 @@ from convtui.log.reader import open_log
 from convtui.protocol import Commands, ContinueFrom, StartSpec
 from convtui.scenario.scenario import Scenario
 from convtui.transcript.fold import COMMITTED
-from convtui.tui.screens.debugger.provider_reload import described
-from convtui.tui.screens.debugger.reloading import reloaded_turn
+from convtui.tui.screens.debugger.provider_reload import error_data
+from convtui.tui.screens.debugger.reloaded_turn import reloaded_turn
 from convtui.tui.sources.source import LiveSource
 from tests.builders.waiting import when
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.real_engines,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
 ]
 WITHIN = 30
@@ -107,7 +108,7 @@ async def test_what_cannot_be_loaded_changes_nothing_until_it_is_right(tmp_path:
             file.write_text(source)
             with pytest.raises(EngineError) as failed:
                 await asyncio.wait_for(continue_live(handle, what, reload(handle)), WITHIN)
-            error = described(failed.value)
+            error = error_data(failed.value)
             shown = "\n".join([str(error["message"]), *map(str, error.get("frames", ()))])
             assert said in shown, name
             changed = next(n for n, line in enumerate(source.splitlines(), 1)
@@ -143,10 +144,10 @@ async def test_the_held_turn_through_the_new_code_and_asked_again(tmp_path: Path
             seen = await reloaded_turn(source, handle.transcript, handle.hold)
         finally:
             source.close()
-        assert seen is not None and seen.place.startswith("turn 1:2, held at commit")
+        assert seen is not None and seen.title.startswith("turn 1:2, held at commit")
         before = handle.log_path.read_bytes()
 
-        same = await seen.see(what, None)
+        same = await seen.preview(what, None)
         assert (same.changed, same.raw) == ([], "fine 1 [END]")
         assert same.before is not None and same.before.text == "FINE 1 [END]"
 
@@ -154,25 +155,25 @@ async def test_the_held_turn_through_the_new_code_and_asked_again(tmp_path: Path
             GOOD.replace("text.upper()", "text.title()").replace("[END]\"]", "[STOP]\"]")
             .replace("fine {", "good {")
         )  # fmt: skip
-        other = await seen.see(what, None)
+        other = await seen.preview(what, None)
         assert other.changed == ["signals", "text"]
         assert other.before is not None and other.after is not None
         assert [m["start"] for m in other.before.signals or ()] == [7]
         assert (other.after.signals, other.after.text) == ([], "Fine 1 [End]")
         assert other.before.ends_known is False, "it has not come to that"
 
-        asked = await seen.ask(what, None)
+        asked = await seen.ask_again(what, None)
         assert (asked.raw, asked.made.text) == ("good 1 [END]", "Good 1 [End]")
         assert asked.made.discarded is False
 
         file.write_text(GOOD.replace("return text.upper()", "return text.uper()"))
-        wrong = await seen.see(what, None)
+        wrong = await seen.preview(what, None)
         assert wrong.changed == ["error"] and wrong.error is not None
         assert f"{file}:20" in "\n".join(wrong.error["frames"])
         file.write_text(GOOD.replace("return text.upper()", "os._exit(1)"))
         with pytest.raises(EngineError) as died:
-            await seen.see(what, None)
-        assert described(died.value)["location"] == [str(file), 20]
+            await seen.preview(what, None)
+        assert error_data(died.value)["location"] == [str(file), 20]
         file.write_text(GOOD.replace("return text.upper()", "import time; time.sleep(60)"))
         with pytest.raises(EngineError, match="hangs"):
             await preview_turn(what, seen.records, timeout=2)
@@ -187,9 +188,9 @@ async def test_the_held_turn_through_the_new_code_and_asked_again(tmp_path: Path
             last = await reloaded_turn(source, handle.transcript, handle.hold)
         finally:
             source.close()
-        assert last is not None and last.place.startswith("turn 1:2, the last of the provider's")
+        assert last is not None and last.title.startswith("turn 1:2, the provider's last")
         file.write_text(GOOD)
-        again = await last.see(what, None)
+        again = await last.preview(what, None)
         assert again.changed == []
         assert again.before is not None and again.before.ends_known
         reply = await ask_again(

@@ -122,11 +122,11 @@ def test_quitting_asks_while_a_run_is_live(home: Path) -> None:
     with demo(home) as terminal:
         terminal.until("cancelled?")
         terminal.press("q")
-        terminal.until("still going on")
+        terminal.until("still running")
         terminal.press("escape")
-        terminal.until_gone("still going on")
+        terminal.until_gone("still running")
         terminal.press("q")
-        terminal.until("still going on")
+        terminal.until("still running")
         terminal.press("enter")
         assert terminal.wait() == 0
     with open_log(only_log(home)) as log:

@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import convtui.cli
 from convtui.analysis.profile.reading import read_runs
+from convtui.analysis.profile.reading_report import reading_report
 from convtui.errors import ConvtuiError
 from convtui.log.detail import read_turn, request_messages
 from convtui.log.names import NOTES, TOOLS, WIRE
@@ -24,7 +25,7 @@ from convtui.log.wire import read_wire
 from convtui.transcript.usage import inherited_usage
 from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
-from convtui.tui.documents.profile import tables as profile_tables
+from convtui.tui.documents.report import plots_document, report_document
 from convtui.tui.drawing.palette import Palette
 from convtui.tui.drawing.word_diff import diff_spans
 from convtui.tui.sources.budget import current_limits, last_crossed
@@ -34,7 +35,7 @@ from convtui.tui.widgets.inspector.repro import repro
 from convtui.tui.widgets.inspector.stages import Context
 from convtui.tui.widgets.inspector.tabs import DECIDING, build, has_content
 from convtui.tui.widgets.status import simulator_of
-from convtui.tui.widgets.transcript.marks import extra_of
+from convtui.tui.widgets.transcript.marks import extras_of
 from convtui.tui.widgets.transcript.outline import call_spans
 from convtui.tui.widgets.transcript.session_rows import Frame
 from convtui.tui.widgets.transcript.summaries import summaries_of
@@ -159,7 +160,7 @@ def _documents(path: Path, folder: Path) -> None:
                 hooks=next((r.get("hooks") or {} for r in transcript.lifecycle), {}),
                 simulator=simulator_of(scenario),
                 deciding=True,
-                asked=detail,
+                responder_detail=detail,
                 correction=notes.on(turn.session, turn.number),
                 noted=notes.on(turn.session, turn.number),
                 drift=drift_of(transcript, turn),
@@ -169,7 +170,7 @@ def _documents(path: Path, folder: Path) -> None:
             for tab in DECIDING:
                 has_content(tab, detail, context)
                 str(build(tab, detail, turn, context))
-            extra = extra_of(detail)
+            extra = extras_of(detail)
             extra.correction = notes.on(turn.session, turn.number)
             for width in (30, 100):
                 lines = TurnLines(Geometry(width, 2, 1), Palette())
@@ -185,7 +186,9 @@ def _documents(path: Path, folder: Path) -> None:
                     repro("curl", call.request, messages)
         for record in log.records():
             call_spans(record)
-    str(profile_tables(read_runs([path]), 80))
+    report = reading_report(read_runs([path]))
+    str(report_document(report))
+    str(plots_document(report.plots, 80))
 
 
 def _screen(path: Path, folder: Path) -> None:

@@ -33,17 +33,17 @@ def details(path: Path) -> dict[str, TurnDetail]:
     with open_log(path) as log:
         file = RecordFile(path, log.transcript.offsets)
         try:
-            return {each.address: read_turn(file, each) for each in log.transcript.turns}
+            return {turn.address: read_turn(file, turn) for turn in log.transcript.turns}
         finally:
             file.close()
 
 
 def test_stages_of_a_plain_and_a_discarded_turn(tmp_path: Path) -> None:
-    found = details(write_log(tmp_path / "a.jsonl", sample()))
-    dropped = found["2:2"]
+    turns = details(write_log(tmp_path / "a.jsonl", sample()))
+    dropped = turns["2:2"]
     assert dropped.stage_runs[0].discarded is not None
     assert dropped.matches[0]["signal"] == "[[ERROR]]"
-    last = found["2:4"]
+    last = turns["2:4"]
     assert last.raw == "<think>hm</think>Of course. [[DONE]]"
     assert last.shown == "Of course."
     assert last.calls[0].side == "provider"
@@ -74,8 +74,8 @@ def test_partials_and_retries_belong_to_their_call(tmp_path: Path) -> None:
     records = as_records(plain)
     request = next(r["seq"] for r in records if r["type"] == "llm.request")
     at = {"session": 1, "turn": 1, "side": "provider", "call": request}
-    place = request + 1
-    plain[place:place] = [
+    after = request + 1
+    plain[after:after] = [
         LlmPartial(**at, offset=0, text="ha"),
         LlmPartial(**at, offset=2, text="lf"),
         LlmRetry(**at, n=1, delay=0.1, error={"message": "gone"}),
@@ -85,14 +85,14 @@ def test_partials_and_retries_belong_to_their_call(tmp_path: Path) -> None:
     assert len(call.retries) == 1
 
 
-async def test_edits_make_takes(tmp_path: Path) -> None:
+async def test_edits_make_stage_runs(tmp_path: Path) -> None:
     ran = await run(
         scenario(Bot("first"), ["a"], breakpoints=["~stage commit & ~speaker provider"]),
         tmp_path,
         plan=[("edit", {"raw": "second"}), "go"],
     )
     detail = details(ran.path)["1:2"]
-    assert [take.revision for take in detail.stage_runs] == [1, 2]
+    assert [run.revision for run in detail.stage_runs] == [1, 2]
     assert detail.stage_runs[1].committed is not None
     assert detail.raw == "second"
 
@@ -113,16 +113,16 @@ async def test_the_exact_messages_of_a_request(tmp_path: Path) -> None:
 async def test_a_seeded_turn_has_no_records_here(tmp_path: Path) -> None:
     parent = await run(scenario(Bot(), ["a", "b"]), tmp_path)
     child = await cut_turn(parent, 3, tmp_path, scenario(Bot(), ["a", "b"]))
-    found = details(child.path)
-    assert found["1:1"].records == []
-    assert found["1:3"].records
+    turns = details(child.path)
+    assert turns["1:1"].records == []
+    assert turns["1:3"].records
 
 
 def test_the_summary_of_a_turn_as_it_stood() -> None:
     records = as_records(turn(1, "provider", "clean", raw="raw"))
-    found = fold_until(records, lambda record: record["type"] != "response.processed")
-    assert found is not None
-    assert (found.text, found.stage) == ("raw", "signals")
+    summary = fold_until(records, lambda record: record["type"] != "response.processed")
+    assert summary is not None
+    assert (summary.text, summary.stage) == ("raw", "signals")
 
 
 def test_files_and_records_that_are_not_there(tmp_path: Path) -> None:
@@ -153,6 +153,6 @@ def test_a_log_with_one_wrong_field_is_shown_all_the_same(tmp_path: Path, name: 
         records = [dict(record) for record in whole]
         record = records[chance.randrange(1, len(records))]
         record[chance.choice(sorted(record))] = chance.choice(WRONG)
-        log.write_text("".join(f"{json.dumps(each)}\n" for each in records))
+        log.write_text("".join(f"{json.dumps(record)}\n" for record in records))
         with open_log(log) as opened:
             json.dumps(folded(opened))

@@ -45,7 +45,7 @@ def _header(name: str, *parents: ParentRef) -> Header:
     )
 
 
-def _said(turn: int, raw: str) -> list[Record]:
+def _turn_records(turn: int, raw: str) -> list[Record]:
     where: dict[str, Any] = {"session": 1, "turn": turn, "side": "provider", "attempt": 1}
     chain = RequestChain().add([{"role": "user", "content": "hi"}])
     return [
@@ -69,14 +69,14 @@ def _child(path: Path, parent: Path, seq: int) -> Path:
 
 
 def test_the_parent_tells_what_the_child_only_names(tmp_path: Path) -> None:
-    parent = _write(tmp_path / "parent.jsonl", _header("parent"), *_said(1, "raw"))
+    parent = _write(tmp_path / "parent.jsonl", _header("parent"), *_turn_records(1, "raw"))
     child = _child(tmp_path / "child.jsonl", parent, 4)
     grandchild = _child(tmp_path / "grandchild.jsonl", child, 1)
     ancestry = Ancestry()
     with open_log(grandchild) as log:
-        found = ancestry.find(log.transcript, log.transcript.turns[0])
-    assert found is not None
-    path, detail = found
+        source = ancestry.find(log.transcript, log.transcript.turns[0])
+    assert source is not None
+    path, detail = source
     assert path == parent
     assert detail.raw == "raw"
     assert detail.shown == "RAW"
@@ -84,7 +84,7 @@ def test_the_parent_tells_what_the_child_only_names(tmp_path: Path) -> None:
 
 
 def test_a_parent_that_was_altered_is_not_believed(tmp_path: Path) -> None:
-    parent = _write(tmp_path / "parent.jsonl", _header("parent"), *_said(1, "raw"))
+    parent = _write(tmp_path / "parent.jsonl", _header("parent"), *_turn_records(1, "raw"))
     child = _child(tmp_path / "child.jsonl", parent, 4)
     parent.write_bytes(parent.read_bytes().replace(b'"raw":"raw"', b'"raw":"war"'))
     ancestry = Ancestry()
@@ -94,7 +94,7 @@ def test_a_parent_that_was_altered_is_not_believed(tmp_path: Path) -> None:
 
 
 def test_a_parent_that_is_gone_is_a_reason_not_a_failure(tmp_path: Path) -> None:
-    parent = _write(tmp_path / "parent.jsonl", _header("parent"), *_said(1, "raw"))
+    parent = _write(tmp_path / "parent.jsonl", _header("parent"), *_turn_records(1, "raw"))
     child = _child(tmp_path / "child.jsonl", parent, 4)
     parent.unlink()
     ancestry = Ancestry()
@@ -107,9 +107,9 @@ def _raw(child: Path) -> tuple[str | None, str]:
     """What the ancestry finds of the child's first turn, and why it does not."""
     ancestry = Ancestry()
     with open_log(child) as log:
-        found = ancestry.find(log.transcript, log.transcript.turns[0], child)
+        source = ancestry.find(log.transcript, log.transcript.turns[0], child)
     ancestry.close()
-    return (found[1].raw if found is not None else None), ancestry.problem
+    return (source[1].raw if source is not None else None), ancestry.problem
 
 
 @pytest.mark.parametrize("name", ["parent.jsonl", "renamed.jsonl"])
@@ -117,7 +117,7 @@ def test_a_parent_that_was_moved_with_its_child_is_found_beside_it(
     tmp_path: Path, name: str
 ) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
-    parent = _write(old / "parent.jsonl", _header("parent"), *_said(1, "raw"))
+    parent = _write(old / "parent.jsonl", _header("parent"), *_turn_records(1, "raw"))
     child = _child(old / "child.jsonl", parent, 4)
     new.mkdir()
     child = child.rename(new / "child.jsonl")
@@ -133,15 +133,15 @@ def test_a_parent_that_was_moved_with_its_child_is_found_beside_it(
 
 
 def test_another_log_where_the_parent_was_does_not_hide_the_moved_one(tmp_path: Path) -> None:
-    parent = _write(tmp_path / "parent.jsonl", _header("parent"), *_said(1, "raw"))
+    parent = _write(tmp_path / "parent.jsonl", _header("parent"), *_turn_records(1, "raw"))
     child = _child(tmp_path / "child.jsonl", parent, 4)
     parent.rename(tmp_path / "renamed.jsonl")
-    _write(tmp_path / "parent.jsonl", _header("other"), *_said(1, "other"))
+    _write(tmp_path / "parent.jsonl", _header("other"), *_turn_records(1, "other"))
     assert _raw(child) == ("raw", "")
 
 
 def test_a_parent_that_grew_after_its_child_began_is_the_same(tmp_path: Path) -> None:
-    parent = _write(tmp_path / "parent.jsonl", _header("parent"), *_said(1, "raw"))
+    parent = _write(tmp_path / "parent.jsonl", _header("parent"), *_turn_records(1, "raw"))
     child = _child(tmp_path / "child.jsonl", parent, 4)
     with parent.open("ab") as file:
         file.write(b'{"seq":5,"t":1,"type":"warning","message":"later"}\n{"seq":6,"to')
@@ -149,7 +149,7 @@ def test_a_parent_that_grew_after_its_child_began_is_the_same(tmp_path: Path) ->
 
 
 def test_a_parent_cut_before_the_child_began_is_altered(tmp_path: Path) -> None:
-    parent = _write(tmp_path / "parent.jsonl", _header("parent"), *_said(1, "raw"))
+    parent = _write(tmp_path / "parent.jsonl", _header("parent"), *_turn_records(1, "raw"))
     child = _child(tmp_path / "child.jsonl", parent, 4)
     parent.write_bytes(parent.read_bytes()[:-20])
     raw, problem = _raw(child)
@@ -161,7 +161,7 @@ def test_a_parent_cut_before_the_child_began_is_altered(tmp_path: Path) -> None:
     "field", [{"file": "\0"}, {"file": 3}, {"seq": "x"}, {"seq": None}, {"sha256": 5}, {"file": ""}]
 )
 def test_a_header_that_names_nonsense_as_its_parent(tmp_path: Path, field: dict[str, Any]) -> None:
-    parent = _write(tmp_path / "parent.jsonl", _header("parent"), *_said(1, "raw"))
+    parent = _write(tmp_path / "parent.jsonl", _header("parent"), *_turn_records(1, "raw"))
     child = _child(tmp_path / "sub" / "child.jsonl", parent, 4)
     first, rest = child.read_bytes().split(b"\n", 1)
     header = json.loads(first)

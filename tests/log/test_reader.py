@@ -22,7 +22,7 @@ def whole(tmp_path: Path) -> bytes:
     return write_log(tmp_path / "whole.jsonl", sample()).read_bytes()
 
 
-def found(tmp_path: Path, data: bytes) -> list[tuple[str, int]]:
+def findings(tmp_path: Path, data: bytes) -> list[tuple[str, int]]:
     """The findings in a file of these bytes."""
     path = tmp_path / "damaged.jsonl"
     path.write_bytes(data)
@@ -36,30 +36,30 @@ def lines(data: bytes) -> list[bytes]:
 
 
 def test_a_whole_log_has_no_findings(tmp_path: Path, whole: bytes) -> None:
-    assert found(tmp_path, whole) == []
+    assert findings(tmp_path, whole) == []
 
 
 def test_a_torn_tail(tmp_path: Path, whole: bytes) -> None:
     count = len(lines(whole))
-    assert found(tmp_path, whole[:-5]) == [("torn_line", count), ("no_trailer", count)]
+    assert findings(tmp_path, whole[:-5]) == [("torn_line", count), ("no_trailer", count)]
 
 
 def test_a_missing_trailer(tmp_path: Path, whole: bytes) -> None:
     rest = lines(whole)[:-1]
-    assert found(tmp_path, b"".join(rest)) == [("no_trailer", len(rest))]
+    assert findings(tmp_path, b"".join(rest)) == [("no_trailer", len(rest))]
 
 
 def test_a_gap(tmp_path: Path, whole: bytes) -> None:
     rest = lines(whole)
     del rest[5]
-    codes = found(tmp_path, b"".join(rest))
+    codes = findings(tmp_path, b"".join(rest))
     assert codes == [("seq_gap", 6), ("wrong_count", len(rest))]
 
 
 def test_two_trailers_and_what_comes_after(tmp_path: Path, whole: bytes) -> None:
     rest = lines(whole)
     late = encode({"seq": len(rest) + 1, "t": 9, "type": "warning", "message": "late"})
-    codes = found(tmp_path, whole + rest[-1] + late)
+    codes = findings(tmp_path, whole + rest[-1] + late)
     assert ("two_trailers", len(rest) + 1) in codes
     assert ("after_trailer", len(rest) + 2) in codes
 
@@ -67,31 +67,31 @@ def test_two_trailers_and_what_comes_after(tmp_path: Path, whole: bytes) -> None
 def test_bad_json_in_the_middle_costs_one_record(tmp_path: Path, whole: bytes) -> None:
     rest = lines(whole)
     rest[4] = b'{"seq": 4, "t"\n'
-    assert found(tmp_path, b"".join(rest)) == [("bad_json", 5)]
+    assert findings(tmp_path, b"".join(rest)) == [("bad_json", 5)]
     rest[4] = b"[1, 2]\n"
-    assert found(tmp_path, b"".join(rest)) == [("bad_json", 5)]
+    assert findings(tmp_path, b"".join(rest)) == [("bad_json", 5)]
     rest[4] = b"\xff\xfe\x00garbage\n"
-    assert found(tmp_path, b"".join(rest)) == [("bad_json", 5)]
+    assert findings(tmp_path, b"".join(rest)) == [("bad_json", 5)]
     rest[4] = b'{"a":' * 100_000 + b"\n"
-    assert found(tmp_path, b"".join(rest)) == [("bad_json", 5)]
+    assert findings(tmp_path, b"".join(rest)) == [("bad_json", 5)]
     rest[4] = b'{"a":' + b"9" * 10_000 + b"}\n"
-    assert found(tmp_path, b"".join(rest)) == [("bad_json", 5)]
+    assert findings(tmp_path, b"".join(rest)) == [("bad_json", 5)]
 
 
 def test_blank_lines_and_a_second_header(tmp_path: Path, whole: bytes) -> None:
     rest = lines(whole)
-    codes = found(tmp_path, b"".join([*rest[:3], b"\n", *rest[3:]]))
+    codes = findings(tmp_path, b"".join([*rest[:3], b"\n", *rest[3:]]))
     assert codes == [("blank_line", 4), ("wrong_count", len(rest) + 1)]
-    codes = found(tmp_path, b"".join([*rest[:3], rest[0], *rest[3:]]))
+    codes = findings(tmp_path, b"".join([*rest[:3], rest[0], *rest[3:]]))
     assert ("second_header", 4) in codes
-    codes = found(tmp_path, b"\n" + whole)
+    codes = findings(tmp_path, b"\n" + whole)
     assert codes == [("blank_line", 1), ("wrong_count", len(rest) + 1)]
 
 
 def test_a_record_without_a_type(tmp_path: Path, whole: bytes) -> None:
     rest = lines(whole)
     rest[4] = encode({"seq": 4, "t": 0})
-    assert found(tmp_path, b"".join(rest)) == [("no_type", 5)]
+    assert findings(tmp_path, b"".join(rest)) == [("no_type", 5)]
 
 
 def test_a_huge_line_is_passed_over(
@@ -100,7 +100,7 @@ def test_a_huge_line_is_passed_over(
     monkeypatch.setattr(reader_module, "MAX_LINE", 1 << 21)
     rest = lines(whole)
     rest[4] = encode({"seq": 4, "type": "x", "text": "x" * (4 << 20)})
-    codes = [code for code, _ in found(tmp_path, b"".join(rest))]
+    codes = [code for code, _ in findings(tmp_path, b"".join(rest))]
     assert codes[0] == "huge_line"
     with open_log(tmp_path / "damaged.jsonl") as log:
         assert log.transcript.complete
@@ -240,16 +240,16 @@ def test_byte_flips_never_raise_anything_but_a_log_error(
 ) -> None:
     damaged = bytearray(whole)
     for _ in range(data.draw(st.integers(1, 8))):
-        place = data.draw(st.integers(0, len(damaged) - 1))
-        damaged[place] = data.draw(st.integers(0, 255))
+        index = data.draw(st.integers(0, len(damaged) - 1))
+        damaged[index] = data.draw(st.integers(0, 255))
     open_damaged(tmp_path / "flip.jsonl", bytes(damaged))
 
 
 def test_any_truncation_opens_or_says_why(tmp_path: Path, whole: bytes) -> None:
     chance = random.Random(7)
-    places = sorted({chance.randrange(len(whole)) for _ in range(200)})
-    for place in places:
-        open_damaged(tmp_path / "cut.jsonl", whole[:place])
+    lengths = sorted({chance.randrange(len(whole)) for _ in range(200)})
+    for length in lengths:
+        open_damaged(tmp_path / "cut.jsonl", whole[:length])
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)

@@ -9,7 +9,7 @@ from convtui.log.tool_uses import tool_uses, waiting_uses
 from tests.tui.harness.sources import Story
 
 
-def told() -> Story:
+def eventful_story() -> Story:
     """A turn of two rounds in which everything happens to calls."""
     story = Story()
     story.begin()
@@ -44,7 +44,7 @@ def told() -> Story:
 
 
 def test_calls_stand_in_the_order_in_which_they_were_made() -> None:
-    story = told()
+    story = eventful_story()
     uses = tool_uses(story.detail(story.transcript.turns[0]))
     assert [(use.id, use.round, use.state) for use in uses] == [
         ("a", 1, "denied"), ("b", 1, "ok"), ("c", 1, "ok"), ("b", 2, "open"),

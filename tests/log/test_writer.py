@@ -281,9 +281,9 @@ def test_a_descriptor_that_others_closed_is_opened_again(tmp_path: Path) -> None
         writer.write(Warned(code="x", message="said"))
         writer.close(None, {})
         os.close(fd)
-    with open_log(log) as found:
-        assert found.findings == []
-        assert found.transcript.records == 4
+    with open_log(log) as read:
+        assert read.findings == []
+        assert read.transcript.records == 4
     assert other.read_bytes() == b""
 
 

@@ -274,7 +274,9 @@ async def test_a_chunk_of_ten_megabytes(
 
 
 @pytest.mark.parametrize(
-    "line", [b"data: " + b"x" * (3 << 20), b"x" * (3 << 20), b": x\n" * (1 << 20)]
+    "line",
+    [b"data: " + b"x" * (3 << 20), b"x" * (3 << 20), b": x\n" * (1 << 20)],
+    ids=["data", "no field", "comments"],
 )
 async def test_a_line_and_comments_without_end(
     litellm_clients: LitellmClients, endpoint: RawEndpoint, small: int, line: bytes

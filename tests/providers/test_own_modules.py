@@ -42,14 +42,23 @@ LATE = ("statistics", "colorsys")
 """Modules of the standard library that nothing has imported by then."""
 
 
-@pytest.mark.parametrize("name", ["mcp", "httpx", "yaml", "dotenv", "anyio", *LATE])
-def test_each_gets_its_own(tmp_path: Path, name: str) -> None:
-    write(
-        tmp_path, **{name: THEIRS, "bot": f"import {name}\nseen = [{name}.NAME, {name}.__file__]"}
+NAMES = ("mcp", "httpx", "yaml", "dotenv", "anyio", *LATE)
+
+
+def test_each_gets_its_own(tmp_path: Path) -> None:
+    bots = {f"bot_{name}": f"import {name}\nseen = [{name}.NAME, {name}.__file__]"
+            for name in NAMES}  # fmt: skip
+    write(tmp_path, **dict.fromkeys(NAMES, THEIRS), **bots)
+    then = "\n    ".join(
+        f"seen = import_file(Path({str(tmp_path / f'bot_{name}.py')!r})).seen\n"
+        f"    print('theirs:', *seen)\n"
+        f"    import {name}; print('ours:', {name}.__file__)"
+        for name in NAMES
     )
-    said = engine(tmp_path, "bot.py", f"import {name}; print('ours:', {name}.__file__)")
-    assert f"theirs: mine {tmp_path / f'{name}.py'}\n" in said
-    assert "ours: " in said and f"ours: {tmp_path}" not in said
+    lines = engine(tmp_path, f"bot_{NAMES[0]}.py", then).splitlines()[1:]
+    for name, theirs, ours in zip(NAMES, lines[::2], lines[1::2], strict=True):
+        assert theirs == f"theirs: mine {tmp_path / f'{name}.py'}"
+        assert ours.startswith("ours: ") and not ours.startswith(f"ours: {tmp_path}")
 
 
 def test_what_is_loaded_already_is_not_theirs_either(tmp_path: Path) -> None:

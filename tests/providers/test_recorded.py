@@ -101,7 +101,9 @@ async def test_drift_is_reported_once_and_strictly_it_is_the_end(made: Ran, tmp_
     assert (warning["code"], warning["detail"]["asked"]) == ("drift", "other")
     assert warning["detail"]["recorded"] == "two"
     with open_log(ran.path) as log:
-        assert drift_notes(log.transcript) == ["~ drift: the record was asked otherwise 1 time"]
+        assert drift_notes(log.transcript) == [
+            "~ drift: 1 time the request differed from the record"
+        ]
         turn_4 = log.transcript.find(1, 4)
         assert turn_4 is not None and turn_4.flags & Flag.WARNING, "the turn shows it, too"
     strict = await run(again(made.path, how="?strict", script=script), tmp_path / "strict")

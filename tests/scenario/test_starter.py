@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from convtui.errors import FileError, UsageError
-from convtui.providers.base import HOOKS, match_signals
+from convtui.providers.base import match_signals
+from convtui.scenario.provider_hooks import METHODS
 from convtui.scenario.provider_spec import source_names
 from convtui.scenario.scenario import Scenario
 from convtui.scenario.starter import STYLES, starter_files, write_starter
@@ -47,10 +48,10 @@ def test_the_function_answers() -> None:
 def test_the_class_shows_every_hook_and_its_hooks_work(tmp_path: Path) -> None:
     write_starter(tmp_path, "class")
     bot_class = runpy.run_path(str(tmp_path / "my_provider.py"))["Bot"]
-    for hook in HOOKS:
-        if hook != "respond":
-            assert hook in vars(bot_class), hook
-            assert inspect.getdoc(vars(bot_class)[hook]), hook
+    for hook in METHODS:
+        if hook.name != "respond":
+            assert hook.name in vars(bot_class)
+            assert inspect.getdoc(vars(bot_class)[hook.name]) == hook.sentence
     bot = bot_class(desk="desk")
     raw = asyncio.run(bot.generate_response([{"role": "user", "content": "booking 4417"}]))
     assert bot.post_process_response(raw) == "Thank you, I have found your booking."

@@ -5,18 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-import convtui
-
-ROOT = Path(convtui.__file__).parent
-MODULES = {
-    str(path.relative_to(ROOT)): path
-    for path in sorted(ROOT.rglob("*.py"))
-    if "_data" not in path.parts
-}
+from tests.builders.source_trees import PACKAGE, source_trees
 
 DIRECTLY = "it takes secrets out itself"
 FROM_LOG = "what it writes was read with `open_log(log, Redactor.of_process())`"
@@ -25,14 +17,14 @@ WRITERS: dict[str, str] = {
     "log/wire_writer.py": DIRECTLY,
     "log/notes.py": DIRECTLY,
     "cli/crash.py": DIRECTLY,
-    "analysis/profile/html.py": DIRECTLY,
+    "analysis/report/html.py": DIRECTLY,
     "log/tool_results.py": "`clean` is the journal's, which is the log's redactor",
     "log/wire.py": "only exchanges that `RawExchange.masked()` made",
     "log/formats/oharness/export.py": FROM_LOG,
     "log/formats/vera/export.py": FROM_LOG,
     "log/formats/rath/files.py": FROM_LOG,
     "log/formats/hermes/trajectory_export.py": FROM_LOG,
-    "analysis/rehook/report.py": "changes come from the engine, in frames without secrets",
+    "analysis/rehook/junit.py": "changes come from the engine, in frames without secrets",
     "library/index.py": "what logs say, which is without secrets",
     "library/trash.py": "where a log was, and when it was moved",
     "config/paths.py": "callers: warm templates (mined by a `CarefulRedactor`), what a user edits",
@@ -45,9 +37,9 @@ WRITERS: dict[str, str] = {
 """Every module that writes a file, and why no secret gets into it."""
 
 
-def calls(path: Path) -> Iterator[ast.Call]:
+def calls(tree: ast.Module) -> Iterator[ast.Call]:
     """All calls in a module."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield node
 
@@ -69,24 +61,25 @@ def writes(call: ast.Call) -> bool:
 
 
 def test_every_place_that_writes_is_known() -> None:
-    found = {name for name, path in MODULES.items() if any(map(writes, calls(path)))}
+    found = {name for name, tree in source_trees().items() if any(map(writes, calls(tree)))}
     assert found == set(WRITERS)
 
 
 @pytest.mark.parametrize("name", [name for name, why in WRITERS.items() if why is DIRECTLY])
 def test_a_place_that_writes_uses_the_package(name: str) -> None:
-    text = MODULES[name].read_text(encoding="utf-8")
+    text = (PACKAGE / name).read_text(encoding="utf-8")
     assert "convtui.secrets" in text
     assert re.search(r"[rR]edactor", text)
 
 
 def test_exports_are_read_without_secrets() -> None:
-    text = MODULES["cli/export.py"].read_text(encoding="utf-8")
+    text = (PACKAGE / "cli/export.py").read_text(encoding="utf-8")
     assert "open_log(log, Redactor.of_process())" in text
     others = [
         name
-        for name, path in MODULES.items()
-        if ".write(opened" in path.read_text(encoding="utf-8") and name != "cli/export.py"
+        for name in source_trees()
+        if ".write(opened" in (PACKAGE / name).read_text(encoding="utf-8")
+        and name != "cli/export.py"
     ]
     assert others == []
 
@@ -101,9 +94,9 @@ def test_no_other_module_has_patterns_of_secrets() -> None:
     """Whoever compiles a pattern outside the package means something else."""
     found = [
         name
-        for name, path in MODULES.items()
+        for name, tree in source_trees().items()
         if not name.startswith("secrets/")
-        for call in calls(path)
+        for call in calls(tree)
         if ast.unparse(call.func) in ("re.compile", "re.search", "re.match", "re.sub", "re.findall")
         and call.args
         and _OF_SECRETS.search(ast.unparse(call.args[0]))
@@ -117,8 +110,8 @@ ALLOWED_PATTERNS = ["models/mapping.py"]
 
 def test_the_mask_is_written_by_the_package_only() -> None:
     """Where `[redacted]` stands in other code, it is in words for people."""
-    for name, path in MODULES.items():
+    for name, tree in source_trees().items():
         if name.startswith("secrets/"):
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree):
             assert not (isinstance(node, ast.Constant) and node.value == "[redacted]"), name

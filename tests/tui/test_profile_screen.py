@@ -9,12 +9,17 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from convtui.actions.registry import Keymap
-from convtui.analysis.profile.reading import read_runs
+from convtui.analysis.profile.orders import sorted_runs
+from convtui.analysis.profile.plots import plots_of
+from convtui.analysis.profile.profile import Profile
+from convtui.analysis.profile.reading import Reading, read_runs
+from convtui.analysis.profile.reading_report import reading_report
 from convtui.tui.app import ConvtuiApp, recording
-from convtui.tui.documents.profile import plots, sorted_runs, tables
+from convtui.tui.documents.report import plots_document, report_document
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.profile.screen import ProfileRuns, ProfileScreen
 from convtui.tui.screens.runs.screen import RunsScreen
+from convtui.tui.widgets.text_pane import Document
 from tests.analysis.profile.test_compress_check import child
 from tests.builders.tool_logs import tool_log
 from tests.tui.harness.sample import until
@@ -28,6 +33,14 @@ def shown(app: ConvtuiApp) -> ProfileScreen:
     screen = app.screen
     assert isinstance(screen, ProfileScreen)
     return screen
+
+
+def tables(reading: Reading, width: int) -> Document:
+    return report_document(reading_report(reading), width)
+
+
+def plots(profile: Profile, width: int, height: int) -> Document:
+    return plots_document(plots_of(profile), width, height)
 
 
 def test_reading_tells_how_far_it_is_and_can_be_stopped(tmp_path: Path) -> None:

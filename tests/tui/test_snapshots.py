@@ -21,7 +21,7 @@ from convtui.log.reader import open_log
 from convtui.protocol import StartSpec
 from convtui.tui.app import ConvtuiApp, recording
 from convtui.tui.screens.debugger.screen import DebuggerScreen
-from convtui.tui.screens.debugger.status_lines import StatusFeed
+from convtui.tui.screens.debugger.status_feed import StatusFeed
 from convtui.tui.screens.dialogs.provider_error import ErrorPane
 from convtui.tui.screens.dialogs.questions import Edit
 from convtui.tui.screens.help import HelpScreen
@@ -151,8 +151,8 @@ class Held:
             *turn(2, "provider", "Let me look.", raw="<think>where?</think>Let me look.")[:-1],
         ]  # fmt: skip
         log = write_log(folder / "a.jsonl", records, closed=False)
-        with open_log(log) as found:
-            self.transcript = found.transcript
+        with open_log(log) as opened:
+            self.transcript = opened.transcript
         self.handle = FakeHandle(log)
         spec = StartSpec(
             scenario={"persona": {"name": "maya"}, "provider": {"use": "bot.py:Bot"}},

@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from convtui.analysis.profile.profile import Profile, RunProfile, SideStats, combine
-from convtui.analysis.profile.report import NO_RATE, points, rate, spread_dict, tally_dict
-from convtui.analysis.report.intervals import Interval, Spread, design_effect, newcombe, student_t
-from convtui.analysis.report.plots import figure
+from convtui.analysis.profile.data import spread_dict, tally_dict
+from convtui.analysis.profile.profile import Profile, RunProfile, combine
+from convtui.analysis.report.intervals import Interval, design_effect, newcombe, rounded, student_t
 from convtui.errors import UsageError
 
 METHOD: Final = (
@@ -54,7 +53,7 @@ class AbComparison:
     """The cold error rate minus the warm one; None where one is not known."""
     interval: Interval | None
     verdict: Verdict
-    """Which arm has fewer errors; `tie` for equal rates, `none` where that cannot be told."""
+    """Which arm has fewer errors; `tie` for equal rates, `none` where that is not known."""
     why: str
     """Why there is no verdict, or what it rests on."""
     notes: list[str] = field(default_factory=list)
@@ -146,94 +145,28 @@ def _many(count: int) -> str:
     return f"{count:,} run{'' if count == 1 else 's'}"
 
 
-# --- as tables and as data
-
-
-def rows(found: AbComparison) -> list[tuple[str, str, str]]:
-    """Both arms side by side, in words: what it is, warm, cold."""
-    a, b = found.warm.profile, found.cold.profile
-    table = [
-        ("runs", f"{len(a.runs):,}", f"{len(b.runs):,}"),
-        ("tool calls", f"{a.tally.calls:,}", f"{b.tally.calls:,}"),
-        ("errors", f"{a.tally.failed:,}", f"{b.tally.failed:,}"),
-    ]
-    if a.tally.unknown or b.tally.unknown:
-        table.append(("unknown", f"{a.tally.unknown:,}", f"{b.tally.unknown:,}"))
-    table += [
-        ("error rate", rate(a.tally), rate(b.tally)),
-        ("turns", f"{a.said:,}", f"{b.said:,}"),
-        ("turns a run", _mean(a), _mean(b)),
-    ]
-    if a.discarded or b.discarded:
-        table.append(("discarded", f"{a.discarded:,}", f"{b.discarded:,}"))
-    if a.errors or b.errors:
-        table.append(("turns with errors", f"{a.errors:,}", f"{b.errors:,}"))
-    sides_a = {side.side: side for side in a.sides}
-    sides_b = {side.side: side for side in b.sides}
-    for name in dict.fromkeys((*sides_a, *sides_b)):
-        table += _side_rows(name, sides_a.get(name), sides_b.get(name))
-    table.append(("cost", _cost(a.cost), _cost(b.cost)))
-    for ending in dict.fromkeys((*a.endings, *b.endings)):
-        shown = (f"{a.endings[ending]:,}", f"{b.endings[ending]:,}")
-        table.append((f"ended: {ending.replace('_', ' ')}", *shown))
-    return [(name, one, other) for name, one, other in table if (one, other) != (NO_RATE, NO_RATE)]
-
-
-def _side_rows(name: str, a: SideStats | None, b: SideStats | None) -> list[tuple[str, str, str]]:
-    found = []
-    for what, unit in (("latency", "s"), ("tokens", "")):
-        spreads: list[Spread | None] = [getattr(side, what, None) for side in (a, b)]
-        for share in ("p50", "p95"):
-            one, other = (
-                NO_RATE if each is None else figure(getattr(each, share), unit) for each in spreads
-            )
-            found.append((f"{name} {what}, {share}", one, other))
-    return found
-
-
-def _mean(profile: Profile) -> str:
-    return f"{profile.said / len(profile.runs):.1f}"
-
-
-def _cost(cost: float | None) -> str:
-    return NO_RATE if cost is None else figure(cost, "$")
-
-
-def verdict_words(found: AbComparison) -> str:
-    """The verdict in one sentence."""
-    if found.improvement is None:
-        return f"no verdict: {found.why}"
-    size = points(found.improvement)
-    if found.verdict == "tie":
-        return f"a tie: {found.why}"
-    fewer = "warm" if found.improvement > 0 else "cold"
-    if found.verdict == "none":
-        return f"no verdict: {fewer} has {size} fewer errors; {found.why}"
-    return f"{fewer} has {size} fewer errors; {found.why}"
-
-
-def as_dict(found: AbComparison) -> dict[str, Any]:
+def as_dict(comparison: AbComparison) -> dict[str, Any]:
     """The comparison as plain data; what is unknown is null."""
-    interval = found.interval
-    warm, cold = found.warm.profile, found.cold.profile
+    interval = comparison.interval
+    warm, cold = comparison.warm.profile, comparison.cold.profile
     return {
-        "test_name": found.test_name,
+        "test_name": comparison.test_name,
         "warm_session_errors": warm.tally.failed,
         "warm_session_total": warm.tally.calls,
         "cold_session_errors": cold.tally.failed,
         "cold_session_total": cold.tally.calls,
-        "warm_error_rate": _round(warm.tally.error_rate),
-        "cold_error_rate": _round(cold.tally.error_rate),
-        "improvement": _round(found.improvement),
-        "warm_better": found.warm_better,
+        "warm_error_rate": rounded(warm.tally.error_rate),
+        "cold_error_rate": rounded(cold.tally.error_rate),
+        "improvement": rounded(comparison.improvement),
+        "warm_better": comparison.warm_better,
         "warm_session_id": warm.runs[0].id if len(warm.runs) == 1 else None,
         "cold_session_id": cold.runs[0].id if len(cold.runs) == 1 else None,
-        "interval": None if interval is None else [_round(interval.low), _round(interval.high)],
+        "interval": interval and interval.as_list(),
         "method": METHOD,
-        "verdict": None if found.verdict == "none" else found.verdict,
-        "why": found.why,
-        "notes": list(found.notes),
-        "arms": {arm.name: _arm_dict(arm) for arm in (found.warm, found.cold)},
+        "verdict": None if comparison.verdict == "none" else comparison.verdict,
+        "why": comparison.why,
+        "notes": list(comparison.notes),
+        "arms": {arm.name: _arm_dict(arm) for arm in (comparison.warm, comparison.cold)},
     }
 
 
@@ -253,7 +186,3 @@ def _arm_dict(arm: Arm) -> dict[str, Any]:
         "latency": {side.side: spread_dict(side.latency) for side in profile.sides},
         "tokens": {side.side: spread_dict(side.tokens) for side in profile.sides},
     }
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)

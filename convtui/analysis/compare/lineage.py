@@ -45,7 +45,6 @@ class Kinship:
     """How many committed turns both begin with because they are the same turns."""
     ancestor: str = ""
     """The id of the run that both go back to."""
-    ancestor_path: Path | None = None
     change: dict[str, RecordDict] = field(default_factory=dict)
     """What made a side that is a branch: the `change` of its header, by side."""
 
@@ -78,7 +77,7 @@ def kinship(a: Transcript, path_a: Path, b: Transcript, path_b: Path) -> Kinship
         counts = [ancestor.inherited, line_b[place_b].inherited]
         known = [count for count in counts if count is not None]
         shared = min(known) if known else len(a.turns)
-        return Kinship(kind, of, shared, ancestor.id, ancestor.path, change)
+        return Kinship(kind, of, shared, ancestor.id, change)
     return Kinship(change=change)
 
 

@@ -1,136 +1,135 @@
-"""A comparison as data, and what is said of it beside the turns: who, endings, what was used."""
+"""A comparison of two runs as a report: who, turn by turn, endings, what was used."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from convtui.analysis.compare.comparison import Comparison, Facts, Pair, SessionPair
-from convtui.text.word_diff import Op
-from convtui.transcript.fold import COMMITTED, GONE, Flag, Totals, Transcript, Turn
+from convtui.analysis.compare.comparison import Comparison, Pair, SessionPair
+from convtui.analysis.compare.data import about, figures
+from convtui.analysis.report.diffs import clipped
+from convtui.analysis.report.report import (
+    Diff,
+    Listing,
+    Part,
+    Report,
+    Section,
+    Sentence,
+    Sides,
+    Verdict,
+)
+from convtui.text.boundary import one_line
+from convtui.transcript.fold import Totals
 
 UNKNOWN: Final = "unknown"
-_AROUND: Final = 60
-"""Characters of equal text that are kept beside a difference."""
-_MOST: Final = 2_000
-"""Characters of one removed or added piece that are kept."""
+_ALONE: Final = 400
+"""Characters of a turn without a counterpart."""
 
 Row = tuple[str, str, str]
 """What it is, and what it is in A and in B."""
 
 
-def about(transcript: Transcript) -> dict[str, Any]:
-    """Who talked to whom, with what; None is unknown."""
-    header = transcript.header
-    provider = header.get("provider")
-    provider = provider if isinstance(provider, dict) else {}
-    warm = [r.get("template") for r in transcript.lifecycle if r.get("type") == "context.seeded"]
-    return {
-        "persona": header.get("persona"),
-        "provider": provider.get("spec") or provider.get("name"),
-        "model": provider.get("model"),
-        "origin": header.get("origin"),
-        "warm": warm[0] if warm else None,
-    }
-
-
-def figures(transcript: Transcript) -> dict[str, Any]:
-    """What a run came to: counts of turns, and by side what was used."""
-    said = [turn for turn in transcript.turns if turn.status == COMMITTED]
-    took = [turn.latency for turn in transcript.turns if turn.latency is not None]
-    return {
-        "turns": len(said),
-        "seeded": sum(1 for turn in said if turn.flags & Flag.SEEDED),
-        "discarded": sum(1 for turn in transcript.turns if turn.status == GONE),
-        "signals": sum(1 for turn in transcript.turns if turn.flags & Flag.SIGNAL),
-        "errors": sum(1 for turn in transcript.turns if turn.flags & Flag.ERROR),
-        "latency": round(sum(took) / len(took), 4) if took else None,
-        "used": {side: totals.as_dict() for side, totals in sorted(transcript.totals.items())},
-    }
-
-
-def as_dict(comparison: Comparison) -> dict[str, Any]:
-    """The comparison as plain data; texts are exact, what is unknown is null."""
-    session, pair = comparison.first
-    kin = comparison.kinship
-    first = None
-    if not comparison.same:
-        first = {
-            "session": session.index if session is not None else None,
-            "a": pair.a.number if pair is not None and pair.a is not None else None,
-            "b": pair.b.number if pair is not None and pair.b is not None else None,
-            "what": comparison.first_words(),
-        }
-    sides = (("a", comparison.path_a, comparison.a), ("b", comparison.path_b, comparison.b))
-    return {
-        "same": comparison.same,
-        "differences": comparison.count,
-        "first": first,
-        "lineage": {
-            "kind": kin.kind or None,
-            "branch": kin.of or None,
-            "shared_turns": kin.shared,
-            "ancestor": kin.ancestor or None,
-        },
-        **{
-            side: {
-                "log": str(path),
-                "id": transcript.id,
-                **about(transcript),
-                "termination": transcript.termination,
-                **figures(transcript),
-            }
-            for side, path, transcript in sides
-        },
-        "sessions": [
-            {
-                "index": each.index,
-                "differences": list(each.differences),
-                "a": _session(each, "a"),
-                "b": _session(each, "b"),
-                "turns": [_pair(item) for item in each.pairs],
-            }
-            for each in comparison.sessions
+def comparison_report(comparison: Comparison) -> Report:
+    """What both are, what differs turn by turn, how they ended, what they used."""
+    logs = ("log", comparison.path_a.name, comparison.path_b.name)
+    first: list[Part] = [Sides([logs, *about_rows(comparison)])]
+    if comparison.kin_words():
+        first.append(Sentence(comparison.kin_words()))
+    return Report(
+        [
+            Section("", first),
+            *map(_session, comparison.sessions),
+            Section("endings", [Sides(ending_rows(comparison))]),
+            Section("used", [Sides(usage_rows(comparison))]),
         ],
-    }
+        verdict=_verdict(comparison),
+    )
 
 
-def _session(pair: SessionPair, side: str) -> dict[str, Any] | None:
-    session = pair.a if side == "a" else pair.b
-    if session is None:
-        return None
-    return {
-        "type": session.session_type,
-        "termination": session.termination,
-        "skipped": session.skipped,
-    }
+def turn_report(comparison: Comparison) -> Report:
+    """The same as a sentence for each turn, equal ones included."""
+    logs = [Sentence(str(comparison.path_a), "A"), Sentence(str(comparison.path_b), "B")]
+    parts: list[Part] = [*logs, Sides(about_rows(comparison))]
+    if comparison.kin_words():
+        parts.append(Sentence(comparison.kin_words(), "lineage"))
+    parts += [_turn(pair) for pair in comparison.pairs()]
+    parts.append(Sides([(f"{name} ended", a, b) for name, a, b in ending_rows(comparison)]))
+    parts.append(Sides(usage_rows(comparison)))
+    return Report([Section("", parts)], verdict=_verdict(comparison))
 
 
-def _pair(pair: Pair) -> dict[str, Any]:
-    return {
-        "differences": list(pair.differences),
-        "shared": pair.shared,
-        "a": _turn(pair.a, pair.facts_a),
-        "b": _turn(pair.b, pair.facts_b),
-        "diff": [[op, text] for op, text in pair.diff()] if pair.differences else [],
-    }
+def _verdict(comparison: Comparison) -> Verdict:
+    if comparison.same:
+        return Verdict("no difference in what was said and what happened", "good")
+    many = f"{comparison.count} difference{'' if comparison.count == 1 else 's'}"
+    return Verdict(f"{many}, the first at {comparison.first_words()}", "bad")
 
 
-def _turn(turn: Turn | None, facts: Facts) -> dict[str, Any] | None:
-    if turn is None:
-        return None
-    return {
-        "turn": turn.number,
-        "speaker": turn.speaker,
-        "status": turn.status,
-        "text": turn.text,
-        "signals": list(facts.signals),
-        "tools": list(facts.tools),
-        "decisions": list(facts.decisions),
-        "latency": turn.latency,
-        "tokens": {"prompt": turn.prompt_tokens, "completion": turn.completion_tokens},
-        "cost": turn.cost,
-    }
+def _session(session: SessionPair) -> Section:
+    name = f" ({session.name})" if session.name else ""
+    parts: list[Part] = [Listing(list(_pairs(session.pairs)))]
+    parts += [Sentence("differs", what) for what in session.differences]
+    return Section(f"session {session.index}{name}", parts)
+
+
+def _pairs(pairs: Sequence[Pair]) -> Iterator[Sentence]:
+    """Turns that do not differ are counted, those that do are shown."""
+    equal: list[Pair] = []
+    for pair in pairs:
+        if not pair.differences:
+            equal.append(pair)
+            continue
+        yield from _equal(equal)
+        equal = []
+        yield _different(pair)
+    yield from _equal(equal)
+
+
+def _equal(pairs: Sequence[Pair]) -> Iterator[Sentence]:
+    if pairs:
+        first, last = pairs[0].where, pairs[-1].where
+        where = first if len(pairs) == 1 else f"{first} to {last}"
+        how = "the same turns" if all(pair.shared for pair in pairs) else "nothing differs"
+        yield Sentence(how, where, "aside")
+
+
+def _different(pair: Pair) -> Sentence:
+    below: list[Sentence | Diff] = []
+    if pair.a is None or pair.b is None:
+        alone = one_line(pair.alone(), _ALONE)
+        below.append(
+            Sentence(f"- {alone}", tone="bad")
+            if pair.b is None
+            else Sentence(f"+ {alone}", tone="good")
+        )
+    elif _has_diff(pair):
+        below.append(Diff(clipped(pair.diff()), "" if "text" in pair.differences else "raw"))
+    if pair.a is not None and pair.b is not None:
+        for name, one, other in pair.notes():
+            below.append(Diff([("-", one), ("=", " -> "), ("+", other)], name, signs=False))
+    name = f"{pair.where} {pair.any.speaker}"
+    return Sentence(", ".join(pair.differences), name, "bad", _latencies(pair), below)
+
+
+def _has_diff(pair: Pair) -> bool:
+    return not {"text", "raw"}.isdisjoint(pair.differences)
+
+
+def _latencies(pair: Pair) -> str:
+    seconds = [turn.latency for turn in (pair.a, pair.b) if turn is not None]
+    if not seconds or None in seconds:
+        return ""
+    return f"({' | '.join(f'{latency:.2f} s' for latency in seconds)})"
+
+
+def _turn(pair: Pair) -> Sentence:
+    how = "shared" if pair.shared else ", ".join(pair.differences) or "same"
+    if _has_diff(pair):
+        how += f": {''.join(text for _, text in Diff(clipped(pair.diff())).signed())}"
+    elif pair.differences and (pair.a is None or pair.b is None):
+        how += f": {pair.alone()}"
+    notes = [Sentence(f"A {one}, B {other}", name) for name, one, other in pair.notes()]
+    return Sentence(how, f"turn {pair.where} {pair.any.speaker}", below=notes)
 
 
 def about_rows(comparison: Comparison) -> list[Row]:
@@ -174,7 +173,7 @@ def ending(termination: dict[str, Any] | None) -> str:
 def usage_rows(comparison: Comparison) -> list[Row]:
     """Turns, latency, and by side calls, tokens, cost and time."""
     one, other = figures(comparison.a), figures(comparison.b)
-    rows: list[Row] = [("turns said", _said(one), _said(other))]
+    rows: list[Row] = [("turns said", _turns(one), _turns(other))]
     for name in ("discarded", "signals", "errors"):
         if one[name] or other[name]:
             rows.append((name, str(one[name]), str(other[name])))
@@ -187,10 +186,10 @@ def usage_rows(comparison: Comparison) -> list[Row]:
     return rows
 
 
-def _said(found: dict[str, Any]) -> str:
+def _turns(run: dict[str, Any]) -> str:
     # What a branch used is counted from where it began.
-    own = f" ({found['turns'] - found['seeded']} its own)" if found["seeded"] else ""
-    return f"{found['turns']}{own}"
+    own = f" ({run['turns'] - run['seeded']} its own)" if run["seeded"] else ""
+    return f"{run['turns']}{own}"
 
 
 def _used(totals: Totals | None, name: str) -> str:
@@ -207,25 +206,3 @@ def _used(totals: Totals | None, name: str) -> str:
 
 def _seconds(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.2f} s"
-
-
-def clipped(diff: Iterable[tuple[Op, str]]) -> list[tuple[Op, str]]:
-    """A word diff with what is equal cut down to what lies around the differences."""
-    pieces = list(diff)
-    found: list[tuple[Op, str]] = []
-    for place, (op, text) in enumerate(pieces):
-        if op != "=":
-            found.append((op, text if len(text) <= _MOST else f"{text[:_MOST]}…"))
-            continue
-        head = _AROUND if place else 0
-        tail = _AROUND if place < len(pieces) - 1 else 0
-        short = len(text) <= head + tail + 20
-        end = text[len(text) - tail :] if tail else ""
-        found.append((op, text if short else f"{text[:head]} … {end}"))
-    return found
-
-
-def marked(diff: Sequence[tuple[Op, str]]) -> str:
-    """A word diff in one text: `[-removed-]` and `{+added+}`."""
-    marks = {"=": ("", ""), "-": ("[-", "-]"), "+": ("{+", "+}")}
-    return "".join(f"{marks[op][0]}{text}{marks[op][1]}" for op, text in diff)

@@ -1,22 +1,31 @@
-"""What was mined, in words. Texts are exact: make them visible to draw."""
+"""What was mined, as a report."""
 
 from __future__ import annotations
 
 from convtui.analysis.mining.mining import Mined
+from convtui.analysis.report.report import Report, Section, Table, Verdict
 
 
-def report_rows(found: Mined) -> list[tuple[str, str]]:
-    """What was looked at, what passed, and why the rest was left out; a name and its words each."""
-    gain = found.mean_gain
-    tools = ", ".join(f"{name} {number}" for name, number in found.tools.most_common())
-    return [
-        ("runs", f"{found.given}, {found.scanned} looked at, {len(found.used)} passed"),
-        *(("  left out", f"{number}: {why}") for why, number in found.left_out.most_common()),
+def mined_report(mined: Mined, verdict: Verdict | None = None) -> Report:
+    """What was looked at, what passed, and why the rest was left out."""
+    gain = mined.mean_gain
+    tools = ", ".join(f"{name} {number}" for name, number in mined.tools.most_common())
+    rows = [
+        ("runs", f"{mined.given}, {mined.scanned} looked at, {len(mined.used)} passed"),
+        *(("  left out", f"{number}: {why}") for why, number in mined.left_out.most_common()),
         ("calls", tools or "none"),
         *(
             ("  no pattern", f"{number} of {name}: it failed too often")
-            for name, number in found.unreliable.most_common()
+            for name, number in mined.unreliable.most_common()
         ),
-        ("patterns", f"{len(found.patterns)}, of {found.found} successful calls"),
+        ("patterns", f"{len(mined.patterns)}, of {mined.found} successful calls"),
         ("mean gain", "unknown" if gain is None else f"{gain:+.3f} (below 0 is an improvement)"),
     ]
+    return Report([Section("", [Table((), rows)])], verdict=verdict)
+
+
+def saved_verdict(name: str, path: str, why_not: str) -> Verdict:
+    """What became of it: the file of the template, or why there is none."""
+    if path:
+        return Verdict(f"saved as {name}: {path}", "good", sign="✓")
+    return Verdict(f"nothing saved: {why_not}", "doubtful", sign="!")

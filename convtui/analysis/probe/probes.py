@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from convtui.analysis.probe import calls, conversations, hooks, network
 from convtui.analysis.probe.conversation import ProbeRun, address
-from convtui.analysis.probe.report import PROBES, ProbeSession, Report
+from convtui.analysis.probe.report import PROBES, ProbeReport, ProbeSession
 from convtui.text_checks.error_texts import error_in
 
 _PLAIN: Final = ("setup", "hook_order", "reply", "reset", "tool_call", "timeout", "error_text",
                  "output", "breakpoint")  # fmt: skip
 
 
-async def make_probes(bench: ProbeSession) -> Report:
+async def make_probes(bench: ProbeSession) -> ProbeReport:
     """Makes the probes, one after the other.
 
     Raises `EngineError` when the SPEC names nothing that could be tried; a provider that is there

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from convtui.analysis.probe.conversation import ProbeRun, Subject
+from convtui.analysis.report.report import Sentence, Tone, Verdict
 from convtui.errors import UsageError, did_you_mean
+from convtui.scenario.provider_hooks import METHODS
+from convtui.text.boundary import visible_line
 
 Outcome = Literal["pass", "fail", "warn", "n/a"]
 
 PROBES: Final[dict[str, str]] = {
     "load": "It is imported and made, with no method that is nearly a hook's name.",
     "setup": "setup() succeeds.",
-    "hook_order": "setup, prepare_sessions, enter_session, respond, post-process once a reply,"
-    " finish_and_reset between sessions, cleanup once.",
+    "hook_order": "The hooks are called in their order: "
+    + ", ".join(f"{hook.name} {hook.called}" for hook in METHODS if hook.called)
+    + ".",
     "reply": "It answers a plain question with text.",
     "reset": "A second session of a conversation knows nothing of the first.",
     "empty": "It answers an empty message.",
@@ -43,6 +47,17 @@ PROBES: Final[dict[str, str]] = {
 """Every probe and what passes it."""
 
 
+_MARKS: Final[dict[Outcome, str]] = {"pass": "pass", "fail": "FAIL", "warn": "warn", "n/a": "n/a"}
+_TONES: Final[dict[Outcome, Tone]] = {
+    "pass": "good", "fail": "bad", "warn": "doubtful", "n/a": "aside",
+}  # fmt: skip
+_COUNTED: Final[dict[Outcome, str]] = {
+    "pass": "passed", "fail": "failed", "warn": "to look at", "n/a": "not applicable",
+}  # fmt: skip
+_LONGEST: Final = 400
+"""Characters of what a probe found."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What a probe found: the outcome, why in a sentence, and where it can be seen."""
@@ -55,20 +70,27 @@ class Finding:
     detail: tuple[str, ...] = ()
     """Lines to go with it: the developer's own frames, what was printed."""
 
+    def sentence(self) -> Sentence:
+        """The finding in words; what is not well with its details, and where it can be seen."""
+        below = []
+        if self.outcome in ("fail", "warn"):
+            below = [Sentence(line) for text in self.detail for line in text.split("\n")]
+            if self.log is not None:
+                below.append(
+                    Sentence(f"see {self.log}" + (f" at turn {self.turn}" * bool(self.turn)))
+                )
+        says = visible_line(self.says, _LONGEST)
+        name = f"{_MARKS[self.outcome]:4}  {self.probe}"
+        return Sentence(says, name, _TONES[self.outcome], below=below)
+
     def as_dict(self) -> dict[str, Any]:
         """The finding as plain data."""
-        return {
-            "probe": self.probe,
-            "outcome": self.outcome,
-            "says": self.says,
-            "turn": self.turn,
-            "log": None if self.log is None else str(self.log),
-            "detail": list(self.detail),
-        }
+        log = None if self.log is None else str(self.log)
+        return asdict(self) | {"log": log, "detail": list(self.detail)}
 
 
 @dataclass(slots=True)
-class Report:
+class ProbeReport:
     """All findings about a provider, and what the calls have used."""
 
     provider: dict[str, Any] = field(default_factory=dict)
@@ -81,10 +103,14 @@ class Report:
         """Whether a probe failed."""
         return any(finding.outcome == "fail" for finding in self.findings)
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[Outcome, int]:
         """How many findings there are of each outcome."""
-        outcomes: tuple[Outcome, ...] = ("pass", "fail", "warn", "n/a")
-        return {name: sum(f.outcome == name for f in self.findings) for name in outcomes}
+        return {name: sum(f.outcome == name for f in self.findings) for name in _COUNTED}
+
+    def verdict(self) -> Verdict:
+        """How many findings there are of each outcome, in words."""
+        words = ", ".join(f"{count} {_COUNTED[name]}" for name, count in self.counts().items())
+        return Verdict(words, "bad" if self.failed else "good")
 
     def usage(self) -> dict[str, Any]:
         """Calls that were really made, each attempt counted, and what is known of their use.
@@ -114,6 +140,13 @@ class Report:
             found["cost"] = round(sum(costs), 6)
         return found
 
+    def usage_words(self) -> str:
+        """The same in words."""
+        usage = self.usage()
+        words = "1 call was made" if usage["calls"] == 1 else f"{usage['calls']} calls were made"
+        words += f", {usage['tokens']:,} tokens" if "tokens" in usage else ", tokens unknown"
+        return words + (f", ${usage['cost']:.4f}" if "cost" in usage else ", cost unknown")
+
     def as_dict(self) -> dict[str, Any]:
         """The report as plain data."""
         return {
@@ -141,7 +174,7 @@ class ProbeSession:
     ) -> None:
         self.subject = subject
         self.wanted = frozenset(PROBES if wanted is None else wanted)
-        self.report = Report()
+        self.report = ProbeReport()
         self.latency: float | None = None
         """Seconds of its quickest reply so far."""
         self.plain: ProbeRun | None = None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.analysis.report.intervals import Interval, newcombe
+from convtui.analysis.report.intervals import Interval, newcombe, rounded
 from convtui.analysis.tool_calls.gains import Gain, Tally, count, gain_of
 from convtui.analysis.tool_calls.outcomes import is_trivial
 from convtui.analysis.tool_calls.tool_calls import MadeCall, calls_of
@@ -264,7 +264,7 @@ def as_dict(found: CompressionCheck) -> dict[str, Any]:
         "proficiency_preserved": found.preserved,
         "why": found.why,
         "notes": list(found.notes),
-        "interval": None if interval is None else [round(interval.low, 3), round(interval.high, 3)],
+        "interval": interval and interval.as_list(),
         "compression": found.compressed or None,
     }
 
@@ -274,9 +274,9 @@ def _part(part: Part | None) -> dict[str, Any] | None:
         return None
     tally, change = part.tally, part.gain.change
     return {
-        "error_rate": None if tally.error_rate is None else round(tally.error_rate, 3),
+        "error_rate": rounded(tally.error_rate),
         "tool_call_count": tally.calls,
-        "proficiency_gain": None if change is None else round(change, 3),
+        "proficiency_gain": rounded(change),
         "successful_calls": tally.ok,
         "failed_calls": tally.failed,
         "unknown_calls": tally.unknown,

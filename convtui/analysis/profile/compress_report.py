@@ -1,4 +1,4 @@
-"""A compression check in words. Texts are exact: make them visible to draw."""
+"""A compression check as a report."""
 
 from __future__ import annotations
 
@@ -6,37 +6,54 @@ from typing import Final
 
 from convtui.analysis.profile.compress_check import CompressionCheck, Part
 from convtui.analysis.profile.report import gain_words, interval_words, rate
+from convtui.analysis.report.report import Report, Section, Sentence, Tone
 
-ANSWERS: Final = {True: "preserved", False: "not preserved", None: "unknown"}
+_ANSWERS: Final[dict[bool | None, tuple[str, Tone]]] = {
+    True: ("preserved", "good"),
+    False: ("not preserved", "bad"),
+    None: ("unknown", "doubtful"),
+}
 """What is said of the proficiency."""
 
 
-def lines(found: CompressionCheck) -> list[tuple[str, str]]:
-    """The check, a name and its words each; a line without a name belongs to the one before."""
-    if found.has_compression is None:
-        return [("compression", f"unknown: {found.why}"), *_notes(found)]
-    if not found.has_compression:
-        return [("no compression", found.why), *_notes(found)]
-    rows = found.compressed.get("rows_in")
+def check_report(check: CompressionCheck) -> Report:
+    """What came of the compression."""
+    return Report([Section("", _sentences(check))])
+
+
+def check_section(check: CompressionCheck) -> Section:
+    """The same among others: which log it is about, and the answer before anything else."""
+    answer, tone = _ANSWERS[check.preserved if check.has_compression else None]
+    about = Sentence(answer, tone=tone, aside=check.path.name)
+    return Section("before and after its history was summarised", [about, *_sentences(check)])
+
+
+def _sentences(check: CompressionCheck) -> list[Sentence]:
+    notes = [Sentence(note, "note") for note in check.notes]
+    if check.has_compression is None:
+        return [Sentence(f"unknown: {check.why}", "compression"), *notes]
+    if not check.has_compression:
+        return [Sentence(check.why, "no compression"), *notes]
+    rows = check.compressed.get("rows_in")
     what = f"{rows} messages became a summary" if rows else "there was one"
-    told = [("compression", f"{what} ({found.compressed.get('log', '')})")]
-    told += _part("before", found.pre)
-    told += _part("after", found.post)
-    if found.interval is not None:
-        told.append(("difference, 95 %", interval_words(found.interval)))
-    told.append(("proficiency", f"{ANSWERS[found.preserved]}: {found.why}"))
-    return told + _notes(found)
+    sentences = [
+        Sentence(f"{what} ({check.compressed.get('log', '')})", "compression"),
+        _part("before", check.pre),
+        _part("after", check.post),
+    ]
+    if check.interval is not None:
+        sentences.append(Sentence(interval_words(check.interval), "difference, 95 %"))
+    sentences.append(Sentence(f"{_ANSWERS[check.preserved][0]}: {check.why}", "proficiency"))
+    return sentences + notes
 
 
-def _notes(found: CompressionCheck) -> list[tuple[str, str]]:
-    return [("note", note) for note in found.notes]
-
-
-def _part(name: str, part: Part | None) -> list[tuple[str, str]]:
+def _part(name: str, part: Part | None) -> Sentence:
     if part is None:
-        return [(name, "unknown")]
+        return Sentence("unknown", name)
     tally = part.tally
+    if not tally.calls:
+        return Sentence("no tool calls", name)
     calls = f"{tally.calls:,} call{'' if tally.calls == 1 else 's'}"
     lost = f", {tally.unknown:,} unknown" if tally.unknown else ""
-    said = f"{calls}{lost}, error rate {rate(tally)}" if tally.calls else "no tool calls"
-    return [(name, said), *([("", gain_words(part.gain))] if tally.calls else [])]
+    words = f"{calls}{lost}, error rate {rate(tally)}"
+    return Sentence(words, name, below=[Sentence(gain_words(part.gain))])

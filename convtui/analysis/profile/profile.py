@@ -17,7 +17,7 @@ from convtui.analysis.report.intervals import Spread, spread
 from convtui.analysis.tool_calls.gains import Gain, Tally, fifths, gain_of
 from convtui.analysis.tool_calls.outcomes import is_trivial, tool_type
 from convtui.analysis.tool_calls.tool_calls import MadeCall, calls_of
-from convtui.log.reader import Log, open_log
+from convtui.log.reader import Log
 from convtui.log.run_summary import number
 from convtui.records.codec import RecordDict
 from convtui.transcript.corrections import CORRECTABLE
@@ -159,15 +159,6 @@ class Profile:
         """US dollars, of the sides of which it is known."""
         known = [side.cost for side in self.sides if side.cost is not None]
         return sum(known) if known else None
-
-
-def profile_logs(paths: Iterable[Path | str]) -> Profile:
-    """The profile of logs together. Blocking; raises `LogError` for one that cannot be opened."""
-    runs = []
-    for path in paths:
-        with open_log(path) as log:
-            runs.append(profile_run(log))
-    return combine(runs)
 
 
 def profile_run(log: Log) -> RunProfile:

@@ -1,4 +1,4 @@
-"""Reads runs for a profile, one after the other: with progress, and until it is told to stop."""
+"""Reads runs for a profile, one after the other: with progress, and until it has to stop."""
 
 from __future__ import annotations
 
@@ -42,16 +42,17 @@ def read_runs(
     progress: Callable[[int], None] = lambda done: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Reading:
-    """The profile of logs together. Blocking; `progress` is told after each, `stop` asked before.
+    """The profile of logs together. Blocking.
 
-    A log that cannot be opened is left out, which is said.
+    `stop` is asked before each log, `progress` called after it. A log that cannot be opened is left
+    out; `Reading.left_out` says why.
     """
     runs: list[RunProfile] = []
-    found = Reading(combine([]))
+    reading = Reading(combine([]))
     compressed: list[Path] = []
     for number, path in enumerate(paths, 1):
         if stop():
-            found.stopped = True
+            reading.stopped = True
             break
         try:
             with open_log(path) as log:
@@ -59,25 +60,25 @@ def read_runs(
                 if was_compressed(log.transcript):
                     compressed.append(path)
         except (LogError, OSError) as error:
-            found.left_out.append(str(error))
+            reading.left_out.append(str(error))
         progress(number)
-    found.profile = combine(runs)
-    if len(runs) == 1 and not found.stopped:
+    reading.profile = combine(runs)
+    if len(runs) == 1 and not reading.stopped:
         # Its compression may lie further back, or be what another run went on from.
         compressed = [runs[0].path, *compressed_into(runs[0])]
     for path in compressed[:MOST_CHECKS]:
         if stop():
-            found.stopped = True
+            reading.stopped = True
             break
         try:
             check = check_compression(path)
         except (LogError, OSError) as error:
-            found.left_out.append(str(error))
+            reading.left_out.append(str(error))
             continue
         if check.has_compression is not False:
-            found.checks.append(check)
-    found.unchecked = max(0, len(compressed) - MOST_CHECKS)
-    return found
+            reading.checks.append(check)
+    reading.unchecked = max(0, len(compressed) - MOST_CHECKS)
+    return reading
 
 
 def compressed_into(run: RunProfile) -> list[Path]:
@@ -87,7 +88,7 @@ def compressed_into(run: RunProfile) -> list[Path]:
     except (ConvtuiError, OSError):
         return []
     return [
-        each.path
-        for each in runs
-        if each.change == "compress" and each.parent == run.id and each.path != run.path
+        other.path
+        for other in runs
+        if other.change == "compress" and other.parent == run.id and other.path != run.path
     ]

@@ -1,15 +1,17 @@
-"""A profile as plain data and as tables in words. Texts are exact: make them visible to draw."""
+"""A profile as a report."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
-from convtui.analysis.profile.profile import Profile, RunProfile, SideStats
-from convtui.analysis.report.intervals import Interval, Spread
+from convtui.analysis.profile.plots import plots_of
+from convtui.analysis.profile.profile import Profile, RunProfile
+from convtui.analysis.report.intervals import Interval
 from convtui.analysis.report.plots import figure
+from convtui.analysis.report.report import Part, Report, Section, Sentence, Table
 from convtui.analysis.tool_calls.gains import MIN_CALLS, Gain, Tally
 from convtui.analysis.tool_calls.outcomes import RULES
 from convtui.transcript.corrections import FLAG_WORDS
@@ -21,20 +23,11 @@ MOST_RUNS: Final = 200
 RUNS_HEAD: Final = ("run", "turns", "calls", "error rate", "early", "late", "ended")
 
 
-@dataclass(slots=True, frozen=True)
-class Section:
-    """A table: its title, its head (empty without one), its rows, and a sentence below it."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-    note: str = ""
-
-
 def rate(tally: Tally) -> str:
     """`27.3 % (3 of 11)`; a dash where nothing is known."""
-    found = tally.error_rate
-    return NO_RATE if found is None else f"{found * 100:.1f} % ({tally.failed} of {tally.known})"
+    if tally.error_rate is None:
+        return NO_RATE
+    return f"{tally.error_rate * 100:.1f} % ({tally.failed} of {tally.known})"
 
 
 def points(change: float) -> str:
@@ -54,10 +47,10 @@ def gain_words(gain: Gain) -> str:
         how = f"{points(change)} fewer errors late than early, an improvement"
     else:
         how = f"{points(change)} more errors late than early"
-    said = f"early fifth {early}, late fifth {late}: {how}"
+    words = f"early fifth {early}, late fifth {late}: {how}"
     if gain.interval is not None and not gain.overlap:
-        said += f" (95 % interval {interval_words(gain.interval)})"
-    return said if gain.verdict != "none" else f"{said}; no verdict: {gain.why}"
+        words += f" (95 % interval {interval_words(gain.interval)})"
+    return words if gain.verdict != "none" else f"{words}; no verdict: {gain.why}"
 
 
 def interval_words(interval: Interval) -> str:
@@ -65,13 +58,25 @@ def interval_words(interval: Interval) -> str:
     return f"{interval.low * 100:+.1f} to {interval.high * 100:+.1f} points"
 
 
-def sections(profile: Profile) -> list[Section]:
-    """The whole profile as tables; those with nothing to tell are left out."""
-    found = [Section("", (), _about(profile))]
+def profile_report(profile: Profile, more: Sequence[tuple[str, str]] = ()) -> Report:
+    """The whole profile; `more` goes with what it says about the runs."""
+    closing = RULE_OF_VERDICT if profile.tally.calls else ""
+    return Report(sections(profile, more), plots_of(profile), closing=closing)
+
+
+def profile_page(profile: Profile) -> Report:
+    """The whole profile, where it stands by itself: with a title."""
+    runs = profile.runs
+    of = runs[0].path.name if len(runs) == 1 else f"{len(runs):,} runs"
+    return replace(profile_report(profile), title=f"Profile of {of}")
+
+
+def sections(profile: Profile, more: Sequence[tuple[str, str]] = ()) -> list[Section]:
+    """The profile as tables; those with nothing to tell are left out."""
+    tables = [_section("", (), [*_about(profile), *more])]
     if profile.tools:
-        found.append(_tools(profile))
-        found.append(_rules(profile))
-    found.append(_took(profile))
+        tables += [_tools(profile), _rules(profile)]
+    tables.append(_took(profile))
     for title, counter in (
         ("signals (turns)", profile.signals),
         ("incomplete replies (turns)", profile.incomplete),
@@ -82,10 +87,14 @@ def sections(profile: Profile) -> list[Section]:
     ):
         if counter:
             rows = [(_kind(title, name), f"{n:,}") for name, n in counter.most_common()]
-            found.append(Section(title, (), rows))
+            tables.append(_section(title, (), rows))
     if len(profile.runs) > 1:
-        found.append(_runs(profile))
-    return [section for section in found if section.rows]
+        tables.append(_runs(profile))
+    return [section for section in tables if section.parts]
+
+
+def _section(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Section:
+    return Section(title, [Table(head, rows)] if rows else [])
 
 
 def _kind(title: str, name: str) -> str:
@@ -153,14 +162,14 @@ def _tools(profile: Profile) -> Section:
         )
         for tool in profile.tools
     ]
-    return Section("tools", head, rows)
+    return _section("tools", head, rows)
 
 
 def _rules(profile: Profile) -> Section:
     rows = [
         (rule, f"{profile.rules[rule]:,}", RULES[rule]) for rule in RULES if profile.rules[rule]
     ]
-    return Section("how the outcome was found", ("rule", "calls", "what it looks at"), rows)
+    return _section("how the outcome was found", ("rule", "calls", "what it looks at"), rows)
 
 
 def _took(profile: Profile) -> Section:
@@ -169,15 +178,17 @@ def _took(profile: Profile) -> Section:
         for name, unit, values in (("latency", "s", side.latency), ("tokens", "", side.tokens)):
             if values is not None:
                 shown = (values.p50, values.p90, values.p95, values.max)
-                each = tuple(figure(value, unit) for value in shown)
-                rows.append((f"{side.side} {name}", f"{values.n:,}", *each))
-    return Section("what a turn took", ("", "turns", "p50", "p90", "p95", "max"), rows)
+                figures = tuple(figure(value, unit) for value in shown)
+                rows.append((f"{side.side} {name}", f"{values.n:,}", *figures))
+    return _section("what a turn took", ("", "turns", "p50", "p90", "p95", "max"), rows)
 
 
 def _runs(profile: Profile) -> Section:
-    rows = [run_row(run) for run in profile.runs[:MOST_RUNS]]
-    more = len(profile.runs) - len(rows)
-    return Section("runs", RUNS_HEAD, rows, f"and {more:,} more" if more else "")
+    parts: list[Part] = [Table(RUNS_HEAD, [run_row(run) for run in profile.runs[:MOST_RUNS]])]
+    more = len(profile.runs) - MOST_RUNS
+    if more > 0:
+        parts.append(Sentence(f"and {more:,} more"))
+    return Section("runs", parts)
 
 
 def run_row(run: RunProfile) -> tuple[str, ...]:
@@ -195,8 +206,9 @@ def run_row(run: RunProfile) -> tuple[str, ...]:
 
 def _short(tally: Tally) -> str:
     """`27 % 3/11`."""
-    found = tally.error_rate
-    return NO_RATE if found is None else f"{found * 100:.0f} % {tally.failed}/{tally.known}"
+    if tally.error_rate is None:
+        return NO_RATE
+    return f"{tally.error_rate * 100:.0f} % {tally.failed}/{tally.known}"
 
 
 RULE_OF_VERDICT: Final = (
@@ -205,136 +217,3 @@ RULE_OF_VERDICT: Final = (
     " call, and where the 95 % interval of the difference (Newcombe's; of several runs, calls of"
     " one run taken as alike) includes 0. Rates are those of calls with a known outcome."
 )
-
-
-def as_dict(profile: Profile) -> dict[str, Any]:
-    """The profile as plain data; texts are exact, what is unknown is null.
-
-    The names of a session profile of warm-session provisioning are kept, of one run and of several.
-    """
-    return {
-        **_figures(profile),
-        "trivial_calls": profile.trivial,
-        "tool_types": {tool.name: tool.type for tool in profile.tools},
-        "tools": [
-            {
-                "name": tool.name,
-                "type": tool.type,
-                **tally_dict(tool.tally),
-                "seconds": spread_dict(tool.seconds),
-            }
-            for tool in profile.tools
-        ],
-        "decided_by": dict(profile.rules),
-        "rules": {rule: RULES[rule] for rule in profile.rules},
-        "signals": dict(profile.signals),
-        "incomplete": dict(profile.incomplete),
-        "decisions": dict(profile.decisions),
-        "noticed": dict(profile.noticed),
-        "endings": dict(profile.endings),
-        "session_endings": dict(profile.session_endings),
-        "turns": profile.said,
-        "inherited_turns": profile.inherited,
-        "sessions": profile.sessions,
-        "discarded": profile.discarded,
-        "errors": profile.errors,
-        "retries": profile.retries,
-        "cost": profile.cost,
-        "sides": {side.side: _side(side) for side in profile.sides},
-        "runs": [_run(run) for run in profile.runs],
-    }
-
-
-def tally_dict(tally: Tally) -> dict[str, Any]:
-    """Calls and how they went."""
-    return {
-        "calls": tally.calls,
-        "ok": tally.ok,
-        "failed": tally.failed,
-        "unknown": tally.unknown,
-        "error_rate": _round(tally.error_rate),
-    }
-
-
-def spread_dict(values: Spread | None) -> dict[str, Any] | None:
-    """Percentiles."""
-    if values is None:
-        return None
-    found: dict[str, Any] = {"n": values.n}
-    for name in ("p50", "p90", "p95", "max", "total"):
-        found[name] = _round(getattr(values, name), 4)
-    return found
-
-
-def gain_dict(gain: Gain) -> dict[str, Any]:
-    """Early against late."""
-    interval = gain.interval
-    return {
-        "early": tally_dict(gain.early),
-        "late": tally_dict(gain.late),
-        "change": _round(gain.change),
-        "interval": None if interval is None else [_round(interval.low), _round(interval.high)],
-        "overlap": gain.overlap,
-        "verdict": None if gain.verdict == "none" else gain.verdict,
-        "why": gain.why or None,
-    }
-
-
-def _figures(profile: Profile) -> dict[str, Any]:
-    tally, gain = profile.tally, profile.gain
-    return {
-        "session_ids": [run.id for run in profile.runs],
-        "tool_call_count": tally.calls,
-        "successful_calls": tally.ok,
-        "failed_calls": tally.failed,
-        "unknown_calls": tally.unknown,
-        "error_rate": _round(tally.error_rate),
-        "early_error_rate": _round(gain.early.error_rate),
-        "late_error_rate": _round(gain.late.error_rate),
-        "proficiency_gain": _round(gain.change),
-        "gain": gain_dict(gain),
-        "dominant_tool_type": profile.dominant_type,
-        "tool_distribution": {tool.name: tool.tally.calls for tool in profile.tools},
-        "tool_success_rates": {
-            tool.name: None
-            if tool.tally.error_rate is None
-            else _round(tool.tally.ok / tool.tally.known)
-            for tool in profile.tools
-        },
-    }
-
-
-def _run(run: RunProfile) -> dict[str, Any]:
-    return {
-        "id": run.id,
-        "log": str(run.path),
-        "persona": run.persona,
-        "provider": run.provider,
-        "created_at": run.created_at,
-        "ending": run.ending,
-        "sessions": list(run.sessions),
-        "turns": run.said,
-        "inherited_turns": run.inherited,
-        "discarded": run.discarded,
-        "errors": run.errors,
-        **tally_dict(run.tally),
-        "proficiency_gain": _round(run.gain.change),
-        "findings": run.damage,
-    }
-
-
-def _side(side: SideStats) -> dict[str, Any]:
-    return {
-        "turns": side.turns,
-        "latency": spread_dict(side.latency),
-        "tokens": spread_dict(side.tokens),
-        "calls": side.calls,
-        "retries": side.retries,
-        "prompt_tokens": side.prompt_tokens,
-        "completion_tokens": side.completion_tokens,
-        "cost": side.cost,
-    }
-
-
-def _round(value: float | None, digits: int = 3) -> float | None:
-    return None if value is None else round(value, digits)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from convtui.client.engine_client import EngineHandle, EngineState, last_words
 from convtui.errors import EngineError
-from convtui.log.replies import collect
+from convtui.log.replies import collect_replies
 from convtui.protocol import Commands, ContinueFrom, PreviewSpec, StartSpec
 from convtui.records.codec import RecordDict
 from convtui.trust.rules import vouched_in_session
@@ -230,7 +230,7 @@ async def _held(handle: EngineHandle, seen: int | None) -> None:
 def _asked(
     records: Sequence[RecordDict], session: int, turn: int, notes: list[str], ends: str | None
 ) -> Asked:
-    found = collect(
+    found = collect_replies(
         record
         for record in records
         if record.get("type") == "header"

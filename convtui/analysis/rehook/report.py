@@ -1,10 +1,9 @@
-"""What a rehook showed: in words, as plain data and as JUnit XML."""
+"""What a rehook showed: in words, as plain data and as a report."""
 
 from __future__ import annotations
 
 import re
 import time
-import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,16 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from convtui.analysis.rehook.rehook_process import Rehooked
-from convtui.errors import FileError
-from convtui.text.boundary import visible
+from convtui.analysis.report.diffs import clipped
+from convtui.analysis.report.report import Diff, Listing, Report, Section, Sentence, Tone, Verdict
 from convtui.text.word_diff import Op, word_diff
 from convtui.text_checks.incomplete import in_words
 
-_ILLEGAL: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What may not stand in XML 1.0, in any form."""
-
-
-_PLACE: Final = re.compile(r"""(?P<file>[^"'\s]+\.py)(?:",\ line\ |:)(?P<line>\d+)""")
+_LOCATION: Final = re.compile(r"""(?P<file>[^"'\s]+\.py)(?:",\ line\ |:)(?P<line>\d+)""")
 """Where a frame of a traceback stands."""
 
 
@@ -54,34 +49,34 @@ class Changed:
         return f"{self.session}:{self.turn}{attempt}"
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """`file:line` of the developer's own code where a hook fails; empty where unknown."""
         for frame in reversed((self.error or {}).get("frames") or ()):
-            found = _PLACE.search(str(frame))
-            if found is not None:
-                return f"{Path(found['file']).name}:{found['line']}"
+            match = _LOCATION.search(str(frame))
+            if match is not None:
+                return f"{Path(match['file']).name}:{match['line']}"
         return ""
 
     def words(self) -> list[str]:
-        """What differs, a phrase each."""
+        """What differs, phrase by phrase."""
         before, after = self.before or {}, self.after or {}
-        said: list[str] = []
+        phrases: list[str] = []
         for kind in self.kinds:
             if kind == "error":
-                said.append(f"hook failed: {(self.error or {}).get('message', '')}")
+                phrases.append(f"hook failed: {(self.error or {}).get('message', '')}")
             elif kind == "mended":
-                said.append("a hook failed then, none does now")
+                phrases.append("a hook failed then, none does now")
             elif kind == "text":
-                said.append("text")
+                phrases.append("text")
             elif kind == "signals":
-                said.append(f"signals {_signals(before, after)}")
+                phrases.append(f"signals {_signals(before, after)}")
             elif kind == "discard":
-                said.append("discarded" if after.get("discarded") else "no longer discarded")
+                phrases.append("discarded" if after.get("discarded") else "no longer discarded")
             elif kind == "ending":
-                said.append(_ending(before.get("ends"), after.get("ends")))
+                phrases.append(_ending(before.get("ends"), after.get("ends")))
         if self.incomplete:
-            said.append(f"the reply is incomplete: {in_words(self.incomplete)}")
-        return said
+            phrases.append(f"the reply is incomplete: {in_words(self.incomplete)}")
+        return phrases
 
     def hand(self) -> str:
         """What a human had done to it, and what that means here; empty for nothing."""
@@ -157,24 +152,24 @@ class Counts:
     """Replies that had not come to their end."""
 
 
-class Report:
-    """A rehook, ready to be told."""
+class RehookReport:
+    """A rehook in numbers, words and data."""
 
     def __init__(self, result: Rehooked) -> None:
         self.result = result
         self.changes = list(_changes(result))
-        found = result.found
+        outcomes = result.found
         self.counts = Counts(
-            logs=sum("error" not in each for each in found),
-            empty=sum("error" not in each and not each["turns"] for each in found),
-            unreadable=sum("error" in each for each in found),
-            turns=sum(len(each.get("turns", ())) for each in found),
+            logs=sum("error" not in outcome for outcome in outcomes),
+            empty=sum("error" not in outcome and not outcome["turns"] for outcome in outcomes),
+            unreadable=sum("error" in outcome for outcome in outcomes),
+            turns=sum(len(outcome.get("turns", ())) for outcome in outcomes),
             changed=len(self.changes),
             errors=sum("error" in change.kinds for change in self.changes),
-            counterfactual=sum(each.get("counterfactual", 0) for each in found),
-            seeded=sum(each.get("seeded", 0) for each in found),
-            by_hand=sum(each.get("by_hand", 0) for each in found),
-            incomplete=sum(len(each.get("incomplete", ())) for each in found),
+            counterfactual=sum(outcome.get("counterfactual", 0) for outcome in outcomes),
+            seeded=sum(outcome.get("seeded", 0) for outcome in outcomes),
+            by_hand=sum(outcome.get("by_hand", 0) for outcome in outcomes),
+            incomplete=sum(len(outcome.get("incomplete", ())) for outcome in outcomes),
         )
 
     @property
@@ -182,16 +177,22 @@ class Report:
         """Whether every hook gave what it gave then, over all logs."""
         return not self.changes and not self.result.stopped
 
+    @property
+    def verdict(self) -> Verdict:
+        """The summary, and whether it is good news."""
+        sign = "✓" if self.same else "!" if self.changes else "■"
+        return Verdict(self.summary(), "good" if self.same else "bad", sign=sign)
+
     def unreadable(self) -> list[str]:
         """Why logs could not be read."""
-        return [str(each["error"]) for each in self.result.found if "error" in each]
+        return [str(outcome["error"]) for outcome in self.result.found if "error" in outcome]
 
     def endings(self) -> list[tuple[Path, int, str]]:
         """Sessions that end at another turn now: log, session, in words."""
-        told = []
-        for path, found in self._logs():
-            for each in found.get("endings", ()):
-                before, after = each["before"], each["after"]
+        endings = []
+        for path, outcome in self.logs():
+            for ending in outcome.get("endings", ()):
+                before, after = ending["before"], ending["after"]
                 if after is None:
                     words = f"ended at turn {before}; now goes on where the record ends"
                 elif before is None:
@@ -199,39 +200,40 @@ class Report:
                 else:
                     how = "earlier" if after < before else "later"
                     words = f"ended at turn {before}, ends at turn {after} now: {how}"
-                told.append((path, int(each["session"]), words))
-        return told
+                endings.append((path, int(ending["session"]), words))
+        return endings
 
-    def _logs(self) -> Iterator[tuple[Path, dict[str, Any]]]:
-        for found in self.result.found:
-            yield self.result.logs[found["log"]], found
+    def logs(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Each log that was taken, and what came of it."""
+        for outcome in self.result.found:
+            yield self.result.logs[outcome["log"]], outcome
 
     def summary(self) -> str:
         """One line: what went through, what differs."""
         counts = self.counts
-        said = f"{_many(counts.turns, 'reply', 'replies')} of {_many(counts.logs, 'log')}: "
+        words = f"{_many(counts.turns, 'reply', 'replies')} of {_many(counts.logs, 'log')}: "
         if not counts.turns:
-            said += "nothing went through the hooks"
+            words += "nothing went through the hooks"
         elif not counts.changed:
-            said += "nothing changed"
+            words += "nothing changed"
         else:
             sure = sum(not change.counterfactual for change in self.changes)
-            said += f"{counts.changed:,} changed"
+            words += f"{counts.changed:,} changed"
             if sure < counts.changed:
-                said += f", {counts.changed - sure:,} of them counterfactual"
+                words += f", {counts.changed - sure:,} of them counterfactual"
             if counts.errors:
-                said += f"; hooks failed on {counts.errors:,}"
+                words += f"; hooks failed on {counts.errors:,}"
         if counts.empty:
-            said += f"; nothing to rehook in {_many(counts.empty, 'log')}"
+            words += f"; nothing to rehook in {_many(counts.empty, 'log')}"
         if self.result.stopped:
-            said += f"; {self.result.stopped}"
-        return said
+            words += f"; {self.result.stopped}"
+        return words
 
     def notes(self) -> list[str]:
-        """What is worth knowing and no result, a line each."""
+        """What is worth knowing and no result, line by line."""
         result, counts = self.result, self.counts
         notes = [f"not rehooked: {reason}" for reason in self.unreadable()]
-        damaged = sum(found.get("damaged", 0) for found in result.found)
+        damaged = sum(outcome.get("damaged", 0) for outcome in result.found)
         if damaged:
             notes.append(
                 f"{damaged} damaged lines were passed over; `convtui check LOG` names them"
@@ -248,7 +250,7 @@ class Report:
             )
         if counts.incomplete:
             reasons = Counter(
-                str(row[3]) for each in result.found for row in each.get("incomplete", ())
+                str(row[3]) for outcome in result.found for row in outcome.get("incomplete", ())
             )
             words = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
             notes.append(
@@ -259,6 +261,23 @@ class Report:
             first = result.output.strip().split("\n", 1)[0]
             notes.append(f"the provider's code printed {len(result.output)} characters: {first}")
         return notes
+
+    def report(self, *, diff: bool = False) -> Report:
+        """What changed, log by log, then which sessions end elsewhere, then the summary.
+
+        `diff`: with the words that differ.
+        """
+        by_log: dict[Path, list[Sentence]] = {}
+        for change in self.changes:
+            by_log.setdefault(change.log, []).append(_sentence(change, diff=diff))
+        sections = [Section(str(log), [Listing(changes)]) for log, changes in by_log.items()]
+        endings = [
+            Sentence(f"session {session}  {words}", path.name)
+            for path, session, words in self.endings()
+        ]
+        if endings:
+            sections.append(Section("sessions that end elsewhere", [Listing(endings)]))
+        return Report(sections, verdict=self.verdict)
 
     # --- plain data
 
@@ -272,102 +291,61 @@ class Report:
             "counts": {name: getattr(counts, name) for name in Counts.__slots__},
             "stopped": self.result.stopped or None,
             "output": self.result.output or None,
-            "logs": [self._log(path, found) for path, found in self._logs()],
+            "logs": [self._log(path, outcome) for path, outcome in self.logs()],
         }
 
-    def _log(self, path: Path, found: dict[str, Any]) -> dict[str, Any]:
-        if "error" in found:
-            return {"log": str(path), "error": found["error"]}
+    def _log(self, path: Path, outcome: dict[str, Any]) -> dict[str, Any]:
+        if "error" in outcome:
+            return {"log": str(path), "error": outcome["error"]}
         return {
             "log": str(path),
-            "id": found["id"],
-            "replies": len(found["turns"]),
-            "counterfactual": found["counterfactual"],
-            "damaged_lines": found["damaged"],
+            "id": outcome["id"],
+            "replies": len(outcome["turns"]),
+            "counterfactual": outcome["counterfactual"],
+            "damaged_lines": outcome["damaged"],
             "incomplete": [
                 {"session": session, "turn": turn, "attempt": attempt, "reason": reason}
-                for session, turn, attempt, reason in found["incomplete"]
+                for session, turn, attempt, reason in outcome["incomplete"]
             ],
-            "endings": found["endings"],
+            "endings": outcome["endings"],
             "changed": [
                 {key: value for key, value in change.items() if key != "log"}
-                for change in found["changed"]
+                for change in outcome["changed"]
             ],
         }
-
-    # --- for CI
-
-    def write_junit(self, path: Path) -> None:
-        """JUnit XML: a suite for every log, a case for every reply. Raises `FileError`."""
-        root = ET.Element("testsuites", name="convtui rehook")
-        totals = {"tests": 0, "failures": 0, "errors": 0}
-        for log, found in self._logs():
-            suite = ET.SubElement(root, "testsuite", name=_clean(log.name))
-            own = self._suite(suite, log, found)
-            for name, value in own.items():
-                suite.set(name, str(value))
-                totals[name] += value
-        if self.result.stopped:
-            case = ET.SubElement(ET.SubElement(root, "testsuite", name="rehook"), "testcase")
-            case.set("name", "all logs")
-            ET.SubElement(case, "error", message=_clean(self.result.stopped))
-            totals["errors"] += 1
-        for name, value in totals.items():
-            root.set(name, str(value))
-        try:
-            with path.open("wb") as file:
-                ET.ElementTree(root).write(file, encoding="utf-8", xml_declaration=True)
-        except OSError as error:
-            raise FileError(f"{path}: cannot be written: {error.strerror or error}") from error
-
-    def _suite(self, suite: ET.Element, log: Path, found: dict[str, Any]) -> dict[str, int]:
-        name = _clean(log.name)
-        own = {"tests": 0, "failures": 0, "errors": 0}
-        if "error" in found:
-            case = ET.SubElement(suite, "testcase", classname=name, name="log")
-            ET.SubElement(case, "error", message=_clean(str(found["error"])))
-            return own | {"tests": 1, "errors": 1}
-        changes = {(c.session, c.turn, c.attempt): c for c in self.changes if c.log == log}
-        incomplete = {tuple(row[:3]): str(row[3]) for row in found["incomplete"]}
-        for session, turn, attempt in found["turns"]:
-            own["tests"] += 1
-            case = ET.SubElement(suite, "testcase", classname=name)
-            reason = incomplete.get((session, turn, attempt))
-            if reason is not None:
-                properties = ET.SubElement(case, "properties")
-                ET.SubElement(properties, "property", name="incomplete", value=_clean(reason))
-            change = changes.get((session, turn, attempt))
-            if change is None:
-                case.set("name", f"{session}:{turn}" + (f" attempt {attempt}" * (attempt > 1)))
-                continue
-            case.set("name", change.address)
-            kind = "error" if "error" in change.kinds else "failure"
-            own[f"{kind}s"] += 1
-            node = ET.SubElement(case, kind, type=",".join(change.kinds))
-            said = "; ".join(change.words())
-            node.set("message", _clean(said + " (counterfactual)" * change.counterfactual))
-            node.text = _clean("\n".join(details(change)))
-        return own
 
 
 def _changes(result: Rehooked) -> Iterator[Changed]:
-    for found in result.found:
-        incomplete = {tuple(row[:3]): str(row[3]) for row in found.get("incomplete", ())}
-        for each in found.get("changed", ()):
+    for outcome in result.found:
+        incomplete = {tuple(row[:3]): str(row[3]) for row in outcome.get("incomplete", ())}
+        for change in outcome.get("changed", ()):
             yield Changed(
-                log=result.logs[found["log"]],
-                session=each["session"],
-                turn=each["turn"],
-                attempt=each["attempt"],
-                kinds=tuple(each["kinds"]),
-                counterfactual=each["counterfactual"],
-                raw=each["raw"],
-                before=each["before"],
-                after=each["after"],
-                error=each["error"],
-                by_hand=tuple(each["by_hand"]),
-                incomplete=incomplete.get((each["session"], each["turn"], each["attempt"]), ""),
+                log=result.logs[outcome["log"]],
+                session=change["session"],
+                turn=change["turn"],
+                attempt=change["attempt"],
+                kinds=tuple(change["kinds"]),
+                counterfactual=change["counterfactual"],
+                raw=change["raw"],
+                before=change["before"],
+                after=change["after"],
+                error=change["error"],
+                by_hand=tuple(change["by_hand"]),
+                incomplete=incomplete.get(
+                    (change["session"], change["turn"], change["attempt"]), ""
+                ),
             )
+
+
+def _sentence(change: Changed, *, diff: bool) -> Sentence:
+    frames = (change.error or {}).get("frames") or ()
+    below: list[Sentence | Diff] = [Sentence(str(frame), tone="aside") for frame in frames]
+    if diff and (pieces := change.diff()):
+        below.append(Diff(clipped(pieces)))
+    hand = f"({change.hand()})" if change.hand() else ""
+    aside = "  ".join(filter(None, ["counterfactual" * change.counterfactual, hand]))
+    tone: Tone = "plain" if change.error is None else "bad"
+    return Sentence("; ".join(change.words()), change.address, tone, aside, below)
 
 
 class Pace:
@@ -394,19 +372,5 @@ class Pace:
         return words
 
 
-def details(change: Changed) -> list[str]:
-    """The developer's frames of a failure, or the text then and now, as lines."""
-    if change.error is not None:
-        return [str(frame) for frame in change.error.get("frames", ())]
-    if change.before is None or change.after is None or "text" not in change.kinds:
-        return []
-    return [f"- {change.before['text']}", f"+ {change.after['text']}"]
-
-
 def _many(number: int, one: str, more: str = "") -> str:
     return f"{number:,} {one if number == 1 else more or one + 's'}"
-
-
-def _clean(text: str) -> str:
-    """Text as it may stand in XML: what is invisible or illegal there becomes visible."""
-    return _ILLEGAL.sub("\ufffd", visible(text))

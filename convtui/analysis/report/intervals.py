@@ -36,6 +36,15 @@ class Interval:
         """Whether no difference at all would be no surprise."""
         return self.low <= 0.0 <= self.high
 
+    def as_list(self) -> list[float]:
+        """Both ends, rounded."""
+        return [round(self.low, 3), round(self.high, 3)]
+
+
+def rounded(value: float | None) -> float | None:
+    """A figure for plain data; None where it is not known."""
+    return None if value is None else round(value, 3)
+
 
 @dataclass(slots=True, frozen=True)
 class Spread:
@@ -69,10 +78,10 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
     `ordered` is sorted and not empty.
     """
-    place = share * (len(ordered) - 1)
-    low = math.floor(place)
+    position = share * (len(ordered) - 1)
+    low = math.floor(position)
     high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
 
 
 def wilson(bad: float, n: float, z: float = Z) -> Interval:

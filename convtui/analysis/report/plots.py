@@ -1,4 +1,4 @@
-"""Small plots of plain text: sparklines, columns and bars, for terminals and screens.
+"""Small plots of plain text, for terminals and screens.
 
 Every line is exactly as wide as asked. Blocks need a Unicode terminal; with `ascii_only` there are
 only ASCII signs. What a plot shows is also said in words (`in_words`), for those who do not see it.
@@ -10,15 +10,16 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
+from convtui.analysis.report.report import Plot
+
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 _ASCII: Final = " .:-=+*#@"
-_BARS: Final = " ▏▎▍▌▋▊▉█"
 
 
 def can_draw_blocks(stream: Any) -> bool:
     """Whether a stream's encoding has the signs of the plots."""
     try:
-        (_BLOCKS + _BARS + "·").encode(getattr(stream, "encoding", None) or "ascii")
+        (_BLOCKS + "▏·").encode(getattr(stream, "encoding", None) or "ascii")
     except (UnicodeError, LookupError):
         return False
     return True
@@ -35,12 +36,12 @@ def resample(
         return []
     if len(values) <= width:
         return list(values)
-    found: list[float | None] = []
-    for place in range(width):
-        stretch = values[place * len(values) // width : (place + 1) * len(values) // width]
+    stretches: list[float | None] = []
+    for index in range(width):
+        stretch = values[index * len(values) // width : (index + 1) * len(values) // width]
         known = [value for value in stretch if value is not None]
-        found.append((math.fsum(known) if adds else max(known)) if known else None)
-    return found
+        stretches.append((math.fsum(known) if adds else max(known)) if known else None)
+    return stretches
 
 
 def columns(
@@ -69,16 +70,14 @@ def columns(
     return lines
 
 
-def bar(value: float | None, most: float, *, width: int, ascii_only: bool = False) -> str:
-    """A bar from left to right, `value` of `most`; exactly `width` wide."""
-    if value is None or not math.isfinite(value) or value <= 0 or most <= 0:
-        return " " * width
-    share = min(1.0, value / most)
-    if ascii_only:
-        return f"{'#' * max(1, round(share * width)):<{width}}"
-    eighths = max(1, round(share * width * 8))
-    full, rest = divmod(eighths, 8)
-    return f"{'█' * full + (_BARS[rest] if rest else ''):<{width}}"
+def condensed(plot: Plot, room: int) -> tuple[list[float | None], str]:
+    """The values as at most `room` columns, as many points in each, and what they show in words."""
+    many = math.ceil(len(plot.values) / max(1, room))
+    values = resample(plot.values, math.ceil(len(plot.values) / max(1, many)), adds=plot.adds)
+    words = f"over {len(plot.values):,} {plot.over}"
+    if many > 1 and any(value is not None and value > 0 for value in values):
+        words += f", a column is the {'sum' if plot.adds else 'highest'} of {many}"
+    return values, words
 
 
 def figure(value: float, unit: str) -> str:
@@ -96,7 +95,7 @@ def figure(value: float, unit: str) -> str:
 
 
 def in_words(values: Sequence[float | None], labels: Sequence[str], unit: str) -> str:
-    """What a plot of values shows: how many, from where to where, the highest and its place."""
+    """What a plot of values shows: how many, from where to where, the highest and where."""
     known = [
         (value, label)
         for value, label in zip(values, labels, strict=True)
@@ -107,8 +106,8 @@ def in_words(values: Sequence[float | None], labels: Sequence[str], unit: str) -
     missing = len(values) - len(known)
     lost = f", {missing} not on record" if missing else ""
     if all(value == known[0][0] for value, _ in known):
-        each = "" if len(known) == 1 else f" each of {len(known)}"
-        return f"{figure(known[0][0], unit)}{each}{lost}"
+        times = "" if len(known) == 1 else f" each of {len(known)}"
+        return f"{figure(known[0][0], unit)}{times}{lost}"
     high = max(known, key=lambda pair: pair[0])
     low = min(known, key=lambda pair: pair[0])
     return (

@@ -37,7 +37,7 @@ class ActiveCall:
         self,
         journal: Journal,
         seq: int,
-        question: CallRequest,
+        request: CallRequest,
         publish: DeltaSink | None,
         injector: Injector,
         *,
@@ -46,14 +46,14 @@ class ActiveCall:
         self._journal = journal
         self._redactor = redactor
         self.seq = seq
-        self.question = question
+        self.request = request
         self._publish = publish
         self._injector = injector
-        self.fold = ReplyFold(self.question.tools or ())
+        self.fold = ReplyFold(self.request.tools or ())
         self.started = time.perf_counter()
         self.deadline = 0.0
         """Of the attempt in progress, by the monotonic clock."""
-        self.desk: RetryContext | None = None
+        self.retry: RetryContext | None = None
         self.error: ConversationError | None = None
         """What the call failed of after a reply that stands had arrived."""
         self.ttft: float | None = None
@@ -65,7 +65,7 @@ class ActiveCall:
         self._reasoning_out: list[str] = []
         self._reasoning = StreamRedactor(redactor)
         self._last_sent = 0.0
-        self._place = journal.current.fields()
+        self._turn = journal.current.fields()
         self._timer: asyncio.TimerHandle | None = None
         self._due = _PARTIAL_EVERY
         self._warned: set[str] = set()
@@ -77,7 +77,7 @@ class ActiveCall:
 
     def restart(self) -> None:
         """Forgets what a failed attempt has brought."""
-        self.fold = ReplyFold(self.question.tools or ())
+        self.fold = ReplyFold(self.request.tools or ())
         self.started = time.perf_counter()
         self.ttft = None
         self.chunks = []
@@ -89,7 +89,7 @@ class ActiveCall:
     async def consume(self) -> Reply:
         """Takes the stream in to its end."""
         token = current_call.set(self.seq)
-        rules = current_retry.set(self.desk)
+        rules = current_retry.set(self.retry)
         warn = current_warn.set(self.warn)
         try:
             stream = guarded(self._opening())
@@ -114,23 +114,23 @@ class ActiveCall:
         """Whoever answers tells something of the call; of each kind once, also when retried."""
         if code not in self._warned:
             self._warned.add(code)
-            side = self.question.side
+            side = self.request.side
             self._journal.emit_here(Warned, call=self.seq, side=side, code=code, message=message)
 
     def _opening(self) -> Callable[[], AsyncIterator[Delta]]:
         """How this attempt's stream is opened: with a fault in it when one is armed."""
-        question = self.question
-        armed = self._injector.take(question.side)
+        request = self.request
+        armed = self._injector.take(request.side)
         if armed is None:
-            return question.open
+            return request.open
         self._journal.emit_here(
             DebugInjected,
             call=self.seq,
-            side=question.side,
+            side=request.side,
             fault=armed.fault,
             left=armed.left - 1 or None,
         )
-        return injected(armed, question.open, own_code=question.own_code)
+        return injected(armed, request.open, own_code=request.own_code)
 
     def _take(self, delta: Delta) -> None:
         if delta.begins:
@@ -178,8 +178,8 @@ class ActiveCall:
         frame: dict[str, Any] = {
             "after": self._journal.writer.count - 1,
             "call": self.seq,
-            **{k: v for k, v in self._place.items() if v is not None},
-            "side": self.question.side,
+            **{k: v for k, v in self._turn.items() if v is not None},
+            "side": self.request.side,
             "text": fresh,
         }
         if reasoning:
@@ -235,7 +235,7 @@ class ActiveCall:
             self._journal.emit_here(
                 LlmPartial,
                 call=self.seq,
-                side=self.question.side,
+                side=self.request.side,
                 offset=self._logged,
                 text=text[self._logged :],
             )

@@ -133,94 +133,94 @@ class Caller:
         finally:
             self._started = self._others = None
 
-    async def ask(self, question: CallRequest) -> CallResult:
+    async def ask(self, request: CallRequest) -> CallResult:
         """Makes a call and returns the reply.
 
         Raises `CallCancelledError` when it was cancelled by hand, and the last `ConversationError`
         when it failed for good; both are in the log then, with the partial text.
         """
-        chain = self._chains.setdefault(question.side, RequestChain(self._journal.clean))
+        chain = self._chains.setdefault(request.side, RequestChain(self._journal.clean))
         seq = self._journal.emit_here(
             LlmRequest,
-            side=question.side,
-            round=question.round if question.round > 1 else None,
-            params=public_params(question.params, self._redactor),
-            model=question.model,
-            tools=question.tools,
-            estimate=question.estimate,
-            **chain.add(question.messages),
+            side=request.side,
+            round=request.round if request.round > 1 else None,
+            params=public_params(request.params, self._redactor),
+            model=request.model,
+            tools=request.tools,
+            estimate=request.estimate,
+            **chain.add(request.messages),
         )
         chain.placed(seq)
         self._journal.current.call = seq
-        run = ActiveCall(
-            self._journal, seq, question, self._publish, self.injector, redactor=self._redactor
+        call = ActiveCall(
+            self._journal, seq, request, self._publish, self.injector, redactor=self._redactor
         )
-        run.desk = RetryContext(
+        call.retry = RetryContext(
             attempts=self._retry.attempts,
             delay=self._retry.delay,
-            failed=lambda n, delay, error: self._retries_itself(run, n, delay, error),
+            failed=lambda n, delay, error: self._retries_itself(call, n, delay, error),
             too_long=self._retry.too_long,
         )
         self._started = time.monotonic()
         self._cancelled = asyncio.get_running_loop().create_future()
         try:
-            reply = await self._with_retries(run)
+            reply = await self._with_retries(call)
         finally:
             self._started = self._task = self._wait = None
             self._journal.current.call = None
-        self._record_reply(run, reply)
+        self._record_reply(call, reply)
         return CallResult(reply, seq)
 
-    async def _with_retries(self, run: ActiveCall) -> Reply:
+    async def _with_retries(self, call: ActiveCall) -> Reply:
         n = 1
         while True:
             try:
-                return await self._attempt_or_standing(run)
+                return await self._attempt_or_standing(call)
             except CallCancelledError:
                 raise
             except ConversationError as error:
                 if not self._retry.allows_another(n, error):
-                    final = self._final(run, error)
-                    self._fail(run, final)
+                    final = self._final(call, error)
+                    self._fail(call, final)
                     raise final from error.__cause__
                 delay = self._retry.delay(n, error)
-                self._announce_retry(run, n, delay, error)
-            await self._sleep(run, delay)
+                self._announce_retry(call, n, delay, error)
+            await self._sleep(call, delay)
             n += 1
 
-    def _final(self, run: ActiveCall, error: ConversationError) -> ConversationError:
+    def _final(self, call: ActiveCall, error: ConversationError) -> ConversationError:
         """What a call failed of, with all that is known about it."""
-        question = run.question
-        told = with_turn(error, question.messages, question.side, self._journal.transcript)
-        return self._retry.final(told)
+        request = call.request
+        located = with_turn(error, request.messages, request.side, self._journal.transcript)
+        return self._retry.final(located)
 
-    def _announce_retry(self, run: ActiveCall, n: int, delay: float, error: BaseException) -> None:
+    def _announce_retry(self, call: ActiveCall, n: int, delay: float, error: BaseException) -> None:
         """Records that attempt `n` failed, and shows the wait before the next one."""
         attempts = self._retry.attempts
         self._journal.emit_here(
             LlmRetry,
-            call=run.seq,
-            side=run.question.side,
+            call=call.seq,
+            side=call.request.side,
             n=n,
             delay=round(delay, 4),
             attempts=attempts,
             error=describe_error(error, redact=self._redactor.text),
-            partial=run.partial or None,
+            partial=call.partial or None,
         )
         why = self._redactor.text(text_of(error))
         self._wait = Wait.of(delay, why, attempt=n + 1, attempts=attempts)
 
-    def _retries_itself(self, run: ActiveCall, n: int, delay: float, error: BaseException) -> None:
+    def _retries_itself(self, call: ActiveCall, n: int, delay: float, error: BaseException) -> None:
         """Provider code tries again by itself: recorded, and its deadline begins again."""
-        self._announce_retry(run, n, delay, error)
-        run.restart()
-        run.deadline = time.monotonic() + delay + self._timeout
+        self._announce_retry(call, n, delay, error)
+        call.restart()
+        call.deadline = time.monotonic() + delay + self._timeout
 
-    async def _sleep(self, run: ActiveCall, seconds: float) -> None:
+    async def _sleep(self, call: ActiveCall, seconds: float) -> None:
         if not await self._slept(seconds):
-            self._give_up(run)
-            raise CallCancelledError(run.fold.text) from None
-        run.restart()
+            self._give_up(call)
+            raise CallCancelledError(call.fold.text) from None
+        call.restart()
 
     async def _slept(self, seconds: float) -> bool:
         """Waits; whether it came to its end, and was not cancelled by hand."""
@@ -244,92 +244,92 @@ class Caller:
         self._wait = Wait.of(seconds, why)
         return await self._slept(seconds)
 
-    async def _attempt_or_standing(self, run: ActiveCall) -> Reply:
+    async def _attempt_or_standing(self, call: ActiveCall) -> Reply:
         try:
-            return await self._attempt(run)
+            return await self._attempt(call)
         except CallCancelledError:
             raise
         except ConversationError as error:
-            stands = run.question.stands
-            reply = run.fold.reply()
+            stands = call.request.stands
+            reply = call.fold.reply()
             if stands is None or not stands(reply):
                 raise
-            run.error = error
+            call.error = error
             reply.metadata = jsonable(reply.metadata)
             return reply
 
-    async def _attempt(self, run: ActiveCall) -> Reply:
-        task = self._task = asyncio.create_task(run.consume())
+    async def _attempt(self, call: ActiveCall) -> Reply:
+        task = self._task = asyncio.create_task(call.consume())
         by_hand = self._cancelled
         assert by_hand is not None
-        run.start_ticking()
-        run.deadline = time.monotonic() + self._timeout
+        call.start_ticking()
+        call.deadline = time.monotonic() + self._timeout
         try:
-            while not (task.done() or by_hand.done()) and run.deadline > time.monotonic():
+            while not (task.done() or by_hand.done()) and call.deadline > time.monotonic():
                 await asyncio.wait(
                     {task, by_hand},
-                    timeout=run.deadline - time.monotonic(),
+                    timeout=call.deadline - time.monotonic(),
                     return_when=asyncio.FIRST_COMPLETED,
                 )
             if by_hand.done():
                 # Code that takes no notice is left behind.
                 await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
-                self._give_up(run)
-                raise CallCancelledError(run.fold.text)
+                self._give_up(call)
+                raise CallCancelledError(call.fold.text)
             if not task.done():
                 await self._leave(task)
                 late = f"no end of the reply within {self._timeout:g} s (turn_timeout)"
-                raise ProviderError(late) if run.question.own_code else ModelTimeout(late)
+                raise ProviderError(late) if call.request.own_code else ModelTimeout(late)
             reply: Reply = task.result()
             return reply
         except asyncio.CancelledError:
             # The whole engine is being stopped.
             await self._leave(task)
-            run.flush()
+            call.flush()
             raise
         finally:
-            run.stop_ticking()
+            call.stop_ticking()
 
     @staticmethod
     async def _leave(task: asyncio.Task[Any]) -> None:
         task.cancel()
         await asyncio.wait({task}, timeout=_CANCEL_WITHIN)
 
-    def _give_up(self, run: ActiveCall) -> None:
-        run.flush()
+    def _give_up(self, call: ActiveCall) -> None:
+        call.flush()
         self._journal.emit_here(
             TurnCancelled,
-            call=run.seq,
-            side=run.question.side,
-            partial=run.partial,
+            call=call.seq,
+            side=call.request.side,
+            partial=call.partial,
             reason="cancelled by hand",
         )
 
-    def _fail(self, run: ActiveCall, error: ConversationError) -> None:
-        run.flush()
+    def _fail(self, call: ActiveCall, error: ConversationError) -> None:
+        call.flush()
         self._journal.emit_here(
             LlmFailed,
-            call=run.seq,
-            side=run.question.side,
+            call=call.seq,
+            side=call.request.side,
             error=describe_error(error, redact=self._redactor.text),
-            partial=run.partial or None,
-            duration=round(run.elapsed, 4),
+            partial=call.partial or None,
+            duration=round(call.elapsed, 4),
         )
 
-    def _record_reply(self, run: ActiveCall, reply: Reply) -> None:
-        run.last_deltas()
+    def _record_reply(self, call: ActiveCall, reply: Reply) -> None:
+        call.last_deltas()
         reply.incomplete = self._finish.judge(
-            run.question.side,
+            call.request.side,
             reply,
-            died=run.error is not None,
-            own_code=run.question.own_code,
-            silent=lambda message: run.warn("no_finish_reason", message),
+            died=call.error is not None,
+            own_code=call.request.own_code,
+            silent=lambda message: call.warn("no_finish_reason", message),
         )
         self._journal.emit_here(
             LlmResponse,
-            call=run.seq,
-            side=run.question.side,
-            round=run.question.round if run.question.round > 1 else None,
+            call=call.seq,
+            side=call.request.side,
+            round=call.request.round if call.request.round > 1 else None,
             raw=reply.text,
             reasoning=reply.reasoning or None,
             tool_calls=[call.as_message() for call in reply.tool_calls] or None,
@@ -339,14 +339,16 @@ class Caller:
             usage=reply.usage.model_dump(exclude_none=True) if reply.usage else None,
             response_id=reply.response_id,
             model=reply.model,
-            ttft=None if run.ttft is None else round(run.ttft, 4),
-            duration=round(run.elapsed, 4),
-            chunks=run.public_chunks(reply.text) if len(run.chunks) > 1 else None,
+            ttft=None if call.ttft is None else round(call.ttft, 4),
+            duration=round(call.elapsed, 4),
+            chunks=call.public_chunks(reply.text) if len(call.chunks) > 1 else None,
             metadata=reply.metadata or None,
             error=(
-                None if run.error is None else describe_error(run.error, redact=self._redactor.text)
+                None
+                if call.error is None
+                else describe_error(call.error, redact=self._redactor.text)
             ),
             incomplete=reply.incomplete or None,
         )
         if reply.doubtful:
-            run.warn("tool_calls_doubtful", "tool calls: " + "; ".join(reply.doubtful))
+            call.warn("tool_calls_doubtful", "tool calls: " + "; ".join(reply.doubtful))

@@ -12,11 +12,11 @@ from convtui.errors import (
     WORTH_ANOTHER_ATTEMPT,
     ConversationError,
     ProviderError,
+    ThreadExit,
     TransientProviderError,
 )
 from convtui.models.base import Delta
 from convtui.models.waits import seconds_of
-from convtui.providers.base import ThreadExit
 from convtui.providers.pieces import delta_of, piece_delta
 from convtui.text.causes import chain, describe, describe_one, repr_of, roots, text_of
 from convtui.text.tracebacks import own_frames
@@ -39,10 +39,7 @@ async def guarded(open_stream: Callable[[], AsyncIterator[Delta]]) -> Any:
                 # Provider code may yield anything; text is welcome.
                 yield piece_delta(delta)
         finally:
-            close = getattr(stream, "aclose", None)
-            if close is not None:
-                with contextlib.suppress(RuntimeError):
-                    await close()
+            await _close(stream)
     except TransientProviderError as error:
         raise _usable(error) from error
     except GeneratorExit:
@@ -57,24 +54,37 @@ async def guarded(open_stream: Callable[[], AsyncIterator[Delta]]) -> Any:
         if task is not None and task.cancelling():
             raise
         raise ProviderError("the provider raised CancelledError") from None
-    except (SystemExit, ThreadExit) as error:
-        cause = error.cause if isinstance(error, ThreadExit) else error
-        did = f"raised {describe_one(cause)}"
-        if isinstance(cause, SystemExit):
-            did = f"called sys.exit({repr_of(cause.code)})"
-        raise ProviderError(f"the provider {did}", frames=own_frames(cause)) from error
-    except KeyboardInterrupt as error:
-        raise ProviderError(
-            "the provider raised KeyboardInterrupt", frames=own_frames(error)
-        ) from error
+    except (ThreadExit, SystemExit, KeyboardInterrupt) as error:
+        raise _exit(error) from error
     except BaseExceptionGroup as group:
-        transient, others = group.split(WORTH_ANOTHER_ATTEMPT)
-        if transient is None or others is not None:
-            raise ProviderError(describe(group), frames=own_frames(group)) from group
-        first = next(item for item in chain(transient) if isinstance(item, ConversationError))
-        raise (_usable(first) if isinstance(first, TransientProviderError) else first) from group
+        raise _of_group(group) from group
     except BaseException as error:  # provider code may raise anything; it becomes a named failure
         raise ProviderError(describe(error), frames=own_frames(error)) from error
+
+
+async def _close(stream: Any) -> None:
+    close = getattr(stream, "aclose", None)
+    if close is not None:
+        with contextlib.suppress(RuntimeError):
+            await close()
+
+
+def _exit(error: ThreadExit | SystemExit | KeyboardInterrupt) -> ProviderError:
+    """What would have ended the engine."""
+    cause = error.cause if isinstance(error, ThreadExit) else error
+    did = f"raised {describe_one(cause)}"
+    if isinstance(cause, SystemExit):
+        did = f"called sys.exit({repr_of(cause.code)})"
+    return ProviderError(f"the provider {did}", frames=own_frames(cause))
+
+
+def _of_group(group: BaseExceptionGroup[BaseException]) -> ConversationError:
+    """A group is worth another attempt where all that is in it is."""
+    transient, others = group.split(WORTH_ANOTHER_ATTEMPT)
+    if transient is None or others is not None:
+        return ProviderError(describe(group), frames=own_frames(group))
+    first = next(item for item in chain(transient) if isinstance(item, ConversationError))
+    return _usable(first) if isinstance(first, TransientProviderError) else first
 
 
 def _usable(error: TransientProviderError) -> TransientProviderError:

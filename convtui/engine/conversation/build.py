@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from convtui.engine.conversation.prepare import load_for
+from convtui.engine.conversation.prepare import load_provider_of
 from convtui.engine.conversation.runner import Conversation
 from convtui.engine.conversation.wiring import Wiring
 from convtui.engine.resume.state import read_seed
@@ -39,7 +39,7 @@ def describe_provider(spec: StartSpec, models: ModelClients) -> dict[str, Any]:
     `call` is `{gets, returns, only_text, notes, useless_reply}` or None. Raises
     `ProviderLoadError`.
     """
-    loaded = load_for(Scenario.from_public(spec.scenario), spec, models)
+    loaded = load_provider_of(Scenario.from_public(spec.scenario), spec, models)
     return {
         "identity": loaded.identity(),
         "hooks": loaded.hooks,

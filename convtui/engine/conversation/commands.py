@@ -11,6 +11,7 @@ from convtui.engine.tools.tools import Approval
 from convtui.errors import CommandRefused, ToolError
 from convtui.protocol import Commands
 from convtui.records.models import DebugOverrode, ProviderReloadFailed, Speaker
+from convtui.scenario.simulators.registry import kind_of
 
 
 class CommandHandler:
@@ -30,7 +31,7 @@ class CommandHandler:
             Commands.BREAK_REMOVE: self._break_remove,
             Commands.BREAK_ENABLE: self._break_enable,
             Commands.BREAK_CHANGE: self._break_change,
-            Commands.BREAK_LIST: self._break_list,
+            Commands.BREAK_LIST: lambda _: self._breakpoints(),
             Commands.TAKE_OVER: self._take_over,
             Commands.HAND_BACK: self._hand_back,
             Commands.INJECT: self._inject,
@@ -59,26 +60,26 @@ class CommandHandler:
         )
 
     def _break_add(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        points = self._conversation.breakpoints
-        added = points.command_add(str(arguments["expression"]))
-        return {"breakpoint": added.number, "breakpoints": points.listed()}
+        added = self._conversation.breakpoints.command_add(str(arguments["expression"]))
+        return {"breakpoint": added.number, **self._breakpoints()}
 
     def _break_remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        points = self._conversation.breakpoints
-        points.remove(int(arguments["breakpoint"]))
-        return {"breakpoints": points.listed()}
+        self._conversation.breakpoints.remove(int(arguments["breakpoint"]))
+        return self._breakpoints()
 
     def _break_enable(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        points = self._conversation.breakpoints
-        points.enable(int(arguments["breakpoint"]), bool(arguments["enabled"]))
-        return {"breakpoints": points.listed()}
+        self._conversation.breakpoints.enable(
+            int(arguments["breakpoint"]), bool(arguments["enabled"])
+        )
+        return self._breakpoints()
 
     def _break_change(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        points = self._conversation.breakpoints
-        points.change(int(arguments["breakpoint"]), str(arguments["expression"]))
-        return {"breakpoints": points.listed()}
+        self._conversation.breakpoints.change(
+            int(arguments["breakpoint"]), str(arguments["expression"])
+        )
+        return self._breakpoints()
 
-    def _break_list(self, _: dict[str, Any]) -> dict[str, Any]:
+    def _breakpoints(self) -> dict[str, Any]:
         return {"breakpoints": self._conversation.breakpoints.listed()}
 
     def _take_over(self, arguments: dict[str, Any]) -> None:
@@ -137,8 +138,8 @@ class CommandHandler:
         if side not in ("persona", "responder"):
             raise CommandRefused(f"there is no side {side!r}; write provider, persona or responder")
         kind = self._conversation.simulator.kind
-        calling = {"llm": "persona", "demo": "persona", "responder": "responder"}
-        if calling.get(kind) != side:
+        known = kind_of(kind)
+        if known is None or known.asks != side:
             raise CommandRefused(f"a {kind} user makes no calls as {side}: no fault can be in one")
 
     def _cancel(self, _: dict[str, Any]) -> None:

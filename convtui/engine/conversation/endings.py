@@ -19,6 +19,8 @@ _BY_CATEGORY: Final[dict[str, TerminationBy]] = {
     "tool": "harness",
 }
 """Whose failure an error is; the provider's where its category is not listed."""
+_OF_EITHER_SIDE: Final = frozenset({"llm", "provider", "hook"})
+"""Categories of errors that are the simulator's on the persona's side."""
 
 
 class Endings:
@@ -62,11 +64,7 @@ class Endings:
     def failed(self, error: ConversationError) -> Termination:
         """A side, a tool or a hook failed."""
         by = _BY_CATEGORY.get(error.category, "provider")
-        if self._journal.current.side == "persona" and error.category in (
-            "llm",
-            "provider",
-            "hook",
-        ):
+        if self._journal.current.side == "persona" and error.category in _OF_EITHER_SIDE:
             by = "simulator"
         category = "user_simulator" if by == "simulator" else error.category
         detail = describe_error(error, redact=self._redact)

@@ -18,13 +18,13 @@ from convtui.providers.loader import Loaded, ProviderSettings, load_function, lo
 from convtui.scenario.provider_spec import parse_provider_spec
 from convtui.scenario.scenario import Scenario, WarmConfig
 from convtui.secrets.redactor import Redactor
-from convtui.simulators.base import UserSimulator
+from convtui.simulators.base import Casting, UserSimulator
 from convtui.simulators.loader import load_simulator
 from convtui.warm.store import chosen_context
 from convtui.warm.templates import WarmContext
 
 
-def load_for(scenario: Scenario, spec: StartSpec, models: ModelClients) -> Loaded:
+def load_provider_of(scenario: Scenario, spec: StartSpec, models: ModelClients) -> Loaded:
     """A new instance of the provider that a scenario names. Raises `ProviderLoadError`."""
     config = scenario.provider
     settings = ProviderSettings(
@@ -49,19 +49,16 @@ def _opening_prompt(scenario: Scenario) -> str | None:
         or (isinstance(script, dict) and 1 in script)
         or isinstance(script, list)
     )
-    return scenario.provider.start_prompt if persona.simulator == "llm" and not fixed else None
+    return scenario.provider.start_prompt if persona.kind.model_opens and not fixed else None
 
 
-def simulator_for(scenario: Scenario, spec: StartSpec, models: ModelClients) -> UserSimulator:
+def make_simulator(scenario: Scenario, spec: StartSpec, models: ModelClients) -> UserSimulator:
     """A new simulator of the scenario's persona. Raises `UsageError`."""
     try:
-        return load_simulator(
-            scenario.persona,
-            models,
-            follow_up_prompts=scenario.follow_up_prompts,
-            global_signal=scenario.termination_signal,
-            speed=spec.speed,
+        casting = Casting(
+            models, scenario.follow_up_prompts, scenario.termination_signal, speed=spec.speed
         )
+        return load_simulator(scenario.persona, casting)
     except ConversationError as error:
         raise UsageError(str(error)) from error
 
@@ -75,7 +72,7 @@ def restore_simulator(simulator: UserSimulator, seed: ResumeState) -> None:
         raise UsageError(f"{seed.parent.file}: {error}") from error
 
 
-def toolbox_for(
+def make_toolbox(
     scenario: Scenario, provider: Provider, seed: ResumeState | None, redactor: Redactor
 ) -> Toolbox:
     """The provider's own tools and those of the scenario. Raises `UsageError`."""
@@ -104,7 +101,7 @@ def _functions(scenario: Scenario) -> list[Callable[..., Any]]:
     ]
 
 
-def warm_for(scenario: Scenario, seed: ResumeState | None) -> WarmContext | None:
+def warm_context_of(scenario: Scenario, seed: ResumeState | None) -> WarmContext | None:
     """The warm context of the provider's sessions: from its template, or from the parent log.
 
     A continuation keeps its parent's context, whatever has become of the template's file. Raises
@@ -137,7 +134,6 @@ def _same_warm(chosen: WarmConfig, recorded: Any) -> bool:
 async def start_warnings(
     scenario: Scenario,
     loaded: Loaded,
-    simulator: UserSimulator,
     *,
     models: ModelClients,
     warm: WarmContext | None,
@@ -152,9 +148,8 @@ async def start_warnings(
         for warning in _warm_warnings(warm, loaded.provider, toolbox):
             yield warning
     persona = scenario.persona
-    model = (persona.responder.model if persona.responder else None) or persona.model
-    asks = simulator.kind in ("llm", "responder") and model is not None
-    user = (f"{simulator.kind} persona", model) if asks and model else None
+    model = persona.asked_model
+    user = (f"{persona.simulator} persona", model) if model is not None else None
     for sentence in await unknown_usage(
         scenario.budget, provider=loaded, user=user, priced=models.priced
     ):
@@ -205,7 +200,7 @@ def check_signals(provider: Provider, simulator: UserSimulator) -> None:
             seen.add(signal.casefold())
 
 
-def check_can_go_on(
+def check_continuation(
     state: ConversationState, seed: ResumeState, parent: ContinueFrom | None
 ) -> None:
     """Raises `UsageError` for a continuation that would end at once or has nothing to do."""

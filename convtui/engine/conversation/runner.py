@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from convtui.config.paths import writable_dir
 from convtui.engine.calls.calls import Caller
@@ -18,14 +18,14 @@ from convtui.engine.conversation.endings import Endings
 from convtui.engine.conversation.header import log_name, make_header, write_header
 from convtui.engine.conversation.lifecycle import Lifecycle
 from convtui.engine.conversation.prepare import (
-    check_can_go_on,
+    check_continuation,
     check_signals,
-    load_for,
+    load_provider_of,
+    make_simulator,
+    make_toolbox,
     restore_simulator,
-    simulator_for,
     start_warnings,
-    toolbox_for,
-    warm_for,
+    warm_context_of,
 )
 from convtui.engine.conversation.restoring import ProviderRestorer
 from convtui.engine.conversation.session_records import SessionRecords
@@ -46,37 +46,41 @@ from convtui.protocol import StartSpec
 from convtui.records.models import ContextSeeded, Termination, Warned
 from convtui.scenario.scenario import Scenario
 
+_CANCELLED: Final = (
+    "the conversation's own task was cancelled, and not by convtui: provider code did it"
+)
+
 
 class Conversation:
     """One conversation: loads both sides, opens the log, runs the sessions, closes the log.
 
-    The constructor loads and opens; it raises `UsageError`s (an unusable SPEC, an unwritable
-    folder) before there is a log. `run()` never raises what a conversation can die of: every
-    ending is in the log and in `termination`.
+    The constructor loads and opens; it raises `UsageError` (an unusable SPEC, an unwritable
+    folder) before there is a log. A failure of either side ends up in the log and in the
+    termination that `run()` returns.
     """
 
     def __init__(
         self, scenario: Scenario, spec: StartSpec, wiring: Wiring, seed: ResumeState | None = None
     ) -> None:
-        self.scenario = scenario
-        self.spec = spec
-        self.seed = seed
+        self._scenario = scenario
+        self._spec = spec
+        self._seed = seed
         self.redactor = wiring.redactor
         scenario.tell(self.redactor)
-        self.termination: Termination | None = None
+        self._termination: Termination | None = None
         self._wiring = wiring
-        self.loaded = load_for(scenario, spec, wiring.models)
+        self._loaded = load_provider_of(scenario, spec, wiring.models)
         # The provider's module may have loaded a file of variables.
         self.redactor.look_everywhere()
-        provider = self.provider = self.loaded.provider
-        self.simulator = simulator_for(scenario, spec, wiring.models)
+        provider = self.provider = self._loaded.provider
+        self.simulator = make_simulator(scenario, spec, wiring.models)
         check_signals(provider, self.simulator)
-        self.toolbox = toolbox_for(scenario, provider, seed, self.redactor)
-        self.state = ConversationState(scenario, warm_for(scenario, seed))
+        self.toolbox = make_toolbox(scenario, provider, seed, self.redactor)
+        self.state = ConversationState(scenario, warm_context_of(scenario, seed))
         if seed is not None:
             seed.fill(self.state)
             restore_simulator(self.simulator, seed)
-            check_can_go_on(self.state, seed, spec.continue_from)
+            check_continuation(self.state, seed, spec.continue_from)
         self.breakpoints = Breakpoints(
             scenario.breakpoints if spec.breakpoints is None else spec.breakpoints
         )
@@ -89,7 +93,7 @@ class Conversation:
             on_pause=spec.on_pause,
             publish=wiring.publish_gate,
             breaks=lambda point: self.breakpoints.fires(point, self.journal.transcript),
-            # What goes on where another engine was held is held there, too.
+            # A conversation that was held when another engine had it stays held.
             paused=spec.paused or (spec.continue_from is not None and spec.continue_from.held),
             not_before=spec.continue_from.stage if spec.continue_from is not None else None,
         )
@@ -114,7 +118,7 @@ class Conversation:
             journal=self.journal,
             gate=self.gate,
             state=self.state,
-            loaded=self.loaded,
+            loaded=self._loaded,
             simulator=self.simulator,
             toolbox=self.toolbox,
             redact=self.redactor.text,
@@ -144,23 +148,23 @@ class Conversation:
         """Called when the log has its first records."""
 
     def _open_log(self) -> LogWriter:
-        workflow = self.scenario.provider.options.get("workflow")
+        workflow = self._scenario.provider.options.get("workflow")
         name = log_name(self.id, self.simulator.name, self.provider.name, workflow)
-        return LogWriter(writable_dir(Path(self.spec.out_dir)) / name, self.redactor)
+        return LogWriter(writable_dir(Path(self._spec.out_dir)) / name, self.redactor)
 
     def _restorer(self) -> ProviderRestorer | None:
-        if self.seed is None or not self.seed.current:
+        if self._seed is None or not self._seed.current:
             return None
         begin_replay = partial(
             ProviderReplay,
-            scenario=self.scenario,
+            scenario=self._scenario,
             journal=self.journal,
             gate=self.gate,
             caller=self.caller,
             state=self.state,
             provider=self.provider,
             toolbox=self.toolbox,
-            seed=self.seed,
+            seed=self._seed,
             redact=self.redactor.text,
         )
         return ProviderRestorer(
@@ -168,27 +172,30 @@ class Conversation:
             gate=self.gate,
             state=self.state,
             provider=self.provider,
-            seed=self.seed,
+            seed=self._seed,
             lifecycle=self._lifecycle,
             begin_replay=begin_replay,
         )
 
     async def run(self) -> Termination:
-        """Runs to the end and closes the log; returns why it ended."""
+        """Runs to the end and closes the log; returns why it ended.
+
+        Raises `FileError` when the log cannot be written, and errors of the engine itself.
+        """
         self._task = asyncio.current_task()
         self._write_opening()
         if self._stop_reason is not None and self._task is not None:
             self._task.cancel()  # stopped before it began
         self.on_begin()
         try:
-            self.termination = await self._run_to_termination()
+            self._termination = await self._run_to_termination()
         finally:
             await self._lifecycle.clean_up()
-            if self.termination is None:
-                self.termination = self._stopped()
-            self.endings.close_log(self.termination)
+            if self._termination is None:
+                self._termination = self._stopped()
+            self.endings.close_log(self._termination)
             self.gate.close()
-        return self.termination
+        return self._termination
 
     def stop(self, by: Literal["human", "harness"], reason: str) -> None:
         """Ends the conversation here, `interrupted`; the call in flight is cancelled."""
@@ -198,30 +205,24 @@ class Conversation:
                 self._task.cancel()
 
     def _stopped(self) -> Termination:
-        return self.endings.interrupted(
-            *self._stop_reason
-            or (
-                "harness",
-                "the conversation's own task was cancelled, and not by convtui: provider code"
-                " did it",
-            )
-        )
+        by, reason = self._stop_reason or ("harness", _CANCELLED)
+        return self.endings.interrupted(by, reason)
 
     def _write_opening(self) -> None:
         """Writes the header and what a continuation begins with."""
-        journal, seed = self.journal, self.seed
+        journal, seed = self.journal, self._seed
         journal.writer.start_clock()
         no_seal = write_header(
             journal,
             make_header(
                 run_id=self.id,
                 created_at=journal.writer.created_at,
-                parent=self.spec.continue_from,
+                parent=self._spec.continue_from,
                 seed=seed,
                 state=self.state,
                 persona=self.simulator.name,
-                provider=self.redactor.data(self.loaded.identity()),
-                scenario=self.scenario.public(self.redactor),
+                provider=self.redactor.data(self._loaded.identity()),
+                scenario=self._scenario.public(self.redactor),
             ),
         )
         if seed is not None:
@@ -236,7 +237,7 @@ class Conversation:
             self.turns.human.take_over("provider" if side == "provider" else "persona")
 
     async def _run_to_termination(self) -> Termination:
-        """Runs the sessions; every failure but the log's own becomes a termination."""
+        """Runs the sessions and makes a termination of every failure of either side."""
         try:
             return await self._run_sessions()
         except asyncio.CancelledError:
@@ -248,24 +249,23 @@ class Conversation:
         except ConvtuiError:
             raise
         except Exception as error:
-            # A fault of the engine's own must leave a whole log behind, too.
-            self.termination = self.endings.broken(self._wiring.why_it_broke(error))
-            self._session_records.end_all(self.termination)
+            # An error of the engine itself must leave a complete log, too.
+            self._termination = self.endings.broken(self._wiring.explain_failure(error))
+            self._session_records.end_all(self._termination)
             raise
         self._session_records.end_all(termination)
         return termination
 
     async def _run_sessions(self) -> Termination:
         await self._lifecycle.set_up()
-        if self.seed is None or not self.state.prepared:
+        if self._seed is None or not self.state.prepared:
             await self._lifecycle.prepare()
         warnings = start_warnings(
-            self.scenario,
-            self.loaded,
-            self.simulator,
+            self._scenario,
+            self._loaded,
             models=self._wiring.models,
             # A continuation keeps the warm context that its parent was warned about.
-            warm=self.state.warm if self.seed is None else None,
+            warm=self.state.warm if self._seed is None else None,
             toolbox=self.toolbox,
         )
         async for code, sentence in warnings:
@@ -273,11 +273,11 @@ class Conversation:
         return await self._sessions.run()
 
     async def _compress(self) -> None:
-        """Compresses the open session, where the continuation is one for that.
+        """Compresses the open session, if that is what the continuation is for.
 
-        Raises `InterruptedRunError` for a continuation that only makes a log to go on with.
+        Raises `InterruptedRunError` for a continuation that is to stop there.
         """
-        parent = self.spec.continue_from
+        parent = self._spec.continue_from
         session = self.state.current
         if parent is None or session is None:
             return

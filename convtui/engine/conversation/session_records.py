@@ -63,7 +63,7 @@ class SessionRecords:
         )
 
     def skip_after(self, index: int, reason: str) -> None:
-        """Records that the sessions after session `index` are not held."""
+        """Records that the sessions after session `index` are skipped."""
         for number, session_type in enumerate(self._state.prepared, 1):
             if number > index and number not in self._state.sessions:
                 self._journal.emit(

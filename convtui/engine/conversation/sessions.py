@@ -19,10 +19,10 @@ from convtui.text.tracebacks import own_frames
 
 
 class Sessions:
-    """Holds the prepared sessions that have not ended in a parent log.
+    """Runs the prepared sessions that have not ended in a parent log.
 
-    `restorer` restores the provider before the first of them; None where there is no session to
-    go on with. `on_restored` is awaited after that.
+    `restorer` restores the provider before the first of them, and `on_restored` is awaited after
+    that; `restorer` is None unless the parent log ends in a session.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Sessions:
         self._on_restored = on_restored
 
     async def run(self) -> Termination:
-        """Holds the sessions; the first bad termination, else the last one.
+        """Runs the sessions; returns the first bad termination, else the last one.
 
         Raises `ProviderError` when no session is left.
         """
@@ -57,7 +57,7 @@ class Sessions:
         bad: Termination | None = None
         for index, session_type in self._remaining():
             await self._enter(index, session_type, first=last is None)
-            last = await self._hold(index, session_type)
+            last = await self._run_session(index, session_type)
             if bad is None and bad_ending(last.as_dict()):
                 bad = last
             if self._ends_all(last):
@@ -75,7 +75,7 @@ class Sessions:
                 yield index, session_type
 
     def _ends_all(self, termination: Termination) -> bool:
-        """Whether no session is held after one that ended like this."""
+        """Whether the sessions after one that ended like this are skipped."""
         if termination.kind == "max_turns":
             return self._scenario.turns_scope != "session"
         return termination.kind in ("failed", "interrupted", "abstained", "budget")
@@ -95,13 +95,13 @@ class Sessions:
             await self._on_restored()
 
     def _needs_reset(self, index: int) -> bool:
-        """Whether the parent log ended the session before without the reset that follows it."""
+        """Whether the session before ended in the parent log, but the reset after it is missing."""
         seed = self._seed
         if seed is None or index - 1 not in seed.ended_sessions:
             return False
         return index != seed.current and index not in seed.was_reset
 
-    async def _hold(self, index: int, session_type: str) -> Termination:
+    async def _run_session(self, index: int, session_type: str) -> Termination:
         seed = self._seed
         continued = seed is not None and index == seed.current and seed.started
         speaker = self._first_speaker()
@@ -116,7 +116,7 @@ class Sessions:
         return termination
 
     def _first_speaker(self) -> Speaker:
-        """Who opens the session: the provider's word, else the scenario's. Raises `HookError`."""
+        """The first speaker that the provider declares, else the scenario's. Raises `HookError`."""
         hook = "first_speaker"
         try:
             declared = self._provider.first_speaker

@@ -5,17 +5,15 @@ from __future__ import annotations
 from convtui.engine.core.pending import Pending
 from convtui.engine.core.state import ConversationState, SessionState
 from convtui.engine.resume.state import ResumeState
-from convtui.engine.turn.endings import user_is_done
 from convtui.engine.turn.outcomes import Discarded, Ended, Overruled
 from convtui.engine.turn.pipeline import Rules, acting_matches, discarded, ending
+from convtui.engine.turn.terminate import user_is_done
 from convtui.engine.turn.turn import Turns
 from convtui.records.models import Speaker, Termination
 from convtui.scenario.scenario import Scenario
 
 
 class TurnLoop:
-    """Takes turns for both sides of a session."""
-
     def __init__(
         self,
         scenario: Scenario,

@@ -32,7 +32,7 @@ class Wiring:
     publish_gate: Callable[[GateState, RecordDict | None], None] = lambda state, hold: None
     publish_delta: Callable[[dict[str, Any]], None] | None = None
     redactor: Redactor = field(default_factory=Redactor.of_process)
-    why_it_broke: Callable[[BaseException], str] = lambda error: (
+    explain_failure: Callable[[BaseException], str] = lambda error: (
         f"internal error: {describe(error)}"
     )
     """Explains an exception that is no `ConvtuiError`."""

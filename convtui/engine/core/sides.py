@@ -9,9 +9,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from convtui.engine.core.journal import jsonable
-from convtui.errors import HookError
-from convtui.providers.base import Provider, SignalMatch, ThreadExit, call, match_signals
+from convtui.errors import HookError, ThreadExit
+from convtui.providers.base import Provider, SignalMatch, call, match_signals
 from convtui.providers.loader import owner
+from convtui.scenario.provider_hooks import (
+    EXTRACT_SIGNALS,
+    POST_PROCESS_RESPONSE,
+    PREPARE_SESSIONS,
+    SHOULD_DISCARD_RESPONSE,
+    Hook,
+)
 from convtui.simulators.base import UserSimulator
 from convtui.text.causes import describe
 from convtui.text.tracebacks import own_frames
@@ -38,12 +45,7 @@ class CheckedHooks:
 
     def extract_signals(self, raw: str) -> list[SignalMatch]:
         """What `extract_signals` finds."""
-        signals = self._run("extract_signals", self.target.extract_signals, raw)
-        if not isinstance(signals, (list, tuple)):
-            raise HookError(
-                f"extract_signals returned {type(signals).__name__} instead of a list of signals",
-                hook="extract_signals",
-            )
+        signals = self._checked(EXTRACT_SIGNALS, self.target.extract_signals, raw)
         matches: list[SignalMatch] = []
         for item in signals:
             if isinstance(item, SignalMatch):
@@ -55,31 +57,29 @@ class CheckedHooks:
                 raise HookError(
                     f"extract_signals returned a {type(item).__name__} among its signals; use"
                     " convtui.SignalMatch or the declared string",
-                    hook="extract_signals",
+                    hook=EXTRACT_SIGNALS.name,
                 )
         return matches
 
     def post_process(self, raw: str) -> str:
         """What `post_process_response` makes of it."""
-        text = self._run("post_process_response", self.target.post_process_response, raw)
-        if not isinstance(text, str):
-            hint = ": is a `return` missing?" if text is None else ""
-            raise HookError(
-                f"post_process_response returned {type(text).__name__} instead of text{hint}",
-                hook="post_process_response",
-            )
+        text: str = self._checked(POST_PROCESS_RESPONSE, self.target.post_process_response, raw)
         return text
 
     def should_discard(self, matches: Sequence[SignalMatch]) -> bool:
         """What `should_discard_response` says."""
-        return bool(
-            self._run("should_discard_response", self.target.should_discard_response, list(matches))
-        )
+        judge = self.target.should_discard_response
+        return bool(self._checked(SHOULD_DISCARD_RESPONSE, judge, list(matches)))
 
     def metadata(self) -> dict[str, Any]:
         """`last_response_metadata` of the side, where it has such a thing."""
         metadata = getattr(self.target, "last_response_metadata", None)
         return jsonable(metadata) if metadata and isinstance(metadata, dict) else {}
+
+    def _checked(self, hook: Hook, function: Callable[..., Any], argument: Any) -> Any:
+        result = self._run(hook.name, function, argument)
+        hook.check(result)
+        return result
 
     @staticmethod
     def _run(hook: str, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -134,12 +134,8 @@ async def lifecycle(hook: str, function: Callable[..., Any], *arguments: Any) ->
 
 def checked_sessions(value: Any) -> list[str]:
     """What `prepare_sessions` returned, when it is a usable list. Raises `HookError`."""
-    hook = "prepare_sessions"
-    if not isinstance(value, (list, tuple)):
-        hint = ": is a `return` missing?" if value is None else ""
-        raise HookError(
-            f"prepare_sessions returned {type(value).__name__} instead of a list{hint}", hook=hook
-        )
+    PREPARE_SESSIONS.check(value)
+    hook = PREPARE_SESSIONS.name
     names = list(value)
     if not names:
         raise HookError("prepare_sessions returned an empty list: nothing to hold", hook=hook)

@@ -82,7 +82,7 @@ class Originals:
         sys.meta_path.extend(finder for finder in self._finders if finder not in sys.meta_path)
         return list(dict.fromkeys(names))
 
-    def why_it_broke(self, error: BaseException) -> str:
+    def explain_failure(self, error: BaseException) -> str:
         """Explains what broke the engine, after `restore()`."""
         replaced = self.restore()
         cause = one_line(describe(error), 300)

@@ -24,16 +24,11 @@ class FrameSender:
     masked already.
     """
 
-    def __init__(
-        self,
-        fd: int,
-        redactor: Redactor | None = None,
-        lost: Callable[[OSError], None] = lambda error: None,
-    ) -> None:
+    def __init__(self, fd: int, redactor: Redactor | None = None) -> None:
+        self.on_error: Callable[[OSError], None] = lambda error: None
+        """Called in the sending thread when nothing can be sent any more."""
         self._fd = fd
         self._redactor = redactor or Redactor()
-        self._lost = lost
-        """Called in the sending thread when nothing can be sent any more."""
         self._is_pipe = same_file(fd)
         self._queue: deque[bytes] = deque()
         self._size = 0
@@ -103,7 +98,7 @@ class FrameSender:
                     self._gone = True
                     self._queue.clear()
                     self._condition.notify_all()
-                self._lost(error)
+                self.on_error(error)
                 return
             with self._condition:
                 self._size -= len(frame)

@@ -13,7 +13,7 @@ from convtui.engine.process.pipe import FrameSender
 from convtui.engine.process.rehook_process import loaded_provider
 from convtui.engine.rehook.replayed_hooks import RecordedHooks, ReplayedHooks, drive, rules_of
 from convtui.errors import UsageError
-from convtui.log.replies import RecordedReplies, RecordedReply, collect
+from convtui.log.replies import RecordedReplies, RecordedReply, collect_replies
 from convtui.models.base import ModelClients
 from convtui.protocol import Kind, PreviewSpec, StartSpec, describe_error
 from convtui.providers.base import Provider
@@ -45,7 +45,7 @@ def compare_hooks(spec: PreviewSpec, provider: Provider) -> dict[str, Any]:
     where a hook fails now (`error`); `before` is None where one had failed then (`failed`). Raises
     `UsageError` for records without a raw reply.
     """
-    recorded = collect(spec.records)
+    recorded = collect_replies(spec.records)
     reply = _last_reply(recorded)
     if reply is None:
         raise UsageError("there is no raw reply in this turn")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import faulthandler
 import gc
 import json
@@ -12,21 +11,20 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from convtui.engine.core.output import OutputCapture, StreamName
+from convtui.engine.process.command_reader import CommandReader
 from convtui.engine.process.last_words import describe_unforeseen, report_exit
 from convtui.engine.process.originals import Originals
 from convtui.engine.process.pipe import FrameSender
+from convtui.engine.process.shutdown import EXIT_WITHIN, Shutdown
 from convtui.engine.process.watchdog import start_watchdog
-from convtui.errors import CommandRefused, ConvtuiError
+from convtui.errors import ConvtuiError
 from convtui.protocol import (
     HEARTBEAT_EVERY,
-    SILENT_AFTER,
-    Commands,
     Kind,
     StartSpec,
     describe_error,
@@ -36,32 +34,29 @@ from convtui.records.models import ProviderOutput, exit_code
 from convtui.secrets.redactor import Redactor
 from convtui.text.causes import describe
 
-EXIT_WITHIN = 2.0
-"""Seconds that the process has to end after the screen is gone."""
+if TYPE_CHECKING:
+    from convtui.engine.conversation.runner import Conversation
+
 _TURN_ENDS = frozenset({"turn.committed", "turn.discarded", "turn.skipped", "llm.failed"})
 
 
 class Engine:
-    """The process around a conversation: its pipe, output, signals and end."""
+    """The process around a conversation: its output, records, gate and heartbeat."""
 
     def __init__(
         self, commands: BinaryIO, frames_fd: int, leave: Callable[[int], NoReturn]
     ) -> None:
-        self._commands = commands
         self._leave = leave
-        """Ends the process at once, whatever provider code has made of `os._exit`."""
-        self.redactor = Redactor.of_process()
-        self.sender = FrameSender(frames_fd, self.redactor, self._screen_is_lost)
-        self.capture = OutputCapture(self._output, self.redactor)
+        self._redactor = Redactor.of_process()
+        self.sender = FrameSender(frames_fd, self._redactor)
+        self.capture = OutputCapture(self._output, self._redactor)
         self._originals = Originals()
+        self.shutdown = Shutdown(self.sender, self._originals, leave)
+        self.sender.on_error = self.shutdown.on_send_error
+        self.reader = CommandReader(commands, self.sender, self.shutdown)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._beat = time.monotonic()
-        self._conversation: Any = None
-        self._handler: Any = None
+        self._conversation: Conversation | None = None
         self._early: list[tuple[StreamName, str, int]] = []
-        self._gone = ""
-        """Why the process is about to end; empty while it is not."""
-        self._pid = os.getpid()
         self._current_turn: tuple[Any, Any] = (None, None)
 
     # --- output
@@ -108,73 +103,7 @@ class Engine:
         for stream, text, dropped in early:
             self._output(stream, text, dropped)
 
-    # --- commands, read in a thread of its own: the loop may be blocked
-
-    def listen(self) -> None:
-        """Reads frames until the screen is gone."""
-        while True:
-            try:
-                frame = read_frame(self._commands)
-            except (OSError, ValueError):
-                frame = None
-            if frame is None:
-                break
-            kind, body = frame
-            if kind is Kind.COMMAND:
-                self._command(json.loads(body))
-        self._screen_is_gone()
-
-    def _command(self, command: dict[str, Any]) -> None:
-        loop = self._loop
-        if command.get("do") == Commands.GIVE_UP:
-            self.sender.send(Kind.ACK, id=command.get("id"), ok=True)
-            self._end(str(command.get("reason")), failed=True)
-            return
-        if loop is None or time.monotonic() - self._beat > SILENT_AFTER:
-            why = "it is starting" if loop is None else "it is blocked in provider code: K kills"
-            self.sender.send(
-                Kind.ACK,
-                id=command.get("id"),
-                ok=False,
-                reason=f"the engine does not answer; {why}",
-            )
-            return
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(self._carry_out, command)
-
-    def _carry_out(self, command: dict[str, Any]) -> None:
-        number = command.pop("id", None)
-        do = str(command.pop("do", ""))
-        try:
-            if self._handler is None:
-                raise CommandRefused("the conversation has not begun")
-            answer = self._handler.carry_out(do, command)
-        except CommandRefused as refusal:
-            self.sender.send(Kind.ACK, id=number, ok=False, reason=str(refusal))
-        except (KeyError, TypeError, ValueError) as error:
-            self.sender.send(Kind.ACK, id=number, ok=False, reason=f"bad arguments: {error}")
-        else:
-            self.sender.send(Kind.ACK, id=number, ok=True, **answer)
-
-    def on_sigterm(self, number: int, frame: Any) -> None:
-        """Ends the run with a whole log: who kills a process group kills the screen, too."""
-        if os.getpid() != self._pid:
-            # The signal is for a child that provider code has forked.
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-            return
-        reason = "the engine was told to end (SIGTERM)"
-        threading.Thread(target=self._end, args=(reason,), daemon=True).start()
-
-    def _screen_is_gone(self) -> None:
-        self._end("the screen was closed")
-
-    def _screen_is_lost(self, error: OSError) -> None:
-        """Ends the run where provider code closed the pipe; `listen()` notices a gone screen."""
-        if error.errno == errno.EBADF:
-            self._end("provider code has closed the pipe to the screen", failed=True)
-
-    def in_forked_child(self, *private: int) -> None:
+    def on_fork(self, *private: int) -> None:
         """Lets go of the engine's resources in a child that provider code has forked.
 
         The child ends when its code returns to the event loop. `private` are the engine's
@@ -189,60 +118,14 @@ class Engine:
         if self._loop is not None:
             self._loop.call_soon(self._leave, 0)
 
-    def _end(self, reason: str, *, failed: bool = False) -> None:
-        """Cancels the run, and ends the process with a whole log if that does not end it in time.
-
-        `failed` means that the event loop is known not to react.
-        """
-        self._gone = self._gone or reason
-        if failed and self._conversation is not None:
-            with contextlib.suppress(Exception):
-                self._conversation.endings.force_close(reason, kind="failed", by="provider")
-            self.sender.close()
-            self._leave(0)
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._interrupt, self._gone)
-        time.sleep(EXIT_WITHIN)
-        self._force_trailer(self._gone)
-        self._leave(0)
-
-    def _interrupt(self, reason: str) -> None:
-        if self._conversation is not None:
-            self._conversation.stop("human", reason)
-        else:
-            self._leave(0)
-
-    def _force_trailer(self, reason: str) -> None:
-        """Closes the log from this thread, since provider code blocks the event loop."""
-        conversation = self._conversation
-        if conversation is None or conversation.journal.writer.closed:
-            return
-        with contextlib.suppress(Exception):
-            conversation.endings.force_close(f"{reason} while provider code blocked the engine")
-
     # --- the run
 
     async def run(self, spec: StartSpec) -> int:
         """Runs the conversation; returns the exit status."""
-        self._loop = asyncio.get_running_loop()
+        self._loop = self.shutdown.loop = self.reader.loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._background_failure)
         self._heartbeat(self._loop)
         return await self._converse(spec)
-
-    def broke(self, error: BaseException) -> None:
-        """Closes the log and tells the screen why the event loop cannot go on."""
-        # First of all: until it has run, no function of Python is safe to call.
-        reason = self._originals.why_it_broke(error)
-        if isinstance(error, ConvtuiError):
-            # The log itself could not be written.
-            self.sender.send(Kind.FAILED, error=describe_unforeseen(error))
-            return
-        conversation = self._conversation
-        if conversation is not None:
-            with contextlib.suppress(Exception):
-                conversation.endings.force_close(reason, kind="failed", by="provider")
-        self.sender.send(Kind.FAILED, error=describe_unforeseen(error) | {"message": reason})
 
     def _background_failure(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Shows the error of a provider's task that nothing awaited as output."""
@@ -255,11 +138,11 @@ class Engine:
 
         Not a task: provider code may cancel all tasks.
         """
-        self._beat = time.monotonic()
-        caller = getattr(self._conversation, "caller", None)
-        if caller is None:
+        self.reader.beat()
+        if self._conversation is None:
             self.sender.heartbeat(None)
         else:
+            caller = self._conversation.caller
             wait = caller.waiting
             self.sender.heartbeat(caller.busy, None if wait is None else wait.as_dict())
         loop.call_later(HEARTBEAT_EVERY, self._heartbeat, loop)
@@ -274,7 +157,7 @@ class Engine:
         spec.out_dir = str(Path(spec.out_dir).absolute())
         try:
             apply_env_file(spec)
-            redactor = self.redactor
+            redactor = self._redactor
             redactor.look_everywhere()
             Scenario.from_public(spec.scenario).tell(redactor)
             models = EngineModels(redactor)
@@ -299,7 +182,7 @@ class Engine:
                     publish_gate=self._publish_gate,
                     publish_delta=self.sender.delta,
                     redactor=redactor,
-                    why_it_broke=self._originals.why_it_broke,
+                    explain_failure=self._originals.explain_failure,
                 ),
             )
         except ConvtuiError as error:
@@ -311,10 +194,10 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - sent to the screen, whatever it is
             self.sender.send(Kind.FAILED, error=describe_unforeseen(error))
             return 1
-        self._conversation = conversation
+        self._conversation = self.shutdown.conversation = conversation
         conversation.journal.listen(self._on_record)
         conversation.on_begin = self._log_early_output
-        self._handler = CommandHandler(conversation)
+        self.reader.handler = CommandHandler(conversation)
         log = conversation.journal.writer.path
         models.capture(log, spec.wire)
         self.sender.send(Kind.READY, log=str(log), id=conversation.id, pid=os.getpid())
@@ -322,8 +205,8 @@ class Engine:
         self.sender.flush()
         # Loaded modules stay; the garbage collector need not visit them again.
         gc.freeze()
-        if self._gone:
-            conversation.stop("human", self._gone)
+        if self.shutdown.reason:
+            conversation.stop("human", self.shutdown.reason)
         try:
             termination = await conversation.run()
         finally:
@@ -342,7 +225,7 @@ class Engine:
 
     def _publish_gate(self, state: str, hold: dict[str, Any] | None) -> None:
         # An engine whose gate moves is alive, also before the first heartbeat after an import.
-        self._beat = time.monotonic()
+        self.reader.beat()
         after = self._conversation.journal.writer.count - 1 if self._conversation else -1
         self.sender.send(Kind.GATE, after=after, state=state, hold=hold)
 
@@ -379,12 +262,10 @@ def main() -> None:
     leave = report_exit(crash_fd)
     engine = Engine(commands, frames_fd, leave)
     with contextlib.suppress(ValueError, OSError):
-        signal.signal(signal.SIGTERM, engine.on_sigterm)
+        signal.signal(signal.SIGTERM, engine.shutdown.on_sigterm)
     engine.capture.install()
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(
-            after_in_child=lambda: engine.in_forked_child(commands_fd, frames_fd, crash_fd)
-        )
+        os.register_at_fork(after_in_child=lambda: engine.on_fork(commands_fd, frames_fd, crash_fd))
     sys.breakpointhook = engine.breakpoint_hook
     first = read_frame(commands)
     while first is not None and first[0] is Kind.WARM:
@@ -392,14 +273,14 @@ def main() -> None:
         first = read_frame(commands)
     if first is None or first[0] is not Kind.START:
         leave(0)
-    threading.Thread(target=engine.listen, name="convtui-commands", daemon=True).start()
+    threading.Thread(target=engine.reader.listen, name="convtui-commands", daemon=True).start()
     spec = StartSpec.from_dict(json.loads(first[1]))
     status = 1
     try:
         # Not asyncio.run(), which would wait for tasks that provider code left behind.
         status = asyncio.new_event_loop().run_until_complete(engine.run(spec))
     except BaseException as error:  # noqa: BLE001 - the last handler of this process
-        engine.broke(error)
+        engine.shutdown.report_failure(error)
     finally:
         engine.capture.flush()
         engine.sender.close()

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from convtui.engine.conversation.prepare import load_for
+from convtui.engine.conversation.prepare import load_provider_of
 from convtui.engine.core.output import OutputCapture
 from convtui.engine.core.sides import lifecycle
 from convtui.engine.process.pipe import FrameSender
@@ -35,7 +35,7 @@ async def loaded_provider(
 
     Raises `ProviderLoadError` when it cannot be loaded, `HookError` when its `setup()` fails.
     """
-    loaded = load_for(Scenario.from_public(start.scenario), start, models)
+    loaded = load_provider_of(Scenario.from_public(start.scenario), start, models)
     if setup:
         timed = await lifecycle("setup", loaded.provider.setup)
         if timed.error is not None:

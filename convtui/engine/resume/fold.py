@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from convtui.engine.core.pending import Pending
@@ -63,21 +64,52 @@ class ResumeFold:
         self.closed_responder: ResponderMemory | None = None
         """The responder's session that was closed with the last session, which may be reopened."""
 
+        self._handlers: dict[str, Callable[[RecordDict], None]] = {
+            "header": self._on_header,
+            "history.seeded": self._on_history_seeded,
+            "context.seeded": self._on_context_seeded,
+            "sessions.prepared": self._on_sessions_prepared,
+            "session.entered": self._on_session_entered,
+            "session.started": self._on_session_started,
+            "session.ended": self._on_session_ended,
+            "session.reset": self._on_session_reset,
+            "turn.started": self._on_turn_started,
+            "llm.request": self._on_llm_request,
+            "provider.restored": self._on_provider_restored,
+            "llm.response": self._on_llm_response,
+            "user.decided": self._on_user_decided,
+            "user.closed": self._on_user_closed,
+            "tool.called": self._on_tool_called,
+            "tool.denied": self._on_tool_denied,
+            "tool.returned": self._on_tool_returned,
+            "signals.extracted": self._on_signals_extracted,
+            "debug.edited": self._on_debug_edited,
+            "turn.committed": self._on_turn_committed,
+            "turn.discarded": self._on_turn_discarded,
+            "turn.skipped": self._on_turn_skipped,
+            "user.ended": self._on_user_ended,
+            "debug.overrode": self._on_debug_overrode,
+            "context.compressed": self._on_context_compressed,
+            "budget.raised": self._on_budget_raised,
+            "debug.took_over": self._on_debug_took_over,
+            "debug.handed_back": self._on_debug_handed_back,
+            "conversation.ended": self._on_conversation_ended,
+        }
+
     def take(self, record: RecordDict) -> None:
         """Takes in the next record."""
         self.last_seq = int(record.get("seq", self.last_seq + 1))
-        kind = str(record.get("type")).replace(".", "_")
-        handler = getattr(self, f"on_{kind}", None)
+        handler = self._handlers.get(str(record.get("type")))
         if handler is not None:
             handler(record)
 
-    def on_header(self, record: RecordDict) -> None:
+    def _on_header(self, record: RecordDict) -> None:
         if self.header:
             return  # a second one is damage, and nobody's word
         self.header = record
         self.responder.began(record.get("scenario"))
 
-    def on_history_seeded(self, record: RecordDict) -> None:
+    def _on_history_seeded(self, record: RecordDict) -> None:
         counters = record.get("counters", {})
         self.turns = list(record["turns"])
         self.prepared = list(record["sessions"])
@@ -102,21 +134,21 @@ class ResumeFold:
         self.responder.seeded(counters.get("responder"), messages)
         self.in_session = bool(self.current) and self.current in self.first
 
-    def on_context_seeded(self, record: RecordDict) -> None:
+    def _on_context_seeded(self, record: RecordDict) -> None:
         self.warm = WarmContext.from_record(record)
 
-    def on_sessions_prepared(self, record: RecordDict) -> None:
+    def _on_sessions_prepared(self, record: RecordDict) -> None:
         if record.get("replayed"):
             return
         self.prepared = list(record["prepared"])
 
-    def on_session_entered(self, record: RecordDict) -> None:
+    def _on_session_entered(self, record: RecordDict) -> None:
         if record.get("replayed"):
             return
         if record.get("outcome", "ok") == "ok":
             self.current = int(record["session"])
 
-    def on_session_started(self, record: RecordDict) -> None:
+    def _on_session_started(self, record: RecordDict) -> None:
         self.current = int(record["session"])
         self.first[self.current] = record["first_speaker"]
         self.in_session = True
@@ -127,7 +159,7 @@ class ResumeFold:
             self.unsettled = self.speaks_next = self.waiting = None
         self.ended = [item for item in self.ended if item["session"] != self.current]
 
-    def on_session_ended(self, record: RecordDict) -> None:
+    def _on_session_ended(self, record: RecordDict) -> None:
         if record.get("skipped"):
             return
         self.in_session = False
@@ -144,13 +176,13 @@ class ResumeFold:
             }
         )
 
-    def on_session_reset(self, record: RecordDict) -> None:
+    def _on_session_reset(self, record: RecordDict) -> None:
         if record.get("replayed"):
             return
         if record.get("outcome", "ok") == "ok":
             self.was_reset.add(int(record["session"]) + 1)
 
-    def on_turn_started(self, record: RecordDict) -> None:
+    def _on_turn_started(self, record: RecordDict) -> None:
         self.open = record
         self.reply = None
         self.edits = []
@@ -160,17 +192,17 @@ class ResumeFold:
         session = int(record.get("session", 1))
         self.numbers[session] = max(self.numbers.get(session, 0), int(record["turn"]))
 
-    def on_llm_request(self, record: RecordDict) -> None:
+    def _on_llm_request(self, record: RecordDict) -> None:
         if record.get("turn") is None:
             return  # of no turn: for a summary, or to bring the provider up to the record
         self.waiting = None
         if record.get("side") == "responder":
             self.responder.asked(record)
 
-    def on_provider_restored(self, record: RecordDict) -> None:
+    def _on_provider_restored(self, record: RecordDict) -> None:
         self.unrestored = record.get("mode") == "unrestored"
 
-    def on_llm_response(self, record: RecordDict) -> None:
+    def _on_llm_response(self, record: RecordDict) -> None:
         if record.get("turn") is None:
             self._used(record)
             return
@@ -200,7 +232,7 @@ class ResumeFold:
                 if usage.get(name) is not None:
                     side[name] = side.get(name, 0) + usage[name]
 
-    def on_user_decided(self, record: RecordDict) -> None:
+    def _on_user_decided(self, record: RecordDict) -> None:
         self.responder.decided(record)
         if record.get("kind") == "error" or record.get("for_record"):
             # Nothing to go on from: it is asked again.
@@ -208,23 +240,23 @@ class ResumeFold:
         elif record.get("by") == "human" and self.reply is not None:
             self.reply = {**self.reply, "forced": record}
 
-    def on_user_closed(self, record: RecordDict) -> None:
+    def _on_user_closed(self, record: RecordDict) -> None:
         self.closed_responder = self.responder
         self.responder = self.responder.anew()
 
-    def on_tool_called(self, record: RecordDict) -> None:
+    def _on_tool_called(self, record: RecordDict) -> None:
         self.tools.called(record)
 
-    def on_tool_denied(self, record: RecordDict) -> None:
+    def _on_tool_denied(self, record: RecordDict) -> None:
         self.tools.was_denied(record)
 
-    def on_tool_returned(self, record: RecordDict) -> None:
+    def _on_tool_returned(self, record: RecordDict) -> None:
         self.tools.returned(record)
 
-    def on_signals_extracted(self, record: RecordDict) -> None:
+    def _on_signals_extracted(self, record: RecordDict) -> None:
         self.matches = list(record.get("matches", []))
 
-    def on_debug_edited(self, record: RecordDict) -> None:
+    def _on_debug_edited(self, record: RecordDict) -> None:
         kind, _, name = str(record.get("field")).partition(":")
         if kind == "result":
             self.tools.edited(name, str(record.get("after")))
@@ -238,7 +270,7 @@ class ResumeFold:
         elif record.get("field") == "decision" and record.get("undoes") is not None and self.reply:
             self.reply = {name: value for name, value in self.reply.items() if name != "forced"}
 
-    def on_turn_committed(self, record: RecordDict) -> None:
+    def _on_turn_committed(self, record: RecordDict) -> None:
         turn: dict[str, Any] = {
             "session": int(record.get("session", 1)),
             "turn": int(record["turn"]),
@@ -263,7 +295,7 @@ class ResumeFold:
         self.unsettled = {"kind": "commit", "matches": self.matches}
         self._close_turn()
 
-    def on_turn_discarded(self, record: RecordDict) -> None:
+    def _on_turn_discarded(self, record: RecordDict) -> None:
         speaker: Speaker = record["speaker"]
         self.speaks_next = _other(speaker)
         if record.get("outcome") == "retry":
@@ -282,12 +314,12 @@ class ResumeFold:
             }
         self._close_turn()
 
-    def on_turn_skipped(self, record: RecordDict) -> None:
+    def _on_turn_skipped(self, record: RecordDict) -> None:
         if self.open is not None:
             self.speaks_next = _other(self.open["speaker"])
         self._close_turn()
 
-    def on_user_ended(self, record: RecordDict) -> None:
+    def _on_user_ended(self, record: RecordDict) -> None:
         committed = self.unsettled is not None
         self.unsettled = {
             "kind": "user",
@@ -299,7 +331,7 @@ class ResumeFold:
         self.speaks_next = "provider" if committed else "persona"
         self._close_turn()
 
-    def on_debug_overrode(self, record: RecordDict) -> None:
+    def _on_debug_overrode(self, record: RecordDict) -> None:
         if record.get("what") == "ending":
             self.unsettled = None
             self._would_have_ended(record)
@@ -315,23 +347,23 @@ class ResumeFold:
         kept = {name: value for name, value in last.items() if name != "would_have"}
         self.turns[-1] = kept if record.get("undoes") is not None else {**kept, "would_have": "end"}
 
-    def on_context_compressed(self, record: RecordDict) -> None:
+    def _on_context_compressed(self, record: RecordDict) -> None:
         self.compressed[int(record["session"])] = {
             "summary": str(record["summary"]),
             "upto": int(record["upto"]),
         }
 
-    def on_budget_raised(self, record: RecordDict) -> None:
+    def _on_budget_raised(self, record: RecordDict) -> None:
         names = ("scope", "what", "limit")
         self.budget.append({name: record[name] for name in names if name in record})
 
-    def on_debug_took_over(self, record: RecordDict) -> None:
+    def _on_debug_took_over(self, record: RecordDict) -> None:
         self.taken_over.add(str(record.get("side", "persona")))
 
-    def on_debug_handed_back(self, record: RecordDict) -> None:
+    def _on_debug_handed_back(self, record: RecordDict) -> None:
         self.taken_over.discard(str(record.get("side", "persona")))
 
-    def on_conversation_ended(self, record: RecordDict) -> None:
+    def _on_conversation_ended(self, record: RecordDict) -> None:
         self.termination = record.get("termination")
 
     @property

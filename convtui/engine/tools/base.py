@@ -12,9 +12,9 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from convtui.errors import ToolError
+from convtui.errors import ThreadExit, ToolError, ToolFailure
 from convtui.models.base import Message, ToolCall
-from convtui.providers.base import ThreadExit, call
+from convtui.providers.base import call
 from convtui.text.causes import describe
 from convtui.text.tracebacks import own_frames
 
@@ -34,15 +34,6 @@ def serial_tool(function: Function) -> Function:
     """
     function.serial = True  # type: ignore[attr-defined]
     return function
-
-
-class ToolFailure(Exception):  # noqa: N818 - it is a result that the model sees
-    """A failed call; becomes the error result `{ok: false, error_kind, message, detail}`."""
-
-    def __init__(self, kind: str, message: str, detail: str = "") -> None:
-        self.kind = kind
-        self.detail = detail
-        super().__init__(message)
 
 
 class Tool(Protocol):
@@ -78,11 +69,10 @@ class FunctionTool:
         serial = getattr(function, "serial", None)
         self.serial = serial if isinstance(serial, str) else ("" if serial is True else None)
         self._function = function
-        self._arguments = _model_of(self.name, function)
+        self._arguments = _arguments_model(self.name, function)
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The tool as chat APIs take it."""
         parameters = self._arguments.model_json_schema()
         parameters.pop("title", None)
         return tool_schema(self.name, self.description, parameters)
@@ -91,7 +81,6 @@ class FunctionTool:
         """Does nothing: a function is always ready."""
 
     async def run(self, arguments: dict[str, Any]) -> Any:
-        """Calls the function. Raises `ToolFailure`."""
         try:
             checked = self._arguments.model_validate(arguments)
         except ValidationError as error:
@@ -125,7 +114,7 @@ def tool_schema(name: str, description: str, parameters: Mapping[str, Any]) -> d
     return {"type": "function", "function": function}
 
 
-def _model_of(name: str, function: Callable[..., Any]) -> type[BaseModel]:
+def _arguments_model(name: str, function: Callable[..., Any]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     try:
         signature = inspect.signature(function, eval_str=True)
@@ -166,7 +155,6 @@ class ToolResult:
         return as_text(self.body)
 
     def as_message(self) -> Message:
-        """The result as a chat message."""
         return {
             "role": "tool",
             "tool_call_id": self.call.id,
@@ -208,7 +196,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _DETAIL_LIMIT else text[:_DETAIL_LIMIT] + TRUNCATED
 
 
-def plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """A value as JSON data; `{repr, type}` for one that cannot be."""
     try:
         if isinstance(value, BaseModel):

@@ -8,8 +8,8 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
-from convtui.engine.tools.base import Cut, ToolFailure
-from convtui.errors import ToolError
+from convtui.engine.tools.base import Cut
+from convtui.errors import ToolError, ToolFailure
 from convtui.scenario.scenario import McpServer
 from convtui.secrets.masking import public_arguments
 from convtui.secrets.redactor import Redactor

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from convtui import __version__
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.output import OutputCapture, StreamName
-from convtui.engine.tools.base import Tool, ToolFailure, tool_schema
+from convtui.engine.tools.base import Tool, tool_schema
 from convtui.engine.tools.mcp_results import (
     cause_of,
     is_lost,
@@ -25,7 +25,7 @@ from convtui.engine.tools.mcp_results import (
     require_package,
     value_of,
 )
-from convtui.errors import FileError, ToolError
+from convtui.errors import FileError, ToolError, ToolFailure
 from convtui.providers.base import in_thread
 from convtui.records.models import ProviderOutput, Warned
 from convtui.scenario.scenario import McpServer
@@ -48,8 +48,6 @@ _MAX_BYTES = 64 << 20
 
 
 class McpTool:
-    """One tool of a server."""
-
     serial: str | None = None
 
     def __init__(self, server: McpToolServer, listed: Any) -> None:
@@ -61,7 +59,6 @@ class McpTool:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The tool as chat APIs take it."""
         return tool_schema(self.name, self._description, self._parameters)
 
     async def prepare(self) -> None:
@@ -69,7 +66,6 @@ class McpTool:
         await self._server.prepare()
 
     async def run(self, arguments: dict[str, Any]) -> Any:
-        """Runs one call on the server. Raises `ToolFailure`."""
         return await self._server.call(self.name, arguments)
 
 
@@ -280,7 +276,7 @@ class McpToolServer:
     async def prepare(self) -> None:
         """Restarts a server that has ended, before a call. Raises `ToolFailure`."""
         self._capture.begin_turn()
-        if self._over:
+        if self._has_ended:
             # The calls of a round share one restart, which outlives a cancelled call.
             if self._restarting is None or self._restarting.done():
                 self._restarting = asyncio.create_task(self._restart())
@@ -313,7 +309,7 @@ class McpToolServer:
             answer.cancel()
 
     @property
-    def _over(self) -> bool:
+    def _has_ended(self) -> bool:
         gone = self._process is not None and self._process.gone.is_set()
         return gone or self._life is None or self._life.done()
 

@@ -14,13 +14,12 @@ from convtui.engine.tools.base import (
     Cut,
     FunctionTool,
     Tool,
-    ToolFailure,
     ToolResult,
+    as_json,
     as_text,
     failed,
-    plain,
 )
-from convtui.errors import ToolError, did_you_mean
+from convtui.errors import ToolError, ToolFailure, did_you_mean
 from convtui.log.tool_arguments import decoded
 from convtui.models.base import ToolCall
 from convtui.simulators.decisions import ABSTAIN_TOOL, REPLY_TOOL, STOP_TOOL
@@ -287,7 +286,7 @@ class Toolbox:
         whole: str | None = None
         if isinstance(value, Cut):
             value, whole = value.shown, value.whole
-        body = plain(value)
+        body = as_json(value)
         text = as_text(body)
         if len(text) > self._max_result:
             body = text[: self._max_result] + TRUNCATED

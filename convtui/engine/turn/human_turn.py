@@ -21,6 +21,7 @@ from convtui.engine.turn.persona_turn import PersonaTurn
 from convtui.engine.turn.utterance import Contribution, Utterance
 from convtui.errors import CallCancelledError, ConversationError, InterruptedRunError
 from convtui.records.models import DebugHandedBack, DebugTookOver, Speaker
+from convtui.scenario.simulators.registry import HUMAN
 from convtui.simulators.base import Abstain, Stop, Undecided
 
 _CHANGED_PAST = 0.5
@@ -44,7 +45,7 @@ class HumanTurn:
         self._persona = persona
         self._own = own
         self._sides: set[Speaker] = set()
-        if persona.simulator.kind == "human":
+        if persona.simulator.kind == HUMAN:
             self._sides.add("persona")
 
     def speaks_for(self, side: Speaker) -> bool:
@@ -106,7 +107,7 @@ class HumanTurn:
                 return draft
 
     def _choices(self, speaker: Speaker) -> tuple[Choice, ...]:
-        if speaker == "persona" and self._persona.simulator.kind == "human":
+        if speaker == "persona" and self._persona.simulator.kind == HUMAN:
             # Nobody else can speak for it.
             return (SAY, HAND_BACK)
         ends = (STOP, ABSTAIN) if speaker == "persona" and self._persona.responder else ()

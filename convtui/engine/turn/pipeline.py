@@ -18,6 +18,7 @@ from convtui.errors import HookError
 from convtui.providers.base import SignalMatch, match_signals, thought_signals
 from convtui.records.interim import Interim
 from convtui.records.models import STAGES, Speaker, Stage, Termination
+from convtui.scenario.provider_hooks import REPLY_HOOKS
 from convtui.text_checks.reasoning import (
     is_inside,
     reasoning_spans,
@@ -230,21 +231,20 @@ class _Pass:
         result.duration = time.perf_counter() - started
 
     def _result(self, stage: Stage, **fields: Any) -> StageResult:
+        hook = REPLY_HOOKS.get(stage)
+        if hook is not None:
+            fields["hook"] = self.hooks.owner(hook.name)
         return StageResult(stage, self.raw, self.revision, **fields)
 
     def stages(self) -> Generator[StageResult, StageResult, PipelineResult | StageResult]:
         """Signals to terminate, once; breaks off with the result that makes them run again."""
         rules = self.rules
-        owner = self.hooks.owner
-        result = yield from self._offer(
-            self._result("signals", hook=owner("extract_signals")), self._extract
-        )
+        result = yield from self._offer(self._result("signals"), self._extract)
         if self._is_edited(result):
             return result
         matches = result.matches
         result = yield from self._offer(
-            self._result("post_process", matches=matches, hook=owner("post_process_response")),
-            self._process,
+            self._result("post_process", matches=matches), self._process
         )
         if self._is_edited(result):
             return result
@@ -255,9 +255,7 @@ class _Pass:
         would_have = "end" if not acting and any(match.counts for match in matches) else None
         outcome: Literal["commit", "end", "retry", "skip"] = "commit"
         if acting:
-            result = self._result(
-                "discard", matches=matches, text=text, hook=owner("should_discard_response")
-            )
+            result = self._result("discard", matches=matches, text=text)
             result = yield from self._offer(result, self._judge)
             if self._is_edited(result):
                 return result

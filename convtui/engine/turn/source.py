@@ -8,13 +8,13 @@ from convtui.engine.core.state import ConversationState
 from convtui.engine.tools.tools import Toolbox
 from convtui.engine.turn.budget import BudgetGuard
 from convtui.engine.turn.context import Attempt, TurnContext
-from convtui.engine.turn.endings import Endings
 from convtui.engine.turn.holds import given_up
 from convtui.engine.turn.human_turn import HumanTurn
 from convtui.engine.turn.outcomes import Ended, GivenUp
 from convtui.engine.turn.persona_turn import PersonaTurn, is_forced
 from convtui.engine.turn.provider_turn import ProviderTurn
 from convtui.engine.turn.response import ResponseStage
+from convtui.engine.turn.terminate import TerminateStage
 from convtui.engine.turn.utterance import Contribution, Utterance
 from convtui.errors import CallCancelledError, ConversationError, ResponderError
 from convtui.providers.base import Provider
@@ -29,7 +29,7 @@ class UtteranceSource:
         self,
         context: TurnContext,
         budget: BudgetGuard,
-        endings: Endings,
+        terminate_stage: TerminateStage,
         *,
         state: ConversationState,
         provider: Provider,
@@ -37,7 +37,7 @@ class UtteranceSource:
         toolbox: Toolbox,
     ) -> None:
         self._context = context
-        self._endings = endings
+        self._terminate_stage = terminate_stage
         self._response = ResponseStage(context.holds, budget)
         self._provider = ProviderTurn(
             context, self._response, budget, provider=provider, toolbox=toolbox
@@ -63,14 +63,14 @@ class UtteranceSource:
                 if attempt.speaker == "provider"
                 else []
             ),
-            choices=(GO, SKIP, *self._endings.choices),
+            choices=(GO, SKIP, *self._terminate_stage.choices),
         )
         if release.choice == UNDO.id:
-            return self._endings.undo()
+            return self._terminate_stage.undo()
         outcome = given_up(release)
         if outcome is not None:
             return outcome
-        self._endings.seal()
+        self._terminate_stage.seal()
         if self.human.speaks_for(attempt.speaker):
             contribution = await self.human.speak(attempt)
             if contribution is not None:

@@ -23,10 +23,10 @@ from convtui.engine.core.gate import (
     Release,
 )
 from convtui.engine.turn.context import Attempt, TurnContext
-from convtui.engine.turn.endings import Endings
 from convtui.engine.turn.holds import given_up
 from convtui.engine.turn.outcomes import AskAgain, Ended, GivenUp, TakenBack
 from convtui.engine.turn.pipeline import Hooks, StageResult
+from convtui.engine.turn.terminate import TerminateStage
 from convtui.engine.turn.utterance import Utterance
 from convtui.errors import HookError, InterruptedRunError, ProviderError, UserSimulatorError
 from convtui.providers.base import SignalMatch
@@ -59,7 +59,7 @@ class StageHolds:
         *,
         hooks: Hooks,
         checks: TextChecks,
-        endings: Endings,
+        terminate_stage: TerminateStage,
     ) -> None:
         self._context = context
         self._attempt = attempt
@@ -67,7 +67,7 @@ class StageHolds:
         self._utterance = utterance
         self._hooks = hooks
         self._checks = checks
-        self._endings = endings
+        self._terminate_stage = terminate_stage
         self._edited = False
         """Whether the stages run again up to the one at which the reply was edited."""
         self._message = ""
@@ -86,28 +86,32 @@ class StageHolds:
             self._edited = False
             return await self._hook_failed(result, result.error)
         self._record(result)
-        if result.stage == "post_process" and self._shown is not None:
-            if result.text != self._shown:
-                self._edits.stands_again(result.text or "", self._shown)
-            result.text, self._shown = self._shown, None
+        self._show_again(result)
         if result.rerun:
             return False
         if result.stage in ("discard", "commit"):
             result.error_text = self._error_in(result)
         self._foresee(result)
-        # What comes instead of the stage at which the edit was made is held like that stage.
-        because: HoldReason | None = "step" if self._edited else None
-        detail = (self._message or "edited") if because else ""
-        self._edited, self._message = False, ""
         if result.stage == "terminate":
             return await self._terminate(result)
-        if result.stage == "commit" and because is None:
+        edited, self._edited = self._edited, False
+        if result.stage == "commit" and not edited:
             if self._acts_on_error(result):
                 return await self._error_text(result)
             if result.empty and not self._utterance.truncated:
                 return await self._empty(result)
+        return await self._hold(result, edited=edited)
+
+    async def _hold(self, result: StageResult, *, edited: bool) -> bool | GivenUp | TakenBack:
+        """Passes the gate, as often as something is changed there.
+
+        With `edited` it holds in any case: what comes instead of the stage at which the reply was
+        edited is held like that stage.
+        """
         if result.stage == "commit":
             result.ends = self._ends
+        because: HoldReason | None = "step" if edited else None
+        detail = self._message if edited else ""
         while True:
             release = await self._context.holds.pass_through(
                 result.stage,
@@ -128,7 +132,7 @@ class StageHolds:
             if runs_again:
                 self._edited = True
                 return False
-            because, detail, self._message = "step", self._message, ""
+            because, detail = "step", self._message
 
     @staticmethod
     def _choices(result: StageResult) -> tuple[Choice, ...]:
@@ -166,6 +170,14 @@ class StageHolds:
         text = result.raw if match.round is None else next(parts, "")
         start, end = self._context.journal.moved(match.start, match.end, text)
         return {**match.as_dict(), "start": start, "end": end}
+
+    def _show_again(self, result: StageResult) -> None:
+        """Puts the edited text in place that an undone edit of the raw reply had made void."""
+        if result.stage != "post_process" or self._shown is None:
+            return
+        if result.text != self._shown:
+            self._edits.stands_again(result.text or "", self._shown)
+        result.text, self._shown = self._shown, None
 
     def _foresee(self, result: StageResult) -> None:
         """Tells the engine's own fold what is about to be recorded, for breakpoints on it."""
@@ -409,7 +421,7 @@ class StageHolds:
 
     async def _terminate(self, result: StageResult) -> bool | TakenBack:
         assert result.termination is not None
-        outcome = await self._endings.passed(result.termination, self._edits)
+        outcome = await self._terminate_stage.passed(result.termination, self._edits)
         if isinstance(outcome, TakenBack):
             return outcome
         if not isinstance(outcome, Ended):

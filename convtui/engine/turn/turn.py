@@ -8,7 +8,7 @@ The stages, in their order, and where each is written:
 3. `tools`: rounds of the tools that the reply calls (`tool_rounds.py`)
 4. `signals`, `post_process`, `discard`, `commit`, `terminate`: one generator runs them
    (`pipeline.py`), each is recorded and held (`stages.py`), the turn is written (`commit.py`), an
-   ending is held (`endings.py`)
+   ending is held (`terminate.py`)
 
 A stage hands on its result, or an outcome that ends the attempt there (`outcomes.py`). Exceptions
 are failures.
@@ -24,7 +24,6 @@ from convtui.engine.tools.tools import Toolbox
 from convtui.engine.turn.budget import BudgetGuard
 from convtui.engine.turn.commit import TurnWriter
 from convtui.engine.turn.context import Attempt, TurnContext
-from convtui.engine.turn.endings import Endings, termination_of
 from convtui.engine.turn.outcomes import (
     AskAgain,
     Committed,
@@ -39,6 +38,7 @@ from convtui.engine.turn.outcomes import (
 from convtui.engine.turn.pipeline import PipelineResult, Rules, after_discard, pipeline
 from convtui.engine.turn.source import UtteranceSource
 from convtui.engine.turn.stages import StageHolds
+from convtui.engine.turn.terminate import TerminateStage, termination_of
 from convtui.engine.turn.utterance import UserEnding, Utterance
 from convtui.providers.base import Provider
 from convtui.records.models import Speaker, Termination, TurnSkipped, TurnStarted, UserEnded
@@ -64,12 +64,12 @@ class Turns:
         self._hooks = {"provider": CheckedHooks(provider), "persona": CheckedHooks(simulator)}
         self._checks = _text_checks(state, provider, simulator)
         self._budget = BudgetGuard(context)
-        self._endings = Endings(context)
+        self._terminate_stage = TerminateStage(context)
         self._writer = TurnWriter(context, state, self._checks)
         self._source = UtteranceSource(
             context,
             self._budget,
-            self._endings,
+            self._terminate_stage,
             state=state,
             provider=provider,
             simulator=simulator,
@@ -130,7 +130,7 @@ class Turns:
             utterance,
             hooks=hooks,
             checks=self._checks,
-            endings=self._endings,
+            terminate_stage=self._terminate_stage,
         )
         stages = pipeline(utterance.raw, hooks, rules, utterance.interim)
         result = next(stages)
@@ -191,7 +191,7 @@ class Turns:
             )
         turns = attempt.session.turns
         termination = termination_of(action, turns[-1].turn if turns else 0)
-        outcome = await self._endings.passed(termination, attempt.edits)
+        outcome = await self._terminate_stage.passed(termination, attempt.edits)
         if outcome is not None:
             return outcome
         self._source.persona.overrule()
@@ -203,7 +203,7 @@ class Turns:
         """Stage `terminate` of what was said or dropped in the parent log, after turn `number`."""
         if number:
             self._context.journal.current.move_to(session.index, number, speaker, 1)
-        outcome = await self._endings.passed(termination, Edits(self._context.journal))
+        outcome = await self._terminate_stage.passed(termination, Edits(self._context.journal))
         return outcome.termination if isinstance(outcome, Ended) else None
 
 

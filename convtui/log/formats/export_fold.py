@@ -30,10 +30,6 @@ class Round:
     after: list[RecordDict] = field(default_factory=list)
     """Calls, results, and kept events between them."""
 
-    def of_type(self, kind: str) -> list[RecordDict]:
-        """The records of a type among those after the reply."""
-        return [record for record in self.after if record.get("type") == kind]
-
     @property
     def has_results(self) -> bool:
         """Whether a tool has returned in it."""

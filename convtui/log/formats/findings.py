@@ -39,14 +39,10 @@ class Finding:
         return Warned(**where, code=self.code, message=self.placed, line=self.line)
 
 
-class NewerError(FileError):
-    """A file of a schema that is not known yet: nothing in it can be taken at its word."""
-
-
 def finding_of(error: FileError, path: Path, line: int | None, code: str = "bad_line") -> Finding:
     """What an error says that was raised for something in a line."""
     message = str(error).removeprefix(f"{path}: ")
-    place = _IN_LINE.match(message)
-    if place is not None:
-        line, message = int(place[1]), message[place.end() :]
+    in_line = _IN_LINE.match(message)
+    if in_line is not None:
+        line, message = int(in_line[1]), message[in_line.end() :]
     return Finding(path, message, line, code)

@@ -54,9 +54,9 @@ class ForeignEvent(Record):
 
     def payload(self) -> RecordDict:
         """As every record's, with the type of the event as its own."""
-        found = super().payload()
-        del found["origin"], found["event"]
-        return {**found, "type": f"{self.origin}.{self.event}"}
+        payload = super().payload()
+        del payload["origin"], payload["event"]
+        return {**payload, "type": f"{self.origin}.{self.event}"}
 
 
 class JsonObject:
@@ -84,37 +84,37 @@ class JsonObject:
         """The error for a value."""
         return FileError(f"{self.where}: {name} {what}")
 
-    def _of(self, name: str, kinds: type | tuple[type, ...], said: str) -> Any:
+    def _of(self, name: str, kinds: type | tuple[type, ...], expected: str) -> Any:
         value = self.data.get(name)
         if value is None:
             return None
         if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
-            self._doubt(self.wrong(name, f"must be {said}, not {kind_of(value)}"))
+            self._doubt(self.wrong(name, f"must be {expected}, not {kind_of(value)}"))
             return None
         return value
 
     def text(self, name: str) -> str | None:
         """Text."""
-        found: str | None = self._of(name, str, "text")
-        return found
+        value: str | None = self._of(name, str, "text")
+        return value
 
     def whole(self, name: str) -> int | None:
         """A whole number that is not negative."""
-        found: int | None = self._of(name, int, "a whole number")
-        if found is not None and found < 0:
+        value: int | None = self._of(name, int, "a whole number")
+        if value is not None and value < 0:
             self._doubt(self.wrong(name, "must not be negative"))
             return None
-        return found
+        return value
 
     def number(self, name: str) -> float | None:
         """A number."""
-        found = self._of(name, (int, float), "a number")
-        return None if found is None else float(found)
+        value = self._of(name, (int, float), "a number")
+        return None if value is None else float(value)
 
     def flag(self, name: str) -> bool | None:
         """True or false."""
-        found: bool | None = self._of(name, bool, "true or false")
-        return found
+        value: bool | None = self._of(name, bool, "true or false")
+        return value
 
     def inner(self, name: str) -> JsonObject | None:
         """An object inside."""
@@ -130,13 +130,13 @@ class JsonObject:
 
     def items(self, name: str) -> list[Any]:
         """A list; empty when it is absent."""
-        found: list[Any] = self._of(name, list, "a list") or []
-        return found
+        value: list[Any] = self._of(name, list, "a list") or []
+        return value
 
     def objects(self, name: str) -> Iterator[JsonObject]:
         """The objects of a list, named by their place from 0."""
-        for place, item in enumerate(self.items(name)):
-            inside = self._inside(item, f"{name}[{place}]")
+        for index, item in enumerate(self.items(name)):
+            inside = self._inside(item, f"{name}[{index}]")
             if inside is not None:
                 yield inside
 
@@ -170,10 +170,10 @@ def parse_json(raw: bytes, where: str) -> Any:
         value = json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         line = f"line {error.lineno}, " if "\n" in text.rstrip() else ""
-        place = f"{line}column {error.colno}: {error.msg}"
+        problem = f"{line}column {error.colno}: {error.msg}"
         if text.strip() and _is_cut_off(text, error):
-            raise FileError(f"{where}: is cut off: the JSON is not complete ({place})") from None
-        raise FileError(f"{where}: is not JSON ({place})") from None
+            raise FileError(f"{where}: is cut off: the JSON is not complete ({problem})") from None
+        raise FileError(f"{where}: is not JSON ({problem})") from None
     except RecursionError:
         raise FileError(f"{where}: is nested too deep") from None
     except ValueError as error:
@@ -355,7 +355,7 @@ def arguments_of(value: Any) -> dict[str, Any]:
     if not isinstance(value, str):
         return {"raw_arguments": json.dumps(value)}
     try:
-        found = json.loads(value)
+        decoded = json.loads(value)
     except (ValueError, RecursionError):
-        found = None
-    return {"arguments": found if isinstance(found, dict) else None, "raw_arguments": value}
+        decoded = None
+    return {"arguments": decoded if isinstance(decoded, dict) else None, "raw_arguments": value}

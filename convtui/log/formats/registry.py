@@ -60,10 +60,16 @@ class Imported:
     """`{spec, name, kind}` and `model` where it is known, as in a log's header."""
     records: Iterable[tuple[float, Record]]
     sources: list[Path]
-    told: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
     """What else the files say; the header's `imported`."""
     termination: dict[str, Any] | None = None
     parent: ParentIn | None = None
+
+
+def imported_provider(name: str, model: str | None) -> dict[str, Any]:
+    """The provider of an imported conversation, of which only names are known."""
+    provider = {"spec": "", "name": name, "kind": "imported"}
+    return {**provider, "model": model} if model else provider
 
 
 @dataclass(slots=True, frozen=True)
@@ -138,9 +144,9 @@ def formats(names: Iterable[str] = NAMES) -> Iterator[Format]:
 
 def reader_for(path: Path, name: str | None = None) -> Callable[[Path], Iterator[Imported]]:
     """What reads `path`: see `format_for()`."""
-    found = format_for(path, name).read
-    assert found is not None
-    return found
+    reader = format_for(path, name).read
+    assert reader is not None
+    return reader
 
 
 def format_for(path: Path, name: str | None = None) -> Format:
@@ -151,17 +157,17 @@ def format_for(path: Path, name: str | None = None) -> Format:
     if not path.exists():
         raise FileError(f"{path}: there is no such file or folder")
     if name is not None:
-        found = by_name(name)
-        if found.read is None:
+        named = by_name(name)
+        if named.read is None:
             raise UsageError(f"{name} can be written, not read")
-        return found
+        return named
     for known in formats():
         if known.read is not None and known.detect is not None and known.detect(path):
             return known
     for known in formats():
-        said = known.unsure(path) if known.unsure is not None else ""
-        if said:
-            raise FileError(f"{path}: {said}")
+        guess = known.unsure(path) if known.unsure is not None else ""
+        if guess:
+            raise FileError(f"{path}: {guess}")
     described = "; ".join(f"{known.name}: {known.description}" for known in formats())
     raise FileError(f"{path}: in no format that is known ({described}); name it with --from")
 

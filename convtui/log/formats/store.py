@@ -25,7 +25,7 @@ _HEADER: Final = 8 << 20
 
 
 class _Clock(LogWriter):
-    """A writer whose time is that of what is told."""
+    """A writer whose time is that of the records."""
 
     seconds = 0.0
 
@@ -40,7 +40,7 @@ def log_name(imported: Imported, digits: int = _DIGITS[0]) -> str:
         safe_name(imported.persona, default="persona"),
         safe_name(str(imported.provider.get("name", "")), default="provider"),
     ]
-    workflow = imported.told.get("workflow")
+    workflow = imported.details.get("workflow")
     if isinstance(workflow, str):
         parts.append(safe_name(workflow, default="workflow"))
     return "_".join([*parts, imported.id[:digits]]) + ".jsonl"
@@ -136,7 +136,7 @@ def store(
                 provider=imported.provider,
                 scenario={},
                 environment={"convtui": __version__},
-                imported=imported.told,
+                imported=imported.details,
             )
         )
         totals: dict[str, Any] = {"turns": 0, "sessions": 0}

@@ -13,32 +13,12 @@ from convtui.providers.base import Provider, Request, SignalMatch, call, match_s
 from convtui.providers.call_shape import CallShape, read_call_shape
 from convtui.providers.replies import lifted, read_reply
 from convtui.providers.vera import interface
+from convtui.providers.vera.hooks import OURS
 
-HOOKS: Final = (
-    "setup",
-    "cleanup",
-    "prepare_sessions",
-    "enter_session",
-    "finish_and_reset_session",
-    "start_conversation",
-    "generate_response",
-    "bespoke_termination_signals",
-    "first_speaker",
-    "_extract_signals",
-    "_post_process_response",
-    "_should_discard_response",
-)
-"""The names such a class may define, in VERA-MH's spelling."""
 SIGNALS: Final = ("custom_termination_signals", "bespoke_termination_signals")
 """Where a class declares its signals: as VERA-MH calls it now, and as it did before."""
 _METADATA: Final = ("response_metadata", "_last_response_metadata", "last_response_metadata")
 """Where objects keep what they know of their last reply, the least certain first."""
-_OURS: Final = {
-    "extract_signals": "_extract_signals",
-    "post_process_response": "_post_process_response",
-    "should_discard_response": "_should_discard_response",
-    "respond": "generate_response",
-}
 
 
 def base_of(cls: type) -> type | None:
@@ -143,7 +123,7 @@ class VeraProvider(Provider):
 
     def hook_owner(self, hook: str) -> Literal["yours", "default"]:
         """Whose a hook is, by its name here or at VERA-MH."""
-        return hook_owner(type(self.client), _OURS.get(hook, hook))
+        return hook_owner(type(self.client), OURS.get(hook, hook))
 
     def _own(self, name: str, default: Any = None) -> Any:
         """An attribute of the object or its class, but not of a model that it delegates to."""

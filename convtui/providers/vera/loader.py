@@ -16,9 +16,9 @@ from convtui.providers.base import Provider
 from convtui.providers.call_shape import CallShape, read_call_shape
 from convtui.providers.construct import Accepted, Construction
 from convtui.providers.frames import definition
-from convtui.providers.signatures import check_vera_signatures
 from convtui.providers.vera import interface
-from convtui.providers.vera.adapter import HOOKS, SIGNALS, VeraProvider, base_of, signals_name
+from convtui.providers.vera.adapter import SIGNALS, VeraProvider, base_of, signals_name
+from convtui.providers.vera.hooks import NAMES, RESTORE, check_vera_signatures
 from convtui.text.tracebacks import location, own_frames
 
 if TYPE_CHECKING:
@@ -49,10 +49,10 @@ def _takes_text(cls: type) -> bool:
 def near_names(cls: type) -> list[tuple[str, str]]:
     """Names of a class that are nearly a hook's: `(theirs, hook)`. Nobody would call them."""
     base = base_of(cls) or interface.LLMInterface
-    plain = {hook.strip("_"): hook for hook in HOOKS}
+    plain = {hook.strip("_"): hook for hook in NAMES}
     found: list[tuple[str, str]] = []
     for name in dir(cls):
-        known = name in (*HOOKS, *SIGNALS, "restore") or hasattr(base, name)
+        known = name in (*NAMES, *SIGNALS, RESTORE.name) or hasattr(base, name)
         if known or name.startswith("__"):
             continue
         close = difflib.get_close_matches(name.strip("_"), plain, n=1, cutoff=0.86)

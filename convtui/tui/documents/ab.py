@@ -1,50 +1,9 @@
-"""Two arms of runs against each other, as a document."""
+"""What is said where two arms of runs are still to be chosen."""
 
 from __future__ import annotations
 
-from typing import Final
-
-from rich.cells import cell_len
-
-from convtui.analysis.compare.ab import METHOD, AbComparison, rows, verdict_words
-from convtui.analysis.profile.report import interval_words
 from convtui.text.boundary import visible_line
-from convtui.tui.drawing.tables import Table
 from convtui.tui.widgets.text_pane import Document
-
-_ROLES: Final = {"warm": "ok", "cold": "error", "tie": "warning", "none": "warning"}
-_SIGNS: Final = {"warm": "A", "cold": "B", "tie": "=", "none": "?"}
-
-
-def result(found: AbComparison, width: int) -> Document:
-    """The verdict, what it rests on, both arms side by side."""
-    doc = Document()
-    role = f"{_ROLES[found.verdict]} bold"
-    doc.line((visible_line(verdict_words(found), 400), role),
-             label=[(f"{_SIGNS[found.verdict]} ", role)])  # fmt: skip
-    if found.improvement is not None:
-        doc.line(
-            ("improvement (cold minus warm)  ", "muted"),
-            (f"{found.improvement * 100:+.1f} points", "text bold"),
-        )
-        if found.interval is not None:
-            doc.line(("95 % interval  ", "muted"), (interval_words(found.interval), "text"))
-    doc.blank()
-    head = ("", "A: warm", "B: cold")
-    cells = rows(found)
-    if sum(max(map(cell_len, column)) + 2 for column in zip(head, *cells, strict=True)) - 2 > width:
-        # How many of how many stands in the lines above it.
-        cells = [(name, one.split(" (")[0], other.split(" (")[0]) for name, one, other in cells]
-    table = Table(head, cells, width)
-    for place, row in enumerate((head, *cells)):
-        before, last = table.line(row)
-        shown = "text" if place else "accent bold"
-        doc.line((last, shown), label=[(before, shown)])
-    for note in found.notes:
-        doc.line((visible_line(note, 300), "warning"))
-    if found.interval is not None:
-        doc.blank().line((f"Interval: {METHOD}.", "muted"))
-    return doc
 
 
 def missing(

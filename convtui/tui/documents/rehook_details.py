@@ -57,7 +57,7 @@ def details_of(change: Changed | None) -> Document:
 def _failure(doc: Document, change: Changed) -> None:
     if change.error is None:
         return
-    doc.head("the hook fails now", change.place).line(
+    doc.head("the hook fails now", change.location).line(
         (str(change.error.get("message", "")), "error")
     )
     message = str(change.error.get("message", ""))

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from difflib import SequenceMatcher
 from typing import Final
 
-from convtui.analysis.mining.mining import Mined
-from convtui.analysis.mining.report import report_rows
+from convtui.printing.wording import made_on, message_words
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing.word_diff import diff_spans
 from convtui.tui.widgets.text_pane import Document
@@ -40,14 +38,6 @@ class Entry:
     stored: Stored | None
     problem: str = ""
     """What is wrong with the file, with its place; foreign text."""
-
-
-def made_on(created_at: float) -> str:
-    """The day a template was made; `?` where that is not known."""
-    try:
-        return f"{datetime.fromtimestamp(created_at):%Y-%m-%d}" if created_at > 0 else "?"
-    except (ValueError, OSError, OverflowError):
-        return "?"
 
 
 def preview(entry: Entry) -> Document:
@@ -83,7 +73,7 @@ def preview(entry: Entry) -> Document:
         role = str(message["role"])
         pattern = f"  pattern {number // _EACH + 1}" if number % _EACH == 0 else ""
         doc.line((role, f"{_ROLES.get(role, 'text')} bold"), (pattern, "muted"))
-        _text(doc, said(message), slots)
+        _text(doc, message_words(message), slots)
     sources = template.source_session_ids
     if sources:
         doc.head("made from", f"{len(sources)} run{'s' * (len(sources) != 1)}")
@@ -98,16 +88,6 @@ def _injected(stored: Stored) -> tuple[Sequence[Message], str, int]:
     """The messages, the text for the system prompt, patterns left out; slots as `{name}`."""
     context = stored.context({name: f"{{{name}}}" for name in slots_of(stored.template)})
     return context.messages, context.addendum, context.left_out
-
-
-def said(message: Message) -> str:
-    """What a message says or calls."""
-    calls = [
-        f"calls {call['function']['name']} {call['function']['arguments']}"
-        for call in message.get("tool_calls") or ()
-    ]
-    content = message.get("content")
-    return "\n".join([*calls, *([str(content)] if content is not None else [])])
 
 
 def _text(doc: Document, text: str, slots: dict[str, str | None]) -> None:
@@ -183,7 +163,7 @@ def _patterns(messages: Sequence[Message]) -> list[_Pattern]:
     for first in range(0, len(messages), _EACH):
         part = messages[first : first + _EACH]
         tool = next(str(each["name"]) for each in part if each["role"] == "tool")
-        texts = tuple((str(each["role"]), said(each)) for each in part)
+        texts = tuple((str(each["role"]), message_words(each)) for each in part)
         found.append(_Pattern(first // _EACH + 1, tool, texts))
     return found
 
@@ -206,23 +186,6 @@ def _changed(doc: Document, old: _Pattern, new: _Pattern) -> None:
         doc.line((name, "muted"), ("  the same" if before == after else "", "muted"))
         if before != after:
             doc.spans(diff_spans(before[:_LONGEST], after[:_LONGEST]), indent=2)
-
-
-# --- what was built
-
-
-def built(found: Mined, name: str, saved: str, why: str) -> Document:
-    """What was looked at, what passed, and what became of it."""
-    doc = Document()
-    if saved:
-        doc.line(("✓ saved as ", "ok bold"), (visible_line(name), "bold"))
-        doc.line((visible_line(saved), "muted"))
-    else:
-        doc.line(("! nothing saved: ", "warning bold"), (visible_line(why, 400), "text"))
-    doc.blank()
-    for label, words in report_rows(found):
-        doc.field(label, visible_line(words, 400), width=13)
-    return doc
 
 
 NONE: Final = (

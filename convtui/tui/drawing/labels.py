@@ -1,4 +1,4 @@
-"""The words the screens use for states, reasons and endings, in one module so that they agree."""
+"""The texts for states, reasons and endings on the screens, in one module so that they agree."""
 
 from __future__ import annotations
 
@@ -24,20 +24,6 @@ HOLD_REASONS: Final = {
     "ending": "the session is about to end",
     "cannot_restore": "the provider cannot be brought back to this point",
 }
-STAGES: Final = {
-    "setup": "while setting up",
-    "session": "at the start or end of a session",
-    "restore": "while restoring",
-    "request": "before the request",
-    "response": "at the reply",
-    "tools": "at a tool call",
-    "signals": "at the signals",
-    "post_process": "at post-processing",
-    "discard": "at the discard hook",
-    "commit": "before it is said",
-    "terminate": "before the ending is decided",
-}
-
 _DECISIONS: Final = {
     "reply": ("+", "ok"),
     "stop": ("#", "accent"),

@@ -37,7 +37,7 @@ def padded(text: str, width: int, *, right: bool = False) -> str:
     return " " * (width - size) + text if right else text + " " * (width - size)
 
 
-class Table:
+class TableLayout:
     """Rows below a head, laid out in `width` cells."""
 
     def __init__(self, head: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> None:

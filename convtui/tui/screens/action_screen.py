@@ -22,73 +22,72 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SECOND_PRESS = 4.0
-"""Seconds within which the second press of a key counts."""
+"""Seconds within which a second press of a key confirms."""
 
 
 class ActionScreen(Screen[Any], inherit_bindings=False):
-    """A screen that is told which action a key means, in the contexts that apply just then.
+    """A screen that finds the action for a key, given its current contexts.
 
-    What it does for each action stands in the rows of `handlers()`.
+    What it does for each action is in the rows of `handlers()`.
     """
 
     KEY_CONTEXTS: Sequence[str] = ()
-    """Every context this screen may be in."""
+    """Every context this screen can be in."""
 
     def __init__(self, keymap: Keymap) -> None:
         super().__init__()
         self.keymap = keymap
         self._armed: tuple[str, float] = ("", 0.0)
-        self._found: dict[tuple[str, ...], dict[str, Action]] = {}
-        for action in keymap.heard_in(*self.KEY_CONTEXTS):
+        self._actions_by_context: dict[tuple[str, ...], dict[str, Action]] = {}
+        for action in keymap.actions_in(*self.KEY_CONTEXTS):
             for key in keymap.keys(action):
                 if not self._bindings.key_to_bindings.get(key):
                     self._bindings.bind(key, f"press('{key}')", show=False)
 
     @property
     def capp(self) -> ConvtuiApp:
-        """The app, by its own type."""
+        """The app, with its type."""
         return cast("ConvtuiApp", self.app)
 
     # --- for subclasses
 
     def contexts(self) -> tuple[str, ...]:
-        """Where keys are heard now; the first that knows a key wins."""
+        """The current contexts; the first one that has a key wins."""
         return tuple(self.KEY_CONTEXTS)
 
     def help_contexts(self) -> tuple[str, ...]:
-        """The contexts that help is about: `contexts()`, after that of a focused input."""
+        """The contexts for help: `contexts()`, after that of a focused input."""
         return self.contexts()
 
     def handlers(self) -> Iterable[Handler]:
-        """What this screen does, beside what every screen does; asked once."""
+        """What this screen does, besides what all screens do; called once."""
         return ()
 
     def blocked(self) -> bool:
-        """Whether what moves the conversation has to wait; tells of it."""
+        """Whether actions that move the conversation have to wait; says so in a notice."""
         return False
 
     def quit(self) -> Awaitable[None] | None:
-        """Back, or out."""
+        """Goes back, or leaves the app."""
         self.app.exit(0)
         return None
 
     def footer_ids(self) -> Sequence[str]:
-        """The actions that the footer offers, most important first; the last always stays."""
+        """The actions in the footer, most important first; the last one always stays."""
         return ()
 
     # --- keys to actions
 
     def action_press(self, key: str) -> None:
-        """A key that some action of this screen has."""
         action = self.action_of(key)
         if action is None:
             raise SkipAction
         self.perform(action.id)
 
     def action_of(self, key: str) -> Action | None:
-        """What a key does now, outside of inputs."""
+        """The action of a key in the current contexts."""
         contexts = self.contexts()
-        known = self._found.setdefault(contexts, {})
+        known = self._actions_by_context.setdefault(contexts, {})
         if key not in known:
             action = self.keymap.find(key, contexts)
             if action is None:
@@ -97,49 +96,49 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         return known[key]
 
     def acts(self, key: str) -> bool:
-        """Whether a key does more, outside of inputs, than to show something."""
+        """Whether a key does more, outside of inputs, than show something."""
         action = self.action_of(key)
         return action is None or action.acts
 
     def keys_dropped(self) -> None:
-        """Keys were no commands: they came in a burst, or right after text."""
-        self.tell("Keys that come at once, or right after text, are no commands: nothing was done.")
+        """Says that keys in a burst, or right after text, were ignored."""
+        self.tell("Keys ignored: they came in a burst or right after text.")
 
     @cached_property
     def table(self) -> dict[str, Handler]:
-        """Every action that is carried out here."""
-        return handler_table((*self._everywhere(), *self.handlers()))
+        """The handlers by action id."""
+        return handler_table((*self._common_handlers(), *self.handlers()))
 
-    def _everywhere(self) -> Iterator[Handler]:
+    def _common_handlers(self) -> Iterator[Handler]:
         yield Handler("app.help", self._help)
         yield Handler("app.palette", self.app.action_command_palette)
         yield Handler("app.quit", self.quit)
         yield Handler("app.interrupt", self.capp.action_interrupt)
 
     def enabled(self, action_id: str) -> bool:
-        """Whether an action would do something now."""
+        """Whether an action applies now."""
         handler = self.table.get(action_id)
         return handler is not None and handler.enabled()
 
     def label(self, action: Action) -> str:
-        """What an action is called now."""
+        """An action's current label."""
         handler = self.table.get(action.id)
         return (handler.label() if handler is not None else None) or action.label
 
     def perform(self, action_id: str) -> None:
-        """Carries an action out, or asks for the second press."""
+        """Performs an action, or asks for a second press."""
         handler = self.table.get(action_id)
         if handler is None or (handler.moves and self.blocked()):
             return
-        if self.enabled(action_id) and not self._pressed_enough(handler):
+        if self.enabled(action_id) and not self._confirmed(handler):
             return
         result = handler.run()
         if inspect.isawaitable(result):
             self.spawn(result, name=action_id)
         self.refresh_footer()
 
-    def _pressed_enough(self, handler: Handler) -> bool:
-        """Whether an action needs no second press now, or this is it; else asks for it."""
+    def _confirmed(self, handler: Handler) -> bool:
+        """Whether an action needs no confirmation, or this press is it; else asks for it."""
         action = actions()[handler.action]
         if handler.warning is not None:
             warning = handler.warning()
@@ -157,15 +156,14 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         return False
 
     def available(self) -> Iterator[Action]:
-        """The actions that would do something now."""
-        for action in self.keymap.heard_in(*self.contexts()):
+        """The actions that apply now."""
+        for action in self.keymap.actions_in(*self.contexts()):
             if self.enabled(action.id):
                 yield action
 
     # --- the footer
 
     def footer_items(self) -> list[KeyItem]:
-        """The footer's keys as they are now."""
         items: list[KeyItem] = []
         for action_id in self.footer_ids():
             action = actions()[action_id]
@@ -175,19 +173,17 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         return items
 
     def refresh_footer(self) -> None:
-        """Brings the footer up to date."""
         for bar in self.query(KeyBar):
             bar.items = self.footer_items()
 
     def on_key_bar_chosen(self, event: KeyBar.Chosen) -> None:
-        """A key in the footer was clicked."""
         event.stop()
         self.perform(event.action)
 
-    # --- everywhere
+    # --- services
 
     def spawn(self, work: Awaitable[Any], *, name: str = "", group: str = "default") -> None:
-        """Runs `work`; an error that has words is told, never raised."""
+        """Runs `work` in the background; a `ConvtuiError` becomes a notice."""
 
         async def guarded() -> None:
             try:
@@ -198,13 +194,13 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         self.run_worker(guarded(), name=name, group=group)
 
     def tell(self, text: str, severity: str = "information") -> None:
-        """A notice; it takes the place of the one before."""
+        """Shows a notice, which replaces the previous one."""
         self.app.clear_notifications()
         level = cast("Any", severity)
         self.app.notify(visible(text)[:1500], severity=level, markup=False, timeout=5)
 
     async def ask(self, screen: Screen[T]) -> T | None:
-        """Opens a screen and waits for its result; for actions and spawned work only."""
+        """Opens a screen and waits for its result; only for actions and spawned work."""
         return await self.app.push_screen_wait(screen)
 
     def open(
@@ -220,7 +216,7 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         from convtui.tui.screens.help import HelpScreen
 
         contexts = self.help_contexts()
-        own = [] if contexts == self.contexts() else self.keymap.heard_in(contexts[0])
-        listed = list(dict.fromkeys([*own, *self.available()]))
+        input_actions = [] if contexts == self.contexts() else self.keymap.actions_in(contexts[0])
+        listed = list(dict.fromkeys([*input_actions, *self.available()]))
         topic, monochrome = topic_of(contexts), self.capp.palette.monochrome
         self.app.push_screen(HelpScreen(self.keymap, listed, topic, monochrome=monochrome))

@@ -1,4 +1,4 @@
-"""A text in the user's own editor, and what is told where that cannot be."""
+"""Editing a text in the user's own editor."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from convtui.tui.screens.dialogs.questions import edit_outside, editor_command
 async def write_outside(
     screen: ActionScreen, text: str, *, name: str = "draft.txt", else_: str = "write it here"
 ) -> str | None:
-    """A text as it comes back from the user's editor; None when it is the same, or told why.
+    """Edits a text in the user's editor; None if it is unchanged or, after a notice, on a problem.
 
-    `name` is the file's, by which editors know what it is; `else_` what can be done without one.
+    `name` is the file's name, by which editors recognise the type; `else_` is the alternative to
+    suggest.
     """
     from textual.app import SuspendNotSupported
 
@@ -22,10 +23,10 @@ async def write_outside(
     try:
         after = await edit_outside(screen.app, command, text, name=name)
     except SuspendNotSupported:
-        screen.tell(f"This terminal cannot be given to an editor: {else_}.", "warning")
+        screen.tell(f"This terminal cannot run an editor: {else_}.", "warning")
         return None
     except OSError as error:
-        screen.tell(f"The editor could not be opened: {error}.", "error")
+        screen.tell(f"The editor could not be started: {error}.", "error")
         return None
     screen.refresh()
     return after

@@ -1,6 +1,6 @@
 """What a screen does for the actions of the registry, as typed rows.
 
-A row is an action's id, what carries it out, and what is known of it just now. The parts of a
+A row has an action's id, the function that performs it, and its current state. The controllers of a
 screen give rows; the screen makes one table of them.
 """
 
@@ -14,12 +14,12 @@ from convtui.actions.registry import actions
 
 
 def always() -> bool:
-    """For actions that can be done at any time."""
+    """For actions that always apply."""
     return True
 
 
 def as_registered() -> str | None:
-    """For actions that have one name."""
+    """For actions whose label does not change."""
     return None
 
 
@@ -27,10 +27,10 @@ def as_registered() -> str | None:
 class Handler:
     """What a screen does for one action.
 
-    `enabled` tells whether it would do something now, `label` what it is called now where that is
-    not the registry's label. `warning` says what a second press will do, or None where none is
-    needed now; without it the registry decides. What `moves` the conversation is refused while the
-    screen is busy with something that the conversation has to wait for.
+    `enabled` says whether it applies now; `label` is its current label, None for the registry's.
+    `warning` says what a second press will do, None if none is needed now; without it the registry
+    decides. An action that `moves` the conversation is refused while the conversation has to wait
+    for something.
     """
 
     action: str
@@ -44,12 +44,12 @@ class Handler:
 def handler_table(handlers: Iterable[Handler]) -> dict[str, Handler]:
     """The rows by action id.
 
-    Raises ValueError for an id that is not registered, and for two rows of one action.
+    Raises ValueError for an unregistered id, and for two rows of one action.
     """
     table: dict[str, Handler] = {}
     for handler in handlers:
         if handler.action not in actions():
-            raise ValueError(f"{handler.action} is not in the registry of actions")
+            raise ValueError(f"{handler.action} is not a registered action")
         if handler.action in table:
             raise ValueError(f"{handler.action} has two handlers")
         table[handler.action] = handler

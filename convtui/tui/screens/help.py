@@ -1,4 +1,4 @@
-"""Help: the keys that work here, made from the live keymap, and below them the manual."""
+"""Help: the keys of the current screen, from the live keymap, and the manual below them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from convtui.text.boundary import visible
 if TYPE_CHECKING:
     from convtui.tui.screens.action_screen import ActionScreen
 
-_FAMILY = re.compile(r".*_([2-9])")
+_NUMBERED = re.compile(r".*_([2-9])")
 _STYLES: dict[Style, str] = {
     "": "",
     "title": "bold $text-accent",
@@ -37,7 +37,7 @@ _STYLES: dict[Style, str] = {
 
 
 class ManualPage(Static):
-    """A page of the manual, laid out to its own width."""
+    """A page of the manual, laid out to the widget's width."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, markup=False)
@@ -46,12 +46,11 @@ class ManualPage(Static):
         self._width = 0
 
     def show(self, markdown: str, *, ticks: bool = False) -> None:
-        """Shows another page; with `ticks` code is in backquotes, where colour cannot tell it."""
+        """Shows a page; `ticks` puts code in backquotes, where colour cannot mark it."""
         self._markdown, self._ticks = markdown, ticks
         self._lay_out()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Lines are broken anew for another width."""
         if event.size.width != self._width:
             self._lay_out()
 
@@ -71,7 +70,7 @@ def page_content(markdown: str, width: int, *, ticks: bool = False) -> Content:
 
 
 class HelpScreen(ModalScreen[None]):
-    """Groups of keys with what each does, then a page of the manual."""
+    """The keys by group, then a page of the manual."""
 
     DEFAULT_CSS = """
     HelpScreen { align: center middle; background: $background 60%; }
@@ -97,7 +96,7 @@ class HelpScreen(ModalScreen[None]):
         dialog: Sequence[Binding] = (),
         monochrome: bool = False,
     ) -> None:
-        """`topic` is the page below the keys; `dialog` are the keys of a dialog that is open."""
+        """`topic` is the page below the keys; `dialog` are the bindings of an open dialog."""
         super().__init__()
         self._keymap = keymap
         self._actions = list(actions)
@@ -106,7 +105,6 @@ class HelpScreen(ModalScreen[None]):
         self.topic = topic
 
     def compose(self) -> ComposeResult:
-        """The table, and the page that is read once the table is shown."""
         box = VerticalScroll()
         box.border_title = Content("keys that work here")
         box.border_subtitle = Content("tab manual  ← → its pages  esc close")
@@ -116,7 +114,6 @@ class HelpScreen(ModalScreen[None]):
             yield ManualPage(id="help-page")
 
     def table(self) -> Content:
-        """The keys by group."""
         parts: list[tuple[str, str]] = []
         for group, rows in self._groups():
             if parts:
@@ -132,8 +129,8 @@ class HelpScreen(ModalScreen[None]):
             yield "Dialog", [self._dialog_row(binding) for binding in self._dialog]
         groups: dict[str, list[tuple[str, str]]] = {}
         for action in self._actions:
-            # Of choice 1 to 9 and tab 1 to 9 the first stands for all.
-            if not _FAMILY.fullmatch(action.id):
+            # The first of choice 1 to 9 and of tab 1 to 9 stands for all.
+            if not _NUMBERED.fullmatch(action.id):
                 groups.setdefault(action.group, []).append(self._action_row(action))
         yield from groups.items()
 
@@ -151,7 +148,6 @@ class HelpScreen(ModalScreen[None]):
         return "  ".join(keys), binding.description.capitalize()
 
     async def on_mount(self) -> None:
-        """The keys scroll it; the page is read in a thread."""
         self.query_one(VerticalScroll).focus()
         self.call_after_refresh(self._show_page)
 
@@ -168,14 +164,14 @@ class HelpScreen(ModalScreen[None]):
             self.query_one(ManualPage).show(text, ticks=self._monochrome)
 
     async def action_turn_page(self, by: int) -> None:
-        """Another page, from its beginning."""
+        """Shows another page from its start."""
         names = list(TOPICS)
         self.topic = names[(names.index(self.topic) + by) % len(names)]
         await self._show_page()
         self.call_after_refresh(self._go_to_manual)
 
     def action_switch(self) -> None:
-        """From the keys to the manual, and back."""
+        """Switches between the keys and the manual."""
         box = self.query_one(VerticalScroll)
         if box.scroll_offset.y < self._manual_row():
             self._go_to_manual()
@@ -192,7 +188,7 @@ class HelpScreen(ModalScreen[None]):
 
 
 def help_of_dialog(dialog: Screen[object], below: ActionScreen) -> HelpScreen:
-    """Help for a dialog that lies over `below`: its own keys, and the page about it."""
+    """Help for a dialog over `below`: its own keys, and a manual page."""
     from convtui.tui.screens.dialogs.breakpoints import BreakpointsScreen
 
     breakpoints = isinstance(dialog, BreakpointsScreen)

@@ -1,4 +1,4 @@
-"""Screens of a list and panes of text beside it: one set of keys for whichever has the focus."""
+"""Screens with a list and text panes: one set of keys for whichever has the focus."""
 
 from __future__ import annotations
 
@@ -13,33 +13,31 @@ from convtui.tui.widgets.text_pane import TextPane
 
 
 class PaneScreen(ActionScreen):
-    """Moves in the pane that has the focus, else in the list; goes back to the screen below."""
+    """Moves in the focused pane, else in the list; `quit` returns to the screen below."""
 
     def handlers(self) -> Iterable[Handler]:
-        """Moving, in whatever has the focus."""
         yield Handler("move.up", partial(self._move, -1))
         yield Handler("move.down", partial(self._move, 1))
         yield Handler("move.first", self._go_to_first)
         yield Handler("move.last", self._go_to_last)
 
     def enabled(self, action_id: str) -> bool:
-        """Whether an action would do something now; everything, until the screen is there."""
+        """Whether an action applies now; all do before the screen is mounted."""
         return not self.is_mounted or super().enabled(action_id)
 
     def pane(self) -> TextPane | RowList[Any]:
-        """What the keys move in."""
+        """The pane or list that the keys move in."""
         focused = self.focused
         if isinstance(focused, TextPane | RowList):
             return focused
         return next((rows for rows in self.query(RowList) if rows.region), self.query(TextPane)[0])
 
     def restyle(self) -> None:
-        """Another theme."""
+        """Applies a changed theme."""
         for pane in (*self.query(TextPane), *self.query(RowList)):
             pane.palette = self.capp.palette
 
     def next_pane(self) -> None:
-        """Gives the next one the focus."""
         self.focus_next("TextPane, RowList")
 
     def _move(self, by: int) -> None:
@@ -64,9 +62,9 @@ class PaneScreen(ActionScreen):
             pane.scroll_end(animate=False)
 
     def quit(self) -> None:
-        """Back; what still reads is told to stop when the screen is gone."""
+        """Goes back; closing the screen stops what it still reads."""
         if len(self.app.screen_stack) > 1:
-            # Not the app's way back: a live run below goes on.
+            # Not `app.leave()`: a live run below continues.
             self.app.pop_screen()
         else:
             self.app.exit(0)

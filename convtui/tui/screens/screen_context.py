@@ -1,4 +1,4 @@
-"""What the parts of a screen may ask of it."""
+"""What the controllers of a screen may use of it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ T = TypeVar("T")
 
 
 class Notify(Protocol):
-    """Shows a notice, which takes the place of the one before."""
+    """Shows a notice, which replaces the previous one."""
 
     def __call__(self, text: str, severity: str = "information") -> None: ...
 
 
 class Spawn(Protocol):
-    """Runs work in the background; an error that has words is told, never raised."""
+    """Runs work in the background; a `ConvtuiError` becomes a notice."""
 
     def __call__(self, work: Awaitable[Any], *, name: str = "", group: str = "default") -> None: ...
 
 
 class AskScreen(Protocol):
-    """Opens a screen and waits for its result; for actions and spawned work only."""
+    """Opens a screen and waits for its result; only for actions and spawned work."""
 
     def __call__(self, screen: Screen[T]) -> Awaitable[T | None]: ...
 
@@ -46,7 +46,7 @@ class OpenScreen(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScreenContext:
-    """Notices, work in the background, other screens, the footer."""
+    """Notices, background work, other screens, the footer."""
 
     keymap: Keymap
     notify: Notify
@@ -54,11 +54,10 @@ class ScreenContext:
     ask: AskScreen
     open: OpenScreen
     refresh_keys: Callable[[], None]
-    """Brings the footer up to date."""
+    """Updates the footer."""
 
     @classmethod
     def of(cls, screen: ActionScreen) -> ScreenContext:
-        """What a screen gives its parts."""
         return cls(
             keymap=screen.keymap,
             notify=screen.tell,

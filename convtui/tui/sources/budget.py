@@ -131,5 +131,5 @@ def parse_limit(text: str, crossed: Crossed) -> tuple[float, str | None]:
     except ValueError:
         return 0.0, f"{text.strip()!r} is not a number."
     if not math.isfinite(limit) or limit <= crossed.used:
-        return limit, f"{limit:g} is not more than what was used ({crossed.used:,.6g})."
+        return limit, f"{limit:g} is not above what was used ({crossed.used:,.6g})."
     return limit, None

@@ -14,7 +14,7 @@ from typing import Any
 from convtui.log.detail import TurnDetail, fold_until, sort_records
 from convtui.log.reader import LogReader
 from convtui.records.codec import RecordDict
-from convtui.transcript.fold import OPEN, Turn
+from convtui.transcript.fold import Turn
 from convtui.tui.sources.source import Notify, Records
 
 SLICE = 0.004
@@ -350,9 +350,3 @@ class ReplaySource:
         if self.position is not None:
             return self.transcript.turns[self.position].started
         return 0.0
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether the last turn was neither committed, discarded nor abandoned."""
-        turns = self.transcript.turns
-        return bool(turns) and turns[-1].status == OPEN

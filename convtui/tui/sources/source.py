@@ -60,7 +60,7 @@ class Source(Protocol):
         """Everything the log records about a turn. Raises `LogError` without a log."""
 
     async def messages(self, request: RecordDict, log: Path | None = None) -> list[Any]:
-        """The exact messages of an `llm.request`; `log` is where it stands if not in this log.
+        """The exact messages of an `llm.request`; `log` is the log it is in, if not this one.
 
         Raises ValueError for a broken chain.
         """

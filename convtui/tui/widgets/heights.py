@@ -1,4 +1,4 @@
-"""The heights of many items in lines, with their sums: where an item begins, what is at a line."""
+"""The heights of many items in lines, with prefix sums: where an item starts, what is at a line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _BLOCK = 512
 
 
 class Heights:
-    """Heights by item, summed up by blocks: a change costs nothing and a look-up little.
+    """Heights by item, summed in blocks: changes are O(1), look-ups cheap.
 
     A height is exact or an estimate; `next_estimate` finds what is left to measure.
     """
@@ -21,7 +21,7 @@ class Heights:
         self._exact = bytearray(count)
         self._blocks: list[int] = []
         self.total = 0
-        self._sum_up()
+        self._update_blocks()
 
     def __len__(self) -> int:
         return len(self._heights)
@@ -29,7 +29,7 @@ class Heights:
     def __getitem__(self, item: int) -> int:
         return self._heights[item]
 
-    def _sum_up(self) -> None:
+    def _update_blocks(self) -> None:
         heights = self._heights
         self._blocks = [
             sum(heights[first : first + _BLOCK]) for first in range(0, len(heights), _BLOCK)
@@ -37,7 +37,6 @@ class Heights:
         self.total = sum(self._blocks)
 
     def append(self, height: int, *, exact: bool) -> None:
-        """One item more."""
         if len(self._heights) % _BLOCK == 0:
             self._blocks.append(0)
         self._heights.append(height)
@@ -46,7 +45,7 @@ class Heights:
         self.total += height
 
     def put(self, item: int, height: int) -> int:
-        """Sets an exact height; returns by how much it differs from what was there."""
+        """Sets an exact height; returns the difference to the old one."""
         delta = height - self._heights[item]
         self._exact[item] = 1
         if delta:
@@ -56,34 +55,33 @@ class Heights:
         return delta
 
     def put_many(self, first: int, heights: Sequence[int]) -> None:
-        """Sets the exact heights of neighbours."""
+        """Sets exact heights of consecutive items."""
         last = first + len(heights)
         self._heights[first:last] = array("l", heights)
         self._exact[first:last] = b"\x01" * len(heights)
         for block in range(first // _BLOCK, (last - 1) // _BLOCK + 1):
-            fresh = sum(self._heights[block * _BLOCK : (block + 1) * _BLOCK])
-            self.total += fresh - self._blocks[block]
-            self._blocks[block] = fresh
+            block_sum = sum(self._heights[block * _BLOCK : (block + 1) * _BLOCK])
+            self.total += block_sum - self._blocks[block]
+            self._blocks[block] = block_sum
 
-    def forget(self) -> None:
-        """Makes every height an estimate."""
+    def invalidate(self) -> None:
+        """Turns every height into an estimate."""
         self._exact = bytearray(len(self._heights))
 
     def is_exact(self, item: int) -> bool:
-        """Whether the height was measured."""
         return bool(self._exact[item])
 
     def next_estimate(self, start: int = 0) -> int:
-        """The first item from `start` on that was not measured, -1 for none."""
+        """The first estimated item from `start` on; -1 if there is none."""
         return self._exact.find(0, start)
 
     def start(self, item: int) -> int:
-        """The lines before an item."""
+        """The number of lines before an item."""
         block = item // _BLOCK
         return sum(self._blocks[:block]) + sum(self._heights[block * _BLOCK : item])
 
     def find(self, line: int) -> tuple[int, int]:
-        """The item at a line, and the line in it. The last item for a line beyond the end."""
+        """The item at a line and the line within it; past the end, the last line."""
         if not self._heights:
             return 0, 0
         rest = max(0, line)

@@ -1,4 +1,4 @@
-"""The bar above the footer while the engine waits: why, where, and what can be answered."""
+"""The hold bar: why the engine is holding, where, and the possible answers."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from convtui.tui.drawing.labels import (
 from convtui.tui.widgets.transcript.tool_marks import short_arguments
 
 _TALL = 24
-"""Rows of a screen on which more than two calls are listed."""
+"""Screen rows from which more than two calls are listed."""
 FRAMES = 3
-"""Frames of the developer's code that are shown; the inspector has all of them."""
+"""Stack frames shown; the inspector has all of them."""
 
 
 def choices_of(hold: RecordDict | None) -> list[tuple[str, str]]:
     """The choices of a hold as (id, label)."""
-    found: list[tuple[str, str]] = []
+    choices: list[tuple[str, str]] = []
     for choice in (hold or {}).get("choices") or ():
         if isinstance(choice, dict) and choice.get("id"):
             identity = str(choice["id"])
-            found.append((identity, visible_line(str(choice.get("label") or identity), 40)))
-    return found
+            choices.append((identity, visible_line(str(choice.get("label") or identity), 40)))
+    return choices
 
 
 def decision_of(hold: RecordDict) -> dict[str, Any] | None:
-    """The responder's decision that is held, when it is one."""
+    """The responder's decision that is held, if it is one."""
     for draft in hold.get("drafts") or ():
         if isinstance(draft, dict) and isinstance(draft.get("decision"), dict):
             return dict(draft["decision"])
@@ -46,7 +46,7 @@ def decision_of(hold: RecordDict) -> dict[str, Any] | None:
 
 
 def estimate_of(hold: RecordDict) -> str:
-    """What the call that is held before it is made is expected to use, in words."""
+    """The estimated usage of a call that is held before it is made."""
     for draft in hold.get("drafts") or ():
         if isinstance(draft, dict) and draft.get("field") == "estimate":
             return str(draft.get("text") or "")
@@ -54,7 +54,7 @@ def estimate_of(hold: RecordDict) -> str:
 
 
 def _short(hold: RecordDict) -> RecordDict:
-    """A hold on tool calls without their names, where these are listed below."""
+    """The hold without the names of its tool calls, which are listed below."""
     detail = str(hold.get("detail") or "")
     if detail.endswith("may not run without approval"):
         return {**hold, "detail": detail.partition(":")[0]}
@@ -62,20 +62,20 @@ def _short(hold: RecordDict) -> RecordDict:
 
 
 def _label(choice: str, label: str, hold: RecordDict, calls: int) -> str:
-    """A choice's label, in the words of what is held."""
+    """A choice's label, specific to what is held."""
     if not calls:
         return label
-    every = f"all {calls}" if calls > 1 else "it"
-    words = "approve" if hold.get("reason") == "tool_approval" else "run"
+    target = f"all {calls}" if calls > 1 else "it"
+    verb = "approve" if hold.get("reason") == "tool_approval" else "run"
     return {
-        "go": f"{words} {every}",
+        "go": f"{verb} {target}",
         "edit": "edit arguments",
         "deny": f"deny {'one or all' if calls > 1 else 'it'}",
     }.get(choice, label)
 
 
 class HoldBar(Vertical):
-    """Says that the engine waits, in words that a newcomer understands."""
+    """Shows why the engine is holding and how to answer."""
 
     DEFAULT_CSS = """
     HoldBar { height: auto; max-height: 12; display: none; background: $surface;
@@ -91,7 +91,6 @@ class HoldBar(Vertical):
     """
 
     def compose(self):  # type: ignore[no-untyped-def]
-        """The reason, the decision, the tool calls, the estimate, the error, the choices."""
         yield Static(id="hold-reason", markup=False)
         yield Static(id="hold-decision", markup=False)
         yield Static(id="hold-calls", markup=False)
@@ -106,10 +105,10 @@ class HoldBar(Vertical):
         more: Sequence[tuple[str, str]] = (),
         leave: str = "",
     ) -> None:
-        """Shows a hold; None puts the bar away.
+        """Shows a hold; None hides the bar.
 
-        `keys` are the letters of choices, by id; `more` are keys with what they do here; `leave`
-        is the key to be pressed first where an input has the focus.
+        `keys` are the letters of choices, by id; `more` are (key, label) pairs; `leave` is the key
+        to press first while an input has the focus.
         """
         self.set_class(hold is not None, "-held")
         if hold is None:
@@ -119,19 +118,19 @@ class HoldBar(Vertical):
         self.set_class(bad, "-error")
         mark = "bold reverse $text-error" if bad else "bold reverse $text-warning"
         calls = waiting_uses(hold.get("drafts") or ()) if hold.get("stage") == "tools" else []
-        told = hold_reason(_short(hold) if calls else hold)
+        reason = hold_reason(_short(hold) if calls else hold)
         self.query_one("#hold-reason", Static).update(
             Content.assemble(
                 (" HELD ", mark),
                 (f" {hold_location(hold)} ", "bold"),
-                (told, ""),
+                (reason, ""),
             )
         )
-        self._show_decision(decision_of(hold), told)
+        self._show_decision(decision_of(hold), reason)
         self._show_calls(calls)
         self._show_estimate(hold)
         message, frames = error_lines(error)
-        if error is not None and visible_line(str(error.get("message") or "-"), 2000) in told:
+        if error is not None and visible_line(str(error.get("message") or "-"), 2000) in reason:
             message = ""
         failure = self.query_one("#hold-error", Static)
         failure.display = bool(message or frames)
@@ -164,23 +163,23 @@ class HoldBar(Vertical):
             parts += [("\n" if parts else "", ""), (f"{number} ", "$text-muted")]
             parts += [(name, "bold"), (f"({given})", "")]
         if len(shown) < len(calls):
-            parts.append((f"\n… {len(calls) - len(shown)} more: the Tools tab has them", ""))
+            parts.append((f"\n… {len(calls) - len(shown)} more in the Tools tab", ""))
         line.update(Content.assemble(*parts))
 
     def _show_estimate(self, hold: RecordDict) -> None:
         line = self.query_one("#hold-estimate", Static)
-        words = estimate_of(hold)
-        line.display = bool(words)
-        line.update(Content(visible_line(words, 400)))
+        text = estimate_of(hold)
+        line.display = bool(text)
+        line.update(Content(visible_line(text, 400)))
 
-    def _show_decision(self, decision: dict[str, Any] | None, told: str) -> None:
+    def _show_decision(self, decision: dict[str, Any] | None, reason: str) -> None:
         line = self.query_one("#hold-decision", Static)
         line.display = decision is not None
         if decision is None:
             return
         kind = str(decision.get("kind", ""))
-        said = visible_line(decision_text(decision), 300)
+        text = visible_line(decision_text(decision), 300)
         tool = visible_line(str(decision.get("tool") or "no tool was called"), 40)
         head = f"{decision_sign(kind)[0]} {visible_line(kind, 20)}"
-        said = f": {said}" if said and said not in told else ""
-        line.update(Content.assemble((head, "bold"), (f" ({tool})", "$text-muted"), said))
+        text = f": {text}" if text and text not in reason else ""
+        line.update(Content.assemble((head, "bold"), (f" ({tool})", "$text-muted"), text))

@@ -1,4 +1,4 @@
-"""The footer: the keys that do something now, in one line."""
+"""The footer: the keys that apply now, on one line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 
 class KeyItem(NamedTuple):
-    """A key for people, what it does, and the action's id."""
+    """A key as displayed, its label, and the action's id."""
 
     key: str
     label: str
@@ -21,7 +21,7 @@ class KeyItem(NamedTuple):
 
 
 class KeyBar(Widget):
-    """One line of keys; what does not fit is left out from the end, the last item stays."""
+    """One line of keys; what does not fit is dropped from the end, except the last item."""
 
     DEFAULT_CSS = """
     KeyBar { height: 1; width: 1fr; background: $panel; color: $foreground; padding: 0 1; }
@@ -29,8 +29,6 @@ class KeyBar(Widget):
     ALLOW_SELECT = False
 
     class Chosen(Message):
-        """A key was clicked."""
-
         def __init__(self, action: str) -> None:
             super().__init__()
             self.action = action
@@ -42,7 +40,6 @@ class KeyBar(Widget):
 
     @property
     def items(self) -> list[KeyItem]:
-        """What it offers."""
         return self._items
 
     @items.setter
@@ -52,7 +49,6 @@ class KeyBar(Widget):
             self.refresh()
 
     def render(self) -> Content:
-        """The line, as far as it fits."""
         width = self.size.width
         items = self._items
         sizes = [cell_len(f"{item.key} {item.label}") for item in items]
@@ -62,8 +58,8 @@ class KeyBar(Widget):
         parts: list[tuple[str, str]] = []
         self._spans = []
         x = 0
-        for place, index in enumerate(shown):
-            if place:
+        for number, index in enumerate(shown):
+            if number:
                 parts.append(("  ", ""))
                 x += 2
             item = items[index]
@@ -74,7 +70,6 @@ class KeyBar(Widget):
         return Content.assemble(*parts)
 
     def on_click(self, event: events.Click) -> None:
-        """A key can be clicked."""
         offset = event.get_content_offset(self)
         if offset is None:
             return

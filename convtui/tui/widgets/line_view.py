@@ -1,7 +1,7 @@
-"""The base of every view made of lines: draws what is visible, measures the rest in slices.
+"""The base of all views made of lines: draws what is visible, measures the rest in slices.
 
-A view has items, each of some lines. Heights start as estimates; what is on the screen is measured
-at once, the rest in slices of a few milliseconds, while what is on the screen stays where it is.
+A view has items, each several lines high. Heights start as estimates; visible items are measured at
+once, the rest in slices of a few milliseconds, without moving what is visible.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from convtui.tui.timers import call_once
 from convtui.tui.widgets.heights import Heights
 
 _SLICE = 0.004
-_TELL = 0.05
-"""Seconds between two updates of the scroll bar while heights are being measured."""
+_PROGRESS_EVERY = 0.05
+"""Seconds between updates of the scroll bar while heights are measured."""
 MAX_COPY_LINES = 100_000
 
 
 class CopyRow(NamedTuple):
-    """A row for the clipboard: its text, where the content begins, what joins it to the next."""
+    """A row for the clipboard: its text, where the content starts, what joins it to the next."""
 
     text: str
     indent: int = 0
@@ -42,7 +42,7 @@ class CopyRow(NamedTuple):
 
 
 class LineView(ScrollView, can_focus=True):
-    """Items of lines. Subclasses measure and draw them, and call `load()` and `holding()`."""
+    """Items made of lines. Subclasses measure and draw them, and call `load()` and `holding()`."""
 
     DEFAULT_CSS = """
     LineView {
@@ -55,7 +55,7 @@ class LineView(ScrollView, can_focus=True):
     """
     ALLOW_SELECT: ClassVar[bool] = True
     CHUNK: ClassVar[int] = 256
-    """Items that are measured between two looks at the clock."""
+    """Items measured between checks of the clock."""
 
     def __init__(
         self,
@@ -73,11 +73,11 @@ class LineView(ScrollView, can_focus=True):
         self._placing = False
         self._timer: Timer | None = None
         self._measured_to = 0
-        self._told = 0.0
+        self._progress_at = 0.0
         self.stick_to_end = False
-        """Whether the last line stays in sight when lines come."""
+        """Whether the last line stays visible when lines are added."""
         self.follows = False
-        """Whether reaching the end by scrolling makes the view stick to it."""
+        """Whether scrolling to the end makes the view stick to it."""
 
     # --- for subclasses
 
@@ -86,19 +86,18 @@ class LineView(ScrollView, can_focus=True):
         raise NotImplementedError
 
     def measure_some(self, first: int, last: int) -> Sequence[int]:
-        """The exact heights from `first` up to `last`; views of many items make this fast."""
+        """The exact heights of the items `first` to `last - 1`; override for speed."""
         return [self.measure(item) for item in range(first, last)]
 
     def row(self, item: int, row: int) -> Strip:
-        """One line, without the background."""
+        """One line, without background."""
         raise NotImplementedError
 
     def row_style(self, item: int, row: int) -> Style | None:
-        """What is laid under a line: the light of the selected item."""
+        """The background of a line, such as that of a selected item."""
         return None
 
     def copy_row(self, item: int, row: int) -> CopyRow:
-        """One line for the clipboard."""
         return CopyRow("".join(segment.text for segment in self.row(item, row)).rstrip())
 
     def all_text(self) -> str:
@@ -106,11 +105,11 @@ class LineView(ScrollView, can_focus=True):
         return self._copy_lines(0, MAX_COPY_LINES, Selection(None, None))
 
     def restyle(self) -> None:
-        """Forgets what was drawn: colours or highlights have changed."""
+        """Drops cached drawings when colours or highlights change."""
         self.refresh()
 
     def rewrap(self) -> None:
-        """Forgets what was wrapped: the width has changed."""
+        """Drops cached wrapping when the width changes."""
 
     def anchor_item(self) -> int | None:
         """The item that stays in place while heights change; None for the first visible one."""
@@ -118,18 +117,17 @@ class LineView(ScrollView, can_focus=True):
 
     @property
     def shown_items(self) -> int:
-        """How many items there are to be seen."""
+        """The number of items that are not hidden."""
         return len(self.heights)
 
     def empty_row(self, y: int) -> Strip:
-        """A line below the last one."""
         return Strip.blank(self._width)
 
     # --- colours
 
     @property
     def palette(self) -> Palette:
-        """The styles in use: what was set, else the app's, else the default ones."""
+        """The palette that was set, else the app's."""
         if self._palette is None:
             self._palette = palette_of(self.app)
         return self._palette
@@ -150,17 +148,17 @@ class LineView(ScrollView, can_focus=True):
 
     @property
     def view_height(self) -> int:
-        """Lines that can be seen at once."""
+        """The number of visible lines."""
         return int(self.scrollable_content_region.height)
 
     @property
     def view_width(self) -> int:
-        """Cells of a line; 0 until the first layout."""
+        """Cells per line; 0 until the first layout."""
         return self._width
 
     @property
     def line_count(self) -> int:
-        """All lines, by what is known of them."""
+        """The total number of lines, partly estimated."""
         items = self.shown_items
         return self.heights.total if items >= len(self.heights) else self.heights.start(items)
 
@@ -179,7 +177,7 @@ class LineView(ScrollView, can_focus=True):
 
     @contextmanager
     def holding(self) -> Iterator[None]:
-        """Keeps what is on the screen in its place while heights change inside."""
+        """Keeps what is visible in place while heights change inside the block."""
         anchor = self._anchor()
         yield
         self._settle(anchor)
@@ -200,7 +198,7 @@ class LineView(ScrollView, can_focus=True):
         return item, -inner
 
     def _settle(self, anchor: tuple[int, int] | None) -> None:
-        """Measures what is on the screen and scrolls to where `anchor` is in its row again."""
+        """Measures the visible items and scrolls so that `anchor` is in its row again."""
         items = self.shown_items
         if not self._width or not items:
             self._place(0)
@@ -208,36 +206,36 @@ class LineView(ScrollView, can_focus=True):
         height = self.view_height
         if anchor is None:
             item = items - 1
-            self._exact(item)
+            self._ensure_exact(item)
             row = height - self.heights[item]
         else:
             item, row = min(anchor[0], items - 1), anchor[1]
         line = row
         below = item
         while line < height and below < items:
-            self._exact(below)
+            self._ensure_exact(below)
             line += self.heights[below]
             below += 1
         line = row
         above = item
         while line > 0 and above > 0:
             above -= 1
-            self._exact(above)
+            self._ensure_exact(above)
             line -= self.heights[above]
         self._place(self.heights.start(item) - row)
 
-    def _exact(self, item: int) -> None:
+    def _ensure_exact(self, item: int) -> None:
         if not self.heights.is_exact(item):
             self.heights.put(item, self.measure(item))
 
     def _place(self, top: int, *, quiet: bool = False) -> None:
-        """Scrolls to a line. `quiet` when the same lines stay on the screen."""
+        """Scrolls to a line; `quiet` if the visible lines stay the same."""
         if not self.is_mounted:
             return
         total = self.line_count
         size = Size(self._width, total)
         top = max(0, min(top, total - self.view_height))
-        # Not through the reactive's setter: it would lay out the whole screen for each new line.
+        # Bypass the reactive's setter, which would lay out the whole screen for each new line.
         self.set_reactive(Widget.virtual_size, size)
         if quiet:
             self.set_reactive(Widget.scroll_y, float(top))
@@ -256,29 +254,29 @@ class LineView(ScrollView, can_focus=True):
         self.refresh()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Measures what has come into sight."""
+        """Measures what has become visible."""
         super().watch_scroll_y(old_value, new_value)
         if self._placing or round(old_value) == round(new_value):
             return
         if self.follows:
             self.stick_to_end = round(new_value) >= self.max_scroll_y
-            self.stuck(self.stick_to_end)
+            self.stick_changed(self.stick_to_end)
         if self.shown_items:
             item, inner = self.heights.find(round(new_value))
             self._settle((item, -inner))
 
-    def stuck(self, value: bool) -> None:
-        """Called when scrolling has reached or left the end."""
+    def stick_changed(self, value: bool) -> None:
+        """Called when scrolling reaches or leaves the end."""
 
     def scroll_lines(self, lines: int) -> None:
-        """Scrolls by some lines, at once."""
+        """Scrolls without animation."""
         self.scroll_to(y=round(self.scroll_y) + lines, animate=False)
 
     def show_item(self, item: int) -> None:
-        """Scrolls as little as needed to show an item; a far one comes to a third of the height."""
+        """Scrolls as little as needed to show an item; a distant one goes to the upper third."""
         if not self._width or not 0 <= item < self.shown_items:
             return
-        self._exact(item)
+        self._ensure_exact(item)
         top, height = round(self.scroll_y), self.view_height
         start = self.heights.start(item)
         end = start + self.heights[item]
@@ -293,58 +291,57 @@ class LineView(ScrollView, can_focus=True):
         self._settle(anchor)
 
     def needs_rewrap(self) -> bool:
-        """Whether another height changes the heights of items."""
+        """Whether a changed view height affects the heights of items."""
         return False
 
     def on_resize(self, event: events.Resize) -> None:
-        """Wraps again when the width has changed."""
         width = self.scrollable_content_region.width
         anchor = self._anchor() if self._width else None if self.stick_to_end else (0, 0)
         if width != self._width or self.needs_rewrap():
             self._width = width
             self.rewrap()
-            self.heights.forget()
+            self.heights.invalidate()
             self._measured_to = 0
         self._settle(anchor)
         self._measure_later()
 
     def remeasure(self) -> None:
-        """Measures everything again, the screen at once and the rest by and by."""
+        """Measures everything again: visible items at once, the rest in slices."""
         anchor = self._anchor()
         self.rewrap()
-        self.heights.forget()
+        self.heights.invalidate()
         self._measured_to = 0
         self._settle(anchor)
         self._measure_later()
 
-    # --- measuring what is not seen
+    # --- measuring in the background
 
     def _measure_later(self) -> None:
         if self._timer is None and self._width and self.is_mounted:
             self._measured_to = self.heights.next_estimate()
             if self._measured_to >= 0:
-                self._told = time.perf_counter()
+                self._progress_at = time.perf_counter()
                 self._timer = call_once(self, 0.001, self._measure_slice)
 
     def _measure_slice(self) -> None:
         self._timer = None
         if not self.is_mounted:
             return
-        begin = time.perf_counter()
+        started = time.perf_counter()
         anchor = self._anchor()
         item = self.heights.next_estimate(max(0, self._measured_to))
         while item >= 0:
             last = min(item + self.CHUNK, len(self.heights))
             self.heights.put_many(item, self.measure_some(item, last))
             item = self.heights.next_estimate(last)
-            if time.perf_counter() - begin > _SLICE:
+            if time.perf_counter() - started > _SLICE:
                 break
         if item < 0:
             item = self.heights.next_estimate()
         self._measured_to = item
         now = time.perf_counter()
-        if item < 0 or now - self._told > _TELL:
-            self._told = now
+        if item < 0 or now - self._progress_at > _PROGRESS_EVERY:
+            self._progress_at = now
             self._settle(anchor)
         elif anchor is not None:
             self._place(self.heights.start(anchor[0]) - anchor[1], quiet=True)
@@ -356,7 +353,6 @@ class LineView(ScrollView, can_focus=True):
     # --- drawing
 
     def render_line(self, y: int) -> Strip:
-        """One line of the screen."""
         base = self._base
         if base is None:
             base = self._base = self.rich_style
@@ -376,17 +372,17 @@ class LineView(ScrollView, can_focus=True):
         return strip.apply_style(base).crop_extend(0, width, base).apply_offsets(0, line)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Called by Textual for a part of the view; its filters take cursor movements for text."""
+        """Called by Textual; anchors emoji after its filters, which would break them."""
         return [anchored(strip) for strip in super().render_lines(crop)]
 
     # --- selecting text
 
     def selection_updated(self, selection: Selection | None) -> None:
-        """Called by Textual while text is being selected."""
+        """Called by Textual while text is selected."""
         self.refresh()
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """The selected text: soft line ends joined, without what stands beside the text."""
+        """The selected text, with soft line breaks joined and without the margin."""
         if selection.start is None and selection.end is None:
             return self.all_text(), "\n"
         first = selection.start.y if selection.start is not None else 0
@@ -406,7 +402,7 @@ class LineView(ScrollView, can_focus=True):
 
 
 def _selected(strip: Strip, start: int, end: int, style: Style) -> Strip:
-    """A strip with the characters from `start` to `end` (-1: the last) in `style`."""
+    """The strip with the characters from `start` to `end` (-1: to its end) in `style`."""
     segments: list[Segment] = []
     position = 0
     for text, own, _ in strip:
@@ -424,9 +420,8 @@ def _selected(strip: Strip, start: int, end: int, style: Style) -> Strip:
 
 
 def strip_of(spans: Sequence[tuple[str, str]], palette: Palette) -> Strip:
-    """A line of pieces of text with their roles.
+    """A line of text pieces with roles.
 
-    The last gate before the terminal: text that came here by a way that forgot `visible()` is made
-    visible all the same.
+    The last check before the terminal: text that bypassed `visible()` is sanitised here too.
     """
     return Strip([Segment(harmless(text), palette.style(role)) for text, role in spans if text])

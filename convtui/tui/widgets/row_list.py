@@ -1,4 +1,4 @@
-"""A list of any number of rows of one line, one of which is selected."""
+"""A list of any length with one line per row and a selection."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Item = TypeVar("Item")
 
 
 class RowList(LineView, Generic[Item]):
-    """Draws what is on the screen of the rows. Subclasses say what stands in one."""
+    """Draws the visible rows. Subclasses give the content of a row."""
 
     DEFAULT_CSS = """
     RowList { background: transparent; }
     """
 
     cursor = reactive(-1, init=False, repaint=False)
-    """Index of the selected row, -1 while there is none."""
+    """Index of the selected row, or -1."""
 
     class Selected(Message):
         """Another row was selected."""
@@ -40,11 +40,10 @@ class RowList(LineView, Generic[Item]):
         self.items: list[Item] = []
 
     def spans_of(self, item: Item) -> Sequence[Span]:
-        """What stands in a row."""
         raise NotImplementedError
 
     def show_items(self, items: Sequence[Item], cursor: int = 0) -> None:
-        """Shows these, one of them selected."""
+        """Replaces the rows and selects one."""
         self.items = list(items)
         self.cursor = -1
         self.load(len(self.items), 1)
@@ -52,53 +51,44 @@ class RowList(LineView, Generic[Item]):
 
     @property
     def selected(self) -> Item | None:
-        """The selected row."""
         return self.items[self.cursor] if 0 <= self.cursor < len(self.items) else None
 
     # --- moving
 
     def go_to(self, index: int) -> None:
-        """Selects a row and brings it to sight."""
+        """Selects a row and scrolls to it."""
         if self.items:
             self.cursor = max(0, min(index, len(self.items) - 1))
             self.show_item(self.cursor)
 
     def watch_cursor(self, old: int, new: int) -> None:
-        """Tells who listens."""
         self.refresh()
         if old != new:
             self.post_message(self.Selected())
 
     def anchor_item(self) -> int | None:
-        """The selected row stays where it is."""
         return self.cursor if self.cursor >= 0 else None
 
     def action_scroll_up(self) -> None:
-        """The row before."""
         self.go_to(self.cursor - 1)
 
     def action_scroll_down(self) -> None:
-        """The row after."""
         self.go_to(self.cursor + 1)
 
     def action_page_up(self) -> None:
-        """A page up."""
         self.go_to(self.cursor - max(1, self.view_height - 1))
 
     def action_page_down(self) -> None:
-        """A page down."""
         self.go_to(self.cursor + max(1, self.view_height - 1))
 
     def action_scroll_home(self) -> None:
-        """The first row."""
         self.go_to(0)
 
     def action_scroll_end(self) -> None:
-        """The last row."""
         self.go_to(len(self.items) - 1)
 
     def on_click(self, event: events.Click) -> None:
-        """Selects what is under the mouse; chooses what is selected."""
+        """Selects the row under the mouse; a click on the selected row chooses it."""
         event.prevent_default()
         line = round(self.scroll_y) + event.y
         if not 0 <= line < len(self.items):
@@ -108,32 +98,28 @@ class RowList(LineView, Generic[Item]):
         else:
             self.cursor = line
 
-    # --- for the base
+    # --- LineView
 
     def on_resize(self, event: events.Resize) -> None:
-        """The selected row stays in sight."""
+        """Keeps the selected row visible."""
         super().on_resize(event)
         self.show_item(self.cursor)
 
     def measure(self, item: int) -> int:
-        """One line."""
         return 1
 
     def row(self, item: int, row: int) -> Strip:
-        """One line, with the selection's mark."""
+        """One line, with the selection mark."""
         mark = Segment("▌" if item == self.cursor else " ", self.palette.style("accent"))
         spans = fit(list(self.spans_of(self.items[item])), max(10, self.view_width - 2))
         return Strip([mark, *strip_of(spans, self.palette)])
 
     def row_style(self, item: int, row: int) -> Style | None:
-        """The light of the selected row."""
         return self.palette.background("selection") if item == self.cursor else None
 
     def copy_row(self, item: int, row: int) -> CopyRow:
-        """One line for the clipboard."""
         text = "".join(text for text, _ in self.spans_of(self.items[item]))
         return CopyRow(" " + text.rstrip(), 1)
 
     def empty_row(self, y: int) -> Strip:
-        """Nothing below the last one."""
         return Strip.blank(self.view_width)

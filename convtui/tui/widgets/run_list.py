@@ -1,4 +1,4 @@
-"""Saved runs as rows of a list that draws only what is seen, however many there are."""
+"""Saved runs as rows of a list that draws only what is visible."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ from convtui.tui.widgets.status import short_spec
 from convtui.tui.widgets.transcript.marks import fit
 
 BAD = frozenset({"failed", "crashed", "damaged", "interrupted", "discarded", "abstained"})
-"""States that are drawn as errors."""
-_WHO = 32
-"""Cells of who with whom, where there is room for columns."""
-_PADDED = 60
+"""States shown as errors."""
+_NAMES_WIDTH = 32
+"""Cells of the column with persona and provider, if the list is wide enough."""
+_COLUMNS_FROM = 60
 Row = tuple[str, RunNode]
-"""A run of a tree and the lines that are drawn before it."""
+"""The tree guides of a run, and the run."""
 
 
 def run_spans(
     run: RunSummary, now: datetime, before: str = "", after: str = "", pad: int = 0
 ) -> list[Span]:
-    """A run on one line: when, who with whom, how it ended; with what a tree says of it.
+    """A run on one line: age, persona and provider, ending, between the texts of a tree.
 
-    Who with whom takes `pad` cells at least, so that what follows stands in a column.
+    Persona and provider take at least `pad` cells, which aligns what follows.
     """
-    then = run.created_at or datetime.fromtimestamp(run.modified, UTC)
+    created = run.created_at or datetime.fromtimestamp(run.modified, UTC)
     if run.damaged:
-        who = visible_line(run.name, 60)
+        names = visible_line(run.name, 60)
     else:
-        who = f"{visible_line(run.persona, 24)} -> {visible_line(short_spec(run.provider), 40)}"
+        names = f"{visible_line(run.persona, 24)} -> {visible_line(short_spec(run.provider), 40)}"
     turns = f"  {run.turns} turns" if run.turns is not None else ""
     why = f"  {visible_line(run.damaged, 60)}" if run.damaged else ""
     tags = f"  #{' #'.join(run.tags)}" if run.tags else ""
-    who += " " * (pad - cell_len(before) - cell_len(who))
+    names += " " * (pad - cell_len(before) - cell_len(names))
     spans = [
-        (f"{age(then, now):>10}  {before}", "muted"),
-        (f"{who}  ", "text"),
+        (f"{age(created, now):>10}  {before}", "muted"),
+        (f"{names}  ", "text"),
         (visible_line(run.state, 40).replace("_", " "), "error" if run.state in BAD else "ok"),
         (f"{turns}{why}", "muted"),
         (f"  {visible_line(after, 60)}" if after else "", "accent"),
@@ -62,21 +62,21 @@ def run_spans(
 def branch_spans(
     branch: RunNode, now: datetime, guide: str, *, opened: bool, letter: str = "", pad: int = 0
 ) -> list[Span]:
-    """A run of a tree on one line; a root says how many branches it has, a mark its letter."""
+    """A run of a tree on one line; a root shows its number of branches, a mark its letter."""
     guide = f"[{letter}] marked  {guide}" if letter else guide
     if branch.depth:
         return run_spans(branch.run, now, guide, branch.origin(), pad)
-    many = f"{branch.size} branch{'es' if branch.size != 1 else ''}" if branch.size else ""
+    count = f"{branch.size} branch{'es' if branch.size != 1 else ''}" if branch.size else ""
     newest = branch.newest or branch.run
-    if many and not opened and newest is not branch.run:
-        many += f", the newest {newest.state.replace('_', ' ')}"
+    if count and not opened and newest is not branch.run:
+        count += f", the newest {newest.state.replace('_', ' ')}"
     mark = ("▾ " if opened else "▸ ") if branch.size else ""
-    after = ", ".join(part for part in (many, branch.origin()) if part)
+    after = ", ".join(part for part in (count, branch.origin()) if part)
     return run_spans(branch.run, now, guide + mark, after, pad)
 
 
 class RunList(LineView):
-    """Saved runs; `chosen()` gives the run of a row."""
+    """Saved runs in rows."""
 
     DEFAULT_CSS = """
     RunList { height: 1fr; background: transparent; }
@@ -92,33 +92,33 @@ class RunList(LineView):
     ]
 
     class Selected(Message):
-        """A run was chosen, with Enter or by a click on the row that is lit."""
+        """A run was chosen, with Enter or by a click on the highlighted row."""
 
         def __init__(self, run: RunSummary) -> None:
             super().__init__()
             self.run = run
 
     class Highlighted(Message):
-        """Another row is lit, or none."""
+        """Another row is highlighted, or none."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.runs: list[RunSummary] = []
         self.branches: list[RunNode] = []
         self.marked: list[Path] = []
-        """The marked runs; of two the first is A, the second B."""
+        """The marked runs; the first of two is A, the second B."""
         self._rows: Sequence[Row] = ()
         self._opened: frozenset[str] | None = frozenset()
         self._highlighted: int | None = None
         self._now = datetime.now(UTC)
 
     def show_rows(self, rows: Sequence[Row], opened: frozenset[str] | None) -> None:
-        """Shows these rows. `opened` are the roots whose branches are shown; None is all.
+        """Replaces the rows; `opened` are the roots whose branches are shown, None is all.
 
-        The run that was selected stays so where it is still shown, else its place does.
+        The selected run stays selected if it is still shown, else its row number does.
         """
-        before = self.branch
-        place = self._highlighted or 0
+        selected = self.branch
+        row = self._highlighted or 0
         self._now = datetime.now(UTC)
         self._rows, self._opened = rows, opened
         self.branches = [branch for _, branch in rows]
@@ -129,16 +129,15 @@ class RunList(LineView):
             self._place(top)
         self.highlighted = None
         if rows:
-            kept = before.run.file if before is not None else ""
-            found = next((n for n, run in enumerate(self.runs) if run.file == kept), None)
-            self.highlighted = min(place, len(rows) - 1) if found is None else found
+            file = selected.run.file if selected is not None else ""
+            index = next((n for n, run in enumerate(self.runs) if run.file == file), None)
+            self.highlighted = min(row, len(rows) - 1) if index is None else index
         self.refresh()
 
-    # --- what is lit
+    # --- the highlighted row
 
     @property
     def highlighted(self) -> int | None:
-        """The row that is lit."""
         return self._highlighted
 
     @highlighted.setter
@@ -153,43 +152,33 @@ class RunList(LineView):
 
     @property
     def branch(self) -> RunNode | None:
-        """The lit run and its place in its tree."""
+        """The highlighted run with its place in its tree."""
         index = self._highlighted
         return self.branches[index] if index is not None and index < len(self.branches) else None
 
-    def chosen(self, index: int) -> RunSummary | None:
-        """The run in a row."""
-        return self.runs[index] if 0 <= index < len(self.runs) else None
-
     def action_cursor_up(self) -> None:
-        """The row above."""
         self.highlighted = (self._highlighted or 0) - 1
 
     def action_cursor_down(self) -> None:
-        """The row below."""
         self.highlighted = 0 if self._highlighted is None else self._highlighted + 1
 
     def action_first(self) -> None:
-        """The first row."""
         self.highlighted = 0
 
     def action_last(self) -> None:
-        """The last row."""
         self.highlighted = len(self.runs) - 1
 
     def action_page(self, direction: int) -> None:
-        """A screenful up or down."""
         step = max(1, self.view_height - 1)
         self.highlighted = (self._highlighted or 0) + direction * step
 
     def action_select(self) -> None:
-        """Chooses the lit run."""
         branch = self.branch
         if branch is not None:
             self.post_message(self.Selected(branch.run))
 
     def on_click(self, event: events.Click) -> None:
-        """Lights a row; chooses the one that is lit."""
+        """Highlights the row under the mouse; a click on the highlighted row chooses it."""
         index = round(self.scroll_y) + event.y
         if not 0 <= index < len(self.runs):
             return
@@ -201,36 +190,31 @@ class RunList(LineView):
     # --- lines
 
     def letter_of(self, path: Path) -> str:
-        """What a marked run is marked with; empty for one that is not."""
+        """The letter of a marked run; empty for an unmarked one."""
         if path not in self.marked:
             return ""
         return "AB"[self.marked.index(path)] if len(self.marked) <= 2 else "x"
 
     def row_text(self, index: int) -> str:
-        """What stands in a row."""
         return plain(self._spans(index))
 
     def _spans(self, index: int) -> list[Span]:
         guide, branch = self._rows[index]
         letter = self.letter_of(branch.run.path)
         opened = self._opened is None or branch.run.file in self._opened
-        pad = min(_WHO, self.view_width // 2 - 6) if self.view_width >= _PADDED else 0
+        pad = min(_NAMES_WIDTH, self.view_width // 2 - 6) if self.view_width >= _COLUMNS_FROM else 0
         return branch_spans(branch, self._now, guide, opened=opened, letter=letter, pad=pad)
 
     def measure(self, item: int) -> int:
-        """Every run has one line."""
         return 1
 
     def measure_some(self, first: int, last: int) -> Sequence[int]:
-        """Every run has one line."""
         return [1] * (last - first)
 
     def row(self, item: int, row: int) -> Strip:
-        """A run."""
         return strip_of(fit(self._spans(item), max(1, self.view_width)), self.palette)
 
     def row_style(self, item: int, row: int) -> Style | None:
-        """The light of the selected run."""
         if item != self._highlighted:
             return None
         if self.palette.monochrome:
@@ -238,5 +222,4 @@ class RunList(LineView):
         return self.palette.background("selection")
 
     def copy_row(self, item: int, row: int) -> CopyRow:
-        """A run for the clipboard."""
         return CopyRow(self.row_text(item).rstrip())

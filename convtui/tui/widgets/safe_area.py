@@ -1,4 +1,4 @@
-"""A text area for text that others wrote: edited exactly, drawn without control characters."""
+"""A text area for untrusted text: edited exactly, drawn without control characters."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from textual.widgets import TextArea
 
 from convtui.text.boundary import visible
 
-_STAND_IN = "�"
+_REPLACEMENT = "�"
 
 
-def one_for_one(line: str) -> str:
-    """`line` with every character that must not reach a terminal replaced by one that may."""
+def sanitised(line: str) -> str:
+    """`line` with each character unsafe for a terminal replaced by one safe character."""
     if line.isascii() and line.isprintable():
         return line
     drawn: list[str] = []
@@ -20,14 +20,13 @@ def one_for_one(line: str) -> str:
         if char in ("\t", shown):
             drawn.append(char)
         else:
-            # Columns must stay where the cursor thinks they are.
-            drawn.append(shown if len(shown) == 1 else _STAND_IN)
+            # Keep the columns, which the cursor relies on.
+            drawn.append(shown if len(shown) == 1 else _REPLACEMENT)
     return "".join(drawn)
 
 
 class SafeTextArea(TextArea):
-    """A `TextArea` whose document may hold anything. Never highlights a language."""
+    """A `TextArea` whose document may contain anything. Never highlights a language."""
 
     def get_line(self, line_index: int) -> Text:
-        """The line as it is drawn."""
-        return Text(one_for_one(self.document.get_line(line_index)), end="", no_wrap=True)
+        return Text(sanitised(self.document.get_line(line_index)), end="", no_wrap=True)

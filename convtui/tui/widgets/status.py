@@ -1,4 +1,4 @@
-"""From a source and an engine's handle to what the status lines say."""
+"""Derives the content of the status lines from a source or an engine's handle."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def live_status(handle: EngineHandle, *, busy_with: str = "", kill_key: str = "K") -> Status:
-    """What a running conversation is doing."""
+    """The state of a running conversation."""
     state = handle.state.value
     hold = handle.hold
     if busy_with:
@@ -32,7 +32,7 @@ def live_status(handle: EngineHandle, *, busy_with: str = "", kill_key: str = "K
         return Status("ended", kind="not started", detail="the engine could not start")
     if state == "dead":
         message = str((handle.error or {}).get("message", ""))
-        return Status("dead", detail=message or "Enter goes on from the log")
+        return Status("dead", detail=message or "Enter continues from the log")
     if state == "closed":
         return ended_status(handle.transcript)
     if state in ("new", "starting"):
@@ -45,33 +45,33 @@ def live_status(handle: EngineHandle, *, busy_with: str = "", kill_key: str = "K
         )
     if hold is not None:
         human = hold.get("reason") == "human"
-        place = f"{hold.get('session') or 1}:{hold['turn']}" if hold.get("turn") else ""
+        address = f"{hold.get('session') or 1}:{hold['turn']}" if hold.get("turn") else ""
         return Status(
             "your_turn" if human else "held",
-            address=place,
+            address=address,
             stage=str(hold.get("stage", "")),
             reason=str(hold.get("reason", "")),
             detail=_your_turn(hold) if human else "",
         )
-    again = replaying(handle.transcript)
-    if again:
-        return Status("running", detail=again)
+    replay_progress = replaying(handle.transcript)
+    if replay_progress:
+        return Status("running", detail=replay_progress)
     if _summarises(handle.transcript):
         return Status("running", detail="summarising the history")
-    wait = _wait_words(handle)
+    wait = _retry_wait(handle)
     if state == "pausing":
         return Status("pausing", detail=wait)
     if wait:
         return Status("running", detail=wait)
     busy = handle.busy
     current = handle.transcript.current
-    what = "tools" if current is not None and current.stage == "tools" else "reply"
-    detail = f"waiting for the {what}, {busy:.0f} s" if busy is not None and busy >= 2 else ""
+    target = "tools" if current is not None and current.stage == "tools" else "reply"
+    detail = f"waiting for the {target}, {busy:.0f} s" if busy is not None and busy >= 2 else ""
     return Status("running", detail=detail)
 
 
-def _wait_words(handle: EngineHandle) -> str:
-    """The wait before another attempt, counted down; empty where there is none."""
+def _retry_wait(handle: EngineHandle) -> str:
+    """The countdown to the next attempt; empty if there is none."""
     wait = handle.retry_wait
     if wait is None:
         return ""
@@ -80,11 +80,11 @@ def _wait_words(handle: EngineHandle) -> str:
 
 
 def _summarises(transcript: Transcript) -> bool:
-    """Whether a branch that begins with a summary has none yet."""
+    """Whether a branch that starts with a summary does not have it yet."""
     change = transcript.header.get("change")
-    begun = isinstance(change, dict) and change.get("kind") == "compress"
+    compressing = isinstance(change, dict) and change.get("kind") == "compress"
     counts = transcript.counts
-    return begun and "context.compressed" not in counts and "turn.started" not in counts
+    return compressing and "context.compressed" not in counts and "turn.started" not in counts
 
 
 def _your_turn(hold: RecordDict) -> str:
@@ -103,7 +103,7 @@ def ended_status(transcript: Transcript) -> Status:
 
 
 def replay_status(replay: ReplaySource) -> Status:
-    """Where a recording stands."""
+    """The position of a recording."""
     count = len(replay.transcript.turns)
     if replay.loading:
         return Status("loading", percent=replay.progress * 100, detail=f"{count:,} turns so far")
@@ -115,9 +115,9 @@ def replay_status(replay: ReplaySource) -> Status:
     elif replay.running:
         detail = "following: another process is writing this log"
     elif replay.findings and replay.transcript.trailer is None:
-        # Gate state is never resumed: without a writer nothing waits any more.
-        was = "it was paused when " if replay.transcript.hold is not None else ""
-        detail = f"{was}the run stopped before its log was closed"
+        # Holds are never resumed: without a writer the conversation is over.
+        prefix = "it was paused when " if replay.transcript.hold is not None else ""
+        detail = f"{prefix}the run stopped before its log was closed"
     else:
         detail = ending(replay.transcript.termination)
     return Status(
@@ -130,26 +130,26 @@ def replay_status(replay: ReplaySource) -> Status:
 
 
 def responder_of(scenario: Any) -> dict[str, Any] | None:
-    """The responder's part of a scenario; None where nobody decides."""
+    """The responder section of a scenario, if it has one."""
     persona = scenario.get("persona") if isinstance(scenario, dict) else None
-    found = persona.get("responder") if isinstance(persona, dict) else None
-    return found if isinstance(found, dict) else None
+    responder = persona.get("responder") if isinstance(persona, dict) else None
+    return responder if isinstance(responder, dict) else None
 
 
 def simulator_of(scenario: Any) -> str:
-    """What speaks for the persona, as far as the scenario says so."""
+    """The kind of simulator in a scenario; empty if it does not say."""
     persona = scenario.get("persona") if isinstance(scenario, dict) else None
     return str(persona.get("simulator") or "") if isinstance(persona, dict) else ""
 
 
 class Followups:
-    """How many answers of a responder were said by each turn, in its session.
+    """The number of responder answers up to each turn of its session.
 
-    Every turn is counted once: `at()` takes constant time however long the conversation is.
+    Every turn is counted once: `at()` takes amortised constant time.
     """
 
     def __init__(self, transcript: Transcript, *, whole: bool = False) -> None:
-        """With `whole` the count goes on from session to session, as the responder's memory."""
+        """With `whole` the count continues across sessions, as the responder's memory does."""
         self.transcript = transcript
         self._whole = whole
         self._counts = array("L")
@@ -159,7 +159,7 @@ class Followups:
         turns = self.transcript.turns
         if not 0 <= index < len(turns):
             return 0
-        # The last turn may still change; those before it are what they are.
+        # Only the last turn can still change.
         while len(self._counts) < min(index + 1, len(turns) - 1):
             self._counts.append(self._next(len(self._counts)))
         return self._counts[index] if index < len(self._counts) else self._next(index)
@@ -167,8 +167,8 @@ class Followups:
     def _next(self, index: int) -> int:
         turns = self.transcript.turns
         turn = turns[index]
-        goes_on = index > 0 and (self._whole or turns[index - 1].session == turn.session)
-        before = self._counts[index - 1] if goes_on else 0
+        continues = index > 0 and (self._whole or turns[index - 1].session == turn.session)
+        before = self._counts[index - 1] if continues else 0
         if turn.flags & Flag.SEEDED and self._is_last_seeded(index):
             counters = self.transcript.seed.get("counters") or {}
             responder = counters.get("responder")
@@ -181,8 +181,8 @@ class Followups:
 
     @staticmethod
     def _is_answer(turn: Turn) -> bool:
-        said = turn.speaker == "persona" and turn.status == COMMITTED
-        return said and bool(turn.flags & Flag.DECISION)
+        committed = turn.speaker == "persona" and turn.status == COMMITTED
+        return committed and bool(turn.flags & Flag.DECISION)
 
 
 def figures(
@@ -195,18 +195,18 @@ def figures(
     notes: Sequence[str] = (),
     first: Sequence[str] = (),
 ) -> Figures:
-    """The figures of the bottom row."""
+    """The figures of the bottom line."""
     turns = transcript.turns
-    place = len(turns) - 1 if position is None else min(position, len(turns) - 1)
-    turn = turns[place] if place >= 0 else None
+    index = len(turns) - 1 if position is None else min(position, len(turns) - 1)
+    turn = turns[index] if index >= 0 else None
     session = transcript.session(turn.session) if turn is not None else None
     used = used_by_side(transcript)
     limits = current_limits(transcript, scenario)
-    own = {each.what: each.limit for each in limits if each.scope == "conversation"}
+    own = {limit.what: limit.limit for limit in limits if limit.scope == "conversation"}
     tokens = used_of("tokens", used, "conversation")
     count = len(transcript.prepared) or len(transcript.sessions)
     responder = responder_of(scenario)
-    answers = followups.at(place) if followups is not None and responder is not None else None
+    answers = followups.at(index) if followups is not None and responder is not None else None
     return Figures(
         turn=turn.number if turn is not None else None,
         max_turns=session.max_turns if session is not None else None,
@@ -219,9 +219,9 @@ def figures(
         cost=used_of("cost", used, "conversation"),
         max_cost=own.get("cost"),
         sides=[
-            SideBudget(each.scope, each.what, each.used, each.limit)
-            for each in limits
-            if each.scope != "conversation"
+            SideBudget(limit.scope, limit.what, limit.used, limit.limit)
+            for limit in limits
+            if limit.scope != "conversation"
         ],
         elapsed=transcript.last_t if elapsed is None else elapsed,
         notes=notes,
@@ -234,23 +234,23 @@ def _number(value: Any, kind: type[Any]) -> Any:
 
 
 def sides(transcript: Transcript, spec: StartSpec | None) -> tuple[str, str]:
-    """The names of persona and provider, from the log's header or from what was asked for."""
+    """The names of persona and provider, from the log's header or the start spec."""
     header = transcript.header
     scenario = header.get("scenario") or (spec.scenario if spec is not None else {})
     persona = header.get("persona")
     if not persona:
-        found = scenario.get("persona")
-        persona = found.get("name") if isinstance(found, dict) else found
+        entry = scenario.get("persona")
+        persona = entry.get("name") if isinstance(entry, dict) else entry
     provider = header.get("provider")
     use = provider.get("spec") or provider.get("name") if isinstance(provider, dict) else None
     if not use:
-        found = scenario.get("provider")
-        use = found.get("use") if isinstance(found, dict) else found
+        entry = scenario.get("provider")
+        use = entry.get("use") if isinstance(entry, dict) else entry
     return str(persona or "persona"), short_spec(str(use or "demo"))
 
 
 def short_spec(spec: str) -> str:
-    """A provider SPEC for people: a file's name without its folders."""
+    """A provider SPEC for display: a file's name without its folders."""
     path, colon, name = spec.rpartition(":")
     if colon and path.endswith(".py"):
         return f"{Path(path).name}:{name}"

@@ -1,4 +1,4 @@
-"""The rows above and below the debugger: who talks to whom, what is going on, what it has cost."""
+"""The status lines of the debugger: the two sides, the state, the figures."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ _FAILURES: Final = ("failed", "interrupted", "discarded", "abstained")
 
 @dataclass(slots=True, frozen=True)
 class Status:
-    """What is going on. Fields that do not apply to the state are left as they are."""
+    """The state of a conversation. Fields that do not apply keep their defaults."""
 
     state: State = "starting"
     address: str = ""
     """Turn address of a hold, `2:7`."""
     stage: str = ""
     reason: str = ""
-    """Of a hold or an ending."""
+    """The reason of a hold or an ending."""
     detail: str = ""
     seconds: float | None = None
-    """How long there has been no sign of life."""
+    """Seconds since the engine last responded."""
     kind: str = ""
     by: str = ""
     position: int = 0
@@ -66,7 +66,7 @@ class Status:
 
 
 def state_text(status: Status) -> tuple[str, str]:
-    """The state in words (the first is the one to be read from afar) and what is said beside it."""
+    """The state as (keyword, detail); the keyword is shown in inverse."""
     state = status.state
     reason = visible_line(status.reason, 120).replace("_", " ")
     detail = visible_line(status.detail, 200)
@@ -75,12 +75,12 @@ def state_text(status: Status) -> tuple[str, str]:
     if state == "starting":
         return "STARTING", detail
     if state == "pausing":
-        return "PAUSING", detail or "waits for the call"
+        return "PAUSING", detail or "waiting for the call"
     if state == "held":
-        place = f"HELD at {visible_line(status.address, 20)}" if status.address else "HELD"
+        text = f"HELD at {visible_line(status.address, 20)}" if status.address else "HELD"
         if status.stage:
-            place += f" {visible_line(status.stage, 20)}"
-        return place + (f" ({reason})" if reason else ""), detail
+            text += f" {visible_line(status.stage, 20)}"
+        return text + (f" ({reason})" if reason else ""), detail
     if state == "your_turn":
         return "YOUR TURN", detail
     if state == "not_responding":
@@ -94,22 +94,22 @@ def state_text(status: Status) -> tuple[str, str]:
         return f"ENDED {kind}{by}", reason or detail
     if state == "loading":
         return f"LOADING {status.percent:.0f}%", detail
-    word = "PLAYING" if state == "playing" else "REPLAY"
+    keyword = "PLAYING" if state == "playing" else "REPLAY"
     speed = f"{status.speed:g}x"
-    return f"{word} {status.position}/{status.count} {speed}", detail
+    return f"{keyword} {status.position}/{status.count} {speed}", detail
 
 
 def state_role(status: Status) -> str:
-    """The role of the state's colour."""
+    """The colour role of the state."""
     if status.state == "ended" and status.kind in _FAILURES:
         return "error"
     return _ROLES.get(status.state, "accent")
 
 
 def title_spans(persona: str, provider: str, status: Status, width: int) -> list[Span]:
-    """The top row: the two sides, a line, the state in inverse. The state is never cut first."""
-    word, beside = state_text(status)
-    mark = f" {word} "
+    """The top line: the two sides, a rule, the state in inverse. The state is cut last."""
+    keyword, detail = state_text(status)
+    mark = f" {keyword} "
     sides: list[Span] = [
         (" ", "text"),
         (visible_line(persona, 40), "persona bold"),
@@ -119,10 +119,10 @@ def title_spans(persona: str, provider: str, status: Status, width: int) -> list
     ]
     state: list[Span] = [(mark, f"mark:{state_role(status)}")]
     room = width - cell_len(mark) - 1
-    if beside:
+    if detail:
         free = room - _cells(sides) - 4
-        if free >= min(12, cell_len(beside)):
-            state += fit([(f" {beside}", "muted")], free)
+        if free >= min(12, cell_len(detail)):
+            state += fit([(f" {detail}", "muted")], free)
     state.append((" ", "text"))
     left = fit(sides, max(0, min(room, width - _cells(state) - 1)))
     line = width - _cells(left) - _cells(state)
@@ -133,7 +133,7 @@ def title_spans(persona: str, provider: str, status: Status, width: int) -> list
 
 @dataclass(slots=True, frozen=True)
 class Figures:
-    """What the bottom row tells; None is unknown or not limited."""
+    """The figures of the bottom line; None means unknown or unlimited."""
 
     turn: int | None = None
     max_turns: int | None = None
@@ -145,19 +145,19 @@ class Figures:
     max_cost: float | None = None
     elapsed: float | None = None
     notes: Sequence[str] = ()
-    """More words, such as `follow` or `3 matches`."""
+    """Short notes, such as `follow` or `3 matches`."""
     followups: int | None = None
-    """Answers of a responder that were said."""
+    """Answers of a responder that were sent."""
     max_followups: int | None = None
     first: Sequence[str] = ()
-    """Words that are never left out, such as which match is selected."""
+    """Notes that are never left out, such as the number of the selected match."""
     sides: Sequence[SideBudget] = ()
     """Sides with a budget of their own."""
 
 
 @dataclass(slots=True, frozen=True)
 class SideBudget:
-    """A side's own limit on `tokens` or `cost`; `used` is None while nobody has said anything."""
+    """A side's own limit on `tokens` or `cost`; `used` is None if nothing was reported."""
 
     side: str
     what: str
@@ -166,9 +166,9 @@ class SideBudget:
 
 
 def figures_text(figures: Figures, width: int) -> str:
-    """`turn 7/20  session 2/2  1,240/8,000 tok  $0.004  00:31`, the last parts left out first.
+    """`turn 7/20  session 2/2  1,240/8,000 tok  $0.004  00:31`, dropping the last parts first.
 
-    Where that is too wide, what has a shorter name is called by that.
+    If that is too wide, abbreviations are used.
     """
     parts = _figures(figures)
     if sum(cell_len(part) + 2 for part in parts) - 2 > width:
@@ -197,14 +197,14 @@ def _figures(figures: Figures, *, short: bool = False) -> list[str]:
             parts.append(f"{name} " + of(str(value), None if most is None else str(most)))
     parts.append(_of_budget("tokens", figures.tokens, figures.max_tokens, short=short))
     parts.append(_of_budget("cost", figures.cost, figures.max_cost, short=short))
-    for each in figures.sides:
-        name = _SHORT.get(each.side, each.side) if short else each.side
-        parts.append(f"{name} {_of_budget(each.what, each.used, each.limit, short=short)}")
+    for side in figures.sides:
+        name = _SHORT.get(side.side, side.side) if short else side.side
+        parts.append(f"{name} {_of_budget(side.what, side.used, side.limit, short=short)}")
     if figures.elapsed is not None:
         minutes, rest = divmod(int(figures.elapsed), 60)
         hours, minutes = divmod(minutes, 60)
         parts.append(f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}")
-    first = (visible_line(words, 60) for words in figures.first)
+    first = (visible_line(note, 60) for note in figures.first)
     return [*first, *parts, *(visible_line(note, 60) for note in figures.notes)]
 
 
@@ -212,7 +212,7 @@ _SHORT: Final = {"provider": "prov", "persona": "pers"}
 
 
 def _of_budget(what: str, used: float | None, limit: float | None, *, short: bool) -> str:
-    """`1,240/8,000 tok`, `$0.004/$1.00`; a `!` before it when it is over."""
+    """`1,240/8,000 tok`, `$0.004/$1.00`; prefixed with `!` if over the limit."""
     short = short and limit is not None
 
     def shown(value: float) -> str:
@@ -234,7 +234,7 @@ def _thousands(value: float) -> str:
 
 
 def money(value: float) -> str:
-    """Dollars: `$0.004`, `$1.20`."""
+    """Dollars, such as `$0.004` or `$1.20`."""
     return f"${value:.2f}" if value >= 1 else f"${value:.3f}" if value >= 0.001 else f"${value:.5f}"
 
 
@@ -243,7 +243,7 @@ def _cells(spans: Sequence[Span]) -> int:
 
 
 class StatusLine(Widget):
-    """One row: the title (`edge="top"`) or the figures (`edge="bottom"`)."""
+    """One line: the title (`edge="top"`) or the figures (`edge="bottom"`)."""
 
     DEFAULT_CSS = """
     StatusLine {
@@ -271,7 +271,6 @@ class StatusLine(Widget):
 
     @property
     def palette(self) -> Palette:
-        """The styles in use."""
         if self._palette is None:
             self._palette = palette_of(self.app)
         return self._palette
@@ -284,7 +283,7 @@ class StatusLine(Widget):
     def show_status(
         self, status: Status, *, persona: str | None = None, provider: str | None = None
     ) -> None:
-        """Sets the state, and the two sides when given."""
+        """Sets the state, and the names of the sides if given."""
         before = (self._status, self._persona, self._provider)
         self._status = status
         self._persona = self._persona if persona is None else persona
@@ -293,13 +292,11 @@ class StatusLine(Widget):
             self.refresh()
 
     def show_figures(self, figures: Figures) -> None:
-        """Sets the figures."""
         if figures != self._figures:
             self._figures = figures
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """The row."""
         width = self.size.width
         if y:
             return Strip.blank(width, self.rich_style)

@@ -1,4 +1,4 @@
-"""Where a human speaks for one side."""
+"""The input in which a human speaks for a side."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from convtui.text.boundary import visible_line
 from convtui.tui.widgets.safe_area import SafeTextArea
 
 PAUSE_BEFORE_EMPTY = 0.3
-"""Seconds after a send, or any Enter, during which an empty Enter does nothing: a second press of
-the same key, or one that is held, must not let the simulator speak. What a person cannot have read
-is not sent either: a draft that has just come in, a text just after the focus has come here."""
-NOT_YET = "not your turn: kept, enter sends it then"
-SEVERAL_LINES = "not sent: enter sends all of it"
+"""Seconds after a send, or any Enter, during which an empty Enter does nothing: a repeated or held
+key must not let the simulator speak. Nor is text sent that nobody can have read yet: a draft that
+has just arrived, or any text right after the input got the focus."""
+NOT_YET = "not your turn yet: kept until then"
+SEVERAL_LINES = "not sent yet: enter sends all lines"
 HISTORY = 100
 
 KEYS = {
@@ -27,16 +27,14 @@ KEYS = {
     "take_over.editor": ("ctrl+o",),
     "take_over.leave": ("escape",),
 }
-"""The actions that are heard here, with their usual keys."""
+"""The actions handled here, with their default keys."""
 
 
 class TakeOverInput(SafeTextArea):
-    """A few lines of text: Enter sends, ctrl+j begins a new line
-    (alt+enter too, where the terminal tells it from Enter).
+    """A multi-line input: Enter sends, ctrl+j (or alt+enter) starts a new line.
 
-    `my_turn` says whether the human is to speak now. `keys` maps the ids of the registry's
-    take-over actions to the keys that do them. What was sent, and what a draft took the place of,
-    comes back with the up key.
+    `my_turn` says whether the human is to speak now. `keys` maps the ids of the take-over actions
+    to their keys. The up key recalls sent texts and texts that a draft replaced.
     """
 
     DEFAULT_CSS = """
@@ -47,8 +45,6 @@ class TakeOverInput(SafeTextArea):
     """
 
     class Sent(Message):
-        """Text to be said."""
-
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
@@ -57,13 +53,13 @@ class TakeOverInput(SafeTextArea):
         """The side is to speak for itself this once."""
 
     class DraftAsked(Message):
-        """The side is to make a draft."""
+        """A draft is requested."""
 
     class EditorAsked(Message):
-        """The text is to be written in an editor of its own."""
+        """The text is to be edited in an external editor."""
 
     class Left(Message):
-        """Escape: the text stays."""
+        """Escape was pressed; the text stays."""
 
     def __init__(
         self,
@@ -75,7 +71,7 @@ class TakeOverInput(SafeTextArea):
         super().__init__(id=id, show_line_numbers=False, soft_wrap=True, compact=False)
         self.my_turn = False
         self.turn_comes = True
-        """Whether there is a turn to wait for."""
+        """Whether the human's turn can still come."""
         self._clock = clock
         self._sent_at = float("-inf")
         self._entered_at = float("-inf")
@@ -83,21 +79,21 @@ class TakeOverInput(SafeTextArea):
         self._focused_at = float("-inf")
         self._notice = self._hint = ""
         self._filled = ""
-        """The draft that was put in, as it was put in."""
-        self._said: list[str] = []
+        """The draft as it was inserted."""
+        self._history: list[str] = []
         self._recalled: int | None = None
         self._draft = ""
         self._keys = keys or KEYS
 
     def label(self, title: str, hint: str, placeholder: str) -> None:
-        """Says whose words these are, what can be pressed, and what an empty text does."""
+        """Sets title, hint and placeholder."""
         self.border_title = Content(visible_line(title, 100))
         self._hint = visible_line(hint, 100)
         self.placeholder = visible_line(placeholder, 200)
         self._show_hint()
 
     def notice(self, text: str) -> None:
-        """Says something in place of the hint, until the text is sent or gone."""
+        """Shows a text in place of the hint, until the input is sent or empty."""
         self._notice = text
         self._show_hint()
 
@@ -109,23 +105,23 @@ class TakeOverInput(SafeTextArea):
         self._focused_at = self._clock()
 
     def on_text_area_changed(self) -> None:
-        """What was noticed is about a text that is gone."""
+        """Removes a notice about a text that is gone."""
         if self._notice and not self.text:
             self.notice("")
 
-    def _does(self, action: str, key: str) -> bool:
+    def _has_key(self, action: str, key: str) -> bool:
         return key in self._keys.get(action, ())
 
     async def _on_key(self, event: events.Key) -> None:
-        action = next((name for name in self._keys if self._does(name, event.key)), None)
+        action = next((name for name in self._keys if self._has_key(name, event.key)), None)
         if action is not None:
             event.prevent_default()
             event.stop()
-            self._do(action)
+            self._perform(action)
             return
         key = event.key
         row, _ = self.cursor_location
-        if key == "up" and row == 0 and self._said:
+        if key == "up" and row == 0 and self._history:
             event.prevent_default()
             event.stop()
             self._recall(-1)
@@ -138,17 +134,17 @@ class TakeOverInput(SafeTextArea):
         await super()._on_key(event)
 
     async def _on_paste(self, event: events.Paste) -> None:
-        """Keeps the lines of what is pasted, and never sends it."""
+        """Inserts a paste with all its lines, without sending it."""
         event.stop()
         event.prevent_default()
-        # Terminals paste a line's end as the key Enter would send it.
+        # Terminals paste line ends as the Enter key sends them.
         text = event.text.replace("\r\n", "\n").replace("\r", "\n")
         if result := self._replace_via_keyboard(text, *self.selection):
             self.move_cursor(result.end_location)
         if "\n" in text:
             self.notice(SEVERAL_LINES if self.my_turn else NOT_YET if self.turn_comes else "")
 
-    def _do(self, action: str) -> None:
+    def _perform(self, action: str) -> None:
         if action == "take_over.send":
             self.send()
         elif action == "take_over.newline":
@@ -161,7 +157,7 @@ class TakeOverInput(SafeTextArea):
             self.post_message(self.Left())
 
     def send(self) -> None:
-        """Says what was written; an empty text lets the side speak for itself."""
+        """Sends the text; an empty one lets the side speak for itself."""
         text = self.text
         now = self._clock()
         pressed, self._entered_at = self._entered_at, now
@@ -172,52 +168,52 @@ class TakeOverInput(SafeTextArea):
         if now - max(self._filled_at, self._focused_at) < PAUSE_BEFORE_EMPTY:
             return
         if text.strip():
-            self.keep(text)
+            self.remember(text)
             self._sent_at = now
-            # What is typed from here on is the next thing to say.
+            # What is typed from here on is the next message.
             self.text = self._filled = ""
             self.post_message(self.Sent(text))
         elif now - max(self._sent_at, pressed) >= PAUSE_BEFORE_EMPTY:
             self._sent_at = now
             self.post_message(self.SimulatorAsked())
 
-    def refused(self, text: str) -> None:
-        """What was sent was not said: it comes back, before what was typed since."""
+    def restore(self, text: str) -> None:
+        """Puts back a text that was refused, before what was typed since."""
         self._recalled = None
         if not self.text:
             self.text = text
             self.move_cursor(self.document.end)
         else:
-            # The cursor stays in what is being typed.
+            # Keep the cursor in what is being typed.
             self.insert(f"{text}\n", (0, 0), maintain_selection_offset=True)
 
-    def keep(self, text: str) -> None:
-        """Keeps a text for the up key."""
-        if text.strip() and text not in self._said[-1:]:
-            self._said = [*self._said[-HISTORY + 1 :], text]
+    def remember(self, text: str) -> None:
+        """Adds a text to the history of the up key."""
+        if text.strip() and text not in self._history[-1:]:
+            self._history = [*self._history[-HISTORY + 1 :], text]
         self._recalled = None
 
     def fill(self, draft: str, *, over: str = "") -> bool:
-        """Puts a draft in; whether a text of the human's gave way to it (the up key has it).
+        """Inserts a draft; True if it replaced the human's text, which the up key recalls.
 
-        Only a text that is still `over`, as it was when the draft was asked for, gives way: what
-        somebody is writing stays, and the up key has the draft.
+        It replaces only `over`, the text when the draft was requested: what is being typed stays,
+        and the up key recalls the draft.
         """
-        before = self.text
-        gave_way = bool(before.strip()) and before not in (draft, self._filled)
-        if gave_way and before != over:
-            self.keep(draft)
+        current = self.text
+        replaces = bool(current.strip()) and current not in (draft, self._filled)
+        if replaces and current != over:
+            self.remember(draft)
             return False
-        if gave_way:
-            self.keep(before)
+        if replaces:
+            self.remember(current)
         self._recalled = None
         self.text = self._filled = draft
         self._filled_at = self._clock()
         self.move_cursor(self.document.end)
-        return gave_way
+        return replaces
 
     def forget_draft(self) -> None:
-        """Takes a draft out that nobody has touched: its turn is over."""
+        """Removes an unchanged draft whose turn is over."""
         if self._filled and self.text == self._filled:
             self.text = ""
         self._filled = ""
@@ -225,13 +221,13 @@ class TakeOverInput(SafeTextArea):
     def _recall(self, direction: int) -> None:
         if self._recalled is None:
             self._draft = self.text
-            place = len(self._said) - 1
+            index = len(self._history) - 1
         else:
-            place = self._recalled + direction
-        if place >= len(self._said):
+            index = self._recalled + direction
+        if index >= len(self._history):
             self._recalled = None
             self.text = self._draft
         else:
-            self._recalled = max(0, place)
-            self.text = self._said[self._recalled]
+            self._recalled = max(0, index)
+            self.text = self._history[self._recalled]
         self.move_cursor(self.document.end)

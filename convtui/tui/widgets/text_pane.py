@@ -1,4 +1,4 @@
-"""A pane of text of any length: wraps and draws what is seen."""
+"""A pane for text of any length, wrapped and drawn as it becomes visible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from convtui.tui.drawing.palette import Palette, Span, plain
 from convtui.tui.drawing.wrap import Wrapped, count_lines, paint
 from convtui.tui.widgets.line_view import CopyRow, LineView
 
-_PIECE = 4_096
+_BLOCK_CHARS = 4_096
 _KEPT = 200
 
 Mark = tuple[int, int, str]
@@ -22,26 +22,26 @@ Mark = tuple[int, int, str]
 
 @dataclass(slots=True)
 class Block:
-    """Text that is wrapped as one; `marks` are spans of it with their roles."""
+    """Text that is wrapped as a unit; `marks` are spans of it with roles."""
 
     text: str
     role: str = "text"
     indent: int = 0
     marks: list[Mark] = field(default_factory=list)
     joined: bool = False
-    """Whether the text goes on in the next piece without a newline."""
+    """Whether the next block continues the text without a newline."""
     label: Sequence[Span] = ()
-    """Stands in the indent of the first line and is as wide as that."""
+    """Drawn in the indent of the first line, and as wide as that."""
 
 
 class Document:
-    """What a pane shows, written from top to bottom."""
+    """The content of a pane, written from top to bottom."""
 
     def __init__(self) -> None:
         self.pieces: list[Block] = []
 
     def line(self, *spans: Span, indent: int = 0, label: Sequence[Span] = ()) -> Document:
-        """One line of several roles; what does not fit goes on below, right of `label`."""
+        """Adds a line of several roles; it wraps to the right of `label`."""
         if label:
             indent = sum(len(text) for text, _ in label)
         marks: list[Mark] = []
@@ -54,32 +54,30 @@ class Document:
         return self
 
     def blank(self) -> Document:
-        """An empty line."""
         self.pieces.append(Block(""))
         return self
 
     def head(self, title: str, note: str = "") -> Document:
-        """A heading, after an empty line unless it is the first."""
+        """Adds a heading, after an empty line unless it is the first."""
         if self.pieces:
             self.blank()
         return self.line((title, "accent bold"), (f"  {note}" if note else "", "muted"))
 
     def field(self, name: str, value: str, role: str = "text", width: int = 14) -> Document:
-        """A name and its value."""
         return self.line((value, role), label=[(f"{name:<{width}} ", "muted")])
 
     def nothing(self, why: str) -> Document:
-        """Says that there is nothing and why."""
+        """Says that there is nothing to show, and why."""
         return self.line(("nothing here", "muted bold")).line((why, "muted"))
 
     def text(
         self, text: str, role: str = "text", *, indent: int = 0, marks: Iterable[Mark] = ()
     ) -> Document:
-        """Text of any length; `marks` are spans of it."""
+        """Adds text of any length; `marks` are spans of it."""
         left = sorted(marks)
         position = 0
         while True:
-            end, gap = _piece_end(text, position)
+            end, gap = _block_end(text, position)
             inside = [
                 (max(start, position) - position, min(stop, end) - position, name)
                 for start, stop, name in left
@@ -92,7 +90,7 @@ class Document:
                 return self
 
     def spans(self, spans: Sequence[Span], *, indent: int = 0) -> Document:
-        """Text of several roles and any length."""
+        """Adds text of several roles and any length."""
         marks: list[Mark] = []
         position = 0
         for text, role in spans:
@@ -108,21 +106,21 @@ class Document:
         )
 
 
-def _piece_end(text: str, start: int) -> tuple[int, int]:
-    """Where a piece ends and how many characters there are between it and the next."""
-    if len(text) - start <= _PIECE:
+def _block_end(text: str, start: int) -> tuple[int, int]:
+    """The end of a block that starts at `start`, and the characters to skip before the next."""
+    if len(text) - start <= _BLOCK_CHARS:
         return len(text), 0
-    end = text.rfind("\n", start, start + _PIECE)
+    end = text.rfind("\n", start, start + _BLOCK_CHARS)
     if end > start:
         return end, 1
-    end = text.rfind(" ", start, start + _PIECE)
-    return (end + 1, 0) if end > start else (start + _PIECE, 0)
+    end = text.rfind(" ", start, start + _BLOCK_CHARS)
+    return (end + 1, 0) if end > start else (start + _BLOCK_CHARS, 0)
 
 
 class TextPane(LineView):
     """Shows a `Document`."""
 
-    # A piece can take a millisecond.
+    # A block can take a millisecond.
     CHUNK: ClassVar[int] = 2
 
     def __init__(
@@ -140,11 +138,10 @@ class TextPane(LineView):
 
     @property
     def doc(self) -> Document:
-        """What is shown."""
         return self._doc
 
     def show(self, doc: Document, *, keep_place: bool = False) -> None:
-        """Shows a document from its beginning, or from where the last one was scrolled to."""
+        """Shows a document from the top, or from the current scroll position."""
         top = round(self.scroll_y)
         self._doc = doc
         self._wrapped.clear()
@@ -153,32 +150,28 @@ class TextPane(LineView):
             self.scroll_to(y=top, animate=False)
 
     def on_mount(self) -> None:
-        """Shows what was given."""
         self.load(len(self._doc.pieces), 1)
 
     def rewrap(self) -> None:
-        """The width has changed."""
         self._wrapped.clear()
 
     def _room(self, piece: Block) -> int:
         return max(4, self.view_width - piece.indent - 1)
 
     def measure(self, item: int) -> int:
-        """The lines of a piece."""
         piece = self._doc.pieces[item]
         return count_lines(piece.text, self._room(piece))
 
     def _wrap(self, item: int) -> Wrapped:
-        found = self._wrapped.get(item)
-        if found is None:
+        wrapped = self._wrapped.get(item)
+        if wrapped is None:
             if len(self._wrapped) > _KEPT:
                 self._wrapped.clear()
             piece = self._doc.pieces[item]
-            found = self._wrapped[item] = Wrapped(piece.text, self._room(piece))
-        return found
+            wrapped = self._wrapped[item] = Wrapped(piece.text, self._room(piece))
+        return wrapped
 
     def row(self, item: int, row: int) -> Strip:
-        """One line of a piece."""
         piece = self._doc.pieces[item]
         wrapped = self._wrap(item)
         if row >= len(wrapped):
@@ -195,7 +188,6 @@ class TextPane(LineView):
         return Strip(segments)
 
     def copy_row(self, item: int, row: int) -> CopyRow:
-        """One line for the clipboard."""
         piece = self._doc.pieces[item]
         wrapped = self._wrap(item)
         if row >= len(wrapped):
@@ -209,5 +201,4 @@ class TextPane(LineView):
         return CopyRow(before + wrapped.line(row), piece.indent, glue)
 
     def all_text(self) -> str:
-        """The document as stored."""
         return str(self._doc)

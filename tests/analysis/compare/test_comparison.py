@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from convtui.analysis.compare.comparison import Comparison, compare_logs
-from convtui.analysis.compare.report import as_dict, clipped, ending_rows, usage_rows
+from convtui.analysis.compare.data import as_dict
+from convtui.analysis.compare.report import ending_rows, usage_rows
+from convtui.analysis.report.diffs import clipped
 from convtui.errors import LogError
 from convtui.log.reader import digest_until, open_log
 from convtui.records.models import (

@@ -12,7 +12,7 @@ import pytest
 
 from convtui.analysis.probe.conversation import Subject
 from convtui.analysis.probe.probes import make_probes
-from convtui.analysis.probe.report import PROBES, Finding, ProbeSession, Report, chosen
+from convtui.analysis.probe.report import PROBES, Finding, ProbeReport, ProbeSession, chosen
 from convtui.errors import EngineError, UsageError
 from convtui.log.reader import open_log
 from convtui.scenario.scenario import merge_flags
@@ -46,21 +46,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-async def tried(tmp_path: Path, body: str, *only: str, **flags: Any) -> Report:
+async def tried(tmp_path: Path, body: str, *only: str, **flags: Any) -> ProbeReport:
     """The report about a class `Bot` in a file of its own."""
     path = tmp_path / "bot.py"
     path.write_text(HEAD + dedent(body))
     return await report_of(tmp_path, f"{path}:Bot", *only, **flags)
 
 
-async def report_of(tmp_path: Path, spec: str, *only: str, **flags: Any) -> Report:
+async def report_of(tmp_path: Path, spec: str, *only: str, **flags: Any) -> ProbeReport:
     """The report about a SPEC."""
     scenario = merge_flags(None, {"provider": spec, "persona": "demo", **flags})
     subject = Subject(scenario.for_engine(), tmp_path / "logs", patience=30)
     return await make_probes(ProbeSession(subject, wanted=only or None))
 
 
-def one(report: Report, name: str) -> Finding:
+def one(report: ProbeReport, name: str) -> Finding:
     """The finding of a probe."""
     (found,) = [finding for finding in report.findings if finding.probe == name]
     return found

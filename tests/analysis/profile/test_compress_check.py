@@ -204,7 +204,7 @@ def test_an_imported_compression_chain(tmp_path: Path) -> None:
     for imported in reader_for(source)(source):
         log = store(imported, tmp_path, None, parents)
         parents.add(imported, log)
-        paths[imported.told["session_id"][-6:]] = log
+        paths[imported.details["session_id"][-6:]] = log
     found = check_compression(paths["bbbb22"])
     # By exit codes: the words would call all eight calls before it failures.
     assert (counted(found.pre), counted(found.post)) == ((2, 8), (1, 1))

@@ -9,19 +9,26 @@ from pathlib import Path
 
 import pytest
 
-from convtui.analysis.profile.html import as_html
-from convtui.analysis.profile.profile import profile_logs
-from convtui.analysis.profile.report import as_dict, gain_words, sections
-from convtui.analysis.profile.series import series
+from convtui.analysis.profile.data import as_dict
+from convtui.analysis.profile.plots import plots_of
+from convtui.analysis.profile.report import gain_words, profile_page, sections
+from convtui.analysis.report.html import as_html
 from convtui.analysis.report.intervals import design_effect, newcombe, percentile, spread, wilson
-from convtui.analysis.report.plots import bar, columns, figure, in_words, resample
+from convtui.analysis.report.plots import columns, figure, in_words, resample
+from convtui.analysis.report.report import Section, Table
 from convtui.analysis.tool_calls.gains import MIN_CALLS, Tally, fifths
 from convtui.errors import LogError
 from convtui.records.models import HistorySeeded, LlmResponse, Record, UserDecided
 from tests.builders.logs import conversation, ending, header, session, turn, write_log
-from tests.builders.tool_logs import OK, call, result, tool_log
+from tests.builders.tool_logs import OK, call, profile_logs, result, tool_log
 
 T, F = True, False
+
+
+def rows_of(section: Section) -> list[tuple[str, ...]]:
+    (table,) = section.parts
+    assert isinstance(table, Table)
+    return list(table.rows)
 
 
 # --- one run
@@ -158,7 +165,7 @@ def test_what_was_noticed_is_counted_by_turns(tmp_path: Path) -> None:
     assert found.noticed == {"label": 4, "role": 2}
     assert as_dict(found)["noticed"] == {"label": 4, "role": 2}
     (told,) = [each for each in sections(found) if each.title == "noticed (turns)"]
-    assert list(told.rows) == [("script label", "4"), ("role inversion", "2")]
+    assert rows_of(told) == [("script label", "4"), ("role inversion", "2")]
 
 
 def test_what_a_branch_began_with_is_not_its_own(tmp_path: Path) -> None:
@@ -189,8 +196,8 @@ def test_runs_together(tmp_path: Path) -> None:
     assert (found.gain.early, found.gain.late) == (Tally(4, 2, 2), Tally(4, 4, 0))
     assert [run.tally.error_rate for run in found.runs] == [0.0, 0.5, 1.0]
     assert [run.gain.change for run in found.runs] == [0.0, -1.0, 0.0]
-    assert {each.over for each in series(found)} == {"runs"}
-    rates = next(each for each in series(found) if each.name == "error rate")
+    assert {each.over for each in plots_of(found)} == {"runs"}
+    rates = next(each for each in plots_of(found) if each.name == "error rate")
     assert rates.labels == ["a.jsonl", "b.jsonl", "c.jsonl"]
     assert rates.values == [0.0, 50.0, 100.0]
 
@@ -219,7 +226,7 @@ def test_damage_is_told_and_the_rest_counts(tmp_path: Path) -> None:
     found = profile_logs([path])
     assert found.tally == Tally(3, 2, 1)
     assert found.runs[0].damage > 0
-    assert ("damaged", "the log: what cannot be read is not counted") in sections(found)[0].rows
+    assert ("damaged", "the log: what cannot be read is not counted") in rows_of(sections(found)[0])
 
 
 @pytest.mark.parametrize("number", ["1" + "0" * 400, "1e308", "-1e308", "NaN"])
@@ -233,7 +240,7 @@ def test_figures_that_nobody_can_reckon_with_are_unknown(tmp_path: Path, number:
     assert found.tools[0].seconds is None
     assert [side.latency for side in found.sides] == [None, None]
     sections(found)
-    as_html(found)
+    as_html(profile_page(found))
     assert "Infinity" not in json.dumps(as_dict(found), allow_nan=False)
 
 
@@ -293,15 +300,6 @@ def test_peaks_survive_a_narrow_plot() -> None:
     assert resample([None] * 20, 4) == [None] * 4
 
 
-@pytest.mark.parametrize("ascii_only", [True, False])
-def test_bars_are_as_wide_as_asked(ascii_only: bool) -> None:
-    for value in (None, 0.0, 0.001, 0.5, 0.99, 1.0, 7.0, float("nan")):
-        drawn = bar(value, 1.0, width=10, ascii_only=ascii_only)
-        assert len(drawn) == 10
-        assert drawn.isascii() or not ascii_only
-        assert bool(drawn.strip()) == bool(value and value == value)
-
-
 def test_words_say_what_a_plot_shows() -> None:
     said = in_words([1.0, None, 3.0, 2.0], ["1:1", "1:2", "1:3", "1:4"], "s")
     assert said == (
@@ -330,7 +328,7 @@ def hostile(tmp_path: Path) -> Path:
 
 
 def test_a_page_is_whole_and_harmless(tmp_path: Path) -> None:
-    page = as_html(profile_logs([hostile(tmp_path)]))
+    page = as_html(profile_page(profile_logs([hostile(tmp_path)])))
     assert "&lt;script&gt;" in page
     assert not re.search(r"<script|<img|\x1b|\u202e|https?://|<b>|<i>", page)
     assert page.count("<svg") == page.count("</svg>") > 0
@@ -371,4 +369,4 @@ def test_replies_that_did_not_come_to_their_end(tmp_path: Path) -> None:
     assert profile.errors == 1
     assert as_dict(profile)["incomplete"] == {"length": 1}
     (section,) = [s for s in sections(profile) if s.title.startswith("incomplete")]
-    assert list(section.rows) == [("length", "1")]
+    assert rows_of(section) == [("length", "1")]

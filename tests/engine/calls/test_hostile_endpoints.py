@@ -41,6 +41,7 @@ from tests.fakes.raw_http import (
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.real_engines,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc"),
 ]
 WITHIN = 90

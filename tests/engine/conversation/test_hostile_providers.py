@@ -31,6 +31,7 @@ from convtui.trust.rules import vouched_for
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.real_engines,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes as Linux has them"),
 ]
 WITHIN = 120
@@ -380,7 +381,7 @@ async def test_what_breaks_an_engine_is_named(tmp_path: Path) -> None:
 
 
 def differs(case: Case, handle: EngineHandle, folder: Path) -> str:
-    """What is not as it should be, in words."""
+    """What differs from the expectation; empty when nothing does."""
     error = (handle.error or {}).get("message", "")
     if handle.state is not case.state:
         return f"{case.does}: {handle.state}, {error}"
@@ -396,8 +397,8 @@ def differs(case: Case, handle: EngineHandle, folder: Path) -> str:
         return f"{case.does}: {text[:300]}"
     if handle.log_path is None:
         return f"{case.does}: left {logs}" if logs else ""
-    if (found := findings(handle)) != expected:
-        return f"{case.does}: {found}"
+    if (codes := findings(handle)) != expected:
+        return f"{case.does}: {codes}"
     ends = handle.log_path.read_text().count('"type":"conversation.ended"')
     if ends != (handle.state is EngineState.CLOSED):
         return f"{case.does}: ended {ends} times"
@@ -449,14 +450,14 @@ async def test_an_engine_that_is_blocked_in_a_turn_is_ended_where_nobody_watches
 
     async def one(number: int, statement: str) -> Conductor:
         what = spec(f"a{number}", acts(statement), turn_timeout=0.9, tool_timeout=0.9)
-        said = io.StringIO()
-        conductor = Conductor(what, Printer(said, said, width=80, color=False, debug=False))
+        output = io.StringIO()
+        conductor = Conductor(what, Printer(output, output, width=80, color=False, debug=False))
         await conductor.run()
         return conductor
 
     async with asyncio.timeout(WITHIN):
         conductors = await asyncio.gather(*(one(n, what) for n, what in enumerate(BLOCKS)))
-    told = capsys.readouterr().err
+    errors = capsys.readouterr().err
     for conductor, expected in zip(conductors, BLOCKS.values(), strict=True):
         handle = conductor.handle
         assert conductor.code == 3
@@ -465,9 +466,9 @@ async def test_an_engine_that_is_blocked_in_a_turn_is_ended_where_nobody_watches
         assert findings(handle) == expected
         if handle.transcript.termination is not None:
             assert handle.transcript.termination["kind"] == "failed"
-            told += f"convtui: {handle.transcript.termination['reason']}"
-    assert told.count("convtui: provider code has blocked the engine for ") == len(BLOCKS)
-    assert told.count("the turn had 0.9 s (limits.turn_timeout, limits.tool_timeout)") == 4
+            errors += f"convtui: {handle.transcript.termination['reason']}"
+    assert errors.count("convtui: provider code has blocked the engine for ") == len(BLOCKS)
+    assert errors.count("the turn had 0.9 s (limits.turn_timeout, limits.tool_timeout)") == 4
 
 
 async def test_an_engine_that_lost_its_screen_ends_whatever_blocks_it(tmp_path: Path) -> None:

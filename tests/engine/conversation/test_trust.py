@@ -12,7 +12,6 @@ from typing import Any, Union, get_args, get_origin
 import pytest
 from pydantic import BaseModel, Field
 
-import convtui
 from convtui.config.paths import Paths
 from convtui.config.seal import KEY_FILE, private_folder
 from convtui.engine.conversation.build import build
@@ -36,6 +35,7 @@ from convtui.trust.rules import (
     why_not_own,
 )
 from tests.builders.conversations import FakeModels, Ran, run
+from tests.builders.source_trees import source_trees
 
 HOST = "http://evil.example"
 SAMPLES: dict[str, dict[str, Any]] = {
@@ -333,14 +333,13 @@ START_SPECS = {
 
 def test_every_place_that_says_what_to_run_is_known() -> None:
     """What a log's header names may only be run as a continuation: there the engine asks."""
-    package = Path(convtui.__file__).parent
     making, trusting = set(), set()
-    for path in package.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+    for path, tree in source_trees().items():
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "id", getattr(node.func, "attr", ""))
                 if name == "StartSpec":
-                    making.add(path.relative_to(package).as_posix())
+                    making.add(path)
                 for keyword in node.keywords:
                     if keyword.arg == "trust" and getattr(keyword.value, "value", None) is True:
                         trusting.add(path)

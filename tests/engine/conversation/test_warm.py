@@ -74,13 +74,13 @@ def assert_warm(sent: list[Message], *, own: str = "") -> list[Message]:
 
 def rebuilt(ran: Ran, side: str = "provider") -> list[list[Any]]:
     """The messages of every request of a side, as the log has them, digests verified."""
-    found = []
+    requests = []
     with open_log(ran.path) as log:
         for record in log.records():
             if record["type"] == "llm.request" and record["side"] == side:
-                found.append(rebuild(record, log.reader.by_seq))
-                assert digest(found[-1]) == record["sha256"]
-    return found
+                requests.append(rebuild(record, log.reader.by_seq))
+                assert digest(requests[-1]) == record["sha256"]
+    return requests
 
 
 async def test_every_request_of_every_session_begins_with_the_template(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ async def test_every_request_of_every_session_begins_with_the_template(tmp_path:
     ran = await run(warm(bot, sessions=["intake", "refund"]), tmp_path)
     assert ran.said == ["one", "a1", "two", "a2"] * 1 + ["one", "a3", "two", "a4"]
     rest = [assert_warm(sent, own="You are a desk.") for sent in bot.sent]
-    assert [[m["content"] for m in each] for each in rest] == [
+    assert [[m["content"] for m in messages] for messages in rest] == [
         ["one"],
         ["one", "a1", "two"],
         ["one"],
@@ -131,8 +131,8 @@ async def test_the_simulated_user_never_sees_it(tmp_path: Path) -> None:
     bot = Bot("a1", "a2", tools=[look_up, book])
     ran = await run(warm(bot, persona=persona), tmp_path, models=models)
     assert ran.ended == ("early_termination", "persona")
-    told = json.dumps(models.clients["user"].sent)
-    assert "A7" not in told and "WARM" not in told and "booked" not in told
+    sent = json.dumps(models.clients["user"].sent)
+    assert "A7" not in sent and "WARM" not in sent and "booked" not in sent
     assert all(assert_warm(sent) for sent in bot.sent)
 
 
@@ -287,8 +287,8 @@ async def test_a_provider_is_brought_back_with_the_template(tmp_path: Path) -> N
 
 async def test_hooks_run_again_over_what_was_said_not_over_the_template(tmp_path: Path) -> None:
     ran = await run(warm(Bot("a1", "a2", tools=[look_up, book])), tmp_path)
-    found = again(ran.path, Bot(), tmp_path)
-    assert found["turns"] == [[1, 2, 1], [1, 4, 1]] and found["changed"] == []
+    result = again(ran.path, Bot(), tmp_path)
+    assert result["turns"] == [[1, 2, 1], [1, 4, 1]] and result["changed"] == []
 
 
 @pytest.mark.parametrize("own", ["You are a desk.", ""])

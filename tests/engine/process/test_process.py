@@ -23,6 +23,7 @@ from tests.builders.waiting import when
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.real_engines,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups and signals"),
 ]
 WITHIN = 30
@@ -241,13 +242,13 @@ async def test_killed_at_random_points_it_always_resumes(tmp_path: Path) -> None
         await ended(handle)
         assert handle.log_path is not None
         with open_log(handle.log_path) as log:
-            said = [turn.text for turn in log.transcript.turns if turn.status == "committed"]
+            texts = [turn.text for turn in log.transcript.turns if turn.status == "committed"]
             over = log.transcript.termination is not None
             assert log.transcript.complete or log.findings
-        assert said == wanted[: len(said)], f"kill {attempt}"
+        assert texts == wanted[: len(texts)], f"kill {attempt}"
         if over:
             # It was done before the signal reached it, perhaps but for its trailer.
-            assert said == wanted
+            assert texts == wanted
             return
         what.continue_from = ContinueFrom(str(handle.log_path))
     async with running(what) as handle:

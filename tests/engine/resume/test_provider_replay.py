@@ -147,12 +147,12 @@ async def test_drift_is_printed_and_shown(tmp_path: Path) -> None:
         assert replaying(transcript) == ""
     assert "warning: drift at 1:4: it answers now: 'm2', on record: 'n2'" in printed
     assert "replayed what was said: 3 answers asked for again, 3 drifted from the record" in printed
-    assert "~ drift: the provider answers otherwise now" in shown
+    assert "~ drift: the provider's answer differs" in shown
     assert "[-n2-]{+m2+}" in shown
     # While it goes on, the status says how far it is.
     stump = cut(child.path, child.types.index("llm.response") + 1, tmp_path / "stump")
     with open_log(stump) as log:
-        assert replaying(log.transcript) == "replaying what was said, call 1 for 3 answers"
+        assert replaying(log.transcript) == "replaying the history, call 1 for 3 answers"
 
 
 async def test_a_child_that_dies_while_replaying_has_lost_nothing(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def noisy(folder: Path, text: str = NOISY) -> dict[str, Any]:
 
 
 def talk(*replies: Reply | str, **fields: Any) -> tuple[Bot, Scenario]:
-    """A conversation of one turn each, with the server's tools."""
+    """A conversation of one turn per side, with the server's tools."""
     bot = Bot(*replies)
     fields.setdefault("tools", [{"mcp": SERVER}])
     return bot, scenario(bot, ["hi"], **fields)
@@ -192,7 +192,7 @@ async def test_a_server_that_ends_in_a_call_is_started_again_for_the_next(tmp_pa
     crashed = ran.of("tool.returned")[0]["result"]
     assert crashed["error_kind"] == "tool_execution_exception"
     assert crashed["message"].endswith("ended during the call with exit code 7")
-    assert crashed["detail"].endswith("about to end"), "its last words"
+    assert crashed["detail"].endswith("about to end"), "its last lines"
     assert back(ran)["seats"] == "1 of 1 on a"
     (warning,) = ran.of("warning")
     assert warning["code"] == "mcp_restart"
@@ -263,9 +263,9 @@ async def test_a_server_that_does_not_end_by_itself_is_killed(
 
 
 async def test_an_older_server_says_that_its_tools_changed(tmp_path: Path) -> None:
-    said = '{"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}'
+    notice = '{"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}'
     learns = NOISY.replace(
-        'print("no message either", flush=True)', f"print({said!r}, flush=True); known = 'other'"
+        'print("no message either", flush=True)', f"print({notice!r}, flush=True); known = 'other'"
     ).replace('"name": "ping"', '"name": known')
     config = noisy(tmp_path, "known = 'ping'\n" + learns)
     bot, what = talk(calls(("ping", "")), calls(("other", "")), "done", tools=[{"mcp": config}])
@@ -277,9 +277,9 @@ async def test_an_older_server_says_that_its_tools_changed(tmp_path: Path) -> No
 
 
 async def test_a_change_that_shadows_a_tool_is_not_taken_in(tmp_path: Path) -> None:
-    said = '{"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}'
+    notice = '{"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}'
     learns = NOISY.replace(
-        'print("no message either", flush=True)', f"print({said!r}, flush=True); known = 'mine'"
+        'print("no message either", flush=True)', f"print({notice!r}, flush=True); known = 'mine'"
     ).replace('"name": "ping"', '"name": known')
 
     def mine() -> str:
@@ -335,7 +335,7 @@ def test_the_package_is_loaded_with_the_first_server_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ({"command": ["no-such-program-here", "x"]},
          "the MCP server no-such-program-here x cannot be started: there is no"
@@ -349,12 +349,12 @@ def test_the_package_is_loaded_with_the_first_server_only() -> None:
     ],
 )  # fmt: skip
 async def test_a_server_that_does_not_start_is_told_in_one_message(
-    config: dict[str, Any], said: str
+    config: dict[str, Any], message: str
 ) -> None:
     source = server(**config)
     with pytest.raises(ToolError) as caught:
         await asyncio.wait_for(source.start(), 20)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert source._process is None
 
 
@@ -422,7 +422,7 @@ async def test_names_that_shadow_each_other_are_refused(tmp_path: Path) -> None:
 async def test_a_server_over_http(tmp_path: Path, http_url: str) -> None:
     bot, what = talk(
         calls(("seats", '{"day": "Friday"}'), ("picture", ""), ("refuse", "")),
-        # What changed is told on a stream of its own, which may be behind that of the result.
+        # The notice comes on another stream than the result, and may come later.
         calls(("learn", "")), calls(("slow", '{"seconds": 0.4}')), calls(("fly", '{"to": "Rome"}')),
         "done",
         tools=[{"mcp": {"url": http_url, "headers": {"Authorization": "Bearer abcdefgh12345"}}}],
@@ -450,8 +450,8 @@ async def test_an_http_server_that_dies_is_connected_to_again() -> None:
         (dead,) = await box.run(calls(("seats", '{"day": "a"}')).tool_calls)
         assert "does not start again" in dead.body["message"]
     with http_server(port):
-        (there,) = await box.run(calls(("seats", '{"day": "a"}')).tool_calls)
-        assert there.body == "1 of 1 on a"
+        (result,) = await box.run(calls(("seats", '{"day": "a"}')).tool_calls)
+        assert result.body == "1 of 1 on a"
         await asyncio.wait_for(source.stop(), 20)
 
 
@@ -459,7 +459,7 @@ async def test_an_http_server_that_dies_is_connected_to_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ({}, "an MCP server has either a command or a url"),
         ({"command": ["x"], "url": "http://a/"}, "an MCP server has either a command or a url"),
@@ -468,8 +468,8 @@ async def test_an_http_server_that_dies_is_connected_to_again() -> None:
         ({"command": ["x"], "headers": {"A": "b"}}, "a program has env"),
     ],
 )
-def test_a_server_that_is_written_wrong(config: dict[str, Any], said: str) -> None:
-    with pytest.raises(DataFileError, match=said):
+def test_a_server_that_is_written_wrong(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataFileError, match=message):
         Scenario.from_data({"tools": [{"mcp": config}]}, base=Path("/"))
 
 

@@ -96,7 +96,7 @@ async def test_edited_arguments_are_what_runs_and_what_the_model_reads(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("edits", "said"),
+    ("edits", "message"),
     [
         ({"c1": '{"amount": '}, "the arguments of pay (c1) cannot be used: they are no JSON"),
         ({"c1": "[1]"}, "the arguments of pay (c1) cannot be used: they are not a JSON object"),
@@ -107,13 +107,13 @@ async def test_edited_arguments_are_what_runs_and_what_the_model_reads(tmp_path:
     ],
 )
 async def test_an_edit_that_cannot_be_used_holds_again(
-    tmp_path: Path, edits: dict[str, Any], said: str
+    tmp_path: Path, edits: dict[str, Any], message: str
 ) -> None:
     bot = Bank()
     ran = await held(tmp_path, ("edit", edits), "deny", bot=bot)
     first, second = ran.driver.holds[:2]
     assert second["reason"] == first["reason"] == "tool_approval"
-    assert said in second["detail"]
+    assert message in second["detail"]
     if "c1" in edits:
         assert second["drafts"][0]["text"] == edits["c1"], "what was typed is not lost"
     assert bot.paid == []

@@ -23,7 +23,7 @@ class Desk(Bot):
 
 
 def results(bot: Bot) -> list[Any]:
-    """What the model was told of its calls."""
+    """The results that the model saw."""
     return [m["content"] for m in bot.requests[1].messages if m["role"] == "tool"]
 
 
@@ -50,8 +50,8 @@ async def test_an_edited_result_is_what_a_child_goes_on_with(tmp_path: Path) -> 
     first = next(r for r in ran.of("turn.committed") if r["turn"] == 2)
     bot = Bot("on")
     child = await resume(ran.path, tmp_path, scenario(bot, ["hi", "and?"]), seq=first["seq"])
-    told = [m["content"] for m in bot.requests[0].messages if m["role"] == "tool"]
-    assert told == ["seen a", "seen b"]
+    contents = [m["content"] for m in bot.requests[0].messages if m["role"] == "tool"]
+    assert contents == ["seen a", "seen b"]
     assert child.said == ["and?", "on"]
 
 

@@ -56,17 +56,17 @@ async def test_a_value_that_is_no_json_is_told_by_its_repr(tmp_path: Path) -> No
     bot = Bot(calls(*[("give", "")] * 5), "ok", tools=[lambda: values.pop(0)])
     bot.tools[0].__name__ = "give"
     ran = await run(scenario(bot, ["hi"]), tmp_path)
-    found = results(ran)
-    assert {"repr": "{1: nan}", "type": "dict"} in found
-    assert {"repr": "<RuntimeError in __repr__>", "type": "Odd"} in found
-    assert {"1": "one"} in found
-    assert {"repr": "b'raw'", "type": "bytes"} in found
+    bodies = results(ran)
+    assert {"repr": "{1: nan}", "type": "dict"} in bodies
+    assert {"repr": "<RuntimeError in __repr__>", "type": "Odd"} in bodies
+    assert {"1": "one"} in bodies
+    assert {"repr": "b'raw'", "type": "bytes"} in bodies
     assert "null" in {message["content"] for message in bot.sent[1]}
 
 
 async def test_calls_without_an_id_or_with_the_same_one_are_told_apart(tmp_path: Path) -> None:
     same = [ToolCall("", "add", "1"), ToolCall("x", "add"), ToolCall("x", "add"), ToolCall("", "a")]
-    ids = [each.id for each in distinct(same)]
+    ids = [tool_call.id for tool_call in distinct(same)]
     assert len(set(ids)) == 4
     assert ids[1] == "x"
 
@@ -74,8 +74,8 @@ async def test_calls_without_an_id_or_with_the_same_one_are_told_apart(tmp_path:
         return what
 
     reply = calls(("echo", '{"what": "a"}'), ("echo", '{"what": "b"}'))
-    for each in reply.tool_calls:
-        each.id = "same"
+    for tool_call in reply.tool_calls:
+        tool_call.id = "same"
     bot = Bot(reply, "ok", tools=[echo])
     ran = await run(scenario(bot, ["hi"]), tmp_path)
     sent = bot.sent[1][-3:]
@@ -140,7 +140,7 @@ async def test_serial_tools_run_one_after_the_other_others_beside_them(tmp_path:
     bot = Bot(calls(("first", ""), ("second", ""), ("first", ""), ("beside", "")), "ok",
               tools=[first, second, beside])  # fmt: skip
     await run(scenario(bot, ["hi"]), tmp_path)
-    assert all(not {"first", "second"} <= each for each in together)
+    assert all(not {"first", "second"} <= names for names in together)
     assert {"first", "beside"} in together
     assert [m["content"] for m in bot.sent[1][-4:]] == ["first", "second", "first", "beside"]
 

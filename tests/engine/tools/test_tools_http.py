@@ -57,12 +57,12 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONVTUI_HOME", str(tmp_path / "home"))
 
 
-def trips(server: OpenAIServerThread, folder: Path, said: str, **fields: Any) -> Scenario:
+def trips(server: OpenAIServerThread, folder: Path, opening: str, **fields: Any) -> Scenario:
     """A scenario whose provider is a model behind HTTP, with functions and an MCP server."""
     (folder / "trips.py").write_text(dedent(TRIPS))
     names = ("find_trip", "fragile")
     data: dict[str, Any] = {
-        "persona": {"name": "Maya", "script": [said]},
+        "persona": {"name": "Maya", "script": [opening]},
         "provider": {
             "use": "openai/provider-1",
             "params": {"api_base": server.url, "api_key": "sk-planted-9876543210fedcba"},
@@ -114,7 +114,7 @@ async def test_a_tool_that_the_user_names_is_called_and_its_result_said(
 
 
 def spec(what: Scenario, folder: Path, **fields: Any) -> StartSpec:
-    """How an engine process is told of it."""
+    """What an engine process is started with."""
     return StartSpec(
         scenario=what.for_engine(), out_dir=str(folder / "runs"), wire="off", trust=True, **fields
     )
@@ -157,8 +157,8 @@ async def test_an_engine_killed_in_a_tool_goes_on_without_asking_again(
     await asyncio.wait_for(again.start(spec(what, tmp_path, continue_from=parent)), WITHIN)
     await ended(again)
     child = records(Path(str(again.log_path)))
-    said = [record["text"] for record in child if record["type"] == "turn.committed"]
-    assert said == ["It worked."]
+    texts = [record["text"] for record in child if record["type"] == "turn.committed"]
+    assert texts == ["It worked."]
     assert len(server.requests) == 2, "the reply that had been received was not asked for again"
     codes = [record["code"] for record in child if record["type"] == "warning"]
     assert "tools_cut_off" in codes

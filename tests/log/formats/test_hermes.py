@@ -169,7 +169,7 @@ def test_the_sample_database_is_a_chain(tmp_path: Path) -> None:
 def test_an_export_is_the_same_as_the_database(tmp_path: Path) -> None:
     one, _ = everything(SAMPLES / "state_v0.13.0.db")
     two, _ = everything(SAMPLES / "export_v0.13.0.jsonl")
-    assert [i.told["session_id"] for i in two] == [PARENT, CHILD]
+    assert [i.details["session_id"] for i in two] == [PARENT, CHILD]
     assert [i.id for i in one] == [i.id for i in two]
     assert [list(i.records)[1:] for i in one] == [list(i.records)[1:] for i in two]
 
@@ -714,7 +714,7 @@ def test_an_export_with_damage_gives_the_rest(tmp_path: Path) -> None:
         + "\n" + json.dumps(good) + "\n" + json.dumps({**good, "id": "s3"}) + "\n" + '{"id": "s4'
     )  # fmt: skip
     found, damage = everything(path)
-    assert [i.told["session_id"] for i in found] == ["s1", "s3"]
+    assert [i.details["session_id"] for i in found] == ["s1", "s3"]
     assert [sentence.removeprefix(f"{path}: ").split(":")[0] for sentence in damage] == [
         "line 3", "line 4", "line 5", "line 6", "line 8"
     ]  # fmt: skip
@@ -851,7 +851,7 @@ def test_two_sessions_on_one_line(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
     path.write_text(json.dumps(one) + json.dumps({**one, "id": "s2"}) + "\n")
     found, damage = everything(path)
-    assert [i.told["session_id"] for i in found] == ["s1", "s2"]
+    assert [i.details["session_id"] for i in found] == ["s1", "s2"]
     assert damage == [f"{path}: line 1: 2 JSON values on one line; all are read"]
 
 

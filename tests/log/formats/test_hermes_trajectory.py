@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from convtui.cli.check import check_log
 from convtui.errors import FileError
 from convtui.log.formats.hermes import format, trajectory
-from convtui.log.formats.hermes.tags import reply_of, response_of, responses_in, said_in
+from convtui.log.formats.hermes.tags import parse_reply, reply_of, response_of, responses_in
 from convtui.log.formats.hermes.trajectory import Trajectories
 from convtui.log.formats.registry import Imported, Written, by_name, reader_for
 from convtui.log.formats.store import store
@@ -233,7 +233,7 @@ CALL = '<tool_call>\n{"name": "f"}\n</tool_call>'
     ],
 )
 def test_tags(value: str, text: str, reasoning: str | None, calls: list[Any]) -> None:
-    found = said_in(value)
+    found = parse_reply(value)
     assert (found.text, found.reasoning, found.calls) == (text, reasoning, calls)
 
 
@@ -278,7 +278,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 )
 def test_what_is_written_is_read(text: str, reasoning: str, calls: list[Any]) -> None:
     value = reply_of(text, reasoning, calls)
-    found = said_in(value)
+    found = parse_reply(value)
     tags = ("<think>", "</think>", "<tool_call>", "</tool_call>", "```", "~~~")
     if not any(tag in text + reasoning for tag in tags):
         assert found.reasoning == reasoning

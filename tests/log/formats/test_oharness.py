@@ -993,7 +993,7 @@ def test_the_published_file(tmp_path: Path) -> None:
     path = SAMPLES / "smoke.jsonl"
     assert reader_for(path) is format.read
     imported = only(path)
-    assert imported.told["meta"]["task_snapshot"]["id"] == "smoke-1"
+    assert imported.details["meta"]["task_snapshot"]["id"] == "smoke-1"
     with opened(imported, tmp_path / "logs") as log:
         assert [turn[:4] for turn in turns(log)] == [
             ("1:1", "persona", "committed", "inspect the repo"),

@@ -318,7 +318,7 @@ def test_a_session_without_turns_comes_in(write: Write, tmp_path: Path) -> None:
 def test_lineage_of_an_unknown_kind_is_unknown(
     write: Write, kind: str | None, told: str, in_file: str | None
 ) -> None:
-    found = only(write(rows(*TALK, head={"lineage_kind": kind}))).told
+    found = only(write(rows(*TALK, head={"lineage_kind": kind}))).details
     assert (found["lineage_kind"], found.get("lineage_kind_in_file")) == (told, in_file)
 
 
@@ -326,8 +326,8 @@ def test_times_that_are_none(write: Write, tmp_path: Path) -> None:
     trailer = {**TRAILER, "closed_at": "1999-01-01T00:00:00+00:00", "cumulative_usage": None}
     path = write(rows(*TALK, head={"created_at": "soon"}, trailer=trailer))
     imported = only(path)
-    assert imported.told["created_at_from"] == "file's date"
-    assert "cumulative_usage" not in imported.told
+    assert imported.details["created_at_from"] == "file's date"
+    assert "cumulative_usage" not in imported.details
     with opened(path, tmp_path / "logs") as log:
         assert log.transcript.sessions[0].ended_at == 0.0
 
@@ -392,7 +392,7 @@ def test_a_last_line_that_is_whole_needs_no_end(write: Write, tmp_path: Path) ->
 
 def test_blank_lines_are_passed_over(write: Write) -> None:
     text = "\n\n".join(json.dumps(row) for row in rows(*TALK)) + "\r\n \n"
-    assert only(write(text)).told["closed"] is True
+    assert only(write(text)).details["closed"] is True
 
 
 # --- what rath's loader does not look at

@@ -334,10 +334,14 @@ def test_sessions_of_one_run_are_one_conversation(run: Path) -> None:
         "spec": "", "name": "Ferry bot", "kind": "imported", "model": "ferry-2",
     }  # fmt: skip
     assert bo.provider["model"] == "ferry_bot"
-    assert (ada.told["tag"], ada.told["run"], ada.told["persona_model"]) == ("0a1b2c", 1, "gpt-4o")
-    assert ada.told["folder"]["turns"] == 4
-    assert ada.told["created_at_from"] == "log"
-    assert bo.told["created_at_from"] == "folder name"
+    assert (ada.details["tag"], ada.details["run"], ada.details["persona_model"]) == (
+        "0a1b2c",
+        1,
+        "gpt-4o",
+    )
+    assert ada.details["folder"]["turns"] == 4
+    assert ada.details["created_at_from"] == "log"
+    assert bo.details["created_at_from"] == "folder name"
     started = [r for _, r in ada.records if isinstance(r, SessionStarted)]
     assert [(r.session, r.session_type, r.max_turns) for r in started] == [
         (1, "intake", 6),
@@ -423,7 +427,7 @@ def test_single_files(run: Path, tmp_path: Path) -> None:
     (found,) = format.read(odd)
     assert (found.persona, found.provider["name"]) == ("unknown persona", "unknown")
     assert found.created_at == datetime.fromtimestamp(1_700_000_000, UTC)
-    assert found.told["created_at_from"] == "file's date"
+    assert found.details["created_at_from"] == "file's date"
 
 
 def test_known_personas_help_with_underscores(run: Path) -> None:
@@ -431,7 +435,7 @@ def test_known_personas_help_with_underscores(run: Path) -> None:
     file = run / "conversations" / "0d0e0f_Bo_Ek_gpt-4o_run2.txt"
     file.write_text("user: a\n")
     (found,) = format.read(file)
-    assert (found.persona, found.told["persona_model"]) == ("Bo Ek", "gpt-4o")
+    assert (found.persona, found.details["persona_model"]) == ("Bo Ek", "gpt-4o")
 
 
 def test_what_cannot_be_read_is_named(
@@ -571,7 +575,7 @@ def test_published_transcripts_alternate(name: str, tmp_path: Path) -> None:
     assert speakers == [("persona", "provider")[n % 2] for n in range(len(speakers))]
     assert not records(imported, "warning")
     assert imported.persona == name.split("_")[1]
-    assert imported.told["persona_model"] == name.split("_")[2]
+    assert imported.details["persona_model"] == name.split("_")[2]
     with open_log(store(imported, tmp_path)) as log:
         assert log.findings == []
 

@@ -158,7 +158,7 @@ def test_a_log_that_was_imported_before_layouts_were_kept(tmp_path: Path) -> Non
     source.write_text("user: a\n\nagent: b\n")
     (imported,) = format.read(source)
     for name in ("layout", "sha256", "file"):
-        del imported.told["sessions"][0][name]
+        del imported.details["sessions"][0][name]
     with open_log(store(imported, tmp_path / "logs")) as log:
         written = write(log, tmp_path / "out")
     assert "labels and line ends were not recorded" in written.notes[0]
@@ -227,8 +227,8 @@ def forged(tmp_path: Path, change: dict[str, Any], session: dict[str, Any]) -> W
     source = tmp_path / NAME
     source.write_text("user: a\n\nagent: b\n")
     (imported,) = format.read(source)
-    imported.told.update(change)
-    imported.told["sessions"][0].update(session)
+    imported.details.update(change)
+    imported.details["sessions"][0].update(session)
     with open_log(store(imported, tmp_path / "logs")) as log:
         return write(log, tmp_path / "out")
 

@@ -263,7 +263,7 @@ def test_an_empty_answer_is_flagged(write: Write, tmp_path: Path) -> None:
 def test_other_last_words_are_told(write: Write) -> None:
     imported = only(write(results(run(transcript=TALK, final_output="Other"))))
     assert "final_output is not the last" in records(imported, "warning")[0]["message"]
-    assert imported.told["final_output"] == "Other"
+    assert imported.details["final_output"] == "Other"
 
 
 # --- the responder
@@ -284,7 +284,7 @@ def test_the_responders_outcome_is_the_ending(
 ) -> None:
     summary = {"followups_sent": 1, "outcome": outcome, "reason": "brief has no handoff list"}
     imported = only(write(results(run(transcript=TALK, responder=summary, status="error"))))
-    assert imported.told["responder"] == summary
+    assert imported.details["responder"] == summary
     with opened(imported, tmp_path / "logs") as log:
         ended = log.transcript.termination
         assert ended is not None
@@ -317,8 +317,8 @@ def test_an_outcome_that_is_not_known(write: Write) -> None:
 def test_every_minor_version_is_read(write: Write, version: str | None) -> None:
     data = results(run(transcript=TALK, hue="new"), version=version, novelty={"a": 1})
     imported = only(write(data))
-    assert imported.told.get("schema_version") == version
-    assert imported.told["result"]["hue"] == "new"
+    assert imported.details.get("schema_version") == version
+    assert imported.details["result"]["hue"] == "new"
     assert len(records(imported, "turn.committed")) == 4
 
 
@@ -331,7 +331,7 @@ def test_other_versions_are_refused(write: Write, version: str, says: str) -> No
 def test_every_run_is_a_conversation_of_its_own(write: Write) -> None:
     path = write(results(run(transcript=TALK), run(run_number=2, transcript=TALK)))
     first, second = format.read(path)
-    assert (first.told["run"], second.told["run"]) == (1, 2)
+    assert (first.details["run"], second.details["run"]) == (1, 2)
     assert log_name(first) != log_name(second)
     assert [log_name(found) for found in format.read(path)] == [log_name(first), log_name(second)]
 
@@ -354,7 +354,7 @@ def test_the_transcript_of_one_task(write: Write, tmp_path: Path) -> None:
     assert reader_for(path) is format.read
     imported = only(path)
     assert imported.created_at == datetime(2026, 2, 19, 21, 10, tzinfo=UTC)
-    assert imported.told["result"]["session"] == {"tool_call_count": 1}
+    assert imported.details["result"]["session"] == {"tool_call_count": 1}
     with opened(imported, tmp_path / "logs") as log:
         assert len(log.transcript.turns) == 4
 
@@ -383,7 +383,7 @@ def test_a_file_without_a_time_has_that_of_the_file(write: Write) -> None:
     os.utime(path, (1_700_000_000, 1_700_000_000))
     imported = only(path)
     assert imported.created_at == datetime.fromtimestamp(1_700_000_000, UTC)
-    assert imported.told["created_at_from"] == "file's date"
+    assert imported.details["created_at_from"] == "file's date"
 
 
 # --- what is malformed

@@ -54,10 +54,10 @@ def test_growing_is_wrapping_anew(parts: list[str], width: int, most: int) -> No
         before = grown.lines()
         text += part
         changed = grown.grow(text)
-        fresh = Wrapped(text, width, most)
-        assert grown.lines() == fresh.lines()
+        rewrapped = Wrapped(text, width, most)
+        assert grown.lines() == rewrapped.lines()
         assert grown.lines()[:changed] == before[:changed]
-        assert grown.cut == fresh.cut
+        assert grown.cut == rewrapped.cut
 
 
 @given(ASCII, ASCII, WIDTH)

@@ -12,7 +12,7 @@ SCENARIO: dict[str, Any] = {"name": "refund", "provider": {"use": "bot.py:Bot"}}
 ENDED = {"kind": "max_turns", "by": "harness", "reason": "4 turns, the limit is 4", "at_turn": 4}
 
 
-def said(*texts: str, first: int = 1) -> list[Record]:
+def committed_turns(*texts: str, first: int = 1) -> list[Record]:
     """Turns of both sides by turns, from turn `first` on."""
     records: list[Record] = []
     for number, text in enumerate(texts, first):
@@ -23,7 +23,7 @@ def said(*texts: str, first: int = 1) -> list[Record]:
 def root(path: Path, *, run: str = "root-run") -> Path:
     """A run of its own."""
     texts = ("Hi.", "Good day.", "So?", "Well.")
-    start = [header(id=run, scenario=SCENARIO), *_session(), *said(*texts)]
+    start = [header(id=run, scenario=SCENARIO), *_session(), *committed_turns(*texts)]
     return write_log(path, [*start, *_end(dict(ENDED))])
 
 
@@ -62,7 +62,7 @@ def branch(
         ),
         seeded,
         *_session(continued=True),
-        *said(*texts, first=at),
+        *committed_turns(*texts, first=at),
     ]  # fmt: skip
     if closed:
         records += _end(dict(ENDED if ended is None else ended))

@@ -53,7 +53,7 @@ def turn(
     """The records of one turn."""
     raw = text if raw is None else raw
     at = {"session": session, "turn": number, "side": speaker}
-    found = list(matches)
+    signals = list(matches)
     records: list[Record] = [
         {"type": "turn.started", **at, "speaker": speaker},
         {"type": "llm.request", **at, "base": None, "keep": 0,
@@ -61,14 +61,14 @@ def turn(
          "params": {}, "sha256": "0" * 64},
         {"type": "llm.response", **at, "raw": raw, "duration": 0.512, "ttft": 0.1,
          "usage": {"prompt_tokens": 50, "completion_tokens": 20, "cost": 0.001}},
-        {"type": "signals.extracted", **at, "matches": found, "duration": 0.0001},
+        {"type": "signals.extracted", **at, "matches": signals, "duration": 0.0001},
         {"type": "response.processed", **at, "text": text, "changed": raw != text,
          "duration": 0.0002, "hook": "yours"},
     ]  # fmt: skip
     if dropped:
         records.append(
             {"type": "turn.discarded", **at, "speaker": speaker, "text": text, "raw": raw,
-             "signals": found, "hook": dropped, "outcome": "retry"}
+             "signals": signals, "hook": dropped, "outcome": "retry"}
         )  # fmt: skip
     else:
         records.append(
@@ -139,10 +139,10 @@ def write_log(path: Path, records: Iterable[Record], *, closed: bool = True) -> 
     with path.open("wb") as file:
         call: dict[Any, int] = {}
         for seq, record in enumerate(items):
-            place = (record.get("session"), record.get("turn"))
+            address = (record.get("session"), record.get("turn"))
             if record["type"] == "llm.request":
-                call[place] = seq
-            if record["type"] == "llm.response" and place in call:
-                record["call"] = call[place]
+                call[address] = seq
+            if record["type"] == "llm.response" and address in call:
+                record["call"] = call[address]
             file.write(encode({"seq": seq, "t": seq * 0.5, **record}))
     return path

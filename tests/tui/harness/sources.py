@@ -103,8 +103,8 @@ class Story:
     ) -> None:
         """The stages after a reply."""
         shown = raw if shown is None else shown
-        found = matches or []
-        self.on("signals.extracted", matches=found, hook="default")
+        signals = matches or []
+        self.on("signals.extracted", matches=signals, hook="default")
         self.on(
             "response.processed",
             text=shown,
@@ -122,7 +122,7 @@ class Story:
                 speaker=speaker,
                 text=shown,
                 raw=raw,
-                signals=found,
+                signals=signals,
                 hook="should_discard_response",
                 outcome="skip",
                 **fields,
@@ -130,12 +130,12 @@ class Story:
 
     def detail(self, turn: Turn) -> TurnDetail:
         """The records of a turn, sorted."""
-        mine = [
+        own = [
             record
             for record in self.records
             if record.get("session") == turn.session and record.get("turn") == turn.number
         ]
-        return sort_records(turn.session, turn.number, turn.speaker, mine)
+        return sort_records(turn.session, turn.number, turn.speaker, own)
 
 
 def match(signal: str, start: int, end: int | None = None) -> Record:

@@ -79,8 +79,8 @@ async def test_an_enter_that_is_held_lets_nobody_speak(taken: Taken) -> None:
         await taken.turn(pilot)
         taken.box._focused_at = float("-inf")
         await pilot.press(*["enter"] * 20)
-        said = [arguments["choice"] for order, arguments in taken.handle.orders]
-        assert said == ["say"]
+        choices = [arguments["choice"] for order, arguments in taken.handle.orders]
+        assert choices == ["say"]
 
 
 async def test_the_input_is_there_before_the_engine_is(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ async def test_the_input_is_there_before_the_engine_is(tmp_path: Path) -> None:
 
 
 def test_the_fold_knows_for_whom_a_human_speaks() -> None:
-    def told(*records: dict[str, Any]) -> set[str]:
+    def taken_over(*records: dict[str, Any]) -> set[str]:
         transcript = Transcript()
         for seq, record in enumerate(records):
             transcript.apply({"seq": seq, "t": 0.0, **record})
@@ -116,11 +116,13 @@ def test_the_fold_knows_for_whom_a_human_speaks() -> None:
 
     human = {"scenario": {"persona": {"name": "Ida", "simulator": "human"}}}
     seeded = {"type": "history.seeded", "turns": [], "sessions": [], "ended": []}
-    assert told(header()) == set()
-    assert told({**header(), **human}) == {"persona"}
-    assert told(header(), {**seeded, "counters": {"taken_over": ["provider"]}}) == {"provider"}
-    assert told(header(), {**seeded, "counters": {}}) == set()
-    assert told({**header(), "scenario": {"persona": ["human"]}}) == set()
+    assert taken_over(header()) == set()
+    assert taken_over({**header(), **human}) == {"persona"}
+    assert taken_over(header(), {**seeded, "counters": {"taken_over": ["provider"]}}) == {
+        "provider"
+    }
+    assert taken_over(header(), {**seeded, "counters": {}}) == set()
+    assert taken_over({**header(), "scenario": {"persona": ["human"]}}) == set()
 
 
 async def test_t_hands_back_outside_of_the_input_only(taken: Taken) -> None:
@@ -284,7 +286,7 @@ async def test_a_key_right_after_text_is_no_command(taken: Taken) -> None:
         taken.hands.gap = 0.1
         await pilot.press(*"ab", "escape", "H")
         assert not taken.handle.orders
-        assert "are no commands" in taken.notices()
+        assert "Keys ignored" in taken.notices()
         taken.hands.gap = 1.0
         await pilot.press("H")
         await until(pilot, lambda: taken.last[0] == "approve_tools")
@@ -353,11 +355,11 @@ async def test_a_draft_does_not_take_the_place_of_what_is_being_written(taken: T
         await taken.begin(pilot)
         await taken.turn(pilot)
         await pilot.press("ctrl+g")
-        await until(pilot, lambda: taken.title == "the user's draft is being made")
+        await until(pilot, lambda: taken.title == "drafting for the user")
         await pilot.press(*"my own")
         await taken.turn(pilot, "Its draft.", draft=True)
         assert taken.box.text == "my own"
-        assert "up key brings it" in taken.notices()
+        assert "press up for it" in taken.notices()
         await pilot.press("up")
         assert taken.box.text == "Its draft."
         await pilot.press("down")
@@ -438,7 +440,9 @@ async def test_an_edit_of_what_has_gone_on_is_not_lost(taken: Taken) -> None:
         _hold_gone(taken)
         await pilot.press("ctrl+s")
         assert isinstance(taken.app.screen, Edit)
-        assert "it went on meanwhile" in str(taken.app.screen.query("Static").first().render())
+        assert "the conversation has moved on" in str(
+            taken.app.screen.query("Static").first().render()
+        )
         await pilot.press("escape")
         assert isinstance(taken.app.screen, Edit)
         await pilot.press("escape")
@@ -470,7 +474,7 @@ async def test_a_note_that_cannot_be_written_can_be_tried_again(
         assert taken.app.screen.query_one(Input).value == "odd"
         full.clear()
         await pilot.press("enter")
-        await until(pilot, lambda: "Noted" in taken.notices())
+        await until(pilot, lambda: "Note saved" in taken.notices())
 
 
 async def test_escape_asks_twice_where_a_line_would_be_lost(taken: Taken) -> None:
@@ -564,7 +568,7 @@ async def test_a_paste_outside_of_inputs_is_no_command(taken: Taken) -> None:
         await pilot.press(*"Rob", "enter", *"Hm")
         assert not taken.handle.orders
         assert isinstance(taken.app.screen, DebuggerScreen)
-        assert "are no commands" in taken.notices()
+        assert "Keys ignored" in taken.notices()
 
 
 async def test_a_paste_with_brackets_goes_to_the_input(taken: Taken) -> None:

@@ -20,7 +20,7 @@ class Typist:
         self.now = 100.0
         self.typing = True
         self.acts = True
-        self.said: list[tuple[str, Verdict]] = []
+        self.verdicts: list[tuple[str, Verdict]] = []
 
     def press(self, *keys: str, gap: float = PERSON) -> Typist:
         for key in keys:
@@ -28,14 +28,14 @@ class Typist:
             character = _CHARACTERS.get(key, key if len(key) == 1 else None)
             stroke = Stroke(key, character, self.now)
             verdicts = self.guard.judge(stroke, typing=self.typing, acts=self.acts)
-            self.said += [(judged.key, verdict) for judged, verdict in verdicts]
+            self.verdicts += [(judged.key, verdict) for judged, verdict in verdicts]
         return self
 
     def rest(self, seconds: float = 1.0) -> list[Verdict]:
         """Nothing more comes; what was said about the keys so far."""
         self.now += seconds
-        self.said += [(judged.key, verdict) for judged, verdict in self.guard.rest()]
-        return [verdict for _, verdict in self.said]
+        self.verdicts += [(judged.key, verdict) for judged, verdict in self.guard.rest()]
+        return [verdict for _, verdict in self.verdicts]
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def typist() -> Typist:
 
 def test_a_persons_enter_sends(typist: Typist) -> None:
     typist.press("h", "i", "enter")
-    assert typist.said == [("h", GO), ("i", GO)]
+    assert typist.verdicts == [("h", GO), ("i", GO)]
     assert typist.rest() == [GO, GO, GO]
 
 
@@ -107,7 +107,7 @@ def test_an_enter_that_is_held_counts_once(typist: Typist) -> None:
 
 def test_the_next_key_decides_without_a_rest(typist: Typist) -> None:
     typist.press("a", "enter", "b")
-    assert typist.said == [("a", GO), ("enter", GO), ("b", GO)]
+    assert typist.verdicts == [("a", GO), ("enter", GO), ("b", GO)]
 
 
 def test_what_follows_text_is_given_back_where_the_focus_was_lost(typist: Typist) -> None:
@@ -143,7 +143,7 @@ def test_a_burst_outside_of_inputs_is_no_command(typist: Typist) -> None:
 def test_what_only_shows_something_does_not_wait(typist: Typist) -> None:
     typist.typing = typist.acts = False
     typist.press("j")
-    assert typist.said == [("j", GO)]
+    assert typist.verdicts == [("j", GO)]
 
 
 def test_a_command_that_is_held_repeats(typist: Typist) -> None:

@@ -50,13 +50,13 @@ class Asking(FakeHandle):
 
     def __init__(self, log: Path) -> None:
         super().__init__(log)
-        self.asked = 0
+        self.starts = 0
 
     async def start(self, spec: StartSpec, *, wait: bool = True) -> None:
         if set(QUESTION.items) <= set(spec.vouched):
             await super().start(spec, wait=wait)
             return
-        self.asked += 1
+        self.starts += 1
         self.state = EngineState.FAILED
         self.error = {"type": "ConsentNeeded", "message": QUESTION.text,
                       "consent": QUESTION.as_dict()}  # fmt: skip
@@ -93,7 +93,7 @@ class Live:
         return DebuggerScreen(app.keymap, LiveSource(self.run.handle), self.run)
 
 
-async def asked(pilot: Pilot[Any], app: ConvtuiApp) -> Consent:
+async def consent_asked(pilot: Pilot[Any], app: ConvtuiApp) -> Consent:
     """The question, as it stands on the screen."""
     await until(pilot, lambda: isinstance(app.screen, Consent) and app.screen.query(OptionList))
     await pilot.pause()
@@ -104,7 +104,7 @@ async def asked(pilot: Pilot[Any], app: ConvtuiApp) -> Consent:
 async def test_the_question_can_be_read_and_answered(size: tuple[int, int], tmp_path: Path) -> None:
     live = Live(tmp_path)
     async with live.app.run_test(size=size) as pilot:
-        screen = await asked(pilot, live.app)
+        screen = await consent_asked(pilot, live.app)
         text = "\n".join(str(line.content) for line in screen.query(Static))
         assert QUESTION.why in text and "\x1b" not in text
         assert all(f"- {line}" in text for line in QUESTION.would)
@@ -120,7 +120,7 @@ async def test_the_question_can_be_read_and_answered(size: tuple[int, int], tmp_
         await pilot.press("down", "enter")
         await until(pilot, lambda: live.run.handle.state is EngineState.RUNNING)
         assert live.run.spec.vouched == QUESTION.items
-        assert [handle.asked for handle in live.made] == [1, 0]
+        assert [handle.starts for handle in live.made] == [1, 0]
 
 
 @pytest.mark.parametrize("keys", [("enter",), ("escape",)])
@@ -129,7 +129,7 @@ async def test_no_is_the_first_answer_and_ends_with_bad_usage(
 ) -> None:
     live = Live(tmp_path)
     async with live.app.run_test(size=(80, 24)) as pilot:
-        await asked(pilot, live.app)
+        await consent_asked(pilot, live.app)
         await pilot.press(*keys)
         await until(pilot, lambda: live.app.failed_with is not None)
     assert isinstance(live.app.failed_with, UsageError)
@@ -143,7 +143,7 @@ async def test_no_leads_back_to_the_screen_below(tmp_path: Path) -> None:
         await until(pilot, lambda: isinstance(live.app.screen, DebuggerScreen))
         below = live.app.screen
         live.app.push_screen(live.debuggers(live.app))
-        await asked(pilot, live.app)
+        await consent_asked(pilot, live.app)
         await pilot.press("escape")
         await until(pilot, lambda: live.app.screen is below)
         assert live.app.failed_with is None and live.app.last_failure == ""
@@ -235,7 +235,7 @@ async def test_a_log_of_somebody_elses_in_the_debugger(own: EngineHandle, tmp_pa
     log = changed(own.log_path, name="altered")
     app = ConvtuiApp(lambda app: debugger(app, resuming(log, tmp_path)))
     async with app.run_test(size=(80, 24)) as pilot:
-        screen = await asked(pilot, app)
+        screen = await consent_asked(pilot, app)
         text = "\n".join(str(line.content) for line in screen.query(Static))
         assert f"run the code of {tmp_path / 'bot.py'}" in text
         assert not marker.exists()
@@ -269,7 +269,7 @@ def opened(folder: Path) -> ConvtuiApp:
 async def test_a_folder_is_asked_about_once(size: tuple[int, int], cloned: Path) -> None:
     app = opened(cloned)
     async with app.run_test(size=size) as pilot:
-        screen = await asked(pilot, app)
+        screen = await consent_asked(pilot, app)
         text = "\n".join(str(line.content) for line in screen.query(Static))
         assert '- api_base = "http://evil.example"' in text
         assert "speed" not in text
@@ -284,7 +284,7 @@ async def test_a_folder_is_asked_about_once(size: tuple[int, int], cloned: Path)
     (cloned / "convtui.toml").write_text('api_base = "http://worse.example"\n')
     changed_since = opened(cloned)
     async with changed_since.run_test(size=size) as pilot:
-        await asked(pilot, changed_since)
+        await consent_asked(pilot, changed_since)
         await pilot.press("down", "enter")
         await until(
             pilot,

@@ -13,7 +13,6 @@ from typing import Any, cast
 import pytest
 from textual.screen import ModalScreen
 
-import convtui
 from convtui.actions.registry import Keymap, actions
 from convtui.client.engine_client import EngineHandle
 from convtui.protocol import StartSpec
@@ -32,6 +31,7 @@ from convtui.tui.screens.warm.screen import WarmScreen
 from convtui.tui.sources.replay import ReplaySource
 from convtui.tui.sources.run import LiveRun
 from convtui.tui.sources.source import LiveSource
+from tests.builders.source_trees import source_trees
 from tests.tui.harness.fake_handle import FakeHandle
 from tests.tui.harness.sample import refund, until, write_log
 
@@ -71,7 +71,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def heard_in(contexts: tuple[str, ...]) -> set[str]:
     """The actions whose keys are heard in any of `contexts`."""
-    return {action.id for action in Keymap().heard_in(*contexts)}
+    return {action.id for action in Keymap().actions_in(*contexts)}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_row_is_for_a_registered_action_and_there_is_one_for_each() -> None:
 
     row = Handler("move.up", nothing)
     assert handler_table([row]) == {"move.up": row}
-    with pytest.raises(ValueError, match=r"move\.sideways is not in the registry"):
+    with pytest.raises(ValueError, match=r"move\.sideways is not a registered action"):
         handler_table([Handler("move.sideways", nothing)])
     with pytest.raises(ValueError, match=r"move\.up has two handlers"):
         handler_table([row, row])
@@ -154,9 +154,11 @@ def modules_of(package: str, folder: Path) -> Iterator[Any]:
 
 def sources() -> dict[str, ast.Module]:
     """The modules of screens, by their path."""
+    prefix = "tui/screens/"
     return {
-        path.relative_to(FOLDER).as_posix(): ast.parse(path.read_text())
-        for path in sorted(FOLDER.rglob("*.py"))
+        name.removeprefix(prefix): tree
+        for name, tree in source_trees().items()
+        if name.startswith(prefix)
     }
 
 
@@ -217,8 +219,8 @@ def test_screens_and_their_parts_are_small() -> None:
 def test_no_class_stands_on_a_tower() -> None:
     """Classes of ours above a class of ours, counted in the sources: nothing has to be imported."""
     bases: dict[str, list[str]] = {}
-    for path in Path(convtui.__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+    for tree in source_trees().values():
+        for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 names = [ast.unparse(base).partition("[")[0] for base in node.bases]
                 bases.setdefault(node.name, []).extend(name.rpartition(".")[2] for name in names)

@@ -64,7 +64,7 @@ async def test_the_page_of_the_debugger_is_below_its_keys(app: ConvtuiApp) -> No
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.press("question_mark")
         screen = await opened(app, pilot, "debugging")
-        assert "Play the recording" in keys(app)
+        assert "Play or pause the recording" in keys(app)
         below = screen.query_one(ManualPage)
         assert below.region.y > screen.query_one("#help-keys").region.y
         # The page's lines are those of `convtui help`, laid out for this width.
@@ -177,7 +177,7 @@ async def test_f1_in_a_dialog(tmp_path: Path) -> None:
         screen = await opened(app, pilot, "filters")
         assert "On/off" in keys(app)
         assert "Once" in keys(app)
-        assert "Pause the run" not in keys(app)
+        assert "Pause or continue the run" not in keys(app)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is dialog)
         assert screen not in app.screen_stack
@@ -220,7 +220,7 @@ async def test_your_own_keys_are_on_the_keys_page(log: Path) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         app.push_screen(HelpScreen(keymap, [actions()["run.toggle"]], "keys"))
         await opened(app, pilot, "keys")
-        row = next(line for line in manual(app).splitlines() if "Pause the run" in line)
+        row = next(line for line in manual(app).splitlines() if "Pause or continue the run" in line)
         assert row.split()[0] == "z"
 
 
@@ -232,7 +232,7 @@ async def test_a_page_that_is_missing_is_said(
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen) and manual(app))
         assert "the manual page 'debugging' is missing" in " ".join(manual(app).split())
-        assert "Play the recording" in keys(app)
+        assert "Play or pause the recording" in keys(app)
 
 
 async def test_a_small_screen(app: ConvtuiApp) -> None:

@@ -24,8 +24,8 @@ async def loaded(path: Path) -> ReplaySource:
 
 async def test_it_reads_everything(tmp_path: Path) -> None:
     replay = await loaded(write_log(tmp_path / "a.jsonl", refund()))
-    told: list[int] = []
-    forget = replay.subscribe(lambda: told.append(1))
+    counts: list[int] = []
+    forget = replay.subscribe(lambda: counts.append(1))
     assert len(replay.transcript.turns) == 7
     assert replay.progress == 1.0
     assert replay.at_end
@@ -164,11 +164,11 @@ async def test_a_log_that_stops_being_readable_is_said_and_not_loading_for_ever(
         raise OSError("the disk went away")
 
     monkeypatch.setattr(source.reader, "advance", broken)
-    told = asyncio.Event()
-    source.subscribe(told.set)
+    notified = asyncio.Event()
+    source.subscribe(notified.set)
     source.start()
     async with asyncio.timeout(5):
-        await told.wait()
+        await notified.wait()
     assert not source.loading
     assert source.findings == ["reading stopped: the disk went away"]
     source.close()

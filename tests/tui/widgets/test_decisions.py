@@ -18,7 +18,7 @@ from convtui.tui.widgets.holdbar import HoldBar
 from convtui.tui.widgets.inspector.inspector import Inspector
 from convtui.tui.widgets.inspector.tabs import DECIDING, Context, build, has_content
 from convtui.tui.widgets.statusline import Figures, figures_text
-from convtui.tui.widgets.transcript.marks import badges, extra_of, glyph, own_row_count, own_rows
+from convtui.tui.widgets.transcript.marks import badges, extras_of, glyph, own_row_count, own_rows
 from convtui.tui.widgets.transcript.session_rows import Frame
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines
@@ -37,7 +37,7 @@ ANSWER = "Order 17, the 9:40."
 REASON = "the brief does not tell the ferry from the train"
 
 
-def asked(story: Story, *, base: int | None = None, **reply: Any) -> int:
+def responder_call(story: Story, *, base: int | None = None, **reply: Any) -> int:
     """A responder's call and its reply; returns the call."""
     call = len(story.records)
     question = [{"role": "user", "content": "The assistant just said: which order?"}]
@@ -60,8 +60,8 @@ def decided(story: Story, kind: str, call: int | None = None, **more: Any) -> No
                               "followup": 2, "max_followups": 5}  # fmt: skip
     if kind == "abstain":
         fields["reason"] = REASON
-    told = {name: value for name, value in {**fields, **more}.items() if value is not None}
-    story.on("user.decided", side="responder", kind=kind, call=call, **told)
+    record = {name: value for name, value in {**fields, **more}.items() if value is not None}
+    story.on("user.decided", side="responder", kind=kind, call=call, **record)
 
 
 def opened() -> Story:
@@ -74,8 +74,8 @@ def opened() -> Story:
 
 
 def card(story: Story, *, width: int = 40) -> str:
-    found = story.transcript.turns[-1]
-    return str(build("Decision", story.detail(found), found, Context(width=width, deciding=True)))
+    turn = story.transcript.turns[-1]
+    return str(build("Decision", story.detail(turn), turn, Context(width=width, deciding=True)))
 
 
 def field(text: str, name: str) -> list[str]:
@@ -89,7 +89,7 @@ def field(text: str, name: str) -> list[str]:
 
 def test_a_decision_tells_all_about_itself() -> None:
     story = opened()
-    decided(story, "reply", asked(story))
+    decided(story, "reply", responder_call(story))
     text = card(story)
     assert field(text, "decision") == ["+ reply"]
     assert field(text, "tool") == ["responder_reply"]
@@ -106,7 +106,7 @@ def test_an_invalid_decision_says_what_is_wrong_and_shows_every_call() -> None:
     story = opened()
     late = "responder called responder_stop after a decision was already recorded"
     decided(
-        story, "error", asked(story), tool="responder_stop", valid=False, reason=late,
+        story, "error", responder_call(story), tool="responder_stop", valid=False, reason=late,
         calls=[{"tool": "responder_reply", "arguments": {"answer": ANSWER}},
                {"tool": "responder_stop", "arguments": {}, "error": late}],
     )  # fmt: skip
@@ -119,7 +119,8 @@ def test_an_invalid_decision_says_what_is_wrong_and_shows_every_call() -> None:
 
 def test_arguments_that_cannot_be_decoded_are_shown_as_written() -> None:
     story = opened()
-    decided(story, "error", asked(story), tool="responder_reply", arguments=None, valid=False,
+    call = responder_call(story)
+    decided(story, "error", call, tool="responder_reply", arguments=None, valid=False,
             raw_arguments='{"answer": "Order', reason="decode")  # fmt: skip
     assert '{"answer": "Order\n' in card(story)
     assert "they cannot be decoded" in card(story)
@@ -127,7 +128,7 @@ def test_arguments_that_cannot_be_decoded_are_shown_as_written() -> None:
 
 def test_what_counts_for_nothing_and_what_was_forced_says_so() -> None:
     story = opened()
-    decided(story, "stop", asked(story), for_record=True, brief_edited=True)
+    decided(story, "stop", responder_call(story), for_record=True, brief_edited=True)
     text = card(story)
     assert "for the record only: nothing was sent" in text
     assert field(text, "follow-up") == ["would be 2 of 5"]
@@ -142,7 +143,7 @@ def test_what_counts_for_nothing_and_what_was_forced_says_so() -> None:
 
 def test_two_decisions_stand_side_by_side_where_there_is_room() -> None:
     story = opened()
-    decided(story, "abstain", asked(story))
+    decided(story, "abstain", responder_call(story))
     decided(story, "reply", by="human", latency=None)
     wide = card(story, width=90)
     row = next(line for line in wide.splitlines() if "? abstain" in line)
@@ -159,8 +160,8 @@ def test_two_decisions_stand_side_by_side_where_there_is_room() -> None:
 
 def test_two_answers_are_compared_word_by_word() -> None:
     story = opened()
-    decided(story, "reply", asked(story))
-    decided(story, "reply", asked(story), arguments={"answer": "Order 18, the 9:40."})
+    decided(story, "reply", responder_call(story))
+    decided(story, "reply", responder_call(story), arguments={"answer": "Order 18, the 9:40."})
     text = card(story)
     assert "Order [-17-]{+18+}, the 9:40." in text
 
@@ -168,11 +169,11 @@ def test_two_answers_are_compared_word_by_word() -> None:
 def test_a_turn_without_a_decision_says_why() -> None:
     story = opened()
     story.finish("Hello", speaker="persona")
-    assert "it was said without asking it" in card(story)
+    assert "the text was sent without it" in card(story)
     story.number = 2
     story.on("turn.started", speaker="provider")
     story.finish("Which order?")
-    assert "the provider's" in card(story)
+    assert "this is a provider turn" in card(story)
 
 
 # --- beside the parent's
@@ -182,7 +183,7 @@ def branch(folder: Path, *, altered: bool = False) -> tuple[Path, Transcript]:
     """A child log in which a decision was made again, and its fold."""
     story = opened()
     story.records[0] = {"seq": 0, "t": 0.0, **header(scenario=SCENARIO)}
-    decided(story, "abstain", asked(story))
+    decided(story, "abstain", responder_call(story))
     parent = write_log(folder / "parent.jsonl", story.records, closed=False)
     last = len(story.records) - 1
     sha256, _ = digest_until(parent, last)
@@ -195,7 +196,7 @@ def branch(folder: Path, *, altered: bool = False) -> tuple[Path, Transcript]:
     child.on("turn.started", speaker="persona")
     # Where the branch begins at the decision, that is there once more, without its call.
     decided(child, "abstain", latency=None)
-    decided(child, "reply", asked(child), brief_edited=True)
+    decided(child, "reply", responder_call(child), brief_edited=True)
     path = write_log(folder / "child.jsonl", child.records, closed=False)
     fold = Transcript()
     offset = 0
@@ -224,7 +225,7 @@ async def test_a_parent_that_is_not_there_is_said(tmp_path: Path) -> None:
     detail = await records.detail(path, fold, fold.turns[0])
     records.close()
     text = str(build("Decision", detail, fold.turns[0], Context(width=90, deciding=True)))
-    assert "What was decided before cannot be shown: the parent log" in text
+    assert "The earlier decision cannot be shown: the parent log" in text
     assert "has been altered" in text
 
 
@@ -233,7 +234,7 @@ async def test_a_parent_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 def test_the_responders_conversation_up_to_a_turn() -> None:
     story = opened()
-    decided(story, "reply", asked(story))
+    decided(story, "reply", responder_call(story))
     decided(story, "stop", by="human", latency=None, reason="enough")
     first = story.transcript.turns[-1]
     context = Context(deciding=True, messages=lambda call: [{"role": "user", "content": "brief"}])
@@ -244,10 +245,8 @@ def test_the_responders_conversation_up_to_a_turn() -> None:
     story.number = 2
     story.on("turn.started", speaker="provider")
     later = story.transcript.turns[-1]
-    assert "not been asked anything yet" in str(
-        build("Responder", story.detail(later), later, context)
-    )
-    context.asked = story.detail(first)
+    assert "not been called yet" in str(build("Responder", story.detail(later), later, context))
+    context.responder_detail = story.detail(first)
     text = str(build("Responder", story.detail(later), later, context))
     assert "up to 1:1" in text
     assert " 1 user\n" in text
@@ -255,25 +254,25 @@ def test_the_responders_conversation_up_to_a_turn() -> None:
 
 def test_the_tabs_of_a_deciding_user_are_full_where_something_was_decided() -> None:
     story = opened()
-    decided(story, "reply", asked(story))
-    found = story.transcript.turns[-1]
+    decided(story, "reply", responder_call(story))
+    turn = story.transcript.turns[-1]
     context = Context(deciding=True)
     for tab in DECIDING:
-        doc = str(build(tab, story.detail(found), found, context))
-        full = has_content(tab, story.detail(found), context)
+        doc = str(build(tab, story.detail(turn), turn, context))
+        full = has_content(tab, story.detail(turn), context)
         assert full or doc.startswith("nothing here\n"), tab
-    assert has_content("Decision", story.detail(found), context)
-    assert has_content("Responder", story.detail(found), context)
-    assert "tab Decision" in str(build("Tools", story.detail(found), found, context))
+    assert has_content("Decision", story.detail(turn), context)
+    assert has_content("Responder", story.detail(turn), context)
+    assert "Decision tab" in str(build("Tools", story.detail(turn), turn, context))
 
 
 def test_the_raw_text_of_a_responders_turn_is_its_answer() -> None:
     story = opened()
-    decided(story, "reply", asked(story))
+    decided(story, "reply", responder_call(story))
     story.finish(ANSWER, speaker="persona")
-    found = story.transcript.turns[-1]
-    assert story.detail(found).raw == ANSWER
-    assert "raw differs from shown" not in [text for text, _ in badges(found)]
+    turn = story.transcript.turns[-1]
+    assert story.detail(turn).raw == ANSWER
+    assert "raw differs from shown" not in [text for text, _ in badges(turn)]
 
 
 # --- in the transcript
@@ -281,10 +280,10 @@ def test_the_raw_text_of_a_responders_turn_is_its_answer() -> None:
 
 def ended(kind: str, **more: Any) -> tuple[Turn, TurnDetail]:
     story = opened()
-    decided(story, kind, asked(story), **more)
+    decided(story, kind, responder_call(story), **more)
     story.end("abstained", "responder", reason=REASON)
-    found = story.transcript.turns[-1]
-    return found, story.detail(found)
+    turn = story.transcript.turns[-1]
+    return turn, story.detail(turn)
 
 
 @pytest.mark.parametrize(
@@ -303,27 +302,27 @@ def ended(kind: str, **more: Any) -> tuple[Turn, TurnDetail]:
 def test_how_a_responder_ended_it_is_in_plain_sight(
     kind: str, more: dict[str, Any], first: str
 ) -> None:
-    found, detail = ended(kind, **more)
-    shown = " ".join(plain(row) for row in own_rows(found, extra_of(detail), width=100))
+    turn, detail = ended(kind, **more)
+    shown = " ".join(plain(row) for row in own_rows(turn, extras_of(detail), width=100))
     assert shown.startswith(first)
     for short in (True, False):
-        for extra in (None, extra_of(detail)):
+        for extra in (None, extras_of(detail)):
             for width in (20, 40, 100):
-                rows = own_rows(found, extra, short=short, width=width)
-                assert len(rows) == own_row_count(found, short=short)
-    narrow = " ".join(plain(r) for r in own_rows(found, extra_of(detail), short=True, width=34))
+                rows = own_rows(turn, extra, short=short, width=width)
+                assert len(rows) == own_row_count(turn, short=short)
+    narrow = " ".join(plain(r) for r in own_rows(turn, extras_of(detail), short=True, width=34))
     assert narrow.startswith(first)
 
 
 def test_what_is_wrong_with_a_last_decision_is_told_once() -> None:
     story = opened()
-    decided(story, "error", asked(story), valid=False, reason="no tool was called")
+    decided(story, "error", responder_call(story), valid=False, reason="no tool was called")
     story.on("debug.held", hold=1, reason="error", stage="response", error={"message": "no tool"})
     story.on("debug.released", hold=1, choice="fail")
     story.end("failed", "responder", reason="no tool")
-    found = story.transcript.turns[-1]
-    rows = own_rows(found, extra_of(story.detail(found)), width=100)
-    assert len(rows) == own_row_count(found) == 2
+    turn = story.transcript.turns[-1]
+    rows = own_rows(turn, extras_of(story.detail(turn)), width=100)
+    assert len(rows) == own_row_count(turn) == 2
     assert " ".join(map(plain, rows)).count("no tool") == 1
 
 
@@ -334,40 +333,40 @@ def test_a_turn_that_ended_by_a_decision_has_its_sign() -> None:
 
 def test_badges_of_decisions_and_drafts() -> None:
     story = opened()
-    decided(story, "abstain", asked(story))
+    decided(story, "abstain", responder_call(story))
     decided(story, "reply", by="human", latency=None)
     story.finish(ANSWER, speaker="persona", human=True, draft="edited")
-    found = story.transcript.turns[-1]
-    words = [text for text, _ in badges(found, extra_of(story.detail(found)))]
-    assert "decision ? abstain -> + reply, by hand" in words
-    assert "human, from an edited draft" in words
+    turn = story.transcript.turns[-1]
+    texts = [text for text, _ in badges(turn, extras_of(story.detail(turn)))]
+    assert "decision ? abstain -> + reply, by hand" in texts
+    assert "human, from an edited draft" in texts
 
 
 def test_a_held_decision_waits_for_no_reply() -> None:
     story = opened()
-    call = asked(story)
+    call = responder_call(story)
     drawing = TurnLines(Geometry(80, 2, 1), Palette())
-    found = story.transcript.turns[-1]
+    turn = story.transcript.turns[-1]
 
     def drawn() -> str:
-        drawing.update(found, Frame(), None, None, None)
+        drawing.update(turn, Frame(), None, None, None)
         return "\n".join(drawing.strip(row).text for row in range(drawing.height))
 
-    assert "waits for the reply" in drawn()
+    assert "waiting for the reply" in drawn()
     decided(story, "reply", call)
     story.on("debug.held", hold=1, reason="step", stage="response")
-    assert "(nothing said yet)" in drawn()
+    assert "(no text yet)" in drawn()
     story.on("debug.released", hold=1, choice="again")
-    assert "waits for the reply" in drawn()
+    assert "waiting for the reply" in drawn()
 
 
 def test_a_draft_is_not_said_yet() -> None:
     story = opened()
-    found = story.tell("turn.started", session=1, turn=3, speaker="persona", human=True)
-    assert found is not None
-    assert ("draft, not said yet", "warning") not in badges(found)
+    turn = story.tell("turn.started", session=1, turn=3, speaker="persona", human=True)
+    assert turn is not None
+    assert ("draft, not sent yet", "warning") not in badges(turn)
     story.transcript.stream(1, 3, "Well")
-    assert ("draft, not said yet", "warning") in badges(found)
+    assert ("draft, not sent yet", "warning") in badges(turn)
 
 
 # --- the meter
@@ -380,7 +379,7 @@ def meter(turns: int = 0) -> Story:
         story.reply("And?")
         story.number += 1
         story.on("turn.started", speaker="persona")
-        decided(story, "reply", asked(story))
+        decided(story, "reply", responder_call(story))
         story.finish(ANSWER, speaker="persona")
     return story
 
@@ -399,9 +398,9 @@ def test_follow_ups_are_counted_by_session() -> None:
 
 def test_a_child_goes_on_counting() -> None:
     fold = Transcript()
-    said = [("persona", "Hello"), ("provider", "?"), ("persona", "17"), ("provider", "?")]
+    texts = [("persona", "Hello"), ("provider", "?"), ("persona", "17"), ("provider", "?")]
     turns = [{"session": 1, "turn": n, "speaker": who, "text": text}
-             for n, (who, text) in enumerate(said, 1)]  # fmt: skip
+             for n, (who, text) in enumerate(texts, 1)]  # fmt: skip
     fold.apply({"seq": 0, "type": "header", "scenario": SCENARIO})
     fold.apply({"seq": 1, "type": "history.seeded", "turns": turns, "sessions": ["a"],
                 "current": 1, "counters": {"responder": {"sent": 1}}, "messages": {}})  # fmt: skip
@@ -451,17 +450,17 @@ def test_the_meter_is_shorter_where_there_is_no_room() -> None:
 
 async def test_no_control_character_of_a_decision_reaches_the_screen() -> None:
     story = opened()
-    call = asked(story)
+    call = responder_call(story)
     decided(story, HOSTILE, call, tool=HOSTILE, valid=False, reason=HOSTILE,
             arguments={HOSTILE: HOSTILE}, followup=1, max_followups=2,
             calls=[{"tool": HOSTILE, "arguments": {HOSTILE: [1]}, "error": HOSTILE}])  # fmt: skip
     decided(story, "reply", call, arguments={"answer": HOSTILE}, tool=HOSTILE)
     story.on("user.ended", simulator=HOSTILE, reason=HOSTILE, sentinel=HOSTILE, dropped_text="x")
     story.end("abstained", "responder", reason=HOSTILE)
-    found = story.transcript.turns[-1]
-    detail = story.detail(found)
+    hostile = story.transcript.turns[-1]
+    detail = story.detail(hostile)
     view, inspector, bar = TranscriptView(), Inspector(), HoldBar()
-    view.extra_of = lambda turn: extra_of(detail)
+    view.extras_of = lambda turn: extras_of(detail)
     app = Bench(view, inspector, bar)
     async with app.run_test(size=(100, 130)) as pilot:
         view.set_transcript(story.transcript)
@@ -471,7 +470,7 @@ async def test_no_control_character_of_a_decision_reaches_the_screen() -> None:
         bar.show(hold, {"go": "x"}, [("A", "edit")])
         context = Context(deciding=True, messages=lambda call: [{"role": HOSTILE}])
         for tab in DECIDING:
-            inspector.show(detail, found, context)
+            inspector.show(detail, hostile, context)
             inspector.tab = tab
             await pilot.pause()
             for widget in (view, inspector.pane):

@@ -35,7 +35,7 @@ def test_many_at_once() -> None:
     assert heights.total == 1900 * 3 + sum(range(100))
     assert heights.next_estimate() == 0
     assert heights.next_estimate(500) == 600
-    heights.forget()
+    heights.invalidate()
     assert heights.next_estimate(500) == 500
 
 

@@ -21,7 +21,7 @@ from convtui.tui.drawing.palette import DARK, Palette, plain
 from convtui.tui.sources.budget import Limit
 from convtui.tui.widgets.inspector.inspector import Inspector, TabBar
 from convtui.tui.widgets.inspector.repro import repro
-from convtui.tui.widgets.inspector.tabs import TABS, Context, build, has_content, placing
+from convtui.tui.widgets.inspector.tabs import TABS, Context, build, has_content, match_position
 from convtui.tui.widgets.statusline import (
     Figures,
     Status,
@@ -31,7 +31,7 @@ from convtui.tui.widgets.statusline import (
     title_spans,
 )
 from convtui.tui.widgets.text_pane import Document, TextPane
-from convtui.tui.widgets.transcript.marks import extra_of
+from convtui.tui.widgets.transcript.marks import extras_of
 from convtui.tui.widgets.transcript.outline import Outline, seconds
 from convtui.tui.widgets.transcript.summaries import Summary
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
@@ -157,8 +157,8 @@ async def test_a_pane_is_copied_without_soft_ends() -> None:
     async with app.run_test(size=(20, 16)) as pilot:
         pane.show(Document().text("one two three four five six seven\neight", indent=2))
         await pilot.pause()
-        found = pane.get_selection(Selection(Offset(0, 0), Offset(40, 9)))
-        assert found == ("one two three four five six seven\neight", "\n")
+        selected = pane.get_selection(Selection(Offset(0, 0), Offset(40, 9)))
+        assert selected == ("one two three four five six seven\neight", "\n")
 
 
 def test_pieces_join_to_the_text() -> None:
@@ -185,7 +185,7 @@ def test_every_tab_of_every_turn() -> None:
             assert doc.strip()
             if not has_content(tab, detail, context):
                 assert doc.startswith("nothing here\n"), tab
-        assert "being read" in str(build("Raw", None, turn, context))
+        assert "Reading the records" in str(build("Raw", None, turn, context))
         empty = TurnDetail(1, 1, "persona", [])
         assert "no records" in str(build("Raw", empty, turn, context))
 
@@ -194,14 +194,14 @@ def test_stages_in_words() -> None:
     story = ferry()
     discarded = story.transcript.turns[6]
     doc = str(build("Stages", story.detail(discarded), discarded, Context()))
-    for words in (
+    for expected in (
         "request",
         "1 message",
         "512 ms, 88 tok, first token 210 ms",
         "[[ERROR]] 0-9 inside a sentence",
         "dropped by should_discard_response, then skip",
     ):
-        assert words in doc, words
+        assert expected in doc, expected
     held = story.transcript.turns[8]
     doc = str(build("Stages", story.detail(held), held, Context(hold=story.transcript.hold)))
     assert "> post_process" in doc
@@ -209,7 +209,7 @@ def test_stages_in_words() -> None:
     tools = story.transcript.turns[3]
     doc = str(build("Stages", story.detail(tools), tools, Context()))
     assert "1 call, 1 failed" in doc
-    assert "retry 1: 429, again after 700 ms" in doc
+    assert "retry 1: 429, retried after 700 ms" in doc
 
 
 def test_attempts_and_revisions() -> None:
@@ -238,7 +238,7 @@ def test_attempts_and_revisions() -> None:
     ],
 )
 def test_where_a_match_stands(raw: str, start: int, end: int, where: str) -> None:
-    assert placing(raw, start, end) == where
+    assert match_position(raw, start, end) == where
 
 
 def test_unknown_figures_are_never_zero() -> None:
@@ -265,15 +265,15 @@ def test_the_wire_tab_is_tolerant() -> None:
         "duration": 0.2,
     }
     doc = str(build("Wire", story.detail(turn), turn, Context(wire=[exchange, {}])))
-    for words in (
+    for expected in (
         "POST 500",
         "Authorization: [redacted]",
         "x-id: 7",
         "boom",
         '"a": 1',
-        "? no answer",
+        "? no response",
     ):
-        assert words in doc, words
+        assert expected in doc, expected
 
 
 def test_repros_run_and_hold_no_key() -> None:
@@ -293,11 +293,11 @@ def test_repros_run_and_hold_no_key() -> None:
     literal = next(n.value for n in tree.body if isinstance(n, ast.Assign))
     assert ast.literal_eval(literal) == messages
     line = repro("curl", request, messages)
-    words = shlex.split(line.replace("\\\n", " "))
-    assert words[:3] == ["curl", "-sS", "http://127.0.0.1:8000/v1/chat/completions"]
-    assert "Authorization: Bearer $OPENAI_API_KEY" in words
+    arguments = shlex.split(line.replace("\\\n", " "))
+    assert arguments[:3] == ["curl", "-sS", "http://127.0.0.1:8000/v1/chat/completions"]
+    assert "Authorization: Bearer $OPENAI_API_KEY" in arguments
     assert "sk-abc" not in line
-    body = __import__("json").loads(words[words.index("-d") + 1])
+    body = __import__("json").loads(arguments[arguments.index("-d") + 1])
     assert body == {"model": "gpt-4o", "messages": messages, "temperature": 0.2}
 
 
@@ -313,12 +313,12 @@ def test_repros_hold_nothing_invisible() -> None:
         assert not FORBIDDEN.search(snippet.replace("\n", ""))
     assignment = next(n.value for n in ast.parse(code).body if isinstance(n, ast.Assign))
     assert ast.literal_eval(assignment) == messages
-    words = shlex.split(line.replace("\\\n", " "))
-    body = __import__("json").loads(words[words.index("-d") + 1])
+    arguments = shlex.split(line.replace("\\\n", " "))
+    body = __import__("json").loads(arguments[arguments.index("-d") + 1])
     assert body["messages"] == messages
     assert body["stop"] == [HOSTILE]
     # As an HTTP client sends it, whichever library that is.
-    sent = unquote_to_bytes(words[2].removesuffix("/chat/completions"))
+    sent = unquote_to_bytes(arguments[2].removesuffix("/chat/completions"))
     assert sent.decode("utf-8", "surrogatepass") == url
 
 
@@ -342,13 +342,8 @@ async def test_the_inspector_changes_tabs() -> None:
         inspector.show_tab(99)
         assert inspector.tab == "Raw"
         assert "raw reply" in inspector.copy_text()
-        assert inspector.title == "inspector: 1:2"
         await pilot.click(inspector.query_one(TabBar), offset=(1, 0))
         assert inspector.tab == "Stages"
-        assert "litellm.completion" in inspector.repro("python")
-        inspector.show(None, turn)
-        with pytest.raises(ValueError, match="no model"):
-            inspector.repro("curl")
 
 
 # --- status line
@@ -358,7 +353,7 @@ async def test_the_inspector_changes_tabs() -> None:
     ("status", "word", "beside"),
     [
         (Status("running"), "RUNNING", ""),
-        (Status("pausing"), "PAUSING", "waits for the call"),
+        (Status("pausing"), "PAUSING", "waiting for the call"),
         (
             Status("held", address="2:7", stage="post_process", reason="step"),
             "HELD at 2:7 post_process (step)",
@@ -469,7 +464,7 @@ async def test_no_control_character_reaches_a_strip() -> None:
         view.set_transcript(story.transcript)
         outline.set_transcript(story.transcript)
         outline.set_origin(HOSTILE, HOSTILE, "warning")
-        view.extra_of = lambda turn: extra_of(story.detail(turn))
+        view.extras_of = lambda turn: extras_of(story.detail(turn))
         view.summaries = [Summary(0, 1, HOSTILE, HOSTILE)]
         await pilot.pause()
         check()

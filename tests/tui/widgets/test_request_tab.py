@@ -38,11 +38,13 @@ def test_what_the_simulator_was_given_and_what_it_gave_back() -> None:
     assert "got it" in came
     assert "Thanks. <END>\n" in came
     assert "sentinel       <end>" in came
-    assert "dropped text stood beside it and was not said\nThanks.\n" in came
+    assert "dropped text next to it, not sent\nThanks.\n" in came
     doc = build("Request", story.detail(story.transcript.turns[-1]), story.transcript.turns[-1],
                 Context(messages=lambda call: GIVEN))  # fmt: skip
-    lit = [piece for piece in doc.pieces if any(role == "mark:signal" for *_, role in piece.marks)]
-    assert [piece.text[start:end] for piece in lit for start, end, _ in piece.marks] == ["<END>"]
+    marked = [
+        piece for piece in doc.pieces if any(role == "mark:signal" for *_, role in piece.marks)
+    ]
+    assert [piece.text[start:end] for piece in marked for start, end, _ in piece.marks] == ["<END>"]
 
 
 def test_a_sentinel_that_stood_alone_dropped_nothing() -> None:
@@ -50,13 +52,13 @@ def test_a_sentinel_that_stood_alone_dropped_nothing() -> None:
     call = story.open("persona")
     story.on("llm.response", side="persona", call=call, raw="<end>", usage={})
     story.on("user.ended", simulator="llm", reason="done", sentinel="<end>")
-    assert "no text was dropped" in tab(story)
+    assert "no text dropped" in tab(story)
 
 
 @pytest.mark.parametrize(
     ("simulator", "why"),
-    [("scripted", "the persona is scripted"), ("demo", "demo user"), ("responder", "opens with"),
-     ("llm", "written down beforehand")],
+    [("scripted", "in the persona's script"), ("demo", "demo user"), ("responder", "opens with"),
+     ("llm", "the text was given")],
 )  # fmt: skip
 def test_a_turn_without_a_call_says_that_no_model_was_asked(simulator: str, why: str) -> None:
     story = begun()
@@ -64,7 +66,7 @@ def test_a_turn_without_a_call_says_that_no_model_was_asked(simulator: str, why:
     story.on("turn.started", speaker="persona")
     story.finish("Hello", speaker="persona")
     text = tab(story, simulator)
-    assert text.startswith("nothing here\nNo model was asked: ")
+    assert text.startswith("nothing here\nNo model was called: ")
     assert why in text
 
 
@@ -73,7 +75,7 @@ def test_a_human_turn_says_so() -> None:
     story.number = 1
     story.on("turn.started", speaker="persona", human=True)
     story.finish("Hello", speaker="persona", human=True)
-    assert "No model was asked: a human spoke." in tab(story)
+    assert "No model was called: a human spoke." in tab(story)
 
 
 def test_a_script_that_is_over_tells_how_it_ended() -> None:
@@ -82,18 +84,18 @@ def test_a_script_that_is_over_tells_how_it_ended() -> None:
     story.on("turn.started", speaker="persona")
     story.on("user.ended", simulator="scripted", reason="the script is over")
     text = tab(story, "scripted")
-    assert "the persona is scripted" in text
+    assert "in the persona's script" in text
     assert "reason         the script is over" in text
 
 
 def test_a_call_that_failed_and_one_that_is_on_its_way() -> None:
     story = begun()
     call = story.open("persona")
-    assert f"reply to {call}  is on its way" in tab(story)
+    assert f"reply to {call}  in progress" in tab(story)
     story.on("llm.failed", side="persona", call=call, error={"message": "503 gone"}, partial="We")
     text = tab(story)
     assert "! 503 gone" in text
-    assert "what had arrived\nWe\n" in text
+    assert "received so far\nWe\n" in text
 
 
 def test_what_a_decision_was_asked_with() -> None:
@@ -110,20 +112,20 @@ def test_what_a_decision_was_asked_with() -> None:
     text = tab(story, "responder")
     assert "tools          responder_reply, responder_stop" in text
     assert "calls responder_stop\n{}\n" in text
-    assert "the call failed after this had arrived: the connection was closed" in text
+    assert "the call failed after receiving this: the connection was closed" in text
 
 
 def test_a_cancelled_call_is_not_on_its_way() -> None:
     story = begun()
     call = story.open("persona")
     story.on("turn.cancelled", partial="We c", reason="cancelled by hand")
-    assert f"reply to {call}  was cancelled by hand\nWe c\n" in tab(story)
+    assert f"reply to {call}  cancelled by hand\nWe c\n" in tab(story)
     turn = story.transcript.turns[-1]
     stages = str(build("Stages", story.detail(turn), turn, Context()))
     assert "on its way" not in stages
     assert "cancelled by hand" in stages
     again = story.open("persona")
-    assert f"reply to {again}  is on its way" in str(
+    assert f"reply to {again}  in progress" in str(
         build("Request", story.detail(story.transcript.turns[-1]), story.transcript.turns[-1],
               Context())
     )  # fmt: skip

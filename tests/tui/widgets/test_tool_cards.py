@@ -16,11 +16,11 @@ from convtui.tui.drawing.palette import Palette, plain
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.sources.replay import ReplaySource
 from convtui.tui.widgets.inspector.tabs import Context, build, has_content
-from convtui.tui.widgets.transcript.marks import extra_of
+from convtui.tui.widgets.transcript.marks import extras_of
 from convtui.tui.widgets.transcript.session_rows import Frame
-from convtui.tui.widgets.transcript.tool_marks import MOST, short_arguments, tool_rows
+from convtui.tui.widgets.transcript.tool_marks import MAX_CALLS, short_arguments, tool_rows
 from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines
-from tests.log.test_tool_uses import told
+from tests.log.test_tool_uses import eventful_story
 from tests.tui.harness.sample import header, turn, until, write_log
 from tests.tui.harness.sources import Story
 
@@ -31,12 +31,12 @@ def rows(story: Story, width: int = 100, *, running: bool = False) -> list[str]:
 
 
 def card(story: Story, **context: Any) -> str:
-    found = story.transcript.turns[0]
-    return str(build("Tools", story.detail(found), found, Context(**context)))
+    turn = story.transcript.turns[0]
+    return str(build("Tools", story.detail(turn), turn, Context(**context)))
 
 
 def test_a_row_for_each_call_says_how_it_went() -> None:
-    assert rows(told(), running=True) == [
+    assert rows(eventful_story(), running=True) == [
         "tools round 1 of 64, 3 calls",
         "x pay(amount: 5)  denied by hand: too much",
         "+ look()  ok 2.0 s, result edited by hand, truncated, 1,000,000 characters in all",
@@ -44,7 +44,7 @@ def test_a_row_for_each_call_says_how_it_went() -> None:
         "tools round 2 of 64, 1 call",
         "~ look()  running",
     ]
-    assert rows(told())[-1] == "~ look()  no result on record"
+    assert rows(eventful_story())[-1] == "~ look()  no result on record"
 
 
 def test_the_outcome_has_room_before_the_arguments() -> None:
@@ -61,18 +61,18 @@ def test_the_outcome_has_room_before_the_arguments() -> None:
 def test_many_calls_are_not_all_listed() -> None:
     uses = [ToolUse(str(n), "t") for n in range(500)]
     shown = [plain(row) for row in tool_rows(uses, 80, running=True)]
-    assert len(shown) == MOST + 2
-    assert shown[-1] == f"… {500 - MOST} more calls: the Tools tab has them"
+    assert len(shown) == MAX_CALLS + 2
+    assert shown[-1] == f"… {500 - MAX_CALLS} more calls in the Tools tab"
 
 
 def test_how_many_rows_there_are_does_not_depend_on_the_width() -> None:
-    story = told()
-    found = story.transcript.turns[0]
-    extra = extra_of(story.detail(found))
+    story = eventful_story()
+    turn = story.transcript.turns[0]
+    extra = extras_of(story.detail(turn))
     seen = set()
     for width in (30, 60, 120):
         lines = TurnLines(Geometry(width, 2, 0), Palette())
-        lines.update(found, Frame(), extra, None, None)
+        lines.update(turn, Frame(), extra, None, None)
         shown = "\n".join(lines.strip(row).text for row in range(lines.height))
         assert "x pay(" in shown and "tool call" not in shown
         seen.add(len(rows(story, width)))
@@ -87,14 +87,14 @@ def test_arguments_in_short_are_one_harmless_line() -> None:
 
 
 def test_a_card_tells_who_decided_and_what_was_changed() -> None:
-    text = card(told())
+    text = card(eventful_story())
     assert "round 1 of 64  3 calls" in text and "round 2 of 64  1 call" in text
     assert "x pay  denied by hand" in text and "too much" in text
     assert "approved       by a human" in text
     assert 'arguments of the model\n{\n  "amount": 7\n}' in text
     assert 'arguments, edited by hand\n{\n  "amount": 1\n}' in text
-    assert "truncated: the model was given 50 of 1,000,000 characters" in text
-    assert "result, edited by hand: the model was given this\ny" in text
+    assert "truncated: the model received 50 of 1,000,000 characters" in text
+    assert "result, edited by hand: sent to the model\ny" in text
     assert "duration       500 ms" in text
     assert text.index("denied by hand") < text.index("+ look") < text.index("+ pay")
 
@@ -120,7 +120,7 @@ def test_an_error_has_its_kind_message_and_detail() -> None:
     text = card(story)
     assert "error          bad_arguments" in text
     assert "says           no JSON" in text and "at line 1" in text
-    assert "no JSON object: as they were written\n{oops" in text
+    assert "not a JSON object, shown as written\n{oops" in text
 
 
 def test_what_is_held_is_a_card_before_it_runs() -> None:
@@ -128,11 +128,11 @@ def test_what_is_held_is_a_card_before_it_runs() -> None:
     story.begin()
     story.open("provider")
     hold = {"drafts": [{"field": "c1", "tool": "pay", "text": '{"a": 1}', "round": 1}]}
-    found = story.transcript.turns[0]
-    detail, context = story.detail(found), Context(hold=hold)
+    turn = story.transcript.turns[0]
+    detail, context = story.detail(turn), Context(hold=hold)
     assert has_content("Tools", detail, context)
-    text = str(build("Tools", detail, found, context))
-    assert "> pay  waits for you" in text and "not yet" in text and '"a": 1' in text
+    text = str(build("Tools", detail, turn, context))
+    assert "> pay  waiting for you" in text and "not yet" in text and '"a": 1' in text
 
 
 WHOLE = "line of a long result\n" * 5000
@@ -171,7 +171,7 @@ async def shown_whole(folder: Path, *, kept: bool) -> tuple[str, str, str]:
         screen.inspector.tab = "Tools"
         await until(pilot, lambda: "truncated" in screen.inspector.copy_text())
         seen = [screen.inspector.copy_text()]
-        for word in ("in full, " if kept else "not kept", "the model was given 100 of"):
+        for word in ("in full, " if kept else "not kept", "the model received 100 of"):
             screen.perform("inspector.whole")
             await until(pilot, partial(has, screen, word))
             seen.append(screen.inspector.copy_text())
@@ -180,15 +180,15 @@ async def shown_whole(folder: Path, *, kept: bool) -> tuple[str, str, str]:
 
 async def test_a_cut_result_is_shown_in_full_on_demand(tmp_path: Path) -> None:
     before, whole, after = await shown_whole(tmp_path, kept=True)
-    assert "shows what was cut in full" in before and before.count("long result") < 10
+    assert "shows cut results in full" in before and before.count("long result") < 10
     assert whole.count("line of a long result") == 5000
-    assert f"in full, {len(WHOLE):,} characters; the model was given 100" in whole
+    assert f"in full, {len(WHOLE):,} characters; the model received 100" in whole
     assert after == before
 
 
 async def test_a_whole_result_that_is_gone_is_said(tmp_path: Path) -> None:
     _, gone, _ = await shown_whole(tmp_path, kept=False)
-    assert "truncated; the whole result was not kept" in gone
+    assert "truncated; the full result was not kept" in gone
 
 
 @pytest.mark.parametrize(

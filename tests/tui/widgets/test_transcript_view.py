@@ -17,7 +17,7 @@ from convtui.tui.drawing.palette import Palette, plain
 from convtui.tui.widgets.transcript.marks import (
     TurnExtras,
     badges,
-    extra_of,
+    extras_of,
     glyph,
     own_row_count,
     own_rows,
@@ -84,7 +84,7 @@ def consistent(view: TranscriptView) -> None:
 async def test_everything_is_said_in_words(size: tuple[int, int]) -> None:
     story = ferry()
     app = Stage(story.transcript)
-    app.view.extra_of = lambda turn: extra_of(story.detail(turn))
+    app.view.extras_of = lambda turn: extras_of(story.detail(turn))
     async with app.run_test(size=size) as pilot:
         view = app.view
         await settled(pilot, view)
@@ -95,7 +95,7 @@ async def test_everything_is_said_in_words(size: tuple[int, int]) -> None:
             await pilot.pause()
             seen += "\n".join(screen(view)) + "\n"
         flat = " ".join(seen.split())
-        for words in (
+        for expected in (
             "raw differs",
             "! tool find_trip(",
             "failed",
@@ -109,7 +109,7 @@ async def test_everything_is_said_in_words(size: tuple[int, int]) -> None:
             "session 2",
             "ended: early_termination",
         ):
-            assert words in flat, words
+            assert expected in flat, expected
         assert re.search(r"x +3 provider", flat)
         assert re.search(r"> +5 provider", flat)
 
@@ -119,7 +119,7 @@ def test_measured_heights_are_the_drawn_ones() -> None:
     for width in (30, 44, 60, 100):
         geometry = Geometry(width, 2, 1)
         for turn in story.transcript.turns:
-            for extra in (None, extra_of(story.detail(turn))):
+            for extra in (None, extras_of(story.detail(turn))):
                 lines = TurnLines(geometry, Palette())
                 lines.update(turn, Frame(), extra, None, None)
                 if turn.status != "open" and not (extra and extra.uses):
@@ -160,8 +160,8 @@ def test_badges_cover_every_flag() -> None:
     silent |= Flag.INTERIM  # lines before the text say it
     for flag in Flag:
         turn.flags = flag
-        told = bool(badges(turn)) or bool(own_rows(turn))
-        assert told or flag & silent, flag
+        shown = bool(badges(turn)) or bool(own_rows(turn))
+        assert shown or flag & silent, flag
     turn.flags = Flag.DECISION
     assert plain(badges(turn, TurnExtras(decision="responder_reply answer=yes"))) == (
         "decision responder_reply answer=yes"
@@ -286,7 +286,7 @@ async def test_a_limit_hides_what_comes_after() -> None:
     async with app.run_test(size=(80, 60)) as pilot:
         view = app.view
         await settled(pilot, view)
-        view.limit = 3
+        view.set_limit(3)
         text = "\n".join(screen(view))
         assert "ended: early_termination" in text
         assert "Welcome back" not in text
@@ -296,8 +296,8 @@ async def test_a_limit_hides_what_comes_after() -> None:
         view.set_limit(3, early)
         text = "\n".join(screen(view))
         assert "ended" not in text
-        assert "waits for the reply" in text
-        view.limit = None
+        assert "waiting for the reply" in text
+        view.set_limit(None)
         await pilot.pause()
         assert "Welcome back" in "\n".join(screen(view))
         consistent(view)
@@ -305,11 +305,11 @@ async def test_a_limit_hides_what_comes_after() -> None:
 
 async def test_raw_texts_are_asked_for_what_is_seen_only() -> None:
     app = Stage(many(2_000))
-    asked: set[int] = set()
+    requested: set[int] = set()
 
     def text_of(turn: object, mode: str) -> str:
         index = app.view.transcript.turns.index(turn)  # type: ignore[arg-type]
-        asked.add(index)
+        requested.add(index)
         return f"{mode} of {index} " * 30
 
     app.view.text_of = text_of
@@ -319,7 +319,7 @@ async def test_raw_texts_are_asked_for_what_is_seen_only() -> None:
         view.mode = "raw"
         await pilot.pause()
         assert "raw of 1999" in " ".join(screen(view))
-        assert len(asked) < 60
+        assert len(requested) < 60
         view.go_to(1_000)
         await pilot.pause()
         assert "raw of 1000" in " ".join(screen(view))
@@ -358,7 +358,7 @@ async def test_streaming_draws_the_tail() -> None:
     async with app.run_test(size=(60, 16)) as pilot:
         view = app.view
         await settled(pilot, view)
-        assert "waits for the reply" in " ".join(screen(view))
+        assert "waiting for the reply" in " ".join(screen(view))
         for number in range(400):
             story.transcript.stream(1, 1, f"token{number} ")
             if number % 20 == 0:
@@ -380,7 +380,7 @@ async def test_a_huge_line_is_cut_and_says_so() -> None:
     app = Stage(story.transcript)
     async with app.run_test(size=(60, 16)) as pilot:
         await settled(pilot, app.view)
-        assert any("more characters: the inspector" in line for line in screen(app.view))
+        assert any("more characters in the inspector" in line for line in screen(app.view))
 
 
 async def test_clicks_select_and_open() -> None:
@@ -411,10 +411,10 @@ async def test_copying() -> None:
         assert "session 2 · coaching" in whole
         start = view.heights.start(1)
         chosen = Selection(Offset(0, start), Offset(60, start + 2))
-        found = view.get_selection(chosen)
-        assert found is not None
-        assert found[0].startswith("I am sorry to hear that. Which trip was it, and when were")
-        assert "\n" not in found[0]
+        selected = view.get_selection(chosen)
+        assert selected is not None
+        assert selected[0].startswith("I am sorry to hear that. Which trip was it, and when were")
+        assert "\n" not in selected[0]
         everything = view.get_selection(Selection(None, None))
         assert everything == (whole, "\n")
         app.screen.selections = {view: chosen}

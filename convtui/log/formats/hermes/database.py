@@ -177,7 +177,7 @@ class Database:
         """Every session by its id, the newest first. Raises `FileError`."""
         if self._sessions is not None:
             return self._sessions
-        found: dict[str, Session] = {}
+        sessions: dict[str, Session] = {}
         order = "started_at DESC, rowid" if "started_at" in self._tables["sessions"] else "rowid"
         try:
             counts = dict(
@@ -188,24 +188,24 @@ class Database:
             rows = self._connection.execute(f"SELECT * FROM sessions ORDER BY {order}")
             for row in self._rows(rows):
                 id_ = str(row.get("id") or "")
-                if not id_ or id_ in found:
+                if not id_ or id_ in sessions:
                     message = "a session without an id of its own"
                     self.damage.append(Finding(self.path, message, code="no_id"))
                     continue
-                found[id_] = self._session(id_, row, counts.get(id_, 0))
+                sessions[id_] = self._session(id_, row, counts.get(id_, 0))
         except SQLITE_ERRORS as error:
             raise FileError(
                 f"{self.path}: cannot be read as a database: {text_of(error)}"
             ) from error
-        link(found)
-        self._sessions = found
-        return found
+        link(sessions)
+        self._sessions = sessions
+        return sessions
 
     def _session(self, id_: str, row: dict[str, Any], count: int) -> Session:
         prompt = row.get("system_prompt")
-        told: dict[str, Any] = {"schema_version": self.schema}
+        about_file: dict[str, Any] = {"schema_version": self.schema}
         if not row.get("title"):
-            told["preview"] = self._preview(id_)
+            about_file["preview"] = self._preview(id_)
         return Session(
             id_,
             columns_of(row, without=("system_prompt",)),
@@ -213,7 +213,7 @@ class Database:
             self.path,
             {"system": {"content": prompt}} if prompt else {},
             count=count,
-            told=told,
+            about_file=about_file,
         )
 
     def _preview(self, session: str) -> str:
@@ -290,11 +290,11 @@ def _has(path: Path) -> bool:
 
 
 def _stamp(*paths: Path) -> tuple[Any, ...]:
-    found: list[Any] = []
+    stamps: list[Any] = []
     for path in paths:
         try:
             stat = path.stat()
-            found.append((stat.st_size, stat.st_mtime_ns))
+            stamps.append((stat.st_size, stat.st_mtime_ns))
         except OSError:
-            found.append(None)
-    return tuple(found)
+            stamps.append(None)
+    return tuple(stamps)

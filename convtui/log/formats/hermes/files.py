@@ -77,10 +77,10 @@ def _first_object(path: Path) -> dict[str, Any] | None:
         return None
     head = head_of(path, 1 << 22)
     try:
-        found = json.loads(head.split("\n", 1)[0])
+        first = json.loads(head.split("\n", 1)[0])
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return first if isinstance(first, dict) else None
 
 
 class Export:
@@ -110,11 +110,11 @@ class Export:
         """Every session by its id. Of two with one id the first counts. Raises `FileError`."""
         if self._sessions is not None:
             return self._sessions
-        found: dict[str, Session] = {}
+        sessions: dict[str, Session] = {}
         for line in lines(self.path):
             values, findings = values_in(line, self.path)
             self.damage += findings
-            for place, value in enumerate(values):
+            for index, value in enumerate(values):
                 where = f"{self.path}: line {line.number}"
                 try:
                     data = _session_in(value, where)
@@ -122,19 +122,19 @@ class Export:
                     self.damage.append(finding_of(error, self.path, line.number))
                     continue
                 id_ = data.get("id")
-                if not isinstance(id_, str) or not id_ or id_ in found:
+                if not isinstance(id_, str) or not id_ or id_ in sessions:
                     message = "a session without an id of its own"
                     self.damage.append(Finding(self.path, message, line.number, "no_id"))
                     continue
-                found[id_] = self._session(id_, data, _Session(self.path, line.offset, place))
-        if not found and not self.damage:
+                sessions[id_] = self._session(id_, data, _Session(self.path, line.offset, index))
+        if not sessions and not self.damage:
             raise FileError(f"{self.path}: there is no session in it")
-        link(found)
-        self._sessions = found
-        return found
+        link(sessions)
+        self._sessions = sessions
+        return sessions
 
     def _session(self, id_: str, data: dict[str, Any], messages: _Session) -> Session:
-        told = {} if data.get("title") else {"preview": preview(data["messages"])}
+        about_file = {} if data.get("title") else {"preview": preview(data["messages"])}
         return Session(
             id_,
             columns_of(data, without=_APART),
@@ -142,7 +142,7 @@ class Export:
             self.path,
             kept_of(data),
             count=len(data["messages"]),
-            told=told,
+            about_file=about_file,
         )
 
 
@@ -152,7 +152,7 @@ class _Session:
 
     path: Path
     offset: int
-    place: int
+    index: int
     """Which of the values of the line it is."""
 
     def __call__(self) -> Iterator[Message | Finding]:
@@ -163,10 +163,10 @@ class _Session:
             raise FileError(f"{self.path}: cannot be read: {error.strerror}") from error
         line = next(lines(self.path, file), None)
         values, _ = values_in(line, self.path) if line is not None else ([], [])
-        if self.place >= len(values):
+        if self.index >= len(values):
             raise FileError(f"{self.path}: was written while it was read: import it again")
         for number, message in enumerate(
-            _session_in(values[self.place], str(self.path))["messages"]
+            _session_in(values[self.index], str(self.path))["messages"]
         ):
             yield message_of(message, f"messages[{number}]")
 
@@ -198,18 +198,20 @@ def cli_log(path: Path) -> Session:
     return Session(
         id_ if isinstance(id_, str) and id_ else path.stem,
         columns,
-        lambda: [message_of(each, f"messages[{place}]") for place, each in enumerate(messages)],
+        lambda: [
+            message_of(message, f"messages[{number}]") for number, message in enumerate(messages)
+        ],
         path,
         kept_of(data),
         count=len(messages),
-        told={"preview": preview(messages)},
+        about_file={"preview": preview(messages)},
     )
 
 
 def gateway_log(path: Path) -> Session:
     """The session of a log of the gateway: it is named as its file is."""
-    told = _Gateway(path)
-    times = (None if isinstance(message, Finding) else message.at for message in told())
+    messages = _Gateway(path)
+    times = (None if isinstance(message, Finding) else message.at for message in messages())
     first = next((at for at in times if at is not None), None)
     columns: dict[str, Any] = {} if first is None else {"started_at": first}
     meta = _first_object(path) or {}
@@ -219,7 +221,7 @@ def gateway_log(path: Path) -> Session:
             for name, value in columns_of(meta, without=_APART).items()
             if name in ("model", "platform", "source")
         }
-    return Session(path.stem, columns, told, path)
+    return Session(path.stem, columns, messages, path)
 
 
 @dataclass(slots=True, frozen=True)
@@ -237,12 +239,12 @@ class _Gateway:
 
 def kept_of(data: dict[str, Any]) -> dict[str, Any]:
     """What is put at the beginning of a session, by the name of an event."""
-    found: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
     if data.get("system_prompt"):
-        found["system"] = {"content": data["system_prompt"]}
+        kept["system"] = {"content": data["system_prompt"]}
     if data.get("tools"):
-        found["tools"] = {"tools": data["tools"]}
-    return found
+        kept["tools"] = {"tools": data["tools"]}
+    return kept
 
 
 def preview(messages: list[Any]) -> str:

@@ -43,9 +43,9 @@ def _is_file(path: Path) -> bool:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for place in (folder, folder / "sessions"):
-        if place.is_dir():
-            yield from sorted(p for p in place.glob("*.json*") if p.is_file())
+    for home in (folder, folder / "sessions"):
+        if home.is_dir():
+            yield from sorted(p for p in home.glob("*.json*") if p.is_file())
 
 
 def unsure(path: Path) -> str:
@@ -120,8 +120,8 @@ def source(path: Path) -> Source:
     if path.is_dir():
         if (path / DATABASE).is_file():
             return Database(path / DATABASE)
-        found = [(file, _reader(file)) for file in _files(path)]
-        files = [(file, read) for file, read in found if read is not None]
+        readers = [(file, _reader(file)) for file in _files(path)]
+        files = [(file, read) for file, read in readers if read is not None]
         if all(read is _in_empty for _, read in files):
             raise FileError(f"{path}: no sessions of hermes in this folder")
         return Sessions(files)
@@ -154,11 +154,11 @@ def _reader(path: Path) -> Reader | None:
 
 def read(path: Path) -> Iterator[Imported]:
     """Every session, parents before their children. Raises `FileError`."""
-    found = source(path)
+    opened = source(path)
     try:
-        yield from found.read()
+        yield from opened.read()
     finally:
-        found.close()
+        opened.close()
 
 
 FORMAT = Format(

@@ -78,50 +78,50 @@ class Message:
 
     def digest(self) -> bytes:
         """What makes it the message that it is, wherever it is written down."""
-        said = [
+        parts = [
             self.role, self.raw or self.text, self.content, self.calls, self.call_id, self.name,
             self.reasoning, self.finish, self.active, self.at,
         ]  # fmt: skip
-        return json.dumps(said, sort_keys=True).encode()
+        return json.dumps(parts, sort_keys=True).encode()
 
 
 def message_of(data: Any, address: str, line: int | None = None) -> Message:
     """A message of any of the files; `data` is what stands there."""
     if not isinstance(data, Mapping):
-        found = Message("", "", address, line, content=plain(data))
-        found.problems.append(f"{address}: is no message, but {kind_of(data)}")
-        return found
+        message = Message("", "", address, line, content=plain(data))
+        message.problems.append(f"{address}: is no message, but {kind_of(data)}")
+        return message
     fields = {str(key): plain(value) for key, value in data.items() if value is not None}
-    found = Message(as_text(fields.get("role")), "", address, line, id=fields.get("id"))
-    if not found.role and "role" in fields:
-        found.problems.append(f"{address}: role must be text, not {kind_of(fields['role'])}")
-        found.more["role"] = fields["role"]
+    message = Message(as_text(fields.get("role")), "", address, line, id=fields.get("id"))
+    if not message.role and "role" in fields:
+        message.problems.append(f"{address}: role must be text, not {kind_of(fields['role'])}")
+        message.more["role"] = fields["role"]
     content = _content(fields.get("content"))
     if isinstance(content, str):
-        found.text = content
+        message.text = content
     elif content is not None:
-        found.text, found.content = text_of(content), content
+        message.text, message.content = text_of(content), content
         if not isinstance(content, (list, dict)):
-            found.problems.append(f"{address}: content must be text, not {kind_of(content)}")
-    found.calls = _calls(fields.get("tool_calls"), found)
-    found.call_id = as_text(fields.get("tool_call_id"))
-    found.name = as_text(fields.get("tool_name") or fields.get("name"))
-    found.at = _time(fields.get("timestamp"))
-    found.finish = as_text(fields.get("finish_reason")) or None
+            message.problems.append(f"{address}: content must be text, not {kind_of(content)}")
+    message.calls = _calls(fields.get("tool_calls"), message)
+    message.call_id = as_text(fields.get("tool_call_id"))
+    message.name = as_text(fields.get("tool_name") or fields.get("name"))
+    message.at = _time(fields.get("timestamp"))
+    message.finish = as_text(fields.get("finish_reason")) or None
     for name in _DECODED:
         if isinstance(fields.get(name), str):
             fields[name] = _decoded(fields[name])
-    found.reasoning = _reasoning(fields)
-    found.active = fields.get("active", 1) not in (0, False)
-    found.compacted = fields.get("compacted", 0) not in (0, False)
-    found.more |= {
+    message.reasoning = _reasoning(fields)
+    message.active = fields.get("active", 1) not in (0, False)
+    message.compacted = fields.get("compacted", 0) not in (0, False)
+    message.more |= {
         name: value
         for name, value in fields.items()
-        if name not in _READ and not (name == "reasoning_content" and value == found.reasoning)
+        if name not in _READ and not (name == "reasoning_content" and value == message.reasoning)
     }
-    if "timestamp" in fields and found.at is None:
-        found.more["timestamp"] = fields["timestamp"]
-    return found
+    if "timestamp" in fields and message.at is None:
+        message.more["timestamp"] = fields["timestamp"]
+    return message
 
 
 def plain(value: Any) -> Any:
@@ -139,15 +139,15 @@ def text_of(content: Any) -> str:
         return content
     if not isinstance(content, list):
         return json.dumps(content, ensure_ascii=False)
-    found = []
+    texts = []
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
         text = part.get("text") if isinstance(part, dict) else part
         if isinstance(text, str) and kind in (None, *_TEXTS):
-            found.append(text)
+            texts.append(text)
         else:
-            found.append(f"[{kind if isinstance(kind, str) else kind_of(part)}]")
-    return "\n".join(found)
+            texts.append(f"[{kind if isinstance(kind, str) else kind_of(part)}]")
+    return "\n".join(texts)
 
 
 def result_of(content: str) -> tuple[Any, bool]:
@@ -182,15 +182,15 @@ def _content(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if value.startswith(_ENCODED):
-        found = _decoded(value[6:])
-        return value if isinstance(found, str) else found
+        decoded = _decoded(value[6:])
+        return value if isinstance(decoded, str) else decoded
     if value.startswith("[{"):
         # Older databases have no mark before content that is no plain text.
-        found = _decoded(value)
-        if isinstance(found, list) and all(
-            isinstance(part, dict) and part.get("type") in _PARTS for part in found
+        decoded = _decoded(value)
+        if isinstance(decoded, list) and all(
+            isinstance(part, dict) and part.get("type") in _PARTS for part in decoded
         ):
-            return found
+            return decoded
     return value
 
 
@@ -201,15 +201,15 @@ def _decoded(text: str) -> Any:
         return text
 
 
-def _calls(value: Any, found: Message) -> list[dict[str, Any]]:
+def _calls(value: Any, message: Message) -> list[dict[str, Any]]:
     given = _decoded(value) if isinstance(value, str) else value
     if given in (None, "", []):
         return []
     calls = given if isinstance(given, list) else [given]
     good = [call for call in calls if isinstance(call, dict)]
     if len(good) < len(calls):
-        found.problems.append(f"{found.address}: tool_calls is no list of calls")
-        found.more["tool_calls"] = value
+        message.problems.append(f"{message.address}: tool_calls is no list of calls")
+        message.more["tool_calls"] = value
     return good
 
 

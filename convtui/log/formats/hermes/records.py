@@ -23,7 +23,7 @@ from convtui.records.models import (
     TurnInactive,
     TurnSkipped,
 )
-from convtui.records.values import as_text
+from convtui.records.values import as_text, drop_none
 
 ORIGIN: Final = "hermes"
 _NO_REPLY: Final = "no reply after the calls of its tools is on record"
@@ -265,6 +265,5 @@ class HermesReader:
 
 def _source(message: Message) -> dict[str, Any]:
     """What a file says beside what has a place in our records."""
-    rest = {"id": message.id, "content": message.content, **message.more}
-    source = {name: value for name, value in rest.items() if value is not None}
+    source = drop_none({"id": message.id, "content": message.content, **message.more})
     return {"source": source} if source else {}

@@ -13,10 +13,10 @@ from convtui.log.formats.findings import Finding
 from convtui.log.formats.hermes.messages import Message, plain
 from convtui.log.formats.hermes.records import Ending, HermesReader
 from convtui.log.formats.json_objects import file_time
-from convtui.log.formats.registry import Imported, Listed, ParentIn
+from convtui.log.formats.registry import Imported, Listed, ParentIn, imported_provider
 from convtui.records.codec import Speaker
 from convtui.records.models import Record
-from convtui.records.values import as_text
+from convtui.records.values import as_text, drop_none
 
 PERSONA: Final = "user"
 PROVIDER: Final = "hermes"
@@ -39,7 +39,7 @@ _HELPERS: Final = frozenset({"subagent", "delegate", "tool"})
 """Sources of sessions that another session began, to have something done for it."""
 _COMPRESSED: Final = frozenset({"compression", "orphaned_compression"})
 
-Told = Iterable[Message | Finding]
+Messages = Iterable[Message | Finding]
 """The messages of a session, and what could not be read between them."""
 
 
@@ -49,14 +49,14 @@ class Session:
 
     id: str
     columns: dict[str, Any]
-    messages: Callable[[], Told]
+    messages: Callable[[], Messages]
     path: Path
     kept: dict[str, Any] = field(default_factory=dict)
     """What is put at its beginning, by the name of an event: a system prompt, the tools."""
     parent: Session | None = None
     count: int | None = None
     """How many messages it has, where that is known."""
-    told: dict[str, Any] = field(default_factory=dict)
+    about_file: dict[str, Any] = field(default_factory=dict)
     """What is known of the file that it stands in."""
     _digest: tuple[str, Speaker] | None = None
 
@@ -102,7 +102,7 @@ class Session:
         began = self.began
         return Listed(
             id=self.id,
-            title=self.text("title") or str(self.told.get("preview") or ""),
+            title=self.text("title") or str(self.about_file.get("preview") or ""),
             source=self.text("source") or self.text("platform"),
             model=self.text("model"),
             created_at=datetime.fromtimestamp(began, UTC) if began is not None else None,
@@ -142,15 +142,15 @@ class Session:
         """The id of its log, and who speaks first. Reads the messages."""
         if self._digest is not None:
             return self._digest
-        found = hashlib.sha256(f"hermes\n{self.id!r}\n{self.text('end_reason')!r}\n".encode())
+        digest = hashlib.sha256(f"hermes\n{self.id!r}\n{self.text('end_reason')!r}\n".encode())
         first: Speaker | None = None
         for message in self.messages():
             if isinstance(message, Finding):
                 continue
-            found.update(message.digest() + b"\n")
+            digest.update(message.digest() + b"\n")
             if first is None and message.role in ("user", "assistant", "tool", "function"):
                 first = "persona" if message.role == "user" else "provider"
-        self._digest = found.hexdigest()[:32], first or "persona"
+        self._digest = digest.hexdigest()[:32], first or "persona"
         return self._digest
 
     def imported(self) -> Imported:
@@ -160,25 +160,24 @@ class Session:
         created = datetime.fromtimestamp(began, UTC) if began is not None else file_time(self.path)
         model = self.text("model")
         relation = self.relation
-        told = {
+        details = {
             "format": "hermes",
             "session_id": self.id,
             "title": self.text("title") or None,
             "parent_session_id": self.parent_id or None,
             "relation": relation or None,
             "created_at_from": "started_at" if began is not None else "file's date",
-            **{name: value for name, value in self.told.items() if name != "preview"},
-            "session": {name: value for name, value in self.columns.items() if value is not None},
+            **{name: value for name, value in self.about_file.items() if name != "preview"},
+            "session": drop_none(self.columns),
         }
         imported = Imported(
             id=id_,
             created_at=created,
             persona=PERSONA,
-            provider={"spec": "", "name": PROVIDER, "kind": "imported"}
-            | ({"model": model} if model else {}),
+            provider=imported_provider(PROVIDER, model),
             records=(),
             sources=[self.path],
-            told={name: value for name, value in told.items() if value is not None},
+            details=drop_none(details),
         )
         if relation:
             parent = self.parent.digest()[0] if self.parent is not None else ""
@@ -189,7 +188,7 @@ class Session:
 
 @dataclass(slots=True)
 class _Records:
-    """The records of a session, told while its messages are read. Every pass begins anew."""
+    """The records of a session, made while its messages are read. Every pass begins anew."""
 
     session: Session
     first: Speaker
@@ -216,26 +215,27 @@ class _Records:
 
 def termination_of(reason: str, *, over: bool) -> dict[str, Any]:
     """How a session ended, by its `end_reason`, which is kept; `over` whether it has an end."""
-    found: dict[str, Any] = {"kind": "completed", "by": "harness", "detail": {"end_reason": reason}}
+
+    def ended(sentence: str, kind: str = "completed", by: str = "harness") -> dict[str, Any]:
+        detail: dict[str, Any] = {"end_reason": reason} if reason else {"recorded": False}
+        return {"kind": kind, "by": by, "detail": detail, "reason": sentence}
+
+    if not reason and over:
+        return ended("the session was ended; the file does not say why")
     if not reason:
-        found["detail"] = {"recorded": False}
-        if over:
-            return {**found, "reason": "the session was ended; the file does not say why"}
-        said = "the file names no end: the session crashed, or was still going"
-        return {**found, "kind": "interrupted", "reason": said}
+        crashed = "the file names no end: the session crashed, or was still going"
+        return ended(crashed, "interrupted")
     if reason == "compression":
-        said = "the context was compressed; the session goes on in another one"
-        return {**found, "reason": f"{said} ({reason})"}
+        return ended(f"the context was compressed; the session goes on in another one ({reason})")
     if reason in _BY_USER:
-        return {**found, "by": "persona", "reason": f"the user left the session ({reason})"}
+        return ended(f"the user left the session ({reason})", by="persona")
     if reason in _BY_ITSELF:
-        return {**found, "reason": f"the session was done ({reason})"}
+        return ended(f"the session was done ({reason})")
     if reason in _CUT_OFF:
-        said = f"the session was closed without the user ({reason})"
-        return {**found, "kind": "interrupted", "reason": said}
+        return ended(f"the session was closed without the user ({reason})", "interrupted")
     if any(word in reason.lower() for word in _FAILED):
-        return {**found, "kind": "failed", "by": "provider", "reason": f"it failed: {reason}"}
-    return {**found, "reason": f"the session was ended: {reason}"}
+        return ended(f"it failed: {reason}", "failed", "provider")
+    return ended(f"the session was ended: {reason}")
 
 
 def columns_of(data: Mapping[Any, Any], *, without: Iterable[str] = ()) -> dict[str, Any]:
@@ -250,22 +250,22 @@ def in_order(sessions: Mapping[str, Session], wanted: Iterable[str]) -> list[Ses
     Sessions that name each other in a circle stand in the order in which they are come upon.
     """
     asked = set(wanted)
-    found: dict[str, Session] = {}
+    ordered: dict[str, Session] = {}
     for name in sessions:
         if name not in asked:
             continue
         line: list[Session] = []
         here: Session | None = sessions[name]
         seen: set[str] = set()
-        while here is not None and here.id not in found and here.id not in seen:
+        while here is not None and here.id not in ordered and here.id not in seen:
             seen.add(here.id)
             line.append(here)
             above = here.parent
             follow = above is not None and (above.id in asked or here.relation == "compress")
             here = above if follow else None
         for session in reversed(line):
-            found[session.id] = session
-    return list(found.values())
+            ordered[session.id] = session
+    return list(ordered.values())
 
 
 def link(sessions: Mapping[str, Session]) -> None:

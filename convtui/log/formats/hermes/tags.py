@@ -28,7 +28,7 @@ _DECODER: Final = json.JSONDecoder()
 
 
 @dataclass(slots=True)
-class Said:
+class ParsedReply:
     """A reply without its tags. `calls` are `{name, arguments}`."""
 
     text: str
@@ -38,14 +38,14 @@ class Said:
     """What is wrong with its tags."""
 
 
-def said_in(value: str) -> Said:
+def parse_reply(value: str) -> ParsedReply:
     """What a reply says beside its reasoning (at the beginning) and its calls (on their own lines).
 
     Tags in the middle of a line and in code, fenced or inline, are text, and so is a call that is
     not closed or is no JSON with a name. Reasoning that is not closed ends with the reply or before
     its first call.
     """
-    found = Said("")
+    reply = ParsedReply("")
     pieces: list[str] = []
     position = 0
     thought = _THINK.match(value)
@@ -53,39 +53,39 @@ def said_in(value: str) -> Said:
         close = _end_of_thought(value, thought.end())
         if close is not None:
             inner = value[thought.end() : close.start()]
-            found.reasoning = inner.removeprefix("\n").removesuffix("\n")
+            reply.reasoning = inner.removeprefix("\n").removesuffix("\n")
             position = close.end()
     for start in _outside(_CALL, value, position):
         if start.start() < position:
             continue  # in the arguments of a call
         call, end = _call_at(value, start.end())
         if call is None:
-            found.problems.append(
+            reply.problems.append(
                 "a tool_call that is not closed; it is kept as text"
                 if end < 0
                 else "a tool_call that is no JSON with a name; it is kept as text"
             )
             continue
         pieces.append(value[position : start.start()])
-        found.calls.append(call)
+        reply.calls.append(call)
         position = end
     pieces.append(value[position:])
-    if found.reasoning is None:
-        _take_open_thought(found, pieces)
+    if reply.reasoning is None:
+        _take_open_thought(reply, pieces)
     text = "".join(pieces)
     # Line ends that only keep text and tags apart say nothing.
-    found.text = text.strip("\n") if found.calls else text
-    return found
+    reply.text = text.strip("\n") if reply.calls else text
+    return reply
 
 
-def _take_open_thought(found: Said, pieces: list[str]) -> None:
+def _take_open_thought(reply: ParsedReply, pieces: list[str]) -> None:
     """Takes reasoning that is never closed out of the first piece of text."""
     piece = pieces[0]
     opened = list(_outside(_THINK_LINE, piece, 0))
     if not opened or _end_of_thought(piece, opened[-1].end()) is not None:
         return
-    found.reasoning = piece[opened[-1].end() :].strip("\n")
-    found.problems.append("reasoning that is not closed: there is no </think> after it")
+    reply.reasoning = piece[opened[-1].end() :].strip("\n")
+    reply.problems.append("reasoning that is not closed: there is no </think> after it")
     pieces[0] = piece[: opened[-1].start()]
 
 
@@ -138,13 +138,13 @@ def _call_at(text: str, start: int) -> tuple[dict[str, Any] | None, int]:
 def responses_in(value: str) -> Iterator[tuple[str, str, Any]]:
     """The results of a tool turn: `(call id, tool's name, content)`; text without tags is one."""
     position = 0
-    found = False
+    any_tag = False
     while (start := _RESPONSE.search(value, position)) is not None:
         body, end = _body(value, start.end())
-        found = True
+        any_tag = True
         position = end
         yield _response(body)
-    if not found:
+    if not any_tag:
         yield "", "", value
 
 
@@ -177,12 +177,12 @@ def _response(body: str) -> tuple[str, str, Any]:
 
 def reply_of(text: str, reasoning: str | None, calls: list[tuple[str, Any]]) -> str:
     """A reply with its tags."""
-    found = f"<think>\n{reasoning}\n</think>\n" if reasoning else "<think>\n</think>\n"
+    tagged = f"<think>\n{reasoning}\n</think>\n" if reasoning else "<think>\n</think>\n"
     blocks = [
         f"<tool_call>\n{_json({'name': name, 'arguments': arguments})}\n</tool_call>"
         for name, arguments in calls
     ]
-    return found + "\n".join([*([text] if text or not blocks else []), *blocks])
+    return tagged + "\n".join([*([text] if text or not blocks else []), *blocks])
 
 
 def response_of(id_: str, name: str, content: Any) -> str:

@@ -24,10 +24,10 @@ from convtui.log.formats.findings import Finding, finding_of
 from convtui.log.formats.hermes.messages import Message, message_of, plain, result_of, text_of
 from convtui.log.formats.hermes.records import Ending, HermesReader
 from convtui.log.formats.hermes.sessions import PERSONA, PROVIDER
-from convtui.log.formats.hermes.tags import response_of, responses_in, said_in
+from convtui.log.formats.hermes.tags import parse_reply, response_of, responses_in
 from convtui.log.formats.hermes.trajectory_export import PLAIN_ROLES, TRAJECTORY, write
 from convtui.log.formats.json_objects import Line, file_time, head_of, kind_of, lines, values_in
-from convtui.log.formats.registry import Format, Imported, Listed
+from convtui.log.formats.registry import Format, Imported, Listed, imported_provider
 from convtui.records.codec import Speaker
 from convtui.records.models import Record
 from convtui.records.times import parse_time
@@ -62,16 +62,16 @@ def detect(path: Path) -> bool:
 def _beginning(path: Path) -> str:
     name = path.name.lower()
     if name.endswith(".jsonl"):
-        found = head_of(path, 1 << 18)
+        head = head_of(path, 1 << 18)
     elif name.endswith(".jsonl.gz"):
         try:
             with gzip.open(path, "rb") as file:
-                found = file.read(1 << 18).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+                head = file.read(1 << 18).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
         except (OSError, EOFError, zlib.error):
             return ""
     else:
         return ""
-    return found.split("\n", 1)[0] if found.startswith("{") else ""
+    return head.split("\n", 1)[0] if head.startswith("{") else ""
 
 
 class Trajectories:
@@ -97,7 +97,7 @@ class Trajectories:
                 yield one.imported()
 
     def _all(self) -> Iterator[Trajectory]:
-        found = False
+        any_read = False
         self.damage.clear()
         try:
             for line in _lines(self.path):
@@ -107,13 +107,13 @@ class Trajectories:
                     where = f"{self.path}: line {line.number}"
                     try:
                         yield _trajectory(value, line.number, self.path, where)
-                        found = True
+                        any_read = True
                     except FileError as error:
                         self.damage.append(finding_of(error, self.path, line.number))
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             message = f"the packed data is damaged here: {error}"
             self.damage.append(Finding(self.path, message, code="damaged"))
-        if not found and not self.damage:
+        if not any_read and not self.damage:
             raise FileError(f"{self.path}: there is no conversation in it")
 
 
@@ -202,7 +202,7 @@ class Trajectory:
         digest = hashlib.sha256(b"hermes-trajectory\n")
         digest.update(json.dumps(self.data, sort_keys=True).encode())
         at = self._time
-        told = {
+        details = {
             "format": TRAJECTORY,
             "created_at_from": "timestamp" if at is not None else "file's date",
             "line": self.line,
@@ -225,24 +225,23 @@ class Trajectory:
             id=digest.hexdigest()[:32],
             created_at=(at or file_time(self.path)).astimezone(UTC),
             persona=PERSONA,
-            provider={"spec": "", "name": PROVIDER, "kind": "imported"}
-            | ({"model": self._model} if self._model else {}),
+            provider=imported_provider(PROVIDER, self._model),
             records=records,
             sources=[self.path],
-            told=told,
+            details=details,
             termination=ending.termination,
         )
 
 
 def _termination(data: Mapping[str, Any]) -> dict[str, Any]:
     completed = data.get("completed")
-    told = {name: data[name] for name in ("completed", "partial") if name in data}
-    found: dict[str, Any] = {"kind": "completed", "by": "harness", "detail": told}
+    recorded = {name: data[name] for name in ("completed", "partial") if name in data}
+    termination: dict[str, Any] = {"kind": "completed", "by": "harness", "detail": recorded}
     if completed is True:
-        return {**found, "reason": "the task was completed"}
+        return {**termination, "reason": "the task was completed"}
     if completed is None:
-        return {**found, "detail": {"recorded": False}, "reason": "the file does not say why"}
-    return {**found, "kind": "interrupted", "reason": "the task was not completed"}
+        return {**termination, "detail": {"recorded": False}, "reason": "the file does not say why"}
+    return {**termination, "kind": "interrupted", "reason": "the task was not completed"}
 
 
 def _trajectory(data: Any, number: int, path: Path, where: str) -> Trajectory:
@@ -253,8 +252,8 @@ def _trajectory(data: Any, number: int, path: Path, where: str) -> Trajectory:
         raise FileError(f"{where}: conversations must be a list, not {kind_of(given)}")
     messages: list[Message] = []
     spelling = "from"
-    for place, item in enumerate(given):
-        at = f"conversations[{place}]"
+    for index, item in enumerate(given):
+        at = f"conversations[{index}]"
         if not isinstance(item, dict):
             messages.append(message_of(item, at, number))
             continue
@@ -286,36 +285,38 @@ def _trajectory(data: Any, number: int, path: Path, where: str) -> Trajectory:
     return Trajectory(number, path, data, messages, spelling)
 
 
-def _messages(role: str, text: str, place: str) -> Iterator[Message]:
+def _messages(role: str, text: str, address: str) -> Iterator[Message]:
     if role == "assistant":
-        said = said_in(text)
-        found = Message(role, said.text, place, raw=text, reasoning=said.reasoning)
-        found.problems += [f"{place}: {problem}" for problem in said.problems]
-        for call in said.calls:
+        reply = parse_reply(text)
+        parsed = Message(role, reply.text, address, raw=text, reasoning=reply.reasoning)
+        parsed.problems += [f"{address}: {problem}" for problem in reply.problems]
+        for call in reply.calls:
             function = {"name": call["name"], "arguments": call.get("arguments")}
-            found.calls.append({"type": "function", "function": function})
-        yield found
+            parsed.calls.append({"type": "function", "function": function})
+        yield parsed
     elif role == "function_call":
-        for message in _messages("assistant", f"<tool_call>\n{text}\n</tool_call>", place):
+        for message in _messages("assistant", f"<tool_call>\n{text}\n</tool_call>", address):
             message.more["value"] = text
             yield message
     elif role == "tool":
-        yield from _results(text, place)
+        yield from _results(text, address)
     else:
-        yield Message(role, text, place)
+        yield Message(role, text, address)
 
 
-def _results(text: str, place: str) -> list[Message]:
-    found: list[Message] = []
+def _results(text: str, address: str) -> list[Message]:
+    results: list[Message] = []
     written: list[str] = []
     for call, name, content in responses_in(text):
-        said = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-        found.append(Message("tool", said, place, call_id=call, name=name))
-        written.append(response_of(call, name, result_of(said)[0]))
-    if "\n".join(written) != text or not all(message.call_id for message in found):
+        content_text = (
+            content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+        )
+        results.append(Message("tool", content_text, address, call_id=call, name=name))
+        written.append(response_of(call, name, result_of(content_text)[0]))
+    if "\n".join(written) != text or not all(message.call_id for message in results):
         # With this it can be written again as it was.
-        found[0].more["value"] = text
-    return found
+        results[0].more["value"] = text
+    return results
 
 
 def _name_calls(messages: list[Message]) -> None:
@@ -325,10 +326,10 @@ def _name_calls(messages: list[Message]) -> None:
     they are, are numbered.
     """
     number = 0
-    for place, message in enumerate(messages):
+    for index, message in enumerate(messages):
         if not message.calls:
             continue
-        after = place + 1
+        after = index + 1
         results: list[Message] = []
         while after < len(messages) and messages[after].role == "tool":
             results.append(messages[after])

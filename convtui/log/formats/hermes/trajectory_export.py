@@ -175,10 +175,10 @@ class _Export:
         data = as_object(record.get("data"))
         return self._item("system", data.get("content"), data if self._fold.imported else {})
 
-    def _round(self, round: Round, said: str | None = None) -> Iterator[Item]:
+    def _round(self, round: Round, shown: str | None = None) -> Iterator[Item]:
         """The messages of a round; `said` is what was said of its reply."""
         if round.reply is not None:
-            yield self._assistant(round, said)
+            yield self._assistant(round, shown)
         results: list[RecordDict] = []
         for record in round.after:
             if record.get("type") == "tool.returned":
@@ -189,7 +189,7 @@ class _Export:
                 yield self._system(record)
         yield from self._tool(results)
 
-    def _assistant(self, round: Round, said: str | None) -> Item:
+    def _assistant(self, round: Round, shown: str | None) -> Item:
         reply = round.reply or {}
         source = self._fold.source(reply)
         raw = str(reply.get("raw", ""))
@@ -205,7 +205,9 @@ class _Export:
                 calls.append((str(record.get("name", "")), given))
         reasoning = reply.get("reasoning")
         thought = reasoning if isinstance(reasoning, str) else None
-        return self._item("assistant", reply_of(raw if said is None else said, thought, calls), {})
+        return self._item(
+            "assistant", reply_of(raw if shown is None else shown, thought, calls), {}
+        )
 
     def _tool(self, results: list[RecordDict]) -> list[Item]:
         """The messages of results: one message has those that stood in one."""

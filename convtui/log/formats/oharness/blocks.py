@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from convtui.log.formats.json_objects import JsonObject
-from convtui.records.values import as_list, as_object
+from convtui.records.values import as_list, as_object, drop_none
 
 # --- stop reasons and usage
 
@@ -65,29 +65,29 @@ def usage_in(usage: JsonObject | None, unknown: Sequence[Any] = ()) -> dict[str,
     """Usage in our words without the `unknown` figures; those we have no name for keep theirs."""
     if usage is None:
         return None
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for theirs, ours in USAGE.items():
         value = usage.number(theirs) if theirs == "cost_usd" else usage.whole(theirs)
         # Their own writer puts zeros where a model told nothing about its cache.
         silent = not value and theirs.startswith("tokens_cache") and not unknown
         if value is not None and theirs not in unknown and not silent:
-            found[ours] = value
-    return {**found, **usage.rest(*USAGE)} or None
+            figures[ours] = value
+    return {**figures, **usage.rest(*USAGE)} or None
 
 
 def usage_out(usage: Any) -> tuple[dict[str, Any], list[str]]:
     """Usage in their words, and the figures that are zero there because they are not known."""
     given = as_object(usage)
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     unknown: list[str] = []
     for theirs, ours in USAGE.items():
         value = given.get(ours)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            found[theirs] = value
+            figures[theirs] = value
         elif theirs in _REQUIRED:
-            found[theirs] = 0
+            figures[theirs] = 0
             unknown.append(theirs)
-    return found, unknown
+    return figures, unknown
 
 
 # --- messages
@@ -111,8 +111,8 @@ def blocks_of(message: JsonObject, name: str = "content") -> list[JsonObject]:
 
 def reasoning_of(blocks: list[JsonObject]) -> str | None:
     """The thinking blocks, one to a line."""
-    found = [block.text("thinking") or "" for block in blocks if _type(block) == "thinking"]
-    return "\n".join(found) or None
+    thoughts = [block.text("thinking") or "" for block in blocks if _type(block) == "thinking"]
+    return "\n".join(thoughts) or None
 
 
 def tool_calls_of(blocks: list[JsonObject]) -> list[dict[str, Any]]:
@@ -135,16 +135,16 @@ def other_blocks(blocks: list[JsonObject]) -> list[dict[str, Any]]:
 
 def messages_in(request: JsonObject) -> list[dict[str, Any]]:
     """The messages of a request, its system prompt first."""
-    found: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
     system = request.text("system")
     if system is not None:
-        found.append({"role": "system", "content": system})
+        messages.append({"role": "system", "content": system})
     for message in request.objects("messages"):
         role = message.text("role") or "user"
         blocks = blocks_of(message)
         for block in blocks:
             if _type(block) == "tool_result":
-                found.append(_tool_result(block))
+                messages.append(_tool_result(block))
         plain = [block for block in blocks if _type(block) != "tool_result"]
         if not plain and blocks:
             continue
@@ -157,8 +157,8 @@ def messages_in(request: JsonObject) -> list[dict[str, Any]]:
             made["tool_calls"] = calls
         if reasoning := reasoning_of(plain):
             made["reasoning_content"] = reasoning
-        found.append(made)
-    return found
+        messages.append(made)
+    return messages
 
 
 def _tool_result(block: JsonObject) -> dict[str, Any]:
@@ -185,15 +185,15 @@ def result_of(output: Any) -> Any:
 def messages_out(messages: list[Any]) -> tuple[str | None, list[dict[str, Any]]]:
     """The system prompt and the messages, in blocks."""
     system: str | None = None
-    found: list[dict[str, Any]] = []
-    for place, message in enumerate(messages):
+    written: list[dict[str, Any]] = []
+    for index, message in enumerate(messages):
         given = message if isinstance(message, dict) else {"role": "user", "content": message}
         role, content = given.get("role"), given.get("content")
         if role == "system":
-            if place == 0 and isinstance(content, str):
+            if index == 0 and isinstance(content, str):
                 system = content
             else:
-                found.append({"role": "system", "content": text_or_json(content)})
+                written.append({"role": "system", "content": text_or_json(content)})
         elif role == "tool":
             block = {
                 "type": "tool_result",
@@ -201,19 +201,19 @@ def messages_out(messages: list[Any]) -> tuple[str | None, list[dict[str, Any]]]
                 "output": {"content": _blocks(content), "truncated": False},
                 "is_error": bool(given.get("is_error", False)),
             }
-            before = found[-1]["content"] if found and found[-1]["role"] == "user" else None
+            before = written[-1]["content"] if written and written[-1]["role"] == "user" else None
             if before and before[-1]["type"] == "tool_result":
                 before.append(block)
             else:
-                found.append({"role": "user", "content": [block]})
+                written.append({"role": "user", "content": [block]})
         elif role == "assistant":
             blocks = response_blocks(
                 content, given.get("tool_calls"), given.get("reasoning_content")
             )
-            found.append({"role": "assistant", "content": blocks})
+            written.append({"role": "assistant", "content": blocks})
         else:
-            found.append({"role": "user", "content": _blocks(content)})
-    return system, found
+            written.append({"role": "user", "content": _blocks(content)})
+    return system, written
 
 
 def text_or_json(value: Any) -> str:
@@ -243,17 +243,17 @@ def _text_block(text: str) -> dict[str, Any]:
 
 def response_blocks(content: Any, calls: Any, reasoning: Any) -> list[dict[str, Any]]:
     """An assistant's content: thinking, text, the tools it calls."""
-    found: list[dict[str, Any]] = []
+    blocks: list[dict[str, Any]] = []
     if isinstance(reasoning, str) and reasoning:
-        found.append({"type": "thinking", "thinking": reasoning})
+        blocks.append({"type": "thinking", "thinking": reasoning})
     calls = as_list(calls)
     if content not in (None, "") or not calls:
-        found += _blocks("" if content is None else content)
+        blocks += _blocks("" if content is None else content)
     for call in calls:
         if not isinstance(call, dict):
             continue
         function = as_object(call.get("function"))
-        found.append(
+        blocks.append(
             {
                 "type": "tool_use",
                 "id": str(call.get("id") or ""),
@@ -261,7 +261,7 @@ def response_blocks(content: Any, calls: Any, reasoning: Any) -> list[dict[str, 
                 "input": tool_input(function.get("arguments")),
             }
         )
-    return found
+    return blocks
 
 
 def tool_input(arguments: Any) -> Any:
@@ -270,10 +270,10 @@ def tool_input(arguments: Any) -> Any:
         return {}
     if isinstance(arguments, str):
         try:
-            found = json.loads(arguments)
+            decoded = json.loads(arguments)
         except (ValueError, RecursionError):
             return arguments
-        return found if isinstance(found, dict) else arguments
+        return decoded if isinstance(decoded, dict) else arguments
     return arguments
 
 
@@ -285,23 +285,23 @@ _PREFIX: Final = "convtui."
 
 def params_in(request: JsonObject) -> dict[str, Any]:
     """Everything of a request but its messages."""
-    found = request.rest("messages", "system", "extensions")
-    found = {key: value for key, value in found.items() if value is not None}
+    params = request.rest("messages", "system", "extensions")
+    params = drop_none(params)
     extensions = request.inner("extensions")
     for name, value in (extensions.data if extensions is not None else {}).items():
-        found[name.removeprefix(_PREFIX)] = value
-    return found
+        params[name.removeprefix(_PREFIX)] = value
+    return params
 
 
 def params_out(params: Any, tools: Any) -> dict[str, Any]:
     """The parameters of a request; those they have no name for are extensions."""
-    found: dict[str, Any] = {}
+    known: dict[str, Any] = {}
     extensions: dict[str, Any] = {}
     for name, value in as_object(params).items():
         if name in _PARAMS:
-            found[name] = value
+            known[name] = value
         else:
             extensions[name if "." in name else _PREFIX + name] = value
     if tools is not None:
         extensions[f"{_PREFIX}tools"] = tools
-    return {**found, **({"extensions": extensions} if extensions else {})}
+    return {**known, **({"extensions": extensions} if extensions else {})}

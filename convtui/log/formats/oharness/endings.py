@@ -11,6 +11,7 @@ import re
 from typing import Any, Final
 
 from convtui.log.formats.json_objects import JsonObject
+from convtui.log.formats.record_builder import NO_REASON
 from convtui.records.values import as_object
 
 _TOKEN: Final = re.compile(
@@ -29,14 +30,14 @@ class _Debug:
 
     def __init__(self, text: str) -> None:
         self._tokens: list[tuple[str, str]] = []
-        place = 0
+        position = 0
         text = text.rstrip()
-        while place < len(text):
-            found = _TOKEN.match(text, place)
-            if found is None or found.lastgroup is None:
-                raise ValueError(f"cannot be read from character {place + 1} on")
-            self._tokens.append((found.lastgroup, found[found.lastgroup]))
-            place = found.end()
+        while position < len(text):
+            match = _TOKEN.match(text, position)
+            if match is None or match.lastgroup is None:
+                raise ValueError(f"cannot be read from character {position + 1} on")
+            self._tokens.append((match.lastgroup, match[match.lastgroup]))
+            position = match.end()
         self._place = 0
 
     def read(self) -> Any:
@@ -150,35 +151,36 @@ def ending_in(shape: dict[str, Any] | None, *, at_turn: int, ended_by_user: bool
     Theirs counts replies of the model from 0, and is 0 for every error of a simulator: it is kept
     in `detail`, as everything else that it says.
     """
-    found: dict[str, Any] = {"by": "harness", "at_turn": at_turn}
+
+    def ended(
+        kind: str, reason: str, by: str = "harness", detail: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        detail = {"oharness": shape} if detail is None else detail
+        return {"by": by, "at_turn": at_turn, "kind": kind, "reason": reason, "detail": detail}
+
     if shape is None:
-        reason = "the file does not say why it ended"
-        return {**found, "kind": "completed", "reason": reason, "detail": {"recorded": False}}
+        return ended("completed", NO_REASON, detail={"recorded": False})
     kind = shape.get("kind")
     why, limit, error = shape.get("reason"), shape.get("limit"), shape.get("error")
-    detail: dict[str, Any] = {"oharness": shape}
+    if kind == "completed" and ended_by_user:
+        return ended("completed", "the simulated user ended it", "simulator")
     if kind == "completed":
-        by = "simulator" if ended_by_user else "provider"
-        said = "the simulated user ended it" if ended_by_user else f"completed: {_words(why)}"
-        return {**found, "kind": "completed", "by": by, "reason": said, "detail": detail}
+        return ended("completed", f"completed: {_words(why)}", "provider")
     if kind == "truncated":
         name = next(iter(limit), "") if isinstance(limit, dict) else str(limit)
         ours = {"max_turns": "max_turns", "budget": "budget", "max_tokens": "budget"}
-        said = f"truncated: {_words(limit)}"
-        return {**found, "kind": ours.get(name, "interrupted"), "reason": said, "detail": detail}
+        return ended(ours.get(name, "interrupted"), f"truncated: {_words(limit)}")
     if kind == "failed":
-        told = error if isinstance(error, dict) else {"message": error}
-        category = str(told.get("category") or "other")
+        failure = error if isinstance(error, dict) else {"message": error}
+        category = str(failure.get("category") or "other")
         by = {"user_simulator": "simulator", "llm": "provider"}.get(category, "harness")
-        said = str(told.get("message") or category)
-        detail = {"category": category, **detail}
-        return {**found, "kind": "failed", "by": by, "reason": said, "detail": detail}
+        message = str(failure.get("message") or category)
+        return ended("failed", message, by, {"category": category, "oharness": shape})
     if kind == "interrupted":
         by = "human" if why == "user" else "harness"
-        said = f"interrupted: {_words(why)}"
-        return {**found, "kind": "interrupted", "by": by, "reason": said, "detail": detail}
-    said = f"an ending that is not known: {kind}"
-    return {**found, "kind": "completed", "reason": said, "detail": {**detail, "recorded": False}}
+        return ended("interrupted", f"interrupted: {_words(why)}", by)
+    reason = f"an ending that is not known: {kind}"
+    return ended("completed", reason, detail={"oharness": shape, "recorded": False})
 
 
 def _words(value: Any) -> str:

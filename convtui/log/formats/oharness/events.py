@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.errors import FileError
-from convtui.log.formats.findings import Finding, NewerError, finding_of
+from convtui.errors import FileError, NewerError
+from convtui.log.formats.findings import Finding, finding_of
 from convtui.log.formats.json_objects import JsonObject, head_of, lines, values_in
 from convtui.records.times import parse_time
 
@@ -44,11 +44,11 @@ class Event:
     @property
     def source(self) -> dict[str, Any]:
         """Where it stands in the file, as far as a reader of the log wants to know."""
-        found: dict[str, Any] = {} if self.seq is None else {"seq": self.seq}
+        source: dict[str, Any] = {} if self.seq is None else {"seq": self.seq}
         for name in ("span_id", "parent", "redactions"):
             if self.fields.data.get(name) is not None:
-                found[name] = self.fields.data[name]
-        return found
+                source[name] = self.fields.data[name]
+        return source
 
 
 def is_events(path: Path) -> bool:
@@ -69,19 +69,19 @@ def events(path: Path) -> Iterator[tuple[list[Event | Finding], bytes]]:
     """
     for line in lines(path):
         values, findings = values_in(line, path)
-        found: list[Event | Finding] = []
+        in_line: list[Event | Finding] = []
         for value in values:
             doubts: list[FileError] = []
             try:
                 where = f"{path}: line {line.number}"
-                found.append(_event(JsonObject(value, where), line.number, doubts))
+                in_line.append(_event(JsonObject(value, where), line.number, doubts))
             except NewerError:
                 raise
             except FileError as error:
                 code = "bad_value" if isinstance(value, dict) else "bad_line"
-                found.append(finding_of(error, path, line.number, code))
-            found += [finding_of(doubt, path, line.number, "bad_value") for doubt in doubts]
-        yield [*found, *findings], line.raw
+                in_line.append(finding_of(error, path, line.number, code))
+            in_line += [finding_of(doubt, path, line.number, "bad_value") for doubt in doubts]
+        yield [*in_line, *findings], line.raw
 
 
 def _event(fields: JsonObject, number: int, doubts: list[FileError]) -> Event:
@@ -106,15 +106,15 @@ def _event(fields: JsonObject, number: int, doubts: list[FileError]) -> Event:
 def _check_version(fields: JsonObject, doubts: list[FileError]) -> None:
     """Raises `NewerError` for a later major version; anything else that is none is a doubt."""
     version = fields.text("v")
-    found = _VERSION.fullmatch(version or "")
-    if found is None:
+    match = _VERSION.fullmatch(version or "")
+    if match is None:
         if version is not None or fields.data.get("v") is None:
             doubts.append(fields.wrong("v", f"must be a version (as 1.0), not {version!r}"))
-    elif int(found[1]) > MAJOR:
+    elif int(match[1]) > MAJOR:
         raise NewerError(
             f"{fields.where}: written by a newer oharness (event schema {version}, this convtui"
             f" reads {MAJOR}.x): update convtui"
         )
-    elif int(found[1]) < MAJOR:
+    elif int(match[1]) < MAJOR:
         message = f"event schema {version} is not known (only {MAJOR}.x)"
         doubts.append(FileError(f"{fields.where}: {message}"))

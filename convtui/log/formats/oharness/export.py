@@ -37,7 +37,7 @@ from convtui.log.formats.registry import Written
 from convtui.log.reader import Log
 from convtui.records.codec import ENVELOPE, RecordDict
 from convtui.records.interim import last_round
-from convtui.records.values import as_object
+from convtui.records.values import as_object, drop_none
 from convtui.text.boundary import safe_name
 
 _LEFT_OUT: Final = {
@@ -162,7 +162,7 @@ class _Export:
 
     def _emit_own(self, name: str, payload: dict[str, Any]) -> None:
         """Writes an event that only we have, in the span of the open turn."""
-        known = {key: value for key, value in payload.items() if value is not None}
+        known = drop_none(payload)
         span, parent = RUN, self._opened
         if self._turn is not None:
             span, parent = f"turn-{self._index}", self._turn.opened
@@ -296,20 +296,18 @@ class _Export:
         self._calls += 1
 
     def _on_discarded(self, record: RecordDict) -> None:
-        speaker = record.get("speaker")
-        if speaker == "provider":
-            self._open(record)
         names = ("speaker", "text", "raw", "signals", "hook", "outcome", "human")
-        self._emit_own("turn", {**{name: record.get(name) for name in names}, "discarded": True})
-        self._fold.count("discarded turns (in user.log events)")
-        self._turn = None
+        self._drop(record, "discarded", names)
 
     def _on_inactive(self, record: RecordDict) -> None:
+        self._drop(record, "inactive", ("speaker", "text", "reason"))
+
+    def _drop(self, record: RecordDict, mark: str, names: tuple[str, ...]) -> None:
+        """A turn that is in no history: an event of ours has what there was of it."""
         if record.get("speaker") == "provider":
             self._open(record)
-        names = ("speaker", "text", "reason")
-        self._emit_own("turn", {**{name: record.get(name) for name in names}, "inactive": True})
-        self._fold.count("inactive turns (in user.log events)")
+        self._emit_own("turn", {**{name: record.get(name) for name in names}, mark: True})
+        self._fold.count(f"{mark} turns (in user.log events)")
         self._turn = None
 
     # --- calls

@@ -16,15 +16,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from convtui.errors import FileError
-from convtui.log.formats.findings import Finding, NewerError
+from convtui.errors import FileError, NewerError
+from convtui.log.formats.findings import Finding
 from convtui.log.formats.json_objects import JsonObject, file_time, is_empty
 from convtui.log.formats.oharness.events import MAJOR, NAMESPACE, Event, events, is_events
 from convtui.log.formats.oharness.export import write
 from convtui.log.formats.oharness.records import OharnessReader, opening_of
 from convtui.log.formats.oharness.turns import Opening
-from convtui.log.formats.registry import Format, Imported
+from convtui.log.formats.registry import Format, Imported, imported_provider
 from convtui.records.models import Record
+from convtui.records.values import drop_none
 
 MAX_RUNS: Final = 1000
 """Runs that a file may hold: each is a way through the file of its own."""
@@ -56,10 +57,10 @@ def files(path: Path) -> list[Path]:
     """The files that are read for a path. Raises `FileError` for a folder without any."""
     if not path.is_dir():
         return [path]
-    found = [file for file in _files(path) if is_events(file) or is_empty(file)]
-    if not any(map(is_events, found)):
+    matches = [file for file in _files(path) if is_events(file) or is_empty(file)]
+    if not any(map(is_events, matches)):
         raise FileError(f"{path}: no event files of oharness in this folder")
-    return found
+    return matches
 
 
 @dataclass(slots=True)
@@ -117,10 +118,10 @@ class _Run:
         if task is None:
             return
         self.instruction, self.task = task.text("instruction"), task.text("id")
-        told = task.inner("metadata")
-        if told is not None:
-            self._name("persona", told.text(f"{NAMESPACE}persona"))
-            self._name("provider", told.text(f"{NAMESPACE}provider"))
+        metadata = task.inner("metadata")
+        if metadata is not None:
+            self._name("persona", metadata.text(f"{NAMESPACE}persona"))
+            self._name("provider", metadata.text(f"{NAMESPACE}provider"))
 
     def _request(self, payload: JsonObject) -> None:
         self._name("provider", payload.text("provider"))
@@ -137,7 +138,7 @@ class _Run:
 
 
 def _runs(path: Path) -> Iterator[Imported]:
-    found: dict[str, _Run] = {}
+    runs: dict[str, _Run] = {}
     first: Finding | None = None
     run: _Run | None = None
     for in_line, line in events(path):
@@ -147,26 +148,21 @@ def _runs(path: Path) -> Iterator[Imported]:
                 if run is not None and len(in_line) == 1:
                     run.digest.update(line.rstrip(b"\r\n") + b"\n")
                 continue
-            run = found.setdefault(event.run, _Run(event.run))
-            if len(found) > MAX_RUNS:
+            run = runs.setdefault(event.run, _Run(event.run))
+            if len(runs) > MAX_RUNS:
                 raise FileError(f"{path}: line {event.line}: more than {MAX_RUNS} runs in one file")
             run.look(event, line)
-    if not found:
+    if not runs:
         because = f" ({first.placed})" if first is not None else ""
         raise FileError(f"{path}: no events of oharness in this file{because}")
-    for number, run in enumerate(found.values()):
+    for number, run in enumerate(runs.values()):
         yield _imported(path, run, first=not number)
 
 
 def _imported(path: Path, run: _Run, *, first: bool) -> Imported:
     names = run.names
     model = names.get("model")
-    provider: dict[str, Any] = {
-        "spec": "",
-        "name": names.get("provider") or model or "unknown",
-        "kind": "imported",
-    }
-    told = {
+    details = {
         "format": "oharness",
         "created_at_from": "timestamp" if run.created is not None else "file's date",
         "run_id": run.id,
@@ -179,10 +175,10 @@ def _imported(path: Path, run: _Run, *, first: bool) -> Imported:
         id=run.digest.hexdigest()[:32],
         created_at=created,
         persona=persona,
-        provider={**provider, "model": model} if model else provider,
+        provider=imported_provider(names.get("provider") or model or "unknown", model),
         records=(),
         sources=[path],
-        told={key: value for key, value in told.items() if value is not None},
+        details=drop_none(details),
     )
     opening = run.opening if run.opening is not None else run.first()
     imported.records = _Records(path, run.id, opening, imported, first)

@@ -12,6 +12,7 @@ from convtui.log.formats.json_objects import JsonObject, in_words
 from convtui.log.formats.record_builder import RecordBuilder
 from convtui.records.codec import ENVELOPE
 from convtui.records.models import Record, Speaker, Warned
+from convtui.records.values import drop_none
 
 Opening: TypeAlias = list[tuple[Speaker, str]]
 _MARKS: Final = ("human", "edited", "truncated")
@@ -162,8 +163,7 @@ class Turns:
         note = self.notes.pop(speaker, None)
         if note is None:
             return {}
-        marks = {name: note.flag(name) for name in _MARKS}
-        return {name: value for name, value in marks.items() if value is not None}
+        return drop_none({name: note.flag(name) for name in _MARKS})
 
     def hold(self, kind: type[Record], note: JsonObject) -> None:
         """Holds what leads to the persona's next turn: a decision, or a reply of its own model."""

@@ -33,9 +33,10 @@ from convtui.log.formats.rath.rows import (
     is_session,
     rows,
 )
-from convtui.log.formats.registry import Format, Imported
+from convtui.log.formats.registry import Format, Imported, imported_provider
 from convtui.records.models import Record
 from convtui.records.times import parse_time
+from convtui.records.values import drop_none
 
 _USAGE: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 _HEADER: Final = (
@@ -70,10 +71,10 @@ def files(path: Path) -> list[Path]:
     """The files that are read for a path. Raises `FileError` for a folder without any."""
     if not path.is_dir():
         return [path]
-    found = [file for file in _files(path) if is_session(file) or is_empty(file)]
-    if not any(map(is_session, found)):
+    matches = [file for file in _files(path) if is_session(file) or is_empty(file)]
+    if not any(map(is_session, matches)):
         raise FileError(f"{path}: no sessions of rath in this folder")
-    return found
+    return matches
 
 
 @dataclass(slots=True)
@@ -81,7 +82,7 @@ class _Session:
     """What the first way through a file finds out."""
 
     digest: Any = field(default_factory=hashlib.sha256)
-    told: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
     created: datetime | None = None
     closed_at: datetime | None = None
     ending: Ending = field(default_factory=Ending)
@@ -111,7 +112,7 @@ class _Session:
         extras = extras_of(header, "lineage_extras", doubts)
         kind = header.text("lineage_kind")
         spec = header.inner("sandbox_spec")
-        self.told = {
+        self.details = {
             "session_id": session,
             "parent_session_ids": parents,
             "lineage_operator": header.text("lineage_operator"),
@@ -139,7 +140,7 @@ class _Session:
         extras = extras_of(trailer, "extras", doubts)
         self.ending.closed = True
         self.ending.truncated |= any(pair == (TRUNCATED, True) for pair in extras)
-        self.told |= {
+        self.details |= {
             "closed_at": trailer.text("closed_at"),
             "cumulative_usage": usage.data if usage is not None else None,
             "trailer_extras": [list(pair) for pair in extras] or None,
@@ -149,32 +150,30 @@ class _Session:
 
 def _imported(path: Path) -> Imported:
     session = _Session()
-    for found, line in rows(path):
+    for in_line, line in rows(path):
         session.digest.update(line.rstrip(b"\r\n") + b"\n")
-        for row in found:
+        for row in in_line:
             if isinstance(row, Row):
                 session.look(row, path)
     created = session.created if session.created is not None else file_time(path)
     if session.closed_at is not None and session.closed_at >= created:
         session.ending.seconds = (session.closed_at - created).total_seconds()
-    told = {
+    details = {
         "format": "rath",
         "created_at_from": "created_at" if session.created is not None else "file's date",
         "closed": session.ending.closed,
         "partial_name": path.name.lower().endswith(PARTIAL) or None,
-        **session.told,
+        **session.details,
     }
     imported = Imported(
         id=session.digest.hexdigest()[:32],
         created_at=created,
         persona=session.names.get(PERSONA, "unknown user"),
-        provider={
-            "spec": "", "name": session.names.get(PROVIDER, "unknown"), "kind": "imported",
-        },
+        provider=imported_provider(session.names.get(PROVIDER, "unknown"), None),
         records=(),
         sources=[path],
-        told={key: value for key, value in told.items() if value is not None},
-    )  # fmt: skip
+        details=drop_none(details),
+    )
     imported.records = _Records(path, session.ending, imported, session.findings)
     return imported
 
@@ -194,8 +193,8 @@ class _Records:
         of_line: dict[int | None, list[Finding]] = {}
         for finding in self.findings:
             of_line.setdefault(finding.line, []).append(finding)
-        for found, _ in rows(self.path):
-            for row in found:
+        for in_line, _ in rows(self.path):
+            for row in in_line:
                 if isinstance(row, Finding):
                     yield from reader.finding(row)
                     continue

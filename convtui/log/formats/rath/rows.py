@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from convtui.errors import FileError, did_you_mean, listed
-from convtui.log.formats.findings import Finding, NewerError, finding_of
+from convtui.errors import FileError, NewerError, did_you_mean, listed
+from convtui.log.formats.findings import Finding, finding_of
 from convtui.log.formats.json_objects import JsonObject, head_of, is_empty, lines, values_in
 
 SCHEMA: Final = 1
@@ -81,15 +81,15 @@ def rows(path: Path) -> Iterator[tuple[list[Row | Finding], bytes]]:
     for line in lines(path):
         number = line.number
         values, findings = values_in(line, path)
-        found: list[Row | Finding] = []
+        in_line: list[Row | Finding] = []
         for value in values:
             try:
                 row = _row(JsonObject(value, f"{path}: line {number}"), number)
             except FileError as error:
                 code = "bad_value" if isinstance(value, dict) else "bad_line"
-                found.append(finding_of(error, path, number, code))
+                in_line.append(finding_of(error, path, number, code))
                 if isinstance(value, dict):
-                    found.append(
+                    in_line.append(
                         Row(number, "unknown", JsonObject(value, f"{path}: line {number}"))
                     )
                 continue
@@ -100,21 +100,21 @@ def rows(path: Path) -> Iterator[tuple[list[Row | Finding], bytes]]:
                 except NewerError:
                     raise
                 except FileError as error:
-                    found.append(finding_of(error, path, number, "bad_value"))
+                    in_line.append(finding_of(error, path, number, "bad_value"))
             if row.type == "header" and header:
                 message = f"a second header (the first is in line {header}); it is passed over"
-                found.append(Finding(path, message, number, "second_header"))
+                in_line.append(Finding(path, message, number, "second_header"))
                 row = Row(number, "unknown", row.fields)
             elif row.type == "header":
                 header = number
             elif not header:
                 message = f"there is no header: a {row.type} stands before it"
-                found.append(Finding(path, message, number, "no_header"))
+                in_line.append(Finding(path, message, number, "no_header"))
                 header = -1
-            found.append(row)
-        found += findings
-        first = first or next((row for row in found if isinstance(row, Finding)), None)
-        yield found, line.raw
+            in_line.append(row)
+        in_line += findings
+        first = first or next((row for row in in_line if isinstance(row, Finding)), None)
+        yield in_line, line.raw
     if not readable:
         raise FileError(
             f"{path}: there is no header and no chunk that can be read: {_why(path, first)}"
@@ -142,13 +142,13 @@ def _row(fields: JsonObject, number: int) -> Row:
 
 
 def _known(fields: JsonObject, name: str, names: tuple[str, ...]) -> str:
-    found = fields.text(name)
-    if found is None:
+    value = fields.text(name)
+    if value is None:
         raise fields.wrong(name, "is missing")
-    if found not in names:
-        hint = did_you_mean(found, names) or f"; known are {listed(names)}"
-        raise fields.wrong(name, f"{found[:40]!r} is not known{hint}")
-    return found
+    if value not in names:
+        hint = did_you_mean(value, names) or f"; known are {listed(names)}"
+        raise fields.wrong(name, f"{value[:40]!r} is not known{hint}")
+    return value
 
 
 def _version(header: JsonObject) -> None:
@@ -166,14 +166,14 @@ def _version(header: JsonObject) -> None:
 
 def extras_of(fields: JsonObject, name: str, doubts: list[FileError]) -> Extras:
     """Pairs of a name and a value; anything else is a doubt."""
-    found: Extras = []
-    for place, item in enumerate(fields.items(name)):
+    extras: Extras = []
+    for index, item in enumerate(fields.items(name)):
         if isinstance(item, list) and len(item) == 2 and isinstance(item[0], str):
-            found.append((item[0], item[1]))
+            extras.append((item[0], item[1]))
         else:
-            wrong = fields.wrong(f"{name}[{place}]", "must be a pair of a name and a value")
+            wrong = fields.wrong(f"{name}[{index}]", "must be a pair of a name and a value")
             doubts.append(wrong)
-    return found
+    return extras
 
 
 def line_of(row: dict[str, Any]) -> bytes:

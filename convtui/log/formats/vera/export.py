@@ -74,9 +74,9 @@ class _Run:
         self._log = log
         self._fold = ExportFold(log, "vera")
         self._differing: list[str] = []
-        self._told = as_object(self._fold.header.get("imported"))
+        self._details = as_object(self._fold.header.get("imported"))
         """What the file said that the log was imported from, of whichever format."""
-        self._imported = ImportedRun(self._told if self._told.get("format") == "vera" else {})
+        self._imported = ImportedRun(self._details if self._details.get("format") == "vera" else {})
         self._scenario = as_object(self._fold.header.get("scenario"))
         self._persona = as_object(self._scenario.get("persona"))
         self._provider = self._fold.provider
@@ -86,7 +86,7 @@ class _Run:
 
     @property
     def _user(self) -> str:
-        model = self._told.get("persona_model") or self._persona.get("model")
+        model = self._details.get("persona_model") or self._persona.get("model")
         return str(model or self._persona.get("simulator") or "user")
 
     @property
@@ -112,7 +112,7 @@ class _Run:
 
     @property
     def _run(self) -> int:
-        run = self._told.get("run")
+        run = self._details.get("run")
         return run if type(run) is int and run > 0 else 1
 
     def imported_file(self, session: Session) -> str | None:
@@ -121,11 +121,9 @@ class _Run:
 
     def file(self, session: Session) -> str:
         """The name of a session's files, without an ending."""
-        tag = str(self._told.get("tag") or re.sub(r"[^0-9a-f]", "", self._log.transcript.id)[:6])
-        provider = self._scenario.get("provider")
-        options = provider.get("options") if isinstance(provider, dict) else None
-        named = options.get("workflow") if isinstance(options, dict) else None
-        workflow = self._told.get("workflow") or named
+        tag = str(self._details.get("tag") or re.sub(r"[^0-9a-f]", "", self._log.transcript.id)[:6])
+        options = as_object(as_object(self._scenario.get("provider")).get("options"))
+        workflow = self._details.get("workflow") or options.get("workflow")
         parts = [
             f"{tag:0<6}",
             safe_name(str(self._fold.header.get("persona", "")), default="persona"),

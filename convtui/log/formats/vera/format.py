@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from convtui.errors import FileError
 from convtui.log.formats.record_builder import RecordBuilder
-from convtui.log.formats.registry import Format, Imported
+from convtui.log.formats.registry import Format, Imported, imported_provider
 from convtui.log.formats.vera.export import write
 from convtui.log.formats.vera.layout import read_transcript
 from convtui.log.formats.vera.log_files import ParsedLog, is_log, parse_log
@@ -32,6 +32,7 @@ from convtui.log.formats.vera.names import (
 )
 from convtui.log.formats.vera.records import Files, ReadTurn, Session, session_records
 from convtui.log.formats.vera.transcripts import is_transcript
+from convtui.records.values import drop_none
 
 _HEAD: Final = 4096
 MAX_FILE: Final = 64 << 20
@@ -42,7 +43,7 @@ def detect(path: Path) -> bool:
     """Whether a file is a transcript or a log of VERA-MH, or a folder holds some."""
     if path.is_dir():
         return parse_folder(path.name) is not None or any(
-            parse_file(found.stem).run is not None and detect(found) for found in _files(path)
+            parse_file(inner.stem).run is not None and detect(inner) for inner in _files(path)
         )
     try:
         with path.open("rb") as file:
@@ -81,8 +82,8 @@ def read(path: Path) -> Iterator[Imported]:
 
 
 def _files(folder: Path) -> list[Path]:
-    found = [path for path in folder.rglob("*") if path.suffix.lower() in (".txt", ".log")]
-    return sorted(path for path in found if path.is_file() and "evaluations" not in path.parts)
+    files = [path for path in folder.rglob("*") if path.suffix.lower() in (".txt", ".log")]
+    return sorted(path for path in files if path.is_file() and "evaluations" not in path.parts)
 
 
 def _pair(path: Path) -> Files:
@@ -153,12 +154,12 @@ def _match(turns: list[ReadTurn], log: ParsedLog, files: Files) -> list[str]:
         return []
     by_number = {turn.number: turn for turn in log.turns}
     apart = 0
-    for number, said in enumerate(turns, 1):
+    for number, read_turn in enumerate(turns, 1):
         logged = by_number.get(number)
-        same = logged is not None and (logged.response or "").strip() == said.text.strip()
-        if logged is not None and logged.speaker == said.speaker and same:
-            said.logged = logged
-            said.ended_by = said.ended_by or logged.ended_by
+        same = logged is not None and (logged.response or "").strip() == read_turn.text.strip()
+        if logged is not None and logged.speaker == read_turn.speaker and same:
+            read_turn.logged = logged
+            read_turn.ended_by = read_turn.ended_by or logged.ended_by
         else:
             apart += 1
     if not apart:
@@ -170,9 +171,9 @@ def _match(turns: list[ReadTurn], log: ParsedLog, files: Files) -> list[str]:
 def _conversation(group: Sequence[Files]) -> Imported:
     sessions = [_session(files) for files in group]
     name = group[0].name
-    place = group[0].sources[0]
-    middle = _middle(name, sessions, place)
-    created, whence = _created(sessions, name, place)
+    source = group[0].sources[0]
+    middle = _middle(name, sessions, source)
+    created, whence = _created(sessions, name, source)
     builder = RecordBuilder("vera")
     termination: dict[str, Any] | None = None
     for session in sessions:
@@ -181,50 +182,49 @@ def _conversation(group: Sequence[Files]) -> Imported:
         id=_identity(group),
         created_at=created,
         persona=middle.persona or "unknown persona",
-        provider=_provider(sessions, place),
+        provider=_provider(sessions, source),
         records=builder.take(),
         sources=[path for files in group for path in files.sources],
-        told=_told(name, middle, sessions, place, whence),
+        details=_details(name, middle, sessions, source, whence),
         termination=termination,
     )
 
 
-def _middle(name: FileName, sessions: list[Session], place: Path) -> Middle:
+def _middle(name: FileName, sessions: list[Session], source: Path) -> Middle:
     logged = next((s.log.persona for s in sessions if s.log.persona), {})
-    folder = folder_of(place)
-    personas = [str(logged["Prompt"])] if "Prompt" in logged else known_personas(place.parent)
+    folder = folder_of(source)
+    personas = [str(logged["Prompt"])] if "Prompt" in logged else known_personas(source.parent)
     if not name.middle:
         return Middle(str(logged.get("Prompt", "")), logged.get("Model"))
     model = logged.get("Model") or (folder.user if folder is not None else None)
     return split_middle(name.middle, personas, model)
 
 
-def _provider(sessions: list[Session], place: Path) -> dict[str, Any]:
+def _provider(sessions: list[Session], source: Path) -> dict[str, Any]:
     logged = next((s.log.provider for s in sessions if s.log.provider), {})
-    folder = folder_of(place)
+    folder = folder_of(source)
     model = logged.get("Model") or (folder.chatbot if folder is not None else None)
-    found = {"spec": "", "name": logged.get("Name") or model or "unknown", "kind": "imported"}
-    return {**found, "model": model} if model else found
+    return imported_provider(logged.get("Name") or model or "unknown", model)
 
 
-def _created(sessions: list[Session], name: FileName, place: Path) -> tuple[datetime, str]:
+def _created(sessions: list[Session], name: FileName, source: Path) -> tuple[datetime, str]:
     """When it began, and which of the things that tell was asked."""
     started = next((s.log.started for s in sessions if s.log.started is not None), None)
-    folder = folder_of(place)
+    folder = folder_of(source)
     if started is not None:
         return started, "log"
     if name.at is not None:
         return name.at, "file name"
     if folder is not None:
         return folder.at, "folder name"
-    return datetime.fromtimestamp(int(place.stat().st_mtime), UTC), "file's date"
+    return datetime.fromtimestamp(int(source.stat().st_mtime), UTC), "file's date"
 
 
-def _told(
-    name: FileName, middle: Middle, sessions: list[Session], place: Path, whence: str
+def _details(
+    name: FileName, middle: Middle, sessions: list[Session], source: Path, whence: str
 ) -> dict[str, Any]:
-    folder = folder_of(place)
-    told: dict[str, Any] = {
+    folder = folder_of(source)
+    details: dict[str, Any] = {
         "format": "vera",
         "created_at_from": whence,
         "tag": name.tag,
@@ -232,15 +232,15 @@ def _told(
         "persona_model": middle.model,
         "workflow": middle.workflow,
         "folder": folder.as_dict() if folder is not None else None,
-        "home": home_of(place),
-        "sessions": [_told_session(session) for session in sessions],
+        "home": home_of(source),
+        "sessions": [_session_details(session) for session in sessions],
     }
-    return {key: value for key, value in told.items() if value is not None}
+    return drop_none(details)
 
 
-def _told_session(session: Session) -> dict[str, Any]:
+def _session_details(session: Session) -> dict[str, Any]:
     log, files = session.log, session.files
-    told: dict[str, Any] = {
+    details: dict[str, Any] = {
         "index": files.name.index,
         "type": files.name.session_type,
         "file": files.sources[0].name,
@@ -253,7 +253,7 @@ def _told_session(session: Session) -> dict[str, Any]:
         "settings": log.settings,
         "completed": log.completed,
     }
-    return {key: value for key, value in told.items() if value}
+    return {key: value for key, value in details.items() if value}
 
 
 def _identity(group: Sequence[Files]) -> str:

@@ -14,12 +14,12 @@ from convtui.records.values import as_list, as_object
 class ImportedRun:
     """The names and layouts of an imported run; of another log it knows nothing."""
 
-    def __init__(self, told: Mapping[str, Any]) -> None:
-        self._folder_name = as_object(told.get("folder")).get("name")
-        home = told.get("home")
+    def __init__(self, details: Mapping[str, Any]) -> None:
+        self._folder_name = as_object(details.get("folder")).get("name")
+        home = details.get("home")
         self._home = home if isinstance(home, str) else "conversations"
         self._sessions: dict[int, dict[str, Any]] = {}
-        for session in as_list(told.get("sessions")):
+        for session in as_list(details.get("sessions")):
             if isinstance(session, dict):
                 index = session.get("index")
                 self._sessions[index if type(index) is int else 1] = session

@@ -51,38 +51,38 @@ class Layout:
 
     def as_dict(self) -> dict[str, Any]:
         """As it goes into a header: only what is not as VERA-MH writes it, and the labels."""
-        found: dict[str, Any] = {"turns": self.turns, "labels": self.labels}
+        data: dict[str, Any] = {"turns": self.turns, "labels": self.labels}
         plain = Layout()
         for name in ("before", "after", "line_end", "mixed", "byte_order_mark", "final_line_end"):
             if getattr(self, name) != getattr(plain, name):
-                found[name] = getattr(self, name)
+                data[name] = getattr(self, name)
         numbered: dict[str, Mapping[int, Any]] = {
             "other_labels": self.other_labels, "ends": self.ends, "gaps": self.gaps,
         }  # fmt: skip
         for name, values in numbered.items():
             if values:
-                found[name] = {str(number): value for number, value in values.items()}
-        return found
+                data[name] = {str(number): value for number, value in values.items()}
+        return data
 
     @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> Layout:
+    def from_dict(cls, data: Mapping[str, Any]) -> Layout:
         """The layout that a header tells of; what cannot stand in a transcript is left out."""
-        layout = cls(turns=found["turns"] if type(found.get("turns")) is int else 0)
-        for side, label in as_object(found.get("labels")).items():
+        layout = cls(turns=data["turns"] if type(data.get("turns")) is int else 0)
+        for side, label in as_object(data.get("labels")).items():
             if side in _LABELS and label_of(label) == (label, side):
                 layout.labels[side] = label
-        layout.other_labels = {n: text for n, text in _numbered(found, "other_labels")
+        layout.other_labels = {n: text for n, text in _numbered(data, "other_labels")
                                if label_of(text) is not None}  # fmt: skip
-        layout.ends = {n: text for n, text in _numbered(found, "ends") if is_end(text)}
-        layout.gaps = {n: lines for n, lines in _numbered(found, "gaps") if _blank(lines)}
-        before, after = _texts(found.get("before")), found.get("after")
+        layout.ends = {n: text for n, text in _numbered(data, "ends") if is_end(text)}
+        layout.gaps = {n: lines for n, lines in _numbered(data, "gaps") if _blank(lines)}
+        before, after = _texts(data.get("before")), data.get("after")
         rest = [line for line in before if layout.turns or line.strip() != EMPTY]
         layout.before = before if _blank(rest) else []
         layout.after = _texts(after) if _blank(after) else []
-        layout.line_end = found["line_end"] if found.get("line_end") in _LINE_ENDS else "\n"
-        layout.mixed = found.get("mixed") is True
-        layout.byte_order_mark = found.get("byte_order_mark") is True
-        layout.final_line_end = found.get("final_line_end") is not False
+        layout.line_end = data["line_end"] if data.get("line_end") in _LINE_ENDS else "\n"
+        layout.mixed = data.get("mixed") is True
+        layout.byte_order_mark = data.get("byte_order_mark") is True
+        layout.final_line_end = data.get("final_line_end") is not False
         return layout
 
     def without_places(self) -> Layout:
@@ -96,11 +96,11 @@ class Layout:
         """
         if self._keeps(turns):
             return self._join(turns)
-        return self._join([(speaker, writable(said)) for speaker, said in turns])
+        return self._join([(speaker, writable(text)) for speaker, text in turns])
 
     def changed(self, turns: Sequence[tuple[Speaker, str]]) -> int:
         """How many texts cannot stand there as they are."""
-        return 0 if self._keeps(turns) else sum(writable(said) != said for _, said in turns)
+        return 0 if self._keeps(turns) else sum(writable(text) != text for _, text in turns)
 
     def _keeps(self, turns: Sequence[tuple[Speaker, str]]) -> bool:
         return not turns or _reads_back(self._join(turns), turns)
@@ -180,18 +180,18 @@ def _reads_back(text: str, turns: Sequence[tuple[Speaker, str]]) -> bool:
     return [(block.speaker, block.text) for block in blocks] == list(turns)
 
 
-def _numbered(found: Mapping[str, Any], name: str) -> Iterable[tuple[int, Any]]:
-    for number, value in as_object(found.get(name)).items():
+def _numbered(data: Mapping[str, Any], name: str) -> Iterable[tuple[int, Any]]:
+    for number, value in as_object(data.get(name)).items():
         if str(number).isascii() and str(number).isdigit() and len(str(number)) < 10:
             yield int(number), value
 
 
-def _texts(found: Any) -> list[str]:
-    return found if isinstance(found, list) and all(isinstance(x, str) for x in found) else []
+def _texts(value: Any) -> list[str]:
+    return value if isinstance(value, list) and all(isinstance(x, str) for x in value) else []
 
 
-def _blank(found: Any) -> bool:
-    return isinstance(found, list) and all(
+def _blank(value: Any) -> bool:
+    return isinstance(value, list) and all(
         isinstance(line, str) and not line.strip() and "\n" not in line and "\r" not in line
-        for line in found
+        for line in value
     )

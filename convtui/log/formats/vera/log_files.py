@@ -42,8 +42,8 @@ class LoggedTurn:
     @property
     def raw(self) -> str | None:
         """The raw reply, where it was kept."""
-        found = (self.metadata or {}).get("raw_response")
-        return found if isinstance(found, str) else None
+        raw = (self.metadata or {}).get("raw_response")
+        return raw if isinstance(raw, str) else None
 
 
 @dataclass(slots=True)
@@ -67,8 +67,8 @@ class ParsedLog:
     @property
     def max_turns(self) -> int | None:
         """The cap that it names."""
-        found = self.settings.get("Max Turns", "")
-        return int(found) if found.isdigit() else None
+        setting = self.settings.get("Max Turns", "")
+        return int(setting) if setting.isdigit() else None
 
 
 def is_log(head: str) -> bool:
@@ -159,10 +159,10 @@ def literal(text: str) -> dict[str, Any] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = ast.literal_eval(text.strip())
+            value = ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 _FIGURES: Final = {
@@ -174,14 +174,14 @@ _FIGURES: Final = {
 }
 
 
-def usage_figures(found: Any) -> dict[str, float]:
+def usage_figures(usage: Any) -> dict[str, float]:
     """Usage in either of the two usual vocabularies, in ours; only what is there."""
     figures: dict[str, float] = {}
-    if isinstance(found, Mapping):
+    if isinstance(usage, Mapping):
         for name, known in _FIGURES.items():
-            value = next((v for v in map(found.get, known) if type(v) is int), None)
+            value = next((v for v in map(usage.get, known) if type(v) is int), None)
             if value is not None:
                 figures[name] = value
-        if type(found.get("cost")) in (int, float):
-            figures["cost"] = float(found["cost"])
+        if type(usage.get("cost")) in (int, float):
+            figures["cost"] = float(usage["cost"])
     return figures

@@ -70,7 +70,7 @@ class FolderName:
 
     def as_dict(self) -> dict[str, Any]:
         """As it goes into a header."""
-        found: dict[str, Any] = {
+        data: dict[str, Any] = {
             "user": self.user,
             "chatbot": self.chatbot,
             "turns": self.turns,
@@ -78,7 +78,7 @@ class FolderName:
             "at": self.at.isoformat(),
             "name": self.name,
         }
-        return {**found, "more": self.more} if self.more else found
+        return {**data, "more": self.more} if self.more else data
 
 
 def parse_file(stem: str) -> FileName:
@@ -123,9 +123,9 @@ def parse_folder(name: str) -> FolderName | None:
 def folder_of(file: Path) -> FolderName | None:
     """The run folder that a transcript or a log lies in."""
     for parent in list(file.absolute().parents)[:3]:
-        found = parse_folder(parent.name)
-        if found is not None:
-            return found
+        folder = parse_folder(parent.name)
+        if folder is not None:
+            return folder
     return None
 
 
@@ -193,8 +193,8 @@ def split_middle(middle: str, personas: Iterable[str] = (), model: str | None = 
     else:
         places = [n for n, char in enumerate(middle) if char == "_"]
         fits = [n for n in places if model and _begins(middle[n + 1 :], model)]
-        place = fits[0] if fits else (places[0] if places else len(middle))
-        persona, rest = middle[:place], middle[place + 1 :]
+        position = fits[0] if fits else (places[0] if places else len(middle))
+        persona, rest = middle[:position], middle[position + 1 :]
     if model and _begins(rest, model):
         return Middle(persona, rest[: len(model)], rest[len(model) + 1 :] or None)
     return Middle(persona, rest or None)
@@ -208,8 +208,8 @@ def _begins(text: str, model: str) -> bool:
 def known_personas(folder: Path) -> list[str]:
     """The names in the persona tables near a folder."""
     names: list[str] = []
-    for place in [folder.absolute(), *list(folder.absolute().parents)[:3]]:
-        for table in [*sorted(place.glob("personas*.tsv")), *sorted(place.glob("data/personas*"))]:
+    for home in [folder.absolute(), *list(folder.absolute().parents)[:3]]:
+        for table in [*sorted(home.glob("personas*.tsv")), *sorted(home.glob("data/personas*"))]:
             with contextlib.suppress(OSError, csv.Error, UnicodeDecodeError):
                 if table.suffix == ".tsv" and table.stat().st_size < 8 << 20:
                     with table.open(encoding="utf-8-sig", newline="") as file:

@@ -20,9 +20,10 @@ from typing import Any, Final, Literal
 
 from convtui.errors import FileError
 from convtui.log.formats.json_objects import JsonObject, file_time, head_of, is_empty, parse_json
-from convtui.log.formats.registry import Format, Imported
+from convtui.log.formats.registry import Format, Imported, imported_provider
 from convtui.log.formats.waza.records import WazaReader
 from convtui.records.times import parse_time
+from convtui.records.values import drop_none
 
 MAX_FILE: Final = 256 << 20
 """Bytes that a file may have: it is read as a whole."""
@@ -32,7 +33,7 @@ _TASK: Final = (re.compile(r'"task_id"\s*:'), re.compile(r'"task_name"\s*:'))
 _LOG_TYPES: Final = frozenset(
     {"session_start", "task_start", "grader_result", "task_complete", "error", "session_complete"}
 )
-_TOLD_ELSEWHERE: Final = ("transcript", "tool_events", "final_output", "prompt", "responder")
+_READ_ELSEWHERE: Final = ("transcript", "tool_events", "final_output", "prompt", "responder")
 Kind = Literal["results", "task", "session log"]
 
 
@@ -72,8 +73,8 @@ def _is_session_log(head: str) -> bool:
 
 
 def _files(folder: Path) -> list[Path]:
-    found = [path for path in folder.rglob("*") if path.suffix.lower() in (".json", ".jsonl")]
-    return sorted(path for path in found if path.is_file())
+    files = [path for path in folder.rglob("*") if path.suffix.lower() in (".json", ".jsonl")]
+    return sorted(path for path in files if path.is_file())
 
 
 def read(path: Path) -> Iterator[Imported]:
@@ -90,10 +91,10 @@ def files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     kinds = {file: _kind_of(file) for file in _files(path)}
-    found = [file for file, kind in kinds.items() if kind in ("results", "task")]
-    if not found:
+    matches = [file for file, kind in kinds.items() if kind in ("results", "task")]
+    if not matches:
         raise FileError(f"{path}: no results and no transcripts of waza in this folder")
-    return sorted([*found, *filter(is_empty, kinds)])
+    return sorted([*matches, *filter(is_empty, kinds)])
 
 
 def _read_file(path: Path) -> Iterator[Imported]:
@@ -134,7 +135,7 @@ class _Known:
     task: str | None
     provider: str | None
     model: str | None
-    told: dict[str, Any]
+    details: dict[str, Any]
 
 
 def _version(top: JsonObject) -> str | None:
@@ -160,21 +161,27 @@ def _results(path: Path, top: JsonObject, doubts: list[FileError]) -> Iterator[I
     evaluation = {key: top.data.get(key) for key in ("eval_id", "eval_name", "skill", "config")}
     for task in top.objects("tasks"):
         name = task.text("display_name") or task.text("test_id")
-        for place, run in enumerate(task.objects("runs"), 1):
+        for position, run in enumerate(task.objects("runs"), 1):
             number = run.whole("run_number")
-            told = {
+            details = {
                 "format": "waza",
                 "schema_version": version,
                 "created_at_from": whence,
-                "eval": {key: value for key, value in evaluation.items() if value is not None},
+                "eval": drop_none(evaluation),
                 "task": task.rest("runs"),
-                "run": place if number is None else number,
+                "run": position if number is None else number,
             }
-            identity = [evaluation, top.data.get("timestamp"), task.rest("runs"), place, run.data]
+            identity = [
+                evaluation,
+                top.data.get("timestamp"),
+                task.rest("runs"),
+                position,
+                run.data,
+            ]
             # What is wrong with the file as a whole goes with its first conversation.
             run.doubts = list(doubts)
             doubts.clear()
-            yield _imported(path, run, _Known(at, name, model or skill, model, told), identity)
+            yield _imported(path, run, _Known(at, name, model or skill, model, details), identity)
     if doubts:
         raise doubts[0]
 
@@ -184,34 +191,33 @@ def _transcript(path: Path, top: JsonObject) -> Imported:
     session = top.inner("session")
     model = session.text("model") if session is not None else None
     at, whence = _created(path, parse_time(top.text("started_at")), "started_at")
-    told = {
+    details = {
         "format": "waza",
         "created_at_from": whence,
         "task": {key: top.data.get(key) for key in ("task_id", "task_name") if key in top.data},
     }
     name = top.text("task_name") or top.text("task_id")
-    return _imported(path, top, _Known(at, name, model, model, told), [top.data])
+    return _imported(path, top, _Known(at, name, model, model, details), [top.data])
 
 
-def _created(path: Path, found: datetime | None, name: str) -> tuple[datetime, str]:
-    return (found, name) if found is not None else (file_time(path), "file's date")
+def _created(path: Path, at: datetime | None, name: str) -> tuple[datetime, str]:
+    return (at, name) if at is not None else (file_time(path), "file's date")
 
 
 def _imported(path: Path, run: JsonObject, known: _Known, identity: list[Any]) -> Imported:
     reader = WazaReader(run, path)
-    told = dict(known.told)
-    told["result"] = run.rest(*_TOLD_ELSEWHERE, "run_number", "task_id", "task_name")
+    details = dict(known.details)
+    details["result"] = run.rest(*_READ_ELSEWHERE, "run_number", "task_id", "task_name")
     for name in ("responder", "final_output", "prompt"):
-        told[name] = run.data.get(name)
-    names: dict[str, Any] = {"spec": "", "name": known.provider or "unknown", "kind": "imported"}
+        details[name] = run.data.get(name)
     return Imported(
         id=hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32],
         created_at=known.created,
         persona=known.task or "unknown task",
-        provider={**names, "model": known.model} if known.model else names,
+        provider=imported_provider(known.provider or "unknown", known.model),
         records=reader.records,
         sources=[path],
-        told={key: value for key, value in told.items() if value is not None},
+        details=drop_none(details),
         termination=reader.termination,
     )
 

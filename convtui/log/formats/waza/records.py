@@ -17,6 +17,7 @@ from convtui.log.formats.json_objects import JsonObject, arguments_of
 from convtui.log.formats.record_builder import NO_REASON, RecordBuilder
 from convtui.records.codec import Speaker
 from convtui.records.models import LlmFailed, LlmPartial, LlmResponse, ToolCalled, ToolReturned
+from convtui.records.values import drop_none
 
 _USER: Final = ("user.message",)
 _SAID: Final = ("assistant.message", "Turn")
@@ -139,8 +140,7 @@ class WazaReader:
     def _user(self, text: str, **more: Any) -> None:
         self._start_turn("persona")
         self._user_turns += 1
-        metadata = {key: value for key, value in more.items() if value is not None}
-        self._builder.commit(text, metadata=metadata or None)
+        self._builder.commit(text, metadata=drop_none(more) or None)
 
     def _called(self, event: JsonObject) -> None:
         id_ = event.text("tool_call_id") or ""
@@ -321,5 +321,5 @@ def _result(value: Any) -> Any:
 
 def _source(event: JsonObject, *known: str) -> dict[str, Any]:
     """What an event carries beside what is known, as one field of its record."""
-    rest = {key: value for key, value in event.rest(*known).items() if value is not None}
+    rest = drop_none(event.rest(*known))
     return {"source": rest} if rest else {}

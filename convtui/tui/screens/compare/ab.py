@@ -19,6 +19,7 @@ from textual.worker import Worker
 
 from convtui.actions.registry import Keymap
 from convtui.analysis.compare.ab import AbComparison, compare_arms
+from convtui.analysis.compare.ab_report import ab_report
 from convtui.analysis.profile.profile import RunProfile, profile_run
 from convtui.errors import ConvtuiError
 from convtui.filters.filter import parse
@@ -26,7 +27,8 @@ from convtui.library.library import Library
 from convtui.log.reader import open_log
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
-from convtui.tui.documents.ab import missing, result
+from convtui.tui.documents.ab import missing
+from convtui.tui.documents.report import report_document
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.dialogs.questions import Ask
@@ -205,7 +207,7 @@ class ArmsScreen(PaneScreen):
         if self.found is not None:
             width = self.app.size.width
             room = (width if self.has_class("-narrow") else width // 2) - 5
-            doc = result(self.found, room)
+            doc = report_document(ab_report(self.found), room)
             for why in self._left_out[:8]:
                 doc.line((f"left out: {visible_line(why, 300)}", "error"))
             pane.show(doc)

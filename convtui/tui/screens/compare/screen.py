@@ -19,6 +19,7 @@ from convtui.analysis.compare.comparison import Comparison, compare_logs
 from convtui.analysis.compare.report import Row, ending_rows, usage_rows
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible_line
+from convtui.tui.drawing.tables import padded
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.compare.compare_view import CompareView, Diff
 from convtui.tui.screens.handlers import Handler
@@ -252,9 +253,8 @@ def _cut(text: str, width: int) -> str:
 def _two_columns(row: Row, width: int) -> str:
     name, one, other = row
     column = (width - _LABEL - 3) // 2
-    left = visible_line(one, column)
-    pad = " " * max(0, column - cell_len(left))
-    return f"{visible_line(name, _LABEL - 1):<{_LABEL}}{left}{pad} │ {visible_line(other, column)}"
+    label = padded(visible_line(name, _LABEL - 1), _LABEL)
+    return f"{label}{padded(visible_line(one, column), column)} │ {visible_line(other, column)}"
 
 
 def _packed(parts: Sequence[str], width: int) -> list[str]:

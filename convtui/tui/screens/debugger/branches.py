@@ -1,4 +1,4 @@
-"""Going on in another branch of the conversation, and the branches that there are."""
+"""Rewinding, forking, and switching between branches of the conversation."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 
 
 def _code(scenario: dict[str, Any], key: str) -> object:
-    """What a scenario names that is code, or a program to start."""
+    """The code or program that a scenario names under `key`."""
     named = scenario.get(key)
     return named.get("use") if isinstance(named, dict) else named
 
 
 class Branches:
-    """Rewinds, forks, lists the branches and goes on with one."""
+    """Rewinds and forks the conversation, lists its branches and switches to one."""
 
     def __init__(
         self,
@@ -37,19 +37,18 @@ class Branches:
         view: TranscriptView,
         *,
         attach: Attach,
-        look: Callable[[Path], None],
+        view_log: Callable[[Path], None],
         compare: Callable[[Path, Path], None],
     ) -> None:
-        """`look` opens a saved log, `compare` two of them side by side."""
+        """`view_log` opens a saved log, `compare` opens two side by side."""
         self._context = context
         self._conversation = context.conversation
         self._view = view
         self._attach = attach
-        self._look = look
+        self._view_log = view_log
         self._compare = compare
 
     def handlers(self) -> Iterator[Handler]:
-        """The actions on branches."""
         yield Handler(
             "branch.rewind",
             partial(self._branch, "rewind"),
@@ -66,15 +65,15 @@ class Branches:
 
     def _rewind_warning(self) -> str:
         turn = self._context.selected()
-        where = f"turn {turn.address}" if turn is not None else "the selected turn"
-        return f"Goes back to before {where}, in a new branch."
+        target = f"turn {turn.address}" if turn is not None else "the selected turn"
+        return f"Goes back to before {target}, in a new branch."
 
     async def _branch(self, kind: str) -> None:
-        """Goes on from before the selected turn (`rewind`) or after it (`fork`)."""
+        """Continues from before the selected turn (`rewind`) or after it (`fork`)."""
         run, turn = self._conversation.run, self._context.selected()
         if run is None:
             self._context.notify(
-                "Going back needs a live conversation: `convtui debug --resume LOG`."
+                "Going back needs a live conversation: run `convtui debug --resume LOG`."
             )
             return
         if turn is None:
@@ -83,15 +82,15 @@ class Branches:
             return
         fork = kind == "fork"
         if fork and turn.status == OPEN:
-            self._context.notify("This turn is not over: fork after one that is.", "warning")
+            self._context.notify("This turn is not finished: fork after one that is.", "warning")
             return
         log, seq = None, turn.last if fork else turn.first - 1
         if turn.first <= 0:
-            # It was said before this log began: the branch grows from the log that has it.
+            # The turn is older than this log: branch off the parent log that has it.
             detail = await self._conversation.source.detail(turn)
             if detail.log is None or not detail.records:
-                missing = detail.missing or "its records are in a log that is not known"
-                self._context.notify(f"Cannot go back there: {missing}.", "warning")
+                missing = detail.missing or "its records are in an unknown log"
+                self._context.notify(f"Cannot go back to this turn: {missing}.", "warning")
                 return
             first, last = detail.records[0], detail.records[-1]
             log, seq = detail.log, int(last["seq"]) if fork else int(first["seq"]) - 1
@@ -108,7 +107,7 @@ class Branches:
         seq: int | None = None,
         scenario: dict[str, Any] | None = None,
     ) -> None:
-        """Holds, and goes on in another engine; `what` is said meanwhile."""
+        """Holds, then continues in another engine; the status line shows `what` meanwhile."""
         self._conversation.busy_with = what
         self._context.repaint()
         try:
@@ -123,28 +122,27 @@ class Branches:
                     return
                 await run.continue_run(kind, log=log, seq=seq, held=True, scenario=scenario)
         except CommandRefused as refused:
-            self._context.refused(refused)
+            self._context.show_refusal(refused)
         except EngineError as error:
             self._context.notify(str(error), "error")
         else:
-            # The branch ends where it goes on: nothing of it lies after the turn looked at.
+            # The new branch ends here: there is nothing after the selected turn.
             self._view.follow = True
         finally:
             self._conversation.busy_with = ""
             self._attach(run)
 
-    # --- the branches there are
+    # --- listing and switching
 
     async def _list(self) -> None:
-        """Lists the branches of the conversation, to look at one or to go on with it."""
         path = self._conversation.source.path
         if path is None:
-            self._context.notify("There is no log yet that could have branches.")
+            self._context.notify("There are no branches before there is a log.")
             return
         fork, rewind = (self._context.keymap.shown(f"branch.{kind}") for kind in ("fork", "rewind"))
-        hint = f"{fork} goes on after the selected turn in a new branch, {rewind} before it."
+        hint = f"{fork} continues after the selected turn in a new branch, {rewind} before it."
         if self._conversation.run is None:
-            hint = f"`convtui debug --resume LOG` goes on with this one; there, {hint}"
+            hint = f"`convtui debug --resume LOG` continues this one; there, {hint}"
         live = self._conversation.run is not None
         chosen = await self._context.ask(BranchesScreen(path, live=live, hint=hint))
         if chosen is None:
@@ -152,47 +150,47 @@ class Branches:
         what: str | None
         what, branch = chosen
         if what == "open" and live:
-            what = await self._what_to_do(branch)
+            what = await self._ask_what_to_do(branch)
         if what == "compare":
             self._compare(path, branch.path)
         elif what in ("open", "look"):
-            self._look(branch.path)
+            self._view_log(branch.path)
         elif what == "switch":
             await self._switch(branch)
 
-    async def _what_to_do(self, branch: RunSummary) -> str | None:
-        """Asks whether to look at a branch or to go on with it, while a conversation is live."""
-        look = ("look", "Follow it" if branch.running else "Look at it")
-        compare = ("compare", "Compare it with the one that is open")
+    async def _ask_what_to_do(self, branch: RunSummary) -> str | None:
+        """Asks whether to view a branch, compare it or continue it, in a live conversation."""
+        view = ("look", "Follow it" if branch.running else "View it")
+        compare = ("compare", "Compare it with the open one")
         if branch.running:
-            text = "It is still written by a process: it can be followed, not gone on with."
-            answers = [look, compare]
+            text = "Another process is still writing it: it can be followed, not continued."
+            answers = [view, compare]
         else:
-            stays = "" if self._conversation.over else "; the one that is open is closed and stays"
-            text = f"Going on with it opens a branch of it{stays}."
-            answers = [("switch", "Go on with it, live"), look, compare]
+            kept = "" if self._conversation.over else "; the open one is closed and kept"
+            text = f"Continuing opens a new branch of it{kept}."
+            answers = [("switch", "Continue it, live"), view, compare]
         name = visible_line(branch.id, 40)[:4]
         return await self._context.ask(Choose(f"Branch {name}", answers, text))
 
     async def _switch(self, branch: RunSummary) -> None:
-        """Goes on with another branch; the one that is open is closed."""
+        """Continues another branch; the open one is closed."""
         run = self._conversation.run
         if run is None or self._conversation.busy_with:
             return
         if await asyncio.to_thread(is_being_written, branch.path):
             self._context.notify(
-                "It is still written by a process: it cannot be gone on with.", "warning"
+                "Another process is still writing it: it cannot be continued.", "warning"
             )
             return
         scenario, problem = await asyncio.to_thread(self._scenario_of, branch.path)
         if problem:
             self._context.notify(problem, "warning")
             return
-        what = f"going on with {visible_line(branch.id, 40)[:4]}"
+        what = f"continuing {visible_line(branch.id, 40)[:4]}"
         await self._move(run, what, "go_on", log=branch.path, scenario=scenario)
 
     def _scenario_of(self, log: Path) -> tuple[dict[str, Any] | None, str]:
-        """The scenario to go on with a branch, None for the one in force; or what is wrong.
+        """The scenario to continue a branch with (None: the current one), or a problem.
 
         A log must not start code that was not named in this session.
         """
@@ -207,7 +205,7 @@ class Branches:
                                             ("provider", "tools")):  # fmt: skip
             return None, (
                 "This branch has another provider or other tools: `convtui debug --resume"
-                f" {visible_line(str(log), 200)}` goes on with it."
+                f" {visible_line(str(log), 200)}` continues it."
             )
         from convtui.trust.rules import own_scenario
 

@@ -1,4 +1,4 @@
-"""Asking a responder again with another brief: where it is held, or from a turn gone by."""
+"""Asks a responder again with an edited brief, for a held decision or one of an earlier turn."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 
 BRIEF = "instructions"
 StartRun = Callable[[StartSpec, str, tuple[int, int]], Awaitable[None]]
-"""Opens a debugger on a new run; a turn's decision is asked for again there, with a brief."""
+"""Opens a debugger on a new run that asks for the decision of a turn again, with a brief."""
 
 
 class BriefEditing:
-    """Has decisions made again with an edited brief."""
+    """Edits the responder's brief and has decisions made again with it."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class BriefEditing:
         config: Callable[[], Config | None],
         start_run: StartRun,
     ) -> None:
-        """`show_decision` opens the tab in which old and new stand side by side."""
+        """`show_decision` opens the tab that shows the old and the new decision."""
         self._context = context
         self._conversation = context.conversation
         self._reply = reply
@@ -49,13 +49,12 @@ class BriefEditing:
         self._config = config
         self._start_run = start_run
         self._brief: str | None = None
-        """The brief as it was edited last."""
-        self.again: tuple[str, tuple[int, int]] | None = None
-        """A brief, and the session and turn whose decision is asked for again as soon as it
-        runs."""
+        """The brief as last edited."""
+        self.pending: tuple[str, tuple[int, int]] | None = None
+        """A brief, and the session and turn of the decision to ask for again once the run has
+        started."""
 
     def handlers(self) -> Iterator[Handler]:
-        """The action that edits the brief."""
         yield Handler(
             "hold.edit_brief", self._edit_brief, self._can_edit, warning=self._warning, moves=True
         )
@@ -66,34 +65,34 @@ class BriefEditing:
         return self.decision_held or (bool(self.brief) and decided)
 
     def _warning(self) -> str | None:
-        """Asking again for what is still held takes nothing away."""
+        """None for a held decision: nothing is lost by asking for it again."""
         turn = self._context.selected()
         if self.decision_held or turn is None:
             return None
         return f"Edits the brief and asks again at turn {turn.address}, in a new branch."
 
-    async def begin(self) -> None:
-        """Asks for the decision again that the run was started for."""
-        again, self.again = self.again, None
+    async def ask_pending(self) -> None:
+        """Asks again for the decision that the run was started for, if any."""
+        pending, self.pending = self.pending, None
         run = self._conversation.run
-        if again is None or run is None or run.handle.over:
+        if pending is None or run is None or run.handle.over:
             return
         try:
-            await self.ask_again_with(*again)
+            await self.ask_again_with(*pending)
         except CommandRefused as refused:
-            self._context.refused(refused)
+            self._context.show_refusal(refused)
 
     # --- the brief
 
     @property
     def brief(self) -> str:
-        """What the responder is told."""
+        """The responder's current instructions."""
         if self._brief is not None:
             return self._brief
-        # What was asked for still holds what is taken out of a log.
+        # The run's own scenario has what a log leaves out.
         run = self._conversation.run
-        asked = run.spec.scenario if run is not None else {}
-        for scenario in (asked, self._conversation.scenario):
+        current = run.spec.scenario if run is not None else {}
+        for scenario in (current, self._conversation.scenario):
             text = (status.responder_of(scenario) or {}).get(BRIEF)
             if isinstance(text, str):
                 return text
@@ -107,14 +106,14 @@ class BriefEditing:
         return held and self._reply.offers("again") is not None
 
     async def _edit_brief(self) -> None:
-        """Edits the brief, and has the decision made again: held here, or in a branch."""
+        """Edits the brief and asks for the decision again: the held one, or one in a branch."""
         hold, turn = self._conversation.hold, self._context.selected()
         if not self.brief:
-            self._context.notify("No responder decides in this conversation: there is no brief.")
+            self._context.notify("This conversation has no responder, and so no brief.")
             return
         if self.decision_held and hold is not None:
             edited: str | None = None
-            while (edited := await self._edited(hold, wrote=edited)) is not None:
+            while (edited := await self._ask_brief(hold, wrote=edited)) is not None:
                 if self._reply.still(hold) and await self._reply.release("again", {BRIEF: edited}):
                     self._brief = edited
                     self._show_decision()
@@ -123,17 +122,15 @@ class BriefEditing:
         if turn is None or self._conversation.busy_with:
             return
         detail = await self._conversation.source.detail(turn)
-        asked = next((c for c in reversed(detail.calls) if c.side == "responder"), None)
-        if asked is None:
-            self._context.notify(
-                "Nothing was decided in this turn: select one of the user's answers."
-            )
+        call = next((c for c in reversed(detail.calls) if c.side == "responder"), None)
+        if call is None:
+            self._context.notify("This turn has no decision: select one of the user's answers.")
             return
-        edited = await self._edited()
+        edited = await self._ask_brief()
         if edited is not None:
-            await self._again(turn, detail, asked.seq, asked.response, edited)
+            await self._branch_at(turn, detail, call.seq, call.response, edited)
 
-    async def _edited(
+    async def _ask_brief(
         self, hold: RecordDict | None = None, *, wrote: str | None = None
     ) -> str | None:
         def check(_: str, text: str) -> str | None:
@@ -143,7 +140,7 @@ class BriefEditing:
         edited = await self._context.ask(
             Edit(
                 "edit the brief and ask again",
-                [(BRIEF, "what the responder is told", self.brief)],
+                [(BRIEF, "the responder's brief", self.brief)],
                 check=check,
                 wrote={BRIEF: wrote} if wrote is not None else None,
             )
@@ -152,32 +149,32 @@ class BriefEditing:
 
     # --- in a branch
 
-    async def _again(
+    async def _branch_at(
         self, turn: Turn, detail: TurnDetail, seq: int, response: RecordDict | None, brief: str
     ) -> None:
-        """Goes back to a decision in a branch, where it is held, and asks again from there."""
+        """Goes back to a decision in a new branch that holds there, and asks for it again."""
         log = detail.log or self._conversation.source.path
         if log is None:
-            self._context.notify("There is no log to go back in.", "warning")
+            self._context.notify("There is no log to go back to.", "warning")
             return
-        # With its reply the old decision is held again, without a call; else it is asked at once.
+        # With its reply on record, the old decision is held again without a call.
         until = int(response["seq"]) if response is not None else seq - 1
         self._conversation.busy_with = f"going back to the decision of {turn.address}"
         self._context.repaint()
         address, run = (turn.session, turn.number), self._conversation.run
         try:
             if run is None:
-                await self._in_a_new_run(log, until, brief, address)
+                await self._start_new_run(log, until, brief, address)
                 return
             if not run.handle.over:
                 await run.hold()
             if response is None:
-                run.spec = replace(run.spec, scenario=_with(run.spec, brief))
+                run.spec = replace(run.spec, scenario=_scenario_with(run.spec, brief))
             await run.continue_run("rewind", log=log, seq=until, held=True)
             self._attach(run)
             await self.ask_again_with(brief, address)
         except CommandRefused as refused:
-            self._context.refused(refused)
+            self._context.show_refusal(refused)
         except EngineError as error:
             self._context.notify(str(error), "error")
         finally:
@@ -186,7 +183,7 @@ class BriefEditing:
                 self._attach(run)
 
     async def ask_again_with(self, brief: str, address: tuple[int, int]) -> None:
-        """Waits for the hold at the old decision and asks again with `brief`."""
+        """Waits for the hold at the old decision and asks for it again with `brief`."""
         run = self._conversation.run
         if run is None:
             return
@@ -196,7 +193,7 @@ class BriefEditing:
             await run.handle.release("again", {BRIEF: brief})
             hold = await run.next_hold(hold)
         if hold is not None and hold.get("stage") == "request":
-            # The new decision is held as the old one was.
+            # Hold the new decision as the old one was held.
             await run.handle.command(Commands.STEP_STAGE)
         turn = self._conversation.transcript.find(*address)
         self._context.repaint()
@@ -204,11 +201,11 @@ class BriefEditing:
             self._view.go_to(turn.index)
         self._show_decision()
 
-    async def _in_a_new_run(
+    async def _start_new_run(
         self, log: Path, until: int, brief: str, address: tuple[int, int]
     ) -> None:
-        """From a recording: the conversation goes on in a debugger of its own."""
-        # Scenarios take longer to import than the screen to draw.
+        """Continues a recording in a debugger of its own."""
+        # Importing scenarios takes longer than drawing the screen.
         from convtui.trust.rules import own_scenario
 
         own = await asyncio.to_thread(own_scenario, self._conversation.transcript.header)
@@ -224,7 +221,7 @@ class BriefEditing:
         await self._start_run(spec, brief, address)
 
 
-def _with(spec: StartSpec, brief: str) -> dict[str, object]:
+def _scenario_with(spec: StartSpec, brief: str) -> dict[str, object]:
     """The scenario of a run with another brief."""
     persona = dict(spec.scenario.get("persona") or {})
     persona["responder"] = {**(persona.get("responder") or {}), BRIEF: brief}

@@ -1,4 +1,4 @@
-"""Raising a budget that is used up."""
+"""Raises an exhausted budget."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from convtui.tui.sources.budget import Crossed, last_crossed, parse_limit
 
 
 class BudgetRaise:
-    """Asks for the new limit."""
+    """Asks for a new limit when a hold offers to raise the budget."""
 
     def __init__(self, context: DebuggerContext, reply: HoldReply) -> None:
         self._conversation = context.conversation
         self._reply = reply
 
     async def answer(self, choice: str, hold: RecordDict) -> bool:
-        """Raises the budget that the conversation is held for; whether that is the choice."""
+        """Answers the choice to raise the budget; False for any other choice."""
         if choice != "raise" or hold.get("reason") != "budget":
             return False
         await self._raise(hold)
         return True
 
     def _crossed(self) -> Crossed | None:
-        """The limit that the conversation is held for."""
         hold = self._conversation.hold
         if hold is None or hold.get("reason") != "budget":
             return None
@@ -38,13 +37,13 @@ class BudgetRaise:
 
         def ask(wrote: str | None) -> Ask:
             return Ask(
-                f"the new budget: {crossed.title}",
+                f"new budget: {crossed.title}",
                 value=crossed.doubled(),
-                hint=f"{crossed.summary()}; the new one must be above what was used.",
+                hint=f"{crossed.summary()}; the new limit must be above that.",
                 check=lambda text: self._reply.gone(hold) or parse_limit(text, crossed)[1],
                 wrote=wrote,
             )
 
-        await self._reply.answered(
+        await self._reply.answer_with_text(
             hold, ask, lambda text: ("raise", {"limit": parse_limit(text, crossed)[0]})
         )

@@ -1,4 +1,4 @@
-"""What the controllers of the debugger are given: the conversation, and what a screen does."""
+"""What the controllers of the debugger share: the conversation and the screen's services."""
 
 from __future__ import annotations
 
@@ -22,54 +22,52 @@ if TYPE_CHECKING:
 
 
 class ShownConversation:
-    """The conversation on the screen. It is one of `run`, or recorded and `run` is None.
+    """The conversation on the screen: that of `run`, or a recording if `run` is None.
 
-    `source` changes when the run goes on in another engine.
+    `source` is replaced when the run continues in another engine.
     """
 
     def __init__(self, source: Source, run: LiveRun | None = None) -> None:
         self.source = source
         self.run = run
         self.busy_with = ""
-        """What the conversation has to wait for, in words for the status line."""
+        """What the conversation waits for, as a phrase for the status line."""
         self.cancel_busy: Callable[[], object] | None = None
-        """Cancels that, where it can be cancelled."""
+        """Cancels what it waits for; None if that is not possible."""
 
     @property
     def handle(self) -> EngineHandle | None:
-        """The engine that runs now."""
+        """The current engine."""
         return self.run.handle if self.run is not None else None
 
     @property
     def replay(self) -> ReplaySource | None:
-        """The recording, when one is shown."""
+        """The recording, if one is shown."""
         return self.source if isinstance(self.source, ReplaySource) else None
 
     @property
     def transcript(self) -> Transcript:
-        """The fold that is shown."""
         return self.source.transcript
 
     @property
     def has_turns(self) -> bool:
-        """Whether there is a turn to look at."""
         return bool(self.transcript.turns)
 
     @property
     def hold(self) -> RecordDict | None:
-        """What the engine waits for, when it can still be answered."""
+        """The current hold, while it can be answered."""
         handle = self.handle
         return None if handle is None or handle.over else handle.hold
 
     @property
     def over(self) -> bool:
-        """Whether the live conversation has ended, one way or another."""
+        """Whether a live conversation has ended, however it ended."""
         handle = self.handle
         return handle is not None and handle.over
 
     @property
     def going(self) -> bool:
-        """Whether there is a live conversation that has not ended."""
+        """Whether a live conversation is in progress."""
         return self.run is not None and not self.over
 
     @property
@@ -80,7 +78,7 @@ class ShownConversation:
 
     @property
     def scenario(self) -> dict[str, Any]:
-        """The scenario that the log names; empty until it has a header."""
+        """The scenario in the log's header; empty before there is one."""
         scenario = self.transcript.header.get("scenario")
         return scenario if isinstance(scenario, dict) else {}
 
@@ -96,7 +94,7 @@ class ShownConversation:
 
     @property
     def speaks_for(self) -> str:
-        """The side whose turn it is, when a human is to speak; empty otherwise."""
+        """The side that a human is to speak for now; empty if none."""
         hold = self.hold
         if hold is None or hold.get("reason") != "human":
             return ""
@@ -111,46 +109,45 @@ class ShownConversation:
 
 
 WriteOutside = Callable[[str], Awaitable[str | None]]
-"""A text as it comes back from the user's editor; None when it is the same, or told why."""
+"""Edits a text in the user's editor; None if it is unchanged, or after a notice of the problem."""
 Attach = Callable[["LiveRun"], None]
-"""Shows the engine that a run has now."""
+"""Shows the current engine of a run."""
 
 
 @dataclass(frozen=True, slots=True)
 class DebuggerContext:
-    """What every controller may ask of the screen."""
+    """What every controller may use of the screen."""
 
     conversation: ShownConversation
     keymap: Keymap
     selected: Callable[[], Turn | None]
-    """The selected turn, as it is shown."""
+    """The selected turn, as shown."""
     notify: Notify
     repaint: Callable[[], None]
     spawn: Spawn
     ask: AskScreen
     open: OpenScreen
     mounted: Callable[[], bool]
-    """Whether there is still a screen to show something on."""
+    """Whether the screen still exists."""
 
     async def send(self, do: str, **arguments: object) -> bool:
-        """Sends a command to the engine; a refusal is told. Whether it was carried out."""
+        """Sends a command to the engine and shows a refusal; False if it was not carried out."""
         handle = self.conversation.handle
         if handle is None:
             return False
         try:
             await handle.command(do, **arguments)
         except CommandRefused as refused:
-            self.refused(refused)
+            self.show_refusal(refused)
             return False
         return True
 
-    def refused(self, refused: CommandRefused) -> None:
-        """Tells why the engine did not do it."""
+    def show_refusal(self, refused: CommandRefused) -> None:
         text = str(refused)
         self.notify(f"{text[:1].upper()}{text[1:]}.", "warning")
 
     def blocked(self) -> bool:
-        """Whether something is being done that the conversation has to wait for; tells of it."""
+        """Whether the conversation has to wait for something; says so in a notice."""
         busy_with = self.conversation.busy_with
         if busy_with:
             self.notify(f"Not now: {busy_with}.")

@@ -1,4 +1,4 @@
-"""Copying turns, the transcript and model calls."""
+"""Copies turns, the transcript and model calls."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ class Copying:
         self._clipboard = clipboard
 
     def handlers(self) -> Iterator[Handler]:
-        """The actions that copy."""
         enabled = self._has_turns
         yield Handler("copy.turn", self._copy_turn, enabled)
         yield Handler("copy.transcript", self._copy_transcript, enabled)
@@ -41,7 +40,7 @@ class Copying:
         return self._context.conversation.has_turns
 
     def _copy_turn(self) -> None:
-        """Copies the selected turn, or the inspector's tab while the keys are there."""
+        """Copies the selected turn, or the inspector's tab while that has the focus."""
         turn = self._context.selected()
         if self._inspector.has_focus_within:
             self._copy(self._inspector.copy_text(), f"the {self._inspector.tab} tab")
@@ -52,7 +51,7 @@ class Copying:
         self._copy(self._view.copy_transcript(), "the transcript")
 
     async def _copy_repro(self, kind: Literal["python", "curl"]) -> None:
-        """Copies the last model call of the selected turn as something that can be run."""
+        """Copies the last model call of the selected turn as runnable code."""
         turn = self._context.selected()
         if turn is None:
             return
@@ -60,12 +59,12 @@ class Copying:
         try:
             detail = await source.detail(turn)
             if not detail.calls:
-                self._context.notify("No snippet: no model was called in this turn.", "warning")
+                self._context.notify("Nothing copied: this turn called no model.", "warning")
                 return
             request = detail.calls[-1].request
             messages = await source.messages(request, detail.log)
         except (LogError, ValueError, OSError, IndexError) as error:
-            self._context.notify(f"No snippet: {error}.", "warning")
+            self._context.notify(f"Nothing copied: {error}.", "warning")
             return
         what = "a Python script" if kind == "python" else "a curl command"
         self._copy(repro(kind, request, messages), what)

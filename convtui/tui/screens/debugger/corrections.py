@@ -1,4 +1,4 @@
-"""Correcting by hand what the rules say of a turn: its flags, and whose fault it is."""
+"""Corrects a turn by hand: its flags, and whose fault it is."""
 
 from __future__ import annotations
 
@@ -21,67 +21,68 @@ from convtui.tui.screens.handlers import Handler
 
 
 class Corrections:
-    """Asks what is to be corrected and keeps it beside the log."""
+    """Asks what to correct and stores it beside the log."""
 
     def __init__(self, context: DebuggerContext, notes: TurnNotes) -> None:
         self._context = context
         self._notes = notes
 
     def handlers(self) -> Iterator[Handler]:
-        """The action that corrects."""
         yield Handler("turn.correct", self._correct)
 
     async def _correct(self) -> None:
         turn = self._context.selected()
-        notes = await self._notes.to_change("corrected") if turn is not None else None
+        notes = await self._notes.open_for_change("corrected") if turn is not None else None
         if turn is None or notes is None:
             return
         note = notes.on(turn.session, turn.number)
         answer = await self._context.ask(
-            Choose(f"Correct turn {turn.address}", _answers(turn, note), _as_it_stands(turn, note))
+            Choose(
+                f"Correct turn {turn.address}", _answers(turn, note), _current_faults(turn, note)
+            )
         )
         if answer is not None:
             await self._notes.write(turn, _change(notes, turn, answer), problem="Not corrected")
 
 
 def _change(notes: Notes, turn: Turn, answer: str) -> Callable[[], str]:
-    """What writes a correction and says what it was."""
+    """The function that writes a correction and returns its notice."""
     what, _, value = answer.partition(":")
 
     def correct_fault() -> str:
         notes.correct_fault(turn.session, turn.number, value)
-        return f"Whose fault it is: {value or 'as the rules say'}."
+        return f"Fault: {value or 'as the rules say'}."
 
     def correct_flag() -> str:
         own = bool(int(turn.flags) & CORRECTABLE[what])
         wanted = value == "true"
-        # Back to what the log says is no correction.
+        # What the log says itself is not a correction.
         notes.correct_flag(turn.session, turn.number, what, None if wanted == own else wanted)
-        return f"{FLAG_WORDS[what].capitalize()} {'added' if wanted else 'taken away'} by hand."
+        return f"{FLAG_WORDS[what].capitalize()} {'added' if wanted else 'removed'} by hand."
 
     return correct_fault if what == "fault" else correct_flag
 
 
 def _answers(turn: Turn, note: TurnNote) -> list[tuple[str, str]]:
-    """What can be changed: `flag:true`, `flag:false` or `fault:LABEL`, and how it is called."""
+    """The possible corrections as (`flag:true`, `flag:false` or `fault:LABEL`, label)."""
     flags = corrected_flags(turn, note)
     choices = [
-        (f"{name}:false", f"Take away: {words}")
+        (f"{name}:false", f"Remove: {label}")
         if flags & CORRECTABLE[name]
-        else (f"{name}:true", f"Add: {words}")
-        for name, words in FLAG_WORDS.items()
+        else (f"{name}:true", f"Add: {label}")
+        for name, label in FLAG_WORDS.items()
     ]
     for label in FAULT_LABELS:
         if label != note.fault:
-            words = "nobody's fault" if label == NOBODY else f"the fault of the {label}"
-            choices.append((f"fault:{label}", f"Label it {words}"))
+            whose = "nobody's fault" if label == NOBODY else f"the fault of the {label}"
+            choices.append((f"fault:{label}", f"Label it {whose}"))
     if note.fault:
-        choices.append(("fault:", "Fault as the rules say"))
+        choices.append(("fault:", "Leave the fault to the rules"))
     return choices
 
 
-def _as_it_stands(turn: Turn, note: TurnNote) -> str:
+def _current_faults(turn: Turn, note: TurnNote) -> str:
     faults = corrected_faults(turn, note)
     if not faults:
-        return "As it stands, it is nobody's fault."
+        return "Currently nobody's fault."
     return "\n".join(f"{fault.side}, by rule {fault.rule}: {fault.why}" for fault in faults)

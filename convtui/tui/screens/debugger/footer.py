@@ -1,4 +1,4 @@
-"""What the footer of the debugger offers."""
+"""The actions that the debugger's footer offers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OVER = (
 
 
 def footer_ids(conversation: ShownConversation, *, searching: bool) -> Sequence[str]:
-    """The actions that can be done now, most important first."""
+    """The actions that apply now, most important first."""
     handle = conversation.handle
     if conversation.replay is not None:
         ids: tuple[str, ...] = _REPLAY
@@ -49,7 +49,7 @@ def footer_ids(conversation: ShownConversation, *, searching: bool) -> Sequence[
 
 
 def take_over_ids(*, can_draft: bool, my_turn: bool) -> Sequence[str]:
-    """What can be done in the take-over's input."""
+    """The actions that apply in the take-over's input."""
     ids = ["take_over.newline", "take_over.editor", "take_over.leave"]
     if can_draft:
         ids.insert(0, "take_over.draft")
@@ -59,11 +59,10 @@ def take_over_ids(*, can_draft: bool, my_turn: bool) -> Sequence[str]:
 
 
 def beside_hold_bar(items: list[KeyItem], conversation: ShownConversation) -> list[KeyItem]:
-    """`items` without what the hold bar lists, with the same keys; a dead engine has one of its
-    own."""
+    """`items` without those that the hold bar lists; for a dead engine, with a restart."""
     if conversation.hold is not None:
         items = [item for item in items if not item.action.startswith("hold.")]
     if conversation.dead:
         items = [item for item in items if item.action != "provider.reload"]
-        items.insert(0, KeyItem("enter", "go on from the log", "provider.reload"))
+        items.insert(0, KeyItem("enter", "continue from the log", "provider.reload"))
     return items

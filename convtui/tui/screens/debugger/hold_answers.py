@@ -1,4 +1,4 @@
-"""Answering what is held: its choices, an edit, asking again."""
+"""Answers holds: by choice, by editing, by asking again."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ HOLD_KEYS = {
     "hold.undo": ("undo",),
     "hold.redo": ("redo",),
 }
-"""The choices of a hold that have a key of their own, whatever their number."""
+"""Choices of a hold that have a key of their own besides their number."""
 SHOWN_ONLY = frozenset({"estimate", "verdict"})
-"""Fields of drafts that are to be read, not edited."""
+"""Fields of drafts that are shown but not edited."""
 EDITS = frozenset({"edit", "supply", "reply"})
-"""Choices that need a text."""
+"""Choices that ask for a text."""
 
 
 @dataclass(frozen=True, slots=True)
 class OtherAnswers:
-    """Answers that ask for something of their own before a hold is released."""
+    """Answers of other controllers, which ask for something before they release the hold."""
 
     answers: Sequence[Callable[[str, RecordDict], Awaitable[bool]]]
-    """Each answers a hold with a choice, unless the choice is none of its own; whether it was."""
+    """Each answers a hold with a choice; False if the choice is not its own."""
     edit: Callable[[str, bool], Awaitable[bool]]
-    """Edits what is held, in the user's editor where that is asked for; whether it was its own."""
+    """Edits what is held, optionally in the user's editor; False if it is not its own."""
     write: Callable[[], Awaitable[bool]]
-    """Opens what is about to be said in the user's editor; whether there is such a text."""
+    """Opens the text of a take-over in the user's editor; False if there is none."""
     can_write: Callable[[], bool]
-    """Whether something is about to be said."""
+    """Whether there is a text of a take-over."""
 
     async def answer(self, choice: str, hold: RecordDict) -> bool:
-        """Answers with a choice, where one of them has it; whether it was."""
+        """Answers with a choice if one of the controllers handles it."""
         for answer in self.answers:
             if await answer(choice, hold):
                 return True
@@ -68,11 +68,10 @@ class HoldAnswers:
         self._reply = reply
         self._others = others
         self._write_outside = write_outside
-        self._asked_with = ""
-        """The parameters that were asked with last."""
+        self._last_params = ""
+        """The parameters used last, as typed."""
 
     def handlers(self) -> Iterator[Handler]:
-        """The actions on a hold."""
         yield Handler("hold.first", partial(self._choose_number, 1), moves=True)
         for number in range(1, 10):
             yield Handler(
@@ -93,7 +92,7 @@ class HoldAnswers:
             "hold.ask_again",
             partial(self.take, "again", "retry", what="Asking again"),
             partial(self._offers, "again", "retry"),
-            # What is still held can be asked for again without losing anything.
+            # Asking again for what is held loses nothing.
             warning=lambda: None,
             moves=True,
         )
@@ -106,17 +105,17 @@ class HoldAnswers:
             partial(self._offers, "override", "keep"),
             moves=True,
         )
-        undo = "Nothing was edited here: there is nothing to undo."
-        redo = "Nothing was taken back here: there is nothing to redo."
+        undo = "Nothing to undo: nothing was edited here."
+        redo = "Nothing to redo: nothing was undone here."
         yield Handler(
             "hold.undo",
-            partial(self._go_back_on, "undo", undo),
+            partial(self._revert, "undo", undo),
             partial(self._offers, "undo"),
             moves=True,
         )
         yield Handler(
             "hold.redo",
-            partial(self._go_back_on, "redo", redo),
+            partial(self._revert, "redo", redo),
             partial(self._offers, "redo"),
             moves=True,
         )
@@ -131,13 +130,12 @@ class HoldAnswers:
         await self._edit_held(self._reply.offers(*HOLD_KEYS["hold.edit"]) or "edit")
 
     async def _open_editor(self) -> None:
-        """Opens what is held, or what the human is about to say, in an editor of its own."""
+        """Opens what is held, or the text of a take-over, in the user's editor."""
         if not await self._others.write():
             choice = self._reply.offers(*HOLD_KEYS["hold.edit"]) or "edit"
             await self._edit_held(choice, outside=True)
 
     async def _choose_number(self, number: int) -> None:
-        """Takes the choice with this number, from 1."""
         choices = choices_of(self._conversation.hold)
         if 1 <= number <= len(choices):
             await self._choose(choices[number - 1][0])
@@ -145,10 +143,10 @@ class HoldAnswers:
             self._context.notify(f"This hold has {len(choices)} choices.")
 
     async def _choose(self, choice: str) -> None:
-        """Takes a choice; one that needs a text asks for it."""
+        """Takes a choice, after asking for its text if it needs one."""
         hold = self._conversation.hold
         if hold is None:
-            self._reply.nothing_held()
+            self._reply.notify_nothing_held()
         elif not await self._others.answer(choice, hold):
             if choice in EDITS:
                 await self._edit_held(choice)
@@ -156,9 +154,9 @@ class HoldAnswers:
                 await self._reply.release(choice)
 
     async def take(self, *choices: str, what: str) -> None:
-        """Takes the first of `choices` that the hold offers; `what` is that for a person."""
+        """Takes the first of `choices` that the hold offers; `what` names it in messages."""
         if self._conversation.hold is None:
-            self._reply.nothing_held()
+            self._reply.notify_nothing_held()
             return
         choice = self._reply.offers(*choices)
         if choice is None:
@@ -169,23 +167,23 @@ class HoldAnswers:
         else:
             await self._choose(choice)
 
-    async def _go_back_on(self, choice: str, nothing: str) -> None:
+    async def _revert(self, choice: str, empty_message: str) -> None:
         hold = self._conversation.hold
         if hold is None:
-            self._reply.nothing_held()
+            self._reply.notify_nothing_held()
             return
         label = next((label for identity, label in choices_of(hold) if identity == choice), None)
         if label is None:
-            self._context.notify(nothing, "warning")
+            self._context.notify(empty_message, "warning")
         elif await self._reply.release(choice):
-            done = {"undo": "Undone:", "redo": "Redone:"}[choice]
-            self._context.notify(f"{label.replace(choice, done, 1)}.")
+            prefix = {"undo": "Undone:", "redo": "Redone:"}[choice]
+            self._context.notify(f"{label.replace(choice, prefix, 1)}.")
 
     async def _ask_again_with(self) -> None:
-        """Asks the model again with other parameters, which count this once."""
+        """Asks the model again with other parameters, this time only."""
         hold = self._conversation.hold
         if hold is None:
-            self._reply.nothing_held()
+            self._reply.notify_nothing_held()
             return
         if self._reply.offers("again") is None:
             await self.take("again", what="Asking again")
@@ -194,27 +192,27 @@ class HoldAnswers:
         def ask(wrote: str | None) -> Ask:
             return Ask(
                 "ask again with other parameters",
-                value=self._asked_with,
+                value=self._last_params,
                 hint="key=value, separated by spaces: temperature=0.2 model=openai/gpt-4o. Values"
-                " are JSON, or text. They count for this attempt, and are on record.",
-                check=lambda text: self._reply.gone(hold) or read_params(text)[1],
+                " are JSON or text. They apply to this attempt only, and are recorded.",
+                check=lambda text: self._reply.gone(hold) or parse_params(text)[1],
                 wrote=wrote,
             )
 
-        answer = await self._reply.answered(
-            hold, ask, lambda text: ("again", {"params": read_params(text)[0]})
+        answer = await self._reply.answer_with_text(
+            hold, ask, lambda text: ("again", {"params": parse_params(text)[0]})
         )
         if answer is not None:
-            self._asked_with = answer
-            params, _ = read_params(answer)
+            self._last_params = answer
+            params, _ = parse_params(answer)
             given = ", ".join(f"{name}={value}" for name, value in params.items())
             self._context.notify(f"Asked again with {visible_line(given, 200)}.")
 
     async def _edit_held(self, choice: str, *, outside: bool = False) -> None:
-        """Edits the held draft; the engine runs the stages between again and holds again."""
+        """Edits the held draft; the engine reruns the stages in between and holds again."""
         hold = self._conversation.hold
         if hold is None:
-            self._reply.nothing_held()
+            self._reply.notify_nothing_held()
             return
         if self._reply.offers(choice) is None:
             self._context.notify("There is nothing to edit at this stage.", "warning")
@@ -225,10 +223,10 @@ class HoldAnswers:
         edits: dict[str, str] = {}
         while True:
             written = await (
-                self._outside(drafts) if outside else self._inside(hold, drafts, edits)
+                self._edit_outside(drafts) if outside else self._edit_inside(hold, drafts, edits)
             )
             if not written:
-                return  # nothing was changed
+                return  # nothing changed
             if choice == "reply" and not written.get("raw", drafts[0][2]).strip():
                 self._context.notify(
                     "An answer cannot be empty: stop or abstain instead.", "warning"
@@ -236,20 +234,20 @@ class HoldAnswers:
                 return
             if self._reply.still(hold) and await self._reply.release(choice, written):
                 return
-            # What was written and not taken is not lost: it can be tried again, or copied.
+            # Keep a refused text, so that it can be tried again or copied.
             edits, outside = written, False
 
     def _drafts_for(self, choice: str, hold: RecordDict) -> list[tuple[str, str, str]]:
-        """What a choice edits, as (field, label, text)."""
+        """The drafts that a choice edits, as (field, label, text)."""
         drafts = drafts_of(hold)
         if choice == "reply":
-            # The text of another decision is a reason, no answer.
+            # For another kind of decision the text is a reason, not an answer.
             kind = next((text for field, _, text in drafts if field == "decision"), "reply")
             text = next((text for field, _, text in drafts if field == "raw"), "")
             return [("raw", "what the user answers", text if kind == "reply" else "")]
-        return drafts or [("text", "what is said", "")]
+        return drafts or [("text", "text of the turn", "")]
 
-    async def _inside(
+    async def _edit_inside(
         self, hold: RecordDict, drafts: list[tuple[str, str, str]], wrote: Mapping[str, str]
     ) -> dict[str, str] | None:
         title = f"{hold.get('session') or 1}:{hold.get('turn')}" if hold.get("turn") else "held"
@@ -257,25 +255,25 @@ class HoldAnswers:
             Edit(f"edit {title}", drafts, check=lambda *_: self._reply.gone(hold), wrote=wrote)
         )
 
-    async def _outside(self, drafts: list[tuple[str, str, str]]) -> dict[str, str] | None:
+    async def _edit_outside(self, drafts: list[tuple[str, str, str]]) -> dict[str, str] | None:
         field, _, text = drafts[0]
         after = await self._write_outside(text)
         return {field: after} if after is not None else None
 
 
 def choice_keys(keymap: Keymap) -> dict[str, str]:
-    """The keys of the choices that have one of their own."""
+    """The keys of choices that have one of their own, by choice."""
     return {
         choice: keymap.shown(action) for action, choices in HOLD_KEYS.items() for choice in choices
     }
 
 
-def read_params(text: str) -> tuple[dict[str, Any], str | None]:
-    """`key=value` pairs as parameters of a model, or what is wrong with them."""
+def parse_params(text: str) -> tuple[dict[str, Any], str | None]:
+    """Parses `key=value` pairs as model parameters; returns them with an error, if any."""
     try:
         parts = shlex.split(text)
     except ValueError as error:
-        return {}, f"not readable: {error}"
+        return {}, f"cannot be parsed: {error}"
     params: dict[str, Any] = {}
     for part in parts:
         name, equals, value = part.partition("=")
@@ -289,7 +287,7 @@ def read_params(text: str) -> tuple[dict[str, Any], str | None]:
 
 
 def drafts_of(hold: RecordDict) -> list[tuple[str, str, str]]:
-    """The drafts of a hold as (field, label, text)."""
+    """The editable drafts of a hold as (field, label, text)."""
     drafts: list[tuple[str, str, str]] = []
     for draft in hold.get("drafts") or ():
         if isinstance(draft, dict) and draft.get("field") and draft["field"] not in SHOWN_ONLY:

@@ -1,4 +1,4 @@
-"""Bringing the bar of a hold up to date."""
+"""Updates the hold bar."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from convtui.tui.widgets.takeover import TakeOverInput
 
 
 class HoldBarFeed:
-    """Shows the hold with its choices, unless a human has the keys to speak."""
+    """Shows the hold and its choices, unless a human is typing a turn."""
 
     def __init__(
         self,
@@ -22,9 +22,11 @@ class HoldBarFeed:
         show_input: Callable[[], bool],
         decision_held: Callable[[], bool],
     ) -> None:
-        """`choice_keys` are the keys of choices that have one of their own. `show_input` brings
-        the input up to date; it tells whether a human is to speak there. `decision_held`: whether
-        a decision is held that can be asked for again."""
+        """`choice_keys` are the keys of choices that have one of their own.
+
+        `show_input` updates the input and returns whether a human is to speak there.
+        `decision_held` says whether a decision is held that can be asked for again.
+        """
         self._context = context
         self._bar = bar
         self._box = box
@@ -33,12 +35,12 @@ class HoldBarFeed:
         self._decision_held = decision_held
 
     def show(self) -> None:
-        """Brings it, and the input below it, up to date."""
+        """Updates the bar and the input below it."""
         conversation, keymap = self._context.conversation, self._context.keymap
         more = []
         if self._decision_held():
             more.append((keymap.shown("hold.edit_brief"), "edit the brief, ask again"))
-        # In the input digits are text: its footer has the keys, and Escape brings the choices.
+        # In the input digits are text: its footer lists the keys, and Escape shows the choices.
         hidden = self._show_input() or conversation.cancel_busy is not None
         leave = keymap.shown("take_over.leave") if self._box.has_focus else ""
         hold = None if hidden else conversation.hold

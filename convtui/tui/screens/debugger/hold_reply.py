@@ -1,4 +1,4 @@
-"""Answering the hold that the engine waits at, when it is still the same one."""
+"""Answers the current hold, if it is still the same one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convtui.tui.widgets.holdbar import choices_of
 
 
 class HoldReply:
-    """What every controller needs that answers holds."""
+    """What all controllers that answer holds share."""
 
     def __init__(self, context: DebuggerContext) -> None:
         self._context = context
@@ -25,43 +25,43 @@ class HoldReply:
         return next((choice for choice in choices if choice in offered), None)
 
     async def release(self, choice: str, edits: Mapping[str, Any] | None = None) -> bool:
-        """Answers the hold; a refusal is told. Whether it was taken."""
+        """Answers the hold and shows a refusal; False if it was refused."""
         handle = self._conversation.handle
         if handle is None or self._context.blocked():
             return False
         try:
             await handle.release(choice, dict(edits or {}))
         except CommandRefused as refused:
-            self._context.refused(refused)
+            self._context.show_refusal(refused)
             return False
         return True
 
     def gone(self, hold: RecordDict) -> str | None:
-        """Why a hold cannot be answered any more, for the dialog in which somebody is writing."""
-        if self._is_there(hold):
+        """Why a hold can no longer be answered, for a dialog that is open; None while it can."""
+        if self._is_current(hold):
             return None
-        return "it went on meanwhile: nothing can be changed here any more, only copied"
+        return "the conversation has moved on: this can only be copied now"
 
     def still(self, hold: RecordDict) -> bool:
-        """Whether it is still held there; tells when it is not."""
-        if self._is_there(hold):
+        """Whether the hold is still there; shows a notice if not."""
+        if self._is_current(hold):
             return True
-        self._context.notify("It went on meanwhile: nothing was changed.", "warning")
+        self._context.notify("The conversation has moved on: nothing was changed.", "warning")
         return False
 
-    def _is_there(self, hold: RecordDict) -> bool:
-        now = self._conversation.hold
-        return now is not None and now.get("hold") == hold.get("hold")
+    def _is_current(self, hold: RecordDict) -> bool:
+        current = self._conversation.hold
+        return current is not None and current.get("hold") == hold.get("hold")
 
-    async def answered(
+    async def answer_with_text(
         self,
         hold: RecordDict,
         ask: Callable[[str | None], Ask],
         answer: Callable[[str], tuple[str, dict[str, object]]],
     ) -> str | None:
-        """Asks for a line and answers the hold with it; the line, once it was taken.
+        """Asks for a line and answers the hold with it; returns the line once it is accepted.
 
-        A line that was not taken is asked for again, as it was written.
+        A line that is refused is offered for editing again.
         """
         text: str | None = None
         while (text := await self._context.ask(ask(text))) is not None:
@@ -69,7 +69,7 @@ class HoldReply:
                 return text
         return None
 
-    def nothing_held(self) -> None:
-        """What to press first."""
-        pauses = self._context.keymap.shown("run.toggle")
-        self._context.notify(f"Nothing is held: {pauses} pauses.")
+    def notify_nothing_held(self) -> None:
+        """Says which key pauses."""
+        key = self._context.keymap.shown("run.toggle")
+        self._context.notify(f"Nothing is held: {key} pauses.")

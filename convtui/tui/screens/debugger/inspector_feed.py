@@ -1,4 +1,4 @@
-"""What the debugger shows of the selected turn, read from its log when it is looked at."""
+"""Feeds the inspector with the selected turn, read from the log on demand."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from convtui.tui.widgets import status
 from convtui.tui.widgets.inspector.drift import drift_of
 from convtui.tui.widgets.inspector.inspector import Inspector
 from convtui.tui.widgets.inspector.tabs import RESPONDER, Context
-from convtui.tui.widgets.transcript.marks import TurnExtras, extra_of
+from convtui.tui.widgets.transcript.marks import TurnExtras, extras_of
 from convtui.tui.widgets.transcript.note_marks import has_row
 from convtui.tui.widgets.transcript.transcript_view import Mode
 
-LOOK_BACK = 40
-"""Turns that are looked through for the last one in which the responder was asked."""
+MAX_TURNS_BACK = 40
+"""Turns to search backwards for the last call of the responder."""
 
-_TOLD_BY_LOG = int(
+_HAS_EXTRAS = int(
     Flag.SIGNAL
     | Flag.DISCARDED
     | Flag.CHANGED
@@ -38,22 +38,22 @@ _TOLD_BY_LOG = int(
     | Flag.RETRY
     | Flag.HUMAN
 )
-"""What happened to a turn of which the log says more than its summary."""
-_NO = TurnDetail(0, 0, "", [])
+"""Flags of turns whose records say more than the transcript does."""
+_NO_DETAIL = TurnDetail(0, 0, "", [])
 
 
 class Results(Protocol):
-    """Tool results that are shown in full."""
+    """Tool results shown in full."""
 
     def of(self, turn: Turn, log: Path | None) -> dict[int, tuple[str, str]]:
-        """Those of a turn, by number: why there is none, and the text."""
+        """The full results of a turn by number, each as (problem, text)."""
 
     def key_hint(self, turn: Turn | None) -> str:
         """What the key does for a turn now."""
 
 
 class InspectorFeed:
-    """Fills the inspector, and tells the transcript what only the log knows of a turn."""
+    """Fills the inspector, and gives the transcript what only the log has."""
 
     def __init__(
         self,
@@ -66,8 +66,11 @@ class InspectorFeed:
         shown: Callable[[], bool],
         source_changed: Callable[[], None],
     ) -> None:
-        """`lineage` is what the Meta tab says of the log's parent; `shown` tells whether the
-        inspector is on the screen; `source_changed` has everything drawn with the next frame."""
+        """`lineage` gives the Meta tab's rows on the parent log.
+
+        `shown` says whether the inspector is visible; `source_changed` redraws everything with the
+        next frame.
+        """
         self._context = context
         self._conversation = context.conversation
         self._inspector = inspector
@@ -78,21 +81,20 @@ class InspectorFeed:
         self._source_changed = source_changed
         self._details = DetailCache(context.conversation.source, self._detail_loaded)
         self._messages: dict[tuple[Path | None, int], list[Any] | str] = {}
-        """By log and call; a text says why there are none yet."""
+        """By log and call; a string says why there are none yet."""
 
     @property
     def reading(self) -> bool:
-        """Whether something that was asked for is still being read."""
+        """Whether a requested read has not finished."""
         return self._details.reading
 
-    def changed_source(self) -> None:
-        """Another source is shown."""
+    def reset(self) -> None:
+        """Starts over with another source."""
         self._details.close()
         self._details = DetailCache(self._conversation.source, self._detail_loaded)
         self._messages.clear()
 
     def close(self) -> None:
-        """Stops reading."""
         self._details.close()
 
     def refresh(self) -> None:
@@ -103,19 +105,21 @@ class InspectorFeed:
         detail = self._detail(turn) if turn is not None else None
         inspector = self._inspector
         held = self._conversation.hold
-        mine = held is not None and turn is not None and held.get("turn") == turn.number
+        held_here = held is not None and turn is not None and held.get("turn") == turn.number
         transcript, scenario = self._conversation.transcript, self._conversation.scenario
         setup = next((r for r in transcript.lifecycle if r.get("type") == "provider.setup"), {})
         hooks = setup.get("hooks")
-        asked = None
+        responder_turn = None
         if self._conversation.deciding and turn is not None and inspector.tab == RESPONDER:
-            asked = self._asked(turn, detail)
+            responder_turn = self._last_responder_turn(turn, detail)
         path = self._conversation.source.path
         inspector.show(
             detail,
             turn,
             Context(
-                messages=partial(self._call_messages, log=(asked or detail or _NO).log),
+                messages=partial(
+                    self._call_messages, log=(responder_turn or detail or _NO_DETAIL).log
+                ),
                 totals=transcript.totals,
                 inherited=inherited_usage(transcript),
                 limits=current_limits(transcript, scenario),
@@ -124,12 +128,12 @@ class InspectorFeed:
                 lineage=self._lineage(),
                 log_file=str(path) if path is not None else "",
                 conversation=transcript.id,
-                hold=held if mine else None,
+                hold=held if held_here else None,
                 hooks=hooks if isinstance(hooks, dict) else {},
                 copy_keys=self._copy_keys(),
                 simulator=status.simulator_of(scenario),
                 deciding=self._conversation.deciding,
-                asked=asked,
+                responder_detail=responder_turn,
                 correction=self._notes.correction(turn) if turn is not None else None,
                 noted=self._notes.on(turn) if turn is not None else None,
                 drift=drift_of(transcript, turn) if turn is not None else None,
@@ -137,12 +141,12 @@ class InspectorFeed:
             ),
         )
 
-    def _asked(self, turn: Turn, detail: TurnDetail | None) -> TurnDetail | None:
-        """The last turn before this one in which the responder was asked."""
+    def _last_responder_turn(self, turn: Turn, detail: TurnDetail | None) -> TurnDetail | None:
+        """The last turn before this one in which the responder was called."""
         if detail is None or any(call.side == "responder" for call in detail.calls):
             return None
         turns = self._conversation.transcript.turns
-        for index in range(turn.index, max(-1, turn.index - LOOK_BACK), -1):
+        for index in range(turn.index, max(-1, turn.index - MAX_TURNS_BACK), -1):
             if turns[index].flags & (Flag.DECISION | Flag.SEEDED):
                 before = self._detail(turns[index])
                 if before is not None and any(c.side == "responder" for c in before.calls):
@@ -151,8 +155,8 @@ class InspectorFeed:
 
     def _copy_keys(self) -> str:
         keys = [
-            f"{self._context.keymap.shown(f'copy.{kind}')} copies it as {words}"
-            for kind, words in (("python", "a Python script"), ("curl", "a curl command"))
+            f"{self._context.keymap.shown(f'copy.{kind}')} copies it as {what}"
+            for kind, what in (("python", "a Python script"), ("curl", "a curl command"))
             if self._context.keymap.shown(f"copy.{kind}")
         ]
         return ", ".join(keys)
@@ -172,8 +176,8 @@ class InspectorFeed:
 
     def extra(self, turn: Turn) -> TurnExtras | None:
         correction = self._notes.correction(turn)
-        detail = self._detail(turn) if int(turn.flags) & _TOLD_BY_LOG else None
-        extra = extra_of(detail) if detail is not None else None
+        detail = self._detail(turn) if int(turn.flags) & _HAS_EXTRAS else None
+        extra = extras_of(detail) if detail is not None else None
         waiting = self._waiting(turn)
         if waiting:
             extra = extra or TurnExtras()
@@ -187,7 +191,7 @@ class InspectorFeed:
             extra.noted = noted
         return extra
 
-    def knows(self, turn: Turn) -> bool:
+    def has_detail(self, turn: Turn) -> bool:
         return self._details.has(turn)
 
     def _waiting(self, turn: Turn) -> list[ToolUse]:

@@ -1,4 +1,4 @@
-"""Opening the inspector and its tabs."""
+"""Opens the inspector and switches its tabs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from convtui.tui.widgets.inspector.tabs import DECISION, RESPONDER
 
 
 class InspectorKeys:
-    """Shows and hides the inspector, and goes through its tabs."""
+    """Shows and hides the inspector, and switches its tabs."""
 
     def __init__(
         self,
@@ -29,7 +29,6 @@ class InspectorKeys:
         self._shown = shown
 
     def handlers(self) -> Iterator[Handler]:
-        """The actions of the inspector."""
         enabled = self._has_turns
         yield Handler("inspector.toggle", self._toggle, enabled)
         yield Handler("inspector.open", self.open, enabled)
@@ -49,7 +48,7 @@ class InspectorKeys:
         self._show(not self._shown())
 
     def open(self) -> None:
-        """Opens the inspector of the selected turn and puts the keys into it."""
+        """Opens the inspector on the selected turn and gives it the focus."""
         self._show(True)
         self._inspector.pane.focus()
 
@@ -62,10 +61,10 @@ class InspectorKeys:
         self._inspector.show_tab(number)
 
     def _decision(self) -> None:
-        """The decisions of the selected turn; a second time, the responder's own conversation."""
+        """Shows the decisions of the selected turn; again, the responder's own conversation."""
         self._show(True)
         if DECISION not in self._inspector.tabs:
-            self._context.notify("No responder decides in this conversation.")
+            self._context.notify("This conversation has no responder.")
         elif self._inspector.tab == DECISION:
             self._inspector.tab = RESPONDER
         else:

@@ -1,4 +1,4 @@
-"""Leaving the debugger; a live conversation is ended first."""
+"""Leaves the debugger, after ending a live conversation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from convtui.tui.screens.dialogs.questions import Choose
 
 
 class Leaving:
-    """Ends the run when it is live, with the user's word, and goes back."""
+    """Ends a live run, after asking, and goes back."""
 
     def __init__(
         self,
@@ -18,15 +18,16 @@ class Leaving:
         asks: Callable[[], bool],
         leave: Callable[[bool], None],
     ) -> None:
-        """`asks`: whether the user wants to be asked. `leave` goes back; it is told whether the
-        run had ended of its own accord."""
+        """`asks` says whether to ask first.
+
+        `leave` goes back; its argument says whether the run had already ended.
+        """
         self._context = context
         self._conversation = context.conversation
         self._asks = asks
         self._leave = leave
 
     async def leave(self) -> None:
-        """Leaves; asks while a run is live."""
         ended = self._conversation.over
         run = self._conversation.run
         if run is not None and not ended:
@@ -40,9 +41,9 @@ class Leaving:
     async def _confirmed(self) -> bool:
         answer = await self._context.ask(
             Choose(
-                "The conversation is still going on",
+                "The conversation is still running",
                 [("end", "End it and save"), ("stay", "Stay")],
-                "What was said is in the log; it can go on later with --resume.",
+                "It is in the log and can be continued later with --resume.",
             )
         )
         return answer == "end"

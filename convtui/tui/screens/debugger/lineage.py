@@ -1,4 +1,4 @@
-"""Where the log that is shown comes from."""
+"""Shows where the log comes from."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from convtui.tui.widgets.transcript.outline import Outline
 
 
 class Lineage:
-    """Looks for the parent of the log, and says of it in the outline what there is."""
+    """Finds the parent of the log, and shows its state in the outline and the Meta tab."""
 
     def __init__(
-        self, context: DebuggerContext, outline: Outline, refresh: Callable[[], None]
+        self, context: DebuggerContext, outline: Outline, refresh_inspector: Callable[[], None]
     ) -> None:
         self._context = context
         self._outline = outline
-        self._refresh = refresh
+        self._refresh_inspector = refresh_inspector
         self._parent: Parent | None = None
-        """The parent of the log that is shown; None for a run of its own."""
-        self._looked_for: Transcript | None = None
+        """The parent of the shown log; None for an independent run."""
+        self._checked: Transcript | None = None
 
-    def look(self) -> None:
-        """Says where the log comes from and, in a thread, looks whether its parent is there."""
+    def refresh(self) -> None:
+        """Shows the origin of the log and, in a thread, checks whether its parent is there."""
         transcript = self._context.conversation.transcript
-        if self._looked_for is transcript or not transcript.header:
+        if self._checked is transcript or not transcript.header:
             return
-        self._looked_for = transcript
-        words = origin_of(transcript.header)
-        self._parent = Parent() if words else None
-        self._outline.set_origin(words, "", "muted")
-        if words:
+        self._checked = transcript
+        origin = origin_of(transcript.header)
+        self._parent = Parent() if origin else None
+        self._outline.set_origin(origin, "", "muted")
+        if origin:
             self._context.spawn(self._find_parent(transcript), group="lineage")
 
     async def _find_parent(self, transcript: Transcript) -> None:
@@ -43,7 +43,7 @@ class Lineage:
             )
         except OSError as error:
             parent = Parent("gone", f"the parent log cannot be read: {error.strerror or error}")
-        if parent is None or self._looked_for is not transcript or not self._context.mounted():
+        if parent is None or self._checked is not transcript or not self._context.mounted():
             return
         self._parent = parent
         self._outline.set_origin(
@@ -55,16 +55,16 @@ class Lineage:
                 " raw text, stages and requests cannot be shown.",
                 "warning",
             )
-        self._refresh()
+        self._refresh_inspector()
 
     def fields(self) -> list[tuple[str, str, str]]:
-        """What the Meta tab says of it, as name, value and role."""
-        words = origin_of(self._context.conversation.transcript.header)
+        """The Meta tab's rows on the origin, as (name, value, role)."""
+        origin = origin_of(self._context.conversation.transcript.header)
         parent = self._parent
-        if not words or parent is None:
+        if not origin or parent is None:
             return []
         state = parent.state + (f": {parent.message}" if parent.message else "")
-        fields = [("comes from", words, "text"), ("parent log", state, parent.role)]
+        fields = [("comes from", origin, "text"), ("parent log", state, parent.role)]
         if parent.state == "found":
             fields.append(("parent file", str(parent.path), "text"))
         return fields

@@ -1,4 +1,4 @@
-"""Going through the transcript, and how its texts are shown."""
+"""Moves through the transcript, and selects how its texts are shown."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from convtui.tui.screens.handlers import Handler
 from convtui.tui.widgets.transcript.transcript_view import Mode, TranscriptView
 
 MODES: dict[Mode, str] = {
-    "shown": "The text as it was said.",
-    "raw": "The raw replies, before post-processing.",
-    "diff": "The difference between raw and shown.",
+    "shown": "Showing the text as it was said.",
+    "raw": "Showing the raw replies, before post-processing.",
+    "diff": "Showing the difference between raw and shown.",
 }
 
 
 class Movement:
-    """Selects turns; shows raw text, shown text or the difference."""
+    """Selects turns, and switches between shown text, raw text and their difference."""
 
     def __init__(
         self, context: DebuggerContext, view: TranscriptView, at: tuple[int, int] | None = None
     ) -> None:
-        """`at` is the session and turn to begin at."""
+        """`at` is the session and turn to start at."""
         self._context = context
         self._conversation = context.conversation
         self._view = view
         self._at = at
 
     def handlers(self) -> Iterator[Handler]:
-        """The actions that move and that change what is shown of a turn."""
         enabled = self._has_turns
         yield Handler("move.up", partial(self._view.move, -1), enabled)
         yield Handler("move.down", partial(self._view.move, 1), enabled)
@@ -44,14 +43,14 @@ class Movement:
         return self._conversation.has_turns
 
     async def jump(self, index: int) -> None:
-        """Selects a turn; a recording that stands before it comes along."""
+        """Selects a turn; a recording's cursor moves along if it is before that turn."""
         replay = self._conversation.replay
         if replay is not None and replay.position is not None and index > replay.position:
             await replay.go_to(index)
         self._view.go_to(index)
 
-    def go_to_first(self) -> None:
-        """Goes where it was asked to begin, as soon as that turn has been read."""
+    def go_to_start(self) -> None:
+        """Goes to the turn to start at, as soon as it has been read."""
         if self._at is None:
             return
         turn = self._conversation.transcript.find(*self._at)
@@ -69,7 +68,7 @@ class Movement:
 
     def _next_event(self) -> None:
         if not self._view.next_interesting(1):
-            self._context.notify("No further event of interest.")
+            self._context.notify("No later event of interest.")
 
     def _previous_event(self) -> None:
         if not self._view.next_interesting(-1):

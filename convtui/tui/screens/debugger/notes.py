@@ -1,4 +1,4 @@
-"""Marks and notes on turns: set and listed, on a running conversation and on a saved one."""
+"""Sets and lists marks and notes on turns."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from convtui.tui.screens.dialogs.questions import Ask, Edit
 from convtui.tui.screens.handlers import Handler
 
 
-class NoteTaking:
-    """Marks the selected turn, asks for a note on it, lists what there is."""
+class Notes:
+    """Marks the selected turn, writes a note on it, lists all marks and notes."""
 
     def __init__(
         self, context: DebuggerContext, notes: TurnNotes, jump: Callable[[int], Awaitable[None]]
@@ -22,14 +22,13 @@ class NoteTaking:
         self._jump = jump
 
     def handlers(self) -> Iterator[Handler]:
-        """The actions on marks and notes."""
         yield Handler("turn.mark", self._mark)
         yield Handler("turn.note", self._note)
         yield Handler("turn.notes", self._list)
 
     async def _mark(self) -> None:
-        """Marks the selected turn, or takes its mark away."""
-        turn, notes = self._context.selected(), await self._notes.to_change("noted")
+        """Marks the selected turn, or removes its mark."""
+        turn, notes = self._context.selected(), await self._notes.open_for_change("noted")
         if turn is None or notes is None:
             return
 
@@ -38,11 +37,11 @@ class NoteTaking:
             notes.mark(turn.session, turn.number, marked)
             return f"Turn {turn.address} {'marked' if marked else 'is no longer marked'}."
 
-        await self._notes.write(turn, change, problem="Not kept")
+        await self._notes.write(turn, change, problem="Not saved")
 
     async def _note(self) -> None:
-        """Asks for a note on the selected turn; an empty one takes it away."""
-        turn, notes = self._context.selected(), await self._notes.to_change("noted")
+        """Asks for a note on the selected turn; an empty one removes it."""
+        turn, notes = self._context.selected(), await self._notes.open_for_change("noted")
         if turn is None or notes is None:
             return
         before = notes.on(turn.session, turn.number).note
@@ -56,10 +55,10 @@ class NoteTaking:
 
             def change(kept: str = kept) -> str:
                 notes.note(turn.session, turn.number, kept)
-                return f"Noted on turn {turn.address}." if kept else "The note is gone."
+                return f"Note saved on turn {turn.address}." if kept else "Note removed."
 
-            # What could not be written is not lost: it can be tried again.
-            if await self._notes.write(turn, change, problem="Not kept"):
+            # Keep a note that could not be written, so that it can be tried again.
+            if await self._notes.write(turn, change, problem="Not saved"):
                 return
 
     async def _ask_text(self, title: str, before: str, wrote: str | None) -> str | None:
@@ -69,11 +68,11 @@ class NoteTaking:
                 Edit(title, [draft], wrote={"note": wrote} if wrote is not None else None)
             )
             return edited["note"] if edited else None
-        hint = "Kept beside the log. Empty takes the note away."
+        hint = "Stored beside the log. Leave it empty to remove the note."
         return await self._context.ask(Ask(title, value=before, hint=hint, wrote=wrote))
 
     async def _list(self) -> None:
-        """Lists the marks and notes, as they are beside the log now, and goes to one."""
+        """Lists the marks and notes as stored now, and goes to the chosen turn."""
         conversation, keymap = self._context.conversation, self._context.keymap
         path = conversation.source.path
         if path is not None:

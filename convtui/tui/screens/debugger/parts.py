@@ -1,4 +1,4 @@
-"""The controllers of the debugger, put together: here alone they meet."""
+"""Creates the debugger's controllers and connects them; they do not know each other."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from convtui.errors import EngineError, UsageError
 from convtui.tui.screens.debugger.branches import Branches
-from convtui.tui.screens.debugger.break_keys import BreakKeys
+from convtui.tui.screens.debugger.breakpoints import Breakpoints
 from convtui.tui.screens.debugger.brief_editing import BriefEditing
 from convtui.tui.screens.debugger.budget_raise import BudgetRaise
-from convtui.tui.screens.debugger.compressing import Compression
+from convtui.tui.screens.debugger.compression import Compression
 from convtui.tui.screens.debugger.copying import Copying
 from convtui.tui.screens.debugger.corrections import Corrections
 from convtui.tui.screens.debugger.fault_injection import FaultInjection
@@ -23,18 +23,18 @@ from convtui.tui.screens.debugger.inspector_feed import InspectorFeed
 from convtui.tui.screens.debugger.inspector_keys import InspectorKeys
 from convtui.tui.screens.debugger.leaving import Leaving
 from convtui.tui.screens.debugger.lineage import Lineage
+from convtui.tui.screens.debugger.log_evaluation import LogEvaluation
 from convtui.tui.screens.debugger.movement import Movement
-from convtui.tui.screens.debugger.notes import NoteTaking
+from convtui.tui.screens.debugger.notes import Notes
 from convtui.tui.screens.debugger.provider_reload import ProviderReload
 from convtui.tui.screens.debugger.run_control import RunControl
 from convtui.tui.screens.debugger.search import Search
-from convtui.tui.screens.debugger.status_lines import StatusFeed, damage_notes
+from convtui.tui.screens.debugger.status_feed import StatusFeed, damage_notes
 from convtui.tui.screens.debugger.take_over import TakeOver
 from convtui.tui.screens.debugger.tool_approval import ToolApproval
 from convtui.tui.screens.debugger.transcript_feed import TranscriptFeed
 from convtui.tui.screens.debugger.transport import Transport
 from convtui.tui.screens.debugger.turn_notes import TurnNotes
-from convtui.tui.screens.debugger.whole_log import LogEvaluation
 from convtui.tui.screens.debugger.whole_results import WholeResults
 from convtui.tui.screens.external_editor import write_outside
 from convtui.tui.screens.handlers import Handler
@@ -45,17 +45,17 @@ if TYPE_CHECKING:
 
 
 class Controller(Protocol):
-    """A part that carries out actions."""
+    """Carries out actions of the debugger."""
 
     def handlers(self) -> Iterator[Handler]:
-        """What it does, one row for each action."""
+        """One row for each action that it carries out."""
 
 
 class DebuggerParts:
-    """One of each, wired to the widgets and the conversation of a screen."""
+    """All controllers, connected to the widgets and the conversation of a screen."""
 
     def __init__(self, screen: DebuggerScreen, at: tuple[int, int] | None) -> None:
-        """`at` is the session and turn to begin at."""
+        """`at` is the session and turn to start at."""
         context, widgets = screen.context, screen.widgets
         view, inspector = widgets.view, widgets.inspector
         outside = partial(write_outside, screen)
@@ -128,7 +128,7 @@ class DebuggerParts:
             leave=lambda ended: screen.capp.leave(screen, ended=ended),
         )
         self.faults = FaultInjection(context)
-        breaks = BreakKeys(context)
+        breaks = Breakpoints(context)
         replay = screen.replay
         self._controllers: tuple[Controller, ...] = (
             RunControl(context) if replay is None else Transport(context, replay, view, jump),
@@ -143,7 +143,7 @@ class DebuggerParts:
                 context,
                 view,
                 attach=screen.attach,
-                look=screen.capp.replay,
+                view_log=screen.capp.replay,
                 compare=screen.capp.compare,
             ),
             self.faults,
@@ -152,7 +152,7 @@ class DebuggerParts:
             self.movement,
             self.search,
             Copying(context, view, inspector, screen.app.copy_to_clipboard),
-            NoteTaking(context, self.notes, jump),
+            Notes(context, self.notes, jump),
             Corrections(context, self.notes),
             LogEvaluation(
                 context,
@@ -189,7 +189,6 @@ class DebuggerParts:
         self.feed.refresh()
 
     def handlers(self) -> Iterator[Handler]:
-        """The rows of every controller."""
         for controller in self._controllers:
             yield from controller.handlers()
 
@@ -207,7 +206,7 @@ def _open_profile(screen: DebuggerScreen, log: Path) -> None:
 
 
 def _declined(screen: DebuggerScreen, error: EngineError) -> None:
-    """Leaves a debugger in which nothing may run; where it is all there is, the program ends."""
+    """Closes a debugger that may not run its log's code; ends the app if nothing else is open."""
     if screen.app.screen_stack[0] is screen:
         screen.capp.fail(UsageError(str(error)))
     else:

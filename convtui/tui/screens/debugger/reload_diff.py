@@ -1,4 +1,4 @@
-"""After a reload: the held or last turn as the old code made it, and as the new code makes it."""
+"""After a reload: one turn as the old code and as the new code process it."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ from convtui.tui.widgets.keybar import KeyBar, KeyItem
 from convtui.tui.widgets.text_pane import Document, TextPane
 
 WIDE = 100
-"""Columns from which the texts stand beside each other."""
+"""Columns from which the texts are shown side by side."""
 _NAMES = {
     "signals": "signals",
     "text": "the text",
     "discard": "the discard",
     "ending": "the ending",
-    "error": "a hook fails now",
-    "mended": "a hook had failed, none does now",
+    "error": "a hook now fails",
+    "mended": "a hook failed before, none does now",
 }
 
-See = Callable[[], Awaitable[Preview]]
-Ask = Callable[[], Awaitable[Asked]]
-"""Both raise `ConvtuiError` with what went wrong."""
+RunPreview = Callable[[], Awaitable[Preview]]
+AskAgain = Callable[[], Awaitable[Asked]]
+"""Both raise `ConvtuiError`."""
 
 
-class ReloadedScreen(Screen[None]):
-    """Shows one reply through the old hooks and the new ones; `a` asks the model again.
+class ReloadDiff(Screen[None]):
+    """One reply through the old hooks and the new ones; `a` asks the model again.
 
-    `see` runs the recorded reply through the new code, `ask` gets another reply; neither touches
-    the conversation. `place` says which turn it is.
+    `run_preview` runs the recorded reply through the new code, `ask_again` gets another reply;
+    neither changes the conversation.
     """
 
     DEFAULT_CSS = """
-    ReloadedScreen { layout: vertical; }
-    ReloadedScreen #reloaded-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
-    ReloadedScreen #reloaded-said { height: auto; max-height: 4; width: 1fr; padding: 0 1;
+    ReloadDiff { layout: vertical; }
+    ReloadDiff #reloaded-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
+    ReloadDiff #reloaded-summary { height: auto; max-height: 4; width: 1fr; padding: 0 1;
                                     border-bottom: solid $border; }
-    ReloadedScreen Horizontal { height: 1fr; }
-    ReloadedScreen TextPane { width: 1fr; height: 1fr; padding: 0 1; }
+    ReloadDiff Horizontal { height: 1fr; }
+    ReloadDiff TextPane { width: 1fr; height: 1fr; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "ask", "ask the model again"),
@@ -59,52 +59,56 @@ class ReloadedScreen(Screen[None]):
         Binding("up,k", "scroll(-1)", "up", show=False),
     ]
 
-    def __init__(self, place: str, *, see: See, ask: Ask | None, palette: Palette) -> None:
+    def __init__(
+        self,
+        title: str,
+        *,
+        run_preview: RunPreview,
+        ask_again: AskAgain | None,
+        palette: Palette,
+    ) -> None:
         super().__init__()
-        self._place = place
-        self._see, self._ask = see, ask
+        self._title = title
+        self._run_preview, self._ask_again = run_preview, ask_again
         self._palette = palette
         self.preview: Preview | None = None
-        self.asked: Asked | None = None
+        self.new_reply: Asked | None = None
         self.problem = ""
-        """Why there is nothing to see."""
+        """Why there is no preview."""
         self.asking = False
         self.ask_problem = ""
 
     def compose(self) -> ComposeResult:
-        """A title, what changed, the columns, the keys."""
         yield Static(id="reloaded-title", markup=False)
-        yield Static(id="reloaded-said", markup=False)
+        yield Static(id="reloaded-summary", markup=False)
         with Horizontal():
             for name in ("old", "new", "asked"):
                 yield TextPane(id=f"reloaded-{name}", palette=self._palette)
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Looks at the recorded reply."""
         self.query_one("#reloaded-title", Static).update(
-            Content.assemble((" RELOADED ", "bold reverse $text-accent"), f" {self._place}")
+            Content.assemble((" RELOADED ", "bold reverse $text-accent"), f" {self._title}")
         )
-        # What is inside the columns is mounted after the screen.
+        # The columns' content is mounted after the screen.
         self.call_after_refresh(self._show)
-        self.run_worker(self._look(), group="look")
+        self.run_worker(self._load_preview(), group="preview")
 
     def on_resize(self) -> None:
-        """Beside each other or below each other."""
         self.call_after_refresh(self._show)
 
-    async def _look(self) -> None:
+    async def _load_preview(self) -> None:
         try:
-            self.preview = await self._see()
+            self.preview = await self._run_preview()
         except ConvtuiError as error:
             self.problem = str(error)
         if self.is_mounted:
             self._show()
 
-    async def _get(self) -> None:
-        assert self._ask is not None
+    async def _load_reply(self) -> None:
+        assert self._ask_again is not None
         try:
-            self.asked = await self._ask()
+            self.new_reply = await self._ask_again()
             self.ask_problem = ""
         except ConvtuiError as error:
             self.ask_problem = str(error)
@@ -116,74 +120,71 @@ class ReloadedScreen(Screen[None]):
     # --- keys
 
     def action_ask(self) -> None:
-        """Asks the model again, with the new code."""
-        if self._ask is not None and not self.asking:
+        if self._ask_again is not None and not self.asking:
             self.asking = True
             self._show()
-            self.run_worker(self._get(), group="ask", exclusive=True)
+            self.run_worker(self._load_reply(), group="ask", exclusive=True)
 
     def action_back(self) -> None:
-        """Back to the conversation."""
         self.dismiss(None)
 
     def action_scroll(self, lines: int) -> None:
-        """All columns together."""
+        """Scrolls all columns together."""
         for pane in self.query(TextPane):
             pane.scroll_relative(y=lines, animate=False)
 
     def on_key_bar_chosen(self, event: KeyBar.Chosen) -> None:
-        """The keys can be clicked."""
         self.action_ask() if event.action == "ask" else self.action_back()
 
     # --- drawing
 
     @property
-    def said(self) -> str:
-        """What changed, in a sentence."""
+    def summary(self) -> str:
+        """What changed, as a sentence."""
         preview = self.preview
         if self.problem:
             first = self.problem.split("\n", 1)[0]
-            return f"The new code cannot be looked at: {visible_line(first, 300)}"
+            return f"The new code cannot be tried: {visible_line(first, 300)}"
         if preview is None:
-            return "The recorded reply goes through the new code ..."
+            return "Running the recorded reply through the new code ..."
         if preview.error is not None and not preview.changed:
             return "A hook fails as it did before."
         if not preview.changed:
-            return "Nothing changed: the new code makes the same of this reply."
+            return "Nothing changed: the new code treats this reply the same."
         return f"Changed: {', '.join(_NAMES[name] for name in preview.changed)}."
 
     def _show(self) -> None:
         changed = bool(self.problem or (self.preview is not None and self.preview.changed))
-        said = Content(self.said).stylize("bold $text-warning" if changed else "bold")
-        more = "No model was asked; the conversation stays as it is."
+        summary = Content(self.summary).stylize("bold $text-warning" if changed else "bold")
+        more = "No model was called; the conversation is unchanged."
         if self.asking:
             more = "Asking the model again, with the new code ..."
         elif self.ask_problem:
-            more = f"Asked again: {visible_line(self.ask_problem, 300)}"
-        elif self.asked is not None:
-            notes = "; ".join(visible_line(note, 200) for note in self.asked.notes)
-            more = f"The model was asked again; the conversation stays as it is. {notes}"
-        self.query_one("#reloaded-said", Static).update(
-            Content.assemble(said, "\n", (more, "$text-muted"))
+            more = f"Asking again failed: {visible_line(self.ask_problem, 300)}"
+        elif self.new_reply is not None:
+            notes = "; ".join(visible_line(note, 200) for note in self.new_reply.notes)
+            more = f"The model was asked again; the conversation is unchanged. {notes}"
+        self.query_one("#reloaded-summary", Static).update(
+            Content.assemble(summary, "\n", (more, "$text-muted"))
         )
-        old, new, asked = self._docs()
+        old, new, reply = self._documents()
         panes = [self.query_one(f"#reloaded-{name}", TextPane) for name in ("old", "new", "asked")]
         wide = self.app.size.width >= WIDE
         if not wide:
             whole = Document()
-            for doc in (old, new, asked):
+            for doc in (old, new, reply):
                 if doc is not None:
                     whole.pieces += doc.pieces
                     whole.blank()
-            old, new, asked = whole, None, None
-        for pane, doc in zip(panes, (old, new, asked), strict=True):
+            old, new, reply = whole, None, None
+        for pane, doc in zip(panes, (old, new, reply), strict=True):
             pane.display = doc is not None
             if doc is not None:
                 pane.show(doc, keep_place=True)
-        keys = [KeyItem("a", "ask the model again", "ask")] if self._ask is not None else []
+        keys = [KeyItem("a", "ask the model again", "ask")] if self._ask_again is not None else []
         self.query_one(KeyBar).items = [*keys, KeyItem("esc", "back", "back")]
 
-    def _docs(self) -> tuple[Document | None, Document | None, Document | None]:
+    def _documents(self) -> tuple[Document | None, Document | None, Document | None]:
         preview = self.preview
         if preview is None:
             doc = Document()
@@ -192,39 +193,43 @@ class ReloadedScreen(Screen[None]):
             return doc, None, None
         marks = set(preview.changed)
         before, after = preview.before, preview.after
-        same = _texts(before, after)
-        old = Document().head("OLD", "as it was recorded")
+        texts = _diff_texts(before, after)
+        old = Document().head("OLD", "as recorded")
         if before is None:
             old.line(("a hook failed", "error bold"))
         else:
-            _made(old, before, marks, same[0])
-        new = Document().head("NEW", "the same reply, the new code")
+            _add_result(old, before, marks, texts[0])
+        new = Document().head("NEW", "same reply, new code")
         if after is None:
-            _failed(new, preview.error)
+            _add_error(new, preview.error)
         else:
-            _made(new, after, marks, same[1])
-        _raw(new, preview.raw, after)
-        asked: Document | None = None
-        if self.asked is not None:
-            asked = Document().head("ASKED AGAIN", "a new reply, the new code")
-            made = self.asked.made
-            _made(asked, made, set(), [(made.text, "text")] if made.text is not None else None)
-            _raw(asked, self.asked.raw, made)
-        return old, new, asked
+            _add_result(new, after, marks, texts[1])
+        _add_raw(new, preview.raw, after)
+        reply: Document | None = None
+        if self.new_reply is not None:
+            reply = Document().head("ASKED AGAIN", "new reply, new code")
+            made = self.new_reply.made
+            _add_result(
+                reply, made, set(), [(made.text, "text")] if made.text is not None else None
+            )
+            _add_raw(reply, self.new_reply.raw, made)
+        return old, new, reply
 
 
-def _texts(before: Made | None, after: Made | None) -> tuple[list[Span] | None, list[Span] | None]:
-    """The shown texts as they differ from each other; None where there is none."""
-    one = before.text if before is not None else None
-    other = after.text if after is not None else None
-    if one is None or other is None:
+def _diff_texts(
+    before: Made | None, after: Made | None
+) -> tuple[list[Span] | None, list[Span] | None]:
+    """The shown texts with their differences marked; None where there is no text."""
+    before_text = before.text if before is not None else None
+    after_text = after.text if after is not None else None
+    if before_text is None or after_text is None:
         return (
-            None if one is None else [(one, "text")],
-            None if other is None else [(other, "text")],
+            None if before_text is None else [(before_text, "text")],
+            None if after_text is None else [(after_text, "text")],
         )
     old: list[Span] = []
     new: list[Span] = []
-    for op, text in word_diff(one, other):
+    for op, text in word_diff(before_text, after_text):
         if op == "=":
             old.append((text, "text"))
             new.append((text, "text"))
@@ -235,7 +240,7 @@ def _texts(before: Made | None, after: Made | None) -> tuple[list[Span] | None, 
     return old, new
 
 
-def _made(doc: Document, made: Made, changed: set[str], text: Sequence[Span] | None) -> None:
+def _add_result(doc: Document, made: Made, changed: set[str], text: Sequence[Span] | None) -> None:
     def line(name: str, value: str, kind: str) -> None:
         mark = "! " if kind in changed else "  "
         role = "warning bold" if kind in changed else "text"
@@ -245,7 +250,7 @@ def _made(doc: Document, made: Made, changed: set[str], text: Sequence[Span] | N
     line("signals", not_yet if made.signals is None else _signals(made.signals), "signals")
     discard = {None: not_yet, True: "dropped", False: "kept"}[made.discarded]
     line("discard", discard, "discard")
-    ends = (made.ends or "goes on").replace("_", " ") if made.ends_known else not_yet
+    ends = (made.ends or "continues").replace("_", " ") if made.ends_known else not_yet
     line("ending", ends, "ending")
     line("text", not_yet if text is None else "", "text")
     if text is not None:
@@ -261,14 +266,14 @@ def _signals(matches: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def _failed(doc: Document, error: dict[str, Any] | None) -> None:
+def _add_error(doc: Document, error: dict[str, Any] | None) -> None:
     message, frames = error_lines(error)
     doc.line((message, "error bold"))
     for frame in frames:
         doc.line((frame, "text"), indent=2)
 
 
-def _raw(doc: Document, raw: str, made: Made | None) -> None:
+def _add_raw(doc: Document, raw: str, made: Made | None) -> None:
     doc.head("raw reply")
     marks = [
         (int(match.get("start") or 0), int(match.get("end") or 0), "mark:warning")

@@ -1,4 +1,4 @@
-"""Pausing a live conversation, going on with it, cancelling its call, killing its engine."""
+"""Pauses, runs and steps a live conversation; cancels its call; kills its engine."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.handlers import Handler
 
 _PASSABLE = ("pause", "step", "breakpoint", "ending")
-"""Reasons of holds that need no decision: running and stepping answer them."""
+"""Hold reasons that need no decision: running and stepping release them."""
 
 
 class RunControl:
-    """Orders to the engine of a live conversation."""
+    """Sends run commands to the engine of a live conversation."""
 
     def __init__(self, context: DebuggerContext) -> None:
         self._context = context
         self._conversation = context.conversation
 
     def handlers(self) -> Iterator[Handler]:
-        """The actions on a running conversation."""
         send = self._context.send
         yield Handler("run.toggle", self._toggle, self._can_go_on, self._toggle_label, moves=True)
         yield Handler(
@@ -75,7 +74,7 @@ class RunControl:
         if handle is not None and handle.silent_for > 0:
             kill = self._context.keymap.shown("run.kill_engine")
             self._context.notify(
-                f"The provider's code blocks the engine: only {kill} kills it.", "warning"
+                f"The provider's code blocks the engine: {kill} kills it.", "warning"
             )
             return
         await self._context.send(Commands.CANCEL)

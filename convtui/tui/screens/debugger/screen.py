@@ -1,4 +1,4 @@
-"""The debugger: a conversation, live or recorded, on one screen."""
+"""The debugger screen: a live or recorded conversation."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from convtui.tui.sources.run import LiveRun
 
 FRAME = 0.05
-"""Seconds between two repaints at the most often."""
+"""Minimum seconds between two repaints."""
 TICK = 0.25
 NARROW = 100
-"""Columns below which the inspector is a page of its own and the outline is left out."""
+"""Columns below which the inspector replaces the transcript and the outline is hidden."""
 
 
 class DebuggerScreen(ActionScreen):
@@ -70,10 +70,10 @@ class DebuggerScreen(ActionScreen):
     ) -> None:
         super().__init__(keymap)
         self.conversation = ShownConversation(source, run)
-        self._forget: Callable[[], None] = lambda: None
+        self._unsubscribe: Callable[[], None] = lambda: None
         self._pending: Timer | None = None
-        self._planned = False
-        self._painted = 0.0
+        self._scheduled = False
+        self._painted_at = 0.0
         widgets = self.widgets = DebuggerWidgets(keymap, self.capp.typed.clock.now, run)
         self.view, self.outline, self.inspector = widgets.view, widgets.outline, widgets.inspector
         self.hold_bar, self.take_over_input = widgets.hold_bar, widgets.take_over
@@ -91,28 +91,25 @@ class DebuggerScreen(ActionScreen):
         self.parts = DebuggerParts(self, at)
 
     def handlers(self) -> Iterable[Handler]:
-        """The rows of every controller."""
         return self.parts.handlers()
 
     def compose(self) -> ComposeResult:
-        """The screen of the debugger."""
         return self.widgets.compose()
 
     def on_mount(self) -> None:
-        """Begins to draw."""
         self.set_class(self.app.size.width < NARROW, "-narrow")
         view = self.view
-        view.extra_of = self.parts.feed.extra
+        view.extras_of = self.parts.feed.extra
         view.text_of = self.parts.feed.text
-        view.knows = self.parts.feed.knows
+        view.has_detail = self.parts.feed.has_detail
         view.flags_of = self.parts.notes.flags
-        # Enter is an action of the registry: in a hold it is the hold's first choice.
+        # Enter is an action of the registry: at a hold it takes the first choice.
         view._bindings = view._bindings.copy()
         view._bindings.key_to_bindings.pop("enter", None)
         self._watch_source()
         self.set_interval(TICK, self._tick)
         if self.run is not None:
-            # The process is started when the first frame has been drawn: both want the processor.
+            # Start the process after the first frame: both need the CPU.
             self.call_after_refresh(lambda: self.spawn(self._start()))
             self.call_after_refresh(lambda: self.spawn(self.capp.hint_once()))
         elif self.replay is not None:
@@ -121,11 +118,10 @@ class DebuggerScreen(ActionScreen):
 
     async def _start(self) -> None:
         await self.parts.provider.start()
-        await self.parts.briefs.begin()
+        await self.parts.briefs.ask_pending()
 
     def on_unmount(self) -> None:
-        """Lets go of the log."""
-        self._forget()
+        self._unsubscribe()
         self.parts.feed.close()
         self.source.close()
 
@@ -133,39 +129,37 @@ class DebuggerScreen(ActionScreen):
 
     @property
     def source(self) -> Source:
-        """What is shown."""
         return self.conversation.source
 
     @property
     def run(self) -> LiveRun | None:
-        """The live run that is shown; None for a recording."""
+        """The live run; None for a recording."""
         return self.conversation.run
 
     @property
     def replay(self) -> ReplaySource | None:
-        """The recording that is shown; None for a live run."""
+        """The recording; None for a live run."""
         return self.conversation.replay
 
     @property
     def transcript(self) -> Transcript:
-        """The fold that is shown."""
         return self.conversation.transcript
 
     @property
     def selected(self) -> Turn | None:
-        """The selected turn, as it is shown."""
+        """The selected turn, as shown."""
         view = self.view
         return view.turn_at(view.cursor) if 0 <= view.cursor < view.shown_items else None
 
     def attach(self, run: LiveRun) -> None:
-        """Shows the engine that the run has now."""
+        """Shows the current engine of the run."""
         old = self.source
         if not isinstance(old, LiveSource) or old.handle is not run.handle:
-            self._forget()
+            self._unsubscribe()
             self.conversation.source = LiveSource(run.handle)
-            self.parts.feed.changed_source()
-            self.parts.whole_results.forget()
-            self.parts.status.changed_source()
+            self.parts.feed.reset()
+            self.parts.whole_results.reset()
+            self.parts.status.reset()
             old.close()
             self._watch_source()
         if self.is_mounted:
@@ -173,16 +167,16 @@ class DebuggerScreen(ActionScreen):
             self.repaint()
 
     def _watch_source(self) -> None:
-        self._forget = self.source.subscribe(self.source_changed)
+        self._unsubscribe = self.source.subscribe(self.source_changed)
 
     def source_changed(self) -> None:
-        """Something is new: it is drawn with the next frame."""
-        if not self._planned and self.is_mounted:
-            # Engines call from outside of Textual's context, in which no timer may be made.
-            self._planned = self.call_later(self._plan)
+        """Schedules a repaint with the next frame."""
+        if not self._scheduled and self.is_mounted:
+            # Engines call from outside Textual's context, where timers cannot be created.
+            self._scheduled = self.call_later(self._schedule)
 
-    def _plan(self) -> None:
-        wait = max(0.001, FRAME - (time.monotonic() - self._painted))
+    def _schedule(self) -> None:
+        wait = max(0.001, FRAME - (time.monotonic() - self._painted_at))
         self._pending = call_once(self, wait, self.repaint)
 
     def _tick(self) -> None:
@@ -191,57 +185,55 @@ class DebuggerScreen(ActionScreen):
             self.refresh_footer()
 
     def blocked(self) -> bool:
-        """Whether something is being done that the conversation has to wait for; tells of it."""
-        # The next engine goes on from where this one stood: what happened here after that would be
-        # in no branch that is shown.
+        """Whether the conversation has to wait for something; says so in a notice."""
+        # The next engine continues from this one's current state: anything that happened here after
+        # that would be missing from the branch.
         return self.context.blocked()
 
     # --- drawing
 
     def repaint(self) -> None:
-        """Brings everything up to date."""
         if self._pending is not None:
             self._pending.stop()
             self._pending = None
-            self._planned = False
+            self._scheduled = False
         if not self.query(KeyBar):
             return
-        self._painted = time.monotonic()
-        if self.parts.transcript.another_hold():
-            self._another_hold()
+        self._painted_at = time.monotonic()
+        if self.parts.transcript.hold_changed():
+            self._hold_changed()
         self.parts.transcript.draw()
-        self.parts.lineage.look()
-        self.parts.movement.go_to_first()
+        self.parts.lineage.refresh()
+        self.parts.movement.go_to_start()
         self.parts.hold_bar.show()
         self.parts.status.show()
         self.parts.feed.refresh()
         self.refresh_footer()
 
-    def _another_hold(self) -> None:
+    def _hold_changed(self) -> None:
         reason = (self.conversation.hold or {}).get("reason")
         if self.run is not None and reason == "breakpoint":
-            # One that stops once only is switched off now.
+            # A one-time breakpoint is off now.
             self.run_worker(self.run.refresh_breakpoints(), group="breakpoints")
         if self.conversation.has_turns:
-            # Calls that wait are lines of their turn.
+            # Held tool calls are lines of their turn.
             self.source.changed.add(len(self.transcript.turns) - 1)
 
-    # --- the inspector's place
+    # --- showing the inspector
 
     @property
     def narrow(self) -> bool:
-        """Whether there is room for one column only."""
         return self.size.width < NARROW
 
     @property
     def inspecting(self) -> bool:
-        """Whether the inspector is on the screen."""
+        """Whether the inspector is visible."""
         if self.narrow:
             return self.has_class("-inspecting")
         return not self.has_class("-no-inspector")
 
     def show_inspector(self, shown: bool) -> None:
-        """Opens or closes the inspector; on a narrow screen it takes the transcript's place."""
+        """Opens or closes the inspector; on a narrow screen it replaces the transcript."""
         self.set_class(shown, "-inspecting")
         self.set_class(not shown, "-no-inspector")
         if shown:
@@ -251,7 +243,7 @@ class DebuggerScreen(ActionScreen):
         self.refresh_footer()
 
     def show_decision(self) -> None:
-        """Opens the tab in which an old and a new decision stand side by side."""
+        """Opens the tab that shows an old and a new decision side by side."""
         if not self.narrow:
             self.show_inspector(True)
         self.parts.feed.refresh()
@@ -260,80 +252,70 @@ class DebuggerScreen(ActionScreen):
     # --- messages of the widgets
 
     def on_transcript_view_turn_selected(self, event: TranscriptView.TurnSelected) -> None:
-        """Another turn is selected."""
         self.outline.cursor = event.turn_index
         if self.parts.search.text:
-            self.parts.status.show()  # which match it is
+            self.parts.status.show()  # the number of the match
         self.parts.feed.refresh()
         self.refresh_footer()
 
     def on_transcript_view_turn_opened(self) -> None:
-        """A double click."""
         self.parts.inspector_keys.open()
 
     def on_transcript_view_search_progress(self, event: TranscriptView.SearchProgress) -> None:
-        """More turns were looked at."""
-        self.parts.search.progressed(event.count, done=event.done)
+        self.parts.search.show_progress(event.count, done=event.done)
 
     def on_inspector_tab_changed(self, event: Inspector.TabChanged) -> None:
-        """Some tabs tell of more than the selected turn."""
+        """Refreshes, because some tabs need more than the selected turn."""
         event.stop()
         self.parts.feed.refresh()
 
     async def on_outline_turn_selected(self, event: Outline.TurnSelected) -> None:
-        """A click in the outline."""
         await self.parts.movement.jump(event.turn_index)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """The search line."""
         event.stop()
         self.parts.search.submit()
 
     def on_take_over_input_sent(self, event: TakeOverInput.Sent) -> None:
-        """The human has spoken."""
         event.stop()
         self.spawn(self.parts.take_over.say(event.text))
 
     async def on_take_over_input_simulator_asked(self, event: TakeOverInput.SimulatorAsked) -> None:
-        """The side speaks for itself this once."""
         event.stop()
         await self.parts.holds.take("simulate", what="Letting the simulator speak")
 
     async def on_take_over_input_draft_asked(self, event: TakeOverInput.DraftAsked) -> None:
-        """A draft is to be made."""
         event.stop()
         await self.parts.take_over.make_draft()
 
     def on_take_over_input_editor_asked(self, event: TakeOverInput.EditorAsked) -> None:
-        """The text is written elsewhere."""
         event.stop()
         self.spawn(self.parts.take_over.write_outside())
 
     def on_take_over_input_left(self, event: TakeOverInput.Left) -> None:
-        """Back to the keys."""
         event.stop()
         self.parts.take_over.leave_input()
 
     def on_paste(self, event: events.Paste) -> None:
-        """What is pasted outside of inputs is meant for the one below, when it is there."""
+        """Passes a paste outside of inputs to the take-over's input, if that is shown."""
         if self.parts.take_over.take_paste(event.text):
             event.stop()
 
     # --- keys
 
     def contexts(self) -> tuple[str, ...]:
-        """Search while its matches are lit, then one of the debugger's three states."""
+        """`search` while matches are highlighted, then the debugger's state."""
         live = "held" if self.conversation.hold is not None else "live"
         state = "replay" if self.run is None else live
         return ("search", state) if self.parts.search.text else (state,)
 
     def help_contexts(self) -> tuple[str, ...]:
-        """The input of a take-over comes first while it has the focus."""
+        """The contexts, after that of the take-over's input while it has the focus."""
         contexts = self.contexts()
         return ("take_over", *contexts) if self.take_over_input.has_focus else contexts
 
     def footer_ids(self) -> Sequence[str]:
-        """What can be done now; the take-over's keys while its input has the focus."""
+        """The actions that apply now; those of the take-over's input while it has the focus."""
         box = self.take_over_input
         if box.has_focus:
             can_draft = self.parts.reply.offers("draft") is not None
@@ -341,26 +323,24 @@ class DebuggerScreen(ActionScreen):
         return footer_ids(self.conversation, searching=bool(self.parts.search.text))
 
     def footer_items(self) -> list[KeyItem]:
-        """Without what the hold bar lists."""
+        """The footer's keys, without those that the hold bar lists."""
         items = super().footer_items()
         inside = self.take_over_input.has_focus
         return items if inside else beside_hold_bar(items, self.conversation)
 
     def on_descendant_focus(self) -> None:
-        """Other keys may do something now."""
-        self._refocused()
+        self._focus_changed()
 
     def on_descendant_blur(self) -> None:
-        """Other keys may do something now."""
-        self._refocused()
+        self._focus_changed()
 
-    def _refocused(self) -> None:
+    def _focus_changed(self) -> None:
         if self.run is not None and self.query(KeyBar):
             self.parts.hold_bar.show()
         self.refresh_footer()
 
     def action_press(self, key: str) -> None:
-        """A dead engine has one key: Enter goes on from its log."""
+        """Handles Enter for a dead engine, which restarts it, and Escape outside of a search."""
         if key == "enter" and self.conversation.dead:
             self.spawn(self.parts.provider.restart())
             return
@@ -375,22 +355,21 @@ class DebuggerScreen(ActionScreen):
         self.view.focus()
 
     def on_key(self, event: events.Key) -> None:
-        """Escape also leaves the search line."""
+        """Closes the search line on Escape."""
         if event.key == "escape" and isinstance(self.focused, Input):
             event.stop()
             self.parts.search.close()
 
     def on_resize(self, event: events.Resize) -> None:
-        """One column, or three."""
         self.set_class(event.size.width < NARROW, "-narrow")
         self.parts.feed.refresh()
 
     def restyle(self) -> None:
-        """Another theme."""
+        """Applies a changed theme."""
         palette = self.capp.palette
         for widget in (self.view, self.outline, self.inspector, *self.query(StatusLine)):
             widget.palette = palette
 
     async def quit(self) -> None:
-        """Leaves; asks while a run is live."""
+        """Leaves; asks first while a run is live."""
         await self.parts.leaving.leave()

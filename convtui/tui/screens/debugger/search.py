@@ -1,4 +1,4 @@
-"""Searching the conversation for words, or with a filter."""
+"""Searches the transcript, and the log for filters that need it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from convtui.filters.filter import Filter
 
 SLICE = 0.1
-"""Seconds that a thread reads the log before the screen is told."""
-_SIGNS = "~&|!()"
-"""What makes a text a filter expression."""
+"""Seconds that a thread searches the log before progress is shown."""
+_FILTER_CHARS = "~&|!()"
+"""Characters that make a text a filter expression."""
 
 
 class Search:
-    """The search line, and the matches that are lit."""
+    """The search line and the highlighted matches."""
 
     def __init__(
         self,
@@ -47,16 +47,15 @@ class Search:
         self._notes = notes
         self._refresh_keys = refresh_keys
         self.text = ""
-        """What is searched for; empty while nothing is."""
+        """The current search; empty if there is none."""
         self._seeking = False
-        """Whether the first match is to be selected once all turns were looked at."""
+        """Whether to select the first match once all turns have been searched."""
         self._count_shown = -1
-        """The number of matches that the status line shows."""
+        """The number of matches in the status line."""
         self._progress: float | None = None
-        """How much of the log has been searched, while it is being read."""
+        """The searched fraction of the log, while it is being searched."""
 
     def handlers(self) -> Iterator[Handler]:
-        """The actions of a search."""
         enabled = self._has_turns
         yield Handler("search.open", self._open, enabled)
         yield Handler("search.next", partial(self._go_to_match, 1), enabled)
@@ -67,7 +66,7 @@ class Search:
         return self._conversation.has_turns
 
     def status(self) -> list[str]:
-        """Which match is selected, of how many, for the status line."""
+        """The number of the selected match and of all, for the status line."""
         if not self.text:
             return []
         if self._progress is not None:
@@ -79,27 +78,27 @@ class Search:
         self._box.focus()
 
     def submit(self) -> None:
-        """Lights the matches up and goes to the first one."""
+        """Highlights the matches and goes to the first one."""
         text = self._box.value.strip()
         if not text:
             self.close()
             return
-        wanted = self._matcher(text)
-        if wanted is None:
+        matcher = self._matcher(text)
+        if matcher is None:
             return
         self.text = text
         self._box.display = False
         self._view.focus()
-        if not isinstance(wanted, str) and not callable(wanted):
+        if not isinstance(matcher, str) and not callable(matcher):
             self._view.search(None)
-            self._context.spawn(self._search_log(text, wanted), group="search")
+            self._context.spawn(self._search_log(text, matcher), group="search")
         else:
             self._seeking = True
-            self._view.search(wanted, self._highlight(text))
+            self._view.search(matcher, self._highlight(text))
         self._refresh_keys()
 
     async def _search_log(self, text: str, wanted: Filter) -> None:
-        """Searches for what only the log tells, in a thread, some turns at a time."""
+        """Searches with a filter that reads the log, in a thread, some turns at a time."""
         source, transcript = self._conversation.source, self._conversation.transcript
         from convtui.filters.filter import decide
 
@@ -132,8 +131,8 @@ class Search:
         self._seeking = True
         self._view.search(lambda turn: turn.index in matches, self._highlight(text))
 
-    def progressed(self, count: int, *, done: bool) -> None:
-        """Shows the number of matches; the nearest is known when every turn was looked at."""
+    def show_progress(self, count: int, *, done: bool) -> None:
+        """Shows the number of matches; selects the nearest once every turn has been searched."""
         if not self.text:
             return
         if self._seeking and done:
@@ -146,28 +145,28 @@ class Search:
         self._context.repaint()
 
     def _matcher(self, text: str) -> str | Callable[[Turn], bool] | Filter | None:
-        if not any(sign in text for sign in _SIGNS):
+        if not any(char in text for char in _FILTER_CHARS):
             return text
         from convtui.filters.filter import decide, parse
 
         try:
-            wanted = parse(text)
+            expression = parse(text)
         except FilterError as error:
             self._context.notify(str(error), "error")
             return None
         transcript = self._conversation.transcript
-        if wanted.asks <= NoteLookup.ANSWERS and self._notes.known:
-            # Marks and notes are at hand, and may be made while the search is lit.
-            by_hand = NoteLookup(self._notes.on)
-            return lambda turn: decide(wanted.on_turn(turn, transcript, by_hand))
-        if wanted.needs_raw:
-            return wanted
-        return lambda turn: decide(wanted.on_turn(turn, transcript))
+        if expression.asks <= NoteLookup.ANSWERS and self._notes.known:
+            # The screen has marks and notes, which may change during the search.
+            lookup = NoteLookup(self._notes.on)
+            return lambda turn: decide(expression.on_turn(turn, transcript, lookup))
+        if expression.needs_raw:
+            return expression
+        return lambda turn: decide(expression.on_turn(turn, transcript))
 
     @staticmethod
     def _highlight(text: str) -> re.Pattern[str] | None:
-        """What a filter lights up in the text; None leaves it to the search."""
-        if not any(sign in text for sign in _SIGNS):
+        """The pattern to highlight for a filter; None for a plain search text."""
+        if not any(char in text for char in _FILTER_CHARS):
             return None
         from convtui.filters.filter import parse
 
@@ -178,7 +177,6 @@ class Search:
             self._context.notify("No match.")
 
     def close(self) -> None:
-        """Puts the search out."""
         self.text = ""
         self._progress = None
         self._box.display = False

@@ -1,4 +1,4 @@
-"""A human who speaks for a side, or decides in a responder's place."""
+"""Lets a human speak for a side, or decide in place of a responder."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from textual.timer import Timer
 
 from convtui.protocol import Commands
 from convtui.records.codec import RecordDict
+from convtui.scenario.simulators.registry import HUMAN
 from convtui.tui.keyboard.typed_keys import takes_text
 from convtui.tui.screens.debugger.context import DebuggerContext, WriteOutside
 from convtui.tui.screens.debugger.hold_reply import HoldReply
@@ -24,7 +25,7 @@ from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 
 
 class TakeOver:
-    """Taking over and handing back, the input, drafts."""
+    """Takes over and hands back a side; manages the input and drafts."""
 
     def __init__(
         self,
@@ -36,7 +37,7 @@ class TakeOver:
         busy_for: Callable[[], float],
         write_outside: WriteOutside,
     ) -> None:
-        """`busy_for`: seconds until nobody can be said to be at the keys."""
+        """`busy_for` gives the seconds until the user counts as no longer typing."""
         self._context = context
         self._conversation = context.conversation
         self._reply = reply
@@ -45,19 +46,17 @@ class TakeOver:
         self._busy_for = busy_for
         self._write_outside = write_outside
         self._drafting = ""
-        """The side whose draft is being made."""
+        """The side that is drafting."""
         self._draft_over = ""
-        """What stood in the input when the draft was asked for."""
+        """The input's text when the draft was requested."""
         self._hold_seen: object = None
         self._sides: frozenset[str] = frozenset()
-        """The sides that a human spoke for when the engine last said so."""
+        """The sides taken over, as the engine last reported."""
         self._wants_input = False
-        """Whether the input is to have the focus as soon as nobody uses the keys for something
-        else."""
+        """Whether the input gets the focus as soon as the user stops typing elsewhere."""
         self._input_timer: Timer | None = None
 
     def handlers(self) -> Iterator[Handler]:
-        """Taking over, and what the input's own keys do."""
         yield Handler(
             "take_over.toggle",
             partial(self._toggle, "persona"),
@@ -85,14 +84,14 @@ class TakeOver:
         return self._conversation.going
 
     def status(self) -> list[str]:
-        """Whom the human speaks for, for the status line."""
+        """The sides that the human speaks for, for the status line."""
         sides = self.sides
         return [f"you are {' and '.join(f'the {WHO[side]}' for side in sides)}"] if sides else []
 
     # --- choices
 
     async def answer(self, choice: str, hold: RecordDict) -> bool:
-        """Takes a choice that needs words; whether it is one."""
+        """Answers a choice that needs a text; False for any other choice."""
         if choice == "say":
             self._box.focus()
         elif choice == "draft":
@@ -106,17 +105,17 @@ class TakeOver:
     async def _abstain(self, hold: RecordDict) -> None:
         def check(text: str) -> str | None:
             return self._reply.gone(hold) or (
-                None if text.strip() else "An abstention needs its reason."
+                None if text.strip() else "An abstention needs a reason."
             )
 
-        hint = "what the brief does not tell; the conversation ends here and counts as an error"
-        await self._reply.answered(
+        hint = "what the brief does not say; the conversation ends here and counts as an error"
+        await self._reply.answer_with_text(
             hold,
             lambda wrote: Ask("abstain: why?", hint=hint, check=check, wrote=wrote),
             lambda reason: ("abstain", {"reason": reason}),
         )
 
-    # --- whose words
+    # --- sides
 
     @property
     def sides(self) -> list[str]:
@@ -126,7 +125,7 @@ class TakeOver:
             return []
         if transcript.records:
             self._sides = frozenset(transcript.taken_over)
-        elif status.simulator_of(run.spec.scenario) == "human":
+        elif status.simulator_of(run.spec.scenario) == HUMAN:
             self._sides |= {"persona"}
         side = self._conversation.speaks_for
         return sorted(self._sides | {side} if side else self._sides)
@@ -139,30 +138,30 @@ class TakeOver:
         if side in self.sides:
             if await self._context.send(Commands.HAND_BACK, side=side):
                 self._view.focus()
-                self._context.notify(f"The {who} speaks for itself again.")
+                self._context.notify(f"The {who} speaks again.")
         elif await self._context.send(Commands.TAKE_OVER, side=side):
             self._context.notify(
-                f"You are the {WHO[side]} now; the input says when it is your turn."
+                f"You are now the {WHO[side]}; the input says when it is your turn."
             )
 
     # --- the input
 
     async def say(self, text: str) -> None:
-        """Says what was written; what was not taken comes back into the input."""
-        taken = False
+        """Sends what was typed; a refused text returns to the input."""
+        accepted = False
         try:
-            taken = await self._reply.release("say", {"text": text})
+            accepted = await self._reply.release("say", {"text": text})
         finally:
-            if not taken:
-                self._box.refused(text)
+            if not accepted:
+                self._box.restore(text)
 
     def leave_input(self) -> None:
-        """Gives the keys back to the transcript; the text stays."""
+        """Gives the focus to the transcript; the text stays."""
         self._wants_input = False
         self._view.focus()
 
     def take_paste(self, text: str) -> bool:
-        """Takes what is pasted outside of inputs, where the input is shown; whether it is."""
+        """Passes a paste outside of inputs to the input; False if that is not shown."""
         shown = self._box.has_class("-shown") and not takes_text(self._box.screen.focused)
         if shown:
             self._box.focus()
@@ -170,18 +169,18 @@ class TakeOver:
         return shown
 
     async def write(self) -> bool:
-        """Writes what the human is about to say in an editor; whether the input is shown."""
+        """Opens the input's text in an editor; False if the input is not shown."""
         if not self._box.has_class("-shown"):
             return False
         await self.write_outside()
         return True
 
     async def write_outside(self) -> None:
-        """Writes the text of the take-over in an editor; it is not sent by that."""
+        """Opens the input's text in an editor, without sending it."""
         box = self._box
         after = await self._write_outside(box.text)
         if after is not None:
-            box.keep(box.text)
+            box.remember(box.text)
             box.text = after
             box.move_cursor(box.document.end)
         box.focus()
@@ -193,50 +192,48 @@ class TakeOver:
         return "other draft" if hold is not None and draft_of(hold) is not None else None
 
     async def make_draft(self) -> None:
-        """Has the side make a draft, which then fills the input."""
+        """Asks the side for a draft, which then fills the input."""
         side = self._conversation.speaks_for
         if not side:
-            self._context.notify("A draft can be made when it is your turn to speak.")
+            self._context.notify("Drafts are possible when it is your turn to speak.")
             return
         if self._reply.offers("draft") is None:
-            self._context.notify(
-                f"Nobody else speaks for the {WHO[side]}: there is no draft.", "warning"
-            )
+            self._context.notify(f"No draft: nothing else speaks for the {WHO[side]}.", "warning")
             return
         before = self._box.text
         if await self._reply.release("draft"):
             self._drafting, self._draft_over = side, before
 
     def show(self) -> bool:
-        """Brings the input up to date with the hold that is there now; whether it has the keys.
+        """Updates the input for the current hold; returns whether a human is to type there.
 
-        Only a person takes the keys from the input: whatever becomes of the conversation, what is
-        being typed stays text.
+        Only the user can move the focus away from the input: whatever happens to the conversation,
+        what is being typed stays text.
         """
         hold = self._conversation.hold
-        human = bool(self._conversation.speaks_for)
+        my_turn = bool(self._conversation.speaks_for)
         box = self._box
-        was = box.has_class("-shown")
+        was_shown = box.has_class("-shown")
         drafting = bool(self._drafting) and not self._conversation.over
-        speaks = human or drafting or bool(self.sides)
+        speaks = my_turn or drafting or bool(self.sides)
         box.set_class(
-            speaks or box.has_focus or (was and self._conversation.over and bool(box.text)),
+            speaks or box.has_focus or (was_shown and self._conversation.over and bool(box.text)),
             "-shown",
         )
-        if speaks and not was:
+        if speaks and not was_shown:
             self._wants_input = True
-        before, box.my_turn = box.my_turn, human
+        was_my_turn, box.my_turn = box.my_turn, my_turn
         box.turn_comes = not self._conversation.over
-        if human and hold is not None and hold.get("hold") != self._hold_seen:
+        if my_turn and hold is not None and hold.get("hold") != self._hold_seen:
             self._hold_seen = hold.get("hold")
-            asked, self._drafting = self._drafting, ""
-            self._take_draft(hold, asked=bool(asked))
+            requested_by, self._drafting = self._drafting, ""
+            self._take_draft(hold, requested=bool(requested_by))
             self._wants_input = True
-        elif before and not human and not self._drafting:
+        elif was_my_turn and not my_turn and not self._drafting:
             box.forget_draft()
-        if human != before or self._conversation.over:
+        if my_turn != was_my_turn or self._conversation.over:
             box.notice("")
-        taken = self._take_keys(box) if speaks else False
+        focused = self._take_focus(box) if speaks else False
         if box.has_class("-shown"):
             labels = input_labels(
                 self._conversation,
@@ -246,10 +243,10 @@ class TakeOver:
                 inside=box.has_focus,
             )
             box.label(*labels)
-        return human and (box.has_focus or taken)
+        return my_turn and (box.has_focus or focused)
 
-    def _take_keys(self, box: TakeOverInput) -> bool:
-        """Puts the keys into the input where that is wanted and takes them from nobody."""
+    def _take_focus(self, box: TakeOverInput) -> bool:
+        """Focuses the input if that is wanted and interrupts nobody; whether it did."""
         if not self._wants_input:
             return False
         if self._box.screen.focused is box or takes_text(self._box.screen.focused):
@@ -265,15 +262,15 @@ class TakeOver:
         box.focus()
         return True
 
-    def _take_draft(self, hold: RecordDict, *, asked: bool) -> None:
+    def _take_draft(self, hold: RecordDict, *, requested: bool) -> None:
         draft = draft_of(hold)
         text = str(draft.get("text") or "") if draft is not None else ""
         box = self._box
         if text and box.fill(text, over=self._draft_over):
-            self._context.notify("Your own text is kept: the up key brings it back.")
+            self._context.notify("Your own text is kept: press up to bring it back.")
         elif text and box.text != text:
-            self._context.notify("The draft is there: the up key brings it. What you write stays.")
-        elif asked and not text:
+            self._context.notify("The draft is ready: press up for it. Your text stays.")
+        elif requested and not text:
             self._context.notify(
                 _sentence(str(hold.get("detail") or "There is no draft")), "warning"
             )

@@ -1,4 +1,4 @@
-"""What stands around the input of a human who speaks for a side."""
+"""The labels of the input of a take-over."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from convtui.tui.screens.debugger.context import ShownConversation
 from convtui.tui.widgets.holdbar import choices_of
 
 WHO = {"persona": "user", "provider": "provider"}
-"""What a side is called to people."""
+"""The name of each side in messages."""
 
 
 def input_labels(
@@ -23,23 +23,26 @@ def input_labels(
     drafting: str,
     inside: bool,
 ) -> tuple[str, str, str]:
-    """Title, hint and placeholder of the input. `sides` are those that the human speaks for,
-    `drafting` the one whose draft is being made, `inside` whether the keys are in the input."""
+    """Title, hint and placeholder of the input.
+
+    `sides` are those that the human speaks for, `drafting` is the side that is drafting, `inside`
+    whether the input has the focus.
+    """
     hold, side = conversation.hold, conversation.speaks_for
     leave = keymap.shown("take_over.leave")
     if conversation.over:
         what = "the engine has died" if conversation.dead else "the conversation is over"
-        leaves = f"{leave}, then enter, goes on" if conversation.dead else f"{leave} leaves it"
-        return f"{what}: your text is kept", leaves if inside else "", ""
+        hint = f"{leave}, then enter, continues" if conversation.dead else f"{leave} leaves it"
+        return f"{what}: your text is kept", hint if inside else "", ""
     if hold is None or not side:
         who = " and ".join(f"the {WHO[side]}" for side in sides)
         hint = f"{leave}: the choices of the hold" if hold is not None and inside else ""
         if drafting:
             cancel = keymap.shown("run.cancel_call")
-            title = f"the {WHO[drafting]}'s draft is being made"
-            return title, f"{leave}, then {cancel}, cancels it", "Its text comes here."
-        title = f"you are {who}: not your turn yet" if who else "nobody has taken over"
-        return title, hint, "Write ahead: what you type waits here for your turn."
+            title = f"drafting for the {WHO[drafting]}"
+            return title, f"{leave}, then {cancel}, cancels it", "The draft appears here."
+        title = f"you are {who}: not your turn yet" if who else "no side is taken over"
+        return title, hint, "Type ahead: your text waits here for your turn."
     title = f"you speak for the {WHO[side]}"
     if side == "persona":
         title += f", {visible_line(conversation.sides[0], 40)}"
@@ -49,19 +52,19 @@ def input_labels(
     draft = draft_of(hold)
     if draft is not None and draft.get("text"):
         title += ", from a draft"
-        empty = "Enter sends the draft as it was; what you write replaces it."
+        placeholder = "Enter sends the draft unchanged; typing replaces it."
     elif draft is not None:
-        empty = f"{detail}. Enter lets it; what you write replaces it."
+        placeholder = f"{detail}. Enter accepts it; typing replaces it."
     elif "simulate" in offered:
-        it = "simulator" if side == "persona" else "provider"
-        empty = f"Say something as the {WHO[side]}, or press Enter to let the {it} speak"
+        speaker = "simulator" if side == "persona" else "provider"
+        placeholder = f"Say something as the {WHO[side]}, or press Enter to let the {speaker} speak"
     else:
-        empty = f"Say something as the {WHO[side]}"
-    return title, f"{leave}: {more}", empty
+        placeholder = f"Say something as the {WHO[side]}"
+    return title, f"{leave}: {more}", placeholder
 
 
 def draft_of(hold: RecordDict) -> dict[str, Any] | None:
-    """The draft that a side has made, when the hold has one."""
+    """The draft in a hold, if it has one."""
     for draft in hold.get("drafts") or ():
         if isinstance(draft, dict) and draft.get("field") == "text" and draft.get("draft"):
             return draft

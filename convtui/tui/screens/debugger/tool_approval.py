@@ -1,4 +1,4 @@
-"""Tool calls that are held before they run: approved, edited, denied."""
+"""Approves, edits and denies tool calls that are held before they run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ALL = ":all"
 
 
 class ToolApproval:
-    """Switches approval on and off, and answers holds of calls."""
+    """Switches approval on and off, and answers holds at tool calls."""
 
     def __init__(
         self, context: DebuggerContext, reply: HoldReply, write_outside: WriteOutside
@@ -29,7 +29,6 @@ class ToolApproval:
         self._write_outside = write_outside
 
     def handlers(self) -> Iterator[Handler]:
-        """The action that switches approval."""
         yield Handler(
             "tools.approve",
             self.toggle,
@@ -39,11 +38,11 @@ class ToolApproval:
         )
 
     def status(self) -> list[str]:
-        """Whether calls wait, for the status line."""
+        """Whether tool calls wait, for the status line."""
         return ["tools wait for approval"] if self._conversation.going and self.approving else []
 
     async def answer(self, choice: str, hold: RecordDict) -> bool:
-        """Denies calls that are held; whether that is the choice."""
+        """Denies the held calls; False for any other choice."""
         if choice != "deny" or not self.calls_held:
             return False
         await self._deny(hold)
@@ -58,8 +57,7 @@ class ToolApproval:
         return waiting_uses(hold.get("drafts") or ())
 
     async def edit(self, choice: str, outside: bool) -> bool:
-        """Edits the arguments of the calls that are held, as JSON, one call or all of them; whether
-        there are any."""
+        """Edits the JSON arguments of one or all held calls; False if none is held."""
         hold = self._conversation.hold
         calls = self.calls_held
         if hold is None or not calls:
@@ -70,7 +68,7 @@ class ToolApproval:
     async def _edit(
         self, choice: str, hold: RecordDict, calls: list[ToolUse], *, outside: bool
     ) -> None:
-        chosen = await self._which("edit which call?", calls, "all of them")
+        chosen = await self._choose_calls("edit which call?", calls, "all of them")
         if not chosen or not self._reply.still(hold):
             return
         texts = {use.id: pretty_arguments(use.raw_arguments) for use in chosen}
@@ -80,12 +78,12 @@ class ToolApproval:
             if written is None:
                 return
             edits = {chosen[0].id: written}
-            right = arguments_problem(written) is None and self._reply.still(hold)
-            if right and await self._reply.release(choice, edits):
+            valid = arguments_problem(written) is None and self._reply.still(hold)
+            if valid and await self._reply.release(choice, edits):
                 return
-            # What was written is not lost: it is put right in here.
+            # Keep the text and let the user fix it here.
         rest = len(calls) - len(chosen)
-        also = f"; the other {'call' if rest == 1 else f'{rest} calls'} as made" if rest else ""
+        also = f"; the other {'call' if rest == 1 else f'{rest} calls'} unchanged" if rest else ""
         drafts = [(use.id, f"arguments of {use.name}, JSON{also}", texts[use.id]) for use in chosen]
         while True:
             edits = await self._context.ask(
@@ -103,8 +101,10 @@ class ToolApproval:
     def _title(what: str, hold: RecordDict) -> str:
         return f"{what} the call at {hold.get('session') or 1}:{hold.get('turn')}"
 
-    async def _which(self, title: str, calls: list[ToolUse], everything: str) -> list[ToolUse]:
-        """The calls that are meant; none where it was left."""
+    async def _choose_calls(
+        self, title: str, calls: list[ToolUse], everything: str
+    ) -> list[ToolUse]:
+        """The calls that the user chooses; empty if the dialog was left."""
         if len(calls) == 1:
             return calls
         answers = [
@@ -116,7 +116,7 @@ class ToolApproval:
 
     async def _deny(self, hold: RecordDict) -> None:
         calls = self.calls_held
-        chosen = await self._which("deny which call?", calls, "all of them")
+        chosen = await self._choose_calls("deny which call?", calls, "all of them")
         if not chosen or not self._reply.still(hold):
             return
         names = ", ".join(dict.fromkeys(use.name for use in chosen))
@@ -126,7 +126,7 @@ class ToolApproval:
         def ask(wrote: str | None) -> Ask:
             return Ask(
                 f"deny {names}: why?",
-                hint=f"The model is told the reason; it may be empty.{also}",
+                hint=f"Sent to the model; may be empty.{also}",
                 check=lambda _: self._reply.gone(hold),
                 wrote=wrote,
             )
@@ -137,38 +137,36 @@ class ToolApproval:
                 edits["deny"] = [use.id for use in chosen]
             return "deny", edits
 
-        await self._reply.answered(hold, ask, denied)
+        await self._reply.answer_with_text(hold, ask, denied)
 
     @property
     def approving(self) -> bool | list[str]:
-        """Which tool calls wait for approval: all, none, or those of some tools."""
+        """Which tool calls wait for approval: all, none, or those of the listed tools."""
         handle = self._conversation.handle
-        known = handle.approve_tools if handle is not None else None
-        if known is not None:
-            return known
-        for where in (
+        reported = handle.approve_tools if handle is not None else None
+        if reported is not None:
+            return reported
+        for source in (
             self._conversation.transcript.seed.get("counters"),
             self._conversation.scenario,
         ):
-            wanted = (where or {}).get("approve_tools")
+            wanted = (source or {}).get("approve_tools")
             if isinstance(wanted, (bool, list)):
                 return wanted
         return False
 
     async def toggle(self) -> None:
-        """Switches approval on, for the tools that the scenario names or for all, or off."""
+        """Switches approval on, for the scenario's tools or for all, or off."""
         now = self.approving
         wanted = self._conversation.scenario.get("approve_tools")
         on = False if now else wanted if isinstance(wanted, list) and wanted else True
         if not await self._context.send(Commands.APPROVE_TOOLS, on=on):
             return
         if not on:
-            held = " The calls that are held still wait." if self.calls_held else ""
-            self._context.notify(f"Tool calls run without approval from here on.{held}")
+            held = " The held calls still wait." if self.calls_held else ""
+            self._context.notify(f"Tool calls now run without approval.{held}")
         elif isinstance(on, list):
-            self._context.notify(
-                f"Calls of {', '.join(map(str, on))} wait for your approval from here on."
-            )
+            self._context.notify(f"Calls of {', '.join(map(str, on))} now wait for your approval.")
         else:
-            self._context.notify("Every tool call waits for your approval from here on.")
+            self._context.notify("Every tool call now waits for your approval.")
         self._context.repaint()

@@ -1,4 +1,4 @@
-"""Bringing transcript and outline up to date with what has changed in the conversation."""
+"""Updates the transcript and the outline from the conversation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 
 
 class TranscriptFeed:
-    """Draws turns that are new or different, and hides what lies after a recording's cursor."""
+    """Draws new and changed turns, and hides those after a recording's cursor."""
 
     def __init__(
         self,
@@ -26,14 +26,13 @@ class TranscriptFeed:
         self._hold: object = None
         self._limit: tuple[object, ...] = (None, None)
 
-    def another_hold(self) -> bool:
-        """Whether something else is held than when this was asked last."""
+    def hold_changed(self) -> bool:
+        """Whether the hold is another one than at the last call."""
         hold = (self._conversation.hold or {}).get("hold")
         before, self._hold = self._hold, hold
         return hold != before
 
     def draw(self) -> None:
-        """Brings both up to date."""
         source, view, outline = self._conversation.source, self._view, self._outline
         if self._transcript is not source.transcript:
             self._transcript = source.transcript

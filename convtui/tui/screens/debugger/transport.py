@@ -1,4 +1,4 @@
-"""Playing a recording, and stepping through it."""
+"""Plays a recording and steps through it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 
 
 class Transport:
-    """Play, speed, turns and stages of a recording."""
+    """The transport controls of a recording."""
 
     def __init__(
         self,
@@ -30,7 +30,6 @@ class Transport:
         self._jump = jump
 
     def handlers(self) -> Iterator[Handler]:
-        """The actions on a recording."""
         enabled = self._has_turns
         yield Handler("replay.toggle", self._toggle, enabled, self._toggle_label)
         yield Handler("replay.faster", partial(self._change_speed, 1), enabled)
@@ -40,7 +39,7 @@ class Transport:
         yield Handler("replay.go_to", self._go_to, enabled)
         yield Handler("run.step_turn", partial(self._step, turn=True), enabled, moves=True)
         yield Handler("run.step_stage", partial(self._step, turn=False), enabled, moves=True)
-        yield Handler("run.continue", self._to_the_end, enabled, moves=True)
+        yield Handler("run.continue", self._go_to_end, enabled, moves=True)
 
     def _has_turns(self) -> bool:
         return self._conversation.has_turns
@@ -59,7 +58,6 @@ class Transport:
         self._replay.change_speed(direction)
 
     async def _previous_turn(self) -> None:
-        """One turn back."""
         self._replay.pause()
         if self._replay.at_end and self._view.cursor >= 0:
             await self._replay.go_to(max(0, self._view.cursor - 1))
@@ -68,7 +66,7 @@ class Transport:
         self._view.follow = True
 
     async def _go_to(self) -> None:
-        """Goes to a turn by its number."""
+        """Asks for a turn's number and goes there."""
 
         def check(text: str) -> str | None:
             try:
@@ -79,7 +77,7 @@ class Transport:
                 return f"There is no turn {session}:{number}."
             return None
 
-        ask = Ask("go to turn", hint="a turn's number, as in 7 or 2:7", check=check)
+        ask = Ask("go to turn", hint="a turn such as 7 or 2:7", check=check)
         answer = await self._context.ask(ask)
         if answer is not None:
             session, number = parse_address(answer, session=self._session())
@@ -94,7 +92,7 @@ class Transport:
     async def _step(self, *, turn: bool) -> None:
         replay = self._replay
         replay.pause()
-        # Everything is shown: stepping begins at the turn that is looked at.
+        # If everything is shown, stepping starts at the selected turn.
         index = max(0, self._view.cursor)
         self._view.follow = True
         if replay.at_end:
@@ -103,10 +101,9 @@ class Transport:
         moved = await (replay.next_turn() if turn else replay.next_stage())
         if not moved:
             await replay.go_to(None)
-            self._context.notify("The end of the recording: everything is shown again.")
+            self._context.notify("End of the recording: showing everything again.")
 
-    async def _to_the_end(self) -> None:
-        """To the end: everything is shown."""
+    async def _go_to_end(self) -> None:
         self._replay.pause()
         await self._replay.go_to(None)
         self._view.follow = True

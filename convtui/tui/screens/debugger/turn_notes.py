@@ -1,4 +1,4 @@
-"""The marks, notes and corrections beside the log that is shown."""
+"""The marks, notes and corrections of the shown log."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from convtui.log.notes import Address, Inherited, Notes, TurnNote
 from convtui.transcript.corrections import corrected_flags
 from convtui.transcript.fold import Turn
 from convtui.tui.screens.debugger.context import DebuggerContext
-from convtui.tui.widgets.transcript.note_marks import added_words, has_row
+from convtui.tui.widgets.transcript.note_marks import added_flags, has_row
 
 
 class TurnNotes:
-    """Reads and writes them, in threads, one write at a time."""
+    """Reads and writes them in threads, one write at a time."""
 
     def __init__(self, context: DebuggerContext) -> None:
         self._context = context
         self._conversation = context.conversation
         self._notes: Notes | None = None
         self._inherited: Mapping[Address, tuple[Inherited, ...]] = {}
-        """What was marked and noted in the logs that this one goes back to."""
+        """Marks and notes in the parent logs."""
         self._path: Path | None = None
-        self._asked = self._taken = 0
-        """Count the readings: how many began, and which of them is shown."""
+        self._reads_started = self._read_shown = 0
+        """The number of reads that have started, and the number of the one that is shown."""
         self._writing = asyncio.Lock()
         self._rows_for: tuple[Any, ...] = ()
-        """What `rows()` last answered for."""
+        """The state at the last call of `rows()`."""
 
     # --- reading
 
@@ -41,7 +41,7 @@ class TurnNotes:
         return self._notes is not None
 
     def on(self, turn: Turn) -> TurnNote | None:
-        """What was marked, noted and corrected on a turn; None while that is being read."""
+        """Marks, notes and corrections of a turn; None while they are being read."""
         path = self._conversation.source.path
         if path is None:
             return None
@@ -50,45 +50,44 @@ class TurnNotes:
             self._context.spawn(self.read(path))
         if self._notes is None:
             return None
-        return self._whole(self._notes, (turn.session, turn.number))
+        return self._with_inherited(self._notes, (turn.session, turn.number))
 
     def correction(self, turn: Turn) -> TurnNote | None:
-        """What was corrected on a turn; None also while that is being read."""
+        """The corrections of a turn, if any are known."""
         note = self.on(turn)
         return note if note is not None and note.corrects else None
 
     def flags(self, turn: Turn) -> int:
-        """A turn's flags as they were corrected."""
+        """A turn's flags as corrected."""
         notes = self._notes
         if notes is None or not len(notes):
             return int(turn.flags)
         return corrected_flags(turn, notes.on(turn.session, turn.number))
 
     def everything(self) -> dict[Address, TurnNote]:
-        """Everything noted, here or where the turns come from, by address, in order."""
+        """All notes with inherited ones, by address, in order."""
         notes = self._notes
         if notes is None:
             return {}
         addresses = sorted({**notes.all(), **self._inherited})
-        return {address: self._whole(notes, address) for address in addresses}
+        return {address: self._with_inherited(notes, address) for address in addresses}
 
-    def _whole(self, notes: Notes, address: Address) -> TurnNote:
-        """A turn's notes with those that it brought along."""
+    def _with_inherited(self, notes: Notes, address: Address) -> TurnNote:
         note, inherited = notes.on(*address), self._inherited.get(address)
         return replace(note, inherited=inherited) if inherited else note
 
     async def read(self, path: Path) -> None:
-        """Reads those of a log; another program may have written some."""
+        """Reads the notes of a log again; another program may have changed them."""
         self._path = path
-        self._asked = asked = self._asked + 1
+        self._reads_started = number = self._reads_started + 1
         notes, inherited = await asyncio.to_thread(lambda: (Notes(path), inherited_notes(path)))
-        if self._path != path or self._taken > asked:
-            # Others were read later: what was written since stands in those.
+        if self._path != path or self._read_shown > number:
+            # A later read has already finished.
             return
-        self._taken = asked
+        self._read_shown = number
         self._notes, self._inherited = notes, inherited
-        for session, number in {**notes.all(), **inherited}:
-            turn = self._conversation.transcript.find(session, number)
+        for session, turn_number in {**notes.all(), **inherited}:
+            turn = self._conversation.transcript.find(session, turn_number)
             if turn is not None:
                 self._conversation.source.changed.add(turn.index)
         if self._context.mounted():
@@ -97,12 +96,12 @@ class TurnNotes:
     # --- rows of the transcript
 
     def rows(self) -> frozenset[int] | None:
-        """The turns that have a row for their marks and notes; None where they are as before."""
+        """The turns that have a row for marks and notes; None if unchanged since the last call."""
         notes, transcript = self._notes, self._conversation.transcript
-        now = (notes, transcript, len(transcript.turns), self._added())
-        if now == self._rows_for:
+        state = (notes, transcript, len(transcript.turns), self._added())
+        if state == self._rows_for:
             return None
-        self._rows_for = now
+        self._rows_for = state
         rows: set[int] = set()
         for address, note in self.everything().items():
             turn = transcript.find(*address)
@@ -111,19 +110,18 @@ class TurnNotes:
         return frozenset(rows)
 
     def _added(self) -> frozenset[Address]:
-        """The turns with flags added by hand that have no other row to tell them in: this may
-        change with the turn."""
+        """The turns with added flags that only this row shows; may change with the turn."""
         added: set[Address] = set()
         for address, note in self._notes.all().items() if self._notes is not None else ():
             turn = self._conversation.transcript.find(*address) if note.flags else None
-            if turn is not None and added_words(note, turn):
+            if turn is not None and added_flags(note, turn):
                 added.add(address)
         return frozenset(added)
 
     # --- writing
 
-    async def to_change(self, verb: str) -> Notes | None:
-        """The notes of the log that is shown; told when there is no log yet."""
+    async def open_for_change(self, verb: str) -> Notes | None:
+        """The notes of the shown log, for changing; None, with a notice, before there is a log."""
         path = self._conversation.source.path
         if path is None:
             self._context.notify(f"Nothing can be {verb} before there is a log.", "warning")
@@ -133,16 +131,18 @@ class TurnNotes:
         return self._notes
 
     async def write(self, turn: Turn, change: Callable[[], str], *, problem: str) -> bool:
-        """Changes the notes in a thread. Tells what `change` returns, or `problem` and why; whether
-        it was written."""
+        """Runs `change` in a thread and shows its message; False if it could not be written.
+
+        `problem` introduces the reason in the notice.
+        """
         async with self._writing:
             try:
-                done = await asyncio.to_thread(change)
+                message = await asyncio.to_thread(change)
             except FileError as error:
                 self._context.notify(f"{problem}: {error}.", "error")
                 return False
         self._rows_for = ()
         self._conversation.source.changed.add(turn.index)
         self._context.repaint()
-        self._context.notify(done)
+        self._context.notify(message)
         return True

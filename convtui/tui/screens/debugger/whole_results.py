@@ -1,4 +1,4 @@
-"""Tool results that the log has cut, shown in full."""
+"""Shows tool results in full that the log has cut."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOOLS = "Tools"
 
 
 class WholeResults:
-    """Reads them when they are asked for, and keeps them while the log is shown."""
+    """Reads full results on request, and keeps them while the log is shown."""
 
     def __init__(
         self,
@@ -31,33 +31,31 @@ class WholeResults:
         self._inspector = inspector
         self._show_inspector = show_inspector
         self._refresh = refresh
-        self.forget()
+        self.reset()
 
     def handlers(self) -> Iterator[Handler]:
-        """The action that shows them."""
         yield Handler("inspector.whole", self._toggle, self._uses_tools)
 
-    def forget(self) -> None:
-        """Another log is shown."""
+    def reset(self) -> None:
+        """Starts over with another log."""
         self._results: dict[tuple[Path, int], tuple[str, str]] = {}
-        """By log and number: why there is none, and the text."""
+        """(problem, text) by log and number."""
         self._shown: set[tuple[int, int]] = set()
-        """The turns of which they are shown."""
+        """The turns whose results are shown in full."""
 
     def key_hint(self, turn: Turn | None) -> str:
         """What the key does for a turn now."""
         key = self._context.keymap.shown("inspector.whole")
         if not key or turn is None:
             return ""
-        again = (turn.session, turn.number) in self._shown
-        return f"{key} shows what was cut {'cut again' if again else 'in full'}"
+        shown = (turn.session, turn.number) in self._shown
+        return f"{key} shows cut results {'cut again' if shown else 'in full'}"
 
     def _uses_tools(self) -> bool:
         turn = self._context.selected()
         return turn is not None and bool(turn.flags & Flag.TOOL)
 
     async def _toggle(self) -> None:
-        """Shows the cut tool results of the selected turn in full, or cut again."""
         turn = self._context.selected()
         if turn is None:
             return
@@ -77,14 +75,14 @@ class WholeResults:
         for seq in cut:
             if (log, seq) not in self._results:
                 text = await asyncio.to_thread(whole_result, log, seq)
-                problem = "" if text is not None else "truncated; the whole result was not kept"
+                problem = "" if text is not None else "truncated; the full result was not kept"
                 self._results[log, seq] = (problem, text or "")
         self._shown.add(address)
         self._inspector.tab = TOOLS
         self._refresh()
 
     def of(self, turn: Turn, log: Path | None) -> dict[int, tuple[str, str]]:
-        """Results that are to be shown in full, by number."""
+        """The results of a turn to show in full, by number, as (problem, text)."""
         if (turn.session, turn.number) not in self._shown:
             return {}
         log = log or self._context.conversation.source.path

@@ -1,4 +1,4 @@
-"""The widgets of the debugger."""
+"""The widgets of the debugger and their layout."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class DebuggerWidgets:
-    """Three columns between two status lines; the hold, the inputs and the keys below them."""
+    """Three columns between two status lines; the hold, the inputs and the keys below."""
 
     def __init__(self, keymap: Keymap, clock: Callable[[], float], run: LiveRun | None) -> None:
-        """`clock` tells when keys come, in seconds."""
+        """`clock` gives the time of keys, in seconds."""
         empty = "This recording has no turns."
         if run is not None:
             empty = "The engine is starting. The first turn appears here."
@@ -43,7 +43,6 @@ class DebuggerWidgets:
         self.search.compact = True
 
     def compose(self) -> ComposeResult:
-        """The widgets in their places."""
         yield self.top
         with Horizontal(id="body"):
             yield self.outline

@@ -1,4 +1,4 @@
-"""The breakpoints: switch on and off, once only, edit, remove, add a filter expression."""
+"""The breakpoints dialog: list, switch, edit, remove, add."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from convtui.tui.sources.run import Breakpoint, LiveRun
 
 
 class BreakpointsScreen(ModalScreen[None]):
-    """Lists a run's breakpoints. What the engine refuses is said in place."""
+    """Lists a run's breakpoints, and shows what the engine refuses."""
 
     DEFAULT_CSS = """
     BreakpointsScreen { align: center middle; background: $background 60%; }
@@ -44,11 +44,10 @@ class BreakpointsScreen(ModalScreen[None]):
         super().__init__()
         self._run = run
         self._edited: int | None = None
-        """The number of the one that the line below will replace."""
+        """The number of the breakpoint that the input will replace."""
         self._leaving = False
 
     def compose(self) -> ComposeResult:
-        """The list and a line to add one."""
         box = Vertical()
         box.border_title = Content("breakpoints")
         box.border_subtitle = Content("space on/off  o once  e edit  d remove  tab add  esc close")
@@ -62,122 +61,120 @@ class BreakpointsScreen(ModalScreen[None]):
             yield Static(id="break-error", markup=False)
 
     def on_mount(self) -> None:
-        """Shows what there is."""
         self._fill()
         focus = OptionList if self._run.breakpoints else Input
         self.query_one(focus).focus()
         self.run_worker(self._refresh(), group="breakpoints")
 
     async def _refresh(self) -> None:
-        """Asks the engine how often each has stopped."""
+        """Asks the engine for hit counts."""
         await self._run.refresh_breakpoints()
         self._fill()
 
     def _fill(self) -> None:
         listed = self.query_one(OptionList)
-        place = listed.highlighted or 0
+        index = listed.highlighted or 0
         listed.clear_options()
         for item in self._run.breakpoints:
-            listed.add_option(Option(Content(row(item)), id=str(item.number)))
-        found = bool(self._run.breakpoints)
-        listed.display = found
-        if found:
-            listed.highlighted = min(place, len(self._run.breakpoints) - 1)
+            listed.add_option(Option(Content(breakpoint_row(item)), id=str(item.number)))
+        has_any = bool(self._run.breakpoints)
+        listed.display = has_any
+        if has_any:
+            listed.highlighted = min(index, len(self._run.breakpoints) - 1)
         empty = self.query_one("#break-empty", Static)
-        empty.display = not found
-        empty.update("No breakpoint yet. b sets one at the selected turn; a filter stops anywhere.")
+        empty.display = not has_any
+        empty.update(
+            "No breakpoints yet. b sets one at the selected turn; a filter stops anywhere."
+        )
         self.query_one("#break-error", Static).display = False
 
     def _chosen(self) -> Breakpoint | None:
-        place = self.query_one(OptionList).highlighted
-        if place is None or place >= len(self._run.breakpoints):
+        index = self.query_one(OptionList).highlighted
+        if index is None or index >= len(self._run.breakpoints):
             return None
-        return self._run.breakpoints[place]
+        return self._run.breakpoints[index]
 
-    def _refused(self, error: CommandRefused) -> None:
-        self._say(visible(str(error)))
+    def _show_refusal(self, error: CommandRefused) -> None:
+        self._show_error(visible(str(error)))
 
-    def _say(self, text: str) -> None:
+    def _show_error(self, text: str) -> None:
         line = self.query_one("#break-error", Static)
         line.display = bool(text)
         line.update(Content(text))
 
     def on_input_changed(self) -> None:
-        """What is written after the warning is warned of again."""
+        """Editing after the warning asks for a second press again."""
         if self._leaving:
             self._leaving = False
-            self._say("")
+            self._show_error("")
 
     def action_leave(self) -> None:
-        """Closes; asks for a second press where a filter was written and not set."""
+        """Closes; asks for a second press if that would lose a filter."""
         if self.query_one(Input).value.strip() and not self._leaving:
             self._leaving = True
-            self._say(DROPS)
+            self._show_error(DROPS)
         else:
             self.dismiss(None)
 
     async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Enter switches it on or off."""
         event.stop()
         await self.action_switch()
 
     async def action_switch(self) -> None:
-        """On or off."""
-        found = self._chosen()
-        if found is None:
+        breakpoint = self._chosen()
+        if breakpoint is None:
             return
         try:
-            await self._run.enable_breakpoint(found, not found.enabled)
+            await self._run.enable_breakpoint(breakpoint, not breakpoint.enabled)
         except CommandRefused as error:
-            self._refused(error)
+            self._show_refusal(error)
         else:
             self._fill()
 
     async def action_once(self) -> None:
-        """Once only, or every time."""
-        found = self._chosen()
-        if found is not None:
-            await self._change(found, found.text_with(once=not found.once))
+        """Switches between stopping once and every time."""
+        breakpoint = self._chosen()
+        if breakpoint is not None:
+            await self._change(breakpoint, breakpoint.text_with(once=not breakpoint.once))
 
     def action_edit(self) -> None:
-        """Puts it into the line below; Enter there puts it back changed."""
-        found = self._chosen()
-        if found is None:
+        """Loads it into the input, which then replaces it."""
+        breakpoint = self._chosen()
+        if breakpoint is None:
             return
         line = self.query_one(Input)
-        line.value = found.text
-        self._edited = found.number
+        line.value = breakpoint.text
+        self._edited = breakpoint.number
         line.focus()
         line.cursor_position = len(line.value)
 
-    async def _change(self, found: Breakpoint, text: str) -> bool:
+    async def _change(self, breakpoint: Breakpoint, text: str) -> bool:
         try:
-            await self._run.change_breakpoint(found, text)
+            await self._run.change_breakpoint(breakpoint, text)
         except CommandRefused as error:
-            self._refused(error)
+            self._show_refusal(error)
             return False
         self._fill()
         return True
 
     async def action_remove(self) -> None:
-        """Takes it away."""
-        found = self._chosen()
-        if found is None:
+        breakpoint = self._chosen()
+        if breakpoint is None:
             return
         try:
-            await self._run.remove_breakpoint(found)
+            await self._run.remove_breakpoint(breakpoint)
         except CommandRefused as error:
-            self._refused(error)
+            self._show_refusal(error)
         else:
             self._fill()
 
     async def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Adds one."""
+        """Adds the typed breakpoint, or replaces the edited one."""
         event.stop()
         text = event.value.strip()
         if not text:
             return
-        old = next((each for each in self._run.breakpoints if each.number == self._edited), None)
+        old = next((item for item in self._run.breakpoints if item.number == self._edited), None)
         if old is not None:
             if not await self._change(old, text):
                 return
@@ -185,7 +182,7 @@ class BreakpointsScreen(ModalScreen[None]):
             try:
                 await self._run.add_breakpoint(text)
             except CommandRefused as error:
-                self._refused(error)
+                self._show_refusal(error)
                 return
             self._fill()
         self._edited = None
@@ -194,15 +191,15 @@ class BreakpointsScreen(ModalScreen[None]):
             self.query_one(OptionList).focus()
 
 
-def row(item: Breakpoint) -> str:
-    """One breakpoint as a line: on or off, number, filter, what it counts."""
+def breakpoint_row(item: Breakpoint) -> str:
+    """A breakpoint on one line: enabled, number, filter, counts."""
     mark = "[x]" if item.enabled else "[ ]"
-    words = []
+    counts = []
     if item.once:
-        words.append("once")
+        counts.append("once")
     if item.skip:
-        words.append(f"passed {item.passed} of {item.skip}")
+        counts.append(f"passed {item.passed} of {item.skip}")
     if item.hits:
-        words.append(f"stopped {item.hits} time{'s' if item.hits != 1 else ''}")
-    more = f"  ({', '.join(words)})" if words else ""
+        counts.append(f"stopped {item.hits} time{'s' if item.hits != 1 else ''}")
+    more = f"  ({', '.join(counts)})" if counts else ""
     return f"{mark} {item.number}  {visible_line(item.expression, 200)}{more}"

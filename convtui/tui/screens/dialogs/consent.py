@@ -1,4 +1,4 @@
-"""What has to be agreed to before something that others have written is run or counts."""
+"""Asks for consent before code or settings that others wrote take effect."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ NO, YES = "no", "yes"
 
 
 class Consent(ModalScreen[bool]):
-    """A list of what would be done, and yes or no; Escape is no, and no is what Enter takes first.
+    """A list of consequences, and yes or no; Escape means no, and no is preselected.
 
-    The list scrolls (`up`, `down`, page keys), so that the answers are in sight on any screen.
+    The list scrolls (`up`, `down`, page keys), so that the answers are always visible.
     """
 
     DEFAULT_CSS = """
@@ -48,13 +48,12 @@ class Consent(ModalScreen[bool]):
     def __init__(
         self, title: str, why: str, rows: Sequence[str], *, yes: str, no: str = "No"
     ) -> None:
-        """`why` stands above the list, `yes` and `no` are what the answers are called."""
+        """`why` is shown above the list; `yes` and `no` label the answers."""
         super().__init__()
         self._title, self._why, self._rows = title, why, list(rows)
         self._answers = ((NO, no), (YES, yes))
 
     def compose(self) -> ComposeResult:
-        """The list and the answers below it."""
         box = Vertical()
         box.border_title = Content(self._title)
         box.border_subtitle = Content("enter choose  pgup/pgdn read  esc no")
@@ -69,50 +68,46 @@ class Consent(ModalScreen[bool]):
             )
 
     def on_mount(self) -> None:
-        """No is the answer that is ready to be taken; what does not fit is scrolled to."""
         self.query_one(OptionList).focus()
         self.call_after_refresh(self._fit)
 
     def on_resize(self) -> None:
-        """The answers stay in sight."""
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
         rows = self.query_one("#consent-rows")
-        others = len(self._answers) + 3  # the frame, and the line above the answers
+        others = len(self._answers) + 3  # the border, and the line above the answers
         rows.styles.max_height = max(3, self.app.size.height * 96 // 100 - others)
 
     def action_scroll(self, pages: int) -> None:
-        """Reads on, or back."""
         rows = self.query_one("#consent-rows", VerticalScroll)
         (rows.scroll_page_down if pages > 0 else rows.scroll_page_up)(animate=False)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Takes the answer."""
         event.stop()
         self.dismiss(event.option_id == YES)
 
 
 def is_question(error: EngineError) -> bool:
-    """Whether an engine has not started because the user has to agree to something first."""
+    """Whether an engine did not start because the user has to consent to something first."""
     return bool(error.error.get("consent"))
 
 
 async def agrees(ask: AskScreen, run: LiveRun, error: EngineError) -> bool:
-    """Asks what an engine has refused to do unasked; whether the user agrees, which `run` is told.
+    """Asks for what an engine refused to do without consent, and records the answer in `run`.
 
-    `error` is one of which `is_question()` is true.
+    `error` is one for which `is_question()` is true.
     """
-    # Scenarios take longer to import than the screen to draw.
+    # Importing scenarios takes longer than drawing the screen.
     from convtui.trust.rules import Question
 
     question = Question.of(error.error["consent"])
     yes = await ask(
         Consent(
             "Run what this log names?",
-            f"{visible_line(question.log)}: {question.why}. Going on with it would",
+            f"{visible_line(question.log)}: {question.why}. Continuing it would",
             question.would,
-            yes="Yes, do all that",
+            yes="Yes, do all of that",
             no="No, run nothing",
         )
     )

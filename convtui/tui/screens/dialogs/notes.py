@@ -1,4 +1,4 @@
-"""The marks and notes of a log, to go to one of them."""
+"""The dialog that lists the marks and notes of a log."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from convtui.log.notes import Address, TurnNote
 from convtui.text.boundary import one_line, visible_line
 from convtui.transcript.corrections import corrected_words
 from convtui.transcript.fold import Transcript
-from convtui.tui.widgets.transcript.note_marks import MARK, NOTE, inherited_words
+from convtui.tui.widgets.transcript.note_marks import MARK, NOTE, inherited_labels
 
-_MOST = 2_000
+_MAX_ROWS = 2_000
 
 
 class NotesScreen(ModalScreen[Address | None]):
-    """Lists what was marked, noted and corrected; the result is the turn to go to."""
+    """Lists marks, notes and corrections; the result is the turn to go to."""
 
     DEFAULT_CSS = """
     NotesScreen { align: center middle; background: $background 60%; }
@@ -48,16 +48,15 @@ class NotesScreen(ModalScreen[Address | None]):
         *,
         keys: str = "",
     ) -> None:
-        """`at` is the turn that is selected; `keys` says how to make a mark and a note."""
+        """`at` is the selected turn; `keys` says how to create marks and notes."""
         super().__init__()
-        self._notes = dict(list(notes.items())[:_MOST])
+        self._notes = dict(list(notes.items())[:_MAX_ROWS])
         self._left_out = len(notes) - len(self._notes)
         self._transcript = transcript
         self._at = at
         self._keys = keys
 
     def compose(self) -> ComposeResult:
-        """The list."""
         box = Vertical()
         box.border_title = Content("marks and notes")
         box.border_subtitle = Content("enter go there  esc close")
@@ -65,7 +64,7 @@ class NotesScreen(ModalScreen[Address | None]):
             if self._notes:
                 yield OptionList(*(Option(self._row(*item)) for item in self._notes.items()))
             else:
-                yield Static(Content(f"No marks and no notes yet. {self._keys}".rstrip()))
+                yield Static(Content(f"No marks or notes yet. {self._keys}".rstrip()))
             if self._left_out:
                 yield Static(Content(f"… {self._left_out:,} more are not listed"))
 
@@ -76,40 +75,37 @@ class NotesScreen(ModalScreen[Address | None]):
             parts.append((f"{MARK} marked  ", "bold $text-accent"))
         if note.note:
             parts.append((f"{NOTE} note: {visible_line(one_line(note.note, 200))}  ", "bold"))
-        for each in note.inherited:
-            parts += [(f"{words}  ", "$text-accent") for words in inherited_words(each, 200)]
+        for inherited in note.inherited:
+            parts += [(f"{label}  ", "$text-accent") for label in inherited_labels(inherited, 200)]
         corrected = ", ".join(corrected_words(note))
         if corrected:
             parts.append((f"* {corrected}  ", "$text-warning"))
-        said = visible_line(one_line(turn.text, 120)) if turn is not None else "no such turn"
-        who = f"{turn.speaker}: " if turn is not None else ""
-        parts.append((f"{who}{said}", "$text-muted"))
+        text = visible_line(one_line(turn.text, 120)) if turn is not None else "no such turn"
+        speaker = f"{turn.speaker}: " if turn is not None else ""
+        parts.append((f"{speaker}{text}", "$text-muted"))
         return Content.assemble(*parts)
 
     def on_mount(self) -> None:
-        """Begins at the selected turn, or at the next one that is listed."""
+        """Selects the current turn, or the next one that is listed."""
         listed = self.query(OptionList)
         if not listed:
             return
-        places = [
+        following = [
             index
             for index, address in enumerate(self._notes)
             if self._at is None or address >= self._at
         ]
-        listed.first().highlighted = places[0] if places else len(self._notes) - 1
+        listed.first().highlighted = following[0] if following else len(self._notes) - 1
         listed.first().focus()
 
     def action_down(self) -> None:
-        """The next one."""
         for listed in self.query(OptionList):
             listed.action_cursor_down()
 
     def action_up(self) -> None:
-        """The one before."""
         for listed in self.query(OptionList):
             listed.action_cursor_up()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Goes there."""
         event.stop()
         self.dismiss(list(self._notes)[event.option_index])

@@ -1,4 +1,4 @@
-"""A provider that cannot be used: what is wrong, where, and another try as soon as it is saved."""
+"""The pane for a provider that cannot be loaded: the error, its location, and retries on save."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ from convtui.tui.sources import watch
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
 
 _SOURCE = ".py"
-AROUND = 4
-"""Lines of the source shown before and after the one that failed."""
+CONTEXT_LINES = 4
+"""Lines of source shown before and after the failed one."""
 
 Attempt = Callable[[], Awaitable[None]]
-"""Tries again. Raises `EngineError` when it fails again."""
+"""Tries again. Raises `EngineError` if it still fails."""
 
 
 def excerpt(path: Path, line: int) -> list[tuple[int, str]]:
-    """The lines of a file around `line`, with their numbers; empty when it cannot be read."""
+    """The lines of a file around `line`, with their numbers; empty if it cannot be read."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
-            first = max(1, line - AROUND)
-            found: list[tuple[int, str]] = []
+            first = max(1, line - CONTEXT_LINES)
+            lines: list[tuple[int, str]] = []
             for number, text in enumerate(file, 1):
-                if number > line + AROUND:
+                if number > line + CONTEXT_LINES:
                     break
                 if number >= first:
-                    found.append((number, visible_line(text.rstrip("\n"), 300)))
-            return found
+                    lines.append((number, visible_line(text.rstrip("\n"), 300)))
+            return lines
     except OSError:
         return []
 
 
 class ErrorPane(Screen[bool]):
-    """Shows an error of the provider's code, watches its files and tries again when they change.
+    """Shows an error of the provider's code, and retries when its files change.
 
-    Dismissed with True when a try succeeded, False when the user went back. `error` gives the
+    Dismissed with True when a retry succeeded, False when the user went back. `error` returns the
     engine's last error, `attempt` tries again, `files` are watched.
     """
 
@@ -73,7 +73,6 @@ class ErrorPane(Screen[bool]):
         attempt: Attempt,
         files: Sequence[Path] = (),
         back: str = "back to the conversation",
-        environment: str = "",
     ) -> None:
         super().__init__()
         self._title = title
@@ -81,20 +80,17 @@ class ErrorPane(Screen[bool]):
         self._attempt = attempt
         self._files = list(files)
         self._back = back
-        self._environment = environment
         self._trying = False
         self._left = False
-        """Whether it works again, or the user has gone back: nothing is tried any more."""
+        """Whether the pane is done: no more retries."""
         self.tries = 0
 
     def compose(self) -> ComposeResult:
-        """Title, what went wrong, what happens next, keys."""
         yield Static(id="error-title", markup=False)
         with VerticalScroll():
             yield Static(id="error-message", markup=False)
             yield Static(id="error-source", markup=False)
             yield Static(id="error-frames", markup=False)
-            yield Static(id="error-more", markup=False)
         yield Static(id="error-state", markup=False)
         yield KeyBar(
             [
@@ -104,20 +100,19 @@ class ErrorPane(Screen[bool]):
         )
 
     def on_mount(self) -> None:
-        """Shows the error and begins to watch."""
         self.query_one(VerticalScroll).focus()
-        # What is inside the scroll is mounted after the screen.
+        # The scroll's content is mounted after the screen.
         self.call_after_refresh(lambda: self.run_worker(self._show(), group="show"))
         self.run_worker(self._watch(), group="watch", exclusive=True)
 
     @property
     def watched(self) -> list[Path]:
-        """The files that are looked at."""
-        found = list(self._files)
+        """The files that are watched, with the one the error points at."""
+        files = list(self._files)
         location = error_location(self._error())
-        if location is not None and location[0] not in found:
-            found.append(location[0])
-        return found
+        if location is not None and location[0] not in files:
+            files.append(location[0])
+        return files
 
     async def _show(self) -> None:
         error = self._error()
@@ -126,7 +121,7 @@ class ErrorPane(Screen[bool]):
         self.query_one("#error-title", Static).update(
             Content.assemble((" ERROR ", "bold reverse $text-error"), f" {self._title}")
         )
-        first, _, rest = (message or "the engine did not say why").partition("\n")
+        first, _, rest = (message or "the engine gave no reason").partition("\n")
         self.query_one("#error-message", Static).update(
             Content.assemble((first, "bold $text-error"), f"\n{rest}" if rest else "")
         )
@@ -149,23 +144,20 @@ class ErrorPane(Screen[bool]):
         if frames:
             shown.update(
                 Content.assemble(
-                    ("where it came from, your code only", "$text-muted"),
+                    ("traceback, your code only", "$text-muted"),
                     *(f"\n  {frame}" for frame in frames),
                 )
             )
-        more = self.query_one("#error-more", Static)
-        more.display = bool(self._environment)
-        more.update(Content(self._environment))
-        self._say("")
+        self._show_state("")
 
-    def _say(self, state: str) -> None:
+    def _show_state(self, state: str) -> None:
         files = ", ".join(visible_line(short_path(path), 80) for path in self.watched[:3])
         if self._trying:
             text = Content.assemble((state, "bold"), " ...")
         elif files:
             text = Content.assemble(
                 f"{state}. " if state else "",
-                ("Fix it and save: it is tried again.", "bold"),
+                ("Fix it and save to try again.", "bold"),
                 (f"  Watching {files}", "$text-muted"),
             )
         else:
@@ -179,21 +171,21 @@ class ErrorPane(Screen[bool]):
             files = self.watched
             if not files:
                 return
-            # A module that is missing is a file that does not exist yet.
-            places = [*files, *dict.fromkeys(path.parent for path in files)]
-            if places != watched:
-                # Another error points at another file.
-                watched, before = places, await asyncio.to_thread(watch.stamp, places, _SOURCE)
-            await watch.changed(places, before, _SOURCE)
-            # What is saved while it is being tried is tried, too.
-            before = await asyncio.to_thread(watch.stamp, places, _SOURCE)
+            # A missing module is a file that does not exist yet.
+            paths = [*files, *dict.fromkeys(path.parent for path in files)]
+            if paths != watched:
+                # A new error may point at another file.
+                watched, before = paths, await asyncio.to_thread(watch.stamp, paths, _SOURCE)
+            await watch.changed(paths, before, _SOURCE)
+            # A save during the attempt causes another attempt.
+            before = await asyncio.to_thread(watch.stamp, paths, _SOURCE)
             await self._try("saved: trying again")
 
     async def _try(self, why: str) -> None:
         if self._trying or self._left:
             return
         self._trying = True
-        self._say(why)
+        self._show_state(why)
         try:
             await self._attempt()
         except EngineError:
@@ -201,7 +193,7 @@ class ErrorPane(Screen[bool]):
             self._trying = False
             await self._show()
             times = "once" if self.tries == 1 else f"{self.tries} times"
-            self._say(f"Tried again {times}, it still fails")
+            self._show_state(f"Tried again {times}, it still fails")
         else:
             self._trying = False
             self._leave(fixed=True)
@@ -211,16 +203,14 @@ class ErrorPane(Screen[bool]):
         self.run_worker(self._try("trying again"), group="try")
 
     def action_back(self) -> None:
-        """Back to what was there."""
         if not self._trying:
             self._leave(fixed=False)
 
     def _leave(self, *, fixed: bool) -> None:
-        # A second key, or a second save, may come before the screen is gone.
+        # A second key or save may come before the screen is gone.
         if not self._left:
             self._left = True
             self.dismiss(fixed)
 
     def on_key_bar_chosen(self, event: KeyBar.Chosen) -> None:
-        """The keys can be clicked."""
         self.action_again() if event.action == "again" else self.action_back()

@@ -1,4 +1,4 @@
-"""Small questions: yes or no, a line of text, an edit."""
+"""Dialogs that ask for a choice, a line of text, or an edit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from convtui.tui.widgets.safe_area import SafeTextArea
 
 
 class Choose(ModalScreen[str | None]):
-    """A question with some answers; Escape is None."""
+    """A question with answers; Escape returns None."""
 
     DEFAULT_CSS = """
     Choose { align: center middle; background: $background 60%; }
@@ -43,7 +43,6 @@ class Choose(ModalScreen[str | None]):
         self._answers = list(answers)
 
     def compose(self) -> ComposeResult:
-        """The question and its answers."""
         box = Vertical()
         box.border_title = Content(self._title)
         box.border_subtitle = Content("enter choose  esc stay")
@@ -55,22 +54,20 @@ class Choose(ModalScreen[str | None]):
             )
 
     def on_mount(self) -> None:
-        """The first answer is ready to be taken."""
         self.query_one(OptionList).focus()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Takes the answer."""
         event.stop()
         self.dismiss(event.option_id)
 
 
-DROPS = "esc again drops what was written"
+DROPS = "esc again discards your text"
 
 
 class Ask(ModalScreen[str | None]):
-    """One line of text; `check` refuses with a reason, which is shown in place.
+    """Asks for one line of text; `check` rejects it with a reason, which is shown in place.
 
-    Escape has to be pressed twice where something was written: it would be lost.
+    Escape has to be pressed twice if it would lose text.
     """
 
     DEFAULT_CSS = """
@@ -91,14 +88,13 @@ class Ask(ModalScreen[str | None]):
         check: Callable[[str], str | None] = lambda text: None,
         wrote: str | None = None,
     ) -> None:
-        """`wrote` is what was written in place of `value` before, and was not taken."""
+        """`wrote` is an earlier text in place of `value` that was not accepted."""
         super().__init__()
         self._title, self._value, self._hint, self._check = title, value, hint, check
         self._wrote = wrote
         self._leaving = False
 
     def compose(self) -> ComposeResult:
-        """The input and a hint below it."""
         box = Vertical()
         box.border_title = Content(self._title)
         box.border_subtitle = Content(self._keys())
@@ -107,21 +103,21 @@ class Ask(ModalScreen[str | None]):
             yield Static(Content(self._hint), markup=False)
 
     def _keys(self) -> str:
-        return f"enter take it  {DROPS if self._leaving else 'esc cancel'}"
+        return f"enter accept  {DROPS if self._leaving else 'esc cancel'}"
 
     def _warn(self, leaving: bool) -> None:
         self._leaving = leaving
         self.query_one(Vertical).border_subtitle = Content(self._keys())
 
     def action_leave(self) -> None:
-        """Leaves it as it was; asks for a second press where that loses something."""
+        """Cancels; asks for a second press if that would lose text."""
         if self.query_one(Input).value != self._value and not self._leaving:
             self._warn(True)
         else:
             self.dismiss(None)
 
     def on_input_changed(self) -> None:
-        """The complaint, and the warning, are about what is not there any more."""
+        """Removes the error and the warning, which are about the old text."""
         if self._leaving:
             self._warn(False)
         hint = self.query_one(Static)
@@ -129,21 +125,21 @@ class Ask(ModalScreen[str | None]):
         hint.update(Content(self._hint))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Takes the text when nothing speaks against it."""
+        """Accepts the text if `check` does."""
         event.stop()
-        wrong = self._check(event.value)
-        if wrong is None:
+        problem = self._check(event.value)
+        if problem is None:
             self.dismiss(event.value)
             return
         hint = self.query_one(Static)
         hint.add_class("-bad")
-        hint.update(Content(visible_line(wrong, 400)))
+        hint.update(Content(visible_line(problem, 400)))
 
 
 class Edit(ModalScreen[dict[str, str] | None]):
-    """Edits texts. The result maps fields that are different to their new text; Escape is None.
+    """Edits texts. The result maps changed fields to their new text; Escape returns None.
 
-    Escape has to be pressed twice where something was written: it would be lost.
+    Escape has to be pressed twice if it would lose text.
     """
 
     DEFAULT_CSS = """
@@ -169,9 +165,10 @@ class Edit(ModalScreen[dict[str, str] | None]):
         apply: str = "apply",
         wrote: Mapping[str, str] | None = None,
     ) -> None:
-        """`drafts` are (field, label, text); `check` refuses the text of a field with a reason,
-        which is shown above it. `wrote` is what was written before in place of the texts of
-        fields, and was not taken.
+        """`drafts` are (field, label, text).
+
+        `check` rejects the text of a field with a reason, which is shown above it. `wrote` maps
+        fields to earlier texts that were not accepted.
         """
         super().__init__()
         self._title = title
@@ -181,7 +178,6 @@ class Edit(ModalScreen[dict[str, str] | None]):
         self._leaving = False
 
     def compose(self) -> ComposeResult:
-        """A text area for each field."""
         box = VerticalScroll()
         box.can_focus = False
         box.border_title = Content(self._title)
@@ -193,59 +189,60 @@ class Edit(ModalScreen[dict[str, str] | None]):
                 yield SafeTextArea(text, soft_wrap=True, show_line_numbers=False)
 
     def on_mount(self) -> None:
-        """The first text is ready to be edited."""
         self.query(SafeTextArea).first().focus()
 
     def _keys(self) -> str:
-        leaves = DROPS if self._leaving else "esc leave it as it was"
-        return f"ctrl+s {self._word}  {leaves}"
+        leave = DROPS if self._leaving else "esc cancel"
+        return f"ctrl+s {self._word}  {leave}"
 
     def _warn(self, leaving: bool) -> None:
         self._leaving = leaving
         self.query_one(VerticalScroll).border_subtitle = Content(self._keys())
 
     def on_text_area_changed(self) -> None:
-        """What is written after the warning is warned of again."""
+        """Editing after the warning asks for a second press again."""
         if self._leaving:
             self._warn(False)
 
     def action_leave(self) -> None:
-        """Leaves the texts as they were; asks for a second press where that loses something."""
+        """Cancels; asks for a second press if that would lose text."""
         areas = self.query(SafeTextArea)
-        written = any(
+        changed = any(
             area.text != text for (_, _, text), area in zip(self._drafts, areas, strict=True)
         )
-        if written and not self._leaving:
+        if changed and not self._leaving:
             self._warn(True)
         else:
             self.dismiss(None)
 
     def action_apply(self) -> None:
-        """Takes over what is different, as soon as the keys before this one are in the text."""
+        """Applies the changes, after the keys that are still being handled."""
         (self.focused or self).call_later(self._apply)
 
     def _apply(self) -> None:
         areas = self.query(SafeTextArea)
         labels = self.query(Static)
-        wrong: SafeTextArea | None = None
-        found: dict[str, str] = {}
+        invalid: SafeTextArea | None = None
+        changes: dict[str, str] = {}
         for (field, label, before), area, line in zip(self._drafts, areas, labels, strict=True):
             if area.text == before:
                 continue
-            found[field] = area.text
-            why = self._check(field, area.text)
-            line.set_class(why is not None, "-bad")
-            line.update(Content(visible_line(label if why is None else f"{label}: {why}", 300)))
-            if why is not None:
-                wrong = wrong or area
-        if wrong is not None:
-            wrong.focus()
+            changes[field] = area.text
+            problem = self._check(field, area.text)
+            line.set_class(problem is not None, "-bad")
+            line.update(
+                Content(visible_line(label if problem is None else f"{label}: {problem}", 300))
+            )
+            if problem is not None:
+                invalid = invalid or area
+        if invalid is not None:
+            invalid.focus()
             return
-        self.dismiss(found or None)
+        self.dismiss(changes or None)
 
 
 def editor_command(configured: str | None) -> list[str] | None:
-    """The editor: the configured one, `$VISUAL`, `$EDITOR`; None when there is none."""
+    """The configured editor, `$VISUAL` or `$EDITOR`; None if there is none."""
     text = configured or os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
     try:
         return shlex.split(text) or None
@@ -256,10 +253,10 @@ def editor_command(configured: str | None) -> list[str] | None:
 async def edit_outside(
     app: App[object], command: Sequence[str], text: str, *, name: str = "draft.txt"
 ) -> str | None:
-    """`text` as it comes back from an editor program; None when it failed or changed nothing.
+    """Edits `text` in an editor program; None if that failed or changed nothing.
 
-    The screen is given to the editor meanwhile. Raises `OSError` when it cannot be started and
-    `app.SuspendNotSupported` where a screen cannot be given away.
+    The app is suspended meanwhile. Raises `OSError` if the editor cannot be started, and
+    `app.SuspendNotSupported` where the app cannot be suspended.
     """
 
     def work() -> tuple[int, str]:
@@ -270,10 +267,10 @@ async def edit_outside(
             return status, path.read_bytes().decode("utf-8", "replace")
 
     with app.suspend():
-        # The terminal is the editor's: there is nothing that the loop could draw.
+        # Blocking is fine: the terminal is the editor's, there is nothing to draw.
         status, after = work()
     await asyncio.sleep(0)
-    # Editors end a file with a newline whether or not there was one.
+    # Editors add a final newline if there was none.
     if after.endswith("\n") and not text.endswith("\n"):
         after = after[:-1]
     return after if status == 0 and after != text else None

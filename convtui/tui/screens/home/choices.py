@@ -1,4 +1,4 @@
-"""What the picker offers: personas, providers, and the check of a choice. Blocking; for threads."""
+"""What the picker offers: personas, providers, templates, and the check of a choice. Blocking."""
 
 from __future__ import annotations
 
@@ -15,63 +15,63 @@ if TYPE_CHECKING:
     from convtui.config.settings import Config
     from convtui.scenario.scenario import Scenario
 
-MOST_FILES = 40
-"""Python files of the working directory that are looked at for providers."""
+MAX_FILES = 40
+"""Python files of the working directory that are searched for providers."""
 
 
 @dataclass(slots=True, frozen=True)
 class Offer:
-    """Something to choose: the SPEC, and what is said about it."""
+    """An option to choose: its SPEC and a description."""
 
     spec: str
     about: str
 
     @property
     def label(self) -> str:
-        """One line for a list."""
+        """The option as one line."""
         name = visible_line(Path(self.spec).name if "/" in self.spec else self.spec, 40)
         return f"{name}  ({self.about})" if self.about else name
 
 
 def personas(cwd: Path, own: Path | None) -> list[Offer]:
-    """Built-in personas, those in ./personas and the user's own; broken files say so."""
+    """Built-in personas, those in ./personas, and the user's; broken files are labelled."""
     from convtui.scenario.persona import Persona, builtin_personas
 
-    found: list[Offer] = []
-    listed = [(item.name, item.path, "built in") for item in builtin_personas()]
-    for folder, where in ((cwd / "personas", "./personas"), (own, "yours")):
+    offers: list[Offer] = []
+    sources = [(item.name, item.path, "built in") for item in builtin_personas()]
+    for folder, origin in ((cwd / "personas", "./personas"), (own, "yours")):
         if folder is None:
             continue
         try:
             files = sorted(p for p in folder.iterdir() if p.suffix in (".yaml", ".yml"))
         except OSError:
             continue
-        listed += [(str(path), path, where) for path in files]
-    for spec, path, where in listed:
+        sources += [(str(path), path, origin) for path in files]
+    for spec, path, origin in sources:
         try:
             simulator = Persona.load(path).simulator
         except ConvtuiError:
-            simulator = "cannot be read"  # type: ignore[assignment]
-        found.append(Offer(spec, f"{simulator}, {where}"))
-    return found
+            simulator = "cannot be read"
+        offers.append(Offer(spec, f"{simulator}, {origin}"))
+    return offers
 
 
 def providers(cwd: Path) -> list[Offer]:
-    """The demo, installed entry points, and what Python files here define."""
+    """The demo, installed entry points, and what Python files in `cwd` define."""
     from importlib.metadata import entry_points
 
     from convtui.scenario.provider_spec import source_names
 
-    found = [Offer("demo", "built in")]
-    found += [Offer(entry.name, "installed") for entry in entry_points(group="convtui.providers")]
+    offers = [Offer("demo", "built in")]
+    offers += [Offer(entry.name, "installed") for entry in entry_points(group="convtui.providers")]
     try:
-        files = sorted(cwd.glob("*.py"))[:MOST_FILES]
+        files = sorted(cwd.glob("*.py"))[:MAX_FILES]
     except OSError:
         files = []
     for path in files:
         for name in (source_names(path) or [])[:8]:
-            found.append(Offer(f"{path.name}:{name}", "this folder"))
-    return found
+            offers.append(Offer(f"{path.name}:{name}", "this folder"))
+    return offers
 
 
 @dataclass(slots=True, frozen=True)
@@ -79,39 +79,39 @@ class Template(Offer):
     """A warm template to choose."""
 
     slots: tuple[str, ...] = ()
-    """The names that it has to be filled with, or can be."""
+    """The names of its slots, required or optional."""
 
 
 def templates(folder: Path) -> list[Template]:
-    """The user's warm templates; those that cannot be read say so."""
+    """The user's warm templates; broken files are labelled."""
     from convtui.warm.store import WarmStore
     from convtui.warm.templates import slots_of
 
     listing = WarmStore(folder).listing()
-    found = []
+    offers = []
     for stored in listing.templates:
         count = len(stored.template.patterns)
         about = f"{count} pattern{'s' * (count != 1)}"
         if stored.template.description:
             about += f", {visible_line(stored.template.description, 40)}"
-        found.append(Template(stored.name, about, tuple(slots_of(stored.template))))
-    broken = [Path(str(each.path)).stem for each in listing.problems if each.path]
-    found += [Template(name, "cannot be read") for name in broken]
-    return sorted(found, key=lambda offer: offer.spec)
+        offers.append(Template(stored.name, about, tuple(slots_of(stored.template))))
+    broken = [Path(str(problem.path)).stem for problem in listing.problems if problem.path]
+    offers += [Template(name, "cannot be read") for name in broken]
+    return sorted(offers, key=lambda offer: offer.spec)
 
 
 def slot_flags(text: str) -> list[str]:
-    """`who=Ada; day=Monday` as values of `--set`. Raises `UsageError`."""
-    found = []
+    """Converts `who=Ada; day=Monday` to values of `--set`. Raises `UsageError`."""
+    flags = []
     for part in text.split(";"):
         name, equals, value = part.partition("=")
         if not part.strip():
             continue
         if not equals or not name.strip():
             raise UsageError(f"slots: write slot=value; other=value, not {part.strip()!r}")
-        # As text, whatever it looks like.
-        found.append(f"warm.slots.{name.strip()}={json.dumps(value.strip())}")
-    return found
+        # Always text, whatever it looks like.
+        flags.append(f"warm.slots.{name.strip()}={json.dumps(value.strip())}")
+    return flags
 
 
 def check(flags: dict[str, Any], cwd: Path, warm_dir: Path | None = None) -> Scenario:
@@ -125,7 +125,7 @@ def check(flags: dict[str, Any], cwd: Path, warm_dir: Path | None = None) -> Sce
     scenario = merge_flags(None, flags, cwd=cwd)
     spec = scenario.provider.spec
     if spec.kind == "file" and not absolute(spec.target, cwd).is_file():
-        raise UsageError(f"{spec.target}: there is no such file")
+        raise UsageError(f"{spec.target}: no such file")
     if scenario.warm is not None:
         from convtui.warm.store import chosen_context
 
@@ -134,7 +134,7 @@ def check(flags: dict[str, Any], cwd: Path, warm_dir: Path | None = None) -> Sce
 
 
 def start_spec(scenario: Scenario, config: Config | None, *, paused: bool = False) -> StartSpec:
-    """What an engine needs to know to run `scenario`."""
+    """What an engine needs to run `scenario`."""
     from convtui.config.paths import Paths
 
     runs = config.runs_dir if config is not None else Paths.find().runs_dir

@@ -1,4 +1,4 @@
-"""The form of the picker. A file of its own: its widgets are loaded after the first frame."""
+"""The picker's form, in its own module because its widgets load after the first frame."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Input, Select, Static
 
-COLD: Final = "no template: a cold start"
+COLD: Final = "no template: cold start"
 
 
 class ChoiceForm(Vertical):
-    """Who talks to whom, in what sessions, how long, and what the provider knows beforehand."""
+    """Persona, provider, sessions, limits and warm template of a new conversation."""
 
     DEFAULT_CSS = """
     ChoiceForm { height: auto; }
@@ -22,7 +22,6 @@ class ChoiceForm(Vertical):
     """
 
     def compose(self) -> ComposeResult:
-        """A line for each field, the check, the button."""
         with Horizontal():
             yield Static("persona", classes="name", markup=False)
             yield Select(

@@ -1,4 +1,4 @@
-"""Home: choose who talks to whom and start; or open a saved run."""
+"""The home screen: choose persona and provider and start, or open a saved run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 RECENT = 30
 CHECK_AFTER = 0.15
-"""Seconds without a change after which a choice is checked."""
+"""Seconds after the last change before the choice is checked."""
 _FIELDS = ("provider", "sessions", "user_model", "max_turns", "max_total_words", "warm_slots")
 
 
@@ -77,12 +77,11 @@ class PickerScreen(ActionScreen):
         self._timer: Timer | None = None
         self._ready = False
         self._starting = False
-        self._wanted = ""
+        self._chosen_warm = ""
         self._templates: list[Template] = []
         self.problem = ""
 
     def compose(self) -> ComposeResult:
-        """The choice, and what was run before."""
         yield Static(
             Content.assemble(
                 (" convtui ", "bold $text-accent"),
@@ -104,13 +103,12 @@ class PickerScreen(ActionScreen):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """What is on disk is looked for after the first frame, in threads."""
         self.set_class(self.app.size.width < 100, "-narrow")
         self.refresh_footer()
         self.call_after_refresh(lambda: self.spawn(self._load()))
 
     async def _load(self) -> None:
-        # Loading and styling these widgets costs more than the first frame.
+        # Loading and styling these widgets takes longer than the first frame.
         from textual.suggester import SuggestFromList
 
         from convtui.tui.screens.home import choices
@@ -125,8 +123,8 @@ class PickerScreen(ActionScreen):
         remembered = (await self.capp.recall()).get("picker")
         remembered = remembered if isinstance(remembered, dict) else {}
         await self.query_one("#recent").mount(RecentRuns(id="recent-list"))
-        found = await asyncio.to_thread(choices.personas, self._cwd, own)
-        self._take_personas(found, str(remembered.get("persona") or "demo"))
+        offers = await asyncio.to_thread(choices.personas, self._cwd, own)
+        self._show_personas(offers, str(remembered.get("persona") or "demo"))
         for field in _FIELDS:
             value = remembered.get(field)
             if isinstance(value, str) and self._input(field).value == untouched[field]:
@@ -139,13 +137,15 @@ class PickerScreen(ActionScreen):
         await self._load_runs()
         if self.is_current:
             self.capp.warm_up()
-        offers = await asyncio.to_thread(choices.providers, self._cwd)
-        self._input("provider").suggester = SuggestFromList([offer.spec for offer in offers])
+        provider_offers = await asyncio.to_thread(choices.providers, self._cwd)
+        self._input("provider").suggester = SuggestFromList(
+            [offer.spec for offer in provider_offers]
+        )
 
-    def _take_personas(self, found: list[Offer], chosen: str) -> None:
+    def _show_personas(self, offers: list[Offer], chosen: str) -> None:
         select = self._select("persona")
-        select.set_options([(Content(offer.label), offer.spec) for offer in found])
-        specs = [offer.spec for offer in found]
+        select.set_options([(Content(offer.label), offer.spec) for offer in offers])
+        specs = [offer.spec for offer in offers]
         if specs:
             select.value = chosen if chosen in specs else "demo" if "demo" in specs else specs[0]
 
@@ -153,17 +153,17 @@ class PickerScreen(ActionScreen):
         from convtui.tui.screens.home import choices
         from convtui.tui.screens.home.form import COLD
 
-        found = self._templates = await asyncio.to_thread(choices.templates, self._warm_dir())
+        templates = self._templates = await asyncio.to_thread(choices.templates, self._warm_dir())
         select = self._select("warm")
         select.set_options(
-            [(Content(COLD), ""), *((Content(offer.label), offer.spec) for offer in found)]
+            [(Content(COLD), ""), *((Content(offer.label), offer.spec) for offer in templates)]
         )
-        select.value = chosen if any(offer.spec == chosen for offer in found) else ""
+        select.value = chosen if any(offer.spec == chosen for offer in templates) else ""
         self._show_slots()
 
     def choose_warm(self, name: str) -> None:
-        """Takes a template once the templates are read again, when this screen is seen."""
-        self._wanted = name
+        """Selects a template when this screen is shown again."""
+        self._chosen_warm = name
 
     def _open_warm(self) -> None:
         from convtui.tui.screens.warm.screen import WarmScreen
@@ -171,9 +171,9 @@ class PickerScreen(ActionScreen):
         self.app.push_screen(WarmScreen(self.keymap, self._warm_dir(), self._runs_dir()))
 
     def _show_slots(self) -> None:
-        """The field for slots is there for a template that has some."""
+        """Shows the field for slots if the template has any."""
         chosen = str(self._select("warm").value)
-        slots = next((each.slots for each in self._templates if each.spec == chosen), ())
+        slots = next((offer.slots for offer in self._templates if offer.spec == chosen), ())
         self.query_one("#line_warm_slots").set_class(bool(slots), "-wanted")
         if slots:
             self._input("warm_slots").placeholder = "; ".join(f"{name}=..." for name in slots)
@@ -189,7 +189,7 @@ class PickerScreen(ActionScreen):
             listed.display = bool(runs)
         empty = self.query_one("#no-runs", Static)
         empty.display = not runs
-        empty.update("None yet. Every conversation is saved and listed here.")
+        empty.update("None yet. Conversations are saved and listed here.")
 
     def _warm_dir(self) -> Path:
         from convtui.config.paths import Paths
@@ -204,7 +204,6 @@ class PickerScreen(ActionScreen):
         return config.runs_dir if config is not None else Paths.find().runs_dir
 
     def on_resize(self, event: events.Resize) -> None:
-        """Two columns, or one."""
         self.set_class(event.size.width < 100, "-narrow")
 
     # --- the choice
@@ -220,7 +219,7 @@ class PickerScreen(ActionScreen):
         return cast("Select[str]", self.query_one(f"#{field}", Select))
 
     def choice(self) -> dict[str, str]:
-        """What is chosen, by field."""
+        """The values of all fields, by field."""
         chosen = {field: self._input(field).value.strip() for field in _FIELDS}
         chosen["persona"] = str(self._select("persona").value)
         chosen["first"] = str(self._select("first").value)
@@ -228,7 +227,7 @@ class PickerScreen(ActionScreen):
         return chosen
 
     def flags(self) -> dict[str, Any]:
-        """The choice as the flags of `convtui debug`. Raises `UsageError` for a bad value."""
+        """The choice as flags of `convtui debug`. Raises `UsageError` for an invalid value."""
         from convtui.tui.screens.home import choices
 
         chosen = self.choice()
@@ -256,7 +255,7 @@ class PickerScreen(ActionScreen):
         return flags
 
     async def _check(self) -> None:
-        """Says at once whether the choice can run."""
+        """Shows whether the choice can run."""
         from convtui.tui.screens.home import choices
 
         try:
@@ -279,7 +278,7 @@ class PickerScreen(ActionScreen):
         if failed and not self.problem:
             text = Content.assemble(("setup failed: ", "bold $text-error"), visible(failed))
         if not self.query("#check"):
-            return  # the screen was left meanwhile
+            return  # the screen was closed meanwhile
         self.query_one("#check", Static).update(text)
         self.query_one("#start").disabled = bool(self.problem)
 
@@ -292,11 +291,9 @@ class PickerScreen(ActionScreen):
         self._timer = call_once(self, CHECK_AFTER, lambda: self.spawn(self._check()))
 
     def on_input_changed(self) -> None:
-        """Another choice."""
         self._changed()
 
     def on_select_changed(self) -> None:
-        """Another choice."""
         if self._ready:
             self._show_slots()
         self._changed()
@@ -304,15 +301,13 @@ class PickerScreen(ActionScreen):
     # --- starting
 
     async def on_input_submitted(self) -> None:
-        """Enter starts."""
         await self.start()
 
     async def on_button_pressed(self) -> None:
-        """Enter starts."""
         await self.start()
 
     async def start(self) -> None:
-        """Starts the conversation, when the choice can run."""
+        """Starts the conversation if the choice can run."""
         from convtui.tui.screens.home import choices
 
         if self._starting or not self._ready:
@@ -334,7 +329,7 @@ class PickerScreen(ActionScreen):
             self._starting = False
 
     async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Opens a saved run."""
+        """Opens the selected run, or the list of all runs."""
         from convtui.tui.screens.home.recent_runs import RecentRuns
 
         if isinstance(event.option_list, RecentRuns):
@@ -348,10 +343,10 @@ class PickerScreen(ActionScreen):
                 self.app.push_screen(RunsScreen(self.keymap, self._runs_dir()))
 
     async def on_screen_resume(self) -> None:
-        """A run has been added, or could not be set up."""
+        """Refreshes after a run, which may have failed to start."""
         if self._ready:
             self.capp.warm_up()
-            chosen, self._wanted = self._wanted or str(self._select("warm").value), ""
+            chosen, self._chosen_warm = self._chosen_warm or str(self._select("warm").value), ""
             await self._load_templates(chosen)
             await self._check()
             await self._load_runs()
@@ -359,7 +354,6 @@ class PickerScreen(ActionScreen):
     # --- keys
 
     def footer_ids(self) -> Sequence[str]:
-        """What can be done here."""
         return (
             "picker.start",
             "picker.next_field",
@@ -370,7 +364,6 @@ class PickerScreen(ActionScreen):
         )
 
     def handlers(self) -> Iterable[Handler]:
-        """Starting, going through the fields, the templates."""
         yield Handler("picker.start", self.start)
         yield Handler("picker.next_field", self._next_field)
         yield Handler("picker.previous_field", self._previous_field)

@@ -1,4 +1,4 @@
-"""The last few saved runs, in the picker."""
+"""The most recent saved runs, in the picker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STYLES = {"muted": "$text-muted", "error": "$text-error", "ok": "$text-success"
 
 
 class RecentRuns(OptionList):
-    """Saved runs; `chosen()` gives the run of a row."""
+    """A list of saved runs; `chosen()` returns the run of a row."""
 
     DEFAULT_CSS = """
     RecentRuns, RecentRuns:focus {
@@ -32,7 +32,7 @@ class RecentRuns(OptionList):
     def show(
         self, runs: Iterable[RunSummary], now: datetime | None = None, *, more: str = ""
     ) -> None:
-        """Shows these runs, in this order; `more` is a last row that stands for all others."""
+        """Shows `runs` in this order; `more` labels a last row that stands for all others."""
         now = now or datetime.now(UTC)
         self.runs = list(runs)
         self.clear_options()
@@ -43,7 +43,7 @@ class RecentRuns(OptionList):
             self.highlighted = 0
 
     def chosen(self, index: int) -> RunSummary | None:
-        """The run in a row."""
+        """The run of a row; None for the last row."""
         return self.runs[index] if 0 <= index < len(self.runs) else None
 
 

@@ -15,15 +15,18 @@ from textual.widgets import OptionList, Static
 from textual.worker import Worker
 
 from convtui.actions.registry import Keymap
+from convtui.analysis.profile.orders import ORDERS, sorted_runs
 from convtui.analysis.profile.profile import RunProfile
 from convtui.analysis.profile.reading import Reading, read_runs
-from convtui.analysis.profile.report import RUNS_HEAD, run_row
+from convtui.analysis.profile.reading_report import reading_report
+from convtui.analysis.profile.report import RUNS_HEAD, profile_page, run_row
+from convtui.analysis.report.html import write_html
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible, visible_line
-from convtui.tui.documents.profile import ORDERS, plots, sorted_runs, tables
+from convtui.tui.documents.report import plots_document, report_document
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.progress import progress_bar
-from convtui.tui.drawing.tables import Table, end_of
+from convtui.tui.drawing.tables import TableLayout, end_of
 from convtui.tui.screens.dialogs.questions import Ask, Choose
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.panes import PaneScreen
@@ -41,7 +44,7 @@ class ProfileRuns(RowList[RunProfile]):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.table = Table(RUNS_HEAD, (), 60)
+        self.table = TableLayout(RUNS_HEAD, (), 60)
 
     def spans_of(self, item: RunProfile) -> Sequence[Span]:
         """Its figures; without calls there is no rate."""
@@ -159,8 +162,11 @@ class ProfileScreen(PaneScreen):
             left.show(self._nothing(reading))
             right.show(Document())
             return
-        doc = tables(reading, room, self.order)
-        shown = plots(reading.profile, room, 5 if height >= 30 else 3)
+        report = reading_report(reading, self.order)
+        doc = report_document(report, room)
+        shown = plots_document(report.plots, room, 5 if height >= 30 else 3)
+        if not report.plots:
+            shown.nothing("No turn has a latency or tokens on record.")
         if narrow:
             doc.blank().pieces.extend(shown.pieces)
             shown = Document()
@@ -172,7 +178,7 @@ class ProfileScreen(PaneScreen):
     def _fill_runs(self, runs: list[RunProfile], width: int) -> None:
         listed = self.query_one(ProfileRuns)
         before = listed.selected
-        listed.table = Table(RUNS_HEAD, [run_row(run) for run in runs], width - 4)
+        listed.table = TableLayout(RUNS_HEAD, [run_row(run) for run in runs], width - 4)
         place = next((n for n, run in enumerate(runs) if run is before), 0)
         listed.show_items(runs, place)
         self.query_one("#profile-head", Static).update(Content("".join(listed.table.head)))
@@ -347,11 +353,9 @@ class ProfileScreen(PaneScreen):
         self.app.push_screen(Choose("replace this file?", answers, name), answered)
 
     async def _write(self, path: Path) -> None:
-        from convtui.analysis.profile.html import write_report
-
         if self.reading is None:
             return
-        await asyncio.to_thread(write_report, self.reading.profile, path)
+        await asyncio.to_thread(write_html, profile_page(self.reading.profile), path)
         self.tell(f"Written: {visible(str(path.absolute()))}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from convtui.analysis.rehook.report import Changed, Report
+from convtui.analysis.rehook.report import Changed, RehookReport
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing.palette import Span
 from convtui.tui.widgets.row_list import RowList
@@ -24,7 +24,7 @@ class Item:
     """How it does."""
 
 
-def items_of(report: Report) -> list[Item]:
+def items_of(report: RehookReport) -> list[Item]:
     """The list, run by run; runs without a change are left out."""
     endings: dict[Path, list[Item]] = {}
     for path, session, words in report.endings():
@@ -70,9 +70,9 @@ def _spans(item: Item) -> list[Span]:
     if change.counterfactual:
         # Before what changed: it must be seen also where a line is cut.
         spans += [("≈ counterfactual ", "reasoning"), (" ", "text")]
-    if change.place:
+    if change.location:
         # Where to look comes first: the message may be cut.
-        spans.append((f"{visible_line(change.place, 60)} ", "error bold"))
+        spans.append((f"{visible_line(change.location, 60)} ", "error bold"))
     said = "; ".join(change.words())
     spans.append((visible_line(said, 400), "error" if failed else "text"))
     if change.by_hand:

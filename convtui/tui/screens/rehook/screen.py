@@ -16,12 +16,13 @@ from textual.worker import Worker
 
 from convtui.actions.registry import Keymap
 from convtui.analysis.rehook.rehook_process import Rehooked, rehook_logs, start_for
-from convtui.analysis.rehook.report import Pace, Report
+from convtui.analysis.rehook.report import Pace, RehookReport
 from convtui.errors import ConvtuiError, EngineError
 from convtui.protocol import StartSpec
 from convtui.text.boundary import visible, visible_line
 from convtui.tui.documents.rehook_details import details_of
 from convtui.tui.drawing.progress import progress_bar
+from convtui.tui.drawing.tables import end_of
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.dialogs.questions import Ask
 from convtui.tui.screens.handlers import Handler
@@ -136,7 +137,7 @@ class RehookScreen(ActionScreen):
         self._pace = Pace(len(self._logs))
         self._pace_words = ""
         self._shown = 0.0
-        self.report: Report | None = None
+        self.report: RehookReport | None = None
         """None until the first rehook has ended, or was stopped."""
         self.problem = ""
         """Why the provider's hooks cannot run."""
@@ -213,7 +214,7 @@ class RehookScreen(ActionScreen):
         if self._gone:
             return
         if not self.problem:
-            self.report = await asyncio.to_thread(Report, result)
+            self.report = await asyncio.to_thread(RehookReport, result)
             self.query_one(RehookList).show(await asyncio.to_thread(items_of, self.report))
         self._work = None
         self._show()
@@ -257,7 +258,7 @@ class RehookScreen(ActionScreen):
         self.query_one("#rehook-title", Static).update(
             Content.assemble(
                 ("rehook ", "bold $text-accent"),
-                (_end_of(self._provider, room), "bold"),
+                (end_of(self._provider, room), "bold"),
                 (rest, "$text-muted"),
             )
         )
@@ -274,14 +275,12 @@ class RehookScreen(ActionScreen):
             return Content(visible(self.problem))
         if self.running:
             return self._bar()
-        report = self.report
-        if report is None:
+        if self.report is None:
             return Content("")
-        if report.same:
-            return Content.assemble(("✓ ", "bold $text-success"), (report.summary(), "bold"))
-        sign = "! " if report.changes else "■ "
-        return Content.assemble((sign, "bold $text-warning"), (visible_line(report.summary(), 400),
-                                                               "bold"))  # fmt: skip
+        verdict = self.report.verdict
+        color = "$text-success" if verdict.tone == "good" else "$text-warning"
+        words = visible_line(verdict.text, 400)
+        return Content.assemble((f"{verdict.sign} ", f"bold {color}"), (words, "bold"))
 
     def _bar(self) -> Content:
         room = min(40, self.app.size.width - len(self._pace_words) - 4)
@@ -402,12 +401,6 @@ class RehookScreen(ActionScreen):
             self.app.pop_screen()
         else:
             self.app.exit(0)
-
-
-def _end_of(text: str, width: int) -> str:
-    """The end of a long SPEC: what tells files apart is their names."""
-    line = visible_line(text, 1000)
-    return line if len(line) <= width else f"…{line[-(width - 1) :]}"
 
 
 def _file_of(start: StartSpec) -> list[Path]:

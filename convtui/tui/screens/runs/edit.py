@@ -1,4 +1,4 @@
-"""What the list of runs changes: tags, the order, what is in the trash."""
+"""Changes saved runs: tags, sort order, the trash."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
 from convtui.tui.screens.dialogs.questions import Ask, Choose
 from convtui.tui.screens.handlers import Handler
-from convtui.tui.screens.runs.filter import RunFinder
+from convtui.tui.screens.runs.filter import RunFilter
 from convtui.tui.screens.screen_context import ScreenContext
 
-ORDER_WORDS = {
-    "-written": "written last first",
-    "-when": "begun last first",
-    "when": "begun first first",
+ORDER_LABELS = {
+    "-written": "last written first",
+    "-when": "newest first",
+    "when": "oldest first",
     "name": "file name",
     "persona": "persona",
     "provider": "provider",
@@ -37,74 +37,71 @@ ORDER_WORDS = {
 }
 
 
-class RunChanges:
-    """Sorts the runs, gives them tags, moves them to the trash and back."""
+class RunEdits:
+    """Sorts and tags runs, and moves them to the trash and back."""
 
     def __init__(
-        self, context: ScreenContext, finder: RunFinder, trash: Callable[[], Trash]
+        self, context: ScreenContext, run_filter: RunFilter, trash: Callable[[], Trash]
     ) -> None:
         """`trash` is where deleted runs go."""
         self._context = context
-        self._finder = finder
+        self._filter = run_filter
         self._trash = trash
         self._trashed: list[Trashed] = []
-        """What was moved to the trash from here, the last one last."""
+        """Runs moved to the trash from here, the latest last."""
 
     def handlers(self) -> Iterator[Handler]:
-        """The actions that change something."""
         yield Handler("runs.sort", self._sort)
         yield Handler("runs.tag", self._tag, self._any_run)
         yield Handler("runs.trash", self._move_to_trash, self._any_run)
-        yield Handler("runs.undo", self._put_back, lambda: bool(self._trashed))
+        yield Handler("runs.undo", self._restore, lambda: bool(self._trashed))
 
     def _any_run(self) -> bool:
-        return self._finder.selected is not None
+        return self._filter.selected is not None
 
     # --- order
 
     def _sort(self) -> None:
-        """Asks for the order."""
-
         async def chosen(order: str | None) -> None:
             if order is not None:
-                await self._finder.sort(order)
+                await self._filter.sort(order)
 
         answers = [
-            (order, f"{'> ' if order == self._finder.order else '  '}{words}")
-            for order, words in ORDER_WORDS.items()
+            (order, f"{'> ' if order == self._filter.order else '  '}{label}")
+            for order, label in ORDER_LABELS.items()
         ]
         screen = Choose("sort the runs", answers)
         self._context.open(screen, chosen)
-        lit = list(ORDER_WORDS).index(self._finder.order)
+        current = list(ORDER_LABELS).index(self._filter.order)
 
-        def light() -> None:
-            screen.query_one(OptionList).highlighted = lit
+        def highlight() -> None:
+            screen.query_one(OptionList).highlighted = current
 
-        screen.call_after_refresh(light)
+        screen.call_after_refresh(highlight)
 
     # --- tags
 
     def _tag(self) -> None:
-        """Asks for the tags of the lit run."""
-        branch = self._finder.selected
+        """Asks for the tags of the selected run."""
+        branch = self._filter.selected
         if branch is None or branch.run.damaged:
             return
         self._ask_tags(branch.run)
 
     def _ask_tags(self, run: RunSummary, wrote: str | None = None) -> None:
-        hint = "words, with commas between them; ~tag NAME finds them"
+        hint = "words separated by commas; ~tag NAME finds them"
 
-        async def given(text: str | None) -> None:
+        async def answered(text: str | None) -> None:
             if text is not None:
                 self._context.spawn(self._retag(run, text))
 
         def check(text: str) -> str | None:
-            wrong = (check_tag(tag) for tag in _tags(text))
-            return next((why for why in wrong if why is not None), None)
+            problems = (check_tag(tag) for tag in _tags(text))
+            return next((problem for problem in problems if problem is not None), None)
 
         title = f"tags of {visible_line(run.name, 40)}"
         value = ", ".join(run.tags)
-        self._context.open(Ask(title, value=value, hint=hint, check=check, wrote=wrote), given)
+        self._context.open(Ask(title, value=value, hint=hint, check=check, wrote=wrote), answered)
 
     async def _retag(self, run: RunSummary, text: str) -> None:
         tags = _tags(text)
@@ -119,36 +116,36 @@ class RunChanges:
             await asyncio.to_thread(write)
         except ConvtuiError as error:
             self._context.notify(str(error), "error")
-            # What could not be written is not lost: it can be tried again.
+            # Keep tags that could not be written, so that they can be tried again.
             self._ask_tags(run, text)
             return
-        await self._finder.reload([run.path])
+        await self._filter.reload([run.path])
 
     # --- the trash
 
     async def _move_to_trash(self) -> None:
-        """Asks whether the lit run is to go, alone or with its branches."""
-        branch = self._finder.selected
+        """Asks whether to delete the selected run, alone or with its branches."""
+        branch = self._filter.selected
         if branch is None:
             return
         if branch.run.running:
-            self._context.notify("This run is still going on: end it first.", "warning")
+            self._context.notify("This run is still running: end it first.", "warning")
             return
         family = [member.run for member in walk([branch])]
         answers = [("one", "move it to the trash")]
         if len(family) > 1:
             others = f"{len(family) - 1} branch{'es' if len(family) > 2 else ''}"
             answers.append(("all", f"move it and its {others} to the trash"))
-        words = [f"{visible_line(branch.run.name, 60)}: with its notes, wire and tool results."]
-        warnings = await asyncio.to_thread(dependents, [branch.run], self._finder.everything)
-        words += [visible_line(warning, 300) for warning in warnings]
+        lines = [f"{visible_line(branch.run.name, 60)}: with its notes, wire and tool results."]
+        warnings = await asyncio.to_thread(dependents, [branch.run], self._filter.everything)
+        lines += [visible_line(warning, 300) for warning in warnings]
 
         async def chosen(answer: str | None) -> None:
             if answer is not None:
                 runs = family if answer == "all" else family[:1]
                 self._context.spawn(self._discard([run.path for run in runs]))
 
-        self._context.open(Choose("delete this run?", answers, "\n".join(words)), chosen)
+        self._context.open(Choose("delete this run?", answers, "\n".join(lines)), chosen)
 
     async def _discard(self, logs: Sequence[Path]) -> None:
         trash = self._trash()
@@ -165,29 +162,29 @@ class RunChanges:
 
         moved, problems = await asyncio.to_thread(move)
         self._trashed += moved
-        await self._finder.reload(logs)
+        await self._filter.reload(logs)
         self._context.refresh_keys()
         if problems:
             self._context.notify("\n".join(problems), "error")
         elif moved:
             count = f"{len(moved)} runs" if len(moved) > 1 else visible_line(moved[0].name, 50)
             self._context.notify(
-                f"Deleted: {count}. {self._context.keymap.shown('runs.undo')} puts back."
+                f"Deleted: {count}. {self._context.keymap.shown('runs.undo')} restores."
             )
 
-    async def _put_back(self) -> None:
-        """Puts the run back that was deleted last."""
+    async def _restore(self) -> None:
+        """Restores the run that was deleted last."""
         if not self._trashed:
             self._context.notify(
-                "Nothing was deleted here. `convtui runs --trashed` lists what was before."
+                "Nothing was deleted here. `convtui runs --trashed` lists earlier deletions."
             )
             return
         last = self._trashed[-1]
         log = await asyncio.to_thread(self._trash().restore, last)
         self._trashed.pop()
-        await self._finder.reload([log])
+        await self._filter.reload([log])
         self._context.refresh_keys()
-        self._context.notify(f"Put back: {visible_line(log.name, 60)}.")
+        self._context.notify(f"Restored: {visible_line(log.name, 60)}.")
 
 
 def _tags(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Reads the saved runs, keeps up with them, and finds those that a filter asks for."""
+"""Reads the saved runs of a folder, follows changes, and filters them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.run_list import Row, RunList
 
-_SIGNS = '~&|!()"'
-"""What makes a text an expression of the filter language; others are words of the list."""
-_AT_ONCE = 2000
-"""Runs that are filtered by words without a thread."""
-_REST = 20
-"""How many times as long as a look took the folder is left alone, at the least."""
-_TYPING = 0.25
-"""Seconds without a key after which an expression is asked."""
+_FILTER_CHARS = '~&|!()"'
+"""Characters that make a text a filter expression; other texts match words of a row."""
+_SYNC_LIMIT = 2000
+"""Up to this many runs are filtered by words without a thread."""
+_IDLE_FACTOR = 20
+"""Pause between reads of the folder, as a multiple of the time a read took."""
+_DEBOUNCE = 0.25
+"""Seconds after the last key before an expression is evaluated."""
 
 
 class RunsView(Protocol):
@@ -38,21 +38,20 @@ class RunsView(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether there is still something to show them on."""
+        """Whether it still exists."""
 
     @property
     def is_current(self) -> bool:
-        """Whether they are looked at."""
+        """Whether it is the visible screen."""
 
     def show_empty(self, empty: bool, filtered: bool) -> None:
-        """Says why there is no row, or shows the rows."""
+        """Says why there are no rows, or shows the rows."""
 
-    def repaint_title(self) -> None:
-        """Brings the title up to date."""
+    def repaint_title(self) -> None: ...
 
 
-class RunFinder:
-    """Reads the runs of a folder, keeps up with them, and lists those that the filter finds."""
+class RunFilter:
+    """Reads the runs of a folder, follows changes, and lists those that match."""
 
     def __init__(
         self,
@@ -64,7 +63,7 @@ class RunFinder:
         box: Input,
         error: Static,
     ) -> None:
-        """`box` is where the filter is written, `error` says what is wrong with it."""
+        """`box` holds the filter's text, `error` shows what is wrong with it."""
         self._context = context
         self._view = view
         self._listed, self._box, self._error = listed, box, error
@@ -75,52 +74,50 @@ class RunFinder:
         self.opened: frozenset[str] = frozenset()
         """Roots whose branches are shown."""
         self.matching = 0
-        """Runs that the filter has found."""
+        """The number of runs that match."""
         self.was_read = False
-        """Whether the folder was looked at once."""
+        """Whether the folder has been read."""
         self.partly = False
-        """Whether runs were left out of an answer because their turns are not indexed yet."""
+        """Whether runs were skipped because their turns are not indexed yet."""
         self.progress: tuple[str, int, int] | None = None
-        """What is being read, how many of how many."""
-        self._gone = False
-        """Whether the screen was left: whatever still reads is to stop."""
+        """What is being read, how many are done, of how many."""
+        self._closed = False
+        """Whether the screen was closed, which stops reads in progress."""
         self._indexed = False
-        self._asked = 0
+        self._query = 0
         self._busy = False
-        self._rests_until = 0.0
-        self._told = False
-        self._typing: Timer | None = None
+        self._idle_until = 0.0
+        self._notice_shown = False
+        self._debounce: Timer | None = None
 
     @property
     def alive(self) -> bool:
-        """Whether there is still something to show it on."""
-        return not self._gone and self._view.alive
+        """Whether the screen still exists."""
+        return not self._closed and self._view.alive
 
     @property
     def selected(self) -> RunNode | None:
-        """The lit run."""
         return self._listed.branch
 
     def close(self) -> None:
-        """Whatever still reads is told to stop."""
-        self._gone = True
-        self._asked += 1
+        """Stops reads in progress."""
+        self._closed = True
+        self._query += 1
 
     @property
     def filter(self) -> str:
-        """The text of the filter."""
         return self._box.value.strip()
 
     # --- reading
 
-    async def first_look(self) -> None:
-        """Reads the folder, then brings the turns of its runs into the index."""
-        await self._look("reading", turns=False)
+    async def load(self) -> None:
+        """Reads the folder, then indexes the turns of its runs."""
+        await self._read("reading", turns=False)
         if self.alive:
-            await self._look("indexing", turns=True)
+            await self._read("indexing", turns=True)
 
-    async def _look(self, what: str, *, turns: bool) -> None:
-        """Reads what has changed; `turns` brings the turns of every run into the index, too."""
+    async def _read(self, what: str, *, turns: bool) -> None:
+        """Reads changed runs; `turns` also indexes the turns of every run."""
         if self._busy:
             return
         self._busy = True
@@ -129,28 +126,28 @@ class RunFinder:
             self.progress = (what, done, of)
 
         def read() -> list[RunSummary]:
-            return self.library.runs(turns=turns, progress=report, stop=lambda: self._gone)
+            return self.library.runs(turns=turns, progress=report, stop=lambda: self._closed)
 
-        began = time.monotonic()
+        started = time.monotonic()
         try:
             runs = await asyncio.to_thread(read)
         finally:
             self._busy = False
             self.progress = None
             now = time.monotonic()
-            self._rests_until = now + _REST * (now - began)
+            self._idle_until = now + _IDLE_FACTOR * (now - started)
         if not self.alive:
             return
         self._indexed = self._indexed or turns
-        if self.library.notice and not self._told and runs:
-            self._told = True
+        if self.library.notice and not self._notice_shown and runs:
+            self._notice_shown = True
             self._context.notify(
                 f"{self.library.notice[0].upper()}{self.library.notice[1:]}.", "warning"
             )
-        await self._take(runs)
+        await self._update(runs)
 
-    async def _take(self, runs: list[RunSummary]) -> None:
-        same = [seen_as(run) for run in runs] == [seen_as(run) for run in self.everything]
+    async def _update(self, runs: list[RunSummary]) -> None:
+        same = [row_state(run) for run in runs] == [row_state(run) for run in self.everything]
         if self.was_read and same and not self.partly:
             self._view.repaint_title()
             return
@@ -161,15 +158,14 @@ class RunFinder:
         self.roots = await asyncio.to_thread(families, ordered)
         await self.fill()
 
-    def look_again(self) -> None:
-        """Runs that go on grow, and others come."""
-        rested = time.monotonic() >= self._rests_until
-        if rested and self._view.is_current and self.was_read and not self._busy and self._indexed:
-            self._context.spawn(self._look("reading", turns=True), group="again")
+    def refresh(self) -> None:
+        """Reads the folder again, unless that is too soon."""
+        idle = time.monotonic() >= self._idle_until
+        if idle and self._view.is_current and self.was_read and not self._busy and self._indexed:
+            self._context.spawn(self._read("reading", turns=True), group="again")
 
     async def reload(self, paths: Sequence[Path] = ()) -> None:
-        """Shows what has been changed here, in the order that is wanted now; does not wait for
-        what is being indexed."""
+        """Shows changes made here, without waiting for indexing."""
 
         def read() -> list[RunSummary]:
             self.library.changed(paths)
@@ -178,7 +174,7 @@ class RunFinder:
         runs = await asyncio.to_thread(read)
         self.was_read = False
         if self.alive:
-            await self._take(runs)
+            await self._update(runs)
 
     async def sort(self, order: str) -> None:
         """Shows the runs in another order."""
@@ -187,28 +183,28 @@ class RunFinder:
 
     # --- filtering
 
-    async def fill(self, selected: str = "") -> None:
-        """Shows what the filter finds. An answer that comes too late is not shown."""
+    async def fill(self) -> None:
+        """Shows the matching runs; a result that comes too late is dropped."""
         if not self.alive:
             return
         text = self.filter
-        self._asked += 1
-        mine = self._asked
+        self._query += 1
+        query = self._query
         try:
             expression = _parse(text)
         except FilterError as error:
-            self._complain(str(error))
+            self._show_error(str(error))
             return
-        self._complain("")
+        self._show_error("")
 
         def find() -> tuple[list[Row], int, bool]:
-            return self._rows(text, expression, lambda: mine != self._asked)
+            return self._rows(text, expression, lambda: query != self._query)
 
-        if expression is None and len(self.everything) <= _AT_ONCE:
+        if expression is None and len(self.everything) <= _SYNC_LIMIT:
             rows, matching, partly = find()
         else:
             rows, matching, partly = await asyncio.to_thread(find)
-        if mine != self._asked or not self.alive:
+        if query != self._query or not self.alive:
             return
         self.matching, self.partly = matching, partly
         self._listed.show_rows(rows, None if text else self.opened)
@@ -219,7 +215,7 @@ class RunFinder:
     def _rows(
         self, text: str, expression: Filter | None, stop: Callable[[], bool]
     ) -> tuple[list[Row], int, bool]:
-        """The rows, how many runs were found, and whether some could not be asked yet."""
+        """The rows, the number of matching runs, and whether some could not be searched yet."""
         runs, roots = self.everything, self.roots
         if not text:
             return list(guides(roots, self._is_open)), len(runs), False
@@ -230,50 +226,49 @@ class RunFinder:
             partly = expression.about_turns and not self._indexed
             matches = self.library.search(expression, runs, open_logs=not partly, stop=stop)
         files = {run.file for run in matches}
-        # What was searched for must be seen, also where it is a branch.
+        # Show matches even if they are branches of a closed root.
         return list(guides(only(roots, lambda run: run.file in files))), len(matches), partly
 
     def _is_open(self, branch: RunNode) -> bool:
         return branch.depth > 0 or branch.run.file in self.opened
 
-    def _complain(self, message: str) -> None:
+    def _show_error(self, message: str) -> None:
         self._error.display = bool(message)
         self._error.update(Content(visible(message)))
 
-    def typed(self) -> None:
-        """Fewer, or more; an expression is asked when the typing pauses."""
-        if self._typing is not None:
-            self._typing.stop()
-            self._typing = None
-        self._asked += 1
+    def text_changed(self) -> None:
+        """Filters by words at once, by an expression when the typing pauses."""
+        if self._debounce is not None:
+            self._debounce.stop()
+            self._debounce = None
+        self._query += 1
         text = self._box.value
-        if any(sign in text for sign in _SIGNS):
-            self._typing = call_once(self._box, _TYPING, self._ask_now)
+        if any(char in text for char in _FILTER_CHARS):
+            self._debounce = call_once(self._box, _DEBOUNCE, self._fill_now)
         else:
-            self._ask_now()
+            self._fill_now()
 
-    def _ask_now(self) -> None:
-        if self._typing is not None:
-            self._typing.stop()
-            self._typing = None
+    def _fill_now(self) -> None:
+        if self._debounce is not None:
+            self._debounce.stop()
+            self._debounce = None
         self._context.spawn(self.fill(), group="filter")
 
     def submit(self) -> None:
-        """To the list."""
-        if self._typing is not None:
-            self._ask_now()
+        if self._debounce is not None:
+            self._fill_now()
         self._listed.focus()
 
 
 def _parse(text: str) -> Filter | None:
-    """The expression of a text that is one. Raises `FilterError`."""
-    if not any(sign in text for sign in _SIGNS):
+    """The filter expression of a text; None if it is plain words. Raises `FilterError`."""
+    if not any(char in text for char in _FILTER_CHARS):
         return None
     from convtui.filters.filter import parse
 
     return parse(text)
 
 
-def seen_as(run: RunSummary) -> tuple[object, ...]:
-    """What tells that a row has changed."""
+def row_state(run: RunSummary) -> tuple[object, ...]:
+    """Whatever a row shows that can change."""
     return (run.file, run.modified, run.size, run.running, run.turns, run.tags)

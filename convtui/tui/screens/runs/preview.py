@@ -1,4 +1,4 @@
-"""What is shown of a saved run beside the list of runs."""
+"""The preview of a saved run beside the list."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from convtui.tui.widgets.status import short_spec
 from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.outline import seconds
 
-_ENDS = 2
-"""Turns that are shown of the beginning, and of the end."""
-_LONGEST = 240
-_NOTES = 8
+_TURNS_SHOWN = 2
+"""Turns shown from the start, and from the end."""
+_MAX_CHARS = 240
+_MAX_NOTES = 8
 _COUNTED = (
     (Flag.DISCARDED, "discarded", "discard"),
     (Flag.ERROR, "error", "error"),
@@ -33,7 +33,7 @@ _COUNTED = (
 
 
 def preview(run: RunSummary, turns: RunTurns | None, problem: str = "") -> Document:
-    """The run and, where they were read, its turns. `problem` says why they were not."""
+    """A document on the run and, if they were read, its turns; `problem` says why not."""
     doc = Document()
     who = f"{visible_line(run.persona, 40)} -> {visible_line(short_spec(run.provider), 60)}"
     doc.line((who if not run.damaged else "a log that cannot be read", "accent bold"))
@@ -57,29 +57,29 @@ def preview(run: RunSummary, turns: RunTurns | None, problem: str = "") -> Docum
     if problem:
         doc.blank().line((visible_line(problem, 400), "error"))
     if turns is not None:
-        _counts(doc, turns.turns)
-        _sessions(doc, turns)
-        _notes(doc, turns)
-        _turns(doc, turns.turns)
+        _add_counts(doc, turns.turns)
+        _add_sessions(doc, turns)
+        _add_notes(doc, turns)
+        _add_turns(doc, turns.turns)
     return doc
 
 
 def _figures(run: RunSummary) -> list[str]:
-    found = []
+    parts = []
     if run.turns is not None:
-        found.append(_many(run.turns, "turn"))
+        parts.append(_count(run.turns, "turn"))
     if run.duration is not None:
-        found.append(seconds(run.duration))
+        parts.append(seconds(run.duration))
     if run.tokens is not None:
-        found.append(f"{run.tokens:,} tok")
+        parts.append(f"{run.tokens:,} tok")
     if run.cost:
-        found.append(f"${run.cost:.4f}")
+        parts.append(f"${run.cost:.4f}")
     if run.latency is not None:
-        found.append(f"{seconds(run.latency)} a reply")
-    return found
+        parts.append(f"{seconds(run.latency)} a reply")
+    return parts
 
 
-def _many(count: int, what: str) -> str:
+def _count(count: int, what: str) -> str:
     if count == 1:
         return f"1 {what}"
     plural = f"{what[:-1]}ies" if what.endswith("try") else f"{what}s"
@@ -90,7 +90,7 @@ def _many(count: int, what: str) -> str:
 _ADJECTIVES = frozenset({"discarded", "empty", "edited", "human"})
 
 
-def _counts(doc: Document, turns: Sequence[Turn]) -> None:
+def _add_counts(doc: Document, turns: Sequence[Turn]) -> None:
     spans: list[tuple[str, str]] = []
     signals = Counter(name for turn in turns for name in turn.signals)
     for name, count in signals.most_common(4):
@@ -98,58 +98,58 @@ def _counts(doc: Document, turns: Sequence[Turn]) -> None:
     for flag, what, role in _COUNTED:
         count = sum(bool(turn.flags & flag) for turn in turns)
         if count:
-            spans.append((_many(count, what), role))
+            spans.append((_count(count, what), role))
     if spans:
         parts = [part for span in spans for part in (("  ", "text"), span)][1:]
         doc.line(*parts, label=[(f"{'noticed':<9} ", "muted")])
 
 
-def _sessions(doc: Document, found: RunTurns) -> None:
+def _add_sessions(doc: Document, run_turns: RunTurns) -> None:
     doc.head("sessions")
-    counts = Counter(turn.session for turn in found.turns)
-    for session in found.sessions[:20]:
+    counts = Counter(turn.session for turn in run_turns.turns)
+    for session in run_turns.sessions[:20]:
         name = visible_line(session.session_type, 30)
-        how = ending(session.termination) if session.termination else "not ended"
+        outcome = ending(session.termination) if session.termination else "not ended"
         doc.line(
             (f"{session.index} ", "accent bold"),
             (name, "text bold"),
-            (f"  {_many(counts[session.index], 'turn')}, ", "muted"),
-            (one_line(how, 120), "text"),
+            (f"  {_count(counts[session.index], 'turn')}, ", "muted"),
+            (one_line(outcome, 120), "text"),
         )
-    if not found.sessions:
-        doc.line(("none was begun", "muted"))
+    if not run_turns.sessions:
+        doc.line(("none started", "muted"))
 
 
-def _notes(doc: Document, found: RunTurns) -> None:
-    marks = [(at, note) for at, note in found.notes if note.mark or note.note or note.corrects]
+def _add_notes(doc: Document, run_turns: RunTurns) -> None:
+    marks = [(at, note) for at, note in run_turns.notes if note.mark or note.note or note.corrects]
     if not marks:
         return
     doc.head("notes and marks")
-    for (session, turn), note in marks[:_NOTES]:
-        words = visible_line(one_line(note.note, 160)) or ("corrected" if note.corrects else "")
+    for (session, turn), note in marks[:_MAX_NOTES]:
+        text = visible_line(one_line(note.note, 160)) or ("corrected" if note.corrects else "")
         sign = "* " if note.mark else ""
-        doc.line((words or "marked", "text"), label=[(f"{sign}{session}:{turn} ", "human")])
-    if len(marks) > _NOTES:
-        doc.line((f"and {len(marks) - _NOTES} more", "muted"))
+        doc.line((text or "marked", "text"), label=[(f"{sign}{session}:{turn} ", "human")])
+    if len(marks) > _MAX_NOTES:
+        doc.line((f"and {len(marks) - _MAX_NOTES} more", "muted"))
 
 
-def _turns(doc: Document, turns: Sequence[Turn]) -> None:
+def _add_turns(doc: Document, turns: Sequence[Turn]) -> None:
     doc.head("turns")
     if not turns:
-        doc.line(("nothing was said", "muted"))
+        doc.line(("no turns", "muted"))
         return
-    first, last = turns[:_ENDS], turns[max(_ENDS, len(turns) - _ENDS) :]
+    first, last = turns[:_TURNS_SHOWN], turns[max(_TURNS_SHOWN, len(turns) - _TURNS_SHOWN) :]
     for turn in first:
-        _turn(doc, turn)
+        _add_turn(doc, turn)
     left = len(turns) - len(first) - len(last)
     if left:
-        doc.line((f"... {_many(left, 'turn')} ...", "muted"))
+        doc.line((f"... {_count(left, 'turn')} ...", "muted"))
     for turn in last:
-        _turn(doc, turn)
+        _add_turn(doc, turn)
 
 
-def _turn(doc: Document, turn: Turn) -> None:
+def _add_turn(doc: Document, turn: Turn) -> None:
     speaker = "provider" if turn.speaker == "provider" else "persona"
     gone = "discard struck" if turn.flags & Flag.DISCARDED else "text"
-    text = visible_line(one_line(turn.text, _LONGEST)) or "(nothing)"
+    text = visible_line(one_line(turn.text, _MAX_CHARS)) or "(nothing)"
     doc.line((text, gone), label=[(f"{turn.address} {speaker:<8} ", speaker)])

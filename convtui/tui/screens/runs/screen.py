@@ -1,4 +1,4 @@
-"""The saved runs: a list with its families, a filter, a preview."""
+"""The screen of saved runs: a list of run families, a filter, a preview."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from convtui.tui.drawing.labels import short_path
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.handlers import Handler
-from convtui.tui.screens.runs.edit import ORDER_WORDS, RunChanges
-from convtui.tui.screens.runs.filter import RunFinder, seen_as
+from convtui.tui.screens.runs.edit import ORDER_LABELS, RunEdits
+from convtui.tui.screens.runs.filter import RunFilter, row_state
 from convtui.tui.screens.runs.preview import preview
-from convtui.tui.screens.runs.run_actions import RunUses
+from convtui.tui.screens.runs.run_actions import RunActions
 from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.run_list import RunList
 from convtui.tui.widgets.text_pane import Document, TextPane
 
-_LOOKING = 0.06
-"""Seconds on a row after which its preview is read."""
-_AGAIN = 3.0
-"""Seconds between two looks at the folder."""
-_SO_FAR = 10
-"""Looks at the progress after which a filter is asked again that could not ask all runs."""
+_PREVIEW_DELAY = 0.06
+"""Seconds on a row before its preview is read."""
+_REFRESH = 3.0
+"""Seconds between refreshes of the folder."""
+_REFILTER_TICKS = 10
+"""Progress updates after which an incomplete filter result is computed again."""
 NARROW, LOW = 100, 20
 
 
 class RunsScreen(ActionScreen):
-    """Every saved run of a folder, one row per root; Enter opens one, space shows its branches."""
+    """The saved runs of a folder, one row per root; Enter opens one, space shows its branches."""
 
     KEY_CONTEXTS = ("runs",)
     AUTO_FOCUS = "RunList"
@@ -73,7 +73,7 @@ class RunsScreen(ActionScreen):
 
     def __init__(self, keymap: Keymap, folder: Path) -> None:
         super().__init__(keymap)
-        self._looking: Timer | None = None
+        self._preview_timer: Timer | None = None
         self._previewed: tuple[object, ...] = ()
         self._ticks = 0
         self._title = Static(id="runs-title", markup=False)
@@ -84,7 +84,7 @@ class RunsScreen(ActionScreen):
         self._listed = RunList()
         self._pane = TextPane(id="runs-preview")
         context = ScreenContext.of(self)
-        self._finder = RunFinder(
+        self._filter = RunFilter(
             context,
             Library(folder),
             self,
@@ -92,17 +92,16 @@ class RunsScreen(ActionScreen):
             box=self._box,
             error=self._error,
         )
-        self._changes = RunChanges(context, self._finder, self._trash)
-        self._uses = RunUses(context, self._finder, self._listed, self.capp)
+        self._changes = RunEdits(context, self._filter, self._trash)
+        self._actions = RunActions(context, self._filter, self._listed, self.capp)
 
     def _trash(self) -> Trash:
         config = self.capp.config
         return Trash((config.paths if config is not None else Paths.find()).trash_dir)
 
     def handlers(self) -> Iterator[Handler]:
-        """The rows of every part, and of the list."""
         yield from self._changes.handlers()
-        yield from self._uses.handlers()
+        yield from self._actions.handlers()
         yield Handler("runs.fold", self._fold, self._can_fold)
         yield Handler("runs.tree", self._toggle_tree)
         yield Handler("runs.preview", self._toggle_preview)
@@ -113,7 +112,6 @@ class RunsScreen(ActionScreen):
         yield Handler("move.last", self._listed.action_last)
 
     def compose(self) -> ComposeResult:
-        """A title, a filter, the list, the preview."""
         yield self._title
         yield self._box
         yield self._error
@@ -125,22 +123,19 @@ class RunsScreen(ActionScreen):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Reads the folder in a thread."""
         self._resized(self.app.size.width, self.app.size.height)
         self._error.display = False
         self._pane.can_focus = False
         self.repaint_title()
-        self.spawn(self._finder.first_look())
+        self.spawn(self._filter.load())
         self.set_interval(0.2, self._paint_progress)
-        self.set_interval(_AGAIN, self._finder.look_again)
+        self.set_interval(_REFRESH, self._filter.refresh)
         self.refresh_footer()
 
     def on_unmount(self) -> None:
-        """Whatever still reads is told to stop."""
-        self._finder.close()
+        self._filter.close()
 
     def on_resize(self, event: events.Resize) -> None:
-        """The preview goes below the list, or away."""
         self._resized(event.size.width, event.size.height)
 
     def _resized(self, width: int, height: int) -> None:
@@ -148,46 +143,43 @@ class RunsScreen(ActionScreen):
         self.set_class(width < NARROW and height < LOW, "-low")
 
     def on_screen_resume(self) -> None:
-        """A run may have been added."""
-        if self._finder.was_read:
-            self._finder.look_again()
+        if self._filter.was_read:
+            self._filter.refresh()
 
     @property
     def alive(self) -> bool:
-        """Whether there is still something to show the runs on."""
+        """Whether the screen still exists."""
         return bool(self.query("#runs-title"))
 
     def show_empty(self, empty: bool, filtered: bool) -> None:
-        """Says why there is no row, or shows the rows."""
-        words = self._empty
-        words.display = empty
+        """Says why there are no rows, or shows the rows."""
+        message = self._empty
+        message.display = empty
         self._listed.display = not empty
-        if not self._finder.was_read:
-            words.update("Reading the runs ...")
-        elif not self._finder.everything:
-            words.update(
-                "No saved runs yet. Every conversation is saved here by itself.\n\n"
-                "Go back with q and start one, or run `convtui demo` for one at once;"
-                " `convtui import` brings in those of other tools."
+        if not self._filter.was_read:
+            message.update("Reading the runs ...")
+        elif not self._filter.everything:
+            message.update(
+                "No saved runs yet. Every conversation is saved here automatically.\n\n"
+                "Press q to go back and start one, or run `convtui demo`;"
+                " `convtui import` reads logs of other tools."
             )
-        elif filtered and self._finder.partly:
-            words.update("No run matches so far; the index is still being made.")
+        elif filtered and self._filter.partly:
+            message.update("No run matches so far; indexing is in progress.")
         elif filtered:
-            words.update("No run matches this filter. Escape empties it.")
+            message.update("No run matches this filter. Escape clears it.")
         if empty:
             self._previewed = ()
             self._pane.show(Document())
 
     def on_input_changed(self) -> None:
-        """Fewer, or more."""
-        self._finder.typed()
+        self._filter.text_changed()
 
     def on_input_submitted(self) -> None:
-        """To the list."""
-        self._finder.submit()
+        self._filter.submit()
 
     def on_key(self, event: events.Key) -> None:
-        """Escape empties the filter, then leaves it."""
+        """Escape clears and leaves the filter."""
         if event.key != "escape":
             return
         event.stop()
@@ -197,64 +189,63 @@ class RunsScreen(ActionScreen):
     # --- what is shown
 
     def _paint_progress(self) -> None:
-        if self._finder.progress is None or not self._finder.alive:
+        if self._filter.progress is None or not self._filter.alive:
             return
         self.repaint_title()
         self._ticks += 1
-        if self._finder.partly and self._ticks % _SO_FAR == 0:
-            self.spawn(self._finder.fill(), group="filter")
+        if self._filter.partly and self._ticks % _REFILTER_TICKS == 0:
+            self.spawn(self._filter.fill(), group="filter")
 
     def repaint_title(self) -> None:
-        """The title: where, how many, in what order, what is being read."""
-        total = len(self._finder.everything)
+        """Updates the title: folder, number of runs, sort order, progress."""
+        total = len(self._filter.everything)
         count = f"{total:,} run{'s' if total != 1 else ''}"
-        if self._finder.filter:
+        if self._filter.filter:
             count = (
-                f"{self._finder.matching:,} of {count}{' so far' if self._finder.partly else ''}"
+                f"{self._filter.matching:,} of {count}{' so far' if self._filter.partly else ''}"
             )
         parts: list[str | Content | tuple[str, str]] = [
             (" saved runs ", "bold"),
-            (visible_line(short_path(self._finder.library.folder), 60), "$text-muted"),
+            (visible_line(short_path(self._filter.library.folder), 60), "$text-muted"),
             ("  ", ""),
         ]
         if self.app.size.width < NARROW:
             parts = [(" saved runs ", "bold"), (" ", "")]
-        parts.append((count if self._finder.was_read else "", "$text-accent"))
-        if self._finder.order != NEWEST:
-            parts.append((f"  {ORDER_WORDS[self._finder.order]}", "$text-muted"))
-        if self._finder.progress is not None:
-            what, done, of = self._finder.progress
+        parts.append((count if self._filter.was_read else "", "$text-accent"))
+        if self._filter.order != NEWEST:
+            parts.append((f"  {ORDER_LABELS[self._filter.order]}", "$text-muted"))
+        if self._filter.progress is not None:
+            what, done, of = self._filter.progress
             parts += ["  ", progress_bar(done, of, f"{what} {done:,} of {of:,}", 10)]
         self._title.update(Content.assemble(*parts))
 
     def on_run_list_highlighted(self) -> None:
-        """The preview follows when the selection rests."""
-        if self._looking is not None:
-            self._looking.stop()
-        self._looking = call_once(self, _LOOKING, self._preview_now)
+        """Previews the selected run after a short delay."""
+        if self._preview_timer is not None:
+            self._preview_timer.stop()
+        self._preview_timer = call_once(self, _PREVIEW_DELAY, self._preview_now)
 
     def _preview_now(self) -> None:
-        self._looking = None
-        branch = self._finder.selected if self._finder.alive else None
-        if branch is not None and seen_as(branch.run) != self._previewed:
-            self._previewed = seen_as(branch.run)
+        self._preview_timer = None
+        branch = self._filter.selected if self._filter.alive else None
+        if branch is not None and row_state(branch.run) != self._previewed:
+            self._previewed = row_state(branch.run)
             self.run_worker(self._preview(branch.run), group="preview", exclusive=True)
 
     async def _preview(self, run: RunSummary) -> None:
         turns, problem = None, ""
         if not run.damaged:
             try:
-                turns = await asyncio.to_thread(self._finder.library.turns, run)
+                turns = await asyncio.to_thread(self._filter.library.turns, run)
             except ConvtuiError as error:
                 problem = str(error)
-        chosen = self._finder.selected if self._finder.alive else None
+        chosen = self._filter.selected if self._filter.alive else None
         if chosen is not None and chosen.run.file == run.file:
             self._pane.show(preview(run, turns, problem))
 
     # --- keys
 
     def footer_ids(self) -> Sequence[str]:
-        """What can be done here."""
         return (
             "runs.open",
             "runs.fold",
@@ -275,41 +266,40 @@ class RunsScreen(ActionScreen):
         )
 
     def enabled(self, action_id: str) -> bool:
-        """Whether an action would do something now; everything, until the screen is there."""
+        """Whether an action applies now; all do before the screen is mounted."""
         return not self.is_mounted or super().enabled(action_id)
 
     def _can_fold(self) -> bool:
-        branch = self._finder.selected
+        branch = self._filter.selected
         return branch is not None and (branch.size > 0 or branch.depth > 0)
 
     def on_run_list_selected(self, event: RunList.Selected) -> None:
-        """Opens a run."""
         event.stop()
         self.capp.replay(event.run.path)
 
     def _fold(self) -> None:
         """Shows or hides the branches of the selected run's family."""
-        chosen = self._finder.selected
+        chosen = self._filter.selected
         if chosen is None:
             return
         file = chosen.run.file
         root = next(
             root
-            for root in self._finder.roots
+            for root in self._filter.roots
             if any(branch.run.file == file for branch in walk([root]))
         )
-        self._finder.opened ^= {root.run.file}
-        if root.run.file not in self._finder.opened:
-            self._light(root.run.file)
-        self.spawn(self._finder.fill())
+        self._filter.opened ^= {root.run.file}
+        if root.run.file not in self._filter.opened:
+            self._highlight(root.run.file)
+        self.spawn(self._filter.fill())
 
     def _toggle_tree(self) -> None:
         """Shows or hides the branches of every run."""
-        everything = frozenset(root.run.file for root in self._finder.roots if root.size)
-        self._finder.opened = frozenset() if self._finder.opened >= everything else everything
-        self.spawn(self._finder.fill())
+        everything = frozenset(root.run.file for root in self._filter.roots if root.size)
+        self._filter.opened = frozenset() if self._filter.opened >= everything else everything
+        self.spawn(self._filter.fill())
 
-    def _light(self, file: str) -> None:
+    def _highlight(self, file: str) -> None:
         for index, run in enumerate(self._listed.runs):
             if run.file == file:
                 self._listed.highlighted = index
@@ -321,5 +311,4 @@ class RunsScreen(ActionScreen):
         self._box.focus()
 
     def quit(self) -> None:
-        """Back."""
         self.capp.leave(self)

@@ -11,11 +11,12 @@ from typing import Any
 from textual.worker import Worker
 
 from convtui.analysis.mining.mining import Mined, mine
+from convtui.analysis.mining.report import mined_report, saved_verdict
 from convtui.errors import ConvtuiError
 from convtui.filters.filter import parse
 from convtui.library.library import Library
 from convtui.secrets.redactor import Redactor
-from convtui.tui.documents.warm import built
+from convtui.tui.documents.report import report_document
 from convtui.tui.screens.dialogs.questions import Choose
 from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.screens.warm.form import BuildForm, BuildOptions
@@ -24,7 +25,7 @@ from convtui.warm.store import WarmStore, checked_name
 
 
 class _StoppedError(Exception):
-    """Escape was pressed while runs were being read."""
+    """Escape was pressed: raised in a callback of `mine()`, to end its loop."""
 
 
 class TemplateBuilder:
@@ -112,7 +113,8 @@ class TemplateBuilder:
                 self._repaint()
         if not self._mounted():
             return
-        report = built(mined, wishes.name, saved, mined.why_nothing(wishes.rules))
+        verdict = saved_verdict(wishes.name, saved, mined.why_nothing(wishes.rules))
+        report = report_document(mined_report(mined, verdict))
         await self._built(report, wishes.name if saved else "")
 
     def _mine(self, wishes: BuildOptions, stop: threading.Event) -> tuple[Mined, str]:

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from convtui.analysis.mining.mining import Rules
-from convtui.errors import ConvtuiError
+from convtui.errors import ConvtuiError, FieldError
 from convtui.filters.filter import parse
 from convtui.text.boundary import visible_line
 from convtui.tui.screens.dialogs.questions import DROPS
@@ -132,16 +132,12 @@ class BuildForm(ModalScreen[BuildOptions | None]):
             try:
                 wishes = wishes_of(values)
             except FieldError as error:
-                place, wrong = error.args
+                place, wrong = error.field, error.problem
             else:
                 self.dismiss(wishes)
                 return
         self._say(wrong)
         self.query_one(f"#build-{place}", Input).focus()
-
-
-class FieldError(Exception):
-    """A field and what is wrong with it."""
 
 
 def wishes_of(values: dict[str, str]) -> BuildOptions:

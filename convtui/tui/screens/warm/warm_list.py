@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from convtui.errors import ConvtuiError
+from convtui.printing.wording import made_on
 from convtui.text.boundary import visible_line
-from convtui.tui.documents.warm import Entry, made_on
+from convtui.tui.documents.warm import Entry
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.tables import padded
 from convtui.tui.widgets.row_list import RowList

@@ -1,4 +1,4 @@
-"""A responder's decisions of a turn as cards, and its own conversation, without a screen."""
+"""The Decision and Responder tabs: a turn's decisions, and the responder's conversation."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from convtui.tui.drawing.word_diff import diff_spans
 from convtui.tui.drawing.wrap import Wrapped
 from convtui.tui.widgets.inspector.requests import (
     arguments_text,
+    message_lines,
     messages_of,
-    one_message,
     reply_body,
 )
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context, message_of
@@ -29,15 +29,15 @@ from convtui.tui.widgets.transcript.outline import seconds
 
 _LABEL: Final = 11
 COLUMN: Final = 28
-"""Cells that a decision needs to stand beside another one."""
-_SAME: Final = frozenset({"latency", "tokens"})
-"""Fields that are never alike and say nothing by that."""
+"""Minimum cells per decision to show them side by side."""
+_VOLATILE: Final = frozenset({"latency", "tokens"})
+"""Fields that always differ, which means nothing."""
 _REASON: Final = "reason"
 
 
 @dataclass(slots=True)
 class Card:
-    """One decision: a title and its fields as name, value and role."""
+    """One decision: a title, and its fields by name as (value, role)."""
 
     title: str
     note: str
@@ -46,29 +46,29 @@ class Card:
 
 
 def decisions(detail: TurnDetail, turn: Turn, context: Context) -> Document:
-    """The decisions of a turn, side by side where there is room, and what differs."""
+    """The decisions of a turn, side by side if they fit, with differences marked."""
     cards = _cards(detail)
     doc = Document()
     if not cards:
-        why = "The responder decided nothing in this turn"
+        message = "The responder made no decision in this turn"
         if turn.speaker == "provider":
             return doc.nothing(
-                f"{why}: it decides in the user's turns, this one is the provider's."
+                f"{message}: it decides in the user's turns, and this is a provider turn."
             )
         if detail.shown is not None and not detail.calls:
-            return doc.nothing(f"{why}: it was said without asking it.")
-        return doc.nothing(f"{why} so far.")
+            return doc.nothing(f"{message}: the text was sent without it.")
+        return doc.nothing(f"{message} so far.")
     if detail.parent_missing:
         doc.line(
             ("! ", "warning bold"),
-            (f"What was decided before cannot be shown: {detail.parent_missing}.", "warning"),
+            (f"The earlier decision cannot be shown: {detail.parent_missing}.", "warning"),
         )
     room = context.width - _LABEL - 4
     if len(cards) > 1 and room // len(cards) >= COLUMN:
-        _beside(doc, cards, room // len(cards))
+        _add_side_by_side(doc, cards, room // len(cards))
     else:
-        _below(doc, cards)
-    _answers(doc, cards)
+        _add_below(doc, cards)
+    _add_text_diffs(doc, cards)
     return doc
 
 
@@ -76,12 +76,16 @@ def decisions(detail: TurnDetail, turn: Turn, context: Context) -> Document:
 
 
 def _cards(detail: TurnDetail) -> list[Card]:
-    before = detail.parent.decided if detail.parent is not None else []
-    known = {_what(record) for record in before}
-    # Where a branch begins at a decision, the parent has it with all its figures.
-    own = [r for r in detail.decided if r.get("call") is not None or _what(r) not in known]
+    inherited = detail.parent.decided if detail.parent is not None else []
+    known = {_identity(record) for record in inherited}
+    # If a branch starts at a decision, the parent log has it with all its figures.
+    own = [r for r in detail.decided if r.get("call") is not None or _identity(r) not in known]
     cards = [
-        *(_card(detail.parent, record, "in the parent log") for record in before if detail.parent),
+        *(
+            _card(detail.parent, record, "in the parent log")
+            for record in inherited
+            if detail.parent
+        ),
         *(_card(detail, record) for record in own),
     ]
     for number, card in enumerate(cards, 1):
@@ -90,7 +94,7 @@ def _cards(detail: TurnDetail) -> list[Card]:
     return cards
 
 
-def _what(record: RecordDict) -> tuple[object, ...]:
+def _identity(record: RecordDict) -> tuple[object, ...]:
     return (record.get("kind"), record.get("by"), decision_text(record))
 
 
@@ -103,11 +107,11 @@ def _card(detail: TurnDetail, record: RecordDict, note: str = "") -> Card:
     fields = card.fields
     fields["decision"] = (f"{sign} {kind}", f"{role} bold")
     _validity(fields, record, by_hand=by_hand)
-    calls = [each for each in record.get("calls") or () if isinstance(each, dict)]
+    calls = [item for item in record.get("calls") or () if isinstance(item, dict)]
     if calls:
         fields["all calls"] = ("\n".join(_one_call(n, c) for n, c in enumerate(calls, 1)), "text")
     if record.get("for_record"):
-        fields["counts"] = ("for the record only: nothing was sent, all follow-ups were used up",
+        fields["counts"] = ("for the record only: nothing was sent, no follow-ups were left",
                             "warning")  # fmt: skip
     _followup(fields, record)
     fields["by"] = ("a human, by hand", "human") if by_hand else ("the responder", "text")
@@ -120,7 +124,7 @@ def _card(detail: TurnDetail, record: RecordDict, note: str = "") -> Card:
 
 def _validity(fields: dict[str, Span], record: RecordDict, *, by_hand: bool) -> None:
     valid = bool(record.get("valid", True))
-    tool = str(record.get("tool") or ("" if by_hand else "none was called"))
+    tool = str(record.get("tool") or ("" if by_hand else "none called"))
     if tool:
         fields["tool"] = (tool, "tool")
     reason = str(record.get(_REASON) or "")
@@ -138,7 +142,7 @@ def _validity(fields: dict[str, Span], record: RecordDict, *, by_hand: bool) -> 
 
 
 def _flat(record: RecordDict) -> str:
-    """Arguments for reading: `answer: ...` where they are only texts."""
+    """Arguments for reading: `answer: ...` if all values are texts."""
     arguments = record.get("arguments")
     if isinstance(arguments, dict) and all(isinstance(v, str) for v in arguments.values()):
         return "\n".join(f"{name}: {value}" for name, value in arguments.items())
@@ -166,15 +170,18 @@ def _figures(fields: dict[str, Span], record: RecordDict, call: Call | None) -> 
         fields["latency"] = (seconds(latency), "text")
     response = (call.response if call is not None else None) or {}
     usage = response.get("usage") or {}
-    sent, came = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    if isinstance(sent, int) or isinstance(came, int):
-        told = [f"{count:,} {way}" for count, way in ((sent, "in"), (came, "out"))
-                if isinstance(count, int)]  # fmt: skip
-        fields["tokens"] = (", ".join(told), "text")
+    tokens_in, tokens_out = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if isinstance(tokens_in, int) or isinstance(tokens_out, int):
+        counts = [
+            f"{count:,} {direction}"
+            for count, direction in ((tokens_in, "in"), (tokens_out, "out"))
+            if isinstance(count, int)
+        ]
+        fields["tokens"] = (", ".join(counts), "text")
     elif call is not None:
         fields["tokens"] = (UNKNOWN, "muted")
-    asked = call.request.get("model") if call is not None else None
-    model = response.get("model") or asked
+    requested = call.request.get("model") if call is not None else None
+    model = response.get("model") or requested
     if model:
         fields["model"] = (str(model), "text")
 
@@ -183,8 +190,8 @@ def _figures(fields: dict[str, Span], record: RecordDict, call: Call | None) -> 
 
 
 def _differs(cards: Sequence[Card], name: str) -> bool:
-    found = {card.fields.get(name, ("", ""))[0] for card in cards}
-    return len(found) > 1 and name not in _SAME
+    values = {card.fields.get(name, ("", ""))[0] for card in cards}
+    return len(values) > 1 and name not in _VOLATILE
 
 
 def _names(cards: Sequence[Card]) -> list[str]:
@@ -193,15 +200,15 @@ def _names(cards: Sequence[Card]) -> list[str]:
     return [name for name in order if any(name in card.fields for card in cards)]
 
 
-def _below(doc: Document, cards: Sequence[Card]) -> None:
+def _add_below(doc: Document, cards: Sequence[Card]) -> None:
     names = _names(cards)
-    for place, card in enumerate(cards):
+    for index, card in enumerate(cards):
         doc.head(card.title, card.note)
         for name in names:
             if name not in card.fields:
                 continue
             value, role = card.fields[name]
-            new = place > 0 and _differs(cards[place - 1 : place + 1], name)
+            new = index > 0 and _differs(cards[index - 1 : index + 1], name)
             first, *rest = value.split("\n")
             mark: Span = ("* ", "accent bold") if new else ("  ", "text")
             doc.line((first, role), label=[mark, (f"{name:<{_LABEL - 1}} ", "muted")])
@@ -211,7 +218,7 @@ def _below(doc: Document, cards: Sequence[Card]) -> None:
         doc.blank().line(("* ", "accent bold"), ("differs from the decision above", "muted"))
 
 
-def _beside(doc: Document, cards: Sequence[Card], width: int) -> None:
+def _add_side_by_side(doc: Document, cards: Sequence[Card], width: int) -> None:
     heads = [f"{card.title}{', ' + card.note if card.note else ''}" for card in cards]
     _row(doc, "  ", "", [(head, "accent bold") for head in heads], width)
     for name in _names(cards):
@@ -233,13 +240,13 @@ def _row(doc: Document, mark: str, name: str, cells: Sequence[Span], width: int)
         doc.line(*spans, label=label)
 
 
-def _answers(doc: Document, cards: Sequence[Card]) -> None:
+def _add_text_diffs(doc: Document, cards: Sequence[Card]) -> None:
     for before, after in pairwise(cards):
         old, new = decision_text(before.record), decision_text(after.record)
         same = before.record.get("kind") == after.record.get("kind")
         if same and old and new and old != new:
-            doc.head(f"{before.title.split()[0]} -> {after.title.split()[0]}", "in words")
-            doc.line(("[-gone-]", "error"), ("  ", "text"), ("{+new+}", "ok"))
+            doc.head(f"{before.title.split()[0]} -> {after.title.split()[0]}", "text")
+            doc.line(("[-removed-]", "error"), ("  ", "text"), ("{+added+}", "ok"))
             doc.spans(diff_spans(old, new))
 
 
@@ -247,30 +254,34 @@ def _answers(doc: Document, cards: Sequence[Card]) -> None:
 
 
 def responder(detail: TurnDetail, turn: Turn, context: Context) -> Document:
-    """What the responder was told and what it answered, up to a turn."""
-    if context.asked is not None and not any(c.side == "responder" for c in detail.calls):
-        detail = context.asked
+    """The responder's requests and answers, up to a turn."""
+    if context.responder_detail is not None and not any(
+        c.side == "responder" for c in detail.calls
+    ):
+        detail = context.responder_detail
     doc = Document()
     calls = [call for call in detail.calls if call.side == "responder"]
     if not calls:
         return doc.nothing(
-            "The responder has not been asked anything yet: it is asked after each message of the"
-            " provider, and nothing of it goes to the provider but its answers."
+            "The responder has not been called yet. It is called after each message of the"
+            " provider; only its answers go to the provider."
         )
     call = calls[-1]
     messages, problem = messages_of(call, context)
     doc.head("responder's conversation", f"up to {detail.session}:{detail.number}")
     if len(calls) > 1:
-        doc.line((f"It was asked {len(calls)} times in this turn; this is the last time.", "muted"))
+        doc.line(
+            (f"It was called {len(calls)} times in this turn; this is the last call.", "muted")
+        )
     if detail.log is not None:
         doc.line(("from the parent log ", "muted"), (str(detail.log), "muted"))
     if problem:
         doc.line(("! ", "error bold"), (problem, "error"))
     for number, message in enumerate(messages, 1):
         doc.blank()
-        one_message(doc, number, message)
+        message_lines(doc, number, message)
     doc.blank()
-    _answered(doc, len(messages) + 1, call)
+    _add_reply(doc, len(messages) + 1, call)
     for record in detail.decided:
         if record.get("by") == "human":
             sign, role = decision_sign(str(record.get("kind", "")))
@@ -282,11 +293,11 @@ def responder(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     return doc
 
 
-def _answered(doc: Document, number: int, call: Call) -> None:
+def _add_reply(doc: Document, number: int, call: Call) -> None:
     if call.response is not None:
         doc.line((f"{number:>2} ", "muted"), ("assistant", "provider bold"), ("  reply", "muted"))
         reply_body(doc, call.response)
     elif call.failed is not None:
         doc.line(("! no reply: ", "error bold"), (message_of(call.failed.get("error")), "error"))
     else:
-        doc.line(("~ ", "accent"), ("the reply is on its way", "muted"))
+        doc.line(("~ ", "accent"), ("waiting for the reply", "muted"))

@@ -1,4 +1,4 @@
-"""Answers that are different now than on record, on the screen: counted, named, side by side."""
+"""Drift on the screen: answers that differ from those on record."""
 
 from __future__ import annotations
 
@@ -10,72 +10,71 @@ from convtui.tui.drawing.word_diff import diff_spans
 from convtui.tui.widgets.text_pane import Document
 
 DRIFTED: Final = "warning:drift"
-"""The code of a turn whose provider answered otherwise than the record says."""
-_WORDS: Final = {
-    "tools": "other tools are called now",
-    "error": "asking for it again failed",
+"""The code of a turn whose provider's answer differs from the record."""
+_DRIFT_LABELS: Final = {
+    "tools": "other tools are called",
+    "error": "replaying it failed",
 }
 
 
 def drift_notes(transcript: Transcript) -> list[str]:
-    """What the status line says of a conversation that was replayed into its provider, or whose
-    provider is a record that was asked otherwise than it had been."""
-    # Warnings of a replay into a provider tell of answers, those of a record of what it was asked.
-    asked = sum(
+    """Notes for the status line on drift after a replay into the provider, or from a recording."""
+    # Warnings of a replay concern answers, those of a recorded provider its requests.
+    count = sum(
         record.get("code") == "drift" and "asked" in (record.get("detail") or {})
         for record in transcript.warnings
     )
-    times = f"{asked} time{'s' * (asked != 1)}"
-    otherwise = [f"~ drift: the record was asked otherwise {times}"] if asked else []
+    times = f"{count} time{'s' * (count != 1)}"
+    request_drift = [f"~ drift: {times} the request differed from the record"] if count else []
     notes: list[str] = []
     for record in transcript.lifecycle:
         if record.get("type") == "provider.restored" and record.get("mode") == "replayed":
-            count, answers = len(_drift(record)), record.get("answers")
-            of = f" of {answers}" if isinstance(answers, int) else ""
-            notes = [f"~ {count}{of} drifted" if count else "no drift"]
-    return [*otherwise, *notes]
+            drifted, answers = len(_drift(record)), record.get("answers")
+            total = f" of {answers}" if isinstance(answers, int) else ""
+            notes = [f"~ {drifted}{total} drifted" if drifted else "no drift"]
+    return [*request_drift, *notes]
 
 
 def replaying(transcript: Transcript) -> str:
-    """How far the replay into a provider has come; empty while there is none."""
+    """The progress of a replay into a provider; empty if there is none."""
     counts = transcript.counts
-    begun = "provider.restored" not in counts and "turn.started" not in counts
-    if not begun or "llm.request" not in counts or transcript.hold is not None:
+    before_first_turn = "provider.restored" not in counts and "turn.started" not in counts
+    if not before_first_turn or "llm.request" not in counts or transcript.hold is not None:
         return ""
     change = transcript.header.get("change")
     if isinstance(change, dict) and change.get("kind") == "compress":
         return ""
-    of = sum(
+    answers = sum(
         turn.speaker == "provider" and bool(turn.flags & Flag.SEEDED) for turn in transcript.turns
     )
-    return f"replaying what was said, call {counts['llm.request']} for {of} answers"
+    return f"replaying the history, call {counts['llm.request']} for {answers} answers"
 
 
 def drift_of(transcript: Transcript, turn: Turn) -> Mapping[str, Any] | None:
-    """How the answer of a turn has drifted: `{what, recorded, replayed}`; None when it has not."""
+    """The drift of a turn's answer as `{what, recorded, replayed}`; None without drift."""
     if DRIFTED not in turn.codes:
         return None
     for record in transcript.lifecycle:
         if record.get("type") == "provider.restored":
-            for each in _drift(record):
-                if (each.get("session"), each.get("turn")) == (turn.session, turn.number):
-                    return each
+            for entry in _drift(record):
+                if (entry.get("session"), entry.get("turn")) == (turn.session, turn.number):
+                    return entry
     return None
 
 
 def with_drift(doc: Document, drift: Mapping[str, Any] | None) -> Document:
-    """A document of the inspector with the two answers, as a word diff, above it."""
+    """A document of the inspector, with a word diff of the two answers above it."""
     if drift is None:
         return doc
-    found = Document()
-    words = _WORDS.get(str(drift.get("what")), "the provider answers otherwise now")
-    found.line(("~ drift", "warning bold"), (f": {words}", "warning"))
-    found.line(("[-on record-]", "error"), ("  ", "text"), ("{+replayed+}", "ok"))
-    found.spans(diff_spans(str(drift.get("recorded", "")), str(drift.get("replayed", ""))))
-    found.blank().pieces += doc.pieces
-    return found
+    result = Document()
+    label = _DRIFT_LABELS.get(str(drift.get("what")), "the provider's answer differs")
+    result.line(("~ drift", "warning bold"), (f": {label}", "warning"))
+    result.line(("[-on record-]", "error"), ("  ", "text"), ("{+replayed+}", "ok"))
+    result.spans(diff_spans(str(drift.get("recorded", "")), str(drift.get("replayed", ""))))
+    result.blank().pieces += doc.pieces
+    return result
 
 
 def _drift(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = record.get("drift")
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    entries = record.get("drift")
+    return [item for item in entries if isinstance(item, dict)] if isinstance(entries, list) else []

@@ -1,4 +1,4 @@
-"""The inspector: everything about the one selected turn, in tabs."""
+"""The inspector: everything about the selected turn, in tabs."""
 
 from __future__ import annotations
 
@@ -13,24 +13,22 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from convtui.log.detail import Call, TurnDetail
+from convtui.log.detail import TurnDetail
 from convtui.transcript.fold import Turn
 from convtui.tui.drawing.palette import Palette, Span
-from convtui.tui.widgets.inspector.repro import Kind, repro
 from convtui.tui.widgets.inspector.tabs import (
     DECIDING,
     TABS,
     Context,
     build,
     has_content,
-    messages_of,
 )
 from convtui.tui.widgets.line_view import strip_of
 from convtui.tui.widgets.text_pane import Document, TextPane
 
 
 class TabBar(Widget):
-    """The names of the tabs, in as many rows as they need."""
+    """The names of the tabs, on as many rows as they need."""
 
     DEFAULT_CSS = """
     TabBar { height: auto; padding: 0; background: $background; color: $foreground; }
@@ -38,8 +36,6 @@ class TabBar(Widget):
     ALLOW_SELECT = False
 
     class Chosen(Message):
-        """A tab was clicked."""
-
         def __init__(self, tab: str) -> None:
             super().__init__()
             self.tab = tab
@@ -52,7 +48,6 @@ class TabBar(Widget):
         self.filled: Collection[str] = ()
 
     def rows(self, width: int) -> list[list[str]]:
-        """The tabs by row."""
         rows: list[list[str]] = [[]]
         used = 0
         for tab in self.tabs:
@@ -65,11 +60,10 @@ class TabBar(Widget):
         return rows
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """As many rows as the names need."""
         return len(self.rows(max(1, width)))
 
     def render_line(self, y: int) -> Strip:
-        """One row: the active tab in inverse, those without content muted."""
+        """One row: the active tab in inverse, tabs without content muted."""
         width = self.size.width
         rows = self.rows(max(1, width))
         spans: list[Span] = []
@@ -80,7 +74,6 @@ class TabBar(Widget):
         return strip_of(spans, self.palette).apply_style(base).crop_extend(0, width, base)
 
     def on_click(self, event: events.Click) -> None:
-        """Chooses the tab under the mouse."""
         rows = self.rows(max(1, self.size.width))
         if event.y < len(rows):
             x = 0
@@ -101,8 +94,6 @@ class Inspector(Vertical):
     """
 
     class TabChanged(Message):
-        """Another tab is shown."""
-
         def __init__(self, inspector: Inspector, tab: str) -> None:
             super().__init__()
             self.inspector = inspector
@@ -110,13 +101,12 @@ class Inspector(Vertical):
 
         @property
         def control(self) -> Inspector:
-            """The sender."""
             return self.inspector
 
     def __init__(
         self,
         *,
-        empty_message: str = "Select a turn to look at it.",
+        empty_message: str = "Select a turn to inspect it.",
         palette: Palette | None = None,
         name: str | None = None,
         id: str | None = None,
@@ -130,27 +120,25 @@ class Inspector(Vertical):
         self._tab = TABS[0]
         self._detail: TurnDetail | None = None
         self._turn: Turn | None = None
-        self._given = Context()
+        self._tab_context = Context()
         self._shown: tuple[object, ...] = ()
         self._ready = False
 
     def compose(self) -> ComposeResult:
-        """The tabs and the pane."""
         yield self._bar
         yield self._pane
 
     def on_mount(self) -> None:
-        """Takes the app's palette unless one was given."""
+        """Uses the app's palette unless one was given."""
         if self._palette is None:
-            found = getattr(self.app, "palette", None)
-            self._palette = found if isinstance(found, Palette) else Palette()
+            palette = getattr(self.app, "palette", None)
+            self._palette = palette if isinstance(palette, Palette) else Palette()
         self.palette = self._palette
         self._ready = True
         self._fill()
 
     @property
     def palette(self) -> Palette:
-        """The styles in use."""
         return self._palette or Palette()
 
     @palette.setter
@@ -162,22 +150,16 @@ class Inspector(Vertical):
 
     @property
     def pane(self) -> TextPane:
-        """The pane with the text, for focus and scrolling."""
+        """The text pane, for focus and scrolling."""
         return self._pane
 
     @property
-    def title(self) -> str:
-        """What is inspected: `inspector: 2:6`."""
-        return "inspector" if self._turn is None else f"inspector: {self._turn.address}"
-
-    @property
     def tabs(self) -> Sequence[str]:
-        """The names of all tabs: two more where a responder decides."""
-        return DECIDING if self._given.deciding else TABS
+        """The names of all tabs, two more if a responder decides."""
+        return DECIDING if self._tab_context.deciding else TABS
 
     @property
     def tab(self) -> str:
-        """The name of the tab that is shown."""
         return self._tab
 
     @tab.setter
@@ -188,72 +170,51 @@ class Inspector(Vertical):
             self.post_message(self.TabChanged(self, tab))
 
     def show_tab(self, number: int) -> None:
-        """Shows a tab by its place, from 1."""
+        """Shows a tab by number, from 1."""
         if 1 <= number <= len(self.tabs):
             self.tab = self.tabs[number - 1]
 
     def next_tab(self, direction: int = 1) -> None:
-        """Shows the tab beside."""
         tabs = self.tabs
         self.tab = tabs[(tabs.index(self._tab) + direction) % len(tabs)]
 
     def show(
         self, detail: TurnDetail | None, turn: Turn | None, context: Context | None = None
     ) -> None:
-        """Shows a turn; None for `detail` says that its records are being read."""
+        """Shows a turn; `detail` is None while its records are being read."""
         self._detail, self._turn = detail, turn
-        self._given = context or Context()
+        self._tab_context = context or Context()
         if self._tab not in self.tabs:
             self._tab = TABS[0]
         self._fill()
 
     def on_resize(self) -> None:
-        """What stands side by side may have to stand below each other now."""
-        if self._given.width != self.size.width:
+        """Refills, because the layout depends on the width."""
+        if self._tab_context.width != self.size.width:
             self._fill()
 
-    @property
-    def call(self) -> Call | None:
-        """The last call of the turn that is shown."""
-        return self._detail.calls[-1] if self._detail and self._detail.calls else None
-
-    def repro(self, kind: Kind, call: Call | None = None) -> str:
-        """A runnable snippet of a call (of the last one), the key as an environment variable.
-
-        Raises ValueError when the turn called no model or its messages cannot be read in full.
-        """
-        call = call or self.call
-        if call is None:
-            raise ValueError("no model was called in this turn")
-        messages, problem = messages_of(call, self._given)
-        if problem:
-            raise ValueError(problem)
-        return repro(kind, call.request, messages)
-
     def copy_text(self) -> str:
-        """The text of the tab that is shown."""
         return str(self._pane.doc)
 
     def _fill(self) -> None:
         if not self._ready:
             return
         turn = self._turn
-        self._given.width = self.size.width
+        self._tab_context.width = self.size.width
         if turn is None:
             doc = Document().line((self.empty_message, "muted"))
         else:
-            doc = build(self._tab, self._detail, turn, self._given)
-        what = (turn.session, turn.number, self._tab) if turn is not None else ()
-        self._pane.show(doc, keep_place=what == self._shown)
-        self._shown = what
+            doc = build(self._tab, self._detail, turn, self._tab_context)
+        shown = (turn.session, turn.number, self._tab) if turn is not None else ()
+        self._pane.show(doc, keep_place=shown == self._shown)
+        self._shown = shown
         self._bar.active = self._tab
-        self._bar.filled = [t for t in self.tabs if has_content(t, self._detail, self._given)]
+        self._bar.filled = [t for t in self.tabs if has_content(t, self._detail, self._tab_context)]
         if self._bar.tabs != self.tabs:
             self._bar.tabs = self.tabs
             self._bar.refresh(layout=True)
         self._bar.refresh()
 
     def on_tab_bar_chosen(self, event: TabBar.Chosen) -> None:
-        """A click on a tab."""
         event.stop()
         self.tab = event.tab

@@ -1,4 +1,4 @@
-"""Runnable snippets that send a recorded request again, the key as an environment variable."""
+"""Runnable snippets that repeat a recorded request, with the key as an environment variable."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ _BASES: Final[Mapping[str, str]] = {
     "groq": "https://api.groq.com/openai/v1",
     "mistral": "https://api.mistral.ai/v1",
 }
-_OURS: Final = ("api_base", "base_url", "stream", "stream_options", "timeout", "num_retries")
+_NOT_SENT: Final = ("api_base", "base_url", "stream", "stream_options", "timeout", "num_retries")
 
 
 def repro(kind: Kind, request: Mapping[str, Any], messages: Sequence[Any]) -> str:
     """A snippet that sends `messages` with the parameters of an `llm.request` record.
 
     `python` uses litellm, `curl` an OpenAI-compatible endpoint: the recorded `api_base`, else the
-    vendor's. The key is read from the environment; what the log has without its value is left out,
-    and said in a comment.
+    vendor's. The key comes from the environment. Values missing from the log are left out and named
+    in a comment.
     """
     redactor = Redactor.of_process()
     model = str(request.get("model") or "openai/gpt-4o-mini")
     given = request.get("params")
     params: dict[str, Any] = redactor.data(dict(given) if isinstance(given, Mapping) else {})
-    said = redactor.data(list(messages))
+    safe_messages = redactor.data(list(messages))
     base = params.get("api_base") or params.get("base_url")
-    asked = {str(name): value for name, value in params.items() if name not in _OURS}
-    kept = {name: value for name, value in _known(asked).items() if not is_secret_name(name)}
-    missing = [place for place in masked_places(asked) if not is_secret_name(place)]
-    # A name is somebody's text: it must not end the comment.
-    note = ascii(", ".join(missing))[1:-1]
-    head = f"# not in the log, and left out: {note}\n" if missing else ""
+    extra_params = {str(name): value for name, value in params.items() if name not in _NOT_SENT}
+    kept = {name: value for name, value in _known(extra_params).items() if not is_secret_name(name)}
+    masked = [name for name in masked_places(extra_params) if not is_secret_name(name)]
+    # Names are untrusted: they must not end the comment.
+    note = ascii(", ".join(masked))[1:-1]
+    head = f"# left out, because the log does not have it:  {note}\n" if masked else ""
     vendor, _, name = model.partition("/")
     key = _KEYS.get(vendor, "OPENAI_API_KEY")
     if kind == "python":
-        return head + _python(model, key, kept, said, base)
+        return head + _python(model, key, kept, safe_messages, base)
     url = str(base or _BASES.get(vendor, _BASES["openai"])).rstrip("/") + "/chat/completions"
-    body = {"model": name or vendor, "messages": said, **kept}
-    # Of what is ASCII, JSON leaves only this one as it is.
+    body = {"model": name or vendor, "messages": safe_messages, **kept}
+    # The only ASCII control character that JSON does not escape.
     payload = shlex.quote(json.dumps(body, ensure_ascii=True, indent=2).replace("\x7f", "\\u007f"))
     return (
         f"{head}curl -sS {shlex.quote(percent_encoded(url))} \\\n"
@@ -101,6 +101,6 @@ def _python(
 
 
 def _literal(value: Any) -> str:
-    """A value as Python source that no text in it can break out of."""
+    """A value as Python source that no text in it can escape from."""
     text = pprint.pformat(value, width=88, sort_dicts=False)
     return text if text.isascii() else ascii(value)

@@ -1,4 +1,4 @@
-"""What a side's model was given and what came back, as documents without a screen."""
+"""The Request tab: what a side's model was sent, and its reply."""
 
 from __future__ import annotations
 
@@ -10,29 +10,22 @@ from typing import Any
 from convtui.log.detail import Call, TurnDetail
 from convtui.printing.wording import parts_words
 from convtui.records.codec import RecordDict
+from convtui.scenario.simulators.registry import kind_of
 from convtui.transcript.fold import Flag, Turn
 from convtui.tui.drawing.palette import Span
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context, message_of
 from convtui.tui.widgets.text_pane import Document
 
-_WITHOUT_A_MODEL = {
-    "scripted": "the persona is scripted, and this stands in its script.",
-    "demo": "the built-in demo user speaks without one.",
-    "human": "a human speaks for the persona.",
-    "llm": "this text was written down beforehand (an opening, or a turn of a script).",
-    "responder": "a responder opens with what is written down for it.",
-}
-
 
 def pretty(value: Any) -> str:
-    """JSON-like data for reading."""
+    """JSON-like data as readable text."""
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
 def arguments_text(tool: Mapping[str, Any]) -> str:
-    """The arguments of a tool call or decision: decoded, or as they were written."""
+    """The arguments of a tool call or decision: decoded, or as written if they are invalid."""
     arguments = tool.get("arguments")
     if arguments is None:
         return str(tool.get("raw_arguments") or "")
@@ -40,11 +33,11 @@ def arguments_text(tool: Mapping[str, Any]) -> str:
 
 
 def request(detail: TurnDetail, turn: Turn, context: Context) -> Document:
-    """Every call of a turn: exactly what was sent, and the reply; how the simulator ended it."""
+    """All calls of a turn, exactly as sent, with replies and how the simulator ended."""
     doc = Document()
     if not detail.calls:
-        doc.nothing(_why_none(detail, turn, context))
-        _user_ended(doc, detail)
+        doc.nothing(_no_call_reason(detail, turn, context))
+        _add_user_end(doc, detail)
         return doc
     if context.copy_keys:
         doc.line((context.copy_keys, "muted"))
@@ -65,25 +58,27 @@ def request(detail: TurnDetail, turn: Turn, context: Context) -> Document:
         messages, problem = messages_of(call, context)
         if problem:
             doc.line(("! ", "error bold"), (problem, "error"))
-        seeded = warm_places(call, messages, context)
+        seeded = warm_messages(call, messages, context)
         for number, message in enumerate(messages, 1):
             doc.blank()
-            one_message(doc, number, message, seeded.get(number, ""))
-        _reply(doc, call, sentinel)
-    _user_ended(doc, detail)
+            message_lines(doc, number, message, seeded.get(number, ""))
+        _add_reply(doc, call, sentinel)
+    _add_user_end(doc, detail)
     return doc
 
 
-def _why_none(detail: TurnDetail, turn: Turn, context: Context) -> str:
-    why = "No model was called in this turn."
+def _no_call_reason(detail: TurnDetail, turn: Turn, context: Context) -> str:
+    message = "No model was called in this turn."
     if turn.flags & Flag.HUMAN:
-        return "No model was asked: a human spoke."
+        return "No model was called: a human spoke."
     if turn.speaker != "persona":
-        return why
-    return f"No model was asked: {_WITHOUT_A_MODEL.get(context.simulator, 'none was needed.')}"
+        return message
+    kind = kind_of(context.simulator)
+    why = kind.without_model if kind is not None else "none was needed."
+    return f"No model was called: {why}"
 
 
-def _reply(doc: Document, call: Call, sentinel: str) -> None:
+def _add_reply(doc: Document, call: Call, sentinel: str) -> None:
     response = call.response
     if response is None:
         if call.failed is not None:
@@ -91,25 +86,25 @@ def _reply(doc: Document, call: Call, sentinel: str) -> None:
             doc.line(("! ", "error bold"), (message_of(call.failed.get("error")), "error"))
             partial = str(call.failed.get("partial") or call.partial)
             if partial:
-                doc.line(("what had arrived", "muted")).text(partial, indent=3)
+                doc.line(("received so far", "muted")).text(partial, indent=3)
         else:
-            word = "was cancelled by hand" if call.cancelled else "is on its way"
-            doc.head(f"reply to {call.seq}", word)
+            state = "cancelled by hand" if call.cancelled else "in progress"
+            doc.head(f"reply to {call.seq}", state)
             if call.partial:
                 doc.text(call.partial, indent=3)
         return
     finish = str(response.get("finish_reason") or "")
-    doc.head(f"reply to {call.seq}", f"as it came{', ' + finish if finish else ''}")
+    doc.head(f"reply to {call.seq}", f"as received{', ' + finish if finish else ''}")
     if response.get("error"):
-        words = "the call failed after this had arrived: " + message_of(response["error"])
-        doc.line(("! ", "error bold"), (words, "error"))
+        error = "the call failed after receiving this: " + message_of(response["error"])
+        doc.line(("! ", "error bold"), (error, "error"))
     reply_body(doc, response, sentinel)
 
 
 def reply_body(doc: Document, response: RecordDict, sentinel: str = "") -> None:
-    """Reasoning, text and tool calls of a reply, as they came; `sentinel` is lit where it hit."""
+    """Reasoning, text and tool calls of a reply as received; `sentinel` is highlighted."""
     if response.get("reasoning"):
-        doc.line(("reasoning", "muted"), (" kept apart, never said", "muted"), indent=3)
+        doc.line(("reasoning", "muted"), (" separate from the reply", "muted"), indent=3)
         doc.text(str(response["reasoning"]), "reasoning", indent=5)
     raw = str(response.get("raw") or "")
     calls = [call for call in response.get("tool_calls") or () if isinstance(call, dict)]
@@ -126,19 +121,19 @@ def reply_body(doc: Document, response: RecordDict, sentinel: str = "") -> None:
 
 
 def part_lines(doc: Document, response: RecordDict, indent: int = 0) -> Document:
-    """Names the parts of a reply that are no text, each with what is kept of it."""
+    """The non-text parts of a reply, with the data kept of each."""
     parts = response.get("parts")
     parts = parts if isinstance(parts, list) else []
-    for part, words in zip(parts, parts_words(response), strict=True):
-        doc.line((words, "muted"), indent=indent)
-        named = part.items() if isinstance(part, dict) else ()
-        fields = {key: value for key, value in named if key != "type"}
+    for part, label in zip(parts, parts_words(response), strict=True):
+        doc.line((label, "muted"), indent=indent)
+        items = part.items() if isinstance(part, dict) else ()
+        fields = {key: value for key, value in items if key != "type"}
         if fields:
             doc.text(pretty(fields), "muted", indent=indent + 2)
     return doc
 
 
-def _user_ended(doc: Document, detail: TurnDetail) -> None:
+def _add_user_end(doc: Document, detail: TurnDetail) -> None:
     for record in detail.decisions:
         if record.get("type") != "user.ended":
             continue
@@ -149,27 +144,27 @@ def _user_ended(doc: Document, detail: TurnDetail) -> None:
             doc.field("sentinel", sentinel, "signal")
         dropped = str(record.get("dropped_text") or "")
         if dropped:
-            doc.line(("dropped text", "warning"), (" stood beside it and was not said", "muted"))
+            doc.line(("dropped text", "warning"), (" next to it, not sent", "muted"))
             doc.text(dropped, "muted", indent=3)
         elif sentinel:
-            doc.line(("no text was dropped", "muted"))
+            doc.line(("no text dropped", "muted"))
 
 
 def messages_of(call: Call, context: Context) -> tuple[list[Any], str]:
-    """The messages of a call and what was wrong in getting them."""
+    """The messages of a call, and what went wrong in reading them."""
     if context.messages is None:
         return list(
             call.request.get("append") or []
-        ), "Only the messages new to this call are known."
+        ), "Only the new messages of this call are known."
     try:
         return context.messages(call), ""
     except (ValueError, IndexError, OSError) as error:
         fresh = list(call.request.get("append") or [])
-        return fresh, f"The whole list cannot be read ({error}); these are the new ones."
+        return fresh, f"The full list cannot be read ({error}); these are the new messages."
 
 
-def warm_places(call: Call, messages: Sequence[Any], context: Context) -> dict[int, str]:
-    """Which messages of a request a warm template has put there, counted from 1, in words."""
+def warm_messages(call: Call, messages: Sequence[Any], context: Context) -> dict[int, str]:
+    """Labels of the messages that come from a warm template, by number from 1."""
     warm = context.warm
     if warm is None or call.side != "provider":
         return {}
@@ -177,19 +172,19 @@ def warm_places(call: Call, messages: Sequence[Any], context: Context) -> dict[i
     first = messages[0] if messages and isinstance(messages[0], Mapping) else {}
     system = first.get("role") == "system"
     added = str(warm.get("addendum") or "")
-    found: dict[int, str] = {}
+    labels: dict[int, str] = {}
     if system and added and str(first.get("content")).endswith(added):
-        found[1] = f"with the text of {name}"
+        labels[1] = f"with the text of {name}"
     injected = warm.get("messages")
     begin = 1 if system else 0
     if isinstance(injected, list) and list(messages[begin : begin + len(injected)]) == injected:
-        places = range(begin + 1, begin + len(injected) + 1)
-        found.update(dict.fromkeys(places, f"+ {name}"))
-    return found
+        numbers = range(begin + 1, begin + len(injected) + 1)
+        labels.update(dict.fromkeys(numbers, f"+ {name}"))
+    return labels
 
 
-def one_message(doc: Document, number: int, message: Any, origin: str = "") -> None:
-    """One message of a request: role, where it is from, names, content, whatever else it has."""
+def message_lines(doc: Document, number: int, message: Any, origin: str = "") -> None:
+    """A message of a request: role, origin, names, content, other fields."""
     if not isinstance(message, Mapping):
         doc.line((f"{number} ", "muted"), ("not a message", "warning")).text(pretty(message))
         return

@@ -1,4 +1,4 @@
-"""The stages of a turn, one line each, as the pipeline ran them."""
+"""The Stages tab: the stages of a turn as the pipeline ran them, one line each."""
 
 from __future__ import annotations
 
@@ -30,62 +30,62 @@ UNKNOWN: Final = "unknown"
 
 @dataclass(slots=True)
 class Context:
-    """What the tabs need beyond the records; the callables are asked when a tab is opened."""
+    """What the tabs need besides the records; callables are called when a tab is opened."""
 
     messages: Callable[[Call], list[Any]] | None = None
     """The exact messages of a call. May raise ValueError."""
     wire: list[dict[str, Any]] | None = None
-    """HTTP exchanges; None when none were kept."""
+    """HTTP exchanges; None if none were kept."""
     totals: Mapping[str, Totals] = field(default_factory=dict)
     log_file: str = ""
     conversation: str = ""
     hold: RecordDict | None = None
-    """The hold in force, when it is this turn's."""
+    """The current hold, if it is in this turn."""
     hooks: Mapping[str, str] = field(default_factory=dict)
     """Hook name to `yours` or `default`."""
     copy_keys: str = ""
-    """Which keys copy a request, in words."""
+    """A hint on the keys that copy a request."""
     simulator: str = ""
     """What speaks for the persona: scripted, llm, responder, demo, human."""
     deciding: bool = False
     """Whether a responder decides what the user says."""
-    asked: TurnDetail | None = None
-    """The last turn, up to the one shown, in which the responder was asked."""
+    responder_detail: TurnDetail | None = None
+    """The last turn, up to this one, in which the responder was called."""
     width: int = 0
-    """Cells across."""
+    """The width in cells."""
     inherited: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What each side had used before this log."""
     limits: Sequence[Limit] = ()
-    """The budget, as it is now."""
+    """The current budget."""
     lineage: Sequence[tuple[str, str, str]] = ()
-    """Where the log comes from, as name, value and role."""
+    """The origin of the log, as (name, value, role)."""
     whole: Mapping[int, tuple[str, str]] = field(default_factory=dict)
-    """Cut tool results that were asked for in full, by `seq`: why there is none, and the text."""
+    """Full tool results by `seq`, as (problem, text)."""
     whole_key: str = ""
-    """Which key shows them in full, in words."""
+    """A hint on the key that shows results in full."""
     correction: Correction | None = None
-    """What was corrected on the turn by hand."""
+    """Corrections by hand."""
     noted: TurnNote | None = None
-    """What was marked and noted on the turn."""
+    """Marks and notes."""
     drift: Mapping[str, Any] | None = None
-    """How its answer has drifted from the record: `{what, recorded, replayed}`."""
+    """The drift of its answer: `{what, recorded, replayed}`."""
     warm: Mapping[str, Any] | None = None
-    """The `context.seeded` of the log: what the provider's history begins with."""
+    """The `context.seeded` record of the log: the start of the provider's history."""
 
 
 def message_of(error: object) -> str:
-    """What an error says."""
+    """An error's message."""
     if isinstance(error, Mapping):
         return str(error.get("message") or error.get("kind") or "failed")
     return str(error or "failed")
 
 
-_STOPS = ".!?…"
-"""What a sentence ends with."""
+_SENTENCE_ENDS = ".!?…"
+"""Characters that end a sentence."""
 
 
-def placing(raw: str, start: int, end: int) -> str:
-    """Whether a match stands alone, inside a word or inside a sentence."""
+def match_position(raw: str, start: int, end: int) -> str:
+    """Whether a match is on its own, inside a word or inside a sentence."""
     if not raw[:start].strip() and not raw[end:].strip():
         return "stands alone"
     left, right = raw[max(0, start - 1) : start], raw[end : end + 1]
@@ -96,7 +96,9 @@ def placing(raw: str, start: int, end: int) -> str:
     after = raw[end:].partition("\n")[0]
     if not before and not after.strip():
         return "on a line of its own"
-    alone = (not before or before[-1] in _STOPS) and (not after.strip() or after[0] in _STOPS)
+    alone = (not before or before[-1] in _SENTENCE_ENDS) and (
+        not after.strip() or after[0] in _SENTENCE_ENDS
+    )
     return "a sentence of its own" if alone else "inside a sentence"
 
 
@@ -110,21 +112,21 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
         if len(attempts) > 1:
             doc.head(f"attempt {attempt} of {attempts[-1]}")
         last = attempt == (attempts[-1] if attempts else attempt)
-        now = held if last else ""
+        held_stage = held if last else ""
         for call in (c for c in detail.calls if c.attempt == attempt):
-            _call_stages(doc, call, now, context)
+            _call_stages(doc, call, held_stage, context)
         if attempt == 1 or last:
-            _tool_stage(doc, detail, now)
-        takes = [take for take in detail.stage_runs if take.attempt == attempt]
-        for number, take in enumerate(takes, 1):
-            if len(takes) > 1:
-                count = " (counts)" if number == len(takes) else ""
-                doc.line((f"revision {take.revision}{count}", "muted bold"))
+            _tool_stage(doc, detail, held_stage)
+        runs = [run for run in detail.stage_runs if run.attempt == attempt]
+        for number, run in enumerate(runs, 1):
+            if len(runs) > 1:
+                count = " (counts)" if number == len(runs) else ""
+                doc.line((f"revision {run.revision}{count}", "muted bold"))
             raw = _raw_of(detail, attempt)
-            last_held = now if number == len(takes) else ""
-            _take_stages(doc, take, raw, last_held, context, interim=detail.interim)
-        if last and now and not takes and now not in ("request", "response", "tools"):
-            _stage(doc, now, "", [("is held before it runs", "held")], held=True)
+            last_held = held_stage if number == len(runs) else ""
+            _run_stages(doc, run, raw, last_held, context, interim=detail.interim)
+        if last and held_stage and not runs and held_stage not in ("request", "response", "tools"):
+            _stage(doc, held_stage, "", [("held before it runs", "held")], held=True)
     for record in detail.debug:
         _debug(doc, record)
     if turn.flags & Flag.ENDED:
@@ -134,7 +136,7 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
         _stage(doc, "terminate", "!", [(visible_line(note, 120), "warning")])
     elif turn.status not in (OPEN, FAILED) and detail.stage_runs:
         ends = context.hold is not None and context.hold.get("reason") == "ending"
-        what: Span = ("is about to end", "warning") if ends else ("goes on", "muted")
+        what: Span = ("about to end", "warning") if ends else ("continues", "muted")
         _stage(doc, "terminate", ".", [what], held=held == "terminate")
     if context.hold:
         detail_text = str(context.hold.get("detail") or context.hold.get("reason") or "")
@@ -145,20 +147,20 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
 
 def _faults(doc: Document, detail: TurnDetail, turn: Turn, correction: Correction | None) -> None:
     """What the heuristics noticed, what was corrected by hand, and whose fault it is."""
-    take = next((take for take in reversed(detail.stage_runs) if take.committed), None)
-    entries = (take.committed or {}).get("flags") if take is not None else None
-    noticed = [noticed_words(each) for each in entries or () if isinstance(each, Mapping)]
+    run = next((run for run in reversed(detail.stage_runs) if run.committed), None)
+    entries = (run.committed or {}).get("flags") if run is not None else None
+    noticed = [noticed_words(entry) for entry in entries or () if isinstance(entry, Mapping)]
     by_hand = corrected_words(correction) if correction is not None else []
     faults = corrected_faults(turn, correction)
     if noticed or by_hand or faults:
         doc.blank()
-    for words in noticed:
-        doc.line(("! ", "warning bold"), (visible_line(words, 200), "warning"))
-    for words in by_hand:
-        doc.line(("* ", "human bold"), (words, "human"))
+    for label in noticed:
+        doc.line(("! ", "warning bold"), (visible_line(label, 200), "warning"))
+    for label in by_hand:
+        doc.line(("* ", "human bold"), (label, "human"))
     for fault in faults:
         doc.line(
-            ("whose fault: ", "muted bold"),
+            ("fault: ", "muted bold"),
             (fault.side, "warning bold"),
             (f", rule {fault.rule}", "text"),
         )
@@ -177,15 +179,15 @@ def _stage(
 
 def _call_stages(doc: Document, call: Call, held: str, context: Context) -> None:
     request = call.request
-    kept, fresh = request.get("keep") or 0, request.get("append") or []
-    count = int(kept) + len(fresh)
+    kept, appended = request.get("keep") or 0, request.get("append") or []
+    count = int(kept) + len(appended)
     side = f"  {call.side}" if call.side == "responder" else ""
-    again = f"  round {call.round}" if call.round > 1 else ""
-    words = f"{count} message{'' if count == 1 else 's'}{again}{side}"
-    _stage(doc, "request", ".", [(words, "text")], held=held == "request")
+    round_label = f"  round {call.round}" if call.round > 1 else ""
+    label = f"{count} message{'' if count == 1 else 's'}{round_label}{side}"
+    _stage(doc, "request", ".", [(label, "text")], held=held == "request")
     for retry in call.retries:
         delay = retry.get("delay")
-        wait = f", again after {seconds(delay)}" if isinstance(delay, (int, float)) else ""
+        wait = f", retried after {seconds(delay)}" if isinstance(delay, (int, float)) else ""
         doc.line(
             (f"retry {retry.get('n', '')}: ", "warning"),
             (message_of(retry.get("error")) + wait, "muted"),
@@ -193,16 +195,16 @@ def _call_stages(doc: Document, call: Call, held: str, context: Context) -> None
         )
     if call.failed is not None:
         took = call.failed.get("duration")
-        after = f"{seconds(took)}, " if isinstance(took, (int, float)) else ""
+        duration = f"{seconds(took)}, " if isinstance(took, (int, float)) else ""
         spans = [
             ("failed: ", "error bold"),
-            (after + message_of(call.failed.get("error")), "error"),
+            (duration + message_of(call.failed.get("error")), "error"),
         ]
         _stage(doc, "response", "!", spans, held=held == "response")
     elif call.cancelled:
         _stage(doc, "response", "-", [("cancelled by hand", "warning")], held=held == "response")
     elif call.response is None:
-        _stage(doc, "response", "~", [("is on its way", "accent")], held=held == "response")
+        _stage(doc, "response", "~", [("in progress", "accent")], held=held == "response")
     else:
         _stage(doc, "response", ".", _response_spans(call.response), held=held == "response")
 
@@ -221,15 +223,15 @@ def _response_spans(response: RecordDict) -> list[Span]:
         parts.append(str(finish))
     spans: list[Span] = [(", ".join(parts), "text")]
     if response.get("reasoning"):
-        spans.append((", reasoning kept apart", "reasoning"))
+        spans.append((", reasoning separate", "reasoning"))
     reason = reason_of(response)
     if reason:
-        words = in_words(reason, finish)
-        spans.append((f", incomplete: {words}", "warning"))
+        label = in_words(reason, finish)
+        spans.append((f", incomplete: {label}", "warning"))
     elif response.get("refused"):
         spans.append((", refusal", "warning"))
-    for words in parts_words(response):
-        spans.append((f", {words}", "muted"))
+    for label in parts_words(response):
+        spans.append((f", {label}", "muted"))
     if response.get("reused"):
         spans.append((", reply reused", "muted"))
     return spans
@@ -251,9 +253,14 @@ def _tool_stage(doc: Document, detail: TurnDetail, held: str) -> None:
 def _hook(record: RecordDict, name: str, context: Context) -> Span:
     whose = str(record.get("hook") or context.hooks.get(name) or "default")
     role = "accent" if whose == "yours" else "muted"
-    took = record.get("duration")
-    shown = f", {seconds(took)}" if isinstance(took, (int, float)) and took >= 0.001 else ""
-    return f"  {whose} hook{shown}" if whose in ("yours", "default") else f"  {whose}{shown}", role
+    duration = record.get("duration")
+    duration_text = (
+        f", {seconds(duration)}" if isinstance(duration, (int, float)) and duration >= 0.001 else ""
+    )
+    return f"  {whose} hook{duration_text}" if whose in (
+        "yours",
+        "default",
+    ) else f"  {whose}{duration_text}", role
 
 
 def _raw_of(detail: TurnDetail, attempt: int) -> str:
@@ -263,48 +270,48 @@ def _raw_of(detail: TurnDetail, attempt: int) -> str:
     return detail.raw or ""
 
 
-def _apart(match: Mapping[str, Any]) -> str:
-    """Where else than in what is said a signal stands."""
-    words = f", beside the tool call of round {match['round']}" if match.get("round") else ""
+def _location(match: Mapping[str, Any]) -> str:
+    """Where a signal is, if not in the text that is sent."""
+    text = f", beside the tool call of round {match['round']}" if match.get("round") else ""
     if match.get("inside"):
-        words += f", inside {match['inside']}"
-        words += ": counts for nothing" if match.get("counts") is False else ""
-    return words
+        text += f", inside {match['inside']}"
+        text += ": ignored" if match.get("counts") is False else ""
+    return text
 
 
-def _take_stages(
+def _run_stages(
     doc: Document,
-    take: StageRun,
+    run: StageRun,
     raw: str,
     held: str,
     context: Context,
     *,
     interim: Sequence[Interim],
 ) -> None:
-    if take.signals is not None:
-        matches = take.signals.get("matches") or []
-        hook = _hook(take.signals, "extract_signals", context)
-        none: Span = (
+    if run.signals is not None:
+        matches = run.signals.get("matches") or []
+        hook = _hook(run.signals, "extract_signals", context)
+        summary: Span = (
             f"{len(matches)} found" if matches else "none",
             "signal" if matches else "muted",
         )
-        _stage(doc, "signals", "!" if matches else ".", [none, hook], held=held == "signals")
+        _stage(doc, "signals", "!" if matches else ".", [summary, hook], held=held == "signals")
         for match in matches[:20]:
             start, end = int(match.get("start", 0)), int(match.get("end", 0))
-            place = next((part.text for part in interim if part.round == match.get("round")), raw)
+            source = next((part.text for part in interim if part.round == match.get("round")), raw)
             doc.line(
                 (str(match.get("signal", "")), "signal bold"),
                 (f" {start}-{end} ", "signal"),
-                (placing(place, start, end), "muted"),
-                (_apart(match), "warning"),
+                (match_position(source, start, end), "muted"),
+                (_location(match), "warning"),
                 indent=15,
             )
     elif held == "signals":
         _stage(doc, "signals", "", [], held=True)
-    if take.processed is not None:
-        hook = _hook(take.processed, "post_process_response", context)
-        text = str(take.processed.get("text", ""))
-        if take.processed.get("changed"):
+    if run.processed is not None:
+        hook = _hook(run.processed, "post_process_response", context)
+        text = str(run.processed.get("text", ""))
+        if run.processed.get("changed"):
             change = f"changed, {len(raw):,} -> {len(text):,} characters"
             spans: list[Span] = [(change, "changed"), hook]
         else:
@@ -312,30 +319,30 @@ def _take_stages(
         _stage(doc, "post_process", ".", spans, held=held == "post_process")
     elif held == "post_process":
         _stage(doc, "post_process", "", [], held=True)
-    if take.discarded is not None:
-        outcome = str(take.discarded.get("outcome", ""))
+    if run.discarded is not None:
+        outcome = str(run.discarded.get("outcome", ""))
         spans = [
             ("dropped", "discard bold"),
-            (f" by {take.discarded.get('hook') or 'hook'}", "text"),
+            (f" by {run.discarded.get('hook') or 'hook'}", "text"),
         ]
         _stage(doc, "discard", "x", [*spans, (f", then {outcome}", "muted")])
-    elif take.committed is not None and take.signals and take.signals.get("matches"):
-        would = take.committed.get("would_have")
-        words = f"not asked: would have been a {would}" if would else "kept"
-        _stage(doc, "discard", ".", [(words, "muted")], held=held == "discard")
+    elif run.committed is not None and run.signals and run.signals.get("matches"):
+        suppressed = run.committed.get("would_have")
+        label = f"not called: would have been a {suppressed}" if suppressed else "kept"
+        _stage(doc, "discard", ".", [(label, "muted")], held=held == "discard")
     elif held == "discard":
         _stage(doc, "discard", "", [], held=True)
-    if take.committed is not None:
-        count = take.committed.get("words")
-        spans = [(f"{count} words" if count is not None else "said", "ok")]
+    if run.committed is not None:
+        count = run.committed.get("words")
+        spans = [(f"{count} words" if count is not None else "sent", "ok")]
         for name, role in (("human", "human"), ("edited", "human"), ("empty", "warning")):
-            if take.committed.get(name):
+            if run.committed.get(name):
                 spans.append((f", {name}", role))
-        if take.committed.get("error_text"):
-            spans.append((f", the text of an error: {take.committed['error_text']}", "error"))
-        if take.committed.get("reasoning_cut"):
-            words = cut_words(take.committed["reasoning_cut"], str(take.committed.get("speaker")))
-            spans.append((f", {words}", "reasoning"))
+        if run.committed.get("error_text"):
+            spans.append((f", an error text: {run.committed['error_text']}", "error"))
+        if run.committed.get("reasoning_cut"):
+            label = cut_words(run.committed["reasoning_cut"], str(run.committed.get("speaker")))
+            spans.append((f", {label}", "reasoning"))
         _stage(doc, "commit", ".", spans, held=held == "commit")
     elif held == "commit":
         _stage(doc, "commit", "", [], held=True)

@@ -1,4 +1,4 @@
-"""What the inspector's tabs say about a turn, as documents without a screen."""
+"""The inspector's tabs: builds the document of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from convtui.tui.drawing.word_diff import diff_spans
 from convtui.tui.widgets.inspector.decisions import decisions, responder
 from convtui.tui.widgets.inspector.drift import with_drift
 from convtui.tui.widgets.inspector.requests import messages_of, part_lines, pretty, request
-from convtui.tui.widgets.inspector.stages import UNKNOWN, Context, message_of, placing, stages
+from convtui.tui.widgets.inspector.stages import (
+    UNKNOWN,
+    Context,
+    match_position,
+    message_of,
+    stages,
+)
 from convtui.tui.widgets.inspector.tools import tools
 from convtui.tui.widgets.inspector.usage import usage
 from convtui.tui.widgets.text_pane import Document
@@ -23,11 +29,11 @@ from convtui.tui.widgets.transcript.outline import seconds
 TABS: Final = ("Stages", "Raw", "Diff", "Request", "Wire", "Tools", "Output", "Usage", "Meta")
 DECISION, RESPONDER = "Decision", "Responder"
 DECIDING: Final = (*TABS, DECISION, RESPONDER)
-"""The tabs of a conversation whose user decides before it speaks."""
+"""The tabs of a conversation with a responder."""
 
 
 def build(tab: str, detail: TurnDetail | None, turn: Turn, context: Context) -> Document:
-    """The document of a tab; the first and the last one begin with what was noted on the turn."""
+    """The document of a tab; the first and the last one start with the notes on the turn."""
     doc = _build(tab, detail, turn, context)
     if tab in (TABS[0], "Diff"):
         doc = with_drift(doc, context.drift)
@@ -36,11 +42,11 @@ def build(tab: str, detail: TurnDetail | None, turn: Turn, context: Context) -> 
 
 def _build(tab: str, detail: TurnDetail | None, turn: Turn, context: Context) -> Document:
     if detail is None:
-        return Document().nothing("The records of this turn are being read.")
+        return Document().nothing("Reading the records of this turn ...")
     if not detail.records:
         why = "The log has no records of this turn."
         if turn.flags & Flag.SEEDED:
-            why = "This turn was said before this log began; its records are in the parent log"
+            why = "This turn is older than this log; its records are in the parent log"
             why += f": {detail.missing}." if detail.missing else "."
         return Document().nothing(why)
     return _BUILDERS[tab](detail, turn, context)
@@ -58,7 +64,8 @@ def has_content(tab: str, detail: TurnDetail | None, context: Context) -> bool:
         "Wire": bool(detail.wire or context.wire),
         "Tools": bool(detail.tools or waiting_uses((context.hold or {}).get("drafts") or ())),
         DECISION: bool(detail.decided),
-        RESPONDER: any(call.side == "responder" for call in detail.calls) or bool(context.asked),
+        RESPONDER: any(call.side == "responder" for call in detail.calls)
+        or bool(context.responder_detail),
         "Output": bool(detail.outputs or detail.warnings),
     }.get(tab, True)
 
@@ -69,8 +76,8 @@ __all__ = [
     "Context",
     "build",
     "has_content",
+    "match_position",
     "messages_of",
-    "placing",
     "pretty",
 ]
 
@@ -84,13 +91,13 @@ def _raw(detail: TurnDetail, turn: Turn, context: Context) -> Document:
         if not partial:
             partial = turn.text if turn.status == OPEN else ""
         if not partial:
-            return doc.nothing("No reply has been received in this turn.")
+            return doc.nothing("No reply received in this turn.")
         return doc.head("so far", f"{len(partial):,} characters").text(partial)
-    _earlier_rounds(doc, detail)
-    _beside_tools(doc, detail)
+    _add_earlier_rounds(doc, detail)
+    _add_interim(doc, detail)
     reasoning = response.get("reasoning") if response else None
     if reasoning:
-        doc.head("reasoning", "kept apart, not part of the reply")
+        doc.head("reasoning", "separate from the reply")
         doc.text(str(reasoning), "reasoning").blank()
     edited = any(r.get("type") == "debug.edited" and r.get("field") == "raw" for r in detail.debug)
     what = "the draft" if detail.draft else "the answer" if detail.decided else "raw reply"
@@ -104,10 +111,10 @@ def _raw(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     return part_lines(doc.text(raw, marks=marks), response or {})
 
 
-def _beside_tools(doc: Document, detail: TurnDetail) -> None:
-    """What was written beside tool calls, with the signals in it."""
+def _add_interim(doc: Document, detail: TurnDetail) -> None:
+    """Texts beside tool calls, with the signals in them."""
     if not any(call.response is not None for call in detail.calls):
-        return  # told of with the rounds of an imported file
+        return  # shown with the rounds of an imported file
     for part in detail.interim:
         size = f"{len(part.text):,} characters"
         doc.head(f"round {part.round}, beside a tool call", size)
@@ -119,10 +126,10 @@ def _beside_tools(doc: Document, detail: TurnDetail) -> None:
         doc.text(part.text, marks=marks).blank()
 
 
-def _earlier_rounds(doc: Document, detail: TurnDetail) -> None:
-    """The replies before the last one that belong to no request: imported files have none.
+def _add_earlier_rounds(doc: Document, detail: TurnDetail) -> None:
+    """Earlier replies without a request, which only imported files have.
 
-    Those with a request are told of with it.
+    Those with a request are shown with it.
     """
     replies = [
         record
@@ -135,7 +142,7 @@ def _earlier_rounds(doc: Document, detail: TurnDetail) -> None:
             continue
         doc.head(f"round {record.get('round') or 1}", f"{len(text):,} characters")
         if reasoning:
-            doc.line(("reasoning", "muted"), (" kept apart, never said", "muted"), indent=3)
+            doc.line(("reasoning", "muted"), (" separate from the reply", "muted"), indent=3)
             doc.text(str(reasoning), "reasoning", indent=5)
         part_lines(doc.text(text, indent=3), record, indent=3).blank()
 
@@ -143,12 +150,12 @@ def _earlier_rounds(doc: Document, detail: TurnDetail) -> None:
 def _diff(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     raw, shown = detail.raw, detail.shown
     if raw is None:
-        return Document().nothing("There is no raw reply to compare with.")
+        return Document().nothing("No raw reply to compare with.")
     if shown is None:
-        return Document().nothing("The reply was not processed yet.")
+        return Document().nothing("The reply has not been processed yet.")
     if raw == shown:
         return Document().nothing("The shown text is the raw reply, unchanged.")
-    doc = Document().head("draft -> said" if detail.draft else "raw -> shown", "")
+    doc = Document().head("draft -> sent" if detail.draft else "raw -> shown", "")
     doc.line(("[-removed-]", "error"), ("  ", "text"), ("{+added+}", "ok")).blank()
     return doc.spans(diff_spans(raw, shown))
 
@@ -156,22 +163,22 @@ def _diff(detail: TurnDetail, turn: Turn, context: Context) -> Document:
 def _wire(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     exchanges = [exchange.as_dict() for exchange in detail.wire] or context.wire
     if not exchanges:
-        why = "No HTTP exchange of this turn was kept"
+        message = "No HTTP exchange of this turn was kept"
         return Document().nothing(
-            f"{why} (the last 50 and every failure are; --wire all keeps all)."
+            f"{message} (the last 50 and all failures are; --wire all keeps everything)."
         )
     doc = Document()
     for exchange in exchanges:
         status = exchange.get("status")
         failed = bool(exchange.get("error")) or (isinstance(status, int) and status >= 400)
-        doc.head(f"{exchange.get('method', '?')} {status if status is not None else 'no answer'}")
+        doc.head(f"{exchange.get('method', '?')} {status if status is not None else 'no response'}")
         doc.field("url", str(exchange.get("url", "")))
         took = exchange.get("duration")
         doc.field("duration", seconds(took) if isinstance(took, (int, float)) else UNKNOWN)
         if exchange.get("error"):
             doc.field("error", message_of(exchange["error"]), "error")
         if exchange.get("cut_off"):
-            doc.field("cut off", "the answer was given up, or broke off, before its end", "warning")
+            doc.field("cut off", "the response was abandoned or broke off", "warning")
         for part, role in (("request", "persona"), ("response", "error" if failed else "provider")):
             doc.blank().line((part, f"{role} bold"))
             headers = exchange.get(f"{part}_headers") or {}
@@ -196,9 +203,7 @@ def _body(body: Any) -> str:
 
 def _output(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     if not detail.outputs and not detail.warnings:
-        return Document().nothing(
-            "The provider printed, logged and warned of nothing in this turn."
-        )
+        return Document().nothing("The provider printed, logged and warned nothing in this turn.")
     doc = Document()
     for record in detail.warnings:
         doc.line(("! warning ", "warning bold"), (str(record.get("message", "")), "text"))
@@ -210,7 +215,7 @@ def _output(detail: TurnDetail, turn: Turn, context: Context) -> Document:
             str(record.get("text", "")).rstrip("\n"), "error" if stream == "stderr" else "text"
         )
         if record.get("dropped"):
-            doc.line((f"… {record['dropped']:,} more characters were not kept", "warning"))
+            doc.line((f"… {record['dropped']:,} more characters not kept", "warning"))
     return doc
 
 

@@ -1,4 +1,4 @@
-"""The tool calls of a turn as cards, without a screen."""
+"""The Tools tab: the tool calls of a turn as cards."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from convtui.tui.widgets.inspector.requests import pretty
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context
 from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.outline import seconds
-from convtui.tui.widgets.transcript.tool_marks import round_words, tool_sign
+from convtui.tui.widgets.transcript.tool_marks import round_label, tool_sign
 
-_ELSEWHERE: Final = "What the responder decided stands in the tab Decision."
-_WORDS: Final = {
-    "waiting": "waits for you",
+_SEE_DECISION: Final = "The Decision tab has the responder's decision."
+_STATES: Final = {
+    "waiting": "waiting for you",
     "ok": "ok",
     "failed": "failed",
     "denied": "denied by hand",
@@ -27,24 +27,24 @@ _WORDS: Final = {
 
 
 def tools(detail: TurnDetail, turn: Turn, context: Context) -> Document:
-    """Every tool call of a turn by rounds: arguments, result, how long it took, who decided."""
+    """The tool calls of a turn by round: arguments, result, duration, who decided."""
     uses = [*tool_uses(detail), *waiting_uses((context.hold or {}).get("drafts") or ())]
     doc = Document()
     if not uses:
-        why = "No tool was called in this turn."
-        return doc.nothing(f"{why} {_ELSEWHERE}" if detail.decided else why)
+        message = "No tool was called in this turn."
+        return doc.nothing(f"{message} {_SEE_DECISION}" if detail.decided else message)
     if any(use.cut is not None for use in uses) and context.whole_key:
         doc.line((context.whole_key, "muted"))
     attempts = {use.attempt for use in uses}
     for (attempt, _), group in groupby(uses, key=lambda use: (use.attempt, use.round)):
         calls = list(group)
-        words = round_words(next((use for use in calls if use.max_rounds), calls[0]))
+        heading = round_label(next((use for use in calls if use.max_rounds), calls[0]))
         if len(attempts) > 1:
-            words = f"attempt {attempt}, {words}"
+            heading = f"attempt {attempt}, {heading}"
         count = f"{len(calls)} call{'' if len(calls) == 1 else 's'}"
         if doc.pieces:
             doc.blank()
-        doc.line((words, "accent bold"), (f"  {count}", "muted"))
+        doc.line((heading, "accent bold"), (f"  {count}", "muted"))
         for use in calls:
             _card(doc, use, turn, context)
     return doc
@@ -53,35 +53,37 @@ def tools(detail: TurnDetail, turn: Turn, context: Context) -> Document:
 def _card(doc: Document, use: ToolUse, turn: Turn, context: Context) -> None:
     sign, role = tool_sign(use)
     state = use.state
-    words = _WORDS.get(state) or ("running" if turn.status == OPEN else "no result on record")
+    state_label = _STATES.get(state) or (
+        "running" if turn.status == OPEN else "no result on record"
+    )
     name = visible_line(use.name or "?", 80)
     doc.blank().line(
-        (f"{sign} ", f"{role} bold"), (name, "tool bold"), (f"  {words}", f"{role} bold")
+        (f"{sign} ", f"{role} bold"), (name, "tool bold"), (f"  {state_label}", f"{role} bold")
     )
-    took = use.duration
+    duration = use.duration
     if state not in ("waiting", "denied", "open"):
-        doc.field("duration", UNKNOWN if took is None else seconds(took))
-    _who(doc, use)
+        doc.field("duration", UNKNOWN if duration is None else seconds(duration))
+    _add_decision(doc, use)
     if use.reused:
-        doc.field("reused", "the result is from the parent log: the call was not made again")
+        doc.field("reused", "the result is from the parent log; the call was not repeated")
     _arguments(doc, use)
     if state in ("failed", "cancelled"):
         _error(doc, use)
     elif use.returned is not None and state == "ok":
         _result(doc, use, context)
     if use.result_edited is not None:
-        doc.line(("result, edited by hand", "human"), (": the model was given this", "muted"))
+        doc.line(("result, edited by hand", "human"), (": sent to the model", "muted"))
         doc.text(str(use.result_edited.get("after") or "(nothing)"), indent=2)
 
 
-def _who(doc: Document, use: ToolUse) -> None:
-    """Who let it run, or did not."""
+def _add_decision(doc: Document, use: ToolUse) -> None:
+    """Who approved or denied the call."""
     if use.denied is not None or use.state == "denied":
         reason = str((use.denied or {}).get("reason") or "")
-        doc.field("denied", "by a human" + ("" if reason else ", who gave no reason"), "human")
+        doc.field("denied", "by a human" + ("" if reason else ", without a reason"), "human")
         if reason:
             doc.field("reason", reason)
-        doc.field("ran", "no: the model was told that it was denied", "warning")
+        doc.field("ran", "no: the model was told of the denial", "warning")
     elif use.approved:
         doc.field("approved", "by a human", "human")
     elif use.waiting:
@@ -94,7 +96,7 @@ def _arguments(doc: Document, use: ToolUse) -> None:
         doc.text(pretty_arguments(str(use.edited.get("before") or "")), "muted", indent=2)
         doc.line(("arguments, edited by hand", "human"))
     elif use.arguments is None:
-        doc.line(("arguments", "muted"), ("  no JSON object: as they were written", "warning"))
+        doc.line(("arguments", "muted"), ("  not a JSON object, shown as written", "warning"))
     elif not use.arguments:
         doc.line(("arguments", "muted"), ("  none", "muted"))
         return
@@ -107,7 +109,7 @@ def _arguments(doc: Document, use: ToolUse) -> None:
 
 
 def _value(doc: Document, value: Any, role: str = "text") -> None:
-    """JSON-like data for reading: texts of several lines as such."""
+    """JSON-like data as readable text, with multi-line strings as such."""
     if isinstance(value, dict) and any(isinstance(v, str) and "\n" in v for v in value.values()):
         for name, item in value.items():
             if isinstance(item, str) and "\n" in item:
@@ -141,7 +143,7 @@ def _result(doc: Document, use: ToolUse, context: Context) -> None:
     if whole is None:
         doc.line(
             ("result", "muted"),
-            (f"  truncated: the model was given {kept:,}{of} characters", "warning"),
+            (f"  truncated: the model received {kept:,}{of} characters", "warning"),
         )
         _value(doc, result)
         return
@@ -150,6 +152,6 @@ def _result(doc: Document, use: ToolUse, context: Context) -> None:
         doc.line(("result", "muted"), (f"  {problem}", "warning"))
         _value(doc, result)
         return
-    note = f"  in full, {len(text):,} characters; the model was given {kept:,}"
+    note = f"  in full, {len(text):,} characters; the model received {kept:,}"
     doc.line(("result", "muted"), (note, "ok"))
     doc.text(text, indent=2)

@@ -1,4 +1,4 @@
-"""What a turn and each side have used, what was expected, and the budget; without a screen."""
+"""The Usage tab: usage of the turn and of each side, estimates, and the budget."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _money(value: Any) -> str:
 
 
 def usage(detail: TurnDetail, turn: Turn, context: Context) -> Document:
-    """The turn, its calls against what was expected of them, the budget, each side so far."""
+    """Usage of the turn, its calls against their estimates, the budget, each side so far."""
     doc = Document().head("this turn")
     ttft = detail.response.get("ttft") if detail.response else None
     doc.field("prompt", f"{_number(turn.prompt_tokens)} tok")
@@ -42,7 +42,7 @@ def usage(detail: TurnDetail, turn: Turn, context: Context) -> Document:
     for call in detail.calls:
         _estimate(doc, call)
     if context.limits:
-        doc.head("budget", "with what was used before this log" if context.inherited else "")
+        doc.head("budget", "including usage before this log" if context.inherited else "")
         for limit in context.limits:
             _limit(doc, limit)
     for side in (*_SIDES, *(s for s in context.totals if s not in _SIDES)):
@@ -52,32 +52,32 @@ def usage(detail: TurnDetail, turn: Turn, context: Context) -> Document:
 
 
 def _estimate(doc: Document, call: Call) -> None:
-    """What a call was expected to use, beside what it used."""
+    """A call's estimated and actual usage."""
     expected = call.request.get("estimate")
     if not isinstance(expected, Mapping):
         return
     used = (call.response or {}).get("usage") or {}
-    waits = call.response is None and call.failed is None and not call.cancelled
+    pending = call.response is None and call.failed is None and not call.cancelled
     doc.head(f"call {call.seq}, {call.side}", "expected -> used")
     for name, key, shown in (
         ("prompt", "prompt_tokens", _tokens),
         ("completion", "completion_tokens", _tokens),
         ("cost", "cost", _money),
     ):
-        before = shown(expected.get(key))
-        after = "is on its way" if waits else shown(used.get(key))
-        doc.field(name, f"{before} -> {after}")
+        estimate = shown(expected.get(key))
+        actual = "in progress" if pending else shown(used.get(key))
+        doc.field(name, f"{estimate} -> {actual}")
 
 
 def _limit(doc: Document, limit: Limit) -> None:
-    whose = "" if limit.scope == "conversation" else f"{limit.scope} "
+    prefix = "" if limit.scope == "conversation" else f"{limit.scope} "
     if limit.used is None:
-        doc.field(f"{whose}{limit.what}", f"{UNKNOWN} of {_most(limit)}", width=17)
+        doc.field(f"{prefix}{limit.what}", f"{UNKNOWN} of {_most(limit)}", width=17)
         return
     used = f"{limit.used:,.0f}" if limit.what == "tokens" else money(limit.used)
     over = limit.used > limit.limit
-    words = f"{'! ' if over else ''}{used} of {_most(limit)}{', used up' if over else ''}"
-    doc.field(f"{whose}{limit.what}", words, "error" if over else "text", width=17)
+    text = f"{'! ' if over else ''}{used} of {_most(limit)}{', used up' if over else ''}"
+    doc.field(f"{prefix}{limit.what}", text, "error" if over else "text", width=17)
 
 
 def _most(limit: Limit) -> str:
@@ -89,7 +89,7 @@ def _side(doc: Document, side: str, context: Context) -> None:
     before = context.inherited.get(side)
     doc.head(f"{side}, so far" if before is None else f"{side}, in this log")
     if totals is None:
-        doc.line(("has used nothing in it", "muted"))
+        doc.line(("no usage", "muted"))
     else:
         retries = f", {totals.retries} retried" if totals.retries else ""
         doc.field("calls", f"{totals.calls:,}{retries}")
@@ -98,7 +98,7 @@ def _side(doc: Document, side: str, context: Context) -> None:
         doc.field("cost", _money(totals.cost))
         doc.field("time", seconds(totals.seconds))
     if before is not None:
-        spans: list[Span] = [(f"{side}, inherited", "accent bold"), ("  from before", "muted")]
+        spans: list[Span] = [(f"{side}, inherited", "accent bold"), ("  before this log", "muted")]
         doc.blank().line(*spans)
         doc.field("prompt", f"{_number(before.get('prompt_tokens'))} tok")
         doc.field("completion", f"{_number(before.get('completion_tokens'))} tok")

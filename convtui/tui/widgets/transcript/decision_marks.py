@@ -1,4 +1,4 @@
-"""How a responder's decision is told in the transcript: a badge, and rows where it ended it."""
+"""How the transcript shows a responder's decision: a badge, and rows if it ended the session."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.wrap import Wrapped
 
 DECIDED: Final = ("reply", "stop", "abstain", "error")
-"""The kinds of decisions, as a turn's summary has them in its note."""
+"""The kinds of decisions that a turn's note can name."""
 _OUTCOMES: Final = {
     "stop": "stopped",
     "abstain": "abstained",
@@ -31,32 +31,32 @@ _AFTER: Final = {
 
 
 def ended_rows(
-    kind: str, said: str, *, for_record: bool, short: bool, width: int
+    kind: str, text: str, *, for_record: bool, short: bool, width: int
 ) -> list[list[Span]]:
-    """How a decision of this kind ended the session, in the words it `said`.
+    """The rows that say how a decision of this kind ended the session; `text` is its text.
 
-    The rows are as many whether these are known yet or not, and one more on a narrow screen.
+    The number of rows does not depend on whether the text is known; a narrow screen has one more.
     """
     sign, role = decision_sign(kind)
-    word = _OUTCOMES[kind]
-    after = _AFTER[kind]
-    said = visible_line(said, 400)
+    outcome = _OUTCOMES[kind]
+    consequence = _AFTER[kind]
+    text = visible_line(text, 400)
     if for_record:
-        word, after = _OUTCOMES["reply"], _AFTER["reply"]
+        outcome, consequence = _OUTCOMES["reply"], _AFTER["reply"]
         kind = kind if kind != "error" else "fail"
-        said = f"for the record only, it would {kind}" + (f": {said}" if said else "")
-    head = f"{sign} {word}: "
-    lines = Wrapped(head + (said or "by the responder"), max(8, width)).lines()
-    most = ended_row_count(short=short)
-    if len(lines) > most:
-        lines = [*lines[: most - 1], " ".join(lines[most - 1 :])]
-    elif len(lines) < most:
-        lines.append(after)
-    lines += [""] * (most - len(lines))
+        text = f"for the record only, it would {kind}" + (f": {text}" if text else "")
+    head = f"{sign} {outcome}: "
+    lines = Wrapped(head + (text or "by the responder"), max(8, width)).lines()
+    row_count = ended_row_count(short=short)
+    if len(lines) > row_count:
+        lines = [*lines[: row_count - 1], " ".join(lines[row_count - 1 :])]
+    elif len(lines) < row_count:
+        lines.append(consequence)
+    lines += [""] * (row_count - len(lines))
     first = lines[0].removeprefix(head.rstrip())
     rows: list[list[Span]] = [[(lines[0][: len(lines[0]) - len(first)], f"{role} bold"),
                                (first, "text")]]  # fmt: skip
-    return rows + [[(line, "muted" if line == after else "text")] for line in lines[1:]]
+    return rows + [[(line, "muted" if line == consequence else "text")] for line in lines[1:]]
 
 
 def ended_row_count(*, short: bool) -> int:
@@ -64,8 +64,8 @@ def ended_row_count(*, short: bool) -> int:
     return 3 if short else 2
 
 
-def in_words(decided: Sequence[RecordDict], *, short: bool = False) -> str:
-    """`? abstain, responder_abstain, valid`; `! error -> + reply, by hand` where there are two."""
+def decision_badge(decided: Sequence[RecordDict], *, short: bool = False) -> str:
+    """`? abstain, responder_abstain, valid`; `! error -> + reply, by hand` after a correction."""
     last = decided[-1]
     parts = [_signed(last)]
     if last.get("by") == "human":
@@ -76,8 +76,8 @@ def in_words(decided: Sequence[RecordDict], *, short: bool = False) -> str:
         parts.append("invalid" if not valid else "" if short else "valid")
     if last.get("brief_edited"):
         parts.append("brief edited")
-    words = ", ".join(part for part in parts if part)
-    return f"{_signed(decided[-2])} -> {words}" if len(decided) > 1 else words
+    text = ", ".join(part for part in parts if part)
+    return f"{_signed(decided[-2])} -> {text}" if len(decided) > 1 else text
 
 
 def _signed(record: RecordDict) -> str:
@@ -86,10 +86,10 @@ def _signed(record: RecordDict) -> str:
 
 
 def ended_by_decision(turn: Turn) -> bool:
-    """Whether a session ended in this turn by what a responder decided."""
+    """Whether a responder's decision ended the session in this turn."""
     return turn.status == "ended" and bool(turn.flags & Flag.DECISION) and turn.note in DECIDED
 
 
 def says_error(turn: Turn) -> bool:
-    """Whether how it ended tells the error, so that no row of its own has to."""
+    """Whether the ending already shows the error."""
     return ended_by_decision(turn) and turn.note == "error"

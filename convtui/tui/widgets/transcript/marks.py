@@ -1,4 +1,4 @@
-"""How a turn's state is told: a glyph, words, and rows below the text. Never colour alone."""
+"""How the transcript shows a turn's state: a glyph, badges, and rows. Never by colour alone."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from convtui.tui.drawing.labels import decision_sign, decision_text
 from convtui.tui.drawing.palette import Span
 from convtui.tui.widgets.transcript.decision_marks import (
     DECIDED,
+    decision_badge,
     ended_by_decision,
     ended_row_count,
     ended_rows,
-    in_words,
     says_error,
 )
 
@@ -59,44 +59,42 @@ BADGES: Final = _NOTICED | int(
     | Flag.INCOMPLETE
     | Flag.ERROR_TEXT
 )
-"""Flags that are told in the badge rows."""
+"""Flags that have a badge."""
 ROWS: Final = int(Flag.DISCARDED | Flag.ERROR | Flag.SKIPPED | Flag.CANCELLED | Flag.INACTIVE)
-"""Flags with a row of their own."""
+"""Flags that have a row."""
 
 
 @dataclass(slots=True)
 class TurnExtras:
-    """What the log says about a turn beyond its summary, for turns that are on the screen."""
+    """Details of a visible turn that are only in the log."""
 
     correction: Correction | None = None
-    """What was corrected by hand, which does not stand in the log."""
+    """Corrections by hand, which are stored beside the log."""
     noted: TurnNote | None = None
-    """What was marked and noted, in a row of its own."""
+    """Marks and notes, which have a row."""
 
     matches: list[tuple[str, int, int]] = field(default_factory=list)
-    """Signal, start and end in the raw reply, of those from which something follows."""
+    """(signal, start, end) in the raw reply, for signals that count."""
     beside_tools: list[tuple[int, int, int]] = field(default_factory=list)
-    """Round, start and end of those that stand beside tool calls."""
+    """(round, start, end) of signals beside tool calls."""
     raw: str | None = None
     uses: list[ToolUse] = field(default_factory=list)
-    """Its tool calls, which have a row each."""
+    """Its tool calls, one row each."""
     outputs: int = 0
     retries: int = 0
     decision: str = ""
-    """The last decision in words: kind, tool, validity."""
+    """The badge of the last decision: kind, tool, validity."""
     decision_short: str = ""
-    said: str = ""
-    """The answer of the last decision, or its reason."""
+    decision_text: str = ""
+    """The last decision's answer or reason."""
     for_record: bool = False
-    """Whether the last decision was asked for only for the record."""
+    """Whether the last decision was only made for the record."""
     draft: str = ""
-    """What a human did with the draft of the turn: sent, edited, replaced."""
-    signal_of: str = ""
-    """Which hook dropped the turn."""
+    """What a human did with a draft: sent, edited or replaced it."""
 
 
-def extra_of(detail: TurnDetail) -> TurnExtras:
-    """The summary's details from the turn's records."""
+def extras_of(detail: TurnDetail) -> TurnExtras:
+    """The extras from a turn's records."""
     extra = TurnExtras(
         raw=detail.raw,
         uses=tool_uses(detail),
@@ -106,28 +104,28 @@ def extra_of(detail: TurnDetail) -> TurnExtras:
     for match in detail.matches:
         if match.get("counts") is False:
             continue
-        place = int(match.get("start", 0)), int(match.get("end", 0))
+        span = int(match.get("start", 0)), int(match.get("end", 0))
         if match.get("round") is None:
-            extra.matches.append((str(match.get("signal", "")), *place))
+            extra.matches.append((str(match.get("signal", "")), *span))
         else:
-            extra.beside_tools.append((int(match["round"]), *place))
+            extra.beside_tools.append((int(match["round"]), *span))
     extra.draft = detail.draft
     decided = detail.decided
     if decided:
-        extra.decision = in_words(decided)
-        extra.decision_short = in_words(decided, short=True)
-        extra.said = decision_text(decided[-1])
+        extra.decision = decision_badge(decided)
+        extra.decision_short = decision_badge(decided, short=True)
+        extra.decision_text = decision_text(decided[-1])
         extra.for_record = bool(decided[-1].get("for_record"))
     return extra
 
 
 _SIGNS: Final = (
-    # Plain integers: the operators of IntFlag are slow, and every turn is asked.
+    # Plain integers: IntFlag's operators are slow, and this runs for every turn.
     (int(Flag.HELD), (">", "held")),
     (int(Flag.DISCARDED), ("x", "discard")),
     (int(Flag.ERROR), ("!", "error")),
     (int(Flag.SKIPPED | Flag.CANCELLED), ("-", "muted")),
-    # Before what was noticed in it: nobody is to act upon that any more.
+    # Before what was noticed: an inactive turn needs no attention.
     (int(Flag.INACTIVE), ("o", "muted")),
     (int(Flag.SIGNAL), ("!", "signal")),
     (_CALLED, ("!", "warning")),
@@ -146,7 +144,7 @@ _SIGNED: Final = _CALLED | int(
 
 
 def glyph(turn: Turn) -> Span:
-    """The sign beside a turn and its role: `.` stands for nothing special."""
+    """The glyph beside a turn and its role; `.` means nothing special."""
     flags = int(turn.flags)
     if flags & _SIGNED:
         for bits, sign in _SIGNS:
@@ -161,17 +159,17 @@ def glyph(turn: Turn) -> Span:
 
 
 def badges(turn: Turn, extra: TurnExtras | None = None, *, short: bool = False) -> list[Span]:
-    """The words for a turn's flags, most urgent first. `short` for narrow screens."""
+    """The badges for a turn's flags, most urgent first; `short` for narrow screens."""
     flags = turn.flags & BADGES
     if not flags:
         return []
-    found: list[Span] = []
-    add = found.append
+    spans: list[Span] = []
+    add = spans.append
     if flags & Flag.HELD:
         add((f"held at {turn.stage}", "held"))
     if flags & Flag.SIGNAL and not turn.flags & Flag.DISCARDED:
-        spans = "" if extra is None else _spans(extra)
-        add((f"signal {_names(turn)}{spans}", "signal"))
+        positions = "" if extra is None else _spans(extra)
+        add((f"signal {_names(turn)}{positions}", "signal"))
     thought = _coded(turn, "thought")
     if thought:
         add((f"{_list(thought)} inside reasoning", "reasoning"))
@@ -184,15 +182,15 @@ def badges(turn: Turn, extra: TurnExtras | None = None, *, short: bool = False) 
         blank = not turn.text.strip()
         add(("empty reply" if blank else "near-empty reply", "warning"))
     if flags & Flag.ERROR_TEXT:
-        add(("error text" if short else "the text of an error", "error"))
+        add(("error text" if short else "text of an error", "error"))
     if flags & Flag.INCOMPLETE:
         add((f"incomplete: {', '.join(_coded(turn, 'incomplete')) or 'unknown'}", "warning"))
     if flags & _NOTICED or (extra is not None and extra.correction is not None):
-        found += _noticed(flags, extra.correction if extra is not None else None)
+        spans += _noticed(flags, extra.correction if extra is not None else None)
     if flags & Flag.DECISION:
         add(("decision " + _decision(turn, extra, short=short), "tool"))
     if extra is None or not extra.uses:
-        # With their details they have rows of their own.
+        # With details the calls have rows instead.
         if flags & Flag.TOOL:
             add(("tool call", "tool"))
         if flags & Flag.TOOL_ERROR:
@@ -200,10 +198,10 @@ def badges(turn: Turn, extra: TurnExtras | None = None, *, short: bool = False) 
     if flags & Flag.EDITED:
         add(("edited", "human"))
     if flags & Flag.HUMAN:
-        words = _HUMAN.get(extra.draft if extra else "", ("human", "human"))
-        add((words[1 if short else 0], "human"))
+        labels = _HUMAN.get(extra.draft if extra else "", ("human", "human"))
+        add((labels[1 if short else 0], "human"))
         if turn.status == OPEN and turn.text:
-            add(("draft, not said yet", "warning"))
+            add(("draft, not sent yet", "warning"))
     if flags & Flag.RETRY:
         add((_count("retry", extra.retries if extra else 0, "retries"), "warning"))
     if flags & Flag.TRUNCATED:
@@ -223,22 +221,22 @@ def badges(turn: Turn, extra: TurnExtras | None = None, *, short: bool = False) 
         add(("reply reused", "muted"))
     if flags & Flag.SEEDED:
         add(("parent log" if short else "from the parent log", "muted"))
-    return found
+    return spans
 
 
 def _noticed(flags: int, correction: Correction | None) -> list[Span]:
-    """What the heuristics noticed, as it was corrected by hand."""
-    found: list[Span] = []
+    """What the heuristics noticed, as corrected by hand."""
+    spans: list[Span] = []
     for name, flag in CORRECTABLE.items():
         by_hand = correction.flags.get(name) if correction is not None else None
         if by_hand is None:
             if flags & flag:
-                found.append((FLAG_WORDS[name], "warning"))
+                spans.append((FLAG_WORDS[name], "warning"))
         elif by_hand:
-            found.append((f"{FLAG_WORDS[name]} by hand", "warning"))
+            spans.append((f"{FLAG_WORDS[name]} by hand", "warning"))
         elif flags & flag:
-            found.append((f"no {FLAG_WORDS[name]}", "human"))
-    return found
+            spans.append((f"no {FLAG_WORDS[name]}", "human"))
+    return spans
 
 
 _HUMAN: Final = {
@@ -257,7 +255,7 @@ def _decision(turn: Turn, extra: TurnExtras | None, *, short: bool) -> str:
 
 
 def _coded(turn: Turn, kind: str) -> list[str]:
-    """What the turn's codes of a kind say."""
+    """The values of the turn's codes of a kind."""
     return [code.removeprefix(f"{kind}:") for code in turn.codes if code.startswith(f"{kind}:")]
 
 
@@ -285,7 +283,7 @@ def _count(word: str, count: int, many: str) -> str:
 def own_rows(
     turn: Turn, extra: TurnExtras | None = None, *, short: bool = False, width: int = 76
 ) -> list[list[Span]]:
-    """Rows of their own: how many depends on the summary alone, never on `extra`."""
+    """The rows of a turn; their number depends on the turn alone, never on `extra`."""
     rows: list[list[Span]] = []
     flags = int(turn.flags)
     if flags & Flag.DISCARDED:
@@ -305,17 +303,17 @@ def own_rows(
         note = f": {visible_line(turn.note, 200)}" if turn.note else ""
         rows.append([("skipped", "warning bold"), (note, "muted")])
     if flags & Flag.CANCELLED:
-        rows.append([("cancelled", "warning bold"), (": what had arrived is kept", "muted")])
+        rows.append([("cancelled", "warning bold"), (": the received text is kept", "muted")])
     if flags & Flag.INACTIVE:
         why = visible_line(turn.note, 40) or "no more in the history"
         rows.append([(f"inactive ({why})", "muted bold")])
     if ended_by_decision(turn):
-        said, for_record = (extra.said, extra.for_record) if extra else ("", False)
-        rows += ended_rows(turn.note, said, for_record=for_record, short=short, width=width)
+        text, for_record = (extra.decision_text, extra.for_record) if extra else ("", False)
+        rows += ended_rows(turn.note, text, for_record=for_record, short=short, width=width)
     elif turn.status == "ended":
         note = f": {visible_line(turn.note, 200)}" if turn.note else ""
-        done = "the user is done" if turn.speaker == "persona" else "ended before this was said"
-        rows.append([(done, "muted bold"), (note, "muted")])
+        label = "the user is done" if turn.speaker == "persona" else "ended before this was sent"
+        rows.append([(label, "muted bold"), (note, "muted")])
     return rows
 
 
@@ -328,11 +326,11 @@ def own_row_count(turn: Turn, *, short: bool = False) -> int:
     return count + (1 if short and flags & Flag.DISCARDED and turn.note else 0)
 
 
-def pack(words: Sequence[Span], width: int) -> list[list[Span]]:
-    """Badges in as few rows as they need, none of them cut unless it is wider than a row."""
+def pack(items: Sequence[Span], width: int) -> list[list[Span]]:
+    """Distributes badges over as few rows as possible; only one wider than a row is cut."""
     rows: list[list[Span]] = []
     used = 0
-    for text, role in words:
+    for text, role in items:
         size = cell_len(text)
         if rows and used + len(SEPARATOR) + size <= width:
             rows[-1] += [(SEPARATOR, "border"), (text, role)]
@@ -344,7 +342,7 @@ def pack(words: Sequence[Span], width: int) -> list[list[Span]]:
 
 
 def fit(spans: Sequence[Span], width: int) -> list[Span]:
-    """A row cut to `width` cells, with an ellipsis where it was cut."""
+    """Cuts a row to `width` cells, with an ellipsis."""
     left = width
     fitted: list[Span] = []
     for text, role in spans:

@@ -1,4 +1,4 @@
-"""The outline: sessions with their turns as small cells, and the lifecycle calls between them."""
+"""The outline: sessions with their turns as small cells, and lifecycle calls between them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _INDENT = 2
 
 
 def call_spans(record: dict[str, Any]) -> list[Span]:
-    """A lifecycle call on one line: its name, how long it took, how it went."""
+    """A lifecycle call on one line: name, outcome, duration."""
     kind = str(record.get("type"))
     spans: list[Span] = [(_CALLS.get(kind, visible_line(kind, 24)), "muted")]
     failed = record.get("outcome") == "failed" or kind == "provider.reload_failed"
@@ -48,7 +48,7 @@ def call_spans(record: dict[str, Any]) -> list[Span]:
     if kind == "context.seeded":
         name = visible_line(str(record.get("template") or ""), 24)
         count = len(record.get("messages") or ())
-        # Short: the heading of each session says it in full.
+        # Short, because the heading of each session has it in full.
         return [("+ ", "accent bold"), (f"warm {name}", "text"), (f" ({count})", "muted")]
     if kind == "context.compressed":
         spans.append((f" to turn {record.get('upto', 0)}", "muted"))
@@ -66,18 +66,16 @@ def call_spans(record: dict[str, Any]) -> list[Span]:
 
 
 def seconds(value: float) -> str:
-    """A duration for people: `12 ms`, `3.4 s`, `2:05`."""
+    """A duration for display: `12 ms`, `3.4 s`, `2:05`."""
     if value < 1:
         return f"{value * 1000:.0f} ms"
     return f"{value:.1f} s" if value < 60 else f"{int(value) // 60}:{int(value) % 60:02}"
 
 
 class Outline(LineView):
-    """Sessions and turns at a glance; a click selects a turn."""
+    """An overview of sessions and turns; a click selects a turn."""
 
     class TurnSelected(Message):
-        """A turn was clicked."""
-
         def __init__(self, outline: Outline, turn_index: int) -> None:
             super().__init__()
             self.outline = outline
@@ -85,7 +83,6 @@ class Outline(LineView):
 
         @property
         def control(self) -> Outline:
-            """The sender."""
             return self.outline
 
     def __init__(
@@ -110,15 +107,15 @@ class Outline(LineView):
         self._last_session = 0
         self._origin: list[list[Span]] = []
 
-    def set_origin(self, words: str, state: str, role: str) -> None:
-        """Says where the log comes from, and what became of its parent."""
+    def set_origin(self, origin: str, state: str, role: str) -> None:
+        """Shows where the log comes from, and the state of its parent."""
         self._origin = []
-        if words:
-            kind, at, place = words.partition(" at ")
-            self._origin.append([("^ ", "accent bold"), (kind + at + place, "text")])
-            if len(words) + 2 > 22 and at:
+        if origin:
+            kind, at, address = origin.partition(" at ")
+            self._origin.append([("^ ", "accent bold"), (kind + at + address, "text")])
+            if len(origin) + 2 > 22 and at:
                 self._origin[0][1] = (kind, "text")
-                self._origin.append([(f"  at {place}", "text")])
+                self._origin.append([(f"  at {address}", "text")])
         if state:
             self._origin.append([("  ", "muted"), (state, role)])
         with self.holding():
@@ -127,38 +124,39 @@ class Outline(LineView):
         self.refresh()
 
     def set_transcript(self, transcript: Transcript) -> None:
-        """Shows another conversation."""
         self._transcript = transcript
         self._cursor, self._limit, self._limit_turn = -1, None, None
         self._origin = []
         self._signs = bytearray(ord(glyph(turn)[0]) for turn in transcript.turns)
         self._calls = {}
         self._calls_taken = self._last_session = 0
-        self._take_calls()
+        self._update_calls()
         self.load(1 + len(transcript.sessions), 2)
 
     def refresh_turns(self, changed: Iterable[int]) -> None:
-        """Takes in turns that changed or were appended, and sessions."""
+        """Updates changed and new turns, and sessions."""
         turns = self._transcript.turns
-        touched = self._take_calls()
+        touched = self._update_calls()
         for index in changed:
             if 0 <= index < len(self._signs):
                 self._signs[index] = ord(glyph(turns[index])[0])
         if len(turns) > len(self._signs):
-            fresh = turns[len(self._signs) :]
-            self._signs.extend(ord(glyph(turn)[0]) for turn in fresh)
-            touched |= {turn.session for turn in fresh}
+            added = turns[len(self._signs) :]
+            self._signs.extend(ord(glyph(turn)[0]) for turn in added)
+            touched |= {turn.session for turn in added}
         with self.holding():
             for _ in range(1 + len(self._transcript.sessions) - len(self.heights)):
                 self.heights.append(2, exact=False)
-            places = {0, len(self._transcript.sessions)} | {self._place_of(s) for s in touched}
-            for place in places:
-                if place < len(self.heights) and self._width:
-                    self.heights.put(place, self.measure(place))
+            items = {0, len(self._transcript.sessions)} | {
+                self._item_of_session(s) for s in touched
+            }
+            for item in items:
+                if item < len(self.heights) and self._width:
+                    self.heights.put(item, self.measure(item))
 
     @property
     def cursor(self) -> int:
-        """Index of the lit turn, -1 for none."""
+        """Index of the highlighted turn, or -1."""
         return self._cursor
 
     @cursor.setter
@@ -171,32 +169,32 @@ class Outline(LineView):
 
     def set_limit(self, limit: int | None, limit_turn: Turn | None = None) -> None:
         """Hides what comes after a turn."""
-        places = {self._place_of_turn(index) for index in (self._limit, limit) if index is not None}
+        items = {self._item_of_turn(index) for index in (self._limit, limit) if index is not None}
         with self.holding():
             self._limit, self._limit_turn = limit, limit_turn
-            for place in places:
-                if 0 <= place < len(self.heights) and self._width:
-                    self.heights.put(place, self.measure(place))
+            for item in items:
+                if 0 <= item < len(self.heights) and self._width:
+                    self.heights.put(item, self.measure(item))
 
     @property
     def shown_items(self) -> int:
-        """The sessions up to the limit, and what was called before them."""
+        """The sessions up to the limit, and the calls before them."""
         count = len(self.heights)
         if self._limit is None or not self._transcript.turns:
             return count
-        return max(1, min(count, self._place_of_turn(self._limit) + 1))
+        return max(1, min(count, self._item_of_turn(self._limit) + 1))
 
-    def _place_of(self, session: int) -> int:
+    def _item_of_session(self, session: int) -> int:
         sessions = self._transcript.sessions
         if 0 < session <= len(sessions) and sessions[session - 1].index == session:
             return session
         return next((n for n, s in enumerate(sessions, 1) if s.index == session), 0)
 
-    def _place_of_turn(self, index: int) -> int:
+    def _item_of_turn(self, index: int) -> int:
         turns = self._transcript.turns
-        return self._place_of(turns[index].session) if 0 <= index < len(turns) else 0
+        return self._item_of_session(turns[index].session) if 0 <= index < len(turns) else 0
 
-    def _take_calls(self) -> set[int]:
+    def _update_calls(self) -> set[int]:
         touched: set[int] = set()
         calls = self._transcript.lifecycle
         for record in calls[self._calls_taken :]:
@@ -209,7 +207,7 @@ class Outline(LineView):
         return touched
 
     def _cell(self, session: Session) -> tuple[int, int]:
-        """The width of a cell and how many stand in a row."""
+        """The width of a cell, and the number of cells per row."""
         last = self._transcript.turns[session.turns[-1]].number if session.turns else 1
         width = len(str(last)) + 3
         return width, max(1, (self.view_width - _INDENT + 1) // width)
@@ -220,7 +218,6 @@ class Outline(LineView):
         return bisect_right(session.turns, self._limit)
 
     def measure(self, item: int) -> int:
-        """A heading, the calls, the rows of cells."""
         if item == 0:
             return len(self._origin) + len(self._calls.get(0, ()))
         session = self._transcript.sessions[item - 1]
@@ -229,7 +226,6 @@ class Outline(LineView):
         return 1 + len(self._calls.get(session.index, ())) + rows + bool(session.skipped)
 
     def row(self, item: int, row: int) -> Strip:
-        """One line of a session."""
         return strip_of(fit(self._spans(item, row), max(1, self.view_width)), self.palette)
 
     def _spans(self, item: int, row: int) -> list[Span]:
@@ -283,12 +279,12 @@ class Outline(LineView):
         if count:
             signs = self._signs[session.turns[0] : session.turns[count - 1] + 1]
             for sign, role in (("x", "discard"), ("!", "warning")):
-                found = signs.count(ord(sign))
-                if found:
-                    spans.append((f"  {sign} {found}", role))
+                marked = signs.count(ord(sign))
+                if marked:
+                    spans.append((f"  {sign} {marked}", role))
         if session.termination is not None and self._limit is None:
             kind = visible_line(str(session.termination.get("kind", "")), 20)
-            # A word cut in the middle says less than none: the transcript has it in full.
+            # Omit it rather than cut it: the transcript has it in full.
             if sum(cell_len(text) for text, _ in spans) + cell_len(kind) + 2 < self.view_width:
                 spans.append((f"  {kind}", "muted"))
         return spans
@@ -297,27 +293,25 @@ class Outline(LineView):
         turns = self._transcript.turns
         if not 0 <= self._cursor < len(turns) or not self._width:
             return
-        place = self._place_of_turn(self._cursor)
-        if not 0 < place < len(self.heights):
+        item = self._item_of_turn(self._cursor)
+        if not 0 < item < len(self.heights):
             return
-        session = self._transcript.sessions[place - 1]
+        session = self._transcript.sessions[item - 1]
         _, per_row = self._cell(session)
         calls = self._calls.get(session.index, [])
         before = 1 if calls and calls[0].get("type") == "session.entered" else 0
         cell = bisect_left(session.turns, self._cursor)
         row = 1 + bool(session.skipped) + before + cell // per_row
-        line = self.heights.start(place) + row
+        line = self.heights.start(item) + row
         top, height = round(self.scroll_y), self.view_height
         if not top <= line < top + height:
             self._place(line - height // 2)
             self.refresh()
 
     def row_style(self, item: int, row: int) -> Style | None:
-        """Nothing is lit as a whole."""
         return None
 
     def copy_row(self, item: int, row: int) -> CopyRow:
-        """One line for the clipboard."""
         return CopyRow("".join(text for text, _ in self._spans(item, row)).rstrip())
 
     def empty_row(self, y: int) -> Strip:
@@ -329,7 +323,7 @@ class Outline(LineView):
         return Strip.blank(self.view_width)
 
     def turn_under(self, x: int, line: int) -> int | None:
-        """Index of the turn whose cell is at a place; None for none."""
+        """Index of the turn whose cell is at a position, if any."""
         if line >= self.line_count:
             return None
         item, row = self.heights.find(line)
@@ -347,7 +341,6 @@ class Outline(LineView):
         return session.turns[cell] if cell < self._turns_of(session) else None
 
     def on_click(self, event: events.Click) -> None:
-        """Selects the turn under the mouse."""
         event.prevent_default()
         index = self.turn_under(event.x, round(self.scroll_y) + event.y)
         if index is not None:

@@ -1,4 +1,4 @@
-"""What stands in the place of a history that was summarised."""
+"""Summaries that replace turns in the history."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from convtui.transcript.fold import Transcript
 
 @dataclass(slots=True, frozen=True)
 class Summary:
-    """A summary and the turns that it stands for, as places in the transcript."""
+    """A summary and the turns it replaces, as indexes in the transcript."""
 
     first: int
     last: int
@@ -19,32 +19,32 @@ class Summary:
 
 
 def summaries_of(transcript: Transcript) -> list[Summary]:
-    """The summaries in force, one for each session that has one; the last of a session counts."""
-    known: dict[int, tuple[int, str]] = {}
+    """The summaries in force: the last one of each session that has any."""
+    latest: dict[int, tuple[int, str]] = {}
     before = (transcript.seed.get("counters") or {}).get("compressed")
     if not before and "context.compressed" not in transcript.counts:
-        return []  # asked with every frame
+        return []  # called with every frame
     for session, data in (before if isinstance(before, dict) else {}).items():
         if isinstance(data, dict) and str(session).isdigit():
-            known[int(session)] = (_number(data.get("upto")), str(data.get("summary") or ""))
+            latest[int(session)] = (_number(data.get("upto")), str(data.get("summary") or ""))
     for record in transcript.lifecycle:
         if record.get("type") == "context.compressed":
             session = _number(record.get("session")) or 1
-            known[session] = (_number(record.get("upto")), str(record.get("summary") or ""))
-    found: list[Summary] = []
-    for index, (upto, text) in sorted(known.items()):
-        holder = transcript.session(index)
-        if holder is None or not holder.turns:
+            latest[session] = (_number(record.get("upto")), str(record.get("summary") or ""))
+    summaries: list[Summary] = []
+    for index, (upto, text) in sorted(latest.items()):
+        session_turns = transcript.session(index)
+        if session_turns is None or not session_turns.turns:
             continue
-        places, turns = holder.turns, transcript.turns
-        end = bisect_right(places, upto, key=lambda place: turns[place].number)
+        indexes, turns = session_turns.turns, transcript.turns
+        end = bisect_right(indexes, upto, key=lambda index: turns[index].number)
         if end:
-            title = words(turns[places[0]].number, upto)
-            found.append(Summary(places[0], places[end - 1], title, text))
-    return found
+            title = summary_title(turns[indexes[0]].number, upto)
+            summaries.append(Summary(indexes[0], indexes[end - 1], title, text))
+    return summaries
 
 
-def words(first: int, last: int) -> str:
+def summary_title(first: int, last: int) -> str:
     """`turns 1 to 8 summarised`."""
     return f"turns {first} to {last} summarised" if last > first else f"turn {last} summarised"
 

@@ -1,4 +1,4 @@
-"""The lines of a summary that stands in the place of turns."""
+"""The lines of a summary that replaces turns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from convtui.tui.widgets.transcript.turn_lines import Geometry
 
 
 class SummaryLines:
-    """A heading with glyph and words, the text, and the session rows around it."""
+    """A heading, the text, and the session rows around it."""
 
     def __init__(self, summary: Summary, geometry: Geometry, frame: Frame) -> None:
         self.geometry = geometry
@@ -24,7 +24,7 @@ class SummaryLines:
                 [
                     ("= ", "accent bold"),
                     (summary.title, "accent bold"),
-                    (": this is sent in their place", "muted"),
+                    (": sent in their place", "muted"),
                 ],
                 width,
             )
@@ -39,13 +39,11 @@ class SummaryLines:
 
     @property
     def height(self) -> int:
-        """Rows together."""
         return len(self._rows)
 
-    def own(self, row: int) -> bool:
+    def is_own(self, row: int) -> bool:
         """Whether a row belongs to the summary itself."""
         return self._first <= row < self._end
 
     def spans(self, row: int) -> list[Span]:
-        """One row."""
         return self._rows[row] if row < len(self._rows) else []

@@ -1,4 +1,4 @@
-"""Tool calls on one line each: a glyph, a word, the arguments in short, how it went."""
+"""Tool calls on one line each: glyph, name, abbreviated arguments, outcome."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from convtui.text.boundary import visible_line
 from convtui.tui.drawing.palette import Span
 from convtui.tui.widgets.transcript.outline import seconds
 
-MOST: Final = 12
-"""Calls of a turn that the transcript lists; the Tools tab has all of them."""
+MAX_CALLS: Final = 12
+"""Calls of a turn listed in the transcript; the Tools tab has all of them."""
 _SIGNS: Final[Mapping[str, Span]] = {
     "waiting": (">", "held"),
     "open": ("~", "accent"),
@@ -27,7 +27,7 @@ _SIGNS: Final[Mapping[str, Span]] = {
 
 
 def tool_sign(use: ToolUse) -> Span:
-    """A call's glyph and the role of its colour."""
+    """A call's glyph and colour role."""
     return _SIGNS[use.state]
 
 
@@ -50,12 +50,12 @@ def _short(value: Any) -> str:
 
 
 def outcome(use: ToolUse, *, running: bool) -> list[Span]:
-    """How a call went, in words."""
+    """How a call went."""
     state = use.state
     took = "" if use.duration is None else f" {seconds(use.duration)}"
     spans: list[Span]
     if state == "waiting":
-        spans = [("waits for you", "held")]
+        spans = [("waiting for you", "held")]
     elif state == "open":
         spans = [("running", "accent")] if running else [("no result on record", "warning")]
     elif state == "ok":
@@ -76,39 +76,39 @@ def outcome(use: ToolUse, *, running: bool) -> list[Span]:
 
 
 def _notes(use: ToolUse) -> list[Span]:
-    found: list[Span] = []
+    notes: list[Span] = []
     if use.edited is not None or (use.called or {}).get("edited"):
-        found.append((", edited by hand", "human"))
+        notes.append((", edited by hand", "human"))
     if use.result_edited is not None:
-        found.append((", result edited by hand", "human"))
+        notes.append((", result edited by hand", "human"))
     if use.cut is not None:
         size = f", {use.cut:,} characters in all" if use.cut else ""
-        found.append((f", truncated{size}", "warning"))
+        notes.append((f", truncated{size}", "warning"))
     if use.reused:
-        found.append((", result reused", "muted"))
-    return found
+        notes.append((", result reused", "muted"))
+    return notes
 
 
-def round_words(use: ToolUse) -> str:
+def round_label(use: ToolUse) -> str:
     """`round 2 of 64`."""
     return f"round {use.round}" + (f" of {use.max_rounds}" if use.max_rounds else "")
 
 
 def tool_rows(uses: Sequence[ToolUse], width: int, *, running: bool) -> list[list[Span]]:
-    """The calls of a turn, a row each. How many rows there are does not depend on `width`."""
+    """The rows of a turn's calls. Their number does not depend on `width`."""
     rows: list[list[Span]] = []
     rounds = {(use.attempt, use.round) for use in uses}
     several = len(rounds) > 1 or len(uses) > 1
-    shown = uses if len(uses) <= MOST + 1 else uses[:MOST]
+    shown = uses if len(uses) <= MAX_CALLS + 1 else uses[:MAX_CALLS]
     for _, group in groupby(shown, key=lambda use: (use.attempt, use.round)):
         calls = list(group)
         if several:
-            most = next((use for use in calls if use.max_rounds), calls[0])
-            words = f"{len(calls)} call{'' if len(calls) == 1 else 's'}"
-            rows.append([("tools ", "tool"), (f"{round_words(most)}, {words}", "muted")])
+            first = next((use for use in calls if use.max_rounds), calls[0])
+            count = f"{len(calls)} call{'' if len(calls) == 1 else 's'}"
+            rows.append([("tools ", "tool"), (f"{round_label(first)}, {count}", "muted")])
         rows += [_row(use, width, running=running, alone=not several) for use in calls]
     if len(shown) < len(uses):
-        more = f"… {len(uses) - len(shown)} more calls: the Tools tab has them"
+        more = f"… {len(uses) - len(shown)} more calls in the Tools tab"
         rows.append([(more, "muted")])
     return rows
 
@@ -116,9 +116,9 @@ def tool_rows(uses: Sequence[ToolUse], width: int, *, running: bool) -> list[lis
 def _row(use: ToolUse, width: int, *, running: bool, alone: bool) -> list[Span]:
     sign, role = tool_sign(use)
     name = visible_line(use.name or "?", 40)
-    after = outcome(use, running=running)
+    result = outcome(use, running=running)
     head = f"{sign} {'tool ' if alone else ''}"
-    # The word for how it went is worth more than the last of its arguments.
-    needed = cell_len(head + name) + 4 + min(sum(cell_len(text) for text, _ in after), 36)
+    # The outcome matters more than the last argument.
+    needed = cell_len(head + name) + 4 + min(sum(cell_len(text) for text, _ in result), 36)
     arguments = short_arguments(use, max(1, width - needed))
-    return [(head, f"{role} bold"), (name, "tool bold"), (f"({arguments})  ", "muted"), *after]
+    return [(head, f"{role} bold"), (name, "tool bold"), (f"({arguments})  ", "muted"), *result]

@@ -1,4 +1,4 @@
-"""The transcript: every turn of a conversation, however long it is."""
+"""The transcript: every turn of a conversation of any length."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ from convtui.tui.widgets.transcript.session_rows import (
 from convtui.tui.widgets.transcript.summaries import Summary
 from convtui.tui.widgets.transcript.summary_lines import SummaryLines
 from convtui.tui.widgets.transcript.turn_lines import Content, Geometry, TurnLines, measure_turn
-from convtui.tui.widgets.transcript.turn_search import TurnSearch, Wanted
+from convtui.tui.widgets.transcript.turn_search import Query, TurnSearch
 
 Mode = Literal["shown", "raw", "diff"]
 _KEPT = 400
-_AT_ONCE = 500
-_ROOMY = 20
+_SYNC_LIMIT = 500
+_GAP_FROM = 20
 _NO_FRAME = Frame()
 _TOOL = int(Flag.TOOL)
 
 
 class TranscriptView(LineView):
-    """Draws the turns on the screen, selects one, follows the end, searches."""
+    """Draws the visible turns, selects one, follows the end, searches."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open_turn", "open turn", show=False),
     ]
 
     cursor = reactive(-1, init=False, repaint=False)
-    """Index of the selected turn, -1 while there is none."""
+    """Index of the selected turn, or -1."""
 
     class TurnSelected(Message):
         """Another turn was selected."""
@@ -61,14 +61,13 @@ class TranscriptView(LineView):
 
         @property
         def control(self) -> TranscriptView:
-            """The sender."""
             return self.view
 
     class TurnOpened(TurnSelected):
         """Enter or a double click on a turn."""
 
     class SearchProgress(Message):
-        """How many turns a search has found."""
+        """The number of matches so far."""
 
         def __init__(self, count: int, done: bool) -> None:
             super().__init__()
@@ -87,15 +86,15 @@ class TranscriptView(LineView):
     ) -> None:
         super().__init__(palette=palette, name=name, id=id, classes=classes)
         self.empty_message = empty_message
-        """What to do here, said while there are no turns."""
+        """Shown while there are no turns."""
         self.text_of: Callable[[Turn, Mode], Content | None] | None = None
-        """Gives the text of a turn in a mode other than shown; asked for visible turns only."""
-        self.extra_of: Callable[[Turn], TurnExtras | None] | None = None
-        """Gives what the log says beyond the summary; asked for visible turns only."""
-        self.knows: Callable[[Turn], bool] | None = None
-        """Whether `extra_of` would have an answer at once."""
+        """Returns the text of a turn in modes other than `shown`; called for visible turns only."""
+        self.extras_of: Callable[[Turn], TurnExtras | None] | None = None
+        """Returns details from the log; called for visible turns only."""
+        self.has_detail: Callable[[Turn], bool] | None = None
+        """Whether `extras_of` can answer at once."""
         self.flags_of: Callable[[Turn], int] | None = None
-        """Gives a turn's flags as they were corrected by hand."""
+        """Returns a turn's flags as corrected by hand."""
         self.follows = True
         self.stick_to_end = True
         self._transcript = transcript or Transcript()
@@ -118,11 +117,10 @@ class TranscriptView(LineView):
 
     @property
     def transcript(self) -> Transcript:
-        """The conversation on the screen."""
         return self._transcript
 
     def set_transcript(self, transcript: Transcript) -> None:
-        """Shows another conversation from its end when following, else from its beginning."""
+        """Shows another conversation, from its end when following, else from its start."""
         self.search(None)
         self._summaries = []
         self._blocks.clear()
@@ -131,7 +129,7 @@ class TranscriptView(LineView):
         self._noted = frozenset()
         self._cache.clear()
         self._frames = SessionFrames(transcript)
-        self._frames.take()
+        self._frames.update()
         self._largest = self._counted = 0
         self._count_digits()
         self._make_geometry()
@@ -141,48 +139,48 @@ class TranscriptView(LineView):
             self.cursor = len(transcript.turns) - 1 if self.stick_to_end else 0
 
     def refresh_turns(self, changed: Iterable[int]) -> None:
-        """Takes in turns that changed or were appended. Cheap enough for 20 calls a second."""
+        """Updates changed and new turns; cheap enough for 20 calls a second."""
         turns = self._transcript.turns
         count = len(turns)
         with self.holding():
             touched = {index for index in changed if 0 <= index < len(self.heights)}
-            framed = self._frames.take()
+            framed = self._frames.update()
             if framed:
                 self._generation += 1
                 self._blocks.clear()
                 touched |= framed
-            fresh = count - len(self.heights)
-            for _ in range(fresh):
+            added = count - len(self.heights)
+            for _ in range(added):
                 self.heights.append(6, exact=False)
-            if fresh > 0:
+            if added > 0:
                 self._count_digits()
                 if len(str(self._largest)) > self._geometry.digits:
                     self._make_geometry()
-                    self.heights.forget()
+                    self.heights.invalidate()
             for number, index in enumerate(touched):
                 if index in self._cache:
                     self._cache[index].key = ()
-                if index < len(self.heights) and number < _AT_ONCE and self._width:
+                if index < len(self.heights) and number < _SYNC_LIMIT and self._width:
                     self.heights.put(index, self.measure(index))
-            if 0 < fresh <= _AT_ONCE and self._width:
-                for index in range(count - fresh, count):
+            if 0 < added <= _SYNC_LIMIT and self._width:
+                for index in range(count - added, count):
                     self.heights.put(index, self.measure(index))
         if self._search is not None:
             for index in touched:
-                self._search.again(turns[index], index)
-            self._search_on()
-        if fresh > 0 and (self.stick_to_end or self.cursor < 0):
+                self._search.retest(turns[index], index)
+            self._continue_search()
+        if added > 0 and (self.stick_to_end or self.cursor < 0):
             self.cursor = self.shown_items - 1
 
     def set_noted(self, noted: frozenset[int]) -> None:
-        """Which turns have a row for a mark or a note: those of which `extra_of` tells one."""
+        """Sets the turns that have a row for a mark or a note."""
         changed = noted ^ self._noted
         if not changed:
             return
         self._noted = noted
         for index in changed & self._cache.keys():
             self._cache[index].key = ()
-        if len(changed) > _AT_ONCE:
+        if len(changed) > _SYNC_LIMIT:
             self.remeasure()
             return
         with self.holding():
@@ -191,24 +189,10 @@ class TranscriptView(LineView):
                     self.heights.put(index, self.measure(index))
 
     def turn_at(self, index: int) -> Turn:
-        """The turn as shown: the one at the limit may be an earlier stage of itself."""
+        """The turn as shown: at the limit it may be as of an earlier stage."""
         if index == self._limit and self._limit_turn is not None:
             return self._limit_turn
         return self._transcript.turns[index]
-
-    @property
-    def limit(self) -> int | None:
-        """Index of the last turn to show; None for all."""
-        return self._limit
-
-    @limit.setter
-    def limit(self, limit: int | None) -> None:
-        self.set_limit(limit)
-
-    @property
-    def limit_turn(self) -> Turn | None:
-        """The last turn as of a stage, when it is not shown as a whole."""
-        return self._limit_turn
 
     def set_limit(self, limit: int | None, limit_turn: Turn | None = None) -> None:
         """Hides what comes after a turn; `limit_turn` is that turn as of a stage."""
@@ -227,13 +211,11 @@ class TranscriptView(LineView):
 
     @property
     def shown_items(self) -> int:
-        """Turns up to the limit."""
         count = len(self.heights)
         return count if self._limit is None else max(0, min(count, self._limit + 1))
 
     @property
     def mode(self) -> Mode:
-        """`shown`, `raw` or `diff`."""
         return self._mode
 
     @mode.setter
@@ -245,7 +227,7 @@ class TranscriptView(LineView):
 
     @property
     def summaries(self) -> list[Summary]:
-        """The summaries that are shown in the place of the turns that they stand for."""
+        """The summaries shown in place of their turns."""
         return self._summaries
 
     @summaries.setter
@@ -254,25 +236,25 @@ class TranscriptView(LineView):
             self._summaries = list(summaries)
             self._blocks.clear()
             self.remeasure()
-            self.cursor = self.cursor  # one that is hidden now goes to what stands for it
+            self.cursor = self.cursor  # a hidden turn's selection moves to its summary
             self._settle(None if self.stick_to_end else self._anchor())
             self.refresh()
 
     def summary_at(self, index: int) -> Summary | None:
-        """The summary that a turn is shown as part of."""
+        """The summary that replaces a turn, if one does."""
         if not self._summaries:
             return None
-        found = (each for each in self._summaries if each.first <= index <= each.last)
-        return next(found, None)
+        matches = (item for item in self._summaries if item.first <= index <= item.last)
+        return next(matches, None)
 
     def validate_cursor(self, index: int) -> int:
-        """A summary is selected as a whole."""
-        found = self.summary_at(index)
-        return index if found is None else found.first
+        """Selects a summary as a whole."""
+        summary = self.summary_at(index)
+        return index if summary is None else summary.first
 
     @property
     def follow(self) -> bool:
-        """Whether the view stays at the end when turns come."""
+        """Whether the view stays at the end when turns are added."""
         return self.stick_to_end
 
     @follow.setter
@@ -285,25 +267,25 @@ class TranscriptView(LineView):
     # --- moving
 
     def move(self, delta: int) -> None:
-        """Selects the turn `delta` turns further."""
-        here = max(0, self.cursor)
-        inside = self.summary_at(here)
-        if inside is not None and delta > 0:
-            here = inside.last
-        there = self.summary_at(here + delta)
-        self.go_to(here + delta if there is None else there.first)
+        """Moves the selection by `delta` turns."""
+        index = max(0, self.cursor)
+        summary = self.summary_at(index)
+        if summary is not None and delta > 0:
+            index = summary.last
+        target = self.summary_at(index + delta)
+        self.go_to(index + delta if target is None else target.first)
 
     def go_to(self, index: int) -> None:
-        """Selects a turn and brings it to sight; the last one switches following on."""
+        """Selects a turn and scrolls to it; the last one switches following on."""
         last = self.shown_items - 1
         if last < 0:
             return
         index = max(0, min(index, last))
-        inside = self.summary_at(index)
-        if inside is not None and index not in (inside.first, last):
-            # Somebody looks for this very turn.
+        summary = self.summary_at(index)
+        if summary is not None and index not in (summary.first, last):
+            # This very turn was asked for: show it instead of the summary.
             self.summaries = []
-        self.stick_to_end = index == last or (inside is not None and inside.last == last)
+        self.stick_to_end = index == last or (summary is not None and summary.last == last)
         self.cursor = index
         if self.stick_to_end:
             self._settle(None)
@@ -312,7 +294,7 @@ class TranscriptView(LineView):
         self.refresh()
 
     def next_interesting(self, direction: int = 1) -> bool:
-        """Selects the next (or previous) turn with an event of interest; whether there is one."""
+        """Selects the next (or previous) turn with an event of interest; False if there is none."""
         wanted = int(INTERESTING)
         index = self.cursor + direction
         while 0 <= index < self.shown_items:
@@ -325,7 +307,7 @@ class TranscriptView(LineView):
         return False
 
     def page(self, direction: int) -> None:
-        """Scrolls by a page; the selection comes along."""
+        """Scrolls by a page, and moves the selection along."""
         if not self.shown_items:
             return
         self.scroll_lines(direction * max(1, self.view_height - 2))
@@ -343,48 +325,39 @@ class TranscriptView(LineView):
                 self.cursor = self.shown_items - 1
 
     def watch_cursor(self, old: int, new: int) -> None:
-        """Tells who listens."""
         self.refresh()
         if new >= 0 and new != old:
             self.post_message(self.TurnSelected(self, new))
 
-    def stuck(self, value: bool) -> None:
-        """Scrolled to the end or away from it."""
+    def stick_changed(self, value: bool) -> None:
         if value and self.shown_items:
             self.cursor = self.shown_items - 1
 
     def action_scroll_up(self) -> None:
-        """The turn before."""
         self.move(-1)
 
     def action_scroll_down(self) -> None:
-        """The turn after."""
         self.move(1)
 
     def action_scroll_home(self) -> None:
-        """The first turn."""
         self.go_to(0)
 
     def action_scroll_end(self) -> None:
-        """The last turn; follows from there."""
         self.go_to(self.shown_items - 1)
 
     def action_page_up(self) -> None:
-        """A page up."""
         self.page(-1)
 
     def action_page_down(self) -> None:
-        """A page down."""
         self.page(1)
 
     def action_open_turn(self) -> None:
-        """Says that the selected turn is to be opened."""
         if self.cursor >= 0:
             self.post_message(self.TurnOpened(self, self.cursor))
 
     def on_click(self, event: events.Click) -> None:
         """Selects the turn under the mouse; a double click opens it."""
-        # Otherwise a double click would select the text of the whole transcript.
+        # Otherwise a double click selects the text of the whole transcript.
         event.prevent_default()
         line = round(self.scroll_y) + event.y
         if not self.shown_items or line >= self.line_count:
@@ -397,10 +370,10 @@ class TranscriptView(LineView):
 
     # --- searching
 
-    def search(self, wanted: Wanted | None, highlight: re.Pattern[str] | None = None) -> None:
-        """Looks for turns in slices, lights matches up; None and "" end it.
+    def search(self, wanted: Query | None, highlight: re.Pattern[str] | None = None) -> None:
+        """Searches turns in slices and highlights matches; None or "" ends the search.
 
-        `highlight` is what is lit in the text where `wanted` is no text itself.
+        `highlight` is the pattern to highlight if `wanted` is not a text itself.
         """
         if self._search_timer is not None:
             self._search_timer.stop()
@@ -408,27 +381,27 @@ class TranscriptView(LineView):
         self._search = TurnSearch(wanted, highlight) if wanted else None
         self._generation += 1
         self.refresh()
-        self._search_on()
+        self._continue_search()
 
     @property
     def search_count(self) -> int:
-        """Turns found so far."""
+        """The number of matches so far."""
         return 0 if self._search is None else len(self._search.matches)
 
     @property
     def search_position(self) -> int | None:
-        """Which of the matches is selected, from 1."""
+        """The number of the selected match, from 1; None if the selection is not one."""
         return None if self._search is None else self._search.ordinal(self.cursor)
 
     def next_match(self, direction: int = 1) -> bool:
-        """Selects the next (or previous) match, round the end; whether there is one."""
-        found = None if self._search is None else self._search.next(self.cursor, direction)
-        if found is None or found >= self.shown_items:
+        """Selects the next (or previous) match, wrapping around; False if there is none."""
+        index = None if self._search is None else self._search.next(self.cursor, direction)
+        if index is None or index >= self.shown_items:
             return False
-        self.go_to(found)
+        self.go_to(index)
         return True
 
-    def _search_on(self) -> None:
+    def _continue_search(self) -> None:
         self._search_timer = None
         search = self._search
         if search is None or not self.is_mounted:
@@ -436,54 +409,49 @@ class TranscriptView(LineView):
         done = search.step(self._transcript.turns, self.shown_items, 0.006)
         self.post_message(self.SearchProgress(len(search.matches), done))
         if not done:
-            self._search_timer = call_once(self, 0.001, self._search_on)
+            self._search_timer = call_once(self, 0.001, self._continue_search)
 
     # --- the clipboard
 
     def copy_text(self, index: int | None = None) -> str:
-        """The stored text of a turn (of the selected one), exact."""
+        """The exact stored text of a turn, by default the selected one."""
         index = self.cursor if index is None else index
         return self.turn_at(index).text if 0 <= index < self.shown_items else ""
 
     def copy_transcript(self) -> str:
-        """The whole transcript as plain text: turns, what happened to them, sessions."""
+        """The whole transcript as plain text: turns, badges, sessions."""
         return "".join(
             plain_turn(self.turn_at(index), self._frame(index)) for index in range(self.shown_items)
         )
 
     def all_text(self) -> str:
-        """What "select all" copies."""
         return self.copy_transcript()
 
-    # --- for the base
+    # --- LineView
 
     def restyle(self) -> None:
-        """Draws everything again in the palette that is set now."""
         self._cache.clear()
         self.refresh()
 
     def rewrap(self) -> None:
-        """The width, the height or the mode has changed."""
         self._make_geometry()
 
     def needs_rewrap(self) -> bool:
-        """Room is left between turns only where there is room."""
-        return (self._geometry.gap > 0) != (self.view_height >= _ROOMY)
+        """Gaps between turns depend on the view's height."""
+        return (self._geometry.gap > 0) != (self.view_height >= _GAP_FROM)
 
     def anchor_item(self) -> int | None:
-        """The selected turn stays where it is."""
         return self.cursor if self.cursor >= 0 else None
 
     def _measure_later(self) -> None:
-        # Other texts than the shown ones are in the file: they are measured when they are seen.
+        # Raw and diff texts are in the file: they are measured when they become visible.
         if self._mode == "shown" or self.text_of is None:
             super()._measure_later()
 
     def measure(self, item: int) -> int:
-        """The height of a turn with its frame."""
-        inside = self.summary_at(item)
-        if inside is not None:
-            return self._block(inside).height if item == inside.first else 0
+        summary = self.summary_at(item)
+        if summary is not None:
+            return self._block(summary).height if item == summary.first else 0
         turn = self.turn_at(item)
         if turn.status == OPEN or self._mode != "shown" or turn.flags & _TOOL:
             return self._lines(item).height
@@ -491,28 +459,27 @@ class TranscriptView(LineView):
         return measure_turn(turn, self._geometry) + self._frame(item).height + rows
 
     def measure_some(self, first: int, last: int) -> Sequence[int]:
-        """The heights of neighbours."""
         geometry, with_frame = self._geometry, self._frames.by_turn
         turns = self._transcript.turns[first:last]
-        found = [measure_turn(turn, geometry) for turn in turns]
+        heights = [measure_turn(turn, geometry) for turn in turns]
         for index, turn in enumerate(turns, first):
             if self._summaries and self.summary_at(index) is not None:
-                found[index - first] = self.measure(index)
+                heights[index - first] = self.measure(index)
                 continue
-            known = turn.flags & _TOOL and self.knows is not None and self.knows(turn)
+            known = turn.flags & _TOOL and self.has_detail is not None and self.has_detail(turn)
             if known or index in with_frame or turn.status == OPEN or index == self._limit:
-                found[index - first] = self.measure(index)
+                heights[index - first] = self.measure(index)
             elif index in self._noted:
-                found[index - first] += 1
-        return found
+                heights[index - first] += 1
+        return heights
 
     def row(self, item: int, row: int) -> Strip:
-        """One line of a turn, with the selection's mark."""
-        inside = self.summary_at(item)
-        if inside is not None:
+        """One line of a turn, with the selection mark."""
+        summary = self.summary_at(item)
+        if summary is not None:
             mark = Segment("▌", self.palette.style("accent"))
-            block = self._block(inside)
-            own = item == self.cursor and block.own(row)
+            block = self._block(summary)
+            own = item == self.cursor and block.is_own(row)
             return Strip([mark if own else Segment(" "), *strip_of(block.spans(row), self.palette)])
         strip = self._lines(item).strip(row)
         frame = self._frame(item)
@@ -523,12 +490,11 @@ class TranscriptView(LineView):
         return Strip([Segment(" "), *strip])
 
     def row_style(self, item: int, row: int) -> Style | None:
-        """The light of the selected turn, of the one that is held."""
         if item != self.cursor:
             return None
         summary = self.summary_at(item)
         if summary is not None:
-            own = self._block(summary).own(row)
+            own = self._block(summary).is_own(row)
             return self.palette.background("selection") if own else None
         frame = self._frame(item)
         inside = self.heights[item] - len(frame.after) - self._geometry.gap
@@ -537,14 +503,13 @@ class TranscriptView(LineView):
         return None
 
     def copy_row(self, item: int, row: int) -> CopyRow:
-        """One line for the clipboard."""
-        inside = self.summary_at(item)
-        if inside is not None:
-            return CopyRow(" " + plain(self._block(inside).spans(row)), 1)
+        summary = self.summary_at(item)
+        if summary is not None:
+            return CopyRow(" " + plain(self._block(summary).spans(row)), 1)
         return self._lines(item).copy_row(row)
 
     def empty_row(self, y: int) -> Strip:
-        """The message of an empty transcript, below the sessions that have begun."""
+        """The message of an empty transcript, below sessions that have started."""
         if self.shown_items or not self._width:
             return Strip.blank(self._width)
         frame = self._frames.by_turn.get(-1)
@@ -571,15 +536,15 @@ class TranscriptView(LineView):
             content = None
             if self._mode != "shown" and self.text_of is not None:
                 content = self.text_of(turn, self._mode)
-            extra = self.extra_of(turn) if self.extra_of is not None else None
+            extra = self.extras_of(turn) if self.extras_of is not None else None
             search: re.Pattern[str] | None = self._search.highlight if self._search else None
             lines.update(turn, self._frame(item), extra, content, search)
             lines.key = key
         return lines
 
     def _block(self, summary: Summary) -> SummaryLines:
-        found = self._blocks.get(summary.first)
-        if found is None or found.geometry is not self._geometry:
+        block = self._blocks.get(summary.first)
+        if block is None or block.geometry is not self._geometry:
             frame = Frame(
                 self._frame(summary.first).before,
                 [
@@ -588,9 +553,9 @@ class TranscriptView(LineView):
                     for end in self._frame(i).after
                 ],
             )
-            found = SummaryLines(summary, self._geometry, frame)
-            self._blocks[summary.first] = found
-        return found
+            block = SummaryLines(summary, self._geometry, frame)
+            self._blocks[summary.first] = block
+        return block
 
     def _frame(self, item: int) -> Frame:
         frame = self._frames.by_turn.get(item, _NO_FRAME)
@@ -599,12 +564,12 @@ class TranscriptView(LineView):
         return frame
 
     def _make_geometry(self) -> None:
-        gap = 1 if self.view_height >= _ROOMY else 0
+        gap = 1 if self.view_height >= _GAP_FROM else 0
         self._geometry = Geometry(self._width or 80, len(str(self._largest)), gap)
 
     def _count_digits(self) -> None:
         turns = self._transcript.turns
         if len(turns) > self._counted:
-            fresh = max(turn.number for turn in turns[self._counted :])
-            self._largest = max(self._largest, fresh)
+            largest = max(turn.number for turn in turns[self._counted :])
+            self._largest = max(self._largest, largest)
             self._counted = len(turns)

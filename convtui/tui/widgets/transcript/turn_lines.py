@@ -1,4 +1,4 @@
-"""The lines of one turn in the transcript: header, text, badges, session rows."""
+"""The lines of one turn in the transcript: header, text, rows, badges, session rows."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _MAX_MARKS = 200
 CURSOR = "▌"
 
 Content = str | Sequence[Span]
-"""What a turn says: text, or pieces of it with roles."""
+"""A turn's text, or its pieces with roles."""
 
 
 class Geometry:
-    """Where the columns are. `gap` is the number of empty lines after a turn."""
+    """The layout of columns. `gap` is the number of empty lines after a turn."""
 
     __slots__ = (
         "badge_counts",
@@ -64,7 +64,7 @@ class Geometry:
 
 
 def badge_rows(turn: Turn, extra: TurnExtras | None, geometry: Geometry) -> list[list[Span]]:
-    """The rows of badges. Details never make more rows than the summary alone would."""
+    """The rows of badges; details never add rows, except for turns with tool calls."""
     plain = pack(badges(turn, short=geometry.short), geometry.text_width)
     if extra is None:
         return plain
@@ -73,21 +73,21 @@ def badge_rows(turn: Turn, extra: TurnExtras | None, geometry: Geometry) -> list
     return rich if len(rich) == len(plain) or extra.uses else plain
 
 
-_WORDED = int(Flag.HELD | Flag.WOULD_END | Flag.EMPTY | Flag.DECISION | Flag.HUMAN)
+_VARIABLE = int(Flag.HELD | Flag.WOULD_END | Flag.EMPTY | Flag.DECISION | Flag.HUMAN)
 
 
 def measure_turn(turn: Turn, geometry: Geometry) -> int:
-    """The height of a turn's lines as shown, without its frame."""
+    """The height of a turn as shown, without its frame."""
     text = turn.text
     if turn.interim:
         text = "".join(piece for piece, _ in with_interim(turn, text))
     height = count_capped(text, geometry.text_width) if text else 1
-    # Plain integers: the operators of IntFlag are some twenty times slower.
+    # Plain integers: IntFlag's operators are some twenty times slower.
     flags = int(turn.flags)
     if flags & ROWS or turn.status == "ended":
         height += own_row_count(turn, short=geometry.short)
     if flags & BADGES:
-        if flags & _WORDED:
+        if flags & _VARIABLE:
             height += len(badge_rows(turn, None, geometry))
         else:
             key = (flags, turn.signals, turn.codes)
@@ -99,7 +99,7 @@ def measure_turn(turn: Turn, geometry: Geometry) -> int:
 
 
 class TurnLines:
-    """One turn wrapped and, line by line when asked for, drawn."""
+    """One turn, wrapped at once and drawn line by line on demand."""
 
     def __init__(self, geometry: Geometry, palette: Palette) -> None:
         self.geometry = geometry
@@ -125,7 +125,7 @@ class TurnLines:
         content: Content | None,
         search: re.Pattern[str] | None,
     ) -> None:
-        """Takes in what the turn is now. Of a growing text only the tail is wrapped again."""
+        """Applies the turn's current state. Only the tail of a growing text is wrapped again."""
         geometry = self.geometry
         streaming = turn.status == OPEN
         if content is None and turn.interim:
@@ -145,11 +145,11 @@ class TurnLines:
         if not text:
             early = turn.stage in ("request", "response")
             what = "reply" if early else "ending" if turn.stage == "terminate" else turn.stage
-            yours = turn.flags & Flag.HUMAN and turn.flags & Flag.HELD and early
-            waits = f"waits for {'your words' if yours else f'the {what}'} {CURSOR}"
-            if turn.flags & Flag.HELD and turn.stage == "response" and not yours:
-                waits = "(nothing said yet)"  # the reply is there, or the call has failed
-            self._placeholder = (waits if streaming else "(nothing)", "muted")
+            my_turn = turn.flags & Flag.HUMAN and turn.flags & Flag.HELD and early
+            label = f"waiting for {'your text' if my_turn else f'the {what}'} {CURSOR}"
+            if turn.flags & Flag.HELD and turn.stage == "response" and not my_turn:
+                label = "(no text yet)"  # the reply has arrived, or the call has failed
+            self._placeholder = (label if streaming else "(nothing)", "muted")
         marks = [(*wrapped.span(start, end), role) for start, end, role in roles]
         marks += _signal_marks(wrapped, turn, extra)
         if search is not None:
@@ -188,14 +188,14 @@ class TurnLines:
         )
 
     def strip(self, row: int) -> Strip:
-        """One line, without the first cell, which is the selection's."""
-        found = self._strips.get(row)
-        if found is None:
-            found = self._strips[row] = strip_of(self._spans(row), self.palette)
-        return found
+        """One line, without the first cell, which belongs to the selection."""
+        strip = self._strips.get(row)
+        if strip is None:
+            strip = self._strips[row] = strip_of(self._spans(row), self.palette)
+        return strip
 
     def copy_row(self, row: int) -> CopyRow:
-        """One line for the clipboard; the indent counts the selection's cell."""
+        """One line for the clipboard; its indent includes the selection's cell."""
         text = " " + "".join(piece for piece, _ in self._spans(row))
         number = row - len(self._frame.before) - self.geometry.stacked
         wrapped = self._wrapped
@@ -227,7 +227,7 @@ class TurnLines:
         row -= lines
         if self._hidden:
             if row == 0:
-                more = f"… {self._hidden:,} more characters: the inspector has them"
+                more = f"… {self._hidden:,} more characters in the inspector"
                 return [(pad, "text"), *fit([(more, "muted")], self.geometry.text_width)]
             row -= 1
         if row < len(self._tail):
@@ -270,7 +270,7 @@ class TurnLines:
 
 
 def with_interim(turn: Turn, text: str) -> list[Span]:
-    """What a turn says, after what was written beside its tool calls."""
+    """A turn's text, after the text that was written beside tool calls."""
     pieces: list[Span] = []
     for part in turn.interim:
         pieces += [
@@ -299,7 +299,7 @@ def _text_role(turn: Turn) -> str:
     if turn.flags & grey or turn.status == "ended":
         return "muted"
     if turn.flags & Flag.HUMAN and turn.status == OPEN:
-        # A draft: nobody has said it.
+        # A draft that was not sent.
         return "muted"
     return "text"
 
@@ -307,7 +307,7 @@ def _text_role(turn: Turn) -> str:
 def _signal_marks(
     wrapped: Wrapped, turn: Turn, extra: TurnExtras | None
 ) -> list[tuple[int, int, str]]:
-    """Where the signals stand: the recorded spans in the raw reply, else where their names are."""
+    """The spans of the signals: as recorded for the raw reply, else where their names occur."""
     if not turn.flags & Flag.SIGNAL:
         return []
     if extra is not None and extra.raw is not None and extra.raw.startswith(wrapped.source):
@@ -315,9 +315,9 @@ def _signal_marks(
     names = [re.escape(name) for name in turn.signals if name]
     if not names:
         return []
-    found: list[tuple[int, int, str]] = []
+    marks: list[tuple[int, int, str]] = []
     for match in re.finditer("|".join(names), wrapped.source, re.IGNORECASE):
-        found.append((*wrapped.span(*match.span()), "mark:signal"))
-        if len(found) >= _MAX_MARKS:
+        marks.append((*wrapped.span(*match.span()), "mark:signal"))
+        if len(marks) >= _MAX_MARKS:
             break
-    return found
+    return marks

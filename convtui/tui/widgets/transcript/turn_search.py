@@ -1,4 +1,4 @@
-"""Finds the turns that match, a slice at a time."""
+"""Searches turns in slices."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from collections.abc import Callable, Sequence
 from convtui.text.boundary import visible
 from convtui.transcript.fold import Turn
 
-Wanted = str | re.Pattern[str] | Callable[[Turn], bool]
-"""A text (found whatever its case), a pattern, or what says yes to a turn."""
+Query = str | re.Pattern[str] | Callable[[Turn], bool]
+"""A text (matched case-insensitively), a pattern, or a predicate."""
 
 
 class TurnSearch:
     """The matches of one search, as turn indexes in order."""
 
-    def __init__(self, wanted: Wanted, highlight: re.Pattern[str] | None = None) -> None:
+    def __init__(self, query: Query, highlight: re.Pattern[str] | None = None) -> None:
         self.highlight: re.Pattern[str] | None = highlight
-        """What to light up in the text; None when the turns were chosen otherwise."""
+        """The pattern to highlight in the text, if any."""
         self.matches: array[int] = array("l")
         self.position = 0
-        """Turns looked at so far."""
+        """The number of turns searched so far."""
         self._test: Callable[[Turn], object]
-        if isinstance(wanted, str):
-            self.highlight = re.compile(re.escape(visible(wanted, lines=False)), re.IGNORECASE)
-            needle = wanted.lower()
+        if isinstance(query, str):
+            self.highlight = re.compile(re.escape(visible(query, lines=False)), re.IGNORECASE)
+            needle = query.lower()
             self._test = lambda turn: needle in turn.text.lower()
-        elif isinstance(wanted, re.Pattern):
-            self.highlight = wanted
-            search = wanted.search
+        elif isinstance(query, re.Pattern):
+            self.highlight = query
+            search = query.search
             self._test = lambda turn: search(turn.text)
         else:
-            self._test = wanted
+            self._test = query
 
     def step(self, turns: Sequence[Turn], end: int, seconds: float) -> bool:
-        """Looks on for about `seconds`; whether everything was looked at."""
+        """Searches for about `seconds`; True once every turn has been searched."""
         deadline = time.perf_counter() + seconds
         test, matches = self._test, self.matches
         while self.position < end:
@@ -50,31 +50,31 @@ class TurnSearch:
                 break
         return self.position >= end
 
-    def again(self, turn: Turn, index: int) -> None:
-        """Looks at a changed turn again."""
+    def retest(self, turn: Turn, index: int) -> None:
+        """Tests a changed turn again."""
         if index >= self.position:
             return
-        place = bisect_left(self.matches, index)
-        known = place < len(self.matches) and self.matches[place] == index
-        found = bool(self._test(turn))
-        if found and not known:
+        position = bisect_left(self.matches, index)
+        was_match = position < len(self.matches) and self.matches[position] == index
+        is_match = bool(self._test(turn))
+        if is_match and not was_match:
             insort(self.matches, index)
-        elif known and not found:
-            self.matches.pop(place)
+        elif was_match and not is_match:
+            self.matches.pop(position)
 
     def next(self, index: int, direction: int) -> int | None:
-        """The nearest match after (or before) a turn, round the end; None without any."""
+        """The nearest match after (or before) a turn, wrapping around; None without matches."""
         if not self.matches:
             return None
         if direction >= 0:
-            place = bisect_right(self.matches, index)
+            position = bisect_right(self.matches, index)
         else:
-            place = bisect_left(self.matches, index) - 1
-        return self.matches[place % len(self.matches)]
+            position = bisect_left(self.matches, index) - 1
+        return self.matches[position % len(self.matches)]
 
     def ordinal(self, index: int) -> int | None:
-        """Which match a turn is, from 1; None when it is none."""
-        place = bisect_left(self.matches, index)
-        if place < len(self.matches) and self.matches[place] == index:
-            return place + 1
+        """The number of a matching turn among the matches, from 1; None for other turns."""
+        position = bisect_left(self.matches, index)
+        if position < len(self.matches) and self.matches[position] == index:
+            return position + 1
         return None

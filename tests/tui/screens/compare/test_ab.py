@@ -9,10 +9,11 @@ from textual.widgets import Input
 
 from convtui.actions.registry import Keymap
 from convtui.analysis.compare.ab import compare_arms
+from convtui.analysis.compare.ab_report import ab_report
 from convtui.analysis.profile.profile import RunProfile, profile_run
 from convtui.log.reader import open_log
 from convtui.tui.app import ConvtuiApp
-from convtui.tui.documents.ab import result
+from convtui.tui.documents.report import report_document
 from convtui.tui.screens.compare.ab import ArmList, ArmsScreen
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.screens.dialogs.questions import Ask
@@ -40,6 +41,10 @@ def profiled(path: Path) -> RunProfile:
         return profile_run(log)
 
 
+def result(warm: list[RunProfile], cold: list[RunProfile], width: int = 80) -> str:
+    return str(report_document(ab_report(compare_arms(warm, cold)), width))
+
+
 def doc(app: ConvtuiApp) -> str:
     return str(app.screen.query_one(TextPane).doc)
 
@@ -48,9 +53,10 @@ def test_the_result_has_its_verdict_first_and_fits(runs: Path) -> None:
     warm = [profiled(runs / f"warm{n}.jsonl") for n in range(3)]
     cold = [profiled(runs / f"cold{n}.jsonl") for n in range(3)]
     for width in (80, 54):
-        lines = str(result(compare_arms(warm, cold), width)).splitlines()
+        lines = result(warm, cold, width).splitlines()
         assert lines[0].startswith("A warm has 55.0 points fewer errors")
-        assert lines[1] == "improvement (cold minus warm)  +55.0 points"
+        interval = "95 % +32.4 to +70.9 points"
+        assert lines[1] == f"improvement (cold minus warm)  +55.0 points, {interval}"
         table = lines[lines.index("") + 1 :]
         table = table[: table.index("")]
         assert max(map(len, table)) <= width
@@ -58,8 +64,8 @@ def test_the_result_has_its_verdict_first_and_fits(runs: Path) -> None:
         full = "5.0 % (3 of 60)" in rate and "60.0 % (36 of 60)" in rate
         assert full == (width == 80), rate
         assert "provider latency, p50" in "\n".join(table)
-    assert str(result(compare_arms(warm[:1], warm[1:2]), 80)).startswith("= a tie: ")
-    assert str(result(compare_arms(warm[:1], cold[:1]), 80)).startswith("? no verdict: ")
+    assert result(warm[:1], warm[1:2]).startswith("= a tie: ")
+    assert result(warm[:1], cold[:1]).startswith("? no verdict: ")
 
 
 async def test_arms_are_chosen_by_hand_and_by_filter(runs: Path, tmp_path: Path) -> None:

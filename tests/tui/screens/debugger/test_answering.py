@@ -43,7 +43,7 @@ class Held(LiveApp):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, OPENING, SCENARIO)
 
-    def said(self, part: str) -> str:
+    def shown(self, part: str) -> str:
         return str(self.screen.hold_bar.query_one(f"#hold-{part}", Static).render())
 
     async def tools(self, pilot: Any, drafts: list[dict[str, Any]], **more: Any) -> None:
@@ -74,10 +74,10 @@ async def test_enter_approves_all_calls(held: Held) -> None:
     async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         await held.tools(pilot, THREE)
-        calls = held.said("calls")
+        calls = held.shown("calls")
         assert calls == "1 pay(amount: 5)\n2 pay(amount: 7)\n3 look()"
-        assert "enter approve all 3" in held.said("choices")
-        assert "deny one or all" in held.said("choices")
+        assert "enter approve all 3" in held.shown("choices")
+        assert "deny one or all" in held.shown("choices")
         await pilot.press("enter")
         assert held.last == ("release", {"choice": "go", "edits": {}})
 
@@ -93,15 +93,15 @@ async def test_the_calls_are_in_the_transcript_while_they_wait(
         await until(
             pilot,
             lambda: (
-                "waits for you"
+                "waiting for you"
                 in "\n".join(view.render_line(y).text for y in range(view.content_size.height))
             ),
         )
-        assert "run all 3" in held.said("choices"), "nobody's approval is asked for in a step"
-        assert held.said("calls").count("\n") == (2 if size[1] == 36 else 1)
+        assert "run all 3" in held.shown("choices"), "nobody's approval is asked for in a step"
+        assert held.shown("calls").count("\n") == (2 if size[1] == 36 else 1)
         detail = "round 1 of 64: pay, look may not run without approval"
         await held.tools(pilot, THREE, hold=9, detail=detail)
-        await until(pilot, lambda: held.said("reason").endswith("approval: round 1 of 64"))
+        await until(pilot, lambda: held.shown("reason").endswith("approval: round 1 of 64"))
 
 
 async def test_one_call_is_edited_as_json(held: Held) -> None:
@@ -144,7 +144,7 @@ async def test_of_several_calls_one_is_chosen_for_editing(held: Held) -> None:
         assert labels == ["1 pay(amount: 5)", "2 pay(amount: 7)", "3 look()", "all of them"]
         await pilot.press("down", "enter")
         dialog = await held.opened(pilot, Edit)
-        assert "the other 2 calls as made" in str(dialog.query_one(Static).render())
+        assert "the other 2 calls unchanged" in str(dialog.query_one(Static).render())
         dialog.query_one(SafeTextArea).text = '{"amount": 6}'
         await pilot.press("ctrl+s")
         await until(pilot, lambda: held.handle.orders)
@@ -214,7 +214,7 @@ async def test_approval_is_switched_on_and_off(held: Held) -> None:
         await pilot.press("H")
         await until(pilot, lambda: held.handle.orders)
         assert held.last == ("approve_tools", {"on": True})
-        await until(pilot, lambda: "Every tool call waits" in held.notices())
+        await until(pilot, lambda: "Every tool call now waits" in held.notices())
         held.handle.approve_tools = True
         held.handle.notify()
         await until(pilot, lambda: "tools wait for approval" in held.screen.parts.status.notes())
@@ -237,7 +237,7 @@ async def test_a_budget_is_raised_to_a_number(held: Held) -> None:
     async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
         await held.budget(pilot)
-        assert "enter raise the budget" in held.said("choices")
+        assert "enter raise the budget" in held.shown("choices")
         await pilot.press("enter")
         dialog = await held.opened(pilot, Ask)
         box, hint = dialog.query_one(Input), dialog.query_one(Static)
@@ -267,12 +267,12 @@ async def test_over_budget_it_can_go_on_or_end(held: Held, key: str, choice: str
 async def test_what_a_call_may_use_is_read_before_it_is_made(held: Held) -> None:
     async with held.app.run_test(size=(120, 26)) as pilot:
         await held.begin(pilot)
-        words = "about 104 tokens, price unknown for this call"
+        usage = "about 104 tokens, price unknown for this call"
         held.handle.held(("go", "go on"), ("edit", "edit"), stage="request", side="provider",
                          drafts=[{"field": "messages", "label": "m", "text": "user: hi"},
-                                 {"field": "estimate", "label": "e", "text": words}])  # fmt: skip
+                                 {"field": "estimate", "label": "e", "text": usage}])  # fmt: skip
         await until(pilot, lambda: held.screen.hold_bar.display)
-        assert held.said("estimate") == words
+        assert held.shown("estimate") == usage
         assert [field for field, _, _ in hold_answers.drafts_of(held.handle.hold or {})] == [
             "messages"
         ]

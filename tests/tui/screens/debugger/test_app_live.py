@@ -208,7 +208,7 @@ async def test_killing_takes_two_presses_and_enter_goes_on(live: Live) -> None:
         await pilot.press("K")
         assert not live.handle.killed
         await pilot.press("K")
-        await until(pilot, lambda: live.footer()[0] == "go on from the log")
+        await until(pilot, lambda: live.footer()[0] == "continue from the log")
         await pilot.press("enter")
         await until(pilot, lambda: live.run.handle is cast(EngineHandle, live.next))
         assert live.continued[-1].kind == "restart"
@@ -357,7 +357,7 @@ async def test_cancelling_a_blocked_call_says_what_works(live: Live) -> None:
         await live.begin(pilot)
         live.handle.silent_for = 3.0
         await pilot.press("x")
-        await until(pilot, lambda: any("only K" in n.message for n in live.app._notifications))
+        await until(pilot, lambda: any("K kills it" in n.message for n in live.app._notifications))
         assert not live.handle.orders
 
 
@@ -385,39 +385,39 @@ async def test_a_change_of_the_providers_code_is_announced(live: Live, tmp_path:
     file.write_text("import helpers\n")
     other.write_text("\n")
     live.handle.transcript.header["provider"] = {"modules": [str(other)]}
-    told: list[str] = []
+    notices: list[str] = []
     async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         assert live.run.provider_files == [file, other]
-        live.app.notify = lambda message, **more: told.append(str(message))  # type: ignore[method-assign]
+        live.app.notify = lambda message, **more: notices.append(str(message))  # type: ignore[method-assign]
 
         def saved() -> bool:
             # Saved until it is seen: the watch begins a moment after the engine is up.
-            if not told:
+            if not notices:
                 other.write_text(other.read_text() + "#\n")
-            return bool(told)
+            return bool(notices)
 
         await until(pilot, saved)
-    assert told[0] == "helpers.py changed: R reloads it."
+    assert notices[0] == "helpers.py changed: R reloads it."
 
 
 async def test_an_edit_is_taken_back_with_a_key(live: Live) -> None:
     undo = ("undo", "undo the edit of the raw reply")
-    told: list[str] = []
+    notices: list[str] = []
     async with live.app.run_test(size=(120, 26)) as pilot:
         await live.begin(pilot)
         live.handle.held(*CHOICES, drafts=DRAFTS)
         await until(pilot, lambda: live.screen.hold_bar.display)
-        live.app.notify = lambda message, **more: told.append(str(message))  # type: ignore[method-assign]
+        live.app.notify = lambda message, **more: notices.append(str(message))  # type: ignore[method-assign]
         await pilot.press("u")
-        await until(pilot, lambda: any("nothing to undo" in line for line in told))
+        await until(pilot, lambda: any("Nothing to undo" in line for line in notices))
         live.handle.held(*CHOICES, undo, drafts=DRAFTS)
         choices = live.screen.hold_bar.query_one("#hold-choices", Static)
         await until(pilot, lambda: "4 or u" in str(choices.content))
         await pilot.press("u")
         await until(pilot, lambda: live.handle.orders[-1][0] == "release")
         assert live.handle.orders[-1][1]["choice"] == "undo"
-        await until(pilot, lambda: told[-1] == "Undone: the edit of the raw reply.")
+        await until(pilot, lambda: notices[-1] == "Undone: the edit of the raw reply.")
         live.handle.held(*CHOICES, drafts=DRAFTS)
         live.screen.perform("hold.ask_again_with")
         await until(pilot, lambda: isinstance(live.app.screen, Ask))

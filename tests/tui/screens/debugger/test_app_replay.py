@@ -119,7 +119,7 @@ async def test_help_lists_the_keys_of_this_state(app: ConvtuiApp) -> None:
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         text = str(app.screen.query_one(Static).content)
-        assert "Play the recording" in text
+        assert "Play or pause the recording" in text
         assert "Kill the engine" not in text
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
@@ -129,7 +129,7 @@ async def test_the_palette_has_what_works_here(app: ConvtuiApp) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: shown(app).view.cursor == 6)
         titles = [command.title for command in app.get_system_commands(app.screen)]
-        assert any("Play the recording" in title for title in titles)
+        assert any("Play or pause the recording" in title for title in titles)
         assert not any("Kill" in title for title in titles)
 
 
@@ -152,6 +152,21 @@ async def test_copying(app: ConvtuiApp) -> None:
         assert app.clipboard == "Thanks, that is all I needed."
         await pilot.press("Y")
         assert "Holyhead" in app.clipboard
+        await pilot.press("P")
+        await until(pilot, lambda: "litellm.completion" in app.clipboard)
+        await pilot.press("U")
+        await until(pilot, lambda: app.clipboard.startswith("curl"))
+
+
+async def test_a_turn_without_a_model_call_has_no_snippet(tmp_path: Path) -> None:
+    records = [record for record in refund() if not record["type"].startswith("llm.")]
+    log = write_log(tmp_path / "a.jsonl", records)
+    app = ConvtuiApp(lambda app: entry.recording(app, log))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: shown(app).view.cursor == 6)
+        await pilot.press("P")
+        await until(pilot, lambda: any("called no model" in n.message for n in app._notifications))
+        assert app.clipboard == ""
 
 
 async def test_q_leaves_a_recording_without_asking(app: ConvtuiApp) -> None:

@@ -23,13 +23,18 @@ from convtui.protocol import ContinueFrom, StartSpec
 from convtui.tui.app import ConvtuiApp, recording
 from convtui.tui.screens.compare.screen import CompareScreen
 from convtui.tui.screens.debugger.screen import DebuggerScreen
-from convtui.tui.screens.dialogs.branch_tree import BranchesScreen, changed, row, state_of
+from convtui.tui.screens.dialogs.branch_tree import (
+    BranchesScreen,
+    branch_changes,
+    branch_row,
+    state_of,
+)
 from convtui.tui.screens.dialogs.notes import NotesScreen
 from convtui.tui.screens.dialogs.questions import Choose
 from convtui.tui.sources.run import LiveRun
 from convtui.tui.sources.source import LiveSource
 from tests.tui.harness.fake_handle import FakeHandle
-from tests.tui.harness.family import SCENARIO, branch, family, root, said
+from tests.tui.harness.family import SCENARIO, branch, committed_turns, family, root
 from tests.tui.harness.sample import header, until, write_log
 
 SESSION = [
@@ -64,9 +69,9 @@ async def opened(pilot: Pilot[Any], app: ConvtuiApp, count: int) -> BranchesScre
 def test_the_family_of_a_log_is_the_same_from_every_member(tmp_path: Path) -> None:
     members = family(tmp_path)
     for path in members:
-        found = family_of(path)
-        assert found is not None
-        assert [branch.run.path for _, branch in guides([found])] == list(members)
+        root = family_of(path)
+        assert root is not None
+        assert [branch.run.path for _, branch in guides([root])] == list(members)
     assert family_of(tmp_path / "none.jsonl") is None
 
 
@@ -79,20 +84,20 @@ def test_a_family_may_lie_in_several_folders(tmp_path: Path) -> None:
         tmp_path / "new" / "b.jsonl", first, "root-run", run="b", kind="fork", at=2,
         texts=("Hm.",),
     )  # fmt: skip
-    found = family_of(second)
-    assert found is not None
-    assert [each.run.path for _, each in guides([found])] == [first, second]
+    family = family_of(second)
+    assert family is not None
+    assert [node.run.path for _, node in guides([family])] == [first, second]
 
 
 def test_what_is_different_in_a_branch(tmp_path: Path) -> None:
     first, second, third = family(tmp_path)
     assert setting_changes(first, second) == []
     assert setting_changes(second, third) == ["other limits"]
-    assert changed(first, second) == "from turn 1:2, provider: text on"
-    assert changed(second, third) == (
-        "other limits; it goes on after its parent's last turn, from 1:4 on"
+    assert branch_changes(first, second) == "from turn 1:2, provider: text on"
+    assert branch_changes(second, third) == (
+        "other limits; continues after its parent's last turn, from 1:4 on"
     )
-    assert changed(first, tmp_path / "gone.jsonl").startswith("cannot be told: ")
+    assert branch_changes(first, tmp_path / "gone.jsonl").startswith("unknown: ")
 
 
 @pytest.mark.parametrize(
@@ -108,8 +113,8 @@ def test_what_is_different_in_a_branch(tmp_path: Path) -> None:
         ({"damaged": "empty"}, "! damaged"),
     ],
 )
-def test_how_a_branch_stands_is_said_in_words(run: dict[str, Any], words: str) -> None:
-    assert state_of(RunSummary("a.jsonl", **run))[0] == words
+def test_how_a_branch_stands_is_said_in_words(run: dict[str, Any], text: str) -> None:
+    assert state_of(RunSummary("a.jsonl", **run))[0] == text
 
 
 def test_hostile_names_cannot_draw(tmp_path: Path) -> None:
@@ -118,9 +123,9 @@ def test_hostile_names_cannot_draw(tmp_path: Path) -> None:
         tmp_path / "b.jsonl", first, "root-run", run="\x1b[31m", kind="[bold]\x1b]0;x\x07", at=2,
         texts=("x",), ended={"kind": "x\x1b", "by": "\x1b", "reason": "[red]\x1b[2J"},
     )  # fmt: skip
-    found = family_of(path)
-    assert found is not None
-    shown = "".join(str(row(guide, each)) for guide, each in guides([found]))
+    family = family_of(path)
+    assert family is not None
+    shown = "".join(str(branch_row(guide, node)) for guide, node in guides([family]))
     assert "\x1b" not in shown and "[bold]" in shown
 
 
@@ -144,7 +149,7 @@ async def test_a_recording_lists_looks_and_compares(size: tuple[int, int], tmp_p
         for widget in screen.query("OptionList, #branch-about"):
             assert widget.region.height > 0 and widget.region.bottom <= size[1]
         await pilot.press("enter")
-        assert "This is the one that is open" in text(screen, "#branch-note")
+        assert "This branch is already open" in text(screen, "#branch-note")
         await pilot.press("j", "enter")
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
         await until(pilot, lambda: len(app.screen_stack) == 2)
@@ -170,8 +175,8 @@ async def test_without_branches_it_says_how_one_is_made(tmp_path: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, DebuggerScreen))
         screen = await opened(pilot, app, 1)
         note = text(screen, "#branch-note")
-        assert note.startswith("No branches yet. `convtui debug --resume LOG` goes on with this")
-        assert "f goes on after the selected turn in a new branch, w before it" in note
+        assert note.startswith("No branches yet. `convtui debug --resume LOG` continues this one")
+        assert "f continues after the selected turn in a new branch, w before it" in note
         assert text(screen, "#branch-about").splitlines()[0] == "the root"
 
 
@@ -184,7 +189,7 @@ class Live:
             header(id="live-run", scenario=SCENARIO, created_at="2026-03-02T10:00:00+00:00",
                    change={"kind": "fork", "session": 1, "turn": 2},
                    parents=[{"id": "root-run", "file": str(self.first), "seq": 3}]),
-            *SESSION, *said("Hi.", "Good morning."),
+            *SESSION, *committed_turns("Hi.", "Good morning."),
         ]  # fmt: skip
         self.start = start
         path = write_log(folder / "d.jsonl", start, closed=False)
@@ -223,7 +228,7 @@ class Live:
         return self.run.handle is cast(EngineHandle, self.next)
 
     @property
-    def told(self) -> str:
+    def notices(self) -> str:
         return " ".join(note.message for note in self.app._notifications)
 
     async def begin(self, pilot: Pilot[Any]) -> BranchesScreen:
@@ -233,17 +238,17 @@ class Live:
         return await opened(pilot, self.app, 4)
 
     async def select(self, pilot: Pilot[Any], screen: BranchesScreen, path: Path) -> None:
-        places = [each.run.path for _, each in screen.rows]
-        screen.query_one(OptionList).highlighted = places.index(path)
+        paths = [node.run.path for _, node in screen.rows]
+        screen.query_one(OptionList).highlighted = paths.index(path)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(self.app.screen, Choose))
 
 
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[Live]:
-    found = Live(tmp_path)
-    yield found
-    found.lock.release()
+    live_app = Live(tmp_path)
+    yield live_app
+    live_app.lock.release()
 
 
 async def test_a_live_conversation_switches_to_a_branch(live: Live) -> None:
@@ -254,7 +259,7 @@ async def test_a_live_conversation_switches_to_a_branch(live: Live) -> None:
         ]
         await live.select(pilot, screen, live.third)
         question = live.app.screen
-        assert "the one that is open is closed and stays" in str(question.query_one(Static).content)
+        assert "the open one is closed and kept" in str(question.query_one(Static).content)
         await pilot.press("enter")
         await until(pilot, lambda: live.moved)
         ((spec, parent),) = live.continued
@@ -274,7 +279,7 @@ async def test_a_switch_that_fails_leaves_everything_as_it_was(live: Live) -> No
         screen = await live.begin(pilot)
         await live.select(pilot, screen, live.first)
         await pilot.press("enter")
-        await until(pilot, lambda: "the provider cannot be set up" in live.told)
+        await until(pilot, lambda: "the provider cannot be set up" in live.notices)
         assert not live.moved
         assert live.run.spec.scenario == SCENARIO
 
@@ -323,7 +328,7 @@ async def test_a_branch_cannot_bring_code_of_its_own(live: Live, tmp_path: Path)
         screen = await opened(pilot, live.app, 5)
         await live.select(pilot, screen, other)
         await pilot.press("enter")
-        await until(pilot, lambda: "This branch has another provider" in live.told)
+        await until(pilot, lambda: "This branch has another provider" in live.notices)
         assert not live.continued
         assert summarise(other).provider == "my_provider.py:Bot"
 

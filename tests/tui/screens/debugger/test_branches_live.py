@@ -59,9 +59,9 @@ async def test_what_is_left_is_closed_and_what_goes_on_is_a_child(
             assert state_of(summarise(fork))[0] == "left for another branch"
             assert summarise(fork).reason == f"continued as {run.handle.log_id}"
             assert root.read_bytes() == before
-            found = family_of(root)
-            assert found is not None
-            lines = [(each.depth, each.origin()) for _, each in guides([found])]
+            family = family_of(root)
+            assert family is not None
+            lines = [(node.depth, node.origin()) for _, node in guides([family])]
             assert lines == [(0, ""), (1, "fork at 1:3"), (1, "continued at 1:4")]
             assert [turn.address for turn in run.handle.transcript.turns][:3] == [
                 "1:1",

@@ -69,8 +69,8 @@ def test_usage_that_is_no_number_counts_as_unknown(usage: Any) -> None:
 
 
 def test_what_nobody_named_is_unknown() -> None:
-    found = current_limits(story(), {"budget": BUDGET})
-    assert [each.used for each in found] == [None] * 4
+    limits = current_limits(story(), {"budget": BUDGET})
+    assert [limit.used for limit in limits] == [None] * 4
     assert current_limits(story(), {"budget": "no"}) == [] == current_limits(story(), {})
 
 
@@ -78,12 +78,12 @@ def test_a_limit_that_was_raised_here_or_before_is_the_one_in_force() -> None:
     before = [{"scope": "persona", "what": "tokens", "limit": 400}]
     transcript = story(budget=before)
     transcript.apply({"type": "budget.raised", "scope": "conversation", "what": "cost", "limit": 2})
-    found = {(each.scope, each.what): each.limit for each in current_limits(
+    limits = {(limit.scope, limit.what): limit.limit for limit in current_limits(
         transcript, {"budget": BUDGET}
     )}  # fmt: skip
-    assert found["persona", "tokens"] == 400
-    assert found["conversation", "cost"] == 2
-    assert found["conversation", "tokens"] == 1000
+    assert limits["persona", "tokens"] == 400
+    assert limits["conversation", "cost"] == 2
+    assert limits["conversation", "tokens"] == 1000
 
 
 def test_which_limit_is_held_for() -> None:
@@ -132,24 +132,24 @@ def test_the_figures_of_a_child_begin_with_what_its_parents_used() -> None:
     figures = status.figures(transcript, scenario={"budget": BUDGET})
     assert (figures.tokens, figures.max_tokens) == (1200, 1000)
     assert (figures.cost, figures.max_cost) == (0.3, 0.5)
-    assert [(each.side, each.what) for each in figures.sides] == [
+    assert [(side.side, side.what) for side in figures.sides] == [
         ("provider", "cost"), ("persona", "tokens"),
     ]  # fmt: skip
 
 
 def test_the_usage_tab_tells_expected_own_and_inherited_apart() -> None:
-    told = Story()
-    told.begin()
-    told.reply("Hello.")
-    request = next(r for r in told.records if r["type"] == "llm.request")
+    builder = Story()
+    builder.begin()
+    builder.reply("Hello.")
+    request = next(r for r in builder.records if r["type"] == "llm.request")
     request["estimate"] = {"prompt_tokens": 100}
-    found = told.transcript.turns[0]
+    turn = builder.transcript.turns[0]
     context = Context(
-        totals=told.transcript.totals,
+        totals=builder.transcript.totals,
         inherited={"responder": {"prompt_tokens": 7, "cost": 0.25}},
         limits=current_limits(story({"prompt_tokens": 2000}), {"budget": BUDGET}),
     )
-    text = str(build("Usage", told.detail(found), found, context))
+    text = str(build("Usage", builder.detail(turn), turn, context))
     assert f"call {request['seq']}, provider  expected -> used" in text
     assert "prompt         100 tok -> 120 tok" in text
     assert "completion     unknown -> 88 tok" in text
@@ -157,8 +157,11 @@ def test_the_usage_tab_tells_expected_own_and_inherited_apart() -> None:
     assert "tokens            ! 4,000 of 1,000 tok, used up" in text
     assert "provider cost     unknown of $0.200" in text
     assert "provider, so far" in text
-    assert "responder, in this log\nhas used nothing in it" in text
-    assert "responder, inherited  from before\nprompt         7 tok\ncompletion     unknown" in text
+    assert "responder, in this log\nno usage" in text
+    assert (
+        "responder, inherited  before this log\nprompt         7 tok\ncompletion     unknown"
+        in text
+    )
 
 
 # --- lineage
@@ -186,8 +189,8 @@ def family(folder: Path, **change: Any) -> tuple[Path, Path]:
         ({"change": {"kind": "reload"}}, "reload of 1f3a"),
     ],
 )
-def test_where_a_log_comes_from_in_words(head: dict[str, Any], words: str) -> None:
-    assert origin_of({"parents": [{"id": "1f3a99", "file": "/x/a.jsonl"}], **head}) == words
+def test_where_a_log_comes_from_in_words(head: dict[str, Any], text: str) -> None:
+    assert origin_of({"parents": [{"id": "1f3a99", "file": "/x/a.jsonl"}], **head}) == text
     assert origin_of(head) == ""
 
 
@@ -197,8 +200,8 @@ def test_what_became_of_the_parent(tmp_path: Path) -> None:
     source.reader.advance()
     head = source.transcript.header
     source.close()
-    found = look_for_parent(head, child)
-    assert found is not None and (found.state, found.path) == ("found", parent)
+    unmoved = look_for_parent(head, child)
+    assert unmoved is not None and (unmoved.state, unmoved.path) == ("found", parent)
     (tmp_path / "other").mkdir()
     elsewhere = child.rename(tmp_path / "other" / "child.jsonl")
     moved_to = parent.rename(tmp_path / "other" / "parent.jsonl")

@@ -80,9 +80,9 @@ async def test_a_summary_is_waited_for_and_one_that_fails_changes_nothing(
         assert handle.state is EngineState.HELD and handle.hold == hold
         (tmp_path / "summary.txt").write_text("They said one and two.")
         child = await asyncio.wait_for(continue_live(handle, spec, compress(handle)), WITHIN)
-        (found,) = summaries_of(child.transcript)
-        assert found.text == "They said one and two."
-        assert (found.first, found.last) == (0, 3)
+        (summary,) = summaries_of(child.transcript)
+        assert summary.text == "They said one and two."
+        assert (summary.first, summary.last) == (0, 3)
         assert handle.over, "the parent is closed once the branch has its summary"
         await reached(child, lambda: child.hold is not None)
         assert child.hold is not None and child.hold["turn"] == 5

@@ -210,7 +210,7 @@ async def test_nothing_was_summarised(compressed: Compressed) -> None:
         await compressed.begin(pilot)
         assert not compressed.screen.enabled("context.view")
         compressed.screen.perform("context.view")
-        await until(pilot, lambda: "Nothing was summarised" in compressed.notices())
+        await until(pilot, lambda: "Nothing has been summarised" in compressed.notices())
 
 
 def folded(*records: dict[str, Any]) -> Transcript:
@@ -236,8 +236,8 @@ def test_a_branch_that_summarises_says_so() -> None:
     handle = FakeHandle()
     handle.state = EngineState.PAUSING
     handle.tell(*CHILD)
-    told = status.live_status(cast(EngineHandle, handle))
-    assert (told.state, told.detail) == ("running", "summarising the history")
+    shown = status.live_status(cast(EngineHandle, handle))
+    assert (shown.state, shown.detail) == ("running", "summarising the history")
     handle.tell(COMPRESSED)
     assert status.live_status(cast(EngineHandle, handle)).state == "pausing"
 

@@ -70,7 +70,7 @@ def test_badges_say_in_words_what_was_noticed_and_corrected() -> None:
     away = TurnExtras(correction=TurnNote(flags={"role": False}))
     assert badges(flagged, away) == [("no role inversion", "human")]
     more = TurnExtras(correction=TurnNote(flags={"leak": True}))
-    assert [words for words, _ in badges(flagged, more)] == [
+    assert [text for text, _ in badges(flagged, more)] == [
         "role inversion",
         "reasoning leak by hand",
     ]
@@ -84,8 +84,8 @@ def rows(screen: DebuggerScreen) -> str:
 
 def test_every_flag_of_the_heuristics_has_a_glyph_and_a_word() -> None:
     for name, flag in CORRECTABLE.items():
-        said = turn(1, "persona", "Hello", flags=[{"flag": name, "rule": "r"}])
-        flagged = fold(conversation(session(1, "a", [said]))).turns[0]
+        records = turn(1, "persona", "Hello", flags=[{"flag": name, "rule": "r"}])
+        flagged = fold(conversation(session(1, "a", [records]))).turns[0]
         assert int(flagged.flags) == int(flag)
         assert glyph(flagged) == ("!", "warning")
         assert badges(flagged) == [(FLAG_WORDS[name], "warning")]
@@ -115,17 +115,17 @@ async def test_a_flag_and_the_fault_are_corrected_by_hand(app: ConvtuiApp, log: 
         def inspected() -> str:
             return screen.inspector.copy_text()
 
-        await until(pilot, lambda: "whose fault: simulator, rule role-inversion" in inspected())
+        await until(pilot, lambda: "fault: simulator, rule role-inversion" in inspected())
         assert "role inversion (offers-help): How can I help you" in inspected()
         await choose(pilot, app, "role:false")
         await until(pilot, lambda: "role inversion taken away by hand" in inspected())
-        assert "whose fault" not in inspected()
+        assert "fault: " not in inspected()
         assert Notes(log).on(1, 2) == TurnNote(flags={"role": False})
         await choose(pilot, app, "fault:provider")
-        await until(pilot, lambda: "whose fault: provider, rule by-hand" in inspected())
+        await until(pilot, lambda: "fault: provider, rule by-hand" in inspected())
         await choose(pilot, app, "role:true")
         await choose(pilot, app, "fault:")
-        await until(pilot, lambda: "whose fault: simulator, rule role-inversion" in inspected())
+        await until(pilot, lambda: "fault: simulator, rule role-inversion" in inspected())
         assert Notes(log).all() == {}, "back to what the log says is no correction"
 
 

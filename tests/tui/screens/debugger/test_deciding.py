@@ -32,7 +32,7 @@ ANSWER = "Order 17, the 9:40."
 REASON = "the brief does not tell the ferry from the train"
 
 
-def told(number: int) -> list[dict[str, Any]]:
+def decision_records(number: int) -> list[dict[str, Any]]:
     """The records of a turn that a responder decided."""
     at = {"session": 1, "turn": number}
     records = turn(number, "persona", ANSWER)
@@ -50,7 +50,7 @@ OPENING = [
     {"type": "session.started", "session": 1, "session_type": "intake",
      "first_speaker": "provider", "max_turns": 20},
     *turn(1, "provider", "Which order?"),
-    *told(2),
+    *decision_records(2),
 ]  # fmt: skip
 CHOICES = (("go", "go on"), ("reply", "reply by hand"), ("stop", "stop by hand"),
            ("abstain", "abstain by hand"), ("again", "ask again"), ("skip", "skip"))  # fmt: skip
@@ -103,8 +103,8 @@ class Deciding:
         await until(pilot, lambda: self.screen.view.shown_items == 2)
 
     def fold(self) -> Transcript:
-        with open_log(self.log) as found:
-            return found.transcript
+        with open_log(self.log) as log:
+            return log.transcript
 
     async def hold(self, pilot: Any, kind: str = "reply", text: str = ANSWER) -> None:
         self.handle.held(*CHOICES, stage="response", side="persona", drafts=drafts(kind, text))
@@ -251,4 +251,4 @@ async def test_d_opens_the_decision_then_the_responders_conversation(deciding: D
         await pilot.press("d")
         await until(pilot, lambda: "responder's conversation" in screen.inspector.copy_text())
         screen.view.go_to(0)
-        await until(pilot, lambda: "not been asked" in screen.inspector.copy_text())
+        await until(pilot, lambda: "not been called" in screen.inspector.copy_text())

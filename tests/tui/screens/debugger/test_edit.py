@@ -18,10 +18,10 @@ async def test_escape_asks_before_it_drops_what_was_written() -> None:
         await until(pilot, lambda: edit.focused is not None)
         box = edit.query_one(VerticalScroll)
         await pilot.press("N", "o", "escape")
-        await until(pilot, lambda: "esc again drops" in str(box.border_subtitle))
+        await until(pilot, lambda: "esc again discards" in str(box.border_subtitle))
         assert results == [], "nothing written is lost with one press"
         await pilot.press("t", "escape")
-        await until(pilot, lambda: "esc again drops" in str(box.border_subtitle))
+        await until(pilot, lambda: "esc again discards" in str(box.border_subtitle))
         assert results == [], "more was written since: it is asked again"
         await pilot.press("escape")
         await until(pilot, lambda: results)

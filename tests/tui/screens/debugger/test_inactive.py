@@ -8,31 +8,33 @@ from convtui.filters.filter import parse
 from convtui.transcript.fold import INACTIVE, Flag, Turn
 from convtui.tui.drawing.palette import Palette
 from convtui.tui.widgets.inspector.tabs import Context, build
-from convtui.tui.widgets.transcript.marks import extra_of, glyph, own_row_count, own_rows
+from convtui.tui.widgets.transcript.marks import extras_of, glyph, own_row_count, own_rows
 from convtui.tui.widgets.transcript.session_rows import Frame
 from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines, measure_turn
 from tests.tui.harness.sources import Story
 
 
 def story(reason: str = "rewound") -> tuple[Story, Turn]:
-    told = Story()
-    told.begin()
-    told.number = 1
-    told.on("turn.started", speaker="provider")
-    told.on("llm.response", side="provider", raw="I look.", reasoning="where is it?")
-    told.on("llm.response", side="provider", round=2, raw="It is gone.", reasoning="nowhere")
-    told.on("turn.inactive", speaker="provider", text="It is gone.", reason=reason)
-    return told, told.transcript.turns[0]
+    builder = Story()
+    builder.begin()
+    builder.number = 1
+    builder.on("turn.started", speaker="provider")
+    builder.on("llm.response", side="provider", raw="I look.", reasoning="where is it?")
+    builder.on("llm.response", side="provider", round=2, raw="It is gone.", reasoning="nowhere")
+    builder.on("turn.inactive", speaker="provider", text="It is gone.", reason=reason)
+    return builder, builder.transcript.turns[0]
 
 
 def test_an_inactive_turn_has_a_sign_and_a_word() -> None:
-    told, turn = story()
+    builder, turn = story()
     assert (turn.status, turn.text) == (INACTIVE, "It is gone.")
     assert not turn.flags & (Flag.DISCARDED | Flag.ERROR)
     assert glyph(turn) == ("o", "muted")
     assert own_rows(turn) == [[("inactive (rewound)", "muted bold")]]
-    asked = {name: parse(name).on_turn(turn, told.transcript) for name in ("~inactive", "~discard")}
-    assert asked == {"~inactive": True, "~discard": False}
+    answers = {
+        name: parse(name).on_turn(turn, builder.transcript) for name in ("~inactive", "~discard")
+    }
+    assert answers == {"~inactive": True, "~discard": False}
     _, strange = story("\x1b[31m")
     assert own_rows(strange) == [[("inactive (␛[31m)", "muted bold")]]
     _, unknown = story("")
@@ -41,21 +43,21 @@ def test_an_inactive_turn_has_a_sign_and_a_word() -> None:
 
 @pytest.mark.parametrize("width", [30, 44, 60, 100])
 def test_it_is_drawn_grey_and_as_high_as_it_is_measured(width: int) -> None:
-    told, turn = story()
+    builder, turn = story()
     geometry = Geometry(width, 2, 1)
     lines = TurnLines(geometry, Palette())
-    lines.update(turn, Frame(), extra_of(told.detail(turn)), None, None)
+    lines.update(turn, Frame(), extras_of(builder.detail(turn)), None, None)
     assert lines.height == measure_turn(turn, geometry)
     assert own_row_count(turn, short=geometry.short) == 1
     drawn = [lines.strip(row) for row in range(lines.height)]
-    said = next(s for strip in drawn for s in strip if "It is gone." in s.text)
+    segment = next(s for strip in drawn for s in strip if "It is gone." in s.text)
     word = next(s for strip in drawn for s in strip if "inactive" in s.text)
-    assert said.style is not None and word.style is not None
-    assert said.style.color == word.style.color
+    assert segment.style is not None and word.style is not None
+    assert segment.style.color == word.style.color
 
 
 def test_every_round_of_a_reply_without_requests_is_told() -> None:
-    told, turn = story()
-    text = str(build("Raw", told.detail(turn), turn, Context()))
+    builder, turn = story()
+    text = str(build("Raw", builder.detail(turn), turn, Context()))
     places = [text.index(part) for part in ("where is it?", "I look.", "nowhere", "It is gone.")]
     assert places == sorted(places)

@@ -42,8 +42,8 @@ async def test_a_fault_is_chosen_shown_until_it_fires_and_taken_back(tmp_path: P
         live.handle.armed = {"provider": {"fault": "429", "left": 1}}
         assert live.screen.parts.faults.status() == ["next provider call: 429"]
         assert "next provider call: 429" in live.screen.parts.status.notes()
-        offered = await choose(pilot, "(take it back)")
-        assert offered == [*FAULTS, "(take it back)"]
+        offered = await choose(pilot, "(disarm)")
+        assert offered == [*FAULTS, "(disarm)"]
         await until(pilot, lambda: len(live.handle.orders) > 1)
         assert live.handle.orders[-1] == ("inject", {"side": "provider", "fault": None})
         live.handle.armed = {}
@@ -58,8 +58,8 @@ async def test_a_refusal_is_told(tmp_path: Path) -> None:
         live.handle.refuse = "the conversation is over"
         await choose(pilot, "slow")
         await until(pilot, lambda: bool(live.app._notifications))
-        told = [notice.message for notice in live.app._notifications]
-        assert told == ["No fault was put in: the conversation is over."]
+        notices = [notice.message for notice in live.app._notifications]
+        assert notices == ["No fault injected: the conversation is over."]
 
 
 async def test_what_is_armed_goes_along_into_the_next_engine(tmp_path: Path) -> None:

@@ -79,17 +79,17 @@ async def search(pilot: Pilot[Any], app: ConvtuiApp, expression: str) -> None:
 
 def test_a_row_has_glyph_and_word() -> None:
     both = TurnNote(mark=True, note="asks\ntwice \x1b[1m")
-    said = fold(conversation(session(1, "a", [turn(1, "persona", "Hello")]))).turns[0]
-    (row,) = note_rows(both, said)
-    assert "".join(words for words, _ in row) == "◆ marked · ¶ note: asks twice ␛[1m"
+    noted_turn = fold(conversation(session(1, "a", [turn(1, "persona", "Hello")]))).turns[0]
+    (row,) = note_rows(both, noted_turn)
+    assert "".join(text for text, _ in row) == "◆ marked · ¶ note: asks twice ␛[1m"
     assert note_sign(both) == ("◆", "human")
     assert note_sign(TurnNote(note="x")) == ("¶", "human")
-    assert note_rows(TurnNote(flags={"role": False}, fault="harness"), said) == []
+    assert note_rows(TurnNote(flags={"role": False}, fault="harness"), noted_turn) == []
     added = TurnNote(flags={"role": True, "leak": False})
-    assert note_rows(added, said) == [[("role inversion by hand", "warning")]]
+    assert note_rows(added, noted_turn) == [[("role inversion by hand", "warning")]]
     assert note_sign(added) == ("!", "warning")
-    said.flags = Flag.LEAK
-    assert note_rows(added, said) == [], "its badges tell it"
+    noted_turn.flags = Flag.LEAK
+    assert note_rows(added, noted_turn) == [], "its badges tell it"
     assert note_sign(None) is None
 
 
@@ -175,7 +175,7 @@ async def test_what_cannot_be_kept_is_told(app: ConvtuiApp, log: Path) -> None:
     async with app.run_test(size=(120, 26)) as pilot:
         screen = await at(pilot, app, 1)
         await pilot.press("m")
-        await until(pilot, lambda: any("Not kept" in n.message for n in app._notifications))
+        await until(pilot, lambda: any("Not saved" in n.message for n in app._notifications))
         note = screen.parts.notes.on(screen.transcript.turns[0])
         assert note is not None
         assert not note.mark
@@ -209,14 +209,16 @@ async def test_which_match_it_is_is_seen_at_every_size(
         search_ = screen.view._search
         assert search_ is not None
         assert search_.highlight is not None
-        lit = screen.app.palette.style("mark:accent")  # type: ignore[attr-defined]
-        found = [
+        highlight = screen.app.palette.style("mark:accent")  # type: ignore[attr-defined]
+        highlighted = [
             segment.text
             for strip in screen._compositor.render_strips()
             for segment in strip
-            if segment.style is not None and segment.style.bgcolor == lit.bgcolor
+            if segment.style is not None and segment.style.bgcolor == highlight.bgcolor
         ]
-        assert {"ferry", "blue ferry"} <= set(found), "all matches in sight, not the selected alone"
+        assert {"ferry", "blue ferry"} <= set(highlighted), (
+            "all matches in sight, not the selected alone"
+        )
 
 
 async def test_the_next_event_is_one_by_hand_too(app: ConvtuiApp, log: Path) -> None:
@@ -231,7 +233,7 @@ async def test_the_next_event_is_one_by_hand_too(app: ConvtuiApp, log: Path) -> 
         await pilot.press("right_square_bracket")
         await until(pilot, lambda: screen.view.cursor == 1)
         await pilot.press("right_square_bracket")
-        await until(pilot, lambda: any("No further" in n.message for n in app._notifications))
+        await until(pilot, lambda: any("No later" in n.message for n in app._notifications))
         assert screen.view.cursor == 1, "what was taken away by hand is no event"
 
 

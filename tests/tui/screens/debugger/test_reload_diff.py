@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from convtui.analysis.rehook.preview import Asked, Made, Preview
 from convtui.errors import EngineError
 from convtui.tui.drawing.palette import Palette
-from convtui.tui.screens.debugger.reload_diff import ReloadedScreen
+from convtui.tui.screens.debugger.reload_diff import ReloadDiff
 from convtui.tui.widgets.text_pane import TextPane
 from tests.tui.harness.sample import until
 
@@ -39,7 +39,7 @@ class Shown(App[None]):
                 raise asked
             return asked
 
-        self.pane = ReloadedScreen("turn 1:2", see=see, ask=ask, palette=Palette())
+        self.pane = ReloadDiff("turn 1:2", run_preview=see, ask_again=ask, palette=Palette())
 
     def on_mount(self) -> None:
         self.push_screen(self.pane)
@@ -68,18 +68,18 @@ async def test_old_and_new_and_asked_again(size: tuple[int, int]) -> None:
     preview = Preview("good [end] day", OLD, NEW, None, ["signals", "text", "discard", "ending"])
     async with shown(preview, NEWLY, size) as (app, pilot):
         await until(pilot, lambda: "OLD" in app.text("old"))
-        assert app.pane.said == "Changed: signals, the text, the discard, the ending."
+        assert app.pane.summary == "Changed: signals, the text, the discard, the ending."
         old = app.text("old")
         new = app.text("new") if size[0] >= 100 else old
-        for said in ("! signals  [END] at 5-10", "! discard  dropped", "! ending   discarded",
+        for text in ("! signals  [END] at 5-10", "! discard  dropped", "! ending   discarded",
                      "good [-[end] -]day"):  # fmt: skip
-            assert said in old
-        for said in ("! signals  none", "! discard  kept", "! ending   goes on", "good day",
+            assert text in old
+        for text in ("! signals  none", "! discard  kept", "! ending   continues", "good day",
                      "raw reply"):  # fmt: skip
-            assert said in new
+            assert text in new
         assert app.asked_for == 0, "no model is asked unasked"
         await pilot.press("a")
-        await until(pilot, lambda: app.pane.asked is not None)
+        await until(pilot, lambda: app.pane.new_reply is not None)
         await until(pilot, lambda: "ASKED AGAIN" in app.text("asked") + app.text("old"))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is not app.pane)
@@ -88,7 +88,7 @@ async def test_old_and_new_and_asked_again(size: tuple[int, int]) -> None:
 async def test_nothing_changed_is_said_and_what_had_not_run() -> None:
     held = Made(END, "good [end] day", None, None, False)
     async with shown(Preview("good [end] day", held, OLD), EngineError("no key")) as (app, pilot):
-        assert app.pane.said == "Nothing changed: the new code makes the same of this reply."
+        assert app.pane.summary == "Nothing changed: the new code treats this reply the same."
         await until(pilot, lambda: "(had not run)" in app.text("old"))
         await pilot.press("a")
         await until(pilot, lambda: app.pane.ask_problem == "no key")
@@ -98,7 +98,7 @@ async def test_a_hook_that_fails_now_and_code_that_cannot_be_looked_at() -> None
     error = {"type": "HookError", "message": "it broke", "frames": ["bot.py:3 in post: x"]}
     async with shown(Preview("x", OLD, None, error, ["error"]), NEWLY) as (app, pilot):
         await until(pilot, lambda: "bot.py:3 in post: x" in app.text("new"))
-        assert app.pane.said == "Changed: a hook fails now."
+        assert app.pane.summary == "Changed: a hook now fails."
     async with shown(EngineError("hangs\nbot.py:9"), NEWLY) as (app, pilot):
         await until(pilot, lambda: "bot.py:9" in app.text("old"))
-        assert app.pane.said == "The new code cannot be looked at: hangs"
+        assert app.pane.summary == "The new code cannot be tried: hangs"

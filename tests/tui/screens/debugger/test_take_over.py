@@ -47,7 +47,7 @@ async def test_a_draft_fills_the_input_and_is_sent_as_it_is(taken: Taken) -> Non
         await until(pilot, lambda: "draft" in taken.footer())
         await pilot.press("ctrl+g")
         assert taken.last == ("release", {"choice": "draft", "edits": {}})
-        await until(pilot, lambda: taken.title == "the user's draft is being made")
+        await until(pilot, lambda: taken.title == "drafting for the user")
         # What is typed meanwhile is text; the keys of a call in flight are behind Escape.
         assert taken.box.has_focus
         assert str(taken.box.border_subtitle) == "esc, then x, cancels it"
@@ -76,8 +76,8 @@ async def test_the_keys_in_the_footer_can_be_clicked(taken: Taken) -> None:
         await taken.turn(pilot)
         taken.box.text = "Hello again"
         bar.post_message(KeyBar.Chosen("take_over.send"))
-        said = ("release", {"choice": "say", "edits": {"text": "Hello again"}})
-        await until(pilot, lambda: taken.last == said)
+        order = ("release", {"choice": "say", "edits": {"text": "Hello again"}})
+        await until(pilot, lambda: taken.last == order)
         bar.post_message(KeyBar.Chosen("take_over.leave"))
         await until(pilot, lambda: not taken.box.has_focus)
 
@@ -89,7 +89,7 @@ async def test_what_was_typed_before_the_draft_comes_back(taken: Taken) -> None:
         await pilot.press(*"mine", "ctrl+g")
         await taken.turn(pilot, "Its draft.", draft=True)
         assert taken.box.text == "Its draft."
-        assert "up key" in taken.notices()
+        assert "press up" in taken.notices()
         await pilot.press("up")
         assert taken.box.text == "mine"
         await pilot.press("down")
@@ -119,7 +119,7 @@ async def test_a_draft_that_ends_it_says_so(taken: Taken) -> None:
         assert taken.box.text == "hm"
         assert "The simulator would stop here" in taken.notices()
         assert "would stop here" in str(taken.box.placeholder)
-        assert "Enter lets it" in str(taken.box.placeholder)
+        assert "Enter accepts it" in str(taken.box.placeholder)
         taken.box.text = ""
         await pilot.press("enter")
         await until(pilot, lambda: taken.last[1].get("choice") == "simulate")
@@ -146,7 +146,7 @@ async def test_a_draft_is_for_the_one_whose_turn_it_is(taken: Taken) -> None:
         await taken.turn(pilot, choices=SAYS[:1])
         assert "draft" not in taken.footer()
         await pilot.press("ctrl+g")
-        await until(pilot, lambda: "Nobody else speaks" in taken.notices())
+        await until(pilot, lambda: "nothing else speaks" in taken.notices())
         assert not taken.handle.orders
 
 
@@ -233,7 +233,7 @@ async def test_where_no_editor_can_be_opened_it_says_so(
         await taken.begin(pilot)
         await taken.turn(pilot)
         await pilot.press(*"hi", "ctrl+o")
-        await until(pilot, lambda: "cannot be given to an editor" in taken.notices())
+        await until(pilot, lambda: "cannot run an editor" in taken.notices())
         assert taken.box.text == "hi"
         monkeypatch.delenv("EDITOR")
         monkeypatch.delenv("VISUAL", raising=False)

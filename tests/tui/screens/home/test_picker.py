@@ -71,10 +71,10 @@ async def ready(app: ConvtuiApp, pilot: Any) -> None:
 
 
 def test_personas_say_where_they_come_from(folder: Path) -> None:
-    found = {offer.label for offer in choices.personas(folder, None)}
-    assert "kim.yaml  (scripted, ./personas)" in found
-    assert "bad.yaml  (cannot be read, ./personas)" in found
-    assert any("built in" in label for label in found)
+    labels = {offer.label for offer in choices.personas(folder, None)}
+    assert "kim.yaml  (scripted, ./personas)" in labels
+    assert "bad.yaml  (cannot be read, ./personas)" in labels
+    assert any("built in" in label for label in labels)
     assert "bot.py:Bot" in {offer.spec for offer in choices.providers(folder)}
 
 

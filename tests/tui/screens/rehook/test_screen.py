@@ -10,7 +10,7 @@ import pytest
 from textual.widgets import Input
 
 from convtui.analysis.rehook.rehook_process import Rehooked
-from convtui.analysis.rehook.report import Report
+from convtui.analysis.rehook.report import RehookReport
 from convtui.trust.rules import make_seal
 from convtui.tui.app import ConvtuiApp, recording
 from convtui.tui.documents.rehook_details import details_of
@@ -157,7 +157,7 @@ def test_the_list_has_the_runs_that_changed_in_their_order() -> None:
     }  # fmt: skip
     logs = [Path(f"{name}\x1b.jsonl") for name in "abcd"]
     result = Rehooked(logs, found=[found(0), found(1, change), found(2, end=None), found(3)])
-    items = items_of(Report(result))
+    items = items_of(RehookReport(result))
     assert [(item.log, item.change is not None, item.session) for item in items] == [
         (logs[1], False, 0),
         (logs[1], True, 0),

@@ -33,10 +33,10 @@ def test_damage_is_listed_and_nothing_is_raised(tmp_path: Path) -> None:
     (tmp_path / "deep.jsonl").write_text("[" * 100_000)
     (tmp_path / "folder.jsonl").mkdir()
     (tmp_path / "a.wire.jsonl").write_text("")
-    found = {run.path.name: run for run in list_runs(tmp_path)}
-    assert len(found) == 6
-    assert all(run.state == "damaged" for run in found.values())
-    assert found["empty.jsonl"].damaged == "empty"
+    runs = {run.path.name: run for run in list_runs(tmp_path)}
+    assert len(runs) == 6
+    assert all(run.state == "damaged" for run in runs.values())
+    assert runs["empty.jsonl"].damaged == "empty"
 
 
 def test_a_missing_folder_has_no_runs(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from tests.tui.harness.sample import header, refund, session, turn, until, write
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two runs and a branch of one of them."""
     monkeypatch.setenv("CONVTUI_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("convtui.tui.screens.runs.filter._TYPING", 0.01)
+    monkeypatch.setattr("convtui.tui.screens.runs.filter._DEBOUNCE", 0.01)
     runs = tmp_path / "home" / "data" / "runs"
     runs.mkdir(parents=True)
     write_log(runs / "a.jsonl", refund())
@@ -48,7 +48,7 @@ def app_of(folder: Path, tmp_path: Path) -> ConvtuiApp:
     return ConvtuiApp(lambda app: RunsScreen(Keymap(), folder), state_file=tmp_path / "state.json")
 
 
-def said(app: ConvtuiApp, name: str) -> str:
+def shown_text(app: ConvtuiApp, name: str) -> str:
     widget = app.screen.query_one(name, Static)
     return str(widget.content) if widget.display else ""
 
@@ -57,23 +57,23 @@ async def test_a_filter_is_asked_counted_and_explained(folder: Path, tmp_path: P
     app = app_of(folder, tmp_path)
     async with app.run_test(size=(120, 36)) as pilot:
         listed = app.screen.query_one(RunList)
-        await until(pilot, lambda: "3 runs" in said(app, "#runs-title"))
+        await until(pilot, lambda: "3 runs" in shown_text(app, "#runs-title"))
         assert sorted(run.id for run in listed.runs) == ["b", "sample"]
         await pilot.press("slash", *"~discard & ~persona zoe")
-        await until(pilot, lambda: "1 of 3 runs" in said(app, "#runs-title"))
+        await until(pilot, lambda: "1 of 3 runs" in shown_text(app, "#runs-title"))
         # The branch was found, and the way to it.
         assert [run.id for run in listed.runs] == ["sample", "c"]
         await pilot.press(*" & ~sgnal", "enter")
-        await until(pilot, lambda: "did you mean '~signal'" in said(app, "#runs-error"))
-        _, text, caret = said(app, "#runs-error").splitlines()
+        await until(pilot, lambda: "did you mean '~signal'" in shown_text(app, "#runs-error"))
+        _, text, caret = shown_text(app, "#runs-error").splitlines()
         assert text[caret.index("^") :] == "~sgnal"
         assert [run.id for run in listed.runs] == ["sample", "c"]
         await pilot.press("escape")
         await until(pilot, lambda: len(listed.runs) == 2)
-        assert not said(app, "#runs-error")
+        assert not shown_text(app, "#runs-error")
         assert app.screen.focused is listed
         await pilot.press("slash", *"nobody")
-        await until(pilot, lambda: "No run matches this filter" in said(app, "#runs-empty"))
+        await until(pilot, lambda: "No run matches this filter" in shown_text(app, "#runs-empty"))
         assert not listed.display
 
 
@@ -90,7 +90,7 @@ async def test_runs_are_ordered_and_tagged(folder: Path, tmp_path: Path) -> None
         options.highlighted = 2
         await pilot.press("enter")
         await until(pilot, lambda: [run.id for run in listed.runs] == ["b", "sample"])
-        assert "begun first first" in str(screen.query_one("#runs-title", Static).content)
+        assert "oldest first" in str(screen.query_one("#runs-title", Static).content)
         listed.highlighted = 1
         await pilot.press("T")
         await until(pilot, lambda: isinstance(app.screen, Ask))
@@ -134,15 +134,15 @@ async def test_a_run_is_deleted_after_a_question_and_put_back(folder: Path, tmp_
 async def test_an_empty_folder_says_what_to_do_and_runs_come_by_themselves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convtui.tui.screens.runs.screen._AGAIN", 0.05)
+    monkeypatch.setattr("convtui.tui.screens.runs.screen._REFRESH", 0.05)
     app = app_of(tmp_path / "runs", tmp_path)
     async with app.run_test(size=(60, 16)) as pilot:
-        await until(pilot, lambda: "`convtui demo`" in said(app, "#runs-empty"))
+        await until(pilot, lambda: "`convtui demo`" in shown_text(app, "#runs-empty"))
         (tmp_path / "runs").mkdir()
         write_log(tmp_path / "runs" / "a.jsonl", refund())
         listed = app.screen.query_one(RunList)
         await until(pilot, lambda: [run.id for run in listed.runs] == ["sample"])
-        assert not said(app, "#runs-empty")
+        assert not shown_text(app, "#runs-empty")
 
 
 class _Listing(App[None]):
@@ -196,7 +196,7 @@ def test_the_preview_tells_what_happened(folder: Path) -> None:
     library = Library(folder)
     (run,) = (run for run in library.runs(turns=True) if run.id == "sample")
     text = str(preview(run, library.turns(run)))
-    for words in (
+    for expected in (
         "maya -> my_provider.py:Bot",
         "a.jsonl",
         "completed by simulator: the script is over",
@@ -209,7 +209,7 @@ def test_the_preview_tells_what_happened(folder: Path) -> None:
         "1:1 persona  Hi, my ferry was cancelled and nobody told me.",
         "turns ...",
     ):
-        assert words in text
+        assert expected in text
     assert "\x1b" not in text
     damaged = RunSummary("/x/bad.jsonl", damaged="empty", modified=datetime.now(UTC).timestamp())
     assert "empty" in str(preview(damaged, None))
@@ -233,7 +233,7 @@ async def test_the_preview_follows_the_selection(folder: Path, tmp_path: Path) -
 async def test_a_paste_into_the_filter_deletes_nothing(folder: Path, tmp_path: Path) -> None:
     app = app_of(folder, tmp_path)
     async with app.run_test(size=(120, 36)) as pilot:
-        await until(pilot, lambda: "3 runs" in said(app, "#runs-title"))
+        await until(pilot, lambda: "3 runs" in shown_text(app, "#runs-title"))
         await pilot.press("slash")
         hands_of(app).burst()
         await pilot.press(*"zoe", "enter", *"d", "enter", "tab", *"T")

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from textual.widgets import Input, Select
 
-from convtui.errors import DataFileError, UsageError
+from convtui.errors import DataFileError, FieldError, UsageError
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.documents.warm import difference, preview
 from convtui.tui.screens import external_editor
 from convtui.tui.screens.home.picker import PickerScreen
-from convtui.tui.screens.warm.form import FieldError, wishes_of
+from convtui.tui.screens.warm.form import wishes_of
 from convtui.tui.screens.warm.screen import WarmScreen
 from convtui.tui.screens.warm.warm_list import TemplateList, entries_of
 from convtui.tui.widgets.text_pane import TextPane
@@ -122,7 +122,7 @@ def test_wishes_are_read_and_refused_by_field() -> None:
     ):  # fmt: skip
         with pytest.raises(FieldError) as caught:
             wishes_of({**WISHES, field: value})
-        assert caught.value.args[0] == field
+        assert caught.value.field == field
 
 
 async def test_one_is_built_marked_compared_and_deleted(store: WarmStore, tmp_path: Path) -> None:

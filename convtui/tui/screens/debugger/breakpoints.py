@@ -1,4 +1,4 @@
-"""Setting a breakpoint at a turn, and listing the breakpoints."""
+"""Sets, clears and lists breakpoints."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.handlers import Handler
 
 
-class BreakKeys:
-    """Breakpoints of a live conversation."""
+class Breakpoints:
+    """The breakpoints of a live conversation."""
 
     def __init__(self, context: DebuggerContext) -> None:
         self._context = context
         self._conversation = context.conversation
 
     def handlers(self) -> Iterator[Handler]:
-        """The actions on breakpoints."""
         yield Handler("break.here", self._toggle_here, self._can_break)
         yield Handler("break.list", self._list, self._can_break)
 
@@ -26,7 +25,7 @@ class BreakKeys:
         return self._conversation.going and self._context.selected() is not None
 
     def status(self) -> list[str]:
-        """How many there are, for the status line."""
+        """The number of enabled breakpoints, for the status line."""
         run = self._conversation.run
         if run is None or not run.breakpoints:
             return []
@@ -34,7 +33,6 @@ class BreakKeys:
         return [f"{count} breakpoint{'s' if count != 1 else ''}"]
 
     def _expression(self, turn: Turn) -> str:
-        """The expression of a breakpoint at a turn."""
         transcript = self._conversation.transcript
         session = transcript.session(turn.session)
         name = session.session_type if session is not None else ""
@@ -44,28 +42,27 @@ class BreakKeys:
         return f"~turn = {turn.number}"
 
     async def _toggle_here(self) -> None:
-        """Sets or clears a breakpoint at the selected turn."""
         run, turn = self._conversation.run, self._context.selected()
         if run is None or turn is None:
-            self._context.notify("Breakpoints are for a live conversation.")
+            self._context.notify("Breakpoints need a live conversation.")
             return
         expression = self._expression(turn)
-        there = next((item for item in run.breakpoints if item.text == expression), None)
+        breakpoint = next((item for item in run.breakpoints if item.text == expression), None)
         try:
-            if there is None:
+            if breakpoint is None:
                 await run.add_breakpoint(expression)
                 self._context.notify(f"Breakpoint set: {expression}")
             else:
-                await run.remove_breakpoint(there)
+                await run.remove_breakpoint(breakpoint)
                 self._context.notify(f"Breakpoint removed: {expression}")
         except CommandRefused as refused:
-            self._context.refused(refused)
+            self._context.show_refusal(refused)
 
     def _list(self) -> None:
         from convtui.tui.screens.dialogs.breakpoints import BreakpointsScreen
 
         run = self._conversation.run
         if run is None:
-            self._context.notify("Breakpoints are for a live conversation.")
+            self._context.notify("Breakpoints need a live conversation.")
         else:
             self._context.open(BreakpointsScreen(run))

@@ -1,12 +1,13 @@
-"""The brief of a responder, and the rules that it has wherever it is written."""
+"""A model that decides after every reply, by a brief whose rules hold wherever it is written."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
-from convtui.scenario.parts import StrictModel
+from convtui.scenario.parts import StrictModel, at_key
+from convtui.scenario.simulators.kind import PersonaKeys, SimulatorKind, given
 
 
 def _instructions(value: object, info: ValidationInfo) -> object:
@@ -56,3 +57,45 @@ class ResponderBrief(StrictModel):
     models without tools. `auto` calls tools, and asks for JSON when the endpoint refuses them."""
 
     _whole = model_validator(mode="before")(whole_brief)
+
+
+class ResponderKeys(PersonaKeys):
+    """The brief, which a responder has to have and no other persona may have."""
+
+    responder: ResponderBrief | None = None
+    """The brief of a responder."""
+
+    @model_validator(mode="after")
+    def _brief_fits(self) -> Self:
+        if self.simulator != "responder":
+            if self.responder is not None:
+                raise at_key(
+                    "responder", f"a brief is for simulator: responder, not {self.simulator}"
+                )
+            return self
+        if self.responder is None:
+            raise at_key("simulator", "a responder needs the key 'responder' with its instructions")
+        if isinstance(self.script, list):
+            raise at_key(
+                "script", "a script and a responder exclude each other; use one or the other"
+            )
+        return self
+
+
+KIND = SimulatorKind(
+    "responder",
+    "convtui.simulators.responder:ResponderSimulator",
+    speaks="a model that decides after every reply: answer, stop or abstain",
+    written="`responder: {...}` and `model:`",
+    without_model="a responder opens with what is written down for it.",
+    keys=ResponderKeys,
+    inert=("responder.instructions", "responder.max_followups", "responder.decide_with"),
+    model_keys=("responder.model", "model"),
+    asks="responder",
+    guess=lambda persona, follow_ups: persona.get("responder") is not None,
+    no_follow_ups=lambda persona: (
+        "responder and follow_up_prompts are mutually exclusive; use one or the other"
+    ),
+    only=given("responder", "object"),
+    needs={**given("responder", "object"), "not": given("script", ["array", "object"])},
+)

@@ -26,7 +26,7 @@ class _Overridden:
     """The envelope fields of the turn that it would have followed."""
 
 
-class Endings:
+class TerminateStage:
     """In the debugger every ending is held, and can be overridden before it is written.
 
     That can be undone until a side is asked again.

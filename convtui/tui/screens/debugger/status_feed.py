@@ -1,4 +1,4 @@
-"""The two status lines of the debugger."""
+"""Updates the two status lines of the debugger."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 
 
 class StatusFeed:
-    """Says what is going on in the line at the top, and how far it has come in the other."""
+    """Shows the state in the top line, and the figures in the bottom line."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class StatusFeed:
         first: Callable[[], list[str]],
         notes: Iterable[Callable[[], list[str]]],
     ) -> None:
-        """`first` says what comes before the figures, `notes` what comes after them."""
+        """`first` gives what comes before the figures, `notes` what comes after them."""
         self._context = context
         self._conversation = context.conversation
         self._view = view
@@ -33,12 +33,11 @@ class StatusFeed:
         self._began: float | None = None
         self._followups: status.Followups | None = None
 
-    def changed_source(self) -> None:
-        """Another source is shown."""
+    def reset(self) -> None:
+        """Starts over with another source."""
         self._began = None
 
     def show(self) -> None:
-        """Brings both lines up to date."""
         conversation = self._conversation
         replay, handle = conversation.replay, conversation.handle
         persona, provider = conversation.sides
@@ -56,7 +55,7 @@ class StatusFeed:
             status.figures(
                 conversation.transcript,
                 scenario=conversation.scenario,
-                followups=self._counted(),
+                followups=self._count_followups(),
                 position=conversation.source.limit,
                 elapsed=self.elapsed(),
                 notes=self.notes(),
@@ -64,8 +63,7 @@ class StatusFeed:
             )
         )
 
-    def _counted(self) -> status.Followups | None:
-        """The follow-ups of the conversation that is shown."""
+    def _count_followups(self) -> status.Followups | None:
         scenario, transcript = self._conversation.scenario, self._conversation.transcript
         if status.responder_of(scenario) is None:
             return None
@@ -75,17 +73,16 @@ class StatusFeed:
         return self._followups
 
     def elapsed(self) -> float | None:
-        """Seconds since a conversation that goes on began."""
+        """Seconds since the start of a conversation that is still running."""
         transcript = self._conversation.transcript
-        going = self._conversation.source.live and not self._conversation.over
-        if not going or not transcript.records:
+        running = self._conversation.source.live and not self._conversation.over
+        if not running or not transcript.records:
             return None
         if self._began is None:
             self._began = time.monotonic() - transcript.last_t
         return time.monotonic() - self._began
 
     def notes(self) -> list[str]:
-        """What else there is to know of what is shown."""
         return [note for notes in (self._view_notes, *self._more_notes) for note in notes()]
 
     def _view_notes(self) -> list[str]:
@@ -99,7 +96,7 @@ class StatusFeed:
 
 
 def damage_notes(conversation: ShownConversation) -> list[str]:
-    """How many damages there are in the log."""
+    """The number of damaged places in the log, if any."""
     replay = conversation.replay
     if replay is None or not replay.findings:
         return []

@@ -1,4 +1,4 @@
-"""What is asked about the whole log that is shown: its profile, its hooks again."""
+"""Opens a profile or a rehook of the whole log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from convtui.tui.screens.handlers import Handler
 
 
 class LogEvaluation:
-    """Hands the log to other screens, a live one as far as it has come."""
+    """Opens other screens on the log; a live log as far as it has been written."""
 
     def __init__(
         self,
@@ -24,7 +24,6 @@ class LogEvaluation:
         self._open_profile = profile
 
     def handlers(self) -> Iterator[Handler]:
-        """The actions on the whole log."""
         yield Handler("rehook.open", self._rehook)
         yield Handler("profile.open", self._profile)
 

@@ -1,4 +1,4 @@
-"""Which turn a reload shows, and how it is put through the new code."""
+"""Selects the turn that a reload shows, and runs it through the new code."""
 
 from __future__ import annotations
 
@@ -16,73 +16,75 @@ if TYPE_CHECKING:
     from convtui.analysis.rehook.preview import Asked, Preview
     from convtui.tui.sources.source import Source
 
-_MOST = 200
-"""Turns that are looked at for the last one of the provider's that has a raw reply."""
+_MAX_TURNS = 200
+"""Turns to search backwards for the provider's last raw reply."""
 
 
 @dataclass(slots=True)
 class ReloadedTurn:
-    """A turn of the provider's with a raw reply, as the log had it before the reload."""
+    """A provider turn with a raw reply, as the log had it before the reload."""
 
-    place: str
-    """Which it is, in words."""
+    title: str
+    """The turn and what is shown of it."""
     records: list[RecordDict]
     """The log's header and the turn's records."""
     session: int
     turn: int
     log: Path
     before: int
-    """The last record before it in `log`."""
+    """Sequence number of the last record before the turn in `log`."""
     verdict: bool | None = None
-    """What `should_discard_response` had said, where that is on no record yet."""
+    """The result of `should_discard_response`, if it is not recorded yet."""
 
-    async def see(self, spec: StartSpec, python: str | None) -> Preview:
-        """Its reply through the new code. Raises `EngineError`."""
+    async def preview(self, spec: StartSpec, python: str | None) -> Preview:
+        """Runs its reply through the new code. Raises `EngineError`."""
         from convtui.analysis.rehook.preview import preview_turn
 
         return await preview_turn(spec, self.records, verdict=self.verdict, python=python)
 
-    async def ask(self, spec: StartSpec, python: str | None) -> Asked:
-        """Another reply, through the new code. Raises `EngineError`."""
-        from convtui.analysis.rehook.preview import ask_again
+    async def ask_again(self, spec: StartSpec, python: str | None) -> Asked:
+        """Gets another reply, through the new code. Raises `EngineError`."""
+        from convtui.analysis.rehook import preview
 
         parent = ContinueFrom(str(self.log), seq=self.before)
-        return await ask_again(spec, parent, session=self.session, turn=self.turn, python=python)
+        return await preview.ask_again(
+            spec, parent, session=self.session, turn=self.turn, python=python
+        )
 
 
 async def reloaded_turn(
     source: Source, transcript: Transcript, hold: RecordDict | None
 ) -> ReloadedTurn | None:
-    """The held turn of the provider's, else its last one; None where it has said nothing."""
-    for turn in reversed(transcript.turns[-_MOST:]):
+    """The provider turn that is held, else its last one; None if it has not replied."""
+    for turn in reversed(transcript.turns[-_MAX_TURNS:]):
         held = turn is transcript.current and hold is not None
         if turn.speaker != "provider" or not (held or turn.status in (COMMITTED, GONE)):
             continue
-        found = await _of(source, transcript, turn, hold if held else None)
-        if found is not None:
-            return found
+        reloaded = await _read(source, transcript, turn, hold if held else None)
+        if reloaded is not None:
+            return reloaded
     return None
 
 
-async def _of(
+async def _read(
     source: Source, transcript: Transcript, turn: Turn, hold: RecordDict | None
 ) -> ReloadedTurn | None:
     try:
         detail = await source.detail(turn)
     except (ConvtuiError, OSError, ValueError):
-        return None  # the transcript says what is wrong with the log
+        return None  # the transcript shows what is wrong with the log
     log = detail.log or source.path
     if log is None or detail.response is None:
         return None
-    where = f"turn {turn.address}"
+    title = f"turn {turn.address}"
     if hold is not None:
-        where += f", held at {visible_line(str(hold.get('stage')), 20)}"
+        title += f", held at {visible_line(str(hold.get('stage')), 20)}"
     elif turn.status == GONE:
-        where += ", the last of the provider's, discarded"
+        title += ", the provider's last, discarded"
     else:
-        where += ", the last of the provider's"
+        title += ", the provider's last"
     return ReloadedTurn(
-        f"{where}: what the old code and the new code make of it",
+        f"{title}: old code and new code",
         [transcript.header, *detail.records],
         turn.session,
         turn.number,
@@ -93,11 +95,11 @@ async def _of(
 
 
 def _verdict(hold: RecordDict | None) -> bool | None:
-    """What a hold says that the hook had said."""
+    """The result of the discard hook as far as a hold knows it."""
     if hold is None:
         return None
     for draft in hold.get("drafts") or ():
         if isinstance(draft, dict) and draft.get("field") == "verdict":
             return draft.get("text") == "drop"
-    # What comes to be committed was not dropped.
+    # A turn at commit was not discarded.
     return False if hold.get("stage") == "commit" else None

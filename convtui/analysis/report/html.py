@@ -1,0 +1,151 @@
+"""A report as one HTML page: tables and plots, nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+from typing import Final
+
+from convtui.analysis.report.plots import figure, in_words, resample
+from convtui.analysis.report.report import (
+    Diff,
+    Listing,
+    Part,
+    Plot,
+    Report,
+    Section,
+    Sentence,
+    Sides,
+    Table,
+)
+from convtui.errors import FileError
+from convtui.secrets.redactor import Redactor
+from convtui.text.boundary import visible_line
+
+_WIDTH: Final = 720
+_HEIGHT: Final = 120
+_MOST: Final = 240
+"""Columns of a plot."""
+_TAGS: Final = {"=": "span", "-": "del", "+": "ins"}
+_STYLE: Final = """
+:root{color-scheme:light dark}
+body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.4rem}h2{font-size:1.05rem;margin-top:2rem}
+table{border-collapse:collapse;width:100%}
+td,th{text-align:left;padding:.15rem .8rem .15rem 0;vertical-align:top}
+th{font-weight:600;border-bottom:1px solid #8888}
+p{margin:.15rem 0}small,figcaption,footer{font-size:.85rem;opacity:.8}
+div{margin-left:1.5rem}
+figure{margin:1rem 0}
+svg{width:100%;height:auto;background:#8881}rect{fill:#3b78c4}
+footer{margin-top:2rem}
+"""
+
+
+def write_html(report: Report, path: Path) -> None:
+    """Writes the page. Raises `FileError` when it cannot be written."""
+    try:
+        path.write_text(Redactor.of_process().text(as_html(report)), encoding="utf-8")
+    except OSError as error:
+        raise FileError(f"{path}: the report cannot be written: {error.strerror}") from error
+
+
+def as_html(report: Report) -> str:
+    """The page; texts of logs are escaped and made visible."""
+    title = _text(report.title)
+    body = [f"<h1>{title}</h1>"]
+    if report.verdict is not None:
+        body.append(f"<p><strong>{_text(report.verdict.text)}</strong></p>")
+    for section in report.sections:
+        body += _section(section)
+    plots = [_plot(plot) for plot in report.plots if len(plot.values) > 1]
+    if plots:
+        body += ["<h2>Plots</h2>", *plots]
+    if report.closing:
+        body.append(f"<footer>{_text(report.closing)}</footer>")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{title}</title><style>{_STYLE}</style></head>\n<body>\n"
+        + "\n".join(body)
+        + "\n</body></html>\n"
+    )
+
+
+def _text(text: str) -> str:
+    return escape(visible_line(text))
+
+
+def _section(section: Section) -> Iterator[str]:
+    if section.title:
+        yield f"<h2>{_text(section.title)}{_aside(section.aside)}</h2>"
+    for part in section.parts:
+        yield from _part(part)
+
+
+def _part(part: Part) -> Iterator[str]:
+    match part:
+        case Table():
+            yield _table(part.head, part.rows)
+        case Sides():
+            yield _table(part.head, part.rows)
+        case Listing(sentences):
+            for sentence in sentences:
+                yield from _part(sentence)
+        case Sentence():
+            yield f"<p>{_name(part.name)}{_text(part.text)}{_aside(part.aside)}</p>"
+            if part.below:
+                yield "<div>"
+                for below in part.below:
+                    yield from _part(below)
+                yield "</div>"
+        case Diff():
+            pieces = "".join(
+                f"<{_TAGS[op]}>{_text(text)}</{_TAGS[op]}>" for op, text in part.pieces
+            )
+            yield f"<p>{_name(part.name)}{pieces}</p>"
+
+
+def _name(name: str) -> str:
+    return f"{_text(name)}: " if name else ""
+
+
+def _aside(aside: str) -> str:
+    return f" <small>{_text(aside)}</small>" if aside else ""
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["<table>"]
+    if head:
+        cells = "".join(f'<th scope="col">{_text(cell)}</th>' for cell in head)
+        lines.append(f"<tr>{cells}</tr>")
+    for row in rows:
+        lines.append("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>")
+    return "\n".join([*lines, "</table>"])
+
+
+def _plot(plot: Plot) -> str:
+    """Columns with the value of each as its title; the caption says in words what is to be seen."""
+    words = in_words(plot.values, plot.labels, plot.unit)
+    caption = f"{plot.name} over {len(plot.values)} {plot.over}: {words}"
+    values = resample(plot.values, _MOST, adds=plot.adds)
+    single = len(values) == len(plot.values)
+    top = max((value for value in values if value is not None), default=0.0)
+    wide = _WIDTH / len(values)
+    bars = []
+    for index, value in enumerate(values):
+        if value is None or value <= 0 or top <= 0:
+            continue
+        high = max(1.0, value / top * _HEIGHT)
+        label = f"{plot.labels[index]}: " if single else ""
+        bars.append(
+            f'<rect x="{index * wide:.1f}" y="{_HEIGHT - high:.1f}" width="{max(wide - 1, 1):.1f}"'
+            f' height="{high:.1f}"><title>{_text(label + figure(value, plot.unit))}</title>'
+            "</rect>"
+        )
+    return (
+        f'<figure><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img"'
+        f' aria-label="{_text(caption)}">{"".join(bars)}</svg>'
+        f"<figcaption>{_text(caption)}</figcaption></figure>"
+    )

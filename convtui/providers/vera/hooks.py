@@ -1,0 +1,67 @@
+"""The hooks of a class that was written for VERA-MH, in VERA-MH's spelling: one row for each."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Final
+
+from convtui.providers.signatures import check_call, refuse
+
+
+@dataclass(frozen=True, slots=True)
+class VeraHook:
+    """A name that such a class may define."""
+
+    name: str
+    arguments: tuple[str, ...] | None = None
+    """What it is called with; None for a value, and for a method that may be called in two ways."""
+    ours: str = ""
+    """The hook of `convtui.Provider` that it stands for, where that has another name."""
+    plain: bool = False
+    """Whether VERA-MH calls it without awaiting."""
+
+
+HOOKS: Final = (
+    VeraHook("setup", ()),
+    VeraHook("cleanup", ()),
+    VeraHook("prepare_sessions", ("session_types",)),
+    VeraHook("enter_session", ("session_type",)),
+    VeraHook("finish_and_reset_session", ("session_type",)),
+    VeraHook("start_conversation", ()),
+    VeraHook("generate_response", ours="respond"),
+    VeraHook("bespoke_termination_signals"),
+    VeraHook("first_speaker"),
+    VeraHook("_extract_signals", ("raw_response",), ours="extract_signals", plain=True),
+    VeraHook("_post_process_response", ("response",), ours="post_process_response", plain=True),
+    VeraHook("_should_discard_response", ("signals",), ours="should_discard_response", plain=True),
+)
+RESTORE: Final = VeraHook("restore", ("state",))
+"""VERA-MH has none; it is called where a class has it all the same."""
+NAMES: Final = tuple(hook.name for hook in HOOKS)
+OURS: Final = {hook.ours: hook.name for hook in HOOKS if hook.ours}
+"""VERA-MH's name of a hook by ours, where they differ."""
+
+
+def check_vera_signatures(client: object, base: type | None, where: str) -> None:
+    """Refuses an object with a method that cannot take what it is called with.
+
+    `base` is the interface that its class is derived from. Raises `ProviderLoadError`.
+    """
+    for hook in (*HOOKS, RESTORE):
+        defined = getattr(type(client), hook.name, None)
+        if (
+            hook.arguments is None
+            or not callable(defined)
+            or defined is getattr(base, hook.name, None)
+        ):
+            continue
+        if hook.name == "finish_and_reset_session" and hasattr(type(client), "enter_session"):
+            entering = getattr(type(client), "enter_session", None)
+            if entering is not getattr(base, "enter_session", None):
+                continue  # is not called then
+        method = getattr(client, hook.name)
+        check_call(method, hook.name, hook.arguments, where)
+        if hook.plain and inspect.iscoroutinefunction(method):
+            says = f"{hook.name}() must be a plain `def`, not `async def`"
+            refuse(method, hook.name, says, where)
