@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import (
+    BaseModel,
     Field,
     PrivateAttr,
     ValidationInfo,
@@ -441,7 +442,7 @@ def merge_flags(
 
 def _settable() -> list[str]:
     """Every key that `--set` takes, dotted, so that `max_turns` leads to `limits.max_turns`."""
-    parts: dict[str, type[StrictModel]] = {
+    parts: dict[str, type[BaseModel]] = {
         "limits": Limits,
         "budget": Budget,
         "retry": Retry,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 from hypothesis import given
@@ -10,7 +11,10 @@ from hypothesis import strategies as st
 from convtui.models.base import MOST_PARTS, Delta, ReplyFold, ToolCallDelta, Usage
 
 Calls = list[tuple[str, str]]
-calls = st.lists(st.tuples(st.sampled_from(["look_up", "book"]), st.text(max_size=30)), max_size=4)
+_TWO_VALUES = re.compile(r"""\s*(\{.*\}|\[.*\]|".*")\s*["{\[]""", re.DOTALL)
+"""Complete arguments with others behind them: these are two calls."""
+arguments = st.text(max_size=30).filter(lambda text: not _TWO_VALUES.match(text))
+calls = st.lists(st.tuples(st.sampled_from(["look_up", "book"]), arguments), max_size=4)
 
 
 def fold(*deltas: Delta) -> ReplyFold:

@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, Strict, field_validator
+from pydantic import BaseModel, Field, Strict, field_validator
 
 from convtui.scenario.parts import StrictModel, check_signals, not_blank
 
 TurnNumber = Annotated[int, Strict(), Field(ge=1)]
 
 
-class PersonaKeys(StrictModel):
+class PersonaKeys(BaseModel):
     """The keys that a persona of any kind may have. A kind adds its own in a subclass."""
 
+    model_config = StrictModel.model_config
     name: str
     """Shown everywhere; part of log file names."""
     simulator: str
