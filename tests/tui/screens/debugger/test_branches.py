@@ -101,7 +101,7 @@ def test_what_is_different_in_a_branch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "words"),
+    ("run", "text"),
     [
         ({"ending": "completed"}, "completed"),
         ({"ending": "max_turns"}, "max turns"),

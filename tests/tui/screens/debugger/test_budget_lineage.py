@@ -181,7 +181,7 @@ def family(folder: Path, **change: Any) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize(
-    ("head", "words"),
+    ("head", "text"),
     [
         ({"change": {"kind": "rewind", "session": 2, "turn": 7}}, "rewind of 1f3a at 2:7"),
         ({"change": {"kind": "go_on", "turn": 3}}, "continued from 1f3a at 1:3"),
