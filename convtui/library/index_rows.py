@@ -1,4 +1,4 @@
-"""A run as rows of the library's index, and back: what filters and lists need of each turn."""
+"""Converts runs to rows of the library's index and back."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from convtui.transcript.fault_rules import SIDES, faults_of
 from convtui.transcript.fold import Session, Transcript, Turn
 
 SUMMARY_ONLY, WITH_TURNS, ASK_THE_LOG = 0, 1, 2
-"""What the index has of a run. The last one is for logs whose values no column takes."""
+"""What the index stores of a run. `ASK_THE_LOG` is for values that fit no column."""
 NO_RAW, RAW_AS_SHOWN, RAW_KEPT, RAW_ELSEWHERE = 0, 1, 2, 3
-"""Where the raw reply of a turn is; the last one is in a parent log."""
+"""Where the raw reply of a turn is stored; `RAW_ELSEWHERE` is a parent log."""
 TURN_COLUMNS: Final = (
     "id", "idx", "session", "number", "speaker", "attempt", "status", "stage", "flags", "signals",
     "codes", "latency", "prompt", "completion", "cost", "tokens", "blank", "faults", "has_raw",
 )  # fmt: skip
 TEXT_COLUMNS: Final = ("id", "text", "raw", "happened")
 MAX_TURNS: Final = 1 << 24
-"""Turns of one run that have ids of their own."""
+"""Maximum number of turns of a run, given the layout of turn ids."""
 LIVE_LIMIT: Final = 2_000_000
-"""Bytes above which the turns of a log that is being written are left to the log."""
+"""Size in bytes above which the turns of a log that is being written are not indexed."""
 MAX_OUTPUT: Final = 20_000
-"""Characters of what one turn printed; more of it is left to the log."""
+"""Characters of one turn's output that are indexed."""
 _OUTSIDE = 1 << 63
 _KEPT = frozenset(
     {
@@ -48,11 +48,11 @@ _KEPT = frozenset(
 )
 
 Stored = str | bytes
-"""A text as the database keeps it: one with lone surrogates is kept as bytes."""
+"""A text as stored in the database: as bytes if it has lone surrogates."""
 
 
 class _UnfitError(Exception):
-    """A value that no column takes. Never leaves this module: the log is asked instead."""
+    """A value that fits no column. Never leaves this module: the log is read instead."""
 
 
 @dataclass(slots=True)
@@ -71,11 +71,11 @@ class RunRows:
     turns: list[tuple[Any, ...]] = field(default_factory=list)
     texts: list[tuple[Any, ...]] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
-    """What was said, folded to be searched, in the order of `texts`."""
+    """The texts, case-folded for searching, in the order of `texts`."""
 
 
 def stat_of(path: Path) -> tuple[int, int]:
-    """Size and time of the last change (nanoseconds); zeros for what is not there."""
+    """Size in bytes and modification time in nanoseconds; zeros for a missing file."""
     try:
         info = path.stat()
     except OSError:
@@ -84,10 +84,10 @@ def stat_of(path: Path) -> tuple[int, int]:
 
 
 def read_run(path: Path, *, turns: bool) -> RunRows:
-    """One run from its log and its notes, with or without its turns. Raises nothing for damage.
+    """One run from its log and its notes, with or without its turns; damage raises nothing.
 
-    The signature (size and time) is taken before anything is read: what is written meanwhile makes
-    the row an old one.
+    Size and modification time are taken before anything is read, so that whatever is written
+    meanwhile makes the row outdated.
     """
     size, mtime = stat_of(path)
     summary = replace(summarise(path), size=size)

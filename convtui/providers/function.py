@@ -14,10 +14,11 @@ from convtui.providers.replies import read_reply
 
 
 class FunctionProvider(Provider):
-    """Answers with a function: plain, `async def`, or a generator of pieces of text.
+    """Replies with a function: plain, `async def`, or a generator of pieces of text.
 
-    It gets all that was said in its argument, so nothing has to be restored when a conversation
-    goes on; where its parameter is annotated `str`, the last message, so that it may remember.
+    The function gets the whole chat, so it is stateless and nothing has to be restored when a
+    conversation continues. One whose parameter is annotated `str` gets the last message only and
+    may keep state.
     """
 
     def __init__(self, function: Callable[..., Any], *, system_prompt: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The forms in which a known secret may stand in a text: as it is, escaped, encoded."""
+"""The spellings of a known secret in a text: plain, escaped or encoded."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Final
 from urllib.parse import quote, quote_plus
 
 SHORTEST: Final = 8
-"""Characters of the shortest value that is looked for wherever it may stand."""
+"""Length of the shortest secret that is searched for as a substring."""
 _SHORTEST_CORE: Final = 8
 
 
 def forms_of(secret: str) -> tuple[str, ...]:
-    """`secret` in plain, JSON, Python, HTML, URL and base64 form, each once, the longest first.
+    """The spellings of `secret` as plain text, JSON, Python, HTML, URL and base64, longest first.
 
-    Of base64, which shifts with what stands before it, the characters that only the secret
-    decides.
+    Base64 depends on how many bytes come before the secret: for each of the three alignments, only
+    the characters are given that the secret alone determines.
     """
     escaped = json.dumps(secret)[1:-1]
     raw = json.dumps(secret, ensure_ascii=False)[1:-1]

@@ -1,7 +1,7 @@
-"""Reasoning that stands in a text: where it is, and the text without it.
+"""Finds the reasoning in a reply, and the reply without it.
 
-Models think aloud in tags of many forms. They are looked for in one place, so that what is said,
-what is decided, what ends a conversation and what is shown agree on what was only thought:
+Models mark their reasoning in many ways. All of them are recognised here, so that replies,
+decisions, termination signals and the screen agree on what is reasoning and what is not:
 
 * XML-like tags, with attributes, a namespace or HTML escapes: `<think>`, `<thinking>`, `<thought>`,
   `<reasoning>`, `<scratchpad>`, `<inner_monologue>`, `<chain_of_thought>`, `<seed:think>`;
@@ -16,8 +16,8 @@ what is decided, what ends a conversation and what is shown agree on what was on
 
 A closing tag alone makes everything before it reasoning (chat templates open the tag in the
 prompt), an opening tag alone everything after it (the reply was cut off). Tags in code, fenced or
-inline, or in quotation marks, and tags in mid-sentence that have no partner ("what does <think>
-mean?", "it ends with the </think> tag") are somebody's text about tags and are left alone.
+inline, or in quotation marks, and unpaired tags in mid-sentence ("what does <think> mean?", "it
+ends with the </think> tag") are text about tags and are left alone.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _NEEDLES: Final = (
     "think", "thought", "reason", "scratch", "monolog", "channel", "inner_prefix", "inner_suffix",
     "<unused9", "<cot", ";cot", "reflection",
 )  # fmt: skip
-"""Where none of these stands, in lower case, there is no tag."""
+"""A text without any of these, in lower case, has no tag."""
 
 _SIGNS: Final = ("<", "&", "[", "◁", "＜")
-"""What tags begin with."""
+"""First characters of tags."""
 _BEGINNINGS: Final = (
     "analysis", "here is my", "here's my", "<details", "<analysis", "<rationale", "<reason>",
     "<internal>", "<monologue", "<deliberation",
 )  # fmt: skip
-"""What forms begin with that are known by their beginning only."""
+"""Beginnings of the forms that are recognised by their beginning only."""
 _HEAD: Final = 60
 
 _NAME: Final = (
@@ -74,7 +74,7 @@ _MARKERS: Final = re.compile(
     r"|<\|start\|>\s{0,4}assistant\b",
     re.IGNORECASE,
 )
-"""Special tokens that frame what is said where a reply came in channels."""
+"""Special tokens around the visible text of a reply in channels."""
 _DROPPED: Final = re.compile(r"\s*analysis(?=[A-Z\"'\s]).*?assistantfinal:?", re.DOTALL)
 _PROCESS: Final = re.compile(
     r"\s*\**here(?:'s| is) my (?:thought process|reasoning)(?: process)?:.*?"
@@ -92,17 +92,17 @@ _PREFACE: Final = re.compile(
     r"(?P<inner>.*?)</\2>(?=\s*\S)",
     re.DOTALL | re.IGNORECASE,
 )
-"""Tags that others use for what is said, too: only around the beginning of a text, and in pairs."""
+"""Tags that are also used for visible text: only pairs at the beginning of a text count."""
 _ABOUT: Final = re.compile(
     r"\b(?:the|an?|your|its|this|that|with|writes?|uses?|using|and|or|closing|ending|missing|called|"
     r"tags?|tokens?|prints?|after|before|without)\s+$",
     re.IGNORECASE,
 )
-"""Words before a tag that is only talked about."""
+"""Words before a tag that is mentioned, not used."""
 _BETWEEN: Final = frozenset(
     {"and", "or", "and/or", "/", ",", "...", "…", "to", "und", "oder", "et"}
 )
-"""What stands between two tags that are talked about."""
+"""Words between two tags that are mentioned, not used."""
 _FENCE: Final = re.compile(r"^ {0,3}(?P<mark>`{3,}|~{3,})(?P<info>[^\n]*)$", re.MULTILINE)
 _INLINE: Final = re.compile(r"(?<!`)(`{1,2})(?!`)(?:(?!\n\s*\n)[^`]|(?!\1)`)+?(?<!`)\1(?!`)")
 _QUOTES: Final = {'"': '"', "'": "'", "“": "”", "‘": "’", "„": "“", "«": "»"}
@@ -113,8 +113,8 @@ TagRule = Literal["both", "open", "close", "words"]
 class Span(NamedTuple):
     """A stretch of reasoning with its tags: characters `start` to `end` of the text.
 
-    `inner` is the same without the tags, `rule` says which tags there were (`words` for forms that
-    have none), `tag` is the first of them as it stands in the text.
+    `inner` excludes the tags, `rule` says which tags were there (`words` for forms without tags),
+    `tag` is the first tag.
     """
 
     start: int
@@ -129,11 +129,11 @@ class Split:
     """A text split into what is shown and its reasoning."""
 
     text: str
-    """Without reasoning and its tags; the text itself where there is none."""
+    """The text without reasoning and tags."""
     reasoning: str
-    """The thoughts, without tags; empty lines between those that stood apart."""
+    """The reasoning without tags; separate spans are joined by empty lines."""
     spans: tuple[Span, ...] = ()
-    """Where the reasoning stood in the whole."""
+    """The spans of the reasoning in the original text."""
 
 
 def split_reasoning(text: str) -> Split:

@@ -1,4 +1,4 @@
-"""What could not be read of a file that was imported all the same."""
+"""Parts of an imported file that could not be read."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from convtui.records.models import Warned
 
 _IN_LINE: Final = re.compile(r"line (\d{1,12}): ")
 EMPTY: Final = "empty"
-"""The code of a finding about a file without a byte in it."""
+"""Code of a finding: the file is empty."""
 UNREADABLE: Final = "unreadable"
-"""The code of a finding about a file of which nothing could be read."""
+"""Code of a finding: nothing in the file could be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something in a file that could not be read, or not as it is meant; the rest was."""
+    """A part of a file that could not be read or understood; the rest was imported."""
 
     path: Path
     message: str
@@ -31,16 +31,16 @@ class Finding:
 
     @property
     def placed(self) -> str:
-        """What it says with its line, if that is known."""
+        """The message, with the line number if it is known."""
         return self.message if self.line is None else f"line {self.line}: {self.message}"
 
     def warned(self, **where: Any) -> Warned:
-        """The record of it in a log."""
+        """The finding as a `warning` record."""
         return Warned(**where, code=self.code, message=self.placed, line=self.line)
 
 
 def finding_of(error: FileError, path: Path, line: int | None, code: str = "bad_line") -> Finding:
-    """What an error says that was raised for something in a line."""
+    """An error about one line as a finding, with the line number taken from its message."""
     message = str(error).removeprefix(f"{path}: ")
     in_line = _IN_LINE.match(message)
     if in_line is not None:

@@ -1,4 +1,4 @@
-"""Warm: the form that asks what a template is to be built of."""
+"""The form for building a warm template from saved runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FIELDS: Final = (
 
 @dataclass(slots=True, frozen=True)
 class BuildOptions:
-    """What is to be built of which runs."""
+    """The template to build and the runs to build it from."""
 
     name: str
     description: str
@@ -45,7 +45,7 @@ class BuildOptions:
 
 
 class BuildForm(ModalScreen[BuildOptions | None]):
-    """A line for each wish; Enter builds, Escape is None. `check` refuses a name with a reason."""
+    """One line per option; None when it is left. `check` says why a name is refused."""
 
     DEFAULT_CSS = """
     BuildForm { align: center middle; background: $background 60%; }
@@ -66,7 +66,7 @@ class BuildForm(ModalScreen[BuildOptions | None]):
     ]
 
     def __init__(self, runs: str, check: Callable[[str], str | None]) -> None:
-        """`runs` says which ones are looked at."""
+        """`runs` describes the runs that are used, for the title."""
         super().__init__()
         self._runs = runs
         self._check = check
