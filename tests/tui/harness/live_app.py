@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from convtui.client.engine_client import EngineHandle, EngineState
+from convtui.config.paths import write_state
 from convtui.protocol import StartSpec
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
@@ -23,6 +24,8 @@ class LiveApp:
         self, folder: Path, opening: Sequence[dict[str, Any]], scenario: dict[str, Any]
     ) -> None:
         self._opening = opening
+        # The hint for newcomers would take the place of the notices that are looked at.
+        write_state(folder / "state.json", {"hinted": True})
         self.handle = FakeHandle(write_log(folder / "a.jsonl", opening, closed=False))
         spec = StartSpec(scenario=scenario, out_dir=str(folder))
         run = LiveRun(spec, make_handle=lambda: cast(EngineHandle, self.handle))
