@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from enum import StrEnum
-from typing import cast
+from typing import Any, cast
 
 from textual import events
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
+from textual.css.query import NoMatches
 from textual.keys import Keys
 from textual.widget import Widget
+from textual.worker import Worker
 
 
 class _MoreKeys(StrEnum):
@@ -34,3 +37,39 @@ def read_alt_enter() -> None:
 def forward(widget: Widget, event: events.Key | events.Paste) -> None:
     """Queues an event for a widget behind earlier ones, as the app does."""
     widget._forward_event(event)
+
+
+def is_open(widget: Widget) -> bool:
+    """Whether a widget has its children: it is mounted, and its removal has not begun.
+
+    `is_mounted` stays true while and after a screen is closed. Work that was waiting then must not
+    look for widgets any more.
+    """
+    return widget.is_mounted and widget.is_attached and not widget._pruning
+
+
+def run_while_open(
+    widget: Widget,
+    work: Coroutine[Any, Any, None],
+    *,
+    name: str = "",
+    group: str = "default",
+    exclusive: bool = False,
+    exit_on_error: bool = True,
+) -> Worker[None]:
+    """Runs work of a screen as a worker, which ends quietly when the screen is closed.
+
+    Textual cancels the workers of a screen only after its widgets are gone: work that goes on in
+    between looks for widgets that are not there any more.
+    """
+
+    async def guarded() -> None:
+        try:
+            await work
+        except NoMatches:
+            if is_open(widget):
+                raise
+
+    return widget.run_worker(
+        guarded(), name=name, group=group, exclusive=exclusive, exit_on_error=exit_on_error
+    )

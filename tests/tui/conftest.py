@@ -40,11 +40,23 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 def settling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys and pauses end when everything that they led to has been done and drawn.
 
-    Textual's own wait looks at how much processor time went by in 20 ms: it takes two of them for
-    each key, and an app that did not get its turn on a busy machine looks as if it had settled.
+    It is drawn once, when all else has settled: nobody sees what is drawn in between, and drawing
+    is most of what these tests cost. Textual's own wait looks at how much processor time went by
+    in 20 ms: it takes two of them for each key, and an app that did not get its turn on a busy
+    machine looks as if it had settled.
     """
     in_threads = 0
     to_thread = asyncio.to_thread
+    draw = Screen._compositor_refresh
+    undrawn: set[Screen[Any]] = set()
+
+    def draw_later(screen: Screen[Any]) -> None:
+        if screen is screen.app.screen and not screen.app.is_inline:
+            undrawn.add(screen)
+            screen._dirty_widgets.clear()
+            screen.app._update_mouse_over(screen)
+        else:
+            draw(screen)
 
     async def counted(func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         nonlocal in_threads
@@ -60,7 +72,13 @@ def settling(monkeypatch: pytest.MonkeyPatch) -> None:
         while calm < 3 and time.monotonic() < until:
             await asyncio.sleep(0.001)
             calm = 0 if in_threads or _busy(active_app.get()) else calm + 1
+            if calm and undrawn:
+                calm = 0
+                screen = undrawn.pop()
+                if screen.is_running and screen is screen.app.screen:
+                    draw(screen)
 
+    monkeypatch.setattr(Screen, "_compositor_refresh", draw_later)
     monkeypatch.setattr("asyncio.to_thread", counted)
     monkeypatch.setattr("textual.app.wait_for_idle", settled)
     monkeypatch.setattr("textual.pilot.wait_for_idle", settled)

@@ -15,6 +15,7 @@ from convtui.actions.registry import Action, Keymap, actions
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible, visible_line
 from convtui.tui.screens.handlers import Handler, handler_table
+from convtui.tui.textual_compat import run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
             except ConvtuiError as error:
                 self.tell(str(error), "error")
 
-        self.run_worker(guarded(), name=name, group=group)
+        run_while_open(self, guarded(), name=name, group=group)
 
     def tell(self, text: str, severity: str = "information") -> None:
         """Shows a notice, which replaces the previous one."""

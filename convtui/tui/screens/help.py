@@ -21,6 +21,7 @@ from convtui.errors import FileError
 from convtui.manual.layout import Style, lay_out
 from convtui.manual.pages import TOPICS, page, topic_of
 from convtui.text.boundary import visible
+from convtui.tui.textual_compat import is_open
 
 if TYPE_CHECKING:
     from convtui.tui.screens.action_screen import ActionScreen
@@ -157,7 +158,7 @@ class HelpScreen(ModalScreen[None]):
             text = await asyncio.to_thread(page, topic, self._keymap)
         except FileError as error:
             text = visible(str(error))
-        if topic == self.topic and self.is_mounted:
+        if topic == self.topic and is_open(self):
             number = list(TOPICS).index(topic) + 1
             about = f" manual: {topic} ({number} of {len(TOPICS)}) · {TOPICS[topic]}"
             self.query_one("#help-topic", Static).update(Content(about))

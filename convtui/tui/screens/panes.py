@@ -8,6 +8,7 @@ from typing import Any
 
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.textual_compat import is_open
 from convtui.tui.widgets.row_list import RowList
 from convtui.tui.widgets.text_pane import TextPane
 
@@ -23,7 +24,7 @@ class PaneScreen(ActionScreen):
 
     def enabled(self, action_id: str) -> bool:
         """Whether an action applies now; all do before the screen is mounted."""
-        return not self.is_mounted or super().enabled(action_id)
+        return not is_open(self) or super().enabled(action_id)
 
     def pane(self) -> TextPane | RowList[Any]:
         """The pane or list that the keys move in."""

@@ -34,6 +34,7 @@ from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.dialogs.questions import Ask
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.panes import PaneScreen
+from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.row_list import RowList
@@ -124,7 +125,7 @@ class ArmsScreen(PaneScreen):
 
     async def _load(self) -> None:
         runs = await asyncio.to_thread(self._library.runs)
-        if not self.is_mounted:
+        if not is_open(self):
             return
         listed = self.query_one(ArmList)
         listed.show_items([run for run in runs if not run.damaged])
@@ -165,7 +166,7 @@ class ArmsScreen(PaneScreen):
         listed = self.query_one(ArmList)
         arms = (listed.arm("A"), listed.arm("B"))
         self._progress = (0, sum(map(len, arms)))
-        self._work = self.run_worker(self._compare(arms, self._stop), group="arms")
+        self._work = run_while_open(self, self._compare(arms, self._stop), group="arms")
         self._show()
 
     async def _compare(
@@ -189,12 +190,12 @@ class ArmsScreen(PaneScreen):
             return found, lost
 
         profiles, lost = await asyncio.to_thread(read)
-        if stop.is_set() or not self.is_mounted:
+        if stop.is_set() or not is_open(self):
             return
         self._left_out = lost
         if profiles[0] and profiles[1]:
             self.found = await asyncio.to_thread(compare_arms, profiles[0], profiles[1])
-        if stop.is_set() or not self.is_mounted:
+        if stop.is_set() or not is_open(self):
             return
         self._work = None
         self._draw()
@@ -225,7 +226,7 @@ class ArmsScreen(PaneScreen):
 
     def _show(self) -> None:
         """The title: how many runs each arm has, what is being read."""
-        if not self.is_mounted:
+        if not is_open(self):
             return
         listed = self.query_one(ArmList)
         parts: list[str | Content | tuple[str, str]] = [("A/B ", "bold $text-accent")]
@@ -309,7 +310,7 @@ class ArmsScreen(PaneScreen):
         listed = self.query_one(ArmList)
         runs = list(listed.items)
         found = await asyncio.to_thread(self._library.search, parse(text), runs)
-        if not self.is_mounted:
+        if not is_open(self):
             return
         listed.arms = {path: name for path, name in listed.arms.items() if name != arm}
         new = [run.path for run in found if run.path not in listed.arms]

@@ -23,6 +23,7 @@ from convtui.tui.drawing.tables import padded
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.compare.compare_view import CompareView, Diff
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.textual_compat import is_open
 from convtui.tui.widgets.keybar import KeyBar
 
 SLICE = 0.1
@@ -90,7 +91,7 @@ class CompareScreen(ActionScreen):
             self.problem = str(error)
             self._show()
             return
-        if not self.is_mounted:
+        if not is_open(self):
             return
         self.comparison = found
         self.view.show(found)
@@ -116,10 +117,10 @@ class CompareScreen(ActionScreen):
                     break
             return made
 
-        while position < len(wanted) and self.is_mounted:
+        while position < len(wanted) and is_open(self):
             made = await asyncio.to_thread(some, position)
             position += len(made)
-            if self.is_mounted:
+            if is_open(self):
                 view.take_diffs(made)
 
     # --- drawing

@@ -18,6 +18,7 @@ from convtui.text.boundary import visible_line
 from convtui.text.word_diff import word_diff
 from convtui.tui.drawing.labels import error_lines
 from convtui.tui.drawing.palette import Palette, Span
+from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
 from convtui.tui.widgets.text_pane import Document, TextPane
 
@@ -92,7 +93,7 @@ class ReloadDiff(Screen[None]):
         )
         # The columns' content is mounted after the screen.
         self.call_after_refresh(self._show)
-        self.run_worker(self._load_preview(), group="preview")
+        run_while_open(self, self._load_preview(), group="preview")
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._show)
@@ -102,7 +103,7 @@ class ReloadDiff(Screen[None]):
             self.preview = await self._run_preview()
         except ConvtuiError as error:
             self.problem = str(error)
-        if self.is_mounted:
+        if is_open(self):
             self._show()
 
     async def _load_reply(self) -> None:
@@ -114,7 +115,7 @@ class ReloadDiff(Screen[None]):
             self.ask_problem = str(error)
         finally:
             self.asking = False
-        if self.is_mounted:
+        if is_open(self):
             self._show()
 
     # --- keys
@@ -123,7 +124,7 @@ class ReloadDiff(Screen[None]):
         if self._ask_again is not None and not self.asking:
             self.asking = True
             self._show()
-            self.run_worker(self._load_reply(), group="ask", exclusive=True)
+            run_while_open(self, self._load_reply(), group="ask", exclusive=True)
 
     def action_back(self) -> None:
         self.dismiss(None)

@@ -21,6 +21,7 @@ from convtui.tui.screens.debugger.widgets import DebuggerWidgets
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.sources.replay import ReplaySource
 from convtui.tui.sources.source import LiveSource, Source
+from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.inspector.inspector import Inspector
 from convtui.tui.widgets.inspector.tabs import DECISION
@@ -86,7 +87,7 @@ class DebuggerScreen(ActionScreen):
             spawn=self.spawn,
             ask=self.ask,
             open=self.open,
-            mounted=lambda: self.is_mounted,
+            mounted=lambda: is_open(self),
         )
         self.parts = DebuggerParts(self, at)
 
@@ -162,7 +163,7 @@ class DebuggerScreen(ActionScreen):
             self.parts.status.reset()
             old.close()
             self._watch_source()
-        if self.is_mounted:
+        if is_open(self):
             self.parts.provider.watch_code()
             self.repaint()
 
@@ -171,7 +172,7 @@ class DebuggerScreen(ActionScreen):
 
     def source_changed(self) -> None:
         """Schedules a repaint with the next frame."""
-        if not self._scheduled and self.is_mounted:
+        if not self._scheduled and is_open(self):
             # Engines call from outside Textual's context, where timers cannot be created.
             self._scheduled = self.call_later(self._schedule)
 
@@ -214,7 +215,7 @@ class DebuggerScreen(ActionScreen):
         reason = (self.conversation.hold or {}).get("reason")
         if self.run is not None and reason == "breakpoint":
             # A one-time breakpoint is off now.
-            self.run_worker(self.run.refresh_breakpoints(), group="breakpoints")
+            run_while_open(self, self.run.refresh_breakpoints(), group="breakpoints")
         if self.conversation.has_turns:
             # Held tool calls are lines of their turn.
             self.source.changed.add(len(self.transcript.turns) - 1)

@@ -21,6 +21,7 @@ from convtui.errors import ConvtuiError
 from convtui.library.families import RunNode, family_of, guides, same_log
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
+from convtui.tui.textual_compat import is_open, run_while_open
 
 Chosen = tuple[Literal["open", "compare"], RunSummary]
 """The chosen action and run."""
@@ -79,11 +80,11 @@ class BranchesScreen(ModalScreen[Chosen | None]):
     def on_mount(self) -> None:
         self.query_one(OptionList).display = False
         self.query_one("#branch-about").display = False
-        self.run_worker(self._follow(), group="family", exclusive=True)
+        run_while_open(self, self._follow(), group="family", exclusive=True)
 
     async def _follow(self) -> None:
         """Reads the family, repeatedly while another process writes one of its runs."""
-        while self.is_mounted:
+        while is_open(self):
             started = time.monotonic()
             try:
                 root = await asyncio.to_thread(family_of, self._path)
@@ -158,7 +159,7 @@ class BranchesScreen(ModalScreen[Chosen | None]):
         run = branch.run
         changes = self._changes.get(run.path)
         if changes is None and run.path in self._parents:
-            self.run_worker(self._load_changes(run), group="changes", exclusive=True)
+            run_while_open(self, self._load_changes(run), group="changes", exclusive=True)
         lines = [f"changed: {'comparing ...' if changes is None else changes}"]
         if run.path not in self._parents:
             lines = ["its parent log is missing" if branch.orphan else "the root"]

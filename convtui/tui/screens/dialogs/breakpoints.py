@@ -16,6 +16,7 @@ from convtui.errors import CommandRefused
 from convtui.text.boundary import visible, visible_line
 from convtui.tui.screens.dialogs.questions import DROPS
 from convtui.tui.sources.run import Breakpoint, LiveRun
+from convtui.tui.textual_compat import run_while_open
 
 
 class BreakpointsScreen(ModalScreen[None]):
@@ -64,7 +65,7 @@ class BreakpointsScreen(ModalScreen[None]):
         self._fill()
         focus = OptionList if self._run.breakpoints else Input
         self.query_one(focus).focus()
-        self.run_worker(self._refresh(), group="breakpoints")
+        run_while_open(self, self._refresh(), group="breakpoints")
 
     async def _refresh(self) -> None:
         """Asks the engine for hit counts."""

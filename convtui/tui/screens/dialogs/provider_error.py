@@ -18,6 +18,7 @@ from convtui.errors import EngineError
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing.labels import error_lines, error_location, short_path
 from convtui.tui.sources import watch
+from convtui.tui.textual_compat import run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
 
 _SOURCE = ".py"
@@ -102,8 +103,8 @@ class ErrorPane(Screen[bool]):
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
         # The scroll's content is mounted after the screen.
-        self.call_after_refresh(lambda: self.run_worker(self._show(), group="show"))
-        self.run_worker(self._watch(), group="watch", exclusive=True)
+        self.call_after_refresh(lambda: run_while_open(self, self._show(), group="show"))
+        run_while_open(self, self._watch(), group="watch", exclusive=True)
 
     @property
     def watched(self) -> list[Path]:
@@ -200,7 +201,7 @@ class ErrorPane(Screen[bool]):
 
     def action_again(self) -> None:
         """Tries again without a save."""
-        self.run_worker(self._try("trying again"), group="try")
+        run_while_open(self, self._try("trying again"), group="try")
 
     def action_back(self) -> None:
         if not self._trying:

@@ -30,6 +30,7 @@ from convtui.tui.drawing.tables import TableLayout, end_of
 from convtui.tui.screens.dialogs.questions import Ask, Choose
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.panes import PaneScreen
+from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.row_list import RowList
 from convtui.tui.widgets.text_pane import Document, TextPane
@@ -120,7 +121,7 @@ class ProfileScreen(PaneScreen):
         if self.running:
             return
         self._done, self._stop = 0, threading.Event()
-        self._work = self.run_worker(self._read(self._stop), group="profile")
+        self._work = run_while_open(self, self._read(self._stop), group="profile")
         self._show()
 
     async def _read(self, stop: threading.Event) -> None:
@@ -128,7 +129,7 @@ class ProfileScreen(PaneScreen):
             self._done = done
 
         found = await asyncio.to_thread(read_runs, self._logs, progress=told, stop=stop.is_set)
-        if not self.is_mounted:
+        if not is_open(self):
             return
         self._work = None
         self.reading = found
@@ -203,7 +204,7 @@ class ProfileScreen(PaneScreen):
 
     def _show(self) -> None:
         """Brings title, progress and footer up to date."""
-        if not self.is_mounted:
+        if not is_open(self):
             return
         count = len(self._logs)
         width = self.app.size.width

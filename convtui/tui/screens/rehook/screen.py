@@ -28,6 +28,7 @@ from convtui.tui.screens.dialogs.questions import Ask
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.rehook.rehook_list import RehookList, items_of
 from convtui.tui.sources import watch
+from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.text_pane import TextPane
 
@@ -59,7 +60,9 @@ async def open_rehook(app: ConvtuiApp, logs: Sequence[Path], own: str) -> None:
             spec = spec.strip()
             kept = {key: used for key, used in remembered.items() if key != own}
             newest = dict([*kept.items(), (own, spec)][-MOST_REMEMBERED:])
-            app.run_worker(app.remember(rehook_providers=newest), exit_on_error=False)
+            app.run_worker(
+                app.remember(rehook_providers=newest),
+            )
             app.push_screen(RehookScreen(app.keymap, logs, spec))
 
     app.push_screen(
@@ -178,7 +181,7 @@ class RehookScreen(ActionScreen):
         self.problem, self.changed = "", []
         self._done, self._pace = 0, Pace(len(self._logs))
         self._pace_words = "loading the provider"
-        self._work = self.run_worker(self._rehook(), group="rehook")
+        self._work = run_while_open(self, self._rehook(), group="rehook")
         self.refresh_footer()
         self._show()
 
@@ -224,22 +227,20 @@ class RehookScreen(ActionScreen):
 
     def _progress(self, logs: int, replies: int) -> None:
         self._done, self._pace_words = logs, self._pace(logs, replies)
-        if time.monotonic() - self._shown >= _EVERY and self.is_mounted:
+        if time.monotonic() - self._shown >= _EVERY and is_open(self):
             self._show()
 
     def _watch(self, files: Sequence[Path], stamp: watch.Stamp) -> None:
         if files:
-            self.run_worker(
-                self._watch_code(list(files), stamp), group="code", exclusive=True,
-                exit_on_error=False,
-            )  # fmt: skip
+            work = self._watch_code(list(files), stamp)
+            run_while_open(self, work, group="code", exclusive=True, exit_on_error=False)
 
     async def _watch_code(self, files: list[Path], stamp: watch.Stamp) -> None:
         before = {**await asyncio.to_thread(watch.stamp, files), **stamp}
         await watch.changed(files, before)
         now = await asyncio.to_thread(watch.stamp, files)
         self.changed = [path.name for path in files if now.get(path) != before.get(path)]
-        if not self.running and self.is_mounted:
+        if not self.running and is_open(self):
             names = ", ".join(visible_line(name, 40) for name in self.changed[:3])
             self.tell(f"{names} changed: {self.keymap.shown('rehook.again')} runs the hooks again.")
             self._show()
@@ -248,7 +249,7 @@ class RehookScreen(ActionScreen):
 
     def _show(self) -> None:
         """Brings title, totals and notes up to date."""
-        if not self.is_mounted:
+        if not is_open(self):
             return
         self._shown = time.monotonic()
         many = f"{len(self._logs):,} run" + "s" * (len(self._logs) != 1)

@@ -31,6 +31,7 @@ from convtui.tui.screens.runs.filter import RunFilter, row_state
 from convtui.tui.screens.runs.preview import preview
 from convtui.tui.screens.runs.run_actions import RunActions
 from convtui.tui.screens.screen_context import ScreenContext
+from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.run_list import RunList
@@ -230,7 +231,7 @@ class RunsScreen(ActionScreen):
         branch = self._filter.selected if self._filter.alive else None
         if branch is not None and row_state(branch.run) != self._previewed:
             self._previewed = row_state(branch.run)
-            self.run_worker(self._preview(branch.run), group="preview", exclusive=True)
+            run_while_open(self, self._preview(branch.run), group="preview", exclusive=True)
 
     async def _preview(self, run: RunSummary) -> None:
         turns, problem = None, ""
@@ -267,7 +268,7 @@ class RunsScreen(ActionScreen):
 
     def enabled(self, action_id: str) -> bool:
         """Whether an action applies now; all do before the screen is mounted."""
-        return not self.is_mounted or super().enabled(action_id)
+        return not is_open(self) or super().enabled(action_id)
 
     def _can_fold(self) -> bool:
         branch = self._filter.selected

@@ -24,6 +24,7 @@ from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.screens.warm.building import TemplateBuilder
 from convtui.tui.screens.warm.editing import TemplateEditing
 from convtui.tui.screens.warm.warm_list import TemplateList, entries_of
+from convtui.tui.textual_compat import is_open
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.text_pane import Document, TextPane
 from convtui.warm.store import WarmStore
@@ -82,7 +83,7 @@ class WarmScreen(PaneScreen):
             start=partial(self.run_worker, group="build"),
             repaint=self.repaint,
             built=self._show_report,
-            mounted=lambda: self.is_mounted,
+            mounted=lambda: is_open(self),
         )
         self._editing = TemplateEditing(
             context,
@@ -138,7 +139,7 @@ class WarmScreen(PaneScreen):
     async def reload(self, select: str = "") -> None:
         """Reads the folder; selects the template of this name, else the one that was selected."""
         entries = await asyncio.to_thread(entries_of, self._store)
-        if not self.is_mounted:
+        if not is_open(self):
             return
         listed = self._listed
         wanted = select or (listed.selected.name if listed.selected is not None else "")
