@@ -79,7 +79,11 @@ def returned(annotation: Any) -> tuple[str, str]:
     base = origin or annotation
     if not isinstance(base, type):
         return "", ""
-    refused = f"is annotated to return {shown(annotation)}: a reply is text, or text and metadata"
+    return _returned_class(base, arguments, shown(annotation))
+
+
+def _returned_class(base: type, arguments: tuple[Any, ...], name: str) -> tuple[str, str]:
+    refused = f"is annotated to return {name}: a reply is text, or text and metadata"
     if issubclass(base, tuple) and arguments:
         pair = len(arguments) == 2 and arguments[0] is str and arguments[1] is not Ellipsis
         if pair and meaning_of(arguments[1]) in ("other", None):

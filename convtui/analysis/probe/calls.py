@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from convtui.analysis.probe.conversation import Clock, ProbeConversation, address
+from convtui.analysis.probe.conversation import Clock, ProbeConversation, ProbeRun, address
 from convtui.analysis.probe.report import ProbeSession
 from convtui.analysis.probe.wording import QUESTION
 from convtui.errors import CommandRefused
@@ -66,12 +66,20 @@ async def cancel(bench: ProbeSession) -> None:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-    cancelled = told.of("turn.cancelled")
     blocked = any("does not answer" in reason for reason in refused)
-    late = bool(took) and took[0] > CANCEL_WITHIN
+    _judge_cancel(bench, told, took[0] if took else None, blocked=blocked)
+
+
+def _judge_cancel(
+    bench: ProbeSession, told: ProbeRun, seconds: float | None, *, blocked: bool
+) -> None:
+    """Adds the finding; `seconds` is how long the call went on after it was cancelled."""
+    cancelled = told.of("turn.cancelled")
+    took = seconds or 0.0
+    late = took > CANCEL_WITHIN
     if blocked or (cancelled and late):
         says = (
-            f"the call went on for {took[0] if took else 0:.2g} s after it was cancelled: its code"
+            f"the call went on for {took:.2g} s after it was cancelled: its code"
             " blocks the event loop (await, or a plain `def`)"
         )
         bench.add("cancel", "fail", says, told, address(cancelled[0] if cancelled else None))
@@ -79,14 +87,14 @@ async def cancel(bench: ProbeSession) -> None:
         pass
     elif not cancelled:
         if late:
-            says = f"a reply of {took[0]:.2g} s could not be cancelled: it blocks the event loop"
+            says = f"a reply of {took:.2g} s could not be cancelled: it blocks the event loop"
             bench.add("cancel", "fail", says, told)
         else:
             bench.add("cancel", "n/a", "it answers faster than it can be cancelled", told)
     elif not told.said:
         bench.add("cancel", "fail", "after a cancelled call the next one said nothing", told)
     else:
-        says = f"cancelled within {took[0]:.2g} s; the next call works"
+        says = f"cancelled within {took:.2g} s; the next call works"
         bench.add("cancel", "pass", says, told, address(cancelled[0]))
 
 

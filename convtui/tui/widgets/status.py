@@ -53,13 +53,18 @@ def live_status(handle: EngineHandle, *, busy_with: str = "", kill_key: str = "K
             reason=str(hold.get("reason", "")),
             detail=_your_turn(hold) if human else "",
         )
+    return _busy_status(handle)
+
+
+def _busy_status(handle: EngineHandle) -> Status:
+    """The state of an engine at work."""
     replay_progress = replaying(handle.transcript)
     if replay_progress:
         return Status("running", detail=replay_progress)
     if _summarises(handle.transcript):
         return Status("running", detail="summarising the history")
     wait = _retry_wait(handle)
-    if state == "pausing":
+    if handle.state.value == "pausing":
         return Status("pausing", detail=wait)
     if wait:
         return Status("running", detail=wait)

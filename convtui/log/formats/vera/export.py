@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,6 +66,19 @@ def _write(texts: dict[Path, str]) -> None:
         for path in written:
             path.unlink(missing_ok=True)
         raise not_written(path, error) from error
+
+
+class _LogText:
+    """The lines of a `.log` file; `seconds` is when the next one was logged, after `created`."""
+
+    def __init__(self, created: datetime, seconds: float) -> None:
+        self.lines: list[str] = []
+        self.seconds = seconds
+        self._created = created
+
+    def write(self, text: str, level: str = "INFO") -> None:
+        at = later(self._created, self.seconds).strftime("%Y-%m-%d %H:%M:%S")
+        self.lines.append(f"{at} - {level} - {_LOOKS_LOGGED.sub(' ', text)}\n")
 
 
 class _Run:
@@ -173,59 +187,60 @@ class _Run:
 
     def log_of(self, session: Session) -> str:
         """A session's log: header, turns, end."""
-        lines: list[str] = []
-        seconds = session.started_at or 0.0
-
-        def write(text: str, level: str = "INFO") -> None:
-            at = later(self._created, seconds).strftime("%Y-%m-%d %H:%M:%S")
-            lines.append(f"{at} - {level} - {_LOOKS_LOGGED.sub(' ', text)}\n")
-
-        write("=" * 60)
-        write("CONVERSATION STARTED")
-        write("=" * 60)
-        write("LLM1 Configuration:")
-        write(f"  - Model: {self._user}")
-        write(f"  - Prompt: {self._fold.header.get('persona', '')}")
-        write("LLM2 Configuration:")
-        write(f"  - Name: {self._provider.get('name', '')}")
-        write(f"  - Model: {self._chatbot}")
-        write("Conversation Settings:")
-        if session.max_turns is not None:
-            write(f"  - Max Turns: {session.max_turns}")
-        write(f"  - Persona speaks first: {session.first_speaker != 'provider'}")
-        write("=" * 60)
+        log = _LogText(self._created, session.started_at or 0.0)
+        self._write_settings(log, session)
         ended_by = self._ended_by(session)
         turns = list(self._turns(session))
         before: str | None = None
         for number, (turn, speaker, text) in enumerate(turns, 1):
             detail = self._detail(turn)
-            seconds = float((detail.records or [{}])[-1].get("t") or seconds)
-            write(f"TURN {number} - {speaker.upper()}")
-            write(f"Input: {_START_PROMPT if before is None else before}")
-            write(f"Response: {text}")
+            log.seconds = float((detail.records or [{}])[-1].get("t") or log.seconds)
+            log.write(f"TURN {number} - {speaker.upper()}")
+            log.write(f"Input: {_START_PROMPT if before is None else before}")
+            log.write(f"Response: {text}")
             logging = _logging(detail, speaker)
             if turn.flags & Flag.HUMAN:
                 logging["human"] = True
-            write(f"response_id: {logging.get('response_id')}")
-            write(f"logging: {logging!r}")
+            log.write(f"response_id: {logging.get('response_id')}")
+            log.write(f"logging: {logging!r}")
             if number == len(turns) and ended_by is not None:
-                write(f"EARLY TERMINATION detected by {ended_by.upper()}", "WARNING")
-            write("-" * 40)
+                log.write(f"EARLY TERMINATION detected by {ended_by.upper()}", "WARNING")
+            log.write("-" * 40)
             before = text
-        seconds = session.ended_at or seconds
+        self._write_end(log, session, len(turns), early=ended_by is not None)
+        return "".join(log.lines).encode("utf-8", "replace").decode()
+
+    def _write_settings(self, log: _LogText, session: Session) -> None:
+        log.write("=" * 60)
+        log.write("CONVERSATION STARTED")
+        log.write("=" * 60)
+        log.write("LLM1 Configuration:")
+        log.write(f"  - Model: {self._user}")
+        log.write(f"  - Prompt: {self._fold.header.get('persona', '')}")
+        log.write("LLM2 Configuration:")
+        log.write(f"  - Name: {self._provider.get('name', '')}")
+        log.write(f"  - Model: {self._chatbot}")
+        log.write("Conversation Settings:")
+        if session.max_turns is not None:
+            log.write(f"  - Max Turns: {session.max_turns}")
+        log.write(f"  - Persona speaks first: {session.first_speaker != 'provider'}")
+        log.write("=" * 60)
+
+    @staticmethod
+    def _write_end(log: _LogText, session: Session, turns: int, *, early: bool) -> None:
+        log.seconds = session.ended_at or log.seconds
         termination = session.termination or {}
         if termination.get("kind") == "failed":
             reason = str(termination.get("reason", "")).split("\n", 1)[0]
-            write(f"CONVERSATION FAILED | error={reason}", "ERROR")
-        write("=" * 60)
-        write("CONVERSATION COMPLETED")
-        write("=" * 60)
-        write(f"Total Turns: {len(turns)}")
-        write(f"Early Termination: {ended_by is not None}")
+            log.write(f"CONVERSATION FAILED | error={reason}", "ERROR")
+        log.write("=" * 60)
+        log.write("CONVERSATION COMPLETED")
+        log.write("=" * 60)
+        log.write(f"Total Turns: {turns}")
+        log.write(f"Early Termination: {early}")
         if session.started_at is not None and session.ended_at is not None:
-            write(f"Duration: {session.ended_at - session.started_at:.2f} seconds")
-        write("=" * 60)
-        return "".join(lines).encode("utf-8", "replace").decode()
+            log.write(f"Duration: {session.ended_at - session.started_at:.2f} seconds")
+        log.write("=" * 60)
 
     def _detail(self, turn: Turn) -> TurnDetail:
         from convtui.log.transcript_json import turn_detail

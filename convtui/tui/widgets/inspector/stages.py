@@ -129,6 +129,17 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
             _stage(doc, held_stage, "", [("held before it runs", "held")], held=True)
     for record in detail.debug:
         _debug(doc, record)
+    _terminate_stage(doc, detail, turn, context, held)
+    if context.hold:
+        detail_text = str(context.hold.get("detail") or context.hold.get("reason") or "")
+        doc.blank().line(("> held: ", "held bold"), (detail_text, "text"))
+    _faults(doc, detail, turn, context.correction)
+    return doc
+
+
+def _terminate_stage(
+    doc: Document, detail: TurnDetail, turn: Turn, context: Context, held: str
+) -> None:
     if turn.flags & Flag.ENDED:
         _stage(doc, "terminate", "!", [("the session ended here", "warning")])
     elif turn.flags & Flag.WOULD_END:
@@ -138,11 +149,6 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
         ends = context.hold is not None and context.hold.get("reason") == "ending"
         what: Span = ("about to end", "warning") if ends else ("continues", "muted")
         _stage(doc, "terminate", ".", [what], held=held == "terminate")
-    if context.hold:
-        detail_text = str(context.hold.get("detail") or context.hold.get("reason") or "")
-        doc.blank().line(("> held: ", "held bold"), (detail_text, "text"))
-    _faults(doc, detail, turn, context.correction)
-    return doc
 
 
 def _faults(doc: Document, detail: TurnDetail, turn: Turn, correction: Correction | None) -> None:
@@ -289,63 +295,84 @@ def _run_stages(
     interim: Sequence[Interim],
 ) -> None:
     if run.signals is not None:
-        matches = run.signals.get("matches") or []
-        hook = _hook(run.signals, "extract_signals", context)
-        summary: Span = (
-            f"{len(matches)} found" if matches else "none",
-            "signal" if matches else "muted",
-        )
-        _stage(doc, "signals", "!" if matches else ".", [summary, hook], held=held == "signals")
-        for match in matches[:20]:
-            start, end = int(match.get("start", 0)), int(match.get("end", 0))
-            source = next((part.text for part in interim if part.round == match.get("round")), raw)
-            doc.line(
-                (str(match.get("signal", "")), "signal bold"),
-                (f" {start}-{end} ", "signal"),
-                (match_position(source, start, end), "muted"),
-                (_location(match), "warning"),
-                indent=15,
-            )
+        _signals_stage(doc, run.signals, raw, held, context, interim=interim)
     elif held == "signals":
         _stage(doc, "signals", "", [], held=True)
     if run.processed is not None:
-        hook = _hook(run.processed, "post_process_response", context)
-        text = str(run.processed.get("text", ""))
-        if run.processed.get("changed"):
-            change = f"changed, {len(raw):,} -> {len(text):,} characters"
-            spans: list[Span] = [(change, "changed"), hook]
-        else:
-            spans = [("unchanged", "muted"), hook]
-        _stage(doc, "post_process", ".", spans, held=held == "post_process")
+        _process_stage(doc, run.processed, raw, held, context)
     elif held == "post_process":
         _stage(doc, "post_process", "", [], held=True)
+    _discard_stage(doc, run, held)
+    if run.committed is not None:
+        _commit_stage(doc, run.committed, held)
+    elif held == "commit":
+        _stage(doc, "commit", "", [], held=True)
+
+
+def _signals_stage(
+    doc: Document,
+    extracted: RecordDict,
+    raw: str,
+    held: str,
+    context: Context,
+    *,
+    interim: Sequence[Interim],
+) -> None:
+    matches = extracted.get("matches") or []
+    hook = _hook(extracted, "extract_signals", context)
+    summary: Span = (f"{len(matches)} found", "signal") if matches else ("none", "muted")
+    _stage(doc, "signals", "!" if matches else ".", [summary, hook], held=held == "signals")
+    for match in matches[:20]:
+        start, end = int(match.get("start", 0)), int(match.get("end", 0))
+        source = next((part.text for part in interim if part.round == match.get("round")), raw)
+        doc.line(
+            (str(match.get("signal", "")), "signal bold"),
+            (f" {start}-{end} ", "signal"),
+            (match_position(source, start, end), "muted"),
+            (_location(match), "warning"),
+            indent=15,
+        )
+
+
+def _process_stage(
+    doc: Document, processed: RecordDict, raw: str, held: str, context: Context
+) -> None:
+    change: Span = ("unchanged", "muted")
+    if processed.get("changed"):
+        text = str(processed.get("text", ""))
+        change = (f"changed, {len(raw):,} -> {len(text):,} characters", "changed")
+    hook = _hook(processed, "post_process_response", context)
+    _stage(doc, "post_process", ".", [change, hook], held=held == "post_process")
+
+
+def _discard_stage(doc: Document, run: StageRun, held: str) -> None:
     if run.discarded is not None:
-        outcome = str(run.discarded.get("outcome", ""))
-        spans = [
+        spans: list[Span] = [
             ("dropped", "discard bold"),
             (f" by {run.discarded.get('hook') or 'hook'}", "text"),
+            (f", then {run.discarded.get('outcome', '')}", "muted"),
         ]
-        _stage(doc, "discard", "x", [*spans, (f", then {outcome}", "muted")])
+        _stage(doc, "discard", "x", spans)
     elif run.committed is not None and run.signals and run.signals.get("matches"):
         suppressed = run.committed.get("would_have")
         label = f"not called: would have been a {suppressed}" if suppressed else "kept"
         _stage(doc, "discard", ".", [(label, "muted")], held=held == "discard")
     elif held == "discard":
         _stage(doc, "discard", "", [], held=True)
-    if run.committed is not None:
-        count = run.committed.get("words")
-        spans = [(f"{count} words" if count is not None else "sent", "ok")]
-        for name, role in (("human", "human"), ("edited", "human"), ("empty", "warning")):
-            if run.committed.get(name):
-                spans.append((f", {name}", role))
-        if run.committed.get("error_text"):
-            spans.append((f", an error text: {run.committed['error_text']}", "error"))
-        if run.committed.get("reasoning_cut"):
-            label = cut_words(run.committed["reasoning_cut"], str(run.committed.get("speaker")))
-            spans.append((f", {label}", "reasoning"))
-        _stage(doc, "commit", ".", spans, held=held == "commit")
-    elif held == "commit":
-        _stage(doc, "commit", "", [], held=True)
+
+
+def _commit_stage(doc: Document, committed: RecordDict, held: str) -> None:
+    count = committed.get("words")
+    spans: list[Span] = [(f"{count} words" if count is not None else "sent", "ok")]
+    for name, role in (("human", "human"), ("edited", "human"), ("empty", "warning")):
+        if committed.get(name):
+            spans.append((f", {name}", role))
+    if committed.get("error_text"):
+        spans.append((f", an error text: {committed['error_text']}", "error"))
+    if committed.get("reasoning_cut"):
+        label = cut_words(committed["reasoning_cut"], str(committed.get("speaker")))
+        spans.append((f", {label}", "reasoning"))
+    _stage(doc, "commit", ".", spans, held=held == "commit")
 
 
 def _debug(doc: Document, record: RecordDict) -> None:

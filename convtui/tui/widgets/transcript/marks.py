@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -164,64 +164,108 @@ def badges(turn: Turn, extra: TurnExtras | None = None, *, short: bool = False) 
     if not flags:
         return []
     spans: list[Span] = []
-    add = spans.append
-    if flags & Flag.HELD:
-        add((f"held at {turn.stage}", "held"))
-    if flags & Flag.SIGNAL and not turn.flags & Flag.DISCARDED:
-        positions = "" if extra is None else _spans(extra)
-        add((f"signal {_names(turn)}{positions}", "signal"))
-    thought = _coded(turn, "thought")
-    if thought:
-        add((f"{_list(thought)} inside reasoning", "reasoning"))
-    if flags & Flag.WOULD_END:
-        note = turn.note if turn.note.startswith("would ") else "would have ended here"
-        add((visible_line(note, 40), "warning"))
-    if flags & Flag.CHANGED:
-        add(("raw differs" if short else "raw differs from shown", "changed"))
-    if flags & Flag.EMPTY:
-        blank = not turn.text.strip()
-        add(("empty reply" if blank else "near-empty reply", "warning"))
-    if flags & Flag.ERROR_TEXT:
-        add(("error text" if short else "text of an error", "error"))
-    if flags & Flag.INCOMPLETE:
-        add((f"incomplete: {', '.join(_coded(turn, 'incomplete')) or 'unknown'}", "warning"))
-    if flags & _NOTICED or (extra is not None and extra.correction is not None):
-        spans += _noticed(flags, extra.correction if extra is not None else None)
-    if flags & Flag.DECISION:
-        add(("decision " + _decision(turn, extra, short=short), "tool"))
-    if extra is None or not extra.uses:
-        # With details the calls have rows instead.
-        if flags & Flag.TOOL:
-            add(("tool call", "tool"))
-        if flags & Flag.TOOL_ERROR:
-            add(("tool error", "error"))
-    if flags & Flag.EDITED:
-        add(("edited", "human"))
-    if flags & Flag.HUMAN:
-        labels = _HUMAN.get(extra.draft if extra else "", ("human", "human"))
-        add((labels[1 if short else 0], "human"))
-        if turn.status == OPEN and turn.text:
-            add(("draft, not sent yet", "warning"))
-    if flags & Flag.RETRY:
-        add((_count("retry", extra.retries if extra else 0, "retries"), "warning"))
-    if flags & Flag.TRUNCATED:
-        add(("truncated" if short else "truncated: tool rounds used up", "warning"))
-    if flags & Flag.WARNING:
-        codes = [code for code in turn.codes if code.startswith("warning:")]
-        if "warning:drift" in codes:
-            add(("~ drift", "warning"))
-        if codes != ["warning:drift"]:
-            add(("warning", "warning"))
-    if flags & Flag.OUTPUT:
-        count = f" {extra.outputs}" if extra and extra.outputs else ""
-        add((f"printed{count}" if short else f"provider printed output{count}", "muted"))
-    if flags & Flag.REASONING:
-        add(("reasoning", "reasoning"))
-    if flags & Flag.REUSED:
-        add(("reply reused", "muted"))
-    if flags & Flag.SEEDED:
-        add(("parent log" if short else "from the parent log", "muted"))
+    for flag, badge in _BADGES:
+        if flag == _ALWAYS or flags & flag:
+            spans += badge(turn, extra, short)
     return spans
+
+
+_Badge = Callable[[Turn, "TurnExtras | None", bool], list[Span]]
+_ALWAYS: Final = 0
+
+
+def _text(words: str, role: str, short_words: str | None = None) -> _Badge:
+    """A badge with a fixed text."""
+    long, brief = [(words, role)], [(short_words or words, role)]
+    return lambda turn, extra, short: brief if short else long
+
+
+def _signal(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
+    if turn.flags & Flag.DISCARDED:
+        return []
+    positions = "" if extra is None else _spans(extra)
+    return [(f"signal {_names(turn)}{positions}", "signal")]
+
+
+def _thought(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
+    names = _coded(turn, "thought")
+    return [(f"{_list(names)} inside reasoning", "reasoning")] if names else []
+
+
+def _would_end(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
+    note = turn.note if turn.note.startswith("would ") else "would have ended here"
+    return [(visible_line(note, 40), "warning")]
+
+
+def _empty(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
+    return [("near-empty reply" if turn.text.strip() else "empty reply", "warning")]
+
+
+def _incomplete(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
+    return [(f"incomplete: {', '.join(_coded(turn, 'incomplete')) or 'unknown'}", "warning")]
+
+
+def _text_checks(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
+    correction = extra.correction if extra is not None else None
+    return _noticed(turn.flags, correction) if turn.flags & _NOTICED or correction else []
+
+
+def _tools(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
+    if extra is not None and extra.uses:
+        return []  # The calls have rows instead.
+    calls: list[Span] = [("tool call", "tool")] if turn.flags & Flag.TOOL else []
+    return [*calls, ("tool error", "error")] if turn.flags & Flag.TOOL_ERROR else calls
+
+
+def _human(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
+    labels = _HUMAN.get(extra.draft if extra else "", ("human", "human"))
+    spans: list[Span] = [(labels[1 if short else 0], "human")]
+    if turn.status == OPEN and turn.text:
+        spans.append(("draft, not sent yet", "warning"))
+    return spans
+
+
+def _retries(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
+    return [(_count("retry", extra.retries if extra else 0, "retries"), "warning")]
+
+
+def _warnings(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
+    codes = [code for code in turn.codes if code.startswith("warning:")]
+    drift: list[Span] = [("~ drift", "warning")] if "warning:drift" in codes else []
+    return drift if codes == ["warning:drift"] else [*drift, ("warning", "warning")]
+
+
+def _output(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
+    count = f" {extra.outputs}" if extra and extra.outputs else ""
+    return [(f"printed{count}" if short else f"provider printed output{count}", "muted")]
+
+
+_BADGES: Final[tuple[tuple[int, _Badge], ...]] = (
+    (Flag.HELD, lambda turn, extra, short: [(f"held at {turn.stage}", "held")]),
+    (Flag.SIGNAL, _signal),
+    (_ALWAYS, _thought),
+    (Flag.WOULD_END, _would_end),
+    (Flag.CHANGED, _text("raw differs from shown", "changed", "raw differs")),
+    (Flag.EMPTY, _empty),
+    (Flag.ERROR_TEXT, _text("text of an error", "error", "error text")),
+    (Flag.INCOMPLETE, _incomplete),
+    (_ALWAYS, _text_checks),
+    (
+        Flag.DECISION,
+        lambda turn, extra, short: [("decision " + _decision(turn, extra, short=short), "tool")],
+    ),
+    (Flag.TOOL | Flag.TOOL_ERROR, _tools),
+    (Flag.EDITED, _text("edited", "human")),
+    (Flag.HUMAN, _human),
+    (Flag.RETRY, _retries),
+    (Flag.TRUNCATED, _text("truncated: tool rounds used up", "warning", "truncated")),
+    (Flag.WARNING, _warnings),
+    (Flag.OUTPUT, _output),
+    (Flag.REASONING, _text("reasoning", "reasoning")),
+    (Flag.REUSED, _text("reply reused", "muted")),
+    (Flag.SEEDED, _text("from the parent log", "muted", "parent log")),
+)
+"""The badge of each flag, most urgent first."""
 
 
 def _noticed(flags: int, correction: Correction | None) -> list[Span]:

@@ -150,13 +150,7 @@ class TranscriptView(LineView):
                 self._blocks.clear()
                 touched |= framed
             added = count - len(self.heights)
-            for _ in range(added):
-                self.heights.append(6, exact=False)
-            if added > 0:
-                self._count_digits()
-                if len(str(self._largest)) > self._geometry.digits:
-                    self._make_geometry()
-                    self.heights.invalidate()
+            self._append(added)
             for number, index in enumerate(touched):
                 if index in self._cache:
                     self._cache[index].key = ()
@@ -171,6 +165,16 @@ class TranscriptView(LineView):
             self._continue_search()
         if added > 0 and (self.stick_to_end or self.cursor < 0):
             self.cursor = self.shown_items - 1
+
+    def _append(self, added: int) -> None:
+        if added <= 0:
+            return
+        for _ in range(added):
+            self.heights.append(6, exact=False)
+        self._count_digits()
+        if len(str(self._largest)) > self._geometry.digits:
+            self._make_geometry()
+            self.heights.invalidate()
 
     def set_noted(self, noted: frozenset[int]) -> None:
         """Sets the turns that have a row for a mark or a note."""

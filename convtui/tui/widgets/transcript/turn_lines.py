@@ -141,15 +141,7 @@ class TurnLines:
             self._wrapped = Wrapped(source, geometry.text_width, lines)
         wrapped = self._wrapped
         self._hidden = len(text) - len(source) + wrapped.cut
-        self._placeholder = None
-        if not text:
-            early = turn.stage in ("request", "response")
-            what = "reply" if early else "ending" if turn.stage == "terminate" else turn.stage
-            my_turn = turn.flags & Flag.HUMAN and turn.flags & Flag.HELD and early
-            label = f"waiting for {'your text' if my_turn else f'the {what}'} {CURSOR}"
-            if turn.flags & Flag.HELD and turn.stage == "response" and not my_turn:
-                label = "(no text yet)"  # the reply has arrived, or the call has failed
-            self._placeholder = (label if streaming else "(nothing)", "muted")
+        self._placeholder = None if text else (_placeholder(turn), "muted")
         marks = [(*wrapped.span(start, end), role) for start, end, role in roles]
         marks += _signal_marks(wrapped, turn, extra)
         if search is not None:
@@ -302,6 +294,20 @@ def _text_role(turn: Turn) -> str:
         # A draft that was not sent.
         return "muted"
     return "text"
+
+
+def _placeholder(turn: Turn) -> str:
+    """What stands in the place of a text that is empty."""
+    if turn.status != OPEN:
+        return "(nothing)"
+    early = turn.stage in ("request", "response")
+    my_turn = turn.flags & Flag.HUMAN and turn.flags & Flag.HELD and early
+    if my_turn:
+        return f"waiting for your text {CURSOR}"
+    if turn.flags & Flag.HELD and turn.stage == "response":
+        return "(no text yet)"  # The reply has arrived, or the call has failed.
+    what = "reply" if early else "ending" if turn.stage == "terminate" else turn.stage
+    return f"waiting for the {what} {CURSOR}"
 
 
 def _signal_marks(
