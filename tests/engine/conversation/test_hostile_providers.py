@@ -359,7 +359,7 @@ async def test_what_breaks_an_engine_is_named(tmp_path: Path) -> None:
 
     async def one(number: int, case: Case) -> EngineHandle:
         async with few_at_once:
-            short = 1 if "yields" in case.does else 20
+            short = 1 if "turn_timeout" in case.says else 20
             return await conversation(spec(f"case{number}", case.body, turn_timeout=short))
 
     handles = await asyncio.gather(*(one(n, case) for n, case in enumerate(BROKEN)))
