@@ -83,12 +83,12 @@ class _Keys:
     def jump(self, turn: int) -> float:
         """Seconds from Enter in "go to turn" to that turn."""
         self.terminal.send("#")
-        self.terminal.until("a turn's number")
+        self.terminal.until("a turn such as")
         self.terminal.send(str(turn))
         self.terminal.until(str(turn))
         self.terminal.quiet(0.06)  # Enter right after text is text
         taken = self.timed("enter", longlog.marker(turn).encode())
-        self.terminal.until_gone("a turn's number")
+        self.terminal.until_gone("a turn such as")
         return taken
 
     def search(self, text: str, count: int) -> float:
