@@ -86,7 +86,7 @@ class _Keys:
         self.terminal.until("a turn such as")
         self.terminal.send(str(turn))
         self.terminal.until(str(turn))
-        self.terminal.quiet(0.06)  # Enter right after text is text
+        self.terminal.quiet(0.3)  # Enter right after text is text
         taken = self.timed("enter", longlog.marker(turn).encode())
         self.terminal.until_gone("a turn such as")
         return taken
