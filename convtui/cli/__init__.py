@@ -59,7 +59,7 @@ Example:
 
 
 class _Commands(click.Group):
-    """Knows the names and the short helps of all commands without importing any."""
+    """Lists all commands with their short helps without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -85,7 +85,7 @@ class _Commands(click.Group):
 
 
 def _module(command: str) -> str:
-    """The module of a command; one that Python reserves the name of has an underscore."""
+    """The module of a command; names that are Python keywords get an underscore."""
     name = command.replace("-", "_")
     return f"{name}_" if iskeyword(name) else name
 
@@ -113,12 +113,12 @@ def commands(ctx: click.Context) -> Any:
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
     for stream in (sys.stdout, sys.stderr):
-        # Foreign text may hold what the terminal's encoding cannot say.
+        # Foreign text may have characters that the terminal's encoding lacks.
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     code = _run(argv)
     if argv is None:
-        # All is done: one more ctrl+c must not turn the exit code into a signal's.
+        # Everything is done: another ctrl+c must not turn the exit code into a signal's.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)
 
@@ -130,8 +130,8 @@ def _run(argv: Sequence[str] | None) -> int:
         )
         sys.stdout.flush()
     except BrokenPipeError:
-        # Nobody reads any more, as in `convtui show LOG | head`; the interpreter must not find out
-        # again when it flushes at exit.
+        # The reader has gone, as in `convtui show LOG | head`; the interpreter must not fail again
+        # when it flushes at exit.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -151,17 +151,17 @@ def _run(argv: Sequence[str] | None) -> int:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception as error:  # noqa: BLE001 - told and written to a crash file
+    except Exception as error:  # noqa: BLE001 - reported and written to a crash file
         return _crashed(error)
     return result if isinstance(result, int) else 0
 
 
 def _crashed(error: Exception) -> int:
-    """A bug of ours: told in one line, the traceback in a file."""
+    """Reports a bug of ours: one line on standard error, the traceback in a file."""
     if os.environ.get("CONVTUI_TRACEBACK"):
         import traceback
 
-        # Its message may hold anything: it is shown as everything else is.
+        # Its message may be foreign text: it is printed like everything else.
         _say("".join(traceback.format_exception(error)))
         return 1
     from convtui.cli.crash import write_crash
@@ -178,7 +178,7 @@ def _say(message: str) -> None:
 
 
 def _usage(error: click.ClickException) -> str:
-    """A mistake that the command-line library found, with the nearest name."""
+    """The message of a usage error, with the nearest flag for an unknown one."""
     message = error.format_message()
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "convtui"

@@ -47,9 +47,11 @@ def command(files: tuple[str, ...], kind: str | None, as_json: bool) -> int:
     code = 0
     results: list[dict[str, Any]] = []
     for file in files:
-        found, problems, result = _check(file, kind, quiet=as_json)
+        recognised, problems, result = _check(file, kind, quiet=as_json)
         code = max(code, result)
-        results.append({"file": file, "kind": found, "problems": [_as_json(p) for p in problems]})
+        results.append(
+            {"file": file, "kind": recognised, "problems": [_as_json(p) for p in problems]}
+        )
         if as_json:
             continue
         for problem in problems[:MAX_PROBLEMS]:
@@ -57,7 +59,7 @@ def command(files: tuple[str, ...], kind: str | None, as_json: bool) -> int:
         if len(problems) > MAX_PROBLEMS:
             echo(f"{visible(file)}: and {len(problems) - MAX_PROBLEMS} more")
         if not problems:
-            echo(f"{visible(file)}: {found}, nothing wrong")
+            echo(f"{visible(file)}: {recognised}, nothing wrong")
     if as_json:
         print_json(results)
     return code
@@ -70,7 +72,7 @@ def _as_json(problem: Problem) -> dict[str, Any]:
 def _check(
     file: str, kind: str | None, *, quiet: bool = False
 ) -> tuple[str | None, list[Problem], int]:
-    """What a file is, what is wrong with it, and the exit code of that."""
+    """The kind of a file, its problems, and the exit code."""
     if kind is None and re.search(r"\.py(:|$)", file):
         from convtui.cli.check_provider import check_provider
 
@@ -105,7 +107,7 @@ def _check(
 
 
 def _table_notes(path: Path) -> None:
-    """What is passed over in a table of personas."""
+    """Prints what is skipped in a table of personas."""
     from convtui.scenario.persona_table import read_persona_table
 
     with suppress(UsageError):
@@ -123,7 +125,7 @@ def _is_log(path: Path) -> bool:
 
 
 def _warm(path: Path) -> list[Problem]:
-    """A warm template that a scenario names and that cannot be used."""
+    """The problem of a scenario's warm template that cannot be used."""
     from convtui.cli.start import check_warm
     from convtui.files.yaml import line_of, load_yaml
     from convtui.scenario.scenario import Scenario
@@ -137,7 +139,7 @@ def _warm(path: Path) -> list[Problem]:
 
 
 def _breakpoints(path: Path) -> list[Problem]:
-    """Breakpoints of a scenario that are no filter expressions."""
+    """The problems of a scenario's breakpoints that are no filter expressions."""
     from convtui.errors import FilterError
     from convtui.files.yaml import dotted, line_of, load_yaml
     from convtui.filters.breaks import parse_breakpoint
@@ -156,7 +158,7 @@ def _breakpoints(path: Path) -> list[Problem]:
 
 
 def check_log(path: Path) -> list[Problem]:
-    """Everything that is wrong with a log. Raises `LogError` when it cannot be opened at all."""
+    """All problems of a log, by line. Raises `LogError` if it cannot be opened at all."""
     from convtui.log.reader import open_log
 
     with open_log(path) as log:
@@ -169,7 +171,7 @@ def check_log(path: Path) -> list[Problem]:
 
 
 def _records(log: Log) -> list[Problem]:
-    """Records of a wrong shape, and requests whose digest is not that of their messages."""
+    """Problems of records: a wrong shape, a digest that is not that of the messages."""
     from pydantic import ValidationError
 
     from convtui.log.requests import RequestChain, rebuild
@@ -181,7 +183,7 @@ def _records(log: Log) -> list[Problem]:
     chains: dict[Any, RequestChain] = {}
     for record in log.records():
         seq = record["seq"]
-        # In a whole log the line is the seq plus one; damaged lines are counted in seq too.
+        # In an undamaged log the line is the seq plus one; damaged lines are counted in seq too.
         line = seq + 1
         kind = str(record.get("type"))
         model = RECORD_TYPES.get(kind)
@@ -214,7 +216,7 @@ def _records(log: Log) -> list[Problem]:
         if not right and line not in damaged:
             text = "the digest is not that of its messages (wrong_digest)"
             problems.append(Problem(text, path=log.path, line=line, key="llm.request sha256"))
-        # A request is built on one a few calls back; older ones are read again when they are not.
+        # A request is usually based on one a few calls back; older ones are read again if needed.
         if len(messages) > 16:
             del messages[next(iter(messages))]
     return problems

@@ -1,4 +1,4 @@
-"""`convtui check file.py:Bot`: loads a provider in an engine and tells what it is."""
+"""`convtui check file.py:Bot`: loads a provider in an engine and describes it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from convtui.text.boundary import visible
 
 
 def check_provider(spec: str, *, quiet: bool = False) -> tuple[list[Problem], int]:
-    """What is wrong with a provider, and the exit code of that; prints its hooks unless `quiet`.
+    """A provider's problems, and the exit code; prints its hooks unless `quiet`.
 
-    A name that is nearly a hook's is a problem too: the hook would silently not be called. So is a
-    reply that is announced and would be refused. Nothing of it is called but its constructor.
+    A name that is almost a hook's is a problem, too: it would silently never be called. So is an
+    annotated reply that would be refused. Only the provider's constructor is called.
     """
     from convtui.client.engine_client import inspect_provider
     from convtui.protocol import StartSpec
@@ -24,52 +24,52 @@ def check_provider(spec: str, *, quiet: bool = False) -> tuple[list[Problem], in
     scenario = merge_flags(None, {"provider": spec, "persona": "demo"})
     start = StartSpec(scenario=scenario.for_engine(), out_dir=".")
     try:
-        found = asyncio.run(inspect_provider(start))
+        about = asyncio.run(inspect_provider(start))
     except EngineError as error:
         return [Problem(str(error))], 2
     if not quiet:
-        _print(found)
+        _print(about)
     problems = [
         Problem(f"{theirs}() is no hook; did you mean {hook}()?", path=spec)
-        for theirs, hook in found["near_names"]
+        for theirs, hook in about["near_names"]
     ]
-    useless = (found["call"] or {}).get("useless_reply")
+    useless = (about["call"] or {}).get("useless_reply")
     if useless:
-        problems.append(Problem(f"{_answers(found)} {useless}", path=spec))
+        problems.append(Problem(f"{_answers(about)} {useless}", path=spec))
     return problems, 1 if problems else 0
 
 
-def _answers(found: dict[str, Any]) -> str:
-    """What of it answers, as it is called."""
-    identity = found["identity"]
+def _answers(about: dict[str, Any]) -> str:
+    """The name of the function that answers, with parentheses."""
+    identity = about["identity"]
     return f"{identity['name']}()" if identity["kind"] == "function" else "generate_response()"
 
 
-def _print(found: dict[str, Any]) -> None:
-    identity = found["identity"]
+def _print(about: dict[str, Any]) -> None:
+    identity = about["identity"]
     echo(f"{visible(identity['name'])} ({identity['kind']})")
     rows: list[tuple[str, str]] = []
     if identity.get("file"):
         rows.append(("file", visible(identity["file"])))
-    rows += [(name, visible(text, lines=False)) for name, text in _made(found["construction"])]
-    call = found["call"]
+    rows += [(name, visible(text, lines=False)) for name, text in _made(about["construction"])]
+    call = about["call"]
     if call is not None:
         rows.append(("gets", visible(call["gets"], lines=False)))
         rows.append(("returns", call["returns"] or "text, or text and metadata (not annotated)"))
-    signals = ", ".join(visible(signal, lines=False) for signal in found["termination_signals"])
+    signals = ", ".join(visible(signal, lines=False) for signal in about["termination_signals"])
     rows.append(("signals", signals or "none declared"))
-    rows.append(("stateful", _stateful(found)))
+    rows.append(("stateful", _stateful(about)))
     if call is not None:
         rows += [("note", visible(note, lines=False)) for note in call["notes"]]
     for name, text in rows:
         echo(f"  {name:9}  {text}")
     echo("  hooks")
-    for hook, owner in found["hooks"].items():
+    for hook, owner in about["hooks"].items():
         echo(f"    {hook:27} {owner}")
 
 
 def _made(construction: dict[str, list[str]] | None) -> Iterator[tuple[str, str]]:
-    """What the constructor was given, where there was one."""
+    """Rows about the constructor's arguments, if there was one."""
     if construction is None:
         return
     given, left_out = construction["given"], construction["left_out"]
@@ -78,8 +78,8 @@ def _made(construction: dict[str, list[str]] | None) -> Iterator[tuple[str, str]
         yield "not given", f"{', '.join(left_out)} (the constructor has no such parameter)"
 
 
-def _stateful(found: dict[str, Any]) -> str:
-    words = {True: "yes", False: "no", None: "unknown"}[found["stateful"]]
-    if found["stateful"] and (found["call"] or {}).get("only_text"):
-        words += ": it gets the last message only, so it has to remember the others itself"
-    return words
+def _stateful(about: dict[str, Any]) -> str:
+    text = {True: "yes", False: "no", None: "unknown"}[about["stateful"]]
+    if about["stateful"] and (about["call"] or {}).get("only_text"):
+        text += ": it gets the last message only, so it has to remember the others itself"
+    return text

@@ -1,4 +1,4 @@
-"""What several commands share: output as JSON and as tables, and what the terminal can do."""
+"""Shared by several commands: output as JSON and as tables, and terminal capabilities."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON and
 
 
 def example(*lines: str) -> str:
-    """The end of a command's help: commands as they are typed."""
+    """The epilog of a command's help: example commands."""
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def print_json(data: Any) -> None:
-    """One JSON document on standard output, without secrets."""
+    """Prints one JSON document on standard output, without secrets."""
     from convtui.secrets.redactor import Redactor
 
     text = json.dumps(data, ensure_ascii=False, default=str)
@@ -36,12 +36,12 @@ def print_json(data: Any) -> None:
 
 
 def echo(text: str = "") -> None:
-    """A line, or several, on standard output."""
+    """Prints a line, or several, on standard output."""
     Output(sys.stdout).line(text)
 
 
 def says_yes(question: str) -> bool:
-    """Asks on standard error; whether somebody at the terminal has said yes."""
+    """Asks on standard error; False if the answer is not yes or there is no terminal."""
     if not sys.stdin or not sys.stdin.isatty():
         return False
     Output(sys.stderr).prompt(f"{question} [y/N] ")
@@ -49,12 +49,12 @@ def says_yes(question: str) -> bool:
 
 
 def say(message: str) -> None:
-    """A line for people, on standard error."""
+    """Prints a line for people on standard error."""
     Output(sys.stderr).line(message)
 
 
 def table(rows: Sequence[Sequence[str]], *, limit: int = 60) -> None:
-    """Rows in columns as wide as their contents, on standard output; the last column is not cut."""
+    """Prints rows in columns on standard output; cells but the last are cut to `limit`."""
     from convtui.printing.tables import table_lines
 
     for lines in table_lines(rows, limit=limit):
@@ -70,12 +70,12 @@ def has_screen() -> bool:
 
 
 def no_screen(instead: str) -> None:
-    """Says why there is no TUI."""
+    """Explains on standard error what happens without a terminal."""
     say(f"convtui: no terminal to draw on, so {instead}")
 
 
 def settings(**flags: Any) -> Config:
-    """All settings, with what looks like a mistake said on standard error. Raises `UsageError`."""
+    """All settings; likely mistakes are named on standard error. Raises `UsageError`."""
     from convtui.config.settings import load_config
 
     config = load_config(flags)
@@ -87,16 +87,16 @@ def settings(**flags: Any) -> Config:
 
 
 def _say_once(message: str) -> None:
-    """`say()`, once in a command that reads its settings more than once."""
+    """`say()`, but only once in a command, which may read its settings several times."""
     context = click.get_current_context(silent=True)
-    said = context.find_root().meta.setdefault(__name__, set()) if context is not None else set()
-    if message not in said:
-        said.add(message)
+    shown = context.find_root().meta.setdefault(__name__, set()) if context is not None else set()
+    if message not in shown:
+        shown.add(message)
         say(message)
 
 
 def use_color(stream: Any, setting: str = "auto", *, plain: bool = False) -> bool:
-    """Whether printed output is coloured: the setting, then what the terminal and NO_COLOR say."""
+    """Whether output is coloured: by the setting, then by the terminal and NO_COLOR."""
     from convtui.printing.printer import wants_color
 
     if setting == "never" or plain:
@@ -107,7 +107,7 @@ def use_color(stream: Any, setting: str = "auto", *, plain: bool = False) -> boo
 
 
 def report_printer(setting: str = "never", *, ascii_only: bool = False) -> ReportPrinter:
-    """Prints reports on standard output, as wide as its terminal; `setting` is that of colours."""
+    """A printer of reports on standard output, in its width; `setting` is that of `color`."""
     from convtui.printing.printer import terminal_width
     from convtui.printing.report_printer import ReportPrinter
 

@@ -21,12 +21,12 @@ from convtui.errors import UsageError
 
 
 class _Compare(click.Command):
-    """Keeps the `--` between two arms, which the command line library would drop."""
+    """Keeps the `--` between two arms, which click would drop."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if "--ab" in args and "--" in args:
-            place = args.index("--")
-            args = [*args[:place], MARK, *args[place + 1 :]]
+            index = args.index("--")
+            args = [*args[:index], MARK, *args[index + 1 :]]
         return super().parse_args(ctx, args)
 
 
@@ -105,10 +105,10 @@ def command(
 
 
 def _on_screen(log_a: str, log_b: str) -> int | None:
-    """The exit code of the screen; None where there is no terminal to draw it on."""
+    """Compares on the screen; returns the exit code, or None if there is no terminal."""
     from convtui.log.reader import LogReader
 
-    # A file that is no log is said before the screen opens.
+    # A file that is no log is reported before the screen opens.
     for log in (log_a, log_b):
         LogReader(log).close()
     if not has_screen():

@@ -1,4 +1,4 @@
-"""`convtui compare --ab`: two arms of runs, those that are there or those it makes itself."""
+"""`convtui compare --ab`: two arms of runs, saved ones or ones that it makes itself."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from convtui.analysis.profile.profile import RunProfile
 
 MARK: Final = "\0--"
-"""Stands for `--` among the arguments; no path can be that."""
+"""Stands for `--` among the arguments; no path can have this value."""
 
 
 def split_arms(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The arguments before and after `--`; two without it are one each. Raises `UsageError`."""
+    """The arguments before and after `--`; without it, two arguments are one arm each."""
     if MARK in arguments:
-        place = list(arguments).index(MARK)
-        return list(arguments[:place]), list(arguments[place + 1 :])
+        index = list(arguments).index(MARK)
+        return list(arguments[:index]), list(arguments[index + 1 :])
     if len(arguments) == 2:
         return [arguments[0]], [arguments[1]]
     return list(arguments), []
@@ -36,7 +36,10 @@ def print_arms(
     as_json: bool,
     plain: bool,
 ) -> int:
-    """Compares two arms, of saved runs or of so many `runs`; returns the exit code."""
+    """Compares two arms, of saved runs or of `runs` new ones each; returns the exit code.
+
+    Raises `UsageError`.
+    """
     if as_json and plain:
         raise UsageError("--json and --plain exclude each other")
     if runs is not None:
@@ -48,7 +51,7 @@ def print_arms(
 
 
 def _compare_saved(arguments: Sequence[str], *, name: str, as_json: bool, plain: bool) -> int:
-    """Two arms of logs, or of folders of logs; returns the exit code."""
+    """Compares two arms of logs, or of folders of logs; returns the exit code."""
     from convtui.cli.profile import read_profile
 
     one, other = split_arms(arguments)
@@ -69,7 +72,7 @@ def _run_arms(
     as_json: bool,
     plain: bool,
 ) -> int:
-    """Runs both arms, one run of each in turn, and compares them; returns the exit code.
+    """Runs both arms alternately and compares them; returns the exit code.
 
     One scenario runs with `--warm` and without it, two scenarios as they are. All logs are kept.
     """
@@ -83,10 +86,10 @@ def _run_arms(
     made: list[list[RunProfile]] = [[], []]
     worst = 0
     for number in range(1, runs + 1):
-        for place, (arm, _, _) in enumerate(arms):
+        for index, (arm, _, _) in enumerate(arms):
             say(f"{arm}: run {number} of {runs}")
-            shown = printer(as_json=True, debug=False, color_setting=plans[place].config.color)
-            done = conduct(plans[place].spec, shown, plans[place].python)
+            shown = printer(as_json=True, debug=False, color_setting=plans[index].config.color)
+            done = conduct(plans[index].spec, shown, plans[index].python)
             worst = max(worst, done.code)
             log = done.handle.log_path
             if log is not None:
@@ -96,7 +99,7 @@ def _run_arms(
                 return 130
             if log is not None:
                 with open_log(log) as opened:
-                    made[place].append(profile_run(opened))
+                    made[index].append(profile_run(opened))
     code = _report(made[0], made[1], name=name, as_json=as_json, plain=plain)
     return max(worst, code)
 
@@ -104,9 +107,9 @@ def _run_arms(
 def _planned_arms(
     arguments: Sequence[str], flags: Mapping[str, Any]
 ) -> list[tuple[str, str | None, dict[str, Any]]]:
-    """Name, scenario file and flags of both arms."""
+    """Name, scenario file and flags of both arms. Raises `UsageError`."""
     one, other = split_arms(arguments)
-    logs = [each for each in (*one, *other) if each.endswith(".jsonl") or Path(each).is_dir()]
+    logs = [path for path in (*one, *other) if path.endswith(".jsonl") or Path(path).is_dir()]
     if logs:
         raise UsageError(f"{logs[0]}: --runs takes scenarios, not logs")
     warm = flags.get("warm")
@@ -136,12 +139,12 @@ def _report(
     from convtui.analysis.compare.ab import as_dict, compare_arms
     from convtui.analysis.compare.ab_report import ab_report
 
-    found = compare_arms(warm, cold, name)
-    report = ab_report(found)
+    comparison = compare_arms(warm, cold, name)
+    report = ab_report(comparison)
     if as_json:
-        print_json(as_dict(found))
+        print_json(as_dict(comparison))
     elif plain:
         report_printer().print_sentences(replace(report, title=f"test: {report.title}"))
     else:
         report_printer().print(report)
-    return 1 if found.verdict == "cold" else 0
+    return 1 if comparison.verdict == "cold" else 0

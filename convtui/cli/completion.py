@@ -25,7 +25,7 @@ def command(shell: str) -> int:
 
     kind = get_completion_class(shell)
     assert kind is not None
-    # The base's source(): bash's own starts a bash to look at its version.
+    # The base class's source(): bash's own starts a bash to check its version.
     script = ShellComplete.source(kind(commands, {}, "convtui", "_CONVTUI_COMPLETE"))
     echo(script)
     return 0

@@ -30,9 +30,9 @@ def command(*, log: str, as_json: bool) -> int:
     from convtui.analysis.profile.compress_check import as_dict, check_compression
     from convtui.analysis.profile.compress_report import check_report
 
-    found = check_compression(log)
+    result = check_compression(log)
     if as_json:
-        print_json(as_dict(found))
+        print_json(as_dict(result))
     else:
-        report_printer().print(check_report(found))
-    return 1 if found.preserved is False else 0
+        report_printer().print(check_report(result))
+    return 1 if result.preserved is False else 0

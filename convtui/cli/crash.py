@@ -1,4 +1,4 @@
-"""What happens when convtui itself has a bug: a file with the traceback, one line on the screen."""
+"""Reports a bug in convtui itself: the traceback in a file, one line on the screen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from convtui.text.boundary import one_line
 
 
 def write_crash(error: BaseException) -> str:
-    """Keeps the traceback, without secrets, in the state directory; returns what to tell."""
+    """Writes the traceback, without secrets, to the state directory; returns the message."""
     redactor = _redactor(error)
     what = one_line(redactor.text(f"{type(error).__name__}: {error}"), 200)
     text = "".join(traceback.format_exception(error))
@@ -35,7 +35,7 @@ def write_crash(error: BaseException) -> str:
 
 
 def _redactor(error: BaseException) -> Redactor:
-    """One that knows the environment's secrets, and those of the scenario that was being run."""
+    """A redactor for the secrets of the environment and of scenarios in the traceback."""
     redactor = Redactor.of_process()
     seen: BaseException | None = error
     for _ in range(8):

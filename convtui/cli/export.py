@@ -38,13 +38,13 @@ def command(log: str, format_name: str, out: str, as_json: bool) -> int:
     from convtui.log.reader import open_log
     from convtui.secrets.redactor import Redactor
 
-    found = by_name(format_name)
-    if found.write is None:
+    format_ = by_name(format_name)
+    if format_.write is None:
         raise UsageError(f"{format_name} can be read, not written")
     with open_log(log, Redactor.of_process()) as opened:
         for finding in opened.findings:
             say(f"{log}: {finding}")
-        written = found.write(opened, Path(out))
+        written = format_.write(opened, Path(out))
     if as_json:
         print_json({"files": [str(file) for file in written.files], "notes": written.notes})
     else:

@@ -23,10 +23,10 @@ from convtui.transcript.fold import COMMITTED, Transcript
 from convtui.transcript.turns import OPEN
 
 STOP_WITHIN = 3.0
-"""Seconds that an engine gets to end a conversation when it is asked to."""
+"""Seconds that an engine gets to end a conversation on request."""
 _GRACE = 5.0
-"""Seconds beyond its time limits that an engine may be silent in a turn: nobody here can see that
-provider code blocks it, and press K."""
+"""Seconds beyond its time limits that an engine may be silent in a turn. Without a screen, nobody
+can see that provider code blocks it, and press K."""
 _LOOK_EVERY = 0.5
 
 
@@ -77,14 +77,14 @@ class Conductor:
         return 3
 
     async def _watch(self) -> None:
-        """Ends an engine that provider code blocks in a turn for longer than a turn may take."""
+        """Ends an engine that provider code blocks for longer than a turn may take."""
         limits = Limits.model_validate(self._spec.scenario.get("limits") or {})
         longest = max(limits.turn_timeout, limits.tool_timeout)
         while not self.handle.over:
             await asyncio.sleep(_LOOK_EVERY)
             if self.handle.silent_for <= longest + _GRACE:
                 continue
-            # What blocks it may also have kept it from sending what it was about.
+            # The blocking code may have kept it from sending its last records.
             self.handle.catch_up()
             turns = self.handle.transcript.turns
             if not turns or turns[-1].status != OPEN or self.handle.hold is not None:
@@ -105,8 +105,8 @@ class Conductor:
         try:
             self._printer.record(record)
         except BaseException as error:  # noqa: BLE001  (raised again by run())
-            # On the loop nobody would see it; a reader that has gone must not leave a paid
-            # conversation running either.
+            # Raised in a callback it would be lost; and without a reader, a paid conversation
+            # must not go on.
             self._error = error
             self._stop("its output is not read any more")
 
@@ -145,15 +145,15 @@ class Conductor:
                 await self.handle.command(Commands.STOP, reason=reason)
                 await self.handle.wait()
             return
-        # Provider code blocks the engine: without a screen it closes its log by itself and ends.
+        # Provider code blocks the engine: one without a screen closes its log by itself.
         await self.handle.close()
 
 
 def conduct(spec: StartSpec, printer: Printer, python: str | None = None) -> Conductor:
-    """Runs one conversation to its end and returns what ran it.
+    """Runs one conversation to its end and returns its conductor.
 
-    A log that names what nobody has asked for is asked about where there is a terminal. Raises the
-    error of an engine that could not start, with the exit code that is right for it.
+    If a log needs consent for what it names, asks at the terminal. Raises `EngineError`, with the
+    exit code of its cause, if the engine cannot start, and `UsageError` if consent is refused.
     """
     conductor = Conductor(spec, printer, python)
     try:
@@ -168,9 +168,9 @@ def conduct(spec: StartSpec, printer: Printer, python: str | None = None) -> Con
 
 
 def agreed_to(consent: Any) -> list[str]:
-    """What somebody at the terminal has just agreed to of a `trust.Question`.
+    """The items of a `trust.Question` that the user agrees to at the terminal.
 
-    Nothing where there is no terminal: nobody is asked there. Raises `UsageError` after a no.
+    Empty without a terminal. Raises `UsageError` if the user refuses.
     """
     if not isinstance(consent, dict) or not sys.stdin or not sys.stdin.isatty():
         return []
@@ -184,7 +184,7 @@ def agreed_to(consent: Any) -> list[str]:
 
 
 def startup_error(error: EngineError, handle: EngineHandle) -> ConvtuiError:
-    """What kept an engine from starting, as the kind of error that it was over there."""
+    """The error of an engine that did not start, with the exit code of its cause."""
     described = handle.error or {}
     kind = getattr(convtui.errors, str(described.get("type")), None)
     text = str(error)
@@ -198,7 +198,7 @@ def startup_error(error: EngineError, handle: EngineHandle) -> ConvtuiError:
 
 
 def summary(transcript: Transcript, log: Path | None, code: int) -> dict[str, Any]:
-    """What `run --json` says about a conversation."""
+    """The data of a conversation in `run --json`."""
     from convtui.log.spans import session_spans
     from convtui.log.transcript_json import duration
 

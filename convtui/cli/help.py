@@ -53,13 +53,13 @@ def _print_topics() -> None:
 
 
 def _print_usage(name: str, ctx: click.Context) -> None:
-    """A command's `--help`. Raises `UsageError` where no command and no topic has that name."""
+    """Prints a command's `--help`. Raises `UsageError` if there is no such command."""
     from convtui.cli import commands
     from convtui.errors import UsageError, did_you_mean
 
     named = commands.get_command(ctx, name)
     if named is None:
-        # `hooks` is nearer to sessions-and-hooks than any spelling is.
+        # `hooks` is part of sessions-and-hooks: that is nearer than any spelling.
         near = next((topic for topic in TOPICS if name in topic.split("-")), name)
         hint = did_you_mean(near, [*TOPICS, *commands.list_commands(ctx)])
         rest = hint or "; `convtui help` lists the pages"
@@ -74,7 +74,7 @@ def _print_page(topic: str) -> None:
 
     color, keymap = "auto", Keymap()
     try:
-        # Help is there above all for whoever has settings that do not load.
+        # Help must work even if the settings do not load.
         config = load_config()
         color = config.color
         keymap = load_keymap(config.keymap_file) if topic == "keys" else keymap

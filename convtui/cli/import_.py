@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from convtui.records.models import Record
 
 _FAILED: Final = 1
-"""The exit code when a whole file of several could not be read and the others were imported."""
+"""The exit code if one of several files could not be read and the others were imported."""
 _SHOWN: Final = 20
-"""Findings of a file that are said one by one."""
+"""The most findings of a file that are printed."""
 
 
 @click.command(
@@ -76,22 +76,22 @@ def command(
     from convtui.log.formats.registry import format_for
 
     file = Path(path)
-    found = format_for(file, format_name)
+    format_ = format_for(file, format_name)
     chooses = any(value not in (None, ()) for value in choice.values())
-    if found.source is None:
+    if format_.source is None:
         if listing or every or chooses:
             raise UsageError(
-                f"{path}: files of {found.name} are imported whole: --list, --session, --all and"
+                f"{path}: files of {format_.name} are imported whole: --list, --session, --all and"
                 " the filters are for hermes"
             )
-        assert found.read is not None
-        paths = found.files(file) if found.files is not None else [file]
-        files = _Files(paths, found.read)
+        assert format_.read is not None
+        paths = format_.files(file) if format_.files is not None else [file]
+        files = _Files(paths, format_.read)
         return _import(files.read, path, out, files.damage, strict=strict, as_json=as_json)
     if every and chooses:
         raise UsageError("--all takes everything: leave --session and the filters out, or --all")
     with ExitStack() as stack:
-        source = found.source(file)
+        source = format_.source(file)
         stack.callback(source.close)
         wanted: Collection[str] | None = None
         if listing or chooses or (not every and file.suffix.lower() == ".db"):
@@ -118,7 +118,7 @@ def command(
 
 
 class _Files:
-    """Files that are read one after the other; one that cannot be read is named in `damage`."""
+    """Reads files one after the other; unreadable ones are collected in `damage`."""
 
     def __init__(self, paths: list[Path], read: Callable[[Path], Iterator[Imported]]) -> None:
         self._paths = paths
@@ -126,7 +126,7 @@ class _Files:
         self.damage: list[Finding] = []
 
     def read(self) -> Iterator[Imported]:
-        """Their conversations. Raises `FileError` where there is one file and it is unreadable."""
+        """Yields the conversations. Raises `FileError` if the only file is unreadable."""
         from convtui.log.formats.findings import EMPTY, UNREADABLE, Finding, finding_of
         from convtui.log.formats.json_objects import is_empty
 
@@ -164,7 +164,7 @@ def _import(
     for imported in read():
         log, there = place_of(imported, folder)
         result: dict[str, Any] = {"log": str(log), "id": imported.id}
-        result["sources"] = [str(found) for found in imported.sources]
+        result["sources"] = [str(source) for source in imported.sources]
         watched = _Watched(imported)
         if there:
             result["outcome"] = "there already"
@@ -189,7 +189,7 @@ def _import(
 
 
 class _Watched:
-    """Takes note of the findings among the records of a conversation while they are written."""
+    """Collects the findings among the records of a conversation while they are written."""
 
     def __init__(self, imported: Imported) -> None:
         from convtui.log.formats.sound import sound
@@ -215,7 +215,7 @@ class _Watched:
 def _refuse_findings(
     read: Callable[[], Iterator[Imported]], path: str, damage: list[Finding], *, as_json: bool
 ) -> None:
-    """Reads everything and writes nothing. Raises `UsageError` where there is a finding."""
+    """Reads everything and writes nothing. Raises `UsageError` if there is a finding."""
     findings: list[Finding] = []
     for imported in read():
         watched = _Watched(imported)
@@ -242,7 +242,7 @@ def _as_json(finding: Finding) -> dict[str, Any]:
 
 
 def _say_findings(findings: list[Finding], *, as_json: bool) -> None:
-    """Names findings on standard error, of each file the first ones."""
+    """Prints the first findings of each file on standard error."""
     counts: dict[Path, int] = {}
     for finding in findings:
         counts[finding.path] = counts.get(finding.path, 0) + 1
@@ -270,7 +270,7 @@ def _chosen(
     min_messages: int | None,
     max_sessions: int | None,
 ) -> list[Listed]:
-    """What is asked for, in the order of the list. Raises `UsageError` for what is not there."""
+    """The sessions that the flags select, in order. Raises `UsageError` if there are none."""
     known = [one.id for one in listed]
     for id_ in ids:
         if id_ not in known:
@@ -278,7 +278,7 @@ def _chosen(
                 f"{path}: there is no session {id_!r} in it{did_you_mean(id_, known)}; --list says"
                 " which there are"
             )
-    found = [
+    matches = [
         one
         for one in listed
         if (not ids or one.id in ids)
@@ -286,9 +286,9 @@ def _chosen(
         and (ended is None or (one.ended or "open") == ended)
         and (min_messages is None or (one.messages or 0) >= min_messages)
     ]
-    if listed and not found:
+    if listed and not matches:
         raise UsageError(f"{path}: none of its {len(listed)} sessions is like that; see --list")
-    return found[:max_sessions]
+    return matches[:max_sessions]
 
 
 def _print(listed: list[Listed], damage: list[Finding], *, as_json: bool) -> None:

@@ -31,14 +31,14 @@ def command(file: str | None, as_json: bool) -> int:
 def _table(path: Path, *, as_json: bool) -> int:
     from convtui.scenario.persona_table import read_persona_table
 
-    found = read_persona_table(path)
-    findings = sorted([*found.problems, *found.notes], key=lambda problem: problem.line or 0)
+    parsed = read_persona_table(path)
+    findings = sorted([*parsed.problems, *parsed.notes], key=lambda problem: problem.line or 0)
     if as_json:
         print_json(
             {
                 "personas": [
                     {"name": row.name, "line": row.line, "use": f"{path}:{row.name}"}
-                    for row in found.rows.values()
+                    for row in parsed.rows.values()
                 ],
                 "findings": [
                     {"line": problem.line, "key": problem.key, "message": problem.message}
@@ -50,7 +50,7 @@ def _table(path: Path, *, as_json: bool) -> int:
         table(
             [
                 ["NAME", "LINE", "USE"],
-                *([row.name, str(row.line), f"{path}:{row.name}"] for row in found.rows.values()),
+                *([row.name, str(row.line), f"{path}:{row.name}"] for row in parsed.rows.values()),
             ]
         )
     for problem in findings:
@@ -61,10 +61,10 @@ def _table(path: Path, *, as_json: bool) -> int:
 def _built_in(*, as_json: bool) -> int:
     from convtui.scenario.persona import Persona, builtin_personas
 
-    found = []
+    entries = []
     for built_in in builtin_personas():
         persona = Persona.load(built_in.path)
-        found.append(
+        entries.append(
             {
                 "name": built_in.name,
                 "simulator": persona.simulator,
@@ -73,9 +73,9 @@ def _built_in(*, as_json: bool) -> int:
             }
         )
     if as_json:
-        print_json(found)
+        print_json(entries)
         return 0
-    rows = [[str(p["name"]), str(p["simulator"]), str(p["task"] or ""), p["file"]] for p in found]
+    rows = [[str(p["name"]), str(p["simulator"]), str(p["task"] or ""), p["file"]] for p in entries]
     table([["NAME", "KIND", "TASK", "FILE"], *rows], limit=48)
     echo("\nOthers: --persona FILE.yaml, or --persona personas.tsv:Name")
     return 0

@@ -7,7 +7,7 @@ from convtui.errors import UsageError
 
 
 def pick() -> int:
-    """Opens the picker. Raises `UsageError` without a terminal: there is nothing to choose on."""
+    """Opens the picker; returns the exit code. Raises `UsageError` without a terminal."""
     if not has_screen():
         raise UsageError(
             "no terminal to draw the picker on; `convtui run SCENARIO` needs none,"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from convtui.analysis.probe.report import Finding, ProbeReport
 
 _NAME: Final = 19
-"""Columns of an outcome and its probe."""
+"""The width in columns of an outcome and its probe."""
 
 
 @click.command(
@@ -79,7 +79,7 @@ def command(
         bar.close()
         printer.listed(finding.sentence(), _NAME)
 
-    bench = ProbeSession(
+    session = ProbeSession(
         subject,
         wanted=wanted,
         progress=_quiet if as_json else bar.step,
@@ -87,16 +87,16 @@ def command(
     )
     kept = out is not None
     try:
-        report = _run(bench)
+        report = _run(session)
         kept = kept or any(f.outcome in ("fail", "warn") for f in report.findings)
     finally:
         if not kept:
             shutil.rmtree(folder, ignore_errors=True)
     if as_json:
-        told = report.as_dict() | {"logs": str(folder) if kept else None}
+        data = report.as_dict() | {"logs": str(folder) if kept else None}
         if not kept:
-            told["findings"] = [finding | {"log": None} for finding in told["findings"]]
-        print_json(told)
+            data["findings"] = [finding | {"log": None} for finding in data["findings"]]
+        print_json(data)
     else:
         printer.print(Report([], verdict=report.verdict()))
         say(report.usage_words())
@@ -105,11 +105,11 @@ def command(
     return 1 if report.failed else 0
 
 
-def _run(bench: Any) -> ProbeReport:
+def _run(session: Any) -> ProbeReport:
     from convtui.analysis.probe.probes import make_probes
 
     try:
-        return asyncio.run(make_probes(bench))
+        return asyncio.run(make_probes(session))
     except EngineError as error:
         raise UsageError(str(error)) from None
 
@@ -126,4 +126,4 @@ def _folder(out: str | None) -> Path:
 
 
 def _quiet(_: object) -> None:
-    """Says nothing."""
+    """Ignores a report of progress."""

@@ -85,9 +85,9 @@ def command(
 
 
 def split_filter(arguments: Sequence[str]) -> tuple[list[str], str | None]:
-    """The logs among the arguments, and the filter, the last of them where it names no file.
+    """The logs among the arguments, and the filter: the last argument, if it names no file.
 
-    Raises `FileError` for what is neither.
+    Raises `FileError` if the last argument looks like a path but does not exist.
     """
     logs = list(arguments)
     last = logs[-1] if logs else ""
@@ -99,31 +99,31 @@ def split_filter(arguments: Sequence[str]) -> tuple[list[str], str | None]:
 
 
 def log_paths(logs: Sequence[str]) -> list[tuple[Path, bool]]:
-    """The logs that are named, and whether each by itself: those of folders may be no logs.
+    """Paths of logs, each with whether it is named itself: files in a folder may be no logs.
 
-    Files that stand beside logs (`*.wire.jsonl`, as a shell's `*` names them) are left out.
+    Files beside logs (`*.wire.jsonl`, which a shell's `*` includes) are left out.
     """
     from convtui.log.run_summary import log_files
 
-    found: dict[Path, bool] = {}
+    paths: dict[Path, bool] = {}
     for log in logs:
         path = Path(log)
         if path.is_dir():
-            for each in sorted(Path(entry.path) for entry in log_files(path)):
-                found.setdefault(each, False)
+            for file in sorted(Path(entry.path) for entry in log_files(path)):
+                paths.setdefault(file, False)
         elif not path.name.endswith(_BESIDE):
-            found[path] = True
-    return list(found.items())
+            paths[path] = True
+    return list(paths.items())
 
 
 _BESIDE = (".wire.jsonl", ".notes.jsonl", ".tools.jsonl")
 
 
 def read_profile(logs: Sequence[str], wanted: Filter | None = None) -> Profile:
-    """The profile of logs and of folders of them.
+    """The profile of logs and of folders of logs.
 
-    Raises `LogError` for one that is named and cannot be opened; one of a folder is passed over,
-    which is said.
+    Raises `LogError` if a named log cannot be opened; in a folder it is skipped, with a note on
+    standard error.
     """
     from convtui.analysis.profile.profile import combine, profile_run
     from convtui.log.reader import open_log
@@ -149,7 +149,7 @@ def read_profile(logs: Sequence[str], wanted: Filter | None = None) -> Profile:
 
 
 def _matches(log: Log, wanted: Filter) -> bool:
-    """As for `convtui runs`: what is asked about turns is true of any of them."""
+    """Whether a log matches, as in `convtui runs`: one turn that matches is enough."""
     from convtui.filters.filter import decide
     from convtui.log.filter_lookup import LogLookup
 

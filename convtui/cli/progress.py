@@ -1,4 +1,4 @@
-"""The progress bar on standard error, where that is a terminal."""
+"""The progress bar on standard error, if that is a terminal."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from convtui.printing.output import Output
 _AFTER = 0.3
 """Seconds of work before a bar is worth showing."""
 _EVERY = 0.1
-"""Seconds between two pictures of it."""
+"""Seconds between updates."""
 
 
 class Bar:
-    """Says how many of how many are done. Call it, then `close()` it."""
+    """Shows how many items are done. Call it for each update, then `close()` it."""
 
     def __init__(self, what: str = "") -> None:
         self._what = what
@@ -23,28 +23,28 @@ class Bar:
         self._next = time.monotonic() + _AFTER
         self._output = Output(sys.stderr)
 
-    def __call__(self, done: int, of: int, words: str = "") -> None:
-        """So many are done; `words` say it where the numbers alone do not."""
+    def __call__(self, done: int, of: int, text: str = "") -> None:
+        """Shows that `done` items `of` a total are done; `text` replaces the default label."""
         if not self._on or (now := time.monotonic()) < self._next:
             return
         self._next = now + _EVERY
-        words = words or f"{self._what}: {done:,} of {of:,}"
+        text = text or f"{self._what}: {done:,} of {of:,}"
         width = _room()
-        size = min(30, width - len(words) - 3)
+        size = min(30, width - len(text) - 3)
         full = size * done // max(1, of)
         bar = f"[{'#' * full}{'.' * (size - full)}] " if size >= 5 else ""
-        self._output.progress((bar + words)[:width])
+        self._output.progress((bar + text)[:width])
 
     def step(self, name: str) -> None:
-        """A step of unknown length begins: its name is shown at once, without a bar."""
+        """Shows the name of a step of unknown length at once, without a bar."""
         if self._on:
             self._output.progress(f"... {name}"[: _room()])
 
     def close(self) -> None:
-        """Takes the bar away."""
+        """Removes the bar."""
         self._output.clear()
 
 
 def _room() -> int:
-    # There is room for the echo of ctrl+c.
+    # Leaves room for the echo of ctrl+c.
     return shutil.get_terminal_size().columns - 3

@@ -24,14 +24,14 @@ def command(as_json: bool) -> int:
     """
     from importlib.metadata import entry_points
 
-    found = sorted(entry_points(group="convtui.providers"), key=lambda entry: entry.name)
+    entries = sorted(entry_points(group="convtui.providers"), key=lambda entry: entry.name)
     installed = [
         {
             "name": entry.name,
             "value": entry.value,
             "package": entry.dist.name if entry.dist is not None else None,
         }
-        for entry in found
+        for entry in entries
     ]
     if as_json:
         built_in = {"name": "demo", "value": None, "package": "convtui"}

@@ -139,23 +139,23 @@ def _check_filter(expression: str) -> None:
 
 
 def _paths(logs: Sequence[str]) -> list[Path]:
-    """The logs that are named, those of folders by name. Raises `LogError` for what is none."""
+    """The named logs, and those in folders sorted by name. Raises `LogError` for other files."""
     from convtui.log.reader import LogReader
     from convtui.log.run_summary import log_files
 
-    found: list[Path] = []
+    paths: list[Path] = []
     for log in logs:
         path = Path(log)
         if path.is_dir():
-            found += sorted(Path(entry.path) for entry in log_files(path))
+            paths += sorted(Path(entry.path) for entry in log_files(path))
         else:
             LogReader(path).close()
-            found.append(path)
-    return list(dict.fromkeys(found))
+            paths.append(path)
+    return list(dict.fromkeys(paths))
 
 
 def _notes(report: RehookReport) -> None:
-    """What is worth knowing and no result, on standard error."""
+    """Prints the notes of a report on standard error."""
     for note in report.notes():
         say(f"convtui: {note}")
     if report.result.stopped:

@@ -21,7 +21,7 @@ def command(log: str, at: str | None, speed: float | None) -> int:
     from convtui.records.codec import parse_address
 
     try:
-        place = parse_address(at) if at is not None else None
+        address = parse_address(at) if at is not None else None
     except ValueError as error:
         raise UsageError(f"--at: {error}") from None
     if not has_screen():
@@ -33,7 +33,7 @@ def command(log: str, at: str | None, speed: float | None) -> int:
     from convtui.log.reader import LogReader
     from convtui.tui.app import run_replay
 
-    # A file that is no log is said before the screen opens.
+    # A file that is no log is reported before the screen opens.
     LogReader(log).close()
     config = settings(speed=speed)
-    return run_replay(Path(log), config=config, at=place, speed=config.speed)
+    return run_replay(Path(log), config=config, at=address, speed=config.speed)

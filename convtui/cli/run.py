@@ -82,7 +82,7 @@ def run_headless(
     in_process: bool = False,
     as_json: bool = False,
 ) -> int:
-    """Runs a scenario as `convtui run` does; returns the exit code, the worst of all runs."""
+    """Runs a scenario as `convtui run` does; returns the highest exit code of all runs."""
     from convtui.cli.headless import conduct, printer, summary
     from convtui.cli.start import plan
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         "convtui runs --tree",
     ),
 )
-@click.argument("words", nargs=-1, metavar="[FILTER|LOG...]")
+@click.argument("arguments", nargs=-1, metavar="[FILTER|LOG...]")
 @click.option("--name", metavar="TEXT", help="Words in the name, persona, provider, ending or tag.")
 @click.option("--since", metavar="WHEN", help="A day (2026-01-31, today) or 7d, 12h.")
 @click.option("--ended", metavar="KIND", help="How it ended; also running, crashed, damaged.")
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 @json_flag
 def command(
     *,
-    words: tuple[str, ...],
+    arguments: tuple[str, ...],
     name: str | None,
     since: str | None,
     ended: str | None,
@@ -80,45 +80,45 @@ def command(
         raise UsageError("--all and --tree exclude each other: --tree shows all runs")
     actions = {"--tag": tags, "--untag": untags, "--trash": trash, "--trashed": trashed,
                "--restore": restore}  # fmt: skip
-    asked = [flag for flag, given in actions.items() if given]
-    if len(asked) > 1 and set(asked) != {"--tag", "--untag"}:
-        raise UsageError(f"{' and '.join(asked)} exclude each other")
+    chosen = [flag for flag, given in actions.items() if given]
+    if len(chosen) > 1 and set(chosen) != {"--tag", "--untag"}:
+        raise UsageError(f"{' and '.join(chosen)} exclude each other")
     config = settings(out_dir=out)
     if trashed or restore:
         from convtui.cli.runs_change import list_trash, restore_runs
 
         if restore:
-            return restore_runs(config.paths.trash_dir, words, as_json=as_json)
+            return restore_runs(config.paths.trash_dir, arguments, as_json=as_json)
         return list_trash(config.paths.trash_dir, as_json=as_json)
-    wanted = Selection.of(config.runs_dir, words, name, since, ended)
-    found, everything = wanted.find(order)
-    if asked:
+    wanted = Selection.of(config.runs_dir, arguments, name, since, ended)
+    matches, everything = wanted.find(order)
+    if chosen:
         from convtui.cli.runs_change import tag_runs, trash_runs
 
         if wanted.everything:
-            raise UsageError(f"{asked[0]}: which runs? Name logs, or say which with a FILTER")
-        if not found:
+            raise UsageError(f"{chosen[0]}: which runs? Name logs, or say which with a FILTER")
+        if not matches:
             say(f"no run matches ({config.runs_dir})")
         if trash:
             return trash_runs(
-                config.paths.trash_dir, found, everything, library=wanted.library, yes=yes,
+                config.paths.trash_dir, matches, everything, library=wanted.library, yes=yes,
                 as_json=as_json,
             )  # fmt: skip
-        return tag_runs(found, tags, untags, library=wanted.library, as_json=as_json)
+        return tag_runs(matches, tags, untags, library=wanted.library, as_json=as_json)
     if as_json:
-        _print_json(found, everything, tree=tree, limit=limit)
+        _print_json(matches, everything, tree=tree, limit=limit)
         return 0
-    if not found:
+    if not matches:
         what = "no run matches" if everything else "no saved runs yet; `convtui demo` makes one"
         say(f"{what} ({config.runs_dir})")
         return 0
-    _print_rows(found, everything, order, limit, every=every, tree=tree)
+    _print_rows(matches, everything, order, limit, every=every, tree=tree)
     return 0
 
 
 @dataclass(slots=True)
 class Selection:
-    """Which runs are meant, and the library that they are in."""
+    """The runs that the command line selects, and their library."""
 
     library: Library
     logs: list[Path]
@@ -131,17 +131,17 @@ class Selection:
     def of(
         cls,
         folder: Path,
-        words: tuple[str, ...],
+        arguments: tuple[str, ...],
         name: str | None,
         since: str | None,
         ended: str | None,
     ) -> Selection:
-        """What the command line says. Raises `UsageError` and `FilterError`."""
+        """Reads the command line's arguments. Raises `UsageError` and `FilterError`."""
         from convtui.filters.filter import parse
         from convtui.library.library import Library
 
-        logs = [path for word in words if (path := _log(folder, word)) is not None]
-        filters = [word for word in words if _log(folder, word) is None]
+        logs = [path for argument in arguments if (path := _log(folder, argument)) is not None]
+        filters = [argument for argument in arguments if _log(folder, argument) is None]
         if len(filters) > 1:
             raise UsageError(
                 f"{filters[1]!r} is no log here, and two filters are one too many: put a filter in"
@@ -157,12 +157,12 @@ class Selection:
 
     @property
     def everything(self) -> bool:
-        """Whether nothing narrows it down."""
+        """Whether it selects all runs."""
         chosen = (self.expression, self.name, self.since, self.ended)
-        return not self.logs and all(each is None for each in chosen)
+        return not self.logs and all(value is None for value in chosen)
 
     def find(self, order: str | None) -> tuple[list[RunSummary], list[RunSummary]]:
-        """The runs that are meant, and all that there are, in an order."""
+        """The selected runs and all runs, in `order`; named logs in the order given."""
         from convtui.cli.progress import Bar
         from convtui.filters.filter import parse
         from convtui.library.run_order import NEWEST, parse_order, sort_runs
@@ -176,18 +176,20 @@ class Selection:
             everything = self.library.runs(turns=about_turns, progress=bar)
             if order is not None:
                 everything = sort_runs(everything, order)
-            found = everything
+            matches = everything
             if self.logs:
                 by_path = {str(run.path.absolute()): run for run in everything}
-                found = [by_path.get(str(path.absolute())) or summarise(path) for path in self.logs]
-            found = [run for run in found if self._is_wanted(run)]
+                matches = [
+                    by_path.get(str(path.absolute())) or summarise(path) for path in self.logs
+                ]
+            matches = [run for run in matches if self._is_wanted(run)]
             if filter_ is not None:
-                found = self.library.search(filter_, found, progress=bar)
+                matches = self.library.search(filter_, matches, progress=bar)
         finally:
             bar.close()
         if self.library.notice and everything:
             say(f"convtui: {self.library.notice}")
-        return found, everything
+        return matches, everything
 
     def _is_wanted(self, run: RunSummary) -> bool:
         return (
@@ -198,7 +200,10 @@ class Selection:
 
 
 def _log(folder: Path, word: str) -> Path | None:
-    """The log that a word names: a path, or a name in the folder of runs."""
+    """The log that an argument names, a path or a name in the folder of runs; None for others.
+
+    Raises `UsageError` for a log that does not exist.
+    """
     try:
         for path in (Path(word), folder / word, folder / f"{word}.jsonl"):
             if path.suffix == ".jsonl" and path.is_file():
@@ -211,31 +216,31 @@ def _log(folder: Path, word: str) -> Path | None:
 
 
 def _print_json(
-    found: list[RunSummary], everything: list[RunSummary], *, tree: bool, limit: int | None
+    matches: list[RunSummary], everything: list[RunSummary], *, tree: bool, limit: int | None
 ) -> None:
     from convtui.library.families import families, walk
 
-    wanted = {run.file for run in found}
+    wanted = {run.file for run in matches}
     rows = [
         {**as_json(branch.run), "root": root.run.id, "depth": branch.depth, "branches": branch.size}
-        for root in families([*everything, *_elsewhere(found, everything)])
+        for root in families([*everything, *_elsewhere(matches, everything)])
         for branch in walk([root])
         if branch.run.file in wanted
     ]
     if not tree:
-        place = {str(run.path.absolute()): n for n, run in enumerate(found)}
-        rows.sort(key=lambda row: place[row["log"]])
+        position = {str(run.path.absolute()): n for n, run in enumerate(matches)}
+        rows.sort(key=lambda row: position[row["log"]])
     print_json(rows[:limit])
 
 
-def _elsewhere(found: list[RunSummary], everything: list[RunSummary]) -> list[RunSummary]:
-    """Those that were named and lie in another folder."""
+def _elsewhere(matches: list[RunSummary], everything: list[RunSummary]) -> list[RunSummary]:
+    """The matches that are in another folder."""
     here = {run.file for run in everything}
-    return [run for run in found if run.file not in here]
+    return [run for run in matches if run.file not in here]
 
 
 def _print_rows(
-    found: list[RunSummary],
+    matches: list[RunSummary],
     everything: list[RunSummary],
     order: str | None,
     limit: int | None,
@@ -244,14 +249,14 @@ def _print_rows(
     tree: bool,
 ) -> None:
     if every:
-        rows = [(run, run.name) for run in found[:limit]]
-        count = len(found)
+        rows = [(run, run.name) for run in matches[:limit]]
+        count = len(matches)
     else:
         from convtui.library.families import families, only
 
-        paths = {run.file for run in found}
-        shown = families([*everything, *_elsewhere(found, everything)])
-        if len(found) < len(everything):
+        paths = {run.file for run in matches}
+        shown = families([*everything, *_elsewhere(matches, everything)])
+        if len(matches) < len(everything):
             shown = only(shown, lambda run: run.file in paths)
         if tree:
             rows = _as_tree(shown)
@@ -274,14 +279,16 @@ def _as_tree(shown: list[RunNode]) -> list[tuple[RunSummary, str]]:
     return rows
 
 
-def _folded(root: RunNode, found: set[str]) -> tuple[RunSummary, str]:
-    """The one row of a family: its root, and how many of its branches were found."""
+def _folded(root: RunNode, matches: set[str]) -> tuple[RunSummary, str]:
+    """The one row of a family: its root, and the number of its branches that match."""
     name = root.run.name
     if not root.size:
         return root.run, name
     from convtui.library.families import walk
 
-    branches = sum(branch.run.file in found for branch in walk([root])) - (root.run.file in found)
+    branches = sum(branch.run.file in matches for branch in walk([root])) - (
+        root.run.file in matches
+    )
     newest = root.newest or root.run
     last = "" if newest is root.run else f", the newest {newest.state}"
     return root.run, f"{name} ({branches} branch{'es' if branches != 1 else ''}{last})"
@@ -301,14 +308,14 @@ def _print(shown: list[tuple[RunSummary, str]], order: str | None) -> None:
         turns = "?" if run.turns is None else str(run.turns)
         state = f"damaged: {run.damaged}" if run.damaged else run.state
         tags = f" #{' #'.join(run.tags)}" if run.tags else ""
-        figures = [_figure(run, each) for each in extra]
+        figures = [_figure(run, column) for column in extra]
         when = _when(run).strftime("%Y-%m-%d %H:%M")
         rows.append([when, who, turns, state, *figures, name + tags])
     table(rows)
 
 
 def _figure(run: RunSummary, key: str) -> str:
-    """What runs are sorted by, for people."""
+    """The value of a sort key, for people."""
     value: float | None = {
         "written": run.modified,
         "sessions": run.sessions,
@@ -329,7 +336,7 @@ def _figure(run: RunSummary, key: str) -> str:
 
 
 def _when(run: RunSummary) -> datetime:
-    """When a run began, in local time; when its file was written, for one that does not say."""
+    """When a run began, in local time; if unknown, when its file was written."""
     if run.created_at is not None:
         return run.created_at.astimezone()
     return datetime.fromtimestamp(run.modified).astimezone()
@@ -360,7 +367,7 @@ def _known_ending(kind: str) -> None:
 
 
 def as_json(run: RunSummary) -> dict[str, Any]:
-    """A run as plain data; what is unknown is null."""
+    """A run as plain data; unknown values are None."""
     return {
         "id": run.id,
         "name": run.name,

@@ -1,4 +1,4 @@
-"""What `convtui runs` changes: tags, and what is in the trash."""
+"""The changes that `convtui runs` makes: tags and the trash."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from convtui.log.run_summary import RunSummary
 
 _SHOWN = 10
-"""Runs that a question names."""
+"""The most runs that a question names."""
 
 
 def tag_runs(
@@ -30,7 +30,7 @@ def tag_runs(
     library: Library,
     as_json: bool,
 ) -> int:
-    """Gives runs tags and takes them away. Raises `UsageError` for what is no tag."""
+    """Adds and removes tags of runs. Raises `UsageError` for an invalid tag."""
     from convtui.log.notes import Notes, check_tag
 
     for tag in (*tags, *untags):
@@ -66,7 +66,7 @@ def trash_runs(
     yes: bool,
     as_json: bool,
 ) -> int:
-    """Moves runs to the trash; asks before. Runs that cannot be moved are named: exit code 2."""
+    """Moves runs to the trash, and asks before; returns exit code 2 if some cannot be moved."""
     from convtui.library.library import dependents
     from convtui.library.trash import Trash
 
@@ -110,17 +110,17 @@ def _confirm(runs: Sequence[RunSummary], everything: Sequence[RunSummary]) -> No
 
 
 def list_trash(folder: Path, *, as_json: bool) -> int:
-    """Lists what is in the trash, what came last first."""
+    """Lists the runs in the trash, the last deleted first."""
     from convtui.library.trash import Trash
 
-    found = Trash(folder).list()
+    listed = Trash(folder).list()
     if as_json:
-        print_json([_as_json(trashed) for trashed in found])
-    elif found:
+        print_json([_as_json(trashed) for trashed in listed])
+    elif listed:
         rows = [
             [trashed.at.astimezone().strftime("%Y-%m-%d %H:%M"), trashed.name,
              str(trashed.log.parent)]
-            for trashed in found
+            for trashed in listed
         ]  # fmt: skip
         table([["DELETED", "LOG", "FROM"], *rows])
     else:
@@ -129,7 +129,7 @@ def list_trash(folder: Path, *, as_json: bool) -> int:
 
 
 def restore_runs(folder: Path, names: Sequence[str], *, as_json: bool) -> int:
-    """Puts runs back from the trash. Raises `UsageError` for a name that is not in it."""
+    """Restores runs from the trash. Raises `UsageError` for a name that is not in it."""
     from convtui.library.library import Library
     from convtui.library.trash import Trash
 
@@ -139,16 +139,18 @@ def restore_runs(folder: Path, names: Sequence[str], *, as_json: bool) -> int:
         raise UsageError("--restore: name the logs; `convtui runs --trashed` lists them")
     chosen: list[Trashed] = []
     for name in names:
-        # The last one of this name that was deleted.
-        found = next((each for each in there if name in (each.name, Path(each.name).stem)), None)
-        if found is None:
-            hint = did_you_mean(name, [each.name for each in there])
+        # The one of this name that was deleted last.
+        match = next(
+            (entry for entry in there if name in (entry.name, Path(entry.name).stem)), None
+        )
+        if match is None:
+            hint = did_you_mean(name, [entry.name for entry in there])
             raise UsageError(
                 f"{visible_line(name, 80)}: no such run is in the trash"
                 f"{hint or '; `convtui runs --trashed` lists them'}"
             )
-        if found not in chosen:
-            chosen.append(found)
+        if match not in chosen:
+            chosen.append(match)
     back = [trash.restore(trashed) for trashed in chosen]
     for path in back:
         Library(path.parent).changed([path])

@@ -34,7 +34,7 @@ def command(log: str, plain: bool, debug: bool, as_json: bool) -> int:
 
 
 def show_log(path: str, *, plain: bool = False, debug: bool = False, as_json: bool = False) -> int:
-    """Prints a log as `convtui show` does. Raises `LogError` for what is none."""
+    """Prints a log as `convtui show` does; returns the exit code. Raises `LogError`."""
     from convtui.log.parents import parent_problem
     from convtui.log.reader import open_log
     from convtui.printing.printer import folded, print_findings, print_log, terminal_width

@@ -1,4 +1,4 @@
-"""From a scenario file and flags to what an engine needs to know."""
+"""Resolves a scenario file and flags to the start of an engine."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _parent(log: str | None) -> ContinueFrom | None:
 def _scenario(
     file: str | None, parent: ContinueFrom | None, task: str | None, provider: str | None
 ) -> tuple[Scenario | None, WazaTask | None, list[str]]:
-    """The scenario that a file or a log names, and the waza task that it was made from."""
+    """The scenario of a file or a log, the waza task that it was made from, and notes."""
     if file is not None:
         if file.endswith((".jsonl", ".json")):
             raise UsageError(f"{file} is a log: `convtui replay {file}` shows it, --resume goes on")
@@ -137,7 +137,7 @@ def _scenario(
 
 
 def _waza_choices(task: WazaTask, flags: Mapping[str, Any], provider: str | None) -> list[str]:
-    """Notes on what a waza task leaves open, and the choices made instead."""
+    """Notes on what a waza task leaves open, and how it was decided."""
     notes = []
     if flags.get("provider") is None:
         taken = f"{provider}, from the settings" if provider else "the built-in demo"
@@ -154,7 +154,7 @@ def _waza_choices(task: WazaTask, flags: Mapping[str, Any], provider: str | None
 def _resolve(
     base: Scenario | None, flags: Mapping[str, Any], config: Config, *, provider_open: bool
 ) -> tuple[Scenario, set[str]]:
-    """The scenario to run, and the keys of it that the user's flags and settings have set."""
+    """The scenario to run, and its keys that are set by flags and settings."""
     given = {key: value for key, value in flags.items() if key not in _HOW and value is not False}
     if base is None and given.get("persona") is None:
         given["persona"] = config.persona
@@ -180,7 +180,7 @@ def check_breakpoints(scenario: Scenario) -> None:
 
 
 def check_warm(scenario: Scenario) -> None:
-    """Raises `UsageError` for a missing warm template, or slots that are not filled."""
+    """Raises `UsageError` for a missing warm template or unfilled slots."""
     if scenario.warm is None:
         return
     from convtui.warm.store import chosen_context

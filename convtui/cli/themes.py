@@ -18,7 +18,7 @@ def command(as_json: bool) -> int:
     themes, problems = load_themes([builtin_dir("themes"), config.paths.themes_dir])
     for problem in problems:
         say(str(problem))
-    found = [
+    entries = [
         {
             "name": theme.name,
             "description": theme.description,
@@ -28,11 +28,11 @@ def command(as_json: bool) -> int:
         for theme in themes.values()
     ]
     if as_json:
-        print_json(found)
+        print_json(entries)
         return 0
     rows = [
         [f"{t['name']}{' (in use)' if t['in_use'] else ''}", str(t["description"]), str(t["file"])]
-        for t in found
+        for t in entries
     ]
     table([["NAME", "", "FILE"], *rows])
     echo(f"\nYour own go into {config.paths.themes_dir}")

@@ -75,7 +75,10 @@ def _project(folder: Path) -> Path | None:
 
 
 def _named(folder: Path) -> tuple[list[str], dict[str, object]] | None:
-    """What of a folder's settings needs trust: as lines, and as data. Raises `UsageError`."""
+    """A folder's settings that need trust, as lines and as data; None if there are none.
+
+    Raises `UsageError`.
+    """
     from convtui.config.settings import PROJECT_FILE, config_problems, load_toml, project_settings
     from convtui.config.trusted_folders import Untrusted
     from convtui.errors import DataFileError

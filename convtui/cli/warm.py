@@ -55,7 +55,7 @@ def list_(*, as_json: bool) -> int:
 
 
 def print_list(*, as_json: bool) -> int:
-    """The list of `convtui warm list`."""
+    """Prints the list of `convtui warm list`; returns the exit code."""
     store = user_store()
     listing = store.listing()
     for problem in listing.problems:
@@ -66,8 +66,8 @@ def print_list(*, as_json: bool) -> int:
                 "folder": str(store.folder),
                 "templates": [stored.about() for stored in listing.templates],
                 "problems": [
-                    {"path": str(each.path or ""), "message": str(each)}
-                    for each in listing.problems
+                    {"path": str(problem.path or ""), "message": str(problem)}
+                    for problem in listing.problems
                 ],
             }
         )
@@ -110,7 +110,7 @@ def show(
     stored = user_store().find(name)
     most = MAX_PATTERNS if max_patterns is None else max_patterns
     if messages:
-        slots = dict(_slot(each) for each in set_)
+        slots = dict(_slot(text) for text in set_)
         context = stored.context(slots, most)
         if as_json:
             print_json(context.record())

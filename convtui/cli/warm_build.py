@@ -119,27 +119,27 @@ def build(
     bar = Bar("reading logs")
     try:
         redactor = Redactor.of_process()
-        found = mine(logs, rules, redactor, progress=lambda scanned: bar(scanned, len(logs)))
+        mined = mine(logs, rules, redactor, progress=lambda scanned: bar(scanned, len(logs)))
     finally:
         bar.close()
     path = None
-    if found.patterns:
-        template = found.template(name, description=description, tags=tags, addendum=addendum)
+    if mined.patterns:
+        template = mined.template(name, description=description, tags=tags, addendum=addendum)
         path = store.save(template, force=force)
-    why = found.why_nothing(rules)
+    why = mined.why_nothing(rules)
     verdict = saved_verdict(name, str(path or ""), why)
     if as_json:
-        data = {**found.metrics(), "unreliable": dict(found.unreliable)}
+        data = {**mined.metrics(), "unreliable": dict(mined.unreliable)}
         saved = str(path) if path is not None else None
         print_json({"name": name, "saved": saved, **data, **({"reason": why} if why else {})})
     else:
-        report_printer().print(mined_report(found))
+        report_printer().print(mined_report(mined))
         say(verdict.text)
     return 1 if path is None else 0
 
 
 def _logs(arguments: Sequence[str], filter_: str | None, out: str | None) -> list[Path]:
-    """The logs that are asked for, the newest first."""
+    """The logs that the arguments select, the newest first. Raises `UsageError` and `LogError`."""
     from convtui.cli.profile import split_filter
     from convtui.filters.filter import parse
     from convtui.library.library import Library
@@ -150,20 +150,20 @@ def _logs(arguments: Sequence[str], filter_: str | None, out: str | None) -> lis
         raise UsageError(f"{last} and --filter {filter_}: give one filter, joined by &")
     expression = last if filter_ is None else filter_
     wanted = None if expression is None else parse(expression)
-    folders = [Path(each) for each in named if Path(each).is_dir()]
+    folders = [Path(name) for name in named if Path(name).is_dir()]
     if not named:
         folders = [settings(out_dir=out).runs_dir]
     runs = []
     for folder in folders:
         library = Library(folder)
-        found = library.runs()
-        runs += found if wanted is None else library.search(wanted, found)
-    for each in named:
-        if Path(each).is_dir():
+        saved = library.runs()
+        runs += saved if wanted is None else library.search(wanted, saved)
+    for name in named:
+        if Path(name).is_dir():
             continue
-        run = summarise(Path(each))
+        run = summarise(Path(name))
         if run.damaged:
-            raise LogError(f"{each}: {run.damaged}")
+            raise LogError(f"{name}: {run.damaged}")
         runs += [run] if wanted is None else Library(run.path.parent).search(wanted, [run])
     newest = sorted(runs, key=lambda run: -run.when)
     return list(dict.fromkeys(run.path.absolute() for run in newest))

@@ -1,8 +1,8 @@
 """The only way to standard output and standard error.
 
-What a command says may come from models and from files. It is written through `Output`, which makes
-every text visible once more, whatever was done to it before: no field can be forgotten. Escape
-sequences reach a terminal only from here, as the colours and the line of progress of our own.
+Output may come from models and from files. All of it is written through `Output`, which passes
+every text through `visible()` once more, so that no field can be forgotten. The only escape
+sequences that reach a terminal are its own: colours and the progress line.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import Any, Final, TextIO
 from convtui.text.boundary import json_text, visible, visible_line
 
 Piece = str | tuple[str, str]
-"""A text, or a text and its SGR code."""
+"""A text, or a text and its SGR code, such as `1;36`."""
 _CODES: Final = frozenset("0123456789;")
 _BACK: Final = "\r\x1b[K"
-"""To the beginning of the line, and clears it."""
+"""Moves to the beginning of the line and clears it."""
 
 
 class Output:
-    """Writes lines of text, JSON, and a line of progress that the next one takes away.
+    """Writes lines of text, JSON, and a progress line that the next output replaces.
 
-    `color` says whether the codes of pieces are written. Progress is for terminals: it is for the
-    caller to find out whether the stream is one.
+    `color` says whether the codes of pieces are written. Progress is for terminals; the caller
+    checks whether the stream is one.
     """
 
     def __init__(self, stream: TextIO, *, color: bool = False) -> None:
@@ -31,9 +31,9 @@ class Output:
         self._in_progress = False
 
     def line(self, *pieces: Piece) -> None:
-        """Pieces side by side and the end of the line; white space before it is left out.
+        """Writes pieces side by side as one line, without trailing white space.
 
-        Newlines inside of a piece are kept.
+        Newlines inside a piece are kept.
         """
         self.clear()
         painted: list[str] = []
@@ -45,31 +45,30 @@ class Output:
         self._stream.write("".join(reversed(painted)) + "\n")
 
     def json(self, data: Any) -> None:
-        """A JSON document in which nothing is invisible."""
+        """Writes a JSON document with invisible characters escaped."""
         self.clear()
         self._stream.write(json_text(data) + "\n")
 
     def progress(self, text: str, *, code: str = "") -> None:
-        """A line in place of the last one of this kind, without an end."""
+        """Replaces the progress line, without a newline."""
         self._stream.write(_BACK + self._paint(visible_line(text), code))
         self._stream.flush()
         self._in_progress = True
 
     def prompt(self, text: str) -> None:
-        """A question, whose answer is typed behind it."""
+        """Writes a question without a newline: the answer is typed behind it."""
         self.clear()
         self._stream.write(visible_line(text))
         self._stream.flush()
 
     def clear(self) -> None:
-        """Takes the line of progress away, if there is one."""
+        """Removes the progress line, if there is one."""
         if self._in_progress:
             self._in_progress = False
             self._stream.write(_BACK)
             self._stream.flush()
 
     def flush(self) -> None:
-        """Hands on what has been written."""
         self._stream.flush()
 
     def _paint(self, text: str, code: str) -> str:

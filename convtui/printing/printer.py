@@ -1,7 +1,7 @@
-"""The screen-less printer: what a conversation says, as lines of text.
+"""Prints a conversation as lines of text, for `run` and `show`.
 
-It reads the same records as every screen, live or from a file, and is used by `run` and `show`.
-Everything foreign goes through `visible()`; whatever colour says is also said in words.
+The printer reads the same records as every screen, live or from a file. Foreign text goes through
+`visible()`, and nothing is expressed by colour alone.
 """
 
 from __future__ import annotations
@@ -68,12 +68,11 @@ _AFTER_DISCARD = {
 
 
 class Printer:
-    """Prints a conversation from its records, in the order in which they are in the log.
+    """Prints a conversation from its records, in the order of the log.
 
-    Turns go to `out` (None prints none), progress (when `err` is a terminal) and, with `debug`, one
-    line for every hook and call go to `err`. `width` None wraps nothing. `plain` gives one line a
-    turn that needs no columns to be understood: for pipes and screen readers. `live` says on `err`
-    when a wait begins.
+    Turns go to `out` (None prints none), progress (if `err` is a terminal) and, with `debug`, one
+    line for every hook and call go to `err`. `width` is in columns; None wraps nothing. `plain`
+    prints turns without columns, for pipes and screen readers. `live` announces waits on `err`.
     """
 
     def __init__(
@@ -98,23 +97,23 @@ class Printer:
         self._live = live
         self._correction = corrections
         self._faulted: tuple[str, set[Fault]] = ("", set())
-        """The turn whose faults were told last, and which: a second attempt has its own."""
+        """The turn whose faults were printed last, and the faults: a second attempt has its own."""
         self._marks: list[tuple[str, str]] = []
         self._matches: list[dict[str, Any]] = []
         self._frames: list[str] = []
         """The traceback lines that were printed last: an ending does not repeat them."""
         self._printed = 0
         self._replied = 0
-        """How many marks there were when the last reply came in."""
+        """The number of marks when the last reply came in."""
         self._interim = 0
-        """How many texts beside tool calls were told of the turn in hand."""
+        """The number of texts beside tool calls already printed for the current turn."""
         self._open: tuple[int, int] | None = None
         self._progress = err is not None and not debug and not plain and err.isatty()
 
     # --- taking records in
 
     def record(self, record: RecordDict) -> None:
-        """Takes in the next record and prints what it finishes."""
+        """Takes the next record and prints what it completes."""
         turn = self.transcript.apply(record)
         kind = str(record.get("type"))
         number = record.get("turn")
@@ -134,7 +133,7 @@ class Printer:
         self._show_progress(record)
 
     def finish(self) -> None:
-        """Prints what is left of a conversation that just stops."""
+        """Prints the rest of a conversation that ends without a termination."""
         self._flush("the log ends here")
         self._clear_progress()
 
@@ -149,7 +148,7 @@ class Printer:
             self._out.line(*pieces)
 
     def _block(self, text: str, first: str, rest: str, code: str = "", head: str = "") -> None:
-        """Text, wrapped; `first` stands before its first line and `rest` before the others."""
+        """Prints wrapped text; `first` precedes its first line and `rest` the others."""
         lines: list[str] = []
         for line in text.split("\n"):
             if self._width is None:
@@ -157,16 +156,16 @@ class Printer:
             else:
                 room = max(16, self._width - len(rest))
                 lines += textwrap.wrap(line, room) or [""]
-        for place, line in enumerate(lines):
-            self._pieces((first, head) if place == 0 else rest, (line, code))
+        for number, line in enumerate(lines):
+            self._pieces((first, head) if number == 0 else rest, (line, code))
 
     def _mark(self, text: str, code: str = _DIM) -> None:
         self._marks.append((visible(text), code))
 
     def _flush(self, instead: str = "", *, text: str | None = None, struck: bool = False) -> None:
-        """Prints the turn in hand: its text, then a line for each thing that happened to it."""
+        """Prints the current turn: its text, then a line for each mark."""
         turn = self.transcript.find(*self._open) if self._open is not None else None
-        # Nothing is to be told of a turn in which nothing happened, unless that is what happened.
+        # A turn in which nothing happened is not printed, unless that itself is the event.
         nothing = turn is not None and turn.status != COMMITTED and bool(turn.flags & Flag.EMPTY)
         if instead and not self._marks and not nothing:
             self._forget()
@@ -188,27 +187,29 @@ class Printer:
                     shown = "(nothing)" if not shown else repr(shown)
                 self._block(shown, first, rest, _DIM if struck else "", head)
                 first = rest
-            # Where nobody spoke (a responder decided to stop) what happened is all there is.
+            # A turn without text (a responder decided to stop) has only its marks.
             for mark, code in self._marks:
                 self._block(mark, first, rest + "  ", code, head if first != rest else "")
                 first = rest
         self._forget()
 
     def _beside_tools(self, turn: Turn) -> None:
-        """A mark for what turned out to be written beside a tool call, before that of the call."""
+        """Marks text that turned out to be beside a tool call, before the mark of the call."""
         if len(turn.interim) > self._interim:
-            words = interim_words(turn.interim[-1], said=False)
-            self._marks.insert(self._replied, (visible(words), _DIM))
+            text = interim_words(turn.interim[-1], included=False)
+            self._marks.insert(self._replied, (visible(text), _DIM))
         self._interim = len(turn.interim)
 
     def _faults(self, turn: Turn) -> None:
         correction = self._correction(turn)
-        for words in corrected_words(correction) if correction is not None else ():
-            self._mark(words, _YELLOW)
+        for text in corrected_words(correction) if correction is not None else ():
+            self._mark(text, _YELLOW)
         if self._faulted[0] != turn.address:
             self._faulted = (turn.address, set())
         faults = corrected_faults(turn, correction)
-        for fault in (each for each in faults if each not in self._faulted[1]):
+        for fault in faults:
+            if fault in self._faulted[1]:
+                continue
             self._faulted[1].add(fault)
             self._mark(f"fault: {fault.side}, by rule {fault.rule}: {fault.why}")
 
@@ -340,10 +341,10 @@ class Printer:
         self._replied = len(self._marks)
         reason = reason_of(record)
         if reason:
-            words = in_words(reason, record.get("finish_reason"))
-            self._mark(f"incomplete: {words}", _YELLOW)
-        for words in parts_words(record):
-            self._mark(words)
+            text = in_words(reason, record.get("finish_reason"))
+            self._mark(f"incomplete: {text}", _YELLOW)
+        for text in parts_words(record):
+            self._mark(text)
 
     def _failed(self, record: RecordDict) -> None:
         self._mark(f"error: {error_text(record['error'])}", _RED)
@@ -414,15 +415,15 @@ class Printer:
     def _committed(self, record: RecordDict) -> None:
         if self._matches:
             counts = any(match.get("counts") is not False for match in self._matches)
-            words = f"signal {', '.join(map(span, self._matches))}"
-            self._mark(words, _YELLOW if counts else _DIM)
+            text = f"signal {', '.join(map(span, self._matches))}"
+            self._mark(text, _YELLOW if counts else _DIM)
         if record.get("error_text"):
             self._mark(f"the reply is the text of an error: {record['error_text']}", _RED)
         if record.get("reasoning_cut"):
             self._mark(cut_words(record["reasoning_cut"], str(record["speaker"])))
-        for name, words in _COMMIT_WORDS.items():
+        for name, text in _COMMIT_WORDS.items():
             if record.get(name):
-                self._mark(words, _YELLOW)
+                self._mark(text, _YELLOW)
         for entry in record.get("flags") or ():
             self._mark(one_line(noticed_words(entry), 200), _YELLOW)
         if record.get("would_have"):
@@ -474,9 +475,9 @@ class Printer:
         self._line(compressed_words(record), _DIM)
 
     def _restored(self, record: RecordDict) -> None:
-        words = replayed_words(record)
-        if words:
-            self._line(words, _YELLOW if record.get("drift") else _DIM)
+        text = replayed_words(record)
+        if text:
+            self._line(text, _YELLOW if record.get("drift") else _DIM)
 
     def _warning(self, record: RecordDict) -> None:
         if self._open is None:
@@ -551,7 +552,7 @@ def print_log(
     plain: bool = False,
     debug: bool = False,
 ) -> None:
-    """Prints a log for people: what it is, its sessions and turns, why they ended, what was used.
+    """Prints a log for people: header, sessions and turns, terminations, usage.
 
     Findings go to `err`.
     """
@@ -582,7 +583,7 @@ def print_log(
 
 
 def print_findings(log: Log, err: TextIO) -> None:
-    """What is wrong with a log, a line each."""
+    """Prints the findings of a log to `err`, one a line."""
     output = Output(err)
     for finding in log.findings:
         output.line(f"convtui: {visible_line(str(log.path))}: {visible_line(str(finding))}")

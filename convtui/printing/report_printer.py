@@ -31,11 +31,11 @@ _DIFF_CODES: Final[Mapping[Op, str]] = {"=": "", "-": "31", "+": "32"}
 _PLOT_WIDTH: Final = 60
 _PLOT_HEIGHT: Final = 3
 _BELOW: Final = " " * 6
-"""Before what stands below a sentence of a list."""
+"""The indent of parts below a sentence of a list."""
 
 
 class ReportPrinter:
-    """Writes reports to a stream. Whatever is foreign is made visible here."""
+    """Writes reports to a stream. Foreign text is made visible here."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class ReportPrinter:
     # --- in columns
 
     def print(self, report: Report) -> None:
-        """Tables and plots, for people."""
+        """Prints tables and plots, for people."""
         if report.title:
             self._line(report.title)
         for section in report.sections:
@@ -113,7 +113,7 @@ class ReportPrinter:
         self._worded(indent + name, sentence, indent + "  ")
 
     def listed(self, sentence: Sentence, size: int, indent: str = "") -> None:
-        """A sentence of a list, its name in a column of `size`."""
+        """Prints a sentence of a list, its name in a column of `size` characters."""
         self._worded(f"{indent}{visible_line(sentence.name):<{size}}  ", sentence, _BELOW)
 
     def _worded(self, begin: str, sentence: Sentence, below: str) -> None:
@@ -132,12 +132,12 @@ class ReportPrinter:
         self._line(indent + name, *((text, _DIFF_CODES[op]) for op, text in diff.signed()))
 
     def _plot(self, plot: Plot) -> None:
-        drawn, words = condensed(plot, _PLOT_WIDTH)
+        drawn, caption = condensed(plot, _PLOT_WIDTH)
         most = max((value for value in drawn if value is not None), default=0.0)
         if most <= 0:
-            self._head(f"{plot.name} {words}: none")
+            self._head(f"{plot.name} {caption}: none")
             return
-        self._head(f"{plot.name} {words}")
+        self._head(f"{plot.name} {caption}")
         lines = columns(drawn, width=len(drawn), height=_PLOT_HEIGHT, ascii_only=self._ascii)
         axis = [figure(most, plot.unit), *[""] * (_PLOT_HEIGHT - 2), figure(0, plot.unit)]
         wall = "|" if self._ascii else "▏"
@@ -147,15 +147,15 @@ class ReportPrinter:
     # --- as sentences
 
     def print_sentences(self, report: Report) -> None:
-        """A line for each fact; what the plots show in words."""
+        """Prints a line for each fact, with plots as sentences."""
         if report.title:
             self._line(report.title)
         for section in report.sections:
             for line in _in_sentences(section):
                 self._line(f"{section.title}: {line}" if section.title else line)
         for plot in report.plots:
-            words = in_words(plot.values, plot.labels, plot.unit)
-            self._line(f"{plot.name} over {plot.over}: {words}")
+            text = in_words(plot.values, plot.labels, plot.unit)
+            self._line(f"{plot.name} over {plot.over}: {text}")
         if report.verdict is not None:
             self._line(f"{report.verdict.name or 'result'}: {report.verdict.text}")
         if report.closing:

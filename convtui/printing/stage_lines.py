@@ -12,7 +12,7 @@ from convtui.text_checks.incomplete import in_words, reason_of
 
 
 def stage_line(record: RecordDict) -> str | None:
-    """What a record says about a stage or a hook, in one line; None when it says nothing."""
+    """A record of a stage or a hook in one line; None for other records."""
     describe = _LINES.get(str(record.get("type")))
     return describe(record) if describe is not None else None
 
@@ -50,8 +50,8 @@ def _response(record: RecordDict) -> str:
         parts.append(str(record["finish_reason"]))
     reason = reason_of(record)
     if reason:
-        words = in_words(reason, record.get("finish_reason"))
-        parts.append(f"incomplete: {words}")
+        text = in_words(reason, record.get("finish_reason"))
+        parts.append(f"incomplete: {text}")
     elif record.get("refused"):
         parts.append("refusal")
     parts += parts_words(record)

@@ -9,9 +9,9 @@ from typing import Final
 from convtui.text.boundary import visible_line
 
 MOST_CELL: Final = 60
-"""Characters of a cell; the last of a row may have more."""
+"""The most characters of a cell; the last of a row may have more."""
 _LEAST, _LAST = 12, 24
-"""Columns that a name has at least, and that are left for the last cell, which can be wrapped."""
+"""The least columns for a name, and for the last cell, which can be wrapped."""
 
 
 def table_lines(
@@ -19,8 +19,8 @@ def table_lines(
 ) -> Iterator[list[str]]:
     """The lines of each row, in columns as wide as their contents.
 
-    The last cell is never cut; with a `width` it is wrapped, and names, the first cells, have what
-    the others leave.
+    The last cell is never cut; with a `width` it is wrapped, and names, the first cells, get the
+    columns that the others leave.
     """
     cells = [[visible_line(cell, limit) for cell in row[1:-1]] for row in rows]
     ends = [visible_line(row[-1]) for row in rows]
@@ -39,13 +39,13 @@ def table_lines(
 
 
 def end_of(text: str, room: int) -> str:
-    """As much of a name as fits: names of logs differ at their ends."""
+    """A name cut at its beginning to `room` characters: names of logs differ at their ends."""
     text = visible_line(text)
     return text if len(text) <= room else f"…{text[1 - room :]}"
 
 
 def wrapped(text: str, width: int | None, indent: int = 0) -> list[str]:
-    """A text in lines of a width; whole without one, and where hardly a word has room."""
+    """A text in lines of a width; unwrapped without one, and if hardly a word fits."""
     if width is None or width - indent < _LEAST:
         return [text]
     return textwrap.wrap(text, width - indent - 1) or [""]

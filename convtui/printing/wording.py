@@ -1,4 +1,4 @@
-"""Words and terminal facts that everything screen-less shares."""
+"""Sentences and terminal properties that all printed output shares."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def wants_color(stream: TextIO, *, plain: bool = False) -> bool:
 
 
 def terminal_width(stream: TextIO) -> int | None:
-    """The columns of the terminal behind a stream; None for a file or a pipe."""
+    """The terminal's width in columns, 20 or more; None for a file or a pipe."""
     try:
         if not stream.isatty():
             return None
@@ -36,51 +36,51 @@ def count(number: int, noun: str) -> str:
 
 
 def warm_words(warm: tuple[str, int]) -> str:
-    """Which warm template a history begins with, and with how many messages."""
+    """The warm template that a history begins with: its name and number of messages."""
     name, messages = warm
     return f"warm context {visible_line(name, 48)}, {count(messages, 'message')}"
 
 
 def replayed_words(record: RecordDict) -> str:
-    """What came of replaying what was said into a provider; empty when that was not done."""
+    """The outcome of replaying a history into a provider; empty if there was no replay."""
     if record.get("mode") != "replayed":
         return ""
     answers = record.get("answers")
-    asked = count(answers, "answer") if isinstance(answers, int) else "the answers"
+    replayed = count(answers, "answer") if isinstance(answers, int) else "the answers"
     drift = record.get("drift")
     number = len(drift) if isinstance(drift, list) else 0
-    found = f"{number} drifted from the record" if number else "none differs from the record"
-    return f"replayed what was said: {asked} asked for again, {found}"
+    outcome = f"{number} drifted from the record" if number else "none differs from the record"
+    return f"replayed what was said: {replayed} asked for again, {outcome}"
 
 
 def span(match: Mapping[str, Any]) -> str:
-    """A signal with the place of its match in the raw reply, and what is special about it."""
-    words = f"{match.get('signal')} {match.get('start')}-{match.get('end')}"
+    """A signal with the span of its match in the raw reply, and what is special about it."""
+    text = f"{match.get('signal')} {match.get('start')}-{match.get('end')}"
     if match.get("round") is not None:
-        words += f" beside the tool call of round {match['round']}"
+        text += f" beside the tool call of round {match['round']}"
     if match.get("inside"):
-        words += f" (inside {match['inside']}"
-        words += ")" if match.get("counts") is not False else ": counts for nothing)"
-    return words
+        text += f" (inside {match['inside']}"
+        text += ")" if match.get("counts") is not False else ": counts for nothing)"
+    return text
 
 
-def interim_words(part: Interim, *, said: bool) -> str:
-    """What was written beside a tool call."""
-    return f"round {part.round}, beside a tool call{'' if said else ', not said'}: {part.text}"
+def interim_words(part: Interim, *, included: bool) -> str:
+    """Text beside a tool call; `included` if the committed turn has it."""
+    return f"round {part.round}, beside a tool call{'' if included else ', not said'}: {part.text}"
 
 
 def cut_words(characters: int, speaker: str) -> str:
-    """That reasoning was kept from the other side."""
+    """A note that reasoning was kept from the other side."""
     other = "provider" if speaker == "persona" else "persona"
     return f"{count(characters, 'character')} of reasoning kept from the {other}"
 
 
 def error_text(error: Mapping[str, Any] | None) -> str:
-    """An error record in one line or more, fit to be shown."""
+    """An error record in one line or more, with escapes made visible."""
     if not error:
         return "for a reason that is not on record"
     message = str(error.get("message", ""))
-    # These only say whose code it was; what went wrong is in their message.
+    # These types only say whose code failed; the message has the details.
     if error.get("type") in ("ProviderError", "HookError", "UserSimulatorError"):
         return visible(message)
     kind = str(error.get("type", "error"))
@@ -88,14 +88,14 @@ def error_text(error: Mapping[str, Any] | None) -> str:
 
 
 def wait_words(left: float, attempt: int | None, attempts: int | None, why: str) -> str:
-    """A wait before something is asked again: `waiting 12 s before attempt 2 of 4: ...`."""
+    """A wait before a retry, `left` in seconds: `waiting 12 s before attempt 2 of 4: ...`."""
     of = f" of {attempts}" if attempts is not None else ""
     before = f"attempt {attempt}{of}" if attempt is not None else "asking again"
     return visible_line(f"waiting {span_of_time(left)} before {before}: {one_line(why, 200)}")
 
 
 def describe(termination: Mapping[str, Any] | None) -> str:
-    """An ending in one line: kind, by whom, where and why."""
+    """A termination in one line: kind, by whom, at which turn and why."""
     if not termination:
         return "for a reason that is not on record"
     text = f"{termination.get('kind')} by {termination.get('by')}"
@@ -107,7 +107,7 @@ def describe(termination: Mapping[str, Any] | None) -> str:
 
 
 def totals_line(totals: Mapping[str, Totals]) -> str:
-    """What each side used; what nobody said anything about is `unknown`."""
+    """The usage of each side; figures that were not reported are `unknown`."""
     parts = []
     for side, used in totals.items():
         tokens = "unknown" if used.tokens is None else f"{used.tokens:,}"
@@ -128,15 +128,15 @@ def decision_words(record: RecordDict) -> str:
         parts.append(f"follow-up {record.get('followup')} of {record['max_followups']}")
     if record.get("brief_edited"):
         parts.append("with an edited brief")
-    words = ", ".join(parts)
-    said = record.get("reason")
-    if said is None and record.get("for_record"):
-        said = (record.get("arguments") or {}).get("answer")
-    return f"{words}: {one_line(str(said), 200)}" if said else words
+    text = ", ".join(parts)
+    detail = record.get("reason")
+    if detail is None and record.get("for_record"):
+        detail = (record.get("arguments") or {}).get("answer")
+    return f"{text}: {one_line(str(detail), 200)}" if detail else text
 
 
 def budget_words(record: RecordDict) -> str:
-    """That a budget was crossed, or raised."""
+    """A note that a budget was crossed or raised."""
     scope = str(record.get("scope", "conversation"))
     whose = "" if scope == "conversation" else f" of the {scope}"
     limit = f"{record['limit']:,g} {record['what']}"
@@ -146,7 +146,7 @@ def budget_words(record: RecordDict) -> str:
 
 
 def compressed_words(record: RecordDict) -> str:
-    """That the history was summarised."""
+    """A note that the history was summarised, with the summary."""
     rows, upto = record.get("rows_in", 0), record.get("upto", 0)
     summary = one_line(str(record["summary"]), 300)
     what = f"history up to turn {upto}" if upto else "what came before this session"
@@ -155,26 +155,26 @@ def compressed_words(record: RecordDict) -> str:
 
 
 def denied_words(record: RecordDict) -> str:
-    """That a tool call was denied."""
+    """A note that a tool call was denied, with the reason."""
     reason = f": {one_line(str(record['reason']), 120)}" if record.get("reason") else ""
     return f"tool {record['name']} denied by hand{reason}"
 
 
 def parts_words(response: RecordDict) -> list[str]:
-    """What stands in for the parts of a reply that are no text."""
+    """Placeholders for the parts of a reply that are no text."""
     parts = response.get("parts")
-    words = []
+    labels = []
     for part in parts if isinstance(parts, list) else ():
         kind = part.get("type") if isinstance(part, dict) else None
         if kind == "more":
-            words.append(f"[{one_line(str(part.get('count')), 20)} more parts, not kept]")
+            labels.append(f"[{one_line(str(part.get('count')), 20)} more parts, not kept]")
         else:
-            words.append(f"[{visible_line(str(kind or 'unknown'), 80)} part, not shown]")
-    return words
+            labels.append(f"[{visible_line(str(kind or 'unknown'), 80)} part, not shown]")
+    return labels
 
 
 def made_on(created_at: float) -> str:
-    """The day a warm template was made; `?` where that is not known."""
+    """The date of a warm template, from seconds since the epoch; `?` if unknown."""
     try:
         return f"{datetime.fromtimestamp(created_at):%Y-%m-%d}" if created_at > 0 else "?"
     except (ValueError, OSError, OverflowError):
@@ -182,10 +182,10 @@ def made_on(created_at: float) -> str:
 
 
 def message_words(message: Mapping[str, Any], *, ids: bool = False) -> str:
-    """What a message of a warm template says or calls, with the ids of its calls."""
+    """Tool calls and text of a warm template's message; with `ids`, the ids of the calls."""
     lines = []
     for call in message.get("tool_calls") or ():
-        words = f"calls {call['function']['name']} {call['function']['arguments']}"
-        lines.append(words + f"  ({call['id']})" * ids)
+        line = f"calls {call['function']['name']} {call['function']['arguments']}"
+        lines.append(line + f"  ({call['id']})" * ids)
     content = message.get("content")
     return "\n".join([*lines, *([str(content)] if content is not None else [])])

@@ -1,4 +1,4 @@
-"""What the annotations of a function that answers say: text, a list of turns, something else."""
+"""Reads the annotations of a provider function: text, a list of turns, or something else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 
 def meaning_of(annotation: Any) -> Literal["text", "turns", "other"] | None:
-    """What an annotation allows; None where it says nothing or several things."""
+    """What an annotation accepts; None if it is missing, too general or ambiguous."""
     if annotation is Parameter.empty or annotation is Any or annotation is object:
         return None
     if isinstance(annotation, str):
@@ -42,7 +42,7 @@ _ITERABLES: Final = (collections.abc.Iterable, collections.abc.Collection)
 
 
 def _spelled(annotation: str) -> Literal["text", "turns"] | None:
-    """What an annotation says that cannot be evaluated."""
+    """What an annotation accepts that could not be evaluated, by its spelling."""
     plain = re.sub(r"\s|None\||\|None|\"|'|(?:typing|t|collections\.abc)\.", "", annotation)
     inner = re.fullmatch(r"Optional\[(.*)\]", plain)
     plain = inner[1] if inner else plain
@@ -64,7 +64,7 @@ def shown(annotation: Any) -> str:
 
 
 def returned(annotation: Any) -> tuple[str, str]:
-    """What is announced, in words, and why it would be refused."""
+    """A description of a return annotation, and why such a reply is refused; each may be empty."""
     annotation = _awaited(annotation)
     if annotation is None or annotation is type(None):
         return "", "is annotated to return None: a reply is text"
@@ -99,7 +99,7 @@ def _returned_class(base: type, arguments: tuple[Any, ...], name: str) -> tuple[
 
 
 def _awaited(annotation: Any) -> Any:
-    """What is left when an annotation such as `Awaitable[str]` has been awaited."""
+    """The result type of an annotation such as `Awaitable[str]`."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (collections.abc.Awaitable, collections.abc.Coroutine) and arguments:
         return arguments[-1]

@@ -1,4 +1,4 @@
-"""The provider's side: what a provider may define, and what convtui does where it does not."""
+"""The provider interface: what a provider may define, and the defaults."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class SignalMatch:
     start: int
     end: int
     round: int | None = None
-    """The tool round whose text it stands in; None for the last, which is the reply."""
+    """The tool round whose text it is in; None for the last, which is the reply."""
     inside: str = field(default="", compare=False)
-    """`reasoning` for one that was only thought."""
+    """`reasoning` for a match inside the reasoning; empty otherwise."""
     counts: bool = field(default=True, compare=False)
-    """Whether anything follows from it: what a persona only thought ends nothing."""
+    """Whether it has an effect: a match in a persona's reasoning ends nothing."""
 
     @classmethod
     def of(cls, recorded: Mapping[str, Any]) -> SignalMatch:
-        """The match that a log tells of."""
+        """A match from its entry in a log."""
         return cls(
             str(recorded.get("signal", "")),
             str(recorded.get("matched", "")),
@@ -54,7 +54,7 @@ class SignalMatch:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The match as it is written into the log."""
+        """The match as its entry in a log."""
         data: dict[str, Any] = {
             "signal": self.signal,
             "matched": self.matched,
@@ -83,24 +83,24 @@ def match_signals(raw: str, signals: Sequence[str]) -> list[SignalMatch]:
     lower-cased copy). Different signals may overlap; one signal does not overlap itself. This is
     the only place where signals are matched.
     """
-    found: list[tuple[int, int, SignalMatch]] = []
+    matches: list[tuple[int, int, SignalMatch]] = []
     for order, signal in enumerate(signals):
         if not signal:
             continue
         for match in _pattern(signal).finditer(raw):
-            found.append(
+            matches.append(
                 (
                     match.start(),
                     order,
                     SignalMatch(signal, match.group(), match.start(), match.end()),
                 )
             )
-    found.sort(key=lambda item: item[:2])
-    return [item[2] for item in found]
+    matches.sort(key=lambda item: item[:2])
+    return [item[2] for item in matches]
 
 
 def thought_signals(text: str, signal: str) -> list[SignalMatch]:
-    """Where a signal stands inside the reasoning of a text: matches that count for nothing."""
+    """The matches of a signal inside the reasoning of a text; they have no effect."""
     thought = reasoning_spans(text)
     return [
         replace(match, inside="reasoning", counts=False)
@@ -121,12 +121,12 @@ class HistoryTurn:
     """The tool messages that led to it (assistant calls and tool results), in order."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     reply: str | None = None
-    """What the last round said, where `text` also holds what was said beside tool calls."""
+    """The text of the last round alone, if `text` also includes text beside tool calls."""
 
 
 @dataclass(slots=True, frozen=True)
 class Request:
-    """One question to a provider.
+    """One request to a provider.
 
     `messages` is the whole chat as the provider's model sees it: the system prompt first when
     there is one, the persona as `user`, the provider as `assistant`.
@@ -143,34 +143,34 @@ class Request:
 
     @property
     def last_text(self) -> str:
-        """The text of the message that is to be answered; empty where nothing was said."""
+        """The text of the message to answer; empty if there is none."""
         content = self.messages[-1].get("content") if self.messages else ""
         return content if isinstance(content, str) else ""
 
 
 @dataclass(slots=True)
 class RestoreState:
-    """What `restore()` is given: the conversation so far, by value."""
+    """The argument of `restore()`: a copy of the conversation so far."""
 
     sessions: list[str]
     """The prepared session types, in order."""
     session: int
-    """The session that goes on, from 1."""
+    """The session to continue, counted from 1."""
     histories: dict[int, list[HistoryTurn]]
     """Committed turns by session."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """Metadata of the provider's last turn."""
     conversation_id: str | None = None
     warm: list[Message] = field(default_factory=list)
-    """What stands before every session's history: the messages of a warm template."""
+    """The messages of a warm template, which precede the history of every session."""
 
 
 class Provider:
-    """Base class of providers; every part is optional but one of the two ways to answer.
+    """Base class of providers. Every member is optional except one of the two ways to answer.
 
-    Override `generate_response` (simple) or `respond` (streaming, usage, tool calls). What is here
-    is what holds without a hook; `convtui.scenario.provider_hooks` has a row for each. Hooks work
-    on the provider's own replies: `extract_signals` and `post_process_response` both get the raw
+    Override `generate_response` (simple) or `respond` (streaming, usage, tool calls). The methods
+    here are the defaults; `convtui.scenario.provider_hooks` has a row for each. Hooks work on
+    the provider's own replies: `extract_signals` and `post_process_response` both get the raw
     text, once each, in that order.
     """
 
@@ -178,17 +178,17 @@ class Provider:
     system_prompt: str = ""
     tools: Sequence[Any] = ()
     stateful: bool | None = None
-    """Whether it keeps anything between calls that `restore()` would have to bring back.
-    None is "unknown", and is said so before the first continuation."""
+    """Whether it keeps state between calls that `restore()` would have to bring back. None means
+    unknown, which is reported before the first continuation."""
     termination_signals: Sequence[str] = ()
     """Strings in the provider's raw reply that end the session."""
     first_speaker: Speaker | None = None
     """Read after every `enter_session`; None leaves it to the scenario."""
     opens_itself: bool = False
-    """Whether it is asked for its first words even where the scenario has a `first_message`: it
-    was given that message and knows what to do with it."""
+    """Whether it produces the opening even if the scenario has a `first_message`, which it was
+    given and handles itself."""
     takes_messages: bool = True
-    """Whether it answers to the messages of a request; otherwise to the turns alone."""
+    """Whether it reads the messages of a request; otherwise only the turns."""
     params: Mapping[str, Any] = {}
     models: ModelClients | None = None
     """Set before `setup()`: makes model clients that share convtui's capture and settings."""
@@ -200,7 +200,7 @@ class Provider:
         """Called once at the end, also after a failure."""
 
     def prepare_sessions(self, session_types: list[str]) -> list[str]:
-        """The sessions to hold: may reorder the request or put a mandatory one before it."""
+        """The sessions to hold. May reorder `session_types` or put a mandatory one first."""
         return session_types
 
     async def enter_session(self, session_type: str) -> None:
@@ -230,19 +230,19 @@ class Provider:
         return match_signals(raw, self.termination_signals)
 
     def post_process_response(self, text: str) -> str:
-        """The text that is said, made from the raw reply."""
+        """The text to commit, given the raw reply."""
         return text
 
     def should_discard_response(self, signals: list[SignalMatch]) -> bool:
-        """Whether a reply that holds `signals` is dropped instead of said."""
+        """Whether a reply with these signals is dropped instead of committed."""
         return False
 
 
 async def call(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
     """Calls provider code, `async def` or plain.
 
-    Plain functions run in a thread of their own, so that one that blocks stops nothing but its own
-    conversation; the thread is left behind when the call is cancelled.
+    Plain functions run in a thread of their own, so that one that blocks stops only its own
+    conversation. A cancelled call leaves its thread running.
     """
     if inspect.iscoroutinefunction(function):
         return await function(*arguments, **named)

@@ -1,8 +1,7 @@
-"""What a function that answers is to be given and what it gives back, told from its signature.
+"""Derives from the signature of a provider function how it is called and what it returns.
 
 VERA-MH 1.0 calls `generate_response` with the last message as text and takes text, or text and
-metadata; later versions call it with the list of all turns. Neither says which it is in any other
-way than by its parameters.
+metadata; later versions call it with the list of all turns. Only the parameters tell which.
 """
 
 from __future__ import annotations
@@ -28,58 +27,57 @@ _TEXT_WORDS: Final = frozenset(
 _OTHER_WORDS: Final = frozenset(
     {"first", "format", "id", "initial", "max", "min", "model", "start", "system", "type"}
 )
-"""Words that make a name one of another thing: `system_prompt`, `conversation_id`."""
+"""Words that give a parameter another meaning: `system_prompt`, `conversation_id`."""
 _NAMED: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 _DEEPEST: Final = 20
-"""Decorators around one function that are looked through."""
+"""The most decorators that are unwrapped."""
 _WORDING: Final[dict[Gets, str]] = {"text": "the last message as text", "turns": "all turns"}
 
 
 @dataclass(slots=True, frozen=True)
 class Argument:
-    """One argument of a call; without a `name` it is given by position."""
+    """One argument of a call, positional if it has no `name`."""
 
     gets: Gets
     parameter: str
-    """As it is called in the signature; `*args` where only that takes it."""
+    """Its name in the signature, or `*args` or `**kwargs`."""
     name: str | None = None
 
 
 @dataclass(slots=True, frozen=True)
 class CallShape:
-    """How a function that answers is called, and what its signature says of the reply."""
+    """How a provider function is called, and what its signature says about the reply."""
 
     arguments: tuple[Argument, ...] = ()
     returns: str = ""
-    """What it says that it returns, in words; empty where it does not say."""
+    """A description of the annotated reply; empty if unknown."""
     notes: tuple[str, ...] = ()
-    """What had to be assumed."""
+    """Assumptions that had to be made."""
     unusable: str = ""
-    """Why it cannot be called at all."""
+    """Why it cannot be called; empty if it can."""
     useless_reply: str = ""
-    """Why the reply that it announces would be refused."""
+    """Why the annotated reply would be refused; empty if it would not."""
 
     @property
     def only_text(self) -> bool:
-        """Whether it is told the last message only, so that it must remember the rest itself."""
+        """Whether it gets only the last message, so that it has to keep the history itself."""
         return {argument.gets for argument in self.arguments} == {"text"}
 
     @property
     def takes_text(self) -> bool:
-        """Whether it is told the last message."""
         return any(argument.gets == "text" for argument in self.arguments)
 
     def bind(self, text: str, turns: object) -> tuple[list[object], dict[str, object]]:
-        """The positional and the named arguments of one call."""
+        """The positional and the keyword arguments of one call."""
         if not self.arguments:
-            return [turns], {}  # the call itself then says what is wrong with it
+            return [turns], {}  # the call then fails with the right error
         values: dict[Gets, object] = {"text": text, "turns": turns}
         positional = [values[a.gets] for a in self.arguments if a.name is None]
         named = {a.name: values[a.gets] for a in self.arguments if a.name is not None}
         return positional, named
 
     def gets(self, turns: str) -> str:
-        """What it is given, in words; `turns` are the words for the list of all turns."""
+        """A description of its arguments; `turns` is the term for the list of all turns."""
         parts = [
             f"{turns if argument.gets == 'turns' else _WORDING['text']} ({argument.parameter})"
             for argument in self.arguments
@@ -95,9 +93,9 @@ def read_call_shape(
 ) -> CallShape:
     """How `function` is called.
 
-    Annotations decide, then names where `names_decide`, else it gets the list of turns. Where a
-    signature is `*args, **kwargs`, that of what it wraps (`functools.wraps`) counts, then those of
-    `inherited`, the definitions that it overrides.
+    Annotations decide, then names if `names_decide`, else it gets the list of turns. If the
+    signature is `*args, **kwargs`, that of the wrapped function (`functools.wraps`) counts, then
+    those of `inherited`, the definitions that it overrides.
     """
     returns, useless = "", ""
     outermost: list[Parameter] | None = None
@@ -119,7 +117,7 @@ def read_call_shape(
 
 
 def _layers(function: Any) -> Iterator[Callable[..., Any]]:
-    """A function and what it wraps, from outside to inside."""
+    """A function and the functions that it wraps, outermost first."""
     for _ in range(_DEEPEST):
         yield function
         inner = getattr(function, "__wrapped__", None)
@@ -137,7 +135,7 @@ def _parameters(function: Callable[..., Any]) -> list[Parameter] | None:
 
 
 def _undeclared(parameters: list[Parameter] | None) -> tuple[Argument, str]:
-    """The argument of a function whose signature says nothing."""
+    """The argument of a function that names no parameter, and a note about it."""
     only_names = parameters is not None and not any(
         parameter.kind is Parameter.VAR_POSITIONAL for parameter in parameters
     )
@@ -163,7 +161,7 @@ def _choose(
             kinds[parameter.name] = kind
     by_name = {name for name in kinds if _named(name) is not None}
     if by_name:
-        # An option that happens to be text is not the message where another one is named so.
+        # An optional text parameter is not the message if another one is named so.
         optional = {p.name for p in named if p.default is not Parameter.empty}
         kinds = {n: kind for n, kind in kinds.items() if n in by_name or n not in optional}
     given = _given(named, kinds)
@@ -189,10 +187,10 @@ def _choose(
 
 
 def _given(named: list[Parameter], kinds: Mapping[str, Gets]) -> dict[str, Gets]:
-    """What is given to which parameter: each thing once.
+    """The value for each parameter, each value once.
 
-    A history beside a message is given, too. A message beside a history is only given where it is
-    required: as an option it may well mean something else.
+    A history beside a message is passed as well. A message beside a history is passed only if it
+    is required: an optional one may mean something else.
     """
     given: dict[str, Gets] = {}
     for parameter in named:
@@ -206,7 +204,7 @@ def _given(named: list[Parameter], kinds: Mapping[str, Gets]) -> dict[str, Gets]
 
 
 def _unnamed(named: list[Parameter], hints: Mapping[str, Any]) -> Parameter | None:
-    """The parameter that the list goes to where no name or annotation says it."""
+    """The parameter for the list if no name or annotation identifies one."""
     usable = [p for p in named if meaning_of(hints.get(p.name)) != "other"]
     required = [p for p in usable if p.default is Parameter.empty]
     by_position = [p for p in usable if p.kind is not Parameter.KEYWORD_ONLY]
@@ -219,7 +217,7 @@ def _arranged(
     given: Mapping[str, Gets],
     notes: Sequence[str],
 ) -> CallShape:
-    """By position as long as that is possible, then by name."""
+    """The arguments, by position as far as possible, then by name."""
     positional = any(p.kind is not p.KEYWORD_ONLY and p.kind is not p.VAR_KEYWORD
                      for p in outermost)  # fmt: skip
     arguments: list[Argument] = []
@@ -241,7 +239,7 @@ def _arranged(
 def _kind(
     parameter: Parameter, hints: Mapping[str, Any], names_decide: bool, notes: list[str]
 ) -> Gets | None:
-    """What a parameter is for; None where neither annotation nor name says it."""
+    """What a parameter takes; None if neither annotation nor name says."""
     annotation = hints.get(parameter.name, parameter.annotation)
     annotated = meaning_of(annotation)
     named = _named(parameter.name)

@@ -1,4 +1,4 @@
-"""Making an instance of a developer's class, with errors that name what is missing."""
+"""Instantiates a developer's class, with errors that name what is missing."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from convtui.text.tracebacks import location, own_frames
 
 @dataclass(slots=True, frozen=True)
 class Construction:
-    """What a class's constructor was given and what it has no parameter for; names only."""
+    """The names of the arguments that a constructor got, and of those that it does not take."""
 
     given: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
 
 
 class Accepted:
-    """What a class's constructor takes."""
+    """The parameters of a class's constructor."""
 
     def __init__(self, cls: type) -> None:
         self.cls = cls
         self.names: Mapping[str, inspect.Parameter] = _parameters(cls)
         self.any_keyword = any(p.kind is p.VAR_KEYWORD for p in self.names.values())
         if self.any_keyword and not any(map(_is_named, self.names.values())):
-            # A constructor that names nothing hands everything on to the one it overrides.
+            # A constructor without named parameters passes everything to the one it overrides.
             self.names = {**_overridden(cls), **self.names}
 
     def takes(self, name: str) -> bool:
-        """Whether a parameter has this name; `**kwargs` takes nothing that nobody asked for."""
+        """Whether there is a parameter of this name; `**kwargs` does not count."""
         return name in self.names and _is_named(self.names[name])
 
     def refuse_unknown(self, given: Mapping[str, Any], where: str, what: str) -> None:
@@ -46,7 +46,7 @@ class Accepted:
                 )
 
     def missing(self, keywords: Mapping[str, Any]) -> list[str]:
-        """Required names that `keywords` does not have."""
+        """Required parameters that are not in `keywords`."""
         return [
             name
             for name, parameter in self.names.items()
@@ -62,12 +62,12 @@ class Accepted:
         name = self.cls.__name__
         missing = self.missing(keywords)
         if missing:
-            place = definition(inspect.getattr_static(self.cls, "__init__"))
+            defined = definition(inspect.getattr_static(self.cls, "__init__"))
             raise ProviderLoadError(
                 f"{where}: {name}() needs {', '.join(missing)}: give them as `options` of the"
                 " scenario's provider, or a default",
-                frames=() if place is None else (place.frame("__init__"),),
-                location=None if place is None else (place.file, place.line),
+                frames=() if defined is None else (defined.frame("__init__"),),
+                location=None if defined is None else (defined.file, defined.line),
             )
         before = [n for n, p in self.names.items() if p.kind is p.POSITIONAL_ONLY and n in keywords]
         named = {name: value for name, value in keywords.items() if name not in before}
@@ -98,7 +98,7 @@ def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
 
 
 def _overridden(cls: type) -> dict[str, inspect.Parameter]:
-    """The named parameters of the constructors before a class's own, up to one that has some."""
+    """The named parameters of the nearest overridden constructor that has any."""
     own = inspect.getattr_static(cls, "__init__")
     for ancestor in cls.__mro__[1:]:
         theirs = vars(ancestor).get("__init__")

@@ -77,16 +77,16 @@ class DemoProvider(Provider):
         self._failed = False
 
     def prepare_sessions(self, session_types: list[str]) -> list[str]:
-        """Intake comes first, whatever was asked for."""
+        """Puts `intake` first, whatever is requested."""
         rest = [name for name in session_types if name not in ("intake", "default")]
         return ["intake", *(rest or ["rebooking"])]
 
     def post_process_response(self, text: str) -> str:
-        """Takes the thinking out."""
+        """Removes the reasoning."""
         return _THINK.sub("", text)
 
     def should_discard_response(self, signals: list[SignalMatch]) -> bool:
-        """A failed look-up is not said to the customer."""
+        """Drops failed look-ups."""
         return any(match.signal == "[[ERROR]]" for match in signals)
 
     async def respond(self, request: Request) -> AsyncIterator[Delta]:
@@ -133,10 +133,10 @@ class DemoProvider(Provider):
 
     @staticmethod
     def _used(usage: Usage, text: str) -> Usage:
-        words = len(text.split())
+        count = len(text.split())
         return usage.model_copy(
             update={
-                "completion_tokens": words,
-                "total_tokens": (usage.prompt_tokens or 0) + words,
+                "completion_tokens": count,
+                "total_tokens": (usage.prompt_tokens or 0) + count,
             }
         )

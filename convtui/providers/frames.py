@@ -1,4 +1,4 @@
-"""Where code of the developer's is defined."""
+"""Locates functions in the developer's code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Definition(NamedTuple):
-    """Where a function is defined."""
+    """File, line and text of a function's definition."""
 
     file: str
     line: int

@@ -41,20 +41,20 @@ _FOREIGN = frozenset({"site-packages", "dist-packages", ".venv", "venv", "__pyca
 
 
 def modules_beside(file: Path) -> list[Path]:
-    """The files that were imported from the folder of a provider's file, that file left out."""
+    """The files imported from the folder of a provider's file, without that file; at most 100."""
     home = file.resolve().parent
     inside = f"{home}{os.sep}"
-    found: set[Path] = set()
+    files: set[Path] = set()
     for module in list(sys.modules.values()):
         name = getattr(module, "__file__", None)
-        # Of thousands of modules a few are meant: paths are made of those alone.
+        # There are thousands of modules: paths are made only of the few that qualify.
         if not isinstance(name, str) or not name.startswith(inside) or not name.endswith(".py"):
             continue
         path = Path(name)
         if not _FOREIGN.intersection(path.relative_to(home).parts):
-            found.add(path)
-    found.discard(file.resolve())
-    return sorted(found)[:_MODULES]
+            files.add(path)
+    files.discard(file.resolve())
+    return sorted(files)[:_MODULES]
 
 
 @dataclass(slots=True)
@@ -72,11 +72,11 @@ class Loaded:
     near_names: list[tuple[str, str]] = field(default_factory=list)
     """Methods that look like a misspelled hook: `(theirs, hook)`."""
     construction: Construction | None = None
-    """What the constructor of a class was given; None where nothing was made."""
+    """The constructor's arguments; None if no class was instantiated."""
 
     @property
     def call(self) -> CallShape | None:
-        """How what answers is called; None where that is not a question."""
+        """How the provider's function is called; None if that does not depend on a signature."""
         provider = self.provider
         if isinstance(provider, (FunctionProvider, adapter.VeraProvider)):
             return provider.shape
@@ -84,7 +84,7 @@ class Loaded:
         return read_call_shape(provider.generate_response, names_decide=False) if simple else None
 
     def doubts(self) -> list[str]:
-        """What had to be assumed of it, or will be refused, in sentences."""
+        """Assumptions about the provider, and what will be refused, in sentences."""
         shape = self.call
         if shape is None:
             return []
@@ -93,27 +93,27 @@ class Loaded:
         return [f"{name}: {text}" for text in texts]
 
     def identity(self) -> dict[str, Any]:
-        """What a log's header says about the provider."""
-        found: dict[str, Any] = {
+        """The provider's entry in the header of a log."""
+        data: dict[str, Any] = {
             "spec": str(self.spec),
             "name": self.provider.name,
             "kind": self.kind,
         }
         if self.file is not None:
-            found["file"] = str(self.file)
-            found["sha256"] = self.sha256
+            data["file"] = str(self.file)
+            data["sha256"] = self.sha256
             others = modules_beside(self.file)
             if others:
-                found["modules"] = [str(path) for path in others]
+                data["modules"] = [str(path) for path in others]
         model = getattr(self.provider, "model", None)
         if isinstance(model, str):
-            found["model"] = model
-        return found
+            data["model"] = model
+        return data
 
 
 @dataclass(slots=True, frozen=True)
 class ProviderSettings:
-    """What a scenario gives to a provider."""
+    """A scenario's settings for its provider."""
 
     system_prompt: str | None = None
     model: str | None = None
@@ -123,7 +123,7 @@ class ProviderSettings:
     first_message: str | None = None
     start_prompt: str | None = None
     opening_prompt: str | None = None
-    """What the persona is asked with when it speaks first; None when its first words are fixed."""
+    """The prompt for a persona that speaks first; None if its opening is fixed."""
 
 
 def load_provider(
@@ -132,10 +132,10 @@ def load_provider(
     *,
     models: ModelClients | None = None,
 ) -> Loaded:
-    """Loads what a SPEC names and makes a new instance of it.
+    """Loads the provider that a SPEC names and makes a new instance of it.
 
-    Raises `ProviderLoadError` with the developer's own frames when importing or constructing
-    fails, and with the nearest known name when there is nothing of that name.
+    Raises `ProviderLoadError` with the developer's own frames if importing or constructing
+    fails, and with the nearest known name if there is none of that name.
     """
     loaded = _load(spec, settings)
     provider = loaded.provider
@@ -205,15 +205,15 @@ def load_function(spec: ProviderSpec) -> Callable[..., Any]:
         thing = pick(import_module(spec.target), spec.name or "", spec.target)
     if not callable(thing):
         raise ProviderLoadError(f"{spec.short} is a {type(thing).__name__}; a tool is a function")
-    found: Callable[..., Any] = thing
-    return found
+    function: Callable[..., Any] = thing
+    return function
 
 
 def import_file(path: Path) -> ModuleType:
     """Imports a Python file; one inside a package as `package.module`.
 
-    Its folder and the project's root go on `sys.path`, where its own modules are found: by its code
-    alone where they are called like packages that we need. Raises `ProviderLoadError`.
+    Its folder and the project's root go on `sys.path`. Modules there that are named like packages
+    we need are visible only to its code. Raises `ProviderLoadError`.
     """
     if path.is_dir():
         raise ProviderLoadError(f"{path}: this is a folder; write {path}/FILE.py:NAME")
@@ -237,7 +237,7 @@ def import_file(path: Path) -> ModuleType:
     known = sys.modules.get(name)
     taken = known is not None and getattr(known, "__file__", None) != str(path)
     if taken or name in sys.stdlib_module_names or modules.protects(name):
-        # Their `json.py` or `mcp.py` must not be what everybody else gets for that name.
+        # Other code must not get the developer's `json.py` or `mcp.py` for that name.
         name = f"_convtui_provider_{name}"
     spec = importlib.util.spec_from_file_location(name, path)
     loader = modules.adopted(spec).loader if spec is not None else None
@@ -259,9 +259,9 @@ def import_file(path: Path) -> ModuleType:
 
 def import_module(name: str, path: Path | None = None) -> ModuleType:
     """Imports a module by its dotted name. Raises `ProviderLoadError`."""
-    found: list[ModuleType] = []
-    _importing(lambda: found.append(importlib.import_module(name)), str(path or name))
-    return found[0]
+    modules: list[ModuleType] = []
+    _importing(lambda: modules.append(importlib.import_module(name)), str(path or name))
+    return modules[0]
 
 
 def _importing(run: Callable[[], object], what: str) -> None:
@@ -271,7 +271,7 @@ def _importing(run: Callable[[], object], what: str) -> None:
             run()
         finally:
             if os.getpid() != process:
-                # The file forks while it is imported: its child is no engine.
+                # The file forked while it was imported: the child must not go on as an engine.
                 leave(0)
     except SystemExit as error:
         raise ProviderLoadError(
@@ -291,7 +291,7 @@ def _importing(run: Callable[[], object], what: str) -> None:
 
 
 def pick(module: ModuleType, name: str, where: str) -> Any:
-    """What a module holds under a (dotted) name. Raises `ProviderLoadError`."""
+    """The object under a (dotted) name in a module. Raises `ProviderLoadError`."""
     thing: Any = module
     for part in name.split("."):
         if not hasattr(thing, part):
@@ -310,23 +310,23 @@ def pick(module: ModuleType, name: str, where: str) -> Any:
 def _entry_point(name: str) -> tuple[Any, ModuleType | None]:
     from importlib.metadata import entry_points
 
-    found = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-    if name not in found:
+    installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name not in installed:
         raise ProviderLoadError(
-            f"{name!r} is no installed provider{did_you_mean(name, found) or '.'} Installed (entry"
-            f" points of the group {ENTRY_POINTS}): {listed(sorted(found))}. A file is named as"
-            " file.py:name, a model as PROVIDER/MODEL."
+            f"{name!r} is no installed provider{did_you_mean(name, installed) or '.'} Installed"
+            f" (entry points of the group {ENTRY_POINTS}): {listed(sorted(installed))}. A file is"
+            " named as file.py:name, a model as PROVIDER/MODEL."
         )
     things: list[Any] = []
-    _importing(lambda: things.append(found[name].load()), f"entry point {name!r}")
-    return things[0], sys.modules.get(found[name].module)
+    _importing(lambda: things.append(installed[name].load()), f"entry point {name!r}")
+    return things[0], sys.modules.get(installed[name].module)
 
 
 def _file_of(thing: Any, module: ModuleType | None) -> Path | None:
     with contextlib.suppress(TypeError, OSError):
-        found = inspect.getsourcefile(inspect.unwrap(thing) if callable(thing) else type(thing))
-        if found:
-            return Path(found)
+        source = inspect.getsourcefile(inspect.unwrap(thing) if callable(thing) else type(thing))
+        if source:
+            return Path(source)
     file = getattr(module, "__file__", None)
     return Path(file) if file else None
 
@@ -334,7 +334,7 @@ def _file_of(thing: Any, module: ModuleType | None) -> Path | None:
 def instantiate(
     thing: Any, settings: ProviderSettings, spec: ProviderSpec
 ) -> tuple[Provider, str, Construction | None]:
-    """A provider from a class, a function or a ready instance, which of these, and how it was made.
+    """A provider made from a class, a function or an instance, with its kind and construction.
 
     Raises `ProviderLoadError` for anything else and for constructors that fail.
     """
@@ -428,13 +428,13 @@ def owner(provider: Provider, hook: str) -> str:
 
 
 def near_names(cls: type) -> list[tuple[str, str]]:
-    """Methods of a class whose names are nearly those of hooks it does not define."""
-    found: list[tuple[str, str]] = []
+    """Methods of a class that are named almost like a hook it lacks: `(theirs, hook)`."""
+    near: list[tuple[str, str]] = []
     wanted = [hook.name for hook in HOOKS]
     for name in dir(cls):
         if name.startswith("__") or name in wanted or hasattr(Provider, name):
             continue
         close = difflib.get_close_matches(name.strip("_"), wanted, n=1, cutoff=0.86)
         if close:
-            found.append((name, close[0]))
-    return found
+            near.append((name, close[0]))
+    return near

@@ -1,10 +1,9 @@
-"""Which module a name means, where a file beside a provider is called like a package of ours.
+"""Resolves module names where a file beside a provider shadows a package that convtui needs.
 
-A provider's folder goes on `sys.path`, before everything else: that is where its developer's code
-finds its own modules. A file `mcp.py` or `statistics.py` there would also be what we, litellm or
-the standard library get for that name, when they import it later. So each gets its own: the
-developer's code the file beside it, everybody else the package. Nothing here does anything in a
-folder without such a name.
+A provider's folder goes first on `sys.path`, so that the developer's code finds its own modules. A
+file `mcp.py` or `statistics.py` there would also shadow the package for us, litellm or the standard
+library, whenever they import it later. So the developer's code gets the file beside it, and all
+other code the package. In a folder without such a name nothing changes.
 """
 
 from __future__ import annotations
@@ -28,25 +27,25 @@ _OURS: Final = (
     "convtui", "litellm", "mcp", "httpx", "pydantic", "pyyaml", "python-dotenv",
     "platformdirs", "lark", "click", "filelock", "watchfiles",
 )  # fmt: skip
-"""What we need, also where our own metadata are not installed."""
+"""Our requirements, for when our own metadata are not installed."""
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 _REQUIREMENT: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
 class OwnModules(MetaPathFinder):
-    """Finds modules by who asks for them; stands first in `sys.meta_path` once it has to."""
+    """Resolves names by the importing code; first in `sys.meta_path` once it is needed."""
 
     def __init__(self) -> None:
         self._path = list(sys.path)
-        """Where everybody but the developer's code looks: without their folders."""
+        """The search path of all other code: `sys.path` without the developer's folders."""
         self._folders: list[str] = []
         self._beside: dict[str, set[str]] = {}
-        """By folder of theirs the names of ours that it has, too, and that its code means."""
+        """By folder of the developer's, the names of our packages that its files shadow."""
         self._protected: set[str] = set()
 
     @classmethod
     def current(cls) -> OwnModules:
-        """The one of this process."""
+        """The finder of this process, installed on first use."""
         for finder in sys.meta_path:
             if isinstance(finder, cls):
                 return finder
@@ -57,8 +56,8 @@ class OwnModules(MetaPathFinder):
     def add(self, folder: Path, *, own: bool) -> None:
         """Puts a folder of the developer's first on `sys.path`.
 
-        `own` says that it is where their file or package is, in which also the names of the
-        standard library are theirs, as they are when Python runs the file.
+        `own` marks the folder of the provider's file or package, whose modules also shadow the
+        standard library for its code, as when Python runs the file.
         """
         text = str(folder)
         if text in sys.path:
@@ -75,9 +74,9 @@ class OwnModules(MetaPathFinder):
                 self._beside.setdefault(text, set()).add(name)
 
     def _is_needed(self, name: str, folder: str) -> bool:
-        """Whether a package of this name is installed that we import, or what we import does."""
-        found = PathFinder.find_spec(name, self._path)
-        if found is None or found.origin is None or found.origin.startswith(folder):
+        """Whether convtui or one of its dependencies imports an installed package of this name."""
+        spec = PathFinder.find_spec(name, self._path)
+        if spec is None or spec.origin is None or spec.origin.startswith(folder):
             return False
         return name in self._needed
 
@@ -86,13 +85,13 @@ class OwnModules(MetaPathFinder):
         return frozenset(_needed_modules())
 
     def protects(self, name: str) -> bool:
-        """Whether a file of this name must not be what everybody gets for it."""
+        """Whether other code must not get a developer's file under this name."""
         return name in self._protected
 
     def for_them(self, name: str, file: str) -> str:
-        """What the code of a file means by a dotted name, as the name of a module."""
+        """The module name that a dotted name stands for in the code of `file`."""
         top, dot, rest = name.partition(".")
-        # The folder that is nearest to the file first.
+        # The innermost folder first.
         for folder in sorted(self._around(file), key=len, reverse=True):
             if top in self._beside.get(folder, ()):
                 return f"{_ALIAS}{self._folders.index(folder)}_{top}{dot}{rest}"
@@ -103,7 +102,7 @@ class OwnModules(MetaPathFinder):
         return [] if _INSTALLED.intersection(Path(file).parts) else inside
 
     def adopted(self, spec: ModuleSpec) -> ModuleSpec:
-        """The spec of a module of the developer's, in which names mean what they mean there."""
+        """The spec of a developer's module, with a loader that looks beside the module first."""
         if self._beside and isinstance(spec.loader, SourceFileLoader):
             spec.loader = _TheirLoader(spec.loader.name, spec.loader.path, self)
         return spec
@@ -114,7 +113,7 @@ class OwnModules(MetaPathFinder):
         path: Sequence[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
-        """The module that a name means; None where nothing of it is in doubt."""
+        """The spec of a name that is shadowed; None leaves it to the other finders."""
         if not self._protected:
             return None
         if path is None and fullname.startswith(_ALIAS):
@@ -130,22 +129,20 @@ class OwnModules(MetaPathFinder):
             return None if spec is None else self.adopted(spec)
         if path is None and fullname in self._protected:
             return PathFinder.find_spec(fullname, self._path)
-        found = PathFinder.find_spec(fullname, path)
-        if found is None or found.origin is None:
+        spec = PathFinder.find_spec(fullname, path)
+        if spec is None or spec.origin is None:
             return None
-        return self.adopted(found) if self._around(found.origin) else None
+        return self.adopted(spec) if self._around(spec.origin) else None
 
 
 class _TheirLoader(SourceFileLoader):
-    """Loads a module of the developer's, whose imports look beside it first."""
+    """Loads a developer's module, whose imports look beside it first."""
 
     def __init__(self, fullname: str, path: str, modules: OwnModules) -> None:
         super().__init__(fullname, path)
         self._modules = modules
 
     def exec_module(self, module: ModuleType) -> None:
-        """Runs its code."""
-
         def import_(
             name: str,
             globals: Mapping[str, Any] | None = None,
@@ -157,7 +154,7 @@ class _TheirLoader(SourceFileLoader):
                 name = self._modules.for_them(name, self.path)
             return builtins.__import__(name, globals, locals, fromlist, level)
 
-        # An import statement asks the built-ins of the module that it stands in.
+        # An import statement uses the built-ins of its own module.
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": import_}
         super().exec_module(module)
 
@@ -177,7 +174,7 @@ def _modules_of(folder: Path) -> Iterator[str]:
 
 
 def _needed_modules() -> Iterator[str]:
-    """Top-level modules of what convtui requires, and of what that requires."""
+    """Top-level modules of convtui's direct and indirect requirements."""
     modules: dict[str, list[str]] = {}
     for module, distributions in packages_distributions().items():
         for distribution in distributions:

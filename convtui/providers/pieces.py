@@ -1,4 +1,4 @@
-"""What provider code may answer with, in every form that chat APIs have, as deltas."""
+"""Converts what provider code returns, in any form of chat APIs, to deltas."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _PART: Final = {"text", "thinking", "image_url"}
 def delta_of(value: object) -> Delta:
     """A reply, or a piece of one, as one delta.
 
-    Takes text, `Delta`, `Reply`, a message or a chunk as chat APIs write them, a part of a message
-    or a list of parts, a list of messages (the last is the reply), and objects of SDKs with a
+    Accepts text, `Delta`, `Reply`, a message or a chunk of chat APIs, a part of a message or a
+    list of parts, a list of messages (the last is the reply), and objects of SDKs with a
     `model_dump()`. Raises `ProviderError` for anything else, naming what was returned.
     """
     if isinstance(value, str):
@@ -72,10 +72,10 @@ def delta_of(value: object) -> Delta:
 
 
 def is_chat_form(value: object) -> bool:
-    """Whether a whole reply is written in a way that only chat APIs have.
+    """Whether a whole reply has a form that only chat APIs use.
 
-    That is an answer with choices, a list of parts or of messages, or a message with such a list,
-    a refusal or calls of functions; text beside other things can mean anything.
+    That is a response with choices, a list of parts or of messages, or a message with such a list,
+    a refusal or function calls; text beside other keys is ambiguous.
     """
     if isinstance(value, (list, tuple)):
         return bool(value) and all(
@@ -85,7 +85,7 @@ def is_chat_form(value: object) -> bool:
     if not isinstance(value, Mapping):
         return False
     lists = (value.get("choices"), value.get("content"))
-    if any(isinstance(found, (list, tuple)) and found for found in lists):
+    if any(isinstance(items, (list, tuple)) and items for items in lists):
         return True
     if isinstance(value.get("content"), Mapping) or isinstance(value.get("refusal"), str):
         return True
@@ -137,8 +137,8 @@ def _of_content(value: Any) -> Delta:
 
 
 def _checked(delta: Delta) -> Delta:
-    """A delta of provider code, every field of which is of the type that it should have."""
-    # Nothing has checked what the developer's code put into it.
+    """A delta from provider code, with every field converted to its type."""
+    # The developer's code may have put anything into it.
     sent: Any = delta
     content = Content(refused=sent.refused is True)
     if isinstance(sent.text, (str, Mapping, list, tuple)):
@@ -170,7 +170,7 @@ def _name(value: Any) -> str | None:
 
 
 def _calls(value: Any, *, whole: bool = False) -> tuple[ToolCallDelta, ...]:
-    """Tool calls of provider code; `whole` ones are told apart by their place."""
+    """Tool calls from provider code; `whole` ones are numbered by position."""
     if not isinstance(value, (list, tuple)):
         value = [value]
     calls: list[ToolCallDelta] = []
@@ -192,5 +192,5 @@ def _calls(value: Any, *, whole: bool = False) -> tuple[ToolCallDelta, ...]:
 
 
 def piece_delta(value: object) -> Delta:
-    """A piece of a stream as a delta; None, as the last chunk of many APIs has it, is nothing."""
+    """A piece of a stream as a delta; None, as in the last chunk of many APIs, is an empty one."""
     return Delta() if value is None else delta_of(value)

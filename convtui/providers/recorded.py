@@ -28,12 +28,12 @@ Warn = Callable[[str, str, dict[str, Any]], None]
 
 
 class RecordedProvider(Provider):
-    """Plays the provider of a log again.
+    """Replays the provider of a log.
 
-    Which reply comes next follows from the history it is asked with, so that a conversation can be
-    rewound. What it is asked with is compared with what is recorded: a difference is a warning with
-    the code `drift`, and with `strict` the end. Nothing that the log names is run: where its tools
-    were the provider's own, they answer what they answered then.
+    The next reply follows from the history of the request, so that a conversation can be rewound.
+    Requests are compared with the recorded ones: a difference is a warning with the code `drift`,
+    and with `strict` an error. Nothing that the log names is run: the provider's own tools return
+    their recorded results.
 
     Raises `ProviderLoadError` for a log that cannot be read or has no replies.
     """
@@ -52,38 +52,39 @@ class RecordedProvider(Provider):
         self.strict = strict
         self.speed = speed
         self.warn: Warn | None = None
-        """Set by whoever keeps the log."""
+        """Set by the owner of the log."""
         try:
             with open_log(self.path) as log:
                 records = list(log.records())
         except ConvtuiError as error:
             raise ProviderLoadError(str(error)) from error
-        found = collect_replies(records)
-        if not found.replies:
+        recorded = collect_replies(records)
+        if not recorded.replies:
             raise ProviderLoadError(f"{self.path}: there are no replies of a provider in this log")
         self._by_seq = {
             record["seq"]: record
             for record in records
             if record.get("type") == "llm.request" and isinstance(record.get("seq"), int)
         }
-        self._sessions = found.sessions
+        self._sessions = recorded.sessions
         self._replies: dict[int, list[RecordedReply]] = defaultdict(list)
-        for reply in found.replies:
+        for reply in recorded.replies:
             self._replies[reply.session].append(reply)
-        self._asked: dict[tuple[int, int], int] = {}
+        self._attempts: dict[tuple[int, int], int] = {}
         self._current: RecordedReply | None = None
-        self._told: set[tuple[int, int]] = set()
-        identity = found.header.get("provider")
+        self._warned: set[tuple[int, int]] = set()
+        identity = recorded.header.get("provider")
         identity = identity if isinstance(identity, dict) else {}
         self.name = str(identity.get("name") or self.path.stem)
         self.model = next(
-            (str(r["model"]) for each in found.replies for r in each.rounds if r.get("model")), None
+            (str(r["model"]) for reply in recorded.replies for r in reply.rounds if r.get("model")),
+            None,
         )
         self.system_prompt = "" if system_prompt is not None else self._recorded_prompt(records)
         self._take_lifecycle(records)
-        self.tools = _recorded_tools(found.header, records)
+        self.tools = _recorded_tools(recorded.header, records)
 
-    # --- what the provider of the log was
+    # --- the recorded provider
 
     def _take_lifecycle(self, records: Sequence[RecordDict]) -> None:
         self._prepared: tuple[list[str], list[str]] = ([], [])
@@ -99,9 +100,9 @@ class RecordedProvider(Provider):
                     self._prepared = ([str(n) for n in requested], [str(n) for n in prepared])
 
     def _recorded_prompt(self, records: Sequence[RecordDict]) -> str:
-        """Its own; what a warm template had added is added again by whoever starts warm."""
+        """The recorded prompt without a warm template's addendum, which a warm start adds again."""
         prompt = self._first_prompt()
-        seeded = next((each for each in records if each.get("type") == "context.seeded"), {})
+        seeded = next((record for record in records if record.get("type") == "context.seeded"), {})
         added = str(seeded.get("addendum") or "")
         return prompt.removesuffix(added).removesuffix("\n\n") if added else prompt
 
@@ -116,12 +117,12 @@ class RecordedProvider(Provider):
         return ""
 
     def prepare_sessions(self, session_types: list[str]) -> list[str]:
-        """The sessions of the record, where those are asked for that were asked for then."""
+        """The sessions that were prepared, if the requested ones are those of the log."""
         requested, prepared = self._prepared
         return list(prepared) if prepared and session_types == requested else session_types
 
     async def enter_session(self, session_type: str) -> None:
-        """Who speaks first is as it was."""
+        """Takes the first speaker from the log."""
         for record in self._sessions.values():
             speaker = record.get("first_speaker")
             if record.get("session_type") == session_type and speaker in ("persona", "provider"):
@@ -131,10 +132,10 @@ class RecordedProvider(Provider):
     # --- answering
 
     async def respond(self, request: Request) -> AsyncIterator[Delta]:
-        """The recorded reply at this place, streamed as it came.
+        """The recorded reply to this request, streamed with its recorded timing.
 
-        Raises `ProviderError` when the record has no such reply, and with `strict` when the
-        messages are not those that were recorded.
+        Raises `ProviderError` if the log has no such reply, and with `strict` if the messages
+        differ from the recorded ones.
         """
         response = self._find(request)
         self._compare(request, response)
@@ -142,12 +143,12 @@ class RecordedProvider(Provider):
             yield delta
 
     def _find(self, request: Request) -> RecordDict:
-        place = (request.session, request.turn)
+        address = (request.session, request.turn)
         round_ = _rounds(request.messages)
         reply = self._current
         if round_ == 0 or reply is None:
-            again = self._asked.get(place, 0)
-            self._asked[place] = again + 1
+            again = self._attempts.get(address, 0)
+            self._attempts[address] = again + 1
             reply = self._at(request, again)
         self._current = reply
         if round_ >= len(reply.rounds):
@@ -158,19 +159,19 @@ class RecordedProvider(Provider):
 
     def _at(self, request: Request, again: int) -> RecordedReply:
         replies = self._replies.get(request.session, [])
-        said = sum(turn.speaker == "provider" for turn in request.history)
+        answered = sum(turn.speaker == "provider" for turn in request.history)
         here = [
             reply
-            for place, reply in enumerate(replies)
+            for index, reply in enumerate(replies)
             if reply.turn == request.turn
-            and sum(each.outcome == "committed" for each in replies[:place]) == said
+            and sum(earlier.outcome == "committed" for earlier in replies[:index]) == answered
         ]
         if here:
             return here[min(again, len(here) - 1)]
-        # Other turns were counted then: the n-th that was said is the n-th all the same.
+        # The turns were numbered differently: the n-th committed reply still is the n-th.
         committed = [reply for reply in replies if reply.outcome == "committed"]
-        if said < len(committed):
-            return committed[said]
+        if answered < len(committed):
+            return committed[answered]
         raise self._exhausted(
             request, f"it has {len(committed)} turns of the provider in session {request.session}"
         )
@@ -211,14 +212,14 @@ class RecordedProvider(Provider):
         if self.speed > 0 and seconds > 0:
             await asyncio.sleep(seconds / self.speed)
 
-    # --- hooks: what they gave then, for the reply as it was
+    # --- hooks: their recorded results, for the recorded reply
 
     def _is(self, raw: str) -> RecordedReply | None:
         reply = self._current
         return reply if reply is not None and reply.raw == raw else None
 
     def extract_signals(self, raw: str) -> list[SignalMatch]:
-        """Those of the record; of another text those that were declared."""
+        """The recorded matches; in any other text, the declared signals."""
         reply = self._current
         if reply is None or reply.matches is None:
             return super().extract_signals(raw)
@@ -231,12 +232,12 @@ class RecordedProvider(Provider):
         return super().extract_signals(raw)
 
     def post_process_response(self, text: str) -> str:
-        """The text that was made of it then; another text stays as it is."""
+        """The recorded text; any other text stays as it is."""
         reply = self._is(text)
         return text if reply is None or reply.text is None else reply.text
 
     def should_discard_response(self, signals: list[SignalMatch]) -> bool:
-        """Whether the reply was dropped then."""
+        """Whether the recorded reply was dropped."""
         return self._current is not None and self._current.discard
 
     # --- drift
@@ -255,40 +256,38 @@ class RecordedProvider(Provider):
         message = f"drift at {request.session}:{request.turn}: {detail['what']}"
         if self.strict:
             raise ProviderError(f"{message} (recorded:{self.path.name}?strict)")
-        place = (request.session, int(detail["first"]))
-        # What was said differently once stands in every later request, too.
-        if place not in self._told and self.warn is not None:
-            self._told.add(place)
+        position = (request.session, int(detail["first"]))
+        # A message that differs is part of every later request, too.
+        if position not in self._warned and self.warn is not None:
+            self._warned.add(position)
             self.warn("drift", message, {**detail, "log": str(self.path), "call": record["seq"]})
 
 
-def difference(
-    recorded: Sequence[Any], asked: Sequence[Mapping[str, Any]]
-) -> dict[str, Any] | None:
+def difference(recorded: Sequence[Any], sent: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The first message that differs, or None: `{what, first, recorded, asked, ...}`.
 
-    What stands masked in the record is not compared.
+    Recorded messages with masked text are not compared.
     """
-    for place, (then, now) in enumerate(zip(recorded, asked, strict=False)):
+    for index, (then, now) in enumerate(zip(recorded, sent, strict=False)):
         before, after = canonical(then), canonical(now)
         if before != after and REDACTED.encode() not in before:
             role = str(now.get("role", "?"))
             old, new = _content(then), _content(now)
             return {
-                "what": f"message {place + 1} ({role}) is not the recorded one:"
+                "what": f"message {index + 1} ({role}) is not the recorded one:"
                 f" {new!r} instead of {old!r}",
-                "first": place,
+                "first": index,
                 "recorded": old,
                 "asked": new,
-                "messages": {"recorded": len(recorded), "asked": len(asked)},
+                "messages": {"recorded": len(recorded), "asked": len(sent)},
             }
-    if len(recorded) != len(asked):
+    if len(recorded) != len(sent):
         return {
-            "what": f"{len(asked)} messages instead of the {len(recorded)} recorded",
-            "first": min(len(recorded), len(asked)),
+            "what": f"{len(sent)} messages instead of the {len(recorded)} recorded",
+            "first": min(len(recorded), len(sent)),
             "recorded": None,
             "asked": None,
-            "messages": {"recorded": len(recorded), "asked": len(asked)},
+            "messages": {"recorded": len(recorded), "asked": len(sent)},
         }
     return None
 
@@ -301,7 +300,7 @@ def _content(message: Any) -> str:
 
 
 def _rounds(messages: Sequence[Message]) -> int:
-    """How many rounds of tools this turn has had: the calls at the end of the messages."""
+    """The number of tool rounds so far in this turn: the calls at the end of the messages."""
     count = 0
     for message in reversed(messages):
         if message.get("role") == "tool":
@@ -314,7 +313,7 @@ def _rounds(messages: Sequence[Message]) -> int:
 
 
 def _pieces(response: RecordDict, size: int) -> list[tuple[float, int]]:
-    """When how many characters came: seconds since the request, characters."""
+    """The recorded chunks: seconds since the request, number of characters."""
     chunks = response.get("chunks")
     if isinstance(chunks, list) and chunks:
         with contextlib.suppress(TypeError, ValueError):
@@ -324,15 +323,15 @@ def _pieces(response: RecordDict, size: int) -> list[tuple[float, int]]:
 
 
 def _calls(response: RecordDict) -> tuple[ToolCallDelta, ...]:
-    found = response.get("tool_calls")
+    recorded = response.get("tool_calls")
     calls = []
-    for index, each in enumerate(found if isinstance(found, list) else []):
-        function = each.get("function") if isinstance(each, dict) else None
+    for index, call in enumerate(recorded if isinstance(recorded, list) else []):
+        function = call.get("function") if isinstance(call, dict) else None
         if isinstance(function, dict):
             calls.append(
                 ToolCallDelta(
                     index=index,
-                    id=str(each.get("id") or f"call_{index}"),
+                    id=str(call.get("id") or f"call_{index}"),
                     name=str(function.get("name") or ""),
                     arguments=str(function.get("arguments") or ""),
                 )
@@ -344,16 +343,16 @@ def _parts(recorded: Any) -> tuple[dict[str, Any], ...]:
     return tuple(p for p in recorded if isinstance(p, dict)) if isinstance(recorded, list) else ()
 
 
-def _usage(found: Any) -> Usage | None:
-    if not isinstance(found, dict):
+def _usage(recorded: Any) -> Usage | None:
+    if not isinstance(recorded, dict):
         return None
     with contextlib.suppress(ValueError):
-        return Usage.model_validate(found)
+        return Usage.model_validate(recorded)
     return None
 
 
 def _recorded_tools(header: RecordDict, records: Sequence[RecordDict]) -> list[Callable[..., Any]]:
-    """The provider's own tools of a record, as functions that answer what was answered then."""
+    """The provider's own tools in a log, as functions that return the recorded results."""
     scenario = header.get("scenario")
     named = scenario.get("tools") if isinstance(scenario, dict) else None
     elsewhere = [str(tool) for tool in named] if isinstance(named, list) else []
@@ -372,10 +371,10 @@ def _recorded_tools(header: RecordDict, records: Sequence[RecordDict]) -> list[C
             key = called[str(record["id"])]
             answers.setdefault(name, {}).setdefault(key, deque()).append(record)
     return [
-        _tool(name, list(arguments[name]), found)
-        for name, found in answers.items()
+        _tool(name, list(arguments[name]), results)
+        for name, results in answers.items()
         if _NAME.fullmatch(name)
-        and all(_NAME.fullmatch(each) for each in arguments[name])
+        and all(_NAME.fullmatch(argument) for argument in arguments[name])
         and not any(name in tool for tool in elsewhere)
     ]
 
@@ -384,12 +383,12 @@ def _tool(
     name: str, arguments: Sequence[str], answers: dict[bytes, deque[RecordDict]]
 ) -> Callable[..., Any]:
     def answer(**given: Any) -> Any:
-        found = answers.get(canonical(given))
-        if not found:
+        results = answers.get(canonical(given))
+        if not results:
             raise LookupError(f"the record has no call of {name} with these arguments")
-        record = found[0]
-        if len(found) > 1:
-            found.popleft()
+        record = results[0]
+        if len(results) > 1:
+            results.popleft()
         if not record.get("ok"):
             result = record.get("result")
             message = result.get("message") if isinstance(result, dict) else result
@@ -400,8 +399,8 @@ def _tool(
     answer.__doc__ = "Answers what is on record."
     answer.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
-            inspect.Parameter(each, inspect.Parameter.KEYWORD_ONLY, default=None)
-            for each in arguments
+            inspect.Parameter(argument, inspect.Parameter.KEYWORD_ONLY, default=None)
+            for argument in arguments
         ]
     )
     return answer

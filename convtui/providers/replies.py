@@ -16,7 +16,7 @@ from convtui.models.base import Delta, Reply, Usage
 from convtui.providers.pieces import delta_of, is_chat_form
 
 _TEXTS: Final = ("content", "text", "response")
-"""Where an object or a dictionary may have what it says."""
+"""Keys or attributes that may hold the text of a reply."""
 _METADATA: Final = ("metadata", "response_metadata")
 _OF_CHAT: Final = (
     "choices", "content", "refusal", "reasoning_content", "reasoning", "reasoning_details",
@@ -27,34 +27,35 @@ _ABSENT: Final = object()
 
 
 def read_reply(value: object) -> Delta:
-    """A whole reply as one delta; metadata that came with it are the delta's.
+    """A whole reply as one delta, with the metadata that came with it.
 
-    Text, `Reply`, `Delta`, `(text, metadata or None)`, a dictionary or an object with its text
-    under `content`, `text` or `response`, and what chat APIs give: a message with a list of parts,
-    a list of them, an answer with choices. Raises `ProviderError`, which names what was returned.
+    Accepts text, `Reply`, `Delta`, `(text, metadata or None)`, a dictionary or an object with its
+    text under `content`, `text` or `response`, and what chat APIs return: a message with a list of
+    parts, a list of them, a response with choices. Raises `ProviderError` for anything else,
+    naming what was returned.
     """
     delta = _read(value)
     return delta if isinstance(value, (str, Delta, Reply)) else lifted(delta)
 
 
 def lifted(delta: Delta) -> Delta:
-    """The same, with what its metadata say of the call in the places that are made for it."""
-    found = delta.metadata or {}
+    """The delta with its own fields filled in from its metadata: usage, model and the like."""
+    metadata = delta.metadata or {}
     return replace(
         delta,
-        usage=delta.usage or usage_of(found.get("usage")),
-        response_id=delta.response_id or _text(found.get("response_id")),
-        model=delta.model or _text(found.get("model")),
-        reasoning=delta.reasoning or _text(found.get("reasoning_content")) or "",
+        usage=delta.usage or usage_of(metadata.get("usage")),
+        response_id=delta.response_id or _text(metadata.get("response_id")),
+        model=delta.model or _text(metadata.get("model")),
+        reasoning=delta.reasoning or _text(metadata.get("reasoning_content")) or "",
         finish_reason=delta.finish_reason
-        or _text(found.get("finish_reason"))
-        or _text(found.get("stop_reason")),
+        or _text(metadata.get("finish_reason"))
+        or _text(metadata.get("stop_reason")),
     )
 
 
-def usage_of(found: Any) -> Usage | None:
-    """Usage in either of the two usual vocabularies; None for none."""
-    figures = usage_figures(found)
+def usage_of(value: Any) -> Usage | None:
+    """Usage in either of the two common vocabularies; None if there is none."""
+    figures = usage_figures(value)
     return Usage.model_validate(figures) if figures else None
 
 
@@ -100,74 +101,74 @@ def _described(items: tuple[Any, ...] | list[Any]) -> str:
     return f"a {type(items).__name__} of {len(items)} ({names})"
 
 
-def _from_mapping(found: Mapping[Any, Any]) -> Delta:
-    if is_chat_form(found):
-        others = {name: value for name, value in found.items() if name not in _OF_CHAT}
-        return replace(delta_of(found), metadata=_metadata(others))
-    what = f"a dictionary ({', '.join(map(str, list(found)[:8]))})" if found else "an empty dict"
-    texts = {name: found[name] for name in _TEXTS if name in found}
+def _from_mapping(reply: Mapping[Any, Any]) -> Delta:
+    if is_chat_form(reply):
+        others = {name: value for name, value in reply.items() if name not in _OF_CHAT}
+        return replace(delta_of(reply), metadata=_metadata(others))
+    what = f"a dictionary ({', '.join(map(str, list(reply)[:8]))})" if reply else "an empty dict"
+    texts = {name: reply[name] for name in _TEXTS if name in reply}
     text = _only_text(texts, what)
-    if found.get("tool_calls"):
+    if reply.get("tool_calls"):
         raise ProviderError(
             f"the provider returned {what} with tool calls, which would be lost: return a"
             " convtui.Reply"
         )
-    others = {name: value for name, value in found.items() if name not in _TEXTS}
+    others = {name: value for name, value in reply.items() if name not in _TEXTS}
     return Delta(text=text, metadata=_metadata(others))
 
 
-def _metadata(found: Mapping[Any, Any]) -> dict[str, Any] | None:
-    """What stands beside the text of a dictionary."""
-    metadata = {name: value for name, value in found.items() if name not in (*_METADATA, "role")}
+def _metadata(fields: Mapping[Any, Any]) -> dict[str, Any] | None:
+    """The metadata of a dictionary, with nested metadata merged in."""
+    metadata = {name: value for name, value in fields.items() if name not in (*_METADATA, "role")}
     for name in _METADATA:
-        if isinstance(found.get(name), Mapping):
-            metadata.update(found[name])
+        if isinstance(fields.get(name), Mapping):
+            metadata.update(fields[name])
     return _plain_keys(metadata) or None
 
 
-def _from_object(found: object) -> Delta:
+def _from_object(reply: object) -> Delta:
     metadata: dict[str, Any] = {}
     for name in _METADATA:
-        value = _attribute(found, name)
+        value = _attribute(reply, name)
         if isinstance(value, Mapping):
             metadata.update(_plain_keys(value))
     for name, key in (("usage_metadata", "usage"), ("usage", "usage"), ("id", "response_id")):
-        value = _attribute(found, name)
+        value = _attribute(reply, name)
         if isinstance(value, str if key == "response_id" else Mapping):
             metadata.setdefault(key, value)
-    return replace(_said_by_object(found), metadata=metadata or None)
+    return replace(_object_delta(reply), metadata=metadata or None)
 
 
-def _said_by_object(found: object) -> Delta:
-    dump = getattr(type(found), "model_dump", None)
-    dumped = dump(found) if callable(dump) else None
+def _object_delta(reply: object) -> Delta:
+    dump = getattr(type(reply), "model_dump", None)
+    dumped = dump(reply) if callable(dump) else None
     if is_chat_form(dumped):
         return delta_of(dumped)
-    what = f"{type(found).__name__}"
-    calls = _attribute(found, "tool_calls")
+    what = f"{type(reply).__name__}"
+    calls = _attribute(reply, "tool_calls")
     if isinstance(calls, (list, tuple)) and calls:
         raise ProviderError(
             f"the provider returned {what} with tool calls, which would be lost: return a"
             " convtui.Reply"
         )
-    content = _attribute(found, "content")
+    content = _attribute(reply, "content")
     if isinstance(content, (list, tuple)) and content:
         return delta_of(content)
-    texts = {name: value for name in _TEXTS if (value := _attribute(found, name)) is not _ABSENT}
+    texts = {name: value for name in _TEXTS if (value := _attribute(reply, name)) is not _ABSENT}
     return Delta(text=_only_text(texts, what))
 
 
-def _attribute(found: object, name: str) -> Any:
-    """An attribute that is data; `_ABSENT` where there is none, or a method."""
+def _attribute(reply: object, name: str) -> Any:
+    """A data attribute; `_ABSENT` if it is missing, raises, or is a method."""
     try:
-        value = getattr(found, name, _ABSENT)
+        value = getattr(reply, name, _ABSENT)
     except Exception:  # noqa: BLE001 - a property of somebody else's class
         return _ABSENT
     return _ABSENT if callable(value) and not isinstance(value, str) else value
 
 
 def _only_text(texts: Mapping[str, Any], what: str) -> str:
-    """The text among candidates. Raises `ProviderError` unless there is exactly one reading."""
+    """The text among candidates. Raises `ProviderError` unless they agree on one text."""
     if not texts:
         raise ProviderError(f"the provider returned {what} instead of text: {_REFUSED}")
     others = [name for name, value in texts.items() if not isinstance(value, (str, type(None)))]
@@ -177,17 +178,17 @@ def _only_text(texts: Mapping[str, Any], what: str) -> str:
             f"the provider returned {what} instead of text, and its {others[0]} is {kind}: return"
             " the text itself"
         )
-    said = {str(value) for value in texts.values() if value is not None}
-    if len(said) > 1:
+    distinct = {str(value) for value in texts.values() if value is not None}
+    if len(distinct) > 1:
         names = " and ".join(texts)
         raise ProviderError(
             f"the provider returned {what} instead of text, with different {names}: return the one"
             " that is said"
         )
-    if not said:
+    if not distinct:
         raise ProviderError(f"the provider returned {what} whose {next(iter(texts))} is None")
-    return said.pop()
+    return distinct.pop()
 
 
-def _plain_keys(found: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(name): value for name, value in found.items()}
+def _plain_keys(data: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): value for name, value in data.items()}

@@ -1,4 +1,4 @@
-"""Whether a provider's methods can be called as they will be: found out before the first call."""
+"""Checks provider methods against the arguments that they will be called with."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from convtui.scenario.provider_hooks import METHODS
 
 
 def check_signatures(provider: Provider, where: str) -> None:
-    """Refuses a provider with a method that cannot take what it is called with.
+    """Raises `ProviderLoadError` if a method cannot take the arguments that it is called with.
 
-    Raises `ProviderLoadError` that names the method, its file and line.
+    The error names the method, its file and line.
     """
     for hook in METHODS:
         defined = getattr(type(provider), hook.name, None)
@@ -27,7 +27,7 @@ def check_signatures(provider: Provider, where: str) -> None:
 def check_call(
     method: Callable[..., Any], name: str, arguments: tuple[str, ...], where: str
 ) -> None:
-    """Refuses a method that cannot take these arguments. Raises `ProviderLoadError`."""
+    """Raises `ProviderLoadError` if a method cannot take these arguments."""
     try:
         signature = inspect.signature(method)
     except (TypeError, ValueError):
@@ -48,9 +48,9 @@ def refuse(
     method: Callable[..., Any], name: str, says: str, where: str, cause: Exception | None = None
 ) -> NoReturn:
     """Raises a `ProviderLoadError` that points at a method."""
-    place = definition(method)
+    defined = definition(method)
     raise ProviderLoadError(
         f"{where}: {says}",
-        frames=() if place is None else (place.frame(name),),
-        location=None if place is None else (place.file, place.line),
+        frames=() if defined is None else (defined.frame(name),),
+        location=None if defined is None else (defined.file, defined.line),
     ) from cause

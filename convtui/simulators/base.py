@@ -1,4 +1,4 @@
-"""The user's side: one protocol for everything that speaks for a persona."""
+"""The simulator interface: one protocol for everything that speaks for a persona."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from convtui.text_checks.reasoning import without_reasoning
 
 @dataclass(slots=True, frozen=True)
 class View:
-    """What a user could see of the conversation: what both said, nothing else.
+    """What a user can see of the conversation: the texts of both sides.
 
     No system prompt, no tool calls, no tool results, no reasoning.
     """
@@ -25,16 +25,15 @@ class View:
     session_type: str
     task: str = ""
     turn: int = 1
-    """The number of the turn that is about to be said, in its session."""
+    """The number of the next turn in its session."""
     start_prompt: str | None = None
-    """Put to a model that has to speak first and has no provider message to answer."""
+    """The prompt for a model that speaks first, with no provider message to answer."""
 
     def last_of(self, speaker: str) -> HistoryTurn | None:
-        """The last turn of one speaker."""
         return next((turn for turn in reversed(self.turns) if turn.speaker == speaker), None)
 
     def count_of(self, speaker: str) -> int:
-        """How many committed turns a speaker has in this view."""
+        """The number of a speaker's committed turns in this view."""
         return sum(turn.speaker == speaker for turn in self.turns)
 
 
@@ -49,7 +48,7 @@ def user_visible(turn: HistoryTurn) -> HistoryTurn:
 
 @dataclass(slots=True, frozen=True)
 class Decision:
-    """What a responder chose: which tool it called, with which arguments, and whether validly.
+    """A responder's choice: the tool it called, the arguments, and whether the call was valid.
 
     The fields are those of `user.decided`.
     """
@@ -61,12 +60,12 @@ class Decision:
     valid: bool = True
     reason: str | None = None
     calls: tuple[dict[str, Any], ...] = ()
-    """Every tool call, where it was not exactly one."""
+    """Every tool call, if there was not exactly one."""
 
 
 @dataclass(slots=True, frozen=True)
 class EndConversation:
-    """The user is done. `dropped_text` is what stood around a sentinel, `sentinel` what matched."""
+    """The user is done. `dropped_text` is the text around the sentinel, `sentinel` the match."""
 
     reason: str
     dropped_text: str = ""
@@ -75,7 +74,7 @@ class EndConversation:
 
 @dataclass(slots=True, frozen=True)
 class Say:
-    """The user says `text`; with `then` it is done after that."""
+    """The user says `text`, and with `then` is done after it."""
 
     text: str
     then: EndConversation | None = None
@@ -84,7 +83,7 @@ class Say:
 
 @dataclass(slots=True, frozen=True)
 class Stop:
-    """A responder, or a human in its place, decided that the user has what it came for."""
+    """A responder, or a human in its place, decided that the user has reached its goal."""
 
     reason: str
     decision: Decision | None = None
@@ -93,7 +92,7 @@ class Stop:
 
 @dataclass(slots=True, frozen=True)
 class Abstain:
-    """The user cannot go on from what it was told; the run counts as an error."""
+    """The user does not know how to go on; the run counts as an error."""
 
     reason: str
     decision: Decision | None = None
@@ -102,7 +101,7 @@ class Abstain:
 
 @dataclass(slots=True, frozen=True)
 class CapExhausted:
-    """A responder has no follow-up left; `decision` is what it would have decided."""
+    """A responder has no follow-up left; `decision` is its decision for the record."""
 
     reason: str
     decision: Decision | None = None
@@ -110,7 +109,7 @@ class CapExhausted:
 
 @dataclass(slots=True, frozen=True)
 class Undecided:
-    """A responder made no decision that counts; `reason` is what is wrong."""
+    """A responder made no valid decision; `reason` says why."""
 
     reason: str
     decision: Decision | None = None
@@ -121,10 +120,10 @@ UserAction = Say | EndConversation | Stop | Abstain | CapExhausted | Undecided
 
 @dataclass(slots=True)
 class Asked:
-    """What a simulator wants to put to a model, or what it says without one.
+    """A simulator's request to a model, or what it says without one.
 
     Exactly one of `say` and `open` is used: `say` is final at once; `open()` makes one attempt at
-    the model's answer to `messages`, which `interpret()` turns into an action when it is complete.
+    the model's answer to `messages`, which `interpret()` turns into an action once it is complete.
     """
 
     messages: list[Message] = field(default_factory=list)
@@ -135,50 +134,50 @@ class Asked:
     say: UserAction | None = None
     open: Callable[[], AsyncIterator[Delta]] | None = None
     side: Literal["persona", "responder"] = "persona"
-    """Under which side the call is recorded: a responder's decision is not yet what is said."""
+    """The side of the recorded call: a responder's decision is not yet an utterance."""
     stands: Callable[[Reply], bool] | None = None
-    """Whether what arrived before a call failed is enough: a decision stands then."""
+    """Whether the reply received before a call failed is enough: a decision then stands."""
     for_record: bool = False
-    """Nothing is said of the answer, whatever it is."""
+    """The answer is only recorded, never said."""
 
 
 @dataclass(slots=True, frozen=True)
 class Casting:
-    """What a simulator is made with beside its persona."""
+    """What a simulator is made with, apart from its persona."""
 
     models: ModelClients
     follow_up_prompts: Sequence[str] = ()
-    """Said after what is written down; only kinds that say them get any."""
+    """Said after the script; only kinds that use them get any."""
     global_signal: str = ""
-    """What ends a session whoever says it."""
+    """Ends a session, whichever side says it."""
     speed: float = 1.0
-    """How fast those speak that need no model; 0 is at once."""
+    """The pace of simulators without a model; 0 is without delay."""
 
 
 class UserSimulator:
     """Speaks for a persona. Base class of all kinds.
 
     `ask()` prepares the next utterance (and is where a model is called, through a stream that the
-    engine drives, times and records); `interpret()` says what the raw reply means. Both raise
+    engine drives, times and records); `interpret()` turns the raw reply into an action. Both raise
     `UserSimulatorError`. A simulator keeps no cursor of its own: everything follows from the view,
-    so that going back needs nothing from it. Like a provider it may declare signals and have
-    hooks; `post_process_response` gives what is said of a raw reply.
+    so that rewinding needs nothing from it. Like a provider it may declare signals and have
+    hooks.
     """
 
     name: str = ""
     kind: str = ""
-    """What the persona's `simulator` says."""
+    """The persona's `simulator`."""
     termination_signals: Sequence[str] = ()
     end_sentinel: str = ""
-    """What its model writes when the persona is done; empty where it ends in another way."""
+    """The text with which its model ends; empty if it ends in another way."""
     overlay: Mapping[str, Any] = MappingProxyType({})
-    """Parameters that a model is asked with in this attempt, laid over its own."""
+    """Parameters of this attempt, which override the model's own."""
 
     @classmethod
     def of(cls, persona: Any, casting: Casting) -> Self:
-        """One that speaks for `persona`, which has the keys of its kind.
+        """A simulator for `persona`, which has the keys of its kind.
 
-        Raises `UserSimulatorError` for one that cannot speak.
+        Raises `UserSimulatorError` if it lacks what it needs to speak.
         """
         raise NotImplementedError
 
@@ -189,17 +188,17 @@ class UserSimulator:
         """Called once at the end, also after a failure."""
 
     async def close(self) -> int | None:
-        """Ends the session of its own that a simulator has with its model.
+        """Ends the simulator's own session with its model.
 
-        Returns how many questions were asked in it; None where there was none.
+        Returns the number of calls in it; None if there were none.
         """
         return None
 
     def restore(self, memory: Mapping[str, Any]) -> None:
-        """Takes back what a log says of a session of its own. Raises `UserSimulatorError`."""
+        """Restores its own session from a log. Raises `UserSimulatorError`."""
 
     def another_way(self, error: ConversationError) -> str | None:
-        """Asked when a call failed: a sentence when asking again will be done differently."""
+        """After a failed call: a sentence if the next attempt will be made differently."""
         return None
 
     def ask(self, view: View) -> Asked:
@@ -207,7 +206,7 @@ class UserSimulator:
         raise NotImplementedError
 
     def interpret(self, reply: Reply, view: View) -> UserAction:
-        """What a model's reply means: say it, end, stop or abstain."""
+        """The action that a model's reply stands for: say it, end, stop or abstain."""
         return Say(reply.text)
 
     def extract_signals(self, raw: str) -> list[SignalMatch]:
@@ -215,9 +214,9 @@ class UserSimulator:
         return match_signals(raw, self.termination_signals)
 
     def post_process_response(self, text: str) -> str:
-        """What is said of a raw reply."""
+        """The text to commit, given the raw reply."""
         return text
 
     def should_discard_response(self, signals: list[SignalMatch]) -> bool:
-        """Whether a reply with signals is dropped."""
+        """Whether a reply with these signals is dropped."""
         return False

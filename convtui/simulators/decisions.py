@@ -1,8 +1,7 @@
-"""What a responder's reply decides, and what is wrong with it.
+"""Reads a responder's decision from its reply, or what is wrong with it.
 
 The rules are those of waza's responder: a decision is delivered by exactly one call of one of three
-tools; an error outranks a decision, the first error is the one that counts, and nothing is ever
-made up for what is missing.
+tools; an error outranks a decision, the first error counts, and nothing missing is ever made up.
 """
 
 from __future__ import annotations
@@ -58,13 +57,12 @@ def classify(reply: Reply, *, as_json: bool = False) -> Decision:
     """The decision in a reply, or a decision of kind `error` that says why there is none.
 
     With `as_json` the calls are JSON objects in the text, for models without tools: the last
-    complete one that is a decision counts, wherever it stands. What was only thought decides
-    nothing.
+    complete one that is a decision counts, wherever it is. Reasoning decides nothing.
     """
     if as_json:
         return _last(_written(reply.text))
     calls = [_called(call) for call in reply.tool_calls]
-    # Calls of tools that were not offered decide nothing, but they are on record.
+    # Calls of tools that were not offered decide nothing, but they are recorded.
     judged: list[dict[str, Any]] = []
     first: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
@@ -101,22 +99,22 @@ def _decision(
 
 
 def _called(call: ToolCall) -> dict[str, Any]:
-    """A tool call with its arguments decoded, or as they were written where they cannot be."""
-    found: dict[str, Any] = {"tool": call.name}
+    """A tool call with its arguments decoded, or raw if they cannot be."""
+    data: dict[str, Any] = {"tool": call.name}
     if not call.arguments.strip():
-        return {**found, "arguments": {}}
+        return {**data, "arguments": {}}
     try:
         arguments = json.loads(call.arguments)
     except (ValueError, RecursionError) as error:
-        return {**found, "raw_arguments": call.arguments, "undecoded": str(error)}
+        return {**data, "raw_arguments": call.arguments, "undecoded": str(error)}
     if not isinstance(arguments, dict):
         what = f"an object was expected, not {type(arguments).__name__}"
-        return {**found, "raw_arguments": call.arguments, "undecoded": what}
-    return {**found, "arguments": arguments}
+        return {**data, "raw_arguments": call.arguments, "undecoded": what}
+    return {**data, "arguments": arguments}
 
 
 def _wrong(call: dict[str, Any], *, decided: bool) -> str | None:
-    """Why a call is refused. Takes the working notes of decoding out of it."""
+    """Why a call is refused, or None. Removes the key `undecoded` from it."""
     tool = call["tool"]
     undecoded = call.pop("undecoded", None)
     if tool not in _NEEDED:
@@ -136,9 +134,9 @@ def _wrong(call: dict[str, Any], *, decided: bool) -> str | None:
 
 
 def _last(calls: Sequence[dict[str, Any]]) -> Decision:
-    """The decision of JSON objects in a text: the last one that was not only thought.
+    """The decision among JSON objects in a text: the last one outside the reasoning.
 
-    Those before it were considered; they are on record.
+    Those before it are only recorded.
     """
     judged: list[dict[str, Any]] = []
     for call in calls:
@@ -158,18 +156,18 @@ def _last(calls: Sequence[dict[str, Any]]) -> Decision:
 
 
 _DECODER: Final = json.JSONDecoder(strict=False)
-"""One that takes a line break within a string as it stands: models write answers of two lines."""
+"""Accepts a line break within a string: models write answers of two lines."""
 _ARGUMENTS: Final = ("arguments", "parameters", "args", "input")
-"""Where models that know calls of their own write the arguments; or beside the name of the tool."""
+"""Keys under which models write the arguments; they may also stand beside the tool's name."""
 _OF_A_CALL: Final = frozenset({"tool", "name", "type", "id"})
 _BEGUN: Final = re.compile(r'\{\s*"(?:tool|name)"\s*:\s*"responder_')
 
 
 def _written(text: str) -> list[dict[str, Any]]:
-    """The JSON objects that stand in a text and are decisions, in order.
+    """The JSON objects in a text that are decisions, in order.
 
-    Other braces are passed over. One that has begun after the last whole one and cannot be read
-    is there, too: what came before it was not the last word.
+    Other braces are skipped. An unreadable one that begins after the last complete one is
+    included, too: the complete one was not the last decision.
     """
     thought = reasoning_spans(text)
     calls: list[dict[str, Any]] = []
@@ -199,7 +197,7 @@ def _written(text: str) -> list[dict[str, Any]]:
 
 
 def _decision_in(value: Any) -> dict[str, Any] | None:
-    """A JSON value as a call, where it is an object that names one of the three tools."""
+    """A JSON value as a call; None unless it is an object that names one of the three tools."""
     if not isinstance(value, dict):
         return None
     tool = value.get("tool", value.get("name"))
@@ -208,7 +206,7 @@ def _decision_in(value: Any) -> dict[str, Any] | None:
     beside = {name: item for name, item in value.items() if name not in _OF_A_CALL}
     arguments = next((value[name] for name in _ARGUMENTS if name in value), beside)
     if isinstance(arguments, str):
-        # As a call of chat APIs has them.
+        # As in tool calls of chat APIs.
         with contextlib.suppress(ValueError, RecursionError):
             arguments = _DECODER.decode(arguments)
     if isinstance(arguments, dict):
@@ -230,7 +228,7 @@ def _unreadable(text: str, start: int) -> dict[str, Any]:
 
 
 def decision_messages(reply: Reply) -> list[Message]:
-    """A reply as it stands in the responder's session: with a result for every tool call."""
+    """A reply as messages of the responder's session, with a result for every tool call."""
     if not reply.tool_calls:
         return [{"role": "assistant", "content": reply.text}]
     calls = distinct(reply.tool_calls)

@@ -46,25 +46,23 @@ class DemoSimulator(UserSimulator):
 
     @classmethod
     def of(cls, persona: PersonaKeys, casting: Casting) -> Self:
-        """Speaks under the persona's name."""
         return cls(name=persona.name, speed=casting.speed)
 
     def ask(self, view: View) -> Asked:
         """The next line of the session's script, or the decision to stop."""
-        said = sum(
+        position = sum(
             turn.speaker == "persona" and turn.session == view.session for turn in view.turns
         )
         lines = _SCRIPT.get(view.session_type, _GENERAL)
-        if said >= len(lines):
+        if position >= len(lines):
             decision = Decision("stop", tool="responder_stop", arguments={})
             return Asked(say=Stop("Robin has what Robin came for", decision))
-        line = lines[said]
+        line = lines[position]
         last = view.last_of("provider")
         messages = [{"role": "user", "content": last.text}] if last else []
         return Asked(messages=messages, model="demo-robin", open=lambda: self._say(line))
 
     def interpret(self, reply: Reply, view: View) -> UserAction:
-        """What was streamed is what is said."""
         return Say(reply.text)
 
     async def _say(self, line: str) -> AsyncIterator[Delta]:

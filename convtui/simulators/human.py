@@ -1,4 +1,4 @@
-"""Nobody speaks for this persona but a human."""
+"""A persona that only a human speaks for."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ class HumanSimulator(UserSimulator):
 
     @classmethod
     def of(cls, persona: PersonaKeys, casting: Casting) -> Self:
-        """Opens for a persona."""
         return cls(persona.name, opening=persona.opening)
 
     def ask(self, view: View) -> Asked:
-        """The opening, if there is one; after that only a human can go on."""
+        """The opening. Raises `UserSimulatorError` after it: only a human can go on."""
         if self._opening is not None and not view.count_of("persona"):
             return Asked(say=Say(self._opening))
         raise UserSimulatorError(

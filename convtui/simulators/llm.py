@@ -40,9 +40,9 @@ _FIELDS = re.compile(r"\{(persona|task|sentinel)\}")
 class LlmSimulator(UserSimulator):
     """Asks a model what the persona says next.
 
-    The history is mapped by side: the persona's own turns are the assistant's, the provider's are
-    the user's. `lead` are utterances that are said first, in order, and `fixed` maps turn numbers
-    to utterances; neither calls the model. Raises `UserSimulatorError` for an empty sentinel.
+    The roles are swapped: the persona's own turns are the assistant's, the provider's are the
+    user's. `lead` are utterances that come first, in order, and `fixed` maps turn numbers to
+    utterances; neither calls the model. Raises `UserSimulatorError` for an empty sentinel.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class LlmSimulator(UserSimulator):
         self._fixed = dict(fixed or {})
         self._keeps_text = sentinel_keeps_text
         self._reminder = reminder
-        # Where both are the same string the global rule wins: the turn is said, then ends.
+        # If both are the same string the global rule wins: the turn is committed, then ends.
         same = end_sentinel.casefold() == global_signal.casefold()
         self._sentinel = None if same else re.compile(re.escape(end_sentinel), re.IGNORECASE)
         self.end_sentinel = "" if same else end_sentinel
@@ -78,7 +78,7 @@ class LlmSimulator(UserSimulator):
 
     @classmethod
     def of(cls, persona: LlmKeys, casting: Casting) -> Self:
-        """Plays a persona that names a model."""
+        """Raises `UserSimulatorError` for a persona without a model."""
         if not persona.model:
             raise UserSimulatorError(
                 f"persona {persona.name} needs a model: `model:` in the persona, or --user-model"
@@ -100,7 +100,7 @@ class LlmSimulator(UserSimulator):
 
     @staticmethod
     def render(template: str, persona: str, task: str, sentinel: str) -> str:
-        """The system prompt: each field replaced once; what is put in is not expanded again."""
+        """The system prompt: each field is replaced once, and values are not expanded again."""
         values = {"persona": persona, "task": task or "(see above)", "sentinel": sentinel}
         return _FIELDS.sub(lambda match: values[match[1]], template)
 
@@ -109,9 +109,9 @@ class LlmSimulator(UserSimulator):
         fixed = self._fixed.get(view.turn)
         if fixed is not None:
             return Asked(say=Say(fixed))
-        said = view.count_of("persona")
-        if said < len(self._lead):
-            return Asked(say=Say(self._lead[said]))
+        position = view.count_of("persona")
+        if position < len(self._lead):
+            return Asked(say=Say(self._lead[position]))
         messages = self.messages(view)
         return Asked(
             messages=messages,
@@ -121,7 +121,7 @@ class LlmSimulator(UserSimulator):
         )
 
     def messages(self, view: View) -> list[Message]:
-        """Exactly what the model is sent."""
+        """Exactly the messages that the model is sent."""
         messages: list[Message] = [{"role": "system", "content": self._system}]
         if not view.turns or view.turns[0].speaker == "persona":
             messages.append({"role": "user", "content": view.start_prompt or "Begin."})
@@ -134,26 +134,26 @@ class LlmSimulator(UserSimulator):
         return messages
 
     def interpret(self, reply: Reply, view: View) -> UserAction:
-        """Say it, or end where the sentinel stands; the text around it is kept on record.
+        """Say it, or end at a sentinel; the text around the sentinel is recorded.
 
-        A sentinel that was only thought ends nothing.
+        A sentinel in the reasoning ends nothing.
         """
         text = without_reasoning(reply.text)
-        found = self._sentinel.search(text) if self._sentinel is not None else None
-        if found is None:
+        match = self._sentinel.search(text) if self._sentinel is not None else None
+        if match is None:
             return Say(reply.text)
         rest = self._without_sentinel(text)
         end = EndConversation(
-            "the persona is done", dropped_text="" if self._keeps_text else rest, sentinel=found[0]
+            "the persona is done", dropped_text="" if self._keeps_text else rest, sentinel=match[0]
         )
         return Say(reply.text, then=end) if self._keeps_text and rest else end
 
     def extract_signals(self, raw: str) -> list[SignalMatch]:
-        """The persona's own signals, and its sentinel where it was only thought."""
+        """The persona's own signals, and sentinels in its reasoning."""
         return super().extract_signals(raw) + thought_signals(raw, self.end_sentinel)
 
     def post_process_response(self, text: str) -> str:
-        """What is said: no reasoning, no sentinel."""
+        """The text without reasoning and sentinel."""
         text = without_reasoning(text)
         if self._sentinel is not None and self._sentinel.search(text):
             return self._without_sentinel(text)

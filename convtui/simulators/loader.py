@@ -1,4 +1,4 @@
-"""Makes the user simulator that a persona asks for."""
+"""Makes the user simulator for a persona."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A user that decides: after each provider message it replies, stops or abstains.
 
-The model is told a brief once and then asked, message by message, to call exactly one of three
-tools. What counts as a decision is in `decisions`; this is the session in which it is asked.
+The model gets a brief once and is then asked, message by message, to call exactly one of three
+tools. What counts as a decision is in `decisions`; this module holds the session.
 """
 
 from __future__ import annotations
@@ -50,10 +50,11 @@ _NOTHING: Final = "(The assistant's message was empty.)"
 class ResponderSimulator(UserSimulator):
     """Asks a model what the user does: reply, stop or abstain.
 
-    Its session is its own: the brief (`instructions`) is sent once, with the first question; every
-    exchange whose answer was said stays in it, and where something else was said the next question
-    tells so. A log holds it, and `restore()` takes it back. `max_followups`
-    caps the replies; at the cap it is asked once more for the record (`Asked.for_record`).
+    It has a session of its own: the brief (`instructions`) is sent once, with the first question;
+    every exchange whose answer was committed stays in it, and if something else was committed the
+    next question says so. The session is in the log, and `restore()` brings it back.
+    `max_followups` caps the replies; at the cap it is asked once more for the record
+    (`Asked.for_record`).
 
     Raises `UserSimulatorError` for a blank brief or a cap below 1.
     """
@@ -84,30 +85,33 @@ class ResponderSimulator(UserSimulator):
         self.brief_edited = False
         self.max_followups = max_followups
         self.sent = 0
-        """Follow-ups that were said."""
+        """Follow-ups that were committed."""
         self._client = client
         self._opening = opening
         self._decide_with = decide_with
         self._refused = False
         """Whether the endpoint refused tools."""
         self._messages: list[Message] = []
-        """The session so far: questions whose answers were said, with those answers."""
+        """The session so far: questions whose answers were committed, with those answers."""
         self._open: tuple[int, int, list[Message], str] | None = None
-        """The last exchange, while it is not known whether its answer was said."""
+        """The last exchange (session, turn, messages, answer), until its answer is committed."""
         self._heard: tuple[int, int] = (0, 0)
-        """The last turn that the session knows of."""
+        """Session and number of the last turn that the session includes."""
         self._answered = ""
         self._overruled = False
-        """Whether its last decision was to end, and that was overridden."""
+        """Whether its last decision was to end, and was overridden."""
         self._spare: tuple[list[Message], str] | None = None
-        """What it would have said at the cap, with its session as it would be then."""
+        """Its reply at the cap, which is not said, with the session as it would then be."""
         self._promised: tuple[list[Message], str] | None = None
-        """The same, once it is to be said after all."""
+        """The same, once it is to be said after an override."""
         self.calls = 0
 
     @classmethod
     def of(cls, persona: ResponderKeys, casting: Casting) -> Self:
-        """Decides by a persona's brief, with the model of the brief or of the persona."""
+        """Uses the model of the brief, else the persona's.
+
+        Raises `UserSimulatorError` without a brief or a model.
+        """
         brief = persona.responder
         if brief is None:
             raise UserSimulatorError(f"persona {persona.name} is a responder without a brief")
@@ -127,8 +131,7 @@ class ResponderSimulator(UserSimulator):
             decide_with=brief.decide_with,
         )
 
-    # --- asking
-
+    # --- requests
     def ask(self, view: View) -> Asked:
         """The opening, else a question about the provider's last message."""
         if not any(t.speaker == "persona" and t.session == view.session for t in view.turns):
@@ -140,7 +143,7 @@ class ResponderSimulator(UserSimulator):
             self.expect(view, messages, answer)
             decision = Decision("reply", tool=REPLY_TOOL, arguments={"answer": answer})
             return Asked(say=Say(answer, decision=decision))
-        messages = self._asked(view)
+        messages = self._request_messages(view)
         tools = () if self._as_json else TOOLS
         self.calls += 1
         return Asked(
@@ -159,20 +162,20 @@ class ResponderSimulator(UserSimulator):
         return self._decide_with == "json" or self._refused
 
     def another_way(self, error: ConversationError) -> str | None:
-        """With tools refused by the endpoint, the same question can be answered with JSON."""
+        """If the endpoint refuses tools, the same question can be answered with JSON."""
         if (
             self._decide_with != "auto"
             or self._refused
             or not isinstance(error, BadModelRequest | ContextTooLong)
         ):
             return None
-        words = str(error).casefold()
-        if "tool" not in words and "function" not in words:
+        message = str(error).casefold()
+        if "tool" not in message and "function" not in message:
             return None
         self._refused = True
         return "the endpoint refuses tools: decisions are asked for as JSON from here on"
 
-    def _asked(self, view: View) -> list[Message]:
+    def _request_messages(self, view: View) -> list[Message]:
         question = self._question(view)
         if self._as_json:
             question = f"{question}\n\n{JSON_FORM}"
@@ -203,12 +206,12 @@ class ResponderSimulator(UserSimulator):
         return "\n\n".join(parts)
 
     def _as_answered(self, between: Sequence[HistoryTurn]) -> bool:
-        """Whether all that happened since is that the last answer was said."""
-        said = [turn.text for turn in between]
-        return [turn.speaker for turn in between] == ["persona"] and said == [self._answered]
+        """Whether the last answer, as it was, is the only turn since."""
+        texts = [turn.text for turn in between]
+        return [turn.speaker for turn in between] == ["persona"] and texts == [self._answered]
 
     def _settle(self, view: View) -> None:
-        """Keeps the last exchange where a persona turn came of it, else forgets it."""
+        """Keeps the last exchange if its turn was committed, else forgets it."""
         if self._open is None:
             return
         session, turn, messages, answer = self._open
@@ -224,17 +227,17 @@ class ResponderSimulator(UserSimulator):
     # --- the answer
 
     def interpret(self, reply: Reply, view: View) -> UserAction:
-        """Say, stop, abstain, or nothing that counts."""
+        """Say, stop, abstain, or `Undecided`; at the cap always `CapExhausted`."""
         decision = self._classified(reply)
         if self.sent >= self.max_followups:
             answer = _answer(decision)
-            told = [*self._asked(view), *decision_messages(reply)]
-            self._spare = (told, answer) if decision.kind == "reply" else None
+            messages = [*self._request_messages(view), *decision_messages(reply)]
+            self._spare = (messages, answer) if decision.kind == "reply" else None
             return CapExhausted(used_up(self.max_followups), decision=decision)
         if decision.kind == "error":
             return Undecided(decision.reason or "", decision=decision)
         answer = _answer(decision)
-        self.expect(view, [*self._asked(view), *decision_messages(reply)], answer)
+        self.expect(view, [*self._request_messages(view), *decision_messages(reply)], answer)
         if decision.kind == "reply":
             return Say(str((decision.arguments or {}).get("answer", "")), decision=decision)
         if decision.kind == "abstain":
@@ -242,11 +245,11 @@ class ResponderSimulator(UserSimulator):
         return Stop("the responder has what it came for", decision=decision)
 
     def post_process_response(self, text: str) -> str:
-        """What is said: no reasoning."""
+        """The text without reasoning."""
         return without_reasoning(text)
 
     def expect(self, view: View, messages: list[Message], answer: str) -> None:
-        """What the session is from here on, should the turn in progress be said."""
+        """Sets what the session becomes if the turn in progress is committed."""
         self._open = (view.session, view.turn, messages, answer)
 
     def _classified(self, reply: Reply) -> Decision:
@@ -255,7 +258,7 @@ class ResponderSimulator(UserSimulator):
     # --- by hand
 
     def edit_brief(self, instructions: str) -> str:
-        """Puts other instructions in place; returns those before. Raises `UserSimulatorError`."""
+        """Replaces the instructions; returns the old ones. Raises `UserSimulatorError` if blank."""
         if not instructions.strip():
             raise UserSimulatorError("responder.instructions is required")
         before, self.instructions = self.instructions, instructions
@@ -264,17 +267,17 @@ class ResponderSimulator(UserSimulator):
         return before
 
     def _retell(self, before: str) -> None:
-        """Puts the brief in force into the first question of the session, where it stands."""
+        """Replaces the brief `before` with the current one in the first question of the session."""
         if self._messages:
             first = dict(self._messages[0])
             first["content"] = str(first["content"]).replace(before, self.instructions, 1)
             self._messages[0] = first
 
     def overrule(self) -> None:
-        """The end that it decided on, or that the cap was, is none.
+        """Overrides the end that it decided on, or that the cap caused.
 
-        At the cap there is one follow-up more: what it would have said is said. Where it was to
-        stop or abstain it is asked again, and told so.
+        At the cap there is one more follow-up: its recorded reply is said. If it decided to stop
+        or abstain it is asked again, and told so.
         """
         if self.sent >= self.max_followups:
             self.max_followups += 1
@@ -284,10 +287,10 @@ class ResponderSimulator(UserSimulator):
     # --- going back and closing
 
     def restore(self, memory: Mapping[str, Any]) -> None:
-        """Takes a session back: `{messages, sent, heard: [session, turn], answered, briefs}`.
+        """Restores a session: `{messages, sent, heard: [session, turn], answered, briefs}`.
 
-        `briefs` are the one `in_force` and the `scenario`'s that it was made of. Raises
-        `UserSimulatorError` for a session that is damaged.
+        `briefs` has the brief `in_force` and the `scenario`'s original. Raises
+        `UserSimulatorError` for a damaged session.
         """
         try:
             self._messages = [dict(message) for message in memory.get("messages", ())]
@@ -300,14 +303,14 @@ class ResponderSimulator(UserSimulator):
             raise UserSimulatorError(
                 f"the responder's recorded session is damaged: {error}"
             ) from None
-        told = str(briefs.get("in_force") or self.instructions)
+        brief = str(briefs.get("in_force") or self.instructions)
         if briefs.get("scenario") == self.instructions:
-            # The scenario says what it said: a brief that was edited by hand stays in force.
-            self.brief_edited = told != self.instructions
-            self.instructions = told
-        elif told != self.instructions:
+            # The scenario's brief is unchanged: one that was edited by hand stays in force.
+            self.brief_edited = brief != self.instructions
+            self.instructions = brief
+        elif brief != self.instructions:
             self.brief_edited = True
-            self._retell(told)
+            self._retell(brief)
 
     async def close(self) -> int | None:
         """Ends the session; the next question begins another. Idempotent."""
@@ -317,17 +320,16 @@ class ResponderSimulator(UserSimulator):
         return calls or None
 
     async def cleanup(self) -> None:
-        """Closes the session."""
         await self.close()
 
 
 def _answer(decision: Decision) -> str:
-    """What is said of a decision: its answer without what was only thought."""
+    """The answer of a decision, without reasoning."""
     return without_reasoning(str((decision.arguments or {}).get("answer", "")))
 
 
 def used_up(followups: int) -> str:
-    """Why it ends where no follow-up is left of as many."""
+    """The reason for the end after this many follow-ups."""
     return (
         "the only follow-up is used up"
         if followups == 1

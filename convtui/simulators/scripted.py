@@ -13,9 +13,9 @@ from convtui.simulators.base import Asked, Casting, EndConversation, Say, UserSi
 class ScriptedSimulator(UserSimulator):
     """Says its script line by line and is done when it is exhausted.
 
-    The position is the number of persona turns that were committed, not a cursor: whatever is
-    rewound, repeated or said by somebody else, the next line follows from what was said. Raises
-    `UserSimulatorError` for an empty script.
+    The position is the number of committed persona turns, not a cursor, so that it also holds
+    after rewinds, retries and turns that were taken over. Raises `UserSimulatorError` for an
+    empty script.
     """
 
     def __init__(self, name: str, script: Sequence[str], *, opening: str | None = None) -> None:
@@ -26,7 +26,7 @@ class ScriptedSimulator(UserSimulator):
 
     @classmethod
     def of(cls, persona: PersonaKeys, casting: Casting) -> Self:
-        """Says the script of a persona and its scenario's follow-up prompts."""
+        """Speaks the persona's script, then the scenario's follow-up prompts."""
         script = persona.script if isinstance(persona.script, list) else []
         opening = persona.opening
         if opening is None and not script:
@@ -37,7 +37,7 @@ class ScriptedSimulator(UserSimulator):
 
     def ask(self, view: View) -> Asked:
         """The next line, or the end."""
-        said = view.count_of("persona")
-        if said < len(self._lines):
-            return Asked(say=Say(self._lines[said]))
+        position = view.count_of("persona")
+        if position < len(self._lines):
+            return Asked(say=Say(self._lines[position]))
         return Asked(say=EndConversation("the script is exhausted"))

@@ -13,7 +13,7 @@ from tests.builders.logs import sample, write_log
 
 
 class Result(NamedTuple):
-    """What a command did."""
+    """The result of a command."""
 
     code: int
     out: str

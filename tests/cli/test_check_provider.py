@@ -1,4 +1,4 @@
-"""`convtui check file.py:NAME` loads a provider in an engine of its own and tells what it is."""
+"""`convtui check file.py:NAME` loads a provider in an engine of its own and describes it."""
 
 from __future__ import annotations
 

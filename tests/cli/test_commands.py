@@ -303,16 +303,16 @@ def test_check_of_a_whole_log(convtui: Run, log: Path) -> None:
 
 def test_check_finds_damage_wrong_shapes_and_wrong_digests(convtui: Run, tmp_path: Path) -> None:
     records = sample()
-    place = next(n for n, r in enumerate(records) if isinstance(r, LlmRequest))
-    records[place] = records[place].model_copy(update={"sha256": "0" * 64})
-    said = next(n for n, r in enumerate(records) if isinstance(r, TurnCommitted))
-    records[said] = records[said].model_copy(update={"words": "many"})
+    request = next(n for n, r in enumerate(records) if isinstance(r, LlmRequest))
+    records[request] = records[request].model_copy(update={"sha256": "0" * 64})
+    committed = next(n for n, r in enumerate(records) if isinstance(r, TurnCommitted))
+    records[committed] = records[committed].model_copy(update={"words": "many"})
     path = write_log(tmp_path / "a.jsonl", records, close=False)
     code, out, _ = convtui("check", path)
     assert code == 1
-    assert f"{path}:{place + 1}: llm.request sha256: the digest is not that" in out
+    assert f"{path}:{request + 1}: llm.request sha256: the digest is not that" in out
     wrong = "turn.committed words: text where a whole number belongs (bad_field)"
-    assert f"{path}:{said + 1}: {wrong}" in out
+    assert f"{path}:{committed + 1}: {wrong}" in out
     assert "(no_trailer)" in out
 
 
@@ -412,10 +412,10 @@ def test_the_rows_of_a_table_are_listed(convtui: Run, tmp_path: Path) -> None:
     lines = [line.removeprefix(f"convtui: {path}:").split(":")[0] for line in err.splitlines()]
     assert lines == ["2", "5", "6"]
     code, out, _ = convtui("personas", path, "--json")
-    found = json.loads(out)
+    listing = json.loads(out)
     assert code == 0
-    assert found["personas"][0] == {"name": "Omar", "line": 3, "use": f"{path}:Omar"}
-    assert [row["line"] for row in found["findings"]] == [2, 5, 6]
+    assert listing["personas"][0] == {"name": "Omar", "line": 3, "use": f"{path}:Omar"}
+    assert [row["line"] for row in listing["findings"]] == [2, 5, 6]
     code, out, err = convtui("check", path)
     assert code == 2
     assert out.count("people.tsv:") == 2

@@ -16,13 +16,13 @@ HELLO = turn(1, "persona", "Hello")
 
 @pytest.fixture
 def logs(tmp_path: Path) -> tuple[str, str]:
-    found = []
+    paths = []
     for name, reply in (("a", "You get a refund. [[X]]"), ("b", "You get \x1b[31ma voucher.")):
-        said = turn(2, "provider", reply, signal="[[X]]")
-        records = conversation(session(1, "intake", [HELLO, said], ending()), end=ending())
+        reply_turn = turn(2, "provider", reply, signal="[[X]]")
+        records = conversation(session(1, "intake", [HELLO, reply_turn], ending()), end=ending())
         records[0] = header(id=name)
-        found.append(str(write_log(tmp_path / f"{name}.jsonl", records)))
-    return found[0], found[1]
+        paths.append(str(write_log(tmp_path / f"{name}.jsonl", records)))
+    return paths[0], paths[1]
 
 
 def test_a_table_of_what_differs(convtui: Run, logs: tuple[str, str]) -> None:

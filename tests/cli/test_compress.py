@@ -37,14 +37,14 @@ def test_a_log_is_compressed_and_gone_on_with(convtui: Run, saved: Path, tmp_pat
     before = saved.read_bytes()
     done = convtui("compress", saved, "--out", tmp_path / "logs", "--json")
     assert (done.code, done.err) == (0, "")
-    told = json.loads(done.out)
-    assert told["summary"] == "they said hello"
-    assert (told["rows_in"], told["rows_out"], told["upto"]) == (2, 1, 2)
+    result = json.loads(done.out)
+    assert result["summary"] == "they said hello"
+    assert (result["rows_in"], result["rows_out"], result["upto"]) == (2, 1, 2)
     assert saved.read_bytes() == before
-    shown = convtui("show", told["log"], "--plain")
+    shown = convtui("show", result["log"], "--plain")
     assert "heard 1" in shown.out
-    assert convtui("check", told["log"]).code == 0
-    on = convtui("run", "--resume", told["log"], "--max-turns", "4", "--out", tmp_path / "logs")
+    assert convtui("check", result["log"]).code == 0
+    on = convtui("run", "--resume", result["log"], "--max-turns", "4", "--out", tmp_path / "logs")
     assert on.code == 0, on.err
     # The summary and one more message: that is all that the provider was sent.
     assert "heard 2" in on.out

@@ -105,7 +105,7 @@ def test_colour_where_it_is_wanted(
     monkeypatch.setenv("CONVTUI_COLOR", "always")
     out = convtui("help", "filters").out
     assert "\x1b[1;36mFilters\x1b[0m" in out
-    # Quotes are for where code cannot be told by its colour.
+    # Code is in quotes only if colour does not mark it.
     assert "\x1b[36m~discard\x1b[0m" in out
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in convtui("help", "filters").out

@@ -1,4 +1,4 @@
-"""`convtui import` of hermes' files: what is in them, and what is chosen."""
+"""`convtui import` of hermes' files: listing and selecting sessions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def state(tmp_path: Path) -> Path:
     return database(tmp_path / "state.db", SESSIONS, rows)
 
 
-def found(out: str) -> list[str]:
+def session_ids(out: str) -> list[str]:
     return [str(row["id"]) for row in json.loads(out)["sessions"]]
 
 
@@ -62,7 +62,7 @@ def test_a_database_is_listed_and_nothing_is_hidden(convtui: Run, state: Path, h
 def test_what_is_listed_is_chosen(
     convtui: Run, state: Path, filters: tuple[str, ...], ids: list[str]
 ) -> None:
-    assert found(convtui("import", state, "--list", "--json", *filters).out) == ids
+    assert session_ids(convtui("import", state, "--list", "--json", *filters).out) == ids
 
 
 def test_a_database_is_not_imported_unasked(convtui: Run, state: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Fixed utterances of every kind, from a scenario file to what was said."""
+"""Fixed utterances of every kind, from a scenario file to the transcript."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Run
-from tests.cli.test_waza import said
+from tests.cli.test_waza import committed_turns
 from tests.fakes.openai_script import FakeReply
 from tests.fakes.openai_server import OpenAIServerThread
 
@@ -22,7 +22,9 @@ def persona_turns(convtui: Run, folder: Path, **scenario: Any) -> list[str]:
     path.write_text(json.dumps({"provider": "bot.py:echo", **scenario}))
     code, out, err = convtui("run", path, "--json")
     assert code == 0, err
-    return [text for speaker, text in said(json.loads(out)["log"]) if speaker == "persona"]
+    return [
+        text for speaker, text in committed_turns(json.loads(out)["log"]) if speaker == "persona"
+    ]
 
 
 def test_follow_ups_come_after_the_opening_without_a_model(convtui: Run, tmp_path: Path) -> None:

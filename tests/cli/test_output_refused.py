@@ -1,4 +1,4 @@
-"""A standard output that takes no more is said in one line, not called a bug."""
+"""A standard output that cannot be written is reported in one line, not as a bug."""
 
 from __future__ import annotations
 

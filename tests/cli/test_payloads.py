@@ -1,4 +1,4 @@
-"""What a log says never acts on the terminal, whichever field says it and whoever prints it.
+"""The content of a log never acts on the terminal, whatever the field and the command.
 
 A payload is planted in every text of a log that has every field, and in the names of objects; every
 command that reads a log prints it. The only escape sequences that come out are our own colours.
@@ -41,7 +41,7 @@ STRUCTURE = {"type", "format", "version", "sha256"}
 
 
 def planted() -> list[tuple[list[tuple[Any, ...]], list[RecordDict]]]:
-    """Logs with payloads at some paths each, so that every path has its turn."""
+    """Logs with payloads at some paths each, which together cover every path."""
     records = rich_records()
     paths = [path for path in texts(records) if path[-1] not in STRUCTURE]
     random.Random(3).shuffle(paths)
@@ -68,7 +68,7 @@ def with_names(data: Any) -> Any:
 
 
 def harmful(text: str) -> list[str]:
-    """What of a text would act on a terminal, with what stands around it."""
+    """The parts of a text that would act on a terminal, with their context."""
     return [text[max(0, m.start() - 30) : m.end() + 10] for m in RAW.finditer(text)]
 
 
@@ -94,14 +94,14 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
 
 
 def run_all(convtui: Run, folder: Path, records: list[RecordDict], what: object) -> str:
-    """Runs every command on a log; what they printed, asserted to be harmless."""
+    """The output of every command on a log, asserted to be harmless."""
     log = rich_log(folder / "run.jsonl", records)
     other = rich_log(folder / "other.jsonl")
     printed = ""
     for command in COMMANDS:
         names = {"LOG": str(log), "OTHER": str(other)}
-        words = [names.get(word, word.replace("DIR", str(folder))) for word in command]
-        code, out, err = convtui(*words)
+        arguments = [names.get(word, word.replace("DIR", str(folder))) for word in command]
+        code, out, err = convtui(*arguments)
         assert "this is a bug" not in err, (command, err, what)
         assert code in (0, 1, 2), (command, code)
         assert not harmful(out), (command, harmful(out), what)
@@ -137,7 +137,7 @@ def test_only_our_own_colours_come_out(
         _, out, err = convtui(*command)
         assert OUR_COLOURS.search(out)
         assert not harmful(OUR_COLOURS.sub("", out + err)), paths
-        # Those of the payload would stand right after what marks them.
+        # Those of the payload would follow its marks directly.
         assert "x\x1b" not in out
 
 
@@ -204,13 +204,13 @@ def test_there_is_no_other_way_to_the_terminal() -> None:
     side = [path for path in (root / "printing").rglob("*.py") if path.name != "output.py"]
     side += [*(root / "cli").rglob("*.py"), *(root / "analysis").rglob("*.py")]
     side += [*(root / "log").rglob("*.py")]
-    found = [
+    writes = [
         f"{path.relative_to(root)}:{line}: {name}"
         for path in side
         for name, line in calls(ast.parse(path.read_text(encoding="utf-8")))
         if name in WRITERS or (name.endswith(("stdout.write", "stderr.write", "err.write")))
     ]
-    assert found == []
+    assert writes == []
 
 
 class _Page(HTMLParser):
@@ -268,14 +268,14 @@ def test_junit_is_xml_whatever_the_replies_are(tmp_path: Path) -> None:
 def test_errors_and_notes_of_the_command_line_are_shown(
     convtui: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for words in (
+    for arguments in (
         [f"no{PAYLOAD}"], ["show", f"no{PAYLOAD.replace(chr(0), '')}.jsonl"],
         ["show", f"--{PAYLOAD}"], ["runs", f"~nothing{PAYLOAD}"],
         ["check", "--kind", PAYLOAD, "x"], ["export", "x", "--to", PAYLOAD],
     ):  # fmt: skip
-        code, out, err = convtui(*words)
+        code, out, err = convtui(*arguments)
         assert code == 2
-        assert not harmful(out + err), (words, harmful(out + err))
+        assert not harmful(out + err), (arguments, harmful(out + err))
 
     def broken(*_: object) -> None:
         raise RuntimeError(PAYLOAD)

@@ -1,4 +1,4 @@
-"""`convtui probe`: what it prints, keeps and answers with."""
+"""`convtui probe`: output, kept logs and exit codes."""
 
 from __future__ import annotations
 
@@ -33,58 +33,58 @@ def bot(tmp_path: Path) -> Path:
 
 
 def test_a_good_provider(convtui: Run, bot: Path, tmp_path: Path) -> None:
-    found = convtui("probe", "--provider", "bot.py:Bot", "--only", "load,empty", "--out", "logs")
-    assert found.code == 0
-    assert found.out.splitlines() == [
+    result = convtui("probe", "--provider", "bot.py:Bot", "--only", "load,empty", "--out", "logs")
+    assert result.code == 0
+    assert result.out.splitlines() == [
         "pass  load           Bot (class) is imported and made",
         "pass  empty          it answers",
         "2 passed, 0 failed, 0 to look at, 0 not applicable",
     ]
-    assert "1 call was made, tokens unknown, cost unknown" in found.err
+    assert "1 call was made, tokens unknown, cost unknown" in result.err
     (log,) = (tmp_path / "work" / "logs" / "empty").glob("*.jsonl")
     assert convtui("check", log).code == 0
 
 
 def test_a_bad_one_exits_with_1_and_keeps_the_log_that_shows_it(convtui: Run, bot: Path) -> None:
     bot.write_text(BAD)
-    found = convtui("probe", "--provider", "bot.py:Bot", "--only", "empty", "--json")
-    assert found.code == 1
-    told = json.loads(found.out)
-    assert told["exit_code"] == 1
-    assert told["counts"] == {"pass": 0, "fail": 1, "warn": 0, "n/a": 0}
-    (finding,) = told["findings"]
+    result = convtui("probe", "--provider", "bot.py:Bot", "--only", "empty", "--json")
+    assert result.code == 1
+    report = json.loads(result.out)
+    assert report["exit_code"] == 1
+    assert report["counts"] == {"pass": 0, "fail": 1, "warn": 0, "n/a": 0}
+    (finding,) = report["findings"]
     assert finding["probe"] == "empty"
     assert "IndexError" in finding["says"]
     assert any("bot.py" in line for line in finding["detail"])
     assert finding["turn"] == "1:2"
     assert Path(finding["log"]).is_file()
-    assert finding["log"].startswith(told["logs"])
-    assert told["provider"]["name"] == "Bot"
+    assert finding["log"].startswith(report["logs"])
+    assert report["provider"]["name"] == "Bot"
     shown = convtui("show", finding["log"])
     assert "IndexError" in shown.out + shown.err
 
 
 def test_a_bad_one_for_people(convtui: Run, bot: Path) -> None:
     bot.write_text(BAD)
-    found = convtui("probe", "--provider", "bot.py:Bot", "--only", "empty", "--out", "logs")
-    assert found.code == 1
-    lines = found.out.splitlines()
+    result = convtui("probe", "--provider", "bot.py:Bot", "--only", "empty", "--out", "logs")
+    assert result.code == 1
+    lines = result.out.splitlines()
     assert lines[0].startswith("FAIL  empty ")
     assert any(line.startswith("      see ") and line.endswith(" at turn 1:2") for line in lines)
 
 
 def test_nothing_is_kept_of_what_is_well(convtui: Run, bot: Path) -> None:
-    found = convtui("probe", "--provider", "bot.py:Bot", "--only", "load,empty", "--json")
-    told = json.loads(found.out)
-    assert found.code == 0
-    assert told["logs"] is None
-    assert {finding["log"] for finding in told["findings"]} == {None}
+    result = convtui("probe", "--provider", "bot.py:Bot", "--only", "load,empty", "--json")
+    report = json.loads(result.out)
+    assert result.code == 0
+    assert report["logs"] is None
+    assert {finding["log"] for finding in report["findings"]} == {None}
 
 
 def test_a_scenario_names_the_provider(convtui: Run, bot: Path, tmp_path: Path) -> None:
     (tmp_path / "work" / "s.yaml").write_text("persona: demo\nprovider: bot.py:Bot\n")
-    found = convtui("probe", "s.yaml", "--only", "load")
-    assert (found.code, found.out[:4]) == (0, "pass")
+    result = convtui("probe", "s.yaml", "--only", "load")
+    assert (result.code, result.out[:4]) == (0, "pass")
 
 
 @pytest.mark.parametrize(
@@ -100,15 +100,15 @@ def test_a_scenario_names_the_provider(convtui: Run, bot: Path, tmp_path: Path) 
 def test_bad_usage_is_told_in_one_message(
     convtui: Run, bot: Path, arguments: tuple[str, ...], says: str
 ) -> None:
-    found = convtui("probe", *arguments)
-    assert found.code == 2
-    assert says in found.err
-    assert "Traceback" not in found.err
+    result = convtui("probe", *arguments)
+    assert result.code == 2
+    assert says in result.err
+    assert "Traceback" not in result.err
 
 
 def test_code_that_cannot_be_imported_is_a_failed_probe(convtui: Run, bot: Path) -> None:
     bot.write_text("import nothing_of_that_name\n")
-    found = convtui("probe", "--provider", "bot.py:Bot", "--out", "logs")
-    assert found.code == 1
-    assert found.out.startswith("FAIL  load ")
-    assert "nothing_of_that_name" in found.out
+    result = convtui("probe", "--provider", "bot.py:Bot", "--out", "logs")
+    assert result.code == 1
+    assert result.out.startswith("FAIL  load ")
+    assert "nothing_of_that_name" in result.out

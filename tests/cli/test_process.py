@@ -1,4 +1,4 @@
-"""What only a process of its own can show: imports, pipes, signals."""
+"""Behaviour that needs a process of its own: imports, pipes, signals."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def test_lark_is_imported_for_a_filter_only(log: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [["schema", "log"], ["show", "LOG"]])
 def test_a_reader_that_goes_away_is_no_error(arguments: list[str], log: Path) -> None:
-    words = [str(log) if word == "LOG" else word for word in arguments]
+    given = [str(log) if word == "LOG" else word for word in arguments]
     with subprocess.Popen(
-        [sys.executable, "-m", "convtui.cli", *words],
+        [sys.executable, "-m", "convtui.cli", *given],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:

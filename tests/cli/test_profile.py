@@ -39,7 +39,7 @@ def test_it_fits_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ReportPrinter(sys.stdout, width=80).print(profile_report(profile_logs(paths)))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
-    # Two runs whose names begin alike are told apart.
+    # Two runs whose names begin alike can be distinguished.
     assert any("…" in line and line.split()[0].endswith("_0.jsonl") for line in lines)
 
 
@@ -188,7 +188,7 @@ def test_wrong_arms(
     convtui: Run, arms: tuple[list[Path], list[Path]], arguments: list[str], message: str
 ) -> None:
     named = {"w": str(arms[0][0]), "c": str(arms[1][0])}
-    code, out, err = convtui("compare", *(named.get(each, each) for each in arguments))
+    code, out, err = convtui("compare", *(named.get(argument, argument) for argument in arguments))
     assert (code, out) == (2, "")
     assert message in err
 

@@ -40,7 +40,7 @@ _SAME = """
 
 @pytest.fixture
 def bot(tmp_path: Path) -> Path:
-    """A provider whose hooks give what stands in the sample; tests add to it."""
+    """A provider whose hooks return the results in the sample; tests add to it."""
     return write(tmp_path, "")
 
 
@@ -89,15 +89,15 @@ def test_what_changed_is_told_with_its_diff_and_what_comes_after_is_counterfactu
 def test_an_ending_that_no_longer_comes(convtui: Run, recorded: Path, bot: Path) -> None:
     write(bot.parent, "def extract_signals(self, raw): return []")
     result = convtui("rehook", recorded, "--provider", f"{bot}:Bot", "--json")
-    found = json.loads(result.out)
+    data = json.loads(result.out)
     assert result.code == 1
-    kinds = {(c["session"], c["turn"]): c["kinds"] for c in found["logs"][0]["changed"]}
+    kinds = {(c["session"], c["turn"]): c["kinds"] for c in data["logs"][0]["changed"]}
     assert kinds == {
         (2, 2): ["signals", "discard"],
         (2, 4): ["signals", "ending"],
     }
-    assert found["logs"][0]["endings"] == [{"session": 2, "before": 4, "after": None}]
-    assert found["counts"]["counterfactual"] == 1
+    assert data["logs"][0]["endings"] == [{"session": 2, "before": 4, "after": None}]
+    assert data["counts"]["counterfactual"] == 1
 
 
 @pytest.mark.parametrize(
@@ -209,9 +209,9 @@ def test_a_folder_a_filter_and_a_report_for_ci(
     assert not any(mark in result.out for mark in "\x1b\x00\x07")
     suites = ET.parse(report).getroot()
     assert (suites.get("tests"), suites.get("failures"), suites.get("errors")) == ("3", "2", "1")
-    said = suites.find("testsuite[@name='a.jsonl']/testcase/failure")
-    assert said is not None and said.get("type") == "text"
-    assert "]]> <b>" in (said.text or "")
+    failure = suites.find("testsuite[@name='a.jsonl']/testcase/failure")
+    assert failure is not None and failure.get("type") == "text"
+    assert "]]> <b>" in (failure.text or "")
 
 
 @pytest.mark.parametrize(
@@ -304,9 +304,9 @@ def test_many_logs_are_shared_out_and_told_in_their_order(
         """,
     )
     result = convtui("rehook", folder, "--provider", f"{bot}:Bot", "--json")
-    found = json.loads(result.out)["logs"]
-    assert [Path(log["log"]).name for log in found] == [f"{number}.jsonl" for number in range(5)]
-    kinds = [log["changed"][0]["kinds"] for log in found]
+    logs = json.loads(result.out)["logs"]
+    assert [Path(log["log"]).name for log in logs] == [f"{number}.jsonl" for number in range(5)]
+    kinds = [log["changed"][0]["kinds"] for log in logs]
     assert kinds == [["text"], ["text"], ["text"], ["error"], ["text"]]
 
 
@@ -351,6 +351,6 @@ def test_a_record_that_is_asked_otherwise_says_so(
     )
     result = convtui("run", scenario, "--out", tmp_path / "out")
     assert result.code == code, result
-    said = "drift at 1:2: message 1 (user) is not the recorded one: 'What is asked now.' instead of"
-    assert said in result.out + result.err
+    text = "drift at 1:2: message 1 (user) is not the recorded one: 'What is asked now.' instead of"
+    assert text in result.out + result.err
     assert ("Yes." in result.out) == (code == 0)

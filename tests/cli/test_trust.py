@@ -1,4 +1,4 @@
-"""The command line and what others have written: logs that name code and hosts, cloned folders."""
+"""The command line with foreign files: logs that name code and hosts, cloned folders."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ MARKER = (
 
 @pytest.fixture
 def server() -> Iterator[OpenAIServerThread]:
-    """An endpoint that writes down what is sent to it."""
+    """An endpoint that records its requests."""
     with OpenAIServerThread() as running:
         yield running
 
 
 @pytest.fixture
 def marker(tmp_path: Path) -> Path:
-    """There once any code or program that a log names has run."""
+    """A file that exists once any code or program that a log names has run."""
     return tmp_path / "marker"
 
 
@@ -48,7 +48,7 @@ def own(convtui: Run, tmp_path: Path, marker: Path) -> Path:
 
 
 def foreign(log: Path, marker: Path, url: str, **provider: Any) -> Path:
-    """The log as somebody else could have written it: it names all that can be named."""
+    """The log as somebody else could have written it: it names everything it can."""
     first, _, rest = log.read_text().partition("\n")
     header = json.loads(first)
     header["scenario"]["tools"] = [
@@ -141,7 +141,7 @@ def test_what_the_command_names_needs_no_question(
 
 
 class Terminal(io.StringIO):
-    """Somebody at a terminal who types a line."""
+    """A terminal at which one line is typed."""
 
     def isatty(self) -> bool:
         return True
@@ -207,8 +207,8 @@ def test_a_cloned_folder_counts_once_it_is_trusted(
     assert value(convtui, "out_dir") is None
     assert value(convtui, "speed") == 3.0, "everything else counts"
     done = convtui("config")
-    said = f"{cloned}: left out: api_base, out_dir (this folder is not trusted)"
-    assert done.err.count(said) == 1
+    notice = f"{cloned}: left out: api_base, out_dir (this folder is not trusted)"
+    assert done.err.count(notice) == 1
     for answer in (io.StringIO("y\n"), Terminal("n\n")):
         monkeypatch.setattr("sys.stdin", answer)
         done = convtui("trust")

@@ -67,11 +67,11 @@ def test_a_template_is_built_of_saved_runs(convtui: Run, runs: Path, home: Path)
 
 def test_building_answers_in_json(convtui: Run, runs: Path) -> None:
     code, out, err = convtui("warm", "build", "mine", "--json", "--max-sessions", "1")
-    found = json.loads(out)
+    data = json.loads(out)
     assert (code, err) == (0, "")
-    assert found["saved"].endswith("mine.json")
-    assert (found["sessions_scanned"], found["sessions_qualified"]) == (2, 1)
-    assert found["total_patterns"] == 12 and found["tool_distribution"] == {"terminal": 12}
+    assert data["saved"].endswith("mine.json")
+    assert (data["sessions_scanned"], data["sessions_qualified"]) == (2, 1)
+    assert data["total_patterns"] == 12 and data["tool_distribution"] == {"terminal": 12}
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_nothing_found_is_no_success_and_saves_nothing(
     code, _, err = convtui("warm", "build", "mine", *more)
     assert code == 1 and f"nothing saved: {says}" in err
     code, out, _ = convtui("warm", "build", "mine", "--json", *more)
-    found = json.loads(out)
-    assert (code, found["saved"]) == (1, None) and says in found["reason"]
+    data = json.loads(out)
+    assert (code, data["saved"]) == (1, None) and says in data["reason"]
     assert not (home / "data" / "warm").exists()
 
 
@@ -140,10 +140,10 @@ def test_the_list_names_what_it_cannot_read(convtui: Run, folder: Path) -> None:
     assert code == 0 and f"left out: {folder / 'broken.json'}:1: is not JSON" in err
     assert out.split("\n")[1].split()[:2] == ["desk", "1"]
     code, out, _ = convtui("warm", "list", "--json")
-    found = json.loads(out)
-    (one,) = found["templates"]
+    data = json.loads(out)
+    (one,) = data["templates"]
     assert (one["name"], one["pattern_count"], one["version"]) == ("desk", 1, 1)
-    assert len(found["problems"]) == 1
+    assert len(data["problems"]) == 1
 
 
 def test_an_empty_list_says_what_to_do(convtui: Run) -> None:
@@ -225,7 +225,7 @@ def test_an_edited_template_is_checked_before_it_takes_the_place_of_the_old(
     editor(tmp_path, monkeypatch, "pass")
     code, _, err = convtui("warm", "edit", "desk")
     assert (code, err) == (0, "desk is as it was\n")
-    assert sorted(each.name for each in folder.iterdir()) == ["desk.json"]
+    assert sorted(file.name for file in folder.iterdir()) == ["desk.json"]
 
 
 def test_a_broken_template_can_be_mended_in_the_editor(

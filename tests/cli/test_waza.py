@@ -1,4 +1,4 @@
-"""Files of waza on the command line: checked, run with real engines, and what is said of them."""
+"""Files of waza on the command line: checked, run with real engines, and their messages."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_model_without_its_provider_is_said_until_a_flag_names_one(
     assert capsys.readouterr().err == ""
 
 
-def said(log: str) -> list[tuple[str, str]]:
+def committed_turns(log: str) -> list[tuple[str, str]]:
     with open_log(log) as opened:
         committed = [one for one in opened.records() if one.get("type") == "turn.committed"]
     return [(one["speaker"], one["text"]) for one in committed]
@@ -101,7 +101,7 @@ def said(log: str) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def echo(tmp_path: Path) -> str:
-    """A provider that says what it heard."""
+    """A provider that repeats the last message."""
     file = tmp_path / "bot.py"
     file.write_text("def echo(messages):\n    return 'heard: ' + messages[-1]['content']\n")
     return f"{file}:echo"
@@ -112,7 +112,10 @@ def test_a_plain_task_is_one_turn_and_one_reply(convtui: Run, tmp_path: Path, ec
     data = json.loads(out)
     assert code == 0
     assert err.count("left out") == 1
-    assert said(data["log"]) == [("persona", "Hello there"), ("provider", "heard: Hello there")]
+    assert committed_turns(data["log"]) == [
+        ("persona", "Hello there"),
+        ("provider", "heard: Hello there"),
+    ]
     assert (data["termination"]["kind"], data["termination"]["by"]) == ("completed", "simulator")
 
 
@@ -120,7 +123,7 @@ def test_the_demo_answers_in_each_of_its_sessions(convtui: Run, tmp_path: Path) 
     code, out, _ = convtui("run", task(tmp_path, PLAIN), "--json")
     data = json.loads(out)
     assert code == 0
-    assert [speaker for speaker, _ in said(data["log"])] == ["persona", "provider"] * 2
+    assert [speaker for speaker, _ in committed_turns(data["log"])] == ["persona", "provider"] * 2
 
 
 def test_follow_ups_of_an_evals_task_are_said_in_order(
@@ -130,7 +133,7 @@ def test_follow_ups_of_an_evals_task_are_said_in_order(
     code, out, _ = convtui("run", path, "--task", "refund", "--provider", echo, "--json")
     data = json.loads(out)
     assert code == 0
-    mine = [text for speaker, text in said(data["log"]) if speaker == "persona"]
+    mine = [text for speaker, text in committed_turns(data["log"]) if speaker == "persona"]
     assert mine == ["Refund me", "The number is 17", "Thanks"]
 
 
@@ -148,11 +151,11 @@ def test_a_responder_task_runs_to_its_decision(
         path = an_eval(tmp_path, RESPONDER)
         flags = ("--provider", echo, "--user-api-base", server.url, "--json")
         code, out, _ = convtui("run", path, *flags)
-        asked = server.requests[0].body
+        request = server.requests[0].body
     data = json.loads(out)
     assert code == 0, data["termination"]
-    mine = [text for speaker, text in said(data["log"]) if speaker == "persona"]
+    mine = [text for speaker, text in committed_turns(data["log"]) if speaker == "persona"]
     assert mine == ["I need a cabin", "Two of us and a dog"]
     assert (data["termination"]["kind"], data["termination"]["by"]) == ("stopped", "responder")
-    assert asked["model"] == "gpt-4o-mini"
-    assert "Two adults, one dog." in json.dumps(asked["messages"])
+    assert request["model"] == "gpt-4o-mini"
+    assert "Two adults, one dog." in json.dumps(request["messages"])

@@ -52,14 +52,14 @@ from tests.builders.logs import (
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 def printed(records: list[Record], **options: Any) -> tuple[str, str]:
-    """What a printer writes to its two streams."""
+    """The output of a printer on its two streams."""
     out, err = io.StringIO(), io.StringIO()
     printer = Printer(out, err, **options)
     for record in as_records(records):
@@ -265,8 +265,8 @@ def test_the_simulators_end_with_and_without_words() -> None:
     begun = [*session(1, "a", []), TurnStarted(**at, speaker="persona")]
     plain = UserEnded(**at, simulator="scripted", reason="the script is used up")
     assert "user simulator scripted: the script is used up" in printed([header(), *begun, plain])[0]
-    words = UserEnded(**at, simulator="llm", reason="said <end>", dropped_text="bye then")
-    out, _ = printed([header(), *begun, words])
+    ended = UserEnded(**at, simulator="llm", reason="said <end>", dropped_text="bye then")
+    out, _ = printed([header(), *begun, ended])
     assert "not said: bye then" in out
     assert "the user simulator ended it: said <end>" in out
 
@@ -474,13 +474,13 @@ def test_what_the_heuristics_noticed_and_whose_fault_it_is() -> None:
     assert "    unheard ending (near-sentinel): &lt;end&gt;" in lines
     assert "    echo (same-as-other)" in lines
     faults = [line.strip() for line in lines if "fault:" in line]
-    assert [each.partition(": The")[0] for each in faults] == [
+    assert [line.partition(": The")[0] for line in faults] == [
         "fault: provider, by rule role-inversion",
         "fault: provider, by rule script-label",
         "fault: provider, by rule repetition",
         "fault: provider, by rule echo",
     ]
-    assert all(each.endswith(".") for each in faults)
+    assert all(line.endswith(".") for line in faults)
 
 
 def test_corrections_are_shown_in_place_of_what_the_rules_say(tmp_path: Path) -> None:
@@ -503,7 +503,7 @@ def test_corrections_are_shown_in_place_of_what_the_rules_say(tmp_path: Path) ->
     assert "leak" in data["flags"]
     assert "role" not in data["flags"]
     assert data["noticed"] == flags
-    assert [(each["side"], each["rule"]) for each in data["faults"]] == [
+    assert [(fault["side"], fault["rule"]) for fault in data["faults"]] == [
         ("provider", "reasoning-leak")
     ]
     assert data["corrected"] == {"role": False, "leak": True}

@@ -21,5 +21,5 @@ def test_names_are_cut_at_their_beginnings_and_the_last_cell_is_wrapped() -> Non
     assert list(table_lines(rows, width=46)) == [
         [f"…onglonglonglong{n}  3  some words that are", f"{'':22}wrapped"] for n in range(2)
     ]
-    # Where hardly a word has room the terminal may wrap.
+    # If hardly a word fits, the terminal wraps.
     assert [len(lines) for lines in table_lines(rows, width=20)] == [1, 1]

@@ -14,13 +14,13 @@ TURNS = [{"turn": 1}]
 
 
 def called(function: Any, **options: Any) -> Any:
-    """What a function returns when it is called as its signature says."""
+    """The result of a function, called by its signature."""
     positional, named = read_call_shape(function, **options).bind("last", TURNS)
     return function(*positional, **named)
 
 
 def takes(parameters: str, annotations: dict[str, Any] | None = None) -> Callable[..., Any]:
-    """A function with these parameters that returns what it was given, by parameter."""
+    """A function with these parameters that returns its arguments by name."""
     space: dict[str, Any] = {}
     exec(f"def answer({parameters}):\n    return dict(locals())", space)
     function: Callable[..., Any] = space["answer"]
@@ -150,7 +150,7 @@ def test_what_cannot_be_called_says_why(parameters: str, says: str) -> None:
     assert says in read_call_shape(takes(parameters, annotations)).unusable
 
 
-# --- what it is wrapped in
+# --- decorators
 
 
 def plainly(function: Any) -> Any:
@@ -165,7 +165,7 @@ def wrapped(function: Any) -> Any:
 
 
 def adapting(function: Any) -> Any:
-    """Its own parameters count, not those that it copies from what it wraps."""
+    """Its own parameters count, not those copied from the wrapped function."""
 
     @functools.wraps(function)
     def wrapper(conversation_history: Any) -> Any:
@@ -255,7 +255,7 @@ def test_a_builtin_without_a_signature_gets_the_list() -> None:
     assert called(type) is list
 
 
-# --- what is announced
+# --- return annotations
 
 
 def returning(annotation: Any) -> CallShape:

@@ -1,4 +1,4 @@
-"""Loading providers: what newcomers get wrong, and the sentence that helps."""
+"""Loading providers: typical mistakes, and the messages that help."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def folder(tmp_path: Path) -> Folder:
 
 
 async def answer(provider: Provider, text: str = "hi") -> str:
-    """What a provider says to one message."""
+    """A provider's reply to one message."""
     fold = ReplyFold()
     request = Request([{"role": "user", "content": text}], 1, "default", 1)
     async for delta in provider.respond(request):
@@ -352,8 +352,8 @@ def test_what_a_file_imports_from_its_own_folder_is_told(tmp_path: Path) -> None
         [sys.executable, "-c", code, f"{tmp_path / 'bot.py'}:bot"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    told = json.loads(done.stdout)["modules"]
-    names = [Path(name).relative_to(tmp_path.resolve()).as_posix() for name in told]
+    modules = json.loads(done.stdout)["modules"]
+    names = [Path(name).relative_to(tmp_path.resolve()).as_posix() for name in modules]
     assert names == ["beside.py", "inner/__init__.py", "inner/deep.py"]
 
 
@@ -382,10 +382,10 @@ CHANGED = {
 
 @pytest.mark.parametrize("what", CHANGED)
 def test_a_signature_that_does_not_fit_is_told_with_its_line(folder: Folder, what: str) -> None:
-    source, line, said = CHANGED[what]
+    source, line, message = CHANGED[what]
     file = folder.write("bot.py", source)
     error = folder.refused("bot.py", "Bot")
-    assert said in str(error)
+    assert message in str(error)
     if line:
         assert error.location == (str(file), line)
         assert any(frame.startswith(f"{file}:{line}") for frame in error.frames)

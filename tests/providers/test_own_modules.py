@@ -1,4 +1,4 @@
-"""A file beside a provider that is called like a package of ours: each gets its own."""
+"""A file beside a provider that shadows a package of ours: both get their own module."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convtui.providers.own_modules import OwnModules
 
 
 def engine(folder: Path, file: str, then: str = "") -> str:
-    """What a process prints that loads a provider's file as the engine does, and goes on."""
+    """The output of a process that loads a provider's file as the engine does, and goes on."""
     code = f"""
     from pathlib import Path
     from convtui.providers.loader import import_file
@@ -63,8 +63,8 @@ def test_each_gets_its_own(tmp_path: Path) -> None:
 
 def test_what_is_loaded_already_is_not_theirs_either(tmp_path: Path) -> None:
     write(tmp_path, asyncio=THEIRS, bot="from asyncio import NAME\nseen = [NAME]")
-    said = engine(tmp_path, "bot.py", "import asyncio; print('ours:', asyncio.run.__name__)")
-    assert said == "theirs: mine\nours: run\n"
+    output = engine(tmp_path, "bot.py", "import asyncio; print('ours:', asyncio.run.__name__)")
+    assert output == "theirs: mine\nours: run\n"
 
 
 def test_a_package_its_parts_and_every_form_of_import(tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ def test_a_package_its_parts_and_every_form_of_import(tmp_path: Path) -> None:
             seen = [mcp.deep.NAME, other.NAME, NAME, again.NAME, helper.late()]
             """,
     )
-    said = engine(tmp_path, "bot.py", "import mcp.client; print('ours:', mcp.client.__name__)")
-    assert said == "theirs: mine mine mine mine mine\nours: mcp.client\n"
+    output = engine(tmp_path, "bot.py", "import mcp.client; print('ours:', mcp.client.__name__)")
+    assert output == "theirs: mine mine mine mine mine\nours: mcp.client\n"
 
 
 def test_a_provider_that_is_called_like_a_package(tmp_path: Path) -> None:
@@ -125,8 +125,8 @@ def test_litellm_is_the_real_one(tmp_path: Path) -> None:
         "from convtui.models.litellm_client import load_litellm;"
         " import openai; print('ours:', load_litellm().acompletion.__name__, openai.AsyncOpenAI)"
     )
-    said = engine(tmp_path, "bot.py", then)
-    assert said.startswith("theirs: mine mine\nours: acompletion <class 'openai.AsyncOpenAI'>")
+    output = engine(tmp_path, "bot.py", then)
+    assert output.startswith("theirs: mine mine\nours: acompletion <class 'openai.AsyncOpenAI'>")
 
 
 def test_nothing_is_done_where_no_name_is_in_doubt(tmp_path: Path) -> None:

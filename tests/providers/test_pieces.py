@@ -1,4 +1,4 @@
-"""What provider code may answer with, and what is said of anything else."""
+"""The forms of replies that provider code may return, and the errors for others."""
 
 from __future__ import annotations
 

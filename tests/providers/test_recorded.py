@@ -29,7 +29,7 @@ def look_up(word: str) -> str:
 
 
 class Rich(Bot):
-    """Thinks, calls a tool, is discarded once, and says what it used."""
+    """Reasons, calls a tool, is discarded once, and reports usage."""
 
     system_prompt = "Be brief."
     tools = (look_up,)
@@ -74,7 +74,7 @@ def made(tmp_path: Path) -> Ran:
 
 
 def _facts(ran: Ran) -> list[Any]:
-    """What was said and done, without times and without what names the provider."""
+    """The records of a run, without times and without the provider's identity."""
     kept = (
         "llm.request", "llm.response", "tool.called", "tool.returned", "signals.extracted",
         "response.processed", "turn.discarded", "turn.committed", "session.ended",
@@ -96,7 +96,7 @@ async def test_the_whole_conversation_comes_again(made: Ran, tmp_path: Path, how
 async def test_drift_is_reported_once_and_strictly_it_is_the_end(made: Ran, tmp_path: Path) -> None:
     script = ("one", "other", "three")
     ran = await run(again(made.path, script=script), tmp_path / "positional")
-    assert [said for said in ran.said if said not in script] == ["first", "the ferry", "last"]
+    assert [text for text in ran.said if text not in script] == ["first", "the ferry", "last"]
     warning = ran.one("warning")
     assert (warning["code"], warning["detail"]["asked"]) == ("drift", "other")
     assert warning["detail"]["recorded"] == "two"
@@ -187,13 +187,13 @@ def test_a_log_without_replies_is_said(tmp_path: Path) -> None:
 def test_difference_leaves_masked_messages_out() -> None:
     recorded = [{"role": "user", "content": "key [redacted]"}]
     assert difference(recorded, [{"role": "user", "content": "key sk-123"}]) is None
-    found = difference(recorded, [*recorded, {"role": "user", "content": "more"}])
-    assert found is not None and found["what"] == "2 messages instead of the 1 recorded"
+    result = difference(recorded, [*recorded, {"role": "user", "content": "more"}])
+    assert result is not None and result["what"] == "2 messages instead of the 1 recorded"
 
 
 async def test_parts_and_a_refusal_come_again(tmp_path: Path) -> None:
-    said = {"content": [{"type": "image_url", "x": 1}, {"type": "refusal", "refusal": "No."}]}
-    lines: Any = [said]
+    message = {"content": [{"type": "image_url", "x": 1}, {"type": "refusal", "refusal": "No."}]}
+    lines: Any = [message]
     first = await run(scenario(Bot(lines), ["one"], max_turns=2), tmp_path)
     second = await run(again(first.path, script=("one",)), tmp_path / "again")
     for name in ("raw", "refused", "parts"):

@@ -1,4 +1,4 @@
-"""What provider code may return for a reply, and what is said of what it may not."""
+"""What provider code may return as a whole reply, and the errors for the rest."""
 
 from __future__ import annotations
 

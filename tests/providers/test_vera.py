@@ -494,7 +494,7 @@ async def test_signals_have_spans_and_discarded_replies_are_not_said(
     assert ran.said == ["hi", "Fine [END]"]
     assert ran.ended == ("early_termination", "provider")
     assert second["matches"][0]["signal"] == "[end]"
-    # The dropped reply is not in what it was asked with the second time.
+    # The dropped reply is not in the history of the second request.
     assert [turn["response"] for turn in client.histories[1]] == ["hi"]
 
 

@@ -1,4 +1,4 @@
-"""Classes of every version of VERA-MH: of 1.0, which get one message, and of those after it."""
+"""Classes for every version of VERA-MH: for 1.0, which get one message, and for later ones."""
 
 from __future__ import annotations
 
@@ -157,8 +157,8 @@ async def test_an_empty_message_stays_empty(tmp_path: Path) -> None:
     method = "def generate_response(self, message): return repr(message)"
     provider = load(spec_of(tmp_path, bot(method), "Bot")).provider
     history = [HistoryTurn(1, 1, "persona", ""), HistoryTurn(1, 2, "provider", "own words")]
-    for said in (history[:1], history):
-        request = Request([], 1, "default", 2, history=said)
+    for turns in (history[:1], history):
+        request = Request([], 1, "default", 2, history=turns)
         assert [delta.text async for delta in provider.respond(request)] == ["''"]
 
 
@@ -227,7 +227,7 @@ async def test_its_own_interface_wins(tmp_path: Path) -> None:
     assert "Start the conversation" in ran.said[0]
 
 
-# --- what a reply may be
+# --- forms of replies
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ async def test_an_unnamed_shape_is_warned_of(tmp_path: Path) -> None:
     assert "generate_response(): the name x does not say what it takes" in warning["message"]
 
 
-# --- what cannot be called
+# --- signatures that cannot be called
 
 
 @pytest.mark.parametrize(

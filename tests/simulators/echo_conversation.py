@@ -1,4 +1,4 @@
-"""A conversation with a kind of simulated user that a file adds, and what is told of the kind."""
+"""A conversation with a kind of simulated user that a file adds, and facts about the kind."""
 
 from __future__ import annotations
 

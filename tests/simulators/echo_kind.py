@@ -1,4 +1,4 @@
-"""A kind of simulated user that convtui does not have: it says what it heard, a few times."""
+"""A kind of simulated user that convtui lacks: it repeats the last message, a few times."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class EchoSimulator(UserSimulator):
 
     @classmethod
     def of(cls, persona: EchoKeys, casting: Casting) -> Self:
-        """Repeats as often as a persona says."""
+        """Repeats as often as the persona's keys say."""
         assert persona.echo is not None
         return cls(persona.name, persona.task, persona.echo.times)
 

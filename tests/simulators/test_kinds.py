@@ -1,4 +1,4 @@
-"""Kinds of simulated users: what is registered is everywhere, also a kind that a file adds."""
+"""Kinds of simulated users: a registered kind is known everywhere, also one from a file."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from tests.places import ROOT
 
 @pytest.fixture(params=MODULES)
 def kind(request: pytest.FixtureRequest) -> SimulatorKind:
-    found = kind_of(request.param)
-    assert found is not None
-    return found
+    known = kind_of(request.param)
+    assert known is not None
+    return known
 
 
 def test_a_kind_has_its_words_and_somebody_who_speaks(kind: SimulatorKind) -> None:
@@ -69,7 +69,7 @@ def test_a_kind_that_there_is_not() -> None:
 
 
 def test_a_file_adds_a_kind(tmp_path: Path) -> None:
-    # Personas are made of the kinds that there are, so this takes an interpreter of its own.
+    # Personas depend on the registered kinds, so this needs an interpreter of its own.
     command = [sys.executable, "-m", "tests.simulators.echo_conversation", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -190,7 +190,7 @@ async def test_the_true_turn_of_a_failure_is_recorded(tmp_path: Path, turn: int)
 
 
 async def test_a_reply_of_another_shape_does_not_crash_it(tmp_path: Path) -> None:
-    """A persona's model that calls tools which nobody offered."""
+    """A persona's model that calls tools that were not offered."""
     models = FakeModels(user=[calls(("do", "{}"), text=""), Reply("<end>")])
     what = scenario(Bot(), persona=ann(opening="hi"), on_empty="fail")
     ran = await run(what, tmp_path, models=models)

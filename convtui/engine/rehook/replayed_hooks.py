@@ -1,7 +1,7 @@
-"""Recorded raw replies through a provider's hooks again: no model, no log, only what differs.
+"""Runs recorded raw replies through a provider's hooks again, and reports what differs.
 
-The pipeline is driven bare. What the hooks gave then and what they give now come out of the same
-generator with the same rules, so that only the hooks can make a difference.
+No model is called and no log is written. The recorded and the new results come out of the same
+pipeline with the same rules, so that only the hooks can make a difference.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PLAIN: Final = frozenset({str, list, tuple, bool, int, type(None)})
 
 @dataclass(slots=True)
 class Result:
-    """What the stages made of one raw reply."""
+    """The result of all stages for one raw reply."""
 
     matches: list[SignalMatch] = field(default_factory=list)
     text: str = ""
@@ -45,7 +45,7 @@ class Result:
     error: HookError | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """As it is sent to whoever asked."""
+        """The result as it is sent to the client."""
         return {
             "signals": [match.as_dict() for match in self.matches],
             "text": self.text,
@@ -56,41 +56,38 @@ class Result:
 
 
 class RecordedHooks(PlainHooks):
-    """Hooks that say what is on record."""
+    """Hooks that return the recorded results."""
 
     def __init__(self, reply: RecordedReply) -> None:
         super().__init__()
         self._reply = reply
 
     def extract_signals(self, raw: str) -> list[SignalMatch]:
-        """What was found then."""
         return [SignalMatch.of(match) for match in self._reply.matches or ()]
 
     def post_process(self, raw: str) -> str:
-        """The text that was made of it then."""
         return raw if self._reply.text is None else self._reply.text
 
     def should_discard(self, matches: Sequence[SignalMatch]) -> bool:
-        """What was decided then."""
         return self._reply.discard
 
 
 class ReplayedHooks(CheckedHooks):
-    """A provider's hooks, which find what it had said about the reply when it was made."""
+    """A provider's hooks, with the recorded metadata of the reply set on the provider."""
 
     def __init__(self, provider: Provider) -> None:
         super().__init__(provider)
         self._holder: Any = provider.client if isinstance(provider, VeraProvider) else provider
         self.recorded: dict[str, Any] = {}
         self._left = False
-        """Whether the metadata of a reply are still there."""
+        """Whether the provider still holds the metadata of a reply."""
 
     def owner(self, hook: str) -> str:
-        """Nobody asks."""
+        """Empty: not needed here."""
         return ""
 
     def metadata(self) -> dict[str, Any]:
-        """None: they are the record's own."""
+        """Empty: the log already has them."""
         return {}
 
     def _run(  # type: ignore[override] # called on instances only
@@ -100,7 +97,7 @@ class ReplayedHooks(CheckedHooks):
             self._remember()
         try:
             result = function(*arguments)
-            # What cannot be awaited need not be looked at more closely.
+            # Plain values cannot be awaitable and need no further check.
             return result if type(result) in _PLAIN else super()._run(hook, lambda: result)
         except HookError:
             raise
@@ -114,13 +111,13 @@ class ReplayedHooks(CheckedHooks):
         for name in ("last_response_metadata", "_last_response_metadata"):
             try:
                 setattr(self._holder, name, dict(self.recorded))
-            except Exception:  # noqa: BLE001 - a property of theirs; the next may do
+            except Exception:  # noqa: BLE001 - a property of the developer's; try the other name
                 continue
             return
 
 
 def drive(raw: str, hooks: Hooks, rules: Rules, interim: Sequence[Interim] = ()) -> Result:
-    """Takes a raw reply through all stages without anybody holding it."""
+    """Takes a raw reply through all stages without holds."""
     result = Result()
     stages = pipeline(raw, hooks, rules, interim)
     draft = next(stages)
@@ -151,10 +148,10 @@ class Rehook:
         self._failed = {(item["log"], item["reply"]): item["error"] for item in spec.failed}
 
     def logs(self) -> Iterator[dict[str, Any]]:
-        """What each log shows; see `protocol.Kind.REHOOKED`."""
+        """The result for each log; see `protocol.Kind.REHOOKED`."""
         with open(self._spec.cursor, "r+b") as file, mmap.mmap(file.fileno(), 0) as cursor:  # noqa: PTH123
             for index in range(self._spec.first, len(self._spec.logs)):
-                # Where this process stands, for whoever finds it dead or waiting for a hook.
+                # The position of this process, for a client that sees it die or hang in a hook.
                 _CURSOR.pack_into(cursor, 0, index, -1)
                 yield {"log": index, **self._one(index, cursor)}
             _CURSOR.pack_into(cursor, 0, -1, -1)
@@ -162,9 +159,9 @@ class Rehook:
     def _one(self, index: int, cursor: mmap.mmap) -> dict[str, Any]:
         path = Path(self._spec.logs[index])
         try:
-            found = read_replies(path)
+            recorded = read_replies(path)
             wanted = _matching(path, self._spec.only)
-            of_reply = rules_of(found)
+            of_reply = rules_of(recorded)
         except ConvtuiError as error:
             return {"error": str(error)}
         turns: list[list[int]] = []
@@ -172,7 +169,7 @@ class Rehook:
         diverged: set[int] = set()
         counterfactual = seeded = by_hand = 0
         ends: dict[int, list[int | None]] = {}
-        for number, reply in enumerate(found.replies):
+        for number, reply in enumerate(recorded.replies):
             if reply.seeded:
                 seeded += 1
                 continue
@@ -181,14 +178,14 @@ class Rehook:
                 reply,
                 of_reply(reply),
                 self._failed.get((index, number)),
-                reply.interim if found.knows_interim else (),
+                reply.interim if recorded.knows_interim else (),
             )
             after = reply.session in diverged
             shown = wanted is None or (reply.session, reply.turn) in wanted
-            for place, ended in enumerate(end):
+            for side, ended in enumerate(end):
                 if ended:
                     pair = ends.setdefault(reply.session, [None, None])
-                    pair[place] = reply.turn if pair[place] is None else pair[place]
+                    pair[side] = reply.turn if pair[side] is None else pair[side]
             if shown:
                 turns.append([reply.session, reply.turn, reply.attempt])
                 counterfactual += after
@@ -200,17 +197,17 @@ class Rehook:
             if shown:
                 changed.append({**difference, "counterfactual": after})
         return {
-            "id": str(found.header.get("id", "")),
-            "persona": str(found.header.get("persona", "")),
+            "id": str(recorded.header.get("id", "")),
+            "persona": str(recorded.header.get("persona", "")),
             "turns": turns,
             "changed": changed,
             "counterfactual": counterfactual,
             "seeded": seeded,
             "by_hand": by_hand,
-            "damaged": found.damaged,
+            "damaged": recorded.damaged,
             "incomplete": [
                 [reply.session, reply.turn, reply.attempt, reply.incomplete]
-                for reply in found.replies
+                for reply in recorded.replies
                 if reply.incomplete
                 and not reply.seeded
                 and (wanted is None or (reply.session, reply.turn) in wanted)
@@ -229,7 +226,7 @@ class Rehook:
         failed: dict[str, Any] | None,
         interim: Sequence[Interim],
     ) -> tuple[dict[str, Any] | None, tuple[bool, bool]]:
-        """What differs of one reply, or None; and whether the session ended there, then and now."""
+        """What differs in one reply, or None; and whether the session ended there, then and now."""
         if failed is not None:
             after, error = Result(), failed
         else:
@@ -243,7 +240,7 @@ class Rehook:
         if reply.hook_failed:
             before = Result()
         elif reply.matches is None:
-            # The log does not tell what was found, only what became of it.
+            # The log does not have the matches, only the outcome.
             before.matches = after.matches
             before.discard = reply.discard
             before.outcome = "commit"
@@ -257,10 +254,12 @@ class Rehook:
             kinds += _kinds(reply, before, after)
         ends = (before.termination is not None, after.termination is not None)
         if not kinds or (error and reply.hook_failed):
-            # A hook that failed then and fails now has not changed.
+            # A hook that failed then and still fails has not changed.
             return None, ends
-        said = [None if found.discard else found.text for found in (before, after)]
-        diverges = bool({"error", "mended", "discard", "ending"} & set(kinds)) or said[0] != said[1]
+        texts = [None if result.discard else result.text for result in (before, after)]
+        diverges = (
+            bool({"error", "mended", "discard", "ending"} & set(kinds)) or texts[0] != texts[1]
+        )
         return {
             "session": reply.session,
             "turn": reply.turn,
@@ -276,7 +275,7 @@ class Rehook:
 
 
 def _as_recorded(reply: RecordedReply, after: Result) -> bool:
-    """Whether every hook gave what the log says it gave."""
+    """Whether every hook gave its recorded result."""
     return (
         not reply.hook_failed
         and after.text == reply.text
@@ -294,7 +293,7 @@ def _kinds(reply: RecordedReply, before: Result, after: Result) -> list[str]:
         kinds.append("signals")
     if before.discard != after.discard:
         kinds.append("discard")
-    ends = [None if found.termination is None else found.termination.kind for found in
+    ends = [None if result.termination is None else result.termination.kind for result in
             (before, after)]  # fmt: skip
     if ends[0] != ends[1]:
         kinds.append("ending")
@@ -303,13 +302,13 @@ def _kinds(reply: RecordedReply, before: Result, after: Result) -> list[str]:
 
 @lru_cache(maxsize=64)
 def _policy(parts: str) -> Scenario:
-    """What a recorded scenario says of replies: logs of one folder have few of them."""
+    """A recorded scenario's rules for replies. Logs in one folder have few different ones."""
     return Scenario.from_public(json.loads(parts))
 
 
-def rules_of(found: RecordedReplies) -> Callable[[RecordedReply], Rules]:
-    """The rules of a log's scenario, with the counters as they stood when a reply was dropped."""
-    recorded = found.header.get("scenario")
+def rules_of(replies: RecordedReplies) -> Callable[[RecordedReply], Rules]:
+    """The rules of a log's scenario, with the counters as they were when a reply was dropped."""
+    recorded = replies.header.get("scenario")
     parts = {
         key: recorded[key]
         for key in ("on_signal", "on_discard", "interim")

@@ -16,9 +16,9 @@ from convtui.providers.vera import interface
 from convtui.providers.vera.hooks import OURS
 
 SIGNALS: Final = ("custom_termination_signals", "bespoke_termination_signals")
-"""Where a class declares its signals: as VERA-MH calls it now, and as it did before."""
+"""The attributes that declare signals: VERA-MH's current name and the older one."""
 _METADATA: Final = ("response_metadata", "_last_response_metadata", "last_response_metadata")
-"""Where objects keep what they know of their last reply, the least certain first."""
+"""The attributes that hold the metadata of the last reply, the least reliable first."""
 
 
 def base_of(cls: type) -> type | None:
@@ -32,18 +32,18 @@ def base_of(cls: type) -> type | None:
 
 
 class VeraProvider(Provider):
-    """Asks an object with VERA-MH's interface, and calls its hooks where VERA-MH does.
+    """Adapts an object with VERA-MH's interface, and calls its hooks where VERA-MH does.
 
-    A history becomes turn dictionaries, numbered without gaps, or the last message as text, as the
-    signature of `generate_response` has it (`shape`); the first words come from
+    A history becomes turn dictionaries, numbered without gaps, or the last message as text,
+    depending on the signature of `generate_response` (`shape`); the opening comes from
     `start_conversation()`. `finish_and_reset_session` is called before every session, also the
-    first, when the class has no `enter_session`; else it is never called. What the object says of
-    its last reply goes into the usual places of the records.
+    first, if the class has no `enter_session`; otherwise never. The object's metadata of its last
+    reply go into the usual fields of the records.
 
-    An object that is told the last message only has to remember the others: it counts as stateful
+    An object that gets only the last message has to remember the others: it counts as stateful
     unless its class says otherwise.
 
-    `opening_prompt` is what a persona that speaks first was asked with (None: fixed words).
+    `opening_prompt` is the prompt of a persona that speaks first; None if its opening is fixed.
     """
 
     opens_itself = True
@@ -56,18 +56,16 @@ class VeraProvider(Provider):
         self._raws: dict[int, str] = {}
         """Raw replies of the current session by turn number."""
         self._reply_metadata: dict[str, Any] = {}
-        """What came with the last reply itself."""
+        """The metadata returned with the last reply itself."""
         self.shape = _shape_of(client)
         stateful = getattr(type(client), "stateful", None)
         self.stateful = stateful if isinstance(stateful, bool) else self.shape.only_text or None
         if callable(getattr(type(client), "restore", None)):
             self.restore = client.restore
 
-    # --- what it is
-
     @property
     def system_prompt(self) -> str:
-        """The object's own."""
+        """The object's own prompt."""
         return str(self._own("system_prompt") or "")
 
     @system_prompt.setter
@@ -78,16 +76,15 @@ class VeraProvider(Provider):
 
     @property
     def model(self) -> str | None:
-        """The model it names."""
         for name in ("model_name", "model"):
-            found = self._own(name)
-            if isinstance(found, str):
-                return found
+            value = self._own(name)
+            if isinstance(value, str):
+                return value
         return None
 
     @property
     def termination_signals(self) -> list[str]:  # type: ignore[override]
-        """Those it declares. Raises TypeError for what is no list of strings."""
+        """The declared signals. Raises `TypeError` unless they are a list of strings."""
         name = signals_name(type(self.client))
         declared = self._own(name, [])
         if isinstance(declared, str) or not isinstance(declared, Sequence):
@@ -97,20 +94,20 @@ class VeraProvider(Provider):
 
     @property
     def first_speaker(self) -> Any:  # type: ignore[override]
-        """Its `first_speaker`, a role's value."""
-        found = self._own("first_speaker")
-        return getattr(found, "value", found)
+        """The value of the role that its `first_speaker` gives."""
+        speaker = self._own("first_speaker")
+        return getattr(speaker, "value", speaker)
 
     @property
     def last_response_metadata(self) -> dict[str, Any]:
-        """What it says of its last reply as of now, with its conversation id."""
+        """The object's current metadata of its last reply, with its conversation id."""
         metadata: dict[str, Any] = {}
         for name in _METADATA:
             # A getter may copy, which SDK objects may refuse.
             with contextlib.suppress(Exception):
-                found = self._own(name)
-                found = found() if callable(found) else found
-                metadata.update(found if isinstance(found, Mapping) else {})
+                value = self._own(name)
+                value = value() if callable(value) else value
+                metadata.update(value if isinstance(value, Mapping) else {})
         if not metadata:
             with contextlib.suppress(Exception):
                 getter = self._own("get_last_response_metadata")
@@ -122,11 +119,11 @@ class VeraProvider(Provider):
         return metadata
 
     def hook_owner(self, hook: str) -> Literal["yours", "default"]:
-        """Whose a hook is, by its name here or at VERA-MH."""
+        """Whether the class defines a hook, given our name of it or VERA-MH's."""
         return hook_owner(type(self.client), OURS.get(hook, hook))
 
     def _own(self, name: str, default: Any = None) -> Any:
-        """An attribute of the object or its class, but not of a model that it delegates to."""
+        """An attribute of the object or its class, not of a model that it delegates to."""
         if name in getattr(self.client, "__dict__", ()) or hasattr(type(self.client), name):
             return getattr(self.client, name)
         return default
@@ -138,28 +135,26 @@ class VeraProvider(Provider):
     # --- the lifecycle
 
     async def setup(self) -> None:
-        """Its `setup()`."""
         await self._call("setup")
 
     async def cleanup(self) -> None:
-        """Its `cleanup()`."""
         await self._call("cleanup")
 
     def prepare_sessions(self, session_types: list[str]) -> list[str]:
-        """Its `prepare_sessions()`; without a request it gets its own `_session_type`."""
+        """Calls its `prepare_sessions()`, with its own `_session_type` if none was requested."""
         if session_types == ["default"]:
             session_types = [str(self._own("_session_type") or "default")]
         prepare = self._own("prepare_sessions")
         return cast("list[str]", prepare(session_types)) if callable(prepare) else session_types
 
     async def enter_session(self, session_type: str) -> None:
-        """Its `enter_session()`, or what went by another name before."""
+        """Calls its `enter_session()`, or `finish_and_reset_session()`, the older name."""
         self._raws.clear()
         entering = self.hook_owner("enter_session") == "yours"
         await self._call("enter_session" if entering else "finish_and_reset_session", session_type)
 
     async def finish_and_reset_session(self, next_session_type: str) -> None:
-        """Nothing: such classes are told when a session begins."""
+        """Does nothing: such classes are notified when a session begins."""
 
     # --- a reply
 
@@ -179,7 +174,7 @@ class VeraProvider(Provider):
             if theirs or not self.shape.takes_text:
                 return await call(start)
         if not request.history and self.shape.takes_text:
-            # VERA-MH 1.0 has no `start_conversation`: whoever begins answers to the start prompt.
+            # VERA-MH 1.0 has no `start_conversation`: the opening answers the start prompt.
             fixed = self._own("first_message")
             if isinstance(fixed, str):
                 return fixed, {"static_first_message": True}
@@ -189,14 +184,14 @@ class VeraProvider(Provider):
         return await call(self._own("generate_response"), *positional, **named)
 
     def _start_prompt(self) -> str:
-        found = self._own("start_prompt")
-        return found if isinstance(found, str) and found else interface.DEFAULT_START_PROMPT
+        prompt = self._own("start_prompt")
+        return prompt if isinstance(prompt, str) and prompt else interface.DEFAULT_START_PROMPT
 
     def _take_conversation_id(self) -> None:
-        found = self.last_response_metadata.get("conversation_id")
-        if found and found != self._own("conversation_id"):
+        identity = self.last_response_metadata.get("conversation_id")
+        if identity and identity != self._own("conversation_id"):
             with contextlib.suppress(AttributeError):
-                self.client.conversation_id = found
+                self.client.conversation_id = identity
 
     def _turns(self, request: Request) -> list[dict[str, Any]]:
         turns: list[dict[str, Any]] = []
@@ -219,22 +214,22 @@ class VeraProvider(Provider):
     def _first_input(self, speaker: str) -> str | None:
         if speaker == "persona":
             return self._opening_prompt
-        asked = self._own("get_first_turn_input_message")
-        return _text(asked()) if callable(asked) else None
+        getter = self._own("get_first_turn_input_message")
+        return _text(getter()) if callable(getter) else None
 
     # --- hooks
 
     def extract_signals(self, raw: str) -> list[SignalMatch]:
-        """What its `_extract_signals()` names, with every place where that stands."""
+        """The signals that its `_extract_signals()` names, with every match of each."""
         extract = self._own("_extract_signals")
         declared = self.termination_signals
         if not callable(extract):
             return match_signals(raw, declared)
-        found = extract(raw)
-        if not isinstance(found, (list, tuple)):
-            return cast("list[SignalMatch]", found)  # the caller says what is wrong with it
+        extracted = extract(raw)
+        if not isinstance(extracted, (list, tuple)):
+            return cast("list[SignalMatch]", extracted)  # the caller reports the wrong type
         matches: list[Any] = []
-        for item in dict.fromkeys(found):
+        for item in dict.fromkeys(extracted):
             if not isinstance(item, str):
                 matches.append(item)
                 continue
@@ -243,22 +238,21 @@ class VeraProvider(Provider):
         return sorted(matches, key=lambda m: m.start if isinstance(m, SignalMatch) else 0)
 
     def post_process_response(self, text: str) -> str:
-        """Its `_post_process_response()`."""
         process = self._own("_post_process_response")
         return cast(str, process(text)) if callable(process) else text
 
     def should_discard_response(self, signals: list[SignalMatch]) -> bool:
-        """Its `_should_discard_response()`, given each signal once, as declared."""
+        """Calls its `_should_discard_response()` with each signal once, as declared."""
         judge = self._own("_should_discard_response")
         if not callable(judge):
             return False
         names = dict.fromkeys(match.signal for match in signals)
-        order = {signal: place for place, signal in enumerate(self.termination_signals)}
+        order = {signal: index for index, signal in enumerate(self.termination_signals)}
         return cast(bool, judge(sorted(names, key=lambda name: order.get(name, len(order)))))
 
 
 def _shape_of(client: Any) -> CallShape:
-    """How an object's `generate_response` is called, if need be by the definitions it overrides."""
+    """How an object's `generate_response` is called; may follow the definitions it overrides."""
     cls, base = type(client), base_of(type(client))
     answer = getattr(client, "generate_response", None)
     inherited = base is not None and getattr(cls, "generate_response", 0) is getattr(

@@ -1,4 +1,4 @@
-"""The hooks of a class that was written for VERA-MH, in VERA-MH's spelling: one row for each."""
+"""The hooks of classes written for VERA-MH, one row each, by their names there."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from convtui.providers.signatures import check_call, refuse
 
 @dataclass(frozen=True, slots=True)
 class VeraHook:
-    """A name that such a class may define."""
+    """A hook that such a class may define."""
 
     name: str
     arguments: tuple[str, ...] | None = None
-    """What it is called with; None for a value, and for a method that may be called in two ways."""
+    """Its arguments; None for a value, and for a method that may be called in two ways."""
     ours: str = ""
-    """The hook of `convtui.Provider` that it stands for, where that has another name."""
+    """The corresponding hook of `convtui.Provider`, if that has another name."""
     plain: bool = False
     """Whether VERA-MH calls it without awaiting."""
 
@@ -37,16 +37,16 @@ HOOKS: Final = (
     VeraHook("_should_discard_response", ("signals",), ours="should_discard_response", plain=True),
 )
 RESTORE: Final = VeraHook("restore", ("state",))
-"""VERA-MH has none; it is called where a class has it all the same."""
+"""Not part of VERA-MH, but called if a class has it."""
 NAMES: Final = tuple(hook.name for hook in HOOKS)
 OURS: Final = {hook.ours: hook.name for hook in HOOKS if hook.ours}
-"""VERA-MH's name of a hook by ours, where they differ."""
+"""Our names of hooks to VERA-MH's, where they differ."""
 
 
 def check_vera_signatures(client: object, base: type | None, where: str) -> None:
-    """Refuses an object with a method that cannot take what it is called with.
+    """Raises `ProviderLoadError` if a method cannot take the arguments that it is called with.
 
-    `base` is the interface that its class is derived from. Raises `ProviderLoadError`.
+    `base` is the interface that the object's class is derived from.
     """
     for hook in (*HOOKS, RESTORE):
         defined = getattr(type(client), hook.name, None)

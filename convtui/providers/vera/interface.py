@@ -1,8 +1,8 @@
-"""The interface that classes written for VERA-MH are derived from, for when VERA-MH is not there.
+"""VERA-MH's base class for providers, for when VERA-MH is not installed.
 
-A class that says `from llm_clients.llm_interface import LLMInterface, Role` loads unchanged: where
-nothing called `llm_clients` can be imported, `offer()` has the names come from here. An installed
-VERA-MH always wins. The interface is that of its later versions, which those of 1.0 fit into.
+A class that uses `from llm_clients.llm_interface import LLMInterface, Role` loads unchanged: if
+no `llm_clients` can be imported, `offer()` supplies the names from here. An installed VERA-MH
+always wins. The interface is that of its later versions, with which classes of 1.0 also work.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from convtui.text.causes import text_of
 
 Turn = dict[str, Any]
 """`{turn, speaker, input, response, early_termination, logging}`; `turn` counts from 1. The turn
-that only asks for first words is `{turn: 0, response}`."""
+that only prompts for the opening is `{turn: 0, response}`."""
 T = TypeVar("T")
 OnError = Callable[[BaseException, int, int, bool, bool], dict[str, Any] | None]
-"""Gets the error, the attempt, the number of attempts, whether the error is worth another and
-whether there will be one; what it returns is laid over the metadata."""
+"""Gets the error, the attempt, the number of attempts, whether the error is retryable and whether
+there will be a retry; its result is merged into the metadata."""
 
 DEFAULT_START_PROMPT: Final = "Start the conversation based on the system prompt"
 MAX_LLM_RETRIES: Final = 3
 
 
 class Role(Enum):
-    """What an `LLMInterface` is in a conversation."""
+    """The role of an `LLMInterface` in a conversation."""
 
     PERSONA = "persona"
     PROVIDER = "provider"
@@ -45,19 +45,18 @@ class Role(Enum):
 
 
 class LLMGenerationFailed(Exception):  # noqa: N818 - the name that such classes import
-    """No reply could be had, after all attempts or because another cannot help."""
+    """There was no reply, after all attempts or because a retry cannot help."""
 
 
 class LLMInterface(ABC):
-    """What VERA-MH offers to the classes of its users, with the defaults it has.
+    """VERA-MH's base class, with its defaults.
 
-    A subclass has to define `generate_response`. Keyword arguments that nobody knows are tolerated
-    by the constructor, and so is the constructor of VERA-MH 1.0, `(name, system_prompt)`, which has
-    no roles.
+    A subclass has to define `generate_response`. The constructor ignores unknown keyword arguments
+    and also accepts the arguments of VERA-MH 1.0, `(name, system_prompt)`, which has no roles.
     """
 
     _session_type = "default"
-    """The session to hold where nobody asked for sessions."""
+    """The session to hold if none is requested."""
 
     def __init__(
         self,
@@ -82,7 +81,7 @@ class LLMInterface(ABC):
         self._last_response_metadata: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
-        # Only asked for what is nowhere else; `vars` because `self.llm` would come here again.
+        # Called only for missing attributes; `vars` because `self.llm` would recurse.
         inner = vars(self).get("llm")
         if inner is not None and hasattr(inner, name):
             return getattr(inner, name)
@@ -90,10 +89,10 @@ class LLMInterface(ABC):
             raise AttributeError(f"{name} uses an attribute that is not there")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    # --- what it says
+    # --- replies
 
     async def start_conversation(self) -> str:
-        """The first words: `first_message` as it is, else a reply to the start prompt."""
+        """The opening: `first_message` as it is, else a reply to the start prompt."""
         if self.first_message is not None:
             self._set_response_metadata("static", static_first_message=True)
             return self.first_message
@@ -104,26 +103,24 @@ class LLMInterface(ABC):
         """The reply to all turns so far."""
 
     def get_initial_prompt_turns(self) -> list[Turn]:
-        """The history that asks for first words."""
+        """The history that prompts for the opening."""
         return [{"turn": 0, "response": self.start_prompt}]
 
     def get_first_turn_input_message(self) -> str | None:
-        """What the first words answer; None when they were fixed beforehand."""
+        """The prompt that the opening answers; None if the opening is fixed."""
         return None if self.first_message is not None else self.start_prompt
 
     def set_system_prompt(self, system_prompt: str) -> None:
-        """Sets the system prompt."""
         self.system_prompt = system_prompt
 
     def get_name(self) -> str:
-        """The name it was given."""
         return self.name
 
     # --- metadata
 
     @property
     def last_response_metadata(self) -> dict[str, Any]:
-        """What is known of the last reply: a deep copy. None sets it to nothing."""
+        """The metadata of the last reply, as a deep copy. Setting None clears them."""
         return {key: _copied(value) for key, value in self._last_response_metadata.items()}
 
     @last_response_metadata.setter
@@ -135,12 +132,12 @@ class LLMInterface(ABC):
         return str(uuid.uuid4())
 
     def _update_conversation_id_from_metadata(self) -> None:
-        found = self._last_response_metadata.get("conversation_id")
-        if found and found != self.conversation_id:
-            self.conversation_id = found
+        identity = self._last_response_metadata.get("conversation_id")
+        if identity and identity != self.conversation_id:
+            self.conversation_id = identity
 
     def _set_response_metadata(self, provider: str, **more: Any) -> None:
-        """Replaces the metadata by the usual fields and `more`."""
+        """Replaces the metadata with the usual fields and `more`."""
         fields: dict[str, Any] = {
             "response_id": None,
             "model": getattr(self, "model_name", None),
@@ -151,7 +148,7 @@ class LLMInterface(ABC):
         }
         self.last_response_metadata = {**fields, **more}
 
-    # --- hooks; signals are those that this object declares for what it says itself
+    # --- hooks; signals are those that this object declares for its own replies
 
     @property
     def bespoke_termination_signals(self) -> list[str]:
@@ -166,11 +163,11 @@ class LLMInterface(ABC):
     def _extract_signals(self, raw_response: str) -> list[str]:
         """The declared signals in a raw reply, as declared and in that order."""
         declared = list(self.custom_termination_signals)
-        found = {match.signal for match in match_signals(raw_response, declared)}
-        return [signal for signal in declared if signal in found]
+        matched = {match.signal for match in match_signals(raw_response, declared)}
+        return [signal for signal in declared if signal in matched]
 
     def _post_process_response(self, response: str) -> str:
-        """What is said of a raw reply."""
+        """The text to commit, given the raw reply."""
         return response
 
     def _should_discard_response(self, signals: list[str]) -> bool:
@@ -179,7 +176,7 @@ class LLMInterface(ABC):
 
     @property
     def first_speaker(self) -> Any:
-        """Who opens the session that was just entered: a `Role`, or None for the default."""
+        """The first speaker of the session just entered: a `Role`, or None for the default."""
         return None
 
     def prepare_sessions(self, session_types: list[str]) -> list[str]:
@@ -198,10 +195,10 @@ class LLMInterface(ABC):
     async def cleanup(self) -> None:  # noqa: B027
         """Called once, at the end."""
 
-    # --- trying again
+    # --- retries
 
     def _no_retry_substrings(self) -> Sequence[str]:
-        """Texts in errors that another attempt cannot help against, such as a used-up quota."""
+        """Texts of errors that a retry cannot fix, such as an exhausted quota."""
         return ()
 
     async def _run_with_retry(
@@ -212,9 +209,9 @@ class LLMInterface(ABC):
         no_retry_substrings: Sequence[str] = (),
         on_error: OnError | None = None,
     ) -> T:
-        """What `get_coro()` gives, tried again by the rules of the conversation.
+        """The result of `get_coro()`, retried by the rules of the conversation.
 
-        Every attempt begins with empty metadata and leaves a record when it fails. Raises
+        Every attempt begins with empty metadata and is recorded if it fails. Raises
         `LLMGenerationFailed`.
         """
         hopeless = (*self._no_retry_substrings(), *no_retry_substrings)
@@ -232,7 +229,7 @@ class JudgeLLM(LLMInterface):
     """An `LLMInterface` that can also judge; as a provider that makes no difference."""
 
     async def generate_structured_response(self, message: str | None, response_model: Any) -> Any:
-        """Judges use it; nobody judges here."""
+        """For judges only. Raises `NotImplementedError`."""
         raise NotImplementedError("structured replies are for judges")
 
 
@@ -245,8 +242,8 @@ async def run_with_retry(
     on_error: OnError | None,
     failure: type[Exception],
 ) -> T:
-    """The one loop that tries again for such a class; raises `failure` when it gives up."""
-    desk = current_retry.get() or RetryContext(
+    """The retry loop of such classes. Raises `failure` when it gives up."""
+    context = current_retry.get() or RetryContext(
         MAX_LLM_RETRIES + 1, lambda n, error: full_jitter(n), lambda n, delay, error: None
     )
     number = 0
@@ -258,27 +255,29 @@ async def run_with_retry(
         except failure as error:
             if not client.last_response_metadata:
                 client._set_response_metadata(
-                    provider, **_attempt(error, number, desk.attempts, False, False)
+                    provider, **_attempt(error, number, context.attempts, False, False)
                 )
             raise
         except Exception as error:
-            said = text_of(error)
-            retryable = not any(text in said for text in hopeless)
-            too_long = desk.too_long(error) if retryable else ""
-            again = retryable and number < desk.attempts and not too_long
+            message = text_of(error)
+            retryable = not any(text in message for text in hopeless)
+            too_long = context.too_long(error) if retryable else ""
+            again = retryable and number < context.attempts and not too_long
             client._set_response_metadata(
-                provider, **_attempt(error, number, desk.attempts, retryable, again)
+                provider, **_attempt(error, number, context.attempts, retryable, again)
             )
-            more = on_error(error, number, desk.attempts, retryable, again) if on_error else None
+            more = on_error(error, number, context.attempts, retryable, again) if on_error else None
             client._last_response_metadata.update(more or {})
             if not retryable:
-                raise failure(f"LLM error (non-retryable): {said}") from error
+                raise failure(f"LLM error (non-retryable): {message}") from error
             if not again:
                 also = f"; {too_long}" if too_long else ""
-                raise failure(f"LLM call failed after {number} attempts: {said}{also}") from error
-            delay = desk.delay(number, error)
+                raise failure(
+                    f"LLM call failed after {number} attempts: {message}{also}"
+                ) from error
+            delay = context.delay(number, error)
             client._last_response_metadata["retry_delay_seconds"] = round(delay, 3)
-            desk.failed(number, delay, error)
+            context.failed(number, delay, error)
         await asyncio.sleep(delay)
 
 
@@ -305,14 +304,14 @@ PACKAGE: Final = "llm_clients"
 _NAMES: Final = {
     PACKAGE: (Role, LLMInterface),
     f"{PACKAGE}.llm_interface": (Role, LLMInterface, JudgeLLM, LLMGenerationFailed),
-    # Before there was a package.
+    # Its location before there was a package.
     "llm_interface": (LLMInterface,),
 }
 _OFFERED_BY: Final = "convtui:vera"
 
 
 class _Offer(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Gives `llm_clients` and its `llm_interface` where no other finder has them."""
+    """Supplies `llm_clients` and its `llm_interface` if no other finder has them."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -326,7 +325,6 @@ class _Offer(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return spec
 
     def exec_module(self, module: ModuleType) -> None:
-        """Puts the names in."""
         module.__doc__ = "Offered by convtui: VERA-MH is not installed."
         for thing in _NAMES[module.__name__]:
             setattr(module, thing.__name__, thing)
@@ -337,9 +335,9 @@ class _Offer(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def offer() -> None:
-    """Has `llm_clients` found here when nothing else has it. For the engine's process only.
+    """Supplies `llm_clients` if it is not installed. For the engine's process only.
 
-    The finder is the last one asked, so a VERA-MH that can be imported is always preferred.
+    The finder comes last, so a VERA-MH that can be imported is always preferred.
     """
     if not any(isinstance(finder, _Offer) for finder in sys.meta_path):
         sys.meta_path.append(_Offer())

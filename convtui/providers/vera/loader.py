@@ -1,4 +1,4 @@
-"""Makes providers of classes written for VERA-MH: tells them apart, constructs, checks names."""
+"""Makes providers of classes written for VERA-MH: recognises, constructs and checks them."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 _TELLTALE: Final = (*SIGNALS, "_extract_signals", "start_conversation")
 _ANSWER: Final = "generate_response"
 _SYSTEM_PROMPT: Final = "You are a helpful AI assistant."
-"""What VERA-MH gives to a provider without a prompt of its own."""
+"""VERA-MH's default for a provider without a prompt of its own."""
 
 
 def is_vera(cls: type) -> bool:
-    """Whether a class was written for VERA-MH: by its base, or by what only such a class has."""
+    """Whether a class was written for VERA-MH: by its base, or by members that only such have."""
     if issubclass(cls, Provider):
         return False
     if base_of(cls) is not None or any(hasattr(cls, name) for name in _TELLTALE):
@@ -40,29 +40,29 @@ def is_vera(cls: type) -> bool:
 
 
 def _takes_text(cls: type) -> bool:
-    """Whether it is called with one message, as in VERA-MH 1.0."""
+    """Whether `generate_response` takes one message, as in VERA-MH 1.0."""
     answer = inspect.getattr_static(cls, _ANSWER, None)
     method = MethodType(answer, cls) if inspect.isfunction(answer) else getattr(cls, _ANSWER, None)
     return callable(method) and read_call_shape(method).takes_text
 
 
 def near_names(cls: type) -> list[tuple[str, str]]:
-    """Names of a class that are nearly a hook's: `(theirs, hook)`. Nobody would call them."""
+    """Names of a class that are almost a hook's, and never called: `(theirs, hook)`."""
     base = base_of(cls) or interface.LLMInterface
     plain = {hook.strip("_"): hook for hook in NAMES}
-    found: list[tuple[str, str]] = []
+    near: list[tuple[str, str]] = []
     for name in dir(cls):
         known = name in (*NAMES, *SIGNALS, RESTORE.name) or hasattr(base, name)
         if known or name.startswith("__"):
             continue
         close = difflib.get_close_matches(name.strip("_"), plain, n=1, cutoff=0.86)
         if close:
-            found.append((name, plain[close[0]]))
-    return found
+            near.append((name, plain[close[0]]))
+    return near
 
 
 def _share_retries(client: Any) -> None:
-    """An installed VERA-MH has a retry loop of its own: ours, which leaves records, replaces it."""
+    """Replaces the retry loop of an installed VERA-MH with ours, which records attempts."""
     base = base_of(type(client))
     if base is None or base is interface.LLMInterface:
         return
@@ -97,13 +97,13 @@ def _share_retries(client: Any) -> None:
 def adapt(
     thing: Any, settings: ProviderSettings, where: str
 ) -> tuple[VeraProvider, Construction | None]:
-    """A provider from such a class or a ready instance of one, and what the class was given.
+    """A provider from such a class or an instance of one, with the construction of the class.
 
-    The constructor gets what VERA-MH gives it (`name`, `role`, `system_prompt`) and the scenario's
-    `first_message`, `start_prompt` and `model` (as `model_name`, too) as far as it names them;
-    `params` and `options` also where it takes any keyword: the scenario asks for them. What it has
-    no parameter for is set on the instance afterwards where that can be. Raises
-    `ProviderLoadError`.
+    The constructor gets what VERA-MH passes (`name`, `role`, `system_prompt`) and the scenario's
+    `first_message`, `start_prompt` and `model` (also as `model_name`) if it names them. `params`
+    and `options` are passed to `**kwargs` as well, because the scenario sets them explicitly.
+    Prompts and messages without a parameter are set on the instance afterwards, if possible.
+    Raises `ProviderLoadError`.
     """
     made: Construction | None = None
     client = thing
@@ -127,7 +127,7 @@ def adapt(
 def refuse_unusable(
     shape: CallShape, client: Any, where: str, near: Sequence[tuple[str, str]]
 ) -> None:
-    """Raises `ProviderLoadError` for an object whose `generate_response` cannot be called."""
+    """Raises `ProviderLoadError` if the object's `generate_response` cannot be called."""
     answer = getattr(client, "generate_response", None)
     unusable = shape.unusable
     function = inspect.unwrap(answer) if callable(answer) else answer
@@ -136,19 +136,19 @@ def refuse_unusable(
     if not unusable:
         return
     close = [f"{theirs} (did you mean {hook}?)" for theirs, hook in near if hook == _ANSWER]
-    place = definition(answer) if callable(answer) else None
+    defined = definition(answer) if callable(answer) else None
     raise ProviderLoadError(
         f"{where}: generate_response() {unusable}; write"
         " `async def generate_response(self, conversation_history)`, or `(self, message)` as in"
         f" VERA-MH 1.0{'; there is ' + ', '.join(close) if close else ''}",
-        frames=() if place is None else (place.frame(_ANSWER),),
-        location=None if place is None else (place.file, place.line),
+        frames=() if defined is None else (defined.frame(_ANSWER),),
+        location=None if defined is None else (defined.file, defined.line),
     )
 
 
 def _construct(cls: type, settings: ProviderSettings, where: str) -> tuple[Any, Construction]:
     accepted = Accepted(cls)
-    asked = {**settings.params, **settings.options}
+    requested = {**settings.params, **settings.options}
     accepted.refuse_unknown(settings.params, where, "parameter")
     accepted.refuse_unknown(settings.options, where, "option")
     system_prompt = settings.system_prompt or _SYSTEM_PROMPT
@@ -165,13 +165,13 @@ def _construct(cls: type, settings: ProviderSettings, where: str) -> tuple[Any, 
     }
     offered = {name: value for name, value in offered.items() if value is not None}
     keywords = {name: value for name, value in offered.items() if accepted.takes(name)}
-    keywords.update(asked)
+    keywords.update(requested)
     client = accepted.construct(keywords, where)
-    # A constructor that does not take them must not make them silently void.
+    # A constructor that does not take them must not make them silently ineffective.
     if "system_prompt" not in keywords and not getattr(client, "system_prompt", None):
         _set_system_prompt(client, system_prompt)
     for name, value in spoken.items():
-        if value is not None and name not in asked and getattr(client, name, None) != value:
+        if value is not None and name not in requested and getattr(client, name, None) != value:
             with contextlib.suppress(AttributeError):
                 setattr(client, name, value)
     left_out = [name for name in offered if name not in keywords]
@@ -190,10 +190,10 @@ def _set_system_prompt(client: Any, text: str) -> None:
 
 
 def _provider_role(cls: type, parameter: inspect.Parameter | None) -> Any:
-    """`Role.PROVIDER`, of the enumeration that the class itself knows.
+    """`Role.PROVIDER` of the enumeration that the class itself uses.
 
-    Where the parameter is text it is another thing, such as a role in chat messages: None then if
-    it has a default, else the role's value.
+    A text parameter means something else, such as a role in chat messages: then None if it has a
+    default, else the role's value.
     """
     base = base_of(cls)
     home = sys.modules.get(base.__module__) if base is not None else None
