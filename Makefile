@@ -16,8 +16,9 @@ $(STAMP): requirements-dev.lock pyproject.toml
 demo: $(STAMP)  ## a live conversation: no key, no network
 	@$(BIN)/convtui demo
 
+# Three workers keep two cores busy: some tests wait for processes and timeouts.
 test: $(STAMP)  ## the whole suite
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 
 check: $(STAMP)  ## format, lint, spelling, types, imports, dependencies
 	$(BIN)/ruff format --check .
