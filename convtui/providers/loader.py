@@ -10,7 +10,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +23,7 @@ from convtui.providers.call_shape import CallShape, read_call_shape
 from convtui.providers.construct import Accepted, Construction
 from convtui.providers.function import FunctionProvider
 from convtui.providers.own_modules import OwnModules
+from convtui.providers.settings import ProviderSettings
 from convtui.providers.signatures import check_signatures
 from convtui.providers.vera import adapter, interface
 from convtui.providers.vera import hooks as vera_hooks
@@ -109,21 +110,6 @@ class Loaded:
         if isinstance(model, str):
             data["model"] = model
         return data
-
-
-@dataclass(slots=True, frozen=True)
-class ProviderSettings:
-    """A scenario's settings for its provider."""
-
-    system_prompt: str | None = None
-    model: str | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
-    speed: float = 1.0
-    first_message: str | None = None
-    start_prompt: str | None = None
-    opening_prompt: str | None = None
-    """The prompt for a persona that speaks first; None if its opening is fixed."""
 
 
 def load_provider(

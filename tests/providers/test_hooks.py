@@ -12,7 +12,8 @@ from convtui.analysis.probe.report import PROBES
 from convtui.errors import HookError, ProviderLoadError
 from convtui.manual.pages import page_file
 from convtui.providers.base import Provider
-from convtui.providers.loader import ProviderSettings, load_provider
+from convtui.providers.loader import load_provider
+from convtui.providers.settings import ProviderSettings
 from convtui.providers.signatures import check_signatures
 from convtui.records.models import STAGES
 from convtui.scenario.provider_hooks import HOOKS, METHODS, REPLY_HOOKS, Hook

@@ -13,7 +13,8 @@ import pytest
 from convtui.errors import ProviderLoadError
 from convtui.models.base import ReplyFold
 from convtui.providers.base import Provider, Request
-from convtui.providers.loader import Loaded, ProviderSettings, load_provider
+from convtui.providers.loader import Loaded, load_provider
+from convtui.providers.settings import ProviderSettings
 from convtui.scenario.provider_spec import ProviderSpec
 
 

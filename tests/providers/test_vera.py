@@ -16,7 +16,8 @@ from convtui.engine.conversation.runner import Conversation
 from convtui.errors import ProviderLoadError
 from convtui.models.retry import full_jitter
 from convtui.providers.base import match_signals
-from convtui.providers.loader import Loaded, ProviderSettings, load_provider
+from convtui.providers.loader import Loaded, load_provider
+from convtui.providers.settings import ProviderSettings
 from convtui.providers.vera import interface, loader
 from convtui.providers.vera.adapter import VeraProvider
 from convtui.scenario.provider_spec import parse_provider_spec

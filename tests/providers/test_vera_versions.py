@@ -9,7 +9,8 @@ import pytest
 
 from convtui.errors import ProviderLoadError
 from convtui.providers.base import HistoryTurn, Request
-from convtui.providers.loader import Loaded, ProviderSettings, load_provider
+from convtui.providers.loader import Loaded, load_provider
+from convtui.providers.settings import ProviderSettings
 from convtui.providers.vera import interface
 from convtui.providers.vera.adapter import VeraProvider
 from convtui.scenario.provider_spec import parse_provider_spec

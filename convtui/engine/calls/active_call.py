@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from convtui.engine.calls.guarded import guarded
 from convtui.engine.calls.inject import Injector, injected
+from convtui.engine.calls.request import CallRequest, DeltaSink
 from convtui.engine.core.journal import Journal, jsonable
 from convtui.errors import ConversationError, ProviderError
 from convtui.models.base import Delta, Reply, ReplyFold
@@ -17,9 +18,6 @@ from convtui.models.retry import RetryContext, current_retry
 from convtui.records.models import DebugInjected, LlmPartial, Warned
 from convtui.secrets.redactor import Redactor, moved
 from convtui.secrets.stream import StreamRedactor
-
-if TYPE_CHECKING:
-    from convtui.engine.calls.calls import CallRequest, DeltaSink
 
 _PARTIAL_EVERY = 1.0
 _DELTA_EVERY = 0.05

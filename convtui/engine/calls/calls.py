@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from convtui.engine.calls.active_call import ActiveCall
 from convtui.engine.calls.finish import FinishJudge
 from convtui.engine.calls.inject import Injector
 from convtui.engine.calls.objections import with_turn
+from convtui.engine.calls.request import CallRequest, CallResult, DeltaSink
 from convtui.engine.calls.retrying import RetryRules, Wait
 from convtui.engine.core.journal import Journal, jsonable
 from convtui.errors import (
@@ -26,48 +26,16 @@ from convtui.errors import (
     ProviderError,
 )
 from convtui.log.requests import RequestChain
-from convtui.models.base import Delta, Message, Reply
+from convtui.models.base import Reply
 from convtui.models.retry import RetryContext
 from convtui.protocol import describe_error
-from convtui.records.models import LlmFailed, LlmRequest, LlmResponse, LlmRetry, Side, TurnCancelled
+from convtui.records.models import LlmFailed, LlmRequest, LlmResponse, LlmRetry, TurnCancelled
 from convtui.secrets.masking import public_params
 from convtui.secrets.redactor import Redactor
 from convtui.text.causes import text_of
 
 _CANCEL_WITHIN = 0.15
 """Seconds that cancelled code gets to react; after that it is abandoned."""
-
-
-@dataclass(slots=True)
-class CallRequest:
-    """A call to be made: what is sent, and how to open the stream of the reply."""
-
-    side: Side
-    open: Callable[[], AsyncIterator[Delta]]
-    messages: Sequence[Message]
-    params: Mapping[str, Any] = field(default_factory=dict)
-    model: str | None = None
-    round: int = 1
-    own_code: bool = False
-    """Whether the developer's own code answers: nothing but `TransientProviderError` is transient
-    then, a timeout is not."""
-    tools: list[str] | None = None
-    """The names of the offered tools."""
-    estimate: dict[str, Any] | None = None
-    """The expected usage of the call."""
-    stands: Callable[[Reply], bool] | None = None
-    """Whether a partial reply is enough when an attempt fails; it becomes the reply then."""
-
-
-@dataclass(slots=True)
-class CallResult:
-    """A complete reply and the `seq` of its request."""
-
-    reply: Reply
-    call: int
-
-
-DeltaSink = Callable[[dict[str, Any]], None]
 
 
 class Caller:

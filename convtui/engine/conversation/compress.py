@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from convtui.engine.calls.calls import Caller, CallRequest
+from convtui.engine.calls.calls import Caller
+from convtui.engine.calls.request import CallRequest
 from convtui.engine.core.gate import CONTINUE, FAIL, RETRY, Gate, Point
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.sides import CheckedHooks

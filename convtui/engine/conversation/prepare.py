@@ -14,7 +14,8 @@ from convtui.errors import ConversationError, ToolError, UsageError
 from convtui.models.base import ModelClients
 from convtui.protocol import ContinueFrom, StartSpec
 from convtui.providers.base import Provider
-from convtui.providers.loader import Loaded, ProviderSettings, load_function, load_provider
+from convtui.providers.loader import Loaded, load_function, load_provider
+from convtui.providers.settings import ProviderSettings
 from convtui.scenario.provider_spec import parse_provider_spec
 from convtui.scenario.scenario import Scenario, WarmConfig
 from convtui.secrets.redactor import Redactor

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from convtui.engine.calls.calls import Caller, CallRequest
+from convtui.engine.calls.calls import Caller
+from convtui.engine.calls.request import CallRequest
 from convtui.engine.core.gate import CONTINUE, FAIL, RETRY, Gate, Point
 from convtui.engine.core.journal import Journal
 from convtui.engine.core.pending import Pending

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import Any, Literal
 
-from convtui.engine.calls.calls import CallRequest, CallResult
+from convtui.engine.calls.request import CallRequest, CallResult
 from convtui.engine.core.gate import ABSTAIN, AGAIN, FAIL, GO, REPLY, SKIP, STOP, Release
 from convtui.engine.core.state import ConversationState, SessionState
 from convtui.engine.turn.budget import BudgetGuard

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from convtui.engine.calls.calls import CallRequest
+from convtui.engine.calls.request import CallRequest
 from convtui.engine.core.edits import Edits
 from convtui.engine.core.gate import EDIT, GO, REDO, UNDO
 from convtui.engine.core.pending import Pending

@@ -9,20 +9,18 @@ import sys
 from collections.abc import Callable, Sequence
 from enum import Enum
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from convtui.errors import ProviderLoadError
 from convtui.providers.base import Provider
 from convtui.providers.call_shape import CallShape, read_call_shape
 from convtui.providers.construct import Accepted, Construction
 from convtui.providers.frames import definition
+from convtui.providers.settings import ProviderSettings
 from convtui.providers.vera import interface
 from convtui.providers.vera.adapter import SIGNALS, VeraProvider, base_of, signals_name
 from convtui.providers.vera.hooks import NAMES, RESTORE, check_vera_signatures
 from convtui.text.tracebacks import location, own_frames
-
-if TYPE_CHECKING:
-    from convtui.providers.loader import ProviderSettings
 
 _TELLTALE: Final = (*SIGNALS, "_extract_signals", "start_conversation")
 _ANSWER: Final = "generate_response"

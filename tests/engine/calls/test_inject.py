@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from convtui.engine.calls.calls import Caller, CallRequest
+from convtui.engine.calls.calls import Caller
 from convtui.engine.calls.inject import ERROR_TEXT, Injector
+from convtui.engine.calls.request import CallRequest
 from convtui.engine.calls.retrying import RetryRules
 from convtui.engine.conversation.commands import CommandHandler
 from convtui.engine.core.journal import Journal
