@@ -83,7 +83,7 @@ def command(
         subject,
         wanted=wanted,
         progress=_quiet if as_json else bar.step,
-        found=_quiet if as_json else show,
+        on_finding=_quiet if as_json else show,
     )
     kept = out is not None
     try:

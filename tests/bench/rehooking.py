@@ -73,8 +73,8 @@ def rows(home: Path, times: int, logs: int = 1000, replies: int = 20) -> list[Ro
         began = time.perf_counter()
         result = asyncio.run(rehook_logs(start, paths))
         whole.append(logs * replies / (time.perf_counter() - began))
-        assert sum(len(found["turns"]) for found in result.found) == logs * replies
-        assert not any(found["changed"] for found in result.found)
+        assert sum(len(outcome["turns"]) for outcome in result.outcomes) == logs * replies
+        assert not any(outcome["changed"] for outcome in result.outcomes)
         cursor = home / f"cursor{number}"
         cursor.write_bytes(bytes(struct.calcsize(REHOOK_CURSOR)))
         spec = RehookSpec([str(path) for path in paths], str(cursor))

@@ -1,11 +1,10 @@
-"""Two arms of runs against each other: warm (A) against cold (B).
+"""Compares two arms of runs: warm (A) against cold (B).
 
-What is compared is the share of tool calls that failed. Calls of one run are alike, so many calls
-in few runs say less than they seem to: the interval of the difference counts them as that many
-independent calls as their variation between runs allows (`intervals.design_effect`), and takes
-Student's t over the runs; intervals for independent calls promise 95 % and hold far less where
-runs differ. With a single run in an arm nothing tells what the arm does from what
-that run happened to do: there is no verdict.
+The figure compared is the error rate of tool calls. Calls of one run are correlated, so the
+interval of the difference divides their number by a design effect (`intervals.design_effect`) and
+uses Student's t over the runs; intervals for independent calls would have far less than their
+nominal 95 % coverage where runs differ. With a single run in an arm, the effect of the arm cannot
+be separated from that of the run: there is no verdict.
 """
 
 from __future__ import annotations
@@ -28,46 +27,51 @@ Verdict = Literal["warm", "cold", "tie", "none"]
 
 @dataclass(slots=True)
 class Arm:
-    """One arm: its runs together."""
+    """The runs of one arm together."""
 
     name: str
     """`warm` or `cold`."""
     profile: Profile
     effect: float
-    """Its design effect: how many of its calls say as much as one independent call."""
+    """The design effect: how many of its calls carry as much information as an independent one."""
 
     @property
     def runs_with_calls(self) -> int:
-        """Runs in which the outcome of a tool call is known."""
+        """The number of runs in which the outcome of at least one tool call is known."""
         return sum(run.tally.known > 0 for run in self.profile.runs)
 
 
 @dataclass(slots=True)
 class AbComparison:
-    """Warm against cold."""
+    """The comparison of the warm arm with the cold one."""
 
     test_name: str
     warm: Arm
     cold: Arm
     improvement: float | None
-    """The cold error rate minus the warm one; None where one is not known."""
+    """The cold error rate minus the warm one; None where either is not known."""
     interval: Interval | None
+    """Of `improvement`."""
     verdict: Verdict
-    """Which arm has fewer errors; `tie` for equal rates, `none` where that is not known."""
+    """The arm with fewer errors; `tie` for equal rates, `none` where the data do not decide."""
     why: str
-    """Why there is no verdict, or what it rests on."""
+    """The reason for the verdict, or for its absence."""
     notes: list[str] = field(default_factory=list)
+    """Reservations: unknown outcomes, correlated calls, unfinished runs."""
 
     @property
     def warm_better(self) -> bool:
-        """Whether the warm error rate is lower, however little that says; a tie is none."""
+        """Whether the warm error rate is lower, significant or not."""
         return self.improvement is not None and self.improvement > 0
 
 
 def compare_arms(
     warm: Sequence[RunProfile], cold: Sequence[RunProfile], test_name: str = ""
 ) -> AbComparison:
-    """Compares two arms. Raises `UsageError` for an arm without runs, or a log in both."""
+    """Compares two arms of runs.
+
+    Raises `UsageError` for an arm without runs, or for a log that is in both.
+    """
     for runs, name in ((warm, "the first (warm)"), (cold, "the second (cold)")):
         if not runs:
             raise UsageError(f"there is no run in {name} of the two arms")
@@ -78,8 +82,8 @@ def compare_arms(
     rate_a, rate_b = a.profile.tally.error_rate, b.profile.tally.error_rate
     name = test_name or f"{_many(len(warm))} warm against {_many(len(cold))} cold"
     if rate_a is None or rate_b is None:
-        where = [arm.name for arm in (a, b) if arm.profile.tally.error_rate is None]
-        why = f"no tool call with a known outcome in the {' and the '.join(where)} arm"
+        unknown = [arm.name for arm in (a, b) if arm.profile.tally.error_rate is None]
+        why = f"no tool call with a known outcome in the {' and the '.join(unknown)} arm"
         return AbComparison(name, a, b, None, None, "none", why, _notes(a, b))
     improvement = rate_b - rate_a
     interval = _interval(a, b)
@@ -106,7 +110,7 @@ def _arm(name: str, runs: Sequence[RunProfile]) -> Arm:
 
 
 def _interval(a: Arm, b: Arm) -> Interval:
-    """Of cold minus warm."""
+    """Of the cold error rate minus the warm one."""
     (bad_a, n_a), (bad_b, n_b) = _effective(a), _effective(b)
     freedom = a.runs_with_calls + b.runs_with_calls - 2
     several = min(a.runs_with_calls, b.runs_with_calls) > 1
@@ -114,7 +118,7 @@ def _interval(a: Arm, b: Arm) -> Interval:
 
 
 def _effective(arm: Arm) -> tuple[float, float]:
-    """Failures and calls, as many as say the same when they are independent."""
+    """The effective numbers of failures and calls: divided by the design effect."""
     tally = arm.profile.tally
     return tally.failed / arm.effect, tally.known / arm.effect
 
@@ -146,7 +150,7 @@ def _many(count: int) -> str:
 
 
 def as_dict(comparison: AbComparison) -> dict[str, Any]:
-    """The comparison as plain data; what is unknown is null."""
+    """The comparison as JSON-compatible data; what is unknown is None."""
     interval = comparison.interval
     warm, cold = comparison.warm.profile, comparison.cold.profile
     return {
@@ -178,7 +182,7 @@ def _arm_dict(arm: Arm) -> dict[str, Any]:
         "session_ids": [run.id for run in profile.runs],
         **tally_dict(profile.tally),
         "design_effect": round(arm.effect, 3),
-        "turns": profile.said,
+        "turns": profile.committed_turns,
         "discarded": profile.discarded,
         "errors": profile.errors,
         "endings": dict(profile.endings),

@@ -1,4 +1,4 @@
-"""Two arms of runs against each other, as a report."""
+"""The comparison of two arms of runs as a report."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _SIGNS: Final[dict[Verdict, str]] = {"warm": "A", "cold": "B", "tie": "=", "none
 
 
 def ab_report(comparison: AbComparison) -> Report:
-    """The verdict, what it rests on, both arms side by side."""
+    """The verdict, the improvement with its interval, and both arms side by side."""
     sentences = []
     interval = comparison.interval
     if comparison.improvement is not None:
-        words = f"{comparison.improvement * 100:+.1f} points"
+        text = f"{comparison.improvement * 100:+.1f} points"
         if interval is not None:
-            words += f", 95 % {interval_words(interval)}"
-        sentences.append(Sentence(words, "improvement (cold minus warm)"))
+            text += f", 95 % {interval_words(interval)}"
+        sentences.append(Sentence(text, "improvement (cold minus warm)"))
     notes = [Sentence(note, "note", "doubtful") for note in comparison.notes]
     if interval is not None:
         notes.append(Sentence(METHOD, "interval", "aside"))
@@ -41,7 +41,7 @@ def ab_report(comparison: AbComparison) -> Report:
 
 
 def rows(comparison: AbComparison) -> list[tuple[str, str, str]]:
-    """Both arms side by side, in words: what it is, warm, cold."""
+    """Both arms side by side, as text: name, warm, cold."""
     a, b = comparison.warm.profile, comparison.cold.profile
     table = [
         ("runs", f"{len(a.runs):,}", f"{len(b.runs):,}"),
@@ -52,7 +52,7 @@ def rows(comparison: AbComparison) -> list[tuple[str, str, str]]:
         table.append(("unknown", f"{a.tally.unknown:,}", f"{b.tally.unknown:,}"))
     table += [
         ("error rate", rate(a.tally), rate(b.tally)),
-        ("turns", f"{a.said:,}", f"{b.said:,}"),
+        ("turns", f"{a.committed_turns:,}", f"{b.committed_turns:,}"),
         ("turns a run", _mean(a), _mean(b)),
     ]
     if a.discarded or b.discarded:
@@ -84,7 +84,7 @@ def _side_rows(name: str, a: SideStats | None, b: SideStats | None) -> list[tupl
 
 
 def _mean(profile: Profile) -> str:
-    return f"{profile.said / len(profile.runs):.1f}"
+    return f"{profile.committed_turns / len(profile.runs):.1f}"
 
 
 def _cost(cost: float | None) -> str:

@@ -1,7 +1,7 @@
-"""Two runs side by side: aligned by session and turn, and what differs in each.
+"""Compares two runs, aligned by session and turn.
 
-What was said and what happened counts as a difference: texts, raw replies, signals, discards,
-decisions, tools, errors, hands, endings. Times, tokens and cost are told, but differ from run to
+Differences are those of content and events: texts, raw replies, signals, discards, decisions,
+tools, errors, manual changes, endings. Times, tokens and cost are reported, but vary from run to
 run without meaning anything.
 """
 
@@ -23,25 +23,25 @@ from convtui.log.transcript_json import turn_detail
 from convtui.text.word_diff import Op, word_diff
 from convtui.transcript.fold import COMMITTED, Flag, Session, Transcript, Turn
 
-_TOLD_BY_LOG: Final = int(
+_NEEDS_DETAIL: Final = int(
     Flag.SIGNAL | Flag.CHANGED | Flag.TOOL | Flag.TOOL_ERROR | Flag.DECISION | Flag.DISCARDED
 )
 _LONG: Final = 4_000
-"""Characters of a tool's arguments or result, or of an answer, that are compared."""
+"""Characters of a tool's arguments or result that are compared."""
 
 
 @dataclass(slots=True, frozen=True)
 class Facts:
-    """What the log says of a turn beyond its summary."""
+    """The details of a turn that only its records have, not the transcript."""
 
     raw: str | None = None
     signals: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     """`name(arguments) ok` or `name(arguments) error_kind`, in order."""
     results: tuple[str, ...] = ()
-    """Of each tool, as text."""
+    """The result of each tool call as text, in the same order."""
     decisions: tuple[str, ...] = ()
-    """Kind, tool and validity of each decision."""
+    """The responder's decisions: kind and tool, and whether not valid or made by hand."""
 
 
 @dataclass(slots=True)
@@ -52,28 +52,28 @@ class Pair:
     a: Turn | None
     b: Turn | None
     shared: bool = False
-    """Whether it is the same turn: both runs go back to it."""
+    """Whether both sides are the same turn, inherited from a common ancestor."""
     differences: tuple[str, ...] = ()
-    """What differs, in words: `text`, `signals`, ...; empty where nothing does."""
+    """What differs: `text`, `signals`, ...; empty where nothing does."""
     facts_a: Facts = field(default_factory=Facts)
     facts_b: Facts = field(default_factory=Facts)
 
     @property
     def any(self) -> Turn:
-        """The turn of either side."""
+        """The turn of A, or of B where A has none."""
         turn = self.a or self.b
         assert turn is not None
         return turn
 
     @property
     def where(self) -> str:
-        """The address, of both sides where they differ: `2:7`, `2:7 | 2:9`."""
+        """The address, or both where they differ: `2:7`, `2:7 | 2:9`."""
         if self.a is None or self.b is None or self.a.address == self.b.address:
             return self.any.address
         return f"{self.a.address} | {self.b.address}"
 
     def diff(self) -> list[tuple[Op, str]]:
-        """The word diff of what was said, of the raw replies where only they differ."""
+        """The word diff of the texts, or of the raw replies where only they differ."""
         if self.a is None or self.b is None:
             return []
         if "text" not in self.differences and "raw" in self.differences:
@@ -81,42 +81,42 @@ class Pair:
         return word_diff(self.a.text, self.b.text)
 
     def alone(self) -> str:
-        """What a turn without a counterpart says, and what became of it where it was not said."""
+        """The text of a turn without a counterpart, after its outcome if it was not committed."""
         turn = self.any
         return turn.text if turn.status == COMMITTED else f"({_outcome(turn, Facts())}) {turn.text}"
 
     def notes(self) -> list[tuple[str, str, str]]:
-        """Everything that differs but the texts: what it is, and how it is on each side."""
-        found: list[tuple[str, str, str]] = []
+        """The differences other than those of texts, as rows: name, value in A, value in B."""
+        rows: list[tuple[str, str, str]] = []
         for name in self.differences:
             if name in _SIDES:
                 one = _SIDES[name](self.a, self.facts_a) if self.a is not None else ""
                 other = _SIDES[name](self.b, self.facts_b) if self.b is not None else ""
-                found.append((name, one or "none", other or "none"))
-        return found
+                rows.append((name, one or "none", other or "none"))
+        return rows
 
 
 @dataclass(slots=True)
 class SessionPair:
-    """Two sessions of one number, and how each ended."""
+    """The sessions of A and B with the same number."""
 
     index: int
     a: Session | None
     b: Session | None
     pairs: list[Pair] = field(default_factory=list)
     differences: tuple[str, ...] = ()
-    """`session`, where only one has it; `session type`; `ending`."""
+    """`session` (only one side has it), `session type`, `ending`."""
 
     @property
     def name(self) -> str:
-        """The session type, of whichever has the session."""
+        """The session type, of A where both have the session."""
         side = self.a or self.b
         return side.session_type if side is not None else ""
 
 
 @dataclass(slots=True)
 class Comparison:
-    """Two runs compared. Both logs are closed; texts are exact."""
+    """The comparison of two runs. Both logs are closed; texts are exact."""
 
     path_a: Path
     path_b: Path
@@ -125,28 +125,32 @@ class Comparison:
     kinship: Kinship
     sessions: list[SessionPair] = field(default_factory=list)
     ending_differs: bool = False
-    """Whether the conversations ended differently though every session did not."""
+    """Whether the conversations ended differently although no session did."""
 
     def pairs(self) -> Iterator[Pair]:
-        """All turns side by side, in order."""
+        """The pairs of turns of all sessions, in order."""
         for session in self.sessions:
             yield from session.pairs
 
     @property
     def count(self) -> int:
-        """Turns, sessions and endings that differ."""
+        """The number of differences: of turns, sessions and endings."""
         turns = sum(1 for pair in self.pairs() if pair.differences)
-        own = sum(len(session.differences) for session in self.sessions)
-        return turns + own + self.ending_differs
+        sessions = sum(len(session.differences) for session in self.sessions)
+        return turns + sessions + self.ending_differs
 
     @property
     def same(self) -> bool:
-        """Whether the same was said and the same happened."""
+        """Whether there is no difference."""
         return not self.count
 
     @property
     def first(self) -> tuple[SessionPair | None, Pair | None]:
-        """Where they first differ: the turn, else the session whose ending or name differs."""
+        """The session and turn where the runs first differ.
+
+        The turn is None where only the session itself differs; both are None where the runs are the
+        same or differ only in the conversation's ending.
+        """
         for session in self.sessions:
             if "session type" in session.differences or "session" in session.differences:
                 return session, session.pairs[0] if session.pairs else None
@@ -158,7 +162,7 @@ class Comparison:
         return None, None
 
     def first_words(self) -> str:
-        """The first divergence by its name; empty where there is none."""
+        """The first difference in words; empty where there is none."""
         session, pair = self.first
         if session is not None and "session" in session.differences:
             return f"session {session.index}: only in {'A' if session.a is not None else 'B'}"
@@ -171,7 +175,7 @@ class Comparison:
         return "the conversation's ending" if self.ending_differs else ""
 
     def kin_words(self) -> str:
-        """How the two are related, and what they have in common by that; empty for strangers."""
+        """How the runs are related and how many turns they share; empty for unrelated ones."""
         kin = self.kinship
         turns = f"{kin.shared} turn{'' if kin.shared == 1 else 's'}"
         if kin.kind == "same":
@@ -191,13 +195,17 @@ class Comparison:
 
 
 def _change(kin: Kinship, side: str) -> str:
-    made = kin.change.get(side, {})
-    at = f" at {made.get('session', 1)}:{made['turn']}" if made.get("turn") is not None else ""
-    return f"{made.get('kind') or 'continued'}{at}"
+    change = kin.change.get(side, {})
+    turn = change.get("turn")
+    address = f" at {change.get('session', 1)}:{turn}" if turn is not None else ""
+    return f"{change.get('kind') or 'continued'}{address}"
 
 
 def compare_logs(path_a: Path | str, path_b: Path | str) -> Comparison:
-    """Compares two logs. Blocking, in time linear in their turns; raises `LogError`."""
+    """Compares two logs in time linear in their turns. Blocking.
+
+    Raises `LogError` for a log that cannot be opened.
+    """
     with ExitStack() as stack:
         a, b = stack.enter_context(open_log(path_a)), stack.enter_context(open_log(path_b))
         kin = kinship(a.transcript, a.path, b.transcript, b.path)
@@ -208,32 +216,32 @@ def compare_logs(path_a: Path | str, path_b: Path | str) -> Comparison:
         shared = _Shared(result)
         numbers = sorted({session.index for log in (a, b) for session in log.transcript.sessions})
         for number in numbers:
-            found = _session(result, number, shared)
-            for pair in found.pairs:
+            session_pair = _session(result, number, shared)
+            for pair in session_pair.pairs:
                 if not pair.shared:
                     _judge(pair, facts_a, facts_b)
-            result.sessions.append(found)
+            result.sessions.append(session_pair)
         ends_a, ends_b = a.transcript.termination, b.transcript.termination
-        told = any("ending" in session.differences for session in result.sessions)
-        result.ending_differs = not told and _ending(ends_a) != _ending(ends_b)
+        by_session = any("ending" in session.differences for session in result.sessions)
+        result.ending_differs = not by_session and _ending(ends_a) != _ending(ends_b)
         return result
 
 
 class _Shared:
-    """How many committed turns are still to come that both runs have in common."""
+    """Counts down the committed turns that both runs have in common."""
 
     def __init__(self, comparison: Comparison) -> None:
         self.left = comparison.kinship.shared
 
     def take(self, a: Sequence[Turn], b: Sequence[Turn]) -> int:
-        """How many of two sessions' first committed turns are the same ones."""
+        """Takes the shared turns of a session; returns how many of its first turns are shared."""
         if not self.left:
             return 0
         count = 0
         for one, other in zip(a, b, strict=False):
             same = (one.number, one.text) == (other.number, other.text)
             if count >= self.left or not same:
-                # A text that was changed on the way is no common one, nor is what follows it.
+                # A text that was edited later is not shared, nor is what follows it.
                 self.left = count
                 break
             count += 1
@@ -247,14 +255,14 @@ def _session(comparison: Comparison, number: int, shared: _Shared) -> SessionPai
     a, b = comparison.a.session(number), comparison.b.session(number)
     pair = SessionPair(number, a, b)
     turns_a, turns_b = _turns(comparison.a, a), _turns(comparison.b, b)
-    count = shared.take(_said(turns_a), _said(turns_b))
+    count = shared.take(_committed(turns_a), _committed(turns_b))
     if comparison.kinship.kind == "same":
-        count = len(_said(turns_a))
+        count = len(_committed(turns_a))
     pair.pairs = _side_by_side(number, turns_a, turns_b, count)
     if shared.left or _is_over(comparison.kinship, pair, turns_a, turns_b, count):
-        # What both share goes on after this session: so does all that happened in it.
-        for each in pair.pairs:
-            each.shared = True
+        # The shared part extends beyond this session, so all of the session is shared.
+        for turn_pair in pair.pairs:
+            turn_pair.shared = True
     differs: list[str] = []
     if a is None or b is None:
         differs.append("session")
@@ -271,13 +279,13 @@ def _session(comparison: Comparison, number: int, shared: _Shared) -> SessionPai
 def _is_over(
     kin: Kinship, pair: SessionPair, a: Sequence[Turn], b: Sequence[Turn], shared: int
 ) -> bool:
-    """Whether a session was over when a branch began: it took over all of it, and added nothing."""
+    """Whether a session had ended when a branch began: the branch inherits all and adds nothing."""
     if not kin.of or pair.a is None or pair.b is None or not shared:
         return False
-    taken, parent = (a, b) if kin.of == "a" else (b, a)
+    branch, parent = (a, b) if kin.of == "a" else (b, a)
     return (
-        len(taken) == shared == len(_said(parent))
-        and all(turn.flags & Flag.SEEDED for turn in taken)
+        len(branch) == shared == len(_committed(parent))
+        and all(turn.flags & Flag.SEEDED for turn in branch)
         and pair.a.termination is not None
         and _ending(pair.a.termination) == _ending(pair.b.termination)
     )
@@ -287,43 +295,43 @@ def _turns(transcript: Transcript, session: Session | None) -> list[Turn]:
     return [] if session is None else [transcript.turns[index] for index in session.turns]
 
 
-def _said(turns: Sequence[Turn]) -> list[Turn]:
+def _committed(turns: Sequence[Turn]) -> list[Turn]:
     return [turn for turn in turns if turn.status == COMMITTED]
 
 
 def _side_by_side(number: int, a: Sequence[Turn], b: Sequence[Turn], shared: int) -> list[Pair]:
-    """Committed turns first; between those, what one has alone or what was not said."""
-    said_a, said_b = _said(a), _said(b)
+    """Aligns committed turns first; between those, turns that one side has alone or discarded."""
+    committed_a, committed_b = _committed(a), _committed(b)
     matched = [
-        (said_a[i], said_b[j])
-        for i, j in align(said_a, said_b)
+        (committed_a[i], committed_b[j])
+        for i, j in align(committed_a, committed_b)
         if i is not None and j is not None
     ]  # fmt: skip
-    found: list[Pair] = []
-    place_a = place_b = 0
+    pairs: list[Pair] = []
+    start_a = start_b = 0
     for count, (one, other) in enumerate([*matched, (None, None)]):
-        end_a = len(a) if one is None else a.index(one, place_a)
-        end_b = len(b) if other is None else b.index(other, place_b)
+        end_a = len(a) if one is None else a.index(one, start_a)
+        end_b = len(b) if other is None else b.index(other, start_b)
         common = count < shared
-        between_a, between_b = a[place_a:end_a], b[place_b:end_b]
+        between_a, between_b = a[start_a:end_a], b[start_b:end_b]
         for i, j in align(between_a, between_b):
-            found.append(
+            pairs.append(
                 Pair(
                     number,
                     between_a[i] if i is not None else None,
                     between_b[j] if j is not None else None,
-                    # Dropped on the way to a turn that both have: that was not taken along.
+                    # Discarded before a shared turn: a branch does not inherit those.
                     common,
                 )
             )
         if one is not None and other is not None:
-            found.append(Pair(number, one, other, common))
-        place_a, place_b = end_a + 1, end_b + 1
-    return found
+            pairs.append(Pair(number, one, other, common))
+        start_a, start_b = end_a + 1, end_b + 1
+    return pairs
 
 
 class _Reader:
-    """Reads what the log, or one it goes back to, says of a turn."""
+    """Reads the details of turns from a log, or from the parent log of an inherited turn."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -333,11 +341,11 @@ class _Reader:
         self._ancestry.close()
 
     def facts(self, turn: Turn) -> Facts | None:
-        """None where it cannot be known: the parent log is not there."""
+        """The details of a turn; None where it is inherited and the parent log is missing."""
         if turn.flags & Flag.SEEDED:
-            found = self._ancestry.find(self._log.transcript, turn, self._log.path)
-            return None if found is None else _facts(found[1])
-        if not int(turn.flags) & _TOLD_BY_LOG:
+            match = self._ancestry.find(self._log.transcript, turn, self._log.path)
+            return None if match is None else _facts(match[1])
+        if not int(turn.flags) & _NEEDS_DETAIL:
             return Facts(raw=turn.text)
         return _facts(turn_detail(self._log, turn))
 
@@ -347,20 +355,20 @@ def _facts(detail: TurnDetail) -> Facts:
     for called, returned in detail.tools:
         arguments = called.get("arguments")
         shown = _plain(called.get("raw_arguments", "") if arguments is None else arguments)
-        back = returned or {}
-        how = "ok" if back.get("ok", True) else str(back.get("error_kind") or "failed")
+        result = returned or {}
+        how = "ok" if result.get("ok", True) else str(result.get("error_kind") or "failed")
         tools.append(f"{called.get('name', '')}({shown}) {how}")
-        results.append(_plain(back.get("result")))
-    decided = []
+        results.append(_plain(result.get("result")))
+    decisions = []
     for record in detail.decided:
-        words = [str(record.get("kind", ""))]
-        words += [str(record["tool"])] if record.get("tool") else []
-        words += ["not valid"] if not record.get("valid", True) else []
-        words += ["by hand"] if record.get("by") == "human" else []
-        decided.append(" ".join(words))
+        parts = [str(record.get("kind", ""))]
+        parts += [str(record["tool"])] if record.get("tool") else []
+        parts += ["not valid"] if not record.get("valid", True) else []
+        parts += ["by hand"] if record.get("by") == "human" else []
+        decisions.append(" ".join(parts))
     raw = detail.all_raw if detail.raw is not None else detail.shown
     signals = tuple(str(match.get("signal", "")) for match in detail.matches)
-    return Facts(raw, signals, tuple(tools), tuple(results), tuple(decided))
+    return Facts(raw, signals, tuple(tools), tuple(results), tuple(decisions))
 
 
 def _plain(value: Any) -> str:
@@ -369,7 +377,7 @@ def _plain(value: Any) -> str:
 
 
 def _judge(pair: Pair, reader_a: _Reader, reader_b: _Reader) -> None:
-    """Finds what differs between the two turns of a pair."""
+    """Sets what differs between the turns of a pair."""
     a, b = pair.a, pair.b
     known_a = reader_a.facts(a) if a is not None else None
     known_b = reader_b.facts(b) if b is not None else None
@@ -406,15 +414,15 @@ _FLAGGED: Final = {
 
 
 def _ending(termination: dict[str, Any] | None) -> tuple[Any, ...] | None:
-    """What of an ending is compared: its reason may hold figures."""
+    """What is compared of an ending: not its reason, which may contain figures."""
     if not termination:
         return None
     return termination.get("kind"), termination.get("by"), termination.get("signal")
 
 
 def _hands(turn: Turn, facts: Facts) -> str:
-    words = (("human", Flag.HUMAN), ("edited", Flag.EDITED))
-    return ", ".join(word for word, flag in words if turn.flags & flag)
+    flags = (("human", Flag.HUMAN), ("edited", Flag.EDITED))
+    return ", ".join(name for name, flag in flags if turn.flags & flag)
 
 
 def _outcome(turn: Turn, facts: Facts) -> str:

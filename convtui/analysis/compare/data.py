@@ -1,4 +1,4 @@
-"""A comparison of two runs as plain data."""
+"""A comparison of two runs as JSON-compatible data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from convtui.transcript.fold import COMMITTED, GONE, Flag, Transcript, Turn
 
 
 def about(transcript: Transcript) -> dict[str, Any]:
-    """Who talked to whom, with what; None is unknown."""
+    """Persona, provider, model, origin and warm template of a run; None where unknown."""
     header = transcript.header
     provider = header.get("provider")
     provider = provider if isinstance(provider, dict) else {}
@@ -24,7 +24,7 @@ def about(transcript: Transcript) -> dict[str, Any]:
 
 
 def figures(transcript: Transcript) -> dict[str, Any]:
-    """What a run came to: counts of turns, and by side what was used."""
+    """The counts of a run's turns, the mean latency in seconds, and the usage of each side."""
     committed = [turn for turn in transcript.turns if turn.status == COMMITTED]
     took = [turn.latency for turn in transcript.turns if turn.latency is not None]
     return {
@@ -39,7 +39,7 @@ def figures(transcript: Transcript) -> dict[str, Any]:
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
-    """The comparison as plain data; texts are exact, what is unknown is null."""
+    """The comparison as JSON-compatible data; texts are exact, what is unknown is None."""
     session, pair = comparison.first
     kin = comparison.kinship
     first = None

@@ -1,4 +1,4 @@
-"""What two runs have in common because one goes back to the other, or both to a third."""
+"""How two runs are related: one continues the other, or both continue a third."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from convtui.records.fields import read_record
 from convtui.transcript.fold import Transcript
 
 _DEPTH: Final = 100
-"""Generations that are gone back at most."""
+"""Generations that are followed back at most."""
 
 
 _MOST_KEYS: Final = 4
-"""Settings that are named."""
-_WHERE_FROM: Final = frozenset({"source", "breakpoints"})
-"""Keys of a scenario that change nothing in what is said."""
+"""Changed settings that are named at most."""
+_WITHOUT_EFFECT: Final = frozenset({"source", "breakpoints"})
+"""Keys of a scenario that do not affect the conversation."""
 
 
 @dataclass(slots=True)
 class Ancestor:
-    """A run that a run goes back to, or itself."""
+    """A run in the lineage of a run, which begins with the run itself."""
 
     id: str
     path: Path
-    """Where its log is, or was."""
+    """Of its log, which may no longer exist."""
     inherited: int | None
-    """How many of the first committed turns came from it or from before it; None for all."""
+    """How many of the first committed turns come from it or its own ancestors; None for all."""
 
 
 @dataclass(slots=True)
@@ -38,52 +38,52 @@ class Kinship:
     """How two runs are related."""
 
     kind: str = ""
-    """`same` log, `branch` (one goes on from the other), `siblings`, or nothing."""
+    """`same` log, `branch` (one continues the other), `siblings`, or empty."""
     of: str = ""
-    """Of a branch: which of the two it is, `a` or `b`."""
+    """The side that is the branch, `a` or `b`; empty for other kinds."""
     shared: int = 0
-    """How many committed turns both begin with because they are the same turns."""
+    """How many of the first committed turns are the same turns in both."""
     ancestor: str = ""
-    """The id of the run that both go back to."""
+    """The id of the nearest run in both lineages."""
     change: dict[str, RecordDict] = field(default_factory=dict)
-    """What made a side that is a branch: the `change` of its header, by side."""
+    """The `change` in the header of each side that continues another run, by side."""
 
 
 def kinship(a: Transcript, path_a: Path, b: Transcript, path_b: Path) -> Kinship:
-    """How two runs are related, by what their headers say. Reads the logs they go back to.
+    """How two runs are related, according to their headers. Reads the logs that they continue.
 
-    A parent that is gone ends the search: its own parents are not known.
+    A parent that is missing ends the search, as its own parents are unknown.
     """
-    change = {
-        side: made
+    changes = {
+        side: change
         for side, transcript in (("a", a), ("b", b))
-        if isinstance(made := transcript.header.get("change"), dict)
+        if isinstance(change := transcript.header.get("change"), dict)
     }
     line_a, line_b = _line(a, path_a), _line(b, path_b)
-    by_id = {ancestor.id: place for place, ancestor in reversed(list(enumerate(line_b)))}
-    for place_a, ancestor in enumerate(line_a):
-        place_b = by_id.get(ancestor.id)
-        if place_b is None:
+    by_id = {ancestor.id: index for index, ancestor in reversed(list(enumerate(line_b)))}
+    for index_a, ancestor in enumerate(line_a):
+        index_b = by_id.get(ancestor.id)
+        if index_b is None:
             continue
-        if place_a == place_b == 0:
+        if index_a == index_b == 0:
             if not _one_file(path_a, path_b):
-                # A copy: it is compared turn by turn.
-                return Kinship(change=change)
+                # A copy is compared turn by turn.
+                return Kinship(change=changes)
             kind, of = "same", ""
-        elif place_a == 0 or place_b == 0:
-            kind, of = "branch", "b" if place_a == 0 else "a"
+        elif index_a == 0 or index_b == 0:
+            kind, of = "branch", "b" if index_a == 0 else "a"
         else:
             kind, of = "siblings", ""
-        counts = [ancestor.inherited, line_b[place_b].inherited]
+        counts = [ancestor.inherited, line_b[index_b].inherited]
         known = [count for count in counts if count is not None]
         shared = min(known) if known else len(a.turns)
-        return Kinship(kind, of, shared, ancestor.id, change)
-    return Kinship(change=change)
+        return Kinship(kind, of, shared, ancestor.id, changes)
+    return Kinship(change=changes)
 
 
 def _line(transcript: Transcript, path: Path) -> list[Ancestor]:
-    """The run and those it goes back to, the nearest first."""
-    found = [Ancestor(transcript.id, path, None)]
+    """The run itself, its parent, the parent's parent and so on."""
+    line = [Ancestor(transcript.id, path, None)]
     seen = {transcript.id}
     header, beside = transcript.header, path
     seeded = transcript.seed.get("turns")
@@ -91,9 +91,9 @@ def _line(transcript: Transcript, path: Path) -> list[Ancestor]:
         parent = parent_of(header)
         if parent is None or not parent.get("id") or parent["id"] in seen:
             break
-        before = found[-1].inherited
+        before = line[-1].inherited
         count = seeded if isinstance(seeded, int) else 0
-        found.append(
+        line.append(
             Ancestor(
                 str(parent["id"]),
                 Path(parent["file"]),
@@ -102,44 +102,44 @@ def _line(transcript: Transcript, path: Path) -> list[Ancestor]:
         )
         seen.add(str(parent["id"]))
         try:
-            beside = found[-1].path = find_parent(parent, beside)
+            beside = line[-1].path = find_parent(parent, beside)
             header, seeded = _beginning(beside)
         except (LogError, OSError, ValueError):
             break
-    return found
+    return line
 
 
 def setting_changes(parent: Path, child: Path) -> list[str]:
-    """What a run was begun with that its parent was not, in words: settings, code, compression.
+    """In words, which settings a run began with that differ from its parent's, its code included.
 
-    Raises `OSError` and ValueError for a log that cannot be read.
+    Raises `OSError` or `ValueError` for a log that cannot be read.
     """
     before, after = (_beginning(path)[0] for path in (parent, child))
     old, new = _mapping(before.get("provider")), _mapping(after.get("provider"))
-    found = []
-    digests = [each.get("sha256") for each in (old, new)]
+    changes = []
+    digests = [provider.get("sha256") for provider in (old, new)]
     if old.get("spec") == new.get("spec") and None not in digests and digests[0] != digests[1]:
-        found.append("other code of the provider")
+        changes.append("other code of the provider")
     keys = _different(_mapping(before.get("scenario")), _mapping(after.get("scenario")))
-    found += [f"other {key}" for key in keys[:_MOST_KEYS]]
+    changes += [f"other {key}" for key in keys[:_MOST_KEYS]]
     if len(keys) > _MOST_KEYS:
-        found.append(f"{len(keys) - _MOST_KEYS} more settings")
-    return found
+        changes.append(f"{len(keys) - _MOST_KEYS} more settings")
+    return changes
 
 
-def _different(before: dict[str, Any], after: dict[str, Any], place: str = "") -> list[str]:
-    """Where two scenarios differ, as dotted names; where they were read from does not count."""
-    found: list[str] = []
+def _different(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> list[str]:
+    """The dotted names of the keys in which two scenarios differ, but for `_WITHOUT_EFFECT`."""
+    names: list[str] = []
     for key in [*before, *(key for key in after if key not in before)]:
         old, new = before.get(key), after.get(key)
-        name = f"{place}{key}"
-        if name in _WHERE_FROM or old == new:
+        name = f"{prefix}{key}"
+        if name in _WITHOUT_EFFECT or old == new:
             continue
         if isinstance(old, dict) and isinstance(new, dict):
-            found += _different(old, new, f"{name}.")
+            names += _different(old, new, f"{name}.")
         else:
-            found.append(name)
-    return found
+            names.append(name)
+    return names
 
 
 def _mapping(value: object) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def _mapping(value: object) -> dict[str, Any]:
 
 
 def _beginning(path: Path) -> tuple[RecordDict, int | None]:
-    """A log's header, and how many turns it began with."""
+    """A log's header, and the number of turns it inherits; None where it inherits none."""
     with path.open("rb") as file:
         header = read_record(file.readline())
         second = read_record(file.readline())

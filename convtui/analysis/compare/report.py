@@ -1,4 +1,4 @@
-"""A comparison of two runs as a report: who, turn by turn, endings, what was used."""
+"""A comparison of two runs as a report: who talks, turn by turn, endings, usage."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from convtui.transcript.fold import Totals
 
 UNKNOWN: Final = "unknown"
 _ALONE: Final = 400
-"""Characters of a turn without a counterpart."""
+"""Characters of a turn without a counterpart that are shown."""
 
 Row = tuple[str, str, str]
-"""What it is, and what it is in A and in B."""
+"""A name, and the values in A and in B."""
 
 
 def comparison_report(comparison: Comparison) -> Report:
-    """What both are, what differs turn by turn, how they ended, what they used."""
+    """The differences as sections: equal turns are only counted."""
     logs = ("log", comparison.path_a.name, comparison.path_b.name)
     first: list[Part] = [Sides([logs, *about_rows(comparison)])]
     if comparison.kin_words():
@@ -47,7 +47,7 @@ def comparison_report(comparison: Comparison) -> Report:
 
 
 def turn_report(comparison: Comparison) -> Report:
-    """The same as a sentence for each turn, equal ones included."""
+    """The comparison as one sentence per turn, including equal ones."""
     logs = [Sentence(str(comparison.path_a), "A"), Sentence(str(comparison.path_b), "B")]
     parts: list[Part] = [*logs, Sides(about_rows(comparison))]
     if comparison.kin_words():
@@ -73,7 +73,7 @@ def _session(session: SessionPair) -> Section:
 
 
 def _pairs(pairs: Sequence[Pair]) -> Iterator[Sentence]:
-    """Turns that do not differ are counted, those that do are shown."""
+    """A sentence for each turn that differs, and for each stretch of turns that do not."""
     equal: list[Pair] = []
     for pair in pairs:
         if not pair.differences:
@@ -105,8 +105,8 @@ def _different(pair: Pair) -> Sentence:
     elif _has_diff(pair):
         below.append(Diff(clipped(pair.diff()), "" if "text" in pair.differences else "raw"))
     if pair.a is not None and pair.b is not None:
-        for name, one, other in pair.notes():
-            below.append(Diff([("-", one), ("=", " -> "), ("+", other)], name, signs=False))
+        for name, a, b in pair.notes():
+            below.append(Diff([("-", a), ("=", " -> "), ("+", b)], name, signs=False))
     name = f"{pair.where} {pair.any.speaker}"
     return Sentence(", ".join(pair.differences), name, "bad", _latencies(pair), below)
 
@@ -128,22 +128,20 @@ def _turn(pair: Pair) -> Sentence:
         how += f": {''.join(text for _, text in Diff(clipped(pair.diff())).signed())}"
     elif pair.differences and (pair.a is None or pair.b is None):
         how += f": {pair.alone()}"
-    notes = [Sentence(f"A {one}, B {other}", name) for name, one, other in pair.notes()]
+    notes = [Sentence(f"A {a}, B {b}", name) for name, a, b in pair.notes()]
     return Sentence(how, f"turn {pair.where} {pair.any.speaker}", below=notes)
 
 
 def about_rows(comparison: Comparison) -> list[Row]:
-    """Who the two are: all that is known of either."""
-    one, other = about(comparison.a), about(comparison.b)
+    """Persona, provider, model and origin of both runs, without what is unknown of both."""
+    a, b = about(comparison.a), about(comparison.b)
     return [
-        (name, str(one[name] or UNKNOWN), str(other[name] or UNKNOWN))
-        for name in one
-        if one[name] or other[name]
+        (name, str(a[name] or UNKNOWN), str(b[name] or UNKNOWN)) for name in a if a[name] or b[name]
     ]
 
 
 def ending_rows(comparison: Comparison) -> list[Row]:
-    """How each session ended on either side, then the conversation where that says more."""
+    """How each session ended on either side, and the conversation where only that differs."""
     rows: list[Row] = []
     for session in comparison.sessions:
         ends = [
@@ -162,32 +160,32 @@ def ending(termination: dict[str, Any] | None) -> str:
     """`early termination by provider at turn 4: <reason>`."""
     if not termination:
         return "no ending on record"
-    words = str(termination.get("kind", "")).replace("_", " ")
+    text = str(termination.get("kind", "")).replace("_", " ")
     if termination.get("by"):
-        words += f" by {termination['by']}"
+        text += f" by {termination['by']}"
     if termination.get("at_turn"):
-        words += f" at turn {termination['at_turn']}"
-    return words + (f": {termination['reason']}" if termination.get("reason") else "")
+        text += f" at turn {termination['at_turn']}"
+    return text + (f": {termination['reason']}" if termination.get("reason") else "")
 
 
 def usage_rows(comparison: Comparison) -> list[Row]:
-    """Turns, latency, and by side calls, tokens, cost and time."""
-    one, other = figures(comparison.a), figures(comparison.b)
-    rows: list[Row] = [("turns said", _turns(one), _turns(other))]
+    """Turns and latency, then calls, tokens, cost and time of each side."""
+    figures_a, figures_b = figures(comparison.a), figures(comparison.b)
+    rows: list[Row] = [("turns said", _turns(figures_a), _turns(figures_b))]
     for name in ("discarded", "signals", "errors"):
-        if one[name] or other[name]:
-            rows.append((name, str(one[name]), str(other[name])))
-    rows.append(("mean latency", _seconds(one["latency"]), _seconds(other["latency"])))
-    a, b = comparison.a.totals, comparison.b.totals
-    for side in sorted({*a, *b}):
-        used_a, used_b = a.get(side), b.get(side)
+        if figures_a[name] or figures_b[name]:
+            rows.append((name, str(figures_a[name]), str(figures_b[name])))
+    rows.append(("mean latency", _seconds(figures_a["latency"]), _seconds(figures_b["latency"])))
+    totals_a, totals_b = comparison.a.totals, comparison.b.totals
+    for side in sorted({*totals_a, *totals_b}):
+        used_a, used_b = totals_a.get(side), totals_b.get(side)
         for name in ("calls", "tokens", "cost", "time"):
             rows.append((f"{side} {name}", _used(used_a, name), _used(used_b, name)))
     return rows
 
 
 def _turns(run: dict[str, Any]) -> str:
-    # What a branch used is counted from where it began.
+    # Usage of a branch does not include its inherited turns.
     own = f" ({run['turns'] - run['seeded']} its own)" if run["seeded"] else ""
     return f"{run['turns']}{own}"
 

@@ -1,8 +1,8 @@
-"""Warm templates out of saved runs: which of their tool calls worked, and are worth showing.
+"""Mines saved runs for the patterns of warm templates: tool calls that succeeded.
 
-Runs are asked newest first, and the limit on how many are used counts those that pass: short or
-unsuccessful runs do not use it up. Only calls whose result is on record and known as a success
-become patterns. Secrets are taken out before anything is cut to its length.
+Runs are scanned newest first. The limit on runs counts only those that qualify, so short or
+unsuccessful ones do not use it up. Only calls whose result is on record and a known success become
+patterns. Secrets are redacted before texts are truncated.
 """
 
 from __future__ import annotations
@@ -30,66 +30,66 @@ from convtui.warm.templates import VERSION, WarmPattern, WarmTemplate
 MAX_RESULT: Final = 500
 """Characters of a result that a pattern keeps."""
 MAX_CONTEXT: Final = 200
-"""Characters of what was said before and after that a pattern keeps."""
+"""Characters of the user's text before and of the reply after that a pattern keeps."""
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _REPLIES: Final = re.compile(rb'"type"\s*:\s*"llm\.response"')
 
 
 @dataclass(slots=True, frozen=True)
 class Rules:
-    """Which runs are used, and which of their calls."""
+    """Criteria for the runs and calls to use."""
 
     min_messages: int = 30
-    """Messages of the provider's chat that a run has at least: turns, calls and results."""
+    """The least number of messages in the provider's chat: turns, calls and results."""
     max_sessions: int = 30
-    """Runs that are used at most, the newest first."""
+    """The greatest number of runs to use, newest first."""
     source: str = ""
-    """Where a run is from: run, import, continue, a format (hermes), a source of its own (cli)."""
+    """Required source, one of `sources_of`: run, import, continue, hermes, cli, ...; empty: any."""
     ended: tuple[str, ...] = ()
-    """Endings of which a run has one: a kind, or what the imported file calls it."""
+    """Accepted endings, of those in `endings_of`; empty: any."""
     max_error_rate: float = 0.5
-    """Failed calls among those whose outcome is known."""
+    """The greatest share of failures among calls whose outcome is known, 0 to 1."""
     min_success_rate: float = 0.8
-    """Of a tool in a run: below it the run's calls of the tool are no patterns."""
+    """The least success rate of a tool in a run; below it the tool's calls are no patterns."""
 
 
 @dataclass(slots=True)
 class Mined:
-    """What was found."""
+    """The result of mining: patterns, and statistics about runs and calls."""
 
     given: int = 0
-    """Runs that were there to be looked at."""
+    """Runs that were given."""
     scanned: int = 0
-    """Runs that were looked at: reading ends when enough have passed."""
+    """Runs that were read; reading stops when `Rules.max_sessions` have qualified."""
     used: list[str] = field(default_factory=list)
-    """Ids of the runs that passed, the newest first."""
+    """Ids of the runs that qualified, newest first."""
     patterns: list[WarmPattern] = field(default_factory=list)
-    """Each call once, the one found most often first."""
+    """Distinct calls, most frequent first."""
     left_out: Counter[str] = field(default_factory=Counter)
-    """Runs by why they were left out."""
+    """Runs by the reason why they were left out."""
     tools: Counter[str] = field(default_factory=Counter)
-    """Calls of the runs that passed, by tool."""
+    """Calls of qualified runs by tool."""
     unreliable: Counter[str] = field(default_factory=Counter)
     """Successful calls of tools that failed too often, by tool."""
     gains: list[float] = field(default_factory=list)
-    """Late error rate minus early, of each run that passed where both are known."""
+    """Late error rate minus early, of each qualified run where both are known."""
     sources: Counter[str] = field(default_factory=Counter)
-    """Runs by where they are from; a run counts under each of its names."""
+    """Runs by source; a run may have several."""
     endings: Counter[str] = field(default_factory=Counter)
-    """Runs by how they ended; a run counts under each of its names."""
+    """Runs by ending; a run may have several."""
 
     @property
     def mean_gain(self) -> float | None:
-        """The mean change of the error rate from early to late; negative is an improvement."""
+        """The mean of `gains`; negative is an improvement."""
         return sum(self.gains) / len(self.gains) if self.gains else None
 
     @property
-    def found(self) -> int:
-        """Successful calls behind the patterns, repeated ones included."""
+    def successful_calls(self) -> int:
+        """Successful calls behind the patterns, including repetitions."""
         return sum(pattern.success_count for pattern in self.patterns)
 
     def why_nothing(self, rules: Rules) -> str:
-        """Why there is no pattern, in words; empty where there is one."""
+        """The reason why there is no pattern, in words; empty where there are some."""
         if self.patterns:
             return ""
         if not self.given:
@@ -106,13 +106,13 @@ class Mined:
         return "no call is known to have worked"
 
     def metrics(self) -> dict[str, Any]:
-        """What was counted, as a template keeps it; rates with three digits."""
+        """The statistics that a template stores."""
         gain = self.mean_gain
         return {
             "sessions_scanned": self.scanned,
             "sessions_qualified": len(self.used),
             "total_patterns": len(self.patterns),
-            "successful_calls": self.found,
+            "successful_calls": self.successful_calls,
             "tool_distribution": dict(self.tools.most_common()),
             "avg_proficiency_gain": None if gain is None else round(gain, 3),
             "left_out": dict(self.left_out.most_common()),
@@ -121,7 +121,7 @@ class Mined:
     def template(
         self, name: str, *, description: str = "", tags: Sequence[str] = (), addendum: str = ""
     ) -> WarmTemplate:
-        """A template of the patterns. Braces in them are no slots."""
+        """A template of the patterns, in which braces are literal text, not slots."""
         count = len(self.used)
         generated = f"Auto-generated from {count} session{'s' * (count != 1)}"
         return WarmTemplate(
@@ -130,7 +130,7 @@ class Mined:
             patterns=self.patterns,
             system_prompt_addendum=addendum,
             tags=list(tags),
-            source_session_ids=[_valid(each) for each in self.used],
+            source_session_ids=[_valid(run_id) for run_id in self.used],
             created_at=time.time(),
             version=VERSION,
             metrics={key: value for key, value in self.metrics().items() if value is not None},
@@ -149,39 +149,40 @@ def mine(
     *,
     progress: Callable[[int], None] = lambda scanned: None,
 ) -> Mined:
-    """The patterns in logs, which come newest first. Blocking; `progress` is told after each.
+    """Mines logs, which are given newest first. Blocking.
 
-    A log that cannot be opened is counted as left out.
+    `progress` is called after each log with the number scanned. A log that cannot be opened is
+    counted as left out.
     """
     redactor = CarefulRedactor(redactor)
-    found = Mined()
+    mined = Mined()
     merged: dict[str, WarmPattern] = {}
     for path in logs:
-        found.given += 1
-        if len(found.used) >= rules.max_sessions:
-            found.left_out[f"not needed: {rules.max_sessions} newer ones passed"] += 1
+        mined.given += 1
+        if len(mined.used) >= rules.max_sessions:
+            mined.left_out[f"not needed: {rules.max_sessions} newer ones passed"] += 1
             continue
-        found.scanned += 1
+        mined.scanned += 1
         try:
             with open_log(path) as log:
-                why = _take(log, rules, redactor, found, merged)
+                why = _take(log, rules, redactor, mined, merged)
         except LogError:
             why = "cannot be read"
         if why:
-            found.left_out[why] += 1
-        progress(found.scanned)
-    found.patterns = sorted(merged.values(), key=lambda pattern: -pattern.success_count)
-    return found
+            mined.left_out[why] += 1
+        progress(mined.scanned)
+    mined.patterns = sorted(merged.values(), key=lambda pattern: -pattern.success_count)
+    return mined
 
 
 def _take(
-    log: Log, rules: Rules, redactor: Redactor, found: Mined, merged: dict[str, WarmPattern]
+    log: Log, rules: Rules, redactor: Redactor, mined: Mined, merged: dict[str, WarmPattern]
 ) -> str:
-    """Takes a run in; why it is left out, empty where it is not."""
+    """Adds the patterns of a run; returns why it is left out, or an empty string."""
     transcript = log.transcript
     sources, endings = sources_of(transcript.header), endings_of(log)
-    found.sources.update(sources)
-    found.endings.update(endings)
+    mined.sources.update(sources)
+    mined.endings.update(endings)
     if rules.source and rules.source not in sources:
         return "another source"
     if rules.ended and not endings & set(rules.ended):
@@ -198,11 +199,11 @@ def _take(
         return "no call with a known outcome"
     if rate > rules.max_error_rate:
         return f"error rate above {rules.max_error_rate:g}"
-    found.used.append(transcript.id)
-    found.tools.update(call.name for call in counted)
+    mined.used.append(transcript.id)
+    mined.tools.update(call.name for call in counted)
     gain = gain_of([[call.outcome.success for call in counted]]).change
     if gain is not None:
-        found.gains.append(gain)
+        mined.gains.append(gain)
     kind = _main_type(counted)
     tallies = {
         name: tally_of(call for call in counted if call.name == name)
@@ -213,7 +214,7 @@ def _take(
         if call.outcome.success is not True or not call.answered or not _can_be_shown(call):
             continue
         if _success_rate(tallies[call.name]) < rules.min_success_rate:
-            found.unreliable[call.name] += 1
+            mined.unreliable[call.name] += 1
             continue
         is_last = last[call.session, call.turn] == call.seq
         _merge(merged, _pattern(log, call, kind, redactor, is_last=is_last))
@@ -221,8 +222,10 @@ def _take(
 
 
 def _can_be_shown(call: MadeCall) -> bool:
-    """Whether a call can be written down as one: a tool's name, and an object of plain JSON whose
-    keys, as the name, are valid Unicode."""
+    """Whether a call can become a pattern.
+
+    It needs a name, and arguments that are a JSON object whose keys are valid Unicode, as the name.
+    """
     if not call.name or not isinstance(call.arguments, dict):
         return False
     try:
@@ -238,28 +241,28 @@ def _success_rate(tally: Tally) -> float:
 
 
 def _main_type(calls: Sequence[MadeCall]) -> str:
-    """The type of tool that was called most; the first called on ties."""
+    """The most called type of tool; on ties the one called first."""
     types = Counter(tool_type(call.name) for call in calls)
     return types.most_common(1)[0][0]
 
 
 def _messages(log: Log, calls: Sequence[MadeCall]) -> int:
-    """Messages of the provider's chat: what was said, replies that call tools, their results."""
-    said = sum(turn.status == COMMITTED for turn in log.transcript.turns)
+    """Messages of the provider's chat: committed turns, replies that call tools, tool results."""
+    committed = sum(turn.status == COMMITTED for turn in log.transcript.turns)
     last = len(log.transcript.offsets) - 1
     replies = sum(
         bool(record.get("tool_calls"))
         for record in log.reader.single.range(0, last, _REPLIES)
         if record.get("side") != "responder" and not record.get("reused")
     )
-    return said + replies + sum(call.answered for call in calls)
+    return committed + replies + sum(call.answered for call in calls)
 
 
-# --- where a run is from, and how it ended
+# --- sources and endings of a run
 
 
 def sources_of(header: RecordDict) -> set[str]:
-    """The names of where a run is from, in lower case."""
+    """The names of a run's source in lower case: its origin, format, and the file's own source."""
     names = [str(header.get("origin") or "run")]
     imported = header.get("imported")
     if isinstance(imported, dict):
@@ -271,7 +274,7 @@ def sources_of(header: RecordDict) -> set[str]:
 
 
 def endings_of(log: Log) -> set[str]:
-    """The names of how a run ended: the kind, and what the imported file calls it."""
+    """The names of a run's ending: the kind, and the reason that an imported file states."""
     termination = log.transcript.termination
     if not termination:
         return {"running" if log.running else "crashed"}
@@ -287,8 +290,8 @@ def _pattern(
     log: Log, call: MadeCall, kind: str, redactor: Redactor, *, is_last: bool
 ) -> WarmPattern:
     turn = None if call.turn is None else log.transcript.find(call.session, call.turn)
-    before = _said_before(log, call, turn)
-    said = turn.text if turn is not None and is_last and turn.status == COMMITTED else ""
+    before = _user_text_before(log, call, turn)
+    answer = turn.text if turn is not None and is_last and turn.status == COMMITTED else ""
     return WarmPattern(
         tool_name=call.name,
         arguments=redactor.data(call.arguments),
@@ -297,17 +300,17 @@ def _pattern(
         pattern_type="sequence",
         success_count=1,
         session_types=[kind],
-        reply=_valid(redactor.text(said)[:MAX_CONTEXT]),
+        reply=_valid(redactor.text(answer)[:MAX_CONTEXT]),
     )
 
 
 def _valid(text: str) -> str:
-    """A text in which what is no valid Unicode is replaced."""
+    """The text with lone surrogates replaced by U+FFFD."""
     return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def _said_before(log: Log, call: MadeCall, turn: Turn | None) -> str:
-    """What the user said directly before the call; nothing where a tool's result stands there."""
+def _user_text_before(log: Log, call: MadeCall, turn: Turn | None) -> str:
+    """The user's text directly before a call; empty where a tool result comes between."""
     if turn is None or turn.speaker != "provider":
         return ""
     try:
@@ -324,16 +327,16 @@ def _previous(transcript: Transcript, turn: Turn) -> Turn | None:
     session = transcript.session(turn.session)
     if session is None:
         return None
-    said = [
+    earlier = [
         index
         for index in session.turns
         if index < turn.index and transcript.turns[index].status == COMMITTED
     ]
-    return transcript.turns[said[-1]] if said else None
+    return transcript.turns[earlier[-1]] if earlier else None
 
 
 def _result(value: Any, redactor: Redactor) -> str:
-    """A result as text without secrets, also those that a JSON text keeps under a telling name."""
+    """A result as redacted text, including secrets in JSON that only their keys reveal."""
     if not isinstance(value, str):
         return "" if value is None else _text(redactor.data(value))
     text = redactor.text(value)
@@ -355,7 +358,7 @@ def _text(value: Any) -> str:
 
 
 def _merge(merged: dict[str, WarmPattern], pattern: WarmPattern) -> None:
-    """Adds a pattern, or counts the same call once more."""
+    """Adds a pattern, or merges it into that of the same call."""
     key = json.dumps([pattern.tool_name, pattern.arguments], sort_keys=True, default=str)
     known = merged.get(key)
     if known is None:

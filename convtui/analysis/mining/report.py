@@ -1,4 +1,4 @@
-"""What was mined, as a report."""
+"""The result of mining as a report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from convtui.analysis.report.report import Report, Section, Table, Verdict
 
 
 def mined_report(mined: Mined, verdict: Verdict | None = None) -> Report:
-    """What was looked at, what passed, and why the rest was left out."""
+    """The numbers of runs, calls and patterns, and the reasons why runs were left out."""
     gain = mined.mean_gain
     tools = ", ".join(f"{name} {number}" for name, number in mined.tools.most_common())
     rows = [
@@ -18,14 +18,14 @@ def mined_report(mined: Mined, verdict: Verdict | None = None) -> Report:
             ("  no pattern", f"{number} of {name}: it failed too often")
             for name, number in mined.unreliable.most_common()
         ),
-        ("patterns", f"{len(mined.patterns)}, of {mined.found} successful calls"),
+        ("patterns", f"{len(mined.patterns)}, of {mined.successful_calls} successful calls"),
         ("mean gain", "unknown" if gain is None else f"{gain:+.3f} (below 0 is an improvement)"),
     ]
     return Report([Section("", [Table((), rows)])], verdict=verdict)
 
 
 def saved_verdict(name: str, path: str, why_not: str) -> Verdict:
-    """What became of it: the file of the template, or why there is none."""
+    """Says where the template was saved, or, with an empty `path`, why it was not."""
     if path:
         return Verdict(f"saved as {name}: {path}", "good", sign="✓")
     return Verdict(f"nothing saved: {why_not}", "doubtful", sign="!")

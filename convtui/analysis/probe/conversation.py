@@ -1,4 +1,4 @@
-"""One conversation of a bring-up report: a real engine, whose holds are answered by a plan."""
+"""One conversation of a bring-up report: a real engine whose holds the probe answers."""
 
 from __future__ import annotations
 
@@ -25,28 +25,31 @@ _ANSWERS: Final = {
     "cannot_restore": ("continue",),
     "budget": ("end",),
 }
-"""What is chosen at a hold, by its reason; else the first choice."""
+"""The preferred choices at a hold, by its reason; otherwise the first choice is taken."""
 
-Hold = Callable[["ProbeConversation", RecordDict], Awaitable[bool]]
-"""Asked first at every hold; whether it has answered it."""
+HoldHandler = Callable[["ProbeConversation", RecordDict], Awaitable[bool]]
+"""Called first at every hold; returns whether it has answered the hold."""
 
 
 @dataclass(slots=True)
 class Subject:
-    """The provider that is tried, and how an engine is started for it."""
+    """The provider under test, and how to start an engine for it."""
 
     scenario: dict[str, Any]
-    """As an engine takes it; the persona and the lengths are replaced."""
+    """As an engine takes it; the persona and the limits on length are replaced."""
     folder: Path
-    """Where the logs go, a folder for each probe."""
+    """Where the logs are written, in a subfolder per probe."""
     python: str | None = None
     env_file: str | None = None
     trust: bool = False
     patience: float = 150.0
-    """Seconds that a conversation may take before it is given up."""
+    """Seconds after which a conversation is killed."""
 
     def spec(self, probe: str, changes: Mapping[str, Any], turns: int) -> StartSpec:
-        """How to start a conversation in which a human of ours speaks for the persona."""
+        """How to start a conversation in which the probe speaks for the persona.
+
+        `changes` are merged into the scenario one level deep; `turns` is the limit per session.
+        """
         scenario = copy.deepcopy(self.scenario)
         for name in (*_OTHERS, "follow_up_prompts", "breakpoints"):
             scenario.pop(name, None)
@@ -75,7 +78,7 @@ class Subject:
 
 @dataclass(slots=True)
 class ProbeRun:
-    """What a conversation has shown."""
+    """The records of a probe's conversation, and how it ended."""
 
     probe: str
     records: list[RecordDict]
@@ -84,14 +87,14 @@ class ProbeRun:
     error: dict[str, Any] | None = None
     """Why the engine could not start, or how it died."""
     printed: str = ""
-    """What was printed before there was a log."""
+    """Output from before the log was opened."""
     hung: bool = False
-    """Whether it was given up and killed."""
+    """Whether it timed out and was killed."""
     errors: list[RecordDict] = field(default_factory=list)
-    """Holds on an error, in order."""
+    """Holds caused by an error, in order."""
 
     def of(self, *types: str, side: str | None = None) -> list[RecordDict]:
-        """The records of some types, of one side when that is named."""
+        """The records of these types, of one side where `side` is given."""
         return [
             record
             for record in self.records
@@ -99,13 +102,13 @@ class ProbeRun:
         ]
 
     @property
-    def said(self) -> list[RecordDict]:
-        """What the provider said."""
+    def replies(self) -> list[RecordDict]:
+        """The committed turns of the provider."""
         return [r for r in self.of("turn.committed") if r.get("speaker") == "provider"]
 
     @property
     def failure(self) -> tuple[str, list[str], str | None] | None:
-        """What went wrong: in a sentence, the developer's frames, the turn. None: nothing did."""
+        """What went wrong: a sentence, the developer's frames, the turn. None without a failure."""
         if self.hung:
             return "no end of it: the conversation was given up", [], last_turn(self.records)
         if self.error is not None:
@@ -120,21 +123,21 @@ class ProbeRun:
 
 
 def address(record: Mapping[str, Any] | None) -> str | None:
-    """`session:turn` of a record, as far as it has one."""
+    """`session:turn` of a record; None where it belongs to no turn."""
     if not record or record.get("turn") is None:
         return None
     return f"{record.get('session') or 1}:{record['turn']}"
 
 
 def last_turn(records: Sequence[RecordDict]) -> str | None:
-    """The turn in which the records end."""
+    """`session:turn` of the last record that has one."""
     return next((a for a in map(address, reversed(records)) if a is not None), None)
 
 
 class ProbeConversation:
-    """Holds one conversation: `messages` are what the user says, one after the other.
+    """Holds one conversation: `messages` are the user's turns, in order.
 
-    `before` is asked at each hold and may answer it; `say` is awaited before every message, with
+    `before` is called at each hold and may answer it; `say` is awaited before every message, with
     its number from 0.
     """
 
@@ -145,7 +148,7 @@ class ProbeConversation:
         messages: Sequence[str],
         *,
         changes: Mapping[str, Any] | None = None,
-        before: Hold | None = None,
+        before: HoldHandler | None = None,
         say: Callable[[ProbeConversation, int], Awaitable[None]] | None = None,
         on_record: Callable[[ProbeConversation, RecordDict], None] | None = None,
         per_session: int | None = None,
@@ -155,33 +158,33 @@ class ProbeConversation:
         self.handle = EngineHandle(python=subject.python)
         turns = 2 * (per_session or len(self.messages))
         self.spec = subject.spec(probe, changes or {}, turns)
-        self.told = ProbeRun(probe, [], self.handle.transcript)
+        self.result = ProbeRun(probe, [], self.handle.transcript)
         self._before, self._say, self._on_record = before, say, on_record
         self._number = 0
 
     async def run(self) -> ProbeRun:
-        """Talks to the end, or until patience is at its end."""
-        handle, told = self.handle, self.told
+        """Runs the conversation to its end, or kills it after `Subject.patience` seconds."""
+        handle, result = self.handle, self.result
         handle.on_record(self._record)
         try:
             async with asyncio.timeout(self.subject.patience):
                 await handle.start(self.spec)
                 await self._drive()
         except TimeoutError:
-            told.hung = True
+            result.hung = True
             handle.kill()
         except EngineError as error:
-            told.error = dict(error.error) or {"message": str(error)}
+            result.error = dict(error.error) or {"message": str(error)}
         finally:
             await handle.close()
-        told.log = handle.log_path
-        told.printed = "".join(text for _, text in handle.early_output)
-        if handle.state is EngineState.DEAD and not told.hung:
-            told.error = handle.error
-        return told
+        result.log = handle.log_path
+        result.printed = "".join(text for _, text in handle.early_output)
+        if handle.state is EngineState.DEAD and not result.hung:
+            result.error = handle.error
+        return result
 
     def _record(self, record: RecordDict) -> None:
-        self.told.records.append(record)
+        self.result.records.append(record)
         if self._on_record is not None:
             self._on_record(self, record)
 
@@ -201,15 +204,15 @@ class ProbeConversation:
                     await self._answer(hold)
                     answered = hold["hold"]
                 except CommandRefused:
-                    # The engine is blocked, or the hold is over; its next frame will tell.
+                    # The engine is blocked, or the hold has ended: its next frame decides.
                     await asyncio.sleep(0.05)
         finally:
             forget()
 
     async def _answer(self, hold: RecordDict) -> None:
         reason = str(hold.get("reason"))
-        if reason == "error" and not any(e["hold"] == hold["hold"] for e in self.told.errors):
-            self.told.errors.append(hold)
+        if reason == "error" and not any(e["hold"] == hold["hold"] for e in self.result.errors):
+            self.result.errors.append(hold)
         if self._before is not None and await self._before(self, hold):
             return
         if reason == "human":
@@ -226,7 +229,7 @@ class ProbeConversation:
         self._number = number + 1
 
     async def choose(self, hold: RecordDict, *wanted: str, **edits: Any) -> None:
-        """Answers a hold with the first of these choices that it offers, else with its first."""
+        """Answers a hold with the first of `wanted` that it offers, else with its first choice."""
         offered = [str(choice["id"]) for choice in hold["choices"]]
         choice = next((name for name in wanted if name in offered), offered[0])
         await self.handle.command(
@@ -234,18 +237,17 @@ class ProbeConversation:
         )
 
     async def stop(self) -> None:
-        """Ends the conversation here."""
+        """Stops the conversation; does nothing where the engine refuses."""
         with contextlib.suppress(CommandRefused):
             await self.handle.command(Commands.STOP, reason="the probe has seen enough")
 
 
 class Clock:
-    """Seconds since it was made."""
+    """A stopwatch that starts when it is created."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Seconds so far."""
         return time.monotonic() - self._began

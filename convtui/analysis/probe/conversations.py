@@ -1,4 +1,4 @@
-"""Probes that talk: coming up, odd messages, tools, sessions that must not know of each other."""
+"""Probes that hold conversations: coming up, odd messages, tools, isolation of sessions."""
 
 from __future__ import annotations
 
@@ -16,265 +16,271 @@ _LEAKY = ("llm.response", "llm.partial", "response.processed", "turn.committed",
           "tool.returned", "provider.output")  # fmt: skip
 
 
-async def load(bench: ProbeSession) -> bool:
-    """Imports and makes the provider; whether that went well.
+async def load(session: ProbeSession) -> bool:
+    """Imports and instantiates the provider; returns whether that succeeded.
 
-    Raises `EngineError` for a SPEC that names nothing: there are no frames of a developer then.
+    Raises `EngineError` for a SPEC that names nothing: the developer has no code to look at then.
     """
-    bench.progress("load")
+    session.progress("load")
     try:
-        found = await inspect_provider(
-            bench.subject.spec("load", {}, 2), python=bench.subject.python
+        description = await inspect_provider(
+            session.subject.spec("load", {}, 2), python=session.subject.python
         )
     except EngineError as error:
         frames = [str(frame) for frame in error.error.get("frames", ())]
         died = error.error.get("type") == "EngineDied"
         if not (frames or error.error.get("location") or died):
             raise
-        bench.add("load", "fail", str(error.error.get("message")), detail=frames)
+        session.add("load", "fail", str(error.error.get("message")), detail=frames)
         return False
-    bench.report.provider = found
-    near = [f"{name}() is no hook; did you mean {hook}()?" for name, hook in found["near_names"]]
-    name, kind = found["identity"]["name"], found["identity"]["kind"]
-    call = found["call"] or {}
+    session.report.provider = description
+    near = [
+        f"{name}() is no hook; did you mean {hook}()?" for name, hook in description["near_names"]
+    ]
+    name, kind = description["identity"]["name"], description["identity"]["kind"]
+    call = description["call"] or {}
     wrong = [
         *near,
         *([f"what answers {call['useless_reply']}"] if call.get("useless_reply") else []),
     ]
     if wrong:
-        bench.add("load", "fail", wrong[0], detail=wrong[1:])
+        session.add("load", "fail", wrong[0], detail=wrong[1:])
     elif call.get("notes"):
-        bench.add("load", "warn", f"{name} ({kind}) is made; {call['notes'][0]}",
+        session.add("load", "warn", f"{name} ({kind}) is made; {call['notes'][0]}",
                   detail=call["notes"][1:])  # fmt: skip
     else:
         gets = f"; it gets {call['gets']}" if kind == "vera" else ""
-        bench.add("load", "pass", f"{name} ({kind}) is imported and made{gets}")
+        session.add("load", "pass", f"{name} ({kind}) is imported and made{gets}")
     return True
 
 
-async def plain(bench: ProbeSession) -> bool:
-    """Two sessions: setup, the order of the hooks, a plain reply, and what the second knows.
+async def plain(session: ProbeSession) -> bool:
+    """Holds two sessions: setup, order of the hooks, a plain reply, state kept between sessions.
 
     Returns whether the provider comes up at all.
     """
-    bench.progress("setup")
-    word = secret()
-    sessions = list(bench.subject.scenario.get("sessions") or ())
+    session.progress("setup")
+    code_word = secret()
+    sessions = list(session.subject.scenario.get("sessions") or ())
     if len(sessions) < 2:
         sessions = ["first", "second"]
 
-    async def say(talk: ProbeConversation, number: int) -> None:
-        at = talk.handle.hold or {}
-        first = (at.get("session") or 1) == 1
-        text = tell(word) if first else ASK
-        talk.messages = [f"{QUESTION} {text}" if number == 0 else text]
+    async def say(conversation: ProbeConversation, number: int) -> None:
+        hold = conversation.handle.hold or {}
+        first = (hold.get("session") or 1) == 1
+        text = tell(code_word) if first else ASK
+        conversation.messages = [f"{QUESTION} {text}" if number == 0 else text]
 
-    talk = ProbeConversation(
-        bench.subject, "plain", [QUESTION], changes={"sessions": sessions}, say=say, per_session=1
+    conversation = ProbeConversation(
+        session.subject, "plain", [QUESTION], changes={"sessions": sessions}, say=say, per_session=1
     )
-    told = bench.plain = bench.keep(await talk.run())
-    setup = told.of("provider.setup")
+    run = session.plain = session.keep(await conversation.run())
+    setup = run.of("provider.setup")
     if not setup or setup[-1].get("outcome") != "ok":
-        if not bench.failed("setup", told):
-            bench.add("setup", "fail", "setup() was never finished", told)
+        if not session.failed("setup", run):
+            session.add("setup", "fail", "setup() was never finished", run)
         return False
-    bench.add("setup", "pass", f"setup() took {setup[-1].get('duration', 0):.3g} s", told)
-    _hook_order(bench, told)
-    _reply(bench, told)
-    _reset(bench, told, word)
-    return told.error is None and not told.hung
+    session.add("setup", "pass", f"setup() took {setup[-1].get('duration', 0):.3g} s", run)
+    _hook_order(session, run)
+    _reply(session, run)
+    _reset(session, run, code_word)
+    return run.error is None and not run.hung
 
 
-def _hook_order(bench: ProbeSession, told: ProbeRun) -> None:
-    wrong = _misorder(told)
+def _hook_order(session: ProbeSession, run: ProbeRun) -> None:
+    wrong = _misorder(run)
     if wrong is None:
-        count = len(told.of("session.entered"))
-        bench.add("hook_order", "pass", f"as documented, over {count} sessions", told)
+        count = len(run.of("session.entered"))
+        session.add("hook_order", "pass", f"as documented, over {count} sessions", run)
         return
     says, record = wrong
     error = (record or {}).get("error") or {}
-    bench.add("hook_order", "fail", says, told, address(record), detail=error.get("frames", ()))
+    session.add("hook_order", "fail", says, run, address(record), detail=error.get("frames", ()))
 
 
-def _misorder(told: ProbeRun) -> tuple[str, RecordDict | None] | None:
-    """What in the lifecycle is not as it is to be, and the record that shows it."""
-    for record in told.of("provider.setup", "session.entered", "session.reset", "provider.cleanup"):
+def _misorder(run: ProbeRun) -> tuple[str, RecordDict | None] | None:
+    """The first violation of the lifecycle, and the record that shows it; None without one."""
+    for record in run.of("provider.setup", "session.entered", "session.reset", "provider.cleanup"):
         if record.get("outcome", "ok") != "ok":
             message = (record.get("error") or {}).get("message", "failed")
             return f"{message}", record
     once = {"provider.setup": "setup()", "sessions.prepared": "prepare_sessions()",
             "provider.cleanup": "cleanup()"}  # fmt: skip
     for kind, name in once.items():
-        count = len(told.of(kind))
+        count = len(run.of(kind))
         if count != 1:
-            failure = told.failure
+            failure = run.failure
             because = f": {failure[0]}" if failure is not None else ""
             return f"{name} is on record {count} times, not once{because}", None
-    prepared = told.of("sessions.prepared")[0].get("prepared", [])
-    entered = told.of("session.entered")
+    prepared = run.of("sessions.prepared")[0].get("prepared", [])
+    entered = run.of("session.entered")
     if len(entered) < len(prepared):
-        failure = told.failure
+        failure = run.failure
         because = f": {failure[0]}" if failure is not None else ""
         return f"{len(entered)} of {len(prepared)} sessions were entered{because}", None
-    resets = told.of("session.reset")
+    resets = run.of("session.reset")
     if len(resets) < len(prepared) - 1:
         return f"{len(resets)} resets between {len(prepared)} sessions", None
-    kinds = [str(record.get("type")) for record in told.records]
-    places = [kinds.index(kind) for kind in ("provider.setup", "sessions.prepared",
+    kinds = [str(record.get("type")) for record in run.records]
+    positions = [kinds.index(kind) for kind in ("provider.setup", "sessions.prepared",
               "session.entered", "session.started", "provider.cleanup")]  # fmt: skip
-    if places != sorted(places):
+    if positions != sorted(positions):
         return "the lifecycle hooks are not in their order", None
-    for response in told.of("llm.response", side="provider"):
+    for response in run.of("llm.response", side="provider"):
         if response.get("tool_calls"):
             continue
         key = [response.get(name) for name in ("session", "turn", "attempt")]
         made = [
             r
-            for r in told.of("response.processed", side="provider")
+            for r in run.of("response.processed", side="provider")
             if [r.get(name) for name in ("session", "turn", "attempt")] == key
         ]
         if len(made) != 1:
-            failure = told.failure
+            failure = run.failure
             because = f": {failure[0]}" if failure is not None else ""
             return f"a reply was post-processed {len(made)} times, not once{because}", response
     return None
 
 
-def _reply(bench: ProbeSession, told: ProbeRun) -> None:
-    if bench.failed("reply", told):
+def _reply(session: ProbeSession, run: ProbeRun) -> None:
+    if session.failed("reply", run):
         return
-    said = [r for r in told.said if str(r.get("text", "")).strip()]
-    if not said:
+    replies = [r for r in run.replies if str(r.get("text", "")).strip()]
+    if not replies:
         says = "it says nothing to a plain question"
-        bench.add("reply", "fail", says, told, address(_last(told)))
+        session.add("reply", "fail", says, run, address(_last(run)))
         return
-    latency = "" if bench.latency is None else f" in {bench.latency:.3g} s"
-    bench.add("reply", "pass", f"it answers{latency}", told, address(said[0]))
+    latency = "" if session.latency is None else f" in {session.latency:.3g} s"
+    session.add("reply", "pass", f"it answers{latency}", run, address(replies[0]))
 
 
-def _last(told: ProbeRun) -> RecordDict | None:
-    found = told.of("turn.committed", "turn.discarded")
-    return found[-1] if found else None
+def _last(run: ProbeRun) -> RecordDict | None:
+    turns = run.of("turn.committed", "turn.discarded")
+    return turns[-1] if turns else None
 
 
-def _reset(bench: ProbeSession, told: ProbeRun, word: str) -> None:
-    sessions = {record.get("session") for record in told.said}
+def _reset(session: ProbeSession, run: ProbeRun, code_word: str) -> None:
+    sessions = {record.get("session") for record in run.replies}
     if len(sessions) < 2:
-        bench.add("reset", "n/a", "there were no two sessions in which it answered", told)
+        session.add("reset", "n/a", "there were no two sessions in which it answered", run)
         return
     first = min(s for s in sessions if isinstance(s, int))
-    later = [r for r in told.records if (r.get("session") or 0) > first]
-    leak = _leak(later, word)
+    later = [r for r in run.records if (r.get("session") or 0) > first]
+    leak = _leak(later, code_word)
     if leak is None:
-        bench.add("reset", "pass", "session 2 does not know what was said in session 1", told)
-    elif bench.report.provider.get("stateful"):
+        session.add("reset", "pass", "session 2 does not know what was said in session 1", run)
+    elif session.report.provider.get("stateful"):
         says = "session 2 knows the secret of session 1; it says that it keeps state"
-        bench.add("reset", "warn", says, told, address(leak))
+        session.add("reset", "warn", says, run, address(leak))
     else:
         says = "session 2 knows the secret of session 1: finish_and_reset_session() has to forget"
-        bench.add("reset", "fail", says, told, address(leak))
+        session.add("reset", "fail", says, run, address(leak))
 
 
-def _leak(records: list[RecordDict], word: str) -> RecordDict | None:
-    """The first record of the provider in which a secret stands."""
+def _leak(records: list[RecordDict], code_word: str) -> RecordDict | None:
+    """The first record of the provider that contains a code word."""
     for record in records:
         if record.get("type") not in _LEAKY or record.get("speaker") == "persona":
             continue
         if record.get("side") == "persona":
             continue
-        if word in json.dumps(record, ensure_ascii=False, default=str):
+        if code_word in json.dumps(record, ensure_ascii=False, default=str):
             return record
     return None
 
 
-async def messages(bench: ProbeSession) -> None:
-    """One conversation for each odd message: what it does to one must not spoil the next."""
+async def messages(session: ProbeSession) -> None:
+    """Holds one conversation per odd message, so that a failure does not affect the next."""
     for name, text in MESSAGES.items():
-        if not bench.wants(name):
+        if not session.wants(name):
             continue
-        bench.progress(name)
-        told = bench.keep(await ProbeConversation(bench.subject, name, [text]).run())
-        error = (told.errors[0].get("error") or {}) if told.errors else {}
+        session.progress(name)
+        run = session.keep(await ProbeConversation(session.subject, name, [text]).run())
+        error = (run.errors[0].get("error") or {}) if run.errors else {}
         refused = error.get("type") in ("BadModelRequest", "ContextTooLong")
-        if (refused or (name == "surrogates" and error)) and not told.hung:
+        if (refused or (name == "surrogates" and error)) and not run.hung:
             says = f"it is refused: {error.get('message')}"
-            bench.add(name, "warn", says, told, address(told.errors[0]))
-        elif not bench.failed(name, told):
-            said = told.said[-1] if told.said else None
-            if said is None or not str(said.get("text", "")).strip():
-                bench.add(name, "warn", "it says nothing to it", told, address(said or _last(told)))
+            session.add(name, "warn", says, run, address(run.errors[0]))
+        elif not session.failed(name, run):
+            reply = run.replies[-1] if run.replies else None
+            if reply is None or not str(reply.get("text", "")).strip():
+                session.add(
+                    name, "warn", "it says nothing to it", run, address(reply or _last(run))
+                )
             else:
-                replaced = any(r.get("code") == "lone_surrogates" for r in told.of("warning"))
+                replaced = any(r.get("code") == "lone_surrogates" for r in run.of("warning"))
                 says = "it answers; U+FFFD was sent in their place" if replaced else "it answers"
-                bench.add(name, "pass", says, told, address(said))
+                session.add(name, "pass", says, run, address(reply))
 
 
-async def tool_call(bench: ProbeSession) -> None:
-    """Asks for a call of its first tool."""
-    if not bench.wants("tool_call"):
+async def tool_call(session: ProbeSession) -> None:
+    """Asks for a call of the provider's first tool."""
+    if not session.wants("tool_call"):
         return
-    requests = bench.plain.of("llm.request", side="provider") if bench.plain is not None else []
+    requests = session.plain.of("llm.request", side="provider") if session.plain is not None else []
     names = next((r["tools"] for r in requests if r.get("tools")), None)
     if not names:
-        bench.add("tool_call", "n/a", "it has no tools")
+        session.add("tool_call", "n/a", "it has no tools")
         return
-    bench.progress("tool_call")
+    session.progress("tool_call")
     ask = (
         f"Please call the tool {names[0]} now, with arguments that make sense for a trial, and"
         " tell me what it gave."
     )
     changes = {"approve_tools": False}
-    told = bench.keep(
-        await ProbeConversation(bench.subject, "tool_call", [ask], changes=changes).run()
+    run = session.keep(
+        await ProbeConversation(session.subject, "tool_call", [ask], changes=changes).run()
     )
-    if bench.failed("tool_call", told):
+    if session.failed("tool_call", run):
         return
-    returned = told.of("tool.returned")
+    returned = run.of("tool.returned")
     bad = next((r for r in returned if not r.get("ok")), None)
     if bad is not None:
         says = f"{bad.get('name')} gave no result: {bad.get('error_kind')}: {bad.get('result')}"
-        bench.add("tool_call", "fail", says[:400], told, address(bad))
+        session.add("tool_call", "fail", says[:400], run, address(bad))
     elif not returned:
         says = f"the model made no call of {names[0]}, although it was asked to"
-        bench.add("tool_call", "warn", says, told, address(_last(told)))
+        session.add("tool_call", "warn", says, run, address(_last(run)))
     else:
         says = f"{returned[0].get('name')} was called and gave a result"
-        bench.add("tool_call", "pass", says, told, address(returned[0]))
+        session.add("tool_call", "pass", says, run, address(returned[0]))
 
 
-async def two_at_once(bench: ProbeSession) -> None:
-    """Two conversations in step, each with a secret of its own that it is then asked for."""
-    if not bench.wants("two_at_once"):
+async def two_at_once(session: ProbeSession) -> None:
+    """Holds two conversations in lockstep, each with its own code word."""
+    if not session.wants("two_at_once"):
         return
-    bench.progress("two_at_once")
-    words = (secret(), secret())
-    together = asyncio.Barrier(2)
+    session.progress("two_at_once")
+    code_words = (secret(), secret())
+    barrier = asyncio.Barrier(2)
 
-    async def say(talk: ProbeConversation, number: int) -> None:
+    async def say(conversation: ProbeConversation, number: int) -> None:
         try:
-            await together.wait()
+            await barrier.wait()
         except asyncio.BrokenBarrierError:
-            return  # the other one has ended
+            return  # the other conversation has ended
 
-    async def one(name: str, word: str) -> ProbeRun:
+    async def one(name: str, code_word: str) -> ProbeRun:
         try:
-            messages = [tell(word), ASK]
+            messages = [tell(code_word), ASK]
             return await ProbeConversation(
-                bench.subject, f"two_at_once_{name}", messages, say=say
+                session.subject, f"two_at_once_{name}", messages, say=say
             ).run()
         finally:
-            await together.abort()
+            await barrier.abort()
 
-    both = await asyncio.gather(*(one(n, w) for n, w in zip(("a", "b"), words, strict=True)))
-    for told in both:
-        bench.keep(told)
-    for told, other in zip(both, reversed(words), strict=True):
-        leak = _leak(told.records, other)
+    both = await asyncio.gather(
+        *(one(name, word) for name, word in zip(("a", "b"), code_words, strict=True))
+    )
+    for run in both:
+        session.keep(run)
+    for run, other in zip(both, reversed(code_words), strict=True):
+        leak = _leak(run.records, other)
         if leak is not None:
             says = "it says what was told to it in another conversation at the same time"
-            bench.add("two_at_once", "fail", says, told, address(leak))
+            session.add("two_at_once", "fail", says, run, address(leak))
             return
-    for told in both:
-        if bench.failed("two_at_once", told, "with two at once: "):
+    for run in both:
+        if session.failed("two_at_once", run, "with two at once: "):
             return
-    bench.add("two_at_once", "pass", "neither knows the other's secret", both[0])
+    session.add("two_at_once", "pass", "neither knows the other's secret", both[0])

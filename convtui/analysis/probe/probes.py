@@ -1,7 +1,7 @@
-"""Makes the probes of a bring-up report, one after the other.
+"""Runs the probes of a bring-up report, one after the other.
 
-Every probe is a conversation in an engine process of its own, with a log; some look at what the
-others have recorded. Nothing is asked of a provider but what the probes say here.
+Every probe is a conversation in its own engine process, with a log; some inspect what the others
+have recorded. The provider gets no messages other than those of the probes.
 """
 
 from __future__ import annotations
@@ -17,81 +17,83 @@ _PLAIN: Final = ("setup", "hook_order", "reply", "reset", "tool_call", "timeout"
                  "output", "breakpoint")  # fmt: skip
 
 
-async def make_probes(bench: ProbeSession) -> ProbeReport:
-    """Makes the probes, one after the other.
+async def make_probes(session: ProbeSession) -> ProbeReport:
+    """Runs the wanted probes and returns their findings.
 
-    Raises `EngineError` when the SPEC names nothing that could be tried; a provider that is there
-    and cannot be imported is a finding.
+    Raises `EngineError` when the SPEC names nothing; a provider that exists but cannot be imported
+    is a finding.
     """
-    report = bench.report
-    if not await conversations.load(bench):
+    report = session.report
+    if not await conversations.load(session):
         return report
-    # What others have to know of it comes from the first conversation.
-    up = not bench.wants(*_PLAIN) or await conversations.plain(bench)
+    # Later probes need what the first conversation records.
+    up = not session.wants(*_PLAIN) or await conversations.plain(session)
     if up:
-        await conversations.messages(bench)
-        await conversations.tool_call(bench)
-        await conversations.two_at_once(bench)
-        await calls.cancel(bench)
-        await calls.timeout(bench)
-        await calls.failed_call(bench)
-        await hooks.odd(bench)
-        await hooks.same(bench)
-        await network.network(bench)
+        await conversations.messages(session)
+        await conversations.tool_call(session)
+        await conversations.two_at_once(session)
+        await calls.cancel(session)
+        await calls.timeout(session)
+        await calls.failed_call(session)
+        await hooks.odd(session)
+        await hooks.same(session)
+        await network.network(session)
     else:
         tried = {finding.probe for finding in report.findings}
         for name in PROBES:
             if name not in tried and name not in ("error_text", "output", "breakpoint"):
-                bench.add(name, "n/a", "not tried: it does not come up")
-    everywhere(bench)
+                session.add(name, "n/a", "not tried: it does not come up")
+    everywhere(session)
     return report
 
 
-def everywhere(bench: ProbeSession) -> None:
-    """What is looked for in all that was recorded: error texts, output, breakpoints."""
-    told_by = bench.report.told
+def everywhere(session: ProbeSession) -> None:
+    """Searches the records of all runs for error texts, output and breakpoints."""
+    runs = session.report.runs
     wrong: tuple[ProbeRun, dict[str, Any], str] | None = None
-    for told in told_by:
-        # What a probe has put in is not the provider's.
-        own = {r.get("turn") for r in told.of("debug.injected") if r.get("fault") == "error_text"}
-        for record in told.said:
-            found = error_in(str(record.get("text", "")))
-            if wrong is None and found is not None and record.get("turn") not in own:
-                wrong = (told, record, found)
+    for run in runs:
+        # A text that a probe injected is not the provider's.
+        injected = {
+            r.get("turn") for r in run.of("debug.injected") if r.get("fault") == "error_text"
+        }
+        for record in run.replies:
+            error = error_in(str(record.get("text", "")))
+            if wrong is None and error is not None and record.get("turn") not in injected:
+                wrong = (run, record, error)
     if wrong is not None:
-        told, record, found = wrong
-        bench.add(
-            "error_text", "fail", f"it says {found!r} as if that were its reply; raise instead,"
-            " or declare a signal", told, address(record),
+        run, record, error = wrong
+        session.add(
+            "error_text", "fail", f"it says {error!r} as if that were its reply; raise instead,"
+            " or declare a signal", run, address(record),
         )  # fmt: skip
-    elif any(told.said for told in told_by):
-        bench.add("error_text", "pass", "no reply looks like an error message")
+    elif any(run.replies for run in runs):
+        session.add("error_text", "pass", "no reply looks like an error message")
     else:
-        bench.add("error_text", "n/a", "it has said nothing")
-    _output(bench)
-    _breakpoint(bench)
+        session.add("error_text", "n/a", "it has said nothing")
+    _output(session)
+    _breakpoint(session)
 
 
-def _output(bench: ProbeSession) -> None:
-    for told in bench.report.told:
-        for record in told.of("provider.output"):
+def _output(session: ProbeSession) -> None:
+    for run in session.report.runs:
+        for record in run.of("provider.output"):
             text = str(record.get("text", "")).strip()
             if text and "breakpoint() at " not in text:
-                bench.add(
-                    "output", "warn", f"it prints: {text[:200]!r}", told, address(record),
+                session.add(
+                    "output", "warn", f"it prints: {text[:200]!r}", run, address(record),
                     detail=text.splitlines()[:5],
                 )  # fmt: skip
                 return
-    bench.add("output", "pass", "it prints nothing")
+    session.add("output", "pass", "it prints nothing")
 
 
-def _breakpoint(bench: ProbeSession) -> None:
-    for told in bench.report.told:
-        warned = [r for r in told.of("warning") if r.get("code") == "breakpoint"]
-        printed = [r for r in told.of("provider.output") if "breakpoint() at " in str(r["text"])]
+def _breakpoint(session: ProbeSession) -> None:
+    for run in session.report.runs:
+        warned = [r for r in run.of("warning") if r.get("code") == "breakpoint"]
+        printed = [r for r in run.of("provider.output") if "breakpoint() at " in str(r["text"])]
         for record in (*warned, *printed):
             says = str(record.get("message") or record.get("text")).strip()
-            bench.add("breakpoint", "fail", says.partition(" was passed over")[0] + " is left in"
-                      " the code", told, address(record))  # fmt: skip
+            session.add("breakpoint", "fail", says.partition(" was passed over")[0] + " is left in"
+                      " the code", run, address(record))  # fmt: skip
             return
-    bench.add("breakpoint", "pass", "no breakpoint() was met")
+    session.add("breakpoint", "pass", "no breakpoint() was met")

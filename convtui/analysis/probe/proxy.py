@@ -1,6 +1,6 @@
-"""A loopback proxy in front of a model's endpoint, which makes the faults of a network.
+"""A loopback proxy in front of a model's endpoint that simulates network faults.
 
-The first requests get the fault, later ones are passed on as they are. One request a connection;
+The first requests get the fault, later ones are forwarded unchanged. One request per connection;
 HTTP towards the client, HTTP or HTTPS towards the endpoint.
 """
 
@@ -18,7 +18,7 @@ from convtui.errors import UsageError
 
 NetFault = Literal["429", "500", "drop", "slow", "malformed"]
 SLOW_BY: Final = 1.5
-"""Seconds by which `slow` holds the first byte back."""
+"""Seconds by which `slow` delays the first byte."""
 RETRY_AFTER: Final = 1
 _HEAD_LIMIT: Final = 1 << 16
 _BODY_LIMIT: Final = 64 << 20
@@ -28,10 +28,11 @@ _HOP: Final = re.compile(rb"(?im)^(?:connection|keep-alive|host|proxy-[\w-]+):[^
 
 
 class FaultProxy:
-    """The proxy, on the running event loop.
+    """The proxy, an async context manager on the running event loop.
 
-    `upstream` is the endpoint's base URL, `url` the one to be used in its place. `requests` counts
-    what came, `faults` what was spoilt. Raises `UsageError` for an upstream that is no URL.
+    `upstream` is the endpoint's base URL, `url` the one to use in its place. The first `count` POST
+    requests get the fault. `requests` counts all requests, `faults` those that got it. Raises
+    `UsageError` for an upstream that is no URL.
     """
 
     def __init__(self, upstream: str, fault: NetFault, *, count: int = 1) -> None:
@@ -54,7 +55,7 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        """The base URL for the client."""
+        """The base URL for the client, while the proxy is open."""
         assert self._server is not None
         port = self._server.sockets[0].getsockname()[1]
         return f"http://127.0.0.1:{port}{self._path}"
@@ -86,7 +87,7 @@ class FaultProxy:
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             writer.transport.abort()
         except asyncio.CancelledError:
-            # The proxy is closed: what is still on its way is not wanted any more.
+            # The proxy is closing: drop what is still in flight.
             writer.transport.abort()
         except TimeoutError:
             await _answer(writer, 504, {"message": "the endpoint does not answer"})
@@ -135,7 +136,7 @@ class FaultProxy:
                 writer.write(await source.readuntil(b"\r\n\r\n"))
                 writer.write(await _beginning(source))
                 await writer.drain()
-                # Long enough for what was sent to arrive before the reset does.
+                # Lets the data arrive before the reset does.
                 await asyncio.sleep(0.1)
                 writer.transport.abort()
                 return
@@ -149,18 +150,18 @@ class FaultProxy:
 
 
 async def _beginning(source: asyncio.StreamReader) -> bytes:
-    """The first three events of a stream; half of what has come where there are not as many."""
+    """The first three events of a stream; half of the data where there are fewer."""
     data = b""
     while data.count(b"\n\n") < 3 and (piece := await source.read(_PIECE)):
         data += piece
-    places = [found.end() for found in re.finditer(rb"\n\n", data)]
-    if len(places) >= 3 and places[2] < len(data):
-        return data[: places[2]]
+    ends = [match.end() for match in re.finditer(rb"\n\n", data)]
+    if len(ends) >= 3 and ends[2] < len(data):
+        return data[: ends[2]]
     return data[: max(1, len(data) // 2)]
 
 
 def _unchunked(headers: bytes, size: int) -> bytes:
-    """Headers of a request whose body was taken in whole."""
+    """The headers with `Content-Length` in place of a chunked transfer encoding."""
     if re.search(rb"(?im)^transfer-encoding:", headers) is None:
         return headers
     headers = re.sub(rb"(?im)^transfer-encoding:[^\r\n]*\r\n", b"", headers)
@@ -168,7 +169,7 @@ def _unchunked(headers: bytes, size: int) -> bytes:
 
 
 async def _body(head: bytes, reader: asyncio.StreamReader) -> bytes:
-    """The whole body of a request. Raises ValueError for one that is too long."""
+    """The whole body of a request. Raises `ValueError` above `_BODY_LIMIT`."""
     if re.search(rb"(?im)^transfer-encoding:\s*chunked", head):
         parts = []
         while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
@@ -179,8 +180,8 @@ async def _body(head: bytes, reader: asyncio.StreamReader) -> bytes:
         while (await reader.readuntil(b"\r\n")) != b"\r\n":
             pass
         return b"".join(parts)
-    found = re.search(rb"(?im)^content-length:\s*(\d+)", head)
-    size = int(found[1]) if found else 0
+    match = re.search(rb"(?im)^content-length:\s*(\d+)", head)
+    size = int(match[1]) if match else 0
     if size > _BODY_LIMIT:
         raise ValueError("the body is too long")
     return await reader.readexactly(size)
@@ -199,7 +200,7 @@ async def _answer(
 
 
 async def _malformed(writer: asyncio.StreamWriter, *, stream: bool) -> None:
-    """A reply that breaks off in the middle of its JSON, the connection ending as it should."""
+    """Sends a reply that breaks off in the middle of its JSON, and closes cleanly."""
     kind, body = "application/json", b'{"id": "x", "choices": [{"message": {"conte'
     if stream:
         kind = "text/event-stream"

@@ -1,4 +1,4 @@
-"""The bring-up report: the probes, what each found, and where they are made."""
+"""The bring-up report: the list of probes, their findings, and the session that collects them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PROBES: Final[dict[str, str]] = {
     "output": "Nothing is printed.",
     "breakpoint": "No breakpoint() is left in the code.",
 }
-"""Every probe and what passes it."""
+"""What each probe requires, by its name. Probes run in this order."""
 
 
 _MARKS: Final[dict[Outcome, str]] = {"pass": "pass", "fail": "FAIL", "warn": "warn", "n/a": "n/a"}
@@ -55,12 +55,12 @@ _COUNTED: Final[dict[Outcome, str]] = {
     "pass": "passed", "fail": "failed", "warn": "to look at", "n/a": "not applicable",
 }  # fmt: skip
 _LONGEST: Final = 400
-"""Characters of what a probe found."""
+"""Characters of a finding's sentence that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a probe found: the outcome, why in a sentence, and where it can be seen."""
+    """The outcome of a probe, the reason in a sentence, and the turn and log that show it."""
 
     probe: str
     outcome: Outcome
@@ -68,10 +68,10 @@ class Finding:
     turn: str | None = None
     log: Path | None = None
     detail: tuple[str, ...] = ()
-    """Lines to go with it: the developer's own frames, what was printed."""
+    """Additional lines: the developer's own frames, what was printed."""
 
     def sentence(self) -> Sentence:
-        """The finding in words; what is not well with its details, and where it can be seen."""
+        """The finding in words; failures and warnings with their details, log and turn."""
         below = []
         if self.outcome in ("fail", "warn"):
             below = [Sentence(line) for text in self.detail for line in text.split("\n")]
@@ -84,71 +84,71 @@ class Finding:
         return Sentence(says, name, _TONES[self.outcome], below=below)
 
     def as_dict(self) -> dict[str, Any]:
-        """The finding as plain data."""
+        """The finding as JSON-compatible data."""
         log = None if self.log is None else str(self.log)
         return asdict(self) | {"log": log, "detail": list(self.detail)}
 
 
 @dataclass(slots=True)
 class ProbeReport:
-    """All findings about a provider, and what the calls have used."""
+    """All findings about a provider, and the usage of its calls."""
 
     provider: dict[str, Any] = field(default_factory=dict)
-    """As `inspect_provider()` tells it; empty when it could not be loaded."""
+    """As `inspect_provider()` describes it; empty when it could not be loaded."""
     findings: list[Finding] = field(default_factory=list)
-    told: list[ProbeRun] = field(default_factory=list)
+    runs: list[ProbeRun] = field(default_factory=list)
 
     @property
     def failed(self) -> bool:
-        """Whether a probe failed."""
+        """Whether any probe failed; warnings do not count."""
         return any(finding.outcome == "fail" for finding in self.findings)
 
     def counts(self) -> dict[Outcome, int]:
-        """How many findings there are of each outcome."""
+        """The number of findings by outcome."""
         return {name: sum(f.outcome == name for f in self.findings) for name in _COUNTED}
 
     def verdict(self) -> Verdict:
-        """How many findings there are of each outcome, in words."""
-        words = ", ".join(f"{count} {_COUNTED[name]}" for name, count in self.counts().items())
-        return Verdict(words, "bad" if self.failed else "good")
+        """`counts()` in words."""
+        text = ", ".join(f"{count} {_COUNTED[name]}" for name, count in self.counts().items())
+        return Verdict(text, "bad" if self.failed else "good")
 
     def usage(self) -> dict[str, Any]:
-        """Calls that were really made, each attempt counted, and what is known of their use.
+        """Calls that reached the model, each attempt counted, and their tokens and cost.
 
-        `{calls, tokens?, cost?}`; a figure that no call has told is left out.
+        `{calls, tokens?, cost?}`, cost in US dollars; a figure that no call reports is left out.
         """
         calls = 0
         tokens: list[int] = []
         costs: list[float] = []
-        for told in self.told:
-            attempts = told.of("llm.request", "llm.retry", side="provider")
+        for run in self.runs:
+            attempts = run.of("llm.request", "llm.retry", side="provider")
             replaced = [
                 r
-                for r in told.of("debug.injected", side="provider")
+                for r in run.of("debug.injected", side="provider")
                 if r.get("fault") not in ("slow", "truncated", "drop")
             ]
             calls += max(0, len(attempts) - len(replaced))
-            totals = told.transcript.totals.get("provider")
+            totals = run.transcript.totals.get("provider")
             if totals is not None and totals.tokens is not None:
                 tokens.append(totals.tokens)
             if totals is not None and totals.cost is not None:
                 costs.append(totals.cost)
-        found: dict[str, Any] = {"calls": calls}
+        usage: dict[str, Any] = {"calls": calls}
         if tokens:
-            found["tokens"] = sum(tokens)
+            usage["tokens"] = sum(tokens)
         if costs:
-            found["cost"] = round(sum(costs), 6)
-        return found
+            usage["cost"] = round(sum(costs), 6)
+        return usage
 
     def usage_words(self) -> str:
-        """The same in words."""
+        """`usage()` in words."""
         usage = self.usage()
-        words = "1 call was made" if usage["calls"] == 1 else f"{usage['calls']} calls were made"
-        words += f", {usage['tokens']:,} tokens" if "tokens" in usage else ", tokens unknown"
-        return words + (f", ${usage['cost']:.4f}" if "cost" in usage else ", cost unknown")
+        text = "1 call was made" if usage["calls"] == 1 else f"{usage['calls']} calls were made"
+        text += f", {usage['tokens']:,} tokens" if "tokens" in usage else ", tokens unknown"
+        return text + (f", ${usage['cost']:.4f}" if "cost" in usage else ", cost unknown")
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as plain data."""
+        """The report as JSON-compatible data."""
         return {
             "provider": self.provider.get("identity"),
             "findings": [finding.as_dict() for finding in self.findings],
@@ -159,9 +159,10 @@ class ProbeReport:
 
 
 class ProbeSession:
-    """Where the probes are made: the subject, what is known of it by now, who is told of progress.
+    """What the probes share: the subject, the report so far, callbacks for progress and findings.
 
-    `wanted` are the probes whose findings are asked for; what others need is done all the same.
+    Findings of probes outside `wanted` are dropped; conversations that wanted probes depend on run
+    regardless.
     """
 
     def __init__(
@@ -170,63 +171,69 @@ class ProbeSession:
         *,
         wanted: Collection[str] | None = None,
         progress: Callable[[str], None] = lambda probe: None,
-        found: Callable[[Finding], None] = lambda finding: None,
+        on_finding: Callable[[Finding], None] = lambda finding: None,
     ) -> None:
         self.subject = subject
         self.wanted = frozenset(PROBES if wanted is None else wanted)
         self.report = ProbeReport()
         self.latency: float | None = None
-        """Seconds of its quickest reply so far."""
+        """Seconds of the fastest reply so far."""
         self.plain: ProbeRun | None = None
         """The conversation of the first probes."""
         self.progress = progress
-        self._found = found
+        self._on_finding = on_finding
 
     def wants(self, *probes: str) -> bool:
-        """Whether a finding of any of these is asked for."""
+        """Whether any of these probes is wanted."""
         return not self.wanted.isdisjoint(probes)
 
-    def keep(self, told: ProbeRun) -> ProbeRun:
-        """Remembers a conversation, for what is looked for in all of them."""
-        self.report.told.append(told)
-        for record in told.of("llm.response", side="provider"):
-            # A reply that was put in by a probe took no time.
+    def keep(self, run: ProbeRun) -> ProbeRun:
+        """Adds a run to the report, updates `latency` and returns the run."""
+        self.report.runs.append(run)
+        for record in run.of("llm.response", side="provider"):
+            # An injected reply took no time.
             seconds = record.get("duration")
-            injected = any(r.get("call") == record.get("call") for r in told.of("debug.injected"))
+            injected = any(r.get("call") == record.get("call") for r in run.of("debug.injected"))
             if isinstance(seconds, float) and not injected:
                 self.latency = seconds if self.latency is None else min(self.latency, seconds)
-        return told
+        return run
 
     def add(
         self,
         probe: str,
         outcome: Outcome,
         says: str,
-        told: ProbeRun | None = None,
+        run: ProbeRun | None = None,
         turn: str | None = None,
         *,
         detail: Sequence[str] = (),
     ) -> None:
-        """A finding; kept when it is asked for."""
+        """Adds a finding and reports it, where its probe is wanted."""
         if probe not in self.wanted:
             return
-        log = told.log if told is not None else None
+        log = run.log if run is not None else None
         finding = Finding(probe, outcome, says, turn, log, tuple(detail))
         self.report.findings.append(finding)
-        self._found(finding)
+        self._on_finding(finding)
 
-    def failed(self, probe: str, told: ProbeRun, says: str = "") -> bool:
-        """Adds what went wrong in a conversation as a failed probe; whether something did."""
-        failure = told.failure
+    def failed(self, probe: str, run: ProbeRun, says: str = "") -> bool:
+        """Adds a run's failure, if it has one, as a finding; returns whether it has.
+
+        `says` goes before the failure's message.
+        """
+        failure = run.failure
         if failure is None:
             return False
         message, frames, turn = failure
-        self.add(probe, "fail", f"{says}{message}", told, turn, detail=frames)
+        self.add(probe, "fail", f"{says}{message}", run, turn, detail=frames)
         return True
 
 
 def chosen(only: Sequence[str]) -> list[str] | None:
-    """The probes that are named, also with commas; None: all. Raises `UsageError`."""
+    """The names in `only`, split at commas; None for all probes.
+
+    Raises `UsageError` for a name that is no probe.
+    """
     names = [name.strip() for text in only for name in text.split(",") if name.strip()]
     for name in names:
         if name not in PROBES:

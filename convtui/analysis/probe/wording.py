@@ -1,4 +1,4 @@
-"""What the probes say."""
+"""The messages and raw replies of the probes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MESSAGES: Final[dict[str, str]] = {
         "Please answer: \x00 \x07 \x08 \x1b[31mred\x1b[0m \x1b]0;title\x07 \x7f \x85 \r\n\t."
     ),
 }
-"""Messages that try a provider, by probe."""
+"""Odd messages to a provider, by probe."""
 
 ODD: Final[dict[str, str]] = {
     "an empty reply": "",
@@ -34,17 +34,17 @@ ODD: Final[dict[str, str]] = {
     "half a JSON object": '{"answer": ["a", {"b": ',
     "percent and braces": "100% {} {0} %s %(x)s \\1 \\g<0> $1",
 }
-"""Raw replies that try the hooks."""
+"""Odd raw replies to inject, by the name that findings use."""
 
 QUESTION: Final = "Hello. Please answer in one short sentence: what can you do for me?"
 ASK: Final = "What was the code word that I told you? If I told you none, say that you know none."
 
 
 def secret() -> str:
-    """A word that nobody says by chance."""
+    """A new code word that does not occur by chance."""
     return f"quartz-{uuid.uuid4().hex[:12]}"
 
 
 def tell(word: str) -> str:
-    """A message with a secret in it."""
+    """A message that tells the provider a code word."""
     return f"My code word is {word}. Please remember it and answer with OK."

@@ -1,8 +1,8 @@
-"""Whether a conversation goes on as well after its history was summarised as before.
+"""Compares how the tool calls of a conversation went before and after its history was summarised.
 
-Before are the tool calls up to the compression: those of the log that was compressed, as far as it
-went then, and of those that it continues, back to the compression before. After are the calls since
-then, up to the end of the log that is asked about.
+"Before" are the calls up to the compression: those of the compressed log up to that point, and of
+the logs that it continues, back to the previous compression. "After" are the calls since then, to
+the end of the log that is checked.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from convtui.text.boundary import visible_line
 from convtui.transcript.fold import Transcript
 
 TOLERANCE: Final = 0.2
-"""How much greater the error rate may be afterwards: a fifth of what it was."""
+"""The relative increase of the error rate that still counts as preserved."""
 FEW: Final = 5
-"""Calls on a side below which it is said that they are few."""
+"""Calls below which a note says that there are few."""
 _DEPTH: Final = 100
-"""Logs that are gone back at most."""
+"""Logs that are followed back at most."""
 
 
 @dataclass(slots=True)
@@ -35,70 +35,69 @@ class Part:
     """The calls before or after a compression."""
 
     logs: list[Path] = field(default_factory=list)
-    """The oldest first."""
+    """Oldest first."""
     outcomes: list[bool | None] = field(default_factory=list)
-    """Of every call that is not trivial, in order."""
+    """Success of every call of a non-trivial tool, in order; None where unknown."""
 
     @property
     def tally(self) -> Tally:
-        """The calls and how they went."""
         return count(self.outcomes)
 
     @property
     def gain(self) -> Gain:
-        """Early against late within the part."""
+        """The early calls against the late ones within the part."""
         return gain_of([self.outcomes])
 
 
 @dataclass(slots=True)
 class CompressionCheck:
-    """What a compression did to the tool calls. Paths and ids are foreign text."""
+    """The effect of a compression on the tool calls. Paths and ids are foreign text."""
 
     path: Path
     id: str
     has_compression: bool | None
-    """None where it is not known: a log that this one goes back to cannot be read."""
+    """None where a log that this one continues cannot be read."""
     pre: Part | None = None
     post: Part | None = None
     preserved: bool | None = None
-    """Whether the error rate afterwards is at most `1 + TOLERANCE` times that before."""
+    """Whether the error rate after is at most `1 + TOLERANCE` times that before; None: unknown."""
     why: str = ""
-    """Why it is, is not, or is not known, in one sentence."""
+    """The reason for `preserved`, in one sentence."""
     notes: list[str] = field(default_factory=list)
-    """What else should be known: few calls, logs that are missing."""
+    """Reservations: few calls, missing or damaged logs."""
     interval: Interval | None = None
-    """Of the error rate after minus the one before, as far as both are known."""
+    """Of the error rate after minus that before, where both are known."""
     compressed: dict[str, Any] = field(default_factory=dict)
-    """`{log, session, upto, rows_in, rows_out}` of the compression, as far as it is on record."""
+    """`{log, session, upto, rows_in, rows_out}` of the compression, as far as recorded."""
 
 
 def check_compression(path: Path | str) -> CompressionCheck:
-    """The last compression that a log goes back to, and what came of it.
+    """Checks the last compression in a log's lineage.
 
-    Raises `LogError` only where the log itself cannot be opened: a parent that is gone or altered
-    makes the answer unknown. Blocking: reads the logs that it goes back to.
+    Raises `LogError` only where the log itself cannot be opened: a parent that is missing or was
+    altered makes the answer unknown. Blocking: reads the logs that it continues.
     """
-    found = _Chain(Path(path)).walk()
-    if found.has_compression:
-        _judge(found)
-    return found
+    check = _Chain(Path(path)).walk()
+    if check.has_compression:
+        _judge(check)
+    return check
 
 
 def was_compressed(transcript: Transcript) -> bool:
-    """Whether a log itself has a compression, or begins with one."""
+    """Whether a log itself contains a compression, or begins with one; parents are not read."""
     return bool(_points(transcript, None))
 
 
 class _Chain:
-    """Goes back from a log to those that it continues."""
+    """Follows a log back through the logs that it continues."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._after = Part()
         self._before = Part()
-        self._found: CompressionCheck
+        self._check: CompressionCheck
         self._point = False
-        """Whether the compression has been found: what comes now was before it."""
+        """Whether the compression has been passed: further calls came before it."""
 
     def walk(self) -> CompressionCheck:
         path, upto = self._path, None
@@ -111,9 +110,9 @@ class _Chain:
                 return self._lost(str(error))
             with log:
                 if not depth:
-                    self._found = CompressionCheck(path, log.transcript.id, None)
+                    self._check = CompressionCheck(path, log.transcript.id, None)
                 elif log.findings and self._damaged(log, upto):
-                    self._found.notes.append(f"{visible_line(path.name)} is damaged")
+                    self._check.notes.append(f"{visible_line(path.name)} is damaged")
                 over = self._take(log, upto)
                 header = log.transcript.header
             parent = parent_of(header)
@@ -130,12 +129,15 @@ class _Chain:
     @staticmethod
     def _damaged(log: Log, upto: int | None) -> bool:
         return any(
-            found.code != "no_trailer" and (upto is None or found.line <= upto + 1)
-            for found in log.findings
+            finding.code != "no_trailer" and (upto is None or finding.line <= upto + 1)
+            for finding in log.findings
         )
 
     def _take(self, log: Log, upto: int | None) -> bool:
-        """Takes in a log up to record `upto`; whether all before it is another compression's."""
+        """Adds a log's calls up to record `upto`.
+
+        Returns whether an earlier compression was reached, where "before" begins.
+        """
         calls = [
             call
             for call in calls_of(log)
@@ -150,7 +152,7 @@ class _Chain:
             return True
         self._add(log, [call for call in calls if call.seq > points[-1]])
         self._point = True
-        self._found.compressed = _about(log, points[-1])
+        self._check.compressed = _about(log, points[-1])
         earlier = points[-2] if len(points) > 1 else -1
         between = [call for call in calls if earlier < call.seq <= points[-1]]
         if between or len(points) > 1:
@@ -163,32 +165,32 @@ class _Chain:
         part.outcomes[:0] = [call.outcome.success for call in calls]
 
     def _lost(self, why: str) -> CompressionCheck:
-        """What comes before cannot be read."""
-        found = self._found
+        """Ends the walk at a log that cannot be read."""
+        check = self._check
         if not self._point:
-            found.why = f"whether its history was compressed is not known: {why}"
-            return found
+            check.why = f"whether its history was compressed is not known: {why}"
+            return check
         if self._before.outcomes:
-            found.notes.append(f"what came still earlier is not counted: {why}")
+            check.notes.append(f"what came still earlier is not counted: {why}")
         else:
-            found.why = f"what it was like before is not known: {why}"
+            check.why = f"what it was like before is not known: {why}"
         return self._done()
 
     def _done(self) -> CompressionCheck:
-        found = self._found
-        found.has_compression = self._point
+        check = self._check
+        check.has_compression = self._point
         if not self._point:
-            found.why = "its history was not compressed"
-            return found
-        found.post = self._after
-        # A log that nothing is known about before has no profile.
-        found.pre = self._before if self._before.logs else None
-        return found
+            check.why = "its history was not compressed"
+            return check
+        check.post = self._after
+        # Without any readable log before the compression there is no profile.
+        check.pre = self._before if self._before.logs else None
+        return check
 
 
 def _points(transcript: Transcript, upto: int | None) -> list[int]:
-    """Where the history was compressed, as the `seq` of records; the beginning is 0."""
-    found = [
+    """The `seq` of the records that compressed the history; 0 for a log that begins with one."""
+    points = [
         seq
         for record in transcript.lifecycle
         if record.get("type") == "context.compressed"
@@ -198,18 +200,18 @@ def _points(transcript: Transcript, upto: int | None) -> list[int]:
     header = transcript.header
     change = header.get("change")
     kind = change.get("kind") if isinstance(change, dict) else None
-    if not found and header.get("origin") == "import" and kind == "compress":
-        # Its file says that it goes on from a summary, and does not have it.
+    if not points and header.get("origin") == "import" and kind == "compress":
+        # The imported file says that it continues from a summary, but does not contain it.
         return [0]
-    return found
+    return points
 
 
 def _about(log: Log, point: int) -> dict[str, Any]:
     record = next(
         (
-            each
-            for each in log.transcript.lifecycle
-            if each.get("type") == "context.compressed" and each.get("seq") == point
+            candidate
+            for candidate in log.transcript.lifecycle
+            if candidate.get("type") == "context.compressed" and candidate.get("seq") == point
         ),
         {},
     )
@@ -218,54 +220,54 @@ def _about(log: Log, point: int) -> dict[str, Any]:
     return {"log": str(log.path), **kept}
 
 
-def _judge(found: CompressionCheck) -> None:
-    post = found.post.tally if found.post is not None else Tally()
-    pre = found.pre.tally if found.pre is not None else Tally()
+def _judge(check: CompressionCheck) -> None:
+    post = check.post.tally if check.post is not None else Tally()
+    pre = check.pre.tally if check.pre is not None else Tally()
     for tally, where in ((pre, "before"), (post, "after")):
         if tally.calls and not tally.known:
-            found.why = found.why or f"how the tool calls {where} it went is not on record"
+            check.why = check.why or f"how the tool calls {where} it went is not on record"
         elif not tally.calls:
-            found.why = found.why or f"no tool call {where} it is on record"
+            check.why = check.why or f"no tool call {where} it is on record"
         elif tally.known < FEW:
             many = "is only one call" if tally.known == 1 else f"are only {tally.known} calls"
-            found.notes.append(f"there {many} {where} it: the next one could turn the answer")
+            check.notes.append(f"there {many} {where} it: the next one could turn the answer")
     before, after = pre.error_rate, post.error_rate
     if before is None or after is None:
         return
-    found.interval = newcombe(post.failed, post.known, pre.failed, pre.known)
+    check.interval = newcombe(post.failed, post.known, pre.failed, pre.known)
     if before == 0 and after > 0:
-        # A fifth more than nothing is nothing: any failure would do.
-        if found.interval.includes_zero:
-            found.why = (
+        # A fifth more than zero is zero: any single failure would exceed it.
+        if check.interval.includes_zero:
+            check.why = (
                 f"none of {pre.known} calls failed before it, {post.failed} of {post.known}"
                 " after: with so few calls that may be chance"
             )
         else:
-            found.preserved = False
-            found.why = f"no call failed before it, {post.failed} of {post.known} after"
+            check.preserved = False
+            check.why = f"no call failed before it, {post.failed} of {post.known} after"
         return
-    found.preserved = after <= before * (1 + TOLERANCE)
-    how = "within" if found.preserved else "beyond"
-    found.why = (
+    check.preserved = after <= before * (1 + TOLERANCE)
+    how = "within" if check.preserved else "beyond"
+    check.why = (
         f"error rate {before * 100:.1f} % before, {after * 100:.1f} % after: {how} the tolerance"
         f" of a fifth ({before * (1 + TOLERANCE) * 100:.1f} %)"
     )
 
 
-def as_dict(found: CompressionCheck) -> dict[str, Any]:
-    """The check as plain data; what is unknown is null."""
-    interval = found.interval
+def as_dict(check: CompressionCheck) -> dict[str, Any]:
+    """The check as JSON-compatible data; what is unknown is None."""
+    interval = check.interval
     return {
-        "session_id": found.id,
-        "log": str(found.path),
-        "has_compression": found.has_compression,
-        "pre_compression_profile": _part(found.pre),
-        "post_compression_profile": _part(found.post),
-        "proficiency_preserved": found.preserved,
-        "why": found.why,
-        "notes": list(found.notes),
+        "session_id": check.id,
+        "log": str(check.path),
+        "has_compression": check.has_compression,
+        "pre_compression_profile": _part(check.pre),
+        "post_compression_profile": _part(check.post),
+        "proficiency_preserved": check.preserved,
+        "why": check.why,
+        "notes": list(check.notes),
         "interval": interval and interval.as_list(),
-        "compression": found.compressed or None,
+        "compression": check.compressed or None,
     }
 
 

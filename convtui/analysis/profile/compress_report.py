@@ -13,16 +13,15 @@ _ANSWERS: Final[dict[bool | None, tuple[str, Tone]]] = {
     False: ("not preserved", "bad"),
     None: ("unknown", "doubtful"),
 }
-"""What is said of the proficiency."""
+"""The wording and tone of `CompressionCheck.preserved`."""
 
 
 def check_report(check: CompressionCheck) -> Report:
-    """What came of the compression."""
     return Report([Section("", _sentences(check))])
 
 
 def check_section(check: CompressionCheck) -> Section:
-    """The same among others: which log it is about, and the answer before anything else."""
+    """The check as one section among others: begins with the answer and the name of the log."""
     answer, tone = _ANSWERS[check.preserved if check.has_compression else None]
     about = Sentence(answer, tone=tone, aside=check.path.name)
     return Section("before and after its history was summarised", [about, *_sentences(check)])
@@ -55,5 +54,5 @@ def _part(name: str, part: Part | None) -> Sentence:
         return Sentence("no tool calls", name)
     calls = f"{tally.calls:,} call{'' if tally.calls == 1 else 's'}"
     lost = f", {tally.unknown:,} unknown" if tally.unknown else ""
-    words = f"{calls}{lost}, error rate {rate(tally)}"
-    return Sentence(words, name, below=[Sentence(gain_words(part.gain))])
+    text = f"{calls}{lost}, error rate {rate(tally)}"
+    return Sentence(text, name, below=[Sentence(gain_words(part.gain))])

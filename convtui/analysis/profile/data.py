@@ -1,4 +1,4 @@
-"""A profile as plain data."""
+"""A profile as JSON-compatible data."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from convtui.analysis.tool_calls.outcomes import RULES
 
 
 def as_dict(profile: Profile) -> dict[str, Any]:
-    """The profile as plain data; texts are exact, what is unknown is null.
+    """The profile as JSON-compatible data; texts are exact, what is unknown is None.
 
-    The names of a session profile of warm-session provisioning are kept, of one run and of several.
+    The keys of a session profile of warm-session provisioning are kept, for one run and for
+    several.
     """
     return {
         **_figures(profile),
@@ -37,7 +38,7 @@ def as_dict(profile: Profile) -> dict[str, Any]:
         "noticed": dict(profile.noticed),
         "endings": dict(profile.endings),
         "session_endings": dict(profile.session_endings),
-        "turns": profile.said,
+        "turns": profile.committed_turns,
         "inherited_turns": profile.inherited,
         "sessions": profile.sessions,
         "discarded": profile.discarded,
@@ -50,7 +51,6 @@ def as_dict(profile: Profile) -> dict[str, Any]:
 
 
 def tally_dict(tally: Tally) -> dict[str, Any]:
-    """Calls and how they went."""
     return {
         "calls": tally.calls,
         "ok": tally.ok,
@@ -61,14 +61,13 @@ def tally_dict(tally: Tally) -> dict[str, Any]:
 
 
 def spread_dict(values: Spread | None) -> dict[str, Any] | None:
-    """Percentiles."""
+    """The percentiles, rounded to four digits."""
     if values is None:
         return None
     return {name: round(value, 4) for name, value in asdict(values).items()}
 
 
 def gain_dict(gain: Gain) -> dict[str, Any]:
-    """Early against late."""
     interval = gain.interval
     return {
         "early": tally_dict(gain.early),
@@ -114,7 +113,7 @@ def _run(run: RunProfile) -> dict[str, Any]:
         "created_at": run.created_at,
         "ending": run.ending,
         "sessions": list(run.sessions),
-        "turns": run.said,
+        "turns": run.committed_turns,
         "inherited_turns": run.inherited,
         "discarded": run.discarded,
         "errors": run.errors,

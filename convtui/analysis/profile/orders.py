@@ -1,4 +1,4 @@
-"""The orders of a profile's tools and runs."""
+"""The sort orders of a profile's tools and runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ORDERS: Final = {
 
 
 def sorted_tools(tools: Sequence[ToolStats], order: str) -> list[ToolStats]:
-    """The tools in an order of `ORDERS`."""
+    """The tools in one of `ORDERS`; in the order given for any other."""
     if order == "rate":
         return sorted(tools, key=lambda tool: _descending(tool.tally.error_rate))
     if order == "slow":
@@ -28,7 +28,7 @@ def sorted_tools(tools: Sequence[ToolStats], order: str) -> list[ToolStats]:
 
 
 def sorted_runs(runs: Sequence[RunProfile], order: str) -> list[RunProfile]:
-    """The runs in an order of `ORDERS`."""
+    """The runs in one of `ORDERS`; in the order given for any other."""
     if order == "rate":
         return sorted(runs, key=lambda run: _descending(run.tally.error_rate))
     if order == "calls":
@@ -50,5 +50,5 @@ def _latency(run: RunProfile) -> float | None:
 
 
 def _descending(value: float | None) -> float:
-    """The greatest first, what is not known last."""
+    """A sort key: greatest first, unknown last."""
     return float("inf") if value is None else -value

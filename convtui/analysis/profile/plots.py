@@ -7,10 +7,7 @@ from convtui.analysis.report.report import Plot
 
 
 def plots_of(profile: Profile) -> list[Plot]:
-    """The plots of a profile: over the turns of one run, over the runs of several.
-
-    Those without any value are left out.
-    """
+    """Plots over the turns of one run, or over several runs; those without values are left out."""
     plots = _over_turns(profile.runs[0]) if len(profile.runs) == 1 else _over_runs(profile)
     return [plot for plot in plots if any(value is not None for value in plot.values)]
 
@@ -41,15 +38,15 @@ def _over_turns(run: RunProfile) -> list[Plot]:
 def _over_runs(profile: Profile) -> list[Plot]:
     labels = [run.path.name for run in profile.runs]
     rates = [run.tally.error_rate for run in profile.runs]
-    wrong: list[float | None] = [float(run.errors) for run in profile.runs]
+    errors: list[float | None] = [float(run.errors) for run in profile.runs]
     plots = [
         Plot("error rate", "%", "runs", labels, [r if r is None else r * 100 for r in rates]),
-        Plot("turns with errors", "turns", "runs", labels, wrong, True),
+        Plot("turns with errors", "turns", "runs", labels, errors, True),
     ]
     for side in SIDES:
-        of = [next((s for s in run.sides if s.side == side), None) for run in profile.runs]
-        medians = [s.latency.p50 if s is not None and s.latency else None for s in of]
-        tokens = [s.tokens.total if s is not None and s.tokens else None for s in of]
+        stats = [next((s for s in run.sides if s.side == side), None) for run in profile.runs]
+        medians = [s.latency.p50 if s is not None and s.latency else None for s in stats]
+        tokens = [s.tokens.total if s is not None and s.tokens else None for s in stats]
         plots.append(Plot(f"{side} latency, median", "s", "runs", labels, medians))
         plots.append(Plot(f"{side} tokens", "tokens", "runs", labels, tokens))
     return plots

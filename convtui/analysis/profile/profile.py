@@ -1,8 +1,8 @@
-"""The reliability profile of one run or of many: how the tools went, what the turns took.
+"""The reliability profile of one run or several: outcomes of tool calls, latency, tokens, cost.
 
-Rates are those of calls whose outcome is known: a call without a result, or one that a human
-stopped, is counted and is neither a success nor a failure. Trivial tools (`outcomes.TRIVIAL_TOOLS`)
-are counted apart. What is known by no log is None, never zero.
+Rates are over calls whose outcome is known: a call without a result, or one that a human stopped,
+is counted, but neither as a success nor as a failure. Calls of trivial tools
+(`outcomes.TRIVIAL_TOOLS`) are counted separately. What no log states is None, never zero.
 """
 
 from __future__ import annotations
@@ -26,31 +26,32 @@ from convtui.transcript.fold import COMMITTED, Flag, Transcript, Turn
 Number = TypeVar("Number", int, float)
 _NOTICED: Final = {name: int(flag) for name, flag in CORRECTABLE.items()}
 SIDES: Final = ("persona", "provider")
-"""The sides that have turns."""
+"""The sides that speak turns; a responder only makes calls."""
 
 
 @dataclass(slots=True, frozen=True)
 class ToolStats:
-    """One tool."""
+    """The calls of one tool."""
 
     name: str
     type: str
+    """One of `outcomes.TOOL_TYPES`, or `general`."""
     tally: Tally
     seconds: Spread | None
-    """How long its calls took, where that is on record."""
+    """Durations of its calls; None where none is on record."""
 
 
 @dataclass(slots=True, frozen=True)
 class SideStats:
-    """One side: what its turns took, and what it used in all."""
+    """The turns and the usage of one side."""
 
     side: str
     turns: int
-    """Of its own that were said."""
+    """Committed turns, without inherited ones."""
     latency: Spread | None
-    """Seconds of a turn's model calls."""
+    """Seconds that the model calls of a turn took."""
     tokens: Spread | None
-    """Tokens of a turn, prompt and completion."""
+    """Prompt and completion tokens of a turn."""
     calls: int
     retries: int
     prompt_tokens: int | None
@@ -61,19 +62,20 @@ class SideStats:
 
 @dataclass(slots=True, frozen=True)
 class TurnPoint:
-    """One turn of a run, for plots. None: not on record."""
+    """One turn of a run, for plots. None where a figure is not on record."""
 
     address: str
     speaker: str
     latency: float | None
+    """Seconds."""
     tokens: int | None
     errors: int
-    """1 where the turn itself failed, and 1 for each of its tool calls that did."""
+    """1 if the turn itself failed, plus 1 for each failed tool call."""
 
 
 @dataclass(slots=True)
 class RunProfile:
-    """One run. Texts are foreign and exact."""
+    """The profile of one run. Texts are foreign and exact."""
 
     path: Path
     id: str
@@ -81,58 +83,58 @@ class RunProfile:
     provider: str
     created_at: str
     ending: str
-    """Kind of the termination; `running` or `crashed` where there is none."""
+    """The kind of the termination; `running` or `crashed` without one."""
     sessions: list[str] = field(default_factory=list)
-    """How each session ended: the kind, `skipped`, or `open`."""
-    said: int = 0
-    """Turns of its own."""
+    """How each session ended: the kind of its termination, `skipped` or `open`."""
+    committed_turns: int = 0
+    """Without inherited ones."""
     inherited: int = 0
-    """Turns that it began with because it continues another run."""
+    """Turns taken over from the run that this one continues."""
     discarded: int = 0
     errors: int = 0
-    """Turns in which something failed, or whose text is that of an error."""
+    """Turns that failed, or whose text is an error message."""
     signals: Counter[str] = field(default_factory=Counter)
     """Turns by signal."""
     incomplete: Counter[str] = field(default_factory=Counter)
-    """Turns by the reason why their reply did not come to its end."""
+    """Turns by the reason why their reply is incomplete."""
     decisions: Counter[str] = field(default_factory=Counter)
     """A responder's decisions by kind."""
     noticed: Counter[str] = field(default_factory=Counter)
-    """Turns by flag of the heuristics, as the log has it."""
+    """Turns by flag of the text checks, as recorded in the log."""
     rules: Counter[str] = field(default_factory=Counter)
-    """Calls by the rule that decided how they went; see `outcomes.RULES`."""
+    """Calls by the rule that decided their outcome; see `outcomes.RULES`."""
     tally: Tally = field(default_factory=Tally)
     trivial: int = 0
-    """Calls of trivial tools, which are in no other figure."""
+    """Calls of trivial tools, which no other figure includes."""
     outcomes: list[bool | None] = field(default_factory=list)
-    """Of every call, in order."""
+    """Success of every call, in order; None where unknown."""
     early: Tally = field(default_factory=Tally)
     late: Tally = field(default_factory=Tally)
     turns: list[TurnPoint] = field(default_factory=list)
     sides: list[SideStats] = field(default_factory=list)
     damage: int = 0
-    """How many findings the log has; what is damaged is not counted."""
+    """Findings about damaged records, which are in no figure."""
     _tools: dict[str, list[MadeCall]] = field(default_factory=dict)
     _latencies: dict[str, list[float]] = field(default_factory=dict)
     _tokens: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def gain(self) -> Gain:
-        """Early against late, of this run alone."""
+        """The early calls of this run against its late ones."""
         return gain_of([self.outcomes])
 
 
 @dataclass(slots=True)
 class Profile:
-    """Runs together; of one run, that run."""
+    """The figures of one or several runs together."""
 
     runs: list[RunProfile]
     tally: Tally
     trivial: int
     tools: list[ToolStats]
-    """The most called first."""
+    """Most called first."""
     dominant_type: str | None
-    """The type of tool that was called most, the first called on ties; None without calls."""
+    """The most called type of tool, on ties the one called first; None without calls."""
     gain: Gain
     rules: Counter[str]
     signals: Counter[str]
@@ -142,7 +144,7 @@ class Profile:
     endings: Counter[str]
     """Runs by ending."""
     session_endings: Counter[str]
-    said: int
+    committed_turns: int
     inherited: int
     discarded: int
     errors: int
@@ -151,18 +153,17 @@ class Profile:
 
     @property
     def retries(self) -> int:
-        """Of all sides."""
         return sum(side.retries for side in self.sides)
 
     @property
     def cost(self) -> float | None:
-        """US dollars, of the sides of which it is known."""
+        """US dollars, summed over the sides whose cost is known; None if none is."""
         known = [side.cost for side in self.sides if side.cost is not None]
         return sum(known) if known else None
 
 
 def profile_run(log: Log) -> RunProfile:
-    """One run. Blocking: reads the log's tool calls."""
+    """The profile of one run. Blocking: reads the log's tool calls."""
     transcript = log.transcript
     header = transcript.header
     provider = header.get("provider")
@@ -175,8 +176,8 @@ def profile_run(log: Log) -> RunProfile:
         _ending(transcript.termination, running=log.running),
         [_session_ending(session.termination, session.skipped) for session in transcript.sessions],
         discarded=transcript.counts.get("turn.discarded", 0),
-        # A crash is an ending, and no damage.
-        damage=sum(found.code != "no_trailer" for found in log.findings),
+        # A missing trailer is a crash, not damage.
+        damage=sum(finding.code != "no_trailer" for finding in log.findings),
     )
     _take_calls(run, calls_of(log))
     _take_turns(run, transcript)
@@ -185,13 +186,13 @@ def profile_run(log: Log) -> RunProfile:
 
 
 def tally_of(calls: Iterable[MadeCall]) -> Tally:
-    """How calls went, those of trivial tools left out."""
+    """The outcomes of calls as a tally, without those of trivial tools."""
     counted = Counter(call.outcome.success for call in calls if not is_trivial(call.name))
     return Tally(counted.total(), counted[True], counted[False])
 
 
 def combine(runs: Sequence[RunProfile]) -> Profile:
-    """Runs as one profile."""
+    """Combines the profiles of runs into one."""
     tools: dict[str, list[MadeCall]] = {}
     for run in runs:
         for name, calls in run._tools.items():
@@ -206,13 +207,13 @@ def combine(runs: Sequence[RunProfile]) -> Profile:
         for name, calls in tools.items()
     ]
     types: Counter[str] = Counter()
-    for each in stats:
-        types[each.type] += each.tally.calls
+    for tool in stats:
+        types[tool.type] += tool.tally.calls
     return Profile(
         list(runs),
         sum((run.tally for run in runs), Tally()),
         sum(run.trivial for run in runs),
-        sorted(stats, key=lambda each: -each.tally.calls),
+        sorted(stats, key=lambda tool: -tool.tally.calls),
         max(types, key=types.__getitem__) if types else None,
         gain_of([run.outcomes for run in runs]),
         _sum(run.rules for run in runs),
@@ -222,7 +223,7 @@ def combine(runs: Sequence[RunProfile]) -> Profile:
         _sum(run.noticed for run in runs),
         Counter(run.ending for run in runs),
         Counter(ending for run in runs for ending in run.sessions),
-        sum(run.said for run in runs),
+        sum(run.committed_turns for run in runs),
         sum(run.inherited for run in runs),
         sum(run.discarded for run in runs),
         sum(run.errors for run in runs),
@@ -243,7 +244,7 @@ def _take_calls(run: RunProfile, calls: Sequence[MadeCall]) -> None:
         run.early, run.late = fifths(run.outcomes)
     for call in counted:
         run.rules[call.outcome.rule] += 1
-        # A profile of many runs must not hold what all their tools gave.
+        # A profile of many runs must not keep all their results in memory.
         call.result = call.arguments = None
         run._tools.setdefault(call.name, []).append(call)
 
@@ -259,7 +260,7 @@ def _take_turns(run: RunProfile, transcript: Transcript) -> None:
         if turn.flags & Flag.SEEDED:
             run.inherited += 1
             continue
-        run.said += turn.status == COMMITTED
+        run.committed_turns += turn.status == COMMITTED
         wrong = bool(turn.flags & (Flag.ERROR | Flag.ERROR_TEXT))
         run.errors += wrong
         run.signals.update(turn.signals)
@@ -290,19 +291,19 @@ def _take_turns(run: RunProfile, transcript: Transcript) -> None:
 
 
 def _take_sides(run: RunProfile, transcript: Transcript) -> None:
-    said = Counter(
+    committed = Counter(
         turn.speaker
         for turn in transcript.turns
         if turn.status == COMMITTED and not turn.flags & Flag.SEEDED
     )
     for side in dict.fromkeys((*SIDES, *sorted(transcript.totals))):
         totals = transcript.totals.get(side)
-        if totals is None and not said[side]:
+        if totals is None and not committed[side]:
             continue
         run.sides.append(
             SideStats(
                 side,
-                said[side],
+                committed[side],
                 spread(run._latencies.get(side, [])),
                 spread(run._tokens.get(side, [])),
                 totals.calls if totals is not None else 0,
@@ -315,7 +316,7 @@ def _take_sides(run: RunProfile, transcript: Transcript) -> None:
 
 
 def _figure(value: Number | None) -> Number | None:
-    """A figure of a log, unknown where it cannot be reckoned with."""
+    """A figure of a log; None where it is no number, or an implausible one."""
     return None if number(value) is None else value
 
 
@@ -336,22 +337,22 @@ def _session_ending(termination: RecordDict | None, skipped: str | None) -> str:
     return str((termination or {}).get("kind") or "open")
 
 
-# --- runs together
+# --- several runs
 
 
 def _sum(counters: Iterable[Counter[str]]) -> Counter[str]:
-    found: Counter[str] = Counter()
+    total: Counter[str] = Counter()
     for counter in counters:
-        found.update(counter)
-    return found
+        total.update(counter)
+    return total
 
 
 def _sides(runs: Sequence[RunProfile]) -> list[SideStats]:
     names = dict.fromkeys(side.side for run in runs for side in run.sides)
-    found = []
+    sides = []
     for name in names:
         parts = [side for run in runs for side in run.sides if side.side == name]
-        found.append(
+        sides.append(
             SideStats(
                 name,
                 sum(part.turns for part in parts),
@@ -364,13 +365,13 @@ def _sides(runs: Sequence[RunProfile]) -> list[SideStats]:
                 _known(part.cost for part in parts),
             )
         )
-    return found
+    return sides
 
 
 def _known(values: Iterable[Number | None]) -> Number | None:
-    """The sum of those that are known."""
-    found: Number | None = None
+    """The sum of the known values; None if none is."""
+    total: Number | None = None
     for value in values:
         if value is not None:
-            found = value if found is None else found + value
-    return found
+            total = value if total is None else total + value
+    return total

@@ -1,4 +1,4 @@
-"""Reads runs for a profile, one after the other: with progress, and until it has to stop."""
+"""Reads the runs of a profile, with progress, until done or stopped."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from convtui.library.library import Library
 from convtui.log.reader import open_log
 
 MOST_CHECKS: Final = 50
-"""Compressions that are looked at: each one reads the logs that it goes back to."""
+"""Compressions that are checked at most: each check reads the logs that its log continues."""
 
 
 @dataclass(slots=True)
 class Reading:
-    """What was read."""
+    """A profile, and what reading its logs has shown."""
 
     profile: Profile
     left_out: list[str] = field(default_factory=list)
-    """Why logs were left out, a sentence each. Foreign text."""
+    """The reasons why logs were left out, one sentence per log. Foreign text."""
     checks: list[CompressionCheck] = field(default_factory=list)
-    """Of the runs that go on from a summary, and of those that one run became."""
+    """Of the runs with a compressed history; of a single run, also of those continued from it."""
     unchecked: int = 0
-    """Runs that go on from a summary above the limit."""
+    """Runs with a compressed history beyond `MOST_CHECKS`."""
     stopped: bool = False
-    """Whether it ended before the last log."""
+    """Whether reading was stopped before the last log."""
 
 
 def read_runs(
@@ -42,10 +42,10 @@ def read_runs(
     progress: Callable[[int], None] = lambda done: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Reading:
-    """The profile of logs together. Blocking.
+    """Reads logs into one profile. Blocking.
 
-    `stop` is asked before each log, `progress` called after it. A log that cannot be opened is left
-    out; `Reading.left_out` says why.
+    `stop` is called before each log, `progress` after it with the number of logs that are done. A
+    log that cannot be opened is left out; `Reading.left_out` says why.
     """
     runs: list[RunProfile] = []
     reading = Reading(combine([]))
@@ -64,7 +64,7 @@ def read_runs(
         progress(number)
     reading.profile = combine(runs)
     if len(runs) == 1 and not reading.stopped:
-        # Its compression may lie further back, or be what another run went on from.
+        # The compression may be in a parent, or in a run that continues this one.
         compressed = [runs[0].path, *compressed_into(runs[0])]
     for path in compressed[:MOST_CHECKS]:
         if stop():
@@ -82,7 +82,7 @@ def read_runs(
 
 
 def compressed_into(run: RunProfile) -> list[Path]:
-    """The logs beside a run's that go on from a summary of it, the newest first."""
+    """The logs in the same folder that continue a run from a summary, newest first."""
     try:
         runs = Library(run.path.parent).runs()
     except (ConvtuiError, OSError):

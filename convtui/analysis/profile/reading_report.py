@@ -1,4 +1,4 @@
-"""What was read of several logs as a report: the profile, what compressions did, what was lost."""
+"""A profile with its compression checks and the logs that could not be read, as a report."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from convtui.analysis.profile.report import profile_report
 from convtui.analysis.report.report import Report, Section, Sentence
 
 _LOST: Final = 8
-"""Logs that could not be read that are named."""
+"""Unreadable logs that are named at most."""
 
 
 def reading_report(reading: Reading, order: str = "") -> Report:
-    """The profile with its tools in an order of `ORDERS`; the runs have a list of their own."""
+    """The report, with its tools in one of `ORDERS`; the table of runs is left to the caller."""
     profile = replace(reading.profile, tools=sorted_tools(reading.profile.tools, order))
     known = len(profile.runs) == 1 and not reading.checks and not reading.stopped
     more = [("compressed", "no: no history was summarised")] if known else []
@@ -24,8 +24,8 @@ def reading_report(reading: Reading, order: str = "") -> Report:
     about, *others = report.sections
     sections = [about, *map(check_section, reading.checks)]
     if reading.unchecked:
-        words = f"and {reading.unchecked:,} more that go on from a summary"
-        sections.append(Section("", [Sentence(words, tone="aside")]))
+        text = f"and {reading.unchecked:,} more that go on from a summary"
+        sections.append(Section("", [Sentence(text, tone="aside")]))
     sections += [section for section in others if section.title != "runs"]
     if reading.left_out:
         sections.append(_left_out(reading.left_out))

@@ -19,24 +19,24 @@ from convtui.transcript.corrections import FLAG_WORDS
 UNKNOWN: Final = "unknown"
 NO_RATE: Final = "-"
 MOST_RUNS: Final = 200
-"""Runs that have a row of their own."""
+"""Runs that get a row at most."""
 RUNS_HEAD: Final = ("run", "turns", "calls", "error rate", "early", "late", "ended")
 
 
 def rate(tally: Tally) -> str:
-    """`27.3 % (3 of 11)`; a dash where nothing is known."""
+    """`27.3 % (3 of 11)`; `NO_RATE` where no outcome is known."""
     if tally.error_rate is None:
         return NO_RATE
     return f"{tally.error_rate * 100:.1f} % ({tally.failed} of {tally.known})"
 
 
 def points(change: float) -> str:
-    """A difference of two rates: `30.0 points`."""
+    """The size of a difference of two rates, without its sign: `30.0 points`."""
     return f"{abs(change) * 100:.1f} points"
 
 
 def gain_words(gain: Gain) -> str:
-    """Early against late in one sentence, and whether that says anything."""
+    """The early calls against the late ones in one sentence, with the verdict if there is one."""
     change = gain.change
     if change is None:
         return f"no verdict: {gain.why}"
@@ -47,10 +47,10 @@ def gain_words(gain: Gain) -> str:
         how = f"{points(change)} fewer errors late than early, an improvement"
     else:
         how = f"{points(change)} more errors late than early"
-    words = f"early fifth {early}, late fifth {late}: {how}"
+    text = f"early fifth {early}, late fifth {late}: {how}"
     if gain.interval is not None and not gain.overlap:
-        words += f" (95 % interval {interval_words(gain.interval)})"
-    return words if gain.verdict != "none" else f"{words}; no verdict: {gain.why}"
+        text += f" (95 % interval {interval_words(gain.interval)})"
+    return text if gain.verdict != "none" else f"{text}; no verdict: {gain.why}"
 
 
 def interval_words(interval: Interval) -> str:
@@ -59,20 +59,20 @@ def interval_words(interval: Interval) -> str:
 
 
 def profile_report(profile: Profile, more: Sequence[tuple[str, str]] = ()) -> Report:
-    """The whole profile; `more` goes with what it says about the runs."""
+    """The whole profile; the rows `more` are added to the first table."""
     closing = RULE_OF_VERDICT if profile.tally.calls else ""
     return Report(sections(profile, more), plots_of(profile), closing=closing)
 
 
 def profile_page(profile: Profile) -> Report:
-    """The whole profile, where it stands by itself: with a title."""
+    """The whole profile with a title, for a page of its own."""
     runs = profile.runs
-    of = runs[0].path.name if len(runs) == 1 else f"{len(runs):,} runs"
-    return replace(profile_report(profile), title=f"Profile of {of}")
+    subject = runs[0].path.name if len(runs) == 1 else f"{len(runs):,} runs"
+    return replace(profile_report(profile), title=f"Profile of {subject}")
 
 
 def sections(profile: Profile, more: Sequence[tuple[str, str]] = ()) -> list[Section]:
-    """The profile as tables; those with nothing to tell are left out."""
+    """The profile as tables; empty ones are left out."""
     tables = [_section("", (), [*_about(profile), *more])]
     if profile.tools:
         tables += [_tools(profile), _rules(profile)]
@@ -113,7 +113,7 @@ def _about(profile: Profile) -> list[tuple[str, ...]]:
     else:
         rows.append(("runs", f"{len(profile.runs):,}"))
     taken = f" and {profile.inherited:,} from before it" if profile.inherited else ""
-    rows.append(("turns", f"{profile.said:,}{taken}, sessions {profile.sessions:,}"))
+    rows.append(("turns", f"{profile.committed_turns:,}{taken}, sessions {profile.sessions:,}"))
     for name, count in (
         ("discarded", profile.discarded),
         ("turns with errors", profile.errors),
@@ -192,10 +192,10 @@ def _runs(profile: Profile) -> Section:
 
 
 def run_row(run: RunProfile) -> tuple[str, ...]:
-    """A run below `RUNS_HEAD`."""
+    """A run as a row of the table with the head `RUNS_HEAD`."""
     return (
         run.path.name,
-        f"{run.said:,}",
+        f"{run.committed_turns:,}",
         f"{run.tally.calls:,}",
         _short(run.tally),
         _short(run.early),

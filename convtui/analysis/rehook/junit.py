@@ -12,11 +12,14 @@ from convtui.errors import FileError
 from convtui.text.boundary import visible
 
 _ILLEGAL: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What may not stand in XML 1.0, in any form."""
+"""Characters that XML 1.0 cannot represent in any form."""
 
 
 def write_junit(report: RehookReport, path: Path) -> None:
-    """JUnit XML: a suite for every log, a case for every reply. Raises `FileError`."""
+    """Writes JUnit XML: a suite per log, a case per reply.
+
+    Raises `FileError` when the file cannot be written.
+    """
     root = ET.Element("testsuites", name="convtui rehook")
     totals = {"tests": 0, "failures": 0, "errors": 0}
     for log, outcome in report.logs():
@@ -65,14 +68,14 @@ def _suite(
         kind = "error" if "error" in change.kinds else "failure"
         own[f"{kind}s"] += 1
         node = ET.SubElement(case, kind, type=",".join(change.kinds))
-        words = "; ".join(change.words())
-        node.set("message", _clean(words + " (counterfactual)" * change.counterfactual))
+        message = "; ".join(change.words())
+        node.set("message", _clean(message + " (counterfactual)" * change.counterfactual))
         node.text = _clean("\n".join(_details(change)))
     return own
 
 
 def _details(change: Changed) -> list[str]:
-    """The developer's frames of a failure, or the text then and now, as lines."""
+    """The lines below the message: the developer's frames, or the old and the new text."""
     if change.error is not None:
         return [str(frame) for frame in change.error.get("frames", ())]
     if change.before is None or change.after is None or "text" not in change.kinds:
@@ -81,5 +84,5 @@ def _details(change: Changed) -> list[str]:
 
 
 def _clean(text: str) -> str:
-    """Text as it may stand in XML: what is invisible or illegal there becomes visible."""
+    """The text with invisible and illegal characters made visible."""
     return _ILLEGAL.sub("\ufffd", visible(text))

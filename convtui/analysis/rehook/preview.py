@@ -1,6 +1,6 @@
-"""What a provider's new code makes of a turn: of its recorded reply, and of a reply asked for anew.
+"""Previews a provider's new code on a turn: on its recorded reply, and on a new reply of the model.
 
-Each runs in an engine process of its own: the conversation that is going on is not touched.
+Each preview runs in its own engine process and does not affect the running conversation.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _HOOK_WITHIN: Final = 10.0
 
 @dataclass(slots=True)
 class Made:
-    """What hooks make of a raw reply; None where a stage had not run, or is not known."""
+    """The results of the hooks for a raw reply; None where a stage did not run or is unknown."""
 
     signals: list[dict[str, Any]] | None = None
     text: str | None = None
     discarded: bool | None = None
     ends: str | None = None
-    """The kind of the ending; see `ends_known`."""
+    """The kind of the ending, None where the session goes on; only valid with `ends_known`."""
     ends_known: bool = False
 
     @classmethod
-    def told(cls, data: dict[str, Any]) -> Made:
-        """From what an engine says; see `engine.preview`."""
+    def from_dict(cls, data: dict[str, Any]) -> Made:
+        """Reads the results as the engine sends them; see `engine.process.preview`."""
         return cls(
             data.get("signals"),
             data.get("text"),
@@ -49,27 +49,28 @@ class Made:
 
 @dataclass(slots=True)
 class Preview:
-    """The same raw reply through the old hooks and through the new ones."""
+    """The results of the old and the new hooks for the same raw reply."""
 
     raw: str
     before: Made | None
-    """None where a hook had failed."""
+    """None where a hook failed."""
     after: Made | None
     """None where a hook fails now."""
     error: dict[str, Any] | None = None
+    """The failure of a new hook."""
     changed: list[str] = field(default_factory=list)
-    """What differs: signals, text, discard, ending, error (a hook fails now), mended (it failed
-    then)."""
+    """What differs: signals, text, discard, ending, error (a hook fails now), mended (one failed
+    before, none does now)."""
 
 
 @dataclass(slots=True)
 class Asked:
-    """A reply that the model gave anew, and what the new hooks make of it."""
+    """A new reply of the model, and the results of the new hooks for it."""
 
     raw: str
     made: Made
     notes: list[str] = field(default_factory=list)
-    """What is worth knowing: that it stopped at something, that nothing was restored."""
+    """Reservations: a hold that stopped the turn, state that was not restored."""
 
 
 async def preview_turn(
@@ -80,27 +81,27 @@ async def preview_turn(
     python: str | None = None,
     timeout: float = _HOOK_WITHIN,  # noqa: ASYNC109 - of the hooks, not of this
 ) -> Preview:
-    """Runs the provider of `start` over the last reply of a turn, without a model call.
+    """Runs the hooks of `start`'s provider on the last reply of a turn, without a model call.
 
-    `records` are the log's header and the turn's records. Hooks that fail without `setup()` are
-    tried again after it. Raises `EngineError` where there is no answer: the code cannot be loaded,
-    hangs, exits or crashes.
+    `records` are the log's header and the turn's records; `timeout` is in seconds. Hooks that fail
+    without `setup()` are retried after it. Raises `EngineError` where there is no result: the code
+    cannot be loaded, hangs, exits or crashes.
     """
-    found = await _hooks(start, PreviewSpec(list(records), verdict), python, timeout)
-    if found.get("error"):
+    result = await _hooks(start, PreviewSpec(list(records), verdict), python, timeout)
+    if result.get("error"):
         with contextlib.suppress(EngineError):
             again = await _hooks(
                 start, PreviewSpec(list(records), verdict, setup=True), python, timeout
             )
-            found = found if again.get("error") else again
-    before, after = found.get("before"), found.get("after")
+            result = result if again.get("error") else again
+    before, after = result.get("before"), result.get("after")
     preview = Preview(
-        str(found.get("raw", "")),
-        None if before is None else Made.told(before),
-        None if after is None else Made.told(after),
-        found.get("error"),
+        str(result.get("raw", "")),
+        None if before is None else Made.from_dict(before),
+        None if after is None else Made.from_dict(after),
+        result.get("error"),
     )
-    preview.changed = _changed(preview, bool(found.get("failed")))
+    preview.changed = _changed(preview, bool(result.get("failed")))
     return preview
 
 
@@ -112,9 +113,11 @@ async def _hooks(
 ) -> dict[str, Any]:
     handle = EngineHandle(python=python)
     try:
-        asked = StartSpec.from_dict({**start.as_dict(), "continue_from": None, "faults": {}})
-        asked.preview = spec
-        await handle.start(asked, wait=False)
+        preview_start = StartSpec.from_dict(
+            {**start.as_dict(), "continue_from": None, "faults": {}}
+        )
+        preview_start.preview = spec
+        await handle.start(preview_start, wait=False)
         try:
             await asyncio.wait_for(handle.wait(), timeout)
         except TimeoutError:
@@ -151,10 +154,10 @@ def _changed(preview: Preview, failed: bool) -> list[str]:
 async def ask_again(
     start: StartSpec, parent: ContinueFrom, *, session: int, turn: int, python: str | None = None
 ) -> Asked:
-    """Has the model answer a turn again, in a conversation that is thrown away.
+    """Has the model answer a turn again, in a temporary conversation.
 
-    `parent` is the log up to the record before the turn. Raises `EngineError` when there is no
-    reply.
+    `parent` is the log up to the record before the turn. Raises `EngineError` when the model gives
+    no reply.
     """
     with tempfile.TemporaryDirectory(prefix="convtui-ask-") as folder:
         spec = StartSpec.from_dict(
@@ -162,7 +165,7 @@ async def ask_again(
         )
         spec.out_dir = str(Path(folder) / "log")
         spec.watched, spec.paused, spec.wire = True, False, "off"
-        # It is the scenario of a session that runs.
+        # The scenario is that of a running session, so it is already vouched for.
         spec.vouched = [*spec.vouched, *vouched_in_session(spec.scenario)]
         spec.trust = False
         spec.continue_from = replace(parent, kind="rewind", held=True, reuse_reply=False)
@@ -177,11 +180,11 @@ async def ask_again(
             await handle.close()
         if handle.error is not None and handle.state is EngineState.FAILED:
             raise handle.failure()
-    return _asked(records, session, turn, notes, ends)
+    return _new_reply(records, session, turn, notes, ends)
 
 
 async def _one_turn(handle: EngineHandle, session: int, turn: int) -> tuple[list[str], str | None]:
-    """Steps over one turn; what is worth knowing, and how the session would end with it."""
+    """Steps over one turn; returns notes, and how the session would end with it, if it would."""
     notes: list[str] = []
     seen: int | None = None
     stepped = False
@@ -194,16 +197,16 @@ async def _one_turn(handle: EngineHandle, session: int, turn: int) -> tuple[list
             return notes, None
         seen = hold.get("hold")
         reason = hold.get("reason")
-        here = (hold.get("session"), hold.get("turn")) == (session, turn)
+        at_turn = (hold.get("session"), hold.get("turn")) == (session, turn)
         if reason == "cannot_restore":
             notes.append("the provider was not brought back to where it stood")
             await handle.release("continue")
         elif reason == "ending":
             return notes, str(hold.get("detail") or "it ends")
-        elif here and hold.get("stage") == "request" and reason in ("pause", "step"):
+        elif at_turn and hold.get("stage") == "request" and reason in ("pause", "step"):
             stepped = True
             await handle.command(Commands.STEP_TURN)
-        elif stepped and not here:
+        elif stepped and not at_turn:
             return notes, None
         elif reason in ("pause", "step", "breakpoint"):
             await handle.command(Commands.STEP_TURN)
@@ -227,17 +230,17 @@ async def _held(handle: EngineHandle, seen: int | None) -> None:
         forget()
 
 
-def _asked(
+def _new_reply(
     records: Sequence[RecordDict], session: int, turn: int, notes: list[str], ends: str | None
 ) -> Asked:
-    found = collect_replies(
+    recorded = collect_replies(
         record
         for record in records
         if record.get("type") == "header"
         or (record.get("session"), record.get("turn")) == (session, turn)
     )
-    reply = found.current if found.current is not None and found.current.rounds else None
-    reply = reply or (found.replies[-1] if found.replies else None)
+    reply = recorded.current if recorded.current is not None and recorded.current.rounds else None
+    reply = reply or (recorded.replies[-1] if recorded.replies else None)
     if reply is None:
         raise EngineError("; ".join(notes) or "the model gave no reply")
     over = bool(reply.outcome)

@@ -1,4 +1,7 @@
-"""Drives a rehook: engine processes that may crash, hang or exit, and go on after the culprit."""
+"""Drives a rehook in engine processes that may crash, hang or exit.
+
+A process that ends early is replaced by one that continues after the reply that ended it.
+"""
 
 from __future__ import annotations
 
@@ -22,33 +25,33 @@ from convtui.protocol import REHOOK_CURSOR, RehookSpec, StartSpec
 _CURSOR: Final = struct.Struct(REHOOK_CURSOR)
 _LOOK_EVERY: Final = 0.02
 MOST_ENDED: Final = 25
-"""Engines that a provider's hooks may end before it is given up."""
+"""Engines that a provider's hooks may end before the rehook is stopped."""
 _OUTPUT: Final = 64 * 1024
 LOGS_PER_ENGINE: Final = 200
-"""Logs from which a second engine is worth its start."""
+"""Logs per engine: below it, another engine costs more than it saves."""
 MOST_ENGINES: Final = 4
 
 Progress = Callable[[int, int], None]
-"""Called with the logs and the replies that are done."""
+"""Called with the numbers of logs and replies that are done."""
 
 
 @dataclass(slots=True)
 class Rehooked:
-    """What a provider's hooks make of recorded replies."""
+    """The results of a provider's hooks for recorded replies."""
 
     logs: list[Path]
     provider: dict[str, Any] = field(default_factory=dict)
     """`{identity, hooks}`."""
-    found: list[dict[str, Any]] = field(default_factory=list)
-    """For every log what `protocol.Kind.REHOOKED` says."""
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+    """One per finished log, as `protocol.Kind.REHOOKED` describes; `log` indexes `logs`."""
     output: str = ""
-    """What the provider's code printed, cut to 64 kB."""
+    """What the provider's code printed, truncated to 64 kB."""
     stopped: str = ""
-    """Why it was given up before the last log; empty when all are done."""
+    """Why it stopped before the last log; empty when all are done."""
 
     def interrupted(self) -> None:
-        """Says that somebody stopped it before the last log."""
-        self.stopped = f"stopped by hand after {len(self.found):,} of {len(self.logs):,} logs"
+        """Records that the user stopped it before the last log."""
+        self.stopped = f"stopped by hand after {len(self.outcomes):,} of {len(self.logs):,} logs"
 
 
 def start_for(
@@ -58,10 +61,10 @@ def start_for(
     env_file: str | None = None,
     cwd: Path | None = None,
 ) -> StartSpec:
-    """What an engine needs to know to run the hooks of a provider. Blocking.
+    """How to start an engine that runs the hooks of a provider. Blocking.
 
-    Raises `UsageError` for a SPEC (or a `--set key=value`) that means nothing, `FileError` when a
-    file is not there.
+    Raises `UsageError` for an invalid SPEC or `--set key=value`, `FileError` for a file that does
+    not exist.
     """
     from convtui.scenario.provider_spec import absolute
     from convtui.scenario.scenario import merge_flags
@@ -89,29 +92,38 @@ async def rehook_logs(
     progress: Progress = lambda logs, replies: None,
     into: Rehooked | None = None,
 ) -> Rehooked:
-    """Runs the provider of `start` over logs; over many in several engines at a time.
+    """Runs the hooks of `start`'s provider on logs; on many in several engines concurrently.
 
     A hook that takes longer than `timeout` seconds, or that ends its process, is a failure of that
-    reply; the rest goes on in a new engine. Raises `EngineError` when the provider cannot be
-    loaded. With `into` what is done so far is there also when this is cancelled or fails.
+    reply; the rest continues in a new engine. Raises `EngineError` when the provider cannot be
+    loaded. `into` receives the results so far even if this is cancelled or fails.
     """
     result = into if into is not None else Rehooked([])
     result.logs = list(logs)
-    # A provider that is set up may own something that there is one of only.
+    # After setup() a provider may hold a resource that only one process can have.
     engines = 1 if setup else max(1, min(len(logs) // LOGS_PER_ENGINE, MOST_ENGINES, _cores()))
     share = -(-len(logs) // engines)
     with tempfile.TemporaryDirectory(prefix="convtui-rehook-") as folder:
         runs: list[_Run] = []
 
-        def told() -> None:
-            progress(sum(len(run.found) for run in runs), sum(run.replies for run in runs))
+        def report_progress() -> None:
+            progress(sum(len(run.outcomes) for run in runs), sum(run.replies for run in runs))
 
         for first in range(0, len(logs), max(1, share)):
             cursor = Path(folder) / f"cursor{first}"
             cursor.write_bytes(_CURSOR.pack(-1, -1))
             some = [str(path.absolute()) for path in logs[first : first + share]]
             spec = RehookSpec(some, str(cursor), only=only, setup=setup)
-            runs.append(_Run(start, spec, first, timeout=timeout, python=python, told=told))
+            runs.append(
+                _Run(
+                    start,
+                    spec,
+                    first,
+                    timeout=timeout,
+                    python=python,
+                    on_progress=report_progress,
+                )
+            )
         tasks = [asyncio.ensure_future(run.all()) for run in runs]
         try:
             await asyncio.gather(*tasks)
@@ -120,7 +132,7 @@ async def rehook_logs(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             for run in runs:
-                run.give(result)
+                run.add_to(result)
     return result
 
 
@@ -129,7 +141,7 @@ def _cores() -> int:
 
 
 class _Run:
-    """A share of the logs, in one engine after the other."""
+    """Rehooks a share of the logs in consecutive engines."""
 
     def __init__(
         self,
@@ -139,40 +151,39 @@ class _Run:
         *,
         timeout: float,
         python: str | None,
-        told: Callable[[], None],
+        on_progress: Callable[[], None],
     ) -> None:
         self._start = start
         self._spec = spec
         self._first = first
-        """The place of its first log among all."""
+        """The index of its first log among all logs."""
         self._timeout = timeout
         self._python = python
-        self._told = told
-        self.found: list[dict[str, Any]] = []
+        self._on_progress = on_progress
+        self.outcomes: list[dict[str, Any]] = []
         self.replies = 0
         self._provider: dict[str, Any] = {}
         self._output = ""
         self._stopped = ""
 
-    def give(self, result: Rehooked) -> None:
-        """Adds what was found."""
+    def add_to(self, result: Rehooked) -> None:
         result.provider = result.provider or self._provider
-        result.found += self.found
+        result.outcomes += self.outcomes
         result.output = (result.output + self._output)[:_OUTPUT]
         result.stopped = result.stopped or self._stopped
 
     async def all(self) -> None:
-        """Every log, in as many engines as that takes."""
+        """Rehooks every log, in as many engines as that takes."""
         path = Path(self._spec.cursor)
         with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as shared:
             await self._all(shared)
 
     async def _all(self, cursor: mmap.mmap) -> None:
-        while len(self.found) < len(self._spec.logs):
+        while len(self.outcomes) < len(self._spec.logs):
             if len(self._spec.failed) >= MOST_ENDED:
                 self._stopped = f"the provider's hooks have ended {MOST_ENDED} engines; given up"
                 return
-            self._spec.first = len(self.found)
+            self._spec.first = len(self.outcomes)
             _CURSOR.pack_into(cursor, 0, -1, -1)
             await self._engine(cursor)
 
@@ -189,34 +200,34 @@ class _Run:
         finally:
             await handle.close()
         self._take(handle)
-        if len(self.found) == len(self._spec.logs):
+        if len(self.outcomes) == len(self._spec.logs):
             return
         log, reply = _CURSOR.unpack_from(cursor, 0)
-        # A crash may be faster than the frame that says that the provider is loaded.
+        # A crash may come before the frame that reports the provider as loaded.
         if log < 0 or reply < 0 or log >= len(self._spec.logs):
             if hung:
                 raise EngineError(f"the provider was not loaded within {self._timeout:g} s")
             raise handle.failure()
-        await _last_words(handle)
+        await _wait_for_crash_report(handle)
         self._spec.failed.append(
             {"log": log, "reply": reply, "error": _why(handle, hung, self._timeout)}
         )
 
     async def _watch(self, handle: EngineHandle, cursor: mmap.mmap) -> bool:
-        """Waits for the end of an engine; whether it had to be killed because a hook hangs."""
+        """Waits for the end of an engine; returns whether a hook hung and the engine was killed."""
         loop = asyncio.get_running_loop()
         over = asyncio.ensure_future(handle.wait())
-        stands, since = _CURSOR.unpack_from(cursor, 0), loop.time()
+        position, since = _CURSOR.unpack_from(cursor, 0), loop.time()
         try:
             while not over.done():
                 await asyncio.wait({over}, timeout=_LOOK_EVERY)
                 self._take(handle)
-                now = _CURSOR.unpack_from(cursor, 0)
-                if now != stands or now[1] < 0:
-                    # Loading and reading take the time that they take.
-                    stands, since = now, loop.time()
+                current = _CURSOR.unpack_from(cursor, 0)
+                if current != position or current[1] < 0:
+                    # Loading the provider and reading a log are not subject to the timeout.
+                    position, since = current, loop.time()
                 elif loop.time() - since > self._timeout:
-                    await _ask_where(handle)
+                    await _abort(handle)
                     return True
         finally:
             over.cancel()
@@ -224,14 +235,14 @@ class _Run:
 
     def _take(self, handle: EngineHandle) -> None:
         while handle.rehooked:
-            found = handle.rehooked.popleft()
-            found["log"] += self._first
-            self.found.append(found)
-            self.replies += len(found.get("turns", ()))
+            outcome = handle.rehooked.popleft()
+            outcome["log"] += self._first
+            self.outcomes.append(outcome)
+            self.replies += len(outcome.get("turns", ()))
         if handle.loaded is not None:
             self._provider = handle.loaded
         if handle.state is not EngineState.FAILED and handle.loaded is not None:
-            self._told()
+            self._on_progress()
         if handle.over:
             room = _OUTPUT - len(self._output)
             if room > 0 and handle.exit_status == 0:
@@ -239,8 +250,8 @@ class _Run:
                 self._output += text[:room]
 
 
-async def _ask_where(handle: EngineHandle) -> None:
-    """Has a process that hangs print where it stands, and end."""
+async def _abort(handle: EngineHandle) -> None:
+    """Ends a process that hangs; where the platform allows, it prints its stack first."""
     if handle.pid is not None and sys.platform != "win32":
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(handle.pid, signal.SIGABRT)
@@ -249,8 +260,8 @@ async def _ask_where(handle: EngineHandle) -> None:
     handle.kill()
 
 
-async def _last_words(handle: EngineHandle) -> None:
-    """Waits a moment for the report of a crash, which may be read after the process has ended."""
+async def _wait_for_crash_report(handle: EngineHandle) -> None:
+    """Waits up to half a second for a crash's stack, which may arrive after the process ended."""
     if (handle.exit_status or 0) >= 0:
         return
     for _ in range(50):
@@ -260,15 +271,15 @@ async def _last_words(handle: EngineHandle) -> None:
 
 
 def _why(handle: EngineHandle, hung: bool, timeout: float) -> dict[str, Any]:
-    """The failure of the reply that an engine ended with, as other failures of hooks are told."""
+    """The error of the reply on which an engine ended, in the form of other hook failures."""
     status = handle.exit_status or 0
     if hung:
         message = f"no answer within {timeout:g} s: a hook that hangs, or waits for something"
     elif status < 0:
         with contextlib.suppress(ValueError):
             status_name = signal.Signals(-status).name
-            why = {"SIGSEGV": " (a crash in native code)", "SIGKILL": " (or out of memory)"}
-            message = f"the hooks ended the process by {status_name}{why.get(status_name, '')}"
+            hint = {"SIGSEGV": " (a crash in native code)", "SIGKILL": " (or out of memory)"}
+            message = f"the hooks ended the process by {status_name}{hint.get(status_name, '')}"
             return _described(handle, message)
         message = f"the hooks ended the process by signal {-status}"
     else:

@@ -1,4 +1,4 @@
-"""What a rehook showed: in words, as plain data and as a report."""
+"""The results of a rehook in words, as JSON-compatible data and as a report."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from convtui.text.word_diff import Op, word_diff
 from convtui.text_checks.incomplete import in_words
 
 _LOCATION: Final = re.compile(r"""(?P<file>[^"'\s]+\.py)(?:",\ line\ |:)(?P<line>\d+)""")
-"""Where a frame of a traceback stands."""
+"""File and line of a traceback's frame."""
 
 
 @dataclass(slots=True, frozen=True)
 class Changed:
-    """One reply of which the hooks make something else now."""
+    """A reply for which the results of the hooks have changed."""
 
     log: Path
     session: int
     turn: int
     attempt: int
     kinds: tuple[str, ...]
-    """text, signals, discard, ending, error (a hook fails now), mended (it failed then)."""
+    """text, signals, discard, ending, error (a hook fails now), mended (a hook failed then)."""
     counterfactual: bool
-    """Whether something before it in its session came out differently: said after that, the
-    reply would not have been this one."""
+    """Whether an earlier turn of its session changed, so that the model might have replied
+    differently."""
     raw: str
     before: dict[str, Any] | None
     after: dict[str, Any] | None
     error: dict[str, Any] | None
     by_hand: tuple[str, ...] = ()
-    """What a human had changed of it: raw, text, discard, ending."""
+    """What a human had changed: raw, text, discard, ending."""
     incomplete: str = ""
-    """Why the reply had not come to its end; see `convtui.text_checks.incomplete`."""
+    """Why the reply was incomplete; see `convtui.text_checks.incomplete`."""
 
     @property
     def address(self) -> str:
-        """`session:turn`, with the attempt where it is not the first."""
+        """`session:turn`, with the attempt if it is not the first."""
         attempt = f" (attempt {self.attempt})" if self.attempt > 1 else ""
         return f"{self.session}:{self.turn}{attempt}"
 
     @property
     def location(self) -> str:
-        """`file:line` of the developer's own code where a hook fails; empty where unknown."""
+        """`file:line` in the developer's code where a hook fails; empty where unknown."""
         for frame in reversed((self.error or {}).get("frames") or ()):
             match = _LOCATION.search(str(frame))
             if match is not None:
@@ -58,7 +58,7 @@ class Changed:
         return ""
 
     def words(self) -> list[str]:
-        """What differs, phrase by phrase."""
+        """The differences, one phrase each."""
         before, after = self.before or {}, self.after or {}
         phrases: list[str] = []
         for kind in self.kinds:
@@ -79,15 +79,15 @@ class Changed:
         return phrases
 
     def hand(self) -> str:
-        """What a human had done to it, and what that means here; empty for nothing."""
-        done = [words for what, words in _BY_HAND.items() if what in self.by_hand]
+        """What a human had changed, and how that affects the comparison; empty for nothing."""
+        done = [text for what, text in _BY_HAND.items() if what in self.by_hand]
         if not done:
             return ""
-        on = "that reply" if "raw" in self.by_hand else "it"
-        return f"{', '.join(done)} by hand then: compared with what the hooks made of {on}"
+        basis = "that reply" if "raw" in self.by_hand else "it"
+        return f"{', '.join(done)} by hand then: compared with what the hooks made of {basis}"
 
     def diff(self) -> list[tuple[Op, str]]:
-        """The text then and now as a word diff; empty where it is the same."""
+        """The word diff of the old and the new text; empty where they are equal."""
         if self.before is None or self.after is None or "text" not in self.kinds:
             return []
         return word_diff(str(self.before["text"]), str(self.after["text"]))
@@ -124,13 +124,13 @@ def _names(these: list[dict[str, Any]], those: list[dict[str, Any]]) -> list[str
 def _ending(before: str | None, after: str | None) -> str:
     if after is None:
         return "no longer ends here"
-    words = after.replace("_", " ")
-    return f"ends here ({words})" if before is None else f"ends here otherwise ({words})"
+    kind = after.replace("_", " ")
+    return f"ends here ({kind})" if before is None else f"ends here otherwise ({kind})"
 
 
 @dataclass(slots=True, frozen=True)
 class Counts:
-    """A rehook in numbers."""
+    """The numbers of a rehook."""
 
     logs: int
     """Logs that were read."""
@@ -138,27 +138,27 @@ class Counts:
     """Logs without raw replies: nothing to rehook."""
     unreadable: int
     turns: int
-    """Replies that went through the hooks."""
+    """Replies on which the hooks ran."""
     changed: int
     errors: int
     """Replies on which a hook fails."""
     counterfactual: int
     """Replies after the first changed outcome of their session, changed or not."""
     seeded: int
-    """Turns whose raw replies stand in a parent log."""
+    """Turns whose raw replies are in a parent log."""
     by_hand: int
-    """Replies of which a human changed something: compared with what the hooks had made."""
+    """Replies that a human changed; they are compared with the results of the hooks."""
     incomplete: int
-    """Replies that had not come to their end."""
+    """Replies that are incomplete."""
 
 
 class RehookReport:
-    """A rehook in numbers, words and data."""
+    """The results of a rehook as numbers, words and data."""
 
     def __init__(self, result: Rehooked) -> None:
         self.result = result
         self.changes = list(_changes(result))
-        outcomes = result.found
+        outcomes = result.outcomes
         self.counts = Counts(
             logs=sum("error" not in outcome for outcome in outcomes),
             empty=sum("error" not in outcome and not outcome["turns"] for outcome in outcomes),
@@ -174,66 +174,66 @@ class RehookReport:
 
     @property
     def same(self) -> bool:
-        """Whether every hook gave what it gave then, over all logs."""
+        """Whether no result changed, over all logs; False if the rehook was stopped."""
         return not self.changes and not self.result.stopped
 
     @property
     def verdict(self) -> Verdict:
-        """The summary, and whether it is good news."""
+        """The summary as a verdict: good if `same`, else bad."""
         sign = "✓" if self.same else "!" if self.changes else "■"
         return Verdict(self.summary(), "good" if self.same else "bad", sign=sign)
 
     def unreadable(self) -> list[str]:
-        """Why logs could not be read."""
-        return [str(outcome["error"]) for outcome in self.result.found if "error" in outcome]
+        """The reasons why logs could not be read."""
+        return [str(outcome["error"]) for outcome in self.result.outcomes if "error" in outcome]
 
     def endings(self) -> list[tuple[Path, int, str]]:
-        """Sessions that end at another turn now: log, session, in words."""
+        """The sessions that now end at another turn: log, session, description."""
         endings = []
         for path, outcome in self.logs():
             for ending in outcome.get("endings", ()):
                 before, after = ending["before"], ending["after"]
                 if after is None:
-                    words = f"ended at turn {before}; now goes on where the record ends"
+                    text = f"ended at turn {before}; now goes on where the record ends"
                 elif before is None:
-                    words = f"ends at turn {after} now: earlier"
+                    text = f"ends at turn {after} now: earlier"
                 else:
                     how = "earlier" if after < before else "later"
-                    words = f"ended at turn {before}, ends at turn {after} now: {how}"
-                endings.append((path, int(ending["session"]), words))
+                    text = f"ended at turn {before}, ends at turn {after} now: {how}"
+                endings.append((path, int(ending["session"]), text))
         return endings
 
     def logs(self) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Each log that was taken, and what came of it."""
-        for outcome in self.result.found:
+        """Each finished log with its outcome."""
+        for outcome in self.result.outcomes:
             yield self.result.logs[outcome["log"]], outcome
 
     def summary(self) -> str:
-        """One line: what went through, what differs."""
+        """One line: how many replies were rehooked, how many changed."""
         counts = self.counts
-        words = f"{_many(counts.turns, 'reply', 'replies')} of {_many(counts.logs, 'log')}: "
+        text = f"{_many(counts.turns, 'reply', 'replies')} of {_many(counts.logs, 'log')}: "
         if not counts.turns:
-            words += "nothing went through the hooks"
+            text += "nothing went through the hooks"
         elif not counts.changed:
-            words += "nothing changed"
+            text += "nothing changed"
         else:
             sure = sum(not change.counterfactual for change in self.changes)
-            words += f"{counts.changed:,} changed"
+            text += f"{counts.changed:,} changed"
             if sure < counts.changed:
-                words += f", {counts.changed - sure:,} of them counterfactual"
+                text += f", {counts.changed - sure:,} of them counterfactual"
             if counts.errors:
-                words += f"; hooks failed on {counts.errors:,}"
+                text += f"; hooks failed on {counts.errors:,}"
         if counts.empty:
-            words += f"; nothing to rehook in {_many(counts.empty, 'log')}"
+            text += f"; nothing to rehook in {_many(counts.empty, 'log')}"
         if self.result.stopped:
-            words += f"; {self.result.stopped}"
-        return words
+            text += f"; {self.result.stopped}"
+        return text
 
     def notes(self) -> list[str]:
-        """What is worth knowing and no result, line by line."""
+        """Remarks beside the results, one line each: unreadable logs, damage, manual changes."""
         result, counts = self.result, self.counts
         notes = [f"not rehooked: {reason}" for reason in self.unreadable()]
-        damaged = sum(outcome.get("damaged", 0) for outcome in result.found)
+        damaged = sum(outcome.get("damaged", 0) for outcome in result.outcomes)
         if damaged:
             notes.append(
                 f"{damaged} damaged lines were passed over; `convtui check LOG` names them"
@@ -250,11 +250,11 @@ class RehookReport:
             )
         if counts.incomplete:
             reasons = Counter(
-                str(row[3]) for outcome in result.found for row in outcome.get("incomplete", ())
+                str(row[3]) for outcome in result.outcomes for row in outcome.get("incomplete", ())
             )
-            words = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
+            text = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
             notes.append(
-                f"{_many(counts.incomplete, 'reply', 'replies')} had not come to an end ({words});"
+                f"{_many(counts.incomplete, 'reply', 'replies')} had not come to an end ({text});"
                 " the hooks were given what there was"
             )
         if result.output:
@@ -263,26 +263,26 @@ class RehookReport:
         return notes
 
     def report(self, *, diff: bool = False) -> Report:
-        """What changed, log by log, then which sessions end elsewhere, then the summary.
+        """The changes by log, the sessions that end elsewhere, and the summary as verdict.
 
-        `diff`: with the words that differ.
+        `diff` adds word diffs of the texts.
         """
         by_log: dict[Path, list[Sentence]] = {}
         for change in self.changes:
             by_log.setdefault(change.log, []).append(_sentence(change, diff=diff))
         sections = [Section(str(log), [Listing(changes)]) for log, changes in by_log.items()]
         endings = [
-            Sentence(f"session {session}  {words}", path.name)
-            for path, session, words in self.endings()
+            Sentence(f"session {session}  {text}", path.name)
+            for path, session, text in self.endings()
         ]
         if endings:
             sections.append(Section("sessions that end elsewhere", [Listing(endings)]))
         return Report(sections, verdict=self.verdict)
 
-    # --- plain data
+    # --- data
 
     def as_dict(self) -> dict[str, Any]:
-        """The rehook as plain data; texts are exact, what is unknown is null."""
+        """The rehook as JSON-compatible data; texts are exact, what is unknown is None."""
         counts = self.counts
         return {
             "same": self.same,
@@ -316,7 +316,7 @@ class RehookReport:
 
 
 def _changes(result: Rehooked) -> Iterator[Changed]:
-    for outcome in result.found:
+    for outcome in result.outcomes:
         incomplete = {tuple(row[:3]): str(row[3]) for row in outcome.get("incomplete", ())}
         for change in outcome.get("changed", ()):
             yield Changed(
@@ -349,27 +349,27 @@ def _sentence(change: Changed, *, diff: bool) -> Sentence:
 
 
 class Pace:
-    """Says how far a rehook is: logs, replies, replies a second, how long it will still take.
+    """Describes progress: logs, replies, replies per second, time left.
 
-    Its clock begins with the first call: what took its time before was the loading of the hooks.
+    The clock starts at the first call, so that loading the hooks does not count.
     """
 
-    def __init__(self, of: int) -> None:
-        self._of = of
+    def __init__(self, total: int) -> None:
+        self._total = total
         self._began: float | None = None
 
     def __call__(self, logs: int, replies: int) -> str:
         now = time.monotonic()
         self._began = now if self._began is None else self._began
         seconds = now - self._began
-        words = f"{logs:,}/{self._of:,} logs  {replies:,} replies"
+        text = f"{logs:,}/{self._total:,} logs  {replies:,} replies"
         if seconds > 0 and replies:
-            words += f"  {replies / seconds:,.0f}/s"
-        if seconds > 0 and 0 < logs < self._of:
-            left = round(seconds / logs * (self._of - logs))
+            text += f"  {replies / seconds:,.0f}/s"
+        if seconds > 0 and 0 < logs < self._total:
+            left = round(seconds / logs * (self._total - logs))
             minutes = f"{left // 60}:{left % 60:02}" if left >= 60 else f"{max(1, left)} s"
-            words += f"  {minutes} left"
-        return words
+            text += f"  {minutes} left"
+        return text
 
 
 def _many(number: int, one: str, more: str = "") -> str:

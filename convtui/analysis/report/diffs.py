@@ -1,4 +1,4 @@
-"""Word diffs as reports show them."""
+"""Word diffs, shortened for reports."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 from convtui.text.word_diff import Op
 
 _AROUND: Final = 60
-"""Characters of equal text that are kept beside a difference."""
+"""Characters of equal text that are kept on each side of a difference."""
 _MOST: Final = 2_000
 """Characters of one removed or added piece that are kept."""
 
 
 def clipped(diff: Iterable[tuple[Op, str]]) -> list[tuple[Op, str]]:
-    """A word diff with what is equal cut down to what lies around the differences."""
+    """A word diff in which equal text is reduced to the context of the differences."""
     pieces = list(diff)
     kept: list[tuple[Op, str]] = []
     for index, (op, text) in enumerate(pieces):

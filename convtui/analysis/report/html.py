@@ -1,4 +1,4 @@
-"""A report as one HTML page: tables and plots, nothing loaded from anywhere."""
+"""A report as a self-contained HTML page: tables and plots, no external resources."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from convtui.text.boundary import visible_line
 _WIDTH: Final = 720
 _HEIGHT: Final = 120
 _MOST: Final = 240
-"""Columns of a plot."""
+"""Columns of a plot at most."""
 _TAGS: Final = {"=": "span", "-": "del", "+": "ins"}
 _STYLE: Final = """
 :root{color-scheme:light dark}
@@ -44,7 +44,10 @@ footer{margin-top:2rem}
 
 
 def write_html(report: Report, path: Path) -> None:
-    """Writes the page. Raises `FileError` when it cannot be written."""
+    """Writes a report as a page, with secrets redacted.
+
+    Raises `FileError` when the file cannot be written.
+    """
     try:
         path.write_text(Redactor.of_process().text(as_html(report)), encoding="utf-8")
     except OSError as error:
@@ -52,7 +55,7 @@ def write_html(report: Report, path: Path) -> None:
 
 
 def as_html(report: Report) -> str:
-    """The page; texts of logs are escaped and made visible."""
+    """A report as a page; texts are escaped and made visible, secrets are not redacted."""
     title = _text(report.title)
     body = [f"<h1>{title}</h1>"]
     if report.verdict is not None:
@@ -126,9 +129,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _plot(plot: Plot) -> str:
-    """Columns with the value of each as its title; the caption says in words what is to be seen."""
-    words = in_words(plot.values, plot.labels, plot.unit)
-    caption = f"{plot.name} over {len(plot.values)} {plot.over}: {words}"
+    """A bar chart with the values as tooltips, and a caption that describes it."""
+    description = in_words(plot.values, plot.labels, plot.unit)
+    caption = f"{plot.name} over {len(plot.values)} {plot.over}: {description}"
     values = resample(plot.values, _MOST, adds=plot.adds)
     single = len(values) == len(plot.values)
     top = max((value for value in values if value is not None), default=0.0)

@@ -1,4 +1,4 @@
-"""Intervals of rates and of their differences, and percentiles."""
+"""Confidence intervals of rates and of their differences, and percentiles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 Z: Final = 1.959963984540054
-"""Standard deviations of a 95 % interval."""
+"""The normal quantile of a two-sided 95 % interval."""
 
 _T: Final = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
@@ -18,7 +18,10 @@ _T: Final = (
 
 
 def student_t(freedom: int | None) -> float:
-    """Student's t of a 95 % interval with so many degrees of freedom; None: as many as you like."""
+    """The quantile of Student's t for a two-sided 95 % interval.
+
+    `freedom` is the number of degrees of freedom; None and large numbers give the normal quantile.
+    """
     if freedom is None or freedom > len(_T):
         return Z
     return _T[max(1, freedom) - 1]
@@ -33,16 +36,15 @@ class Interval:
 
     @property
     def includes_zero(self) -> bool:
-        """Whether no difference at all would be no surprise."""
         return self.low <= 0.0 <= self.high
 
     def as_list(self) -> list[float]:
-        """Both ends, rounded."""
+        """`[low, high]`, rounded to three digits."""
         return [round(self.low, 3), round(self.high, 3)]
 
 
 def rounded(value: float | None) -> float | None:
-    """A figure for plain data; None where it is not known."""
+    """A figure rounded to three digits for JSON; None where it is not known."""
     return None if value is None else round(value, 3)
 
 
@@ -59,7 +61,7 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread | None:
-    """The percentiles of values; None where there are none."""
+    """The percentiles of values; None without values."""
     if not values:
         return None
     ordered = sorted(values)
@@ -74,7 +76,7 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """The value below which `share` (0 to 1) of the values lie, between two where need be.
+    """The percentile `share` (0 to 1) of values, by linear interpolation.
 
     `ordered` is sorted and not empty.
     """
@@ -85,7 +87,7 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 def wilson(bad: float, n: float, z: float = Z) -> Interval:
-    """The Wilson score interval of the rate `bad / n`; of nothing at all it is 0 to 1."""
+    """The Wilson score interval of the rate `bad / n`; 0 to 1 where `n` is 0."""
     if n <= 0:
         return Interval(0.0, 1.0)
     rate = bad / n
@@ -97,7 +99,7 @@ def wilson(bad: float, n: float, z: float = Z) -> Interval:
 def newcombe(bad_a: float, n_a: float, bad_b: float, n_b: float, z: float = Z) -> Interval:
     """Newcombe's hybrid score interval of `bad_a / n_a - bad_b / n_b`, for independent rates.
 
-    It is right also where a rate is 0 or 1. Numbers need not be whole; `n_a` and `n_b` above 0.
+    Also valid where a rate is 0 or 1. Numbers need not be whole; `n_a` and `n_b` are above 0.
     """
     rate_a, rate_b = bad_a / n_a, bad_b / n_b
     a, b = wilson(bad_a, n_a, z), wilson(bad_b, n_b, z)
@@ -109,18 +111,18 @@ def newcombe(bad_a: float, n_a: float, bad_b: float, n_b: float, z: float = Z) -
 
 
 def design_effect(clusters: Sequence[tuple[int, int]]) -> float:
-    """How much less a call tells because calls of one run are alike; 1 where they are not.
+    """The factor by which correlation within runs increases the variance of the rate.
 
-    `clusters` are `(bad, n)` of each run. It is the variance of the rate taken over runs, divided
-    by that of as many independent calls; never below 1, and 1 where it cannot be known: fewer than
-    two runs, or no variation at all.
+    `clusters` are `(bad, n)` of each run. The result is the variance of the rate estimated over
+    runs, divided by that of as many independent calls; at least 1, and 1 where it cannot be
+    estimated: with fewer than two runs, or where all calls are bad, or none.
     """
-    held = [(bad, n) for bad, n in clusters if n > 0]
-    total = sum(n for _, n in held)
-    bad = sum(bad for bad, _ in held)
-    if len(held) < 2 or bad in (0, total):
+    nonempty = [(bad, n) for bad, n in clusters if n > 0]
+    total = sum(n for _, n in nonempty)
+    bad = sum(bad for bad, _ in nonempty)
+    if len(nonempty) < 2 or bad in (0, total):
         return 1.0
     rate = bad / total
-    count = len(held)
-    between = sum((b - rate * n) ** 2 for b, n in held) * count / (count - 1) / total**2
+    count = len(nonempty)
+    between = sum((b - rate * n) ** 2 for b, n in nonempty) * count / (count - 1) / total**2
     return max(1.0, between / (rate * (1 - rate) / total))

@@ -1,7 +1,7 @@
-"""Small plots of plain text, for terminals and screens.
+"""Small plots as plain text, for terminals and screens.
 
-Every line is exactly as wide as asked. Blocks need a Unicode terminal; with `ascii_only` there are
-only ASCII signs. What a plot shows is also said in words (`in_words`), for those who do not see it.
+Every line has exactly the given width. Block characters need a Unicode terminal; `ascii_only` plots
+use ASCII only. `in_words` describes a plot for screen readers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ASCII: Final = " .:-=+*#@"
 
 
 def can_draw_blocks(stream: Any) -> bool:
-    """Whether a stream's encoding has the signs of the plots."""
+    """Whether a stream's encoding has the characters that plots use."""
     try:
         (_BLOCKS + "▏·").encode(getattr(stream, "encoding", None) or "ascii")
     except (UnicodeError, LookupError):
@@ -28,9 +28,9 @@ def can_draw_blocks(stream: Any) -> bool:
 def resample(
     values: Sequence[float | None], width: int, *, adds: bool = False
 ) -> list[float | None]:
-    """At most `width` values: the greatest of each stretch, so that no peak is lost.
+    """Reduces values to at most `width`: the maximum of each stretch, so that no peak is lost.
 
-    With `adds` the sum of each stretch, for what is counted.
+    With `adds` the sum of each stretch instead, for counts. None where no value of it is known.
     """
     if width < 1:
         return []
@@ -47,11 +47,10 @@ def resample(
 def columns(
     values: Sequence[float | None], *, width: int, height: int = 1, ascii_only: bool = False
 ) -> list[str]:
-    """A column for each value, from zero to the greatest; `height` lines from top to bottom.
+    """A column chart of values, scaled from zero to the greatest; `height` lines, topmost first.
 
-    A value above zero is never drawn as nothing; what is not known is a dot in the lowest line.
-    Values that are no finite numbers are not known. Values beyond `width` are not drawn: bring
-    them together first, with `resample()`.
+    A value above zero is never drawn as empty; an unknown or non-finite one is a dot (`?` in ASCII)
+    in the lowest line. Values beyond `width` are not drawn: `resample()` them first.
     """
     drawn = [v if v is not None and math.isfinite(v) else None for v in values[:width]]
     signs = _ASCII if ascii_only else _BLOCKS
@@ -71,17 +70,17 @@ def columns(
 
 
 def condensed(plot: Plot, room: int) -> tuple[list[float | None], str]:
-    """The values as at most `room` columns, as many points in each, and what they show in words."""
+    """The values resampled to at most `room` columns, and a caption with the points per column."""
     many = math.ceil(len(plot.values) / max(1, room))
     values = resample(plot.values, math.ceil(len(plot.values) / max(1, many)), adds=plot.adds)
-    words = f"over {len(plot.values):,} {plot.over}"
+    text = f"over {len(plot.values):,} {plot.over}"
     if many > 1 and any(value is not None and value > 0 for value in values):
-        words += f", a column is the {'sum' if plot.adds else 'highest'} of {many}"
-    return values, words
+        text += f", a column is the {'sum' if plot.adds else 'highest'} of {many}"
+    return values, text
 
 
 def figure(value: float, unit: str) -> str:
-    """A value with its unit, short: `1.25 s`, `1,240 tokens`, `27.3 %`, `$0.0004`."""
+    """A value formatted with its unit: `1.25 s`, `1,240 tokens`, `27.3 %`, `$0.0004`."""
     if unit == "$":
         return f"${value:.4f}"
     if unit == "s":
@@ -95,7 +94,7 @@ def figure(value: float, unit: str) -> str:
 
 
 def in_words(values: Sequence[float | None], labels: Sequence[str], unit: str) -> str:
-    """What a plot of values shows: how many, from where to where, the highest and where."""
+    """Describes a plot: how many values, the first and last, the lowest and highest with labels."""
     known = [
         (value, label)
         for value, label in zip(values, labels, strict=True)

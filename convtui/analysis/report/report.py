@@ -1,6 +1,6 @@
-"""What an analysis reports, as data: sentences, tables, plots, one verdict.
+"""The report of an analysis as data: sentences, tables, diffs, plots, one verdict.
 
-Made once, and rendered as text (`convtui.printing.report_printer`), as a document on the screen
+It is rendered as text (`convtui.printing.report_printer`), as a document on the screen
 (`convtui.tui.documents.report`) and as an HTML page (`html`). Texts are exact: renderers make them
 visible.
 """
@@ -19,15 +19,15 @@ _SIGNS: Final[dict[Op, str]] = {"=": "{}", "-": "[-{}-]", "+": "{{+{}+}}"}
 
 @dataclass(slots=True, frozen=True)
 class Diff:
-    """A text that changed, in pieces that are the same, removed and added."""
+    """A changed text, as pieces that are equal, removed or added."""
 
     pieces: Sequence[tuple[Op, str]]
     name: str = ""
     signs: bool = True
-    """Whether what is removed and added has signs, where colours alone do not tell."""
+    """Whether plain text marks removed and added pieces with brackets."""
 
     def signed(self) -> list[tuple[Op, str]]:
-        """The pieces as plain text shows them: `[-removed-]` and `{+added+}`."""
+        """The pieces marked for plain text: `[-removed-]` and `{+added+}`."""
         if not self.signs:
             return list(self.pieces)
         return [(op, _SIGNS[op].format(text)) for op, text in self.pieces]
@@ -35,7 +35,7 @@ class Diff:
 
 @dataclass(slots=True, frozen=True)
 class Sentence:
-    """`name: text  aside`, and what belongs to it below."""
+    """`name: text  aside`, with details below."""
 
     text: str
     name: str = ""
@@ -53,7 +53,7 @@ class Listing:
 
 @dataclass(slots=True, frozen=True)
 class Table:
-    """Rows below a head; without one, of a name and what it is."""
+    """Rows below a head; with an empty head, rows of a name and a value."""
 
     head: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
@@ -61,15 +61,15 @@ class Table:
 
 @dataclass(slots=True, frozen=True)
 class Sides:
-    """Two sides, A and B, row by row: what it is, what it is in A and in B."""
+    """A table of two sides: each row is a name, and the values of A and B."""
 
     rows: Sequence[tuple[str, str, str]]
     names: tuple[str, str] = ("", "")
-    """What A and B are, where that has a name."""
+    """Names of A and B; empty where the letters suffice."""
 
     @property
     def head(self) -> tuple[str, str, str]:
-        """`A: warm`, `B: cold`; the letters alone where the sides have no names."""
+        """The head of the table: `("", "A: warm", "B: cold")`, or only the letters."""
         a, b = self.names
         return ("", f"A: {a}" if a else "A", f"B: {b}" if b else "B")
 
@@ -84,11 +84,11 @@ class Plot:
     over: str
     """What the points are: `turns of the provider`, `turns`, `runs`, `tool calls`."""
     labels: Sequence[str]
-    """Of each point: a turn's address, a log's name. Foreign text."""
+    """Labels of the points: addresses of turns or names of logs. Foreign text."""
     values: Sequence[float | None]
-    """None: not on record."""
+    """None where a value is not on record."""
     adds: bool = False
-    """Whether several points together are their sum, and not the greatest of them."""
+    """Whether resampling adds points up, instead of taking the greatest."""
 
 
 Part = Sentence | Listing | Table | Sides | Diff
@@ -96,32 +96,32 @@ Part = Sentence | Listing | Table | Sides | Diff
 
 @dataclass(slots=True, frozen=True)
 class Section:
-    """Parts below a title, which is empty where there is none."""
+    """Parts below a title, which may be empty."""
 
     title: str
     parts: Sequence[Part]
     aside: str = ""
-    """Goes with the title."""
+    """A remark beside the title."""
 
 
 @dataclass(slots=True, frozen=True)
 class Verdict:
-    """What it comes to, in one sentence."""
+    """The conclusion of a report, in one sentence."""
 
     text: str
     tone: Tone = "plain"
     name: str = ""
     sign: str = ""
-    """Stands for it where there is little room."""
+    """A symbol that precedes the text on screens and in tables."""
 
 
 @dataclass(slots=True, frozen=True)
 class Report:
-    """Everything that an analysis has to say."""
+    """A whole report: sections, then plots, then the closing note."""
 
     sections: Sequence[Section]
     plots: Sequence[Plot] = ()
     title: str = ""
     verdict: Verdict | None = None
     closing: str = ""
-    """How it is to be read."""
+    """A note on how to read the figures."""

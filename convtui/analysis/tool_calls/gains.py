@@ -1,4 +1,4 @@
-"""Calls and how they went, and whether they went better late than early."""
+"""Tallies of tool calls, and whether later calls of a run went better than earlier ones."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Final, Literal
 from convtui.analysis.report.intervals import Interval, design_effect, newcombe, student_t
 
 MIN_CALLS: Final = 10
-"""Calls with a known outcome below which early and late are not told apart."""
+"""Calls with a known outcome below which there is no verdict on early against late."""
 
 Verdict = Literal["better", "worse", "none"]
 
 
 @dataclass(slots=True, frozen=True)
 class Tally:
-    """Calls and how they went. Addable."""
+    """Numbers of calls by outcome. Addable."""
 
     calls: int = 0
     ok: int = 0
@@ -28,34 +28,34 @@ class Tally:
 
     @property
     def unknown(self) -> int:
-        """Calls that may have gone either way."""
+        """Calls whose outcome is not known."""
         return self.calls - self.ok - self.failed
 
     @property
     def known(self) -> int:
-        """Calls of which the rate is one."""
+        """Calls whose outcome is known, the base of `error_rate`."""
         return self.ok + self.failed
 
     @property
     def error_rate(self) -> float | None:
-        """Failures among the known ones, 0 to 1; None where none is known."""
+        """The share of failures among the known calls, 0 to 1; None without known calls."""
         return self.failed / self.known if self.known else None
 
 
 @dataclass(slots=True, frozen=True)
 class Gain:
-    """Whether the calls went better late than early: the first and the last fifth of a run.
+    """The first fifth of a run's calls against the last.
 
-    A fifth is `max(1, calls // 5)` calls. Of several runs the fifths are added up, those of runs
-    with a single call left out.
+    A fifth is `max(1, calls // 5)` calls. Over several runs the fifths are added up, without those
+    of runs with a single call.
     """
 
     early: Tally
     late: Tally
     overlap: bool
-    """Whether the same call is in both: there is only one."""
+    """Whether both fifths are the same call, the only one."""
     interval: Interval | None
-    """Of `late - early`, as far as both rates are known."""
+    """Of `late - early`, where both rates are known."""
     verdict: Verdict
     why: str
     """Why there is no verdict; empty where there is one."""
@@ -68,23 +68,23 @@ class Gain:
 
 
 def count(outcomes: Iterable[bool | None]) -> Tally:
-    """Outcomes as a tally."""
+    """Counts outcomes: True is a success, False a failure, None unknown."""
     counted = Counter(outcomes)
     return Tally(counted.total(), counted[True], counted[False])
 
 
 def fifths(outcomes: Sequence[bool | None]) -> tuple[Tally, Tally]:
-    """The first and the last fifth of calls in order; nothing at all of no calls."""
+    """The tallies of the first and the last fifth of a run's calls, which are in order."""
     split = max(1, len(outcomes) // 5)
     return count(outcomes[:split]), count(outcomes[-split:])
 
 
 def gain_of(runs: Sequence[Sequence[bool | None]]) -> Gain:
-    """Early against late, of the outcomes of each run's calls in order."""
+    """The early calls of runs against their late ones; `runs` has each run's outcomes in order."""
     with_calls = [outcomes for outcomes in runs if outcomes]
-    apart = [outcomes for outcomes in with_calls if len(outcomes) > 1]
-    overlap = bool(with_calls) and not apart
-    counted = apart or with_calls
+    several = [outcomes for outcomes in with_calls if len(outcomes) > 1]
+    overlap = bool(with_calls) and not several
+    counted = several or with_calls
     parts = [fifths(outcomes) for outcomes in counted]
     early = sum((first for first, _ in parts), Tally())
     late = sum((last for _, last in parts), Tally())
@@ -110,7 +110,7 @@ def gain_of(runs: Sequence[Sequence[bool | None]]) -> Gain:
 
 
 def _interval(early: Tally, late: Tally, parts: Sequence[tuple[Tally, Tally]]) -> Interval:
-    """Of late minus early; of several runs with the calls of one run taken as alike."""
+    """Of `late - early`; with a design effect where there are several runs."""
     first = design_effect([(part.failed, part.known) for part, _ in parts])
     last = design_effect([(part.failed, part.known) for _, part in parts])
     return newcombe(

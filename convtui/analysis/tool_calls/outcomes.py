@@ -1,8 +1,8 @@
-"""Whether a tool call did what it was asked, and which rule says so.
+"""Whether a tool call succeeded, and which rule decides it.
 
-Every tool tells in its own way: an exit code, a flag, an error field, a sentence. What is stated in
-a field of its own counts first; words in a text are only searched where nothing else says anything,
-because they are often wrong: `{"output": "...", "error": null}` contains "error" and is a success.
+Every tool reports success in its own way: an exit code, a flag, an error field, a sentence. A
+statement in a dedicated field comes first. Keywords in the text are a last resort, because they are
+often wrong: `{"output": "...", "error": null}` contains "error" and is a success.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TRIVIAL_TOOLS: Final = frozenset(
         "skills_list",
     }
 )
-"""Tools that say nothing about how well a session goes; they are left out of profiles."""
+"""Tools whose calls say nothing about how well a session goes; profiles leave them out."""
 
 TOOL_TYPES: Final[Mapping[str, str]] = {
     "terminal": "terminal",
@@ -42,7 +42,7 @@ GENERAL: Final = "general"
 """The type of every other tool."""
 
 KEYWORDS: Final = ("error", "failed", "exception", "traceback", "denied", "not found")
-"""What the keyword rule takes for a failure, wherever it occurs, in any case."""
+"""What the keyword rule takes for a failure, anywhere in the text, case-insensitively."""
 
 NO_RESULT: Final = "no result"
 NOT_RUN: Final = "not run"
@@ -64,7 +64,7 @@ RULES: Final[Mapping[str, str]] = {
     NO_RESULT: "there is no result on record: unknown",
     NOT_RUN: "the call was denied or cancelled by hand: unknown",
 }
-"""Every rule by its name, in the order in which they are asked, and what it looks at."""
+"""What each rule looks at, by its name, in the order in which they apply."""
 
 _GOOD_FLAGS: Final = ("ok", "success", "succeeded")
 _BAD_FLAGS: Final = ("isError", "is_error")
@@ -72,23 +72,23 @@ _EXIT_CODES: Final = ("exit_code", "exitCode", "returncode", "return_code", "exi
 _MEANINGS: Final = ("exit_code_meaning", "returncode_interpretation")
 _ERRORS: Final = ("error", "failed", "error_kind")
 _HARMLESS: Final = ("not an error", "often normal", "may still be valid")
-"""What an exit code's meaning says where it is no failure, as those of grep and diff."""
+"""Phrases by which the meaning of a non-zero exit code says that it is no failure (grep, diff)."""
 _BY_HAND: Final = ("tool_denied", "tool_cancelled")
 _FOREIGN: Final = ("file", "research")
 _FOREIGN_HEAD: Final = 500
-"""Characters in which words are searched in what is somebody else's text: a file, a page."""
+"""Characters searched for keywords where the result is foreign content: a file, a web page."""
 _DETAIL: Final = 120
 
 
 @dataclass(slots=True, frozen=True)
 class Outcome:
-    """How a tool call went. `success` None: it is not known."""
+    """The outcome of a tool call; `success` is None where it is not known."""
 
     success: bool | None
     rule: str
-    """Which rule decided, one of `RULES`."""
+    """The rule that decided, one of `RULES`."""
     detail: str = ""
-    """What it saw, in one line: `exit_code 1`, `contains "denied"`. Text of files: foreign."""
+    """What the rule matched, in one line: `exit_code 1`, `contains "denied"`. Foreign text."""
 
 
 def is_trivial(name: str) -> bool:
@@ -102,31 +102,32 @@ def tool_type(name: str) -> str:
 
 
 def outcome_of(name: str, content: Any, *, recorded_ok: bool | None = None) -> Outcome:
-    """How the call of tool `name` went that gave `content`: text, data or a list of text blocks.
+    """The outcome of a call of tool `name` that returned `content`: text, data or text blocks.
 
-    `content` None means that there is no result; `recorded_ok` is what the harness that made the
-    call says (`tool.returned.ok`), None where nobody does. Statements are asked in the order of
-    `RULES`; one that tells of a failure outranks all that tell of none, and a recorded success
-    stands back behind what the result itself says: a command that ran and left with code 1 has
-    failed. Never raises.
+    `content` None means that there is no result; `recorded_ok` is the statement of the harness that
+    made the call (`tool.returned.ok`), None without one. Rules apply in the order of `RULES`, but
+    any statement of a failure outranks those of success, and a recorded success yields to what the
+    result itself states: a command that ran and exited with 1 has failed. Never raises.
     """
     data, text = _open(content)
     kind = str(data.get("error_kind") or "") if data is not None else ""
     if recorded_ok is False:
         if kind in _BY_HAND:
             return Outcome(None, NOT_RUN, kind)
-        found = _told(data, text)
-        if found is not None and found.success is False:
-            return found if found.rule != FLAG else Outcome(False, RECORDED, kind or found.detail)
+        stated = _stated(data, text)
+        if stated is not None and stated.success is False:
+            return (
+                stated if stated.rule != FLAG else Outcome(False, RECORDED, kind or stated.detail)
+            )
         return Outcome(False, RECORDED, kind or "ok false")
     if content is None:
-        # A tool that returned nothing has returned, where that is on record.
+        # Returning nothing is a success where the return is on record.
         return Outcome(True, RECORDED, "ok true") if recorded_ok else Outcome(None, NO_RESULT)
     if kind in _BY_HAND and data is not None and data.get("ok") is False:
         return Outcome(None, NOT_RUN, kind)
-    found = _told(data, text)
-    if found is not None:
-        return found
+    stated = _stated(data, text)
+    if stated is not None:
+        return stated
     if recorded_ok:
         return Outcome(True, RECORDED, "ok true")
     if data is not None:
@@ -135,9 +136,9 @@ def outcome_of(name: str, content: Any, *, recorded_ok: bool | None = None) -> O
 
 
 def _open(content: Any) -> tuple[Mapping[str, Any] | None, str]:
-    """A result as data, where it is an object, and as text."""
+    """A result as data where it is an object, else None, and as text."""
     if isinstance(content, list):
-        blocks = [str(each["text"]) for each in content if _is_text_block(each)]
+        blocks = [str(block["text"]) for block in content if _is_text_block(block)]
         if blocks:
             content = "\n".join(blocks)
     if isinstance(content, str):
@@ -145,7 +146,7 @@ def _open(content: Any) -> tuple[Mapping[str, Any] | None, str]:
     if isinstance(content, Mapping):
         inner = content.get("content")
         if isinstance(inner, list) and any(flag in content for flag in _BAD_FLAGS):
-            # What a tool server gave: its own flag, around what the tool itself says.
+            # A result of a tool server: its own flag around the tool's result.
             data, text = _open(inner)
             return {**(data or {}), **content}, text
         return content, ""
@@ -162,43 +163,46 @@ def _shown(value: Any) -> str:
 
 
 def _parsed(text: str) -> Any:
-    """The object that a text is, or the text. What follows an object is a remark of the harness."""
+    """The JSON object that a text begins with, or the text.
+
+    What follows the object is ignored: harnesses append remarks.
+    """
     begin = text.lstrip()
     if not begin.startswith("{"):
         return text
     try:
-        found, _ = json.JSONDecoder().raw_decode(begin)
+        value, _ = json.JSONDecoder().raw_decode(begin)
     except (ValueError, RecursionError):
         return text
-    return found
+    return value
 
 
 def _is_text_block(value: Any) -> bool:
     return isinstance(value, Mapping) and isinstance(value.get("text"), str)
 
 
-def _told(data: Mapping[str, Any] | None, text: str) -> Outcome | None:
-    """What a result states about itself; None where it does not. A failure outranks the rest."""
-    said: list[Outcome] = []
+def _stated(data: Mapping[str, Any] | None, text: str) -> Outcome | None:
+    """The outcome that a result itself states, None without one; a failure outranks the rest."""
+    outcomes: list[Outcome] = []
     if data is not None:
-        said = [*_flags(data), *_exit_code(data), *_error_fields(data)]
+        outcomes = [*_flags(data), *_exit_code(data), *_error_fields(data)]
     if text[:5].lower() == "error":
-        said.append(Outcome(False, ERROR_TEXT, _short(text)))
-    for each in said:
-        if each.success is False:
-            return each
-    return said[0] if said else None
+        outcomes.append(Outcome(False, ERROR_TEXT, _short(text)))
+    for outcome in outcomes:
+        if outcome.success is False:
+            return outcome
+    return outcomes[0] if outcomes else None
 
 
 def _flags(data: Mapping[str, Any]) -> list[Outcome]:
-    said = []
+    outcomes = []
     for names, good in ((_GOOD_FLAGS, True), (_BAD_FLAGS, False)):
         for name in names:
             value = data.get(name)
             if isinstance(value, bool):
                 why = str(data.get("error_kind") or f"{name} {str(value).lower()}")
-                said.append(Outcome(value is good, FLAG, _short(why)))
-    return said
+                outcomes.append(Outcome(value is good, FLAG, _short(why)))
+    return outcomes
 
 
 def _exit_code(data: Mapping[str, Any]) -> list[Outcome]:
@@ -210,13 +214,13 @@ def _exit_code(data: Mapping[str, Any]) -> list[Outcome]:
         if code == 0:
             return [Outcome(True, EXIT_CODE, shown)]
         meaning = next((data[key] for key in _MEANINGS if isinstance(data.get(key), str)), "")
-        harmless = any(words in meaning.lower() for words in _HARMLESS)
+        harmless = any(phrase in meaning.lower() for phrase in _HARMLESS)
         return [Outcome(harmless, EXIT_CODE, _short(f"{shown}: {meaning}" if meaning else shown))]
     return []
 
 
 def _error_fields(data: Mapping[str, Any]) -> list[Outcome]:
-    said = []
+    outcomes = []
     for name in _ERRORS:
         if name not in data:
             continue
@@ -225,8 +229,8 @@ def _error_fields(data: Mapping[str, Any]) -> list[Outcome]:
             isinstance(value, str) and value.strip().lower() in ("", "null", "none", "false")
         )
         why = f"{name} {_shown(value)}"
-        said.append(Outcome(none, ERROR_FIELD, _short(why)))
-    return said
+        outcomes.append(Outcome(none, ERROR_FIELD, _short(why)))
+    return outcomes
 
 
 def _keyword(name: str, text: str) -> Outcome:

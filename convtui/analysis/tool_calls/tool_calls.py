@@ -1,8 +1,8 @@
-"""Every tool call of a log, with its result and how it went: matched by id over the whole log.
+"""The tool calls of a log with their results and outcomes, matched by id over the whole log.
 
-A result belongs to its call however far behind it stands, whether it is a record of its own or a
-message of a later request. Calls that were taken over from an earlier log are not made again, and
-those of a responder are decisions: neither is counted.
+A result may follow its call at any distance, as its own record or as a message of a later request.
+Calls that were taken over from an earlier log and those of a responder, which are decisions, are
+not counted.
 """
 
 from __future__ import annotations
@@ -25,93 +25,96 @@ _KINDS: Final = re.compile(
 )
 _REQUESTS: Final = re.compile(rb'"type"\s*:\s*"llm\.request"')
 _STATED: Final = frozenset({"oharness", "waza"})
-"""Formats whose files say of a call itself whether it went well; of the others it is a guess."""
+"""Formats whose files state the outcome of a call; for the others `ok` is a guess."""
 
 
 @dataclass(slots=True)
 class MadeCall:
-    """A tool call that was made, and what came of it. Texts and data are foreign and exact."""
+    """A tool call and its outcome. Texts and data are foreign and exact."""
 
     id: str
     name: str
     session: int
     turn: int | None
     seq: int
-    """Of the record in which it stands."""
+    """Of the record that contains the call."""
     arguments: Any = None
-    """Decoded; None where they cannot be, or are not on record."""
+    """Decoded; None where they are not on record or cannot be decoded."""
     result: Any = None
-    """Text or data; None without one."""
+    """Text or data; None without a result."""
     outcome: Outcome = field(default_factory=lambda: outcome_of("", None))
     seconds: float | None = None
-    """How long it took."""
+    """Duration; None where it is not on record."""
     call: int | None = None
     """The `seq` of the request whose reply made it."""
     answered: bool = False
     ran: bool = False
-    """Whether there is a record of its beginning, not only of the model's wish."""
+    """Whether a record shows that it was executed, not only that the model requested it."""
 
 
-class _Calls:
-    """Puts calls and results together while the records go by."""
+class _CallCollector:
+    """Matches calls with their results, record by record."""
 
     def __init__(self) -> None:
         self.made: list[MadeCall] = []
-        self.loose: list[RecordDict] = []
-        """Results of which no call has been seen."""
+        self._unmatched: list[RecordDict] = []
+        """Results without a call so far."""
         self._open: dict[str, list[MadeCall]] = {}
 
-    def wished(self, record: RecordDict) -> None:
-        """A reply that calls tools."""
+    def add_reply(self, record: RecordDict) -> None:
+        """Adds the calls that a reply requests."""
         calls = record.get("tool_calls")
         if not isinstance(calls, list) or record.get("side") == "responder" or record.get("reused"):
             return
-        for each in calls:
-            function = each.get("function") if isinstance(each, dict) else None
-            inner = function if isinstance(function, dict) else each
+        for item in calls:
+            function = item.get("function") if isinstance(item, dict) else None
+            inner = function if isinstance(function, dict) else item
             if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):
                 continue
-            given = inner.get("arguments")
-            arguments = decoded(given) if isinstance(given, str) else given
-            self._add(record, str(each.get("id") or ""), inner["name"], arguments)
+            raw = inner.get("arguments")
+            arguments = decoded(raw) if isinstance(raw, str) else raw
+            self._add(record, str(item.get("id") or ""), inner["name"], arguments)
 
-    def called(self, record: RecordDict) -> None:
-        """A call that runs, or was denied: what a reply wished for, or one of its own."""
+    def add_call(self, record: RecordDict) -> None:
+        """Adds the record of a call that runs or was denied, with or without a request for it."""
         identity = str(record.get("id") or "")
-        found = self._find(record, identity, lambda call: not call.ran)
+        call = self._find(record, identity, lambda call: not call.ran)
         arguments = record.get("arguments")
         if arguments is None:
             arguments = decoded(str(record.get("raw_arguments") or ""))
-        if found is None:
-            found = self._renamed(record, identity)
-        if found is None:
-            found = self._add(record, identity, str(record.get("name") or ""), arguments)
-        found.ran = True
-        found.arguments = arguments
-        found.seq = _seq(record)
+        if call is None:
+            call = self._renamed(record, identity)
+        if call is None:
+            call = self._add(record, identity, str(record.get("name") or ""), arguments)
+        call.ran = True
+        call.arguments = arguments
+        call.seq = _seq(record)
 
-    def returned(self, record: RecordDict, outcome: Outcome) -> None:
-        """A result that is a record."""
+    def add_result(self, record: RecordDict, outcome: Outcome) -> None:
+        """Adds a result that has its own record."""
         identity = str(record.get("id") or "")
         call = self._find(record, identity, lambda call: not call.answered)
         if call is None:
             if not record.get("reused"):
-                self.loose.append({**record, "outcome": outcome})
+                self._unmatched.append({**record, "outcome": outcome})
             return
         self._answer(call, record, outcome)
 
     def settle(self) -> None:
-        """All records have gone by: results that came before their calls, or have none."""
-        for record in self.loose:
+        """Matches the results that came before their calls, and adds a call for the rest.
+
+        To be called after the last record.
+        """
+        for record in self._unmatched:
             identity = str(record.get("id") or "")
-            call = next((each for each in self._open.get(identity, ()) if not each.answered), None)
+            call = next((call for call in self._open.get(identity, ()) if not call.answered), None)
             if call is None:
                 call = self._add(record, identity, str(record.get("name") or ""), None)
             self._answer(call, record, record["outcome"])
         self.made.sort(key=lambda call: call.seq)
 
-    def message(self, message: Any) -> None:
-        """A result that a provider put into a later request by itself."""
+    def add_message(self, message: Any) -> None:
+        """Adds a result that the provider itself put into a later request."""
         if not isinstance(message, dict) or message.get("role") not in ("tool", "function"):
             return
         content = message.get("content")
@@ -124,7 +127,7 @@ class _Calls:
 
     @property
     def unanswered(self) -> bool:
-        """Whether a call that nobody saw running has no result."""
+        """Whether a call without a record of its execution has no result yet."""
         return any(not call.answered and not call.ran for call in self.made)
 
     def _add(self, record: RecordDict, identity: str, name: str, arguments: Any) -> MadeCall:
@@ -145,27 +148,27 @@ class _Calls:
     def _find(
         self, record: RecordDict, identity: str, wanted: Callable[[MadeCall], bool]
     ) -> MadeCall | None:
-        """The call of this id: that of the same reply, else the oldest that is still open.
+        """The `wanted` call with this id: that of the same reply, else the oldest one.
 
         Endpoints repeat their ids from reply to reply.
         """
-        found = [call for call in self._open.get(identity, ()) if wanted(call)]
+        calls = [call for call in self._open.get(identity, ()) if wanted(call)]
         of = record.get("call")
         if isinstance(of, int):
-            own = [call for call in found if call.call == of]
+            own = [call for call in calls if call.call == of]
             if own:
                 return own[0]
-            # One whose reply is known to be another is not meant.
-            found = [call for call in found if call.call is None]
-        return found[0] if found else None
+            # Calls of another reply are no candidates.
+            calls = [call for call in calls if call.call is None]
+        return calls[0] if calls else None
 
     def _renamed(self, record: RecordDict, identity: str) -> MadeCall | None:
-        """The wish of the same reply whose id was missing, or the same as another's."""
-        where = (record.get("session", 1), record.get("turn"), record.get("call"))
+        """The call requested in the same reply whose id was missing or not unique there."""
+        key = (record.get("session", 1), record.get("turn"), record.get("call"))
         for call in self.made:
-            at = (call.session, call.turn, call.call)
-            named = not call.id or identity.startswith(f"{call.id}_")
-            if named and not call.ran and call.name == record.get("name") and at == where:
+            matches = (call.session, call.turn, call.call) == key
+            renamed = not call.id or identity.startswith(f"{call.id}_")
+            if matches and renamed and not call.ran and call.name == record.get("name"):
                 self._open[call.id].remove(call)
                 call.id = identity
                 self._open.setdefault(identity, []).append(call)
@@ -178,47 +181,50 @@ class _Calls:
         call.outcome = outcome
         call.answered = call.ran = True
         seconds = number(record.get("duration"))
-        # Files of other tools do not say how long it took: zero is nobody's time.
+        # Imported files without durations may have 0.
         if seconds is not None and seconds > 0:
             call.seconds = float(seconds)
 
 
 def calls_of(log: Log) -> list[MadeCall]:
-    """The tool calls of a log in the order in which they were made, trivial tools included.
+    """The tool calls of a log in the order in which they were made, including trivial tools.
 
-    Blocking, one pass over the records; damaged ones are passed over.
+    Blocking: one pass over the records, a second one over the requests where results are missing.
+    Damaged records are skipped.
     """
-    found = _Calls()
+    collector = _CallCollector()
     states = _states_outcomes(log.transcript.header)
     for record in _records(log, _KINDS):
         kind = record.get("type")
         if kind == "llm.response":
-            found.wished(record)
+            collector.add_reply(record)
         elif kind == "tool.returned":
-            found.returned(record, _outcome(log, record, states))
+            collector.add_result(record, _outcome(log, record, states))
         else:
-            found.called(record)
-    found.settle()
-    if found.unanswered:
+            collector.add_call(record)
+    collector.settle()
+    if collector.unanswered:
         for record in _records(log, _REQUESTS):
             messages = record.get("append")
             for message in messages if isinstance(messages, list) else ():
-                found.message(message)
-    return _once(found.made, log.transcript)
+                collector.add_message(message)
+    return _once(collector.made, log.transcript)
 
 
 def _once(made: list[MadeCall], transcript: Transcript) -> list[MadeCall]:
-    """Without those that stand there twice: in a turn that was compacted, and in what was kept."""
+    """The calls without duplicates: those of a compacted turn that are also in a kept one."""
     gone = {(turn.session, turn.number) for turn in transcript.turns if turn.status == INACTIVE}
     if not gone:
         return made
-    kept = {_same(call) for call in made if (call.session, call.turn) not in gone}
+    kept = {_identity(call) for call in made if (call.session, call.turn) not in gone}
     return [
-        call for call in made if (call.session, call.turn) not in gone or _same(call) not in kept
+        call
+        for call in made
+        if (call.session, call.turn) not in gone or _identity(call) not in kept
     ]
 
 
-def _same(call: MadeCall) -> tuple[str, str, str]:
+def _identity(call: MadeCall) -> tuple[str, str, str]:
     return call.id, call.name, repr(call.arguments)
 
 
@@ -227,18 +233,18 @@ def _records(log: Log, kinds: re.Pattern[bytes]) -> Iterator[RecordDict]:
 
 
 def _states_outcomes(header: Mapping[str, Any]) -> bool:
-    """Whether the `ok` of a log's results was stated by who made the calls."""
+    """Whether the `ok` of a log's results was stated by the harness that made the calls."""
     if header.get("origin") != "import":
         return True
-    told = header.get("imported")
-    return isinstance(told, dict) and told.get("format") in _STATED
+    imported = header.get("imported")
+    return isinstance(imported, dict) and imported.get("format") in _STATED
 
 
 def _outcome(log: Log, record: RecordDict, states: bool) -> Outcome:
     ok = record.get("ok")
     content = record.get("result")
     if record.get("truncated") and isinstance(content, str) and content[:1] == "{":
-        # What it says of itself may stand behind the cut.
+        # The field that states the outcome may be beyond the cut.
         seq = record.get("seq")
         content = (whole_result(log.path, seq) if isinstance(seq, int) else None) or content
     recorded = ok if isinstance(ok, bool) and states else None

@@ -32,10 +32,10 @@ def compared(tmp_path: Path, warm: Sequence[Outcomes], cold: Sequence[Outcomes])
 
 
 def test_the_improvement_is_cold_minus_warm(tmp_path: Path) -> None:
-    found = compared(tmp_path, [[T, T, T, F]], [[F, F, T, F]])
-    assert found.improvement == pytest.approx(0.5)
-    assert found.warm_better
-    data = as_dict(found)
+    comparison = compared(tmp_path, [[T, T, T, F]], [[F, F, T, F]])
+    assert comparison.improvement == pytest.approx(0.5)
+    assert comparison.warm_better
+    data = as_dict(comparison)
     names = ("warm_session_errors", "warm_session_total", "cold_session_errors")
     assert [data[name] for name in names] == [1, 4, 3]
     assert (data["warm_error_rate"], data["cold_error_rate"]) == (0.25, 0.75)
@@ -45,18 +45,22 @@ def test_the_improvement_is_cold_minus_warm(tmp_path: Path) -> None:
 
 
 def test_a_tie_is_a_tie(tmp_path: Path) -> None:
-    found = compared(tmp_path, [[T, F], [T, F]], [[F, T]])
-    assert (found.improvement, found.verdict, found.warm_better) == (0.0, "tie", False)
-    assert verdict_words(found) == "a tie: the error rates are equal"
+    comparison = compared(tmp_path, [[T, F], [T, F]], [[F, T]])
+    assert (comparison.improvement, comparison.verdict, comparison.warm_better) == (
+        0.0,
+        "tie",
+        False,
+    )
+    assert verdict_words(comparison) == "a tie: the error rates are equal"
 
 
 def test_one_run_an_arm_gives_no_verdict(tmp_path: Path) -> None:
-    found = compared(tmp_path, [[T] * 20], [[F] * 20])
-    assert found.interval is not None
-    assert not found.interval.includes_zero
-    assert found.verdict == "none"
-    assert "one run with tool calls in the warm and the cold arm" in found.why
-    # Runs without any call do not make it two.
+    comparison = compared(tmp_path, [[T] * 20], [[F] * 20])
+    assert comparison.interval is not None
+    assert not comparison.interval.includes_zero
+    assert comparison.verdict == "none"
+    assert "one run with tool calls in the warm and the cold arm" in comparison.why
+    # Runs without calls do not count.
     more = compared(tmp_path, [[T] * 9, []], [[F] * 9, [F] * 9])
     assert (more.verdict, more.warm.runs_with_calls) == ("none", 1)
 
@@ -77,26 +81,26 @@ def test_a_verdict_needs_an_interval_without_zero(tmp_path: Path) -> None:
 
 
 def test_calls_of_a_run_are_no_independent_calls(tmp_path: Path) -> None:
-    # 30 calls an arm, 33 % against 67 %: but one run went wrong here, two there, each altogether.
-    found = compared(tmp_path, [[F] * 10, [T] * 10, [T] * 10], [[F] * 10, [F] * 10, [T] * 10])
-    assert found.warm.effect > 10
-    assert found.interval is not None
-    assert found.interval.includes_zero
-    assert found.verdict == "none"
-    assert any("30 calls count as about" in note for note in found.notes)
-    # The same in every run: that is a difference.
+    # 30 calls per arm, 33 % against 67 % failures: but all of them in one run, and in two.
+    comparison = compared(tmp_path, [[F] * 10, [T] * 10, [T] * 10], [[F] * 10, [F] * 10, [T] * 10])
+    assert comparison.warm.effect > 10
+    assert comparison.interval is not None
+    assert comparison.interval.includes_zero
+    assert comparison.verdict == "none"
+    assert any("30 calls count as about" in note for note in comparison.notes)
+    # The same rate in every run is a difference between the arms.
     even = compared(tmp_path, [[F, *[T] * 9]] * 3, [[*[F] * 9, T]] * 3)
     assert (even.warm.effect, even.verdict) == (1.0, "warm")
 
 
 def test_an_arm_without_calls(tmp_path: Path) -> None:
-    found = compared(tmp_path, [[]], [[None, None], [T]])
-    assert (found.improvement, found.interval, found.verdict) == (None, None, "none")
-    assert found.why == "no tool call with a known outcome in the warm arm"
-    assert as_dict(found)["improvement"] is None
-    assert not found.warm_better
-    assert "cold: how 2 of 3 calls went is not known; they are in no rate" in found.notes
-    shown = {name: (one, other) for name, one, other in rows(found)}
+    comparison = compared(tmp_path, [[]], [[None, None], [T]])
+    assert (comparison.improvement, comparison.interval, comparison.verdict) == (None, None, "none")
+    assert comparison.why == "no tool call with a known outcome in the warm arm"
+    assert as_dict(comparison)["improvement"] is None
+    assert not comparison.warm_better
+    assert "cold: how 2 of 3 calls went is not known; they are in no rate" in comparison.notes
+    shown = {name: (one, other) for name, one, other in rows(comparison)}
     assert shown["tool calls"] == ("0", "3")
     assert shown["error rate"] == ("-", "0.0 % (0 of 1)")
 
@@ -110,8 +114,8 @@ def test_an_arm_needs_runs_of_its_own(tmp_path: Path) -> None:
 
 
 def test_endings_turns_and_times_of_both(tmp_path: Path) -> None:
-    found = compared(tmp_path, [[T] * 3], [[T] * 5, [T]])
-    shown = {name: (one, other) for name, one, other in rows(found)}
+    comparison = compared(tmp_path, [[T] * 3], [[T] * 5, [T]])
+    shown = {name: (one, other) for name, one, other in rows(comparison)}
     assert shown["turns"] == ("6", "12")
     assert shown["turns a run"] == ("6.0", "6.0")
     assert shown["ended: completed"] == ("1", "2")
@@ -119,7 +123,7 @@ def test_endings_turns_and_times_of_both(tmp_path: Path) -> None:
     assert shown["provider tokens, p50"] == ("11", "16")
     assert shown["cost"] == ("$0.0300", "$0.0600")
     assert "persona latency, p50" not in shown
-    assert as_dict(found)["arms"]["cold"]["endings"] == {"completed": 2}
+    assert as_dict(comparison)["arms"]["cold"]["endings"] == {"completed": 2}
 
 
 def test_students_t() -> None:
@@ -131,18 +135,18 @@ def test_the_interval_holds_what_it_promises_when_runs_differ() -> None:
     dice = random.Random(7)
 
     def arm(rate: float) -> list[tuple[int, int]]:
-        # Five runs of 40 calls, each with a rate of its own: beta-distributed, correlation 0.3.
+        # Five runs of 40 calls, each with its own beta-distributed rate, correlation 0.3.
         spread = (1 - 0.3) / 0.3
         rates = [dice.betavariate(rate * spread, (1 - rate) * spread) for _ in range(5)]
-        return [(sum(dice.random() < each for _ in range(40)), 40) for each in rates]
+        return [(sum(dice.random() < run_rate for _ in range(40)), 40) for run_rate in rates]
 
     held = naive = 0
     for _ in range(200):
         a, b = arm(0.3), arm(0.15)
         sizes = [(sum(bad for bad, _ in runs), 200, design_effect(runs)) for runs in (a, b)]
         (bad_a, n_a, eff_a), (bad_b, n_b, eff_b) = sizes
-        found = newcombe(bad_a / eff_a, n_a / eff_a, bad_b / eff_b, n_b / eff_b, student_t(8))
-        held += found.low <= 0.15 <= found.high
+        interval = newcombe(bad_a / eff_a, n_a / eff_a, bad_b / eff_b, n_b / eff_b, student_t(8))
+        held += interval.low <= 0.15 <= interval.high
         plain = newcombe(bad_a, n_a, bad_b, n_b)
         naive += plain.low <= 0.15 <= plain.high
     assert held / 200 > 0.87

@@ -1,4 +1,4 @@
-"""Two sequences of turns side by side."""
+"""The alignment of two sequences of turns."""
 
 from __future__ import annotations
 
@@ -9,80 +9,84 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convtui.analysis.compare.align import Places, align
+from convtui.analysis.compare.align import Alignment, align
 
 
 @dataclass
-class Said:
+class FakeTurn:
     speaker: str
     text: str
 
 
-def said(*texts: str) -> list[Said]:
-    """A conversation: persona and provider in turns."""
-    return [Said("provider" if n % 2 else "persona", text) for n, text in enumerate(texts)]
+def dialogue(*texts: str) -> list[FakeTurn]:
+    """A conversation in which persona and provider alternate."""
+    return [FakeTurn("provider" if n % 2 else "persona", text) for n, text in enumerate(texts)]
 
 
-def whole(places: Places, a: list[Said], b: list[Said]) -> None:
-    assert [i for i, _ in places if i is not None] == list(range(len(a)))
-    assert [j for _, j in places if j is not None] == list(range(len(b)))
-    for i, j in places:
+def check_complete(pairs: Alignment, a: list[FakeTurn], b: list[FakeTurn]) -> None:
+    assert [i for i, _ in pairs if i is not None] == list(range(len(a)))
+    assert [j for _, j in pairs if j is not None] == list(range(len(b)))
+    for i, j in pairs:
         assert i is None or j is None or a[i].speaker == b[j].speaker
 
 
 def test_a_changed_turn_stays_beside_its_own() -> None:
-    assert align(said("a", "b", "c"), said("a", "x", "c")) == [(0, 0), (1, 1), (2, 2)]
-    assert align(said("a"), said("b")) == [(0, 0)], "whatever they say"
+    assert align(dialogue("a", "b", "c"), dialogue("a", "x", "c")) == [(0, 0), (1, 1), (2, 2)]
+    assert align(dialogue("a"), dialogue("b")) == [(0, 0)], "whatever they say"
 
 
 def test_an_extra_turn_moves_nothing_after_it() -> None:
-    a = said("hello", "my name is Bot", "I lost my bag", "where did you lose your bag")
-    b = [a[0], Said("provider", "one moment"), a[1], Said("persona", "I lost a bag"), a[3]]
+    a = dialogue("hello", "my name is Bot", "I lost my bag", "where did you lose your bag")
+    b = [a[0], FakeTurn("provider", "one moment"), a[1], FakeTurn("persona", "I lost a bag"), a[3]]
     assert align(a, b) == [(0, 0), (None, 1), (1, 2), (2, 3), (3, 4)]
 
 
 def test_what_is_alike_stands_side_by_side() -> None:
-    a = [Said("provider", "the ferry leaves at nine"), Said("provider", "please show your ticket")]
-    b = [Said("provider", "your ticket, please show it"), Said("provider", "goodbye")]
+    a = [
+        FakeTurn("provider", "the ferry leaves at nine"),
+        FakeTurn("provider", "please show your ticket"),
+    ]
+    b = [FakeTurn("provider", "your ticket, please show it"), FakeTurn("provider", "goodbye")]
     assert align(a, b) == [(0, None), (1, 0), (None, 1)]
 
 
 def test_late_turns_are_those_that_are_left_alone() -> None:
-    assert align(said("a"), said("x", "y", "z")) == [(0, 0), (None, 1), (None, 2)]
-    assert align([], said("x")) == [(None, 0)]
+    assert align(dialogue("a"), dialogue("x", "y", "z")) == [(0, 0), (None, 1), (None, 2)]
+    assert align([], dialogue("x")) == [(None, 0)]
     assert align([], []) == []
 
 
 TURNS = st.lists(
-    st.builds(Said, st.sampled_from(["persona", "provider"]), st.sampled_from("abcd")), max_size=30
+    st.builds(FakeTurn, st.sampled_from(["persona", "provider"]), st.sampled_from("abcd")),
+    max_size=30,
 )
 
 
 @given(TURNS, TURNS)
-def test_every_turn_occurs_once_and_in_order(a: list[Said], b: list[Said]) -> None:
-    whole(align(a, b), a, b)
+def test_every_turn_occurs_once_and_in_order(a: list[FakeTurn], b: list[FakeTurn]) -> None:
+    check_complete(align(a, b), a, b)
 
 
 def test_long_conversations_are_aligned_in_no_time() -> None:
     chance = random.Random(1)
     words = [f"w{n}" for n in range(300)]
 
-    def long(count: int) -> list[Said]:
-        return said(*(" ".join(chance.choices(words, k=20)) for _ in range(count)))
+    def long(count: int) -> list[FakeTurn]:
+        return dialogue(*(" ".join(chance.choices(words, k=20)) for _ in range(count)))
 
     a = long(10_000)
-    b = [Said(turn.speaker, turn.text) for turn in a]
+    b = [FakeTurn(turn.speaker, turn.text) for turn in a]
     for turn in b[::3]:
         turn.text += " more"
     del b[5_000:5_040]
     began = time.process_time()
-    places = align(a, b)
+    pairs = align(a, b)
     assert time.process_time() - began < 5
-    whole(places, a, b)
-    together = [(i, j) for i, j in places if i is not None and j is not None]
+    check_complete(pairs, a, b)
+    together = [(i, j) for i, j in pairs if i is not None and j is not None]
     assert all(j == (i if i < 5_000 else i - 40) for i, j in together)
     assert len(together) == 9_960
     strangers = long(9_000)
     began = time.process_time()
-    whole(align(a, strangers), a, strangers)
+    check_complete(align(a, strangers), a, strangers)
     assert time.process_time() - began < 15, "nothing in common: linear all the same"

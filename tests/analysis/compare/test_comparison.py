@@ -1,4 +1,4 @@
-"""Two runs compared: what differs, where first, and what they share."""
+"""The comparison of two runs: what differs, where first, and what they share."""
 
 from __future__ import annotations
 
@@ -51,47 +51,47 @@ def differences(comparison: Comparison) -> list[tuple[str, tuple[str, ...]]]:
 
 def test_equal_runs_are_the_same_whatever_they_took(write: Write) -> None:
     slow = turn(2, "provider", "I am sorry about that.", usage={"prompt_tokens": 999})
-    found = compare_logs(write("a", HELLO, SORRY, MONEY), write("b", HELLO, slow, MONEY))
-    assert found.same
-    assert found.first == (None, None)
-    assert found.first_words() == ""
-    rows = {name: (one, other) for name, one, other in usage_rows(found)}
+    comparison = compare_logs(write("a", HELLO, SORRY, MONEY), write("b", HELLO, slow, MONEY))
+    assert comparison.same
+    assert comparison.first == (None, None)
+    assert comparison.first_words() == ""
+    rows = {name: (one, other) for name, one, other in usage_rows(comparison)}
     assert rows["provider tokens"] == ("88", "999")
     assert rows["provider cost"] == ("$0.0004", "unknown")
 
 
 def test_the_first_divergence_is_named(write: Write) -> None:
     other = turn(2, "provider", "I am very sorry about this.")
-    found = compare_logs(write("a", HELLO, SORRY, MONEY), write("b", HELLO, other, MONEY))
-    assert differences(found) == [("1:2", ("text",))]
-    assert found.first_words() == "turn 1:2, provider: text"
-    session, pair = found.first
+    comparison = compare_logs(write("a", HELLO, SORRY, MONEY), write("b", HELLO, other, MONEY))
+    assert differences(comparison) == [("1:2", ("text",))]
+    assert comparison.first_words() == "turn 1:2, provider: text"
+    session, pair = comparison.first
     assert session is not None
     assert pair is not None
     assert ("+", "very ") in pair.diff()
-    assert found.count == 1
+    assert comparison.count == 1
 
 
 def test_a_discarded_turn_moves_nothing(write: Write) -> None:
     dropped = turn(2, "provider", "[[ERROR]] no", signal="[[ERROR]]", discard="skip")
     late = turn(3, "provider", "I am sorry about that.")
-    found = compare_logs(
+    comparison = compare_logs(
         write("a", HELLO, SORRY, MONEY),
         write("b", HELLO, dropped, late, turn(4, "persona", "I want my money back.")),
     )
-    assert differences(found) == [("1:2", ("only in B",))]
-    alone = next(pair for pair in found.pairs() if pair.differences)
+    assert differences(comparison) == [("1:2", ("only in B",))]
+    alone = next(pair for pair in comparison.pairs() if pair.differences)
     assert alone.alone() == "(discarded by should_discard_response) [[ERROR]] no"
-    assert [pair.where for pair in found.pairs()] == ["1:1", "1:2", "1:2 | 1:3", "1:3 | 1:4"]
+    assert [pair.where for pair in comparison.pairs()] == ["1:1", "1:2", "1:2 | 1:3", "1:3 | 1:4"]
 
 
-def test_what_was_dropped_in_one_and_said_in_the_other_is_one_turn(write: Write) -> None:
+def test_a_turn_that_was_discarded_in_one_run_only_is_one_pair(write: Write) -> None:
     raw = "[[ERROR]] upstream"
     dropped = turn(2, "provider", raw, signal="[[ERROR]]", discard="skip")
     kept = turn(2, "provider", raw, signal="[[ERROR]]")
-    found = compare_logs(write("a", HELLO, dropped, MONEY), write("b", HELLO, kept, MONEY))
-    assert differences(found) == [("1:2", ("outcome",))]
-    pair = next(pair for pair in found.pairs() if pair.differences)
+    comparison = compare_logs(write("a", HELLO, dropped, MONEY), write("b", HELLO, kept, MONEY))
+    assert differences(comparison) == [("1:2", ("outcome",))]
+    pair = next(pair for pair in comparison.pairs() if pair.differences)
     assert pair.notes() == [
         ("outcome", "discarded by should_discard_response", "committed"),
     ]
@@ -104,28 +104,28 @@ def test_raw_signals_tools_and_decisions_count(write: Write) -> None:
             ToolReturned(id="1", name="look_up", ok=True, result=answer),
         ]
 
-    def asked(kind: Any) -> list[Record]:
+    def decided(kind: Any) -> list[Record]:
         return [UserDecided(kind=kind, tool=kind)]
 
     a = write(
         "a",
-        turn(1, "persona", "Hello", more=asked("reply")),
+        turn(1, "persona", "Hello", more=decided("reply")),
         turn(2, "provider", "Yes", raw="<think>a</think>Yes", more=called("x", "1")),
         turn(3, "provider", "No [[X]]", signal="[[X]]", more=called("y", "1")),
     )
     b = write(
         "b",
-        turn(1, "persona", "Hello", more=asked("stop")),
+        turn(1, "persona", "Hello", more=decided("stop")),
         turn(2, "provider", "Yes", raw="<think>b</think>Yes", more=called("x", "2")),
         turn(3, "provider", "No [[X]]", more=called("z", "1")),
     )
-    found = compare_logs(a, b)
-    assert differences(found) == [
+    comparison = compare_logs(a, b)
+    assert differences(comparison) == [
         ("1:1", ("decision",)),
         ("1:2", ("raw", "tool results")),
         ("1:3", ("signals", "tools")),
     ]
-    pairs = list(found.pairs())
+    pairs = list(comparison.pairs())
     assert pairs[0].notes() == [("decision", "reply reply", "stop stop")]
     assert pairs[2].notes() == [
         ("signals", "[[X]]", "none"),
@@ -136,29 +136,29 @@ def test_raw_signals_tools_and_decisions_count(write: Write) -> None:
 
 def test_endings_differ_by_kind_and_by_whom(write: Write) -> None:
     early = ending("early_termination", "provider", 2, signal="[[DONE]]")
-    found = compare_logs(write("a", HELLO, SORRY), write("b", HELLO, SORRY, end=early))
-    assert found.first_words() == "session 1: ending"
-    assert found.count == 1, "the conversation ended as its session did: told once"
-    assert ending_rows(found)[0][2].startswith("early termination by provider at turn 2")
+    comparison = compare_logs(write("a", HELLO, SORRY), write("b", HELLO, SORRY, end=early))
+    assert comparison.first_words() == "session 1: ending"
+    assert comparison.count == 1, "the conversation ended as its session did: told once"
+    assert ending_rows(comparison)[0][2].startswith("early termination by provider at turn 2")
 
 
 def test_a_session_that_only_one_has(tmp_path: Path, write: Write) -> None:
     more = conversation(
         session(1, "intake", [HELLO, SORRY], ending()), session(2, "refund", [HELLO]), end=ending()
     )
-    found = compare_logs(write("a", HELLO, SORRY), write_log(tmp_path / "m.jsonl", more))
-    assert found.first_words() == "session 2: only in B"
-    assert found.sessions[1].differences == ("session",)
-    assert [pair.differences for pair in found.sessions[1].pairs] == [("only in B",)]
+    comparison = compare_logs(write("a", HELLO, SORRY), write_log(tmp_path / "m.jsonl", more))
+    assert comparison.first_words() == "session 2: only in B"
+    assert comparison.sessions[1].differences == ("session",)
+    assert [pair.differences for pair in comparison.sessions[1].pairs] == [("only in B",)]
 
 
 # --- lineage
 
 
 def child(parent: Path, name: str, until: int, *turns: list[Record], text: str = "") -> Path:
-    """A branch that takes the first `until` committed turns along."""
+    """A branch that inherits the first `until` committed turns."""
     with open_log(parent) as log:
-        said = [turn for turn in log.transcript.turns if turn.status == "committed"][:until]
+        committed = [turn for turn in log.transcript.turns if turn.status == "committed"][:until]
         seq = log.transcript.records - 1
         parent_id = log.transcript.id
     sha256, _ = digest_until(parent, seq)
@@ -171,8 +171,8 @@ def child(parent: Path, name: str, until: int, *turns: list[Record], text: str =
     )
     seeded = HistorySeeded(
         turns=[
-            {"session": 1, "turn": each.number, "speaker": each.speaker, "text": text or each.text}
-            for each in said
+            {"session": 1, "turn": turn.number, "speaker": turn.speaker, "text": text or turn.text}
+            for turn in committed
         ],
         sessions=["intake"],
         current=1,
@@ -187,16 +187,20 @@ def test_a_branch_shares_its_beginning_with_its_parent(write: Write) -> None:
     signal = turn(3, "provider", "I am sorry. [[X]]", signal="[[X]]", usage=USAGE)
     parent = write("p", HELLO, dropped, signal, turn(4, "persona", "I want money."))
     branch = child(parent, "c", 2, turn(4, "persona", "Thank you."))
-    found = compare_logs(parent, branch)
-    assert (found.kinship.kind, found.kinship.of, found.kinship.shared) == ("branch", "b", 2)
-    assert [(pair.where, pair.shared, pair.differences) for pair in found.pairs()] == [
+    comparison = compare_logs(parent, branch)
+    assert (comparison.kinship.kind, comparison.kinship.of, comparison.kinship.shared) == (
+        "branch",
+        "b",
+        2,
+    )
+    assert [(pair.where, pair.shared, pair.differences) for pair in comparison.pairs()] == [
         ("1:1", True, ()),
         ("1:2", True, ()),
         ("1:3", True, ()),
         ("1:4", False, ("text",)),
     ], "what was dropped on the way is no difference, nor is evidence that the parent has"
     assert "B is a branch of A (rewind at 1:3): the first 2 turns are the same ones" in (
-        found.kin_words()
+        comparison.kin_words()
     )
     assert compare_logs(branch, parent).kinship.of == "a"
 
@@ -216,11 +220,13 @@ def test_a_session_that_was_over_is_shared_with_all_that_happened_in_it(
         seq = log.transcript.records - 1
     sha256, _ = digest_until(parent, seq)
     ref = ParentRef(id="a1b2c3", file=str(parent), seq=seq, sha256=sha256)
-    said = [(1, 1, "persona", HELLO), (1, 2, "provider", SORRY), (2, 1, "persona", HELLO)][:until]
+    inherited = [(1, 1, "persona", HELLO), (1, 2, "provider", SORRY), (2, 1, "persona", HELLO)][
+        :until
+    ]
     seeded = HistorySeeded(
         turns=[
-            {"session": s, "turn": n, "speaker": who, "text": each[-1].payload()["text"]}
-            for s, n, who, each in said
+            {"session": s, "turn": n, "speaker": who, "text": turn_records[-1].payload()["text"]}
+            for s, n, who, turn_records in inherited
         ],
         sessions=["intake", "refund"],
         current=2,
@@ -232,9 +238,11 @@ def test_a_session_that_was_over_is_shared_with_all_that_happened_in_it(
     second = session(2, "refund", own, ending())
     branch = conversation(second, end=ending())
     branch[0] = header(id="c", origin="continue", parents=[ref])
-    found = compare_logs(parent, write_log(tmp_path / "c.jsonl", [branch[0], seeded, *branch[1:]]))
-    assert found.same
-    assert [pair.shared for pair in found.pairs()] == [True] * 3 + [until == 3, False]
+    comparison = compare_logs(
+        parent, write_log(tmp_path / "c.jsonl", [branch[0], seeded, *branch[1:]])
+    )
+    assert comparison.same
+    assert [pair.shared for pair in comparison.pairs()] == [True] * 3 + [until == 3, False]
 
 
 def test_siblings_share_what_both_took_along(write: Write) -> None:
@@ -242,9 +250,9 @@ def test_siblings_share_what_both_took_along(write: Write) -> None:
     one = child(parent, "one", 3, turn(4, "provider", "Of course."))
     other = child(parent, "other", 2, turn(3, "persona", "Never mind."))
     grandchild = child(one, "grand", 4, turn(5, "persona", "Thanks."))
-    found = compare_logs(one, other)
-    assert (found.kinship.kind, found.kinship.shared) == ("siblings", 2)
-    assert found.first_words() == "turn 1:3, persona: text"
+    comparison = compare_logs(one, other)
+    assert (comparison.kinship.kind, comparison.kinship.shared) == ("siblings", 2)
+    assert comparison.first_words() == "turn 1:3, persona: text"
     assert compare_logs(grandchild, parent).kinship.shared == 3
     assert compare_logs(grandchild, one).kinship.shared == 4
     far = compare_logs(grandchild, other)
@@ -254,9 +262,9 @@ def test_siblings_share_what_both_took_along(write: Write) -> None:
 def test_a_text_that_was_changed_on_the_way_is_not_shared(write: Write) -> None:
     parent = write("p", HELLO, SORRY)
     branch = child(parent, "c", 2, text="Something else.")
-    found = compare_logs(parent, branch)
-    assert [pair.shared for pair in found.pairs()] == [False, False]
-    assert found.first_words() == "turn 1:1, persona: text"
+    comparison = compare_logs(parent, branch)
+    assert [pair.shared for pair in comparison.pairs()] == [False, False]
+    assert comparison.first_words() == "turn 1:1, persona: text"
 
 
 def test_evidence_of_seeded_turns_comes_from_the_parent(write: Write) -> None:
@@ -289,12 +297,12 @@ def test_plain_data(write: Write) -> None:
 
 
 def test_equal_text_is_cut_to_what_is_around_a_difference() -> None:
-    found = clipped([("=", "a" * 500), ("-", "x"), ("=", "b" * 500), ("+", "y"), ("=", "c")])
-    assert [len(text) < 140 for _, text in found] == [True] * 5
-    assert found[0][1].endswith("aaa")
-    assert found[2][1].count("…") == 1
+    pieces = clipped([("=", "a" * 500), ("-", "x"), ("=", "b" * 500), ("+", "y"), ("=", "c")])
+    assert [len(text) < 140 for _, text in pieces] == [True] * 5
+    assert pieces[0][1].endswith("aaa")
+    assert pieces[2][1].count("…") == 1
 
 
-def test_what_is_no_log_is_said(tmp_path: Path, write: Write) -> None:
+def test_a_missing_log_is_an_error(tmp_path: Path, write: Write) -> None:
     with pytest.raises(LogError, match="no such log"):
         compare_logs(write("a", HELLO), tmp_path / "none.jsonl")

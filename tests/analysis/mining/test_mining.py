@@ -1,4 +1,4 @@
-"""Warm templates out of saved runs: which runs pass, which calls become patterns, what is told."""
+"""Warm templates from saved runs: which runs qualify, which calls become patterns, statistics."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ ANY = Rules(min_messages=0)
 NO_SECRETS = Redactor()
 
 
-def mined(*logs: Path, **rules: Any) -> Mined:
+def mine_logs(*logs: Path, **rules: Any) -> Mined:
     return mine(logs, Rules(**{"min_messages": 0, **rules}), NO_SECRETS)
 
 
-def one_turn(path: Path, *records: Record, said: str = "Done.", asked: str = "Do it") -> Path:
-    """A log in which the provider's only turn has these records."""
-    turns = [turn(1, "persona", asked), turn(2, "provider", said, more=records)]
+def one_turn(path: Path, *records: Record, reply: str = "Done.", prompt: str = "Do it") -> Path:
+    """A log whose only provider turn contains these records."""
+    turns = [turn(1, "persona", prompt), turn(2, "provider", reply, more=records)]
     end = ending("completed", "provider")
     made = conversation(session(1, "work", turns, end), end=end)
     made[0] = header(id=path.stem)
@@ -63,10 +63,10 @@ def test_runs_that_are_short_fail_too_often_or_call_nothing_are_left_out(tmp_pat
     unknown = tool_log(tmp_path / "unknown.jsonl", [None] * 20)
     torn = tmp_path / "torn.jsonl"
     torn.write_text("not a log")
-    found = mine([long_enough, short, failing, silent, unknown, torn], Rules(), NO_SECRETS)
-    assert found.used == ["good"]
-    assert (found.given, found.scanned) == (6, 6)
-    assert found.left_out == {
+    mined = mine([long_enough, short, failing, silent, unknown, torn], Rules(), NO_SECRETS)
+    assert mined.used == ["good"]
+    assert (mined.given, mined.scanned) == (6, 6)
+    assert mined.left_out == {
         "fewer than 30 messages": 2,
         "error rate above 0.5": 1,
         "no call with a known outcome": 1,
@@ -80,24 +80,24 @@ def test_messages_are_turns_replies_that_call_and_results(tmp_path: Path) -> Non
         tool_calls=[{"id": "c", "type": "function", "function": {"name": "t", "arguments": "{}"}}],
     )
     log = one_turn(tmp_path / "a.jsonl", wish, *called("c", "t", {}))
-    assert mined(log, min_messages=4).used == ["a"]
-    assert mined(log, min_messages=5).used == []
+    assert mine_logs(log, min_messages=4).used == ["a"]
+    assert mine_logs(log, min_messages=5).used == []
 
 
 def test_half_of_the_calls_may_fail_and_not_one_more(tmp_path: Path) -> None:
     log = tool_log(tmp_path / "half.jsonl", [T, F])
-    assert mined(log, min_success_rate=0.5).used == ["half"]
-    assert mined(log, max_error_rate=0.49).used == []
+    assert mine_logs(log, min_success_rate=0.5).used == ["half"]
+    assert mine_logs(log, max_error_rate=0.49).used == []
 
 
 def test_the_limit_counts_runs_that_pass_and_not_those_before_them(tmp_path: Path) -> None:
-    # The newest thirty are short: taking the limit first would leave nothing.
+    # The newest thirty are too short: applying the limit first would leave none.
     short = [tool_log(tmp_path / f"short{n}.jsonl", [T]) for n in range(30)]
     good = [tool_log(tmp_path / f"good{n}.jsonl", [T] * 10) for n in range(3)]
-    found = mine([*short, *good], Rules(max_sessions=2), NO_SECRETS)
-    assert found.used == ["good0", "good1"]
-    assert (found.given, found.scanned) == (33, 32)
-    assert found.left_out["not needed: 2 newer ones passed"] == 1
+    mined = mine([*short, *good], Rules(max_sessions=2), NO_SECRETS)
+    assert mined.used == ["good0", "good1"]
+    assert (mined.given, mined.scanned) == (33, 32)
+    assert mined.left_out["not needed: 2 newer ones passed"] == 1
 
 
 def test_endings_are_those_that_runs_have(tmp_path: Path) -> None:
@@ -106,10 +106,10 @@ def test_endings_are_those_that_runs_have(tmp_path: Path) -> None:
     records = conversation(session(1, "work", tool_turns([T])))
     records[0] = header(id="crashed")
     write_log(crashed, records, close=False)
-    assert mined(done, crashed).used == ["done", "crashed"]
-    assert mined(done, crashed, ended=("completed", "max_turns")).used == ["done"]
-    assert mined(done, crashed, ended=("crashed",)).used == ["crashed"]
-    nothing = mined(done, crashed, ended=("user_exit",))
+    assert mine_logs(done, crashed).used == ["done", "crashed"]
+    assert mine_logs(done, crashed, ended=("completed", "max_turns")).used == ["done"]
+    assert mine_logs(done, crashed, ended=("crashed",)).used == ["crashed"]
+    nothing = mine_logs(done, crashed, ended=("user_exit",))
     assert nothing.used == [] and set(nothing.endings) == {"completed", "crashed"}
 
 
@@ -121,10 +121,10 @@ def test_sources_are_those_that_runs_have(tmp_path: Path) -> None:
         origin="import",
         imported={"format": "hermes", "session": {"source": "Telegram"}},
     )
-    assert mined(own, foreign, source="run").used == ["own"]
+    assert mine_logs(own, foreign, source="run").used == ["own"]
     for name in ("import", "hermes", "telegram"):
-        assert mined(own, foreign, source=name).used == ["foreign"]
-    nothing = mined(own, foreign, source="cron")
+        assert mine_logs(own, foreign, source=name).used == ["foreign"]
+    nothing = mine_logs(own, foreign, source="cron")
     assert nothing.used == [] and nothing.patterns == []
     assert set(nothing.sources) == {"run", "import", "hermes", "telegram"}
 
@@ -132,14 +132,14 @@ def test_sources_are_those_that_runs_have(tmp_path: Path) -> None:
 # --- which calls become patterns
 
 
-def test_a_pattern_tells_what_was_asked_done_and_said(tmp_path: Path) -> None:
+def test_a_pattern_has_the_call_and_its_context(tmp_path: Path) -> None:
     log = one_turn(
         tmp_path / "a.jsonl",
         *called("c1", "terminal", {"command": "ls"}, OK),
-        asked="List the files",
-        said="There is a.py.",
+        prompt="List the files",
+        reply="There is a.py.",
     )
-    (pattern,) = mined(log).patterns
+    (pattern,) = mine_logs(log).patterns
     assert pattern.model_dump() == {
         "tool_name": "terminal",
         "arguments": {"command": "ls"},
@@ -164,7 +164,7 @@ def test_only_calls_known_as_successful_are_shown(tmp_path: Path) -> None:
         ToolCalled(id="c6", name="ok", raw_arguments='{"n": NaN}'),
         ToolReturned(id="c6", name="ok", ok=True, result="fine"),
     )
-    assert [pattern.arguments for pattern in mined(log).patterns] == [{"n": 1}]
+    assert [pattern.arguments for pattern in mine_logs(log).patterns] == [{"n": 1}]
 
 
 def test_what_is_no_valid_unicode_makes_no_template_unreadable(tmp_path: Path) -> None:
@@ -175,31 +175,31 @@ def test_what_is_no_valid_unicode_makes_no_template_unreadable(tmp_path: Path) -
         *called("c3", "ok", {"n\udfff": 3}),
         *called("c4", "ok", {"n": ["\udfff"]}),
         *called("c5", "\ud800", {}),
-        asked="a\ud800b",
-        said="c\udfffd",
+        prompt="a\ud800b",
+        reply="c\udfffd",
     )
-    found = mined(log)
-    assert [pattern.arguments for pattern in found.patterns] == [{"n": 1}, {"n": ["\udfff"]}]
-    assert found.patterns[0].result_summary == "fine \N{REPLACEMENT CHARACTER}"
-    assert found.patterns[0].preceding_context == "a\N{REPLACEMENT CHARACTER}b"
-    assert parse_template(found.template("x").text()).patterns == found.patterns
+    mined = mine_logs(log)
+    assert [pattern.arguments for pattern in mined.patterns] == [{"n": 1}, {"n": ["\udfff"]}]
+    assert mined.patterns[0].result_summary == "fine \N{REPLACEMENT CHARACTER}"
+    assert mined.patterns[0].preceding_context == "a\N{REPLACEMENT CHARACTER}b"
+    assert parse_template(mined.template("x").text()).patterns == mined.patterns
 
 
 def test_more_than_four_parallel_results_are_all_found(tmp_path: Path) -> None:
     records: list[Record] = [call(f"c{n}", "read") for n in range(8)]
     records += [result(f"c{n}", OK, "read") for n in range(8)]
-    found = mined(one_turn(tmp_path / "a.jsonl", *records))
-    assert len(found.patterns) == 8
-    assert [bool(pattern.reply) for pattern in found.patterns] == [F] * 7 + [T]
+    mined = mine_logs(one_turn(tmp_path / "a.jsonl", *records))
+    assert len(mined.patterns) == 8
+    assert [bool(pattern.reply) for pattern in mined.patterns] == [F] * 7 + [T]
 
 
-def test_the_users_words_stand_before_the_first_round_alone(tmp_path: Path) -> None:
+def test_only_the_first_round_follows_the_users_text(tmp_path: Path) -> None:
     log = one_turn(
         tmp_path / "a.jsonl",
         *called("c1", "one", {}),
         *called("c2", "two", {}, number=2),
     )
-    first, second = mined(log).patterns
+    first, second = mine_logs(log).patterns
     assert (first.preceding_context, first.reply) == ("Do it", "")
     assert (second.preceding_context, second.reply) == ("", "Done.")
 
@@ -207,10 +207,10 @@ def test_the_users_words_stand_before_the_first_round_alone(tmp_path: Path) -> N
 def test_a_tool_that_fails_too_often_gives_no_patterns(tmp_path: Path) -> None:
     names = ["flaky"] * 4 + ["solid"] * 4
     log = tool_log(tmp_path / "a.jsonl", [T, T, T, F, T, T, T, T], names=names)
-    found = mined(log)
-    assert {pattern.tool_name for pattern in found.patterns} == {"solid"}
-    assert found.unreliable == {"flaky": 3}
-    assert len(mined(log, min_success_rate=0.75).patterns) == 7
+    mined = mine_logs(log)
+    assert {pattern.tool_name for pattern in mined.patterns} == {"solid"}
+    assert mined.unreliable == {"flaky": 3}
+    assert len(mine_logs(log, min_success_rate=0.75).patterns) == 7
 
 
 def test_the_same_call_counts_up_whatever_the_order_of_its_arguments(tmp_path: Path) -> None:
@@ -225,12 +225,12 @@ def test_the_same_call_counts_up_whatever_the_order_of_its_arguments(tmp_path: P
         *called("c2", "web_search", {"k": 2, "q": 1}, "older"),
         *called("c3", "terminal", {"q": 2}),
     )
-    found = mined(first, second)
-    top = found.patterns[0]
+    mined = mine_logs(first, second)
+    top = mined.patterns[0]
     assert (top.tool_name, top.success_count, top.result_summary) == ("web_search", 2, "newest")
     assert top.session_types == ["research", "terminal"]
-    assert [pattern.success_count for pattern in found.patterns] == [2, 1, 1, 1]
-    assert found.found == 5
+    assert [pattern.success_count for pattern in mined.patterns] == [2, 1, 1, 1]
+    assert mined.successful_calls == 5
 
 
 def test_texts_are_cut_after_secrets_are_taken_out(tmp_path: Path) -> None:
@@ -244,14 +244,14 @@ def test_texts_are_cut_after_secrets_are_taken_out(tmp_path: Path) -> None:
             {"command": f"curl -H 'Authorization: Bearer {key}'", "password": "hunter2hunter2"},
             json.dumps({"output": "x" * 480 + key, "api_key": "plain-looking"}),
         ),
-        asked=f"Use {mine_alone} " + "y" * 300,
-        said=f"I used {key}",
+        prompt=f"Use {mine_alone} " + "y" * 300,
+        reply=f"I used {key}",
     )
-    found = mine([log], ANY, Redactor([mine_alone]))
-    text = found.template("t").text()
+    mined = mine([log], ANY, Redactor([mine_alone]))
+    text = mined.template("t").text()
     for secret in (key, key[:20], "hunter2", mine_alone, "plain-looking"):
         assert secret not in text
-    (pattern,) = found.patterns
+    (pattern,) = mined.patterns
     assert len(pattern.result_summary) == 500
     assert len(pattern.preceding_context) == 200
     assert pattern.reply == "I used [redacted]"
@@ -268,14 +268,14 @@ def test_what_is_assigned_to_a_telling_name_is_no_part_of_a_template(tmp_path: P
         *called("c1", "sh", {"command": "PGPASSWORD=planted-4 psql"}, {"s": inner, "env": printed}),
         *called("c2", "sh", {"command": "env"}, "API_TOKEN: planted-5"),
         *called("c3", "sh", {"command": "x"}, json.dumps({"out": printed, "password": None})),
-        asked="The password is: planted-6",
-        said="Now PASSWORD=planted-7.",
+        prompt="The password is: planted-6",
+        reply="Now PASSWORD=planted-7.",
     )
-    text = mined(log).template("t").text()
+    text = mine_logs(log).template("t").text()
     assert "planted-" not in text.replace("is: planted-6", "")
     for kept in ("HOME=/root", "MAX_TOKENS=5", "psql", "DB_PASSWORD=[redacted]"):
         assert kept in text
-    assert json.loads(mined(log).patterns[2].result_summary)["password"] is None
+    assert json.loads(mine_logs(log).patterns[2].result_summary)["password"] is None
 
 
 def test_a_template_says_where_it_is_from_and_what_was_counted(tmp_path: Path) -> None:
@@ -284,8 +284,8 @@ def test_a_template_says_where_it_is_from_and_what_was_counted(tmp_path: Path) -
         tool_log(tmp_path / "b.jsonl", [T] * 10),
         tool_log(tmp_path / "c.jsonl", [T]),
     ]
-    found = mine(logs, Rules(), NO_SECRETS)
-    made = found.template("desk", tags=["a", "b"])
+    mined = mine(logs, Rules(), NO_SECRETS)
+    made = mined.template("desk", tags=["a", "b"])
     assert made.description == "Auto-generated from 2 sessions"
     assert made.source_session_ids == ["a", "b"]
     assert (made.tags, made.version) == (["a", "b"], 2)
@@ -300,15 +300,15 @@ def test_a_template_says_where_it_is_from_and_what_was_counted(tmp_path: Path) -
         "left_out": {"fewer than 30 messages": 1},
     }
     assert parse_template(made.text()) == made
-    assert found.template("d", description="mine").description == "mine"
+    assert mined.template("d", description="mine").description == "mine"
 
 
 def test_braces_in_what_was_mined_are_no_slots(tmp_path: Path) -> None:
-    log = one_turn(tmp_path / "a.jsonl", *called("c1", "run", {"x": "{y}"}), asked="Print {name}")
-    made = mined(log).template("t")
+    log = one_turn(tmp_path / "a.jsonl", *called("c1", "run", {"x": "{y}"}), prompt="Print {name}")
+    made = mine_logs(log).template("t")
     assert slots_of(made) == {}
     assert context_of(made).messages[0]["content"] == "Print {name}"
-    written = mined(log).template("t", addendum="For {who}.")
+    written = mine_logs(log).template("t", addendum="For {who}.")
     assert set(slots_of(written)) == {"who", "name"}
 
 
@@ -317,9 +317,9 @@ def test_what_was_mined_is_taken_by_strict_endpoints(tmp_path: Path) -> None:
         tmp_path / "a.jsonl",
         *called("c1", "büro.öffnen", {}, ""),
         *called("c2", "x" * 90, {"ü": "\ud800"}, None, number=2),
-        said="?",
+        reply="?",
     )
-    made = context_of(mined(log).template("t"))
+    made = context_of(mine_logs(log).template("t"))
     assert made.patterns == 2
     assert wrong_order(with_context(made, "", [{"role": "user", "content": "hi"}])) == ""
 
@@ -328,7 +328,7 @@ def test_what_was_mined_is_taken_by_strict_endpoints(tmp_path: Path) -> None:
 
 
 def sessions(folder: Path, *columns: hermes.Row, turns: int = 10) -> list[Path]:
-    """Sessions of hermes, imported; every call has worked."""
+    """Imported sessions of hermes in which every call succeeded."""
     rows: list[hermes.Row] = []
     for row in columns:
         for n in range(turns):
@@ -357,11 +357,11 @@ def test_sessions_with_the_endings_that_there_are_really_pass(
     tmp_path: Path, reason: str | None
 ) -> None:
     logs = sessions(tmp_path, {"id": "one", "end_reason": reason})
-    found = mine(logs, Rules(), NO_SECRETS)
-    assert len(found.used) == 1 and len(found.patterns) == 10
-    assert found.left_out == {}, "results with a null error field are successes"
+    mined = mine(logs, Rules(), NO_SECRETS)
+    assert len(mined.used) == 1 and len(mined.patterns) == 10
+    assert mined.left_out == {}, "results with a null error field are successes"
     if reason is not None:
-        assert mine(logs, Rules(ended=(reason,)), NO_SECRETS).used == found.used
+        assert mine(logs, Rules(ended=(reason,)), NO_SECRETS).used == mined.used
 
 
 def test_a_session_whose_history_was_compressed_is_not_hidden_by_its_tip(tmp_path: Path) -> None:
@@ -370,8 +370,8 @@ def test_a_session_whose_history_was_compressed_is_not_hidden_by_its_tip(tmp_pat
         {"id": "root", "ended_at": hermes.NOW + 5, "end_reason": "compression"},
         {"id": "tip", "parent_session_id": "root", "started_at": hermes.NOW + 5},
     )
-    found = mine(logs, Rules(source="cli"), NO_SECRETS)
-    assert len(found.used) == 2
-    assert found.patterns[0].success_count == 2
-    (first,) = {pattern.preceding_context[:4] for pattern in found.patterns}
+    mined = mine(logs, Rules(source="cli"), NO_SECRETS)
+    assert len(mined.used) == 2
+    assert mined.patterns[0].success_count == 2
+    (first,) = {pattern.preceding_context[:4] for pattern in mined.patterns}
     assert first == "List"

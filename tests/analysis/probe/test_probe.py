@@ -47,14 +47,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def tried(tmp_path: Path, body: str, *only: str, **flags: Any) -> ProbeReport:
-    """The report about a class `Bot` in a file of its own."""
+    """The report about a class `Bot` in its own file."""
     path = tmp_path / "bot.py"
     path.write_text(HEAD + dedent(body))
     return await report_of(tmp_path, f"{path}:Bot", *only, **flags)
 
 
 async def report_of(tmp_path: Path, spec: str, *only: str, **flags: Any) -> ProbeReport:
-    """The report about a SPEC."""
     scenario = merge_flags(None, {"provider": spec, "persona": "demo", **flags})
     subject = Subject(scenario.for_engine(), tmp_path / "logs", patience=30)
     return await make_probes(ProbeSession(subject, wanted=only or None))
@@ -62,8 +61,8 @@ async def report_of(tmp_path: Path, spec: str, *only: str, **flags: Any) -> Prob
 
 def one(report: ProbeReport, name: str) -> Finding:
     """The finding of a probe."""
-    (found,) = [finding for finding in report.findings if finding.probe == name]
-    return found
+    (match,) = [finding for finding in report.findings if finding.probe == name]
+    return match
 
 
 async def test_a_good_provider_passes_all_that_applies(tmp_path: Path) -> None:
@@ -357,26 +356,26 @@ BAD: dict[str, tuple[str, str, str, str]] = {
 async def test_a_fault_is_found(tmp_path: Path, case: str) -> None:
     name, outcome, says, body = BAD[case]
     report = await tried(tmp_path, body, name)
-    found = one(report, name)
-    assert found.outcome == outcome, found
-    assert re.search(says, found.says, re.DOTALL), found.says
+    finding = one(report, name)
+    assert finding.outcome == outcome, finding
+    assert re.search(says, finding.says, re.DOTALL), finding.says
     assert report.failed is (outcome == "fail")
     if name != "load":
-        assert found.log is not None and found.log.is_file()
+        assert finding.log is not None and finding.log.is_file()
 
 
 async def test_a_failure_shows_the_developers_own_lines(tmp_path: Path) -> None:
     report = await tried(tmp_path, BAD["setup"][3])
     assert any("bot.py" in line for line in one(report, "setup").detail)
-    # What cannot be tried then is said to be so.
+    # Probes that cannot run without setup() are reported as such.
     assert one(report, "cancel").outcome == "n/a"
     assert {f.probe for f in report.findings} == set(PROBES)
 
 
 async def test_a_tool_that_works(tmp_path: Path) -> None:
     body = BAD["tool"][3].replace("raise KeyError(where)", "return where")
-    found = one(await tried(tmp_path, body, "tool_call"), "tool_call")
-    assert (found.outcome, found.says) == ("pass", "look was called and gave a result")
+    finding = one(await tried(tmp_path, body, "tool_call"), "tool_call")
+    assert (finding.outcome, finding.says) == ("pass", "look was called and gave a result")
 
 
 async def test_a_signal_of_its_own_is_no_error_text(tmp_path: Path) -> None:
@@ -439,14 +438,14 @@ async def test_an_error_that_comes_out_as_a_reply_is_found(tmp_path: Path) -> No
     assert "HTTPError: HTTP Error 500" in one(report, "net_500").says
 
 
-async def test_own_code_that_raises_and_does_not_try_again_is_told(tmp_path: Path) -> None:
+async def test_own_code_that_raises_and_does_not_retry_is_reported(tmp_path: Path) -> None:
     async with OpenAIServer() as server:
         report = await tried(
             tmp_path, CARELESS % "ZeroDivisionError", "net_500", api_base=server.url
         )
-    found = one(report, "net_500")
-    assert found.outcome == "warn"
-    assert "not tried again" in found.says
+    finding = one(report, "net_500")
+    assert finding.outcome == "warn"
+    assert "not tried again" in finding.says
 
 
 def test_probes_are_chosen_by_name() -> None:
@@ -497,15 +496,15 @@ async def test_the_handle_knows_what_is_armed_until_it_fired(tmp_path: Path) -> 
     scenario = merge_flags(None, {"provider": f"{path}:Bot", "persona": "demo"})
     seen: list[dict[str, Any]] = []
 
-    async def before(talk: ProbeConversation, hold: RecordDict) -> bool:
+    async def before(conversation: ProbeConversation, hold: RecordDict) -> bool:
         if hold["reason"] == "human":
-            await talk.handle.command("inject", fault="429", count=2, seconds=0)
-            seen.append(dict(talk.handle.armed))
+            await conversation.handle.command("inject", fault="429", count=2, seconds=0)
+            seen.append(dict(conversation.handle.armed))
         return False
 
-    def on_record(talk: ProbeConversation, record: RecordDict) -> None:
+    def on_record(conversation: ProbeConversation, record: RecordDict) -> None:
         if record["type"] == "debug.injected":
-            seen.append(dict(talk.handle.armed))
+            seen.append(dict(conversation.handle.armed))
 
     subject = Subject(scenario.for_engine(), tmp_path / "logs", patience=30)
     await ProbeConversation(subject, "armed", ["hello"], before=before, on_record=on_record).run()

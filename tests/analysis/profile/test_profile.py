@@ -35,19 +35,19 @@ def rows_of(section: Section) -> list[tuple[str, ...]]:
 
 
 def test_successes_with_a_null_error_field_are_no_failures(tmp_path: Path) -> None:
-    # Every one of these results has the word "error" in it.
-    found = profile_logs([tool_log(tmp_path / "a.jsonl", [F, T, F, T, T, T, T, T])])
-    assert found.tally == Tally(8, 6, 2)
-    assert found.tally.error_rate == 0.25
-    assert found.rules == {"exit code": 8}
+    # Every one of these results contains the word "error".
+    profile = profile_logs([tool_log(tmp_path / "a.jsonl", [F, T, F, T, T, T, T, T])])
+    assert profile.tally == Tally(8, 6, 2)
+    assert profile.tally.error_rate == 0.25
+    assert profile.rules == {"exit code": 8}
 
 
 def test_a_call_without_a_result_is_no_success(tmp_path: Path) -> None:
-    found = profile_logs([tool_log(tmp_path / "a.jsonl", [None, T, F, None])])
-    assert (found.tally.ok, found.tally.failed, found.tally.unknown) == (1, 1, 2)
-    assert found.tally.error_rate == 0.5
-    assert found.rules == {"exit code": 2, "no result": 2}
-    assert as_dict(found)["unknown_calls"] == 2
+    profile = profile_logs([tool_log(tmp_path / "a.jsonl", [None, T, F, None])])
+    assert (profile.tally.ok, profile.tally.failed, profile.tally.unknown) == (1, 1, 2)
+    assert profile.tally.error_rate == 0.5
+    assert profile.rules == {"exit code": 2, "no result": 2}
+    assert as_dict(profile)["unknown_calls"] == 2
 
 
 def test_without_a_known_outcome_there_is_no_rate(tmp_path: Path) -> None:
@@ -70,12 +70,12 @@ def test_fifths(calls: int, size: int) -> None:
 
 def test_early_against_late(tmp_path: Path) -> None:
     outcomes = [F] * 8 + [T] * 32
-    found = profile_logs([tool_log(tmp_path / "a.jsonl", outcomes)])
-    assert found.gain.early == Tally(8, 0, 8)
-    assert found.gain.late == Tally(8, 8, 0)
-    assert found.gain.change == -1.0
-    assert found.gain.verdict == "better"
-    assert "100.0 points fewer errors late than early, an improvement" in gain_words(found.gain)
+    profile = profile_logs([tool_log(tmp_path / "a.jsonl", outcomes)])
+    assert profile.gain.early == Tally(8, 0, 8)
+    assert profile.gain.late == Tally(8, 8, 0)
+    assert profile.gain.change == -1.0
+    assert profile.gain.verdict == "better"
+    assert "100.0 points fewer errors late than early, an improvement" in gain_words(profile.gain)
     worse = profile_logs([tool_log(tmp_path / "b.jsonl", outcomes[::-1])])
     assert (worse.gain.change, worse.gain.verdict) == (1.0, "worse")
     assert "100.0 points more errors late than early" in gain_words(worse.gain)
@@ -90,7 +90,7 @@ def test_no_verdict_with_few_calls(tmp_path: Path) -> None:
     assert (few.gain.change, few.gain.verdict) == (-1.0, "none")
     assert few.gain.why == "fewer than 10 calls with a known outcome"
     assert "(1 of 1)" in gain_words(few.gain)
-    # Two against two: a difference that chance makes often.
+    # Two calls against two: a difference that is often due to chance.
     chance = profile_logs([tool_log(tmp_path / "c.jsonl", [F, T, *[T] * 8])])
     assert chance.gain.early.calls == 2
     assert chance.gain.verdict == "none"
@@ -99,37 +99,37 @@ def test_no_verdict_with_few_calls(tmp_path: Path) -> None:
 
 def test_trivial_tools_are_left_out(tmp_path: Path) -> None:
     names = ["memory", "terminal", "clarify"]
-    found = profile_logs([tool_log(tmp_path / "a.jsonl", [F, T, F], names=names)])
-    assert (found.tally, found.trivial) == (Tally(1, 1, 0), 2)
-    assert [tool.name for tool in found.tools] == ["terminal"]
+    profile = profile_logs([tool_log(tmp_path / "a.jsonl", [F, T, F], names=names)])
+    assert (profile.tally, profile.trivial) == (Tally(1, 1, 0), 2)
+    assert [tool.name for tool in profile.tools] == ["terminal"]
 
 
 def test_tools_and_the_dominant_type(tmp_path: Path) -> None:
     names = ["browser", "patch", "read_file", "web_search"]
-    found = profile_logs([tool_log(tmp_path / "a.jsonl", [T, F, T, T], names=names)])
-    # Two and two: the first that was called.
-    assert found.dominant_type == "research"
-    rates = {tool.name: (tool.type, tool.tally.error_rate) for tool in found.tools}
+    profile = profile_logs([tool_log(tmp_path / "a.jsonl", [T, F, T, T], names=names)])
+    # On a tie, the type called first.
+    assert profile.dominant_type == "research"
+    rates = {tool.name: (tool.type, tool.tally.error_rate) for tool in profile.tools}
     assert rates["patch"] == ("file", 1.0)
     assert rates["browser"] == ("research", 0.0)
-    assert found.tools[0].seconds is not None
-    assert found.tools[0].seconds.p50 == 0.25
-    data = as_dict(found)
+    assert profile.tools[0].seconds is not None
+    assert profile.tools[0].seconds.p50 == 0.25
+    data = as_dict(profile)
     assert data["tool_distribution"] == dict.fromkeys(names, 1)
     assert data["tool_success_rates"]["patch"] == 0.0
 
 
 def test_what_the_turns_took(tmp_path: Path) -> None:
-    found = profile_logs([tool_log(tmp_path / "a.jsonl", [T] * 5)])
-    provider = next(side for side in found.sides if side.side == "provider")
+    profile = profile_logs([tool_log(tmp_path / "a.jsonl", [T] * 5)])
+    provider = next(side for side in profile.sides if side.side == "provider")
     assert provider.latency is not None
     assert provider.tokens is not None
     assert (provider.turns, provider.latency.n, provider.latency.p95) == (5, 5, 0.5)
     assert (provider.tokens.p50, provider.tokens.max) == (21.0, 41.0)
     assert provider.cost == pytest.approx(0.05)
-    persona = next(side for side in found.sides if side.side == "persona")
+    persona = next(side for side in profile.sides if side.side == "persona")
     assert (persona.turns, persona.latency, persona.tokens, persona.cost) == (5, None, None, None)
-    assert found.cost == pytest.approx(0.05)
+    assert profile.cost == pytest.approx(0.05)
 
 
 def test_signals_discards_decisions_and_endings(tmp_path: Path) -> None:
@@ -144,13 +144,13 @@ def test_signals_discards_decisions_and_endings(tmp_path: Path) -> None:
     open_end = write_log(
         tmp_path / "b.jsonl", conversation(session(1, "one", turns[:1])), close=False
     )
-    found = profile_logs([path, open_end])
-    assert found.signals == {"[[X]]": 2}
-    assert found.discarded == 1
-    assert found.decisions == {"abstain": 2}
-    assert found.endings == {"abstained": 1, "crashed": 1}
-    assert found.session_endings == {"abstained": 1, "open": 1}
-    assert (found.said, found.sessions) == (3, 2)
+    profile = profile_logs([path, open_end])
+    assert profile.signals == {"[[X]]": 2}
+    assert profile.discarded == 1
+    assert profile.decisions == {"abstain": 2}
+    assert profile.endings == {"abstained": 1, "crashed": 1}
+    assert profile.session_endings == {"abstained": 1, "open": 1}
+    assert (profile.committed_turns, profile.sessions) == (3, 2)
 
 
 def test_what_was_noticed_is_counted_by_turns(tmp_path: Path) -> None:
@@ -161,11 +161,11 @@ def test_what_was_noticed_is_counted_by_turns(tmp_path: Path) -> None:
         turn(3, "persona", "Maya: bye", flags=[label]),
     ]
     path = write_log(tmp_path / "a.jsonl", conversation(session(1, "one", turns)))
-    found = profile_logs([path, path])
-    assert found.noticed == {"label": 4, "role": 2}
-    assert as_dict(found)["noticed"] == {"label": 4, "role": 2}
-    (told,) = [each for each in sections(found) if each.title == "noticed (turns)"]
-    assert rows_of(told) == [("script label", "4"), ("role inversion", "2")]
+    profile = profile_logs([path, path])
+    assert profile.noticed == {"label": 4, "role": 2}
+    assert as_dict(profile)["noticed"] == {"label": 4, "role": 2}
+    (noticed,) = [section for section in sections(profile) if section.title == "noticed (turns)"]
+    assert rows_of(noticed) == [("script label", "4"), ("role inversion", "2")]
 
 
 def test_what_a_branch_began_with_is_not_its_own(tmp_path: Path) -> None:
@@ -178,9 +178,9 @@ def test_what_a_branch_began_with_is_not_its_own(tmp_path: Path) -> None:
     )  # fmt: skip
     records = conversation(session(1, "one", [turn(3, "persona", "More")], ending()), end=ending())
     path = write_log(tmp_path / "a.jsonl", [records[0], seeded, *records[1:]])
-    found = profile_logs([path])
-    assert (found.said, found.inherited) == (1, 2)
-    assert [point.address for point in found.runs[0].turns] == ["1:3"]
+    profile = profile_logs([path])
+    assert (profile.committed_turns, profile.inherited) == (1, 2)
+    assert [point.address for point in profile.runs[0].turns] == ["1:3"]
 
 
 # --- many runs
@@ -190,14 +190,14 @@ def test_runs_together(tmp_path: Path) -> None:
     good = tool_log(tmp_path / "a.jsonl", [T] * 10)
     bad = tool_log(tmp_path / "b.jsonl", [F] * 5 + [T] * 5)
     single = tool_log(tmp_path / "c.jsonl", [F])
-    found = profile_logs([good, bad, single])
-    assert found.tally == Tally(21, 15, 6)
-    # The run with one call is in no fifth: it would be in both.
-    assert (found.gain.early, found.gain.late) == (Tally(4, 2, 2), Tally(4, 4, 0))
-    assert [run.tally.error_rate for run in found.runs] == [0.0, 0.5, 1.0]
-    assert [run.gain.change for run in found.runs] == [0.0, -1.0, 0.0]
-    assert {each.over for each in plots_of(found)} == {"runs"}
-    rates = next(each for each in plots_of(found) if each.name == "error rate")
+    profile = profile_logs([good, bad, single])
+    assert profile.tally == Tally(21, 15, 6)
+    # A run with a single call is left out: the call would be in both fifths.
+    assert (profile.gain.early, profile.gain.late) == (Tally(4, 2, 2), Tally(4, 4, 0))
+    assert [run.tally.error_rate for run in profile.runs] == [0.0, 0.5, 1.0]
+    assert [run.gain.change for run in profile.runs] == [0.0, -1.0, 0.0]
+    assert {plot.over for plot in plots_of(profile)} == {"runs"}
+    rates = next(plot for plot in plots_of(profile) if plot.name == "error rate")
     assert rates.labels == ["a.jsonl", "b.jsonl", "c.jsonl"]
     assert rates.values == [0.0, 50.0, 100.0]
 
@@ -208,25 +208,27 @@ def test_runs_that_differ_give_no_verdict_by_their_many_calls(tmp_path: Path) ->
     assert profile_logs(both).gain.verdict == "better"
     # Half of the early calls failed: all those of one run, and none of the other.
     early = [tool_log(tmp_path / "a.jsonl", better), tool_log(tmp_path / "b.jsonl", [T] * 40)]
-    found = profile_logs(early).gain
-    assert (found.change, found.verdict) == (-0.5, "none")
+    gain = profile_logs(early).gain
+    assert (gain.change, gain.verdict) == (-0.5, "none")
 
 
-def test_a_log_that_is_none_is_said(tmp_path: Path) -> None:
+def test_a_file_that_is_no_log_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text("hello\n")
     with pytest.raises(LogError):
         profile_logs([tmp_path / "x.jsonl"])
 
 
-def test_damage_is_told_and_the_rest_counts(tmp_path: Path) -> None:
+def test_damage_is_reported_and_the_rest_counts(tmp_path: Path) -> None:
     path = tool_log(tmp_path / "a.jsonl", [T, T, F])
     lines = path.read_bytes().split(b"\n")
     lines.insert(9, b'{"broken')
     path.write_bytes(b"\n".join(lines))
-    found = profile_logs([path])
-    assert found.tally == Tally(3, 2, 1)
-    assert found.runs[0].damage > 0
-    assert ("damaged", "the log: what cannot be read is not counted") in rows_of(sections(found)[0])
+    profile = profile_logs([path])
+    assert profile.tally == Tally(3, 2, 1)
+    assert profile.runs[0].damage > 0
+    assert ("damaged", "the log: what cannot be read is not counted") in rows_of(
+        sections(profile)[0]
+    )
 
 
 @pytest.mark.parametrize("number", ["1" + "0" * 400, "1e308", "-1e308", "NaN"])
@@ -235,13 +237,13 @@ def test_figures_that_nobody_can_reckon_with_are_unknown(tmp_path: Path, number:
     text = re.sub(r'"(duration|prompt_tokens|cost)":[0-9.]+', rf'"\1":{number}', path.read_text())
     assert text.count(number) > 6
     path.write_text(text)
-    found = profile_logs([path])
-    assert found.tally == Tally(3, 2, 1)
-    assert found.tools[0].seconds is None
-    assert [side.latency for side in found.sides] == [None, None]
-    sections(found)
-    as_html(profile_page(found))
-    assert "Infinity" not in json.dumps(as_dict(found), allow_nan=False)
+    profile = profile_logs([path])
+    assert profile.tally == Tally(3, 2, 1)
+    assert profile.tools[0].seconds is None
+    assert [side.latency for side in profile.sides] == [None, None]
+    sections(profile)
+    as_html(profile_page(profile))
+    assert "Infinity" not in json.dumps(as_dict(profile), allow_nan=False)
 
 
 # --- figures
@@ -249,9 +251,14 @@ def test_figures_that_nobody_can_reckon_with_are_unknown(tmp_path: Path, number:
 
 def test_percentiles() -> None:
     assert [percentile([1.0, 2.0, 3.0, 4.0], share) for share in (0, 0.5, 1)] == [1.0, 2.5, 4.0]
-    found = spread([5.0, 1.0])
-    assert found is not None
-    assert (found.n, found.p50, found.max, found.total) == (2, 3.0, 5.0, 6.0)
+    percentiles = spread([5.0, 1.0])
+    assert percentiles is not None
+    assert (percentiles.n, percentiles.p50, percentiles.max, percentiles.total) == (
+        2,
+        3.0,
+        5.0,
+        6.0,
+    )
     assert spread([]) is None
 
 
@@ -262,12 +269,12 @@ def test_intervals_against_published_figures() -> None:
         ((9, 10, 3, 10), 0.1705, 0.8090),
         ((10, 10, 0, 10), 0.6075, 1.0),
     ):
-        found = newcombe(*numbers)
-        assert (found.low, found.high) == pytest.approx((low, high), abs=1e-4)
+        interval = newcombe(*numbers)
+        assert (interval.low, interval.high) == pytest.approx((low, high), abs=1e-4)
     assert newcombe(5, 10, 5, 10).includes_zero
     # Wilson's, as given by Newcombe 1998 for 81/263 and 0/20.
-    found = wilson(81, 263)
-    assert (found.low, found.high) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    interval = wilson(81, 263)
+    assert (interval.low, interval.high) == pytest.approx((0.2553, 0.3662), abs=1e-4)
     assert wilson(0, 20).low == 0.0
     assert wilson(0, 20).high == pytest.approx(0.1611, abs=1e-4)
 
@@ -300,9 +307,9 @@ def test_peaks_survive_a_narrow_plot() -> None:
     assert resample([None] * 20, 4) == [None] * 4
 
 
-def test_words_say_what_a_plot_shows() -> None:
-    said = in_words([1.0, None, 3.0, 2.0], ["1:1", "1:2", "1:3", "1:4"], "s")
-    assert said == (
+def test_a_description_says_what_a_plot_shows() -> None:
+    description = in_words([1.0, None, 3.0, 2.0], ["1:1", "1:2", "1:3", "1:4"], "s")
+    assert description == (
         "3 values, 1 not on record: first 1.00 s, last 2.00 s, lowest 1.00 s at 1:1,"
         " highest 3.00 s at 1:3"
     )

@@ -145,7 +145,7 @@ How it is to be read.
 
 def test_as_html() -> None:
     page = as_html(REPORT)
-    words = re.sub(r"\s+", " ", re.sub(r"<(?!svg|rect)[^>]*>", " ", page))
+    page_text = re.sub(r"\s+", " ", re.sub(r"<(?!svg|rect)[^>]*>", " ", page))
     for text in (
         "A title b is worse log a ␛[31m&lt;b&gt; turns 4 tools all of them tool calls find 3",
         "A: warm B: cold errors 1 2 note: few turns 1:1: nothing differs",
@@ -153,7 +153,7 @@ def test_as_html() -> None:
         "latency over 2 turns: 2 values",
         "How it is to be read.",
     ):
-        assert text in words
+        assert text in page_text
     assert "<del>b</del><ins>c</ins>" in page
 
 

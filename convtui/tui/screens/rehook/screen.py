@@ -212,7 +212,7 @@ class RehookScreen(ActionScreen):
             result.interrupted()
         except (ConvtuiError, OSError) as error:
             self.problem = str(error)
-            if isinstance(error, EngineError) and result.found:
+            if isinstance(error, EngineError) and result.outcomes:
                 result.stopped = str(error)
         if self._gone:
             return

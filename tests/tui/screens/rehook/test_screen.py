@@ -156,7 +156,7 @@ def test_the_list_has_the_runs_that_changed_in_their_order() -> None:
         "by_hand": ["text"],
     }  # fmt: skip
     logs = [Path(f"{name}\x1b.jsonl") for name in "abcd"]
-    result = Rehooked(logs, found=[found(0), found(1, change), found(2, end=None), found(3)])
+    result = Rehooked(logs, outcomes=[found(0), found(1, change), found(2, end=None), found(3)])
     items = items_of(RehookReport(result))
     assert [(item.log, item.change is not None, item.session) for item in items] == [
         (logs[1], False, 0),
