@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from convtui.records.values import as_object
 from convtui.transcript.fold import Transcript
 
 FIGURES: Final = ("prompt_tokens", "completion_tokens", "cost")
@@ -13,16 +14,13 @@ Used = dict[str, float]
 
 def usage_in(counters: Any) -> dict[str, Used]:
     """By side, the usage in a record's counters. A log may say anything: only numbers count."""
-    usage = counters.get("usage") if isinstance(counters, dict) else None
-    if not isinstance(usage, dict):
-        return {}
     return {
         str(side): {
             name: value
             for name in FIGURES
             if isinstance(value := figures.get(name), (int, float)) and not isinstance(value, bool)
         }
-        for side, figures in usage.items()
+        for side, figures in as_object(as_object(counters).get("usage")).items()
         if isinstance(figures, dict)
     }
 

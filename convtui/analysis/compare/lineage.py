@@ -10,6 +10,7 @@ from convtui.errors import LogError
 from convtui.log.parents import find_parent, parent_of
 from convtui.records.codec import RecordDict
 from convtui.records.fields import read_record
+from convtui.records.values import as_object
 from convtui.transcript.fold import Transcript
 
 _DEPTH: Final = 100
@@ -115,12 +116,12 @@ def setting_changes(parent: Path, child: Path) -> list[str]:
     Raises `OSError` or `ValueError` for a log that cannot be read.
     """
     before, after = (_beginning(path)[0] for path in (parent, child))
-    old, new = _mapping(before.get("provider")), _mapping(after.get("provider"))
+    old, new = as_object(before.get("provider")), as_object(after.get("provider"))
     changes = []
     digests = [provider.get("sha256") for provider in (old, new)]
     if old.get("spec") == new.get("spec") and None not in digests and digests[0] != digests[1]:
         changes.append("other code of the provider")
-    keys = _different(_mapping(before.get("scenario")), _mapping(after.get("scenario")))
+    keys = _different(as_object(before.get("scenario")), as_object(after.get("scenario")))
     changes += [f"other {key}" for key in keys[:_MOST_KEYS]]
     if len(keys) > _MOST_KEYS:
         changes.append(f"{len(keys) - _MOST_KEYS} more settings")
@@ -140,10 +141,6 @@ def _different(before: dict[str, Any], after: dict[str, Any], prefix: str = "") 
         else:
             names.append(name)
     return names
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _beginning(path: Path) -> tuple[RecordDict, int | None]:

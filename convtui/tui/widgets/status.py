@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convtui.printing.wording import wait_words
+from convtui.records.values import as_object
 from convtui.transcript.fold import COMMITTED, Flag, Transcript, Turn
 from convtui.transcript.usage import used_by_side
 from convtui.tui.drawing.labels import ending
@@ -175,9 +176,8 @@ class Followups:
         continues = index > 0 and (self._whole or turns[index - 1].session == turn.session)
         before = self._counts[index - 1] if continues else 0
         if turn.flags & Flag.SEEDED and self._is_last_seeded(index):
-            counters = self.transcript.seed.get("counters") or {}
-            responder = counters.get("responder")
-            sent = responder.get("sent") if isinstance(responder, dict) else 0
+            counters = as_object(self.transcript.seed.get("counters"))
+            sent = as_object(counters.get("responder")).get("sent")
             return sent if isinstance(sent, int) else 0
         return before + self._is_answer(turn)
 

@@ -20,7 +20,6 @@ from convtui.errors import UsageError
 from convtui.text.boundary import visible
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.handlers import Handler
-from convtui.tui.textual_compat import is_open
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.keybar import KeyBar
 
@@ -117,20 +116,14 @@ class PickerScreen(ActionScreen):
         from convtui.tui.screens.home.recent_runs import RecentRuns
 
         await self.query_one("#new").mount(ChoiceForm())
-        if not is_open(self):
-            return
         self.query_one("#start").focus()
         untouched = {field: self._input(field).value for field in _FIELDS}
         config = self.capp.config
         own = config.paths.config_dir / "personas" if config is not None else None
         remembered = (await self.capp.recall()).get("picker")
         remembered = remembered if isinstance(remembered, dict) else {}
-        if not is_open(self):
-            return
         await self.query_one("#recent").mount(RecentRuns(id="recent-list"))
         offers = await asyncio.to_thread(choices.personas, self._cwd, own)
-        if not is_open(self):
-            return
         self._show_personas(offers, str(remembered.get("persona") or "demo"))
         for field in _FIELDS:
             value = remembered.get(field)
@@ -145,8 +138,6 @@ class PickerScreen(ActionScreen):
         if self.is_current:
             self.capp.warm_up()
         provider_offers = await asyncio.to_thread(choices.providers, self._cwd)
-        if not is_open(self):
-            return
         self._input("provider").suggester = SuggestFromList(
             [offer.spec for offer in provider_offers]
         )
@@ -163,8 +154,6 @@ class PickerScreen(ActionScreen):
         from convtui.tui.screens.home.form import COLD
 
         templates = self._templates = await asyncio.to_thread(choices.templates, self._warm_dir())
-        if not is_open(self):
-            return
         select = self._select("warm")
         select.set_options(
             [(Content(COLD), ""), *((Content(offer.label), offer.spec) for offer in templates)]
