@@ -11,7 +11,6 @@ from convtui.errors import LogError
 from convtui.log.detail import Call, TurnDetail
 from convtui.log.tool_uses import ToolUse, waiting_uses
 from convtui.transcript.fold import Flag, Turn
-from convtui.transcript.usage import inherited_usage
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.debugger.turn_notes import TurnNotes
 from convtui.tui.sources.budget import current_limits
@@ -121,7 +120,7 @@ class InspectorFeed:
                     self._call_messages, log=(responder_turn or detail or _NO_DETAIL).log
                 ),
                 totals=transcript.totals,
-                inherited=inherited_usage(transcript),
+                inherited=transcript.inherited,
                 limits=current_limits(transcript, scenario),
                 whole=self._whole.of(turn, detail.log) if turn and detail else {},
                 whole_key=self._whole.key_hint(turn),
