@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -85,6 +86,8 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self.palette = Palette(monochrome=self.monochrome)
         self.run_in_progress: LiveRun | None = None
         """The current run; screens draw it, the app ends it."""
+        self.log_of_last: Callable[[], Path | None] = lambda: None
+        """The log of the run or the recording that was opened last."""
         self.warm: WarmEngine | None = None
         """An engine process for the next run."""
         self.failed_with: ConvtuiError | None = None
@@ -189,6 +192,11 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         return self._first(self)
 
     def on_mount(self) -> None:
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            # Killed from outside, it leaves in order: the terminal is restored, the log is closed.
+            asyncio.get_running_loop().add_signal_handler(
+                signal.SIGTERM, self.exit, 128 + signal.SIGTERM
+            )
         self.call_after_refresh(self._after_first_frame)
 
     def _after_first_frame(self) -> None:
@@ -435,6 +443,7 @@ def debugger(
     from convtui.tui.sources.source import LiveSource
 
     run = app.run_in_progress = LiveRun(spec, python=python, plan=plan, warm=warm)
+    app.log_of_last = lambda: run.handle.log_path
     return DebuggerScreen(app.keymap, LiveSource(run.handle), run)
 
 
@@ -445,7 +454,9 @@ def recording(
     from convtui.tui.screens.debugger.screen import DebuggerScreen
     from convtui.tui.sources.replay import ReplaySource
 
-    return DebuggerScreen(app.keymap, ReplaySource(path, speed=speed), at=at)
+    screen = DebuggerScreen(app.keymap, ReplaySource(path, speed=speed), at=at)
+    app.log_of_last = lambda: path
+    return screen
 
 
 def _picker(app: ConvtuiApp) -> Screen[Any]:
@@ -468,9 +479,20 @@ def _run(app: ConvtuiApp) -> int:
         status = app.run(mouse=mouse)
     finally:
         gc.enable()
+        log = app.log_of_last()
+        if log is not None:
+            from convtui.printing.parting import print_parting
+
+            print_parting(log, _usual_folder(app.config))
     if app.failed_with is not None:
         raise app.failed_with
     return status if status is not None else app.return_code or 0
+
+
+def _usual_folder(config: Config | None) -> Path | None:
+    """Where commands look for saved runs, unless a flag says otherwise."""
+    by_flag = config is None or config.origin("out_dir").layer == "flag"
+    return None if config is None or by_flag else config.runs_dir
 
 
 def run_picker(*, config: Config | None = None) -> int:
