@@ -23,7 +23,7 @@ from convtui.actions.registry import Keymap, load_keymap
 from convtui.errors import ConvtuiError
 from convtui.records.codec import exit_code
 from convtui.text.boundary import visible
-from convtui.tui.drawing import theming
+from convtui.tui.drawing import frames, theming
 from convtui.tui.drawing.palette import DARK, Palette
 from convtui.tui.keyboard.typed_keys import TypedKeys
 from convtui.tui.screens.action_screen import ActionScreen
@@ -64,10 +64,11 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         Binding("ctrl+c", "interrupt", "copy", show=False, system=True),
         Binding("f1", "dialog_help", "help", show=False, priority=True),
     ]
-    CSS = """
-    ToastRack { dock: top; align: right top; margin-top: 1; }
-    Toast { max-width: 64; }
-    CommandPalette { background: $background 60%; }
+    CSS = f"""
+    {frames.CSS}
+    ToastRack {{ dock: top; align: right top; margin-top: 1; }}
+    Toast {{ max-width: 64; }}
+    CommandPalette {{ background: $background 60%; }}
     """
 
     def __init__(

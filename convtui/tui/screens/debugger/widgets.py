@@ -10,6 +10,7 @@ from textual.containers import Horizontal
 from textual.widgets import Input
 
 from convtui.actions.registry import Keymap
+from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.widgets.holdbar import HoldBar
 from convtui.tui.widgets.inspector.inspector import Inspector
 from convtui.tui.widgets.keybar import KeyBar
@@ -34,6 +35,12 @@ class DebuggerWidgets:
         self.outline = Outline(id="outline", empty_message="no session yet")
         self.view = TranscriptView(id="transcript", empty_message=empty)
         self.inspector = Inspector(id="inspector")
+        self.outline.add_class(PANE)
+        self.view.add_class(PANE, "-list")
+        self.inspector.add_class(PANE, "-beside")
+        entitle(self.outline, "sessions")
+        entitle(self.view, "transcript")
+        entitle(self.inspector, "inspector")
         self.hold_bar = HoldBar(id="hold")
         self.take_over = TakeOverInput(
             id="take-over", keys={name: keymap.keys(name) for name in KEYS}, clock=clock

@@ -15,6 +15,7 @@ from textual.widget import Widget
 
 from convtui.log.detail import TurnDetail
 from convtui.transcript.fold import Turn
+from convtui.tui.drawing.frames import entitle
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.widgets.inspector.tabs import (
     DECIDING,
@@ -90,7 +91,7 @@ class Inspector(Vertical):
     DEFAULT_CSS = """
     Inspector { background: $background; }
     Inspector TabBar { margin-bottom: 1; }
-    Inspector TextPane { height: 1fr; padding-left: 1; }
+    Inspector TextPane { height: 1fr; }
     """
 
     class TabChanged(Message):
@@ -201,6 +202,8 @@ class Inspector(Vertical):
             return
         turn = self._turn
         self._tab_context.width = self.size.width
+        title = f"turn {turn.session}:{turn.number} {turn.speaker}" if turn else "inspector"
+        entitle(self, title)
         if turn is None:
             doc = Document().line((self.empty_message, "muted"))
         else:
