@@ -15,7 +15,7 @@ from convtui.actions.registry import Keymap
 from convtui.transcript.fold import Transcript, Turn
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
-from convtui.tui.screens.debugger.footer import beside_hold_bar, footer_ids, take_over_ids
+from convtui.tui.screens.debugger.footer import INSIDE, beside_hold_bar, footer_ids, take_over_ids
 from convtui.tui.screens.debugger.parts import DebuggerParts
 from convtui.tui.screens.debugger.widgets import DebuggerWidgets
 from convtui.tui.screens.handlers import Handler
@@ -44,7 +44,7 @@ NARROW = 100
 class DebuggerScreen(ActionScreen):
     """Outline, transcript and inspector between two status lines; holds and keys below."""
 
-    KEY_CONTEXTS = ("search", "held", "live", "replay")
+    KEY_CONTEXTS = ("inspector", "search", "held", "live", "replay")
     DEFAULT_CSS = """
     DebuggerScreen { layout: vertical; }
     DebuggerScreen #body { height: 1fr; }
@@ -109,6 +109,7 @@ class DebuggerScreen(ActionScreen):
         view._bindings.key_to_bindings.pop("enter", None)
         self._watch_source()
         self.set_interval(TICK, self._tick)
+        self.spawn(self.parts.layout.load())
         if self.run is not None:
             # Start the process after the first frame: both need the CPU.
             self.call_after_refresh(lambda: self.spawn(self._start()))
@@ -229,12 +230,16 @@ class DebuggerScreen(ActionScreen):
     @property
     def inspecting(self) -> bool:
         """Whether the inspector is visible."""
+        maximised = self.parts.layout.shows_inspector
+        if maximised is not None:
+            return maximised
         if self.narrow:
             return self.has_class("-inspecting")
         return not self.has_class("-no-inspector")
 
     def show_inspector(self, shown: bool) -> None:
         """Opens or closes the inspector; on a narrow screen it replaces the transcript."""
+        self.parts.layout.inspector_shown(shown)
         self.set_class(shown, "-inspecting")
         self.set_class(not shown, "-no-inspector")
         if shown:
@@ -261,6 +266,9 @@ class DebuggerScreen(ActionScreen):
 
     def on_transcript_view_turn_opened(self) -> None:
         self.parts.inspector_keys.open()
+
+    def on_fold_pane_folds_changed(self) -> None:
+        self.refresh_footer()
 
     def on_transcript_view_search_progress(self, event: TranscriptView.SearchProgress) -> None:
         self.parts.search.show_progress(event.count, done=event.done)
@@ -305,10 +313,12 @@ class DebuggerScreen(ActionScreen):
     # --- keys
 
     def contexts(self) -> tuple[str, ...]:
-        """`search` while matches are highlighted, then the debugger's state."""
+        """`inspector` while keys go to its folds, `search` while matches are highlighted, then the
+        debugger's state."""
         live = "held" if self.conversation.hold is not None else "live"
         state = "replay" if self.run is None else live
-        return ("search", state) if self.parts.search.text else (state,)
+        first = ("inspector",) if self.parts.inspector_keys.on_fold() else ()
+        return (*first, "search", state) if self.parts.search.text else (*first, state)
 
     def help_contexts(self) -> tuple[str, ...]:
         """The contexts, after that of the take-over's input while it has the focus."""
@@ -321,7 +331,8 @@ class DebuggerScreen(ActionScreen):
         if box.has_focus:
             can_draft = self.parts.reply.offers("draft") is not None
             return take_over_ids(can_draft=can_draft, my_turn=box.my_turn)
-        return footer_ids(self.conversation, searching=bool(self.parts.search.text))
+        ids = footer_ids(self.conversation, searching=bool(self.parts.search.text))
+        return (*INSIDE, *ids) if self.inspector.pane.has_focus else ids
 
     def footer_items(self) -> list[KeyItem]:
         """The footer's keys, without those that the hold bar lists."""
@@ -351,6 +362,8 @@ class DebuggerScreen(ActionScreen):
         super().action_press(key)
 
     def _step_back(self) -> None:
+        if self.parts.layout.restore():
+            return
         if self.narrow and self.inspecting:
             self.show_inspector(False)
         self.view.focus()
@@ -363,6 +376,7 @@ class DebuggerScreen(ActionScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width < NARROW, "-narrow")
+        self.parts.layout.resized()
         self.parts.feed.refresh()
 
     def restyle(self) -> None:

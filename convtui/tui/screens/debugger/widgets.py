@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from convtui.actions.registry import Keymap
 from convtui.tui.widgets.holdbar import HoldBar
-from convtui.tui.widgets.inspector.inspector import Inspector
+from convtui.tui.widgets.inspector.inspector import Inspector, tab_keys
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.statusline import StatusLine
 from convtui.tui.widgets.takeover import KEYS, TakeOverInput
@@ -33,7 +33,7 @@ class DebuggerWidgets:
         self.top, self.bottom = StatusLine("top", id="top"), StatusLine("bottom", id="bottom")
         self.outline = Outline(id="outline", empty_message="no session yet")
         self.view = TranscriptView(id="transcript", empty_message=empty)
-        self.inspector = Inspector(id="inspector")
+        self.inspector = Inspector(id="inspector", keys=tab_keys(keymap))
         self.hold_bar = HoldBar(id="hold")
         self.take_over = TakeOverInput(
             id="take-over", keys={name: keymap.keys(name) for name in KEYS}, clock=clock
