@@ -69,6 +69,8 @@ class ConvtuiApp(App[int], inherit_bindings=False):
     ToastRack {{ dock: top; align: right top; margin-top: 1; }}
     Toast {{ max-width: 64; }}
     CommandPalette {{ background: $background 60%; }}
+    .-aside {{ display: none !important; }}
+    .-whole {{ width: 1fr !important; height: 1fr !important; max-width: 100% !important; }}
     """
 
     def __init__(

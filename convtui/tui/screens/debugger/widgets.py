@@ -12,7 +12,7 @@ from textual.widgets import Input
 from convtui.actions.registry import Keymap
 from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.widgets.holdbar import HoldBar
-from convtui.tui.widgets.inspector.inspector import Inspector
+from convtui.tui.widgets.inspector.inspector import Inspector, tab_keys
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.statusline import StatusLine
 from convtui.tui.widgets.takeover import KEYS, TakeOverInput
@@ -34,7 +34,7 @@ class DebuggerWidgets:
         self.top, self.bottom = StatusLine("top", id="top"), StatusLine("bottom", id="bottom")
         self.outline = Outline(id="outline", empty_message="no session yet")
         self.view = TranscriptView(id="transcript", empty_message=empty)
-        self.inspector = Inspector(id="inspector")
+        self.inspector = Inspector(id="inspector", keys=tab_keys(keymap))
         self.outline.add_class(PANE)
         self.view.add_class(PANE, "-list")
         self.inspector.add_class(PANE, "-beside")
