@@ -23,11 +23,12 @@ from convtui.actions.registry import Keymap, load_keymap
 from convtui.errors import ConvtuiError
 from convtui.records.codec import exit_code
 from convtui.text.boundary import visible
+from convtui.tui.attention import Attention
 from convtui.tui.drawing import frames, theming
 from convtui.tui.drawing.palette import DARK, Palette
 from convtui.tui.keyboard.typed_keys import TypedKeys
 from convtui.tui.screens.action_screen import ActionScreen
-from convtui.tui.textual_compat import read_alt_enter
+from convtui.tui.textual_compat import can_suspend, read_alt_enter, write_to_terminal
 
 if TYPE_CHECKING:
     from convtui.client.engine_client import EngineHandle
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 First = Callable[["ConvtuiApp"], Screen[Any]]
 SMALLEST = (40, 10)
-HINT = "space pauses, s steps one stage, ? shows every key"
 
 
 class TooSmall(ModalScreen[None]):
@@ -100,11 +100,13 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self._state_file = state_file
         if state_file is None and config is not None:
             self._state_file = config.paths.state_file
+        self._state_lock = asyncio.Lock()
         self._interrupted = float("-inf")
         read_alt_enter()
         self.typed = TypedKeys(
             self, deliver=super().on_event, acts=self._acts, dropped=self._keys_dropped
         )
+        self.attention = Attention(lambda: self.config, lambda text: write_to_terminal(self, text))
         self.theme_view: ThemeView | None = None
         self._theme_problems: list[str] = []
         self._first_theme()
@@ -375,6 +377,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         if isinstance(event, events.Key) and not event.is_forwarded:
             # A key proves that the terminal has the focus; restore that of the input.
             self.app_focus = True
+            self.attention.pressed()
             await self.typed.key(event)
             return
         if isinstance(event, events.Paste) and not event.is_forwarded:
@@ -382,6 +385,12 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         elif isinstance(event, events.MouseDown) and not event.is_forwarded:
             self.typed.mouse_pressed()
         await super().on_event(event)
+
+    def on_app_focus(self) -> None:
+        self.attention.focus(True)
+
+    def on_app_blur(self) -> None:
+        self.attention.focus(False)
 
     def _acts(self, key: str) -> bool:
         screen = self.screen
@@ -391,6 +400,31 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         screen = self._action_screen()
         if screen is not None:
             screen.keys_dropped()
+
+    # --- the terminal
+
+    @property
+    def can_suspend(self) -> bool:
+        return can_suspend(self)
+
+    async def photograph(self) -> None:
+        """Saves a picture of the screen as it is once a palette over it is gone."""
+        from convtui.config.paths import Paths
+        from convtui.tui.drawing.labels import short_path
+        from convtui.tui.photograph import save
+        from convtui.tui.textual_compat import drawn_lines
+
+        drawn = asyncio.Event()
+        self.call_after_refresh(drawn.set)
+        await drawn.wait()
+        paths = self.config.paths if self.config is not None else Paths.find()
+        stem = time.strftime("screen-%Y%m%d-%H%M%S")
+        lines, width = drawn_lines(self), self.size.width
+        picture = await asyncio.to_thread(save, lines, width, paths.exports_dir, stem)
+        screen = self._action_screen()
+        if screen is not None:
+            where = visible(short_path(picture.with_suffix("")))
+            screen.tell(f"Saved the screen: {where}.svg and .txt")
 
     # --- remembered state
 
@@ -407,15 +441,11 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             return
         from convtui.config.paths import write_state
 
-        state = {**await self.recall(), **what}
-        with contextlib.suppress(ConvtuiError):
-            await asyncio.to_thread(write_state, self._state_file, state)
-
-    async def hint_once(self) -> None:
-        """Shows the first-run hint."""
-        if not (await self.recall()).get("hinted"):
-            self.notify(HINT, title="Three keys to start with", markup=False, timeout=12)
-            await self.remember(hinted=True)
+        # One after the other: each writes what it has read.
+        async with self._state_lock:
+            state = {**await self.recall(), **what}
+            with contextlib.suppress(ConvtuiError):
+                await asyncio.to_thread(write_state, self._state_file, state)
 
     # --- the command palette
 

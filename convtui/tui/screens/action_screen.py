@@ -116,6 +116,8 @@ class ActionScreen(FramedScreen, inherit_bindings=False):
         yield Handler("app.palette", self.app.action_command_palette)
         yield Handler("app.quit", self.quit)
         yield Handler("app.interrupt", self.capp.action_interrupt)
+        yield Handler("app.photograph", self.capp.photograph)
+        yield Handler("app.suspend", self.app.action_suspend_process, lambda: self.capp.can_suspend)
 
     def enabled(self, action_id: str) -> bool:
         """Whether an action applies now."""

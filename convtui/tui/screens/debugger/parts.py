@@ -16,6 +16,7 @@ from convtui.tui.screens.debugger.compression import Compression
 from convtui.tui.screens.debugger.copying import Copying
 from convtui.tui.screens.debugger.corrections import Corrections
 from convtui.tui.screens.debugger.fault_injection import FaultInjection
+from convtui.tui.screens.debugger.hints import Hints
 from convtui.tui.screens.debugger.hold_answers import HoldAnswers, OtherAnswers, choice_keys
 from convtui.tui.screens.debugger.hold_bar_feed import HoldBarFeed
 from convtui.tui.screens.debugger.hold_reply import HoldReply
@@ -138,6 +139,13 @@ class DebuggerParts:
             leave=lambda ended: screen.capp.leave(screen, ended=ended),
         )
         self.faults = FaultInjection(context)
+        self.hints = Hints(
+            context,
+            widgets.hint_line,
+            wanted=lambda: screen.capp.config is None or screen.capp.config.hints,
+            recall=screen.capp.recall,
+            remember=lambda state: screen.capp.remember(hints=state),
+        )
         breaks = Breakpoints(context)
         replay = screen.replay
         self._controllers: tuple[Controller, ...] = (
@@ -157,6 +165,7 @@ class DebuggerParts:
                 compare=screen.capp.compare,
             ),
             self.faults,
+            self.hints,
             self.inspector_keys,
             self.layout,
             self.whole_results,

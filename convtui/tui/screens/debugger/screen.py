@@ -109,7 +109,7 @@ class DebuggerScreen(ActionScreen):
         if self.run is not None:
             # Start the process after the first frame: both need the CPU.
             self.call_after_refresh(lambda: self.spawn(self._start()))
-            self.call_after_refresh(lambda: self.spawn(self.capp.hint_once()))
+            self.call_after_refresh(lambda: self.spawn(self.parts.hints.start()))
         elif self.replay is not None:
             self.replay.start()
         self.repaint()
@@ -181,6 +181,7 @@ class DebuggerScreen(ActionScreen):
         if self.source.live and not self.conversation.over:
             self.parts.status.show()
             self.refresh_footer()
+        self.parts.hints.show()
 
     def blocked(self) -> bool:
         """Whether the conversation has to wait for something; says so in a notice."""
@@ -205,11 +206,13 @@ class DebuggerScreen(ActionScreen):
         self.lay_out()
         self.parts.movement.go_to_start()
         self.parts.hold_bar.show()
+        self.parts.hints.show()
         self.parts.status.show()
         self.parts.feed.refresh()
         self.refresh_footer()
 
     def _hold_changed(self) -> None:
+        self.capp.attention.held(self.conversation.hold)
         reason = (self.conversation.hold or {}).get("reason")
         if self.run is not None and reason == "breakpoint":
             # A one-time breakpoint is off now.

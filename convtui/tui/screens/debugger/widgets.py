@@ -11,6 +11,7 @@ from textual.widgets import Input
 
 from convtui.actions.registry import Keymap
 from convtui.tui.drawing.frames import PANE, entitle
+from convtui.tui.widgets.hintline import HintLine
 from convtui.tui.widgets.holdbar import HoldBar
 from convtui.tui.widgets.inspector.inspector import Inspector, tab_keys
 from convtui.tui.widgets.keybar import KeyBar
@@ -41,6 +42,7 @@ class DebuggerWidgets:
         entitle(self.outline, "sessions")
         entitle(self.view, "transcript")
         entitle(self.inspector, "inspector")
+        self.hint_line = HintLine(id="hint", markup=False)
         self.hold_bar = HoldBar(id="hold")
         self.take_over = TakeOverInput(
             id="take-over", keys={name: keymap.keys(name) for name in KEYS}, clock=clock
@@ -55,6 +57,7 @@ class DebuggerWidgets:
             yield self.outline
             yield self.view
             yield self.inspector
+        yield self.hint_line
         yield self.hold_bar
         yield self.take_over
         yield self.search
