@@ -612,6 +612,8 @@ class Transcript:
         self.clock.hold(self.last_t)
         if turn is not None:
             turn.flags |= Flag.HELD
+            if record.get("reason") == "breakpoint":
+                turn.code("break")
             if record.get("stage") in STAGES:
                 turn.stage = record["stage"]
             if record.get("reason") == "error":

@@ -13,6 +13,7 @@ from convtui.log.tool_uses import ToolUse, waiting_uses
 from convtui.transcript.fold import Flag, Turn
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.debugger.turn_notes import TurnNotes
+from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.sources.budget import current_limits
 from convtui.tui.sources.details import DetailCache
 from convtui.tui.widgets import status
@@ -61,6 +62,7 @@ class InspectorFeed:
         notes: TurnNotes,
         *,
         results: Results,
+        breakpoint: Callable[[Turn], BreakMark | None],
         lineage: Callable[[], list[tuple[str, str, str]]],
         shown: Callable[[], bool],
         source_changed: Callable[[], None],
@@ -75,6 +77,7 @@ class InspectorFeed:
         self._inspector = inspector
         self._notes = notes
         self._whole = results
+        self._breakpoint = breakpoint
         self._lineage = lineage
         self._shown = shown
         self._source_changed = source_changed
@@ -188,6 +191,10 @@ class InspectorFeed:
         if noted is not None and has_row(noted, turn):
             extra = extra or TurnExtras()
             extra.noted = noted
+        mark = self._breakpoint(turn)
+        if mark is not None:
+            extra = extra or TurnExtras()
+            extra.breakpoint = mark
         return extra
 
     def has_detail(self, turn: Turn) -> bool:
