@@ -1,0 +1,31 @@
+"""How a session stands, in a word or two for narrow places."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from convtui.text.boundary import visible_line
+from convtui.transcript.fold import Session
+from convtui.tui.drawing.palette import Span
+
+_ENDINGS: Final[dict[str, Span]] = {
+    "completed": ("done", "muted"),
+    "max_turns": ("turn limit", "muted"),
+    "word_limit": ("word limit", "muted"),
+    "early_termination": ("ended early", "warning"),
+    "budget": ("budget", "warning"),
+    "interrupted": ("stopped", "muted"),
+    "discarded": ("dropped", "discard"),
+    "abstained": ("abstained", "warning"),
+    "failed": ("failed", "error"),
+}
+
+
+def session_state(session: Session) -> Span | None:
+    """How a session ended, with its role; None while it goes on."""
+    if session.skipped:
+        return "skipped", "warning"
+    if session.termination is None:
+        return None
+    kind = str(session.termination.get("kind") or "")
+    return _ENDINGS.get(kind, (visible_line(kind.replace("_", " "), 20) or "ended", "muted"))
