@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from convtui.transcript.fold import Transcript
 from convtui.tui.screens.debugger.context import DebuggerContext
+from convtui.tui.screens.handlers import Handler
 from convtui.tui.sources.branches import branches_beside
 from convtui.tui.sources.lineage import (
     Parent,
@@ -28,6 +29,13 @@ class Lineage:
         self._parent: Parent | None = None
         """The parent of the shown log; None for an independent run."""
         self._checked: Transcript | None = None
+
+    def handlers(self) -> Iterator[Handler]:
+        yield Handler("view.hooks", self._toggle_hooks)
+
+    def _toggle_hooks(self) -> None:
+        which = "every hook" if self._outline.toggle_hooks() else "slow and failed hooks"
+        self._context.notify(f"The outline lists {which}.")
 
     def refresh(self) -> None:
         """Shows the origin of the log and, in a thread, checks whether its parent is there."""

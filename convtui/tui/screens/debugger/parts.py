@@ -168,6 +168,7 @@ class DebuggerParts:
             self.compression,
             self.briefs,
             self.branches,
+            self.lineage,
             self.faults,
             self.hints,
             self.inspector_keys,
