@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ModelWrapValidatorHandler, PrivateAttr, create_model, model_validator
 
-from convtui.errors import UsageError, did_you_mean, listed
-from convtui.files.yaml import load_yaml, read_text, validate
+from convtui.errors import DataFileError, Problem, UsageError, did_you_mean, listed
+from convtui.files.yaml import line_of, load_yaml, read_text, validate
 from convtui.scenario.persona_table import CONTEXT, PersonaTable, fill_template, read_persona_table
 from convtui.scenario.provider_spec import absolute
 from convtui.scenario.simulators.kind import PersonaKeys, SimulatorKind
 from convtui.scenario.simulators.registry import MODULES, guess, kind_of, kinds
+from convtui.scenario.unused_settings import unknown_model, useless_in_persona
 
 if TYPE_CHECKING:
     # What a type checker can know: the kinds that are listed may be others when this runs.
@@ -77,6 +78,13 @@ class Persona(Keys):
         """The persona in a YAML file. Raises `FileError` or `DataFileError`."""
         document = load_yaml(Path(path))
         persona = validate(cls, document.data, document.lines, path, what="persona")
+        problems = [
+            Problem(each.message, path=path, line=line_of(document.lines, each.key),
+                    key=".".join(each.key))
+            for each in (*useless_in_persona(persona), *filter(None, (unknown_model(persona),)))
+        ]  # fmt: skip
+        if problems:
+            raise DataFileError(problems)
         return persona.with_source(str(path))
 
     def with_source(self, source: str | None) -> Persona:
