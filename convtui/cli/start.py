@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from convtui.scenario.waza_task import WazaTask
 
 DEFAULT_SCENARIO: Final = "scenario.yaml"
-_HOW: Final = frozenset({"out", "resume", "trust", "python", "env_file", "wire", "task"})
+_HOW: Final = frozenset({"out", "resume", "trust", "python", "env_file", "wire", "task", "theme"})
 
 
 @dataclass(slots=True)
@@ -55,6 +55,7 @@ def plan(
         python=interpreter(flags.get("python")),
         env_file=flags.get("env_file"),
         wire=flags.get("wire"),
+        theme=flags.get("theme"),
     )
     parent = _parent(flags.get("resume"), flags.get("out"))
     provider = flags.get("provider") or config.provider

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from convtui.errors import ProviderLoadError, did_you_mean, listed
+from convtui.files.near import near_file
 from convtui.models.base import ModelClients
 from convtui.providers.base import Provider
 from convtui.providers.call_shape import CallShape, read_call_shape
@@ -204,8 +205,7 @@ def import_file(path: Path) -> ModuleType:
     if path.is_dir():
         raise ProviderLoadError(f"{path}: this is a folder; write {path}/FILE.py:NAME")
     if not path.is_file():
-        siblings = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        raise ProviderLoadError(f"{path}: there is no such file{did_you_mean(path.name, siblings)}")
+        raise ProviderLoadError(f"{path}: there is no such file{near_file(path)}")
     path = path.resolve()
     package_root = path.parent
     parts = [path.stem]

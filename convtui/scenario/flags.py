@@ -48,7 +48,7 @@ _CODE = ("file", "module", "entry_point")
 """Providers that are somebody's code."""
 # Flags of the same commands that say how to run, not what.
 _ELSEWHERE = ("out", "resume", "trust", "python", "env_file", "wire", "paused", "debug", "runs",
-              "on_pause", "in_process", "task")  # fmt: skip
+              "on_pause", "in_process", "task", "theme")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,9 +74,9 @@ class Persona(Keys):
         return persona
 
     @classmethod
-    def load(cls, path: Path | str) -> Persona:
+    def load(cls, path: Path | str, *, named_by: Path | None = None) -> Persona:
         """The persona in a YAML file. Raises `FileError` or `DataFileError`."""
-        document = load_yaml(Path(path))
+        document = load_yaml(Path(path), named_by=named_by)
         persona = validate(cls, document.data, document.lines, path, what="persona")
         problems = [
             Problem(each.message, path=path, line=line_of(document.lines, each.key),
@@ -142,13 +142,14 @@ def load_persona(
     *,
     context_template: str | None = None,
     reminder: str | None = None,
+    named_by: Path | None = None,
 ) -> Persona:
     """The persona that a SPEC names: a built-in name, a YAML file, or `personas.tsv:Name`.
 
     Relative paths are below `base` (the working directory by default); `tsv:Name` means
     `personas.tsv` there. `template`, `context_template` and `reminder` are the files that turn a
-    table's row into a persona, as in `load_tsv_persona`. Raises `UsageError`, `FileError` or
-    `DataFileError`.
+    table's row into a persona, as in `load_tsv_persona`. `named_by` is the file that has the SPEC.
+    Raises `UsageError`, `FileError` or `DataFileError`.
     """
     base = Path.cwd() if base is None else base
     ref = ref.strip()
@@ -170,7 +171,7 @@ def load_persona(
     if ref in built_in:
         return Persona.load(built_in[ref]).with_source(ref)
     if re.search(r"[/\\]|\.ya?ml$", ref, re.IGNORECASE):
-        return Persona.load(absolute(ref, base))
+        return Persona.load(absolute(ref, base), named_by=named_by)
     near = did_you_mean(ref, built_in)
     file = next((f"{ref}{end}" for end in (".yaml", ".yml") if (base / f"{ref}{end}").exists()), "")
     if file:

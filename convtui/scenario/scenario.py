@@ -284,8 +284,9 @@ class Scenario(StrictModel):
             if isinstance(ref, str):
                 try:
                     persona = load_persona(
-                        ref, base, files[0], context_template=files[1], reminder=files[2]
-                    )
+                        ref, base, files[0], context_template=files[1], reminder=files[2],
+                        named_by=path,
+                    )  # fmt: skip
                     data["persona"] = persona.model_dump(exclude_unset=True)
                     source = persona.source
                 except DataFileError as error:
