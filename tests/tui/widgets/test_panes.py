@@ -198,7 +198,7 @@ def test_stages_in_words() -> None:
     for expected in (
         "request",
         "1 message",
-        "512 ms, 88 tok, first token 210 ms",
+        "88 tok, first token 210 ms  512 ms",
         "[[ERROR]] 0-9 inside a sentence",
         "dropped by should_discard_response, then skip",
     ):
