@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,7 +24,7 @@ from convtui.errors import ConvtuiError
 from convtui.records.codec import exit_code
 from convtui.text.boundary import visible
 from convtui.tui.attention import Attention
-from convtui.tui.drawing import theming
+from convtui.tui.drawing import frames, theming
 from convtui.tui.drawing.palette import DARK, Palette
 from convtui.tui.keyboard.typed_keys import TypedKeys
 from convtui.tui.screens.action_screen import ActionScreen
@@ -63,10 +64,13 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         Binding("ctrl+c", "interrupt", "copy", show=False, system=True),
         Binding("f1", "dialog_help", "help", show=False, priority=True),
     ]
-    CSS = """
-    ToastRack { dock: top; align: right top; margin-top: 1; }
-    Toast { max-width: 64; }
-    CommandPalette { background: $background 60%; }
+    CSS = f"""
+    {frames.CSS}
+    ToastRack {{ dock: top; align: right top; margin-top: 1; }}
+    Toast {{ max-width: 64; }}
+    CommandPalette {{ background: $background 60%; }}
+    .-aside {{ display: none !important; }}
+    .-whole {{ width: 1fr !important; height: 1fr !important; max-width: 100% !important; }}
     """
 
     def __init__(
@@ -85,6 +89,8 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self.palette = Palette(monochrome=self.monochrome)
         self.run_in_progress: LiveRun | None = None
         """The current run; screens draw it, the app ends it."""
+        self.log_of_last: Callable[[], Path | None] = lambda: None
+        """The log of the run or the recording that was opened last."""
         self.warm: WarmEngine | None = None
         """An engine process for the next run."""
         self.failed_with: ConvtuiError | None = None
@@ -191,6 +197,11 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         return self._first(self)
 
     def on_mount(self) -> None:
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            # Killed from outside, it leaves in order: the terminal is restored, the log is closed.
+            asyncio.get_running_loop().add_signal_handler(
+                signal.SIGTERM, self.exit, 128 + signal.SIGTERM
+            )
         self.call_after_refresh(self._after_first_frame)
 
     def _after_first_frame(self) -> None:
@@ -465,6 +476,7 @@ def debugger(
     from convtui.tui.sources.source import LiveSource
 
     run = app.run_in_progress = LiveRun(spec, python=python, plan=plan, warm=warm)
+    app.log_of_last = lambda: run.handle.log_path
     return DebuggerScreen(app.keymap, LiveSource(run.handle), run)
 
 
@@ -475,7 +487,9 @@ def recording(
     from convtui.tui.screens.debugger.screen import DebuggerScreen
     from convtui.tui.sources.replay import ReplaySource
 
-    return DebuggerScreen(app.keymap, ReplaySource(path, speed=speed), at=at)
+    screen = DebuggerScreen(app.keymap, ReplaySource(path, speed=speed), at=at)
+    app.log_of_last = lambda: path
+    return screen
 
 
 def _picker(app: ConvtuiApp) -> Screen[Any]:
@@ -498,9 +512,20 @@ def _run(app: ConvtuiApp) -> int:
         status = app.run(mouse=mouse)
     finally:
         gc.enable()
+        log = app.log_of_last()
+        if log is not None:
+            from convtui.printing.parting import print_parting
+
+            print_parting(log, _usual_folder(app.config))
     if app.failed_with is not None:
         raise app.failed_with
     return status if status is not None else app.return_code or 0
+
+
+def _usual_folder(config: Config | None) -> Path | None:
+    """Where commands look for saved runs, unless a flag says otherwise."""
+    by_flag = config is None or config.origin("out_dir").layer == "flag"
+    return None if config is None or by_flag else config.runs_dir
 
 
 def run_picker(*, config: Config | None = None) -> int:

@@ -24,6 +24,7 @@ from convtui.tui.screens.debugger.hold_bar_feed import HoldBarFeed
 from convtui.tui.screens.debugger.hold_reply import HoldReply
 from convtui.tui.screens.debugger.inspector_feed import InspectorFeed
 from convtui.tui.screens.debugger.inspector_keys import InspectorKeys
+from convtui.tui.screens.debugger.layout import Layout
 from convtui.tui.screens.debugger.leaving import Leaving
 from convtui.tui.screens.debugger.lineage import Lineage
 from convtui.tui.screens.debugger.log_evaluation import LogEvaluation
@@ -42,6 +43,7 @@ from convtui.tui.screens.debugger.whole_results import WholeResults
 from convtui.tui.screens.external_editor import has_editor, open_at, write_outside
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.widgets.inspector.drift import drift_notes
+from convtui.tui.widgets.maximise import Maximise
 
 if TYPE_CHECKING:
     from convtui.tui.screens.debugger.screen import DebuggerScreen
@@ -68,6 +70,14 @@ class DebuggerParts:
         self.search = Search(context, view, widgets.search, self.notes, screen.refresh_footer)
         self.inspector_keys = InspectorKeys(
             context, inspector, show=screen.show_inspector, shown=lambda: screen.inspecting
+        )
+        self.layout = Layout(
+            context,
+            screen,
+            widgets,
+            Maximise(screen, ("Outline", "TranscriptView", "Inspector")),
+            recall=screen.capp.recall,
+            remember=screen.capp.remember,
         )
         self.whole_results = WholeResults(
             context,
@@ -165,6 +175,7 @@ class DebuggerParts:
             self.faults,
             self.hints,
             self.inspector_keys,
+            self.layout,
             self.whole_results,
             self.movement,
             self.search,
