@@ -25,7 +25,8 @@ def terminal_width(stream: TextIO) -> int | None:
     try:
         if not stream.isatty():
             return None
-        return max(20, os.get_terminal_size(stream.fileno()).columns)
+        # Some terminals do not know: they say 0.
+        return max(20, os.get_terminal_size(stream.fileno()).columns or 80)
     except (OSError, ValueError):
         return 80
 

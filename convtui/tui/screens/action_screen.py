@@ -86,6 +86,11 @@ class ActionScreen(FramedScreen, inherit_bindings=False):
             raise SkipAction
         self.perform(action.id)
 
+    def press(self, key: str) -> None:
+        """Does what a key does here that was pressed on a page over this screen."""
+        if self.action_of(key) is not None:
+            self.action_press(key)
+
     def action_of(self, key: str) -> Action | None:
         """The action of a key in the current contexts."""
         contexts = self.contexts()

@@ -78,12 +78,12 @@ def test_branches_stand_under_the_turn_where_they_leave() -> None:
     ]
     assert drawn(shown) == [
         "▾ 1 intake",
-        "  . 1 . 2 . 3",
+        "  ∙ 1 ∙ 2 ∙ 3",
         "  └ rewind b1b1",
-        "  . 4 . 5",
+        "  ∙ 4 ∙ 5",
         "  └ fork c2c2 ~",
         "▾ 2 refund",
-        "  . 1 . 2",
+        "  ∙ 1 ∙ 2",
     ]
     shown.limit = 1
     assert "  └ fork c2c2 ~" not in drawn(shown), "it leaves after what is shown"
@@ -103,7 +103,7 @@ def test_sessions_to_come_and_hooks_worth_a_line() -> None:
         {"type": "debug.took_over", "session": 2, "side": "persona"},
     ]
     shown.refresh(())
-    listed = [row.strip() for row in drawn(shown) if not row.startswith(("▾", "  ."))]
+    listed = [row.strip() for row in drawn(shown) if not row.startswith(("▾", "  ∙"))]
     assert listed == ["reset ok 400ms", "reset failed 10ms", "took over", "3 farewell"]
     shown.all_hooks = True
     assert len(drawn(shown)) > 5 + len(listed)
@@ -120,9 +120,9 @@ def test_the_family_around_a_log(tmp_path: Path) -> None:
 
 
 def test_the_legend_names_the_glyphs_that_are_there() -> None:
-    rows = [plain(row) for row in legend_rows({".", "x", "!", "*"}, 24)]
-    assert rows == ["! look here  x dropped", "* by hand"]
-    assert legend_rows({"."}, 24) == []
+    rows = [plain(row) for row in legend_rows({"∙", "✗", "∆", "✎"}, 24)]
+    assert rows == ["∆ look here  ✗ dropped", "✎ by hand"]
+    assert legend_rows({"∙"}, 24) == []
 
 
 class Bench(App[None]):

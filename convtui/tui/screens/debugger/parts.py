@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from textual.widgets import Input, TextArea
+
 from convtui.errors import EngineError, UsageError
 from convtui.tui.screens.debugger.branches import Branches
 from convtui.tui.screens.debugger.break_marks import BreakMarks
@@ -39,7 +41,7 @@ from convtui.tui.screens.debugger.transcript_feed import TranscriptFeed
 from convtui.tui.screens.debugger.transport import Transport
 from convtui.tui.screens.debugger.turn_notes import TurnNotes
 from convtui.tui.screens.debugger.whole_results import WholeResults
-from convtui.tui.screens.external_editor import write_outside
+from convtui.tui.screens.external_editor import has_editor, open_at, write_outside
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.widgets.inspector.drift import drift_notes
 from convtui.tui.widgets.maximise import Maximise
@@ -122,6 +124,12 @@ class DebuggerParts:
             attach=screen.attach,
             watch_with=partial(screen.run_worker, group="code", exclusive=True),
             palette=lambda: screen.capp.palette,
+            edit=lambda: partial(open_at, screen) if has_editor(screen) else None,
+            in_view=lambda: (
+                screen.app.screen is screen and not isinstance(screen.focused, Input | TextArea)
+            ),
+            acts=lambda key: screen.action_of(key) is not None,
+            press=screen.press,
             leave=lambda: screen.capp.leave(screen),
             fail=screen.capp.fail,
             declined=partial(_declined, screen),

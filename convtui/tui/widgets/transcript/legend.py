@@ -7,19 +7,22 @@ from typing import Final
 
 from rich.cells import cell_len
 
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Span
 
 LEGEND: Final = (
-    (">", "held", "held"),
-    ("~", "accent", "now"),
-    ("!", "warning", "look here"),
-    ("x", "discard", "dropped"),
-    ("-", "muted", "skipped"),
-    ("*", "human", "by hand"),
-    ("+", "ok", "answered"),
-    ("#", "accent", "stopped"),
-    ("?", "warning", "abstained"),
-    ("o", "muted", "no more"),
+    (glyphs.HELD, "held", "held"),
+    (glyphs.WORKING, "accent", "now"),
+    (glyphs.SIGNAL, "signal", "signal"),
+    (glyphs.NOTICED, "warning", "look here"),
+    (glyphs.ERROR, "error", "error"),
+    (glyphs.DISCARDED, "discard", "dropped"),
+    (glyphs.SKIPPED, "muted", "skipped"),
+    (glyphs.BY_HAND, "human", "by hand"),
+    (glyphs.REPLY, "ok", "answered"),
+    (glyphs.STOP, "accent", "stopped"),
+    (glyphs.ABSTAIN, "warning", "abstained"),
+    (glyphs.INACTIVE, "muted", "no more"),
 )
 """Glyph, role and meaning. A turn with nothing special has a dot."""
 

@@ -201,7 +201,7 @@ class Outline(LineView):
         if self._tree.empty:
             text = visible_line(self.empty_message) if y == 1 else ""
             return strip_of(fit([(text, "muted")], self.view_width), self.palette)
-        rows = legend_rows({chr(sign) for sign in set(self._tree.signs)}, self.view_width)
+        rows = legend_rows(self._tree.seen, self.view_width)
         number = y - (self.view_height - len(rows))
         if number >= 0 and self.line_count + len(rows) < self.view_height:
             return strip_of(fit(rows[number], self.view_width), self.palette)

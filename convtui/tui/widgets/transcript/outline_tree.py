@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -10,6 +11,7 @@ from rich.cells import cell_len
 
 from convtui.text.boundary import visible_line
 from convtui.transcript.fold import Session, Transcript, Turn
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Span, plain
 from convtui.tui.sources.branches import Branch
 from convtui.tui.widgets.transcript.calls import call_spans, is_noteworthy
@@ -19,7 +21,13 @@ from convtui.tui.widgets.transcript.session_state import session_state
 
 INDENT: Final = 2
 _WIDTHS: Final = (14, 34)
-_FOLDED, _UNFOLDED = "▸", "▾"
+_COUNTED: Final = (
+    (glyphs.DISCARDED, "discard"),
+    (glyphs.ERROR, "error"),
+    (glyphs.SIGNAL, "signal"),
+    (glyphs.NOTICED, "warning"),
+)
+"""The glyphs that a session's heading counts, and their roles."""
 
 
 class OutlineTree:
@@ -33,7 +41,9 @@ class OutlineTree:
         self.width = 0
         self.limit: int | None = None
         self.limit_turn: Turn | None = None
-        self.signs = bytearray(ord(glyph(turn)[0]) for turn in transcript.turns)
+        self.signs = array("L", [ord(glyph(turn)[0]) for turn in transcript.turns])
+        self.seen = set(map(chr, set(self.signs)))
+        """The glyphs that turns have, or had."""
         self._origin: list[Span] = []
         self.branches: Sequence[Branch] = ()
         self.folded: set[int] = set()
@@ -74,9 +84,11 @@ class OutlineTree:
         for index in changed:
             if 0 <= index < len(self.signs):
                 self.signs[index] = ord(glyph(turns[index])[0])
+                self.seen.add(chr(self.signs[index]))
         if len(turns) > len(self.signs):
             added = turns[len(self.signs) :]
             self.signs.extend(ord(glyph(turn)[0]) for turn in added)
+            self.seen.update(map(chr, self.signs[-len(added) :]))
             touched |= {turn.session for turn in added}
         last = len(self.transcript.sessions)
         # The last session has those to come below it, which the one before it had.
@@ -215,7 +227,7 @@ class OutlineTree:
             turn = self._turn(index)
             sign, role = glyph(turn)
             text = f"{sign} {turn.number:>{width - 3}}"
-            number = "text" if sign != "." else "muted"
+            number = "text" if sign != glyphs.NOTHING else "muted"
             if index == cursor:
                 spans += [(text, "mark:accent"), (" ", "muted")]
             else:
@@ -229,7 +241,7 @@ class OutlineTree:
 
     def _heading(self, session: Session) -> list[Span]:
         name = visible_line(session.session_type, 24)
-        fold = _FOLDED if session.index in self.folded else _UNFOLDED
+        fold = glyphs.FOLDED if session.index in self.folded else glyphs.UNFOLDED
         spans: list[Span] = [
             (f"{fold} ", "muted"),
             (f"{session.index} ", "accent bold"),
@@ -238,7 +250,7 @@ class OutlineTree:
         count = self.turns_of(session)
         if count:
             signs = self.signs[session.turns[0] : session.turns[count - 1] + 1]
-            for sign, role in (("x", "discard"), ("!", "warning")):
+            for sign, role in _COUNTED:
                 marked = signs.count(ord(sign))
                 if marked:
                     spans.append((f"  {sign} {marked}", role))

@@ -9,14 +9,16 @@ from convtui.transcript.fold import Session
 from convtui.tui.drawing.palette import Span
 
 _ENDINGS: Final[dict[str, Span]] = {
-    "completed": ("done", "muted"),
-    "max_turns": ("turn limit", "muted"),
-    "word_limit": ("word limit", "muted"),
-    "early_termination": ("ended early", "warning"),
+    "completed": ("done", "ok"),
+    "stopped": ("stopped", "ok"),
+    "cap_exhausted": ("follow-ups used", "ok"),
+    "max_turns": ("turn limit", "ok"),
+    "word_limit": ("word limit", "ok"),
+    "early_termination": ("ended early", "ok"),
     "budget": ("budget", "warning"),
-    "interrupted": ("stopped", "muted"),
-    "discarded": ("dropped", "discard"),
-    "abstained": ("abstained", "warning"),
+    "interrupted": ("interrupted", "warning"),
+    "discarded": ("dropped", "warning"),
+    "abstained": ("abstained", "error"),
     "failed": ("failed", "error"),
 }
 

@@ -9,6 +9,7 @@ from textual.strip import Strip
 
 from convtui.log.notes import TurnNote
 from convtui.transcript.fold import OPEN, Flag, Turn
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.drawing.wrap import MAX_CHARS, MAX_LINES, Wrapped, count_capped, paint
 from convtui.tui.sources.break_marks import BreakMark
@@ -31,7 +32,6 @@ from convtui.tui.widgets.transcript.tool_marks import tool_rows
 OPEN_CHARS = 2_000_000
 _NARROW = 30
 _MAX_MARKS = 200
-CURSOR = "▌"
 
 Content = str | Sequence[Span]
 """A turn's text, or its pieces with roles."""
@@ -243,12 +243,12 @@ class TurnLines:
         if turn is None:
             return []
         sign, role = glyph(turn)
-        if sign == ".":
+        if sign == glyphs.NOTHING:
             sign, role = note_sign(self._noted) or (sign, role)
         number = str(turn.number).rjust(self.geometry.digits)
         speaker = "provider" if turn.speaker == "provider" else "persona"
         return [
-            (" " if sign == "." else sign, f"{role} bold"),
+            (" " if sign == glyphs.NOTHING else sign, f"{role} bold"),
             self._stop.sign if self._stop is not None else (" ", "muted"),
             (number + " ", "muted"),
             (f"{speaker:<8} ", f"{speaker} bold"),
@@ -266,7 +266,7 @@ class TurnLines:
             else [(wrapped.text[low:high], role) for low, high, role in pieces]
         )
         if self._turn is not None and self._turn.status == OPEN and number == len(wrapped) - 1:
-            spans.append((CURSOR, "accent"))
+            spans.append((glyphs.BAR, "accent"))
         return spans
 
 
@@ -312,11 +312,11 @@ def _placeholder(turn: Turn) -> str:
     early = turn.stage in ("request", "response")
     my_turn = turn.flags & Flag.HUMAN and turn.flags & Flag.HELD and early
     if my_turn:
-        return f"waiting for your text {CURSOR}"
+        return f"waiting for your text {glyphs.BAR}"
     if turn.flags & Flag.HELD and turn.stage == "response":
         return "(no text yet)"  # The reply has arrived, or the call has failed.
     what = "reply" if early else "ending" if turn.stage == "terminate" else turn.stage
-    return f"waiting for the {what} {CURSOR}"
+    return f"waiting for the {what} {glyphs.BAR}"
 
 
 def _signal_marks(

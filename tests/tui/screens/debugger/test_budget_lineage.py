@@ -232,7 +232,7 @@ async def test_the_screen_says_where_a_log_comes_from(tmp_path: Path, there: boo
 
         def origin() -> str:
             rows = (outline.render_line(y).text.strip() for y in range(4))
-            return " ".join(row for row in rows if row and not row.startswith(("▾", ".")))
+            return " ".join(row for row in rows if row and not row.startswith(("▾", "∙")))
 
         await until(pilot, lambda: origin() == f"^ rewind of 1f3a at 2:7{state}")
         screen.inspector.tab = "Meta"
