@@ -14,7 +14,6 @@ from convtui.printing.output import Output, Piece
 from convtui.printing.wording import (
     budget_words,
     compressed_words,
-    count,
     cut_words,
     decision_words,
     denied_words,
@@ -32,6 +31,7 @@ from convtui.printing.wording import (
 )
 from convtui.records.codec import RecordDict, address
 from convtui.text.boundary import one_line, span_of_time, visible, visible_line
+from convtui.text.counts import counted
 from convtui.text_checks.incomplete import REASONS, in_words, reason_of
 from convtui.transcript.corrections import (
     Correction,
@@ -267,7 +267,7 @@ class Printer:
 
     def _seeded(self, record: RecordDict) -> None:
         count = len(record["turns"])
-        self._line(f"{count} turn{'' if count == 1 else 's'} taken over from the parent", _DIM)
+        self._line(f"{counted(count, 'turn')} taken over from the parent", _DIM)
         for turn in self.transcript.turns:
             self._open = (turn.session, turn.number)
             self._flush()
@@ -284,7 +284,7 @@ class Printer:
         name = f"session {index}{f' of {total}' if total > 1 else ''}: {record['session_type']}"
         first = f"{record.get('first_speaker')} first"
         if record.get("max_turns") is not None:
-            first += f", up to {record['max_turns']} turns"
+            first += f", up to {counted(record['max_turns'], 'turn')}"
         self._line()
         self._line(visible_line(f"{name} ({first})"), _BOLD)
 
@@ -394,7 +394,7 @@ class Printer:
             return
         if self._open is None:
             lines = record["text"].count("\n") + (not record["text"].endswith("\n"))
-            self._line(f"provider printed {count(lines, 'line')} ({record['stream']})", _DIM)
+            self._line(f"provider printed {counted(lines, 'line')} ({record['stream']})", _DIM)
         else:
             self._printed += max(1, record["text"].count("\n"))
 
@@ -433,7 +433,7 @@ class Printer:
 
     def _about(self, record: RecordDict) -> None:
         if self._printed:
-            self._mark(f"provider printed {count(self._printed, 'line')}")
+            self._mark(f"provider printed {counted(self._printed, 'line')}")
 
     def _user_ended(self, record: RecordDict) -> None:
         dropped = record.get("dropped_text")
@@ -450,7 +450,10 @@ class Printer:
         self._mark(f"cancelled by hand {record.get('reason') or ''}".rstrip(), _YELLOW)
 
     def _skipped(self, record: RecordDict) -> None:
-        self._mark(f"turn skipped: {record['reason']}", _YELLOW)
+        reason = str(record["reason"])
+        # What a human did is "skipped by hand" already.
+        skipped = reason if reason.startswith("skipped") else f"skipped: {reason}"
+        self._mark(f"turn {skipped}", _YELLOW)
         self._flush()
 
     def _edited(self, record: RecordDict) -> None:
