@@ -21,6 +21,7 @@ from convtui.printing.wording import (
     error_text,
     interim_words,
     parts_words,
+    past_words,
     replayed_words,
     span,
     terminal_width,
@@ -33,6 +34,7 @@ from convtui.records.codec import RecordDict, address
 from convtui.text.boundary import one_line, span_of_time, visible, visible_line
 from convtui.text.counts import counted
 from convtui.text_checks.incomplete import REASONS, in_words, reason_of
+from convtui.transcript.clock import Elapsed, elapsed, elapsed_words
 from convtui.transcript.corrections import (
     Correction,
     corrected_faults,
@@ -41,7 +43,8 @@ from convtui.transcript.corrections import (
 )
 from convtui.transcript.fault_rules import Fault
 from convtui.transcript.fold import Transcript, Turn
-from convtui.transcript.turns import COMMITTED, Flag
+from convtui.transcript.turns import COMMITTED, GONE, Flag
+from convtui.transcript.usage import whole_totals
 
 __all__ = [
     "Printer",
@@ -98,6 +101,8 @@ class Printer:
         self._correction = corrections
         self._faulted: tuple[str, set[Fault]] = ("", set())
         """The turn whose faults were printed last, and the faults: a second attempt has its own."""
+        self.ran: Elapsed | None = None
+        """How long it ran, for the header; None while that is not known."""
         self._marks: list[tuple[str, str]] = []
         self._matches: list[dict[str, Any]] = []
         self._frames: list[str] = []
@@ -259,6 +264,8 @@ class Printer:
         self._line(title, _BOLD)
         facts = [str(record.get("created_at", ""))[:19].replace("T", " ") + " UTC"]
         facts += [str(record.get("id", "")), versions]
+        if self.ran is not None:
+            facts.insert(1, f"ran {elapsed_words(self.ran)}")
         self._line(visible_line("  ".join(filter(None, facts))), _DIM)
         for parent in record.get("parents") or ():
             change = (record.get("change") or {}).get("kind") or "continues"
@@ -266,11 +273,18 @@ class Printer:
             self._line(visible_line(f"{origin}: {parent.get('file')}"), _DIM)
 
     def _seeded(self, record: RecordDict) -> None:
-        count = len(record["turns"])
-        self._line(f"{counted(count, 'turn')} taken over from the parent", _DIM)
-        for turn in self.transcript.turns:
+        turns = self.transcript.turns
+        said = len(record["turns"])
+        more = len(turns) - said
+        not_said = f", and {more} that {'was' if more == 1 else 'were'} not said" if more else ""
+        if not self.transcript.past_known:
+            not_said = "; what was dropped or skipped there is only in its log"
+        self._line(f"{counted(said, 'turn')} taken over from the parent{not_said}", _DIM)
+        for turn in turns:
             self._open = (turn.session, turn.number)
-            self._flush()
+            for words in past_words(turn):
+                self._mark(words, _YELLOW)
+            self._flush(struck=turn.status == GONE)
 
     def _warm(self, record: RecordDict) -> None:
         warm = (str(record["template"]), len(record["messages"]))
@@ -301,7 +315,7 @@ class Printer:
         self._line()
         self._line(f"conversation ended: {describe(record.get('termination'))}", _BOLD)
         self._failure(record.get("termination") or {})
-        self._line(totals_line(self.transcript.totals))
+        self._line(totals_line(whole_totals(self.transcript)))
 
     def _failure(self, termination: Mapping[str, Any]) -> None:
         detail = termination.get("detail")
@@ -576,12 +590,13 @@ def print_log(
         corrections=corrections,
     )
     printer._progress = False
+    printer.ran = elapsed(log.transcript)
     for record in log.records():
         printer.record(record)
     printer.finish()
     if log.transcript.termination is None:
         state = "still running" if log.running else "crashed, or was killed, before it ended"
-        Output(out).line(f"\nconversation: {state}\n{totals_line(log.transcript.totals)}")
+        Output(out).line(f"\nconversation: {state}\n{totals_line(whole_totals(log.transcript))}")
     print_findings(log, err)
 
 
