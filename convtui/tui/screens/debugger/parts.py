@@ -158,6 +158,13 @@ class DebuggerParts:
             remember=lambda state: screen.capp.remember(hints=state),
         )
         breaks = Breakpoints(context)
+        self.branches = Branches(
+            context,
+            view,
+            attach=screen.attach,
+            view_log=screen.capp.replay,
+            compare=screen.capp.compare,
+        )
         replay = screen.replay
         self._controllers: tuple[Controller, ...] = (
             RunControl(context) if replay is None else Transport(context, replay, view, jump),
@@ -168,13 +175,8 @@ class DebuggerParts:
             self.provider,
             self.compression,
             self.briefs,
-            Branches(
-                context,
-                view,
-                attach=screen.attach,
-                view_log=screen.capp.replay,
-                compare=screen.capp.compare,
-            ),
+            self.branches,
+            self.lineage,
             self.faults,
             self.hints,
             self.inspector_keys,

@@ -23,7 +23,7 @@ from convtui.transcript.fold import FAILED, OPEN, Flag, Totals, Turn
 from convtui.tui.drawing.palette import Span
 from convtui.tui.sources.budget import Limit
 from convtui.tui.widgets.text_pane import Document
-from convtui.tui.widgets.transcript.outline import seconds
+from convtui.tui.widgets.transcript.calls import seconds
 
 UNKNOWN: Final = "unknown"
 _TIME: Final = 6
