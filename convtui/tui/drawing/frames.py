@@ -34,11 +34,14 @@ CSS: Final = """
     border-title-color: $text-accent;
     scrollbar-color: $accent;
 }
+.pane.-alert { border: round $warning; border-title-color: $text-warning; }
+.pane.-alert.-error { border: round $error; border-title-color: $text-error; }
 /* Its lines begin with the mark of the selection and end with the scroll bar. */
 .pane.-list { padding: 0; }
 .-unframed .pane { border: none; }
 .-unframed .pane.-beside { border-left: solid $border; }
 .-unframed .pane.-below { border-top: solid $border; }
+.-unframed .pane.-alert { border: none; background: $panel; }
 .screen-title { height: 1; width: 1fr; padding: 0 1; background: $background; }
 """
 

@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from convtui.actions.registry import Keymap
 from convtui.transcript.fold import Transcript, Turn
+from convtui.tui.drawing.frames import UNFRAMED
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.debugger.columns import NARROW, share_columns
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 FRAME = 0.05
 """Minimum seconds between two repaints."""
 TICK = 0.25
+HOLD_ROOM = 5
+"""Lines of most holds: the bar in its frame, and the badge of the turn."""
 
 
 class DebuggerScreen(ActionScreen):
@@ -197,6 +200,7 @@ class DebuggerScreen(ActionScreen):
         if not self.query(KeyBar):
             return
         self._painted_at = time.monotonic()
+        self._keep_place()
         if self.parts.transcript.hold_changed():
             self._hold_changed()
         self.parts.transcript.draw()
@@ -229,6 +233,17 @@ class DebuggerScreen(ActionScreen):
         self.outline.display = not narrow and columns.outline > 0
         self.outline.styles.width = columns.outline
         self.inspector.styles.width = "1fr" if narrow else columns.inspector
+
+    def _keep_place(self) -> None:
+        """Keeps room below the transcript for the hold bar, so that no line moves when it opens."""
+        if self.run is None:
+            return
+        below = self.conversation.hold is not None or self.take_over_input.has_class("-shown")
+        if below or self.conversation.over:
+            self.view.end_room = 0
+        elif self.view.end_room != (room := HOLD_ROOM - 2 * self.has_class(UNFRAMED)):
+            # Only once the bar has made room, or the lines would move to make some themselves.
+            self.call_after_refresh(setattr, self.view, "end_room", room)
 
     # --- showing the inspector
 
