@@ -18,6 +18,7 @@ from convtui.tui.drawing.frames import FramedScreen
 from convtui.tui.screens.handlers import Handler, handler_table
 from convtui.tui.textual_compat import run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
+from convtui.tui.widgets.line_view import LineView
 
 if TYPE_CHECKING:
     from convtui.tui.app import ConvtuiApp
@@ -77,6 +78,11 @@ class ActionScreen(FramedScreen, inherit_bindings=False):
     def footer_ids(self) -> Sequence[str]:
         """The actions in the footer, most important first; the last one always stays."""
         return ()
+
+    def restyle(self) -> None:
+        """Applies a changed theme to all that draws with the palette."""
+        for view in self.query(LineView):
+            view.palette = self.capp.palette
 
     # --- keys to actions
 
