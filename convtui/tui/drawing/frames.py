@@ -32,7 +32,6 @@ CSS: Final = """
 .pane:focus, .pane:focus-within {
     border: round $accent;
     border-title-color: $text-accent;
-    scrollbar-color: $accent;
 }
 .pane.-alert { border: round $warning; border-title-color: $text-warning; }
 .pane.-alert.-error { border: round $error; border-title-color: $text-error; }

@@ -92,6 +92,11 @@ class ActionScreen(FramedScreen, inherit_bindings=False):
             raise SkipAction
         self.perform(action.id)
 
+    def press(self, key: str) -> None:
+        """Does what a key does here that was pressed on a page over this screen."""
+        if self.action_of(key) is not None:
+            self.action_press(key)
+
     def action_of(self, key: str) -> Action | None:
         """The action of a key in the current contexts."""
         contexts = self.contexts()
@@ -122,6 +127,8 @@ class ActionScreen(FramedScreen, inherit_bindings=False):
         yield Handler("app.palette", self.app.action_command_palette)
         yield Handler("app.quit", self.quit)
         yield Handler("app.interrupt", self.capp.action_interrupt)
+        yield Handler("app.photograph", self.capp.photograph)
+        yield Handler("app.suspend", self.app.action_suspend_process, lambda: self.capp.can_suspend)
 
     def enabled(self, action_id: str) -> bool:
         """Whether an action applies now."""

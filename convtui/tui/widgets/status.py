@@ -197,7 +197,7 @@ class Followups:
         return before + self._is_answer(turn)
 
     def _is_last_seeded(self, index: int) -> bool:
-        return index == int(self.transcript.seed.get("turns") or 0) - 1
+        return index == int(self.transcript.seed.get("last", -1))
 
     @staticmethod
     def _is_answer(turn: Turn) -> bool:

@@ -38,6 +38,7 @@ from convtui.tui.screens.panes import PaneScreen
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.maximise import Maximise
 from convtui.tui.widgets.row_list import RowList
 from convtui.tui.widgets.run_list import run_spans
 from convtui.tui.widgets.text_pane import TextPane
@@ -89,6 +90,7 @@ class ArmsScreen(PaneScreen):
     def __init__(self, keymap: Keymap, folder: Path, arms: tuple[Path, ...] = ()) -> None:
         """`arms` are a run of A and one of B, where two were marked."""
         super().__init__(keymap)
+        self.maximised = Maximise(self, ("ArmList", "TextPane"))
         self._library = Library(folder)
         self._first = arms
         self.found: AbComparison | None = None
@@ -273,6 +275,7 @@ class ArmsScreen(PaneScreen):
     def handlers(self) -> Iterable[Handler]:
         """Choosing the arms, and opening a run."""
         yield from super().handlers()
+        yield Handler("view.maximise", self.maximised.toggle, label=self.maximised.label)
         yield Handler("ab.arm_a", partial(self._put, "A"), enabled=self._any_runs)
         yield Handler("ab.arm_b", partial(self._put, "B"), enabled=self._any_runs)
         yield Handler("ab.filter_a", partial(self._ask, "A"), enabled=self._any_runs)
@@ -342,6 +345,8 @@ class ArmsScreen(PaneScreen):
         self._open_run()
 
     def _stop_or_leave(self) -> None:
+        if self.maximised.restore():
+            return
         if not self.running:
             self.quit()
             return

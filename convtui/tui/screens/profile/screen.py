@@ -34,6 +34,7 @@ from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.panes import PaneScreen
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.maximise import Maximise
 from convtui.tui.widgets.row_list import RowList
 from convtui.tui.widgets.text_pane import Document, TextPane
 
@@ -75,6 +76,9 @@ class ProfileScreen(PaneScreen):
     def __init__(self, keymap: Keymap, logs: Sequence[Path], *, opens: bool = True) -> None:
         """`opens`: whether a run can be opened from here; not where it lies below anyway."""
         super().__init__(keymap)
+        self.maximised = Maximise(
+            self, ("#profile-body", "TextPane", "#profile-runs", "ProfileRuns")
+        )
         self._logs = list(logs)
         self._opens = opens
         self.reading: Reading | None = None
@@ -266,6 +270,7 @@ class ProfileScreen(PaneScreen):
     def handlers(self) -> Iterable[Handler]:
         """Reading, sorting, writing, opening a run."""
         yield from super().handlers()
+        yield Handler("view.maximise", self.maximised.toggle, label=self.maximised.label)
         yield Handler(
             "profile.stop", self._stop_or_leave, label=lambda: "stop" if self.running else "back"
         )
@@ -286,6 +291,8 @@ class ProfileScreen(PaneScreen):
         return self._opens and self._any_runs()
 
     def _stop_or_leave(self) -> None:
+        if self.maximised.restore():
+            return
         if self.running:
             self._stop.set()
         else:

@@ -31,6 +31,7 @@ from convtui.tui.screens.rehook.rehook_list import RehookList, items_of
 from convtui.tui.sources import watch
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.maximise import Maximise
 from convtui.tui.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class RehookScreen(ActionScreen):
 
     def __init__(self, keymap: Keymap, logs: Sequence[Path], provider: str) -> None:
         super().__init__(keymap)
+        self.maximised = Maximise(self, ("RehookList", "TextPane"))
         self._logs = list(logs)
         self._provider = provider
         self._work: Worker[None] | None = None
@@ -334,6 +336,7 @@ class RehookScreen(ActionScreen):
 
     def handlers(self) -> Iterable[Handler]:
         """Running the hooks, and looking at what they made."""
+        yield Handler("view.maximise", self.maximised.toggle, label=self.maximised.label)
         yield Handler("rehook.stop", self._stop_or_leave, label=self._stop_label)
         yield Handler("rehook.details", self._toggle_details, enabled=self._has_details)
         yield Handler(
@@ -356,6 +359,8 @@ class RehookScreen(ActionScreen):
         return "stop" if self.running else "hide" if self.has_class("-details") else "back"
 
     def _stop_or_leave(self) -> None:
+        if self.maximised.restore():
+            return
         if self.running and self._work is not None:
             self._work.cancel()
         elif self.has_class("-details"):

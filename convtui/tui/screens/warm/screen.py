@@ -27,6 +27,7 @@ from convtui.tui.screens.warm.editing import TemplateEditing
 from convtui.tui.screens.warm.warm_list import TemplateList, entries_of
 from convtui.tui.textual_compat import is_open
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.maximise import Maximise
 from convtui.tui.widgets.text_pane import Document, TextPane
 from convtui.warm.store import WarmStore
 
@@ -66,6 +67,7 @@ class WarmScreen(PaneScreen):
         """`folder` holds the templates. `logs` are the runs that were chosen to build from, none
         for all of `runs_dir`."""
         super().__init__(keymap)
+        self.maximised = Maximise(self, ("TemplateList", "TextPane"))
         self.logs = list(logs)
         self.differs = False
         """Whether the pane shows a diff or a report, and not the selected template."""
@@ -104,6 +106,7 @@ class WarmScreen(PaneScreen):
         yield Handler("warm.mark", self._mark, self._can_mark)
         yield Handler("warm.diff", self._diff, lambda: len(self._listed.items) > 1)
         yield Handler("warm.next_pane", self.next_pane, lambda: self.selected is not None)
+        yield Handler("view.maximise", self.maximised.toggle, label=self.maximised.label)
         yield Handler("warm.stop", self._stop_or_leave, label=self._stop_label)
 
     def _can_use(self) -> bool:
@@ -273,6 +276,8 @@ class WarmScreen(PaneScreen):
 
     def _stop_or_leave(self) -> None:
         """Stops it, or leaves the diff, or goes back."""
+        if self.maximised.restore():
+            return
         if self._builder.running:
             self._builder.stop()
         elif self.differs:

@@ -17,6 +17,7 @@ from convtui.transcript.fold import FAILED, OPEN, Flag, Turn
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.labels import decision_sign, decision_text
 from convtui.tui.drawing.palette import Span
+from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.widgets.transcript.decision_marks import (
     DECIDED,
     decision_badge,
@@ -71,6 +72,8 @@ class TurnExtras:
 
     correction: Correction | None = None
     """Corrections by hand, which are stored beside the log."""
+    breakpoint: BreakMark | None = None
+    """Stands in the gutter, and in the row of the notes in words."""
     noted: TurnNote | None = None
     """Marks and notes, which have a row."""
 

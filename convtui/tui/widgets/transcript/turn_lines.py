@@ -12,6 +12,7 @@ from convtui.transcript.fold import OPEN, Flag, Turn
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.drawing.wrap import MAX_CHARS, MAX_LINES, Wrapped, count_capped, paint
+from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.widgets.line_view import CopyRow, strip_of
 from convtui.tui.widgets.transcript.marks import (
     BADGES,
@@ -116,6 +117,7 @@ class TurnLines:
         self._role = "text"
         self._placeholder: Span | None = None
         self._noted: TurnNote | None = None
+        self._stop: BreakMark | None = None
 
     def update(
         self,
@@ -154,7 +156,13 @@ class TurnLines:
             running = turn.status == OPEN and not turn.flags & Flag.HELD
             own += tool_rows(extra.uses, geometry.text_width, running=running)
         self._noted = extra.noted if extra is not None else None
-        tail = [*own, *note_rows(self._noted, turn), *badge_rows(turn, extra, geometry)]
+        self._stop = extra.breakpoint if extra is not None else None
+        told = note_rows(self._noted, turn)
+        if self._stop is not None:
+            words = self._stop.spans(short=geometry.short)
+            # In the row of the notes, which the height of the turn counts with.
+            told = [[*words, (" · ", "border"), *row] for row in told] or [words]
+        tail = [*own, *told, *badge_rows(turn, extra, geometry)]
         same = (
             streaming
             and self._turn is turn
@@ -240,7 +248,8 @@ class TurnLines:
         number = str(turn.number).rjust(self.geometry.digits)
         speaker = "provider" if turn.speaker == "provider" else "persona"
         return [
-            ((" " if sign == glyphs.NOTHING else sign) + " ", f"{role} bold"),
+            (" " if sign == glyphs.NOTHING else sign, f"{role} bold"),
+            self._stop.sign if self._stop is not None else (" ", "muted"),
             (number + " ", "muted"),
             (f"{speaker:<8} ", f"{speaker} bold"),
         ]

@@ -164,7 +164,7 @@ async def test_a_recording_lists_looks_and_compares(size: tuple[int, int], tmp_p
         assert isinstance(compare, CompareScreen)
         await until(pilot, lambda: compare.comparison is not None)
         assert compare.comparison is not None
-        assert compare.comparison.kin_words().startswith("A is a branch of B (rewind at 1:2)")
+        assert compare.comparison.kin_words().startswith("B is a branch of A (rewind at 1:2)")
     assert first.exists()
 
 
