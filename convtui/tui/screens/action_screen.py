@@ -14,11 +14,10 @@ from textual.screen import Screen
 from convtui.actions.registry import Action, Keymap, actions
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible, visible_line
-from convtui.tui.drawing.frames import FramedScreen
+from convtui.tui.screens.framed_screen import FramedScreen
 from convtui.tui.screens.handlers import Handler, handler_table
 from convtui.tui.textual_compat import run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
-from convtui.tui.widgets.line_view import LineView
 
 if TYPE_CHECKING:
     from convtui.tui.app import ConvtuiApp
@@ -78,11 +77,6 @@ class ActionScreen(FramedScreen, inherit_bindings=False):
     def footer_ids(self) -> Sequence[str]:
         """The actions in the footer, most important first; the last one always stays."""
         return ()
-
-    def restyle(self) -> None:
-        """Applies a changed theme to all that draws with the palette."""
-        for view in self.query(LineView):
-            view.palette = self.capp.palette
 
     # --- keys to actions
 

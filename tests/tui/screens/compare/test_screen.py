@@ -94,7 +94,7 @@ async def test_narrow_one_is_below_the_other(
 ) -> None:
     app = comparing(logs, tmp_path)
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: "voucher" in text(app))
+        await until(pilot, lambda: "turns said" in text(app))
         assert "first difference" in text(app), "the selected pair is in sight"
         lines = [line.strip(" ▌│") for line in text(app).splitlines()]
         one = next(i for i, line in enumerate(lines) if line.startswith("A You get a refund"))
