@@ -56,7 +56,7 @@ class CompareScreen(ActionScreen):
     CompareScreen.-tiny #compare-title, CompareScreen.-tiny #compare-kin {
         max-height: 1; }
     CompareScreen CompareView { height: 1fr; }
-    CompareScreen #compare-end { height: auto; max-height: 45%; width: 1fr; }
+    CompareScreen #compare-end { height: auto; max-height: 50%; width: 1fr; }
     """
 
     def __init__(self, keymap: Keymap, path_a: Path, path_b: Path) -> None:
@@ -188,7 +188,12 @@ class CompareScreen(ActionScreen):
                 else:
                     lines += [_cut(f"{name} A: {one}", width), _cut(f"{name} B: {other}", width)]
             lines += _packed([f"{name} {one} | {other}" for name, one, other in used], width)
-        return Content("\n".join(lines))
+        below = Content("\n".join(lines))
+        start = 0
+        for line in lines if wide else ():
+            below = below.stylize("$text-muted", start, start + _LABEL)
+            start += len(line) + 1
+        return below
 
     def on_compare_view_selected(self) -> None:
         """Another pair is selected: which difference it is."""

@@ -62,7 +62,7 @@ async def test_it_begins_at_the_first_difference(logs: tuple[Path, Path], tmp_pa
     app = comparing(logs, tmp_path)
     async with app.run_test(size=(120, 36)) as pilot:
         screen = shown(app)
-        await until(pilot, lambda: "voucher" in text(app))
+        await until(pilot, lambda: "provider tokens" in text(app))
         assert screen.view.selected is not None
         assert screen.view.selected.pair is not None
         assert screen.view.selected.pair.where == "1:4"
