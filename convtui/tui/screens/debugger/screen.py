@@ -13,9 +13,8 @@ from textual.widgets import Input
 
 from convtui.actions.registry import Keymap
 from convtui.transcript.fold import Transcript, Turn
-from convtui.tui.drawing.frames import UNFRAMED
 from convtui.tui.screens.action_screen import ActionScreen
-from convtui.tui.screens.debugger.columns import NARROW, share_columns
+from convtui.tui.screens.debugger.columns import NARROW
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
 from convtui.tui.screens.debugger.footer import INSIDE, beside_hold_bar, footer_ids, take_over_ids
 from convtui.tui.screens.debugger.parts import DebuggerParts
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 FRAME = 0.05
 """Minimum seconds between two repaints."""
 TICK = 0.25
-HOLD_ROOM = 5
-"""Lines of most holds: the bar in its frame, and the badge of the turn."""
 
 
 class DebuggerScreen(ActionScreen):
@@ -202,7 +199,6 @@ class DebuggerScreen(ActionScreen):
         if not self.query(KeyBar):
             return
         self._painted_at = time.monotonic()
-        self._keep_place()
         if self.parts.transcript.hold_changed():
             self._hold_changed()
         self.parts.transcript.draw()
@@ -228,30 +224,8 @@ class DebuggerScreen(ActionScreen):
     def lay_out(self, width: int | None = None) -> None:
         """Shares the width between the columns, by what they have to say."""
         width = self.app.size.width if width is None else width
-        layout = self.parts.layout
-        narrow = width < NARROW
-        self.set_class(narrow, "-narrow")
-        columns = share_columns(
-            width,
-            outline=self.outline.has_more_than_turns,
-            inspector=not self.has_class("-no-inspector"),
-            wished=layout.wished(width),
-        )
-        alone = narrow or layout.maximised
-        self.outline.display = not alone and columns.outline > 0
-        self.outline.styles.width = columns.outline
-        self.inspector.styles.width = "1fr" if alone else columns.inspector
-
-    def _keep_place(self) -> None:
-        """Keeps room below the transcript for the hold bar, so that no line moves when it opens."""
-        if self.run is None:
-            return
-        below = self.conversation.hold is not None or self.take_over_input.has_class("-shown")
-        if below or self.conversation.over:
-            self.view.end_room = 0
-        elif self.view.end_room != (room := HOLD_ROOM - 2 * self.has_class(UNFRAMED)):
-            # Only once the bar has made room, or the lines would move to make some themselves.
-            self.call_after_refresh(setattr, self.view, "end_room", room)
+        self.set_class(width < NARROW, "-narrow")
+        self.parts.layout.share(width, inspector=not self.has_class("-no-inspector"))
 
     # --- showing the inspector
 
