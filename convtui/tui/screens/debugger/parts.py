@@ -194,7 +194,12 @@ class DebuggerParts:
             ),
         )
         self.transcript = TranscriptFeed(
-            context.conversation, view, widgets.outline, self.notes, break_marks
+            context.conversation,
+            view,
+            widgets.outline,
+            self.notes,
+            break_marks,
+            box=widgets.take_over,
         )
         self.hold_bar = HoldBarFeed(
             context,
