@@ -421,6 +421,15 @@ def _actions() -> Iterator[Action]:
     )
     yield Action("view.follow", ("F",), "follow", "Follow the newest turn.", group, DEBUGGER)
 
+    yield Action(
+        "hints.toggle",
+        (),
+        "hints on/off",
+        "Explain what happens, one line at a time, or stop that.",
+        group,
+        RUNNING,
+    )
+
     group = "Move"
     lists = DEBUGGER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS
     yield Action("move.up", ("up", "k"), "up", "Select the previous turn.", group, lists)
@@ -682,6 +691,22 @@ def _actions() -> Iterator[Action]:
         ("colon", "ctrl+p"),
         "commands",
         "Find an action by name.",
+        group,
+        SCREENS,
+    )
+    yield Action(
+        "app.photograph",
+        ("ctrl+s",),
+        "picture",
+        "Save a picture of the screen, as SVG and as text.",
+        group,
+        SCREENS,
+    )
+    yield Action(
+        "app.suspend",
+        ("ctrl+z",),
+        "suspend",
+        "Stop the program and return to the shell; the engine goes on.",
         group,
         SCREENS,
     )

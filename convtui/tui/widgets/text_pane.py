@@ -11,6 +11,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from convtui.text.boundary import visible
+from convtui.tui.drawing.glyphs import FOLDED, UNFOLDED
 from convtui.tui.drawing.palette import Palette, Span, plain
 from convtui.tui.drawing.word_diff import without_signs
 from convtui.tui.drawing.wrap import Wrapped, count_lines, paint
@@ -22,7 +23,6 @@ MAX_BLOCKS: Final = 5_000
 """Blocks of a document up to which all folds open at once."""
 _MAX_COPIED: Final = 20_000
 """The same for what is copied."""
-_OPEN_SIGN, _FOLDED_SIGN = "▾ ", "▸ "
 
 Mark = tuple[int, int, str]
 
@@ -318,10 +318,10 @@ class TextPane(LineView):
         indent = piece.indent + (piece.hang if row else 0)
         segments = [Segment(" " * indent)] if indent else []
         if row == 0 and piece.fold is not None:
-            sign = _FOLDED_SIGN if piece.is_folded else _OPEN_SIGN
+            sign = FOLDED if piece.is_folded else UNFOLDED
             segments = [
                 Segment(" " * max(0, indent - 2)),
-                Segment(sign, style(self.sign_role(item))),
+                Segment(f"{sign} ", style(self.sign_role(item))),
             ]
         elif row == 0 and piece.label:
             segments = [Segment(visible(text), style(role)) for text, role in piece.label]

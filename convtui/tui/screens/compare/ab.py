@@ -29,6 +29,7 @@ from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
 from convtui.tui.documents.ab import missing
 from convtui.tui.documents.report import report_document
+from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.dialogs.questions import Ask
@@ -77,16 +78,13 @@ class ArmsScreen(PaneScreen):
     AUTO_FOCUS = "ArmList"
     DEFAULT_CSS = """
     ArmsScreen { layout: vertical; }
-    ArmsScreen #arms-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
     ArmsScreen #arms-body { layout: horizontal; height: 1fr; }
     ArmsScreen ArmList { width: 1fr; height: 1fr; }
-    ArmsScreen TextPane { width: 1fr; height: 1fr; padding: 0 1; border-left: solid $border; }
-    ArmsScreen TextPane:focus, ArmsScreen ArmList:focus { scrollbar-color: $accent; }
+    ArmsScreen TextPane { width: 1fr; height: 1fr; }
     ArmsScreen.-narrow #arms-body { layout: vertical; }
     ArmsScreen.-narrow ArmList { width: 1fr; height: 35%; }
-    ArmsScreen.-narrow TextPane { width: 1fr; border-left: none; border-top: solid $border; }
+    ArmsScreen.-narrow TextPane { width: 1fr; }
     ArmsScreen.-none ArmList { display: none; }
-    ArmsScreen.-none TextPane { border: none; }
     """
 
     def __init__(self, keymap: Keymap, folder: Path, arms: tuple[Path, ...] = ()) -> None:
@@ -108,10 +106,15 @@ class ArmsScreen(PaneScreen):
 
     def compose(self) -> ComposeResult:
         """Title, the runs, the result."""
-        yield Static(id="arms-title", markup=False)
+        yield Static(id="arms-title", classes="screen-title", markup=False)
+        arms, result = ArmList(), TextPane()
+        arms.add_class(PANE, "-list")
+        result.add_class(PANE, "-beside")
+        entitle(arms, "runs")
+        entitle(result, "A against B")
         with Container(id="arms-body"):
-            yield ArmList()
-            yield TextPane()
+            yield arms
+            yield result
         yield KeyBar()
 
     def on_mount(self) -> None:

@@ -31,6 +31,9 @@ class Screen(Protocol):
     def show_inspector(self, shown: bool) -> None:
         """Opens or closes the inspector."""
 
+    def lay_out(self) -> None:
+        """Shares the width between the columns."""
+
 
 class Layout:
     """Maximises the transcript or the inspector, and makes the inspector narrower or wider."""
@@ -65,6 +68,11 @@ class Layout:
     # --- one pane on the whole screen
 
     @property
+    def maximised(self) -> bool:
+        """Whether one pane has the whole screen."""
+        return self._maximised.pane is not None
+
+    @property
     def shows_inspector(self) -> bool | None:
         """Whether the maximised pane is the inspector; None if none is maximised."""
         pane = self._maximised.pane
@@ -80,13 +88,13 @@ class Layout:
             self._screen.show_inspector(not self._screen.inspecting)
         elif not self.restore():
             inside = self._inspector.has_focus_within
-            self._inspector.styles.clear_rule("width")
             self._maximised.show(self._inspector if inside else self._view)
+            self._screen.lay_out()
 
     def restore(self) -> bool:
         """Shows all panes again; whether one was maximised."""
         was = self._maximised.restore()
-        self._apply()
+        self._screen.lay_out()
         return was
 
     def inspector_shown(self, shown: bool) -> None:
@@ -98,8 +106,6 @@ class Layout:
         """Gives up a layout for which the screen is too narrow now."""
         if self._screen.narrow:
             self.restore()
-        else:
-            self._apply()
 
     # --- the inspector's width
 
@@ -112,14 +118,12 @@ class Layout:
         whole = max(1, self._inspector.screen.size.width)
         now = self._percent or round(100 * self._inspector.outer_size.width / whole)
         self._percent = max(WIDTHS[0], min(WIDTHS[1], now + by))
-        self._apply()
+        self._screen.lay_out()
         self._context.spawn(self._keep(self._percent))
 
-    def _apply(self) -> None:
-        if self._percent and not self._screen.narrow and self._maximised.pane is None:
-            self._inspector.styles.width = f"{self._percent}%"
-        else:
-            self._inspector.styles.clear_rule("width")
+    def wished(self, width: int) -> int | None:
+        """The inspector's columns on a screen of `width`; None if none were chosen."""
+        return round(width * self._percent / 100) if self._percent else None
 
     async def _keep(self, percent: int) -> None:
         if percent == self._percent:
@@ -131,4 +135,4 @@ class Layout:
         if isinstance(percent, int) and WIDTHS[0] <= percent <= WIDTHS[1] and not self._percent:
             self._percent = percent
             if self._context.mounted():
-                self._apply()
+                self._screen.lay_out()

@@ -14,6 +14,7 @@ from textual.widgets import Input
 from convtui.actions.registry import Keymap
 from convtui.transcript.fold import Transcript, Turn
 from convtui.tui.screens.action_screen import ActionScreen
+from convtui.tui.screens.debugger.columns import NARROW, share_columns
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
 from convtui.tui.screens.debugger.footer import INSIDE, beside_hold_bar, footer_ids, take_over_ids
 from convtui.tui.screens.debugger.parts import DebuggerParts
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 FRAME = 0.05
 """Minimum seconds between two repaints."""
 TICK = 0.25
-NARROW = 100
-"""Columns below which the inspector replaces the transcript and the outline is hidden."""
 
 
 class DebuggerScreen(ActionScreen):
@@ -48,12 +47,9 @@ class DebuggerScreen(ActionScreen):
     DEFAULT_CSS = """
     DebuggerScreen { layout: vertical; }
     DebuggerScreen #body { height: 1fr; }
-    DebuggerScreen Outline { width: 24; border-right: solid $border; padding: 0; }
     DebuggerScreen TranscriptView { width: 1fr; }
-    DebuggerScreen Inspector { width: 38%; min-width: 36; border-left: solid $border; }
     DebuggerScreen.-no-inspector Inspector { display: none; }
-    DebuggerScreen.-narrow Outline { display: none; }
-    DebuggerScreen.-narrow Inspector { display: none; width: 1fr; border-left: none; }
+    DebuggerScreen.-narrow Inspector { display: none; }
     DebuggerScreen.-narrow.-inspecting Inspector { display: block; }
     DebuggerScreen.-narrow.-inspecting TranscriptView { display: none; }
     DebuggerScreen #search { display: none; height: 1; border: none; padding: 0 1;
@@ -98,7 +94,7 @@ class DebuggerScreen(ActionScreen):
         return self.widgets.compose()
 
     def on_mount(self) -> None:
-        self.set_class(self.app.size.width < NARROW, "-narrow")
+        self.lay_out()
         view = self.view
         view.extras_of = self.parts.feed.extra
         view.text_of = self.parts.feed.text
@@ -113,7 +109,7 @@ class DebuggerScreen(ActionScreen):
         if self.run is not None:
             # Start the process after the first frame: both need the CPU.
             self.call_after_refresh(lambda: self.spawn(self._start()))
-            self.call_after_refresh(lambda: self.spawn(self.capp.hint_once()))
+            self.call_after_refresh(lambda: self.spawn(self.parts.hints.start()))
         elif self.replay is not None:
             self.replay.start()
         self.repaint()
@@ -185,6 +181,7 @@ class DebuggerScreen(ActionScreen):
         if self.source.live and not self.conversation.over:
             self.parts.status.show()
             self.refresh_footer()
+        self.parts.hints.show()
 
     def blocked(self) -> bool:
         """Whether the conversation has to wait for something; says so in a notice."""
@@ -206,13 +203,16 @@ class DebuggerScreen(ActionScreen):
             self._hold_changed()
         self.parts.transcript.draw()
         self.parts.lineage.refresh()
+        self.lay_out()
         self.parts.movement.go_to_start()
         self.parts.hold_bar.show()
+        self.parts.hints.show()
         self.parts.status.show()
         self.parts.feed.refresh()
         self.refresh_footer()
 
     def _hold_changed(self) -> None:
+        self.capp.attention.held(self.conversation.hold)
         reason = (self.conversation.hold or {}).get("reason")
         if self.run is not None and reason == "breakpoint":
             # A one-time breakpoint is off now.
@@ -220,6 +220,23 @@ class DebuggerScreen(ActionScreen):
         if self.conversation.has_turns:
             # Held tool calls are lines of their turn.
             self.source.changed.add(len(self.transcript.turns) - 1)
+
+    def lay_out(self, width: int | None = None) -> None:
+        """Shares the width between the columns, by what they have to say."""
+        width = self.app.size.width if width is None else width
+        layout = self.parts.layout
+        narrow = width < NARROW
+        self.set_class(narrow, "-narrow")
+        columns = share_columns(
+            width,
+            outline=self.outline.has_more_than_turns,
+            inspector=not self.has_class("-no-inspector"),
+            wished=layout.wished(width),
+        )
+        alone = narrow or layout.maximised
+        self.outline.display = not alone and columns.outline > 0
+        self.outline.styles.width = columns.outline
+        self.inspector.styles.width = "1fr" if alone else columns.inspector
 
     # --- showing the inspector
 
@@ -242,6 +259,7 @@ class DebuggerScreen(ActionScreen):
         self.parts.layout.inspector_shown(shown)
         self.set_class(shown, "-inspecting")
         self.set_class(not shown, "-no-inspector")
+        self.lay_out()
         if shown:
             self.parts.feed.refresh()
         elif self.inspector.has_focus_within:
@@ -375,8 +393,8 @@ class DebuggerScreen(ActionScreen):
             self.parts.search.close()
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width < NARROW, "-narrow")
         self.parts.layout.resized()
+        self.lay_out(event.size.width)
         self.parts.feed.refresh()
 
     def restyle(self) -> None:

@@ -24,6 +24,8 @@ from convtui.analysis.report.html import write_html
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible, visible_line
 from convtui.tui.documents.report import plots_document, report_document
+from convtui.tui.drawing import glyphs
+from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.drawing.tables import TableLayout, end_of
@@ -61,18 +63,14 @@ class ProfileScreen(PaneScreen):
     AUTO_FOCUS = "#profile-tables"
     DEFAULT_CSS = """
     ProfileScreen { layout: vertical; }
-    ProfileScreen #profile-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
     ProfileScreen #profile-note { height: auto; max-height: 6; width: 1fr; padding: 0 1; }
     ProfileScreen #profile-note.-problem { color: $text-error; }
     ProfileScreen #profile-body { layout: horizontal; height: 1fr; }
-    ProfileScreen TextPane { width: 1fr; height: 1fr; padding: 0 1; }
-    ProfileScreen #profile-plots { border-left: solid $border; }
-    ProfileScreen #profile-runs { height: 35%; display: none; border-top: solid $border; }
+    ProfileScreen TextPane { width: 1fr; height: 1fr; }
+    ProfileScreen #profile-runs { height: 35%; display: none; }
     ProfileScreen #profile-head { height: 1; width: 1fr; padding: 0 1; color: $text-muted; }
     ProfileScreen.-many #profile-runs { display: block; }
     ProfileScreen.-narrow #profile-plots { display: none; }
-    ProfileScreen TextPane:focus, ProfileScreen ProfileRuns:focus {
-        scrollbar-color: $accent; }
     """
 
     def __init__(self, keymap: Keymap, logs: Sequence[Path], *, opens: bool = True) -> None:
@@ -93,12 +91,17 @@ class ProfileScreen(PaneScreen):
 
     def compose(self) -> ComposeResult:
         """Title, progress or what is amiss, tables and plots, the runs."""
-        yield Static(id="profile-title", markup=False)
+        yield Static(id="profile-title", classes="screen-title", markup=False)
         yield Static(id="profile-note", markup=False)
         with Container(id="profile-body"):
-            yield TextPane(id="profile-tables")
-            yield TextPane(id="profile-plots")
-        with Container(id="profile-runs"):
+            tables = TextPane(id="profile-tables", classes=PANE)
+            plots = TextPane(id="profile-plots", classes=f"{PANE} -beside")
+            entitle(tables, "figures")
+            entitle(plots, "run by run")
+            yield tables
+            yield plots
+        with Container(id="profile-runs", classes=f"{PANE} -list -below") as runs:
+            entitle(runs, "runs")
             yield Static(id="profile-head", markup=False)
             yield ProfileRuns(id="profile-list")
         yield KeyBar()
@@ -234,7 +237,7 @@ class ProfileScreen(PaneScreen):
             read = len(reading.profile.runs) + len(reading.left_out)
             again = self.keymap.shown("profile.again")
             return Content.assemble(
-                ("■ ", "bold $text-warning"),
+                (f"{glyphs.STOP} ", "bold $text-warning"),
                 f"stopped by hand after {read:,} of {len(self._logs):,} logs;"
                 f" {again} reads them again",
             )

@@ -21,6 +21,7 @@ from convtui.errors import ConvtuiError, EngineError
 from convtui.protocol import StartSpec
 from convtui.text.boundary import visible, visible_line
 from convtui.tui.documents.rehook_details import details_of
+from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.drawing.tables import end_of
 from convtui.tui.screens.action_screen import ActionScreen
@@ -119,14 +120,13 @@ class RehookScreen(ActionScreen):
     AUTO_FOCUS = "RehookList"
     DEFAULT_CSS = """
     RehookScreen { layout: vertical; }
-    RehookScreen #rehook-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
     RehookScreen #rehook-total { height: auto; max-height: 3; width: 1fr; padding: 0 1; }
     RehookScreen #rehook-total.-problem { color: $text-error; max-height: 50%; }
     RehookScreen #rehook-notes { height: auto; max-height: 4; width: 1fr; padding: 0 1;
                                  color: $text-muted; }
     RehookScreen.-tiny #rehook-notes { max-height: 1; }
     RehookScreen RehookList { height: 1fr; }
-    RehookScreen TextPane { height: 55%; border-top: solid $border; padding: 0 1; display: none; }
+    RehookScreen TextPane { height: 55%; display: none; }
     RehookScreen.-details TextPane { display: block; }
     """
 
@@ -151,11 +151,16 @@ class RehookScreen(ActionScreen):
 
     def compose(self) -> ComposeResult:
         """Title, totals or progress, notes, the list, the details of one."""
-        yield Static(id="rehook-title", markup=False)
+        yield Static(id="rehook-title", classes="screen-title", markup=False)
         yield Static(id="rehook-total", markup=False)
         yield Static(id="rehook-notes", markup=False)
-        yield RehookList()
-        yield TextPane()
+        listed, details = RehookList(), TextPane()
+        listed.add_class(PANE, "-list")
+        details.add_class(PANE, "-below")
+        entitle(listed, "what changes")
+        entitle(details, "the change")
+        yield listed
+        yield details
         yield KeyBar()
 
     def on_mount(self) -> None:

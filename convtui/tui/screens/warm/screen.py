@@ -16,6 +16,7 @@ from textual.widgets import Static
 
 from convtui.actions.registry import Keymap
 from convtui.tui.documents.warm import Entry, difference, nothing, preview
+from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.external_editor import write_outside
 from convtui.tui.screens.handlers import Handler
@@ -50,17 +51,14 @@ class WarmScreen(PaneScreen):
     AUTO_FOCUS = "TemplateList"
     DEFAULT_CSS = """
     WarmScreen { layout: vertical; }
-    WarmScreen #warm-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
     WarmScreen #warm-note { height: auto; max-height: 4; width: 1fr; padding: 0 1; }
     WarmScreen #warm-body { layout: horizontal; height: 1fr; }
     WarmScreen TemplateList { width: 2fr; height: 1fr; }
-    WarmScreen TextPane { width: 3fr; height: 1fr; padding: 0 1; border-left: solid $border; }
-    WarmScreen TextPane:focus, WarmScreen TemplateList:focus { scrollbar-color: $accent; }
+    WarmScreen TextPane { width: 3fr; height: 1fr; }
     WarmScreen.-narrow #warm-body { layout: vertical; }
     WarmScreen.-narrow TemplateList { width: 1fr; height: 30%; min-height: 3; }
-    WarmScreen.-narrow TextPane { width: 1fr; border-left: none; border-top: solid $border; }
+    WarmScreen.-narrow TextPane { width: 1fr; }
     WarmScreen.-none TemplateList { display: none; }
-    WarmScreen.-none TextPane { border: none; }
     """
 
     def __init__(
@@ -75,6 +73,10 @@ class WarmScreen(PaneScreen):
         """Whether the pane shows a diff or a report, and not the selected template."""
         self._previewed: Entry | None = None
         self._listed, self._pane = TemplateList(), TextPane()
+        self._listed.add_class(PANE, "-list")
+        self._pane.add_class(PANE, "-beside")
+        entitle(self._listed, "templates")
+        entitle(self._pane, "what it says")
         context, store = ScreenContext.of(self), WarmStore(folder)
         self._store = store
         self._builder = TemplateBuilder(
@@ -119,7 +121,7 @@ class WarmScreen(PaneScreen):
 
     def compose(self) -> ComposeResult:
         """Title, progress, the list, the preview."""
-        yield Static(id="warm-title", markup=False)
+        yield Static(id="warm-title", classes="screen-title", markup=False)
         yield Static(id="warm-note", markup=False)
         with Container(id="warm-body"):
             yield self._listed

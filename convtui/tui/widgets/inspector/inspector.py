@@ -18,6 +18,7 @@ from convtui.actions.registry import TABS as MOST_TABS
 from convtui.actions.registry import Keymap
 from convtui.log.detail import TurnDetail
 from convtui.transcript.fold import Turn
+from convtui.tui.drawing.frames import entitle
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.widgets.fold_pane import FoldPane
 from convtui.tui.widgets.inspector.tabs import (
@@ -118,7 +119,7 @@ class Inspector(Vertical):
     DEFAULT_CSS = """
     Inspector { background: $background; }
     Inspector TabBar { margin-bottom: 1; }
-    Inspector TextPane { height: 1fr; padding-left: 1; }
+    Inspector TextPane { height: 1fr; }
     """
 
     class TabChanged(Message):
@@ -230,6 +231,8 @@ class Inspector(Vertical):
             return
         turn = self._turn
         self._tab_context.width = self.size.width
+        title = f"turn {turn.session}:{turn.number} {turn.speaker}" if turn else "inspector"
+        entitle(self, title)
         if turn is None:
             doc = Document().line((self.empty_message, "muted"))
         else:

@@ -57,7 +57,7 @@ class Context:
     """The last turn, up to this one, in which the responder was called."""
     width: int = 0
     """The width in cells."""
-    inherited: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    inherited: Mapping[str, Totals] = field(default_factory=dict)
     """What each side had used before this log."""
     limits: Sequence[Limit] = ()
     """The current budget."""

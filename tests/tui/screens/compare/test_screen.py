@@ -103,7 +103,7 @@ async def test_narrow_one_is_below_the_other(
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: {"refund", "voucher"} <= changed(app))
         assert "first difference" in text(app), "the selected pair is in sight"
-        lines = [line.strip(" ▌") for line in text(app).splitlines()]
+        lines = [line.strip(" ▌│") for line in text(app).splitlines()]
         one = next(i for i, line in enumerate(lines) if line.startswith("A You get a refund"))
         other = next(i for i, line in enumerate(lines) if line.startswith("B You get a voucher"))
         assert other == one + 1
