@@ -9,6 +9,7 @@ import pytest
 from convtui.config.paths import read_state
 from convtui.tui import app as entry
 from convtui.tui.app import ConvtuiApp
+from convtui.tui.screens.debugger.layout import STEP
 from convtui.tui.screens.debugger.screen import DebuggerScreen
 from convtui.tui.widgets.keybar import KeyBar
 from tests.tui.harness.sample import refund, until, write_log
@@ -59,11 +60,13 @@ async def test_the_width_of_the_inspector_is_kept(app: ConvtuiApp, tmp_path: Pat
     async with app.run_test(size=(120, 36)) as pilot:
         screen = shown(app)
         await until(pilot, lambda: screen.view.cursor == 6 and screen.inspector.region.width)
-        before = screen.inspector.outer_size.width
-        await pilot.press("greater_than_sign", "greater_than_sign", "less_than_sign", "z", "z")
-        await until(pilot, lambda: screen.inspector.outer_size.width == before + 6)
+        await pilot.press("greater_than_sign")
         await until(pilot, lambda: read_state(state).get("inspector_width"))
-    kept = read_state(state)["inspector_width"]
+        first = read_state(state)["inspector_width"]
+        await pilot.press("greater_than_sign", "greater_than_sign", "less_than_sign", "z", "z")
+        kept = first + STEP
+        await until(pilot, lambda: read_state(state)["inspector_width"] == kept)
+        await until(pilot, lambda: screen.inspector.outer_size.width == round(1.2 * kept))
     again = ConvtuiApp(
         lambda app: entry.recording(app, tmp_path / "a.jsonl"), state_file=tmp_path / "state.json"
     )
