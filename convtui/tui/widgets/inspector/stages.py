@@ -30,7 +30,7 @@ from convtui.tui.drawing.glyphs import (
     SKIPPED,
     WORKING,
 )
-from convtui.tui.drawing.palette import Span
+from convtui.tui.drawing.palette import Span, plain
 from convtui.tui.sources.budget import Limit
 from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.outline import seconds
@@ -191,8 +191,8 @@ class _Stages(Document):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self._narrow = 0 < width < _WIDE
-        self.below = 4 if self._narrow else 15
+        self._width = width if width < _WIDE else 0
+        self.below = 4 if self._width else 15
         """The indent of what is told below a stage's name."""
 
     def stage(
@@ -210,7 +210,8 @@ class _Stages(Document):
         right: Span = (f"{seconds(took):>{_TIME}}", "muted") if told else ("", "")
         here: list[Span] = [("held here" if not spans else ", held here", "held")] if held else []
         result = [*spans, *here]
-        if not self._narrow:
+        room = self._width - sum(map(len, (mark[0], title[0]))) - len(right[0]) - 4
+        if not self._width or len(plain(result)) <= room:
             self.line(*result, label=(mark, title), right=right)
             return
         self.line(mark, title, right=right)
@@ -251,13 +252,14 @@ def _response_spans(response: RecordDict) -> list[Span]:
     usage = response.get("usage") or {}
     parts: list[str] = []
     tokens = usage.get("completion_tokens")
-    parts.append(f"{tokens:,} tok" if isinstance(tokens, int) else "tok unknown")
+    if isinstance(tokens, int):
+        parts.append(f"{tokens:,} tok")
     if isinstance(response.get("ttft"), (int, float)):
         parts.append(f"first token {seconds(response['ttft'])}")
     finish = response.get("finish_reason")
     if finish and finish != "stop":
         parts.append(str(finish))
-    spans: list[Span] = [(", ".join(parts), "text")]
+    spans: list[Span] = [(", ".join(parts) or "received", "text")]
     if response.get("reasoning"):
         spans.append((", reasoning separate", "reasoning"))
     reason = reason_of(response)
