@@ -112,7 +112,7 @@ class HelpScreen(ModalScreen[None]):
                                   scrollbar-gutter: stable; }
     HelpScreen Static { width: 1fr; height: auto; }
     HelpScreen #help-page { max-width: 96; }
-    HelpScreen #help-topic { height: 1; margin: 1 0; background: $panel; color: $text-muted; }
+    HelpScreen #help-topic { height: auto; margin: 1 0; background: $panel; color: $text-muted; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,f1,enter", "dismiss(None)", "close"),

@@ -206,8 +206,9 @@ class _Stages(Document):
     ) -> None:
         mark: Span = (f"{HELD} ", "held bold") if held else (f"{sign or ' '} ", "muted bold")
         title: Span = (f"{name:<13}", "held bold" if held else "text bold")
-        told = isinstance(took, int | float) and took >= _TOLD_FROM
-        right: Span = (f"{seconds(took):>{_TIME}}", "muted") if told else ("", "")
+        right: Span = ("", "")
+        if isinstance(took, int | float) and took >= _TOLD_FROM:
+            right = (f"{seconds(took):>{_TIME}}", "muted")
         here: list[Span] = [("held here" if not spans else ", held here", "held")] if held else []
         result = [*spans, *here]
         room = self._width - sum(map(len, (mark[0], title[0]))) - len(right[0]) - 4

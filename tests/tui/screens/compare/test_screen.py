@@ -61,8 +61,12 @@ def text(app: ConvtuiApp) -> str:
 def changed(app: ConvtuiApp) -> set[str]:
     """The words that are drawn as removed or added."""
     strips = app.screen._compositor.render_strips()
-    pieces = [segment for strip in strips for segment in strip if segment.style is not None]
-    return {piece.text for piece in pieces if piece.style.strike or piece.style.underline}
+    return {
+        text
+        for strip in strips
+        for text, style, _ in strip
+        if style is not None and (style.strike or style.underline)
+    }
 
 
 async def test_it_begins_at_the_first_difference(logs: tuple[Path, Path], tmp_path: Path) -> None:

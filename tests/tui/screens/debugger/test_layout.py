@@ -37,7 +37,7 @@ async def test_a_pane_is_maximised_and_back(app: ConvtuiApp) -> None:
         await until(pilot, lambda: screen.view.cursor == 6)
         await pilot.press("z")
         await until(pilot, lambda: screen.view.outer_size.width == 120)
-        assert not screen.inspecting
+        await until(pilot, lambda: not screen.inspecting)
         await pilot.press("4")
         await until(pilot, lambda: screen.inspector.region.width and screen.outline.region.width)
         await pilot.press("4", "z")
