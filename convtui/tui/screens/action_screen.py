@@ -236,4 +236,6 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         input_actions = [] if contexts == self.contexts() else self.keymap.actions_in(contexts[0])
         listed = list(dict.fromkeys([*input_actions, *self.available()]))
         topic, monochrome = topic_of(contexts), self.capp.palette.monochrome
-        self.app.push_screen(HelpScreen(self.keymap, listed, topic, monochrome=monochrome))
+        self.app.push_screen(
+            HelpScreen(self.keymap, listed, topic, contexts=contexts, monochrome=monochrome)
+        )
