@@ -53,7 +53,8 @@ CONTEXTS = (
 
 _SHOWS = (
     "move.", "view.", "inspector.", "search.", "replay.", "copy.", "compare.", "context.view",
-    "picker.next", "picker.previous", "runs.fold", "runs.tree", "app.help", "app.palette",
+    "picker.next", "picker.previous", "runs.fold", "runs.tree", "library.", "app.help",
+    "app.palette", "app.notices", "app.theme",
 )  # fmt: skip
 
 
@@ -465,7 +466,24 @@ def _actions() -> Iterator[Action]:
         group,
         PICKER,
     )
+    yield Action(
+        "library.open",
+        ("O",),
+        "library",
+        "List the saved runs: open, search, compare.",
+        group,
+        PICKER | DEBUGGER,
+        ("f2",),
+    )
     yield Action("runs.open", ("enter",), "open", "Open the selected run.", group, RUNS)
+    yield Action(
+        "runs.again",
+        ("ctrl+n",),
+        "run again",
+        "Start the run again from its first turn, with the same scenario.",
+        group,
+        PICKER | RUNS | DEBUGGER,
+    )
     yield Action(
         "runs.fold", ("space",), "branches", "Show or hide the branches of the run.", group, RUNS
     )
@@ -639,6 +657,10 @@ def _actions() -> Iterator[Action]:
         group,
         SCREENS,
     )
+    yield Action(
+        "app.theme", (), "theme", "Choose a theme; it is shown while you choose.", group, SCREENS
+    )
+    yield Action("app.notices", (), "notices", "List the notices of this session.", group, SCREENS)
     yield Action("overlay.close", ("escape",), "close", "Close the dialog.", group, OVERLAY)
     yield Action(
         "app.quit",

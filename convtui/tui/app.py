@@ -7,26 +7,30 @@ import contextlib
 import gc
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.actions import SkipAction
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.notifications import SeverityLevel
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 from textual.widgets import Static
 
 from convtui.actions.registry import Keymap, load_keymap
-from convtui.errors import ConvtuiError
+from convtui.errors import ConvtuiError, UsageError
 from convtui.records.codec import exit_code
 from convtui.text.boundary import visible
 from convtui.tui.drawing import theming
 from convtui.tui.drawing.palette import DARK, Palette
 from convtui.tui.keyboard.typed_keys import TypedKeys
+from convtui.tui.notice_board import NoticeBoard
 from convtui.tui.screens.action_screen import ActionScreen
-from convtui.tui.textual_compat import read_alt_enter
+from convtui.tui.textual_compat import ToastlessApp, read_alt_enter
+from convtui.tui.theme_choice import choose_theme, theme_name
+from convtui.tui.widgets.line_view import LineView
 
 if TYPE_CHECKING:
     from convtui.client.engine_client import EngineHandle
@@ -52,21 +56,18 @@ class TooSmall(ModalScreen[None]):
         yield Static(f"make the terminal larger\n(at least {SMALLEST[0]}x{SMALLEST[1]})")
 
 
-class ConvtuiApp(App[int], inherit_bindings=False):
+class ConvtuiApp(ToastlessApp[int], inherit_bindings=False):
     """The app. `first` creates the screen that is opened."""
 
     TITLE = "convtui"
-    ENABLE_COMMAND_PALETTE = True
-    COMMAND_PALETTE_BINDING = "f24"
+    ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", "quit", show=False, priority=True),
         Binding("ctrl+c", "interrupt", "copy", show=False, system=True),
         Binding("f1", "dialog_help", "help", show=False, priority=True),
     ]
     CSS = """
-    ToastRack { dock: top; align: right top; margin-top: 1; }
-    Toast { max-width: 64; }
-    CommandPalette { background: $background 60%; }
+    ModalScreen { layers: default notices; }
     """
 
     def __init__(
@@ -95,12 +96,15 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         if state_file is None and config is not None:
             self._state_file = config.paths.state_file
         self._interrupted = float("-inf")
+        self.board = NoticeBoard(self)
         read_alt_enter()
         self.typed = TypedKeys(
             self, deliver=super().on_event, acts=self._acts, dropped=self._keys_dropped
         )
         self.theme_view: ThemeView | None = None
         self._theme_problems: list[str] = []
+        self._theme_name = theming.DEFAULT
+        self._choosing_theme = False
         self._first_theme()
 
     # --- settings
@@ -126,14 +130,16 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         if self.config is None:
             return None, []
         try:
-            theme, problems = theming.load(self.config.theme, self.themes_dir)
+            theme, problems = theming.load(self._theme_name, self.themes_dir)
         except ConvtuiError as error:
             return None, [str(error)]
         return theme, [str(problem) for problem in problems]
 
     def _first_theme(self) -> None:
         """Sets the theme of the first frame; the user's themes are loaded later."""
-        theme = theming.builtin_theme(self.config.theme) if self.config is not None else None
+        if self.config is not None:
+            self._theme_name = theme_name(self.config, self._state_file)
+        theme = theming.builtin_theme(self._theme_name) if self.config is not None else None
         if theme is not None or self.config is None:
             self._apply_theme(theme, [])
         else:
@@ -156,6 +162,24 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             self.theme = textual_theme.name
         self._theme_problems = problems
 
+    def _show_theme(self, theme: ThemeView | None) -> None:
+        """Draws every open screen with a theme."""
+        self._apply_theme(theme, self._theme_problems)
+        for screen in self.screen_stack:
+            for view in screen.query(LineView):
+                view.palette = self.palette
+            restyle = getattr(screen, "restyle", None)
+            if restyle is not None:
+                restyle()
+
+    async def choose_theme(self) -> None:
+        self._choosing_theme = True
+        try:
+            chosen = await choose_theme(self, self.theme_view, self._show_theme)
+        finally:
+            self._choosing_theme = False
+        self._theme_name = chosen or self._theme_name
+
     def _show_problems(self, problems: list[str], title: str) -> None:
         if problems:
             text = "\n".join(visible(problem) for problem in problems[:4])
@@ -171,12 +195,9 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         while True:
             before = await asyncio.to_thread(watch.stamp, [folder])
             theme, problems = await asyncio.to_thread(self._load_theme)
-            if theme != self.theme_view:
-                self._apply_theme(theme, problems)
-                for screen in self.screen_stack:
-                    restyle = getattr(screen, "restyle", None)
-                    if restyle is not None:
-                        restyle()
+            if theme != self.theme_view and not self._choosing_theme:
+                self._theme_problems = problems
+                self._show_theme(theme)
             if problems != shown:
                 self._show_problems(problems, "Theme not loaded")
             shown = []
@@ -256,7 +277,13 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         python: str | None = None,
         again: tuple[str, tuple[int, int]] | None = None,
     ) -> None:
-        """Opens the debugger on a new run; `again` is a brief, and the turn to decide again."""
+        """Opens the debugger on a new run; `again` is a brief, and the turn to decide again.
+
+        Raises `UsageError` while another run is live: the app ends only one.
+        """
+        live = self.run_in_progress
+        if live is not None and not live.handle.over:
+            raise UsageError("a conversation is still live: end it before you start another")
         warm = await self.warm.take(python) if self.warm is not None else None
         screen = debugger(self, spec, python=python, warm=warm)
         screen.parts.briefs.pending = again
@@ -289,7 +316,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
                 # Closing a recording leaves a live run below it alone.
                 self.run_in_progress = None
         else:
-            run = self.run_in_progress
+            run = self.run_in_progress or getattr(screen, "run", None)
             code = 0
             if run is not None and run.handle.state.value == "failed":
                 code = 3
@@ -406,19 +433,31 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             self.notify(HINT, title="Three keys to start with", markup=False, timeout=12)
             await self.remember(hinted=True)
 
-    # --- the command palette
+    # --- notices
 
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Every action that applies now, for the command palette."""
-        target = self._action_screen()
-        if target is None:
-            return
-        for action in target.available():
-            if action.id in ("app.palette", "app.interrupt"):
-                continue
-            key = self.keymap.shown(action)
-            title = f"{action.group}: {action.help.rstrip('.')}" + (f"  ({key})" if key else "")
-            yield SystemCommand(title, action.id, lambda name=action.id: target.perform(name))
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,  # never: texts of providers are shown
+    ) -> None:
+        """Shows a notice in the line above the keys, and keeps it in the log."""
+        timeout = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
+        self.board.add(f"{title}: {message}" if title else message, severity, timeout)
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
+
+    def clear_notifications(self) -> None:
+        self.board.notices.dismiss()
+        super().clear_notifications()
+
+    def draw_notice(self) -> None:
+        self.board.draw()
+
+    def on_notice_line_clicked(self) -> None:
+        self.board.open_log()
 
 
 def debugger(

@@ -112,7 +112,9 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
 
     def _common_handlers(self) -> Iterator[Handler]:
         yield Handler("app.help", self._help)
-        yield Handler("app.palette", self.app.action_command_palette)
+        yield Handler("app.palette", self._open_palette)
+        yield Handler("app.notices", self.capp.board.open_log)
+        yield Handler("app.theme", self.capp.choose_theme)
         yield Handler("app.quit", self.quit)
         yield Handler("app.interrupt", self.capp.action_interrupt)
 
@@ -196,7 +198,6 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
 
     def tell(self, text: str, severity: str = "information") -> None:
         """Shows a notice, which replaces the previous one."""
-        self.app.clear_notifications()
         level = cast("Any", severity)
         self.app.notify(visible(text)[:1500], severity=level, markup=False, timeout=5)
 
@@ -211,6 +212,24 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
     ) -> None:
         """Opens a screen over this one; `closed` is called with its result."""
         self.app.push_screen(screen, closed)
+
+    def _open_palette(self) -> None:
+        """Offers the actions that apply now; what fits the moment comes first."""
+        from convtui.tui.screens.dialogs.commands import Command, Commands
+
+        footer = {name: rank for rank, name in enumerate(self.footer_ids())}
+        offered = [a for a in self.available() if a.id not in ("app.palette", "app.interrupt")]
+        # The answers to a hold, then the keys of the footer, then the others.
+        offered.sort(key=lambda a: -1 if a.group == "Held" else footer.get(a.id, len(footer)))
+        commands = [
+            Command(a.id, a.help.rstrip("."), self.keymap.shown(a), self.label(a)) for a in offered
+        ]
+
+        def chosen(action_id: str | None) -> None:
+            if action_id is not None:
+                self.perform(action_id)
+
+        self.open(Commands(commands), chosen)
 
     def _help(self) -> None:
         from convtui.manual.pages import topic_of

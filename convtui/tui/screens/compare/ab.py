@@ -37,6 +37,7 @@ from convtui.tui.screens.panes import PaneScreen
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.row_list import RowList
 from convtui.tui.widgets.run_list import run_spans
 from convtui.tui.widgets.text_pane import TextPane
@@ -110,6 +111,7 @@ class ArmsScreen(PaneScreen):
         with Container(id="arms-body"):
             yield ArmList()
             yield TextPane()
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:

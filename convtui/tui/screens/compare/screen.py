@@ -25,6 +25,7 @@ from convtui.tui.screens.compare.compare_view import CompareView, Diff
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.textual_compat import is_open
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.notice_line import NoticeLine
 
 SLICE = 0.1
 """Seconds that a thread makes word diffs before the screen takes them."""
@@ -71,6 +72,7 @@ class CompareScreen(ActionScreen):
         yield Static(id="compare-kin", markup=False)
         yield CompareView()
         yield Static(id="compare-end", markup=False)
+        yield NoticeLine()
         yield KeyBar()
 
     @property

@@ -25,6 +25,7 @@ from convtui.tui.screens.debugger.leaving import Leaving
 from convtui.tui.screens.debugger.lineage import Lineage
 from convtui.tui.screens.debugger.log_evaluation import LogEvaluation
 from convtui.tui.screens.debugger.movement import Movement
+from convtui.tui.screens.debugger.next_run import NextRun
 from convtui.tui.screens.debugger.notes import Notes
 from convtui.tui.screens.debugger.provider_reload import ProviderReload
 from convtui.tui.screens.debugger.run_control import RunControl
@@ -38,6 +39,7 @@ from convtui.tui.screens.debugger.turn_notes import TurnNotes
 from convtui.tui.screens.debugger.whole_results import WholeResults
 from convtui.tui.screens.external_editor import write_outside
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.saved_runs import open_library, run_again
 from convtui.tui.widgets.inspector.drift import drift_notes
 
 if TYPE_CHECKING:
@@ -158,6 +160,12 @@ class DebuggerParts:
                 context,
                 rehook=partial(_open_rehook, screen),
                 profile=partial(_open_profile, screen),
+            ),
+            NextRun(
+                context,
+                library=lambda: open_library(screen.capp),
+                again=partial(run_again, screen.capp),
+                start=lambda spec, python: screen.capp.start_run(spec, python=python),
             ),
         )
         self.transcript = TranscriptFeed(context.conversation, view, widgets.outline, self.notes)

@@ -20,6 +20,7 @@ from convtui.tui.drawing.labels import error_lines
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.text_pane import Document, TextPane
 
 WIDE = 100
@@ -85,6 +86,7 @@ class ReloadDiff(Screen[None]):
         with Horizontal():
             for name in ("old", "new", "asked"):
                 yield TextPane(id=f"reloaded-{name}", palette=self._palette)
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:

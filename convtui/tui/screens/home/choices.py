@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convtui.errors import ConvtuiError, UsageError
-from convtui.protocol import StartSpec
+from convtui.errors import ConvtuiError, FieldError, UsageError
 from convtui.text.boundary import visible_line
 
 if TYPE_CHECKING:
-    from convtui.config.settings import Config
     from convtui.scenario.scenario import Scenario
 
 MAX_FILES = 40
@@ -115,17 +113,24 @@ def slot_flags(text: str) -> list[str]:
 
 
 def check(flags: dict[str, Any], cwd: Path, warm_dir: Path | None = None) -> Scenario:
-    """The scenario of a choice. Raises `UsageError` with what is wrong.
+    """The scenario of a choice. Raises `FieldError`, or `UsageError`, with what is wrong.
 
     `warm_dir` holds the warm templates; by default the user's.
     """
-    from convtui.scenario.provider_spec import absolute
+    from convtui.scenario.provider_spec import absolute, parse_provider_spec
     from convtui.scenario.scenario import merge_flags
 
-    scenario = merge_flags(None, flags, cwd=cwd)
-    spec = scenario.provider.spec
+    try:
+        spec = parse_provider_spec(flags["provider"], cwd)
+    except ConvtuiError as error:
+        raise FieldError("provider", str(error)) from None
     if spec.kind == "file" and not absolute(spec.target, cwd).is_file():
-        raise UsageError(f"{spec.target}: no such file")
+        raise FieldError("provider", f"{spec.target}: no such file")
+    if spec.kind == "model":
+        _check_model("provider", flags["provider"], flags.get("api_base"))
+    if flags.get("user_model"):
+        _check_model("user_model", flags["user_model"], flags.get("user_api_base"))
+    scenario = merge_flags(None, flags, cwd=cwd)
     if scenario.warm is not None:
         from convtui.warm.store import chosen_context
 
@@ -133,18 +138,9 @@ def check(flags: dict[str, Any], cwd: Path, warm_dir: Path | None = None) -> Sce
     return scenario
 
 
-def start_spec(scenario: Scenario, config: Config | None, *, paused: bool = False) -> StartSpec:
-    """What an engine needs to run `scenario`."""
-    from convtui.config.paths import Paths
+def _check_model(field: str, name: str, api_base: str | None) -> None:
+    from convtui.scenario.model_names import model_problem
 
-    runs = config.runs_dir if config is not None else Paths.find().runs_dir
-    wire = config.wire if config is not None else "recent"
-    return StartSpec(
-        scenario=scenario.for_engine(),
-        out_dir=str(runs.absolute()),
-        watched=True,
-        paused=paused,
-        breakpoints=list(scenario.breakpoints),
-        wire="last" if wire == "recent" else wire,
-        env_file=config.env_file if config is not None else None,
-    )
+    problem = model_problem(name, {"api_base": api_base} if api_base else None)
+    if problem is not None:
+        raise FieldError(field, problem)

@@ -30,6 +30,7 @@ from convtui.tui.screens.rehook.rehook_list import RehookList, items_of
 from convtui.tui.sources import watch
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ class RehookScreen(ActionScreen):
         yield Static(id="rehook-notes", markup=False)
         yield RehookList()
         yield TextPane()
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:

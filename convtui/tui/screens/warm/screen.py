@@ -26,6 +26,7 @@ from convtui.tui.screens.warm.editing import TemplateEditing
 from convtui.tui.screens.warm.warm_list import TemplateList, entries_of
 from convtui.tui.textual_compat import is_open
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.text_pane import Document, TextPane
 from convtui.warm.store import WarmStore
 
@@ -121,6 +122,7 @@ class WarmScreen(PaneScreen):
         with Container(id="warm-body"):
             yield self._listed
             yield self._pane
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:
