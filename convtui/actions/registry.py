@@ -57,6 +57,9 @@ _SHOWS = (
     "app.palette", "app.notices", "app.theme",
 )  # fmt: skip
 
+_TAKEN_BY_INPUTS = frozenset({"space", "left", "right", "home", "end", "delete", "backspace"})
+"""Keys besides characters that edit a text."""
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -733,6 +736,12 @@ class Keymap:
         """An action's first shown key for display; empty if it has none."""
         keys = self.shown_keys(action)
         return self.display(keys[0]) if keys else ""
+
+    def shown_while_typing(self, action: str | Action) -> str:
+        """The first key of an action that an input does not take, for display; else empty."""
+        keys = (key for key in self.keys(action) if key not in _TAKEN_BY_INPUTS)
+        displayed = map(self.display, keys)
+        return next((key for key in displayed if len(key) > 1), "")
 
 
 def load_keymap(path: Path | None) -> Keymap:

@@ -13,6 +13,8 @@ class Match(NamedTuple):
 
     score: int
     offsets: frozenset[int]
+    scattered: bool = False
+    """Whether a word matched by its letters only, which is often an accident."""
 
 
 def match(query: str, text: str) -> Match | None:
@@ -22,6 +24,7 @@ def match(query: str, text: str) -> Match | None:
     in order, the first of them at the start of a word.
     """
     score = 0
+    scattered = False
     offsets: set[int] = set()
     lower = text.lower()
     for word in query.lower().split():
@@ -29,8 +32,9 @@ def match(query: str, text: str) -> Match | None:
         if found is None:
             return None
         score += found.score
+        scattered = scattered or found.scattered
         offsets |= found.offsets
-    return Match(score, frozenset(offsets))
+    return Match(score, frozenset(offsets), scattered)
 
 
 def _word(word: str, text: str) -> Match | None:
@@ -43,7 +47,7 @@ def _word(word: str, text: str) -> Match | None:
     for first in re.finditer(rf"(?<!\w){re.escape(word[0])}", text):
         offsets = _letters(word, text, first.start())
         if offsets is not None:
-            return Match(_SCATTERED, offsets)
+            return Match(_SCATTERED, offsets, scattered=True)
     return None
 
 

@@ -283,7 +283,7 @@ class ConvtuiApp(ToastlessApp[int], inherit_bindings=False):
         """
         live = self.run_in_progress
         if live is not None and not live.handle.over:
-            raise UsageError("a conversation is still live: end it before you start another")
+            raise UsageError("A conversation is still live: end it before you start another.")
         warm = await self.warm.take(python) if self.warm is not None else None
         screen = debugger(self, spec, python=python, warm=warm)
         screen.parts.briefs.pending = again

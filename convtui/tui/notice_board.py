@@ -45,6 +45,9 @@ class NoticeBoard:
             app.screen.mount(lines[0])
         for line in lines:
             line.show(notice)
+        for screen in app.screen_stack[:-1]:
+            for line in screen.query(NoticeLine):
+                line.show(None)
         if notice is not None:
             self._timer = call_once(app, self.notices.time_left + 0.05, self.draw)
 

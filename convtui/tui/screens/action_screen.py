@@ -14,6 +14,7 @@ from textual.screen import Screen
 from convtui.actions.registry import Action, Keymap, actions
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible, visible_line
+from convtui.tui.keyboard.typed_keys import takes_text
 from convtui.tui.screens.handlers import Handler, handler_table
 from convtui.tui.textual_compat import run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
@@ -168,9 +169,10 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
 
     def footer_items(self) -> list[KeyItem]:
         items: list[KeyItem] = []
+        typing = takes_text(self.focused)
         for action_id in self.footer_ids():
             action = actions()[action_id]
-            key = self.keymap.shown(action)
+            key = self.keymap.shown_while_typing(action) if typing else self.keymap.shown(action)
             if key and self.enabled(action_id):
                 items.append(KeyItem(key, visible_line(self.label(action), 24), action_id))
         return items
@@ -219,8 +221,15 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
 
         footer = {name: rank for rank, name in enumerate(self.footer_ids())}
         offered = [a for a in self.available() if a.id not in ("app.palette", "app.interrupt")]
-        # The answers to a hold, then the keys of the footer, then the others.
-        offered.sort(key=lambda a: -1 if a.group == "Held" else footer.get(a.id, len(footer)))
+        last = len(footer)
+
+        def rank(action: Action) -> int:
+            """The answers to a hold first, then the keys of the footer, numbered ones last."""
+            if action.id[-1:].isdigit():
+                return last + 1
+            return -1 if action.group == "Held" else footer.get(action.id, last)
+
+        offered.sort(key=rank)
         commands = [
             Command(a.id, a.help.rstrip("."), self.keymap.shown(a), self.label(a)) for a in offered
         ]

@@ -13,16 +13,14 @@ if TYPE_CHECKING:
     from convtui.tui.app import ConvtuiApp
 
 
-def open_library(app: ConvtuiApp) -> None:
-    """Shows the saved runs; goes back to them from a recording that was opened there."""
+def open_library(app: ConvtuiApp, *, recording: bool = False) -> None:
+    """Shows the saved runs; goes back to them from a `recording` that was opened there."""
     from convtui.config.paths import Paths
-    from convtui.tui.screens.debugger.screen import DebuggerScreen
     from convtui.tui.screens.runs.screen import RunsScreen
 
-    shown = app.screen
     below = app.screen_stack[-2] if len(app.screen_stack) > 1 else None
-    if isinstance(below, RunsScreen) and isinstance(shown, DebuggerScreen) and shown.run is None:
-        app.leave(shown)
+    if recording and isinstance(below, RunsScreen):
+        app.leave(app.screen)
         return
     folder = app.config.runs_dir if app.config is not None else Paths.find().runs_dir
     app.push_screen(RunsScreen(app.keymap, folder))

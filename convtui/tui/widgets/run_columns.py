@@ -22,6 +22,8 @@ GUTTER: Final = 2
 _GAP: Final = 2
 _WHO_LEAST, _WHO_MOST = 16, 36
 _LOG_WIDTH: Final = 24
+_TURNS_FROM: Final = 64
+"""Cells from which there is room for the number of turns."""
 _STATES: Final = {"early_termination": "ended early", "max_turns": "turn limit"}
 _BAD: Final = frozenset({"failed", "crashed", "damaged", "discarded", "abstained"})
 
@@ -56,18 +58,17 @@ class Column:
 _WHEN = Column("when", "when", "-when", 10, right=True)
 _LOG = Column("log", "log", "name", _LOG_WIDTH)
 _WHO = Column("who", "persona -> provider", "persona", _WHO_LEAST)
-_TURNS = Column("turns", "turns", "-turns", 5, right=True)
+_TURNS = Column("turns", "turns", "-turns", 7, right=True)
 _ENDED = Column("ended", "ended", "ending", 13)
 _NOTES = Column("notes", "", "", 0)
 _EXTRA: Final = {
     "written": Column("written", "written", "-written", 10, right=True),
-    "provider": Column("provider", "provider", "provider", 20),
-    "sessions": Column("sessions", "sessions", "-sessions", 8, right=True),
-    "discarded": Column("discarded", "discarded", "-discarded", 9, right=True),
+    "sessions": Column("sessions", "sessions", "-sessions", 10, right=True),
+    "discarded": Column("discarded", "discarded", "-discarded", 11, right=True),
     "duration": Column("duration", "took", "-duration", 11, right=True),
     "tokens": Column("tokens", "tokens", "-tokens", 10, right=True),
     "cost": Column("cost", "cost", "-cost", 9, right=True),
-    "latency": Column("latency", "a reply", "-latency", 8, right=True),
+    "latency": Column("latency", "a reply", "-latency", 9, right=True),
     "size": Column("size", "bytes", "-size", 11, right=True),
 }
 """Columns that are there while the list is sorted by them."""
@@ -81,16 +82,15 @@ def columns_for(
     `who` and `log` are the cells that the longest names take.
     """
     name = order.removeprefix("-")
-    extra = _EXTRA.get(name)
+    extra = _TURNS if name == "turns" else _EXTRA.get(name)
     flexible = _LOG if name == "name" and width < 84 else _WHO
     columns = [_WHEN, flexible, _ENDED]
-    if width >= 60:
-        columns.insert(2, _TURNS)
-    if extra is not None:
-        if width < 60:
-            columns[0] = extra
-        else:
-            columns.insert(-1, extra)
+    if extra is not None and width < _TURNS_FROM:
+        columns[0] = extra
+    elif extra is not None and extra is not _TURNS and width < 84:
+        columns.insert(2, extra)
+    elif width >= _TURNS_FROM:
+        columns[2:2] = [_TURNS] if extra in (None, _TURNS) else [_TURNS, extra]
     if width >= 104 or (name == "name" and width >= 84):
         columns.insert(1, replace(_LOG, width=max(8, min(log, _LOG_WIDTH))))
     left = width - GUTTER - sum(c.width + _GAP for c in columns if c is not flexible) - _GAP
@@ -142,11 +142,16 @@ def row_spans(row: RunRow, columns: Sequence[Column], now: datetime) -> list[Spa
 def header_spans(columns: Sequence[Column], order: str) -> list[Span]:
     """The titles of the columns; an arrow marks the one that the list is sorted by."""
     spans: list[Span] = [(" " * GUTTER, "muted")]
+    name, arrow = order.removeprefix("-"), "↓" if order.startswith("-") else "↑"
     for column in columns:
-        text, role = column.title, "muted"
-        if column.order and column.order.lstrip("-") == order.lstrip("-"):
-            text, role = f"{text} {'↓' if order.startswith('-') else '↑'}", "accent bold"
-        spans += _in_column([(text, role)], column)
+        if column.name == "who" and name in ("persona", "provider"):
+            before, _, after = column.title.partition(name)
+            title = [(before, "muted"), (f"{name} {arrow}", "accent bold"), (after, "muted")]
+        elif column.order and column.order.removeprefix("-") == name:
+            title = [(f"{column.title} {arrow}", "accent bold")]
+        else:
+            title = [(column.title, "muted")]
+        spans += _in_column(title, column)
         spans.append((" " * _GAP, "muted"))
     return spans
 
@@ -177,7 +182,8 @@ def _in_column(cell: Sequence[Span], column: Column) -> list[Span]:
 def _cell(row: RunRow, name: str, now: datetime) -> list[Span]:
     run = row.branch.run
     if name == "who":
-        mark = ("▾ " if row.opened else "▸ ") if row.branch.size else ""
+        family = row.branch.size and not row.branch.depth
+        mark = ("▾ " if row.opened else "▸ ") if family else ""
         return [(f"{row.guide}{mark}", "muted"), (_who(run), "text")]
     if name == "ended":
         return [(state_label(run), state_role(run.state))]
@@ -195,11 +201,13 @@ def _who(run: RunSummary) -> str:
 
 
 def _notes(row: RunRow) -> list[Span]:
-    """Branches, origin, damage and tags."""
+    """Damage, tags, branches and origin."""
     branch, run = row.branch, row.branch.run
     notes: list[Span] = []
     if run.damaged:
         notes.append((visible_line(run.damaged, 60), "muted"))
+    if run.tags:
+        notes.append((visible_line(f"#{' #'.join(run.tags)}", 80), "tool"))
     if branch.size and not branch.depth:
         count = f"{branch.size} branch{'es' if branch.size != 1 else ''}"
         newest = branch.newest or run
@@ -209,8 +217,6 @@ def _notes(row: RunRow) -> list[Span]:
     origin = branch.origin()
     if origin:
         notes.append((visible_line(origin, 60), "accent"))
-    if run.tags:
-        notes.append((visible_line(f"#{' #'.join(run.tags)}", 80), "tool"))
     return notes
 
 
@@ -230,7 +236,6 @@ _TEXTS: Final[dict[str, Callable[[RunSummary, datetime], str]]] = {
     "when": lambda run, now: age(_began(run), now),
     "written": lambda run, now: age(datetime.fromtimestamp(run.modified, UTC), now),
     "log": lambda run, _: visible_line(run.name.removesuffix(".jsonl")),
-    "provider": lambda run, _: visible_line(short_spec(run.provider), 40),
     "turns": lambda run, _: _whole(run.turns),
     "sessions": lambda run, _: _whole(run.sessions),
     "discarded": lambda run, _: _whole(run.discarded),

@@ -163,7 +163,7 @@ class DebuggerParts:
             ),
             NextRun(
                 context,
-                library=lambda: open_library(screen.capp),
+                library=lambda: open_library(screen.capp, recording=screen.run is None),
                 again=partial(run_again, screen.capp),
                 start=lambda spec, python: screen.capp.start_run(spec, python=python),
             ),

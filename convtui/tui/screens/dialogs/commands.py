@@ -47,18 +47,20 @@ def hits(commands: Sequence[Command], query: str) -> list[Hit]:
     """The commands that fit `query`, the best first; all in their order if it is empty."""
     if not query.strip():
         return [Hit(command) for command in commands]
-    scored: list[tuple[int, Hit]] = []
+    scored: list[tuple[bool, int, Hit]] = []
     for command in commands:
-        by_sentence = match(query, command.sentence)
-        by_label = match(query, f"{command.label} {command.sentence}")
-        if by_sentence is not None:
+        sentence = match(query, command.sentence)
+        by_name = match(query, f"{command.label} {command.sentence}")
+        if sentence is not None:
             # One that has the words in its name comes first.
             named = match(query, command.label) is not None
-            scored.append((-by_sentence.score - named, Hit(command, by_sentence.offsets)))
-        elif by_label is not None:
-            scored.append((-by_label.score, Hit(command)))
-    scored.sort(key=lambda pair: pair[0])
-    return [hit for _, hit in scored]
+            hit = Hit(command, sentence.offsets)
+            scored.append((sentence.scattered, -sentence.score - named, hit))
+        elif by_name is not None:
+            scored.append((by_name.scattered, -by_name.score, Hit(command)))
+    scored.sort(key=lambda item: item[:2])
+    # Scattered letters count only where nothing else fits.
+    return [hit for scattered, _, hit in scored if scattered == scored[0][0]]
 
 
 def hit_spans(hit: Hit, width: int) -> list[Span]:
@@ -95,7 +97,7 @@ class Commands(ModalScreen[str | None]):
 
     DEFAULT_CSS = """
     Commands { align: center top; background: $background 60%; }
-    Commands > Vertical { width: 76; max-width: 96%; height: auto; margin-top: 1;
+    Commands > Vertical { width: 86; max-width: 96%; height: auto; margin-top: 1;
                           border: round $accent; background: $surface; padding: 0 1; }
     Commands Input, Commands Input:focus { height: 1; border: none; padding: 0;
                                            background: $surface; }

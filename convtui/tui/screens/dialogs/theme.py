@@ -36,7 +36,8 @@ class ChooseTheme(ModalScreen[str | None]):
                              margin: 0 1 2 0; border: round $accent; background: $surface;
                              padding: 0 1; }
     ChooseTheme OptionList, ChooseTheme OptionList:focus {
-        height: auto; max-height: 100%; border: none; background: $surface; padding: 0; }
+        height: auto; max-height: 100%; border: none; padding: 0;
+        background: transparent; background-tint: $surface 0%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "as before")]
 

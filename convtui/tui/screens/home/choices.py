@@ -126,7 +126,7 @@ def check(flags: dict[str, Any], cwd: Path, warm_dir: Path | None = None) -> Sce
         raise FieldError("provider", str(error)) from None
     if spec.kind == "file" and not absolute(spec.target, cwd).is_file():
         raise FieldError("provider", f"{spec.target}: no such file")
-    if spec.kind == "model":
+    if spec.kind == "litellm":
         _check_model("provider", flags["provider"], flags.get("api_base"))
     if flags.get("user_model"):
         _check_model("user_model", flags["user_model"], flags.get("user_api_base"))

@@ -67,7 +67,8 @@ class ChoiceForm(Vertical):
     }
     ChoiceForm #more { min-width: 0; background: transparent; color: $text-muted; padding: 0; }
     ChoiceForm #more:focus { background: $accent; color: $background; }
-    ChoiceForm #start { min-width: 20; text-style: bold; }
+    ChoiceForm #start { min-width: 20; text-style: bold; color: $text-accent; }
+    ChoiceForm #start:focus { color: $background; }
     ChoiceForm #start:disabled { background: $panel; color: $text-muted; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 RECENT = 50
 CHECK_AFTER = 0.15
 """Seconds after the last change before the choice is checked."""
-WIDE = 100
-"""Columns from which the rare fields are beside the others."""
+WIDE, LOW = 100, 20
+"""Columns from which the rare fields are beside the others; lines below which the form scrolls."""
 _FOLDED = ("first", "warm")
 
 
@@ -49,8 +49,10 @@ class PickerScreen(ActionScreen):
     PickerScreen { layout: vertical; }
     PickerScreen #new, PickerScreen #recent { width: 1fr; border: round $border; padding: 0 1;
                                               border-title-color: $text-muted; }
-    PickerScreen #new { height: auto; max-height: 60%; scrollbar-size-vertical: 1; }
-    PickerScreen #recent { height: 1fr; min-height: 6; padding: 0; }
+    PickerScreen #new { height: auto; min-height: 10; max-height: 60%;
+                        scrollbar-size-vertical: 1; }
+    PickerScreen #recent { height: 1fr; padding: 0; }
+    PickerScreen.-low #new { min-height: 8; max-height: 8; }
     PickerScreen #new:focus-within, PickerScreen #recent:focus-within {
         border: round $accent; border-title-color: $text-accent;
     }
@@ -77,6 +79,7 @@ class PickerScreen(ActionScreen):
         yield KeyBar()
 
     def on_mount(self) -> None:
+        self.set_class(self.app.size.height < LOW, "-low")
         self.refresh_footer()
         self.call_after_refresh(lambda: self.spawn(self._load()))
 
@@ -173,6 +176,7 @@ class PickerScreen(ActionScreen):
         return config.runs_dir if config is not None else Paths.find().runs_dir
 
     def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.height < LOW, "-low")
         for form in self.query("ChoiceForm"):
             form.set_class(event.size.width >= WIDE, "-wide")
 
