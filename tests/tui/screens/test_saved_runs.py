@@ -121,7 +121,7 @@ async def test_an_ended_run_offers_both_and_starts_its_own_scenario_again(tmp_pa
         await until(pilot, lambda: live.handle.state is EngineState.RUNNING)
         await pilot.press("ctrl+n")
         assert not started, "not while it is live"
-        live.handle.state = EngineState.FINISHED
+        live.handle.state = EngineState.CLOSED
         live.handle.notify()
         await until(pilot, lambda: live.screen.conversation.over)
         await until(
