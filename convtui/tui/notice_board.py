@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 
 from textual.app import App
+from textual.notifications import SeverityLevel
 from textual.timer import Timer
 
 from convtui.tui.notices import Notices
+from convtui.tui.textual_compat import ToastlessApp
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.notice_line import NoticeLine
 
@@ -55,3 +57,35 @@ class NoticeBoard:
         from convtui.tui.screens.dialogs.notices import NoticesScreen
 
         self._app.push_screen(NoticesScreen(self.notices.log))
+
+
+class NoticeApp(ToastlessApp[int], inherit_bindings=False):
+    """An app whose notices are on a line of their screen, and in a log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.board = NoticeBoard(self)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,  # never: texts of providers are shown
+    ) -> None:
+        """Shows a notice in the line above the keys, and keeps it in the log."""
+        timeout = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
+        self.board.add(f"{title}: {message}" if title else message, severity, timeout)
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
+
+    def clear_notifications(self) -> None:
+        self.board.notices.dismiss()
+        super().clear_notifications()
+
+    def draw_notice(self) -> None:
+        self.board.draw()
+
+    def on_notice_line_clicked(self) -> None:
+        self.board.open_log()

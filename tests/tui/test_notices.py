@@ -65,7 +65,7 @@ def test_a_notice_is_one_line_that_fits_and_no_markup() -> None:
     notices = Notices(Clock())
     hostile = notices.add("[bold]no[/bold] [@click=app.quit]x\x1b[2J\nsecond line", "error", 5)
     shown = text_of(hostile, 200)
-    assert shown.startswith("x error  [bold]no[/bold] [@click=app.quit]x␛[2J / second line")
+    assert shown.startswith("! error  [bold]no[/bold] [@click=app.quit]x␛[2J / second line")
     long = notices.add("渡し船が欠航しました。 " * 20, "warning", 5)
     for width in (40, 60, 80, 120):
         assert cell_len(text_of(long, width)) <= width
@@ -80,4 +80,4 @@ def test_the_log_has_all_lines_the_newest_first() -> None:
     lines = [line.strip() for line in log_text(reversed(notices.log)).splitlines()]
     assert lines[1] == "three"
     assert lines[3:] == ["one", "two"]
-    assert "! warning" in lines[2]
+    assert "∆ warning" in lines[2]

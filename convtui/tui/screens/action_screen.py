@@ -14,6 +14,7 @@ from textual.screen import Screen
 from convtui.actions.registry import Action, Keymap, actions
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible, visible_line
+from convtui.tui.drawing.frames import FramedScreen
 from convtui.tui.keyboard.typed_keys import takes_text
 from convtui.tui.screens.handlers import Handler, handler_table
 from convtui.tui.textual_compat import run_while_open
@@ -27,7 +28,7 @@ SECOND_PRESS = 4.0
 """Seconds within which a second press of a key confirms."""
 
 
-class ActionScreen(Screen[Any], inherit_bindings=False):
+class ActionScreen(FramedScreen, inherit_bindings=False):
     """A screen that finds the action for a key, given its current contexts.
 
     What it does for each action is in the rows of `handlers()`.
@@ -86,6 +87,11 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
             raise SkipAction
         self.perform(action.id)
 
+    def press(self, key: str) -> None:
+        """Does what a key does here that was pressed on a page over this screen."""
+        if self.action_of(key) is not None:
+            self.action_press(key)
+
     def action_of(self, key: str) -> Action | None:
         """The action of a key in the current contexts."""
         contexts = self.contexts()
@@ -118,6 +124,8 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         yield Handler("app.theme", self.capp.choose_theme)
         yield Handler("app.quit", self.quit)
         yield Handler("app.interrupt", self.capp.action_interrupt)
+        yield Handler("app.photograph", self.capp.photograph)
+        yield Handler("app.suspend", self.app.action_suspend_process, lambda: self.capp.can_suspend)
 
     def enabled(self, action_id: str) -> bool:
         """Whether an action applies now."""

@@ -11,12 +11,13 @@ from textual.message import Message
 from textual.widget import Widget
 
 from convtui.text.boundary import visible_line
+from convtui.tui.drawing import glyphs
 from convtui.tui.notices import Notice
 
 _SIGNS: Final = {
     "information": ("i", "note", "$text-accent"),
-    "warning": ("!", "warning", "$text-warning"),
-    "error": ("x", "error", "$text-error"),
+    "warning": (glyphs.NOTICED, "warning", "$text-warning"),
+    "error": (glyphs.ERROR, "error", "$text-error"),
 }
 MORE: Final = "click for all"
 

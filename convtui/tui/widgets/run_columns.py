@@ -12,7 +12,8 @@ from rich.cells import cell_len
 from convtui.library.families import RunNode
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import span_of_time, visible_line
-from convtui.tui.drawing.labels import age
+from convtui.tui.drawing import glyphs
+from convtui.tui.drawing.labels import age, ending_role
 from convtui.tui.drawing.palette import Span
 from convtui.tui.widgets.status import short_spec
 from convtui.tui.widgets.transcript.marks import fit
@@ -25,21 +26,11 @@ _LOG_WIDTH: Final = 24
 _TURNS_FROM: Final = 64
 """Cells from which there is room for the number of turns."""
 _STATES: Final = {"early_termination": "ended early", "max_turns": "turn limit"}
-_BAD: Final = frozenset({"failed", "crashed", "damaged", "discarded", "abstained"})
 
 
 def state_label(run: RunSummary) -> str:
     """How a run ended, in a word or two."""
     return _STATES.get(run.state, visible_line(run.state, 40).replace("_", " "))
-
-
-def state_role(state: str) -> str:
-    """The colour role of a run's state. An interruption was somebody's wish: it is no error."""
-    if state == "running":
-        return "accent"
-    if state == "interrupted":
-        return "muted"
-    return "error" if state in _BAD else "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +174,10 @@ def _cell(row: RunRow, name: str, now: datetime) -> list[Span]:
     run = row.branch.run
     if name == "who":
         family = row.branch.size and not row.branch.depth
-        mark = ("▾ " if row.opened else "▸ ") if family else ""
+        mark = f"{glyphs.UNFOLDED if row.opened else glyphs.FOLDED} " if family else ""
         return [(f"{row.guide}{mark}", "muted"), (_who(run), "text")]
     if name == "ended":
-        return [(state_label(run), state_role(run.state))]
+        return [(state_label(run), ending_role(run.state))]
     if name == "notes":
         notes = [span for note in _notes(row) for span in (("  ", "text"), note)]
         return notes[1:]

@@ -18,7 +18,7 @@ from convtui.library.families import RunNode
 from convtui.library.run_order import NEWEST
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
-from convtui.tui.drawing.labels import age
+from convtui.tui.drawing.labels import age, ending_role
 from convtui.tui.drawing.palette import Span, plain
 from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
 from convtui.tui.widgets.run_columns import (
@@ -30,7 +30,6 @@ from convtui.tui.widgets.run_columns import (
     next_order,
     row_spans,
     state_label,
-    state_role,
     widths_of,
 )
 from convtui.tui.widgets.status import short_spec
@@ -55,7 +54,7 @@ def run_spans(run: RunSummary, now: datetime) -> list[Span]:
     spans = [
         (f"{age(created, now):>10}  ", "muted"),
         (f"{names}  ", "text"),
-        (state_label(run), state_role(run.state)),
+        (state_label(run), ending_role(run.state)),
         (f"{turns}{why}", "muted"),
         (visible_line(tags, 80), "tool"),
     ]

@@ -10,7 +10,6 @@ from typing import Any, cast
 import pytest
 from textual import events
 from textual._xterm_parser import XTermParser
-
 from textual.widgets import Input, Static, TextArea
 
 from convtui.client.engine_client import EngineHandle, EngineState

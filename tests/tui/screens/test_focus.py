@@ -39,9 +39,11 @@ async def test_the_focus_is_seen_on_every_widget(tmp_path: Path, kind: str, them
     config.runs_dir.mkdir(parents=True)
     write_log(config.runs_dir / "a.jsonl", refund())
     app = ConvtuiApp(
-        lambda app: PickerScreen(app.keymap, cwd=tmp_path)
-        if kind == "home"
-        else RunsScreen(app.keymap, config.runs_dir),
+        lambda app: (
+            PickerScreen(app.keymap, cwd=tmp_path)
+            if kind == "home"
+            else RunsScreen(app.keymap, config.runs_dir)
+        ),
         config=config,
     )
     app.warm_up = lambda: None  # type: ignore[method-assign]

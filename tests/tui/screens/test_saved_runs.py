@@ -126,8 +126,10 @@ async def test_an_ended_run_offers_both_and_starts_its_own_scenario_again(tmp_pa
         await until(pilot, lambda: live.screen.conversation.over)
         await until(
             pilot,
-            lambda: {("O", "library"), ("^n", "run again")}
-            <= {(item.key, item.label) for item in live.screen.query_one(KeyBar).items},
+            lambda: (
+                {("O", "library"), ("^n", "run again")}
+                <= {(item.key, item.label) for item in live.screen.query_one(KeyBar).items}
+            ),
         )
         await pilot.press("ctrl+n")
         await until(pilot, lambda: started)

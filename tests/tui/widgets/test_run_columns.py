@@ -18,7 +18,6 @@ from convtui.tui.widgets.run_columns import (
     header_spans,
     next_order,
     row_spans,
-    state_role,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -65,11 +64,6 @@ def test_a_row_says_when_who_how_long_and_how_it_ended() -> None:
     assert "turn limit" in line(64, ending="max_turns")
     assert "#slow" in line(118, tags=("slow",))
     assert "9,000" in line(118, "-tokens", tokens=9000)
-
-
-def test_an_interruption_is_no_error() -> None:
-    roles = {state: state_role(state) for state in ("interrupted", "failed", "completed")}
-    assert roles == {"interrupted": "muted", "failed": "error", "completed": "ok"}
 
 
 def test_a_click_on_a_title_sorts_by_it_then_the_other_way() -> None:

@@ -11,6 +11,7 @@ from convtui.errors import ConvtuiError, FieldError, UsageError
 from convtui.text.boundary import visible_line
 
 if TYPE_CHECKING:
+    from convtui.config.settings import Config
     from convtui.scenario.scenario import Scenario
 
 MAX_FILES = 40
@@ -112,10 +113,10 @@ def slot_flags(text: str) -> list[str]:
     return flags
 
 
-def check(flags: dict[str, Any], cwd: Path, warm_dir: Path | None = None) -> Scenario:
-    """The scenario of a choice. Raises `FieldError`, or `UsageError`, with what is wrong.
+def check(flags: dict[str, Any], cwd: Path, config: Config | None = None) -> Scenario:
+    """The scenario of a choice; what is left open comes from the settings.
 
-    `warm_dir` holds the warm templates; by default the user's.
+    Raises `FieldError`, or `UsageError`, with what is wrong.
     """
     from convtui.scenario.provider_spec import absolute, parse_provider_spec
     from convtui.scenario.scenario import merge_flags
@@ -130,12 +131,31 @@ def check(flags: dict[str, Any], cwd: Path, warm_dir: Path | None = None) -> Sce
         _check_model("provider", flags["provider"], flags.get("api_base"))
     if flags.get("user_model"):
         _check_model("user_model", flags["user_model"], flags.get("user_api_base"))
-    scenario = merge_flags(None, flags, cwd=cwd)
+    defaults = _defaults(flags, cwd, config) if config is not None else {}
+    scenario = merge_flags(None, {**flags, **defaults}, cwd=cwd, strict=True)
     if scenario.warm is not None:
         from convtui.warm.store import chosen_context
 
-        chosen_context(scenario.warm, warm_dir)
+        chosen_context(scenario.warm, config.paths.warm_dir if config is not None else None)
     return scenario
+
+
+def _defaults(flags: dict[str, Any], cwd: Path, config: Config) -> dict[str, Any]:
+    """The settings that fill what `flags` leave open, for the sides that have a use for them."""
+    from convtui.scenario.scenario import merge_flags
+    from convtui.scenario.unused_settings import takes_params
+
+    scenario = merge_flags(None, flags, cwd=cwd, ready=False)
+    uses = {
+        "api_base": takes_params(scenario.provider.spec, scenario.base),
+        "user_api_base": bool(scenario.persona.kind.model_keys),
+        "user_model": scenario.persona.needs_model,
+    }
+    return {
+        name: getattr(config, name)
+        for name, used in uses.items()
+        if used and flags.get(name) is None and getattr(config, name)
+    }
 
 
 def _check_model(field: str, name: str, api_base: str | None) -> None:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from convtui.errors import FieldError, UsageError
 from convtui.scenario.params_text import parse_params
 from convtui.tui.screens.home.choices import slot_flags
-
-if TYPE_CHECKING:
-    from convtui.config.settings import Config
 
 ANOTHER_FILE: Final = "\0file"
 """The choice of a persona that has to be named in a field of its own."""
@@ -91,11 +88,8 @@ def is_set(name: str, value: str) -> bool:
     return value != BY_NAME[name].default
 
 
-def flags_of(values: Mapping[str, str], config: Config | None) -> dict[str, Any]:
-    """The values as flags of `convtui debug`. Raises `FieldError`.
-
-    What is empty comes from the settings.
-    """
+def flags_of(values: Mapping[str, str]) -> dict[str, Any]:
+    """The values as flags of `convtui debug`. Raises `FieldError`."""
     persona = values["persona"]
     if persona == ANOTHER_FILE:
         persona = values["persona_file"]
@@ -125,9 +119,6 @@ def flags_of(values: Mapping[str, str], config: Config | None) -> dict[str, Any]
             raise FieldError("warm_slots", str(error).removeprefix("slots: ")) from None
     if settings:
         flags["set"] = settings
-    if config is not None:
-        for name in ("user_model", "api_base", "user_api_base"):
-            flags[name] = flags[name] or getattr(config, name)
     return flags
 
 

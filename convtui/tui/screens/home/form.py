@@ -15,6 +15,7 @@ from textual.widgets import Button, Input, Select, Static
 
 from convtui.errors import FieldError
 from convtui.text.boundary import visible_line
+from convtui.tui.drawing import glyphs
 from convtui.tui.screens.home.choices import Offer, Template
 from convtui.tui.screens.home.completion import CompletingInput
 from convtui.tui.screens.home.fields import ANOTHER_FILE, BY_NAME, FIELDS, Field, is_set
@@ -86,7 +87,7 @@ class ChoiceForm(Vertical):
                 for field in FIELDS:
                     if field.folded:
                         yield from self._line(field)
-        yield Button("▸ more", id="more", compact=True)
+        yield Button(f"{glyphs.FOLDED} more", id="more", compact=True)
         yield Static(id="about", markup=False)
         with Horizontal(id="form-end"):
             yield Static(id="check", markup=False)
@@ -174,7 +175,9 @@ class ChoiceForm(Vertical):
 
     def show_more(self, more: bool) -> None:
         self.set_class(more, "-more")
-        self.query_one("#more", Button).label = "▾ less" if more else "▸ more"
+        self.query_one("#more", Button).label = (
+            f"{glyphs.UNFOLDED} less" if more else f"{glyphs.FOLDED} more"
+        )
 
     @property
     def has_more(self) -> bool:

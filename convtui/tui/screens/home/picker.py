@@ -17,6 +17,7 @@ from textual.timer import Timer
 from convtui.actions.registry import Keymap
 from convtui.errors import FieldError, UsageError
 from convtui.text.boundary import visible
+from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.screens.saved_runs import open_library, run_again
@@ -47,15 +48,11 @@ class PickerScreen(ActionScreen):
     AUTO_FOCUS = None
     DEFAULT_CSS = """
     PickerScreen { layout: vertical; }
-    PickerScreen #new, PickerScreen #recent { width: 1fr; border: round $border; padding: 0 1;
-                                              border-title-color: $text-muted; }
+    PickerScreen #new, PickerScreen #recent { width: 1fr; }
     PickerScreen #new { height: auto; min-height: 10; max-height: 60%;
                         scrollbar-size-vertical: 1; }
-    PickerScreen #recent { height: 1fr; padding: 0; }
+    PickerScreen #recent { height: 1fr; }
     PickerScreen.-low #new { min-height: 8; max-height: 8; }
-    PickerScreen #new:focus-within, PickerScreen #recent:focus-within {
-        border: round $accent; border-title-color: $text-accent;
-    }
     """
 
     def __init__(self, keymap: Keymap, *, cwd: Path | None = None) -> None:
@@ -69,11 +66,11 @@ class PickerScreen(ActionScreen):
         self.problem = ""
 
     def compose(self) -> ComposeResult:
-        new = VerticalScroll(id="new", can_focus=False)
-        new.border_title = Content("convtui · new conversation")
+        new = VerticalScroll(id="new", classes=PANE, can_focus=False)
+        entitle(new, "convtui: a new conversation")
         yield new
-        recent = Vertical(id="recent")
-        recent.border_title = Content("saved runs")
+        recent = Vertical(id="recent", classes=f"{PANE} -list -below")
+        entitle(recent, "saved runs")
         yield recent
         yield NoticeLine()
         yield KeyBar()
@@ -160,7 +157,7 @@ class PickerScreen(ActionScreen):
             recent.show(runs)
         key = self.keymap.shown("library.open")
         subtitle = f"{key} library: search, sort, compare" if runs and key else ""
-        self.query_one("#recent").border_subtitle = Content(subtitle)
+        entitle(self.query_one("#recent"), "saved runs", subtitle)
         self.refresh_footer()
 
     def _warm_dir(self) -> Path:
@@ -197,7 +194,7 @@ class PickerScreen(ActionScreen):
         """The choice as flags of `convtui debug`. Raises `FieldError` for an invalid value."""
         from convtui.tui.screens.home.fields import flags_of
 
-        return flags_of(self.choice(), self.capp.config)
+        return flags_of(self.choice())
 
     async def _check(self) -> None:
         """Shows whether the choice can run."""
@@ -208,7 +205,7 @@ class PickerScreen(ActionScreen):
         self.problem = ""
         try:
             scenario = await asyncio.to_thread(
-                choices.check, self.flags(), self._cwd, self._warm_dir()
+                choices.check, self.flags(), self._cwd, self.capp.config
             )
         except FieldError as error:
             wrong, self.problem = error, f"{LABELS[error.field]}: {error.problem}"
@@ -275,7 +272,7 @@ class PickerScreen(ActionScreen):
             if self.problem:
                 return
             scenario = await asyncio.to_thread(
-                choices.check, self.flags(), self._cwd, self._warm_dir()
+                choices.check, self.flags(), self._cwd, self.capp.config
             )
             await self.capp.remember(picker=self.choice())
             config = self.capp.config

@@ -21,6 +21,7 @@ from convtui.library.library import Library
 from convtui.library.trash import Trash
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
+from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.drawing.labels import short_path
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.action_screen import ActionScreen
@@ -63,12 +64,9 @@ class RunsScreen(ActionScreen):
     RunsScreen #runs-error { height: auto; max-height: 6; padding: 0 1; color: $text-error;
                              background: $surface; }
     RunsScreen #runs-body { layout: vertical; height: 1fr; }
-    RunsScreen #runs-list, RunsScreen #runs-preview { width: 1fr; border: round $border;
-                                                      border-title-color: $text-muted; }
-    RunsScreen #runs-list { height: 1fr; padding: 0; }
-    RunsScreen #runs-list:focus-within { border: round $accent;
-                                         border-title-color: $text-accent; }
-    RunsScreen #runs-preview { height: 40%; padding: 0 1; }
+    RunsScreen #runs-list, RunsScreen #runs-preview { width: 1fr; }
+    RunsScreen #runs-list { height: 1fr; }
+    RunsScreen #runs-preview { height: 40%; }
     RunsScreen #runs-empty { height: auto; padding: 0 2; color: $text-muted; }
     RunsScreen.-wide #runs-body { layout: horizontal; }
     RunsScreen.-wide #runs-list { width: 3fr; }
@@ -82,14 +80,15 @@ class RunsScreen(ActionScreen):
         self._preview_timer: Timer | None = None
         self._previewed: tuple[object, ...] = ()
         self._ticks = 0
-        self._frame = Vertical(id="runs-list")
+        self._frame = Vertical(id="runs-list", classes=f"{PANE} -list -below")
         self._empty = Static(id="runs-empty", markup=False)
         self._error = Static(id="runs-error", markup=False)
         hint = "filter: words, or an expression such as ~signal & ~persona maya"
         self._box = Input(placeholder=hint)
         self._listed = RunList()
         self._header = RunHeader(self._listed)
-        self._pane = TextPane(id="runs-preview")
+        self._pane = TextPane(id="runs-preview", classes=f"{PANE} -below")
+        entitle(self._pane, "the selected run")
         context = ScreenContext.of(self)
         self._filter = RunFilter(
             context,
@@ -126,7 +125,6 @@ class RunsScreen(ActionScreen):
                 yield self._empty
                 yield self._header
                 yield self._listed
-            self._pane.border_title = Content("preview")
             yield self._pane
         yield NoticeLine()
         yield KeyBar()

@@ -9,7 +9,7 @@ import pytest
 from textual.widgets import Button, Input, Select
 
 from convtui.config.settings import load_config
-from convtui.errors import FieldError
+from convtui.errors import FieldError, UsageError
 from convtui.tui.screens.home import choices
 from convtui.tui.screens.home.completion import longest_common, path_completions
 from convtui.tui.screens.home.fields import ANOTHER_FILE, FIELDS, flags_of
@@ -25,7 +25,7 @@ BASE = "http://127.0.0.1:8000/v1"
 
 def flags(**changed: str) -> dict[str, Any]:
     values = {field.name: field.default for field in FIELDS}
-    return flags_of({**values, **changed}, None)
+    return flags_of({**values, **changed})
 
 
 def test_endpoints_and_parameters_reach_the_side_they_are_for(tmp_path: Path) -> None:
@@ -40,12 +40,18 @@ def test_endpoints_and_parameters_reach_the_side_they_are_for(tmp_path: Path) ->
     assert scenario.persona.params == {"api_base": f"{BASE}/user", "max_tokens": 300}
 
 
-def test_what_is_empty_comes_from_the_settings(tmp_path: Path) -> None:
+def test_what_is_empty_comes_from_the_settings_where_it_has_a_use(tmp_path: Path) -> None:
     environ = {"CONVTUI_HOME": str(tmp_path), "CONVTUI_API_BASE": BASE}
     config = load_config(environ=environ, cwd=tmp_path)
-    values = {field.name: field.default for field in FIELDS}
-    assert flags_of(values, config)["api_base"] == BASE
-    assert flags_of({**values, "api_base": "http://other"}, config)["api_base"] == "http://other"
+
+    def params(**changed: str) -> dict[str, Any]:
+        return choices.check(flags(**changed), tmp_path, config).provider.params
+
+    assert params(provider="openai/gpt-4o") == {"api_base": BASE}
+    assert params(provider="openai/gpt-4o", api_base="http://o/v1") == {"api_base": "http://o/v1"}
+    assert params() == {}, "the demo calls no model"
+    with pytest.raises(UsageError, match="api-base"):
+        choices.check(flags(api_base=BASE), tmp_path)
 
 
 @pytest.mark.parametrize(
