@@ -23,6 +23,9 @@ GUTTER: Final = 2
 _GAP: Final = 2
 _WHO_LEAST, _WHO_MOST = 16, 36
 _LOG_WIDTH: Final = 24
+_LOG_MORE: Final = 16
+"""Cells by which the names of logs may go over their width, where there is room."""
+_NOTES_LEAST: Final = 30
 _TURNS_FROM: Final = 64
 """Cells from which there is room for the number of turns."""
 _STATES: Final = {"early_termination": "ended early", "max_turns": "turn limit"}
@@ -89,6 +92,11 @@ def columns_for(
     taken = max(_WHO_LEAST, min(left, most))
     columns[columns.index(flexible)] = replace(flexible, width=taken)
     rest = left - taken - _GAP
+    if columns[1].name == "log" and columns[1] is not flexible:
+        # What the notes do not need shows more of the names.
+        more = max(0, min(log - columns[1].width, rest - _NOTES_LEAST, _LOG_MORE))
+        columns[1] = replace(columns[1], width=columns[1].width + more)
+        rest -= more
     if rest >= 8:
         columns.append(Column(_NOTES.name, _NOTES.title, _NOTES.order, rest))
     return columns

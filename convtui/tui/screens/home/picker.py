@@ -198,15 +198,13 @@ class PickerScreen(ActionScreen):
 
     async def _check(self) -> None:
         """Shows whether the choice can run."""
-        from convtui.tui.screens.home import choices
+        from convtui.tui.screens.home.check import check
         from convtui.tui.screens.home.fields import LABELS
 
         wrong: FieldError | None = None
         self.problem = ""
         try:
-            scenario = await asyncio.to_thread(
-                choices.check, self.flags(), self._cwd, self.capp.config
-            )
+            scenario = await asyncio.to_thread(check, self.flags(), self._cwd, self.capp.config)
         except FieldError as error:
             wrong, self.problem = error, f"{LABELS[error.field]}: {error.problem}"
         except UsageError as error:
@@ -260,7 +258,7 @@ class PickerScreen(ActionScreen):
 
     async def start(self) -> None:
         """Starts the conversation if the choice can run."""
-        from convtui.tui.screens.home import choices
+        from convtui.tui.screens.home.check import check
         from convtui.tui.sources.start import start_spec
 
         if self._starting or not self._ready:
@@ -271,9 +269,7 @@ class PickerScreen(ActionScreen):
             await self._check()
             if self.problem:
                 return
-            scenario = await asyncio.to_thread(
-                choices.check, self.flags(), self._cwd, self.capp.config
-            )
+            scenario = await asyncio.to_thread(check, self.flags(), self._cwd, self.capp.config)
             await self.capp.remember(picker=self.choice())
             config = self.capp.config
             spec = await asyncio.to_thread(start_spec, scenario, config)
