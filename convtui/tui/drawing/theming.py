@@ -126,6 +126,22 @@ def load(name: str, user_dir: Path | None) -> tuple[ThemeView | None, list[Probl
     return theme_view(theme) if theme is not None else None, problems
 
 
+def all_themes(user_dir: Path | None) -> list[tuple[ThemeView, str]]:
+    """Every theme that can be loaded, with a few words on it. Blocking."""
+    from convtui.config.paths import builtin_dir
+    from convtui.config.themes import load_themes
+
+    builtin = builtin_dir("themes")
+    themes, _ = load_themes([builtin, *([user_dir] if user_dir is not None else [])])
+    return [
+        (
+            theme_view(theme),
+            "no colours" if theme.monochrome else "dark" if theme.dark else "light",
+        )
+        for theme in themes.values()
+    ]
+
+
 def palette_of(theme: ThemeView | None, *, monochrome: bool) -> Palette:
     """The palette of a theme; the default palette for None."""
     if theme is None:

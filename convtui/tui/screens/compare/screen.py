@@ -28,6 +28,7 @@ from convtui.tui.screens.compare.compare_view import CompareView, Diff
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.textual_compat import is_open
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.notice_line import NoticeLine
 
 SLICE = 0.1
 """Seconds that a thread makes word diffs before the screen takes them."""
@@ -78,6 +79,7 @@ class CompareScreen(ActionScreen):
         entitle(end, "how they ended and what they used")
         yield view
         yield end
+        yield NoticeLine()
         yield KeyBar()
 
     @property

@@ -15,6 +15,7 @@ from convtui.tui.widgets.hintline import HintLine
 from convtui.tui.widgets.holdbar import HoldBar
 from convtui.tui.widgets.inspector.inspector import Inspector, tab_keys
 from convtui.tui.widgets.keybar import KeyBar
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.statusline import StatusLine
 from convtui.tui.widgets.takeover import KEYS, TakeOverInput
 from convtui.tui.widgets.transcript.outline import Outline
@@ -63,4 +64,5 @@ class DebuggerWidgets:
         yield self.take_over
         yield self.search
         yield self.bottom
+        yield NoticeLine(in_place_of=self.bottom)
         yield KeyBar(id="keys")
