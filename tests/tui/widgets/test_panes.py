@@ -18,6 +18,7 @@ from textual.widget import Widget
 
 from convtui.log.detail import TurnDetail
 from convtui.transcript.fold import Transcript
+from convtui.tui.drawing.glyphs import HELD
 from convtui.tui.drawing.palette import DARK, Palette, plain
 from convtui.tui.sources.budget import Limit
 from convtui.tui.widgets.inspector.inspector import Inspector, TabBar
@@ -212,7 +213,7 @@ def test_stages_in_words() -> None:
         assert expected in doc, expected
     held = story.transcript.turns[8]
     doc = str(build("Stages", story.detail(held), held, Context(hold=story.transcript.hold)))
-    assert "> post_process" in doc
+    assert f"{HELD} post_process" in doc
     assert "held here" in doc
     tools = story.transcript.turns[3]
     doc = str(build("Stages", story.detail(tools), tools, Context()))
@@ -253,7 +254,7 @@ def test_unknown_figures_are_never_zero() -> None:
     story = ferry()
     turn = story.transcript.turns[8]
     doc = str(build("Usage", story.detail(turn), turn, Context(totals=story.transcript.totals)))
-    assert "unknown tok" in doc
+    assert "prompt         unknown\n" in doc
     assert " 0 tok" not in doc
 
 
