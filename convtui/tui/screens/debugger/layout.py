@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, Protocol
 
+from convtui.tui.screens.debugger.columns import NARROW, share_columns
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.debugger.widgets import DebuggerWidgets
 from convtui.tui.screens.handlers import Handler
@@ -17,7 +18,7 @@ WIDTHS = (25, 75)
 _WIDTH = "inspector_width"
 
 
-class Screen(Protocol):
+class PaneHost(Protocol):
     """What the layout needs of the debugger's screen."""
 
     @property
@@ -41,7 +42,7 @@ class Layout:
     def __init__(
         self,
         context: DebuggerContext,
-        screen: Screen,
+        screen: PaneHost,
         widgets: DebuggerWidgets,
         maximised: Maximise,
         *,
@@ -51,7 +52,8 @@ class Layout:
         """`recall` and `remember` read and write what the program remembers for next time."""
         self._context = context
         self._screen = screen
-        self._inspector, self._view = widgets.inspector, widgets.view
+        self._outline, self._view = widgets.outline, widgets.view
+        self._inspector = widgets.inspector
         self._maximised = maximised
         self._recall, self._remember = recall, remember
         self._percent = 0
@@ -66,11 +68,6 @@ class Layout:
         return self._context.conversation.has_turns
 
     # --- one pane on the whole screen
-
-    @property
-    def maximised(self) -> bool:
-        """Whether one pane has the whole screen."""
-        return self._maximised.pane is not None
 
     @property
     def shows_inspector(self) -> bool | None:
@@ -121,9 +118,18 @@ class Layout:
         self._screen.lay_out()
         self._context.spawn(self._keep(self._percent))
 
-    def wished(self, width: int) -> int | None:
-        """The inspector's columns on a screen of `width`; None if none were chosen."""
-        return round(width * self._percent / 100) if self._percent else None
+    def share(self, width: int, *, inspector: bool) -> None:
+        """Gives the columns of a screen of `width` theirs; `inspector` is whether it is shown."""
+        columns = share_columns(
+            width,
+            outline=self._outline.has_more_than_turns,
+            inspector=inspector,
+            wished=round(width * self._percent / 100) if self._percent else None,
+        )
+        alone = width < NARROW or self._maximised.pane is not None
+        self._outline.display = not alone and columns.outline > 0
+        self._outline.styles.width = columns.outline
+        self._inspector.styles.width = "1fr" if alone else columns.inspector
 
     async def _keep(self, percent: int) -> None:
         if percent == self._percent:
