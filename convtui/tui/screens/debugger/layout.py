@@ -52,8 +52,8 @@ class Layout:
         """`recall` and `remember` read and write what the program remembers for next time."""
         self._context = context
         self._screen = screen
-        self._outline, self._view = widgets.outline, widgets.view
-        self._inspector = widgets.inspector
+        self._outline, self._inspector = widgets.outline, widgets.inspector
+        self._view = widgets.view
         self._maximised = maximised
         self._recall, self._remember = recall, remember
         self._percent = 0
@@ -66,6 +66,19 @@ class Layout:
 
     def _has_turns(self) -> bool:
         return self._context.conversation.has_turns
+
+    def share(self, width: int, *, inspector: bool) -> None:
+        """Gives each pane its columns, by what it has to say."""
+        columns = share_columns(
+            width,
+            outline=self._outline.has_more_than_turns,
+            inspector=inspector,
+            wished=self._wished(width),
+        )
+        alone = width < NARROW or self._maximised.pane is not None
+        self._outline.display = not alone and columns.outline > 0
+        self._outline.styles.width = columns.outline
+        self._inspector.styles.width = "1fr" if alone else columns.inspector
 
     # --- one pane on the whole screen
 
@@ -118,18 +131,9 @@ class Layout:
         self._screen.lay_out()
         self._context.spawn(self._keep(self._percent))
 
-    def share(self, width: int, *, inspector: bool) -> None:
-        """Gives the columns of a screen of `width` theirs; `inspector` is whether it is shown."""
-        columns = share_columns(
-            width,
-            outline=self._outline.has_more_than_turns,
-            inspector=inspector,
-            wished=round(width * self._percent / 100) if self._percent else None,
-        )
-        alone = width < NARROW or self._maximised.pane is not None
-        self._outline.display = not alone and columns.outline > 0
-        self._outline.styles.width = columns.outline
-        self._inspector.styles.width = "1fr" if alone else columns.inspector
+    def _wished(self, width: int) -> int | None:
+        """The inspector's columns on a screen of `width`; None if none were chosen."""
+        return round(width * self._percent / 100) if self._percent else None
 
     async def _keep(self, percent: int) -> None:
         if percent == self._percent:

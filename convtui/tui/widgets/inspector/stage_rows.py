@@ -8,7 +8,7 @@ from typing import Final
 from convtui.tui.drawing.glyphs import HELD
 from convtui.tui.drawing.palette import Span, plain
 from convtui.tui.widgets.text_pane import Document
-from convtui.tui.widgets.transcript.outline import seconds
+from convtui.tui.widgets.transcript.calls import seconds
 
 _WIDE: Final = 46
 """Cells from which a stage's result is beside its name."""

@@ -33,7 +33,7 @@ from convtui.tui.drawing.palette import Span
 from convtui.tui.sources.budget import Limit
 from convtui.tui.widgets.inspector.stage_rows import StageRows
 from convtui.tui.widgets.text_pane import Document
-from convtui.tui.widgets.transcript.outline import seconds
+from convtui.tui.widgets.transcript.calls import seconds
 
 UNKNOWN: Final = "unknown"
 

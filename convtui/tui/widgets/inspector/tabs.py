@@ -23,8 +23,8 @@ from convtui.tui.widgets.inspector.stages import (
 from convtui.tui.widgets.inspector.tools import tools
 from convtui.tui.widgets.inspector.usage import usage
 from convtui.tui.widgets.text_pane import Document
+from convtui.tui.widgets.transcript.calls import seconds
 from convtui.tui.widgets.transcript.note_marks import with_note
-from convtui.tui.widgets.transcript.outline import seconds
 
 TABS: Final = ("Stages", "Raw", "Diff", "Request", "Wire", "Tools", "Output", "Usage", "Meta")
 _EVENTS: Final = 1_000

@@ -12,7 +12,7 @@ from convtui.tui.sources.budget import Limit
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context
 from convtui.tui.widgets.statusline import money
 from convtui.tui.widgets.text_pane import Document
-from convtui.tui.widgets.transcript.outline import seconds
+from convtui.tui.widgets.transcript.calls import seconds
 
 _SIDES: Final = ("persona", "provider", "responder")
 

@@ -73,6 +73,7 @@ async def test_it_begins_at_the_first_difference(logs: tuple[Path, Path], tmp_pa
     app = comparing(logs, tmp_path)
     async with app.run_test(size=(120, 36)) as pilot:
         screen = shown(app)
+        await until(pilot, lambda: "provider tokens" in text(app))
         await until(pilot, lambda: {"refund", "voucher"} <= changed(app))
         assert screen.view.selected is not None
         assert screen.view.selected.pair is not None
@@ -105,6 +106,7 @@ async def test_narrow_one_is_below_the_other(
 ) -> None:
     app = comparing(logs, tmp_path)
     async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "turns said" in text(app))
         await until(pilot, lambda: {"refund", "voucher"} <= changed(app))
         assert "first difference" in text(app), "the selected pair is in sight"
         lines = [line.strip(" ▌│") for line in text(app).splitlines()]
