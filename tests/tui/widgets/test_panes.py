@@ -215,6 +215,15 @@ def test_stages_in_words() -> None:
     doc = str(build("Stages", story.detail(held), held, Context(hold=story.transcript.hold)))
     assert f"{HELD} post_process" in doc
     assert "held here" in doc
+    story.open("persona")
+    asked = story.transcript.turns[-1]
+    for stage in ("request", "response", "discard"):
+        hold = Context(hold={"stage": stage})
+        doc = str(build("Stages", story.detail(asked), asked, hold))
+        assert doc.count("held here") == 1, stage
+    story.records.pop()
+    doc = str(build("Stages", story.detail(asked), asked, Context(hold={"stage": "request"})))
+    assert doc == f"{HELD} request      held here\n"
     tools = story.transcript.turns[3]
     doc = str(build("Stages", story.detail(tools), tools, Context()))
     assert "1 call, 1 failed" in doc

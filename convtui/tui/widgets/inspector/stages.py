@@ -123,8 +123,11 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
             doc.head(f"attempt {attempt} of {attempts[-1]}")
         last = attempt == (attempts[-1] if attempts else attempt)
         held_stage = held if last else ""
-        for call in (c for c in detail.calls if c.attempt == attempt):
-            _call_stages(doc, call, held_stage, context)
+        calls = [call for call in detail.calls if call.attempt == attempt]
+        for call in calls:
+            _call_stages(doc, call, held_stage if call is calls[-1] else "", context)
+        if not calls and held_stage in ("request", "response"):
+            doc.stage(held_stage, "", [], held=True)
         if attempt == 1 or last:
             _tool_stage(doc, detail, held_stage)
         runs = [run for run in detail.stage_runs if run.attempt == attempt]
