@@ -35,6 +35,7 @@ from convtui.tui.screens.panes import PaneScreen
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.maximise import Maximise
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.row_list import RowList
 from convtui.tui.widgets.text_pane import Document, TextPane
 
@@ -104,6 +105,7 @@ class ProfileScreen(PaneScreen):
             entitle(runs, "runs")
             yield Static(id="profile-head", markup=False)
             yield ProfileRuns(id="profile-list")
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:
