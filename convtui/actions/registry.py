@@ -425,6 +425,14 @@ def _actions() -> Iterator[Action]:
     )
     yield Action("view.follow", ("F",), "follow", "Follow the newest turn.", group, DEBUGGER)
     yield Action(
+        "view.outline",
+        (),
+        "outline",
+        "Move in the outline of sessions and branches, or back in the transcript.",
+        group,
+        DEBUGGER,
+    )
+    yield Action(
         "view.hooks",
         (),
         "all hooks",

@@ -159,10 +159,14 @@ def test_badges_cover_every_flag() -> None:
     turn = ferry().transcript.turns[0]
     silent = Flag.ENDED | Flag.DISCARDED | Flag.ERROR | Flag.SKIPPED | Flag.CANCELLED
     silent |= Flag.INTERIM  # lines before the text say it
+    silent |= Flag.SEEDED  # said once, at the last one
     for flag in Flag:
         turn.flags = flag
         shown = bool(badges(turn)) or bool(own_rows(turn))
         assert shown or flag & silent, flag
+    turn.flags = Flag.SEEDED
+    turn.code("branch")
+    assert plain(badges(turn)) == "the branch begins after this"
     turn.flags = Flag.DECISION
     assert plain(badges(turn, TurnExtras(decision="responder_reply answer=yes"))) == (
         "decision responder_reply answer=yes"

@@ -89,7 +89,20 @@ class DebuggerParts:
             show_inspector=lambda: screen.show_inspector(True),
             refresh=self._refresh_inspector,
         )
-        self.lineage = Lineage(context, widgets.outline, self._refresh_inspector)
+        branches = Branches(
+            context,
+            view,
+            attach=screen.attach,
+            view_log=screen.capp.replay,
+            compare=screen.capp.compare,
+        )
+        self.lineage = Lineage(
+            context,
+            widgets.outline,
+            self._refresh_inspector,
+            open_log=branches.open,
+            leave=view.focus,
+        )
         self.feed = InspectorFeed(
             context,
             inspector,
@@ -160,13 +173,6 @@ class DebuggerParts:
             remember=lambda state: screen.capp.remember(hints=state),
         )
         breaks = Breakpoints(context)
-        self.branches = Branches(
-            context,
-            view,
-            attach=screen.attach,
-            view_log=screen.capp.replay,
-            compare=screen.capp.compare,
-        )
         replay = screen.replay
         self._controllers: tuple[Controller, ...] = (
             RunControl(context) if replay is None else Transport(context, replay, view, jump),
@@ -177,7 +183,7 @@ class DebuggerParts:
             self.provider,
             self.compression,
             self.briefs,
-            self.branches,
+            branches,
             self.lineage,
             self.faults,
             self.hints,

@@ -239,6 +239,11 @@ def _warnings(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
     return drift if codes == ["warning:drift"] else [*drift, ("warning", "warning")]
 
 
+def _parent_ends(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
+    """Said once, at the last turn of the parent log, and not at all of them."""
+    return [("the branch begins after this", "muted")] if "branch" in turn.codes else []
+
+
 def _output(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
     count = f" {extra.outputs}" if extra and extra.outputs else ""
     return [(f"printed{count}" if short else f"provider printed output{count}", "muted")]
@@ -267,7 +272,7 @@ _BADGES: Final[tuple[tuple[int, _Badge], ...]] = (
     (Flag.OUTPUT, _output),
     (Flag.REASONING, _text("reasoning", "reasoning")),
     (Flag.REUSED, _text("reply reused", "muted")),
-    (Flag.SEEDED, _text("from the parent log", "muted", "parent log")),
+    (Flag.SEEDED, _parent_ends),
 )
 """The badge of each flag, most urgent first."""
 
