@@ -176,6 +176,16 @@ def test_pieces_join_to_the_text() -> None:
         assert str(doc) == sample + "\n"
 
 
+async def test_a_row_of_turns_that_just_fits_is_not_cut() -> None:
+    outline = Outline()
+    app = Bench(outline)
+    async with app.run_test(size=(14, 30)) as pilot:
+        outline.set_transcript(ferry().transcript)
+        await pilot.pause()
+        assert outline.view_width == 13
+        assert "  ∙ 1 ✎ 2 ✗ 3" in text(outline).splitlines()
+
+
 # --- inspector
 
 
