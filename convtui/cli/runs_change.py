@@ -12,6 +12,7 @@ import click
 from convtui.cli.common import print_json, say, table
 from convtui.errors import FileError, UsageError, did_you_mean
 from convtui.text.boundary import visible_line
+from convtui.text.counted import counted
 
 if TYPE_CHECKING:
     from convtui.library.library import Library
@@ -172,4 +173,4 @@ def _as_json(trashed: Trashed) -> dict[str, str]:
 
 
 def _runs(count: int) -> str:
-    return f"{count:,} run{'s' if count != 1 else ''}"
+    return counted(count, "run")

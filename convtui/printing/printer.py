@@ -14,7 +14,6 @@ from convtui.printing.output import Output, Piece
 from convtui.printing.wording import (
     budget_words,
     compressed_words,
-    count,
     cut_words,
     decision_words,
     denied_words,
@@ -32,6 +31,7 @@ from convtui.printing.wording import (
 )
 from convtui.records.codec import RecordDict, address
 from convtui.text.boundary import one_line, span_of_time, visible, visible_line
+from convtui.text.counted import counted
 from convtui.text_checks.incomplete import REASONS, in_words, reason_of
 from convtui.transcript.corrections import (
     Correction,
@@ -267,7 +267,7 @@ class Printer:
 
     def _seeded(self, record: RecordDict) -> None:
         count = len(record["turns"])
-        self._line(f"{count} turn{'' if count == 1 else 's'} taken over from the parent", _DIM)
+        self._line(f"{counted(count, 'turn')} taken over from the parent", _DIM)
         for turn in self.transcript.turns:
             self._open = (turn.session, turn.number)
             self._flush()
@@ -394,7 +394,7 @@ class Printer:
             return
         if self._open is None:
             lines = record["text"].count("\n") + (not record["text"].endswith("\n"))
-            self._line(f"provider printed {count(lines, 'line')} ({record['stream']})", _DIM)
+            self._line(f"provider printed {counted(lines, 'line')} ({record['stream']})", _DIM)
         else:
             self._printed += max(1, record["text"].count("\n"))
 
@@ -433,7 +433,7 @@ class Printer:
 
     def _about(self, record: RecordDict) -> None:
         if self._printed:
-            self._mark(f"provider printed {count(self._printed, 'line')}")
+            self._mark(f"provider printed {counted(self._printed, 'line')}")
 
     def _user_ended(self, record: RecordDict) -> None:
         dropped = record.get("dropped_text")

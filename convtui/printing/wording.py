@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from convtui.records.codec import RecordDict
 from convtui.records.interim import Interim
 from convtui.text.boundary import one_line, span_of_time, visible, visible_line
+from convtui.text.counted import counted
 from convtui.transcript.fold import Totals
 
 
@@ -30,15 +31,10 @@ def terminal_width(stream: TextIO) -> int | None:
         return 80
 
 
-def count(number: int, noun: str) -> str:
-    """`1 line`, `2 lines`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def warm_words(warm: tuple[str, int]) -> str:
     """The warm template that a history begins with: its name and number of messages."""
     name, messages = warm
-    return f"warm context {visible_line(name, 48)}, {count(messages, 'message')}"
+    return f"warm context {visible_line(name, 48)}, {counted(messages, 'message')}"
 
 
 def replayed_words(record: RecordDict) -> str:
@@ -46,7 +42,7 @@ def replayed_words(record: RecordDict) -> str:
     if record.get("mode") != "replayed":
         return ""
     answers = record.get("answers")
-    replayed = count(answers, "answer") if isinstance(answers, int) else "the answers"
+    replayed = counted(answers, "answer") if isinstance(answers, int) else "the answers"
     drift = record.get("drift")
     number = len(drift) if isinstance(drift, list) else 0
     outcome = f"{number} drifted from the record" if number else "none differs from the record"
@@ -72,7 +68,7 @@ def interim_words(part: Interim, *, included: bool) -> str:
 def cut_words(characters: int, speaker: str) -> str:
     """A note that reasoning was kept from the other side."""
     other = "provider" if speaker == "persona" else "persona"
-    return f"{count(characters, 'character')} of reasoning kept from the {other}"
+    return f"{counted(characters, 'character')} of reasoning kept from the {other}"
 
 
 def error_text(error: Mapping[str, Any] | None) -> str:
@@ -112,7 +108,7 @@ def totals_line(totals: Mapping[str, Totals]) -> str:
     for side, used in totals.items():
         tokens = "unknown" if used.tokens is None else f"{used.tokens:,}"
         cost = "cost unknown" if used.cost is None else f"${used.cost:.4f}"
-        calls = count(used.calls, "call")
+        calls = counted(used.calls, "call")
         parts.append(f"{side} {calls}, {tokens} tokens, {cost}, {used.seconds:.1f} s")
     return visible_line("totals: " + ("; ".join(parts) or "no calls on record"))
 

@@ -17,6 +17,7 @@ from convtui.analysis.profile.data import spread_dict, tally_dict
 from convtui.analysis.profile.profile import Profile, RunProfile, combine
 from convtui.analysis.report.intervals import Interval, design_effect, newcombe, rounded, student_t
 from convtui.errors import UsageError
+from convtui.text.counted import counted
 
 METHOD: Final = (
     "Newcombe's score interval, 95 %, calls of one run taken as alike (design effect, Student's t"
@@ -146,7 +147,7 @@ def _notes(a: Arm, b: Arm) -> list[str]:
 
 
 def _many(count: int) -> str:
-    return f"{count:,} run{'' if count == 1 else 's'}"
+    return counted(count, "run")
 
 
 def as_dict(comparison: AbComparison) -> dict[str, Any]:

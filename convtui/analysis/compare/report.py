@@ -19,6 +19,7 @@ from convtui.analysis.report.report import (
     Verdict,
 )
 from convtui.text.boundary import one_line
+from convtui.text.counted import counted
 from convtui.transcript.fold import Totals
 
 UNKNOWN: Final = "unknown"
@@ -61,7 +62,7 @@ def turn_report(comparison: Comparison) -> Report:
 def _verdict(comparison: Comparison) -> Verdict:
     if comparison.same:
         return Verdict("no difference in what was said and what happened", "good")
-    many = f"{comparison.count} difference{'' if comparison.count == 1 else 's'}"
+    many = counted(comparison.count, "difference")
     return Verdict(f"{many}, the first at {comparison.first_words()}", "bad")
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from convtui.analysis.profile.compress_check import CompressionCheck, Part
 from convtui.analysis.profile.report import gain_words, interval_words, rate
 from convtui.analysis.report.report import Report, Section, Sentence, Tone
+from convtui.text.counted import counted
 
 _ANSWERS: Final[dict[bool | None, tuple[str, Tone]]] = {
     True: ("preserved", "good"),
@@ -52,7 +53,7 @@ def _part(name: str, part: Part | None) -> Sentence:
     tally = part.tally
     if not tally.calls:
         return Sentence("no tool calls", name)
-    calls = f"{tally.calls:,} call{'' if tally.calls == 1 else 's'}"
+    calls = counted(tally.calls, "call")
     lost = f", {tally.unknown:,} unknown" if tally.unknown else ""
     text = f"{calls}{lost}, error rate {rate(tally)}"
     return Sentence(text, name, below=[Sentence(gain_words(part.gain))])

@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from convtui.text.boundary import visible_line
 from convtui.transcript.clock import elapsed_text
+from convtui.transcript.endings import ending_words
 from convtui.tui.drawing.palette import Palette, Span, palette_of
 from convtui.tui.widgets.line_view import strip_of
 from convtui.tui.widgets.transcript.marks import fit
@@ -90,9 +91,8 @@ def state_text(status: Status) -> tuple[str, str]:
     if state == "dead":
         return "ENGINE DIED", detail
     if state == "ended":
-        kind = visible_line(status.kind, 30) or "unknown"
-        by = f" by {visible_line(status.by, 20)}" if status.by else ""
-        return f"ENDED {kind}{by}", reason or detail
+        words = ending_words(status.kind or "unknown", status.by)
+        return f"ENDED {words.removeprefix('ended ')}", reason or detail
     if state == "loading":
         return f"LOADING {status.percent:.0f}%", detail
     keyword = "PLAYING" if state == "playing" else "REPLAY"
@@ -197,8 +197,13 @@ def _figures(figures: Figures, *, short: bool = False) -> list[str]:
     ):
         if value is not None:
             parts.append(f"{name} " + of(str(value), None if most is None else str(most)))
-    parts.append(_of_budget("tokens", figures.tokens, figures.max_tokens, short=short))
-    parts.append(_of_budget("cost", figures.cost, figures.max_cost, short=short))
+    for what, used, limit in (
+        ("tokens", figures.tokens, figures.max_tokens),
+        ("cost", figures.cost, figures.max_cost),
+    ):
+        # What nobody reports and nothing limits is no news.
+        if used is not None or limit is not None:
+            parts.append(_of_budget(what, used, limit, short=short))
     for side in figures.sides:
         name = _SHORT.get(side.side, side.side) if short else side.side
         parts.append(f"{name} {_of_budget(side.what, side.used, side.limit, short=short)}")
