@@ -83,6 +83,8 @@ def command(
     chosen = [flag for flag, given in actions.items() if given]
     if len(chosen) > 1 and set(chosen) != {"--tag", "--untag"}:
         raise UsageError(f"{' and '.join(chosen)} exclude each other")
+    if yes and not trash:
+        raise UsageError("--yes answers the question of --trash: without it, nothing is asked")
     config = settings(out_dir=out)
     if trashed or restore:
         from convtui.cli.runs_change import list_trash, restore_runs

@@ -21,6 +21,7 @@ from convtui.printing.wording import (
     error_text,
     interim_words,
     parts_words,
+    past_words,
     replayed_words,
     span,
     terminal_width,
@@ -41,7 +42,8 @@ from convtui.transcript.corrections import (
 )
 from convtui.transcript.fault_rules import Fault
 from convtui.transcript.fold import Transcript, Turn
-from convtui.transcript.turns import COMMITTED, Flag
+from convtui.transcript.turns import COMMITTED, GONE, Flag
+from convtui.transcript.usage import whole_totals
 
 __all__ = [
     "Printer",
@@ -266,11 +268,18 @@ class Printer:
             self._line(visible_line(f"{origin}: {parent.get('file')}"), _DIM)
 
     def _seeded(self, record: RecordDict) -> None:
-        count = len(record["turns"])
-        self._line(f"{counted(count, 'turn')} taken over from the parent", _DIM)
-        for turn in self.transcript.turns:
+        turns = self.transcript.turns
+        said = len(record["turns"])
+        more = len(turns) - said
+        not_said = f", and {more} that {'was' if more == 1 else 'were'} not said" if more else ""
+        if not self.transcript.past_known:
+            not_said = "; what was dropped or skipped there is only in its log"
+        self._line(f"{counted(said, 'turn')} taken over from the parent{not_said}", _DIM)
+        for turn in turns:
             self._open = (turn.session, turn.number)
-            self._flush()
+            for words in past_words(turn):
+                self._mark(words, _YELLOW)
+            self._flush(struck=turn.status == GONE)
 
     def _warm(self, record: RecordDict) -> None:
         warm = (str(record["template"]), len(record["messages"]))
@@ -301,7 +310,7 @@ class Printer:
         self._line()
         self._line(f"conversation ended: {describe(record.get('termination'))}", _BOLD)
         self._failure(record.get("termination") or {})
-        self._line(totals_line(self.transcript.totals))
+        self._line(totals_line(whole_totals(self.transcript)))
 
     def _failure(self, termination: Mapping[str, Any]) -> None:
         detail = termination.get("detail")
@@ -578,7 +587,7 @@ def print_log(
     printer.finish()
     if log.transcript.termination is None:
         state = "still running" if log.running else "crashed, or was killed, before it ended"
-        Output(out).line(f"\nconversation: {state}\n{totals_line(log.transcript.totals)}")
+        Output(out).line(f"\nconversation: {state}\n{totals_line(whole_totals(log.transcript))}")
     print_findings(log, err)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from convtui.records.codec import RecordDict
 from convtui.records.interim import Interim
 from convtui.text.boundary import one_line, span_of_time, visible, visible_line
 from convtui.text.counted import counted
-from convtui.transcript.fold import Totals
+from convtui.transcript.fold import Flag, Totals, Turn
 
 
 def wants_color(stream: TextIO, *, plain: bool = False) -> bool:
@@ -26,7 +26,8 @@ def terminal_width(stream: TextIO) -> int | None:
     try:
         if not stream.isatty():
             return None
-        return max(20, os.get_terminal_size(stream.fileno()).columns)
+        # Some terminals do not know: they say 0.
+        return max(20, os.get_terminal_size(stream.fileno()).columns or 80)
     except (OSError, ValueError):
         return 80
 
@@ -185,3 +186,36 @@ def message_words(message: Mapping[str, Any], *, ids: bool = False) -> str:
         lines.append(line + f"  ({call['id']})" * ids)
     content = message.get("content")
     return "\n".join([*lines, *([str(content)] if content is not None else [])])
+
+
+def past_words(turn: Turn) -> list[str]:
+    """What a seeded turn's summary says happened to it, a line each; its records are elsewhere."""
+    flags = int(turn.flags)
+    signals = f"signal {', '.join(turn.signals)}" if turn.signals else ""
+    words: list[str] = []
+    if flags & Flag.DISCARDED:
+        by = f" by {turn.note}" if turn.note else ""
+        words.append(f"discarded: {signals or 'no signal'}{by}")
+    elif signals:
+        words.append(signals)
+    if flags & Flag.SKIPPED:
+        words.append(f"turn skipped: {turn.note}" if turn.note else "turn skipped")
+    elif turn.status == "ended" and turn.note:
+        words.append(f"nothing was said: {turn.note}")
+    if turn.error:
+        words.append(f"error: {turn.error}")
+    words += [text for flag, text in _PAST if flags & flag]
+    if flags & Flag.WOULD_END:
+        words.append(turn.note or "would have ended here")
+    return [one_line(text, 200) for text in words]
+
+
+_PAST: Final = (
+    (Flag.CHANGED, "raw differs from shown"),
+    (Flag.EMPTY, "empty reply"),
+    (Flag.TRUNCATED, "truncated: the tool rounds were used up"),
+    (Flag.RETRY, "retried"),
+    (Flag.CANCELLED, "cancelled by hand"),
+    (Flag.EDITED, "edited by hand"),
+    (Flag.HUMAN, "spoken by a human"),
+)

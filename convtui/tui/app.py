@@ -8,7 +8,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +16,7 @@ from textual import events
 from textual.actions import SkipAction
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 from textual.widgets import Static
 
@@ -24,7 +25,7 @@ from convtui.errors import ConvtuiError
 from convtui.records.codec import exit_code
 from convtui.text.boundary import visible
 from convtui.tui.attention import Attention
-from convtui.tui.drawing import frames, theming
+from convtui.tui.drawing import frames, glyphs, theming
 from convtui.tui.drawing.palette import DARK, Palette
 from convtui.tui.keyboard.typed_keys import TypedKeys
 from convtui.tui.screens.action_screen import ActionScreen
@@ -102,6 +103,8 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             self._state_file = config.paths.state_file
         self._state_lock = asyncio.Lock()
         self._interrupted = float("-inf")
+        setting = config.glyphs if config is not None else "auto"
+        self._ascii = glyphs.AsciiGlyphs() if glyphs.wants_ascii(setting, os.environ) else None
         read_alt_enter()
         self.typed = TypedKeys(
             self, deliver=super().on_event, acts=self._acts, dropped=self._keys_dropped
@@ -112,6 +115,11 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self._first_theme()
 
     # --- settings
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Called by Textual for each line that it draws."""
+        filters = super().get_line_filters()
+        return [*filters, self._ascii] if self._ascii is not None else filters
 
     @property
     def monochrome(self) -> bool:

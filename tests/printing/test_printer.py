@@ -293,7 +293,8 @@ def test_skipped_sessions_failed_setup_and_parents() -> None:
         ]
     )
     assert "rewind of p1 after its record 9: old.jsonl" in out
-    assert "1 turn taken over from the parent\n1:1 persona: before\n" in out
+    assert "1 turn taken over from the parent; what was dropped or skipped there is" in out
+    assert "only in its log\n1:1 persona: before\n" in out
     assert "\nsetup() failed: x\n  here\n" in out
     assert "session 2 b skipped: the setup failed\n" in out
     assert "conversation ended: failed by provider: the reason of failed\n" in out

@@ -21,6 +21,7 @@ from convtui.analysis.report.report import (
 from convtui.text.boundary import one_line
 from convtui.text.counted import counted
 from convtui.transcript.fold import Totals
+from convtui.transcript.usage import whole_totals
 
 UNKNOWN: Final = "unknown"
 _ALONE: Final = 400
@@ -177,7 +178,7 @@ def usage_rows(comparison: Comparison) -> list[Row]:
         if figures_a[name] or figures_b[name]:
             rows.append((name, str(figures_a[name]), str(figures_b[name])))
     rows.append(("mean latency", _seconds(figures_a["latency"]), _seconds(figures_b["latency"])))
-    totals_a, totals_b = comparison.a.totals, comparison.b.totals
+    totals_a, totals_b = whole_totals(comparison.a), whole_totals(comparison.b)
     for side in sorted({*totals_a, *totals_b}):
         used_a, used_b = totals_a.get(side), totals_b.get(side)
         for name in ("calls", "tokens", "cost", "time"):
@@ -186,7 +187,6 @@ def usage_rows(comparison: Comparison) -> list[Row]:
 
 
 def _turns(run: dict[str, Any]) -> str:
-    # Usage of a branch does not include its inherited turns.
     own = f" ({run['turns'] - run['seeded']} its own)" if run["seeded"] else ""
     return f"{run['turns']}{own}"
 

@@ -119,8 +119,10 @@ def _about(profile: Profile) -> list[tuple[str, ...]]:
         ("turns with errors", profile.errors),
         ("retries", profile.retries),
     ):
-        if count:
-            rows.append((name, f"{count:,}"))
+        before = profile.inherited_discarded if name == "discarded" else 0
+        if count or before:
+            more = f" and {before:,} from before it" if before else ""
+            rows.append((name, f"{count:,}{more}"))
     if profile.cost is not None:
         rows.append(("cost", figure(profile.cost, "$")))
     tally = profile.tally

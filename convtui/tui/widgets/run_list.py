@@ -18,14 +18,13 @@ from convtui.library.families import RunNode
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
 from convtui.text.counted import counted
-from convtui.tui.drawing.labels import age
+from convtui.tui.drawing import glyphs
+from convtui.tui.drawing.labels import age, ending_role
 from convtui.tui.drawing.palette import Span, plain
 from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
 from convtui.tui.widgets.status import short_spec
 from convtui.tui.widgets.transcript.marks import fit
 
-BAD = frozenset({"failed", "crashed", "damaged", "interrupted", "discarded", "abstained"})
-"""States shown as errors."""
 _NAMES_WIDTH = 32
 """Cells of the column with persona and provider, if the list is wide enough."""
 _COLUMNS_FROM = 60
@@ -52,7 +51,7 @@ def run_spans(
     spans = [
         (f"{age(created, now):>10}  {before}", "muted"),
         (f"{names}  ", "text"),
-        (visible_line(run.state, 40).replace("_", " "), "error" if run.state in BAD else "ok"),
+        (visible_line(run.state, 40).replace("_", " "), ending_role(run.state)),
         (f"{turns}{why}", "muted"),
         (f"  {visible_line(after, 60)}" if after else "", "accent"),
         (visible_line(tags, 80), "tool"),
@@ -71,7 +70,7 @@ def branch_spans(
     newest = branch.newest or branch.run
     if count and not opened and newest is not branch.run:
         count += f", the newest {newest.state.replace('_', ' ')}"
-    mark = ("▾ " if opened else "▸ ") if branch.size else ""
+    mark = f"{glyphs.UNFOLDED if opened else glyphs.FOLDED} " if branch.size else ""
     after = ", ".join(part for part in (count, branch.origin()) if part)
     return run_spans(branch.run, now, guide + mark, after, pad)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.strip import Strip
 
@@ -49,6 +50,8 @@ class Block:
     """Whether the next block continues the text without a newline."""
     label: Sequence[Span] = ()
     """Drawn in the indent of the first line, and as wide as that."""
+    right: Span = ("", "")
+    """Drawn at the end of the first line, in a column that nothing else is in."""
     hang: int = 0
     """More indent for all lines but the first."""
     depth: int = 0
@@ -59,7 +62,9 @@ class Block:
 
     @property
     def room_taken(self) -> int:
-        return self.indent + self.hang
+        """The cells of a line that its text does not have."""
+        right = cell_len(self.right[0])
+        return self.indent + self.hang + (right + 2 if right else 0)
 
     def folded(self) -> Block:
         """The block as it is drawn while it is folded."""
@@ -84,12 +89,18 @@ class Document:
     def __init__(self) -> None:
         self.pieces: list[Block] = []
 
-    def line(self, *spans: Span, indent: int = 0, label: Sequence[Span] = ()) -> Document:
-        """Adds a line of several roles; it wraps to the right of `label`."""
+    def line(
+        self,
+        *spans: Span,
+        indent: int = 0,
+        label: Sequence[Span] = (),
+        right: Span = ("", ""),
+    ) -> Document:
+        """Adds a line of several roles; it wraps between `label` and `right`."""
         if label:
             indent = sum(len(text) for text, _ in label)
         text, marks = _marked(spans)
-        self.pieces.append(Block(text, "text", indent, marks, label=label))
+        self.pieces.append(Block(text, "text", indent, marks, label=label, right=right))
         return self
 
     def fold(
@@ -182,9 +193,15 @@ class Document:
 
     def __str__(self) -> str:
         return "".join(
-            " " * piece.depth + plain(piece.label) + piece.text + ("" if piece.joined else "\n")
+            _whole_line(piece) + ("" if piece.joined else "\n")
             for piece in self.blocks(everything=True)
         )
+
+
+def _whole_line(piece: Block) -> str:
+    """A block as plain text."""
+    right = f"  {piece.right[0]}" if piece.right[0] else ""
+    return " " * piece.depth + plain(piece.label) + piece.text + right
 
 
 def _block_end(text: str, start: int) -> tuple[int, int]:
@@ -305,6 +322,11 @@ class TextPane(LineView):
         segments += [
             Segment(wrapped.text[low:high], style(role)) for low, high, role in pieces if low < high
         ]
+        text, role = piece.right
+        if row == 0 and text:
+            used = sum(cell_len(segment.text) for segment in segments)
+            gap = max(2, self.view_width - 1 - used - cell_len(text))
+            segments += [Segment(" " * gap), Segment(visible(text), style(role))]
         return Strip(segments)
 
     def copy_row(self, item: int, row: int) -> CopyRow:
@@ -320,7 +342,8 @@ class TextPane(LineView):
         indent = piece.indent + (piece.hang if row else 0)
         before = plain(piece.label) if row == 0 and piece.label else " " * indent
         kept = piece.depth if row == 0 else 0
-        return CopyRow(before + wrapped.line(row), indent - kept, glue)
+        right = piece.right[0] if row == 0 else ""
+        return CopyRow(before + wrapped.line(row) + f"  {right}".rstrip(), indent - kept, glue)
 
     def all_text(self) -> str:
         return str(self._doc)

@@ -108,11 +108,11 @@ async def test_everything_is_said_in_words(size: tuple[int, int]) -> None:
             "discarded: signal [[ERROR]]" + " 0-9" * (size[0] > 40),
             "by should_discard_response",
             "session 2",
-            "ended: early_termination",
+            "ended early by ",
         ):
             assert expected in flat, expected
-        assert re.search(r"x +3 provider", flat)
-        assert re.search(r"> +5 provider", flat)
+        assert re.search(r"✗ +3 provider", flat)
+        assert re.search(r"▸ +5 provider", flat)
 
 
 def test_measured_heights_are_the_drawn_ones() -> None:
@@ -142,14 +142,14 @@ def test_own_rows_are_counted() -> None:
 
 def test_signs() -> None:
     turn = ferry().transcript.turns[0]
-    assert glyph(turn)[0] == "."
+    assert glyph(turn)[0] == "∙"
     for flag, sign in (
-        (Flag.DISCARDED, "x"),
-        (Flag.HELD | Flag.DISCARDED, ">"),
+        (Flag.DISCARDED, "✗"),
+        (Flag.HELD | Flag.DISCARDED, "▸"),
         (Flag.ERROR, "!"),
-        (Flag.SKIPPED, "-"),
-        (Flag.EDITED, "*"),
-        (Flag.SIGNAL, "!"),
+        (Flag.SKIPPED, "⊘"),
+        (Flag.EDITED, "✎"),
+        (Flag.SIGNAL, "◊"),
     ):
         turn.flags = flag
         assert glyph(turn)[0] == sign
@@ -196,7 +196,7 @@ async def test_a_session_without_turns() -> None:
         app.view.refresh_turns(set())
         await settled(pilot, app.view)
         text = "\n".join(screen(app.view))
-        assert "ended: max_turns by harness · 20 turns" in text
+        assert "ended: turn limit reached · 20 turns" in text
         assert "session 2 · coaching · skipped: session 1 failed" in text
         consistent(app.view)
 
@@ -289,7 +289,7 @@ async def test_a_limit_hides_what_comes_after() -> None:
         await settled(pilot, view)
         view.set_limit(3)
         text = "\n".join(screen(view))
-        assert "ended: early_termination" in text
+        assert "ended early by " in text
         assert "Welcome back" not in text
         assert view.cursor == 3
         turn = Transcript()

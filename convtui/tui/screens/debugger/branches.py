@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from convtui.errors import CommandRefused, EngineError
+from convtui.library.families import oldest_first
 from convtui.log.reader import is_being_written
 from convtui.log.run_summary import RunSummary, header_of
 from convtui.text.boundary import visible_line
@@ -152,7 +153,7 @@ class Branches:
         if what == "open" and live:
             what = await self._ask_what_to_do(branch)
         if what == "compare":
-            self._compare(path, branch.path)
+            self._compare(*await asyncio.to_thread(oldest_first, path, branch.path))
         elif what in ("open", "look"):
             self._view_log(branch.path)
         elif what == "switch":

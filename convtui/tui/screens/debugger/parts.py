@@ -11,6 +11,7 @@ from textual.widgets import Input, TextArea
 
 from convtui.errors import EngineError, UsageError
 from convtui.tui.screens.debugger.branches import Branches
+from convtui.tui.screens.debugger.break_marks import BreakMarks
 from convtui.tui.screens.debugger.breakpoints import Breakpoints
 from convtui.tui.screens.debugger.brief_editing import BriefEditing
 from convtui.tui.screens.debugger.budget_raise import BudgetRaise
@@ -65,6 +66,7 @@ class DebuggerParts:
         view, inspector = widgets.view, widgets.inspector
         outside = partial(write_outside, screen)
         self.notes = TurnNotes(context)
+        break_marks = BreakMarks(context.conversation)
         self.movement = Movement(context, view, at)
         jump = self.movement.jump
         self.search = Search(context, view, widgets.search, self.notes, screen.refresh_footer)
@@ -92,6 +94,7 @@ class DebuggerParts:
             self.notes,
             results=self.whole_results,
             lineage=self.lineage.fields,
+            breakpoint=break_marks.on,
             shown=lambda: screen.inspecting,
             source_changed=screen.source_changed,
         )
@@ -188,7 +191,9 @@ class DebuggerParts:
                 profile=partial(_open_profile, screen),
             ),
         )
-        self.transcript = TranscriptFeed(context.conversation, view, widgets.outline, self.notes)
+        self.transcript = TranscriptFeed(
+            context.conversation, view, widgets.outline, self.notes, break_marks
+        )
         self.hold_bar = HoldBarFeed(
             context,
             widgets.hold_bar,

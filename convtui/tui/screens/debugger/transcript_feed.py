@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from convtui.tui.screens.debugger.break_marks import BreakMarks
 from convtui.tui.screens.debugger.context import ShownConversation
 from convtui.tui.screens.debugger.turn_notes import TurnNotes
 from convtui.tui.widgets.transcript.outline import Outline
@@ -17,11 +18,14 @@ class TranscriptFeed:
         view: TranscriptView,
         outline: Outline,
         notes: TurnNotes,
+        breaks: BreakMarks,
     ) -> None:
         self._conversation = conversation
         self._view = view
         self._outline = outline
         self._notes = notes
+        self._breaks = breaks
+        self._noted: frozenset[int] = frozenset()
         self._transcript: object = None
         self._hold: object = None
         self._limit: tuple[object, ...] = (None, None)
@@ -34,6 +38,7 @@ class TranscriptFeed:
 
     def draw(self) -> None:
         source, view, outline = self._conversation.source, self._view, self._outline
+        marked = self._breaks.refresh()
         if self._transcript is not source.transcript:
             self._transcript = source.transcript
             source.changed.clear()
@@ -46,7 +51,8 @@ class TranscriptFeed:
             outline.refresh_turns(changed)
         noted = self._notes.rows()
         if noted is not None:
-            view.set_noted(noted)
+            self._noted = noted
+        view.set_noted(self._noted | marked)
         limit = (source.limit, source.limit_turn)
         if limit != self._limit:
             self._limit = limit

@@ -25,6 +25,7 @@ from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible, visible_line
 from convtui.text.counted import counted
 from convtui.tui.documents.report import plots_document, report_document
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.progress import progress_bar
@@ -237,7 +238,7 @@ class ProfileScreen(PaneScreen):
             read = len(reading.profile.runs) + len(reading.left_out)
             again = self.keymap.shown("profile.again")
             return Content.assemble(
-                ("■ ", "bold $text-warning"),
+                (f"{glyphs.STOP} ", "bold $text-warning"),
                 f"stopped by hand after {read:,} of {len(self._logs):,} logs;"
                 f" {again} reads them again",
             )

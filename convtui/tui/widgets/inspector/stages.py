@@ -27,6 +27,10 @@ from convtui.tui.widgets.text_pane import Document
 from convtui.tui.widgets.transcript.outline import seconds
 
 UNKNOWN: Final = "unknown"
+_TIME: Final = 6
+"""Cells of the column of times."""
+_TOLD_FROM: Final = 0.001
+"""Seconds from which the time of a stage is told."""
 
 
 @dataclass(slots=True)
@@ -54,7 +58,7 @@ class Context:
     """The last turn, up to this one, in which the responder was called."""
     width: int = 0
     """The width in cells."""
-    inherited: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    inherited: Mapping[str, Totals] = field(default_factory=dict)
     """What each side had used before this log."""
     limits: Sequence[Limit] = ()
     """The current budget."""
@@ -127,13 +131,10 @@ def stages(detail: TurnDetail, turn: Turn, context: Context) -> Document:
             last_held = held_stage if number == len(runs) else ""
             _run_stages(doc, run, raw, last_held, context, interim=detail.interim)
         if last and held_stage and not runs and held_stage not in ("request", "response", "tools"):
-            _stage(doc, held_stage, "", [("held before it runs", "held")], held=True)
+            _stage(doc, held_stage, "", [], held=True)
     for record in detail.debug:
         _debug(doc, record)
     _terminate_stage(doc, detail, turn, context, held)
-    if context.hold:
-        detail_text = str(context.hold.get("detail") or context.hold.get("reason") or "")
-        doc.blank().line(("> held: ", "held bold"), (detail_text, "text"))
     _faults(doc, detail, turn, context.correction)
     return doc
 
@@ -175,13 +176,21 @@ def _faults(doc: Document, detail: TurnDetail, turn: Turn, correction: Correctio
 
 
 def _stage(
-    doc: Document, name: str, sign: str, spans: Sequence[Span], *, held: bool = False
+    doc: Document,
+    name: str,
+    sign: str,
+    spans: Sequence[Span],
+    *,
+    held: bool = False,
+    took: object = None,
 ) -> None:
+    """A stage, its result, and the seconds that it took in a column of their own."""
     mark: Span = ("> ", "held bold") if held else (f"{sign or ' '} ", "muted bold")
     title: Span = (f"{name:<13}", "held bold" if held else "text bold")
-    doc.line(*spans, label=(mark, title))
-    if held:
-        doc.line(("held here", "held"), indent=15)
+    told = isinstance(took, int | float) and took >= _TOLD_FROM
+    right: Span = (f"{seconds(took):>{_TIME}}", "muted") if told else ("", "")
+    here: list[Span] = [("held here" if not spans else ", held here", "held")] if held else []
+    doc.line(*spans, *here, label=(mark, title), right=right)
 
 
 def _call_stages(doc: Document, call: Call, held: str, context: Context) -> None:
@@ -201,26 +210,21 @@ def _call_stages(doc: Document, call: Call, held: str, context: Context) -> None
             indent=15,
         )
     if call.failed is not None:
+        spans = [("failed: ", "error bold"), (message_of(call.failed.get("error")), "error")]
         took = call.failed.get("duration")
-        duration = f"{seconds(took)}, " if isinstance(took, (int, float)) else ""
-        spans = [
-            ("failed: ", "error bold"),
-            (duration + message_of(call.failed.get("error")), "error"),
-        ]
-        _stage(doc, "response", "!", spans, held=held == "response")
+        _stage(doc, "response", "!", spans, held=held == "response", took=took)
     elif call.cancelled:
         _stage(doc, "response", "-", [("cancelled by hand", "warning")], held=held == "response")
     elif call.response is None:
         _stage(doc, "response", "~", [("in progress", "accent")], held=held == "response")
     else:
-        _stage(doc, "response", ".", _response_spans(call.response), held=held == "response")
+        spans, took = _response_spans(call.response), call.response.get("duration")
+        _stage(doc, "response", ".", spans, held=held == "response", took=took)
 
 
 def _response_spans(response: RecordDict) -> list[Span]:
     usage = response.get("usage") or {}
     parts: list[str] = []
-    if isinstance(response.get("duration"), (int, float)):
-        parts.append(seconds(response["duration"]))
     tokens = usage.get("completion_tokens")
     parts.append(f"{tokens:,} tok" if isinstance(tokens, int) else "tok unknown")
     if isinstance(response.get("ttft"), (int, float)):
@@ -254,18 +258,16 @@ def _tool_stage(doc: Document, detail: TurnDetail, held: str) -> None:
     spans: list[Span] = [(counted(count, "call"), "tool")]
     if failed:
         spans.append((f", {failed} failed", "error"))
-    _stage(doc, "tools", "!" if failed else ".", spans, held=held == "tools")
+    times = [(back or {}).get("duration") for _, back in detail.tools]
+    took = sum(time for time in times if isinstance(time, int | float))
+    _stage(doc, "tools", "!" if failed else ".", spans, held=held == "tools", took=took)
 
 
 def _hook(record: RecordDict, name: str, context: Context) -> Span:
     whose = str(record.get("hook") or context.hooks.get(name) or "default")
     role = "accent" if whose == "yours" else "muted"
-    duration = record.get("duration")
-    duration_text = (
-        f", {seconds(duration)}" if isinstance(duration, (int, float)) and duration >= 0.001 else ""
-    )
-    names = {"yours": "your hook", "default": "default hook"}
-    return f"  {names.get(whose, whose)}{duration_text}", role
+    words = {"yours": "your hook", "default": "default hook"}
+    return f", {words.get(whose, whose)}", role
 
 
 def _raw_of(detail: TurnDetail, attempt: int) -> str:
@@ -320,7 +322,8 @@ def _signals_stage(
     matches = extracted.get("matches") or []
     hook = _hook(extracted, "extract_signals", context)
     summary: Span = (f"{len(matches)} found", "signal") if matches else ("none", "muted")
-    _stage(doc, "signals", "!" if matches else ".", [summary, hook], held=held == "signals")
+    sign, took = "!" if matches else ".", extracted.get("duration")
+    _stage(doc, "signals", sign, [summary, hook], held=held == "signals", took=took)
     for match in matches[:20]:
         start, end = int(match.get("start", 0)), int(match.get("end", 0))
         source = next((part.text for part in interim if part.round == match.get("round")), raw)
@@ -341,7 +344,8 @@ def _process_stage(
         text = str(processed.get("text", ""))
         change = (f"changed, {len(raw):,} -> {len(text):,} characters", "changed")
     hook = _hook(processed, "post_process_response", context)
-    _stage(doc, "post_process", ".", [change, hook], held=held == "post_process")
+    took = processed.get("duration")
+    _stage(doc, "post_process", ".", [change, hook], held=held == "post_process", took=took)
 
 
 def _discard_stage(doc: Document, run: StageRun, held: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from convtui.log.detail import Call, TurnDetail
-from convtui.transcript.fold import Turn
+from convtui.transcript.fold import Totals, Turn
 from convtui.tui.drawing.palette import Span
 from convtui.tui.sources.budget import Limit
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context
@@ -91,15 +91,19 @@ def _side(doc: Document, side: str, context: Context) -> None:
     if totals is None:
         doc.line(("no usage", "muted"))
     else:
-        retries = f", {totals.retries} retried" if totals.retries else ""
-        doc.field("calls", f"{totals.calls:,}{retries}")
-        doc.field("prompt", f"{_number(totals.prompt_tokens)} tok")
-        doc.field("completion", f"{_number(totals.completion_tokens)} tok")
-        doc.field("cost", _money(totals.cost))
-        doc.field("time", seconds(totals.seconds))
+        _used(doc, totals)
     if before is not None:
         spans: list[Span] = [(f"{side}, inherited", "accent bold"), ("  before this log", "muted")]
         doc.blank().line(*spans)
-        doc.field("prompt", f"{_number(before.get('prompt_tokens'))} tok")
-        doc.field("completion", f"{_number(before.get('completion_tokens'))} tok")
-        doc.field("cost", _money(before.get("cost")))
+        _used(doc, before)
+
+
+def _used(doc: Document, totals: Totals) -> None:
+    if totals.calls:
+        retries = f", {totals.retries} retried" if totals.retries else ""
+        doc.field("calls", f"{totals.calls:,}{retries}")
+    doc.field("prompt", f"{_number(totals.prompt_tokens)} tok")
+    doc.field("completion", f"{_number(totals.completion_tokens)} tok")
+    doc.field("cost", _money(totals.cost))
+    if totals.calls:
+        doc.field("time", seconds(totals.seconds))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +15,7 @@ from textual.strip import Strip
 
 from convtui.text.boundary import visible_line
 from convtui.transcript.fold import Session, Transcript, Turn
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.widgets.line_view import CopyRow, LineView, strip_of
 from convtui.tui.widgets.transcript.marks import fit, glyph
@@ -36,6 +38,13 @@ _CALLS = {
     "debug.handed_back": "handed back",
 }
 _INDENT = 2
+_COUNTED = (
+    (glyphs.DISCARDED, "discard"),
+    (glyphs.ERROR, "error"),
+    (glyphs.SIGNAL, "signal"),
+    (glyphs.NOTICED, "warning"),
+)
+"""The glyphs that a session's heading counts, and their roles."""
 
 
 def call_spans(record: dict[str, Any]) -> list[Span]:
@@ -101,7 +110,7 @@ class Outline(LineView):
         self._cursor = -1
         self._limit: int | None = None
         self._limit_turn: Turn | None = None
-        self._signs = bytearray()
+        self._signs = array("L")
         self._calls: dict[int, list[dict[str, Any]]] = {}
         self._calls_taken = 0
         self._last_session = 0
@@ -127,7 +136,7 @@ class Outline(LineView):
         self._transcript = transcript
         self._cursor, self._limit, self._limit_turn = -1, None, None
         self._origin = []
-        self._signs = bytearray(ord(glyph(turn)[0]) for turn in transcript.turns)
+        self._signs = array("L", [ord(glyph(turn)[0]) for turn in transcript.turns])
         self._calls = {}
         self._calls_taken = self._last_session = 0
         self._update_calls()
@@ -266,7 +275,7 @@ class Outline(LineView):
             turn = self._turn(index)
             sign, role = glyph(turn)
             text = f"{sign} {turn.number:>{width - 3}}"
-            number = "text" if sign != "." else "muted"
+            number = "text" if sign != glyphs.NOTHING else "muted"
             if index == self._cursor:
                 spans += [(text, "mark:accent"), (" ", "muted")]
             else:
@@ -284,7 +293,7 @@ class Outline(LineView):
         count = self._turns_of(session)
         if count:
             signs = self._signs[session.turns[0] : session.turns[count - 1] + 1]
-            for sign, role in (("x", "discard"), ("!", "warning")):
+            for sign, role in _COUNTED:
                 marked = signs.count(ord(sign))
                 if marked:
                     spans.append((f"  {sign} {marked}", role))

@@ -11,6 +11,7 @@ from convtui.text.boundary import visible_line
 from convtui.text.counted import counted
 from convtui.transcript.endings import ending_words
 from convtui.transcript.fold import Session, Transcript, Turn
+from convtui.tui.drawing.labels import ending_role
 from convtui.tui.drawing.palette import Span, plain
 from convtui.tui.widgets.transcript.marks import badges, fit, own_rows
 
@@ -67,7 +68,7 @@ def session_end(session: Session, width: int) -> list[Span]:
     """`── ended early by persona · reason · signal <X> ──`."""
     ending = session.termination or {}
     kind = visible_line(str(ending.get("kind", "unknown")), 30)
-    role = "error" if kind in ("failed", "discarded", "interrupted", "abstained") else "ok"
+    role = ending_role(kind)
     words = ending_words(str(ending.get("kind", "unknown")), str(ending.get("by") or ""))
     parts: list[Span] = [
         (words if words.startswith("ended ") else f"ended: {words}", f"{role} bold")

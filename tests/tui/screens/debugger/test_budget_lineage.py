@@ -9,6 +9,7 @@ import pytest
 
 from convtui.log.reader import digest_until
 from convtui.transcript.fold import Transcript
+from convtui.transcript.past import totals_from
 from convtui.transcript.usage import inherited_usage, used_by_side
 from convtui.tui.app import ConvtuiApp
 from convtui.tui.screens.debugger.screen import DebuggerScreen
@@ -146,7 +147,7 @@ def test_the_usage_tab_tells_expected_own_and_inherited_apart() -> None:
     turn = builder.transcript.turns[0]
     context = Context(
         totals=builder.transcript.totals,
-        inherited={"responder": {"prompt_tokens": 7, "cost": 0.25}},
+        inherited={"responder": totals_from({"prompt_tokens": 7, "cost": 0.25})},
         limits=current_limits(story({"prompt_tokens": 2000}), {"budget": BUDGET}),
     )
     text = str(build("Usage", builder.detail(turn), turn, context))
