@@ -18,7 +18,8 @@ from convtui.scenario.model_names import model_problem
 from convtui.scenario.provider_spec import parse_provider_spec
 from convtui.scenario.scenario import Scenario, merge_flags
 from convtui.scenario.unused_settings import takes_params
-from convtui.trust.rules import own_scenario, vouched_folders, vouched_for
+from convtui.trust.recorded import recorded_scenario
+from convtui.trust.rules import vouched_folders, vouched_for
 
 if TYPE_CHECKING:
     from convtui.scenario.waza_task import WazaTask
@@ -122,24 +123,8 @@ def _scenario(
 
     with open_log(parent.log) as log:
         header = log.transcript.header
-    if not isinstance(header.get("scenario"), dict):
-        raise UsageError(f"{parent.log}: the log does not say which scenario it ran; name it")
-    own = own_scenario(header)
-    if own.needed:
-        raise UsageError(
-            f"{parent.log}: the log was written without {own.needed[0]}, and the scenario file it"
-            " names does not have it; give the scenario file that does"
-        )
-    notes = [
-        f"{key} is not in the log ([redacted]) and is left out: give it with --set, or name it"
-        " under log_values before a run"
-        for key in own.left_out
-    ] + [
-        f"{key} had a secret in it, and goes on with [redacted] in its place; give the scenario"
-        " file, or the text with --set"
-        for key in own.masked
-    ]
-    return Scenario.from_public(own.scenario), None, notes
+    scenario, notes = recorded_scenario(header, parent.log)
+    return scenario, None, notes
 
 
 def _waza_choices(task: WazaTask, flags: Mapping[str, Any], provider: str | None) -> list[str]:

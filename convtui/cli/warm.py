@@ -15,7 +15,7 @@ from convtui.cli.warm_build import build, user_store
 from convtui.errors import UsageError
 from convtui.printing.wording import made_on, message_words
 from convtui.text.boundary import visible, visible_line
-from convtui.text.counted import counted
+from convtui.text.counts import counted
 
 if TYPE_CHECKING:
     from convtui.warm.templates import WarmTemplate

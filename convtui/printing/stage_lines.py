@@ -8,7 +8,7 @@ from typing import Any, Final
 from convtui.printing.wording import parts_words, span
 from convtui.records.codec import RecordDict
 from convtui.text.boundary import one_line
-from convtui.text.counted import counted
+from convtui.text.counts import counted
 from convtui.text_checks.incomplete import in_words, reason_of
 
 
@@ -79,7 +79,8 @@ def _processed(record: RecordDict) -> str:
 
 
 def _hook(record: RecordDict) -> str:
-    return f" ({record.get('hook', 'default')}) {_seconds(record.get('duration'))}"
+    owner = "your hook" if record.get("hook") == "yours" else record.get("hook", "default")
+    return f" ({owner}) {_seconds(record.get('duration'))}"
 
 
 def _discarded(record: RecordDict) -> str:

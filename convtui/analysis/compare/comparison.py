@@ -20,7 +20,7 @@ from convtui.log.detail import TurnDetail
 from convtui.log.parents import Ancestry
 from convtui.log.reader import Log, open_log
 from convtui.log.transcript_json import turn_detail
-from convtui.text.counted import counted
+from convtui.text.counts import counted
 from convtui.text.word_diff import Op, word_diff
 from convtui.transcript.fold import COMMITTED, Flag, Session, Transcript, Turn
 

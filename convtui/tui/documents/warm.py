@@ -10,7 +10,7 @@ from typing import Final
 
 from convtui.printing.wording import made_on, message_words
 from convtui.text.boundary import visible_line
-from convtui.text.counted import counted
+from convtui.text.counts import counted
 from convtui.tui.drawing.word_diff import changed_spans, diff_spans, legend_spans
 from convtui.tui.widgets.text_pane import Document
 from convtui.warm.names import MAX_PATTERNS

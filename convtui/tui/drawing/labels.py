@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from convtui.text.boundary import visible_line
-from convtui.transcript.endings import ending_words
+from convtui.transcript.ending_words import ending_phrase
 from convtui.tui.drawing import glyphs
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def ending(termination: dict[str, Any] | None) -> str:
     if not termination:
         return "no ending on record"
     reason = visible_line(str(termination.get("reason", "")), 200)
-    text = ending_words(str(termination.get("kind", "")), str(termination.get("by", "")))
+    text = ending_phrase(str(termination.get("kind", "")), str(termination.get("by", "")))
     return f"{text}: {reason}" if reason else text
 
 

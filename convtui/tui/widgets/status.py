@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convtui.printing.wording import wait_words
 from convtui.records.values import as_object
-from convtui.text.counted import counted
+from convtui.text.counts import counted
 from convtui.transcript.clock import elapsed
 from convtui.transcript.fold import COMMITTED, OPEN, Flag, Transcript, Turn
 from convtui.transcript.usage import used_by_side

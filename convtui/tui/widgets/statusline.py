@@ -11,8 +11,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from convtui.text.boundary import visible_line
-from convtui.transcript.clock import elapsed_text
-from convtui.transcript.endings import ending_words
+from convtui.transcript.clock import Elapsed, elapsed_words
+from convtui.transcript.ending_words import ending_phrase
 from convtui.tui.drawing.labels import ending_role
 from convtui.tui.drawing.palette import Palette, Span, palette_of
 from convtui.tui.widgets.line_view import strip_of
@@ -100,7 +100,7 @@ def state_text(status: Status) -> tuple[str, str]:
 def _ending(status: Status) -> str:
     if status.kind == "interrupted":
         return "INTERRUPTED"
-    words = ending_words(status.kind or "unknown", status.by)
+    words = ending_phrase(status.kind or "unknown", status.by)
     return f"ENDED {words.removeprefix('ended ')}"
 
 
@@ -213,8 +213,7 @@ def _figures(figures: Figures, *, short: bool = False) -> list[str]:
         name = _SHORT.get(side.side, side.side) if short else side.side
         parts.append(f"{name} {_of_budget(side.what, side.used, side.limit, short=short)}")
     if figures.elapsed is not None:
-        held = f" (+{elapsed_text(figures.held)} held)" if figures.held >= 1 else ""
-        parts.append(f"{elapsed_text(figures.elapsed)}{held}")
+        parts.append(elapsed_words(Elapsed(figures.elapsed, figures.held)))
     first = (visible_line(note, 60) for note in figures.first)
     return [*first, *parts, *(visible_line(note, 60) for note in figures.notes)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from convtui.errors import CommandRefused
-from convtui.text.counted import counted
+from convtui.text.counts import counted
 from convtui.transcript.fold import OPEN, Turn
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.handlers import Handler

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Literal
 
 from convtui.errors import LogError
-from convtui.text.counted import counted
+from convtui.text.counts import counted
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.widgets.inspector.inspector import Inspector

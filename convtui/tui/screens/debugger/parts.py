@@ -30,6 +30,7 @@ from convtui.tui.screens.debugger.leaving import Leaving
 from convtui.tui.screens.debugger.lineage import Lineage
 from convtui.tui.screens.debugger.log_evaluation import LogEvaluation
 from convtui.tui.screens.debugger.movement import Movement
+from convtui.tui.screens.debugger.next_run import NextRun
 from convtui.tui.screens.debugger.notes import Notes
 from convtui.tui.screens.debugger.provider_reload import ProviderReload
 from convtui.tui.screens.debugger.run_control import RunControl
@@ -43,6 +44,7 @@ from convtui.tui.screens.debugger.turn_notes import TurnNotes
 from convtui.tui.screens.debugger.whole_results import WholeResults
 from convtui.tui.screens.external_editor import has_editor, open_at, write_outside
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.saved_runs import open_library, run_again
 from convtui.tui.widgets.inspector.drift import drift_notes
 from convtui.tui.widgets.maximise import Maximise
 
@@ -158,6 +160,13 @@ class DebuggerParts:
             remember=lambda state: screen.capp.remember(hints=state),
         )
         breaks = Breakpoints(context)
+        self.branches = Branches(
+            context,
+            view,
+            attach=screen.attach,
+            view_log=screen.capp.replay,
+            compare=screen.capp.compare,
+        )
         replay = screen.replay
         self._controllers: tuple[Controller, ...] = (
             RunControl(context) if replay is None else Transport(context, replay, view, jump),
@@ -168,13 +177,8 @@ class DebuggerParts:
             self.provider,
             self.compression,
             self.briefs,
-            Branches(
-                context,
-                view,
-                attach=screen.attach,
-                view_log=screen.capp.replay,
-                compare=screen.capp.compare,
-            ),
+            self.branches,
+            self.lineage,
             self.faults,
             self.hints,
             self.inspector_keys,
@@ -190,9 +194,20 @@ class DebuggerParts:
                 rehook=partial(_open_rehook, screen),
                 profile=partial(_open_profile, screen),
             ),
+            NextRun(
+                context,
+                library=lambda: open_library(screen.capp, recording=screen.run is None),
+                again=partial(run_again, screen.capp),
+                start=lambda spec, python: screen.capp.start_run(spec, python=python),
+            ),
         )
         self.transcript = TranscriptFeed(
-            context.conversation, view, widgets.outline, self.notes, break_marks
+            context.conversation,
+            view,
+            widgets.outline,
+            self.notes,
+            break_marks,
+            box=widgets.take_over,
         )
         self.hold_bar = HoldBarFeed(
             context,

@@ -23,6 +23,7 @@ from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.drawing.word_diff import changed_spans
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.text_pane import Document, TextPane
 
 WIDE = 100
@@ -108,6 +109,7 @@ class ReloadDiff(Screen[str | None]):
         with Horizontal():
             for name in ("old", "new", "asked"):
                 yield TextPane(id=f"reloaded-{name}", palette=self._palette)
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from convtui.text.counted import counted
+from convtui.text.counts import counted
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
 from convtui.tui.widgets import status
 from convtui.tui.widgets.statusline import StatusLine

@@ -20,7 +20,7 @@ from convtui.errors import ConvtuiError
 from convtui.library.families import RunNode, family_of, guides, same_log
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
-from convtui.text.counted import counted
+from convtui.text.counts import counted
 from convtui.tui.drawing.labels import ending
 from convtui.tui.screens.dialogs.box import DialogBox
 from convtui.tui.textual_compat import is_open, run_while_open

@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 from convtui.errors import CommandRefused
 from convtui.filters.in_words import in_words
 from convtui.text.boundary import visible, visible_line
-from convtui.text.counted import counted
+from convtui.text.counts import counted
 from convtui.tui.screens.dialogs.box import DialogBox
 from convtui.tui.screens.dialogs.questions import DROPS
 from convtui.tui.sources.run import Breakpoint, LiveRun

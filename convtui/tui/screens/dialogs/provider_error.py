@@ -21,6 +21,7 @@ from convtui.tui.drawing.labels import error_lines, error_location, short_path
 from convtui.tui.sources import watch
 from convtui.tui.textual_compat import run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
+from convtui.tui.widgets.notice_line import NoticeLine
 
 _SOURCE = ".py"
 CONTEXT_LINES = 4
@@ -137,6 +138,7 @@ class ErrorPane(Screen[bool]):
             yield Static(id="error-source", markup=False)
             yield Static(id="error-frames", markup=False)
         yield Static(id="error-state", markup=False)
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:

@@ -23,7 +23,7 @@ from convtui.analysis.profile.report import RUNS_HEAD, profile_page, run_row
 from convtui.analysis.report.html import write_html
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible, visible_line
-from convtui.text.counted import counted
+from convtui.text.counts import counted
 from convtui.tui.documents.report import plots_document, report_document
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.frames import PANE, entitle
@@ -36,6 +36,7 @@ from convtui.tui.screens.panes import PaneScreen
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.maximise import Maximise
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.row_list import RowList
 from convtui.tui.widgets.text_pane import Document, TextPane
 
@@ -105,6 +106,7 @@ class ProfileScreen(PaneScreen):
             entitle(runs, "runs")
             yield Static(id="profile-head", markup=False)
             yield ProfileRuns(id="profile-list")
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from rich.cells import cell_len
 
 from convtui.text.boundary import visible_line
-from convtui.text.counted import counted
-from convtui.transcript.endings import ending_words
+from convtui.text.counts import counted
+from convtui.transcript.ending_words import ending_phrase
 from convtui.transcript.fold import Session, Transcript, Turn
 from convtui.tui.drawing.labels import ending_role
 from convtui.tui.drawing.palette import Span, plain
@@ -69,7 +69,7 @@ def session_end(session: Session, width: int) -> list[Span]:
     ending = session.termination or {}
     kind = visible_line(str(ending.get("kind", "unknown")), 30)
     role = ending_role(kind)
-    words = ending_words(str(ending.get("kind", "unknown")), str(ending.get("by") or ""))
+    words = ending_phrase(str(ending.get("kind", "unknown")), str(ending.get("by") or ""))
     parts: list[Span] = [
         (words if words.startswith("ended ") else f"ended: {words}", f"{role} bold")
     ]
