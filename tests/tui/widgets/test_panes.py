@@ -396,7 +396,7 @@ async def test_the_inspector_changes_tabs() -> None:
         (Status("dead", detail="exit code 1"), "ENGINE DIED", "exit code 1"),
         (
             Status("ended", kind="max_turns", by="harness", reason="20 turns"),
-            "ENDED max turns by harness",
+            "ENDED turn limit reached",
             "20 turns",
         ),
         (Status("ended", kind="interrupted", by="human", reason="ctrl+c"), "INTERRUPTED", "ctrl+c"),
@@ -421,7 +421,8 @@ def test_figures() -> None:
     held = replace(figures, held=12.4)
     assert figures_text(held, 80).endswith("  00:31 (+00:12 held)")
     assert figures_text(figures, 30) == "turn 7/20  session 2/2"
-    assert "tok unknown  cost unknown" in figures_text(Figures(1), 80)
+    assert figures_text(Figures(1), 80) == "turn 1", "what no call reported is left out"
+    assert figures_text(Figures(1, max_tokens=90), 80) == "turn 1  tok unknown/90"
 
 
 async def test_the_status_line() -> None:

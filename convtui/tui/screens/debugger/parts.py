@@ -18,6 +18,7 @@ from convtui.tui.screens.debugger.budget_raise import BudgetRaise
 from convtui.tui.screens.debugger.compression import Compression
 from convtui.tui.screens.debugger.copying import Copying
 from convtui.tui.screens.debugger.corrections import Corrections
+from convtui.tui.screens.debugger.empty_states import before_the_first_turn
 from convtui.tui.screens.debugger.fault_injection import FaultInjection
 from convtui.tui.screens.debugger.hints import Hints
 from convtui.tui.screens.debugger.hold_answers import HoldAnswers, OtherAnswers, choice_keys
@@ -214,6 +215,7 @@ class DebuggerParts:
             self.notes,
             break_marks,
             box=widgets.take_over,
+            empty=lambda: before_the_first_turn(context.conversation, context.keymap),
         )
         self.hold_bar = HoldBarFeed(
             context,

@@ -12,6 +12,7 @@ from convtui.printing.wording import cut_words, parts_words
 from convtui.records.codec import RecordDict
 from convtui.records.interim import Interim
 from convtui.text.boundary import visible_line
+from convtui.text.counts import counted
 from convtui.text_checks.incomplete import in_words, reason_of
 from convtui.transcript.corrections import (
     Correction,
@@ -189,7 +190,7 @@ def _call_stages(doc: StageRows, call: Call, held: str, context: Context) -> Non
     count = int(kept) + len(appended)
     side = f"  {call.side}" if call.side == "responder" else ""
     round_label = f"  round {call.round}" if call.round > 1 else ""
-    label = f"{count} message{'' if count == 1 else 's'}{round_label}{side}"
+    label = f"{counted(count, 'message')}{round_label}{side}"
     doc.stage("request", NOTHING, [(label, "text")], held=held == "request")
     for retry in call.retries:
         delay = retry.get("delay")
@@ -246,7 +247,7 @@ def _tool_stage(doc: StageRows, detail: TurnDetail, held: str) -> None:
         return
     failed = sum(1 for _, back in detail.tools if back is not None and not back.get("ok", True))
     count = len(detail.tools)
-    spans: list[Span] = [(f"{count} call{'' if count == 1 else 's'}", "tool")]
+    spans: list[Span] = [(counted(count, "call"), "tool")]
     if failed:
         spans.append((f", {failed} failed", "error"))
     times = [(back or {}).get("duration") for _, back in detail.tools]
@@ -357,7 +358,7 @@ def _discard_stage(doc: StageRows, run: StageRun, held: str) -> None:
 
 def _commit_stage(doc: StageRows, committed: RecordDict, held: str) -> None:
     count = committed.get("words")
-    spans: list[Span] = [(f"{count} words" if count is not None else "sent", "ok")]
+    spans: list[Span] = [(counted(count, "word") if count is not None else "sent", "ok")]
     for name, role in (("human", "human"), ("edited", "human"), ("empty", "warning")):
         if committed.get(name):
             spans.append((f", {name}", role))
