@@ -252,6 +252,7 @@ class PickerScreen(ActionScreen):
     async def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "more":
             self._form.show_more(not self._form.has_more)
+            self.call_after_refresh(event.button.scroll_visible, animate=False)
             self.refresh_footer()
         else:
             await self.start()
