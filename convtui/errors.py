@@ -390,7 +390,7 @@ class ToolFailure(Exception):
 
 
 _NEAR = 0.65
-_MOST_MEANT = 4
+_MOST_MEANT = 6
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

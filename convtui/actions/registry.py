@@ -424,6 +424,14 @@ def _actions() -> Iterator[Action]:
         "turn.notes", ("M",), "notes", "List marks and notes, and go to one.", group, DEBUGGER
     )
     yield Action("view.follow", ("F",), "follow", "Follow the newest turn.", group, DEBUGGER)
+    yield Action(
+        "view.hooks",
+        (),
+        "all hooks",
+        "List every hook in the outline, or only those that were slow or failed.",
+        group,
+        DEBUGGER,
+    )
 
     yield Action(
         "hints.toggle",

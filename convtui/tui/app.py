@@ -175,6 +175,16 @@ class ConvtuiApp(NoticeApp, inherit_bindings=False):
         else:
             self.theme = textual_theme.name
         self._theme_problems = problems
+        if self.is_running:
+            self._repaint_lines()
+
+    def _repaint_lines(self) -> None:
+        """Gives the palette to all that draws with it, on every screen that is open."""
+        from convtui.tui.widgets.line_view import LineView
+
+        for screen in self.screen_stack:
+            for view in screen.query(LineView):
+                view.palette = self.palette
 
     def _show_theme(self, theme: ThemeView | None) -> None:
         """Draws every open screen with a theme."""

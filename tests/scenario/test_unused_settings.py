@@ -105,7 +105,7 @@ def test_a_persona_file_is_refused_where_it_stands(folder: Path) -> None:
     ],
 )
 def test_what_may_act_is_not_refused(folder: Path, text: str) -> None:
-    assert load(folder, text)
+    assert load(folder, text).path == folder / "s.yaml"
 
 
 def test_what_ships_with_convtui_sets_nothing_in_vain() -> None:
@@ -137,9 +137,10 @@ def test_a_flag_may_replace_what_the_rest_was_written_for(folder: Path) -> None:
         merged = merge_flags(scenario, {"provider": provider}, cwd=folder, strict=True)
         assert merged.provider.options == {}
     scripted = load(folder, "persona: {name: A, prompt: p, model: openai/m, opening: hi}")
-    assert merge_flags(scripted, {"set": ["persona.simulator=scripted"]}, strict=True)
+    merged = merge_flags(scripted, {"set": ["persona.simulator=scripted"]}, strict=True)
+    assert merged.persona.simulator == "scripted"
     # Where nobody typed a flag, as on the form, what has no use is left alone.
-    assert merge_flags(None, {"user_model": "openai/m"})
+    assert merge_flags(None, {"user_model": "openai/m"}).persona.model == "openai/m"
 
 
 def test_a_recorded_scenario_is_taken_as_it_is() -> None:

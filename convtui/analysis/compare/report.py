@@ -19,6 +19,8 @@ from convtui.analysis.report.report import (
     Verdict,
 )
 from convtui.text.boundary import one_line
+from convtui.text.counts import counted
+from convtui.transcript.ending_words import ending_words
 from convtui.transcript.fold import Totals
 from convtui.transcript.usage import whole_totals
 
@@ -62,7 +64,7 @@ def turn_report(comparison: Comparison) -> Report:
 def _verdict(comparison: Comparison) -> Verdict:
     if comparison.same:
         return Verdict("no difference in what was said and what happened", "good")
-    many = f"{comparison.count} difference{'' if comparison.count == 1 else 's'}"
+    many = counted(comparison.count, "difference")
     return Verdict(f"{many}, the first at {comparison.first_words()}", "bad")
 
 
@@ -158,15 +160,8 @@ def ending_rows(comparison: Comparison) -> list[Row]:
 
 
 def ending(termination: dict[str, Any] | None) -> str:
-    """`early termination by provider at turn 4: <reason>`."""
-    if not termination:
-        return "no ending on record"
-    text = str(termination.get("kind", "")).replace("_", " ")
-    if termination.get("by"):
-        text += f" by {termination['by']}"
-    if termination.get("at_turn"):
-        text += f" at turn {termination['at_turn']}"
-    return text + (f": {termination['reason']}" if termination.get("reason") else "")
+    """How a run or a session ended, in words."""
+    return ending_words(termination, nothing="no ending on record")
 
 
 def usage_rows(comparison: Comparison) -> list[Row]:

@@ -32,6 +32,11 @@ DONE: Final = "✓"
 REPLY: Final = "+"
 STOP: Final = "∎"
 ABSTAIN: Final = "?"
+BREAK: Final = "◉"
+"""A breakpoint."""
+BREAK_OFF: Final = "⊚"
+BREAK_HIT: Final = "◍"
+"""A breakpoint has stopped the conversation here."""
 MARK: Final = "⚑"
 NOTE: Final = "⁋"
 FOLDED: Final = "▸"
@@ -54,6 +59,9 @@ STATUS: Final[Mapping[str, str]] = {
     REPLY: "+",
     STOP: "#",
     ABSTAIN: "?",
+    BREAK: "B",
+    BREAK_OFF: "b",
+    BREAK_HIT: "&",
     MARK: "@",
     NOTE: '"',
     UNFOLDED: "v",

@@ -79,6 +79,8 @@ def textual_theme(
             "border-blurred": c["border"],
             "text-muted": c["muted"],
             "foreground-muted": c["muted"],
+            "text-disabled": c["muted"],
+            "foreground-disabled": c["muted"],
             "text-accent": c["accent"],
             "text-primary": c["accent"],
             "text-error": c["error"],

@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from textual import events, on
 from textual.actions import SkipAction
 from textual.screen import Screen
 
 from convtui.actions.registry import Action, Keymap, actions
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible, visible_line
-from convtui.tui.drawing.frames import FramedScreen
+from convtui.tui.drawing.frames import UNFRAMED, has_frames
 from convtui.tui.keyboard.typed_keys import takes_text
 from convtui.tui.screens.handlers import Handler, handler_table
 from convtui.tui.textual_compat import run_while_open
@@ -28,7 +29,7 @@ SECOND_PRESS = 4.0
 """Seconds within which a second press of a key confirms."""
 
 
-class ActionScreen(FramedScreen, inherit_bindings=False):
+class ActionScreen(Screen[Any], inherit_bindings=False):
     """A screen that finds the action for a key, given its current contexts.
 
     What it does for each action is in the rows of `handlers()`.
@@ -46,6 +47,13 @@ class ActionScreen(FramedScreen, inherit_bindings=False):
             for key in keymap.keys(action):
                 if not self._bindings.key_to_bindings.get(key):
                     self._bindings.bind(key, f"press('{key}')", show=False)
+
+    @on(events.Mount)
+    @on(events.Resize)
+    @on(events.ScreenResume)
+    def _fit_frames(self) -> None:
+        """Frames the panes while there is room; the terminal may change while this is hidden."""
+        self.set_class(not has_frames(self.app.size), UNFRAMED)
 
     @property
     def capp(self) -> ConvtuiApp:
@@ -256,4 +264,6 @@ class ActionScreen(FramedScreen, inherit_bindings=False):
         input_actions = [] if contexts == self.contexts() else self.keymap.actions_in(contexts[0])
         listed = list(dict.fromkeys([*input_actions, *self.available()]))
         topic, monochrome = topic_of(contexts), self.capp.palette.monochrome
-        self.app.push_screen(HelpScreen(self.keymap, listed, topic, monochrome=monochrome))
+        self.app.push_screen(
+            HelpScreen(self.keymap, listed, topic, contexts=contexts, monochrome=monochrome)
+        )

@@ -8,12 +8,10 @@ from typing import Final
 
 from convtui.filters.in_words import turn_named
 from convtui.transcript.fold import OPEN, Transcript, Turn
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Span
 from convtui.tui.sources.run import Breakpoint
 
-SET: Final = "●"
-OFF: Final = "○"
-STOPPED: Final = "◉"
 _CODE: Final = "break"
 """The code of a turn at which a breakpoint has stopped."""
 
@@ -34,8 +32,8 @@ class BreakMark:
     def sign(self) -> Span:
         """The glyph in the gutter, with its role."""
         if not self.enabled:
-            return OFF, "muted"
-        return (STOPPED, "held") if self.stopped else (SET, "accent")
+            return glyphs.BREAK_OFF, "muted"
+        return (glyphs.BREAK_HIT, "held") if self.stopped else (glyphs.BREAK, "accent")
 
     def spans(self, *, short: bool) -> list[Span]:
         """The mark in words."""

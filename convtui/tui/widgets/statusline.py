@@ -11,7 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from convtui.text.boundary import visible_line
-from convtui.transcript.clock import elapsed_text
+from convtui.transcript.clock import Elapsed, elapsed_words
 from convtui.tui.drawing.labels import ending_role
 from convtui.tui.drawing.palette import Palette, Span, palette_of
 from convtui.tui.widgets.line_view import strip_of
@@ -207,8 +207,7 @@ def _figures(figures: Figures, *, short: bool = False) -> list[str]:
         name = _SHORT.get(side.side, side.side) if short else side.side
         parts.append(f"{name} {_of_budget(side.what, side.used, side.limit, short=short)}")
     if figures.elapsed is not None:
-        held = f" (+{elapsed_text(figures.held)} held)" if figures.held >= 1 else ""
-        parts.append(f"{elapsed_text(figures.elapsed)}{held}")
+        parts.append(elapsed_words(Elapsed(figures.elapsed, figures.held)))
     first = (visible_line(note, 60) for note in figures.first)
     return [*first, *parts, *(visible_line(note, 60) for note in figures.notes)]
 

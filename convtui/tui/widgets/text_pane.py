@@ -11,6 +11,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from convtui.text.boundary import visible
+from convtui.tui.drawing.glyphs import FOLDED, UNFOLDED
 from convtui.tui.drawing.palette import Palette, Span, plain
 from convtui.tui.drawing.word_diff import without_signs
 from convtui.tui.drawing.wrap import Wrapped, count_lines, paint
@@ -18,9 +19,10 @@ from convtui.tui.widgets.line_view import CopyRow, LineView
 
 _BLOCK_CHARS = 4_096
 _KEPT = 200
-MAX_BLOCKS: Final = 20_000
-"""Blocks of a document up to which folds open."""
-_OPEN_SIGN, _FOLDED_SIGN = "▾ ", "▸ "
+MAX_BLOCKS: Final = 5_000
+"""Blocks of a document up to which all folds open at once."""
+_MAX_COPIED: Final = 20_000
+"""The same for what is copied."""
 
 Mark = tuple[int, int, str]
 
@@ -126,7 +128,11 @@ class Document:
         return self
 
     def blocks(
-        self, opened: Mapping[str, bool] | None = None, *, everything: bool = False
+        self,
+        opened: Mapping[str, bool] | None = None,
+        *,
+        everything: bool = False,
+        most: int = MAX_BLOCKS,
     ) -> list[Block]:
         """The blocks to show: `opened` are the folds that were opened or folded, by key."""
         shown: list[Block] = []
@@ -138,7 +144,7 @@ class Document:
                 shown.append(block)
                 continue
             is_open = (opened or {}).get(fold.key, fold.open or everything)
-            if is_open and len(shown) + len(left) < MAX_BLOCKS:
+            if is_open and (len(shown) + len(left) < most or not everything):
                 shown.append(block)
                 left.extend(reversed(fold.inside()))
             else:
@@ -194,7 +200,7 @@ class Document:
     def __str__(self) -> str:
         return "".join(
             _whole_line(piece) + ("" if piece.joined else "\n")
-            for piece in self.blocks(everything=True)
+            for piece in self.blocks(everything=True, most=_MAX_COPIED)
         )
 
 
@@ -312,10 +318,10 @@ class TextPane(LineView):
         indent = piece.indent + (piece.hang if row else 0)
         segments = [Segment(" " * indent)] if indent else []
         if row == 0 and piece.fold is not None:
-            sign = _FOLDED_SIGN if piece.is_folded else _OPEN_SIGN
+            sign = FOLDED if piece.is_folded else UNFOLDED
             segments = [
                 Segment(" " * max(0, indent - 2)),
-                Segment(sign, style(self.sign_role(item))),
+                Segment(f"{sign} ", style(self.sign_role(item))),
             ]
         elif row == 0 and piece.label:
             segments = [Segment(visible(text), style(role)) for text, role in piece.label]

@@ -37,10 +37,10 @@ def test_a_mark_says_how_it_stands() -> None:
     (on,) = marks("~turn = 1 & ~session intake").values()
     (off,) = marks("off: ~turn = 1 & ~session intake").values()
     (once,) = marks("once: ~turn = 1 & ~session intake").values()
-    assert {on.sign[0], off.sign[0]} == {"●", "○"}
-    assert words(on) == "● breakpoint 1: stops when this turn comes by again"
-    assert words(off) == "○ breakpoint 1, off"
-    assert words(once).startswith("● breakpoint 1, once")
+    assert {on.sign[0], off.sign[0]} == {"◉", "⊚"}
+    assert words(on) == "◉ breakpoint 1: stops when this turn comes by again"
+    assert words(off) == "⊚ breakpoint 1, off"
+    assert words(once).startswith("◉ breakpoint 1, once")
 
 
 def words(mark: BreakMark) -> str:
@@ -59,8 +59,8 @@ def test_where_one_has_stopped_stays_seen() -> None:
             shown.apply({"type": "debug.released", "session": 1, "turn": 1, "hold": 1})
         shown.apply(record)
     (mark,) = marks_of(shown, [Breakpoint.parse(1, "~turn = 1")]).values()
-    assert mark.stopped and mark.sign[0] == "◉"
-    assert words(BreakMark(stopped=True)) == "◉ a breakpoint stopped here"
+    assert mark.stopped and mark.sign[0] == "◍"
+    assert words(BreakMark(stopped=True)) == "◍ a breakpoint stopped here"
 
 
 @pytest.mark.parametrize(

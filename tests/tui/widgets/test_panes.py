@@ -18,6 +18,7 @@ from textual.widget import Widget
 
 from convtui.log.detail import TurnDetail
 from convtui.transcript.fold import Transcript
+from convtui.tui.drawing.glyphs import HELD
 from convtui.tui.drawing.palette import DARK, Palette, plain
 from convtui.tui.sources.budget import Limit
 from convtui.tui.widgets.inspector.inspector import Inspector, TabBar
@@ -32,8 +33,9 @@ from convtui.tui.widgets.statusline import (
     title_spans,
 )
 from convtui.tui.widgets.text_pane import Document, TextPane
+from convtui.tui.widgets.transcript.calls import seconds
 from convtui.tui.widgets.transcript.marks import extras_of
-from convtui.tui.widgets.transcript.outline import Outline, seconds
+from convtui.tui.widgets.transcript.outline import Outline
 from convtui.tui.widgets.transcript.summaries import Summary
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 from tests.tui.harness.sources import Story, ferry, many, match
@@ -81,12 +83,18 @@ async def test_the_outline_shows_sessions_turns_and_calls() -> None:
         outline.set_transcript(story.transcript)
         await pilot.pause()
         shown = text(outline)
-        assert "setup ok 20ms" in shown
-        assert "1 intake  ∆ 1" in shown
+        assert "setup ok" not in shown, "it was fast and went well"
+        assert "▾ 1 intake  ∆ 1" in shown
         assert "∙ 1 ∙ 2 ∙ 3 ∆ 4" in shown
         assert "2 coaching  ✗ 1" in shown
         assert "∙ 1 ✎ 2 ✗ 3 ∆ 4 ▸ 5" in shown
-        assert "enter_session 100ms" in shown
+        assert "✗ dropped" in shown, "the legend"
+        assert outline.toggle_hooks()
+        await pilot.pause()
+        assert "setup ok 20ms" in text(outline)
+        assert "enter_session 100ms" in text(outline)
+        assert not outline.toggle_hooks()
+        await pilot.pause()
         outline.cursor = 6
         row = shown.splitlines().index(next(line for line in shown.splitlines() if "✗ 3" in line))
         await pilot.click(outline, offset=(shown.splitlines()[row].index("✗ 3"), row))
@@ -205,7 +213,7 @@ def test_stages_in_words() -> None:
         assert expected in doc, expected
     held = story.transcript.turns[8]
     doc = str(build("Stages", story.detail(held), held, Context(hold=story.transcript.hold)))
-    assert "> post_process" in doc
+    assert f"{HELD} post_process" in doc
     assert "held here" in doc
     tools = story.transcript.turns[3]
     doc = str(build("Stages", story.detail(tools), tools, Context()))
@@ -246,7 +254,7 @@ def test_unknown_figures_are_never_zero() -> None:
     story = ferry()
     turn = story.transcript.turns[8]
     doc = str(build("Usage", story.detail(turn), turn, Context(totals=story.transcript.totals)))
-    assert "unknown tok" in doc
+    assert "prompt         unknown\n" in doc
     assert " 0 tok" not in doc
 
 

@@ -14,6 +14,7 @@ from textual.selection import Selection
 
 from convtui.transcript.fold import Flag, Session, Transcript
 from convtui.tui.drawing.palette import Palette, plain
+from convtui.tui.widgets.transcript.calls import call_spans
 from convtui.tui.widgets.transcript.marks import (
     TurnExtras,
     badges,
@@ -22,7 +23,6 @@ from convtui.tui.widgets.transcript.marks import (
     own_row_count,
     own_rows,
 )
-from convtui.tui.widgets.transcript.outline import call_spans
 from convtui.tui.widgets.transcript.session_rows import Frame, session_head
 from convtui.tui.widgets.transcript.transcript_view import TranscriptView
 from convtui.tui.widgets.transcript.turn_lines import Geometry, TurnLines, measure_turn

@@ -160,6 +160,13 @@ class DebuggerParts:
             remember=lambda state: screen.capp.remember(hints=state),
         )
         breaks = Breakpoints(context)
+        self.branches = Branches(
+            context,
+            view,
+            attach=screen.attach,
+            view_log=screen.capp.replay,
+            compare=screen.capp.compare,
+        )
         replay = screen.replay
         self._controllers: tuple[Controller, ...] = (
             RunControl(context) if replay is None else Transport(context, replay, view, jump),
@@ -170,13 +177,8 @@ class DebuggerParts:
             self.provider,
             self.compression,
             self.briefs,
-            Branches(
-                context,
-                view,
-                attach=screen.attach,
-                view_log=screen.capp.replay,
-                compare=screen.capp.compare,
-            ),
+            self.branches,
+            self.lineage,
             self.faults,
             self.hints,
             self.inspector_keys,
@@ -200,7 +202,12 @@ class DebuggerParts:
             ),
         )
         self.transcript = TranscriptFeed(
-            context.conversation, view, widgets.outline, self.notes, break_marks
+            context.conversation,
+            view,
+            widgets.outline,
+            self.notes,
+            break_marks,
+            box=widgets.take_over,
         )
         self.hold_bar = HoldBarFeed(
             context,

@@ -34,9 +34,11 @@ class DebuggerWidgets:
         if run is not None:
             empty = "The engine is starting. The first turn appears here."
         self.top, self.bottom = StatusLine("top", id="top"), StatusLine("bottom", id="bottom")
+        self.hold_bar = HoldBar(id="hold")
         self.outline = Outline(id="outline", empty_message="no session yet")
         self.view = TranscriptView(id="transcript", empty_message=empty)
         self.inspector = Inspector(id="inspector", keys=tab_keys(keymap))
+        self.hold_bar.add_class(PANE, "-alert")
         self.outline.add_class(PANE)
         self.view.add_class(PANE, "-list")
         self.inspector.add_class(PANE, "-beside")
@@ -44,7 +46,6 @@ class DebuggerWidgets:
         entitle(self.view, "transcript")
         entitle(self.inspector, "inspector")
         self.hint_line = HintLine(id="hint", markup=False)
-        self.hold_bar = HoldBar(id="hold")
         self.take_over = TakeOverInput(
             id="take-over", keys={name: keymap.keys(name) for name in KEYS}, clock=clock
         )

@@ -322,11 +322,6 @@ class RehookScreen(ActionScreen):
         self.set_class(event.size.height < 20, "-tiny")
         self._show()
 
-    def restyle(self) -> None:
-        """Another theme."""
-        for widget in (self.query_one(RehookList), self.query_one(TextPane)):
-            widget.palette = self.capp.palette
-
     # --- keys
 
     def footer_ids(self) -> Sequence[str]:

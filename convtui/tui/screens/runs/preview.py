@@ -13,7 +13,7 @@ from convtui.transcript.fold import Flag, Turn
 from convtui.tui.drawing.labels import ending, ending_role
 from convtui.tui.widgets.status import short_spec
 from convtui.tui.widgets.text_pane import Document
-from convtui.tui.widgets.transcript.outline import seconds
+from convtui.tui.widgets.transcript.calls import seconds
 
 _TURNS_SHOWN = 2
 """Turns shown from the start, and from the end."""

@@ -13,7 +13,7 @@ from convtui.log.tool_uses import ToolUse
 from convtui.text.boundary import visible_line
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Span
-from convtui.tui.widgets.transcript.outline import seconds
+from convtui.tui.widgets.transcript.calls import seconds
 
 MAX_CALLS: Final = 12
 """Calls of a turn listed in the transcript; the Tools tab has all of them."""

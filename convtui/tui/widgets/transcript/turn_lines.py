@@ -60,7 +60,7 @@ class Geometry:
         self.stacked = width - indent - 1 < _NARROW
         self.indent = 3 if self.stacked else indent
         self.text_width = max(4, width - self.indent - 1)
-        self.short = self.text_width < 56
+        self.short = self.text_width < 48
         self.badge_counts: dict[tuple[int, tuple[str, ...], tuple[str, ...]], int] = {}
 
 
@@ -313,6 +313,8 @@ def _placeholder(turn: Turn) -> str:
     my_turn = turn.flags & Flag.HUMAN and turn.flags & Flag.HELD and early
     if my_turn:
         return f"waiting for your text {glyphs.BAR}"
+    if turn.flags & Flag.HELD and turn.stage == "request":
+        return "(not asked yet)"
     if turn.flags & Flag.HELD and turn.stage == "response":
         return "(no text yet)"  # The reply has arrived, or the call has failed.
     what = "reply" if early else "ending" if turn.stage == "terminate" else turn.stage

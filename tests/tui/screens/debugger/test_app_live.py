@@ -323,7 +323,7 @@ async def test_breakpoints(live: Live) -> None:
         await live.begin(pilot)
         await pilot.press("b")
         assert live.handle.orders[-1][1]["expression"] == "~turn = 2"
-        await until(pilot, lambda: "● breakpoint 1" in live.screen.view.render_line(0).text
+        await until(pilot, lambda: "◉ breakpoint 1" in live.screen.view.render_line(0).text
                     + "".join(live.screen.view.render_line(y).text for y in range(12)))  # fmt: skip
         await pilot.press("b")
         assert live.handle.orders[-1][0] == "break_remove"
