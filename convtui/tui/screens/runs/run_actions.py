@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from convtui.library.families import walk
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.run_again import run_again
 from convtui.tui.screens.runs.filter import RunFilter
-from convtui.tui.screens.saved_runs import run_again
 from convtui.tui.screens.screen_context import ScreenContext
 from convtui.tui.widgets.run_list import RunList
 
