@@ -2,7 +2,8 @@
 
 So is the key table of the manual. A context is where the keys of an action apply. `live`, `held`
 and `replay` are the three states of the debugger; `take_over` is the input at its bottom, `search`
-a search with highlighted matches, `overlay` anything over a screen.
+a search with highlighted matches, `inspector` an inspector with the focus and something to unfold,
+`overlay` anything over a screen.
 """
 
 from __future__ import annotations
@@ -31,8 +32,11 @@ WARM = frozenset({"warm"})
 ARMS = frozenset({"arms"})
 TAKE_OVER = frozenset({"take_over"})
 SEARCH = frozenset({"search"})
+INSPECTOR = frozenset({"inspector"})
 OVERLAY = frozenset({"overlay"})
 SCREENS = DEBUGGER | PICKER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS
+PANES = DEBUGGER | REHOOK | PROFILE | WARM | ARMS
+"""Screens with several panes."""
 EVERYWHERE = SCREENS | OVERLAY | TAKE_OVER
 CONTEXTS = (
     "picker",
@@ -41,6 +45,7 @@ CONTEXTS = (
     "replay",
     "take_over",
     "search",
+    "inspector",
     "runs",
     "compare",
     "rehook",
@@ -49,7 +54,8 @@ CONTEXTS = (
     "arms",
     "overlay",
 )
-
+TABS = 10
+"""Tabs of the inspector that have a digit: 1 to 9, then 0."""
 
 _SHOWS = (
     "move.", "view.", "inspector.", "search.", "replay.", "copy.", "compare.", "context.view",
@@ -325,15 +331,55 @@ def _actions() -> Iterator[Action]:
         group,
         DEBUGGER,
     )
-    for digit in range(1, 10):
+    for number in range(1, TABS + 1):
         yield Action(
-            f"inspector.tab_{digit}",
-            (str(digit),),
-            f"tab {digit}",
-            f"Open tab {digit} of the inspector.",
+            f"inspector.tab_{number}",
+            (str(number % 10),),
+            f"tab {number}",
+            f"Open tab {number} of the inspector; again, go into it.",
             group,
             LIVE | REPLAY,
         )
+    yield Action(
+        "inspector.fold",
+        ("enter",),
+        "unfold",
+        "Unfold what the cursor is on in the inspector, or fold it.",
+        group,
+        INSPECTOR,
+    )
+    yield Action(
+        "inspector.fold_all",
+        ("asterisk",),
+        "unfold all",
+        "Unfold everything in the inspector, or fold it again.",
+        group,
+        DEBUGGER,
+    )
+    yield Action(
+        "view.maximise",
+        ("z",),
+        "maximise",
+        "Give the focused pane the whole screen, or show the others again.",
+        group,
+        PANES,
+    )
+    yield Action(
+        "view.narrower",
+        ("less_than_sign",),
+        "narrower",
+        "Make the inspector narrower.",
+        group,
+        DEBUGGER,
+    )
+    yield Action(
+        "view.wider",
+        ("greater_than_sign",),
+        "wider",
+        "Make the inspector wider.",
+        group,
+        DEBUGGER,
+    )
     yield Action(
         "inspector.decision",
         ("d",),
@@ -374,6 +420,15 @@ def _actions() -> Iterator[Action]:
         "turn.notes", ("M",), "notes", "List marks and notes, and go to one.", group, DEBUGGER
     )
     yield Action("view.follow", ("F",), "follow", "Follow the newest turn.", group, DEBUGGER)
+
+    yield Action(
+        "hints.toggle",
+        (),
+        "hints on/off",
+        "Explain what happens, one line at a time, or stop that.",
+        group,
+        RUNNING,
+    )
 
     group = "Move"
     lists = DEBUGGER | RUNS | COMPARE | REHOOK | PROFILE | WARM | ARMS
@@ -636,6 +691,22 @@ def _actions() -> Iterator[Action]:
         ("colon", "ctrl+p"),
         "commands",
         "Find an action by name.",
+        group,
+        SCREENS,
+    )
+    yield Action(
+        "app.photograph",
+        ("ctrl+s",),
+        "picture",
+        "Save a picture of the screen, as SVG and as text.",
+        group,
+        SCREENS,
+    )
+    yield Action(
+        "app.suspend",
+        ("ctrl+z",),
+        "suspend",
+        "Stop the program and return to the shell; the engine goes on.",
         group,
         SCREENS,
     )

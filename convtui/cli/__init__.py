@@ -19,7 +19,8 @@ from typing import Any, Final
 import click
 
 from convtui import __version__
-from convtui.errors import ConvtuiError, UsageError, did_you_mean, nearest
+from convtui.cli.common import Group
+from convtui.errors import ConvtuiError, nearest
 
 _COMMANDS: Final[dict[str, str]] = {
     "demo": "Watch a live conversation now: no key, no network.",
@@ -58,7 +59,7 @@ Example:
 """
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Lists all commands with their short helps without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -73,15 +74,6 @@ class _Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in _COMMANDS and not name.startswith("-"):
-            hint = did_you_mean(name, _COMMANDS) or "; `convtui --help` lists the commands"
-            raise UsageError(f"unknown command {name!r}{hint}")
-        return super().resolve_command(ctx, args)
 
 
 def _module(command: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convtui.errors import UsageError, did_you_mean
 from convtui.printing.output import Output
 
 if TYPE_CHECKING:
@@ -17,6 +18,30 @@ if TYPE_CHECKING:
     from convtui.printing.report_printer import ReportPrinter
 
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+
+
+class Choice(click.Choice[str]):
+    """A choice of words that suggests the one that was meant."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        words = [str(choice) for choice in self.choices]
+        if value in words:
+            return str(value)
+        hint = did_you_mean(str(value), words)
+        return self.fail(f"{value!r} is not one of {', '.join(words)}{hint}", param, ctx)
+
+
+class Group(click.Group):
+    """A group of commands that suggests the one that was meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not name.startswith("-"):
+            hint = did_you_mean(name, known) or f"; `{ctx.command_path} --help` lists the commands"
+            raise UsageError(f"unknown command {name!r}{hint}")
+        return super().resolve_command(ctx, args)
 
 
 def example(*lines: str) -> str:
@@ -80,7 +105,7 @@ def settings(**flags: Any) -> Config:
 
     config = load_config(flags)
     for warning in config.warnings:
-        say(f"convtui: {warning}")
+        _say_once(f"convtui: {warning}")
     if config.untrusted is not None:
         _say_once(f"convtui: {config.untrusted.text}")
     return config

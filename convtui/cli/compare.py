@@ -17,6 +17,7 @@ from convtui.cli.common import (
     settings,
 )
 from convtui.cli.compare_arms import MARK, print_arms
+from convtui.cli.logs import log_named
 from convtui.errors import UsageError
 
 
@@ -96,7 +97,7 @@ def command(
         raise UsageError("two logs are compared; for two arms of many: --ab WARM... -- COLD...")
     if as_json + plain + tui > 1:
         raise UsageError("--json, --plain and --tui exclude each other")
-    log_a, log_b = logs
+    log_a, log_b = (log_named(log) for log in logs)
     if tui:
         code = _on_screen(log_a, log_b)
         if code is not None:

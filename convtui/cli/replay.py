@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from convtui.cli.common import example, has_screen, no_screen
+from convtui.cli.logs import log_named
 from convtui.errors import UsageError
 
 
@@ -24,6 +25,7 @@ def command(log: str, at: str | None, speed: float | None) -> int:
         address = parse_address(at) if at is not None else None
     except ValueError as error:
         raise UsageError(f"--at: {error}") from None
+    log = log_named(log)
     if not has_screen():
         from convtui.cli.show import show_log
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from convtui.cli.common import echo, example, json_flag, print_json, say
+from convtui.cli.common import Choice, echo, example, json_flag, print_json, say
 from convtui.cli.flags import scenario_flags
 from convtui.errors import UsageError
 
@@ -26,7 +26,7 @@ from convtui.errors import UsageError
 @click.option("--runs", type=click.IntRange(1, 1000), default=1, help="How often, one by one.")
 @click.option(
     "--on-pause",
-    type=click.Choice(["end", "continue"]),
+    type=Choice(["end", "continue"]),
     default="end",
     help="What would wait for somebody: ends the run, or goes on.",
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from convtui.cli.common import example, json_flag, print_json, say, settings, table
-from convtui.errors import UsageError, did_you_mean
+from convtui.errors import LogError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from convtui.library.families import RunNode
@@ -140,8 +140,9 @@ class Selection:
         from convtui.filters.filter import parse
         from convtui.library.library import Library
 
-        logs = [path for argument in arguments if (path := _log(folder, argument)) is not None]
-        filters = [argument for argument in arguments if _log(folder, argument) is None]
+        named = {argument: _log(folder, argument) for argument in arguments}
+        logs = [path for path in named.values() if path is not None]
+        filters = [argument for argument in arguments if named[argument] is None]
         if len(filters) > 1:
             raise UsageError(
                 f"{filters[1]!r} is no log here, and two filters are one too many: put a filter in"
@@ -200,19 +201,18 @@ class Selection:
 
 
 def _log(folder: Path, word: str) -> Path | None:
-    """The log that an argument names, a path or a name in the folder of runs; None for others.
+    """The log that an argument names; None for a filter.
 
-    Raises `UsageError` for a log that does not exist.
+    Raises `LogError` for a log that does not exist.
     """
-    try:
-        for path in (Path(word), folder / word, folder / f"{word}.jsonl"):
-            if path.suffix == ".jsonl" and path.is_file():
-                return path
-    except (OSError, ValueError):
-        return None
-    if word.endswith(".jsonl"):
-        raise UsageError(f"{word}: there is no such log here, nor in {folder}")
-    return None
+    from convtui.library.log_names import find_log, names_log
+
+    path = names_log(word, [folder])
+    if path is None and word.endswith(".jsonl"):
+        path = find_log(word, [folder])
+        if not path.is_file():
+            raise LogError(f"{word}: there is no such log; `convtui runs` lists saved ones")
+    return path
 
 
 def _print_json(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from convtui.cli.common import say, settings
+from convtui.cli.logs import log_named
 from convtui.config.settings import Config
 from convtui.errors import FileError, FilterError, UsageError
 from convtui.protocol import ContinueFrom, StartSpec
@@ -52,7 +53,7 @@ def plan(
         env_file=flags.get("env_file"),
         wire=flags.get("wire"),
     )
-    parent = _parent(flags.get("resume"))
+    parent = _parent(flags.get("resume"), flags.get("out"))
     provider = flags.get("provider") or config.provider
     base, waza, notes = _scenario(scenario_file, parent, flags.get("task"), provider)
     scenario, named = _resolve(base, flags, config, provider_open=base is None or waza is not None)
@@ -60,6 +61,7 @@ def plan(
         notes += _waza_choices(waza, flags, provider)
     for note in notes:
         say(f"convtui: {note}")
+    scenario = with_recorded(scenario, flags.get("out"))
     check_breakpoints(scenario)
     if parent is None:
         check_warm(scenario)
@@ -92,10 +94,10 @@ def interpreter(text: str | None) -> str | None:
     return str(Path(program).absolute())
 
 
-def _parent(log: str | None) -> ContinueFrom | None:
+def _parent(log: str | None, out: str | None) -> ContinueFrom | None:
     if log is None:
         return None
-    return ContinueFrom(log=str(Path(log).absolute()), kind="resume")
+    return ContinueFrom(log=str(Path(log_named(log, out)).absolute()), kind="resume")
 
 
 def _scenario(
@@ -166,6 +168,20 @@ def _resolve(
     if scenario.persona.needs_model and config.user_model:
         given["user_model"] = config.user_model
     return merge_flags(base, given), keys_set_by(given)
+
+
+def with_recorded(scenario: Scenario, out: str | None = None) -> Scenario:
+    """The scenario with the path of a recorded provider's log, where it was named as runs are.
+
+    Raises `LogError`.
+    """
+    spec = scenario.provider.spec
+    log = Path(spec.target)
+    if spec.kind != "recorded" or log.is_file() or log.parent not in (scenario.base, Path.cwd()):
+        return scenario
+    use = str(replace(spec, target=log_named(log.name, out)))
+    provider = scenario.provider.model_copy(update={"use": use})
+    return scenario.model_copy(update={"provider": provider})
 
 
 def check_breakpoints(scenario: Scenario) -> None:

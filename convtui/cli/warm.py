@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from convtui.cli.common import echo, example, json_flag, print_json, say, table
+from convtui.cli.common import Group, echo, example, json_flag, print_json, say, table
 from convtui.cli.warm_build import build, user_store
 from convtui.errors import UsageError
 from convtui.printing.wording import count, made_on, message_words
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 @click.group(
     "warm",
+    cls=Group,
     invoke_without_command=True,
     epilog=example(
         "convtui warm build refunds runs/ --tag desk",

@@ -38,6 +38,7 @@ TOPIC_OF_CONTEXT: Final[Mapping[str, str]] = {
     "replay": "debugging",
     "take_over": "simulated-users",
     "search": "filters",
+    "inspector": "debugging",
     "runs": "library",
     "compare": "library",
     "rehook": "rehook",

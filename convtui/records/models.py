@@ -208,6 +208,8 @@ class HistorySeeded(Record):
     """Each side's message list as it stood."""
     ended: list[dict[str, Any]] = []
     """Sessions that are over: `{session, session_type, termination}`."""
+    clock: dict[str, float] | None = None
+    """Seconds that the conversation had taken: `{running, held}`."""
 
 
 class ProviderSetup(Record):

@@ -82,7 +82,7 @@ FIELDS: Final[dict[str, str]] = {
     ),
     "history.seeded": (
         "turns:seeded_turn[]! sessions:text[]! current:int! counters:counters!"
-        " messages:message[]{}! ended:ended_session[]"
+        " messages:message[]{}! ended:ended_session[] clock:number{}?"
     ),
     "provider.setup": (
         "duration:number! outcome:text! error:error? hooks:text{}? stateful:flag?"

@@ -17,6 +17,7 @@ from convtui.records.interim import Interim, interim_in
 from convtui.scenario.simulators.registry import HUMAN
 from convtui.text_checks.incomplete import finish_means
 from convtui.text_checks.reasoning import says_nothing
+from convtui.transcript.clock import Clock
 from convtui.transcript.corrections import CORRECTABLE
 from convtui.transcript.turns import (
     COMMITTED,
@@ -100,6 +101,7 @@ class Transcript:
         self.trailer: RecordDict | None = None
         self.records = 0
         self.last_t = 0.0
+        self.clock = Clock()
         self.offsets: array[int] = array("Q")
         """Byte offset of every record's line."""
         self.counts: defaultdict[str, int] = defaultdict(int)
@@ -263,6 +265,7 @@ class Transcript:
             "current": record.get("current"),
             "turns": len(record["turns"]),
         }
+        self.clock.goes_on(record.get("clock"))
         self.taken_over.update(record["counters"].get("taken_over") or ())
         self.prepared = record["sessions"]
         ended = {item.get("session"): item for item in record.get("ended", [])}
@@ -589,6 +592,7 @@ class Transcript:
 
     def _held(self, record: RecordDict, turn: Turn | None) -> None:
         self.hold = record
+        self.clock.hold(self.last_t)
         if turn is not None:
             turn.flags |= Flag.HELD
             if record.get("stage") in STAGES:
@@ -599,7 +603,7 @@ class Transcript:
                 _error(turn, record, record.get("error") or {})
 
     def _released(self, record: RecordDict, turn: Turn | None) -> None:
-        self.hold = None
+        self._go_on()
         if turn is not None:
             turn.flags &= ~Flag.HELD
             if record.get("choice") in ("simulate", "hand_back"):
@@ -657,11 +661,16 @@ class Transcript:
 
     def _ended(self, record: RecordDict, turn: Turn | None) -> None:
         self.termination = record.get("termination")
-        self.hold = None
+        self._go_on()
 
     def _trailer(self, record: RecordDict, turn: Turn | None) -> None:
         self.trailer = record
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Nothing is held any more."""
         self.hold = None
+        self.clock.release(self.last_t)
 
 
 def take_noticed(turn: Turn, noticed: Any) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -22,11 +23,12 @@ from convtui.actions.registry import Keymap, load_keymap
 from convtui.errors import ConvtuiError
 from convtui.records.codec import exit_code
 from convtui.text.boundary import visible
-from convtui.tui.drawing import theming
+from convtui.tui.attention import Attention
+from convtui.tui.drawing import frames, theming
 from convtui.tui.drawing.palette import DARK, Palette
 from convtui.tui.keyboard.typed_keys import TypedKeys
 from convtui.tui.screens.action_screen import ActionScreen
-from convtui.tui.textual_compat import read_alt_enter
+from convtui.tui.textual_compat import can_suspend, read_alt_enter, write_to_terminal
 
 if TYPE_CHECKING:
     from convtui.client.engine_client import EngineHandle
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
 
 First = Callable[["ConvtuiApp"], Screen[Any]]
 SMALLEST = (40, 10)
-HINT = "space pauses, s steps one stage, ? shows every key"
 
 
 class TooSmall(ModalScreen[None]):
@@ -63,10 +64,13 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         Binding("ctrl+c", "interrupt", "copy", show=False, system=True),
         Binding("f1", "dialog_help", "help", show=False, priority=True),
     ]
-    CSS = """
-    ToastRack { dock: top; align: right top; margin-top: 1; }
-    Toast { max-width: 64; }
-    CommandPalette { background: $background 60%; }
+    CSS = f"""
+    {frames.CSS}
+    ToastRack {{ dock: top; align: right top; margin-top: 1; }}
+    Toast {{ max-width: 64; }}
+    CommandPalette {{ background: $background 60%; }}
+    .-aside {{ display: none !important; }}
+    .-whole {{ width: 1fr !important; height: 1fr !important; max-width: 100% !important; }}
     """
 
     def __init__(
@@ -85,6 +89,8 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self.palette = Palette(monochrome=self.monochrome)
         self.run_in_progress: LiveRun | None = None
         """The current run; screens draw it, the app ends it."""
+        self.log_of_last: Callable[[], Path | None] = lambda: None
+        """The log of the run or the recording that was opened last."""
         self.warm: WarmEngine | None = None
         """An engine process for the next run."""
         self.failed_with: ConvtuiError | None = None
@@ -94,11 +100,13 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self._state_file = state_file
         if state_file is None and config is not None:
             self._state_file = config.paths.state_file
+        self._state_lock = asyncio.Lock()
         self._interrupted = float("-inf")
         read_alt_enter()
         self.typed = TypedKeys(
             self, deliver=super().on_event, acts=self._acts, dropped=self._keys_dropped
         )
+        self.attention = Attention(lambda: self.config, lambda text: write_to_terminal(self, text))
         self.theme_view: ThemeView | None = None
         self._theme_problems: list[str] = []
         self._first_theme()
@@ -189,6 +197,11 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         return self._first(self)
 
     def on_mount(self) -> None:
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            # Killed from outside, it leaves in order: the terminal is restored, the log is closed.
+            asyncio.get_running_loop().add_signal_handler(
+                signal.SIGTERM, self.exit, 128 + signal.SIGTERM
+            )
         self.call_after_refresh(self._after_first_frame)
 
     def _after_first_frame(self) -> None:
@@ -364,6 +377,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         if isinstance(event, events.Key) and not event.is_forwarded:
             # A key proves that the terminal has the focus; restore that of the input.
             self.app_focus = True
+            self.attention.pressed()
             await self.typed.key(event)
             return
         if isinstance(event, events.Paste) and not event.is_forwarded:
@@ -371,6 +385,12 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         elif isinstance(event, events.MouseDown) and not event.is_forwarded:
             self.typed.mouse_pressed()
         await super().on_event(event)
+
+    def on_app_focus(self) -> None:
+        self.attention.focus(True)
+
+    def on_app_blur(self) -> None:
+        self.attention.focus(False)
 
     def _acts(self, key: str) -> bool:
         screen = self.screen
@@ -380,6 +400,31 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         screen = self._action_screen()
         if screen is not None:
             screen.keys_dropped()
+
+    # --- the terminal
+
+    @property
+    def can_suspend(self) -> bool:
+        return can_suspend(self)
+
+    async def photograph(self) -> None:
+        """Saves a picture of the screen as it is once a palette over it is gone."""
+        from convtui.config.paths import Paths
+        from convtui.tui.drawing.labels import short_path
+        from convtui.tui.photograph import save
+        from convtui.tui.textual_compat import drawn_lines
+
+        drawn = asyncio.Event()
+        self.call_after_refresh(drawn.set)
+        await drawn.wait()
+        paths = self.config.paths if self.config is not None else Paths.find()
+        stem = time.strftime("screen-%Y%m%d-%H%M%S")
+        lines, width = drawn_lines(self), self.size.width
+        picture = await asyncio.to_thread(save, lines, width, paths.exports_dir, stem)
+        screen = self._action_screen()
+        if screen is not None:
+            where = visible(short_path(picture.with_suffix("")))
+            screen.tell(f"Saved the screen: {where}.svg and .txt")
 
     # --- remembered state
 
@@ -396,15 +441,11 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             return
         from convtui.config.paths import write_state
 
-        state = {**await self.recall(), **what}
-        with contextlib.suppress(ConvtuiError):
-            await asyncio.to_thread(write_state, self._state_file, state)
-
-    async def hint_once(self) -> None:
-        """Shows the first-run hint."""
-        if not (await self.recall()).get("hinted"):
-            self.notify(HINT, title="Three keys to start with", markup=False, timeout=12)
-            await self.remember(hinted=True)
+        # One after the other: each writes what it has read.
+        async with self._state_lock:
+            state = {**await self.recall(), **what}
+            with contextlib.suppress(ConvtuiError):
+                await asyncio.to_thread(write_state, self._state_file, state)
 
     # --- the command palette
 
@@ -435,6 +476,7 @@ def debugger(
     from convtui.tui.sources.source import LiveSource
 
     run = app.run_in_progress = LiveRun(spec, python=python, plan=plan, warm=warm)
+    app.log_of_last = lambda: run.handle.log_path
     return DebuggerScreen(app.keymap, LiveSource(run.handle), run)
 
 
@@ -445,7 +487,9 @@ def recording(
     from convtui.tui.screens.debugger.screen import DebuggerScreen
     from convtui.tui.sources.replay import ReplaySource
 
-    return DebuggerScreen(app.keymap, ReplaySource(path, speed=speed), at=at)
+    screen = DebuggerScreen(app.keymap, ReplaySource(path, speed=speed), at=at)
+    app.log_of_last = lambda: path
+    return screen
 
 
 def _picker(app: ConvtuiApp) -> Screen[Any]:
@@ -468,9 +512,20 @@ def _run(app: ConvtuiApp) -> int:
         status = app.run(mouse=mouse)
     finally:
         gc.enable()
+        log = app.log_of_last()
+        if log is not None:
+            from convtui.printing.parting import print_parting
+
+            print_parting(log, _usual_folder(app.config))
     if app.failed_with is not None:
         raise app.failed_with
     return status if status is not None else app.return_code or 0
+
+
+def _usual_folder(config: Config | None) -> Path | None:
+    """Where commands look for saved runs, unless a flag says otherwise."""
+    by_flag = config is None or config.origin("out_dir").layer == "flag"
+    return None if config is None or by_flag else config.runs_dir
 
 
 def run_picker(*, config: Config | None = None) -> int:

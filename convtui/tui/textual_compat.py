@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Coroutine
 from enum import StrEnum
 from typing import Any, cast
 
+from rich.segment import Segment
 from textual import events
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
+from textual._context import visible_screen_stack
+from textual.app import App
 from textual.css.query import NoMatches
 from textual.keys import Keys
 from textual.widget import Widget
@@ -37,6 +41,24 @@ def read_alt_enter() -> None:
 def forward(widget: Widget, event: events.Key | events.Paste) -> None:
     """Queues an event for a widget behind earlier ones, as the app does."""
     widget._forward_event(event)
+
+
+def write_to_terminal(app: App[Any], text: str) -> None:
+    """Sends control codes between two frames; nothing where there is no terminal."""
+    if app._driver is not None and not app.is_headless:
+        app._driver.write(text)
+        app._driver.flush()
+
+
+def can_suspend(app: App[Any]) -> bool:
+    """Whether ctrl+z may stop the program: not in a browser, not on Windows."""
+    return app._driver is not None and app._driver.can_suspend and hasattr(signal, "SIGTSTP")
+
+
+def drawn_lines(app: App[Any]) -> list[list[Segment]]:
+    """What is on the screen, one list of segments a line."""
+    visible_screen_stack.set(app._background_screens)
+    return [list(strip) for strip in app.screen._compositor.render_strips()]
 
 
 def is_open(widget: Widget) -> bool:

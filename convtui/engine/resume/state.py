@@ -18,6 +18,8 @@ from convtui.log.reader import LogReader, digest_until
 from convtui.protocol import ContinueFrom
 from convtui.providers.base import HistoryTurn, RestoreState, SignalMatch
 from convtui.records.models import EXIT_CODES, HistorySeeded, ParentRef, Speaker
+from convtui.transcript.clock import Elapsed, elapsed
+from convtui.transcript.fold import Transcript
 from convtui.warm.templates import WarmContext
 
 _LOSSES = frozenset({"bad_json", "huge_line", "no_type", "seq_gap"})
@@ -70,6 +72,8 @@ class ResumeState:
     """The responder's own session, as its `restore()` takes it."""
     warm: WarmContext | None = None
     """The warm start of every session."""
+    clock: Elapsed = field(default_factory=Elapsed)
+    """How long it had been running."""
     damage: list[str] = field(default_factory=list)
     """Unreadable lines of the parent log, which are left out."""
 
@@ -111,6 +115,7 @@ class ResumeState:
                 **({"responder": self.responder["messages"]} if self.responder else {}),
             },
             ended=self.ended,
+            clock=self.clock.as_dict(),
         )
 
     def fill(self, state: ConversationState) -> None:
@@ -202,6 +207,8 @@ def read_seed(parent: ContinueFrom) -> ResumeState:
     with LogReader(path) as reader:
         reader.advance()
         last = len(reader.transcript.offsets) - 1
+        # The reader's own fold reads on to the end of the log.
+        past = reader.transcript if parent.seq is None else Transcript()
         for ordinal, record in enumerate(reader.read_range(0, last)):
             if parent.seq is not None and record["seq"] > parent.seq:
                 break
@@ -209,6 +216,8 @@ def read_seed(parent: ContinueFrom) -> ResumeState:
                 if ordinal in reader.incomplete:
                     raise ValueError("a field that it must have is missing or damaged")
                 fold.take(record)
+                if past is not reader.transcript:
+                    past.apply(record)
             except (LookupError, TypeError, ValueError, AttributeError) as error:
                 raise LogError(
                     f"{path}: record {record.get('seq')} ({record.get('type')}) is damaged; this"
@@ -269,6 +278,7 @@ def read_seed(parent: ContinueFrom) -> ResumeState:
         compressed=fold.compressed,
         responder=fold.responder.as_data(),
         warm=fold.warm,
+        clock=elapsed(past),
         damage=damage,
     )
 

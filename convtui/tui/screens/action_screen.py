@@ -14,6 +14,7 @@ from textual.screen import Screen
 from convtui.actions.registry import Action, Keymap, actions
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible, visible_line
+from convtui.tui.drawing.frames import FramedScreen
 from convtui.tui.screens.handlers import Handler, handler_table
 from convtui.tui.textual_compat import run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
@@ -26,7 +27,7 @@ SECOND_PRESS = 4.0
 """Seconds within which a second press of a key confirms."""
 
 
-class ActionScreen(Screen[Any], inherit_bindings=False):
+class ActionScreen(FramedScreen, inherit_bindings=False):
     """A screen that finds the action for a key, given its current contexts.
 
     What it does for each action is in the rows of `handlers()`.
@@ -115,6 +116,8 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         yield Handler("app.palette", self.app.action_command_palette)
         yield Handler("app.quit", self.quit)
         yield Handler("app.interrupt", self.capp.action_interrupt)
+        yield Handler("app.photograph", self.capp.photograph)
+        yield Handler("app.suspend", self.app.action_suspend_process, lambda: self.capp.can_suspend)
 
     def enabled(self, action_id: str) -> bool:
         """Whether an action applies now."""

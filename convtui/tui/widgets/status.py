@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convtui.printing.wording import wait_words
 from convtui.records.values import as_object
+from convtui.transcript.clock import elapsed
 from convtui.transcript.fold import COMMITTED, Flag, Transcript, Turn
 from convtui.transcript.usage import used_by_side
 from convtui.tui.drawing.labels import ending
@@ -196,11 +197,11 @@ def figures(
     scenario: dict[str, Any],
     followups: Followups | None = None,
     position: int | None = None,
-    elapsed: float | None = None,
+    now: float | None = None,
     notes: Sequence[str] = (),
     first: Sequence[str] = (),
 ) -> Figures:
-    """The figures of the bottom line."""
+    """The figures of the bottom line, as of `now` on the log's clock, or of its last record."""
     turns = transcript.turns
     index = len(turns) - 1 if position is None else min(position, len(turns) - 1)
     turn = turns[index] if index >= 0 else None
@@ -228,7 +229,7 @@ def figures(
             for limit in limits
             if limit.scope != "conversation"
         ],
-        elapsed=transcript.last_t if elapsed is None else elapsed,
+        elapsed=elapsed(transcript, now).running,
         notes=notes,
         first=first,
     )

@@ -11,6 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from convtui.text.boundary import visible_line
+from convtui.transcript.clock import elapsed_text
 from convtui.tui.drawing.palette import Palette, Span, palette_of
 from convtui.tui.widgets.line_view import strip_of
 from convtui.tui.widgets.transcript.marks import fit
@@ -144,6 +145,7 @@ class Figures:
     cost: float | None = None
     max_cost: float | None = None
     elapsed: float | None = None
+    """Seconds that it has been running, holds left out."""
     notes: Sequence[str] = ()
     """Short notes, such as `follow` or `3 matches`."""
     followups: int | None = None
@@ -201,9 +203,7 @@ def _figures(figures: Figures, *, short: bool = False) -> list[str]:
         name = _SHORT.get(side.side, side.side) if short else side.side
         parts.append(f"{name} {_of_budget(side.what, side.used, side.limit, short=short)}")
     if figures.elapsed is not None:
-        minutes, rest = divmod(int(figures.elapsed), 60)
-        hours, minutes = divmod(minutes, 60)
-        parts.append(f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}")
+        parts.append(elapsed_text(figures.elapsed))
     first = (visible_line(note, 60) for note in figures.first)
     return [*first, *parts, *(visible_line(note, 60) for note in figures.notes)]
 

@@ -91,8 +91,8 @@ def test_a_card_tells_who_decided_and_what_was_changed() -> None:
     assert "round 1 of 64  3 calls" in text and "round 2 of 64  1 call" in text
     assert "x pay  denied by hand" in text and "too much" in text
     assert "approved       by a human" in text
-    assert 'arguments of the model\n{\n  "amount": 7\n}' in text
-    assert 'arguments, edited by hand\n{\n  "amount": 1\n}' in text
+    assert 'arguments of the model\n{"amount": 7}' in text
+    assert 'arguments, edited by hand\n{"amount": 1}' in text
     assert "truncated: the model received 50 of 1,000,000 characters" in text
     assert "result, edited by hand: sent to the model\ny" in text
     assert "duration       500 ms" in text

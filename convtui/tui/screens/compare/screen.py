@@ -19,6 +19,7 @@ from convtui.analysis.compare.comparison import Comparison, compare_logs
 from convtui.analysis.compare.report import Row, ending_rows, usage_rows
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible_line
+from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.drawing.tables import padded
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.compare.compare_view import CompareView, Diff
@@ -47,14 +48,13 @@ class CompareScreen(ActionScreen):
     DEFAULT_CSS = """
     CompareScreen { layout: vertical; }
     CompareScreen #compare-title, CompareScreen #compare-kin {
-        height: auto; max-height: 2; width: 1fr; background: $panel; padding: 0 1; }
+        height: auto; max-height: 2; width: 1fr; padding: 0 1; }
     CompareScreen #compare-kin { color: $text-muted; }
     CompareScreen #compare-kin.-problem { color: $text-error; max-height: 8; }
     CompareScreen.-tiny #compare-title, CompareScreen.-tiny #compare-kin {
         max-height: 1; }
     CompareScreen CompareView { height: 1fr; }
-    CompareScreen #compare-end { height: auto; max-height: 45%; width: 1fr; background: $panel;
-                                 padding: 0 1; }
+    CompareScreen #compare-end { height: auto; max-height: 45%; width: 1fr; }
     """
 
     def __init__(self, keymap: Keymap, path_a: Path, path_b: Path) -> None:
@@ -69,8 +69,13 @@ class CompareScreen(ActionScreen):
         """A title, what they share, the pairs, how they ended."""
         yield Static(id="compare-title", markup=False)
         yield Static(id="compare-kin", markup=False)
-        yield CompareView()
-        yield Static(id="compare-end", markup=False)
+        view, end = CompareView(), Static(id="compare-end", markup=False)
+        view.add_class(PANE, "-list")
+        end.add_class(PANE, "-below")
+        entitle(view, "turns side by side")
+        entitle(end, "how they ended and what they used")
+        yield view
+        yield end
         yield KeyBar()
 
     @property

@@ -31,6 +31,9 @@ _OVER = (
     "app.quit", "app.help",
 )  # fmt: skip
 
+INSIDE = ("inspector.fold", "inspector.fold_all", "view.maximise")
+"""The actions that come first while the inspector has the focus."""
+
 
 def footer_ids(conversation: ShownConversation, *, searching: bool) -> Sequence[str]:
     """The actions that apply now, most important first."""

@@ -19,7 +19,7 @@ from convtui.tui.sources.details import DetailCache
 from convtui.tui.widgets import status
 from convtui.tui.widgets.inspector.drift import drift_of
 from convtui.tui.widgets.inspector.inspector import Inspector
-from convtui.tui.widgets.inspector.tabs import RESPONDER, Context
+from convtui.tui.widgets.inspector.tabs import DECISION, Context
 from convtui.tui.widgets.transcript.marks import TurnExtras, extras_of
 from convtui.tui.widgets.transcript.note_marks import has_row
 from convtui.tui.widgets.transcript.transcript_view import Mode
@@ -110,7 +110,7 @@ class InspectorFeed:
         setup = next((r for r in transcript.lifecycle if r.get("type") == "provider.setup"), {})
         hooks = setup.get("hooks")
         responder_turn = None
-        if self._conversation.deciding and turn is not None and inspector.tab == RESPONDER:
+        if self._conversation.deciding and turn is not None and inspector.tab == DECISION:
             responder_turn = self._last_responder_turn(turn, detail)
         path = self._conversation.source.path
         inspector.show(
@@ -209,10 +209,10 @@ class InspectorFeed:
             return None
         if mode == "raw":
             return detail.all_raw
-        from convtui.tui.drawing.word_diff import diff_spans
+        from convtui.tui.drawing.word_diff import diff_spans, drawn_spans
 
         shown = detail.shown if detail.shown is not None else turn.text
-        return diff_spans(detail.raw, shown)
+        return drawn_spans(diff_spans(detail.raw, shown), self._inspector.palette)
 
     def _call_messages(self, call: Call, log: Path | None = None) -> list[Any]:
         key = (log, call.seq)

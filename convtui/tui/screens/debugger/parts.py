@@ -16,11 +16,13 @@ from convtui.tui.screens.debugger.compression import Compression
 from convtui.tui.screens.debugger.copying import Copying
 from convtui.tui.screens.debugger.corrections import Corrections
 from convtui.tui.screens.debugger.fault_injection import FaultInjection
+from convtui.tui.screens.debugger.hints import Hints
 from convtui.tui.screens.debugger.hold_answers import HoldAnswers, OtherAnswers, choice_keys
 from convtui.tui.screens.debugger.hold_bar_feed import HoldBarFeed
 from convtui.tui.screens.debugger.hold_reply import HoldReply
 from convtui.tui.screens.debugger.inspector_feed import InspectorFeed
 from convtui.tui.screens.debugger.inspector_keys import InspectorKeys
+from convtui.tui.screens.debugger.layout import Layout
 from convtui.tui.screens.debugger.leaving import Leaving
 from convtui.tui.screens.debugger.lineage import Lineage
 from convtui.tui.screens.debugger.log_evaluation import LogEvaluation
@@ -39,6 +41,7 @@ from convtui.tui.screens.debugger.whole_results import WholeResults
 from convtui.tui.screens.external_editor import write_outside
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.widgets.inspector.drift import drift_notes
+from convtui.tui.widgets.maximise import Maximise
 
 if TYPE_CHECKING:
     from convtui.tui.screens.debugger.screen import DebuggerScreen
@@ -65,6 +68,14 @@ class DebuggerParts:
         self.search = Search(context, view, widgets.search, self.notes, screen.refresh_footer)
         self.inspector_keys = InspectorKeys(
             context, inspector, show=screen.show_inspector, shown=lambda: screen.inspecting
+        )
+        self.layout = Layout(
+            context,
+            screen,
+            widgets,
+            Maximise(screen, ("Outline", "TranscriptView", "Inspector")),
+            recall=screen.capp.recall,
+            remember=screen.capp.remember,
         )
         self.whole_results = WholeResults(
             context,
@@ -128,6 +139,13 @@ class DebuggerParts:
             leave=lambda ended: screen.capp.leave(screen, ended=ended),
         )
         self.faults = FaultInjection(context)
+        self.hints = Hints(
+            context,
+            widgets.hint_line,
+            wanted=lambda: screen.capp.config is None or screen.capp.config.hints,
+            recall=screen.capp.recall,
+            remember=lambda state: screen.capp.remember(hints=state),
+        )
         breaks = Breakpoints(context)
         replay = screen.replay
         self._controllers: tuple[Controller, ...] = (
@@ -147,7 +165,9 @@ class DebuggerParts:
                 compare=screen.capp.compare,
             ),
             self.faults,
+            self.hints,
             self.inspector_keys,
+            self.layout,
             self.whole_results,
             self.movement,
             self.search,

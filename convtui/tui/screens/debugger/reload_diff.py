@@ -18,6 +18,7 @@ from convtui.text.boundary import visible_line
 from convtui.text.word_diff import word_diff
 from convtui.tui.drawing.labels import error_lines
 from convtui.tui.drawing.palette import Palette, Span
+from convtui.tui.drawing.word_diff import changed_spans
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
 from convtui.tui.widgets.text_pane import Document, TextPane
@@ -234,10 +235,8 @@ def _diff_texts(
         if op == "=":
             old.append((text, "text"))
             new.append((text, "text"))
-        elif op == "-":
-            old += [("[-", "error bold"), (text, "error under"), ("-]", "error bold")]
         else:
-            new += [("{+", "ok bold"), (text, "ok under"), ("+}", "ok bold")]
+            (old if op == "-" else new).extend(changed_spans(op, text))
     return old, new
 
 

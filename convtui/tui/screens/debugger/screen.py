@@ -14,8 +14,9 @@ from textual.widgets import Input
 from convtui.actions.registry import Keymap
 from convtui.transcript.fold import Transcript, Turn
 from convtui.tui.screens.action_screen import ActionScreen
+from convtui.tui.screens.debugger.columns import NARROW, share_columns
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
-from convtui.tui.screens.debugger.footer import beside_hold_bar, footer_ids, take_over_ids
+from convtui.tui.screens.debugger.footer import INSIDE, beside_hold_bar, footer_ids, take_over_ids
 from convtui.tui.screens.debugger.parts import DebuggerParts
 from convtui.tui.screens.debugger.widgets import DebuggerWidgets
 from convtui.tui.screens.handlers import Handler
@@ -37,23 +38,18 @@ if TYPE_CHECKING:
 FRAME = 0.05
 """Minimum seconds between two repaints."""
 TICK = 0.25
-NARROW = 100
-"""Columns below which the inspector replaces the transcript and the outline is hidden."""
 
 
 class DebuggerScreen(ActionScreen):
     """Outline, transcript and inspector between two status lines; holds and keys below."""
 
-    KEY_CONTEXTS = ("search", "held", "live", "replay")
+    KEY_CONTEXTS = ("inspector", "search", "held", "live", "replay")
     DEFAULT_CSS = """
     DebuggerScreen { layout: vertical; }
     DebuggerScreen #body { height: 1fr; }
-    DebuggerScreen Outline { width: 24; border-right: solid $border; padding: 0; }
     DebuggerScreen TranscriptView { width: 1fr; }
-    DebuggerScreen Inspector { width: 38%; min-width: 36; border-left: solid $border; }
     DebuggerScreen.-no-inspector Inspector { display: none; }
-    DebuggerScreen.-narrow Outline { display: none; }
-    DebuggerScreen.-narrow Inspector { display: none; width: 1fr; border-left: none; }
+    DebuggerScreen.-narrow Inspector { display: none; }
     DebuggerScreen.-narrow.-inspecting Inspector { display: block; }
     DebuggerScreen.-narrow.-inspecting TranscriptView { display: none; }
     DebuggerScreen #search { display: none; height: 1; border: none; padding: 0 1;
@@ -98,7 +94,7 @@ class DebuggerScreen(ActionScreen):
         return self.widgets.compose()
 
     def on_mount(self) -> None:
-        self.set_class(self.app.size.width < NARROW, "-narrow")
+        self.lay_out()
         view = self.view
         view.extras_of = self.parts.feed.extra
         view.text_of = self.parts.feed.text
@@ -109,10 +105,11 @@ class DebuggerScreen(ActionScreen):
         view._bindings.key_to_bindings.pop("enter", None)
         self._watch_source()
         self.set_interval(TICK, self._tick)
+        self.spawn(self.parts.layout.load())
         if self.run is not None:
             # Start the process after the first frame: both need the CPU.
             self.call_after_refresh(lambda: self.spawn(self._start()))
-            self.call_after_refresh(lambda: self.spawn(self.capp.hint_once()))
+            self.call_after_refresh(lambda: self.spawn(self.parts.hints.start()))
         elif self.replay is not None:
             self.replay.start()
         self.repaint()
@@ -184,6 +181,7 @@ class DebuggerScreen(ActionScreen):
         if self.source.live and not self.conversation.over:
             self.parts.status.show()
             self.refresh_footer()
+        self.parts.hints.show()
 
     def blocked(self) -> bool:
         """Whether the conversation has to wait for something; says so in a notice."""
@@ -205,13 +203,16 @@ class DebuggerScreen(ActionScreen):
             self._hold_changed()
         self.parts.transcript.draw()
         self.parts.lineage.refresh()
+        self.lay_out()
         self.parts.movement.go_to_start()
         self.parts.hold_bar.show()
+        self.parts.hints.show()
         self.parts.status.show()
         self.parts.feed.refresh()
         self.refresh_footer()
 
     def _hold_changed(self) -> None:
+        self.capp.attention.held(self.conversation.hold)
         reason = (self.conversation.hold or {}).get("reason")
         if self.run is not None and reason == "breakpoint":
             # A one-time breakpoint is off now.
@@ -219,6 +220,23 @@ class DebuggerScreen(ActionScreen):
         if self.conversation.has_turns:
             # Held tool calls are lines of their turn.
             self.source.changed.add(len(self.transcript.turns) - 1)
+
+    def lay_out(self, width: int | None = None) -> None:
+        """Shares the width between the columns, by what they have to say."""
+        width = self.app.size.width if width is None else width
+        layout = self.parts.layout
+        narrow = width < NARROW
+        self.set_class(narrow, "-narrow")
+        columns = share_columns(
+            width,
+            outline=self.outline.has_more_than_turns,
+            inspector=not self.has_class("-no-inspector"),
+            wished=layout.wished(width),
+        )
+        alone = narrow or layout.maximised
+        self.outline.display = not alone and columns.outline > 0
+        self.outline.styles.width = columns.outline
+        self.inspector.styles.width = "1fr" if alone else columns.inspector
 
     # --- showing the inspector
 
@@ -229,14 +247,19 @@ class DebuggerScreen(ActionScreen):
     @property
     def inspecting(self) -> bool:
         """Whether the inspector is visible."""
+        maximised = self.parts.layout.shows_inspector
+        if maximised is not None:
+            return maximised
         if self.narrow:
             return self.has_class("-inspecting")
         return not self.has_class("-no-inspector")
 
     def show_inspector(self, shown: bool) -> None:
         """Opens or closes the inspector; on a narrow screen it replaces the transcript."""
+        self.parts.layout.inspector_shown(shown)
         self.set_class(shown, "-inspecting")
         self.set_class(not shown, "-no-inspector")
+        self.lay_out()
         if shown:
             self.parts.feed.refresh()
         elif self.inspector.has_focus_within:
@@ -261,6 +284,9 @@ class DebuggerScreen(ActionScreen):
 
     def on_transcript_view_turn_opened(self) -> None:
         self.parts.inspector_keys.open()
+
+    def on_fold_pane_folds_changed(self) -> None:
+        self.refresh_footer()
 
     def on_transcript_view_search_progress(self, event: TranscriptView.SearchProgress) -> None:
         self.parts.search.show_progress(event.count, done=event.done)
@@ -305,10 +331,12 @@ class DebuggerScreen(ActionScreen):
     # --- keys
 
     def contexts(self) -> tuple[str, ...]:
-        """`search` while matches are highlighted, then the debugger's state."""
+        """`inspector` while keys go to its folds, `search` while matches are highlighted, then the
+        debugger's state."""
         live = "held" if self.conversation.hold is not None else "live"
         state = "replay" if self.run is None else live
-        return ("search", state) if self.parts.search.text else (state,)
+        first = ("inspector",) if self.parts.inspector_keys.on_fold() else ()
+        return (*first, "search", state) if self.parts.search.text else (*first, state)
 
     def help_contexts(self) -> tuple[str, ...]:
         """The contexts, after that of the take-over's input while it has the focus."""
@@ -321,7 +349,8 @@ class DebuggerScreen(ActionScreen):
         if box.has_focus:
             can_draft = self.parts.reply.offers("draft") is not None
             return take_over_ids(can_draft=can_draft, my_turn=box.my_turn)
-        return footer_ids(self.conversation, searching=bool(self.parts.search.text))
+        ids = footer_ids(self.conversation, searching=bool(self.parts.search.text))
+        return (*INSIDE, *ids) if self.inspector.pane.has_focus else ids
 
     def footer_items(self) -> list[KeyItem]:
         """The footer's keys, without those that the hold bar lists."""
@@ -351,6 +380,8 @@ class DebuggerScreen(ActionScreen):
         super().action_press(key)
 
     def _step_back(self) -> None:
+        if self.parts.layout.restore():
+            return
         if self.narrow and self.inspecting:
             self.show_inspector(False)
         self.view.focus()
@@ -362,7 +393,8 @@ class DebuggerScreen(ActionScreen):
             self.parts.search.close()
 
     def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.width < NARROW, "-narrow")
+        self.parts.layout.resized()
+        self.lay_out(event.size.width)
         self.parts.feed.refresh()
 
     def restyle(self) -> None:

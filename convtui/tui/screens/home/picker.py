@@ -18,6 +18,7 @@ from textual.widgets import Static
 from convtui.actions.registry import Keymap
 from convtui.errors import UsageError
 from convtui.text.boundary import visible
+from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.timers import call_once
@@ -41,11 +42,9 @@ class PickerScreen(ActionScreen):
     AUTO_FOCUS = None
     DEFAULT_CSS = """
     PickerScreen { layout: vertical; }
-    PickerScreen #home-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
     PickerScreen #home { height: 1fr; layout: horizontal; }
-    PickerScreen #new { width: 1fr; padding: 1 2 0 2; border-right: solid $border; }
-    PickerScreen #recent { width: 1fr; padding: 1 1 0 1; }
-    PickerScreen .head { height: 1; margin-bottom: 1; text-style: bold; color: $text-accent; }
+    PickerScreen #new { width: 1fr; }
+    PickerScreen #recent { width: 1fr; }
     PickerScreen Horizontal { height: auto; }
     PickerScreen Horizontal > Select SelectCurrent { padding: 0 1 !important; }
     PickerScreen Horizontal > Select > SelectOverlay { border: round $border; }
@@ -62,12 +61,9 @@ class PickerScreen(ActionScreen):
     PickerScreen #start:disabled { background: $panel; color: $text-muted; }
     PickerScreen #no-runs { color: $text-muted; height: auto; }
     PickerScreen.-narrow #home { layout: vertical; }
-    PickerScreen.-narrow #new { height: auto; max-height: 80%; border-right: none;
-                                padding: 0 1; }
-    PickerScreen.-narrow #recent { height: 1fr; padding: 0 1; border-top: solid $border; }
+    PickerScreen.-narrow #new { height: auto; max-height: 80%; }
+    PickerScreen.-narrow #recent { height: 1fr; }
     PickerScreen.-narrow .about { display: none; }
-    PickerScreen.-narrow .head { margin: 0; }
-    PickerScreen.-narrow #new .head { display: none; }
     PickerScreen.-narrow #check { margin: 0; }
     """
 
@@ -89,16 +85,15 @@ class PickerScreen(ActionScreen):
                  "$text-muted"),
             ),
             id="home-title",
+            classes="screen-title",
             markup=False,
         )  # fmt: skip
         with Container(id="home"):
-            yield VerticalScroll(
-                Static("new conversation", classes="head", markup=False),
-                id="new",
-                can_focus=False,
-            )
-            with Container(id="recent"):
-                yield Static("recent runs", classes="head", markup=False)
+            new = VerticalScroll(id="new", classes=PANE, can_focus=False)
+            entitle(new, "new conversation")
+            yield new
+            with Container(id="recent", classes=f"{PANE} -below") as recent:
+                entitle(recent, "recent runs")
                 yield Static(id="no-runs", markup=False)
         yield KeyBar()
 

@@ -22,6 +22,7 @@ from convtui.library.run_order import NEWEST
 from convtui.library.trash import Trash
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
+from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.drawing.labels import short_path
 from convtui.tui.drawing.progress import progress_bar
 from convtui.tui.screens.action_screen import ActionScreen
@@ -53,21 +54,19 @@ class RunsScreen(ActionScreen):
     AUTO_FOCUS = "RunList"
     DEFAULT_CSS = """
     RunsScreen { layout: vertical; }
-    RunsScreen #runs-title { height: 1; width: 1fr; background: $panel; padding: 0 1; }
     RunsScreen Input, RunsScreen Input:focus {
         height: 1; border: none; padding: 0 1; background: $surface;
     }
     RunsScreen Input:focus { background: $panel; }
     RunsScreen #runs-error { height: auto; max-height: 6; padding: 0 1; color: $text-error;
                              background: $surface; }
-    RunsScreen #runs-body { layout: horizontal; height: 1fr; padding: 1 0 0 0; }
+    RunsScreen #runs-body { layout: horizontal; height: 1fr; }
     RunsScreen #runs-list { width: 3fr; height: 1fr; }
-    RunsScreen #runs-preview { width: 2fr; height: 1fr; border-left: solid $border; padding: 0 1; }
+    RunsScreen #runs-preview { width: 2fr; height: 1fr; }
     RunsScreen #runs-empty { height: auto; padding: 0 2; color: $text-muted; }
-    RunsScreen.-narrow #runs-body { layout: vertical; padding: 0; }
+    RunsScreen.-narrow #runs-body { layout: vertical; }
     RunsScreen.-narrow #runs-list { width: 1fr; }
-    RunsScreen.-narrow #runs-preview { width: 1fr; height: 40%; border-left: none;
-                                       border-top: solid $border; }
+    RunsScreen.-narrow #runs-preview { width: 1fr; height: 40%; }
     RunsScreen.-low #runs-preview { display: none; }
     RunsScreen.-plain #runs-preview { display: none; }
     """
@@ -77,13 +76,14 @@ class RunsScreen(ActionScreen):
         self._preview_timer: Timer | None = None
         self._previewed: tuple[object, ...] = ()
         self._ticks = 0
-        self._title = Static(id="runs-title", markup=False)
+        self._title = Static(id="runs-title", classes="screen-title", markup=False)
         self._empty = Static(id="runs-empty", markup=False)
         self._error = Static(id="runs-error", markup=False)
         hint = "filter: words, or an expression such as ~signal & ~persona maya"
         self._box = Input(placeholder=hint)
         self._listed = RunList()
-        self._pane = TextPane(id="runs-preview")
+        self._pane = TextPane(id="runs-preview", classes=f"{PANE} -beside")
+        entitle(self._pane, "the selected run")
         context = ScreenContext.of(self)
         self._filter = RunFilter(
             context,
@@ -117,7 +117,8 @@ class RunsScreen(ActionScreen):
         yield self._box
         yield self._error
         with Container(id="runs-body"):
-            with Container(id="runs-list"):
+            with Container(id="runs-list", classes=f"{PANE} -list") as listed:
+                entitle(listed, "runs")
                 yield self._empty
                 yield self._listed
             yield self._pane

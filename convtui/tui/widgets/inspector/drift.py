@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from convtui.transcript.fold import Flag, Transcript, Turn
-from convtui.tui.drawing.word_diff import diff_spans
+from convtui.tui.drawing.word_diff import diff_spans, legend_spans
 from convtui.tui.widgets.text_pane import Document
 
 DRIFTED: Final = "warning:drift"
@@ -69,7 +69,7 @@ def with_drift(doc: Document, drift: Mapping[str, Any] | None) -> Document:
     result = Document()
     label = _DRIFT_LABELS.get(str(drift.get("what")), "the provider's answer differs")
     result.line(("~ drift", "warning bold"), (f": {label}", "warning"))
-    result.line(("[-on record-]", "error"), ("  ", "text"), ("{+replayed+}", "ok"))
+    result.line(*legend_spans("on record", "replayed"))
     result.spans(diff_spans(str(drift.get("recorded", "")), str(drift.get("replayed", ""))))
     result.blank().pieces += doc.pieces
     return result

@@ -155,6 +155,12 @@ class Outline(LineView):
                     self.heights.put(item, self.measure(item))
 
     @property
+    def has_more_than_turns(self) -> bool:
+        """Whether it says what the transcript does not: several sessions, or a parent."""
+        transcript = self._transcript
+        return bool(self._origin) or max(len(transcript.sessions), len(transcript.prepared)) > 1
+
+    @property
     def cursor(self) -> int:
         """Index of the highlighted turn, or -1."""
         return self._cursor

@@ -54,8 +54,8 @@ class Geometry:
         self.width = width
         self.digits = max(2, digits)
         self.gap = gap
-        # bar, glyph, space, number, space, speaker, two spaces; one cell stays free at the right
-        indent = self.digits + 14
+        # bar, glyph, space, number, space, speaker, space; one cell stays free at the right
+        indent = self.digits + 13
         self.stacked = width - indent - 1 < _NARROW
         self.indent = 3 if self.stacked else indent
         self.text_width = max(4, width - self.indent - 1)
@@ -242,7 +242,7 @@ class TurnLines:
         return [
             ((" " if sign == "." else sign) + " ", f"{role} bold"),
             (number + " ", "muted"),
-            (f"{speaker:<8}  ", f"{speaker} bold"),
+            (f"{speaker:<8} ", f"{speaker} bold"),
         ]
 
     def _text(self, number: int) -> list[Span]:
