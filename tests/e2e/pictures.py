@@ -15,12 +15,29 @@ from rich.text import Text
 from tests.e2e.terminal import UNKNOWN_TO_PYTE, Terminal
 
 
-def save_picture(terminal: Terminal, path: Path) -> None:
-    """Writes `path`.svg and `path`.txt: the screen as it is now."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    columns, rows = terminal.columns, terminal.rows
-    screen = pyte.Screen(columns, rows)
-    pyte.ByteStream(screen).feed(UNKNOWN_TO_PYTE.sub(b"", terminal.raw))
+class Camera:
+    """Takes pictures of one terminal."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._screen = pyte.Screen(terminal.columns, terminal.rows)
+        self._stream = pyte.ByteStream(self._screen)
+        self._fed = 0
+
+    def take(self, path: Path) -> None:
+        """Writes `path`.svg and `path`.txt: the screen as it is now."""
+        raw = self._terminal.raw
+        self._stream.feed(UNKNOWN_TO_PYTE.sub(b"", raw[self._fed :]))
+        self._fed = len(raw)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(f"{path.name}.svg").write_text(_svg(self._screen, path.name))
+        path.with_name(f"{path.name}.txt").write_text(
+            "\n".join(str(line).rstrip() for line in self._screen.display).rstrip() + "\n"
+        )
+
+
+def _svg(screen: pyte.Screen, title: str) -> str:
+    columns, rows = screen.columns, screen.lines
     console = Console(
         record=True, file=StringIO(), width=columns, height=rows, color_system="truecolor",
         force_terminal=True, legacy_windows=False,
@@ -31,13 +48,7 @@ def save_picture(terminal: Terminal, path: Path) -> None:
             cell = screen.buffer[row][column]
             line.append(cell.data, _style(cell))
         console.print(line, soft_wrap=True)
-    title = f"convtui {columns}x{rows}: {path.name}"
-    path.with_name(f"{path.name}.svg").write_text(
-        console.export_svg(title=title, theme=MONOKAI, clear=False)
-    )
-    path.with_name(f"{path.name}.txt").write_text(
-        "\n".join(str(line).rstrip() for line in screen.display).rstrip() + "\n"
-    )
+    return console.export_svg(title=f"convtui {columns}x{rows}: {title}", theme=MONOKAI)
 
 
 def _style(cell: Char) -> Style:

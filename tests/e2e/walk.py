@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.builders.waiting import WITHIN
-from tests.e2e.pictures import save_picture
+from tests.e2e.pictures import Camera
 from tests.e2e.terminal import KEYS, Terminal, clean_environment, convtui
 
 PICTURES = "CONVTUI_WALK_PICTURES"
 BETWEEN_KEYS = 0.06
 """Nothing is painted for so long before the next key: faster ones would be a paste."""
-AFTER_ESCAPE = 0.2
-"""A key that follows sooner may be taken for one with alt."""
+BEFORE_ENTER = 0.35
+"""A text that has just come is not sent by an Enter that was meant for something else. Nor is it a
+command what follows text at once; and what follows Escape at once is a key with alt."""
 _FRAMES = re.compile(r"[\u2500-\u259f|\s]+")
 
 
@@ -50,6 +51,8 @@ class Walker:
         self._folder, self._size = folder, size
         self._provider = folder / provider
         self._terminal: Terminal | None = None
+        self._camera: Camera | None = None
+        self._pressed = ""
         self._taken = 0
 
     def walk(self, steps: Sequence[Step]) -> None:
@@ -85,10 +88,12 @@ class Walker:
         if step.exits is not None:
             assert self._terminal.wait() == step.exits
         self._terminal.wait_for(
-            lambda: all(text in self._text for text in step.shows)
-            and not any(text in self._text for text in step.hides),
+            lambda: (
+                all(text in self._text for text in step.shows)
+                and not any(text in self._text for text in step.hides)
+            ),
             f"shows {list(step.shows)}, hides {list(step.hides)}",
-            timeout=WITHIN,
+            timeout=float(os.environ.get("WALKT", WITHIN)),
         )
         assert b"Traceback" not in self._terminal.raw
 
@@ -96,10 +101,10 @@ class Walker:
         assert self._terminal is not None
         strokes = [key] if key in KEYS else key
         for stroke in strokes:
-            self._terminal.quiet(BETWEEN_KEYS, timeout=1)
+            slowly = "enter" in (stroke, self._pressed) or self._pressed == "escape"
+            self._terminal.quiet(BEFORE_ENTER if slowly else BETWEEN_KEYS, timeout=1)
             self._terminal.press(stroke)
-            if stroke == "escape":
-                self._terminal.quiet(AFTER_ESCAPE, timeout=1)
+            self._pressed = stroke
 
     @property
     def _text(self) -> str:
@@ -112,9 +117,11 @@ class Walker:
         if folder and self._terminal is not None:
             columns, rows = self._size
             name = f"{self._taken:02}-{step.name.replace(' ', '-')}"
-            save_picture(self._terminal, Path(folder) / f"{columns}x{rows}" / name)
+            if self._camera is None:
+                self._camera = Camera(self._terminal)
+            self._camera.take(Path(folder) / f"{columns}x{rows}" / name)
 
     def _leave(self) -> None:
         if self._terminal is not None:
             self._terminal.close()
-            self._terminal = None
+            self._terminal = self._camera = None
