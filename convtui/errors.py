@@ -390,7 +390,7 @@ class ToolFailure(Exception):
 
 
 _NEAR = 0.65
-_MOST_MEANT = 4
+_MOST_MEANT = 6
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -422,7 +422,7 @@ def _meant(name: str, known: list[str]) -> list[str]:
 
 def _folded(name: str) -> str:
     # The dashes that all flags have in common make none of them alike.
-    return name.lstrip("-").casefold().replace("_", "-")
+    return name.lstrip("-").casefold().replace("_", "-").replace(".", "-")
 
 
 def _beginnings(name: str, length: int) -> set[str]:

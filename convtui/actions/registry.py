@@ -59,8 +59,12 @@ TABS = 10
 
 _SHOWS = (
     "move.", "view.", "inspector.", "search.", "replay.", "copy.", "compare.", "context.view",
-    "picker.next", "picker.previous", "runs.fold", "runs.tree", "app.help", "app.palette",
+    "picker.next", "picker.previous", "runs.fold", "runs.tree", "library.", "app.help",
+    "app.palette", "app.notices", "app.theme",
 )  # fmt: skip
+
+_TAKEN_BY_INPUTS = frozenset({"space", "left", "right", "home", "end", "delete", "backspace"})
+"""Keys besides characters that edit a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,6 +424,14 @@ def _actions() -> Iterator[Action]:
         "turn.notes", ("M",), "notes", "List marks and notes, and go to one.", group, DEBUGGER
     )
     yield Action("view.follow", ("F",), "follow", "Follow the newest turn.", group, DEBUGGER)
+    yield Action(
+        "view.hooks",
+        (),
+        "all hooks",
+        "List every hook in the outline, or only those that were slow or failed.",
+        group,
+        DEBUGGER,
+    )
 
     yield Action(
         "hints.toggle",
@@ -520,7 +532,24 @@ def _actions() -> Iterator[Action]:
         group,
         PICKER,
     )
+    yield Action(
+        "library.open",
+        ("O",),
+        "library",
+        "List the saved runs: open, search, compare.",
+        group,
+        PICKER | DEBUGGER,
+        ("f2",),
+    )
     yield Action("runs.open", ("enter",), "open", "Open the selected run.", group, RUNS)
+    yield Action(
+        "runs.again",
+        ("ctrl+n",),
+        "run again",
+        "Start the run again from its first turn, with the same scenario.",
+        group,
+        PICKER | RUNS | DEBUGGER,
+    )
     yield Action(
         "runs.fold", ("space",), "branches", "Show or hide the branches of the run.", group, RUNS
     )
@@ -695,6 +724,10 @@ def _actions() -> Iterator[Action]:
         SCREENS,
     )
     yield Action(
+        "app.theme", (), "theme", "Choose a theme; it is shown while you choose.", group, SCREENS
+    )
+    yield Action("app.notices", (), "notices", "List the notices of this session.", group, SCREENS)
+    yield Action(
         "app.photograph",
         ("ctrl+s",),
         "picture",
@@ -782,6 +815,12 @@ class Keymap:
         """An action's first shown key for display; empty if it has none."""
         keys = self.shown_keys(action)
         return self.display(keys[0]) if keys else ""
+
+    def shown_while_typing(self, action: str | Action) -> str:
+        """The first key of an action that an input does not take, for display; else empty."""
+        keys = (key for key in self.keys(action) if key not in _TAKEN_BY_INPUTS)
+        displayed = map(self.display, keys)
+        return next((key for key in displayed if len(key) > 1), "")
 
 
 def load_keymap(path: Path | None) -> Keymap:

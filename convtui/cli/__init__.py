@@ -19,8 +19,8 @@ from typing import Any, Final
 import click
 
 from convtui import __version__
-from convtui.cli.common import Group
-from convtui.errors import ConvtuiError, nearest
+from convtui.cli.common import Group, theme_flag
+from convtui.errors import ConvtuiError, UsageError, nearest
 
 _COMMANDS: Final[dict[str, str]] = {
     "demo": "Watch a live conversation now: no key, no network.",
@@ -89,8 +89,9 @@ def _module(command: str) -> str:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "-V", "--version", message="convtui %(version)s")
+@theme_flag
 @click.pass_context
-def commands(ctx: click.Context) -> Any:
+def commands(ctx: click.Context, theme: str | None) -> Any:
     """A terminal debugger for conversations between a simulated user and an LLM provider.
 
     Without a command: choose persona and provider on the screen.
@@ -98,7 +99,11 @@ def commands(ctx: click.Context) -> Any:
     if ctx.invoked_subcommand is None:
         from convtui.cli.picker import pick
 
-        return pick()
+        return pick(theme)
+    if theme is not None:
+        raise UsageError(
+            f"--theme goes behind the command: convtui {ctx.invoked_subcommand} --theme {theme}"
+        )
     return None
 
 

@@ -6,17 +6,36 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from convtui.errors import UsageError, did_you_mean
+from convtui.errors import UsageError, did_you_mean, listed
 from convtui.printing.output import Output
 
 if TYPE_CHECKING:
     from convtui.config.settings import Config
     from convtui.printing.report_printer import ReportPrinter
 
+
+def _known_theme(_ctx: click.Context, _param: click.Parameter, name: str | None) -> str | None:
+    """The name of a theme that there is. Raises `UsageError`."""
+    from convtui.config.paths import Paths, builtin_dir
+    from convtui.config.themes import load_themes
+
+    if name is None or (builtin_dir("themes") / f"{Path(name).name}.yaml").is_file():
+        return name
+    themes, _ = load_themes([builtin_dir("themes"), Paths.find().themes_dir])
+    if name not in themes:
+        hint = did_you_mean(name, themes) or f"; there are {listed(sorted(themes))}"
+        raise UsageError(f"--theme: there is no theme {name!r}{hint}")
+    return name
+
+
+theme_flag = click.option(
+    "--theme", metavar="NAME", callback=_known_theme, help="`convtui themes` lists them."
+)
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 
 

@@ -42,7 +42,8 @@ def command(log: str, format_name: str, out: str, as_json: bool) -> int:
     format_ = by_name(format_name)
     if format_.write is None:
         raise UsageError(f"{format_name} can be read, not written")
-    with open_log(log_named(log), Redactor.of_process()) as opened:
+    log = log_named(log)
+    with open_log(log, Redactor.of_process()) as opened:
         for finding in opened.findings:
             say(f"{log}: {finding}")
         written = format_.write(opened, Path(out))

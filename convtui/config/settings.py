@@ -70,6 +70,8 @@ class Config:
     """Replay speed: 1 is as it happened, 4 is four times as fast."""
     color: Literal["auto", "always", "never"] = "auto"
     """Colour in printed output."""
+    glyphs: Literal["auto", "unicode", "ascii"] = "auto"
+    """How the TUI draws states and frames; auto is ascii where the terminal has no Unicode."""
     mouse: bool = True
     """Whether the TUI takes the mouse."""
     wire: Literal["recent", "all", "off"] = "recent"

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from convtui.config.paths import builtin_dir
+from convtui.library.log_names import SAMPLE
 from convtui.log.run_summary import RunSummary, summarise
 from convtui.printing.output import Output
 from convtui.text.boundary import visible_line
@@ -38,7 +40,9 @@ def parting_lines(log: Path | None, usual: Path | None = None) -> list[str]:
 def _short_name(run: RunSummary, usual: Path | None) -> str:
     """How a log is named on a command line: by its id alone where commands look for it."""
     log = run.path.absolute()
-    if usual is None or log.parent != usual.absolute():
+    if log.parent == builtin_dir("sample_runs"):
+        name = f"{SAMPLE}{log.stem}"
+    elif usual is None or log.parent != usual.absolute():
         name = str(log)
     elif _ID.fullmatch(run.id):
         name = run.id[:6]

@@ -34,6 +34,12 @@ def elapsed(transcript: Transcript, at: float | None = None) -> Elapsed:
     return transcript.clock.at(transcript.last_t if at is None else at)
 
 
+def elapsed_words(time: Elapsed) -> str:
+    """`00:31 (+00:12 held)`: running time, and the time in holds apart."""
+    held = f" (+{elapsed_text(time.held)} held)" if time.held >= 1 else ""
+    return f"{elapsed_text(time.running)}{held}"
+
+
 def elapsed_text(seconds: float) -> str:
     """`00:31`, `1:02:03`."""
     minutes, rest = divmod(int(max(0.0, seconds)), 60)

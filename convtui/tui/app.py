@@ -8,27 +8,31 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.actions import SkipAction
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 from textual.widgets import Static
 
 from convtui.actions.registry import Keymap, load_keymap
-from convtui.errors import ConvtuiError
+from convtui.errors import ConvtuiError, UsageError
 from convtui.records.codec import exit_code
 from convtui.text.boundary import visible
 from convtui.tui.attention import Attention
-from convtui.tui.drawing import frames, theming
+from convtui.tui.drawing import frames, glyphs, theming
 from convtui.tui.drawing.palette import DARK, Palette
 from convtui.tui.keyboard.typed_keys import TypedKeys
+from convtui.tui.notice_board import NoticeApp
 from convtui.tui.screens.action_screen import ActionScreen
 from convtui.tui.textual_compat import can_suspend, read_alt_enter, write_to_terminal
+from convtui.tui.theme_choice import choose_theme, theme_name
+from convtui.tui.widgets.line_view import LineView
 
 if TYPE_CHECKING:
     from convtui.client.engine_client import EngineHandle
@@ -53,12 +57,11 @@ class TooSmall(ModalScreen[None]):
         yield Static(f"make the terminal larger\n(at least {SMALLEST[0]}x{SMALLEST[1]})")
 
 
-class ConvtuiApp(App[int], inherit_bindings=False):
+class ConvtuiApp(NoticeApp, inherit_bindings=False):
     """The app. `first` creates the screen that is opened."""
 
     TITLE = "convtui"
-    ENABLE_COMMAND_PALETTE = True
-    COMMAND_PALETTE_BINDING = "f24"
+    ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", "quit", show=False, priority=True),
         Binding("ctrl+c", "interrupt", "copy", show=False, system=True),
@@ -66,9 +69,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
     ]
     CSS = f"""
     {frames.CSS}
-    ToastRack {{ dock: top; align: right top; margin-top: 1; }}
-    Toast {{ max-width: 64; }}
-    CommandPalette {{ background: $background 60%; }}
+    ModalScreen {{ layers: default notices; }}
     .-aside {{ display: none !important; }}
     .-whole {{ width: 1fr !important; height: 1fr !important; max-width: 100% !important; }}
     """
@@ -102,6 +103,8 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             self._state_file = config.paths.state_file
         self._state_lock = asyncio.Lock()
         self._interrupted = float("-inf")
+        setting = config.glyphs if config is not None else "auto"
+        self._ascii = glyphs.AsciiGlyphs() if glyphs.wants_ascii(setting, os.environ) else None
         read_alt_enter()
         self.typed = TypedKeys(
             self, deliver=super().on_event, acts=self._acts, dropped=self._keys_dropped
@@ -109,9 +112,16 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         self.attention = Attention(lambda: self.config, lambda text: write_to_terminal(self, text))
         self.theme_view: ThemeView | None = None
         self._theme_problems: list[str] = []
+        self._theme_name = theming.DEFAULT
+        self._choosing_theme = False
         self._first_theme()
 
     # --- settings
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Called by Textual for each line that it draws."""
+        filters = super().get_line_filters()
+        return [*filters, self._ascii] if self._ascii is not None else filters
 
     @property
     def monochrome(self) -> bool:
@@ -134,14 +144,16 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         if self.config is None:
             return None, []
         try:
-            theme, problems = theming.load(self.config.theme, self.themes_dir)
+            theme, problems = theming.load(self._theme_name, self.themes_dir)
         except ConvtuiError as error:
             return None, [str(error)]
         return theme, [str(problem) for problem in problems]
 
     def _first_theme(self) -> None:
         """Sets the theme of the first frame; the user's themes are loaded later."""
-        theme = theming.builtin_theme(self.config.theme) if self.config is not None else None
+        if self.config is not None:
+            self._theme_name = theme_name(self.config, self._state_file)
+        theme = theming.builtin_theme(self._theme_name) if self.config is not None else None
         if theme is not None or self.config is None:
             self._apply_theme(theme, [])
         else:
@@ -163,6 +175,34 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         else:
             self.theme = textual_theme.name
         self._theme_problems = problems
+        if self.is_running:
+            self._repaint_lines()
+
+    def _repaint_lines(self) -> None:
+        """Gives the palette to all that draws with it, on every screen that is open."""
+        from convtui.tui.widgets.line_view import LineView
+
+        for screen in self.screen_stack:
+            for view in screen.query(LineView):
+                view.palette = self.palette
+
+    def _show_theme(self, theme: ThemeView | None) -> None:
+        """Draws every open screen with a theme."""
+        self._apply_theme(theme, self._theme_problems)
+        for screen in self.screen_stack:
+            for view in screen.query(LineView):
+                view.palette = self.palette
+            restyle = getattr(screen, "restyle", None)
+            if restyle is not None:
+                restyle()
+
+    async def choose_theme(self) -> None:
+        self._choosing_theme = True
+        try:
+            chosen = await choose_theme(self, self.theme_view, self._show_theme)
+        finally:
+            self._choosing_theme = False
+        self._theme_name = chosen or self._theme_name
 
     def _show_problems(self, problems: list[str], title: str) -> None:
         if problems:
@@ -179,12 +219,9 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         while True:
             before = await asyncio.to_thread(watch.stamp, [folder])
             theme, problems = await asyncio.to_thread(self._load_theme)
-            if theme != self.theme_view:
-                self._apply_theme(theme, problems)
-                for screen in self.screen_stack:
-                    restyle = getattr(screen, "restyle", None)
-                    if restyle is not None:
-                        restyle()
+            if theme != self.theme_view and not self._choosing_theme:
+                self._theme_problems = problems
+                self._show_theme(theme)
             if problems != shown:
                 self._show_problems(problems, "Theme not loaded")
             shown = []
@@ -269,7 +306,13 @@ class ConvtuiApp(App[int], inherit_bindings=False):
         python: str | None = None,
         again: tuple[str, tuple[int, int]] | None = None,
     ) -> None:
-        """Opens the debugger on a new run; `again` is a brief, and the turn to decide again."""
+        """Opens the debugger on a new run; `again` is a brief, and the turn to decide again.
+
+        Raises `UsageError` while another run is live: the app ends only one.
+        """
+        live = self.run_in_progress
+        if live is not None and not live.handle.over:
+            raise UsageError("A conversation is still live: end it before you start another.")
         warm = await self.warm.take(python) if self.warm is not None else None
         screen = debugger(self, spec, python=python, warm=warm)
         screen.parts.briefs.pending = again
@@ -302,7 +345,7 @@ class ConvtuiApp(App[int], inherit_bindings=False):
                 # Closing a recording leaves a live run below it alone.
                 self.run_in_progress = None
         else:
-            run = self.run_in_progress
+            run = self.run_in_progress or getattr(screen, "run", None)
             code = 0
             if run is not None and run.handle.state.value == "failed":
                 code = 3
@@ -446,20 +489,6 @@ class ConvtuiApp(App[int], inherit_bindings=False):
             state = {**await self.recall(), **what}
             with contextlib.suppress(ConvtuiError):
                 await asyncio.to_thread(write_state, self._state_file, state)
-
-    # --- the command palette
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Every action that applies now, for the command palette."""
-        target = self._action_screen()
-        if target is None:
-            return
-        for action in target.available():
-            if action.id in ("app.palette", "app.interrupt"):
-                continue
-            key = self.keymap.shown(action)
-            title = f"{action.group}: {action.help.rstrip('.')}" + (f"  ({key})" if key else "")
-            yield SystemCommand(title, action.id, lambda name=action.id: target.perform(name))
 
 
 def debugger(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Coroutine
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 from rich.segment import Segment
 from textual import events
@@ -16,6 +16,26 @@ from textual.css.query import NoMatches
 from textual.keys import Keys
 from textual.widget import Widget
 from textual.worker import Worker
+
+Result = TypeVar("Result")
+
+
+class ToastlessApp(App[Result], Generic[Result], inherit_bindings=False):
+    """An app that draws its notices with `draw_notice()`; Textual's toasts lie over content.
+
+    Textual keeps the notices that are due, and says when that changes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Screens leave out the widgets of toasts.
+        self._disable_notifications = True
+
+    def draw_notice(self) -> None:
+        """Draws the current notice on the current screen, or none."""
+
+    def _refresh_notifications(self) -> None:
+        self.draw_notice()
 
 
 class _MoreKeys(StrEnum):

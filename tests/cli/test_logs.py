@@ -119,6 +119,7 @@ def test_leaving_a_screen_says_what_to_type_next(runs: Path) -> None:
     assert parting_lines(log, None)[1] == elsewhere
     ended = write_log(runs / "a b.jsonl", [header(id="short"), *sample()[1:]])
     assert parting_lines(ended, runs)[1] == "next: convtui replay 'a b'"
+    assert parting_lines(find_sample("clean"))[1] == "next: convtui replay sample:clean"
     assert parting_lines(None) == parting_lines(runs / "gone.jsonl") == []
 
 

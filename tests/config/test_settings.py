@@ -141,6 +141,7 @@ NEEDS_TRUST = {
 COUNTS = {
     "theme": "light", "speed": 2.0, "color": "never", "mouse": False, "wire": "off",
     "confirm_quit": False, "hints": False, "notify": "bell", "notify_when": "always",
+    "glyphs": "ascii",
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from convtui.providers.base import HistoryTurn, RestoreState, SignalMatch
 from convtui.records.models import EXIT_CODES, HistorySeeded, ParentRef, Speaker
 from convtui.transcript.clock import Elapsed, elapsed
 from convtui.transcript.fold import Transcript
+from convtui.transcript.past import past_of
 from convtui.warm.templates import WarmContext
 
 _LOSSES = frozenset({"bad_json", "huge_line", "no_type", "seq_gap"})
@@ -72,6 +73,8 @@ class ResumeState:
     """The responder's own session, as its `restore()` takes it."""
     warm: WarmContext | None = None
     """The warm start of every session."""
+    past: dict[str, Any] = field(default_factory=dict)
+    """What the log says of its turns beside their texts; see `transcript.past`."""
     clock: Elapsed = field(default_factory=Elapsed)
     """How long it had been running."""
     damage: list[str] = field(default_factory=list)
@@ -115,6 +118,7 @@ class ResumeState:
                 **({"responder": self.responder["messages"]} if self.responder else {}),
             },
             ended=self.ended,
+            past=self.past,
             clock=self.clock.as_dict(),
         )
 
@@ -278,9 +282,21 @@ def read_seed(parent: ContinueFrom) -> ResumeState:
         compressed=fold.compressed,
         responder=fold.responder.as_data(),
         warm=fold.warm,
+        past=past_of(
+            past,
+            in_progress=_in_progress(fold, pending),
+            reopened=fold.current if reopened is not None else None,
+        ),
         clock=elapsed(past),
         damage=damage,
     )
+
+
+def _in_progress(fold: ResumeFold, pending: Pending | None) -> tuple[int, int] | None:
+    """The turn that is asked for again."""
+    if pending is not None:
+        return fold.current, pending.number
+    return (int(fold.open.get("session", 1)), int(fold.open["turn"])) if fold.open else None
 
 
 def _reopen(fold: ResumeFold, path: Path, *, any_ending: bool) -> str | None:

@@ -6,13 +6,10 @@ of the pane with the focus has the accent colour.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Any, Final
+from typing import Final
 
-from textual import events
 from textual.content import Content
 from textual.geometry import Size
-from textual.screen import Screen
 from textual.widget import Widget
 
 from convtui.text.boundary import visible_line
@@ -32,34 +29,22 @@ CSS: Final = """
 .pane:focus, .pane:focus-within {
     border: round $accent;
     border-title-color: $text-accent;
-    scrollbar-color: $accent;
 }
+.pane.-alert { border: round $warning; border-title-color: $text-warning; }
+.pane.-alert.-error { border: round $error; border-title-color: $text-error; }
 /* Its lines begin with the mark of the selection and end with the scroll bar. */
 .pane.-list { padding: 0; }
 .-unframed .pane { border: none; }
 .-unframed .pane.-beside { border-left: solid $border; }
 .-unframed .pane.-below { border-top: solid $border; }
+.-unframed .pane.-alert { border: none; background: $panel; }
 .screen-title { height: 1; width: 1fr; padding: 0 1; background: $background; }
 """
 
 
-class FramedScreen(Screen[Any], inherit_bindings=False):
-    """A screen whose panes have frames while there is room for them."""
-
-    def on_mount(self) -> None:
-        self._fit_frames(self.app.size)
-
-    def on_resize(self, event: events.Resize) -> None:
-        self._fit_frames(event.size)
-
-    def on_screen_resume(self) -> Awaitable[None] | None:
-        # The terminal may have been resized while another screen was open.
-        self._fit_frames(self.app.size)
-        return None
-
-    def _fit_frames(self, size: Size) -> None:
-        room = size.width >= _FRAMED_FROM.width and size.height >= _FRAMED_FROM.height
-        self.set_class(not room, UNFRAMED)
+def has_frames(size: Size) -> bool:
+    """Whether a screen of this size has room for frames."""
+    return size.width >= _FRAMED_FROM.width and size.height >= _FRAMED_FROM.height
 
 
 def entitle(pane: Widget, title: str, facts: str = "") -> None:

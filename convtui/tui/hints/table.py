@@ -21,6 +21,7 @@ HELD: Final[Mapping[Moment, str]] = {
     "held.commit": "held before it counts: {hold.edit} edits it, {hold.ask_again} asks again",
     "held.terminate": "held at terminate: {hold.override} goes on or ends, {hold.first} accepts",
     "held.breakpoint": "a breakpoint stopped it: {break.list} lists all, {run.continue} continues",
+    "held.setup": "the provider could not be set up: fix it and save, it is loaded again",
     "held.error": "a call or hook failed: fix the code, then {provider.reload} reloads it",
     "held.budget": "the budget is used up: raise it here, nothing is lost",
     "held.empty": "an empty reply: {hold.ask_again} asks again; what you choose is in the log",
@@ -59,7 +60,7 @@ def sentence(moment: Moment, keymap: Keymap) -> str:
 def hold_moment(hold: Mapping[str, object]) -> Moment | None:
     """The moment of a hold; None if there is nothing to say about it."""
     reason = str(hold.get("reason"))
-    of_stage = reason in ("pause", "step")
+    of_stage = reason in ("pause", "step") or hold.get("stage") == "setup"
     moment = f"held.{hold.get('stage') if of_stage else reason}"
     return moment if moment in HELD else None
 

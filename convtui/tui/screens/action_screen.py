@@ -8,13 +8,15 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from textual import events, on
 from textual.actions import SkipAction
 from textual.screen import Screen
 
 from convtui.actions.registry import Action, Keymap, actions
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible, visible_line
-from convtui.tui.drawing.frames import FramedScreen
+from convtui.tui.drawing.frames import UNFRAMED, has_frames
+from convtui.tui.keyboard.typed_keys import takes_text
 from convtui.tui.screens.handlers import Handler, handler_table
 from convtui.tui.textual_compat import run_while_open
 from convtui.tui.widgets.keybar import KeyBar, KeyItem
@@ -27,7 +29,7 @@ SECOND_PRESS = 4.0
 """Seconds within which a second press of a key confirms."""
 
 
-class ActionScreen(FramedScreen, inherit_bindings=False):
+class ActionScreen(Screen[Any], inherit_bindings=False):
     """A screen that finds the action for a key, given its current contexts.
 
     What it does for each action is in the rows of `handlers()`.
@@ -45,6 +47,13 @@ class ActionScreen(FramedScreen, inherit_bindings=False):
             for key in keymap.keys(action):
                 if not self._bindings.key_to_bindings.get(key):
                     self._bindings.bind(key, f"press('{key}')", show=False)
+
+    @on(events.Mount)
+    @on(events.Resize)
+    @on(events.ScreenResume)
+    def _fit_frames(self) -> None:
+        """Frames the panes while there is room; the terminal may change while this is hidden."""
+        self.set_class(not has_frames(self.app.size), UNFRAMED)
 
     @property
     def capp(self) -> ConvtuiApp:
@@ -86,6 +95,11 @@ class ActionScreen(FramedScreen, inherit_bindings=False):
             raise SkipAction
         self.perform(action.id)
 
+    def press(self, key: str) -> None:
+        """Does what a key does here that was pressed on a page over this screen."""
+        if self.action_of(key) is not None:
+            self.action_press(key)
+
     def action_of(self, key: str) -> Action | None:
         """The action of a key in the current contexts."""
         contexts = self.contexts()
@@ -113,7 +127,9 @@ class ActionScreen(FramedScreen, inherit_bindings=False):
 
     def _common_handlers(self) -> Iterator[Handler]:
         yield Handler("app.help", self._help)
-        yield Handler("app.palette", self.app.action_command_palette)
+        yield Handler("app.palette", self._open_palette)
+        yield Handler("app.notices", self.capp.board.open_log)
+        yield Handler("app.theme", self.capp.choose_theme)
         yield Handler("app.quit", self.quit)
         yield Handler("app.interrupt", self.capp.action_interrupt)
         yield Handler("app.photograph", self.capp.photograph)
@@ -169,9 +185,10 @@ class ActionScreen(FramedScreen, inherit_bindings=False):
 
     def footer_items(self) -> list[KeyItem]:
         items: list[KeyItem] = []
+        typing = takes_text(self.focused)
         for action_id in self.footer_ids():
             action = actions()[action_id]
-            key = self.keymap.shown(action)
+            key = self.keymap.shown_while_typing(action) if typing else self.keymap.shown(action)
             if key and self.enabled(action_id):
                 items.append(KeyItem(key, visible_line(self.label(action), 24), action_id))
         return items
@@ -199,7 +216,6 @@ class ActionScreen(FramedScreen, inherit_bindings=False):
 
     def tell(self, text: str, severity: str = "information") -> None:
         """Shows a notice, which replaces the previous one."""
-        self.app.clear_notifications()
         level = cast("Any", severity)
         self.app.notify(visible(text)[:1500], severity=level, markup=False, timeout=5)
 
@@ -215,6 +231,31 @@ class ActionScreen(FramedScreen, inherit_bindings=False):
         """Opens a screen over this one; `closed` is called with its result."""
         self.app.push_screen(screen, closed)
 
+    def _open_palette(self) -> None:
+        """Offers the actions that apply now; what fits the moment comes first."""
+        from convtui.tui.screens.dialogs.commands import Command, Commands
+
+        footer = {name: rank for rank, name in enumerate(self.footer_ids())}
+        offered = [a for a in self.available() if a.id not in ("app.palette", "app.interrupt")]
+        last = len(footer)
+
+        def rank(action: Action) -> int:
+            """The answers to a hold first, then the keys of the footer, numbered ones last."""
+            if action.id[-1:].isdigit():
+                return last + 1
+            return -1 if action.group == "Held" else footer.get(action.id, last)
+
+        offered.sort(key=rank)
+        commands = [
+            Command(a.id, a.help.rstrip("."), self.keymap.shown(a), self.label(a)) for a in offered
+        ]
+
+        def chosen(action_id: str | None) -> None:
+            if action_id is not None:
+                self.perform(action_id)
+
+        self.open(Commands(commands), chosen)
+
     def _help(self) -> None:
         from convtui.manual.pages import topic_of
         from convtui.tui.screens.help import HelpScreen
@@ -223,4 +264,6 @@ class ActionScreen(FramedScreen, inherit_bindings=False):
         input_actions = [] if contexts == self.contexts() else self.keymap.actions_in(contexts[0])
         listed = list(dict.fromkeys([*input_actions, *self.available()]))
         topic, monochrome = topic_of(contexts), self.capp.palette.monochrome
-        self.app.push_screen(HelpScreen(self.keymap, listed, topic, monochrome=monochrome))
+        self.app.push_screen(
+            HelpScreen(self.keymap, listed, topic, contexts=contexts, monochrome=monochrome)
+        )

@@ -57,6 +57,8 @@ class FoldPane(TextPane):
     def _reload(self, pieces: list[Block], anchor: tuple[int, int] | None) -> None:
         super()._reload(pieces, anchor)
         self._folds = [number for number, piece in enumerate(pieces) if piece.fold is not None]
+        if self.has_focus and self.cursor < 0:
+            self._chosen = self._key(self._first_visible()) if self._folds else ""
         self.post_message(self.FoldsChanged())
 
     def toggle(self, item: int = -1) -> None:

@@ -78,12 +78,8 @@ class HoldBar(Vertical):
     """Shows why the engine is holding and how to answer."""
 
     DEFAULT_CSS = """
-    HoldBar { height: auto; max-height: 12; display: none; padding: 0 1;
-              border: round $warning; border-title-color: $text-warning;
-              border-title-style: bold; }
+    HoldBar { height: auto; max-height: 12; display: none; }
     HoldBar.-held { display: block; }
-    HoldBar.-error { border: round $error; border-title-color: $text-error; }
-    .-unframed HoldBar { border: none; background: $panel; }
     HoldBar Static { height: auto; width: 1fr; }
     HoldBar #hold-reason { max-height: 3; }
     HoldBar #hold-decision { max-height: 2; }

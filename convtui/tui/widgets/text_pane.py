@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.strip import Strip
 
 from convtui.text.boundary import visible
+from convtui.tui.drawing.glyphs import FOLDED, UNFOLDED
 from convtui.tui.drawing.palette import Palette, Span, plain
 from convtui.tui.drawing.word_diff import without_signs
 from convtui.tui.drawing.wrap import Wrapped, count_lines, paint
@@ -17,9 +19,10 @@ from convtui.tui.widgets.line_view import CopyRow, LineView
 
 _BLOCK_CHARS = 4_096
 _KEPT = 200
-MAX_BLOCKS: Final = 20_000
-"""Blocks of a document up to which folds open."""
-_OPEN_SIGN, _FOLDED_SIGN = "▾ ", "▸ "
+MAX_BLOCKS: Final = 5_000
+"""Blocks of a document up to which all folds open at once."""
+_MAX_COPIED: Final = 20_000
+"""The same for what is copied."""
 
 Mark = tuple[int, int, str]
 
@@ -49,6 +52,8 @@ class Block:
     """Whether the next block continues the text without a newline."""
     label: Sequence[Span] = ()
     """Drawn in the indent of the first line, and as wide as that."""
+    right: Span = ("", "")
+    """Drawn at the end of the first line, in a column that nothing else is in."""
     hang: int = 0
     """More indent for all lines but the first."""
     depth: int = 0
@@ -59,7 +64,9 @@ class Block:
 
     @property
     def room_taken(self) -> int:
-        return self.indent + self.hang
+        """The cells of a line that its text does not have."""
+        right = cell_len(self.right[0])
+        return self.indent + self.hang + (right + 2 if right else 0)
 
     def folded(self) -> Block:
         """The block as it is drawn while it is folded."""
@@ -84,12 +91,18 @@ class Document:
     def __init__(self) -> None:
         self.pieces: list[Block] = []
 
-    def line(self, *spans: Span, indent: int = 0, label: Sequence[Span] = ()) -> Document:
-        """Adds a line of several roles; it wraps to the right of `label`."""
+    def line(
+        self,
+        *spans: Span,
+        indent: int = 0,
+        label: Sequence[Span] = (),
+        right: Span = ("", ""),
+    ) -> Document:
+        """Adds a line of several roles; it wraps between `label` and `right`."""
         if label:
             indent = sum(len(text) for text, _ in label)
         text, marks = _marked(spans)
-        self.pieces.append(Block(text, "text", indent, marks, label=label))
+        self.pieces.append(Block(text, "text", indent, marks, label=label, right=right))
         return self
 
     def fold(
@@ -115,7 +128,11 @@ class Document:
         return self
 
     def blocks(
-        self, opened: Mapping[str, bool] | None = None, *, everything: bool = False
+        self,
+        opened: Mapping[str, bool] | None = None,
+        *,
+        everything: bool = False,
+        most: int = MAX_BLOCKS,
     ) -> list[Block]:
         """The blocks to show: `opened` are the folds that were opened or folded, by key."""
         shown: list[Block] = []
@@ -127,7 +144,7 @@ class Document:
                 shown.append(block)
                 continue
             is_open = (opened or {}).get(fold.key, fold.open or everything)
-            if is_open and len(shown) + len(left) < MAX_BLOCKS:
+            if is_open and (len(shown) + len(left) < most or not everything):
                 shown.append(block)
                 left.extend(reversed(fold.inside()))
             else:
@@ -182,9 +199,15 @@ class Document:
 
     def __str__(self) -> str:
         return "".join(
-            " " * piece.depth + plain(piece.label) + piece.text + ("" if piece.joined else "\n")
-            for piece in self.blocks(everything=True)
+            _whole_line(piece) + ("" if piece.joined else "\n")
+            for piece in self.blocks(everything=True, most=_MAX_COPIED)
         )
+
+
+def _whole_line(piece: Block) -> str:
+    """A block as plain text."""
+    right = f"  {piece.right[0]}" if piece.right[0] else ""
+    return " " * piece.depth + plain(piece.label) + piece.text + right
 
 
 def _block_end(text: str, start: int) -> tuple[int, int]:
@@ -295,16 +318,21 @@ class TextPane(LineView):
         indent = piece.indent + (piece.hang if row else 0)
         segments = [Segment(" " * indent)] if indent else []
         if row == 0 and piece.fold is not None:
-            sign = _FOLDED_SIGN if piece.is_folded else _OPEN_SIGN
+            sign = FOLDED if piece.is_folded else UNFOLDED
             segments = [
                 Segment(" " * max(0, indent - 2)),
-                Segment(sign, style(self.sign_role(item))),
+                Segment(f"{sign} ", style(self.sign_role(item))),
             ]
         elif row == 0 and piece.label:
             segments = [Segment(visible(text), style(role)) for text, role in piece.label]
         segments += [
             Segment(wrapped.text[low:high], style(role)) for low, high, role in pieces if low < high
         ]
+        text, role = piece.right
+        if row == 0 and text:
+            used = sum(cell_len(segment.text) for segment in segments)
+            gap = max(2, self.view_width - 1 - used - cell_len(text))
+            segments += [Segment(" " * gap), Segment(visible(text), style(role))]
         return Strip(segments)
 
     def copy_row(self, item: int, row: int) -> CopyRow:
@@ -320,7 +348,8 @@ class TextPane(LineView):
         indent = piece.indent + (piece.hang if row else 0)
         before = plain(piece.label) if row == 0 and piece.label else " " * indent
         kept = piece.depth if row == 0 else 0
-        return CopyRow(before + wrapped.line(row), indent - kept, glue)
+        right = piece.right[0] if row == 0 else ""
+        return CopyRow(before + wrapped.line(row) + f"  {right}".rstrip(), indent - kept, glue)
 
     def all_text(self) -> str:
         return str(self._doc)

@@ -241,7 +241,7 @@ def test_the_responders_conversation_up_to_a_turn() -> None:
     text = str(build("Decision", story.detail(first), first, context))
     assert " 1 user\nbrief\n" in text
     assert " 2 assistant  reply\ncalls responder_reply\n" in text
-    assert "* instead, by hand: # stop enough" in text
+    assert "* instead, by hand: ∎ stop enough" in text
     story.number = 2
     story.on("turn.started", speaker="provider")
     later = story.transcript.turns[-1]
@@ -289,7 +289,7 @@ def ended(kind: str, **more: Any) -> tuple[Turn, TurnDetail]:
     ("kind", "more", "first"),
     [
         ("abstain", {}, f"? abstained: {REASON}"),
-        ("stop", {"reason": "done"}, "# stopped: done"),
+        ("stop", {"reason": "done"}, "∎ stopped: done"),
         ("error", {"valid": False, "reason": "no tool"}, "! no decision: no tool"),
         (
             "reply",
@@ -327,7 +327,7 @@ def test_what_is_wrong_with_a_last_decision_is_told_once() -> None:
 
 def test_a_turn_that_ended_by_a_decision_has_its_sign() -> None:
     assert glyph(ended("abstain")[0]) == ("?", "warning")
-    assert glyph(ended("stop")[0]) == ("#", "accent")
+    assert glyph(ended("stop")[0]) == ("∎", "accent")
 
 
 def test_badges_of_decisions_and_drafts() -> None:

@@ -39,6 +39,7 @@ from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.timers import call_once
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.maximise import Maximise
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.row_list import RowList
 from convtui.tui.widgets.run_list import run_spans
 from convtui.tui.widgets.text_pane import TextPane
@@ -115,6 +116,7 @@ class ArmsScreen(PaneScreen):
         with Container(id="arms-body"):
             yield arms
             yield result
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:

@@ -20,6 +20,7 @@ from convtui.analysis.compare.report import ending
 from convtui.text.boundary import visible_line
 from convtui.text.word_diff import Op
 from convtui.transcript.fold import COMMITTED, Turn
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, Span
 from convtui.tui.drawing.word_diff import changed_spans, drawn_spans
 from convtui.tui.drawing.wrap import Wrapped, paint
@@ -197,7 +198,7 @@ class CompareView(LineView):
         """One line, with the selection's mark."""
         rows = self._of(item)
         lit = item == self.cursor and row < len(rows) - 1
-        mark = Segment("▌" if lit else " ", self.palette.style("accent"))
+        mark = Segment(glyphs.BAR if lit else " ", self.palette.style("accent"))
         return Strip([mark, *strip_of(rows[row] if row < len(rows) else [], self.palette)])
 
     def row_style(self, item: int, row: int) -> Style | None:

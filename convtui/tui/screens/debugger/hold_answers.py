@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from convtui.actions.registry import Keymap
 from convtui.records.codec import RecordDict
+from convtui.scenario.params_text import parse_params
 from convtui.text.boundary import visible_line
 from convtui.tui.screens.debugger.context import DebuggerContext, WriteOutside
 from convtui.tui.screens.debugger.hold_reply import HoldReply
@@ -266,24 +264,6 @@ def choice_keys(keymap: Keymap) -> dict[str, str]:
     return {
         choice: keymap.shown(action) for action, choices in HOLD_KEYS.items() for choice in choices
     }
-
-
-def parse_params(text: str) -> tuple[dict[str, Any], str | None]:
-    """Parses `key=value` pairs as model parameters; returns them with an error, if any."""
-    try:
-        parts = shlex.split(text)
-    except ValueError as error:
-        return {}, f"cannot be parsed: {error}"
-    params: dict[str, Any] = {}
-    for part in parts:
-        name, equals, value = part.partition("=")
-        if not equals or not name.isidentifier():
-            return {}, f"{part}: write key=value, for example temperature=0.2"
-        try:
-            params[name] = json.loads(value)
-        except (ValueError, RecursionError):
-            params[name] = value
-    return params, None if params else "write key=value, for example temperature=0.2"
 
 
 def drafts_of(hold: RecordDict) -> list[tuple[str, str, str]]:

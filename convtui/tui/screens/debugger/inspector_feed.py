@@ -11,9 +11,9 @@ from convtui.errors import LogError
 from convtui.log.detail import Call, TurnDetail
 from convtui.log.tool_uses import ToolUse, waiting_uses
 from convtui.transcript.fold import Flag, Turn
-from convtui.transcript.usage import inherited_usage
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.debugger.turn_notes import TurnNotes
+from convtui.tui.sources.break_marks import BreakMark
 from convtui.tui.sources.budget import current_limits
 from convtui.tui.sources.details import DetailCache
 from convtui.tui.widgets import status
@@ -62,6 +62,7 @@ class InspectorFeed:
         notes: TurnNotes,
         *,
         results: Results,
+        breakpoint: Callable[[Turn], BreakMark | None],
         lineage: Callable[[], list[tuple[str, str, str]]],
         shown: Callable[[], bool],
         source_changed: Callable[[], None],
@@ -76,6 +77,7 @@ class InspectorFeed:
         self._inspector = inspector
         self._notes = notes
         self._whole = results
+        self._breakpoint = breakpoint
         self._lineage = lineage
         self._shown = shown
         self._source_changed = source_changed
@@ -121,7 +123,7 @@ class InspectorFeed:
                     self._call_messages, log=(responder_turn or detail or _NO_DETAIL).log
                 ),
                 totals=transcript.totals,
-                inherited=inherited_usage(transcript),
+                inherited=transcript.inherited,
                 limits=current_limits(transcript, scenario),
                 whole=self._whole.of(turn, detail.log) if turn and detail else {},
                 whole_key=self._whole.key_hint(turn),
@@ -189,6 +191,10 @@ class InspectorFeed:
         if noted is not None and has_row(noted, turn):
             extra = extra or TurnExtras()
             extra.noted = noted
+        mark = self._breakpoint(turn)
+        if mark is not None:
+            extra = extra or TurnExtras()
+            extra.breakpoint = mark
         return extra
 
     def has_detail(self, turn: Turn) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, Protocol
 
+from convtui.tui.screens.debugger.columns import NARROW, share_columns
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.debugger.widgets import DebuggerWidgets
 from convtui.tui.screens.handlers import Handler
@@ -51,7 +52,8 @@ class Layout:
         """`recall` and `remember` read and write what the program remembers for next time."""
         self._context = context
         self._screen = screen
-        self._inspector, self._view = widgets.inspector, widgets.view
+        self._outline, self._inspector = widgets.outline, widgets.inspector
+        self._view = widgets.view
         self._maximised = maximised
         self._recall, self._remember = recall, remember
         self._percent = 0
@@ -65,12 +67,20 @@ class Layout:
     def _has_turns(self) -> bool:
         return self._context.conversation.has_turns
 
-    # --- one pane on the whole screen
+    def share(self, width: int, *, inspector: bool) -> None:
+        """Gives each pane its columns, by what it has to say."""
+        columns = share_columns(
+            width,
+            outline=self._outline.has_more_than_turns,
+            inspector=inspector,
+            wished=self._wished(width),
+        )
+        alone = width < NARROW or self._maximised.pane is not None
+        self._outline.display = not alone and columns.outline > 0
+        self._outline.styles.width = columns.outline
+        self._inspector.styles.width = "1fr" if alone else columns.inspector
 
-    @property
-    def maximised(self) -> bool:
-        """Whether one pane has the whole screen."""
-        return self._maximised.pane is not None
+    # --- one pane on the whole screen
 
     @property
     def shows_inspector(self) -> bool | None:
@@ -121,7 +131,7 @@ class Layout:
         self._screen.lay_out()
         self._context.spawn(self._keep(self._percent))
 
-    def wished(self, width: int) -> int | None:
+    def _wished(self, width: int) -> int | None:
         """The inspector's columns on a screen of `width`; None if none were chosen."""
         return round(width * self._percent / 100) if self._percent else None
 

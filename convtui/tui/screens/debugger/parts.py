@@ -7,8 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from textual.widgets import Input, TextArea
+
 from convtui.errors import EngineError, UsageError
 from convtui.tui.screens.debugger.branches import Branches
+from convtui.tui.screens.debugger.break_marks import BreakMarks
 from convtui.tui.screens.debugger.breakpoints import Breakpoints
 from convtui.tui.screens.debugger.brief_editing import BriefEditing
 from convtui.tui.screens.debugger.budget_raise import BudgetRaise
@@ -27,6 +30,7 @@ from convtui.tui.screens.debugger.leaving import Leaving
 from convtui.tui.screens.debugger.lineage import Lineage
 from convtui.tui.screens.debugger.log_evaluation import LogEvaluation
 from convtui.tui.screens.debugger.movement import Movement
+from convtui.tui.screens.debugger.next_run import NextRun
 from convtui.tui.screens.debugger.notes import Notes
 from convtui.tui.screens.debugger.provider_reload import ProviderReload
 from convtui.tui.screens.debugger.run_control import RunControl
@@ -38,8 +42,9 @@ from convtui.tui.screens.debugger.transcript_feed import TranscriptFeed
 from convtui.tui.screens.debugger.transport import Transport
 from convtui.tui.screens.debugger.turn_notes import TurnNotes
 from convtui.tui.screens.debugger.whole_results import WholeResults
-from convtui.tui.screens.external_editor import write_outside
+from convtui.tui.screens.external_editor import has_editor, open_at, write_outside
 from convtui.tui.screens.handlers import Handler
+from convtui.tui.screens.saved_runs import open_library, run_again
 from convtui.tui.widgets.inspector.drift import drift_notes
 from convtui.tui.widgets.maximise import Maximise
 
@@ -63,6 +68,7 @@ class DebuggerParts:
         view, inspector = widgets.view, widgets.inspector
         outside = partial(write_outside, screen)
         self.notes = TurnNotes(context)
+        break_marks = BreakMarks(context.conversation)
         self.movement = Movement(context, view, at)
         jump = self.movement.jump
         self.search = Search(context, view, widgets.search, self.notes, screen.refresh_footer)
@@ -90,6 +96,7 @@ class DebuggerParts:
             self.notes,
             results=self.whole_results,
             lineage=self.lineage.fields,
+            breakpoint=break_marks.on,
             shown=lambda: screen.inspecting,
             source_changed=screen.source_changed,
         )
@@ -119,6 +126,12 @@ class DebuggerParts:
             attach=screen.attach,
             watch_with=partial(screen.run_worker, group="code", exclusive=True),
             palette=lambda: screen.capp.palette,
+            edit=lambda: partial(open_at, screen) if has_editor(screen) else None,
+            in_view=lambda: (
+                screen.app.screen is screen and not isinstance(screen.focused, Input | TextArea)
+            ),
+            acts=lambda key: screen.action_of(key) is not None,
+            press=screen.press,
             leave=lambda: screen.capp.leave(screen),
             fail=screen.capp.fail,
             declined=partial(_declined, screen),
@@ -147,6 +160,13 @@ class DebuggerParts:
             remember=lambda state: screen.capp.remember(hints=state),
         )
         breaks = Breakpoints(context)
+        self.branches = Branches(
+            context,
+            view,
+            attach=screen.attach,
+            view_log=screen.capp.replay,
+            compare=screen.capp.compare,
+        )
         replay = screen.replay
         self._controllers: tuple[Controller, ...] = (
             RunControl(context) if replay is None else Transport(context, replay, view, jump),
@@ -157,13 +177,8 @@ class DebuggerParts:
             self.provider,
             self.compression,
             self.briefs,
-            Branches(
-                context,
-                view,
-                attach=screen.attach,
-                view_log=screen.capp.replay,
-                compare=screen.capp.compare,
-            ),
+            self.branches,
+            self.lineage,
             self.faults,
             self.hints,
             self.inspector_keys,
@@ -179,8 +194,21 @@ class DebuggerParts:
                 rehook=partial(_open_rehook, screen),
                 profile=partial(_open_profile, screen),
             ),
+            NextRun(
+                context,
+                library=lambda: open_library(screen.capp, recording=screen.run is None),
+                again=partial(run_again, screen.capp),
+                start=lambda spec, python: screen.capp.start_run(spec, python=python),
+            ),
         )
-        self.transcript = TranscriptFeed(context.conversation, view, widgets.outline, self.notes)
+        self.transcript = TranscriptFeed(
+            context.conversation,
+            view,
+            widgets.outline,
+            self.notes,
+            break_marks,
+            box=widgets.take_over,
+        )
         self.hold_bar = HoldBarFeed(
             context,
             widgets.hold_bar,

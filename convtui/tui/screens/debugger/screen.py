@@ -14,7 +14,7 @@ from textual.widgets import Input
 from convtui.actions.registry import Keymap
 from convtui.transcript.fold import Transcript, Turn
 from convtui.tui.screens.action_screen import ActionScreen
-from convtui.tui.screens.debugger.columns import NARROW, share_columns
+from convtui.tui.screens.debugger.columns import NARROW
 from convtui.tui.screens.debugger.context import DebuggerContext, ShownConversation
 from convtui.tui.screens.debugger.footer import INSIDE, beside_hold_bar, footer_ids, take_over_ids
 from convtui.tui.screens.debugger.parts import DebuggerParts
@@ -224,19 +224,8 @@ class DebuggerScreen(ActionScreen):
     def lay_out(self, width: int | None = None) -> None:
         """Shares the width between the columns, by what they have to say."""
         width = self.app.size.width if width is None else width
-        layout = self.parts.layout
-        narrow = width < NARROW
-        self.set_class(narrow, "-narrow")
-        columns = share_columns(
-            width,
-            outline=self.outline.has_more_than_turns,
-            inspector=not self.has_class("-no-inspector"),
-            wished=layout.wished(width),
-        )
-        alone = narrow or layout.maximised
-        self.outline.display = not alone and columns.outline > 0
-        self.outline.styles.width = columns.outline
-        self.inspector.styles.width = "1fr" if alone else columns.inspector
+        self.set_class(width < NARROW, "-narrow")
+        self.parts.layout.share(width, inspector=not self.has_class("-no-inspector"))
 
     # --- showing the inspector
 
@@ -295,6 +284,9 @@ class DebuggerScreen(ActionScreen):
         """Refreshes, because some tabs need more than the selected turn."""
         event.stop()
         self.parts.feed.refresh()
+
+    async def on_outline_branch_selected(self, event: Outline.BranchSelected) -> None:
+        await self.parts.branches.open(event.path)
 
     async def on_outline_turn_selected(self, event: Outline.TurnSelected) -> None:
         await self.parts.movement.jump(event.turn_index)

@@ -24,6 +24,7 @@ from convtui.analysis.report.html import write_html
 from convtui.errors import ConvtuiError
 from convtui.text.boundary import visible, visible_line
 from convtui.tui.documents.report import plots_document, report_document
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.frames import PANE, entitle
 from convtui.tui.drawing.palette import Span
 from convtui.tui.drawing.progress import progress_bar
@@ -34,6 +35,7 @@ from convtui.tui.screens.panes import PaneScreen
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.maximise import Maximise
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.row_list import RowList
 from convtui.tui.widgets.text_pane import Document, TextPane
 
@@ -103,6 +105,7 @@ class ProfileScreen(PaneScreen):
             entitle(runs, "runs")
             yield Static(id="profile-head", markup=False)
             yield ProfileRuns(id="profile-list")
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -236,7 +239,7 @@ class ProfileScreen(PaneScreen):
             read = len(reading.profile.runs) + len(reading.left_out)
             again = self.keymap.shown("profile.again")
             return Content.assemble(
-                ("■ ", "bold $text-warning"),
+                (f"{glyphs.STOP} ", "bold $text-warning"),
                 f"stopped by hand after {read:,} of {len(self._logs):,} logs;"
                 f" {again} reads them again",
             )

@@ -32,6 +32,7 @@ from convtui.tui.sources import watch
 from convtui.tui.textual_compat import is_open, run_while_open
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.maximise import Maximise
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ class RehookScreen(ActionScreen):
         entitle(details, "the change")
         yield listed
         yield details
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -319,11 +321,6 @@ class RehookScreen(ActionScreen):
         """More or less room."""
         self.set_class(event.size.height < 20, "-tiny")
         self._show()
-
-    def restyle(self) -> None:
-        """Another theme."""
-        for widget in (self.query_one(RehookList), self.query_one(TextPane)):
-            widget.palette = self.capp.palette
 
     # --- keys
 

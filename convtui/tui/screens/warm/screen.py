@@ -28,6 +28,7 @@ from convtui.tui.screens.warm.warm_list import TemplateList, entries_of
 from convtui.tui.textual_compat import is_open
 from convtui.tui.widgets.keybar import KeyBar
 from convtui.tui.widgets.maximise import Maximise
+from convtui.tui.widgets.notice_line import NoticeLine
 from convtui.tui.widgets.text_pane import Document, TextPane
 from convtui.warm.store import WarmStore
 
@@ -126,6 +127,7 @@ class WarmScreen(PaneScreen):
         with Container(id="warm-body"):
             yield self._listed
             yield self._pane
+        yield NoticeLine()
         yield KeyBar()
 
     def on_mount(self) -> None:

@@ -25,7 +25,7 @@ from convtui.tui.widgets.inspector.requests import (
 )
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context, message_of
 from convtui.tui.widgets.text_pane import Document
-from convtui.tui.widgets.transcript.outline import seconds
+from convtui.tui.widgets.transcript.calls import seconds
 
 CONVERSATION: Final = "responder"
 """The key of the fold with the responder's conversation."""

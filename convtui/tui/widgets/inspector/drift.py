@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from convtui.transcript.fold import Flag, Transcript, Turn
+from convtui.transcript.fold import COMMITTED, Flag, Transcript, Turn
 from convtui.tui.drawing.word_diff import diff_spans, legend_spans
 from convtui.tui.widgets.text_pane import Document
 
@@ -45,7 +45,8 @@ def replaying(transcript: Transcript) -> str:
     if isinstance(change, dict) and change.get("kind") == "compress":
         return ""
     answers = sum(
-        turn.speaker == "provider" and bool(turn.flags & Flag.SEEDED) for turn in transcript.turns
+        turn.speaker == "provider" and turn.status == COMMITTED and bool(turn.flags & Flag.SEEDED)
+        for turn in transcript.turns
     )
     return f"replaying the history, call {counts['llm.request']} for {answers} answers"
 

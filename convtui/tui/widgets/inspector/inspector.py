@@ -33,6 +33,8 @@ from convtui.tui.widgets.text_pane import Document
 
 SHORT: Final = {"Request": "Req", "Output": "Out", "Decision": "Dec"}
 """Names of tabs where they save a line."""
+_WAYS: Final[tuple[tuple[Mapping[str, str], str], ...]] = (({}, " "), (SHORT, " "), (SHORT, ""))
+"""How names are shortened and what follows each: the first that needs the fewest lines is used."""
 
 
 def tab_keys(keymap: Keymap) -> list[str]:
@@ -63,14 +65,18 @@ class TabBar(Widget):
         self.filled: Collection[str] = ()
 
     def rows(self, width: int) -> list[list[tuple[str, str, str]]]:
-        """The tabs by line, each with its key and the name that is shown."""
-        return min((self._rows(width, names) for names in ({}, SHORT)), key=len)
+        """The tabs by line, each with its key and what is drawn of it."""
+        ways = [self._rows(width, names, end) for names, end in _WAYS]
+        return min(ways, key=len)
 
-    def _rows(self, width: int, names: Mapping[str, str]) -> list[list[tuple[str, str, str]]]:
+    def _rows(
+        self, width: int, names: Mapping[str, str], end: str
+    ) -> list[list[tuple[str, str, str]]]:
         rows: list[list[tuple[str, str, str]]] = [[]]
         keys = [*self.keys, *[""] * len(self.tabs)]
         for tab, key in zip(self.tabs, keys, strict=False):
-            shown = (tab, key, names.get(tab, tab))
+            label = f" {key} " if key else " "
+            shown = (tab, key, f"{label}{names.get(tab, tab)}{end}")
             if rows[-1] and sum(map(_width, rows[-1])) + _width(shown) > width:
                 rows.append([])
             rows[-1].append(shown)
@@ -84,13 +90,13 @@ class TabBar(Widget):
         width = self.size.width
         rows = self.rows(max(1, width))
         spans: list[Span] = []
-        for tab, key, name in rows[y] if y < len(rows) else []:
+        for tab, key, label in rows[y] if y < len(rows) else []:
             if tab == self.active:
-                spans.append((_label(key, name), "mark:accent"))
+                spans.append((label, "mark:accent"))
                 continue
-            role = "text" if tab in self.filled else "muted"
-            spans += [(" ", "text"), (key, "accent" if tab in self.filled else "muted")]
-            spans.append((f" {name} " if key else f"{name} ", role))
+            filled = tab in self.filled
+            spans.append((label[: 1 + len(key)], "accent" if filled else "muted"))
+            spans.append((label[1 + len(key) :], "text" if filled else "muted"))
         base = self.rich_style
         return strip_of(spans, self.palette).apply_style(base).crop_extend(0, width, base)
 
@@ -105,12 +111,8 @@ class TabBar(Widget):
                     return
 
 
-def _label(key: str, name: str) -> str:
-    return f" {key} {name} " if key else f" {name} "
-
-
 def _width(shown: tuple[str, str, str]) -> int:
-    return cell_len(_label(*shown[1:]))
+    return cell_len(shown[2])
 
 
 class Inspector(Vertical):

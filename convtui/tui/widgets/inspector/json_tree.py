@@ -18,6 +18,8 @@ _INLINE: Final = 40
 """Characters up to which one without others in it is on one line."""
 _CHUNK: Final = 200
 """Items of an object or array that are shown at once."""
+_PLURALS: Final = ("messages", "tools", "choices", "tool_calls")
+"""Names of arrays that say what is in them."""
 _LONGEST: Final = 1_000_000
 """Characters of a text that is read as JSON."""
 
@@ -29,7 +31,7 @@ def json_value(doc: Document, value: Any, key: str, *, indent: int = 0, role: st
     """
     if isinstance(value, str):
         return doc.text(value, role or "text", indent=indent)
-    doc.pieces += _Tree(indent, role).blocks(value, key, "", "", 0)
+    doc.pieces += _Tree(indent, role).blocks(value, key, None, "", 0)
     return doc
 
 
@@ -60,9 +62,11 @@ class _Tree:
     def __init__(self, indent: int, role: str) -> None:
         self._indent, self._role = indent, role
 
-    def blocks(self, value: Any, key: str, name: str, comma: str, depth: int) -> list[Block]:
+    def blocks(self, value: Any, key: str, name: str | None, comma: str, depth: int) -> list[Block]:
         """The blocks of a value: `name` and `comma` are what is before and after it."""
-        start: list[Span] = [(_dumped(name), "json:key"), (": ", "muted")] if name else []
+        start: list[Span] = []
+        if name is not None:
+            start = [(_dumped(name), "json:key"), (": ", "muted")]
         items = _items(value)
         if items is None:
             return self._lines([*start, *_scalar(value), (comma, "muted")], depth)
@@ -90,10 +94,11 @@ class _Tree:
         size = len(value)
         named = isinstance(value, Mapping)
         last = first + _CHUNK
-        for number, (name, item) in enumerate(islice(_items(value) or (), first, last), first):
+        items = islice(_items(value) or (), first, last) if named else _numbered(value, first, last)
+        for number, (name, item) in enumerate(items, first):
             comma = "," if number + 1 < size else ""
             path = f"{key}.{name}"
-            blocks += self.blocks(item, path, name if named else "", comma, depth)
+            blocks += self.blocks(item, path, name if named else None, comma, depth)
         if last < size:
             more: list[Span] = [(f"... {size - last:,} more", "accent")]
             block = self._lines(more, depth)[0]
@@ -110,10 +115,10 @@ class _Tree:
         """A line, as the blocks that a text of any length needs."""
         blocks = Document().spans(self._coloured(spans)).pieces
         for block in blocks:
-            block.depth = depth * STEP
             # The sign of a fold is to the left of its line.
-            block.indent = self._indent + block.depth + STEP
+            block.indent = self._indent + depth * STEP + STEP
             block.hang = STEP
+        blocks[0].depth = depth * STEP
         return blocks
 
 
@@ -126,12 +131,16 @@ def _items(value: Any) -> Iterator[tuple[str, Any]] | None:
     return None
 
 
-def _counted(value: Any, name: str) -> str:
+def _numbered(value: Sequence[Any], first: int, last: int) -> Iterator[tuple[str, Any]]:
+    return ((str(number), item) for number, item in enumerate(value[first:last], first))
+
+
+def _counted(value: Any, name: str | None) -> str:
     size = len(value)
     many = "" if size == 1 else "s"
     if isinstance(value, Mapping):
         return f"{size:,} key{many}"
-    word = name.removesuffix("s") if name in ("messages", "tools", "choices") else "item"
+    word = name.removesuffix("s") if name in _PLURALS else "item"
     return f"{size:,} {word}{many}"
 
 

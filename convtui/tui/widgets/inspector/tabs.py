@@ -23,10 +23,14 @@ from convtui.tui.widgets.inspector.stages import (
 from convtui.tui.widgets.inspector.tools import tools
 from convtui.tui.widgets.inspector.usage import usage
 from convtui.tui.widgets.text_pane import Document
+from convtui.tui.widgets.transcript.calls import seconds
 from convtui.tui.widgets.transcript.note_marks import with_note
-from convtui.tui.widgets.transcript.outline import seconds
 
 TABS: Final = ("Stages", "Raw", "Diff", "Request", "Wire", "Tools", "Output", "Usage", "Meta")
+_EVENTS: Final = 1_000
+"""Events of a stream that are read as JSON."""
+_EVENT_CHARS: Final = 160
+"""Characters of an event that are shown while it is folded."""
 _PRINTED_LINES: Final = 200
 """Lines up to which each is looked at for JSON."""
 DECISION: Final = "Decision"
@@ -191,10 +195,35 @@ def _exchange(doc: Document, number: int, exchange: Mapping[str, Any]) -> None:
         key = f"wire {number}.{part}"
         _headers(doc, exchange.get(f"{part}_headers") or {}, key)
         body = exchange.get(f"{part}_body")
-        if isinstance(body, str) and body:
+        if isinstance(body, str) and body.startswith("data:"):
+            _events(doc, body, key)
+        elif isinstance(body, str) and body:
             json_text(doc, body, key, indent=0 if parsed(body) is not None else 2)
         elif body not in (None, ""):
             json_value(doc, body, key)
+
+
+def _events(doc: Document, body: str, key: str) -> None:
+    """A stream of server-sent events: the JSON of each is on a line until it is unfolded."""
+    lines = [line for line in body.split("\n") if line.strip()]
+
+    def write(below: Document) -> None:
+        for number, line in enumerate(lines[:_EVENTS]):
+            event = line.removeprefix("data:").strip()
+            found = parsed(event)
+            if found is None:
+                below.text(line, indent=4)
+                continue
+            json_value(below, found, f"{key} event {number}", indent=2)
+            fold = below.pieces[-1].fold
+            if fold is not None:
+                more = "…" if len(event) > _EVENT_CHARS else ""
+                fold.folded, fold.open = [(event[:_EVENT_CHARS] + more, "text")], False
+        if len(lines) > _EVENTS:
+            below.text("\n".join(lines[_EVENTS:]), indent=4)
+
+    many = f"stream of {len(lines):,} event{'' if len(lines) == 1 else 's'}"
+    doc.fold(f"{key} events", [(many, "muted")], [(many, "muted")], write, opened=True)
 
 
 def _headers(doc: Document, headers: Any, key: str) -> None:

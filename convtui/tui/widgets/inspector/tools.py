@@ -13,7 +13,7 @@ from convtui.tui.widgets.inspector.json_tree import json_text, json_value, parse
 from convtui.tui.widgets.inspector.requests import pretty
 from convtui.tui.widgets.inspector.stages import UNKNOWN, Context
 from convtui.tui.widgets.text_pane import Document
-from convtui.tui.widgets.transcript.outline import seconds
+from convtui.tui.widgets.transcript.calls import seconds
 from convtui.tui.widgets.transcript.tool_marks import round_label, tool_sign
 
 _SEE_DECISION: Final = "The Decision tab has the responder's decision."
