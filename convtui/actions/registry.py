@@ -60,7 +60,7 @@ TABS = 10
 _SHOWS = (
     "move.", "view.", "inspector.", "search.", "replay.", "copy.", "compare.", "context.view",
     "picker.next", "picker.previous", "runs.fold", "runs.tree", "library.", "app.help",
-    "app.palette", "app.notices", "app.theme",
+    "app.manual", "app.palette", "app.notices", "app.theme",
 )  # fmt: skip
 
 _TAKEN_BY_INPUTS = frozenset({"space", "left", "right", "home", "end", "delete", "backspace"})
@@ -721,7 +721,14 @@ def _actions() -> Iterator[Action]:
         "Show the keys that work here.",
         group,
         SCREENS,
+    )
+    yield Action(
+        "app.manual",
         ("f1",),
+        "manual",
+        "Open the manual's page about what is on the screen.",
+        group,
+        SCREENS,
     )
     yield Action(
         "app.palette",

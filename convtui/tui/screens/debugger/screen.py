@@ -71,7 +71,7 @@ class DebuggerScreen(ActionScreen):
         self._pending: Timer | None = None
         self._scheduled = False
         self._painted_at = 0.0
-        widgets = self.widgets = DebuggerWidgets(keymap, self.capp.typed.clock.now, run)
+        widgets = self.widgets = DebuggerWidgets(keymap, self.capp.typed.clock.now)
         self.view, self.outline, self.inspector = widgets.view, widgets.outline, widgets.inspector
         self.hold_bar, self.take_over_input = widgets.hold_bar, widgets.take_over
         self.context = DebuggerContext(

@@ -232,6 +232,8 @@ class OutlineTree:
                 spans += [(text, "mark:accent"), (" ", "muted")]
             else:
                 spans += [(text[0], f"{role} bold"), (text[1:] + " ", number)]
+        # The space after the last would not fit where the row just does.
+        spans[-1] = (spans[-1][0].rstrip(), spans[-1][1])
         return spans
 
     def _turn(self, index: int) -> Turn:
