@@ -44,7 +44,8 @@ from convtui.tui.screens.debugger.turn_notes import TurnNotes
 from convtui.tui.screens.debugger.whole_results import WholeResults
 from convtui.tui.screens.external_editor import has_editor, open_at, write_outside
 from convtui.tui.screens.handlers import Handler
-from convtui.tui.screens.saved_runs import open_library, run_again
+from convtui.tui.screens.library import open_library
+from convtui.tui.screens.run_again import run_again
 from convtui.tui.widgets.inspector.drift import drift_notes
 from convtui.tui.widgets.maximise import Maximise
 
