@@ -63,7 +63,7 @@ def _decided(detail: TurnDetail, turn: Turn, context: Context, cards: Sequence[C
         message = "The responder made no decision in this turn"
         if turn.speaker == "provider":
             return doc.nothing(
-                f"{message}: it decides in the user's turns, and this is a provider turn."
+                f"{message}: it decides in the persona's turns, and this is a provider turn."
             )
         if detail.shown is not None and not detail.calls:
             return doc.nothing(f"{message}: the text was sent without it.")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from textual.strip import Strip
 
 from convtui.log.notes import TurnNote
+from convtui.text.counts import counted
 from convtui.transcript.fold import OPEN, Flag, Turn
 from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.palette import Palette, Span
@@ -235,7 +236,7 @@ class TurnLines:
         row -= lines
         if self._hidden:
             if row == 0:
-                more = f"… {self._hidden:,} more characters in the inspector"
+                more = f"… {counted(self._hidden, 'more character')} in the inspector"
                 return [(pad, "text"), *fit([(more, "muted")], self.geometry.text_width)]
             row -= 1
         if row < len(self._tail):
