@@ -176,6 +176,16 @@ def test_pieces_join_to_the_text() -> None:
         assert str(doc) == sample + "\n"
 
 
+async def test_a_row_of_turns_that_just_fits_is_not_cut() -> None:
+    outline = Outline()
+    app = Bench(outline)
+    async with app.run_test(size=(14, 30)) as pilot:
+        outline.set_transcript(ferry().transcript)
+        await pilot.pause()
+        assert outline.view_width == 13
+        assert "  ∙ 1 ✎ 2 ✗ 3" in text(outline).splitlines()
+
+
 # --- inspector
 
 
@@ -215,6 +225,15 @@ def test_stages_in_words() -> None:
     doc = str(build("Stages", story.detail(held), held, Context(hold=story.transcript.hold)))
     assert f"{HELD} post_process" in doc
     assert "held here" in doc
+    story.open("persona")
+    asked = story.transcript.turns[-1]
+    for stage in ("request", "response", "discard"):
+        hold = Context(hold={"stage": stage})
+        doc = str(build("Stages", story.detail(asked), asked, hold))
+        assert doc.count("held here") == 1, stage
+    story.records.pop()
+    doc = str(build("Stages", story.detail(asked), asked, Context(hold={"stage": "request"})))
+    assert doc == f"{HELD} request      held here\n"
     tools = story.transcript.turns[3]
     doc = str(build("Stages", story.detail(tools), tools, Context()))
     assert "1 call, 1 failed" in doc

@@ -54,8 +54,9 @@ class CompareScreen(ActionScreen):
         height: auto; max-height: 2; width: 1fr; padding: 0 1; }
     CompareScreen #compare-kin { color: $text-muted; }
     CompareScreen #compare-kin.-problem { color: $text-error; max-height: 8; }
-    CompareScreen.-tiny #compare-title, CompareScreen.-tiny #compare-kin {
-        max-height: 1; }
+    CompareScreen.-tiny #compare-title { max-height: 1; }
+    CompareScreen.-tiny #compare-kin { display: none; }
+    CompareScreen.-tiny #compare-kin.-problem { display: block; max-height: 3; }
     CompareScreen CompareView { height: 1fr; }
     CompareScreen #compare-end { height: auto; max-height: 50%; width: 1fr; }
     """

@@ -45,7 +45,8 @@ from convtui.tui.screens.debugger.turn_notes import TurnNotes
 from convtui.tui.screens.debugger.whole_results import WholeResults
 from convtui.tui.screens.external_editor import has_editor, open_at, write_outside
 from convtui.tui.screens.handlers import Handler
-from convtui.tui.screens.saved_runs import open_library, run_again
+from convtui.tui.screens.library import open_library
+from convtui.tui.screens.run_again import run_again
 from convtui.tui.widgets.inspector.drift import drift_notes
 from convtui.tui.widgets.maximise import Maximise
 
@@ -90,7 +91,20 @@ class DebuggerParts:
             show_inspector=lambda: screen.show_inspector(True),
             refresh=self._refresh_inspector,
         )
-        self.lineage = Lineage(context, widgets.outline, self._refresh_inspector)
+        branches = Branches(
+            context,
+            view,
+            attach=screen.attach,
+            view_log=screen.capp.replay,
+            compare=screen.capp.compare,
+        )
+        self.lineage = Lineage(
+            context,
+            widgets.outline,
+            self._refresh_inspector,
+            open_log=branches.open,
+            leave=view.focus,
+        )
         self.feed = InspectorFeed(
             context,
             inspector,
@@ -161,13 +175,6 @@ class DebuggerParts:
             remember=lambda state: screen.capp.remember(hints=state),
         )
         breaks = Breakpoints(context)
-        self.branches = Branches(
-            context,
-            view,
-            attach=screen.attach,
-            view_log=screen.capp.replay,
-            compare=screen.capp.compare,
-        )
         replay = screen.replay
         self._controllers: tuple[Controller, ...] = (
             RunControl(context) if replay is None else Transport(context, replay, view, jump),
@@ -178,7 +185,7 @@ class DebuggerParts:
             self.provider,
             self.compression,
             self.briefs,
-            self.branches,
+            branches,
             self.lineage,
             self.faults,
             self.hints,

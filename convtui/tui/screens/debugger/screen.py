@@ -285,9 +285,6 @@ class DebuggerScreen(ActionScreen):
         event.stop()
         self.parts.feed.refresh()
 
-    async def on_outline_branch_selected(self, event: Outline.BranchSelected) -> None:
-        await self.parts.branches.open(event.path)
-
     async def on_outline_turn_selected(self, event: Outline.TurnSelected) -> None:
         await self.parts.movement.jump(event.turn_index)
 

@@ -21,6 +21,7 @@ from convtui.library.families import RunNode, family_of, guides, same_log
 from convtui.log.run_summary import RunSummary
 from convtui.text.boundary import visible_line
 from convtui.text.counts import counted
+from convtui.tui.drawing import glyphs
 from convtui.tui.drawing.labels import ending
 from convtui.tui.screens.dialogs.box import DialogBox
 from convtui.tui.textual_compat import is_open, run_while_open
@@ -228,7 +229,7 @@ def branch_row(guide: str, branch: RunNode, *, here: str = "") -> Content:
         (f"{visible_line(branch.origin(), 60) or 'the beginning'} · ", ""),
         (state, role),
         (turns, "$text-muted"),
-        (f"  ● {here}" if here else "", "bold $text-accent"),
+        (f"  {glyphs.HERE} {here}" if here else "", "bold $text-accent"),
     )
 
 
@@ -237,7 +238,7 @@ def state_of(run: RunSummary) -> tuple[str, str]:
     if run.reason.startswith("continued as ") and run.ending == "interrupted":
         return "left for another branch", "$text-muted"
     if run.running:
-        return "~ running", "$text-accent"
+        return f"{glyphs.WORKING} running", "$text-accent"
     bad = run.state in _BAD
     sign = "! " if bad else ""
     text = visible_line(run.state.replace("_", " "), 30)

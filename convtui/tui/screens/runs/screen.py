@@ -191,12 +191,17 @@ class RunsScreen(ActionScreen):
         self._filter.submit()
 
     def on_key(self, event: events.Key) -> None:
-        """Escape clears and leaves the filter."""
+        """Escape clears and leaves the filter, then the screen."""
         if event.key != "escape":
             return
         event.stop()
+        if not self._box.value and not self._box.has_focus:
+            self.quit()
         self._box.value = ""
         self._listed.focus()
+
+    def on_descendant_focus(self) -> None:
+        self.refresh_footer()
 
     # --- what is shown
 

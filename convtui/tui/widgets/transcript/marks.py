@@ -239,6 +239,11 @@ def _warnings(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
     return drift if codes == ["warning:drift"] else [*drift, ("warning", "warning")]
 
 
+def _parent_ends(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
+    """Said once, at the last turn of the parent log, and not at all of them."""
+    return [("the branch begins after this", "muted")] if "branch" in turn.codes else []
+
+
 def _output(turn: Turn, extra: TurnExtras | None, short: bool) -> list[Span]:
     count = f" {extra.outputs}" if extra and extra.outputs else ""
     return [(f"printed{count}" if short else f"provider printed output{count}", "muted")]
@@ -267,7 +272,7 @@ _BADGES: Final[tuple[tuple[int, _Badge], ...]] = (
     (Flag.OUTPUT, _output),
     (Flag.REASONING, _text("reasoning", "reasoning")),
     (Flag.REUSED, _text("reply reused", "muted")),
-    (Flag.SEEDED, _text("from the parent log", "muted", "parent log")),
+    (Flag.SEEDED, _parent_ends),
 )
 """The badge of each flag, most urgent first."""
 
@@ -329,9 +334,17 @@ def _count(word: str, count: int, many: str) -> str:
 
 
 def own_rows(
-    turn: Turn, extra: TurnExtras | None = None, *, short: bool = False, width: int = 76
+    turn: Turn,
+    extra: TurnExtras | None = None,
+    *,
+    short: bool = False,
+    folded: bool = False,
+    width: int = 76,
 ) -> list[list[Span]]:
-    """The rows of a turn; their number depends on the turn alone, never on `extra`."""
+    """The rows of a turn; their number depends on the turn alone, never on `extra`.
+
+    `folded` gives the hook that dropped a turn a row of its own.
+    """
     rows: list[list[Span]] = []
     flags = int(turn.flags)
     if flags & Flag.DISCARDED:
@@ -339,10 +352,10 @@ def own_rows(
         why = f"signal {_names(turn)}{spans}" if turn.signals else "without a signal"
         row = [("discarded: ", "discard bold"), (why, "signal" if turn.signals else "muted")]
         hook = f"by {visible_line(turn.note, 60)}"
-        if turn.note and not short:
+        if turn.note and not folded:
             row.append((f" {hook}", "muted"))
         rows.append(row)
-        if turn.note and short:
+        if turn.note and folded:
             rows.append([(hook, "muted")])
     if flags & Flag.ERROR and not says_error(turn):
         message = visible_line(turn.error or "the call failed", 400)
@@ -368,13 +381,13 @@ def own_rows(
     return rows
 
 
-def own_row_count(turn: Turn, *, short: bool = False) -> int:
+def own_row_count(turn: Turn, *, short: bool = False, folded: bool = False) -> int:
     """How many rows `own_rows` gives."""
     flags = int(turn.flags)
     count = (flags & ROWS).bit_count() + (turn.status == "ended")
     count += ended_row_count(short=short) - 1 if ended_by_decision(turn) else 0
     count -= 1 if flags & Flag.ERROR and says_error(turn) else 0
-    return count + (1 if short and flags & Flag.DISCARDED and turn.note else 0)
+    return count + (1 if folded and flags & Flag.DISCARDED and turn.note else 0)
 
 
 def pack(items: Sequence[Span], width: int) -> list[list[Span]]:

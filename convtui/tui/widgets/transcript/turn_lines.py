@@ -44,6 +44,7 @@ class Geometry:
     __slots__ = (
         "badge_counts",
         "digits",
+        "folded",
         "gap",
         "indent",
         "short",
@@ -62,6 +63,7 @@ class Geometry:
         self.indent = 3 if self.stacked else indent
         self.text_width = max(4, width - self.indent - 1)
         self.short = self.text_width < 48
+        self.folded = self.text_width < 70
         self.badge_counts: dict[tuple[int, tuple[str, ...], tuple[str, ...]], int] = {}
 
 
@@ -87,7 +89,7 @@ def measure_turn(turn: Turn, geometry: Geometry) -> int:
     # Plain integers: IntFlag's operators are some twenty times slower.
     flags = int(turn.flags)
     if flags & ROWS or turn.status == "ended":
-        height += own_row_count(turn, short=geometry.short)
+        height += own_row_count(turn, short=geometry.short, folded=geometry.folded)
     if flags & BADGES:
         if flags & _VARIABLE:
             height += len(badge_rows(turn, None, geometry))
@@ -152,7 +154,13 @@ class TurnLines:
                 if number > _MAX_MARKS:
                     break
                 marks.append((match.start(), match.end(), "mark:accent"))
-        own = own_rows(turn, extra, short=geometry.short, width=geometry.text_width)
+        own = own_rows(
+            turn,
+            extra,
+            short=geometry.short,
+            folded=geometry.folded,
+            width=geometry.text_width,
+        )
         if extra is not None and extra.uses:
             running = turn.status == OPEN and not turn.flags & Flag.HELD
             own += tool_rows(extra.uses, geometry.text_width, running=running)
