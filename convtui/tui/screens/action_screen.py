@@ -73,6 +73,17 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         self.app.exit(0)
         return None
 
+    def back(self) -> Awaitable[None] | None:
+        """Goes back one step; the last screen stays."""
+        if self.app.screen_stack[0] is self:
+            self.tell(f"Nothing to go back to: {self.keymap.shown('app.quit')} quits.")
+            return None
+        return self.quit()
+
+    def leaving(self) -> str:
+        """What `quit()` does, after "ctrl+c again"."""
+        return "quits" if self.app.screen_stack[0] is self else "goes back"
+
     def footer_ids(self) -> Sequence[str]:
         """The actions in the footer, most important first; the last one always stays."""
         return ()
@@ -96,10 +107,12 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
             known[key] = action
         return known[key]
 
-    def acts(self, key: str) -> bool:
-        """Whether a key does more, outside of inputs, than show something."""
-        action = self.action_of(key)
-        return action is None or action.acts
+    def _working_keys(self, action: Action) -> tuple[str, ...]:
+        """The keys of an action that no other action takes in the current contexts."""
+        keys = self.keymap.keys(action)
+        if action.contexts.isdisjoint(self.contexts()):
+            return keys  # of a focused input
+        return tuple(key for key in keys if self.action_of(key) is action)
 
     def keys_dropped(self) -> None:
         """Says that keys in a burst, or right after text, were ignored."""
@@ -108,13 +121,19 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
     @cached_property
     def table(self) -> dict[str, Handler]:
         """The handlers by action id."""
-        return handler_table((*self._common_handlers(), *self.handlers()))
+        heard = {action.id for action in self.keymap.actions_in(*self.KEY_CONTEXTS)}
+        common = (handler for handler in self._common_handlers() if handler.action in heard)
+        return handler_table((*common, *self.handlers()))
 
     def _common_handlers(self) -> Iterator[Handler]:
         yield Handler("app.help", self._help)
         yield Handler("app.palette", self.app.action_command_palette)
-        yield Handler("app.quit", self.quit)
+        yield Handler("app.quit", self.quit, label=self._quit_label)
+        yield Handler("app.back", self.back)
         yield Handler("app.interrupt", self.capp.action_interrupt)
+
+    def _quit_label(self) -> str:
+        return "quit" if self.app.screen_stack[0] is self else "back"
 
     def enabled(self, action_id: str) -> bool:
         """Whether an action applies now."""
@@ -168,9 +187,10 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         items: list[KeyItem] = []
         for action_id in self.footer_ids():
             action = actions()[action_id]
-            key = self.keymap.shown(action)
-            if key and self.enabled(action_id):
-                items.append(KeyItem(key, visible_line(self.label(action), 24), action_id))
+            keys = self._working_keys(action)
+            if keys and self.keymap.shown_keys(action) and self.enabled(action_id):
+                label = visible_line(self.label(action), 24)
+                items.append(KeyItem(self.keymap.display(keys[0]), label, action_id))
         return items
 
     def refresh_footer(self) -> None:
@@ -220,4 +240,7 @@ class ActionScreen(Screen[Any], inherit_bindings=False):
         input_actions = [] if contexts == self.contexts() else self.keymap.actions_in(contexts[0])
         listed = list(dict.fromkeys([*input_actions, *self.available()]))
         topic, monochrome = topic_of(contexts), self.capp.palette.monochrome
-        self.app.push_screen(HelpScreen(self.keymap, listed, topic, monochrome=monochrome))
+        keys = {action.id: self._working_keys(action) for action in self.available()}
+        self.app.push_screen(
+            HelpScreen(self.keymap, listed, topic, keys=keys, monochrome=monochrome)
+        )

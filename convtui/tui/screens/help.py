@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
@@ -16,7 +16,7 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from convtui.actions.registry import Action, Keymap
+from convtui.actions.registry import TABS, Action, Keymap
 from convtui.errors import FileError
 from convtui.manual.layout import Style, lay_out
 from convtui.manual.pages import TOPICS, page, topic_of
@@ -26,7 +26,7 @@ from convtui.tui.textual_compat import is_open
 if TYPE_CHECKING:
     from convtui.tui.screens.action_screen import ActionScreen
 
-_NUMBERED = re.compile(r".*_([2-9])")
+_NUMBERED = re.compile(r".*_([2-9]|\d\d)")
 _STYLES: dict[Style, str] = {
     "": "",
     "title": "bold $text-accent",
@@ -94,13 +94,16 @@ class HelpScreen(ModalScreen[None]):
         actions: Sequence[Action],
         topic: str = "start",
         *,
+        keys: Mapping[str, Sequence[str]] | None = None,
         dialog: Sequence[Binding] = (),
         monochrome: bool = False,
     ) -> None:
-        """`topic` is the page below the keys; `dialog` are the bindings of an open dialog."""
+        """`topic` is the page below the keys; `keys` are those that work, by action, without which
+        the keymap's are shown; `dialog` are the bindings of an open dialog."""
         super().__init__()
         self._keymap = keymap
         self._actions = list(actions)
+        self._keys = keys or {}
         self._dialog = list(dialog)
         self._monochrome = monochrome
         self.topic = topic
@@ -130,17 +133,19 @@ class HelpScreen(ModalScreen[None]):
             yield "Dialog", [self._dialog_row(binding) for binding in self._dialog]
         groups: dict[str, list[tuple[str, str]]] = {}
         for action in self._actions:
-            # The first of choice 1 to 9 and of tab 1 to 9 stands for all.
+            # The first tab stands for all.
             if not _NUMBERED.fullmatch(action.id):
                 groups.setdefault(action.group, []).append(self._action_row(action))
         yield from groups.items()
 
     def _action_row(self, action: Action) -> tuple[str, str]:
-        keys = [self._keymap.display(key) for key in self._keymap.keys(action)]
+        working = self._keys.get(action.id, self._keymap.keys(action))
+        keys = [self._keymap.display(key) for key in working]
         shown = "  ".join(keys)
         does = action.help
         if action.id.endswith("_1"):
-            shown, does = f"{keys[0]} to 9" if keys else "", does.replace(" 1 ", " 1 to 9 ")
+            shown = f"{keys[0]} to 9  0" if keys else ""
+            does = does.replace(" 1 ", f" 1 to {TABS} ")
         confirm = " (press twice)" if action.confirm else ""
         return shown, f"{does.rstrip('.')}{confirm}"
 

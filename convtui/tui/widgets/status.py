@@ -94,7 +94,7 @@ def _summarises(transcript: Transcript) -> bool:
 
 
 def _your_turn(hold: RecordDict) -> str:
-    return f"write what the {'provider' if hold.get('side') == 'provider' else 'user'} says"
+    return f"write what the {'provider' if hold.get('side') == 'provider' else 'persona'} says"
 
 
 def ended_status(transcript: Transcript) -> Status:

@@ -340,7 +340,7 @@ class ArmsScreen(PaneScreen):
 
     def _stop_or_leave(self) -> None:
         if not self.running:
-            self.quit()
+            self.back()
             return
         self._stop.set()
         self._work = None

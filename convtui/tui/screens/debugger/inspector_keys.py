@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from convtui.actions.registry import TABS
 from convtui.tui.screens.debugger.context import DebuggerContext
 from convtui.tui.screens.handlers import Handler
 from convtui.tui.widgets.inspector.inspector import Inspector
@@ -34,12 +35,19 @@ class InspectorKeys:
         yield Handler("inspector.open", self.open, enabled)
         yield Handler("inspector.next_tab", partial(self._next_tab, 1), enabled)
         yield Handler("inspector.previous_tab", partial(self._next_tab, -1), enabled)
-        for number in range(1, 10):
-            yield Handler(f"inspector.tab_{number}", partial(self._show_tab, number), enabled)
+        for number in range(1, TABS + 1):
+            yield Handler(
+                f"inspector.tab_{number}",
+                partial(self._show_tab, number),
+                partial(self._has_tab, number),
+            )
         yield Handler("inspector.decision", self._decision, self._deciding)
 
     def _has_turns(self) -> bool:
         return self._conversation.has_turns
+
+    def _has_tab(self, number: int) -> bool:
+        return self._has_turns() and number <= len(self._inspector.tabs)
 
     def _deciding(self) -> bool:
         return self._conversation.deciding
@@ -57,6 +65,10 @@ class InspectorKeys:
         self._inspector.next_tab(direction)
 
     def _show_tab(self, number: int) -> None:
+        tabs = self._inspector.tabs
+        if number > len(tabs):
+            self._context.notify(f"The inspector has {len(tabs)} tabs.")
+            return
         self._show(True)
         self._inspector.show_tab(number)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from convtui.errors import EngineError, UsageError
+from convtui.tui.screens.debugger.ask_again_with import AskAgainWith
 from convtui.tui.screens.debugger.branches import Branches
 from convtui.tui.screens.debugger.breakpoints import Breakpoints
 from convtui.tui.screens.debugger.brief_editing import BriefEditing
@@ -16,8 +17,9 @@ from convtui.tui.screens.debugger.compression import Compression
 from convtui.tui.screens.debugger.copying import Copying
 from convtui.tui.screens.debugger.corrections import Corrections
 from convtui.tui.screens.debugger.fault_injection import FaultInjection
-from convtui.tui.screens.debugger.hold_answers import HoldAnswers, OtherAnswers, choice_keys
+from convtui.tui.screens.debugger.hold_answers import HoldAnswers, OtherAnswers
 from convtui.tui.screens.debugger.hold_bar_feed import HoldBarFeed
+from convtui.tui.screens.debugger.hold_drafts import HoldDrafts
 from convtui.tui.screens.debugger.hold_reply import HoldReply
 from convtui.tui.screens.debugger.inspector_feed import InspectorFeed
 from convtui.tui.screens.debugger.inspector_keys import InspectorKeys
@@ -98,11 +100,11 @@ class DebuggerParts:
                 self.tools.answer,
                 BudgetRaise(context, reply).answer,
             ),
-            edit=self.tools.edit,
             write=self.take_over.write,
             can_write=lambda: bool(self.take_over.sides),
         )
-        self.holds = HoldAnswers(context, reply, others, outside)
+        drafts = HoldDrafts(context, reply, outside, self.tools.edit)
+        self.holds = HoldAnswers(context, reply, drafts, others)
         self.provider = ProviderReload(
             context,
             attach=screen.attach,
@@ -131,9 +133,12 @@ class DebuggerParts:
         breaks = Breakpoints(context)
         replay = screen.replay
         self._controllers: tuple[Controller, ...] = (
-            RunControl(context) if replay is None else Transport(context, replay, view, jump),
+            RunControl(context, reply)
+            if replay is None
+            else Transport(context, replay, view, jump),
             breaks,
             self.holds,
+            AskAgainWith(context, reply),
             self.tools,
             self.take_over,
             self.provider,
@@ -165,7 +170,6 @@ class DebuggerParts:
             context,
             widgets.hold_bar,
             widgets.take_over,
-            choice_keys=choice_keys(screen.keymap),
             show_input=self.take_over.show,
             decision_held=lambda: self.briefs.decision_held,
         )

@@ -20,6 +20,7 @@ from convtui.tui.sources import watch
 if TYPE_CHECKING:
     from convtui.tui.sources.run import LiveRun
 
+_FROM_LOG = "continue from the log"
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _FILE_LINE = re.compile(r"(?P<file>\S+\.py):(?P<line>\d+)")
 
@@ -74,13 +75,20 @@ class ProviderReload:
 
     def handlers(self) -> Iterator[Handler]:
         yield Handler("provider.reload", self._reload, self._can_reload, self._label, moves=True)
+        yield Handler(
+            "provider.restart",
+            self.restart,
+            lambda: self._conversation.dead,
+            lambda: _FROM_LOG,
+            moves=True,
+        )
 
     def _can_reload(self) -> bool:
         conversation = self._conversation
         return conversation.run is not None and (not conversation.over or conversation.dead)
 
     def _label(self) -> str | None:
-        return "continue from the log" if self._conversation.over else None
+        return _FROM_LOG if self._conversation.over else None
 
     async def start(self) -> None:
         """Starts the run; if the engine cannot start, opens the pane that says why."""

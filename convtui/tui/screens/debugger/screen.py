@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
@@ -44,7 +44,7 @@ NARROW = 100
 class DebuggerScreen(ActionScreen):
     """Outline, transcript and inspector between two status lines; holds and keys below."""
 
-    KEY_CONTEXTS = ("search", "held", "live", "replay")
+    KEY_CONTEXTS = ("search", "dead", "held", "live", "replay")
     DEFAULT_CSS = """
     DebuggerScreen { layout: vertical; }
     DebuggerScreen #body { height: 1fr; }
@@ -212,8 +212,11 @@ class DebuggerScreen(ActionScreen):
         self.refresh_footer()
 
     def _hold_changed(self) -> None:
-        reason = (self.conversation.hold or {}).get("reason")
-        if self.run is not None and reason == "breakpoint":
+        hold = self.conversation.hold or {}
+        stopped = hold.get("reason") == "breakpoint"
+        # A breakpoint may also fire where a human is asked.
+        stopped = stopped or str(hold.get("detail") or "").startswith("breakpoint ")
+        if self.run is not None and stopped:
             # A one-time breakpoint is off now.
             run_while_open(self, self.run.refresh_breakpoints(), group="breakpoints")
         if self.conversation.has_turns:
@@ -283,7 +286,7 @@ class DebuggerScreen(ActionScreen):
 
     async def on_take_over_input_simulator_asked(self, event: TakeOverInput.SimulatorAsked) -> None:
         event.stop()
-        await self.parts.holds.take("simulate", what="Letting the simulator speak")
+        await self.parts.holds.take("simulate", what="Letting the side speak for itself")
 
     async def on_take_over_input_draft_asked(self, event: TakeOverInput.DraftAsked) -> None:
         event.stop()
@@ -307,8 +310,10 @@ class DebuggerScreen(ActionScreen):
     def contexts(self) -> tuple[str, ...]:
         """`search` while matches are highlighted, then the debugger's state."""
         live = "held" if self.conversation.hold is not None else "live"
-        state = "replay" if self.run is None else live
-        return ("search", state) if self.parts.search.text else (state,)
+        states = ("replay",) if self.run is None else (live,)
+        if self.conversation.dead:
+            states = ("dead", live)
+        return ("search", *states) if self.parts.search.text else states
 
     def help_contexts(self) -> tuple[str, ...]:
         """The contexts, after that of the take-over's input while it has the focus."""
@@ -340,20 +345,22 @@ class DebuggerScreen(ActionScreen):
             self.parts.hold_bar.show()
         self.refresh_footer()
 
-    def action_press(self, key: str) -> None:
-        """Handles Enter for a dead engine, which restarts it, and Escape outside of a search."""
-        if key == "enter" and self.conversation.dead:
-            self.spawn(self.parts.provider.restart())
-            return
-        if key == "escape" and not self.parts.search.text:
-            self._step_back()
-            return
-        super().action_press(key)
-
-    def _step_back(self) -> None:
-        if self.narrow and self.inspecting:
+    def back(self) -> Awaitable[None] | None:
+        """Goes back to the transcript, then to the screen below; a live run is never left."""
+        covered = self.narrow and self.inspecting
+        if covered:
             self.show_inspector(False)
-        self.view.focus()
+        if covered or not self.view.has_focus:
+            self.view.focus()
+            return None
+        if self.conversation.going:
+            self.tell(f"The conversation goes on: {self.keymap.shown('app.quit')} leaves it.")
+            return None
+        return super().back()
+
+    def leaving(self) -> str:
+        """What `quit()` does, after "ctrl+c again"."""
+        return self.parts.leaving.what() or super().leaving()
 
     def on_key(self, event: events.Key) -> None:
         """Closes the search line on Escape."""

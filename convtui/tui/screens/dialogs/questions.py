@@ -36,8 +36,17 @@ class Choose(ModalScreen[str | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "stay")]
 
-    def __init__(self, title: str, answers: Sequence[tuple[str, str]], text: str = "") -> None:
+    def __init__(
+        self,
+        title: str,
+        answers: Sequence[tuple[str, str]],
+        text: str = "",
+        *,
+        on_interrupt: str = "",
+    ) -> None:
+        """`on_interrupt` is the answer that ctrl+c gives, if any."""
         super().__init__()
+        self._on_interrupt = on_interrupt
         self._title = title
         self._text = text
         self._answers = list(answers)
@@ -45,7 +54,9 @@ class Choose(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         box = Vertical()
         box.border_title = Content(self._title)
-        box.border_subtitle = Content("enter choose  esc stay")
+        interrupt = dict(self._answers).get(self._on_interrupt, "")
+        keys = f"enter choose  esc stay{f'  ctrl+c {interrupt.lower()}' if interrupt else ''}"
+        box.border_subtitle = Content(keys)
         with box:
             if self._text:
                 yield Static(Content(self._text), markup=False)
@@ -55,6 +66,12 @@ class Choose(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
+
+    def interrupted(self) -> bool:
+        """Answers for ctrl+c; False if there is no such answer."""
+        if self._on_interrupt:
+            self.dismiss(self._on_interrupt)
+        return bool(self._on_interrupt)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
